@@ -1,0 +1,304 @@
+use core::net::{IpAddr, SocketAddr};
+
+use thiserror::Error;
+
+use crate::{MAX_NAME_LEN, PREFIX, Request};
+
+/// Decides what may be answered, from the addresses and the bytes of a datagram alone.
+///
+/// A reply is itself a valid request. Two servers could therefore be made to greet each other
+/// for ever with one datagram whose source address is a lie, and a server could be pointed at
+/// any other service that answers what it does not understand. The guard refuses what such a
+/// loop needs; each reason is a [`Refusal`], and all of them hold unless
+/// [allowed](Self::allow).
+///
+/// ```
+/// use hello_proto::{Guard, Refusal};
+/// # use core::net::SocketAddr;
+/// # let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
+///
+/// let guard = Guard::new();
+/// let local = address("192.0.2.1:9999");
+///
+/// let request = guard.check(address("198.51.100.7:40001"), local, b"Tracy")?;
+/// assert_eq!(request.name(), b"Tracy");
+///
+/// let refused = guard.check(address("198.51.100.7:53"), local, b"Tracy");
+/// assert_eq!(refused, Err(Refusal::SourcePortPrivileged));
+/// # Ok::<(), Refusal>(())
+/// ```
+///
+/// # How a loop ends
+///
+/// - Between servers with this guard, servers that greet everything, echoers and relays, after
+///   two replies: the third request would start with the prefix twice
+///   ([`Refusal::GreetedTwice`]).
+/// - With any peer that sends back at least as many bytes as it got, after
+///   `max_name_len / OVERHEAD + 1` replies: each is [`OVERHEAD`](crate::OVERHEAD) bytes longer
+///   than the one before ([`Refusal::NameTooLong`]).
+/// - With a peer that shortens what it gets and takes the prefix off, not by these rules. The
+///   rules on source ports keep out the services that do, so far as they are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guard {
+    max_name_len: usize,
+    /// One bit for each allowed `Refusal`, by its discriminant.
+    allowed: u16,
+}
+
+impl Guard {
+    /// The longest name answered unless told otherwise, in bytes: what the tutorial server's
+    /// buffer holds.
+    pub const DEFAULT_MAX_NAME_LEN: usize = 1024;
+
+    /// Returns a guard with every rule on and [`DEFAULT_MAX_NAME_LEN`](Self::DEFAULT_MAX_NAME_LEN).
+    pub const fn new() -> Self {
+        Self { max_name_len: Self::DEFAULT_MAX_NAME_LEN, allowed: 0 }
+    }
+
+    /// Sets the length of the longest name answered, in bytes. A longer one is refused, never
+    /// cut short. Above [`MAX_NAME_LEN`] it has no effect: no reply would fit a datagram.
+    #[must_use]
+    pub const fn with_max_name_len(self, max_name_len: usize) -> Self {
+        Self { max_name_len, ..self }
+    }
+
+    /// Switches one rule off.
+    ///
+    /// Without [`Refusal::NameTooLong`] the limit is [`MAX_NAME_LEN`].
+    #[must_use]
+    pub const fn allow(self, refusal: Refusal) -> Self {
+        Self { allowed: self.allowed | refusal.bit(), ..self }
+    }
+
+    /// Decides whether `datagram`, received from `source` at the address `local`, is answered.
+    ///
+    /// IPv4-mapped IPv6 addresses count as the IPv4 addresses they stand for. If `local.ip()` is
+    /// unspecified (a wildcard socket that does not know where it was asked), no rule on the
+    /// destination applies.
+    ///
+    /// # Errors
+    ///
+    /// The first [`Refusal`], in the order of [`Refusal::ALL`], that applies and is not allowed.
+    pub fn check<'a>(
+        &self,
+        source: SocketAddr,
+        local: SocketAddr,
+        datagram: &'a [u8],
+    ) -> Result<Request<'a>, Refusal> {
+        let candidate = Candidate {
+            source: source.ip().to_canonical(),
+            source_port: source.port(),
+            local: local.ip().to_canonical(),
+            local_port: local.port(),
+            datagram,
+            max_name_len: self.max_name_len(),
+        };
+        let refusal = Refusal::ALL
+            .into_iter()
+            .find(|refusal| self.refuses(*refusal) && refusal.applies(&candidate));
+        match refusal {
+            Some(refusal) => Err(refusal),
+            None => Request::decode(datagram).map_err(|_too_long| Refusal::NameTooLong),
+        }
+    }
+
+    /// Returns the length of the longest name answered, in bytes.
+    pub const fn max_name_len(&self) -> usize {
+        if self.refuses(Refusal::NameTooLong) && self.max_name_len < MAX_NAME_LEN {
+            self.max_name_len
+        } else {
+            MAX_NAME_LEN
+        }
+    }
+
+    /// Tells whether a rule is on.
+    pub const fn refuses(&self, refusal: Refusal) -> bool {
+        self.allowed & refusal.bit() == 0
+    }
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Why a datagram is not answered. Each is a rule of its own, to be counted and
+/// [allowed](Guard::allow) by itself.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// The source port is 0, to which nothing can be sent.
+    #[error("source port is 0")]
+    SourcePortZero,
+    /// The source port is one from 1 to 1023: a service, not a client (RFC 9308 section 8.1).
+    #[error("source port is below 1024")]
+    SourcePortPrivileged,
+    /// The source port belongs to a service that answers strangers: SSDP 1900, WS-Discovery
+    /// 3702, mDNS 5353, LLMNR 5355 or memcached 11211 (RFC 9308 section 8.1).
+    #[error("source port belongs to a known reflector")]
+    SourcePortReflector,
+    /// The source port is the one asked: another server like this one.
+    #[error("source port is the server's own")]
+    SourcePortOwn,
+    /// The source address is 0.0.0.0 or `::`.
+    #[error("source address is unspecified")]
+    SourceUnspecified,
+    /// The source address is a multicast group.
+    #[error("source address is multicast")]
+    SourceMulticast,
+    /// The source address is 255.255.255.255.
+    #[error("source address is broadcast")]
+    SourceBroadcast,
+    /// The address asked is a multicast group: many would answer.
+    #[error("destination address is multicast")]
+    DestinationMulticast,
+    /// The address asked is 255.255.255.255: many would answer.
+    #[error("destination address is broadcast")]
+    DestinationBroadcast,
+    /// The name is longer than [`Guard::max_name_len`].
+    #[error("name is too long")]
+    NameTooLong,
+    /// The name was greeted twice already, as in `Hello, Hello, World!!`. Greeted once is fine: a
+    /// human may be called `Hello, World!`.
+    #[error("name was greeted twice already")]
+    GreetedTwice,
+}
+
+impl Refusal {
+    /// All of them, in the order in which [`Guard::check`] looks.
+    pub const ALL: [Self; 11] = [
+        Self::SourcePortZero,
+        Self::SourcePortPrivileged,
+        Self::SourcePortReflector,
+        Self::SourcePortOwn,
+        Self::SourceUnspecified,
+        Self::SourceMulticast,
+        Self::SourceBroadcast,
+        Self::DestinationMulticast,
+        Self::DestinationBroadcast,
+        Self::NameTooLong,
+        Self::GreetedTwice,
+    ];
+
+    /// Returns the name under which it is counted, in `kebab-case`.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::SourcePortZero => "source-port-zero",
+            Self::SourcePortPrivileged => "source-port-privileged",
+            Self::SourcePortReflector => "source-port-reflector",
+            Self::SourcePortOwn => "source-port-own",
+            Self::SourceUnspecified => "source-unspecified",
+            Self::SourceMulticast => "source-multicast",
+            Self::SourceBroadcast => "source-broadcast",
+            Self::DestinationMulticast => "destination-multicast",
+            Self::DestinationBroadcast => "destination-broadcast",
+            Self::NameTooLong => "name-too-long",
+            Self::GreetedTwice => "greeted-twice",
+        }
+    }
+
+    const fn bit(self) -> u16 {
+        1 << self as u16
+    }
+
+    fn applies(self, to: &Candidate<'_>) -> bool {
+        match self {
+            Self::SourcePortZero => to.source_port == 0,
+            Self::SourcePortPrivileged => (1..1024).contains(&to.source_port),
+            Self::SourcePortReflector => REFLECTORS.contains(&to.source_port),
+            Self::SourcePortOwn => to.source_port == to.local_port,
+            Self::SourceUnspecified => to.source.is_unspecified(),
+            Self::SourceMulticast => to.source.is_multicast(),
+            Self::SourceBroadcast => is_broadcast(to.source),
+            Self::DestinationMulticast => to.local.is_multicast(),
+            Self::DestinationBroadcast => is_broadcast(to.local),
+            Self::NameTooLong => to.datagram.len() > to.max_name_len,
+            Self::GreetedTwice => starts_with_prefix_twice(to.datagram),
+        }
+    }
+}
+
+/// Ports from 1024 up whose services answer datagrams from anybody.
+const REFLECTORS: [u16; 5] = [1900, 3702, 5353, 5355, 11211];
+
+/// What a rule looks at; its addresses are canonical.
+struct Candidate<'a> {
+    source: IpAddr,
+    source_port: u16,
+    local: IpAddr,
+    local_port: u16,
+    datagram: &'a [u8],
+    max_name_len: usize,
+}
+
+fn is_broadcast(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V4(address) if address.is_broadcast())
+}
+
+fn starts_with_prefix_twice(datagram: &[u8]) -> bool {
+    datagram.strip_prefix(PREFIX).is_some_and(|rest| rest.starts_with(PREFIX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: SocketAddr = SocketAddr::new(IpAddr::V4(core::net::Ipv4Addr::LOCALHOST), 40_001);
+    const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(core::net::Ipv4Addr::LOCALHOST), 9999);
+
+    #[test]
+    fn all_lists_every_refusal_once_in_the_order_of_its_bits() {
+        for (i, refusal) in Refusal::ALL.into_iter().enumerate() {
+            assert_eq!(refusal as usize, i);
+            assert_eq!(refusal.bit(), 1 << i);
+        }
+        // A variant missing from `ALL` would have a higher discriminant than its last one.
+        assert_eq!(Refusal::GreetedTwice as usize, Refusal::ALL.len() - 1);
+    }
+
+    #[test]
+    fn labels_differ() {
+        for (i, refusal) in Refusal::ALL.into_iter().enumerate() {
+            assert!(Refusal::ALL[..i].iter().all(|other| other.label() != refusal.label()));
+        }
+    }
+
+    #[test]
+    fn a_human_may_be_called_hello_world() {
+        let guard = Guard::new();
+        for name in [&b"Hello, World!"[..], b"Hello, ", b"Hello, Hello,", b"hello, Hello, you"] {
+            assert_eq!(guard.check(SOURCE, LOCAL, name).map(Request::name), Ok(name));
+        }
+        let greeted_twice = guard.check(SOURCE, LOCAL, b"Hello, Hello, World!!");
+        assert_eq!(greeted_twice, Err(Refusal::GreetedTwice));
+    }
+
+    #[test]
+    fn the_limit_is_the_longest_name_answered_and_never_above_the_protocols() {
+        let bytes = [b'x'; MAX_NAME_LEN + 1];
+        for (guard, max) in [
+            (Guard::new(), 1024),
+            (Guard::new().with_max_name_len(0), 0),
+            (Guard::new().with_max_name_len(MAX_NAME_LEN), MAX_NAME_LEN),
+            (Guard::new().with_max_name_len(usize::MAX), MAX_NAME_LEN),
+            (Guard::new().allow(Refusal::NameTooLong), MAX_NAME_LEN),
+        ] {
+            assert_eq!(guard.max_name_len(), max);
+            assert!(guard.check(SOURCE, LOCAL, &bytes[..max]).is_ok());
+            let refused = guard.check(SOURCE, LOCAL, &bytes[..max + 1]);
+            assert_eq!(refused, Err(Refusal::NameTooLong));
+        }
+    }
+
+    #[test]
+    fn of_several_refusals_the_first_that_is_not_allowed_counts() {
+        let source = SocketAddr::new(SOURCE.ip(), 0);
+        let mut guard = Guard::new().with_max_name_len(8);
+        let datagram = b"Hello, Hello, World!!";
+        for expected in [Refusal::SourcePortZero, Refusal::NameTooLong, Refusal::GreetedTwice] {
+            assert_eq!(guard.check(source, LOCAL, datagram), Err(expected));
+            guard = guard.allow(expected);
+        }
+        assert!(guard.check(source, LOCAL, datagram).is_ok());
+    }
+}

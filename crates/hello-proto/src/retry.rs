@@ -1,0 +1,114 @@
+use core::{iter::FusedIterator, num::NonZeroU32, time::Duration};
+
+/// How often to ask, and how long to wait after each attempt: exponential back-off, as RFC 8085
+/// section 3.1.1 has it for those who send one datagram and wait for one.
+///
+/// It holds no clock; the waits are what it says, and the caller's timer does the rest.
+///
+/// ```
+/// use core::time::Duration;
+/// use hello_proto::Retry;
+///
+/// let seconds: Vec<u64> = Retry::default().waits().map(|wait| wait.as_secs()).collect();
+/// assert_eq!(seconds, [1, 2, 4]);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    first: Duration,
+    attempts: NonZeroU32,
+    max: Duration,
+}
+
+impl Retry {
+    /// Makes `attempts` attempts; waits `first` after the first one, twice as long after each
+    /// further one, and never longer than `max`.
+    pub const fn new(first: Duration, attempts: NonZeroU32, max: Duration) -> Self {
+        Self { first, attempts, max }
+    }
+
+    /// Yields how long to wait for a reply after each attempt, in order.
+    pub fn waits(self) -> Waits {
+        Waits { next: self.first.min(self.max), left: self.attempts.get(), max: self.max }
+    }
+
+    /// Returns the longest wait.
+    pub const fn max(self) -> Duration {
+        self.max
+    }
+
+    /// Returns how long all attempts take if nothing answers.
+    pub fn total(self) -> Duration {
+        self.waits().fold(Duration::ZERO, Duration::saturating_add)
+    }
+}
+
+/// Three attempts: the first waits for one second, as long as RFC 8085 section 3.1.1 asks of
+/// those who have measured nothing yet, the last for four.
+impl Default for Retry {
+    fn default() -> Self {
+        const ATTEMPTS: NonZeroU32 = NonZeroU32::new(3).expect("three is not zero");
+        Self::new(Duration::from_secs(1), ATTEMPTS, Duration::from_secs(60))
+    }
+}
+
+/// How long to wait after each attempt; see [`Retry::waits`].
+#[derive(Clone, Debug)]
+pub struct Waits {
+    next: Duration,
+    left: u32,
+    max: Duration,
+}
+
+impl Iterator for Waits {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.left = self.left.checked_sub(1)?;
+        let wait = self.next;
+        self.next = wait.saturating_mul(2).min(self.max);
+        Some(wait)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left as usize, Some(self.left as usize))
+    }
+}
+
+impl ExactSizeIterator for Waits {}
+impl FusedIterator for Waits {}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec::Vec;
+
+    use super::*;
+
+    fn retry(first: u64, attempts: u32, max: u64) -> Retry {
+        let attempts = NonZeroU32::new(attempts).expect("not zero");
+        Retry::new(Duration::from_secs(first), attempts, Duration::from_secs(max))
+    }
+
+    #[test]
+    fn waits_double_up_to_the_longest() {
+        for (retry, expected) in [
+            (Retry::default(), &[1, 2, 4][..]),
+            (retry(3, 1, 60), &[3]),
+            (retry(1, 6, 10), &[1, 2, 4, 8, 10, 10]),
+            (retry(7, 2, 5), &[5, 5]),
+            (retry(0, 2, 5), &[0, 0]),
+        ] {
+            let waits: Vec<u64> = retry.waits().map(|wait| wait.as_secs()).collect();
+            assert_eq!(waits, expected);
+            assert_eq!(retry.waits().len(), expected.len());
+            assert_eq!(retry.total().as_secs(), expected.iter().sum::<u64>());
+        }
+    }
+
+    #[test]
+    fn the_longest_schedule_saturates() {
+        let mut waits = retry(u64::MAX, u32::MAX, u64::MAX).waits();
+        assert_eq!(waits.nth(99), Some(Duration::from_secs(u64::MAX)));
+        assert_eq!(waits.len(), u32::MAX as usize - 100);
+    }
+}

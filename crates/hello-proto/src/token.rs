@@ -1,0 +1,127 @@
+use crate::BufferTooSmall;
+
+/// What a tool puts into a name to recognise the reply: which run asked, and as which probe.
+///
+/// As a name it is printable ASCII of any length from [`MIN_LEN`](Self::MIN_LEN) up: eight
+/// digits of base 64 (RFC 4648 section 5), the run's 16 bits and the sequence number's 32 with
+/// the most significant first, over and over until the name is full. Names of 16 bytes and more
+/// thus hold every digit twice, and one changed byte anywhere makes them no token.
+///
+/// ```
+/// use hello_proto::Token;
+///
+/// let token = Token { run: 0xbeef, seq: 1 };
+/// let mut name = [0; 20];
+/// token.encode(&mut name)?;
+/// assert_eq!(&name, b"vu8AAAABvu8AAAABvu8A");
+/// assert_eq!(Token::decode(&name), Some(token));
+/// # Ok::<(), hello_proto::BufferTooSmall>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Token {
+    /// Who asks: drawn at random once a run.
+    pub run: u16,
+    /// Which probe it is, counted from 0 and around again at 2^32.
+    pub seq: u32,
+}
+
+impl Token {
+    /// The length of the shortest name that holds a token, in bytes.
+    pub const MIN_LEN: usize = (u16::BITS + u32::BITS).div_ceil(BITS_PER_DIGIT) as usize;
+
+    /// Fills the whole of `name` with this token.
+    ///
+    /// # Errors
+    ///
+    /// [`BufferTooSmall`] if `name` is shorter than [`MIN_LEN`](Self::MIN_LEN).
+    pub fn encode(self, name: &mut [u8]) -> Result<(), BufferTooSmall> {
+        let available = name.len();
+        if available < Self::MIN_LEN {
+            return Err(BufferTooSmall { needed: Self::MIN_LEN, available });
+        }
+        let digits = self.digits();
+        for (byte, digit) in name.iter_mut().zip(digits.iter().cycle()) {
+            *byte = *digit;
+        }
+        Ok(())
+    }
+
+    /// Reads a name back, and accepts nothing that [`encode`](Self::encode) did not write.
+    pub fn decode(name: &[u8]) -> Option<Self> {
+        let digits = name.get(..Self::MIN_LEN)?;
+        if !name.iter().eq(digits.iter().cycle().take(name.len())) {
+            return None;
+        }
+        let mut bits = 0;
+        for digit in digits {
+            bits = bits << BITS_PER_DIGIT | value(*digit)?;
+        }
+        let [.., run_high, run_low, a, b, c, d] = bits.to_be_bytes();
+        Some(Self {
+            run: u16::from_be_bytes([run_high, run_low]),
+            seq: u32::from_be_bytes([a, b, c, d]),
+        })
+    }
+
+    fn digits(self) -> [u8; Self::MIN_LEN] {
+        let mut digits = [0; Self::MIN_LEN];
+        let mut rest = u64::from(self.run) << u32::BITS | u64::from(self.seq);
+        for digit in digits.iter_mut().rev() {
+            let [lowest, ..] = rest.to_le_bytes();
+            *digit = ALPHABET[usize::from(lowest) % ALPHABET.len()];
+            rest >>= BITS_PER_DIGIT;
+        }
+        digits
+    }
+}
+
+/// The digits of base64url, by their values (RFC 4648 section 5).
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+const BITS_PER_DIGIT: u32 = ALPHABET.len().ilog2();
+
+/// Returns the value of a digit, the inverse of indexing `ALPHABET`.
+fn value(digit: u8) -> Option<u64> {
+    let value = match digit {
+        b'A'..=b'Z' => digit - b'A',
+        b'a'..=b'z' => digit - b'a' + 26,
+        b'0'..=b'9' => digit - b'0' + 52,
+        b'-' => 62,
+        b'_' => 63,
+        _ => return None,
+    };
+    Some(u64::from(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_digit_has_its_place_as_its_value_and_no_other_byte_has_any() {
+        for byte in 0..=u8::MAX {
+            let place = ALPHABET.iter().position(|digit| *digit == byte);
+            assert_eq!(value(byte), place.map(|place| place as u64));
+        }
+    }
+
+    #[test]
+    fn the_shortest_token_has_eight_bytes() {
+        let token = Token { run: u16::MAX, seq: u32::MAX };
+        let mut name = [0xa5; 8];
+        assert_eq!(token.encode(&mut name[..7]), Err(BufferTooSmall { needed: 8, available: 7 }));
+        assert_eq!(name, [0xa5; 8]);
+        assert_eq!(token.encode(&mut name), Ok(()));
+        assert_eq!(&name, b"________");
+        assert_eq!(Token::decode(&name), Some(token));
+    }
+
+    #[test]
+    fn near_misses_are_no_tokens() {
+        for name in
+            [&b""[..], b"AAAAAAA", b"AAAAAAA=", b"AAAAAAA\xff", b"AAAAAAAAB", b"AAAAAAABAAAAAAAA"]
+        {
+            assert_eq!(Token::decode(name), None, "{}", name.escape_ascii());
+        }
+    }
+}
