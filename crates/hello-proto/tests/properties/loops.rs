@@ -1,0 +1,149 @@
+//! One datagram never keeps a guarded server talking: the proof by simulation.
+//!
+//! The rules on addresses and ports are switched off, so that what ends a loop is the payload.
+
+use std::net::SocketAddr;
+
+use hello_proto::{Guard, MAX_DATAGRAM_LEN, OVERHEAD, Refusal, Request};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::{config, datagram, greeting};
+
+/// A guard with nothing left but the rules on the payload.
+fn payload_guard(max_name_len: usize) -> Guard {
+    Refusal::ALL
+        .into_iter()
+        .filter(|refusal| !matches!(refusal, Refusal::NameTooLong | Refusal::GreetedTwice))
+        .fold(Guard::new().with_max_name_len(max_name_len), Guard::allow)
+}
+
+fn greet(guard: &Guard, datagram: &[u8]) -> Option<Vec<u8>> {
+    let own: SocketAddr = ([127, 0, 0, 1], 9999).into();
+    let request = guard.check(own, own, datagram).ok()?;
+    Some(greeting(request.name()))
+}
+
+/// What stands between a server's reply and the next request it gets.
+#[derive(Clone, Debug)]
+enum Peer {
+    Guarded(Guard),
+    Echoer,
+    /// A greeter without a guard that reads at most so many bytes of a datagram.
+    Greeter {
+        reads: usize,
+    },
+    UpperCase,
+    Reversed,
+    Padded {
+        by: usize,
+    },
+    Prefixed(Vec<u8>),
+}
+
+impl Peer {
+    fn answer(&self, datagram: Vec<u8>) -> Option<Vec<u8>> {
+        let answer = match self {
+            Peer::Guarded(guard) => greet(guard, &datagram)?,
+            Peer::Echoer => datagram,
+            Peer::Greeter { reads } => greeting(&datagram[..datagram.len().min(*reads)]),
+            Peer::UpperCase => datagram.to_ascii_uppercase(),
+            Peer::Reversed => datagram.into_iter().rev().collect(),
+            Peer::Padded { by } => [datagram, vec![b'.'; *by]].concat(),
+            Peer::Prefixed(prefix) => [&prefix[..], &datagram].concat(),
+        };
+        (answer.len() <= MAX_DATAGRAM_LEN).then_some(answer)
+    }
+}
+
+/// Counts the replies of a guarded server to `first` and to all that its replies come back as,
+/// and gives up above `bound`.
+fn replies(server: &Guard, chain: &[Peer], first: Vec<u8>, bound: usize) -> usize {
+    let mut datagram = first;
+    for replies in 0..=bound {
+        let Some(reply) = greet(server, &datagram) else {
+            return replies;
+        };
+        let back = chain.iter().try_fold(reply, |datagram, peer| peer.answer(datagram));
+        let Some(back) = back else { return replies + 1 };
+        datagram = back;
+    }
+    bound + 1
+}
+
+fn limit() -> impl Strategy<Value = usize> {
+    prop_oneof![0..64_usize, Just(1024), Just(MAX_DATAGRAM_LEN)]
+}
+
+/// Greeters, guarded or not, the tutorial's that reads 1,024 bytes among them, and echoers.
+fn greeter() -> impl Strategy<Value = Peer> {
+    prop_oneof![
+        limit().prop_map(|limit| Peer::Guarded(payload_guard(limit))),
+        Just(Peer::Echoer),
+        Just(Peer::Greeter { reads: 1024 }),
+        Just(Peer::Greeter { reads: MAX_DATAGRAM_LEN }),
+    ]
+}
+
+/// Peers that change what they get in other ways, and never make it shorter.
+fn never_shrinking() -> impl Strategy<Value = Peer> {
+    prop_oneof![
+        Just(Peer::UpperCase),
+        Just(Peer::Reversed),
+        (0..16_usize).prop_map(|by| Peer::Padded { by }),
+        vec(any::<u8>(), 0..16).prop_map(Peer::Prefixed),
+        Just(Peer::Echoer),
+        Just(Peer::Greeter { reads: MAX_DATAGRAM_LEN }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn greeters_and_echoers_in_any_chain_get_at_most_two_replies(
+        limit in limit(),
+        chain in vec(greeter(), 1..5),
+        first in datagram(),
+    ) {
+        prop_assert!(replies(&payload_guard(limit), &chain, first, 2) <= 2);
+    }
+
+    #[test]
+    fn peers_that_never_shrink_a_datagram_get_one_reply_for_each_overhead_in_the_limit(
+        limit in prop_oneof![0..64_usize, Just(1024)],
+        chain in vec(never_shrinking(), 1..4),
+        first in datagram(),
+    ) {
+        let bound = limit / OVERHEAD + 1;
+        prop_assert!(replies(&payload_guard(limit), &chain, first, bound) <= bound);
+    }
+}
+
+/// Both bounds are reached, so the properties above are not satisfied by silence.
+#[test]
+fn the_bounds_are_tight() {
+    let server = payload_guard(1024);
+    assert_eq!(replies(&server, &[Peer::Echoer], b"Tracy".to_vec(), 99), 2);
+    let greeter = Peer::Greeter { reads: 1024 };
+    assert_eq!(replies(&server, &[greeter], b"Tracy".to_vec(), 99), 1);
+    assert_eq!(replies(&server, &[Peer::UpperCase], Vec::new(), 999), 1024 / OVERHEAD + 1);
+}
+
+/// The rule is what ends the loop: without it, an echoer keeps the server talking to the limit.
+#[test]
+fn without_the_rule_an_echo_goes_on_to_the_limit() {
+    let server = payload_guard(1024).allow(Refusal::GreetedTwice);
+    assert_eq!(replies(&server, &[Peer::Echoer], Vec::new(), 999), 1024 / OVERHEAD + 1);
+}
+
+/// The documented gap: a peer that cuts the prefix off can go on for ever.
+#[test]
+fn a_peer_that_shortens_is_not_stopped_by_the_payload_alone() {
+    let server = payload_guard(1024);
+    let mut datagram = b"Tracy".to_vec();
+    for _ in 0..1000 {
+        let reply = greet(&server, &datagram).expect("a reply, for ever");
+        datagram = Request::new(&reply[7..12]).expect("short").encode().to_vec();
+    }
+}

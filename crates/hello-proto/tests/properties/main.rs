@@ -1,0 +1,63 @@
+//! Properties of the protocol, in isolation: no sockets, no clocks.
+
+mod codec;
+mod frame;
+mod guard;
+mod loops;
+mod retry;
+mod token;
+
+use hello_proto::{MAX_NAME_LEN, PREFIX, Request};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+/// At least 1,000 cases each, and regressions kept beside these files.
+fn config() -> ProptestConfig {
+    use proptest::test_runner::FileFailurePersistence::WithSource;
+    ProptestConfig {
+        cases: 1024,
+        failure_persistence: Some(Box::new(WithSource("regressions"))),
+        ..ProptestConfig::default()
+    }
+}
+
+/// Names that have a reply: short ones of any bytes, ones that were greeted before, long ones.
+fn name() -> impl Strategy<Value = Vec<u8>> + Clone {
+    let short = vec(any::<u8>(), 0..=40);
+    let greeted = (1..=3_usize, vec(any::<u8>(), 0..=20))
+        .prop_map(|(times, rest)| [PREFIX.repeat(times), rest].concat());
+    prop_oneof![6 => short, 2 => greeted, 2 => pattern(0..=MAX_NAME_LEN)]
+}
+
+/// Any datagrams, and mostly such as nearly are replies.
+fn datagram() -> impl Strategy<Value = Vec<u8>> {
+    let greetings = name().prop_map(|name| greeting(&name));
+    let mutated = (greetings.clone(), any::<Index>(), any::<u8>());
+    let mutated = mutated.prop_map(|(mut greeting, at, byte)| {
+        *at.get_mut(&mut greeting) = byte;
+        greeting
+    });
+    let cut = (greetings.clone(), any::<Index>()).prop_map(|(mut greeting, at)| {
+        greeting.truncate(at.index(greeting.len()));
+        greeting
+    });
+    prop_oneof![name(), greetings, mutated, cut, pattern(MAX_NAME_LEN..=MAX_NAME_LEN + 40)]
+}
+
+/// Long byte strings that cost one number to draw, and shrink by their length.
+fn pattern(len: std::ops::RangeInclusive<usize>) -> impl Strategy<Value = Vec<u8>> + Clone {
+    (len, any::<u8>()).prop_map(|(len, seed)| {
+        let byte = |i: usize| i.to_le_bytes()[0].wrapping_mul(31) ^ seed;
+        (0..len).map(byte).collect()
+    })
+}
+
+/// The reply to `name`, put together by hand.
+fn greeting(name: &[u8]) -> Vec<u8> {
+    [b"Hello, ", name, b"!"].concat()
+}
+
+fn request(name: &[u8]) -> Request<'_> {
+    Request::new(name).expect("the strategies make no longer names")
+}

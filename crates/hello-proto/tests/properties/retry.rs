@@ -1,0 +1,40 @@
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use hello_proto::Retry;
+use proptest::prelude::*;
+
+use super::config;
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn each_wait_is_the_first_doubled_and_none_is_above_the_longest(
+        first in any::<Duration>(),
+        attempts in 1..200_u32,
+        max in any::<Duration>(),
+    ) {
+        let attempts = NonZeroU32::new(attempts).expect("at least one");
+        let waits: Vec<_> = Retry::new(first, attempts, max).waits().collect();
+
+        prop_assert_eq!(waits.len(), attempts.get() as usize);
+        for (k, wait) in waits.iter().enumerate() {
+            let doublings = u32::try_from(k).expect("fewer than 200");
+            let factor = 2_u128.checked_pow(doublings).unwrap_or(u128::MAX);
+            let exact = first.as_nanos().saturating_mul(factor);
+            prop_assert_eq!(wait.as_nanos(), exact.min(max.as_nanos()));
+        }
+    }
+
+    #[test]
+    fn the_total_is_the_sum_of_the_waits(
+        first in 0..1000_u64,
+        attempts in 1..50_u32,
+        max in 0..10_000_u64,
+    ) {
+        let attempts = NonZeroU32::new(attempts).expect("at least one");
+        let retry = Retry::new(Duration::from_secs(first), attempts, Duration::from_secs(max));
+        prop_assert_eq!(retry.total(), retry.waits().sum::<Duration>());
+    }
+}

@@ -1,0 +1,107 @@
+//! The tables of `docs/protocol.md`, row by row, against the code.
+
+use hello_proto::{DEFAULT_PORT, Guard, MAX_DATAGRAM_LEN, MAX_NAME_LEN, OVERHEAD};
+use hello_proto::{Refusal, Reply, Request, Token};
+
+const PROTOCOL: &str = include_str!("../../../docs/protocol.md");
+
+#[test]
+fn limits_are_the_constants() {
+    for [constant, value, _] in rows("### Limits") {
+        let expected = match constant.trim_matches('`') {
+            "DEFAULT_PORT" => usize::from(DEFAULT_PORT),
+            "OVERHEAD" => OVERHEAD,
+            "MAX_DATAGRAM_LEN" => MAX_DATAGRAM_LEN,
+            "MAX_NAME_LEN" => MAX_NAME_LEN,
+            "Guard::DEFAULT_MAX_NAME_LEN" => Guard::DEFAULT_MAX_NAME_LEN,
+            other => panic!("no such constant: {other}"),
+        };
+        assert_eq!(value, expected.to_string(), "{constant}");
+    }
+}
+
+#[test]
+fn every_request_has_the_reply_beside_it() {
+    for [what, request, reply] in rows("### Replies") {
+        let (request, reply) = (bytes(request), bytes(reply));
+        let decoded = Request::decode(&request).expect(what);
+        let mut buf = vec![0xa5; reply.len()];
+        assert_eq!(decoded.reply().encode(&mut buf), Ok(&reply[..]), "{what}");
+        assert_eq!(Reply::decode(&reply), Ok(decoded.reply()), "{what}");
+    }
+}
+
+#[test]
+fn every_other_datagram_has_the_error_beside_it() {
+    for [datagram, error] in rows("### Not replies") {
+        let datagram = bytes(datagram);
+        assert_eq!(Reply::decode(&datagram).expect_err(error).to_string(), error);
+    }
+    for [datagram, error] in rows("### Not requests") {
+        let datagram = bytes(datagram);
+        assert_eq!(Request::decode(&datagram).expect_err(error).to_string(), error);
+    }
+}
+
+#[test]
+fn the_guard_refuses_what_the_table_says() {
+    let guard = Guard::new();
+    for [source, local, datagram, expected] in rows("### Refusals") {
+        let datagram = bytes(datagram);
+        let source = source.parse().expect("a source address");
+        let local = local.parse().expect("a local address");
+        let verdict = guard.check(source, local, &datagram);
+        assert_eq!(verdict.map_or_else(Refusal::label, |_| "none"), expected, "{source}");
+    }
+}
+
+#[test]
+fn every_refusal_is_explained_in_order() {
+    let documented = rows("## What a server refuses").map(|[label, _]| label.trim_matches('`'));
+    assert!(documented.eq(Refusal::ALL.map(Refusal::label)));
+}
+
+#[test]
+fn every_token_has_the_name_beside_it() {
+    for [run, seq, name] in rows("### Token names") {
+        let name = bytes(name);
+        let token = Token {
+            run: run.parse().expect("a run"),
+            seq: seq.parse().expect("a sequence number"),
+        };
+        let mut buf = vec![0xa5; name.len()];
+        assert_eq!(token.encode(&mut buf), Ok(()));
+        assert_eq!(buf, name);
+        assert_eq!(Token::decode(&name), Some(token));
+    }
+}
+
+/// Yields the rows of the first table below a heading, cell by cell.
+fn rows<const N: usize>(heading: &str) -> impl Iterator<Item = [&'static str; N]> {
+    let mut lines = PROTOCOL.lines();
+    assert!(lines.any(|line| line == heading), "docs/protocol.md has no {heading:?}");
+    let table = lines.skip_while(|line| !line.starts_with('|')).skip(2);
+    let rows: Vec<_> = table.take_while(|line| line.starts_with('|')).map(cells).collect();
+    assert!(!rows.is_empty(), "the table below {heading:?} is empty");
+    rows.into_iter()
+}
+
+fn cells<const N: usize>(row: &'static str) -> [&'static str; N] {
+    let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+    cells.try_into().unwrap_or_else(|_| panic!("not {N} cells: {row}"))
+}
+
+/// Reads hexadecimal digits, with `61*1016` for 1,016 times the byte 61.
+fn bytes(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for word in text.split_whitespace() {
+        let (digits, times) = word.split_once('*').unwrap_or((word, "1"));
+        let word = digits.as_bytes().chunks(2).map(|pair| {
+            let pair = str::from_utf8(pair).expect("ASCII");
+            u8::from_str_radix(pair, 16).expect("two hexadecimal digits")
+        });
+        let word: Vec<u8> = word.collect();
+        bytes.extend(word.repeat(times.parse().expect("a count")));
+    }
+    bytes
+}
