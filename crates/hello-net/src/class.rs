@@ -1,0 +1,133 @@
+use std::fmt;
+use std::io::{self, ErrorKind};
+
+use crate::sys::{EMSGSIZE, ENOBUFS};
+
+/// What kind of error the system reported, coarse enough to count and to act upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorClass {
+    /// A signal came first (EINTR).
+    Interrupted,
+    /// It would have taken a wait: the socket's send buffer is full (EAGAIN).
+    WouldBlock,
+    /// The system ran short of memory for it (ENOBUFS, ENOMEM).
+    NoBuffers,
+    /// Somebody does not permit it: a firewall, or a prohibiting route, or the address is a
+    /// broadcast one (EPERM, EACCES).
+    Denied,
+    /// There is no way there now (ENETUNREACH, EHOSTUNREACH, ENETDOWN).
+    Unreachable,
+    /// Nothing listens there (ECONNREFUSED, and ECONNRESET where Windows says it so).
+    Refused,
+    /// The address cannot be sent to: port 0, a blackhole route (EINVAL, EADDRNOTAVAIL).
+    Invalid,
+    /// The datagram is longer than the interface or the socket takes (EMSGSIZE).
+    TooLong,
+    /// Anything else.
+    Other,
+}
+
+impl ErrorClass {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 9] = [
+        Self::Interrupted,
+        Self::WouldBlock,
+        Self::NoBuffers,
+        Self::Denied,
+        Self::Unreachable,
+        Self::Refused,
+        Self::Invalid,
+        Self::TooLong,
+        Self::Other,
+    ];
+
+    /// Classifies an error of a socket call.
+    pub fn of(error: &io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::Interrupted => Self::Interrupted,
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => Self::WouldBlock,
+            ErrorKind::OutOfMemory => Self::NoBuffers,
+            ErrorKind::PermissionDenied => Self::Denied,
+            ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable | ErrorKind::NetworkDown => {
+                Self::Unreachable
+            }
+            ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => Self::Refused,
+            ErrorKind::InvalidInput | ErrorKind::AddrNotAvailable => Self::Invalid,
+            _ => match error.raw_os_error() {
+                Some(ENOBUFS) => Self::NoBuffers,
+                Some(EMSGSIZE) => Self::TooLong,
+                _ => Self::Other,
+            },
+        }
+    }
+
+    /// Returns the name under which it is counted, in `kebab-case`.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Interrupted => "interrupted",
+            Self::WouldBlock => "would-block",
+            Self::NoBuffers => "no-buffers",
+            Self::Denied => "denied",
+            Self::Unreachable => "unreachable",
+            Self::Refused => "refused",
+            Self::Invalid => "invalid",
+            Self::TooLong => "too-long",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Says it to a person, as the rest of a sentence.
+impl fmt::Display for ErrorClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Interrupted => "interrupted by a signal",
+            Self::WouldBlock => "send buffer full",
+            Self::NoBuffers => "system out of buffers",
+            Self::Denied => {
+                "not permitted (a firewall, a prohibiting route or a broadcast address)"
+            }
+            Self::Unreachable => "unreachable",
+            Self::Refused => "refused (nothing listens there)",
+            Self::Invalid => "address cannot be sent to",
+            Self::TooLong => "datagram too long for the interface",
+            Self::Other => "failed for another reason",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_lists_every_class_in_the_order_of_declaration() {
+        for (i, class) in ErrorClass::ALL.into_iter().enumerate() {
+            assert_eq!(class as usize, i);
+        }
+        assert_eq!(ErrorClass::Other as usize, ErrorClass::ALL.len() - 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_errors_that_socket_calls_report_have_their_class() {
+        for (code, class) in [
+            (libc::EINTR, ErrorClass::Interrupted),
+            (libc::EAGAIN, ErrorClass::WouldBlock),
+            (ENOBUFS, ErrorClass::NoBuffers),
+            (libc::ENOMEM, ErrorClass::NoBuffers),
+            (libc::EPERM, ErrorClass::Denied),
+            (libc::EACCES, ErrorClass::Denied),
+            (libc::ENETUNREACH, ErrorClass::Unreachable),
+            (libc::EHOSTUNREACH, ErrorClass::Unreachable),
+            (libc::ENETDOWN, ErrorClass::Unreachable),
+            (libc::ECONNREFUSED, ErrorClass::Refused),
+            (libc::EINVAL, ErrorClass::Invalid),
+            (libc::EADDRNOTAVAIL, ErrorClass::Invalid),
+            (EMSGSIZE, ErrorClass::TooLong),
+            (libc::EBADF, ErrorClass::Other),
+        ] {
+            assert_eq!(ErrorClass::of(&io::Error::from_raw_os_error(code)), class, "{code}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+use std::array;
+use std::iter::Sum;
+use std::ops::AddAssign;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use hello_proto::Refusal;
+
+use crate::{ErrorClass, Outcome};
+
+/// What became of every datagram a [`Server`](crate::Server) received, in datagrams.
+///
+/// Each adds one to exactly one of answered, one of the refusals, and send-failed by its class.
+/// While a datagram is being handled it is received and not yet anything else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    received: u64,
+    answered: u64,
+    refused: [u64; Refusal::ALL.len()],
+    send_failed: [u64; ErrorClass::ALL.len()],
+    receive_errors: [u64; ErrorClass::ALL.len()],
+}
+
+impl Counters {
+    /// Returns how many datagrams were received.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Returns how many were answered: the system took the reply. Whether it arrives, nobody
+    /// knows.
+    pub fn answered(&self) -> u64 {
+        self.answered
+    }
+
+    /// Returns how many were refused for one reason.
+    pub fn refused(&self, refusal: Refusal) -> u64 {
+        self.refused[refusal as usize]
+    }
+
+    /// Returns how many were refused for any reason.
+    pub fn refused_in_all(&self) -> u64 {
+        self.refused.iter().sum()
+    }
+
+    /// Returns how many replies the system did not take, by the class of its error.
+    pub fn send_failed(&self, class: ErrorClass) -> u64 {
+        self.send_failed[class as usize]
+    }
+
+    /// Returns how many replies the system did not take.
+    pub fn send_failed_in_all(&self) -> u64 {
+        self.send_failed.iter().sum()
+    }
+
+    /// Returns how many receive calls failed, by the class of their error. No datagram was
+    /// received by them.
+    pub fn receive_errors(&self, class: ErrorClass) -> u64 {
+        self.receive_errors[class as usize]
+    }
+}
+
+impl AddAssign for Counters {
+    fn add_assign(&mut self, other: Self) {
+        self.received += other.received;
+        self.answered += other.answered;
+        let arrays = [
+            (&mut self.refused[..], &other.refused[..]),
+            (&mut self.send_failed[..], &other.send_failed[..]),
+            (&mut self.receive_errors[..], &other.receive_errors[..]),
+        ];
+        for (sums, addends) in arrays {
+            for (sum, addend) in sums.iter_mut().zip(addends) {
+                *sum += addend;
+            }
+        }
+    }
+}
+
+impl Sum for Counters {
+    fn sum<I: Iterator<Item = Self>>(counters: I) -> Self {
+        counters.fold(Self::default(), |mut sum, counters| {
+            sum += counters;
+            sum
+        })
+    }
+}
+
+/// The counters of one worker, which it adds to while others read.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    received: AtomicU64,
+    answered: AtomicU64,
+    refused: [AtomicU64; Refusal::ALL.len()],
+    send_failed: [AtomicU64; ErrorClass::ALL.len()],
+    receive_errors: [AtomicU64; ErrorClass::ALL.len()],
+}
+
+impl Tally {
+    pub(crate) fn receive(&self) {
+        self.received.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn settle(&self, outcome: Outcome) {
+        let counter = match outcome {
+            Outcome::Answered => &self.answered,
+            Outcome::Refused(refusal) => &self.refused[refusal as usize],
+            Outcome::SendFailed(class) => &self.send_failed[class as usize],
+        };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn receive_error(&self, class: ErrorClass) {
+        self.receive_errors[class as usize].fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn snapshot(&self) -> Counters {
+        Counters {
+            answered: self.answered.load(Relaxed),
+            refused: array::from_fn(|i| self.refused[i].load(Relaxed)),
+            send_failed: array::from_fn(|i| self.send_failed[i].load(Relaxed)),
+            receive_errors: array::from_fn(|i| self.receive_errors[i].load(Relaxed)),
+            received: self.received.load(Relaxed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_outcome_is_counted_once_under_its_own_name() {
+        let tally = Tally::default();
+        let outcomes = [Outcome::Answered]
+            .into_iter()
+            .chain(Refusal::ALL.map(Outcome::Refused))
+            .chain(ErrorClass::ALL.map(Outcome::SendFailed));
+        let mut settled = 0;
+        for (times, outcome) in (1..).zip(outcomes) {
+            for _ in 0..times {
+                tally.receive();
+                tally.settle(outcome);
+            }
+            settled += times;
+            let counters = tally.snapshot();
+            let count = match outcome {
+                Outcome::Answered => counters.answered(),
+                Outcome::Refused(refusal) => counters.refused(refusal),
+                Outcome::SendFailed(class) => counters.send_failed(class),
+            };
+            assert_eq!(count, times);
+            assert_eq!(counters.received(), settled);
+        }
+        let counters = tally.snapshot();
+        let all = counters.answered() + counters.refused_in_all() + counters.send_failed_in_all();
+        assert_eq!(all, counters.received());
+    }
+
+    #[test]
+    fn sums_add_up_counter_by_counter() {
+        let tally = Tally::default();
+        tally.receive();
+        tally.settle(Outcome::Answered);
+        tally.settle(Outcome::Refused(Refusal::GreetedTwice));
+        tally.settle(Outcome::SendFailed(ErrorClass::Denied));
+        tally.receive_error(ErrorClass::Interrupted);
+        let sum: Counters = [tally.snapshot(); 2].into_iter().sum();
+        assert_eq!((sum.received(), sum.answered()), (2, 2));
+        assert_eq!(sum.refused(Refusal::GreetedTwice), 2);
+        assert_eq!(sum.send_failed(ErrorClass::Denied), 2);
+        assert_eq!(sum.receive_errors(ErrorClass::Interrupted), 2);
+        assert_eq!((sum.refused_in_all(), sum.send_failed_in_all()), (2, 2));
+    }
+}

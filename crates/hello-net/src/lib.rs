@@ -1,0 +1,49 @@
+//! [Hello](hello_proto) over UDP sockets: a [`Server`] that accounts for every datagram, and a
+//! [`Client`] that asks with deadlines.
+//!
+//! ```
+//! use std::net::Ipv4Addr;
+//! use std::thread;
+//!
+//! use hello_net::{Client, Server};
+//! use hello_proto::{Request, Retry};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Server::builder().bind(&[(Ipv4Addr::LOCALHOST, 0).into()])?;
+//! let mut client = Client::connect(server.local_addrs(), Retry::default())?;
+//!
+//! thread::scope(|scope| {
+//!     scope.spawn(|| server.serve(|_event| ()));
+//!     let greeting = client.greet(Request::new(b"Tracy")?, |_progress| ());
+//!     server.stop();
+//!     assert_eq!(greeting?.attempts, 1);
+//!     Ok::<_, Box<dyn std::error::Error>>(())
+//! })?;
+//! assert_eq!(server.counters().answered(), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What a stranger sends never makes a function of this crate return `Err`: it is counted, or
+//! reported to the caller's observer. `Err` means that a socket of our own is broken, or that
+//! nobody answered.
+
+mod class;
+mod client;
+mod counters;
+mod event;
+mod server;
+mod socket;
+mod sys;
+mod worker;
+
+pub use class::ErrorClass;
+pub use client::{Client, GreetError, Greeting, Progress};
+pub use counters::Counters;
+pub use event::{Event, Outcome};
+pub use server::{Builder, Server, ServerError};
+
+/// The README's Rust is compiled and run with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -1,0 +1,158 @@
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::panic;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::{self, ScopedJoinHandle};
+
+use hello_proto::Guard;
+use thiserror::Error;
+
+use crate::worker::Worker;
+use crate::{Counters, Event};
+
+/// Answers requests on one or more addresses, and counts what became of each.
+#[derive(Debug)]
+pub struct Server {
+    guard: Guard,
+    workers: Vec<Worker<UdpSocket>>,
+    stopping: AtomicBool,
+}
+
+impl Server {
+    /// Returns a builder: a server with every rule of the default [`Guard`].
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Answers until [`stop`](Self::stop) is called, on one thread for each bound address, and
+    /// shows every datagram to `observe` when its outcome is known.
+    ///
+    /// The thread that received a datagram calls `observe`, and receives no other before it
+    /// returns.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Receive`] if a socket is broken: nothing but errors for several seconds.
+    /// The whole server is then stopped.
+    pub fn serve(&self, observe: impl Fn(&Event<'_>) + Sync) -> Result<(), ServerError> {
+        thread::scope(|scope| {
+            let mut threads = Vec::new();
+            for worker in &self.workers {
+                threads.push(scope.spawn(|| {
+                    let _others = StopOnDrop(self);
+                    let (address, result) =
+                        (worker.local(), worker.run(&self.guard, &self.stopping, &observe));
+                    result.map_err(|source| ServerError::Receive { address, source })
+                }));
+            }
+            threads.into_iter().try_for_each(join)
+        })
+    }
+
+    /// Answers while `during` runs, and stops when it ends, however it ends.
+    ///
+    /// # Errors
+    ///
+    /// As [`serve`](Self::serve).
+    pub fn serve_while<T>(
+        &self,
+        observe: impl Fn(&Event<'_>) + Sync,
+        during: impl FnOnce() -> T,
+    ) -> Result<T, ServerError> {
+        thread::scope(|scope| {
+            let serving = scope.spawn(|| self.serve(&observe));
+            let stop = StopOnDrop(self);
+            let result = during();
+            drop(stop);
+            join(serving).map(|()| result)
+        })
+    }
+
+    /// Makes [`serve`](Self::serve) return soon: each thread finishes the datagram it is at, or
+    /// waits for a tenth of a second at the most if there is none. A stopped server stays
+    /// stopped.
+    pub fn stop(&self) {
+        self.stopping.store(true, Relaxed);
+    }
+
+    /// Yields the bound addresses in the order they were asked for, with the ports the system
+    /// chose where port 0 was.
+    pub fn local_addrs(&self) -> impl Iterator<Item = SocketAddr> {
+        self.workers.iter().map(Worker::local)
+    }
+
+    /// Returns what was counted so far, over all addresses.
+    pub fn counters(&self) -> Counters {
+        self.workers.iter().map(Worker::counters).sum()
+    }
+}
+
+/// What a [`Server`] is to be, before it is bound.
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    guard: Guard,
+}
+
+impl Builder {
+    /// Sets what may be answered.
+    #[must_use]
+    pub fn guard(self, guard: Guard) -> Self {
+        Self { guard }
+    }
+
+    /// Opens a socket for each address. Port 0 asks the system for a free one; `[::]` stands for
+    /// every IPv6 address of this machine, and for no IPv4 address.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::NoAddress`] if there is none, [`ServerError::Bind`] for the first that
+    /// cannot be bound.
+    pub fn bind(self, addresses: &[SocketAddr]) -> Result<Server, ServerError> {
+        if addresses.is_empty() {
+            return Err(ServerError::NoAddress);
+        }
+        let workers = addresses.iter().map(|&address| {
+            Worker::bind(address).map_err(|source| ServerError::Bind { address, source })
+        });
+        let workers = workers.collect::<Result<_, _>>()?;
+        Ok(Server { guard: self.guard, workers, stopping: AtomicBool::new(false) })
+    }
+}
+
+/// A socket of our own does not work.
+#[derive(Debug, Error)]
+pub enum ServerError {
+    /// There is nothing to serve.
+    #[error("no address to bind")]
+    NoAddress,
+    /// An address could not be bound.
+    #[error("cannot bind {address}")]
+    Bind {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A bound socket failed again and again.
+    #[error("cannot receive at {address}")]
+    Receive {
+        /// The bound address.
+        address: SocketAddr,
+        /// What the system said last.
+        source: io::Error,
+    },
+}
+
+/// Waits for a thread, and goes on with its panic if it ended so.
+fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|cause| panic::resume_unwind(cause))
+}
+
+/// Stops the server however its thread ends, lest the others serve on alone.
+struct StopOnDrop<'a>(&'a Server);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
