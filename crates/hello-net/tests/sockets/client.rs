@@ -1,0 +1,278 @@
+use std::net::{SocketAddr, UdpSocket};
+use std::num::NonZeroU32;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{any_port, peer, receive};
+use hello_net::{Client, ErrorClass, GreetError, Greeting, Progress};
+use hello_proto::{DecodeError, Request, Retry};
+
+/// Long enough for any machine; only attempts that are to fail wait for shorter.
+const LONG: Duration = Duration::from_secs(20);
+const SHORT: Duration = Duration::from_millis(30);
+
+fn retry(first: Duration, attempts: u32) -> Retry {
+    Retry::new(first, NonZeroU32::new(attempts).expect("not zero"), first)
+}
+
+fn client(servers: &[SocketAddr], retry: Retry) -> Client {
+    Client::connect(servers.iter().copied(), retry).expect("loopback has a route")
+}
+
+/// What an observer saw, in words.
+fn words(progress: Progress<'_>) -> String {
+    match progress {
+        Progress::Asked { attempt, .. } => format!("asked {attempt}"),
+        Progress::Failed { class, .. } => class.label().to_owned(),
+        Progress::Skipped { datagram, error: None, .. } => {
+            format!("skipped {}", datagram.escape_ascii())
+        }
+        Progress::Skipped { error: Some(error), .. } => format!("skipped: {error}"),
+    }
+}
+
+/// Asks once, beside a server that plays its script.
+fn greet(
+    client: &mut Client,
+    name: &[u8],
+    script: impl FnOnce() + Send,
+) -> (Result<Greeting, GreetError>, Vec<String>) {
+    let request = Request::new(name).expect("short");
+    let mut seen = Vec::new();
+    let result = thread::scope(|scope| {
+        scope.spawn(script);
+        client.greet(request, |progress| seen.push(words(progress)))
+    });
+    (result, seen)
+}
+
+fn loopback_peer() -> (UdpSocket, SocketAddr) {
+    let socket = peer(any_port());
+    let address = socket.local_addr().expect("bound");
+    (socket, address)
+}
+
+/// An address where nothing listens: port 9 of a loopback address that nobody else binds.
+fn nobody(host: u8) -> SocketAddr {
+    ([127, 77, 0, host], 9).into()
+}
+
+#[test]
+fn the_first_reply_tells_the_round_trip_time() {
+    let (server, address) = loopback_peer();
+    let script = || {
+        let (name, source) = receive(&server);
+        assert_eq!(name, b"Michael");
+        server.send_to(b"Hello, Michael!", source).expect("sent");
+    };
+    let (result, seen) = greet(&mut client(&[address], retry(LONG, 3)), b"Michael", script);
+    let Greeting { server, attempts, rtt, elapsed } = result.expect("answered");
+    assert_eq!((server, attempts), (address, 1));
+    assert!(rtt.expect("asked once") <= elapsed);
+    assert_eq!(seen, ["asked 1"]);
+}
+
+#[test]
+fn replies_that_are_not_ours_are_skipped_and_said() {
+    let (server, address) = loopback_peer();
+    let script = || {
+        let (_, source) = receive(&server);
+        for reply in [&b"Hello, Mallory!"[..], b"", b"Hello, Michael?", b"Hello, Michael!!"] {
+            server.send_to(reply, source).expect("sent");
+        }
+        server.send_to(b"Hello, Michael!", source).expect("sent");
+    };
+    let (result, seen) = greet(&mut client(&[address], retry(LONG, 1)), b"Michael", script);
+    assert!(result.is_ok());
+    let short = DecodeError::TooShort { len: 0, min: 8 };
+    let suffix = DecodeError::UnexpectedByte { at: 14, found: b'?', expected: b'!' };
+    let expected = [
+        "asked 1".to_owned(),
+        "skipped Hello, Mallory!".to_owned(),
+        format!("skipped: {short}"),
+        format!("skipped: {suffix}"),
+        "skipped Hello, Michael!!".to_owned(),
+    ];
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn after_a_second_attempt_the_round_trip_time_is_not_known() {
+    let (server, address) = loopback_peer();
+    let script = || {
+        let (_, first) = receive(&server);
+        let (_, second) = receive(&server);
+        assert_eq!(first, second, "one port for all attempts");
+        // The reply to the first attempt, during the second: as good as the other.
+        server.send_to(b"Hello, Tracy!", first).expect("sent");
+    };
+    let schedule = Retry::new(SHORT, NonZeroU32::new(12).expect("not zero"), LONG);
+    let (result, seen) = greet(&mut client(&[address], schedule), b"Tracy", script);
+    let greeting = result.expect("answered");
+    assert!(greeting.attempts >= 2);
+    assert_eq!(greeting.rtt, None);
+    assert_eq!(seen[..2], ["asked 1", "asked 2"]);
+}
+
+#[test]
+fn a_duplicate_of_an_earlier_reply_never_answers_an_equal_name() {
+    let (server, address) = loopback_peer();
+    let mut client = client(&[address], retry(LONG, 1));
+    let mut earlier = None;
+    let script = || {
+        let (_, source) = receive(&server);
+        server.send_to(b"Hello, Michael!", source).expect("sent");
+        earlier = Some(source);
+    };
+    assert!(greet(&mut client, b"Michael", script).0.is_ok());
+
+    let earlier = earlier.expect("asked");
+    let script = || {
+        let (_, source) = receive(&server);
+        assert_ne!(source, earlier);
+        server.send_to(b"Hello, Michael!", earlier).expect("sent");
+        server.send_to(b"Hello, Mallory!", source).expect("sent");
+        server.send_to(b"Hello, Michael!", source).expect("sent");
+    };
+    let (result, seen) = greet(&mut client, b"Michael", script);
+    assert!(result.is_ok());
+    // Had the duplicate counted, Mallory's reply would not have been looked at.
+    assert_eq!(seen, ["asked 1", "skipped Hello, Mallory!"]);
+}
+
+#[test]
+fn silence_is_no_answer_after_every_attempt() {
+    let (server, address) = loopback_peer();
+    let mut client = client(&[address], retry(SHORT, 3));
+    let (result, seen) = greet(&mut client, b"Sarah", || ());
+    let Err(GreetError::Unanswered { attempts: 3, elapsed, problem: None }) = result else {
+        panic!("{result:?}");
+    };
+    assert!(elapsed >= 3 * SHORT);
+    assert_eq!(seen, ["asked 1", "asked 2", "asked 3"]);
+    for _ in 0..3 {
+        assert_eq!(receive(&server).0, b"Sarah");
+    }
+}
+
+#[test]
+fn a_flood_of_wrong_replies_moves_no_deadline() {
+    let (server, address) = loopback_peer();
+    let mut client = client(&[address], retry(SHORT, 1));
+    let script = || {
+        let (_, source) = receive(&server);
+        server.connect(source).expect("loopback has a route");
+        // It floods until the client has closed its port, which is to say, has given up.
+        let start = Instant::now();
+        while server.send(b"Hello, Mallory!").is_ok() {
+            assert!(start.elapsed() < LONG, "the client does not give up");
+        }
+    };
+    let (result, seen) = greet(&mut client, b"Sarah", script);
+    assert!(matches!(result, Err(GreetError::Unanswered { attempts: 1, problem: None, .. })));
+    assert!(seen.len() > 1, "it did get wrong replies");
+}
+
+#[test]
+fn where_nothing_listens_it_says_refused_and_goes_on_asking() {
+    let mut client = client(&[nobody(1)], retry(SHORT, 2));
+    let (result, seen) = greet(&mut client, b"Sarah", || ());
+    let Err(error) = result else { panic!("{result:?}") };
+    assert_eq!(error.to_string(), "refused (nothing listens there)");
+    let GreetError::Unanswered { attempts: 2, elapsed, problem: Some(ErrorClass::Refused) } = error
+    else {
+        panic!("{error:?}");
+    };
+    assert!(elapsed >= 2 * SHORT, "every wait was waited for");
+    assert_eq!(seen, ["asked 1", "refused", "asked 2", "refused"]);
+}
+
+#[test]
+fn a_server_that_starts_between_attempts_is_greeted() {
+    // Found free, and bound again only when the first attempt was refused.
+    let address = peer(([127, 77, 0, 2], 0).into()).local_addr().expect("bound");
+    let mut client = client(&[address], retry(Duration::from_secs(1), 20));
+    let mut started = false;
+    let mut seen = Vec::new();
+    let request = Request::new(b"Tracy").expect("short");
+    thread::scope(|scope| {
+        let result = client.greet(request, |progress| {
+            seen.push(words(progress));
+            if words(progress) == "refused" && !started {
+                started = true;
+                let server = peer(address);
+                scope.spawn(move || {
+                    let (_, source) = receive(&server);
+                    server.send_to(b"Hello, Tracy!", source).expect("sent");
+                });
+            }
+        });
+        assert_eq!(result.expect("answered").attempts, 2);
+    });
+    assert_eq!(seen, ["asked 1", "refused", "asked 2"]);
+}
+
+#[test]
+fn a_refused_address_gives_way_to_the_next_at_once_and_for_good() {
+    let (server, address) = loopback_peer();
+    let mut client = client(&[nobody(3), address], retry(LONG, 1));
+    for expected in [&["asked 1", "refused", "asked 1"][..], &["asked 1"]] {
+        let script = || {
+            let (_, source) = receive(&server);
+            server.send_to(b"Hello, Sarah!", source).expect("sent");
+        };
+        let (result, seen) = greet(&mut client, b"Sarah", script);
+        let greeting = result.expect("answered");
+        assert_eq!((greeting.server, greeting.attempts), (address, 1));
+        assert!(greeting.rtt.is_some(), "this address was asked once");
+        assert_eq!(seen, expected);
+    }
+}
+
+#[test]
+fn a_silent_address_gives_way_to_the_next_after_its_attempt() {
+    let (_silent, silent) = loopback_peer();
+    let (server, address) = loopback_peer();
+    let mut client = client(&[silent, address], retry(Duration::from_millis(300), 9));
+    let script = || {
+        let (_, source) = receive(&server);
+        server.send_to(b"Hello, Sarah!", source).expect("sent");
+    };
+    let (result, _) = greet(&mut client, b"Sarah", script);
+    assert_eq!(result.expect("answered").server, address);
+}
+
+#[test]
+fn two_addresses_that_refuse_are_both_asked_and_the_wait_is_waited_for() {
+    let mut client = client(&[nobody(4), nobody(5)], retry(SHORT, 1));
+    let (result, seen) = greet(&mut client, b"Sarah", || ());
+    assert!(matches!(
+        result,
+        Err(GreetError::Unanswered { elapsed, problem: Some(ErrorClass::Refused), .. })
+            if elapsed >= SHORT
+    ));
+    assert_eq!(seen, ["asked 1", "refused", "asked 1", "refused"]);
+}
+
+#[test]
+fn an_address_that_cannot_be_sent_to_is_left_out() {
+    let (server, address) = loopback_peer();
+    let broadcast: SocketAddr = ([255, 255, 255, 255], 9999).into();
+    let usable = client(&[broadcast, address], retry(LONG, 1));
+    assert_eq!(Vec::from_iter(usable.servers()), [address]);
+    drop(server);
+
+    let error = Client::connect([broadcast], retry(LONG, 1)).expect_err("no broadcast");
+    assert_eq!(ErrorClass::of(&error), ErrorClass::Denied);
+    let error = Client::connect([], retry(LONG, 1)).expect_err("nobody to ask");
+    assert_eq!(error.to_string(), "no address to ask at");
+}
+
+#[test]
+fn an_error_that_comes_out_of_the_next_send_costs_that_send_nothing() {
+    // Without a wait, what ICMP reports of the first request is only met by the second.
+    let mut client = client(&[nobody(6)], retry(Duration::ZERO, 3));
+    let (result, seen) = greet(&mut client, b"Sarah", || ());
+    assert!(matches!(result, Err(GreetError::Unanswered { attempts: 3, .. })));
+    assert_eq!(seen, ["asked 1", "refused", "asked 2", "refused", "asked 3"]);
+}
