@@ -1,0 +1,155 @@
+//! `hello-server`: greets whoever sends a name over UDP.
+
+use std::error::Error;
+use std::io::{self, ErrorKind, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+use std::thread;
+
+use clap::{Parser, value_parser};
+use hello_cli::endpoint::Endpoint;
+use hello_cli::generate::Generate;
+use hello_cli::log::Log;
+use hello_cli::signals::StopSignals;
+use hello_cli::{Format, server as report};
+use hello_net::{Event, Server, ServerError};
+use hello_proto::{DEFAULT_PORT, Guard, MAX_NAME_LEN};
+
+/// Greets whoever sends a name over UDP: the reply to NAME is "Hello, NAME!".
+///
+/// Prints where it listens and who was greeted; at SIGINT or SIGTERM, what it counted.
+#[derive(Debug, Parser)]
+#[command(name = "hello-server", version, after_help = EXAMPLES)]
+struct Args {
+    /// Where to listen: HOST, HOST:PORT or [IPV6]:PORT; may be given several times.
+    #[arg(long, value_name = "HOST:PORT", default_values_t = [default_address()])]
+    bind: Vec<Endpoint>,
+
+    /// The longest name that is greeted, in bytes; longer ones are refused, not cut short.
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value_t = Guard::DEFAULT_MAX_NAME_LEN as u64,
+        value_parser = value_parser!(u64).range(..=MAX_NAME_LEN as u64),
+    )]
+    max_name: u64,
+
+    /// Print nothing about single datagrams.
+    #[arg(long, short)]
+    quiet: bool,
+
+    /// How many lines about datagrams are printed in any second, at most; the others are counted.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "20",
+        value_parser = value_parser!(u16).range(1..=10_000),
+        conflicts_with = "quiet",
+    )]
+    max_lines: u16,
+
+    /// Print JSON, one object a line.
+    #[arg(long)]
+    json: bool,
+
+    /// Print a manual page or shell completions, and do nothing else.
+    #[arg(long, value_name = "WHAT")]
+    generate: Option<Generate>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hello-server                                      serve this machine, at 127.0.0.1:9999
+  hello-server --bind 127.0.0.1:7777 --bind [::1]   two addresses, the second at port 9999
+  hello-server --bind 127.0.0.1:0 --json            any free port, and say which
+  hello-server --max-name 65499                     greet every name there can be
+
+Exit status:
+  0  stopped by SIGINT or SIGTERM
+  2  the command line is at fault, or a socket cannot be had or fails";
+
+fn main() -> ExitCode {
+    hello_cli::exit("hello-server", run(&Args::parse()))
+}
+
+fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
+    if let Some(what) = args.generate {
+        what.write::<Args>(&mut io::stdout())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let format = if args.json { Format::Json } else { Format::Text };
+    let stop = StopSignals::register()?;
+    let guard = Guard::new().with_max_name_len(args.max_name.try_into()?);
+    let server = Server::builder().guard(guard).bind(&addresses(args)?).map_err(advise)?;
+
+    for address in server.local_addrs() {
+        print(&report::listening(format, address));
+    }
+    serve(args, format, &server, stop)?;
+    print(&report::summary(format, &server.counters()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Serves until a signal comes, and logs unless told not to.
+fn serve(
+    args: &Args,
+    format: Format,
+    server: &Server,
+    mut stop: StopSignals,
+) -> Result<(), Box<dyn Error>> {
+    let end_wait = stop.end_wait()?;
+    let left_out = match format {
+        Format::Text => report::left_out_text,
+        Format::Json => report::left_out_json,
+    };
+    let log = (!args.quiet).then(|| Log::start(io::stdout(), args.max_lines, left_out));
+    let observe = |event: &Event<'_>| {
+        if let Some((log, _)) = &log {
+            log.line(|| report::event(format, event));
+        }
+    };
+    let result = thread::scope(|scope| {
+        scope.spawn(|| {
+            stop.wait();
+            server.stop();
+        });
+        let result = server.serve(observe);
+        end_wait.end();
+        result
+    });
+    if let Some((log, printer)) = log {
+        drop(log);
+        printer.finish();
+    }
+    Ok(result?)
+}
+
+fn addresses(args: &Args) -> Result<Vec<SocketAddr>, Box<dyn Error>> {
+    let mut addresses = Vec::new();
+    for endpoint in &args.bind {
+        addresses.extend(endpoint.resolve()?);
+    }
+    Ok(addresses)
+}
+
+/// Prints a line. That nobody reads it keeps no server from serving.
+fn print(line: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// Adds to an error what to do about it.
+fn advise(error: ServerError) -> Box<dyn Error> {
+    let ServerError::Bind { source, .. } = &error else { return error.into() };
+    let advice = match source.kind() {
+        ErrorKind::AddrInUse => "another program listens there; choose another --bind HOST:PORT",
+        ErrorKind::AddrNotAvailable => "this machine has no such address; see ip address",
+        ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose a higher one",
+        _ => return error.into(),
+    };
+    format!("{error}: {source}: {advice}").into()
+}
+
+fn default_address() -> Endpoint {
+    (IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_PORT).into()
+}

@@ -1,0 +1,194 @@
+//! Addresses on the command line.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::str::FromStr;
+
+use hello_proto::DEFAULT_PORT;
+use thiserror::Error;
+
+/// A host and a port, as people write them: `HOST`, `HOST:PORT`, `[IPV6]:PORT`, and an IPv6
+/// address alone also without brackets. The port is [`DEFAULT_PORT`] if there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    host: String,
+    port: u16,
+}
+
+impl Endpoint {
+    /// Looks the host up and returns its addresses, each once, in the system's order.
+    ///
+    /// # Errors
+    ///
+    /// [`LookupError`] if the host has no address.
+    pub fn resolve(&self) -> Result<Vec<SocketAddr>, LookupError> {
+        let failed = |source| LookupError { host: self.host.clone(), source };
+        let mut addresses = Vec::new();
+        for address in (&*self.host, self.port).to_socket_addrs().map_err(failed)? {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        Ok(addresses)
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        let (host, port) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (host, rest) = rest.split_once(']').ok_or(EndpointError::Bracket)?;
+                if !is_ipv6(host) {
+                    return Err(EndpointError::NotIpv6(host.into()));
+                }
+                let port = match rest.strip_prefix(':') {
+                    None if rest.is_empty() => None,
+                    None => return Err(EndpointError::Port(rest.into())),
+                    port => port,
+                };
+                (host, port)
+            }
+            None if is_ipv6(text) => (text, None),
+            None => match text.rsplit_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (text, None),
+            },
+        };
+        if host.is_empty() {
+            return Err(EndpointError::NoHost);
+        }
+        if host.contains(':') && !is_ipv6(host) || host.contains(char::is_whitespace) {
+            return Err(EndpointError::Host(host.into()));
+        }
+        let port = match port {
+            Some(port) => port.parse().map_err(|_| EndpointError::Port(port.into()))?,
+            None => DEFAULT_PORT,
+        };
+        Ok(Self { host: host.into(), port })
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if is_ipv6(host) { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
+}
+
+/// A text is no [`Endpoint`].
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum EndpointError {
+    /// There is only a port, or nothing.
+    #[error("no host: write HOST:PORT, such as 127.0.0.1:9999, or 0.0.0.0:9999 for every address")]
+    NoHost,
+    /// A host name cannot be like this.
+    #[error("{0:?} is no host: write HOST:PORT, or [IPV6]:PORT")]
+    Host(String),
+    /// A bracket was opened and not closed.
+    #[error("a closing bracket is missing: write [IPV6]:PORT, such as [::1]:9999")]
+    Bracket,
+    /// Brackets are for IPv6 addresses.
+    #[error("{0:?} is no IPv6 address, only such stand in brackets")]
+    NotIpv6(String),
+    /// The port is no number from 0 to 65535.
+    #[error("{0:?} is no port: write a number up to 65535 behind a colon")]
+    Port(String),
+}
+
+/// A host has no address.
+#[derive(Debug, Error)]
+#[error("cannot find the host {host:?}")]
+pub struct LookupError {
+    host: String,
+    source: io::Error,
+}
+
+/// Tells an IPv6 address, with a zone or without (`fe80::1%eth0`, RFC 4007 section 11).
+fn is_ipv6(host: &str) -> bool {
+    let (address, zone) = host.split_once('%').unwrap_or((host, "none"));
+    address.parse::<Ipv6Addr>().is_ok() && !zone.is_empty() && !zone.contains(':')
+}
+
+/// Yields the endpoint of an address, so that a default needs no text to parse.
+impl From<(IpAddr, u16)> for Endpoint {
+    fn from((address, port): (IpAddr, u16)) -> Self {
+        Self { host: address.to_string(), port }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_people_write_is_understood() {
+        for (text, host, port) in [
+            ("127.0.0.1:9999", "127.0.0.1", 9999),
+            ("127.0.0.1", "127.0.0.1", 9999),
+            ("localhost:7", "localhost", 7),
+            ("localhost", "localhost", 9999),
+            ("[::1]:7", "::1", 7),
+            ("[::1]", "::1", 9999),
+            ("::1", "::1", 9999),
+            ("::", "::", 9999),
+            ("[fe80::1%eth0]:7", "fe80::1%eth0", 7),
+            ("fe80::1%eth0", "fe80::1%eth0", 9999),
+            ("::ffff:127.0.0.1", "::ffff:127.0.0.1", 9999),
+            ("example.org:0", "example.org", 0),
+        ] {
+            let expected = Endpoint { host: host.into(), port };
+            assert_eq!(text.parse(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_named() {
+        use EndpointError::*;
+        for (text, error) in [
+            ("", NoHost),
+            (":9999", NoHost),
+            ("[::1", Bracket),
+            ("[::1]x", Port("x".into())),
+            ("[::1]:", Port("".into())),
+            ("[127.0.0.1]:7", NotIpv6("127.0.0.1".into())),
+            ("[]:7", NotIpv6("".into())),
+            ("localhost:", Port("".into())),
+            ("localhost:http", Port("http".into())),
+            ("localhost:65536", Port("65536".into())),
+            ("localhost:-1", Port("-1".into())),
+            ("a:b:7", Host("a:b".into())),
+            ("two words", Host("two words".into())),
+            ("fe80::1%:7", Host("fe80::1%".into())),
+        ] {
+            assert_eq!(text.parse::<Endpoint>(), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_resolves_to_itself() {
+        for text in ["127.0.0.1:7", "[::1]:7", "[::ffff:127.0.0.1]:7"] {
+            let endpoint: Endpoint = text.parse().expect("an endpoint");
+            let addresses = endpoint.resolve().expect("no lookup needed");
+            assert_eq!(addresses, [text.parse::<SocketAddr>().expect("an address")]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read_back(address in any::<IpAddr>(), port in any::<u16>()) {
+            let endpoint = Endpoint::from((address, port));
+            prop_assert_eq!(endpoint.to_string().parse(), Ok(endpoint));
+        }
+
+        #[test]
+        fn no_text_is_too_strange(text in "\\PC{0,20}|[\\[\\]:%0-9a-f. ]{0,20}") {
+            if let Ok(endpoint) = text.parse::<Endpoint>() {
+                prop_assert_eq!(endpoint.to_string().parse(), Ok(endpoint));
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! JSON lines that are safe to print: whatever they hold, they are ASCII.
+
+use std::fmt::Write as _;
+use std::io;
+
+use serde::Serialize;
+use serde_json::ser::Formatter;
+
+/// Returns `value` as a JSON object on one line, without the newline.
+///
+/// Every character above `~` is escaped (`\u009b`), for to a terminal some are commands.
+///
+/// # Panics
+///
+/// If `value` has no JSON form, such as a map whose keys are no text.
+pub fn line(value: &impl Serialize) -> String {
+    let mut bytes = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Ascii);
+    value.serialize(&mut serializer).expect("a JSON form");
+    String::from_utf8(bytes).expect("ASCII")
+}
+
+/// A name as JSON has it: text if it is UTF-8, else its bytes in hexadecimal.
+#[derive(Debug, Serialize)]
+pub struct Name<'a> {
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name_hex: Option<String>,
+}
+
+impl<'a> From<&'a [u8]> for Name<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        match str::from_utf8(bytes) {
+            Ok(name) => Self { name: Some(name), name_hex: None },
+            Err(_) => Self { name: None, name_hex: Some(hex(bytes)) },
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+struct Ascii;
+
+impl Formatter for Ascii {
+    fn write_string_fragment<W>(&mut self, out: &mut W, fragment: &str) -> io::Result<()>
+    where
+        W: ?Sized + io::Write,
+    {
+        for char in fragment.chars() {
+            if char <= '~' {
+                write!(out, "{char}")?;
+            } else {
+                for unit in char.encode_utf16(&mut [0; 2]) {
+                    write!(out, "\\u{unit:04x}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    #[test]
+    fn names_are_text_or_hexadecimal() {
+        for (name, expected) in [
+            (&b"Michael"[..], r#"{"name":"Michael"}"#),
+            (b"", r#"{"name":""}"#),
+            (b"\"\\\n\x7f\x1b", r#"{"name":"\"\\\n\u007f\u001b"}"#),
+            ("é\u{9b}🦀".as_bytes(), r#"{"name":"\u00e9\u009b\ud83e\udd80"}"#),
+            (b"\xff\x00", r#"{"name":null,"name_hex":"ff00"}"#),
+        ] {
+            assert_eq!(line(&Name::from(name)), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_comes_back_and_is_printable_ascii(text in any::<String>()) {
+            let line = line(&text);
+            prop_assert!(line.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+            prop_assert_eq!(serde_json::from_str::<Value>(&line)?, Value::String(text));
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What the command-line tools share: they parse, call [`hello_net`], and print.
+//!
+//! Not a library for others; its interface changes with the tools.
+
+pub mod client;
+pub mod endpoint;
+pub mod escape;
+pub mod generate;
+pub mod json;
+pub mod limit;
+pub mod log;
+pub mod names;
+pub mod seconds;
+pub mod server;
+pub mod signals;
+
+use std::error::Error;
+use std::io;
+use std::iter;
+use std::process::ExitCode;
+
+/// How a tool prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// The exit status for a command line that makes no sense and for input and output that fail, as
+/// clap has it for the former.
+pub const EXIT_TROUBLE: u8 = 2;
+
+/// Ends a tool: prints an error with all its causes, and returns the status to exit with.
+///
+/// That nobody reads our output any more is no error: `hello-client | head -1` is a success.
+pub fn exit(tool: &str, result: Result<ExitCode, Box<dyn Error>>) -> ExitCode {
+    let error = match result {
+        Ok(code) => return code,
+        Err(error) => error,
+    };
+    let causes =
+        || iter::successors(Some(&*error as &(dyn Error + 'static)), |&error| error.source());
+    if causes().any(is_broken_pipe) {
+        return ExitCode::SUCCESS;
+    }
+    let text: Vec<_> = causes().map(ToString::to_string).collect();
+    eprintln!("{tool}: {}", text.join(": "));
+    ExitCode::from(EXIT_TROUBLE)
+}
+
+fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,90 @@
+//! How many lines a second are printed.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Lets at most so many lines through in any second, and counts the others.
+///
+/// It has no clock: `now` is the time since any origin, and never goes back.
+#[derive(Debug)]
+pub struct LineLimit {
+    per_second: usize,
+    /// When the last `per_second` lines were let through.
+    admitted: VecDeque<Duration>,
+    left_out: u64,
+}
+
+impl LineLimit {
+    /// Lets at most `per_second` lines through in any second.
+    pub fn new(per_second: u16) -> Self {
+        Self { per_second: per_second.into(), admitted: VecDeque::new(), left_out: 0 }
+    }
+
+    /// Tells whether a line may be printed now; counts it as left out if not.
+    pub fn admit(&mut self, now: Duration) -> bool {
+        if self.admitted.len() == self.per_second {
+            match self.admitted.front() {
+                Some(oldest) if now >= *oldest + Duration::from_secs(1) => {
+                    self.admitted.pop_front();
+                }
+                _ => {
+                    self.left_out += 1;
+                    return false;
+                }
+            }
+        }
+        self.admitted.push_back(now);
+        true
+    }
+
+    /// Counts a line as left out for another reason.
+    pub fn leave_out(&mut self) {
+        self.left_out += 1;
+    }
+
+    /// Returns how many lines were left out since the last call.
+    pub fn take_left_out(&mut self) -> u64 {
+        std::mem::take(&mut self.left_out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_burst_is_cut_and_the_next_second_is_open_again() {
+        let mut limit = LineLimit::new(2);
+        let at = Duration::from_millis;
+        let admitted = [0, 0, 1, 999, 1000, 1000, 1001, 2000].map(|now| limit.admit(at(now)));
+        assert_eq!(admitted, [true, true, false, false, true, true, false, true]);
+        assert_eq!(limit.take_left_out(), 3);
+        limit.leave_out();
+        assert_eq!((limit.take_left_out(), limit.take_left_out()), (1, 0));
+    }
+
+    #[test]
+    fn none_a_second_is_none_at_all() {
+        assert!(!LineLimit::new(0).admit(Duration::from_secs(9)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_second_has_more_and_none_is_left_out_without_need(
+            per_second in 1..20_u16,
+            steps in prop::collection::vec(0..400_u64, 1..200),
+        ) {
+            let mut limit = LineLimit::new(per_second);
+            let (mut now, mut admitted, mut left_out) = (Duration::ZERO, Vec::new(), 0);
+            for step in steps {
+                now += Duration::from_millis(step);
+                let recent = admitted.iter().filter(|at| **at + Duration::from_secs(1) > now);
+                let room = recent.count() < usize::from(per_second);
+                prop_assert_eq!(limit.admit(now), room);
+                if room { admitted.push(now) } else { left_out += 1 }
+            }
+            prop_assert_eq!(limit.take_left_out(), left_out);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Durations on the command line.
+
+use std::time::Duration;
+
+/// Reads a duration: a number of seconds as ping takes it (`0.5`), or numbers with units
+/// (`500ms`, `1m30s`).
+///
+/// # Errors
+///
+/// Says what it takes, if it is neither, or zero.
+pub fn parse(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let duration = seconds.or_else(|| humantime::parse_duration(text).ok());
+    match duration {
+        Some(Duration::ZERO) => Err("must be longer than 0".into()),
+        Some(duration) => Ok(duration),
+        None => Err("not a duration: try 0.5, 500ms or 2s".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_seconds_and_units_are_what_they_say() {
+        for (text, millis) in [
+            ("1", 1000),
+            ("0.5", 500),
+            ("2s", 2000),
+            ("250ms", 250),
+            ("1m30s", 90_000),
+            ("1h", 3_600_000),
+        ] {
+            assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_duration_is_an_error_that_says_what_to_write() {
+        for text in ["", "-1", "x", "1x", "NaN", "inf", "1e30"] {
+            assert_eq!(parse(text), Err("not a duration: try 0.5, 500ms or 2s".into()), "{text}");
+        }
+        for text in ["0", "0.0", "0s", "-0"] {
+            assert_eq!(parse(text), Err("must be longer than 0".into()), "{text}");
+        }
+    }
+}

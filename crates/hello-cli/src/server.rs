@@ -1,0 +1,173 @@
+//! What `hello-server` prints.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use hello_net::{Counters, ErrorClass, Event, Outcome};
+use hello_proto::Refusal;
+use serde::Serialize;
+
+use crate::Format;
+use crate::escape::Brief;
+use crate::json::{self, Name};
+
+/// Says that an address is served.
+pub fn listening(format: Format, address: SocketAddr) -> String {
+    match format {
+        Format::Text => format!("listening on {address}"),
+        Format::Json => json::line(&Line::Listening { address }),
+    }
+}
+
+/// Says what became of a datagram.
+pub fn event(format: Format, event: &Event<'_>) -> String {
+    let Event { source, local, name, outcome } = *event;
+    match (format, outcome) {
+        (Format::Text, Outcome::Answered) => format!("{source} greeted: {}", Brief(name)),
+        (Format::Text, Outcome::Refused(refusal)) => format!("{source} refused: {refusal}"),
+        (Format::Text, Outcome::SendFailed(class)) => format!("{source} not answered: {class}"),
+        (Format::Json, _) => {
+            let (outcome, reason) = match outcome {
+                Outcome::Answered => ("answered", None),
+                Outcome::Refused(refusal) => ("refused", Some(refusal.label())),
+                Outcome::SendFailed(class) => ("send_failed", Some(class.label())),
+            };
+            json::line(&Line::Datagram { source, local, name: name.into(), outcome, reason })
+        }
+    }
+}
+
+/// Says how many lines were left out, as text.
+pub fn left_out_text(lines: u64) -> String {
+    format!("({lines} more lines left out)")
+}
+
+/// Says how many lines were left out, as JSON.
+pub fn left_out_json(lines: u64) -> String {
+    json::line(&Line::LeftOut { lines })
+}
+
+/// Sums up at the end.
+pub fn summary(format: Format, counters: &Counters) -> String {
+    let refused = Refusal::ALL.map(|refusal| (refusal.label(), counters.refused(refusal)));
+    let by_class = |count: fn(&Counters, ErrorClass) -> u64| {
+        ErrorClass::ALL.map(|class| (class.label(), count(counters, class)))
+    };
+    let send_failed = by_class(Counters::send_failed);
+    let receive_errors = by_class(Counters::receive_errors);
+    match format {
+        Format::Text => {
+            let mut text = format!(
+                "{} received, {} answered, {} refused, {} not sent",
+                counters.received(),
+                counters.answered(),
+                counters.refused_in_all(),
+                counters.send_failed_in_all(),
+            );
+            list(&mut text, "refused", &refused);
+            list(&mut text, "not sent", &send_failed);
+            list(&mut text, "receive errors", &receive_errors);
+            text
+        }
+        Format::Json => json::line(&Line::Summary {
+            received: counters.received(),
+            answered: counters.answered(),
+            refused: refused.into(),
+            send_failed: send_failed.into(),
+            receive_errors: receive_errors.into(),
+        }),
+    }
+}
+
+/// Adds a line with those counts that are not zero, if there are any.
+fn list(text: &mut String, what: &str, counts: &[(&str, u64)]) {
+    let counts: Vec<_> = counts
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(label, count)| format!("{label} {count}"))
+        .collect();
+    if !counts.is_empty() {
+        let _ = write!(text, "\n  {what}: {}", counts.join(", "));
+    }
+}
+
+/// The JSON lines.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Line<'a> {
+    Listening {
+        address: SocketAddr,
+    },
+    Datagram {
+        outcome: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'static str>,
+        source: SocketAddr,
+        local: SocketAddr,
+        #[serde(flatten)]
+        name: Name<'a>,
+    },
+    LeftOut {
+        lines: u64,
+    },
+    Summary {
+        received: u64,
+        answered: u64,
+        refused: BTreeMap<&'static str, u64>,
+        send_failed: BTreeMap<&'static str, u64>,
+        receive_errors: BTreeMap<&'static str, u64>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn datagram(name: &[u8], outcome: Outcome) -> Event<'_> {
+        let source = ([192, 0, 2, 7], 40_001).into();
+        Event { source, local: ([192, 0, 2, 1], 9999).into(), name, outcome }
+    }
+
+    #[test]
+    fn each_outcome_is_one_line_of_text() {
+        for (name, outcome, line) in [
+            (&b"Tracy"[..], Outcome::Answered, "192.0.2.7:40001 greeted: Tracy"),
+            (b"\x1b[2J\n", Outcome::Answered, r"192.0.2.7:40001 greeted: \u{1b}[2J\n"),
+            (
+                b"Tracy",
+                Outcome::Refused(Refusal::SourcePortZero),
+                "192.0.2.7:40001 refused: source port is 0",
+            ),
+            (
+                b"Tracy",
+                Outcome::SendFailed(ErrorClass::Unreachable),
+                "192.0.2.7:40001 not answered: unreachable",
+            ),
+        ] {
+            assert_eq!(event(Format::Text, &datagram(name, outcome)), line);
+        }
+    }
+
+    #[test]
+    fn each_outcome_is_one_line_of_json() {
+        let line = |name, outcome| event(Format::Json, &datagram(name, outcome));
+        let addresses = r#""source":"192.0.2.7:40001","local":"192.0.2.1:9999""#;
+        assert_eq!(
+            line(b"Tracy", Outcome::Answered),
+            format!(r#"{{"event":"datagram","outcome":"answered",{addresses},"name":"Tracy"}}"#)
+        );
+        assert_eq!(
+            line(b"\xff", Outcome::Refused(Refusal::SourcePortZero)),
+            format!(
+                r#"{{"event":"datagram","outcome":"refused","reason":"source-port-zero",{addresses},"name":null,"name_hex":"ff"}}"#
+            )
+        );
+        assert_eq!(
+            line(b"", Outcome::SendFailed(ErrorClass::Denied)),
+            format!(
+                r#"{{"event":"datagram","outcome":"send_failed","reason":"denied",{addresses},"name":""}}"#
+            )
+        );
+    }
+}
