@@ -1,0 +1,269 @@
+//! `hello-client` as people and scripts use it.
+
+use std::fs::File;
+use std::net::{SocketAddr, UdpSocket};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::support::{CLIENT, Finished, Process, client, peer, server, summary};
+
+/// An address where nothing listens: a port of a loopback address that nobody else binds.
+const NOBODY: &str = "127.78.0.1:9";
+
+#[test]
+fn local_greets_the_three_names_without_a_server() {
+    let expected = Finished {
+        out: "Hello, Michael!\nHello, Tracy!\nHello, Sarah!\n".into(),
+        err: String::new(),
+        status: Some(0),
+    };
+    assert_eq!(client(&["--local"]), expected);
+}
+
+#[test]
+fn local_says_why_its_own_server_refuses() {
+    let long = "x".repeat(1025);
+    let brief = format!("{}… (1025 bytes)", "x".repeat(64));
+    let arguments = ["--local", "--timeout", "50ms", "--attempts", "1", &long, "Tracy"];
+    let Finished { out, err, status } = client(&arguments);
+    assert_eq!((&*out, status), ("Hello, Tracy!\n", Some(1)));
+    let refusal = format!("hello-client: our own server refuses {brief}: name is too long\n");
+    assert!(err.starts_with(&refusal), "{err}");
+}
+
+#[test]
+fn names_come_from_the_command_line_and_from_standard_input() {
+    let (server, address) = server(&["--bind", "127.0.0.1:0"]);
+    let address = address.to_string();
+    let mut client =
+        Process::start(Command::new(CLIENT).args(["--server", &address, "Alice", "-", "Bob"]));
+    assert_eq!(client.line(), "Hello, Alice!");
+    // A greeting comes as soon as its line is there.
+    client.write(b"one\n");
+    assert_eq!(client.line(), "Hello, one!");
+    client.write(b"\ntwo words\n\xff\x1b\n-\n");
+    client.close_input();
+    let expected =
+        ["Hello, !", "Hello, two words!", r"Hello, \xff\u{1b}!", "Hello, -!", "Hello, Bob!"];
+    assert_eq!(client.finish(), (expected.map(str::to_owned).to_vec(), Some(0)));
+    assert_eq!(summary(server)["answered"], 7);
+}
+
+#[test]
+fn host_names_and_ipv6_addresses_are_asked() {
+    let (server4, address4) = server(&["--bind", "127.0.0.1:0"]);
+    let by_name = format!("localhost:{}", address4.port());
+    assert_eq!(client(&["--server", &by_name, "Tracy"]).out, "Hello, Tracy!\n");
+    let (server6, address6) = server(&["--bind", "[::1]:0"]);
+    assert_eq!(client(&["--server", &address6.to_string(), "Sarah"]).out, "Hello, Sarah!\n");
+    assert_eq!(summary(server4)["answered"], 1);
+    assert_eq!(summary(server6)["answered"], 1);
+}
+
+#[test]
+fn where_nothing_listens_it_says_refused() {
+    let arguments = ["--server", NOBODY, "--timeout", "20ms", "--attempts", "2", "Tracy", "Sarah"];
+    let Finished { out, err, status } = client(&arguments);
+    assert_eq!((&*out, status), ("", Some(1)));
+    let lines: Vec<_> = err.lines().collect();
+    let [note, tracy, sarah] = lines[..] else { panic!("{err}") };
+    assert_eq!(note, "hello-client: 127.78.0.1:9: refused (nothing listens there); still asking");
+    for (line, name) in [(tracy, "Tracy"), (sarah, "Sarah")] {
+        let start =
+            format!("hello-client: {name}: refused by {NOBODY}: nothing listens there (2 att");
+        assert!(line.starts_with(&start), "{line}");
+    }
+}
+
+#[test]
+fn where_nothing_comes_back_it_says_no_answer() {
+    let silent = peer();
+    let address = silent.local_addr().expect("bound").to_string();
+    let arguments = ["--server", &address, "--timeout", "20ms", "--attempts", "2", "Tracy"];
+    let Finished { out, err, status } = client(&arguments);
+    assert_eq!((&*out, status), ("", Some(1)));
+    assert!(
+        err.starts_with(&format!("hello-client: Tracy: no answer from {address} (2 attempts in "))
+    );
+
+    let json = client(&[&arguments[..], &["--json"]].concat());
+    let line = crate::support::json(&json.out);
+    assert_eq!((&line["event"], &line["reason"]), (&"unanswered".into(), &"no-answer".into()));
+    assert_eq!((&*json.err, json.status), ("", Some(1)));
+}
+
+#[test]
+fn an_answered_name_is_a_json_line_with_numbers() {
+    let (server, address) = server(&["--bind", "127.0.0.1:0"]);
+    let output = client(&["--server", &address.to_string(), "--json", "Tracy"]);
+    let line = crate::support::json(&output.out);
+    assert_eq!((&line["event"], &line["name"]), (&"greeting".into(), &"Tracy".into()));
+    assert_eq!(line["server"], address.to_string());
+    let (rtt, elapsed) = (line["rtt_ms"].as_f64(), line["elapsed_ms"].as_f64());
+    assert!(rtt.expect("a number") > 0.0 && rtt <= elapsed, "{line}");
+    assert_eq!(summary(server)["answered"], 1);
+}
+
+#[test]
+fn a_name_too_long_is_an_error_and_the_others_are_greeted() {
+    let (server, address) = server(&["--bind", "127.0.0.1:0"]);
+    let address = address.to_string();
+    let mut client =
+        Process::start(Command::new(CLIENT).args(["--server", &address, "--json", "-"]));
+    client.write(&[b"Tracy\n", &vec![b'x'; 65_500][..], b"\nSarah\n"].concat());
+    client.close_input();
+    let (lines, status) = client.finish();
+    let lines: Vec<_> = lines.iter().map(|line| crate::support::json(line)).collect();
+    assert_eq!((&lines[0]["name"], &lines[2]["name"]), (&"Tracy".into(), &"Sarah".into()));
+    assert_eq!(lines[1]["error"], "name of 65500 bytes is too long, at most 65499 fit a greeting");
+    assert_eq!(status, Some(2));
+    assert_eq!(summary(server)["received"], 2);
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_is_explained() {
+    for (arguments, words) in [
+        (&["--server", "localhost:http"][..], "\"http\" is no port"),
+        (&["--server", ":9999"], "no host"),
+        (&["--timeout", "soon"], "not a duration: try 0.5, 500ms or 2s"),
+        (&["--attempts", "0"], "number would be zero"),
+        (&["--local", "--server", "::1"], "cannot be used with"),
+        (&["--nonsense"], "unexpected argument"),
+        (&["--server", "255.255.255.255"], "ermission denied"),
+    ] {
+        let Finished { out, err, status } = client(arguments);
+        assert_eq!((&*out, status), ("", Some(2)), "{arguments:?}");
+        assert!(err.contains(words), "{arguments:?}: {err}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_read_enough_is_success() {
+    let mut client = Process::start(Command::new(CLIENT).args(["--local", "-"]));
+    client.write(b"Tracy\n");
+    assert_eq!(client.line(), "Hello, Tracy!");
+    client.hang_up();
+    client.write(b"Sarah\n");
+    assert_eq!(client.finish().1, Some(0));
+}
+
+#[test]
+fn an_output_that_is_full_is_an_error() {
+    let full = File::options().write(true).open("/dev/full").expect("every Linux has it");
+    let output = Command::new(CLIENT).arg("--local").stdout(full).output().expect("runs");
+    let Finished { err, status, .. } = output.into();
+    assert_eq!((&*err, status), ("hello-client: No space left on device (os error 28)\n", Some(2)));
+}
+
+/// Runs the client for the three names against a server that plays a script: it is called with
+/// the number of the request, its name and its source.
+fn against(script: impl FnMut(u32, &[u8], SocketAddr, &UdpSocket) + Send) -> Finished {
+    let server = peer();
+    let address = server.local_addr().expect("bound").to_string();
+    server.set_read_timeout(Some(Duration::from_millis(20))).expect("not zero");
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut script, mut buf) = (script, [0; 64]);
+            let mut number = 0;
+            while !done.load(Relaxed) {
+                if let Ok((len, source)) = server.recv_from(&mut buf) {
+                    number += 1;
+                    script(number, &buf[..len], source, &server);
+                }
+            }
+        });
+        let arguments = ["--server", &address, "--timeout", "50ms", "--attempts", "12"];
+        let finished = client(&arguments);
+        done.store(true, Relaxed);
+        finished
+    })
+}
+
+fn reply(name: &[u8]) -> Vec<u8> {
+    [b"Hello, ", name, b"!"].concat()
+}
+
+const GREETINGS: &str = "Hello, Michael!\nHello, Tracy!\nHello, Sarah!\n";
+
+#[test]
+fn two_dropped_replies_are_asked_for_again() {
+    let finished = against(|number, name, source, server| {
+        if number > 2 {
+            server.send_to(&reply(name), source).expect("sent");
+        }
+    });
+    assert_eq!(finished, Finished { out: GREETINGS.into(), err: String::new(), status: Some(0) });
+}
+
+#[test]
+fn two_delayed_replies_are_as_good_as_others() {
+    let mut delayed = Vec::new();
+    let finished = against(move |number, name, source, server| {
+        delayed.push((reply(name), source));
+        if number >= 3 {
+            for (reply, source) in delayed.drain(..) {
+                server.send_to(&reply, source).expect("sent");
+            }
+        }
+    });
+    assert_eq!(finished, Finished { out: GREETINGS.into(), err: String::new(), status: Some(0) });
+}
+
+#[test]
+fn duplicated_replies_are_printed_once() {
+    let finished = against(|_, name, source, server| {
+        for _ in 0..3 {
+            server.send_to(&reply(name), source).expect("sent");
+        }
+    });
+    assert_eq!(finished, Finished { out: GREETINGS.into(), err: String::new(), status: Some(0) });
+}
+
+#[test]
+fn two_replies_to_another_name_are_skipped_and_said() {
+    let finished = against(|number, name, source, server| {
+        let name = if number <= 2 { b"Mallory" } else { name };
+        server.send_to(&reply(name), source).expect("sent");
+    });
+    assert_eq!((&*finished.out, finished.status), (GREETINGS, Some(0)));
+    let said = "skipped \"Hello, Mallory!\": greeting of another name\n";
+    assert!(finished.err.ends_with(said), "{}", finished.err);
+    assert_eq!(finished.err.lines().count(), 1);
+}
+
+#[test]
+fn a_server_stopped_and_started_between_attempts_is_greeted() {
+    let (first, address) = server(&["--bind", "127.78.0.2:0"]);
+    let address = address.to_string();
+    assert_eq!(client(&["--server", &address, "Michael"]).out, "Hello, Michael!\n");
+    assert_eq!(summary(first)["answered"], 1);
+
+    let arguments =
+        ["--server", &address, "--json", "--timeout", "1s", "--attempts", "20", "Tracy"];
+    let mut asking = Process::start(Command::new(CLIENT).args(arguments));
+    let line = asking.json();
+    assert_eq!((&line["event"], &line["reason"]), (&"failed".into(), &"refused".into()));
+
+    let (second, _) = server(&["--bind", &address]);
+    let line = asking.json();
+    assert_eq!((&line["event"], &line["name"]), (&"greeting".into(), &"Tracy".into()));
+    assert!(line["attempts"].as_u64().expect("a number") >= 2);
+    assert!(line["rtt_ms"].is_null(), "nobody knows which attempt was answered");
+    assert_eq!(asking.finish().1, Some(0));
+    assert_eq!(summary(second)["answered"], 1);
+}
+
+#[test]
+fn ctrl_c_ends_it_as_it_ends_any_program() {
+    let silent = peer();
+    let address = silent.local_addr().expect("bound").to_string();
+    let client = Process::start(Command::new(CLIENT).args(["--server", &address, "Tracy"]));
+    silent.recv_from(&mut [0; 8]).expect("asked");
+    client.signal(Signal::INT);
+    assert_eq!(client.finish(), (vec![], None));
+}

@@ -1,0 +1,77 @@
+//! Errors of the system, injected by strace.
+
+use std::process::Command;
+
+use rustix::process::Signal;
+
+use crate::support::{CLIENT, Finished, Process, SERVER, ask, have, json, peer};
+
+/// Runs a tool under strace, which makes a system call fail as `fault` says, and which stands
+/// aside (`-D`), so that the process we start and signal is the tool itself.
+fn injected(fault: &str, tool: &str) -> Command {
+    let mut command = Command::new("strace");
+    command
+        .args(["--quiet=all", "-D", "-f", "-o", "/dev/null", "-e"])
+        .arg(format!("inject={fault}"));
+    command.arg(tool);
+    command
+}
+
+#[test]
+fn a_server_survives_a_reply_that_a_firewall_forbids() {
+    if !have("strace", "-V", "a_server_survives_a_reply_that_a_firewall_forbids") {
+        return;
+    }
+    let mut command = injected("sendto:error=EPERM:when=1", SERVER);
+    let mut server = Process::start(command.args(["--json", "--bind", "127.0.0.1:0"]));
+    let address = server.json()["address"].as_str().expect("text").parse().expect("an address");
+    let client = peer();
+    client.send_to(b"first", address).expect("sent");
+    assert_eq!(ask(&client, address, b"second"), b"Hello, second!");
+
+    let line = server.json();
+    assert_eq!((&line["outcome"], &line["reason"]), (&"send_failed".into(), &"denied".into()));
+    assert_eq!(server.json()["outcome"], "answered");
+    server.signal(Signal::TERM);
+    let (lines, status) = server.finish();
+    let summary = json(lines.last().expect("a summary"));
+    assert_eq!((&summary["answered"], &summary["send_failed"]["denied"]), (&1.into(), &1.into()));
+    assert_eq!(status, Some(0));
+}
+
+#[test]
+fn a_server_survives_receive_calls_that_fail() {
+    if !have("strace", "-V", "a_server_survives_receive_calls_that_fail") {
+        return;
+    }
+    for error in ["EINTR", "EPERM", "ENOMEM", "ENETDOWN"] {
+        // The first three calls of each thread.
+        let mut command = injected(&format!("recvfrom:error={error}:when=1..3"), SERVER);
+        let mut server = Process::start(command.args(["--json", "--bind", "127.0.0.1:0"]));
+        let address = server.json()["address"].as_str().expect("text").parse().expect("one");
+        assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
+        server.signal(Signal::TERM);
+        let (lines, status) = server.finish();
+        let summary = json(lines.last().expect("a summary"));
+        let errors = summary["receive_errors"].as_object().expect("a map");
+        let errors: u64 = errors.values().map(|count| count.as_u64().expect("a number")).sum();
+        assert_eq!((errors, &summary["answered"], status), (3, &1.into(), Some(0)), "{error}");
+    }
+}
+
+#[test]
+fn a_client_that_a_firewall_forbids_to_send_says_so() {
+    if !have("strace", "-V", "a_client_that_a_firewall_forbids_to_send_says_so") {
+        return;
+    }
+    let mut command = injected("sendto:error=EPERM", CLIENT);
+    let silent = peer();
+    let address = silent.local_addr().expect("bound").to_string();
+    command.args(["--server", &address, "--timeout", "10ms", "--attempts", "2", "Tracy"]);
+    let Finished { out, err, status } = command.output().expect("runs").into();
+    assert_eq!((&*out, status), ("", Some(1)));
+    let denied = "not permitted (a firewall, a prohibiting route or a broadcast address)";
+    let note = format!("hello-client: {address}: {denied}; still asking\n");
+    let result = format!("hello-client: Tracy: {denied}: {address} (2 attempts in ");
+    assert!(err.starts_with(&format!("{note}{result}")), "{err}");
+}

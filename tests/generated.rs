@@ -1,0 +1,81 @@
+//! What the tools say of themselves: help, manual pages, completions.
+
+use std::process::{Command, Stdio};
+
+use crate::support::{CLIENT, Finished, SERVER, have};
+
+fn generate(tool: &str, what: &str) -> Finished {
+    Command::new(tool).args(["--generate", what]).output().expect("runs").into()
+}
+
+#[test]
+fn the_manual_has_every_option_and_the_examples() {
+    for (tool, options) in [
+        (CLIENT, &["server", "local", "timeout", "attempts", "json", "generate"][..]),
+        (SERVER, &["bind", "max\\-name", "quiet", "max\\-lines", "json", "generate"]),
+    ] {
+        let manual = generate(tool, "man");
+        assert_eq!(manual.status, Some(0));
+        assert!(manual.out.contains(".TH hello\\-") || manual.out.contains(".TH hello-"));
+        for option in options {
+            assert!(manual.out.contains(&format!("\\-\\-{option}")), "{option}: {}", manual.out);
+        }
+        assert!(manual.out.contains("Examples:"));
+    }
+}
+
+#[test]
+fn every_example_in_the_help_is_a_command_line() {
+    for tool in [CLIENT, SERVER] {
+        let help: Finished = Command::new(tool).arg("--help").output().expect("runs").into();
+        let examples = help.out.lines().skip_while(|line| *line != "Examples:").skip(1);
+        let examples: Vec<_> = examples.take_while(|line| line.starts_with("  hello-")).collect();
+        assert!(examples.len() >= 4, "{}", help.out);
+        for example in examples {
+            // Without the explanation and what is the shell's; and to parse it is enough here.
+            let command = example.trim().split("  ").next().expect("a command");
+            let command = command.split(['<', '&']).next().expect("a command");
+            let arguments = command.split_whitespace().skip(1);
+            let output = Command::new(tool).args(arguments).args(["--generate", "man"]).output();
+            let parsed: Finished = output.expect("runs").into();
+            assert_eq!((&*parsed.err, parsed.status), ("", Some(0)), "{example}");
+        }
+    }
+}
+
+#[test]
+fn every_shell_gets_completions_that_know_the_options() {
+    for (tool, option) in [(CLIENT, "attempts"), (SERVER, "max-name")] {
+        for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+            let completions = generate(tool, &format!("complete-{shell}"));
+            assert_eq!(completions.status, Some(0));
+            assert!(completions.out.contains(option), "{shell}");
+        }
+    }
+}
+
+#[test]
+fn bash_completes_an_option() {
+    if !have("bash", "--version", "bash_completes_an_option") {
+        return;
+    }
+    let script = "source /dev/stdin
+        specification=$(complete -p hello-client) function=${specification#*-F }
+        COMP_WORDS=(hello-client --att) COMP_CWORD=1
+        ${function%% *} hello-client --att hello-client
+        echo \"${COMPREPLY[@]}\"";
+    let completions = generate(CLIENT, "complete-bash").out;
+    let mut bash = Command::new("bash");
+    let mut bash = bash
+        .args(["-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("bash runs");
+    let mut input = bash.stdin.take().expect("piped");
+    std::io::Write::write_all(&mut input, completions.as_bytes()).expect("read");
+    drop(input);
+    let finished: Finished = bash.wait_with_output().expect("ends").into();
+    assert_eq!((&*finished.out, &*finished.err), ("--attempts\n", ""));
+}

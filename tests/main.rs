@@ -1,0 +1,9 @@
+//! End to end: the real binaries as processes, against each other, against peers that are not
+//! ours, and against faults.
+
+mod client;
+mod faults;
+mod foreign;
+mod generated;
+mod server;
+mod support;

@@ -1,0 +1,182 @@
+//! `hello-server` as administrators run it.
+
+use std::process::{Command, Stdio};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::support::{Finished, Process, SERVER, ask, json, peer, server, summary};
+
+#[test]
+fn it_says_where_it_listens_who_was_greeted_and_what_it_counted() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut server = Process::start(Command::new(SERVER).args(["--bind", "127.0.0.1:0"]));
+        let line = server.line();
+        let address = line.strip_prefix("listening on ").expect("an address").parse().expect("one");
+        let client = peer();
+        let source = client.local_addr().expect("bound");
+        client.send_to(b"Hello, Hello, World!!", address).expect("sent");
+        assert_eq!(ask(&client, address, b"Tr\x1b[2Jacy\n"), b"Hello, Tr\x1b[2Jacy\n!");
+
+        assert_eq!(server.line(), format!("{source} refused: name was greeted twice already"));
+        assert_eq!(server.line(), format!(r"{source} greeted: Tr\u{{1b}}[2Jacy\n"));
+        server.signal(signal);
+        let expected =
+            ["2 received, 1 answered, 1 refused, 0 not sent", "  refused: greeted-twice 1"];
+        assert_eq!(server.finish(), (expected.map(str::to_owned).to_vec(), Some(0)));
+    }
+}
+
+#[test]
+fn quiet_leaves_only_the_beginning_and_the_end() {
+    let (server, address) = server(&["--bind", "127.0.0.1:0", "--quiet"]);
+    assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
+    server.signal(Signal::INT);
+    let (lines, status) = server.finish();
+    assert_eq!((lines.len(), status), (1, Some(0)));
+    assert_eq!(json(&lines[0])["answered"], 1);
+}
+
+#[test]
+fn json_has_every_datagram_and_every_counter() {
+    let (mut server, address) = server(&["--bind", "127.0.0.1:0"]);
+    let client = peer();
+    client.send_to(&[0xff; 1025], address).expect("sent");
+    assert_eq!(ask(&client, address, b"Tracy"), b"Hello, Tracy!");
+
+    let line = server.json();
+    assert_eq!((&line["outcome"], &line["reason"]), (&"refused".into(), &"name-too-long".into()));
+    assert_eq!(line["name_hex"], "ff".repeat(1025));
+    let line = server.json();
+    assert_eq!((&line["event"], &line["outcome"]), (&"datagram".into(), &"answered".into()));
+    assert_eq!(line["name"], "Tracy");
+    assert_eq!(line["source"], client.local_addr().expect("bound").to_string());
+    assert_eq!(line["local"], address.to_string());
+
+    let summary = summary(server);
+    assert_eq!((&summary["received"], &summary["answered"]), (&2.into(), &1.into()));
+    for (map, labels) in [("refused", 11), ("send_failed", 9), ("receive_errors", 9)] {
+        assert_eq!(summary[map].as_object().map(serde_json::Map::len), Some(labels), "{map}");
+    }
+}
+
+#[test]
+fn several_addresses_are_served() {
+    let mut server = Process::start(Command::new(SERVER).args([
+        "--quiet",
+        "--bind",
+        "127.0.0.1:0",
+        "--bind",
+        "127.0.0.5:0",
+        "--bind",
+        "[::1]:0",
+    ]));
+    for _ in 0..3 {
+        let line = server.line();
+        let address = line.strip_prefix("listening on ").expect("an address");
+        let greeted = crate::support::client(&["--server", address, "Tracy"]);
+        assert_eq!(greeted.out, "Hello, Tracy!\n", "{}", greeted.err);
+    }
+    server.signal(Signal::TERM);
+    let expected = vec!["3 received, 3 answered, 0 refused, 0 not sent".to_owned()];
+    assert_eq!(server.finish(), (expected, Some(0)));
+}
+
+/// How many datagrams the lines speak of: those shown, and those left out.
+fn lines_accounted_for(lines: &[Value]) -> (usize, u64) {
+    let shown = lines.iter().filter(|line| line["event"] == "datagram").count();
+    let left_out = lines.iter().filter(|line| line["event"] == "left_out");
+    (shown, left_out.map(|line| line["lines"].as_u64().expect("a number")).sum())
+}
+
+#[test]
+fn more_lines_than_allowed_are_left_out_and_counted() {
+    const REQUESTS: usize = 300;
+    let (server, address) = server(&["--bind", "127.0.0.1:0", "--max-lines", "5"]);
+    let client = peer();
+    for _ in 0..REQUESTS {
+        ask(&client, address, b"again");
+    }
+    server.signal(Signal::TERM);
+    let (lines, status) = server.finish();
+    assert_eq!(status, Some(0));
+    let lines: Vec<_> = lines.iter().map(|line| json(line)).collect();
+    let (shown, left_out) = lines_accounted_for(&lines);
+    assert_eq!(shown as u64 + left_out, REQUESTS as u64);
+    // Five at least, and five for every further second that a slow machine takes.
+    assert!((5..REQUESTS / 2).contains(&shown), "{shown} lines");
+}
+
+#[test]
+fn an_output_that_nobody_reads_holds_up_no_reply() {
+    const REQUESTS: usize = 3000;
+    let (server, address) = server(&["--bind", "127.0.0.1:0", "--max-lines", "10000"]);
+    let client = peer();
+    // Far more lines than a pipe and the queue before it hold.
+    let name = [b'x'; 100];
+    for _ in 0..REQUESTS {
+        ask(&client, address, &name);
+    }
+    server.signal(Signal::TERM);
+    let (lines, status) = server.finish();
+    assert_eq!(status, Some(0));
+    let lines: Vec<_> = lines.iter().map(|line| json(line)).collect();
+    let (shown, left_out) = lines_accounted_for(&lines);
+    assert_eq!(shown as u64 + left_out, REQUESTS as u64);
+    assert!(left_out > 0);
+    assert_eq!(lines.last().expect("a summary")["answered"], REQUESTS);
+}
+
+#[test]
+fn a_second_signal_ends_a_server_that_cannot_finish() {
+    let (server, address) = server(&["--bind", "127.0.0.1:0", "--max-lines", "10000"]);
+    let client = peer();
+    for _ in 0..3000 {
+        ask(&client, address, &[b'x'; 100]);
+    }
+    // Its output is full and not read, so it cannot end by itself.
+    server.signal(Signal::TERM);
+    server.signal(Signal::INT);
+    assert_eq!(server.finish().1, None, "ended by the signal");
+}
+
+#[test]
+fn an_output_that_is_closed_keeps_no_server_from_serving() {
+    let (mut server, address) = server(&["--bind", "127.0.0.1:0"]);
+    server.hang_up();
+    let client = peer();
+    for _ in 0..3 {
+        assert_eq!(ask(&client, address, b"Tracy"), b"Hello, Tracy!");
+    }
+    server.signal(Signal::TERM);
+    assert_eq!(server.finish(), (vec![], Some(0)));
+}
+
+#[test]
+fn an_address_that_cannot_be_had_is_an_error_with_advice() {
+    let (first, address) = server(&["--bind", "127.0.0.1:0"]);
+    let address = address.to_string();
+    for (arguments, words) in [
+        (
+            &["--bind", &*address][..],
+            &["cannot bind ", &*address, "another program listens there"][..],
+        ),
+        (
+            &["--bind", "192.0.2.1:0"],
+            &["cannot bind 192.0.2.1:0", "this machine has no such address"],
+        ),
+        (&["--bind", "nonsense:"], &["\"\" is no port"]),
+        (&["--bind", "[::1"], &["a closing bracket is missing"]),
+        (&["--max-name", "65500"], &["65500 is not in 0..=65499"]),
+        (&["--max-lines", "0"], &["0 is not in 1..=10000"]),
+        (&["--quiet", "--max-lines", "5"], &["cannot be used with"]),
+    ] {
+        let output = Command::new(SERVER).args(arguments).stdin(Stdio::null()).output();
+        let Finished { out, err, status } = output.expect("runs").into();
+        assert_eq!((&*out, status), ("", Some(2)), "{arguments:?}");
+        for word in words {
+            assert!(err.contains(word), "{arguments:?}: {err}");
+        }
+    }
+    assert_eq!(summary(first)["received"], 0);
+}

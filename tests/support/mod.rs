@@ -1,0 +1,153 @@
+//! Processes and peers that the tests start, and end again.
+
+use std::env;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+pub(crate) const CLIENT: &str = env!("CARGO_BIN_EXE_hello-client");
+pub(crate) const SERVER: &str = env!("CARGO_BIN_EXE_hello-server");
+
+/// A process that prints lines; killed when the test ends, if it still runs then.
+pub(crate) struct Process {
+    child: Child,
+    out: Option<BufReader<ChildStdout>>,
+}
+
+impl Process {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let out = child.stdout.take().map(BufReader::new);
+        Self { child, out }
+    }
+
+    /// Waits for the next line; panics at the end of the output.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.out.as_mut().expect("still read").read_line(&mut line).expect("UTF-8");
+        assert!(line.ends_with('\n'), "the output ended with {line:?}");
+        line.pop();
+        line
+    }
+
+    /// Waits for the next line, which is JSON.
+    pub(crate) fn json(&mut self) -> Value {
+        json(&self.line())
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        self.child.stdin.as_mut().expect("still open").write_all(bytes).expect("written");
+    }
+
+    pub(crate) fn close_input(&mut self) {
+        self.child.stdin = None;
+    }
+
+    /// Closes the reading end of the output.
+    pub(crate) fn hang_up(&mut self) {
+        self.out = None;
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("our own child");
+    }
+
+    /// Reads the rest of the output and waits for the end. The status is `None` if a signal
+    /// ended the process.
+    pub(crate) fn finish(mut self) -> (Vec<String>, Option<i32>) {
+        let mut rest = String::new();
+        if let Some(out) = &mut self.out {
+            out.read_to_string(&mut rest).expect("UTF-8");
+        }
+        let status = self.child.wait().expect("our own child");
+        (rest.lines().map(str::to_owned).collect(), status.code())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both do nothing to a process that has ended and was waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts `hello-server --json` and returns it with the address it says it listens on.
+pub(crate) fn server(arguments: &[&str]) -> (Process, SocketAddr) {
+    let mut server = Process::start(Command::new(SERVER).arg("--json").args(arguments));
+    let line = server.json();
+    assert_eq!(line["event"], "listening");
+    let address = line["address"].as_str().expect("text").parse().expect("an address");
+    (server, address)
+}
+
+/// Stops a server that [`server`] started, and returns its last line.
+pub(crate) fn summary(server: Process) -> Value {
+    server.signal(Signal::TERM);
+    let (lines, status) = server.finish();
+    assert_eq!(status, Some(0));
+    let summary = json(lines.last().expect("a summary"));
+    assert_eq!(summary["event"], "summary");
+    summary
+}
+
+/// Runs `hello-client` to its end.
+pub(crate) fn client(arguments: &[&str]) -> Finished {
+    Command::new(CLIENT).args(arguments).output().expect("the client runs").into()
+}
+
+/// What a process printed, and how it ended.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Finished {
+    pub(crate) out: String,
+    pub(crate) err: String,
+    pub(crate) status: Option<i32>,
+}
+
+impl From<Output> for Finished {
+    fn from(output: Output) -> Self {
+        let [out, err] =
+            [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
+        Self { out, err, status: output.status.code() }
+    }
+}
+
+pub(crate) fn json(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+}
+
+/// A plain socket on the loopback, which fails a test rather than wait for ever.
+pub(crate) fn peer() -> UdpSocket {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("not zero");
+    socket
+}
+
+/// Sends a name and waits for one datagram.
+pub(crate) fn ask(socket: &UdpSocket, server: SocketAddr, name: &[u8]) -> Vec<u8> {
+    socket.send_to(name, server).expect("sent");
+    let mut buf = vec![0; 65_536];
+    let (len, source) = socket.recv_from(&mut buf).expect("a reply within 20 seconds");
+    assert_eq!(source, server);
+    buf.truncate(len);
+    buf
+}
+
+/// Returns whether a program that a test needs is here. If not, it says so on the standard error
+/// whatever the test runner captures, and where nothing may be skipped (`HELLO_NO_SKIP`, as in
+/// `.ci/run`), it panics.
+pub(crate) fn have(program: &str, version: &str, test: &str) -> bool {
+    let found = Command::new(program).arg(version).output().is_ok();
+    if !found {
+        let missing = format!("SKIPPED {test}: {program} is not installed");
+        assert!(env::var_os("HELLO_NO_SKIP").is_none(), "{missing}");
+        // Not eprintln!, which is captured.
+        writeln!(io::stderr(), "\n{missing}\n").expect("printed");
+    }
+    found
+}
