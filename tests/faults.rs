@@ -4,7 +4,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::support::{CLIENT, Finished, Process, SERVER, ask, have, json, peer};
+use crate::support::{CLIENT, Finished, Process, SERVER, ask, have, json, peer, server, summary};
 
 /// Runs a tool under strace, which makes a system call fail as `fault` says, and which stands
 /// aside (`-D`), so that the process we start and signal is the tool itself.
@@ -74,4 +74,21 @@ fn a_client_that_a_firewall_forbids_to_send_says_so() {
     let note = format!("hello-client: {address}: {denied}; still asking\n");
     let result = format!("hello-client: Tracy: {denied}: {address} (2 attempts in ");
     assert!(err.starts_with(&format!("{note}{result}")), "{err}");
+}
+
+#[test]
+fn an_error_of_an_earlier_request_costs_the_next_one_nothing() {
+    if !have("strace", "-V", "an_error_of_an_earlier_request_costs_the_next_one_nothing") {
+        return;
+    }
+    // What ICMP reports of one request comes out of the next send, which then sends nothing.
+    let mut command = injected("sendto:error=ECONNREFUSED:when=1", CLIENT);
+    let (server, address) = server(&["--bind", "127.0.0.1:0"]);
+    let address = address.to_string();
+    command.args(["--server", &address, "--timeout", "20s", "--attempts", "1", "Tracy"]);
+    let Finished { out, err, status } = command.output().expect("runs").into();
+    assert_eq!((&*out, status), ("Hello, Tracy!\n", Some(0)));
+    let note = format!("hello-client: {address}: refused (nothing listens there); still asking\n");
+    assert_eq!(err, note);
+    assert_eq!(summary(server)["answered"], 1);
 }

@@ -69,27 +69,26 @@ impl Client {
         let started = Instant::now();
         let mut flows: Vec<Option<Flow>> = self.servers.iter().map(|_| None).collect();
         let mut problem = None;
+        let mut observe = |progress: Progress<'_>| {
+            if let Progress::Failed { class, .. } = progress {
+                problem = Some(class);
+            }
+            observe(progress);
+        };
         let mut attempts = 0;
-
         for wait in self.retry.waits() {
             attempts += 1;
-            let deadline = Deadline { start: Instant::now(), wait };
+            let start = Instant::now();
             for others_left in (0..flows.len()).rev() {
+                let attempt = Attempt { number: attempts, start, wait, alone: others_left == 0 };
                 let flow = match &mut flows[self.current] {
                     Some(flow) => flow,
                     none => none.insert(Flow::open(self.servers[self.current])?),
                 };
-                let mut observe = |progress: Progress<'_>| {
-                    if let Progress::Failed { class, .. } = progress {
-                        problem = Some(class);
-                    }
-                    observe(progress);
-                };
-                let attempt = Attempt { number: attempts, deadline, alone: others_left == 0 };
                 match flow.ask(request, attempt, &mut self.buf, &mut observe) {
                     Verdict::Answered { rtt } => {
-                        let elapsed = started.elapsed();
-                        return Ok(Greeting { server: flow.server, attempts, rtt, elapsed });
+                        let (server, elapsed) = (flow.server, started.elapsed());
+                        return Ok(Greeting { server, attempts, rtt, elapsed });
                     }
                     Verdict::Failed => self.current = (self.current + 1) % flows.len(),
                     Verdict::Silent => break,
@@ -181,15 +180,10 @@ struct Flow {
 #[derive(Clone, Copy)]
 struct Attempt {
     number: u32,
-    deadline: Deadline,
-    /// No other server is left to ask in this attempt.
-    alone: bool,
-}
-
-#[derive(Clone, Copy)]
-struct Deadline {
     start: Instant,
     wait: Duration,
+    /// No other server is left to ask in this attempt.
+    alone: bool,
 }
 
 enum Verdict {
@@ -225,10 +219,7 @@ impl Flow {
             Err(_) => (),
         }
         loop {
-            let remaining = attempt.deadline.remaining();
-            if remaining.is_zero() {
-                return Verdict::Silent;
-            }
+            let remaining = attempt.remaining();
             match self.receive(remaining, buf) {
                 Ok(datagram) => match Reply::decode(datagram) {
                     Ok(reply) if reply.answers(request) => {
@@ -241,7 +232,8 @@ impl Flow {
                     }
                 },
                 Err(error) => match ErrorClass::of(&error) {
-                    ErrorClass::WouldBlock | ErrorClass::Interrupted => (),
+                    ErrorClass::Interrupted => continue,
+                    ErrorClass::WouldBlock => (),
                     class => {
                         observe(Progress::Failed { server, class });
                         if !attempt.alone {
@@ -251,6 +243,10 @@ impl Flow {
                         thread::sleep(Duration::from_millis(1));
                     }
                 },
+            }
+            // Only now: a reply that came while this process was stopped is no silence.
+            if remaining.is_zero() {
+                return Verdict::Silent;
             }
         }
     }
@@ -272,14 +268,16 @@ impl Flow {
         Ok(())
     }
 
+    /// Waits for a datagram; with a timeout of zero, it looks whether there is one.
     fn receive<'b>(&self, timeout: Duration, buf: &'b mut [u8]) -> io::Result<&'b [u8]> {
-        self.socket.set_read_timeout(Some(timeout))?;
+        // Zero would mean to wait for ever (socket(7)), and is an error to std.
+        self.socket.set_read_timeout(Some(timeout.max(Duration::from_micros(1))))?;
         let len = self.socket.recv(buf)?;
         Ok(&buf[..len])
     }
 }
 
-impl Deadline {
+impl Attempt {
     fn remaining(&self) -> Duration {
         self.wait.saturating_sub(self.start.elapsed())
     }
