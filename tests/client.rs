@@ -267,3 +267,20 @@ fn ctrl_c_ends_it_as_it_ends_any_program() {
     client.signal(Signal::INT);
     assert_eq!(client.finish(), (vec![], None));
 }
+
+#[test]
+fn a_reply_that_came_while_the_client_was_stopped_counts() {
+    let server = peer();
+    let address = server.local_addr().expect("bound").to_string();
+    let wait = Duration::from_secs(1);
+    let arguments = ["--server", &address, "--timeout", "1s", "--attempts", "1", "Tracy"];
+    let client = Process::start(Command::new(CLIENT).args(arguments));
+    let (_, source) = server.recv_from(&mut [0; 8]).expect("asked");
+    client.signal(Signal::STOP);
+    client.wait_until_stopped();
+    server.send_to(b"Hello, Tracy!", source).expect("sent");
+    // Not for something to happen, but for the deadline to pass.
+    thread::sleep(wait);
+    client.signal(Signal::CONT);
+    assert_eq!(client.finish(), (vec!["Hello, Tracy!".to_owned()], Some(0)));
+}

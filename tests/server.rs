@@ -3,7 +3,6 @@
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
-use serde_json::Value;
 
 use crate::support::{Finished, Process, SERVER, ask, json, peer, server, summary};
 
@@ -82,34 +81,37 @@ fn several_addresses_are_served() {
     assert_eq!(server.finish(), (expected, Some(0)));
 }
 
-/// How many datagrams the lines speak of: those shown, and those left out.
-fn lines_accounted_for(lines: &[Value]) -> (usize, u64) {
-    let shown = lines.iter().filter(|line| line["event"] == "datagram").count();
+/// Stops a server and returns how many datagrams its remaining lines speak of: those shown, and
+/// those left out. The last line is the summary, and must have them all.
+fn stop_and_count(server: Process, requests: u64) -> (u64, u64) {
+    server.signal(Signal::TERM);
+    let (lines, status) = server.finish();
+    assert_eq!(status, Some(0));
+    let lines: Vec<_> = lines.iter().map(|line| json(line)).collect();
+    let shown = lines.iter().filter(|line| line["event"] == "datagram").count() as u64;
     let left_out = lines.iter().filter(|line| line["event"] == "left_out");
-    (shown, left_out.map(|line| line["lines"].as_u64().expect("a number")).sum())
+    let left_out = left_out.map(|line| line["lines"].as_u64().expect("a number")).sum();
+    assert_eq!(shown + left_out, requests);
+    assert_eq!(lines.last().expect("a summary")["answered"], requests);
+    (shown, left_out)
 }
 
 #[test]
 fn more_lines_than_allowed_are_left_out_and_counted() {
-    const REQUESTS: usize = 300;
+    const REQUESTS: u64 = 300;
     let (server, address) = server(&["--bind", "127.0.0.1:0", "--max-lines", "5"]);
     let client = peer();
     for _ in 0..REQUESTS {
         ask(&client, address, b"again");
     }
-    server.signal(Signal::TERM);
-    let (lines, status) = server.finish();
-    assert_eq!(status, Some(0));
-    let lines: Vec<_> = lines.iter().map(|line| json(line)).collect();
-    let (shown, left_out) = lines_accounted_for(&lines);
-    assert_eq!(shown as u64 + left_out, REQUESTS as u64);
+    let (shown, _) = stop_and_count(server, REQUESTS);
     // Five at least, and five for every further second that a slow machine takes.
     assert!((5..REQUESTS / 2).contains(&shown), "{shown} lines");
 }
 
 #[test]
 fn an_output_that_nobody_reads_holds_up_no_reply() {
-    const REQUESTS: usize = 3000;
+    const REQUESTS: u64 = 3000;
     let (server, address) = server(&["--bind", "127.0.0.1:0", "--max-lines", "10000"]);
     let client = peer();
     // Far more lines than a pipe and the queue before it hold.
@@ -117,14 +119,8 @@ fn an_output_that_nobody_reads_holds_up_no_reply() {
     for _ in 0..REQUESTS {
         ask(&client, address, &name);
     }
-    server.signal(Signal::TERM);
-    let (lines, status) = server.finish();
-    assert_eq!(status, Some(0));
-    let lines: Vec<_> = lines.iter().map(|line| json(line)).collect();
-    let (shown, left_out) = lines_accounted_for(&lines);
-    assert_eq!(shown as u64 + left_out, REQUESTS as u64);
+    let (_, left_out) = stop_and_count(server, REQUESTS);
     assert!(left_out > 0);
-    assert_eq!(lines.last().expect("a summary")["answered"], REQUESTS);
 }
 
 #[test]
