@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 
 use hello_proto::DEFAULT_PORT;
@@ -31,6 +31,13 @@ impl Endpoint {
             }
         }
         Ok(addresses)
+    }
+}
+
+/// This machine, and nobody else, at the protocol's port.
+impl Default for Endpoint {
+    fn default() -> Self {
+        Self { host: Ipv4Addr::LOCALHOST.to_string(), port: DEFAULT_PORT }
     }
 }
 
@@ -112,13 +119,6 @@ fn is_ipv6(host: &str) -> bool {
     address.parse::<Ipv6Addr>().is_ok() && !zone.is_empty() && !zone.contains(':')
 }
 
-/// Yields the endpoint of an address, so that a default needs no text to parse.
-impl From<(IpAddr, u16)> for Endpoint {
-    fn from((address, port): (IpAddr, u16)) -> Self {
-        Self { host: address.to_string(), port }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,6 +169,14 @@ mod tests {
     }
 
     #[test]
+    fn a_host_without_an_address_is_named() {
+        // A name that no lookup is made for.
+        let endpoint = Endpoint { host: "no\0host".into(), port: 7 };
+        let error = endpoint.resolve().expect_err("not a host");
+        assert_eq!(error.to_string(), "cannot find the host \"no\\0host\"");
+    }
+
+    #[test]
     fn an_address_resolves_to_itself() {
         for text in ["127.0.0.1:7", "[::1]:7", "[::ffff:127.0.0.1]:7"] {
             let endpoint: Endpoint = text.parse().expect("an endpoint");
@@ -179,8 +187,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_is_read_back(address in any::<IpAddr>(), port in any::<u16>()) {
-            let endpoint = Endpoint::from((address, port));
+        fn what_is_printed_is_read_back(address in any::<std::net::IpAddr>(), port in any::<u16>()) {
+            let endpoint = Endpoint { host: address.to_string(), port };
             prop_assert_eq!(endpoint.to_string().parse(), Ok(endpoint));
         }
 

@@ -3,6 +3,7 @@
 //! Not a library for others; its interface changes with the tools.
 
 pub mod client;
+pub mod common;
 pub mod endpoint;
 pub mod escape;
 pub mod generate;

@@ -56,19 +56,16 @@ fn checked(name: Vec<u8>) -> Result<Vec<u8>, NameError> {
 /// name may have is kept in memory.
 fn line(input: &mut impl BufRead) -> io::Result<Option<Result<Vec<u8>, NameTooLong>>> {
     let mut name = Vec::new();
-    let ended = match part(input, &mut name)? {
-        Part::Nothing => return Ok(None),
-        part => part == Part::Last,
-    };
-    if ended {
-        return Ok(Some(Ok(name)));
+    let mut last = part(input, &mut name)?;
+    if last == Part::Nothing {
+        return Ok(None);
     }
     let (mut len, max) = (name.len(), MAX_NAME_LEN);
-    while part(input, &mut name)? == Part::More {
+    while last == Part::More {
+        last = part(input, &mut name)?;
         len += name.len();
     }
-    len += name.len();
-    Ok(Some(Err(NameTooLong { len, max })))
+    Ok(Some(if len > max { Err(NameTooLong { len, max }) } else { Ok(name) }))
 }
 
 #[derive(PartialEq)]

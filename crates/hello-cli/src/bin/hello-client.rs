@@ -3,20 +3,20 @@
 use std::error::Error;
 use std::ffi::OsString;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 use hello_cli::client::Report;
+use hello_cli::common::Common;
 use hello_cli::endpoint::Endpoint;
 use hello_cli::escape::Brief;
-use hello_cli::generate::Generate;
 use hello_cli::names::{NameError, names};
-use hello_cli::{EXIT_TROUBLE, Format, seconds};
+use hello_cli::{EXIT_TROUBLE, seconds};
 use hello_net::{Client, Event, GreetError, Outcome, Server};
-use hello_proto::{DEFAULT_PORT, Request, Retry};
+use hello_proto::{Request, Retry};
 
 /// Asks a server for greetings over UDP, and prints them.
 ///
@@ -30,7 +30,7 @@ struct Args {
     names: Vec<OsString>,
 
     /// Whom to ask: HOST, HOST:PORT or [IPV6]:PORT.
-    #[arg(long, value_name = "HOST:PORT", default_value_t = default_server())]
+    #[arg(long, value_name = "HOST:PORT", default_value_t)]
     server: Endpoint,
 
     /// Start a server of our own on a free port of the loopback, and ask that.
@@ -45,13 +45,8 @@ struct Args {
     #[arg(long, value_name = "COUNT", default_value = "3")]
     attempts: NonZeroU32,
 
-    /// Print JSON, one object a line.
-    #[arg(long)]
-    json: bool,
-
-    /// Print a manual page or shell completions, and do nothing else.
-    #[arg(long, value_name = "WHAT")]
-    generate: Option<Generate>,
+    #[command(flatten)]
+    common: Common,
 }
 
 const EXAMPLES: &str = "\
@@ -72,8 +67,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
-    if let Some(what) = args.generate {
-        what.write::<Args>(&mut io::stdout())?;
+    if args.common.generated::<Args>()? {
         return Ok(ExitCode::SUCCESS);
     }
     if args.local {
@@ -91,7 +85,7 @@ fn greet(
     let longest = Retry::default().max().max(args.timeout);
     let mut client = Client::connect(servers, Retry::new(args.timeout, args.attempts, longest))?;
     let servers = Vec::from_iter(client.servers());
-    let format = if args.json { Format::Json } else { Format::Text };
+    let format = args.common.format();
     let mut report = Report::new(format, io::stdout(), io::stderr());
     let mut status = 0;
 
@@ -128,8 +122,4 @@ fn explain_refusal(event: &Event<'_>) {
     if let Outcome::Refused(refusal) = event.outcome {
         eprintln!("hello-client: our own server refuses {}: {refusal}", Brief(event.name));
     }
-}
-
-fn default_server() -> Endpoint {
-    (IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_PORT).into()
 }

@@ -2,18 +2,18 @@
 
 use std::error::Error;
 use std::io::{self, ErrorKind, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::thread;
 
 use clap::{Parser, value_parser};
+use hello_cli::common::Common;
 use hello_cli::endpoint::Endpoint;
-use hello_cli::generate::Generate;
 use hello_cli::log::Log;
 use hello_cli::signals::StopSignals;
 use hello_cli::{Format, server as report};
 use hello_net::{Event, Server, ServerError};
-use hello_proto::{DEFAULT_PORT, Guard, MAX_NAME_LEN};
+use hello_proto::{Guard, MAX_NAME_LEN};
 
 /// Greets whoever sends a name over UDP: the reply to NAME is "Hello, NAME!".
 ///
@@ -22,7 +22,7 @@ use hello_proto::{DEFAULT_PORT, Guard, MAX_NAME_LEN};
 #[command(name = "hello-server", version, after_help = EXAMPLES)]
 struct Args {
     /// Where to listen: HOST, HOST:PORT or [IPV6]:PORT; may be given several times.
-    #[arg(long, value_name = "HOST:PORT", default_values_t = [default_address()])]
+    #[arg(long, value_name = "HOST:PORT", default_values_t = [Endpoint::default()])]
     bind: Vec<Endpoint>,
 
     /// The longest name that is greeted, in bytes; longer ones are refused, not cut short.
@@ -48,13 +48,8 @@ struct Args {
     )]
     max_lines: u16,
 
-    /// Print JSON, one object a line.
-    #[arg(long)]
-    json: bool,
-
-    /// Print a manual page or shell completions, and do nothing else.
-    #[arg(long, value_name = "WHAT")]
-    generate: Option<Generate>,
+    #[command(flatten)]
+    common: Common,
 }
 
 const EXAMPLES: &str = "\
@@ -73,11 +68,10 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
-    if let Some(what) = args.generate {
-        what.write::<Args>(&mut io::stdout())?;
+    if args.common.generated::<Args>()? {
         return Ok(ExitCode::SUCCESS);
     }
-    let format = if args.json { Format::Json } else { Format::Text };
+    let format = args.common.format();
     let stop = StopSignals::register()?;
     let guard = Guard::new().with_max_name_len(args.max_name.try_into()?);
     let server = Server::builder().guard(guard).bind(&addresses(args)?).map_err(advise)?;
@@ -148,8 +142,4 @@ fn advise(error: ServerError) -> Box<dyn Error> {
         _ => return error.into(),
     };
     format!("{error}: {source}: {advice}").into()
-}
-
-fn default_address() -> Endpoint {
-    (IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_PORT).into()
 }
