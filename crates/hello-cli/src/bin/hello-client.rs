@@ -29,8 +29,13 @@ struct Args {
     #[arg(value_name = "NAME", default_values = ["Michael", "Tracy", "Sarah"])]
     names: Vec<OsString>,
 
-    /// Whom to ask: HOST, HOST:PORT or [IPV6]:PORT.
-    #[arg(long, value_name = "HOST:PORT", default_value_t)]
+    // No documentation comment: rustdoc takes the brackets for a link.
+    #[arg(
+        long,
+        help = "Whom to ask: HOST, HOST:PORT or [IPV6]:PORT",
+        value_name = "HOST:PORT",
+        default_value_t
+    )]
     server: Endpoint,
 
     /// Start a server of our own on a free port of the loopback, and ask that.

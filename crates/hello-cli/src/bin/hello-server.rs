@@ -21,8 +21,13 @@ use hello_proto::{Guard, MAX_NAME_LEN};
 #[derive(Debug, Parser)]
 #[command(name = "hello-server", version, after_help = EXAMPLES)]
 struct Args {
-    /// Where to listen: HOST, HOST:PORT or [IPV6]:PORT; may be given several times.
-    #[arg(long, value_name = "HOST:PORT", default_values_t = [Endpoint::default()])]
+    // No documentation comment: rustdoc takes the brackets for a link.
+    #[arg(
+        long,
+        help = "Where to listen: HOST, HOST:PORT or [IPV6]:PORT; may be given several times",
+        value_name = "HOST:PORT",
+        default_values_t = [Endpoint::default()],
+    )]
     bind: Vec<Endpoint>,
 
     /// The longest name that is greeted, in bytes; longer ones are refused, not cut short.
