@@ -5,5 +5,6 @@ mod client;
 mod faults;
 mod foreign;
 mod generated;
+mod namespaces;
 mod server;
 mod support;

@@ -144,16 +144,25 @@ pub(crate) fn ask(socket: &UdpSocket, server: SocketAddr, name: &[u8]) -> Vec<u8
     buf
 }
 
-/// Returns whether a program that a test needs is here. If not, it says so on the standard error
-/// whatever the test runner captures, and where nothing may be skipped (`HELLO_NO_SKIP`, as in
-/// `.ci/run`), it panics.
+/// Returns whether a program that a test needs is here; see [`skip`].
 pub(crate) fn have(program: &str, version: &str, test: &str) -> bool {
     let found = Command::new(program).arg(version).output().is_ok();
-    if !found {
-        let missing = format!("SKIPPED {test}: {program} is not installed");
-        assert!(env::var_os("HELLO_NO_SKIP").is_none(), "{missing}");
-        // Not eprintln!, which is captured.
-        writeln!(io::stderr(), "\n{missing}\n").expect("printed");
-    }
-    found
+    found || skip(test, &format!("{program} is not installed"))
+}
+
+/// Returns whether a network namespace can be made, which takes root; see [`skip`].
+pub(crate) fn can_unshare(test: &str) -> bool {
+    let output = Command::new("unshare").args(["--net", "true"]).output();
+    output.is_ok_and(|output| output.status.success())
+        || skip(test, "no network namespace can be made, which takes root")
+}
+
+/// Says that a test is skipped, and why, on the standard error whatever the test runner
+/// captures. Panics where nothing may be skipped (`HELLO_NO_SKIP`, as in `.ci/run`).
+fn skip(test: &str, why: &str) -> bool {
+    let skipped = format!("SKIPPED {test}: {why}");
+    assert!(env::var_os("HELLO_NO_SKIP").is_none(), "{skipped}");
+    // Not eprintln!, which is captured.
+    writeln!(io::stderr(), "\n{skipped}\n").expect("printed");
+    false
 }

@@ -12,8 +12,8 @@ impl Datagrams for UdpSocket {
         self.recv_from(space)
     }
 
-    /// A blocking send waits while the send buffer is full, and a stranger can fill it: with
-    /// requests from neighbours that do not exist, whose replies wait for ARP.
+    /// A blocking send waits while the send buffer is full, and somebody on our link can fill it,
+    /// with requests from neighbours that do not exist: the replies to them wait for ARP.
     fn send_reply(&self, reply: &[u8], to: SocketAddr) -> io::Result<()> {
         SockRef::from(self).send_to_with_flags(reply, &to.into(), DONT_WAIT)?;
         Ok(())

@@ -1,0 +1,84 @@
+"""Asks the server given, in a network namespace, in the name of neighbours that do not exist.
+
+Every reply to them waits for an ARP answer that never comes, and fills the server's send buffer.
+Then somebody asks who does exist, until there is an answer, which takes as long as ARP takes to
+give up. Prints the server's summary, with the number of requests added as "asked".
+"""
+import json
+import socket
+import struct
+import subprocess
+import sys
+import time
+
+SERVER, PORT = "10.9.0.1", 9999
+NAME = b"x" * 1000
+
+
+def ip(*arguments):
+    subprocess.run(("ip", *arguments), check=True)
+
+
+def frame(to_mac, source):
+    """Returns an Ethernet frame with a request that says it comes from `source`."""
+    udp = struct.pack("!HHHH", 40001, PORT, 8 + len(NAME), 0) + NAME
+    addresses = socket.inet_aton(source) + socket.inet_aton(SERVER)
+    header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0) + addresses
+    total = sum(struct.unpack("!10H", header))
+    total = (total & 0xFFFF) + (total >> 16)
+    checksum = struct.pack("!H", ~(total + (total >> 16)) & 0xFFFF)
+    return to_mac + b"\2\0\0\0\0\1" + b"\x08\0" + header[:10] + checksum + header[12:] + udp
+
+
+ip("link", "set", "dev", "lo", "up")
+ip("link", "add", "here", "type", "veth", "peer", "name", "there")
+ip("link", "set", "dev", "there", "arp", "off", "up")
+ip("address", "add", SERVER + "/16", "dev", "here")
+ip("link", "set", "dev", "here", "up")
+
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+wire.bind(("there", 0))
+with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as other_end:
+    other_end.bind(("here", 0))
+    mac = other_end.getsockname()[4]
+exists = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+exists.settimeout(0.2)
+
+
+def bytes_to_receive():
+    """Returns how much waits in the server's socket (proc_net_udp)."""
+    with open("/proc/net/udp") as sockets:
+        rows = [row.split() for row in sockets][1:]
+    return sum(int(row[4].split(":")[1], 16) for row in rows if row[1].endswith(f":{PORT:04X}"))
+
+
+def answered():
+    exists.sendto(b"Tracy", (SERVER, PORT))
+    try:
+        return exists.recv(64) == b"Hello, Tracy!"
+    except TimeoutError:
+        return False
+
+
+command = (sys.argv[1], "--json", "--quiet", "--bind", f"{SERVER}:{PORT}")
+server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+try:
+    assert json.loads(server.stdout.readline())["event"] == "listening"
+    asked = 0
+    for batch in range(20):
+        for host in range(20):
+            wire.send(frame(mac, f"10.9.{batch + 1}.{host + 1}"))
+            asked += 1
+        # No more than the receive buffer holds.
+        while bytes_to_receive():
+            time.sleep(0.001)
+    while True:
+        asked += 1
+        if answered():
+            break
+        assert asked < 600, "no answer to somebody who exists"
+    server.terminate()
+    print(json.dumps(json.loads(server.stdout.readlines()[-1]) | {"asked": asked}))
+    sys.exit(server.wait())
+finally:
+    server.kill()
