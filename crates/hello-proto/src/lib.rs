@@ -27,7 +27,7 @@
 //! | recognise one's own replies among others | [`Token`] |
 //!
 //! The crate is `no_std` and forbids unsafe code. The feature `bytes`, on by default, adds
-//! [`Reply::put`] and [`Reply::decode_bytes`].
+//! [`Reply::put`] and [`Reply::decode_name`].
 
 #![no_std]
 #![forbid(unsafe_code)]

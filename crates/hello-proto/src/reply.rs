@@ -46,7 +46,7 @@ impl<'a> Reply<'a> {
     ///
     /// As [`Reply::decode`].
     #[cfg(feature = "bytes")]
-    pub fn decode_bytes(datagram: &Bytes) -> Result<Bytes, DecodeError> {
+    pub fn decode_name(datagram: &Bytes) -> Result<Bytes, DecodeError> {
         Reply::decode(datagram).map(|reply| datagram.slice_ref(reply.name))
     }
 
@@ -102,7 +102,7 @@ impl<'a> Reply<'a> {
     /// Tells whether this is the reply to `request`.
     ///
     /// The wire has no other sign of it than the name, so it is also the reply to an equal
-    /// request sent earlier or by somebody else. Who has to tell them apart asks for names that
+    /// request sent earlier or by somebody else. Whoever has to tell them apart asks for names that
     /// differ (see [`Token`](crate::Token)).
     pub fn answers(self, request: Request<'_>) -> bool {
         self == request.reply()
@@ -200,11 +200,11 @@ mod tests {
     #[test]
     fn a_name_decoded_from_bytes_shares_their_memory() {
         let datagram = Bytes::from_static(b"Hello, Sarah!");
-        let name = Reply::decode_bytes(&datagram).expect("a reply");
+        let name = Reply::decode_name(&datagram).expect("a reply");
         assert_eq!(name, "Sarah");
         assert_eq!(name.as_ptr(), datagram[PREFIX.len()..].as_ptr());
         assert_eq!(
-            Reply::decode_bytes(&datagram.slice(1..)),
+            Reply::decode_name(&datagram.slice(1..)),
             Err(DecodeError::UnexpectedByte { at: 0, found: b'e', expected: b'H' })
         );
     }

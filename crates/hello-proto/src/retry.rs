@@ -35,11 +35,6 @@ impl Retry {
     pub const fn max(self) -> Duration {
         self.max
     }
-
-    /// Returns how long all attempts take if nothing answers.
-    pub fn total(self) -> Duration {
-        self.waits().fold(Duration::ZERO, Duration::saturating_add)
-    }
 }
 
 /// Three attempts: the first waits for one second, as long as RFC 8085 section 3.1.1 asks of
@@ -101,7 +96,6 @@ mod tests {
             let waits: Vec<u64> = retry.waits().map(|wait| wait.as_secs()).collect();
             assert_eq!(waits, expected);
             assert_eq!(retry.waits().len(), expected.len());
-            assert_eq!(retry.total().as_secs(), expected.iter().sum::<u64>());
         }
     }
 

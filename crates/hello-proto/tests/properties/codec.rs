@@ -115,7 +115,7 @@ proptest! {
     #[test]
     fn decoding_bytes_and_slices_agrees(datagram in datagram()) {
         let bytes = bytes::Bytes::from(datagram.clone());
-        let by_bytes = Reply::decode_bytes(&bytes).map(|name| name.to_vec());
+        let by_bytes = Reply::decode_name(&bytes).map(|name| name.to_vec());
         let by_slice = Reply::decode(&datagram).map(|reply| reply.name().to_vec());
         prop_assert_eq!(by_bytes, by_slice);
     }

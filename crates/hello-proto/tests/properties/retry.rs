@@ -26,15 +26,4 @@ proptest! {
             prop_assert_eq!(wait.as_nanos(), exact.min(max.as_nanos()));
         }
     }
-
-    #[test]
-    fn the_total_is_the_sum_of_the_waits(
-        first in 0..1000_u64,
-        attempts in 1..50_u32,
-        max in 0..10_000_u64,
-    ) {
-        let attempts = NonZeroU32::new(attempts).expect("at least one");
-        let retry = Retry::new(Duration::from_secs(first), attempts, Duration::from_secs(max));
-        prop_assert_eq!(retry.total(), retry.waits().sum::<Duration>());
-    }
 }
