@@ -1,7 +1,7 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 
-use crate::sys::{EMSGSIZE, ENOBUFS};
+use libc::{EMSGSIZE, ENOBUFS};
 
 /// What kind of error the system reported, coarse enough to count and to act upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,8 +17,8 @@ pub enum ErrorClass {
     Denied,
     /// There is no way there now (ENETUNREACH, EHOSTUNREACH, ENETDOWN).
     Unreachable,
-    /// Nothing listens there (ECONNREFUSED, and ECONNRESET where Windows says it so).
-    Refused,
+    /// Nothing listens there (ECONNREFUSED).
+    ConnectionRefused,
     /// The address cannot be sent to: port 0, a blackhole route (EINVAL, EADDRNOTAVAIL).
     Invalid,
     /// The datagram is longer than the interface or the socket takes (EMSGSIZE).
@@ -35,7 +35,7 @@ impl ErrorClass {
         Self::NoBuffers,
         Self::Denied,
         Self::Unreachable,
-        Self::Refused,
+        Self::ConnectionRefused,
         Self::Invalid,
         Self::TooLong,
         Self::Other,
@@ -51,7 +51,7 @@ impl ErrorClass {
             ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable | ErrorKind::NetworkDown => {
                 Self::Unreachable
             }
-            ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => Self::Refused,
+            ErrorKind::ConnectionRefused => Self::ConnectionRefused,
             ErrorKind::InvalidInput | ErrorKind::AddrNotAvailable => Self::Invalid,
             _ => match error.raw_os_error() {
                 Some(ENOBUFS) => Self::NoBuffers,
@@ -69,7 +69,7 @@ impl ErrorClass {
             Self::NoBuffers => "no-buffers",
             Self::Denied => "denied",
             Self::Unreachable => "unreachable",
-            Self::Refused => "refused",
+            Self::ConnectionRefused => "connection-refused",
             Self::Invalid => "invalid",
             Self::TooLong => "too-long",
             Self::Other => "other",
@@ -88,7 +88,7 @@ impl fmt::Display for ErrorClass {
                 "not permitted (a firewall, a prohibiting route or a broadcast address)"
             }
             Self::Unreachable => "unreachable",
-            Self::Refused => "refused (nothing listens there)",
+            Self::ConnectionRefused => "refused (nothing listens there)",
             Self::Invalid => "address cannot be sent to",
             Self::TooLong => "datagram too long for the interface",
             Self::Other => "failed for another reason",
@@ -108,7 +108,6 @@ mod tests {
         assert_eq!(ErrorClass::Other as usize, ErrorClass::ALL.len() - 1);
     }
 
-    #[cfg(unix)]
     #[test]
     fn the_errors_that_socket_calls_report_have_their_class() {
         for (code, class) in [
@@ -121,7 +120,7 @@ mod tests {
             (libc::ENETUNREACH, ErrorClass::Unreachable),
             (libc::EHOSTUNREACH, ErrorClass::Unreachable),
             (libc::ENETDOWN, ErrorClass::Unreachable),
-            (libc::ECONNREFUSED, ErrorClass::Refused),
+            (libc::ECONNREFUSED, ErrorClass::ConnectionRefused),
             (libc::EINVAL, ErrorClass::Invalid),
             (libc::EADDRNOTAVAIL, ErrorClass::Invalid),
             (EMSGSIZE, ErrorClass::TooLong),

@@ -1,12 +1,12 @@
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
-use std::thread;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use hello_proto::{DecodeError, MAX_DATAGRAM_LEN, Reply, Request, Retry};
+use hello_proto::{DecodeError, MAX_DATAGRAM_LEN, Request, Retry};
 use thiserror::Error;
 
-use crate::{ErrorClass, socket};
+use crate::ErrorClass;
+use crate::flow::{Attempt, Flow, Verdict};
 
 /// Asks for greetings, one at a time.
 ///
@@ -19,89 +19,88 @@ pub struct Client {
     /// Which of the servers is asked next.
     current: usize,
     retry: Retry,
+    /// The sockets of the last greeting. They keep its ports from being the next one's.
+    previous: Vec<Flow>,
     buf: Vec<u8>,
 }
 
 impl Client {
-    /// Makes ready to ask at `servers`, and leaves out those that cannot be sent to from here.
-    ///
-    /// No datagram is sent, so this says nothing about whether anybody listens there.
+    /// Makes ready to ask at `servers`, and sends nothing yet.
     ///
     /// # Errors
     ///
-    /// What the system said of the last address if none can be sent to; `InvalidInput` if there
-    /// is none.
-    pub fn connect(
+    /// [`NoAddress`] if there is none.
+    pub fn new(
         servers: impl IntoIterator<Item = SocketAddr>,
         retry: Retry,
-    ) -> io::Result<Self> {
-        let mut usable = Vec::new();
-        let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "no address to ask at");
-        for server in servers {
-            match socket::connect(server) {
-                Ok(_) => usable.push(server),
-                Err(error) => failure = error,
-            }
-        }
-        if usable.is_empty() {
-            return Err(failure);
+    ) -> Result<Self, NoAddress> {
+        let servers = Vec::from_iter(servers);
+        if servers.is_empty() {
+            return Err(NoAddress);
         }
         // One byte more than the longest reply, to tell it from a longer datagram.
-        Ok(Self { servers: usable, current: 0, retry, buf: vec![0; MAX_DATAGRAM_LEN + 1] })
+        let buf = vec![0; MAX_DATAGRAM_LEN + 1];
+        Ok(Self { servers, current: 0, retry, previous: Vec::new(), buf })
     }
 
     /// Asks for one greeting, again and again as the retry schedule says, and shows each step
     /// to `observe`.
     ///
-    /// Each call asks from a port of its own, so a reply to an earlier call is never taken for
-    /// one to this, not even if the names are equal. Within the call a reply to any attempt will
-    /// do. Whatever else arrives is skipped, and moves no deadline.
+    /// Each call asks from other ports than the one before it, so a reply to that one is never
+    /// taken for one to this, not even if the names are equal. Within the call a reply to any
+    /// attempt will do. Whatever else arrives is skipped, and moves no deadline.
     ///
     /// # Errors
     ///
-    /// [`GreetError::Unanswered`] when the last attempt's wait is over, [`GreetError::Socket`]
-    /// if no socket can be opened.
+    /// [`Unanswered`] when the last attempt's wait is over.
     pub fn greet(
         &mut self,
         request: Request<'_>,
+        observe: impl FnMut(Progress<'_>),
+    ) -> Result<Greeting, Unanswered> {
+        let mut flows = Vec::from_iter(self.servers.iter().copied().map(Flow::new));
+        let result = self.ask_in_turn(&mut flows, request, observe);
+        self.previous = flows;
+        result
+    }
+
+    fn ask_in_turn(
+        &mut self,
+        flows: &mut [Flow],
+        request: Request<'_>,
         mut observe: impl FnMut(Progress<'_>),
-    ) -> Result<Greeting, GreetError> {
+    ) -> Result<Greeting, Unanswered> {
         let started = Instant::now();
-        let mut flows: Vec<Option<Flow>> = self.servers.iter().map(|_| None).collect();
-        let mut problem = None;
-        let mut observe = |progress: Progress<'_>| {
-            if let Progress::Failed { class, .. } = progress {
-                problem = Some(class);
-            }
-            observe(progress);
-        };
         let mut attempts = 0;
         for wait in self.retry.waits() {
             attempts += 1;
             let start = Instant::now();
+            let greeted = |flow: &Flow, rtt| {
+                let (server, elapsed) = (flow.server(), started.elapsed());
+                Ok(Greeting { server, attempts, rtt, elapsed })
+            };
             for others_left in (0..flows.len()).rev() {
                 let attempt = Attempt { number: attempts, start, wait, alone: others_left == 0 };
-                let flow = match &mut flows[self.current] {
-                    Some(flow) => flow,
-                    none => none.insert(Flow::open(self.servers[self.current])?),
-                };
+                let flow = &mut flows[self.current];
                 match flow.ask(request, attempt, &mut self.buf, &mut observe) {
-                    Verdict::Answered { rtt } => {
-                        let (server, elapsed) = (flow.server, started.elapsed());
-                        return Ok(Greeting { server, attempts, rtt, elapsed });
-                    }
+                    Verdict::Answered { rtt } => return greeted(flow, rtt),
                     Verdict::Failed => self.current = (self.current + 1) % flows.len(),
                     Verdict::Silent => break,
                 }
             }
-            self.current = (self.current + 1) % flows.len();
+            // One that was asked before may have answered since.
+            let silent = self.current;
+            for further in 1..flows.len() {
+                self.current = (silent + further) % flows.len();
+                let flow = &mut flows[self.current];
+                if flow.look(request, &mut self.buf, &mut observe) {
+                    return greeted(flow, None);
+                }
+            }
+            self.current = (silent + 1) % flows.len();
         }
-        Err(GreetError::Unanswered { attempts, elapsed: started.elapsed(), problem })
-    }
-
-    /// Yields the addresses that are asked.
-    pub fn servers(&self) -> impl Iterator<Item = SocketAddr> {
-        self.servers.iter().copied()
+        let silences = flows.iter().filter_map(Flow::silence).collect();
+        Err(Unanswered { attempts, elapsed: started.elapsed(), silences })
     }
 }
 
@@ -114,8 +113,9 @@ pub struct Greeting {
     pub attempts: u32,
     /// The round-trip time, from just before the send to just after the receive.
     ///
-    /// `None` if the server was asked more than once: nobody knows which of the requests was
-    /// answered (Karn's algorithm, RFC 6298 section 3).
+    /// `None` where it cannot be known: the server was asked more than once, and nobody knows
+    /// which of the requests was answered (Karn's algorithm, RFC 6298 section 3); or another
+    /// server was waited for when the reply came.
     pub rtt: Option<Duration>,
     /// How long the answer took in all, from before the first attempt.
     pub elapsed: Duration,
@@ -124,19 +124,21 @@ pub struct Greeting {
 /// A step on the way to a greeting.
 #[derive(Clone, Copy, Debug)]
 pub enum Progress<'a> {
-    /// A request was sent.
-    Asked {
+    /// A request is about to be sent.
+    Asks {
         /// To whom.
         server: SocketAddr,
         /// In which attempt, from 1.
         attempt: u32,
     },
-    /// A send failed, or the network reported that an earlier one did.
+    /// A request could not be sent, or the network reported that an earlier one did not arrive.
     Failed {
         /// Who was asked.
         server: SocketAddr,
-        /// How it failed.
-        class: ErrorClass,
+        /// How it failed; see [`ErrorClass::of`].
+        error: &'a io::Error,
+        /// Whether this attempt still waits: no other server is left to ask in it.
+        waits: bool,
     },
     /// The server sent something that is not the reply.
     Skipped {
@@ -149,136 +151,28 @@ pub enum Progress<'a> {
     },
 }
 
-/// There is no greeting.
-#[derive(Debug, Error)]
-pub enum GreetError {
-    /// All attempts were made, and no reply came.
-    #[error("{}", problem.map_or("no answer".into(), |class| class.to_string()))]
-    Unanswered {
-        /// How many attempts were made.
-        attempts: u32,
-        /// How long they took.
-        elapsed: Duration,
-        /// What the system or the network said last, if anything; silence if not.
-        problem: Option<ErrorClass>,
-    },
-    /// No socket could be opened.
-    #[error("cannot open a socket")]
-    Socket(#[from] io::Error),
+/// All attempts were made, and no reply came.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("no answer in {attempts} attempts")]
+pub struct Unanswered {
+    /// How many attempts were made.
+    pub attempts: u32,
+    /// How long they took.
+    pub elapsed: Duration,
+    /// Each server that was asked, and why it did not answer.
+    pub silences: Vec<Silence>,
 }
 
-/// A socket connected to one of the servers, for one greeting.
-#[derive(Debug)]
-struct Flow {
-    server: SocketAddr,
-    socket: UdpSocket,
-    /// How many requests were sent.
-    sent: u32,
+/// A server that was asked and did not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// Who was asked.
+    pub server: SocketAddr,
+    /// What the system or the network reported last, of the last attempt; `None` if nothing.
+    pub problem: Option<ErrorClass>,
 }
 
-/// One wait of the schedule.
-#[derive(Clone, Copy)]
-struct Attempt {
-    number: u32,
-    start: Instant,
-    wait: Duration,
-    /// No other server is left to ask in this attempt.
-    alone: bool,
-}
-
-enum Verdict {
-    Answered {
-        rtt: Option<Duration>,
-    },
-    /// An error was reported, and another server is left to ask.
-    Failed,
-    Silent,
-}
-
-impl Flow {
-    fn open(server: SocketAddr) -> io::Result<Self> {
-        Ok(Self { server, socket: socket::connect(server)?, sent: 0 })
-    }
-
-    /// Sends the request once, and waits for its reply until the deadline.
-    ///
-    /// Where no other server is left, an error is a diagnosis and not the end: somebody may
-    /// listen there in a moment.
-    fn ask(
-        &mut self,
-        request: Request<'_>,
-        attempt: Attempt,
-        buf: &mut [u8],
-        observe: &mut impl FnMut(Progress<'_>),
-    ) -> Verdict {
-        let server = self.server;
-        let asked = Instant::now();
-        match self.send(request, observe) {
-            Ok(()) => observe(Progress::Asked { server, attempt: attempt.number }),
-            Err(_) if !attempt.alone => return Verdict::Failed,
-            Err(_) => (),
-        }
-        loop {
-            let remaining = attempt.remaining();
-            match self.receive(remaining, buf) {
-                Ok(datagram) => match Reply::decode(datagram) {
-                    Ok(reply) if reply.answers(request) => {
-                        let rtt = (self.sent == 1).then(|| asked.elapsed());
-                        return Verdict::Answered { rtt };
-                    }
-                    other => {
-                        let error = other.err();
-                        observe(Progress::Skipped { server, datagram, error });
-                    }
-                },
-                Err(error) => match ErrorClass::of(&error) {
-                    ErrorClass::Interrupted => continue,
-                    ErrorClass::WouldBlock => (),
-                    class => {
-                        observe(Progress::Failed { server, class });
-                        if !attempt.alone {
-                            return Verdict::Failed;
-                        }
-                        // Should the error be there to stay, this keeps it from keeping us busy.
-                        thread::sleep(Duration::from_millis(1));
-                    }
-                },
-            }
-            // Only now: a reply that came while this process was stopped is no silence.
-            if remaining.is_zero() {
-                return Verdict::Silent;
-            }
-        }
-    }
-
-    /// Sends the request.
-    ///
-    /// What ICMP reported since the last call comes out of the next send, which then has sent
-    /// nothing (`udp(7)`). So one error is no reason yet not to send.
-    fn send(
-        &mut self,
-        request: Request<'_>,
-        observe: &mut impl FnMut(Progress<'_>),
-    ) -> io::Result<()> {
-        if let Err(error) = self.socket.send(request.encode()) {
-            observe(Progress::Failed { server: self.server, class: ErrorClass::of(&error) });
-            self.socket.send(request.encode())?;
-        }
-        self.sent += 1;
-        Ok(())
-    }
-
-    /// Waits for a datagram; with a timeout of zero, it looks whether there is one.
-    fn receive<'b>(&self, timeout: Duration, buf: &'b mut [u8]) -> io::Result<&'b [u8]> {
-        // Zero would mean to wait for ever (socket(7)), and is an error to std.
-        self.socket.set_read_timeout(Some(timeout.max(Duration::from_micros(1))))?;
-        let len = self.socket.recv(buf)?;
-        Ok(&buf[..len])
-    }
-}
-
-impl Attempt {
-    fn remaining(&self) -> Duration {
-        self.wait.saturating_sub(self.start.elapsed())
-    }
-}
+/// There is nobody to ask.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("no address to ask at")]
+pub struct NoAddress;

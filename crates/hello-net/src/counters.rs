@@ -1,7 +1,10 @@
 use std::array;
 use std::iter::Sum;
 use std::ops::AddAssign;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 
 use hello_proto::Refusal;
 
@@ -38,7 +41,7 @@ impl Counters {
     }
 
     /// Returns how many were refused for any reason.
-    pub fn refused_in_all(&self) -> u64 {
+    pub fn refused_total(&self) -> u64 {
         self.refused.iter().sum()
     }
 
@@ -48,7 +51,7 @@ impl Counters {
     }
 
     /// Returns how many replies the system did not take.
-    pub fn send_failed_in_all(&self) -> u64 {
+    pub fn send_failed_total(&self) -> u64 {
         self.send_failed.iter().sum()
     }
 
@@ -106,18 +109,19 @@ impl Tally {
             Outcome::Refused(refusal) => &self.refused[refusal as usize],
             Outcome::SendFailed(class) => &self.send_failed[class as usize],
         };
-        counter.fetch_add(1, Relaxed);
+        counter.fetch_add(1, Release);
     }
 
     pub(crate) fn receive_error(&self, class: ErrorClass) {
         self.receive_errors[class as usize].fetch_add(1, Relaxed);
     }
 
+    /// Reads the outcomes first, so that there are never more of them than datagrams received.
     pub(crate) fn snapshot(&self) -> Counters {
         Counters {
-            answered: self.answered.load(Relaxed),
-            refused: array::from_fn(|i| self.refused[i].load(Relaxed)),
-            send_failed: array::from_fn(|i| self.send_failed[i].load(Relaxed)),
+            answered: self.answered.load(Acquire),
+            refused: array::from_fn(|i| self.refused[i].load(Acquire)),
+            send_failed: array::from_fn(|i| self.send_failed[i].load(Acquire)),
             receive_errors: array::from_fn(|i| self.receive_errors[i].load(Relaxed)),
             received: self.received.load(Relaxed),
         }
@@ -152,7 +156,7 @@ mod tests {
             assert_eq!(counters.received(), settled);
         }
         let counters = tally.snapshot();
-        let all = counters.answered() + counters.refused_in_all() + counters.send_failed_in_all();
+        let all = counters.answered() + counters.refused_total() + counters.send_failed_total();
         assert_eq!(all, counters.received());
     }
 
@@ -169,6 +173,6 @@ mod tests {
         assert_eq!(sum.refused(Refusal::GreetedTwice), 2);
         assert_eq!(sum.send_failed(ErrorClass::Denied), 2);
         assert_eq!(sum.receive_errors(ErrorClass::Interrupted), 2);
-        assert_eq!((sum.refused_in_all(), sum.send_failed_in_all()), (2, 2));
+        assert_eq!((sum.refused_total(), sum.send_failed_total()), (2, 2));
     }
 }

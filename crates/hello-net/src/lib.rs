@@ -9,8 +9,8 @@
 //! use hello_proto::{Request, Retry};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let server = Server::builder().bind(&[(Ipv4Addr::LOCALHOST, 0).into()])?;
-//! let mut client = Client::connect(server.local_addrs(), Retry::default())?;
+//! let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into()])?;
+//! let mut client = Client::new(server.local_addrs(), Retry::default())?;
 //!
 //! thread::scope(|scope| {
 //!     scope.spawn(|| server.serve(|_event| ()));
@@ -32,13 +32,14 @@ mod class;
 mod client;
 mod counters;
 mod event;
+mod flow;
 mod server;
 mod socket;
 mod sys;
 mod worker;
 
 pub use class::ErrorClass;
-pub use client::{Client, GreetError, Greeting, Progress};
+pub use client::{Client, Greeting, NoAddress, Progress, Silence, Unanswered};
 pub use counters::Counters;
 pub use event::{Event, Outcome};
 pub use server::{Builder, Server, ServerError};

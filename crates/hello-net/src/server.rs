@@ -2,7 +2,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::thread::{self, ScopedJoinHandle};
+use std::thread::{self, Scope, ScopedJoinHandle};
 
 use hello_proto::Guard;
 use thiserror::Error;
@@ -33,17 +33,19 @@ impl Server {
     /// # Errors
     ///
     /// [`ServerError::Receive`] if a socket is broken: nothing but errors for several seconds.
-    /// The whole server is then stopped.
+    /// [`ServerError::Thread`] if the system has no thread for one. The whole server is then
+    /// stopped.
     pub fn serve(&self, observe: impl Fn(&Event<'_>) + Sync) -> Result<(), ServerError> {
         thread::scope(|scope| {
             let mut threads = Vec::new();
             for worker in &self.workers {
-                threads.push(scope.spawn(|| {
+                let run = || {
                     let _others = StopOnDrop(self);
                     let (address, result) =
                         (worker.local(), worker.run(&self.guard, &self.stopping, &observe));
                     result.map_err(|source| ServerError::Receive { address, source })
-                }));
+                };
+                threads.push(spawn(scope, run).inspect_err(|_| self.stop())?);
             }
             threads.into_iter().try_for_each(join)
         })
@@ -60,7 +62,7 @@ impl Server {
         during: impl FnOnce() -> T,
     ) -> Result<T, ServerError> {
         thread::scope(|scope| {
-            let serving = scope.spawn(|| self.serve(&observe));
+            let serving = spawn(scope, || self.serve(&observe))?;
             let stop = StopOnDrop(self);
             let result = during();
             drop(stop);
@@ -107,14 +109,17 @@ impl Builder {
     ///
     /// [`ServerError::NoAddress`] if there is none, [`ServerError::Bind`] for the first that
     /// cannot be bound.
-    pub fn bind(self, addresses: &[SocketAddr]) -> Result<Server, ServerError> {
-        if addresses.is_empty() {
-            return Err(ServerError::NoAddress);
-        }
-        let workers = addresses.iter().map(|&address| {
+    pub fn bind(
+        self,
+        addresses: impl IntoIterator<Item = SocketAddr>,
+    ) -> Result<Server, ServerError> {
+        let workers = addresses.into_iter().map(|address| {
             Worker::bind(address).map_err(|source| ServerError::Bind { address, source })
         });
-        let workers = workers.collect::<Result<_, _>>()?;
+        let workers = workers.collect::<Result<Vec<_>, _>>()?;
+        if workers.is_empty() {
+            return Err(ServerError::NoAddress);
+        }
         Ok(Server { guard: self.guard, workers, stopping: AtomicBool::new(false) })
     }
 }
@@ -133,6 +138,9 @@ pub enum ServerError {
         /// What the system said.
         source: io::Error,
     },
+    /// A thread could not be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
     /// A bound socket failed again and again.
     #[error("cannot receive at {address}")]
     Receive {
@@ -141,6 +149,13 @@ pub enum ServerError {
         /// What the system said last.
         source: io::Error,
     },
+}
+
+fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    run: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>, ServerError> {
+    thread::Builder::new().spawn_scoped(scope, run).map_err(ServerError::Thread)
 }
 
 /// Waits for a thread, and goes on with its panic if it ended so.

@@ -28,12 +28,3 @@ pub(crate) trait Datagrams {
         thread::sleep(wait);
     }
 }
-
-#[cfg(unix)]
-pub(crate) use libc::{EMSGSIZE, ENOBUFS};
-
-/// WSAEMSGSIZE and WSAENOBUFS.
-#[cfg(windows)]
-pub(crate) const EMSGSIZE: i32 = 10040;
-#[cfg(windows)]
-pub(crate) const ENOBUFS: i32 = 10055;

@@ -15,17 +15,10 @@ impl Datagrams for UdpSocket {
     /// A blocking send waits while the send buffer is full, and somebody on our link can fill it,
     /// with requests from neighbours that do not exist: the replies to them wait for ARP.
     fn send_reply(&self, reply: &[u8], to: SocketAddr) -> io::Result<()> {
-        SockRef::from(self).send_to_with_flags(reply, &to.into(), DONT_WAIT)?;
+        SockRef::from(self).send_to_with_flags(reply, &to.into(), libc::MSG_DONTWAIT)?;
         Ok(())
     }
 }
-
-#[cfg(unix)]
-const DONT_WAIT: i32 = libc::MSG_DONTWAIT;
-
-/// Windows has no such flag.
-#[cfg(not(unix))]
-const DONT_WAIT: i32 = 0;
 
 #[cfg(test)]
 mod tests {

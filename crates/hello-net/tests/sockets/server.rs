@@ -4,12 +4,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::thread;
 
-use super::{any_port, peer, receive};
+use super::{any_port, have_ipv6, peer, receive};
 use hello_net::{Counters, ErrorClass, Outcome, Server, ServerError};
 use hello_proto::{Guard, MAX_NAME_LEN, Refusal};
 
 fn serve_at(addresses: &[SocketAddr]) -> (Server, SocketAddr) {
-    let server = Server::builder().bind(addresses).expect("free ports");
+    let server = Server::builder().bind(addresses.iter().copied()).expect("free ports");
     let local = server.local_addrs().next().expect("at least one");
     (server, local)
 }
@@ -22,14 +22,14 @@ fn ask(client: &UdpSocket, server: SocketAddr, name: &[u8]) -> Vec<u8> {
 }
 
 fn accounted_for(counters: &Counters) -> u64 {
-    counters.answered() + counters.refused_in_all() + counters.send_failed_in_all()
+    counters.answered() + counters.refused_total() + counters.send_failed_total()
 }
 
 #[test]
 fn names_of_any_bytes_and_every_length_up_to_the_limit_are_greeted() {
     let server = Server::builder()
         .guard(Guard::new().with_max_name_len(MAX_NAME_LEN))
-        .bind(&[any_port()])
+        .bind([any_port()])
         .expect("a free port");
     let local = server.local_addrs().next().expect("one");
     let client = peer(any_port());
@@ -145,6 +145,9 @@ fn every_datagram_of_many_clients_is_accounted_for() {
 
 #[test]
 fn several_addresses_are_served_at_once_and_counted_together() {
+    if !have_ipv6("several_addresses_are_served_at_once_and_counted_together") {
+        return;
+    }
     let loopback6 = (Ipv6Addr::LOCALHOST, 0).into();
     let (server, _) = serve_at(&[any_port(), (Ipv4Addr::new(127, 0, 0, 3), 0).into(), loopback6]);
     let locals = Vec::from_iter(server.local_addrs());
@@ -165,26 +168,30 @@ fn several_addresses_are_served_at_once_and_counted_together() {
 
 #[test]
 fn the_ipv6_wildcard_leaves_ipv4_to_its_own() {
-    let (ipv6_only, local) = serve_at(&[(Ipv6Addr::UNSPECIFIED, 0).into()]);
-    // The same port at every IPv4 address is still free, and stands beside it.
-    let beside = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, local.port()));
-    assert!(beside.is_ok(), "{beside:?}");
+    if !have_ipv6("the_ipv6_wildcard_leaves_ipv4_to_its_own") {
+        return;
+    }
+    // The same port at every IPv4 address is still free and stands beside it; unless another
+    // test has it, so several ports are tried.
+    let (ipv6_only, local, _beside) = (0..20)
+        .find_map(|_| {
+            let (server, local) = serve_at(&[(Ipv6Addr::UNSPECIFIED, 0).into()]);
+            let beside = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, local.port())).ok()?;
+            Some((server, local, beside))
+        })
+        .expect("one of twenty ports is free for both");
     let asked = (Ipv6Addr::LOCALHOST, local.port()).into();
-    ipv6_only
-        .serve_while(
-            |_| (),
-            || {
-                let client = peer((Ipv6Addr::LOCALHOST, 0).into());
-                assert_eq!(ask(&client, asked, b"six"), b"Hello, six!");
-            },
-        )
-        .expect("no broken socket");
+    let greet = || {
+        let client = peer((Ipv6Addr::LOCALHOST, 0).into());
+        assert_eq!(ask(&client, asked, b"six"), b"Hello, six!");
+    };
+    ipv6_only.serve_while(|_| (), greet).expect("no broken socket");
 }
 
 #[test]
 fn a_port_in_use_is_an_error_that_names_it_and_is_never_shared() {
     let (_first, local) = serve_at(&[any_port()]);
-    let second = Server::builder().bind(&[any_port(), local]);
+    let second = Server::builder().bind([any_port(), local]);
     let Err(ServerError::Bind { address, source }) = second else {
         panic!("bound twice: {second:?}");
     };
@@ -193,7 +200,7 @@ fn a_port_in_use_is_an_error_that_names_it_and_is_never_shared() {
 
 #[test]
 fn a_server_without_an_address_is_an_error() {
-    assert!(matches!(Server::builder().bind(&[]), Err(ServerError::NoAddress)));
+    assert!(matches!(Server::builder().bind([]), Err(ServerError::NoAddress)));
 }
 
 #[test]
