@@ -1,28 +1,31 @@
 //! What `hello-client` prints.
 
+mod line;
+
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use hello_net::{ErrorClass, GreetError, Greeting, Progress};
+use hello_net::{ErrorClass, Greeting, Progress, Silence, Unanswered};
 use hello_proto::{DecodeError, Request};
-use serde::Serialize;
+use thiserror::Error;
 
 use crate::Format;
 use crate::escape::{Brief, Text};
-use crate::json::{self, Name};
+use crate::json::{self, text_or_hex};
 use crate::names::NameError;
+use line::{Asked, Line, millis};
 
 /// Prints greetings to `out`, and as text what goes wrong to `err`. JSON lines all go to `out`.
 ///
-/// Each method returns what the output reports, if it fails.
+/// What cannot be written to `err` is lost; what cannot be written to `out` is an error.
 #[derive(Debug)]
 pub struct Report<O, E> {
     format: Format,
     out: O,
     err: E,
-    /// What was reported last, lest every attempt at every name repeats it.
-    failed: Option<(SocketAddr, ErrorClass)>,
+    /// What was reported, lest every attempt at every name repeats it.
+    reported: HashSet<(SocketAddr, ErrorClass)>,
     /// How many datagrams were skipped since the last result.
     skipped: u64,
 }
@@ -30,42 +33,51 @@ pub struct Report<O, E> {
 impl<O: Write, E: Write> Report<O, E> {
     /// Prints in `format`.
     pub fn new(format: Format, out: O, err: E) -> Self {
-        Self { format, out, err, failed: None, skipped: 0 }
+        Self { format, out, err, reported: HashSet::new(), skipped: 0 }
     }
 
-    /// Says what happens before there is a result: errors when they are new, and of skipped
-    /// datagrams the first.
+    /// Says what happens before there is a result: of skipped datagrams the first, and of errors
+    /// those that are new. As text, only those that are waited after, for another address may
+    /// be answering already.
     ///
     /// # Errors
     ///
-    /// What the output reports.
-    pub fn progress(&mut self, progress: Progress<'_>) -> io::Result<()> {
-        match progress {
-            Progress::Asked { .. } => Ok(()),
-            Progress::Failed { server, class } => {
-                if self.failed.replace((server, class)) == Some((server, class)) {
-                    return Ok(());
-                }
-                match self.format {
-                    Format::Text => self.note(format_args!("{server}: {class}; still asking")),
-                    Format::Json => self.json(&Line::Failed { server, reason: class.label() }),
+    /// [`OutputError`] if `out` fails.
+    pub fn progress(&mut self, progress: Progress<'_>) -> Result<(), OutputError> {
+        match (self.format, progress) {
+            (_, Progress::Asks { .. }) | (Format::Text, Progress::Failed { waits: false, .. }) => {
+                Ok(())
+            }
+            (format, Progress::Failed { server, error, .. }) => {
+                let class = ErrorClass::of(error);
+                match (self.reported.insert((server, class)), format, class) {
+                    (false, _, _) => Ok(()),
+                    (_, Format::Json, _) => {
+                        self.json(&Line::Failed { server, reason: class.label() })
+                    }
+                    (_, Format::Text, ErrorClass::Other) => {
+                        self.note(&format!("{server}: {error}; still waiting"))
+                    }
+                    (_, Format::Text, class) => {
+                        self.note(&format!("{server}: {class}; still waiting"))
+                    }
                 }
             }
-            Progress::Skipped { server, datagram, error } => {
+            (format, Progress::Skipped { server, datagram, error }) => {
                 self.skipped += 1;
                 if self.skipped > 1 {
                     return Ok(());
                 }
                 let error = error.as_ref().map(DecodeError::to_string);
                 let why = error.unwrap_or_else(|| "greeting of another name".into());
-                match self.format {
+                match format {
                     Format::Text => {
                         let datagram = Brief(datagram);
-                        self.note(format_args!("{server}: skipped \"{datagram}\": {why}"))
+                        self.note(&format!("{server}: skipped \"{datagram}\": {why}"))
                     }
                     Format::Json => {
-                        let datagram = Brief(datagram).to_string();
-                        self.json(&Line::Skipped { server, datagram, why })
+                        let (datagram, datagram_hex) = text_or_hex(datagram);
+                        self.json(&Line::Skipped { server, datagram, datagram_hex, why })
                     }
                 }
             }
@@ -76,23 +88,21 @@ impl<O: Write, E: Write> Report<O, E> {
     ///
     /// # Errors
     ///
-    /// What the output reports.
+    /// [`OutputError`] if `out` fails.
     pub fn result(
         &mut self,
         request: Request<'_>,
-        servers: &[SocketAddr],
-        result: &Result<Greeting, GreetError>,
-    ) -> io::Result<()> {
+        result: &Result<Greeting, Unanswered>,
+    ) -> Result<(), OutputError> {
         let skipped = std::mem::take(&mut self.skipped);
         let name = request.name();
         match (self.format, result) {
             (Format::Text, Ok(_)) => {
                 let [prefix, name, suffix] = request.reply().parts().map(Text);
-                writeln!(self.out, "{prefix}{name}{suffix}")?;
-                self.out.flush()
+                self.line(&format!("{prefix}{name}{suffix}"))
             }
-            (Format::Text, Err(error)) => {
-                self.note(format_args!("{}: {}", Brief(name), explain(error, servers)))
+            (Format::Text, Err(unanswered)) => {
+                self.note(&format!("{}: {}", Brief(name), explain(unanswered, skipped)))
             }
             (Format::Json, Ok(greeting)) => self.json(&Line::Greeting {
                 server: greeting.server,
@@ -102,18 +112,13 @@ impl<O: Write, E: Write> Report<O, E> {
                 elapsed_ms: millis(greeting.elapsed),
                 skipped,
             }),
-            (Format::Json, Err(GreetError::Unanswered { attempts, elapsed, problem })) => self
-                .json(&Line::Unanswered {
-                    servers,
-                    name: name.into(),
-                    reason: problem.map_or("no-answer", ErrorClass::label),
-                    attempts: *attempts,
-                    elapsed_ms: millis(*elapsed),
-                    skipped,
-                }),
-            (Format::Json, Err(error)) => {
-                self.json(&Line::Error { error: explain(error, servers) })
-            }
+            (Format::Json, Err(unanswered)) => self.json(&Line::Unanswered {
+                name: name.into(),
+                servers: unanswered.silences.iter().map(Asked::from).collect(),
+                attempts: unanswered.attempts,
+                elapsed_ms: millis(unanswered.elapsed),
+                skipped,
+            }),
         }
     }
 
@@ -121,85 +126,69 @@ impl<O: Write, E: Write> Report<O, E> {
     ///
     /// # Errors
     ///
-    /// What the output reports.
-    pub fn no_name(&mut self, error: &NameError) -> io::Result<()> {
+    /// [`OutputError`] if `out` fails.
+    pub fn no_name(&mut self, error: &NameError) -> Result<(), OutputError> {
         match self.format {
-            Format::Text => self.note(format_args!("{error}")),
+            Format::Text => self.note(&error.to_string()),
             Format::Json => self.json(&Line::Error { error: error.to_string() }),
         }
     }
 
-    fn note(&mut self, text: std::fmt::Arguments<'_>) -> io::Result<()> {
-        writeln!(self.err, "hello-client: {text}")
+    fn note(&mut self, text: &str) -> Result<(), OutputError> {
+        let _ = writeln!(self.err, "hello-client: {text}");
+        Ok(())
     }
 
-    fn json(&mut self, line: &Line<'_>) -> io::Result<()> {
-        writeln!(self.out, "{}", json::line(line))?;
-        self.out.flush()
+    fn json(&mut self, line: &Line<'_>) -> Result<(), OutputError> {
+        self.line(&json::line(line))
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), OutputError> {
+        writeln!(self.out, "{line}")?;
+        Ok(self.out.flush()?)
+    }
+}
+
+/// What was asked for cannot be printed.
+#[derive(Debug, Error)]
+#[error("cannot write to standard output")]
+pub struct OutputError(#[from] io::Error);
+
+impl OutputError {
+    /// Tells whether nobody reads the output any more.
+    pub fn is_broken_pipe(&self) -> bool {
+        self.0.kind() == io::ErrorKind::BrokenPipe
     }
 }
 
 /// Puts into words why there is no greeting, and what was tried.
-fn explain(error: &GreetError, servers: &[SocketAddr]) -> String {
-    let servers: Vec<_> = servers.iter().map(ToString::to_string).collect();
-    let servers = servers.join(" and ");
-    match error {
-        GreetError::Socket(cause) => format!("{error} to ask {servers}: {cause}"),
-        GreetError::Unanswered { attempts, elapsed, problem } => {
-            let problem = match problem {
-                None => format!("no answer from {servers}"),
-                Some(ErrorClass::Refused) => format!("refused by {servers}: nothing listens there"),
-                Some(class) => format!("{class}: {servers}"),
-            };
-            let times = if *attempts == 1 { "attempt" } else { "attempts" };
-            format!("{problem} ({attempts} {times} in {:.1} s)", elapsed.as_secs_f64())
+fn explain(unanswered: &Unanswered, skipped: u64) -> String {
+    let Unanswered { attempts, elapsed, silences } = unanswered;
+    let reasons = silences.iter().map(|Silence { server, problem }| match problem {
+        None => format!("no answer from {server}"),
+        Some(ErrorClass::ConnectionRefused) => {
+            format!("refused by {server}: nothing listens there")
         }
-    }
+        Some(class) => format!("{class}: {server}"),
+    });
+    let reasons = Vec::from_iter(reasons).join("; ");
+    let attempts = count(u64::from(*attempts), "attempt");
+    let skipped = match skipped {
+        0 => String::new(),
+        _ => format!(", {} skipped", count(skipped, "datagram")),
+    };
+    format!("{reasons} ({attempts} in {:.1} s{skipped})", elapsed.as_secs_f64())
 }
 
-/// Returns milliseconds to the microsecond.
-fn millis(duration: Duration) -> f64 {
-    duration.as_micros() as f64 / 1000.0
-}
-
-/// The JSON lines.
-#[derive(Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-enum Line<'a> {
-    Greeting {
-        server: SocketAddr,
-        #[serde(flatten)]
-        name: Name<'a>,
-        attempts: u32,
-        rtt_ms: Option<f64>,
-        elapsed_ms: f64,
-        skipped: u64,
-    },
-    Unanswered {
-        servers: &'a [SocketAddr],
-        #[serde(flatten)]
-        name: Name<'a>,
-        reason: &'static str,
-        attempts: u32,
-        elapsed_ms: f64,
-        skipped: u64,
-    },
-    Failed {
-        server: SocketAddr,
-        reason: &'static str,
-    },
-    Skipped {
-        server: SocketAddr,
-        datagram: String,
-        why: String,
-    },
-    Error {
-        error: String,
-    },
+fn count(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// What is printed to the output and to the error output.
@@ -216,11 +205,13 @@ mod tests {
         ([192, 0, 2, 1], port).into()
     }
 
-    fn unanswered(problem: Option<ErrorClass>) -> Result<Greeting, GreetError> {
-        Err(GreetError::Unanswered { attempts: 3, elapsed: Duration::from_millis(7012), problem })
+    fn unanswered(silences: &[(u16, Option<ErrorClass>)]) -> Result<Greeting, Unanswered> {
+        let silence = |&(port, problem)| Silence { server: server(port), problem };
+        let silences = silences.iter().map(silence).collect();
+        Err(Unanswered { attempts: 3, elapsed: Duration::from_millis(7012), silences })
     }
 
-    fn greeting(rtt: Option<Duration>) -> Result<Greeting, GreetError> {
+    fn greeting(rtt: Option<Duration>) -> Result<Greeting, Unanswered> {
         let elapsed = Duration::from_nanos(1_234_567);
         Ok(Greeting { server: server(9999), attempts: 1, rtt, elapsed })
     }
@@ -234,7 +225,7 @@ mod tests {
         {
             let request = Request::new(name).expect("short");
             let [out, err] = printed(Format::Text, |report| {
-                report.result(request, &[], &greeting(None)).expect("printed");
+                report.result(request, &greeting(None)).expect("printed");
             });
             assert_eq!((&*out, &*err), (line, ""));
         }
@@ -243,18 +234,18 @@ mod tests {
     #[test]
     fn why_there_is_no_greeting_is_said_on_the_error_output() {
         let request = Request::new(TRACY).expect("short");
-        for (problem, servers, why) in [
-            (None, &[server(1)][..], "no answer from 192.0.2.1:1"),
-            (None, &[server(1), server(2)], "no answer from 192.0.2.1:1 and 192.0.2.1:2"),
+        let refused = Some(ErrorClass::ConnectionRefused);
+        for (silences, why) in [
+            (&[(1, None)][..], "no answer from 192.0.2.1:1"),
+            (&[(1, refused)], "refused by 192.0.2.1:1: nothing listens there"),
+            (&[(1, Some(ErrorClass::Unreachable))], "unreachable: 192.0.2.1:1"),
             (
-                Some(ErrorClass::Refused),
-                &[server(1)],
-                "refused by 192.0.2.1:1: nothing listens there",
+                &[(1, None), (2, refused)],
+                "no answer from 192.0.2.1:1; refused by 192.0.2.1:2: nothing listens there",
             ),
-            (Some(ErrorClass::Unreachable), &[server(1)], "unreachable: 192.0.2.1:1"),
         ] {
             let [out, err] = printed(Format::Text, |report| {
-                report.result(request, servers, &unanswered(problem)).expect("printed");
+                report.result(request, &unanswered(silences)).expect("printed");
             });
             let line = format!("hello-client: Tracy: {why} (3 attempts in 7.0 s)\n");
             assert_eq!((out, err), (String::new(), line));
@@ -262,24 +253,57 @@ mod tests {
     }
 
     #[test]
-    fn the_same_error_is_said_once_and_a_new_one_again() {
-        let failed = |port, class| Progress::Failed { server: server(port), class };
-        let [_, err] = printed(Format::Text, |report| {
+    fn an_error_that_is_waited_after_is_said_once() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let unreachable = io::Error::from(io::ErrorKind::HostUnreachable);
+        let failed = |port, error, waits| Progress::Failed { server: server(port), error, waits };
+        let play = |report: &mut Report<&mut Vec<u8>, &mut Vec<u8>>| {
             for progress in [
-                failed(1, ErrorClass::Refused),
-                failed(1, ErrorClass::Refused),
-                failed(2, ErrorClass::Refused),
-                failed(1, ErrorClass::Unreachable),
+                failed(1, &refused, false),
+                failed(2, &refused, true),
+                failed(1, &unreachable, true),
+                failed(2, &refused, true),
             ] {
                 report.progress(progress).expect("printed");
             }
-        });
+        };
+        let [_, err] = printed(Format::Text, play);
         let expected = [
-            "hello-client: 192.0.2.1:1: refused (nothing listens there); still asking",
-            "hello-client: 192.0.2.1:2: refused (nothing listens there); still asking",
-            "hello-client: 192.0.2.1:1: unreachable; still asking",
+            "hello-client: 192.0.2.1:2: refused (nothing listens there); still waiting",
+            "hello-client: 192.0.2.1:1: unreachable; still waiting",
         ];
         assert_eq!(Vec::from_iter(err.lines()), expected);
+        let [out, _] = printed(Format::Json, play);
+        let line = |port, reason| {
+            format!(r#"{{"event":"failed","server":"192.0.2.1:{port}","reason":"{reason}"}}"#)
+        };
+        let expected =
+            [line(1, "connection-refused"), line(2, "connection-refused"), line(1, "unreachable")];
+        assert_eq!(Vec::from_iter(out.lines()), expected);
+    }
+
+    #[test]
+    fn an_error_output_that_fails_keeps_no_greeting_back() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let request = Request::new(TRACY).expect("short");
+        let mut out = Vec::new();
+        let mut report = Report::new(Format::Text, &mut out, Full);
+        report.result(request, &unanswered(&[])).expect("nothing for the output");
+        report.result(request, &greeting(None)).expect("printed");
+        assert_eq!(out, b"Hello, Tracy!\n");
+
+        let error = Report::new(Format::Text, Full, &mut out).result(request, &greeting(None));
+        assert!(
+            matches!(error, Err(OutputError(cause)) if cause.kind() == io::ErrorKind::StorageFull)
+        );
     }
 
     #[test]
@@ -291,8 +315,8 @@ mod tests {
                 report.progress(skipped(datagram)).expect("printed");
             }
             let rtt = Some(Duration::from_nanos(123_456));
-            report.result(request, &[], &greeting(rtt)).expect("printed");
-            report.result(request, &[], &greeting(None)).expect("printed");
+            report.result(request, &greeting(rtt)).expect("printed");
+            report.result(request, &greeting(None)).expect("printed");
         };
         let [out, err] = printed(Format::Text, play);
         assert_eq!(out, "Hello, Tracy!\nHello, Tracy!\n");
@@ -302,7 +326,7 @@ mod tests {
 
         let [out, err] = printed(Format::Json, play);
         let lines = [
-            r#"{"event":"skipped","server":"192.0.2.1:1","datagram":"Hello, \\u{7}!","why":"greeting of another name"}"#,
+            r#"{"event":"skipped","server":"192.0.2.1:1","datagram":"Hello, \u0007!","why":"greeting of another name"}"#,
             r#"{"event":"greeting","server":"192.0.2.1:9999","name":"Tracy","attempts":1,"rtt_ms":0.123,"elapsed_ms":1.234,"skipped":2}"#,
             r#"{"event":"greeting","server":"192.0.2.1:9999","name":"Tracy","attempts":1,"rtt_ms":null,"elapsed_ms":1.234,"skipped":0}"#,
         ];
@@ -310,19 +334,27 @@ mod tests {
     }
 
     #[test]
-    fn an_unanswered_name_is_a_json_line_with_its_reason() {
+    fn skipped_datagrams_are_counted_where_there_is_no_greeting() {
+        let request = Request::new(TRACY).expect("short");
+        let progress = Progress::Skipped { server: server(1), datagram: b"Tracy", error: None };
+        let [_, err] = printed(Format::Text, |report| {
+            report.progress(progress).expect("printed");
+            report.result(request, &unanswered(&[(1, None)])).expect("printed");
+        });
+        assert!(err.ends_with("(3 attempts in 7.0 s, 1 datagram skipped)\n"), "{err}");
+    }
+
+    #[test]
+    fn an_unanswered_name_is_a_json_line_with_a_reason_for_each_server() {
         let request = Request::new(b"\xff").expect("short");
         let [out, err] = printed(Format::Json, |report| {
-            report.result(request, &[server(1)], &unanswered(None)).expect("printed");
-            let refused = unanswered(Some(ErrorClass::Refused));
-            report.result(request, &[server(1)], &refused).expect("printed");
+            let silences = [(1, None), (2, Some(ErrorClass::ConnectionRefused))];
+            report.result(request, &unanswered(&silences)).expect("printed");
         });
-        let line = |reason| {
-            format!(
-                r#"{{"event":"unanswered","servers":["192.0.2.1:1"],"name":null,"name_hex":"ff","reason":"{reason}","attempts":3,"elapsed_ms":7012.0,"skipped":0}}"#
-            )
-        };
-        assert_eq!(out, [line("no-answer"), line("refused"), String::new()].join("\n"));
-        assert_eq!(err, "");
+        let servers = r#"[{"server":"192.0.2.1:1","reason":"no-answer"},{"server":"192.0.2.1:2","reason":"connection-refused"}]"#;
+        let line = format!(
+            r#"{{"event":"unanswered","name":null,"name_hex":"ff","servers":{servers},"attempts":3,"elapsed_ms":7012.0,"skipped":0}}"#
+        );
+        assert_eq!((out, err), (line + "\n", String::new()));
     }
 }

@@ -17,6 +17,18 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// Reads an endpoint to send to, which takes a port above 0.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError`], as of any endpoint.
+    pub fn parse_to_ask(text: &str) -> Result<Self, EndpointError> {
+        match text.parse()? {
+            Self { port: 0, .. } => Err(EndpointError::NobodyAtPort0),
+            endpoint => Ok(endpoint),
+        }
+    }
+
     /// Looks the host up and returns its addresses, each once, in the system's order.
     ///
     /// # Errors
@@ -64,7 +76,8 @@ impl FromStr for Endpoint {
                 None => (text, None),
             },
         };
-        if host.is_empty() {
+        // Digits alone would be an IPv4 address to the system: 9999 means 0.0.39.15.
+        if host.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(EndpointError::NoHost);
         }
         if host.contains(':') && !is_ipv6(host) || host.contains(char::is_whitespace) {
@@ -100,6 +113,9 @@ pub enum EndpointError {
     /// Brackets are for IPv6 addresses.
     #[error("{0:?} is no IPv6 address, only such stand in brackets")]
     NotIpv6(String),
+    /// Nothing can be sent to port 0.
+    #[error("nothing can be sent to port 0: write the port the server listens on")]
+    NobodyAtPort0,
     /// The port is no number from 0 to 65535.
     #[error("{0:?} is no port: write a number up to 65535 behind a colon")]
     Port(String),
@@ -151,6 +167,8 @@ mod tests {
         for (text, error) in [
             ("", NoHost),
             (":9999", NoHost),
+            ("9999", NoHost),
+            ("9999:9999", NoHost),
             ("[::1", Bracket),
             ("[::1]x", Port("x".into())),
             ("[::1]:", Port("".into())),
@@ -166,6 +184,15 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Endpoint>(), Err(error), "{text}");
         }
+    }
+
+    #[test]
+    fn port_0_can_be_bound_and_not_asked() {
+        let bound: Result<Endpoint, _> = "127.0.0.1:0".parse();
+        assert!(bound.is_ok());
+        let asked = Endpoint::parse_to_ask("127.0.0.1:0");
+        assert_eq!(asked, Err(EndpointError::NobodyAtPort0));
+        assert_eq!(Endpoint::parse_to_ask("127.0.0.1"), Ok(Endpoint::default()));
     }
 
     #[test]

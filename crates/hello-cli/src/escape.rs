@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-/// Shows bytes as text on one line, so that no two differ and none does anything to a terminal.
+/// Shows bytes as text on one line, which does nothing to a terminal; different bytes look
+/// different.
 ///
-/// What is printable in UTF-8 stands for itself. Control characters, invisible ones and those
-/// that change the direction of writing are escaped as Rust does it (`\n`, `\u{1b}`), bytes that
-/// are no UTF-8 as `\xff`, and the backslash as `\\`.
+/// What is printable in UTF-8 stands for itself. Control characters, format characters (those
+/// that change the direction of writing among them) and unassigned ones are escaped as Rust does
+/// it (`\n`, `\u{202e}`), bytes that are no UTF-8 as `\xff`, and the backslash as `\\`.
 #[derive(Clone, Copy, Debug)]
 pub struct Text<'a>(pub &'a [u8]);
 
@@ -29,18 +30,19 @@ impl fmt::Display for Text<'_> {
 pub struct Brief<'a>(pub &'a [u8]);
 
 impl Brief<'_> {
-    /// How many bytes are shown.
+    /// How many bytes are shown, less what would be a part of a character.
     const LEN: usize = 64;
 }
 
 impl fmt::Display for Brief<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.split_at_checked(Self::LEN) {
-            Some((start, rest)) if !rest.is_empty() => {
-                write!(f, "{}… ({} bytes)", Text(start), self.0.len())
-            }
-            _ => Text(self.0).fmt(f),
+        if self.0.len() <= Self::LEN {
+            return Text(self.0).fmt(f);
         }
+        let continues = |end: &usize| self.0[*end] & 0b1100_0000 == 0b1000_0000;
+        let end = (Self::LEN - 3..=Self::LEN).rev().find(|end| !continues(end));
+        let start = &self.0[..end.unwrap_or(Self::LEN)];
+        write!(f, "{}… ({} bytes)", Text(start), self.0.len())
     }
 }
 
@@ -81,6 +83,10 @@ mod tests {
         let name = [b'x'; 65];
         assert_eq!(Brief(&name[..64]).to_string(), "x".repeat(64));
         assert_eq!(Brief(&name).to_string(), format!("{}… (65 bytes)", "x".repeat(64)));
+        let name = format!("{}🦀x", "x".repeat(61));
+        assert_eq!(Brief(name.as_bytes()).to_string(), format!("{}… (66 bytes)", "x".repeat(61)));
+        let name = [0x80; 65];
+        assert_eq!(Brief(&name).to_string(), format!("{}… (65 bytes)", r"\x80".repeat(64)));
     }
 
     proptest! {

@@ -2,8 +2,9 @@
 
 use std::io;
 
-use clap::{CommandFactory, ValueEnum};
+use clap::{Command, CommandFactory, ValueEnum};
 use clap_complete::Shell;
+use clap_mangen::Man;
 
 /// What a tool can generate of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -31,7 +32,7 @@ impl Generate {
     pub fn write<Args: CommandFactory>(self, out: &mut impl io::Write) -> io::Result<()> {
         let mut command = Args::command();
         let shell = match self {
-            Self::Man => return clap_mangen::Man::new(command).render(out),
+            Self::Man => return manual(command, out),
             Self::CompleteBash => Shell::Bash,
             Self::CompleteElvish => Shell::Elvish,
             Self::CompleteFish => Shell::Fish,
@@ -44,4 +45,21 @@ impl Generate {
         clap_complete::generate(shell, &mut command, name, &mut script);
         out.write_all(&script)
     }
+}
+
+/// Writes a manual page, in which what follows the help has sections of its own.
+fn manual(command: Command, out: &mut impl io::Write) -> io::Result<()> {
+    let more = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let manual = Man::new(command);
+    manual.render_title(out)?;
+    manual.render_name_section(out)?;
+    manual.render_synopsis_section(out)?;
+    manual.render_description_section(out)?;
+    manual.render_options_section(out)?;
+    for section in more.split("\n\n") {
+        let (title, text) = section.split_once(":\n").unwrap_or(("Notes", section));
+        let text = text.replace('\\', r"\e").replace('-', r"\-");
+        writeln!(out, ".SH \"{}\"\n.nf\n{text}\n.fi", title.to_uppercase())?;
+    }
+    manual.render_version_section(out)
 }

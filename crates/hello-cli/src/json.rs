@@ -30,10 +30,16 @@ pub struct Name<'a> {
 
 impl<'a> From<&'a [u8]> for Name<'a> {
     fn from(bytes: &'a [u8]) -> Self {
-        match str::from_utf8(bytes) {
-            Ok(name) => Self { name: Some(name), name_hex: None },
-            Err(_) => Self { name: None, name_hex: Some(hex(bytes)) },
-        }
+        let (name, name_hex) = text_or_hex(bytes);
+        Self { name, name_hex }
+    }
+}
+
+/// Returns bytes as text if they are UTF-8, else in hexadecimal.
+pub fn text_or_hex(bytes: &[u8]) -> (Option<&str>, Option<String>) {
+    match str::from_utf8(bytes) {
+        Ok(text) => (Some(text), None),
+        Err(_) => (None, Some(hex(bytes))),
     }
 }
 

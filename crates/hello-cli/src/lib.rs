@@ -16,7 +16,7 @@ pub mod server;
 pub mod signals;
 
 use std::error::Error;
-use std::io;
+use std::io::{self, Write};
 use std::iter;
 use std::process::ExitCode;
 
@@ -47,7 +47,8 @@ pub fn exit(tool: &str, result: Result<ExitCode, Box<dyn Error>>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let text: Vec<_> = causes().map(ToString::to_string).collect();
-    eprintln!("{tool}: {}", text.join(": "));
+    // Not eprintln!, which panics if that fails.
+    let _ = writeln!(io::stderr(), "{tool}: {}", text.join(": "));
     ExitCode::from(EXIT_TROUBLE)
 }
 

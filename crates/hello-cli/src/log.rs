@@ -1,8 +1,8 @@
 //! The server's lines on standard output.
 
-use std::io::{self, Write};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::Write;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::limit::LineLimit;
 
 /// Prints lines from a thread of its own, at most so many a second.
 ///
-/// Who logs never waits: a line for which there is no room is left out and counted, be it that
+/// Nobody who logs waits: a line for which there is no room is left out and counted, be it that
 /// there were too many this second, or that whoever reads our output does not keep up. How many
 /// were left out is printed every second in which there were any.
 #[derive(Debug)]
@@ -22,20 +22,28 @@ pub struct Log {
 
 /// The printing thread of a [`Log`].
 #[derive(Debug)]
-pub struct Printer<W>(thread::JoinHandle<W>);
+pub struct Printer {
+    last: Sender<String>,
+    done: Receiver<()>,
+}
 
 impl Log {
     /// Starts printing to `out`; `left_out` puts a number of lines left out into words.
-    pub fn start<W: Write + Send + 'static>(
-        out: W,
+    pub fn start(
+        out: impl Write + Send + 'static,
         per_second: u16,
-        left_out: fn(u64) -> String,
-    ) -> (Self, Printer<W>) {
+        left_out: impl Fn(u64) -> String + Send + 'static,
+    ) -> (Self, Printer) {
         let limit = Arc::new(Mutex::new(LineLimit::new(per_second)));
         let (lines, queue) = mpsc::sync_channel(QUEUE);
+        let (last, last_line) = mpsc::channel();
+        let (ended, done) = mpsc::channel();
         let count = Arc::clone(&limit);
-        let thread = thread::spawn(move || print(out, &queue, &count, left_out));
-        (Self { limit, start: Instant::now(), lines }, Printer(thread))
+        thread::spawn(move || {
+            print(out, &queue, &count, left_out, &last_line);
+            let _ = ended.send(());
+        });
+        (Self { limit, start: Instant::now(), lines }, Printer { last, done })
     }
 
     /// Prints a line if there is room for it; makes it only then.
@@ -45,90 +53,124 @@ impl Log {
             limit.leave_out();
         }
     }
-}
 
-impl<W> Printer<W> {
-    /// Waits until everything is printed, which is when the [`Log`] is gone, and gives the
-    /// output back.
-    ///
-    /// # Panics
-    ///
-    /// If the printing thread did.
-    pub fn finish(self) -> W {
-        self.0.join().expect("the printing thread does not panic")
+    /// Prints a line of which there are few, whatever the limit.
+    pub fn notice(&self, line: String) {
+        if self.lines.try_send(line).is_err() {
+            lock(&self.limit).leave_out();
+        }
     }
 }
+
+impl Printer {
+    /// Prints one more line behind all others, and waits until it is out, but no longer than for
+    /// [`PATIENCE`]: a reader that does not read keeps no process from its end.
+    pub fn finish(self, log: Log, last: String) {
+        let _ = self.last.send(last);
+        drop(log);
+        let _ = self.done.recv_timeout(PATIENCE);
+    }
+}
+
+/// How long the end waits for whoever reads our output.
+pub const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How many lines wait for whoever reads our output.
 const QUEUE: usize = 256;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn print<W: Write>(
-    mut out: W,
+fn print(
+    mut out: impl Write,
     queue: &Receiver<String>,
     limit: &Mutex<LineLimit>,
-    left_out: fn(u64) -> String,
-) -> W {
+    left_out: impl Fn(u64) -> String,
+    last: &Receiver<String>,
+) {
     // That nobody reads the log, or that the disk is full, keeps no server from serving.
-    let mut put = |line: &str| -> io::Result<()> {
-        writeln!(out, "{line}")?;
-        out.flush()
+    let mut put = |line: &str| {
+        let _ = writeln!(out, "{line}").and_then(|()| out.flush());
     };
     let mut noted = Instant::now();
     loop {
         let received = queue.recv_timeout(SECOND.saturating_sub(noted.elapsed()));
         if let Ok(line) = &received {
-            let _ = put(line);
+            put(line);
         }
         let ended = received == Err(RecvTimeoutError::Disconnected);
         if ended || noted.elapsed() >= SECOND {
             noted = Instant::now();
             let number = lock(limit).take_left_out();
             if number > 0 {
-                let _ = put(&left_out(number));
+                put(&left_out(number));
             }
         }
         if ended {
-            return out;
+            return last.try_iter().for_each(|line| put(&line));
         }
     }
 }
 
-fn lock(limit: &Mutex<LineLimit>) -> std::sync::MutexGuard<'_, LineLimit> {
+fn lock(limit: &Mutex<LineLimit>) -> MutexGuard<'_, LineLimit> {
     limit.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     fn words(number: u64) -> String {
         format!("({number} left out)")
     }
 
+    /// Memory to print to, which stays with the test.
+    #[derive(Clone, Default)]
+    struct Memory(Arc<Mutex<Vec<u8>>>);
+
+    impl Memory {
+        fn lines(&self) -> Vec<String> {
+            let bytes = self.0.lock().expect("no panic").clone();
+            String::from_utf8(bytes).expect("UTF-8").lines().map(str::to_owned).collect()
+        }
+    }
+
+    impl Write for Memory {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no panic").write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
     #[test]
     fn what_is_over_the_limit_is_counted_at_the_end_at_the_latest() {
-        let (log, printer) = Log::start(Vec::new(), 3, words);
-        // Should the machine take more than a second for these, the first line may go unnoted.
+        let memory = Memory::default();
+        let (log, printer) = Log::start(memory.clone(), 3, words);
         for number in 0..10 {
             log.line(|| format!("line {number}"));
         }
-        drop(log);
-        let printed = String::from_utf8(printer.finish()).expect("UTF-8");
-        let lines: Vec<_> = printed.lines().collect();
+        log.notice("notice".into());
+        printer.finish(log, "the end".into());
+
+        // Should the machine take more than a second for these, more are shown.
+        let lines = memory.lines();
         assert_eq!(lines[..3], ["line 0", "line 1", "line 2"]);
+        assert_eq!(lines.last().map(String::as_str), Some("the end"));
+        assert!(lines.contains(&"notice".to_owned()), "{lines:?}");
         let left_out = lines.iter().filter_map(|line| line.strip_prefix('(')?.split(' ').next());
         let left_out: usize =
             left_out.map(|number| number.parse::<usize>().expect("a number")).sum();
-        let printed = lines.iter().filter(|line| line.starts_with("line")).count();
-        assert_eq!(printed + left_out, 10);
+        let shown = lines.iter().filter(|line| line.starts_with("line")).count();
+        assert_eq!(shown + left_out, 10);
     }
 
     #[test]
     fn an_output_that_blocks_holds_up_nobody_and_is_accounted_for() {
         /// Writes nothing before it is told to.
-        struct Blocked(Receiver<()>, Vec<u8>);
+        struct Blocked(Receiver<()>, Memory);
         impl Write for Blocked {
             fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
                 let _ = self.0.recv();
@@ -138,17 +180,18 @@ mod tests {
                 Ok(())
             }
         }
+        let memory = Memory::default();
         let (unblock, blocked) = mpsc::channel();
-        let (log, printer) = Log::start(Blocked(blocked, Vec::new()), 10_000, words);
+        let (log, printer) = Log::start(Blocked(blocked, memory.clone()), 10_000, words);
         for number in 0..5000 {
             log.line(|| format!("line {number}"));
         }
-        drop((log, unblock));
-        let printed = String::from_utf8(printer.finish().1).expect("UTF-8");
-        let (lines, notes): (Vec<_>, Vec<_>) =
-            printed.lines().partition(|line| line.starts_with("line"));
-        assert!((QUEUE..=QUEUE + 1).contains(&lines.len()), "{}", lines.len());
-        assert_eq!(notes, [words(5000 - lines.len() as u64)]);
+        drop(unblock);
+        printer.finish(log, "the end".into());
+        let lines = memory.lines();
+        let shown = lines.iter().filter(|line| line.starts_with("line")).count();
+        assert!((QUEUE..=QUEUE + 1).contains(&shown), "{shown}");
+        assert_eq!(lines[shown..], [words(5000 - shown as u64), "the end".into()]);
     }
 
     #[test]
@@ -164,8 +207,6 @@ mod tests {
         }
         let (log, printer) = Log::start(Gone, 10, words);
         log.line(|| "nobody hears this".into());
-        log.line(|| "nor this".into());
-        drop(log);
-        printer.finish();
+        printer.finish(log, "nor this".into());
     }
 }

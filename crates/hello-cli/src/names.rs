@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, BufRead, Read};
 use std::iter;
 
-use hello_proto::{MAX_NAME_LEN, NameTooLong};
+use hello_proto::{MAX_NAME_LEN, NameTooLong, Request};
 use thiserror::Error;
 
 /// A name cannot be had.
@@ -48,8 +48,8 @@ pub fn names<'a>(
 }
 
 fn checked(name: Vec<u8>) -> Result<Vec<u8>, NameError> {
-    let (len, max) = (name.len(), MAX_NAME_LEN);
-    if len > max { Err(NameTooLong { len, max }.into()) } else { Ok(name) }
+    Request::new(&name)?;
+    Ok(name)
 }
 
 /// Reads one line without its newline; `None` at the end. However long it is, only as much as a

@@ -12,6 +12,10 @@ use crate::Format;
 use crate::escape::Brief;
 use crate::json::{self, Name};
 
+/// How many bytes of a name a JSON line has at most. Lines wait in memory for whoever reads them,
+/// and a stranger chooses the names.
+const SHOWN: usize = 1024;
+
 /// Says that an address is served.
 pub fn listening(format: Format, address: SocketAddr) -> String {
     match format {
@@ -24,28 +28,33 @@ pub fn listening(format: Format, address: SocketAddr) -> String {
 pub fn event(format: Format, event: &Event<'_>) -> String {
     let Event { source, local, name, outcome } = *event;
     match (format, outcome) {
-        (Format::Text, Outcome::Answered) => format!("{source} greeted: {}", Brief(name)),
+        (Format::Text, Outcome::Answered) => format!("{source} greeted as {}", Brief(name)),
+        // Of a name that is too long, there is one byte more than the limit.
+        (Format::Text, Outcome::Refused(refusal @ Refusal::NameTooLong)) => {
+            format!("{source} refused: {refusal}, more than {} bytes", name.len() - 1)
+        }
         (Format::Text, Outcome::Refused(refusal)) => format!("{source} refused: {refusal}"),
-        (Format::Text, Outcome::SendFailed(class)) => format!("{source} not answered: {class}"),
+        (Format::Text, Outcome::SendFailed(class)) => format!("{source} send failed: {class}"),
         (Format::Json, _) => {
             let (outcome, reason) = match outcome {
                 Outcome::Answered => ("answered", None),
                 Outcome::Refused(refusal) => ("refused", Some(refusal.label())),
-                Outcome::SendFailed(class) => ("send_failed", Some(class.label())),
+                Outcome::SendFailed(class) => ("send-failed", Some(class.label())),
             };
-            json::line(&Line::Datagram { source, local, name: name.into(), outcome, reason })
+            let shown = &name[..name.len().min(SHOWN)];
+            let cut = shown.len() < name.len() || reason == Some(Refusal::NameTooLong.label());
+            let name = shown.into();
+            json::line(&Line::Datagram { source, local, name, cut, outcome, reason })
         }
     }
 }
 
-/// Says how many lines were left out, as text.
-pub fn left_out_text(lines: u64) -> String {
-    format!("({lines} more lines left out)")
-}
-
-/// Says how many lines were left out, as JSON.
-pub fn left_out_json(lines: u64) -> String {
-    json::line(&Line::LeftOut { lines })
+/// Says how many lines were left out.
+pub fn left_out(format: Format, lines: u64) -> String {
+    match format {
+        Format::Text => format!("({lines} more lines left out)"),
+        Format::Json => json::line(&Line::LeftOut { lines }),
+    }
 }
 
 /// Sums up at the end.
@@ -59,14 +68,14 @@ pub fn summary(format: Format, counters: &Counters) -> String {
     match format {
         Format::Text => {
             let mut text = format!(
-                "{} received, {} answered, {} refused, {} not sent",
+                "{} received, {} answered, {} refused, {} send failed",
                 counters.received(),
                 counters.answered(),
-                counters.refused_in_all(),
-                counters.send_failed_in_all(),
+                counters.refused_total(),
+                counters.send_failed_total(),
             );
             list(&mut text, "refused", &refused);
-            list(&mut text, "not sent", &send_failed);
+            list(&mut text, "send failed", &send_failed);
             list(&mut text, "receive errors", &receive_errors);
             text
         }
@@ -94,7 +103,7 @@ fn list(text: &mut String, what: &str, counts: &[(&str, u64)]) {
 
 /// The JSON lines.
 #[derive(Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
+#[serde(tag = "event", rename_all = "kebab-case")]
 enum Line<'a> {
     Listening {
         address: SocketAddr,
@@ -107,6 +116,9 @@ enum Line<'a> {
         local: SocketAddr,
         #[serde(flatten)]
         name: Name<'a>,
+        /// The name is longer than this.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        cut: bool,
     },
     LeftOut {
         lines: u64,
@@ -132,21 +144,34 @@ mod tests {
     #[test]
     fn each_outcome_is_one_line_of_text() {
         for (name, outcome, line) in [
-            (&b"Tracy"[..], Outcome::Answered, "192.0.2.7:40001 greeted: Tracy"),
-            (b"\x1b[2J\n", Outcome::Answered, r"192.0.2.7:40001 greeted: \u{1b}[2J\n"),
+            (&b"Tracy"[..], Outcome::Answered, "192.0.2.7:40001 greeted as Tracy"),
+            (b"\x1b[2J\n", Outcome::Answered, r"192.0.2.7:40001 greeted as \u{1b}[2J\n"),
             (
                 b"Tracy",
                 Outcome::Refused(Refusal::SourcePortZero),
                 "192.0.2.7:40001 refused: source port is 0",
             ),
             (
+                b"12345",
+                Outcome::Refused(Refusal::NameTooLong),
+                "192.0.2.7:40001 refused: name is too long, more than 4 bytes",
+            ),
+            (
                 b"Tracy",
                 Outcome::SendFailed(ErrorClass::Unreachable),
-                "192.0.2.7:40001 not answered: unreachable",
+                "192.0.2.7:40001 send failed: unreachable",
             ),
         ] {
             assert_eq!(event(Format::Text, &datagram(name, outcome)), line);
         }
+    }
+
+    #[test]
+    fn a_long_name_is_cut_and_that_is_said() {
+        let line = |len| event(Format::Json, &datagram(&[b'x'; 2000][..len], Outcome::Answered));
+        let name = "x".repeat(SHOWN);
+        assert!(line(SHOWN).ends_with(&format!(r#""name":"{name}"}}"#)));
+        assert!(line(SHOWN + 1).ends_with(&format!(r#""name":"{name}","cut":true}}"#)));
     }
 
     #[test]
@@ -164,9 +189,15 @@ mod tests {
             )
         );
         assert_eq!(
+            line(b"12345", Outcome::Refused(Refusal::NameTooLong)),
+            format!(
+                r#"{{"event":"datagram","outcome":"refused","reason":"name-too-long",{addresses},"name":"12345","cut":true}}"#
+            )
+        );
+        assert_eq!(
             line(b"", Outcome::SendFailed(ErrorClass::Denied)),
             format!(
-                r#"{{"event":"datagram","outcome":"send_failed","reason":"denied",{addresses},"name":""}}"#
+                r#"{{"event":"datagram","outcome":"send-failed","reason":"denied",{addresses},"name":""}}"#
             )
         );
     }

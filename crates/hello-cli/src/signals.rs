@@ -1,11 +1,9 @@
 //! Stopping at SIGINT and SIGTERM.
 
 use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::{flag, low_level};
+use signal_hook::low_level;
 
 /// Waits for SIGINT or SIGTERM, the polite ways to end a process.
 #[derive(Debug)]
@@ -15,24 +13,20 @@ pub struct StopSignals {
     raise: PipeWriter,
 }
 
-/// Ends a [`StopSignals::wait`] without a signal.
+/// Ends a [`StopSignals::wait`] without a signal, when it is dropped.
 #[derive(Debug)]
 pub struct EndWait(PipeWriter);
 
 impl StopSignals {
-    /// Takes over both signals from now on. The second one ends the process at once, should it
-    /// not come to an end after the first.
+    /// Takes over both signals from now on. Any after the first do nothing more: some who send
+    /// signals, as timeout(1) does, send them twice.
     ///
     /// # Errors
     ///
     /// What the system reports of the pipe or the registration.
     pub fn register() -> io::Result<Self> {
         let (signals, raise) = io::pipe()?;
-        let stopping = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
-            // In this order: the first signal finds the flag down, and raises it.
-            flag::register_conditional_default(signal, Arc::clone(&stopping))?;
-            flag::register(signal, Arc::clone(&stopping))?;
             low_level::pipe::register(signal, raise.try_clone()?)?;
         }
         Ok(Self { signals, raise })
@@ -47,7 +41,7 @@ impl StopSignals {
         }
     }
 
-    /// Returns what ends [`wait`](Self::wait) without a signal.
+    /// Returns what ends [`wait`](Self::wait) without a signal, when it is dropped.
     ///
     /// # Errors
     ///
@@ -57,9 +51,8 @@ impl StopSignals {
     }
 }
 
-impl EndWait {
-    /// Ends the wait.
-    pub fn end(mut self) {
+impl Drop for EndWait {
+    fn drop(&mut self) {
         // A full pipe is as good as one byte more.
         let _ = self.0.write(&[0]);
     }

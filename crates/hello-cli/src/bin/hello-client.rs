@@ -4,19 +4,17 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, value_parser};
 use hello_cli::client::Report;
 use hello_cli::common::Common;
 use hello_cli::endpoint::Endpoint;
-use hello_cli::escape::Brief;
 use hello_cli::names::{NameError, names};
 use hello_cli::{EXIT_TROUBLE, seconds};
-use hello_net::{Client, Event, GreetError, Outcome, Server};
-use hello_proto::{Request, Retry};
+use hello_net::{Client, Server};
+use hello_proto::{Guard, Refusal, Request, Retry};
 
 /// Asks a server for greetings over UDP, and prints them.
 ///
@@ -34,7 +32,8 @@ struct Args {
         long,
         help = "Whom to ask: HOST, HOST:PORT or [IPV6]:PORT",
         value_name = "HOST:PORT",
-        default_value_t
+        default_value_t,
+        value_parser = Endpoint::parse_to_ask,
     )]
     server: Endpoint,
 
@@ -47,8 +46,13 @@ struct Args {
     timeout: Duration,
 
     /// How often to ask for a name before giving it up.
-    #[arg(long, value_name = "COUNT", default_value = "3")]
-    attempts: NonZeroU32,
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "3",
+        value_parser = value_parser!(u32).range(1..),
+    )]
+    attempts: u32,
 
     #[command(flatten)]
     common: Common,
@@ -58,14 +62,14 @@ const EXAMPLES: &str = "\
 Examples:
   hello-client --local                     greet the three names, no server needed
   hello-client Alice Bob                   ask a server on this machine
-  hello-client --server [::1]:9999 Alice   ask over IPv6
+  hello-client --server ::1 Alice          ask over IPv6
   hello-client - < names.txt               one name a line
   hello-client --timeout 200ms --attempts 1 && echo up
 
 Exit status:
   0  every name was greeted
   1  some were not: refused, where nothing listens, or no answer
-  2  the command line, a name, input or output is at fault";
+  2  the command line is at fault, a name is too long, or input or output failed";
 
 fn main() -> ExitCode {
     hello_cli::exit("hello-client", run(&Args::parse()))
@@ -76,8 +80,10 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         return Ok(ExitCode::SUCCESS);
     }
     if args.local {
-        let server = Server::builder().bind(&[(Ipv4Addr::LOCALHOST, 0).into()])?;
-        return server.serve_while(explain_refusal, || greet(args, server.local_addrs()))?;
+        // Nobody else is to be greeted, so no name of ours is refused.
+        let guard = Guard::new().allow(Refusal::NameTooLong).allow(Refusal::GreetedTwice);
+        let server = Server::builder().guard(guard).bind([(Ipv4Addr::LOCALHOST, 0).into()])?;
+        return server.serve_while(|_event| (), || greet(args, server.local_addrs()))?;
     }
     greet(args, args.server.resolve()?)
 }
@@ -88,43 +94,35 @@ fn greet(
     servers: impl IntoIterator<Item = SocketAddr>,
 ) -> Result<ExitCode, Box<dyn Error>> {
     let longest = Retry::default().max().max(args.timeout);
-    let mut client = Client::connect(servers, Retry::new(args.timeout, args.attempts, longest))?;
-    let servers = Vec::from_iter(client.servers());
-    let format = args.common.format();
-    let mut report = Report::new(format, io::stdout(), io::stderr());
+    let retry = Retry::new(args.timeout, args.attempts.try_into()?, longest);
+    let mut client = Client::new(servers, retry)?;
+    let mut report = Report::new(args.common.format(), io::stdout(), io::stderr());
     let mut status = 0;
 
     for name in names(&args.names, &mut io::stdin().lock()) {
-        let name = match name {
-            Ok(name) => name,
+        let printed = match name {
+            Ok(name) => {
+                let request = Request::new(&name)?;
+                let mut printed = Ok(());
+                let result = client.greet(request, |progress| {
+                    if printed.is_ok() {
+                        printed = report.progress(progress);
+                    }
+                });
+                status = status.max(u8::from(result.is_err()));
+                printed.and_then(|()| report.result(request, &result))
+            }
             Err(error @ NameError::TooLong(_)) => {
-                report.no_name(&error)?;
                 status = EXIT_TROUBLE;
-                continue;
+                report.no_name(&error)
             }
             Err(error) => return Err(error.into()),
         };
-        let request = Request::new(&name)?;
-        let mut printed = Ok(());
-        let result = client.greet(request, |progress| {
-            if printed.is_ok() {
-                printed = report.progress(progress);
-            }
-        });
-        printed?;
-        report.result(request, &servers, &result)?;
-        status = status.max(match result {
-            Ok(_) => 0,
-            Err(GreetError::Unanswered { .. }) => 1,
-            Err(GreetError::Socket(_)) => EXIT_TROUBLE,
-        });
+        match printed {
+            // Whoever reads our output has read enough; that is no failure.
+            Err(error) if error.is_broken_pipe() => break,
+            printed => printed?,
+        }
     }
     Ok(status.into())
-}
-
-/// Says why our own server gives no answer: the client would never know.
-fn explain_refusal(event: &Event<'_>) {
-    if let Outcome::Refused(refusal) = event.outcome {
-        eprintln!("hello-client: our own server refuses {}: {refusal}", Brief(event.name));
-    }
 }

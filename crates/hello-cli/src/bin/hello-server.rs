@@ -1,7 +1,7 @@
 //! `hello-server`: greets whoever sends a name over UDP.
 
 use std::error::Error;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::thread;
@@ -10,8 +10,8 @@ use clap::{Parser, value_parser};
 use hello_cli::common::Common;
 use hello_cli::endpoint::Endpoint;
 use hello_cli::log::Log;
+use hello_cli::server as report;
 use hello_cli::signals::StopSignals;
-use hello_cli::{Format, server as report};
 use hello_net::{Event, Server, ServerError};
 use hello_proto::{Guard, MAX_NAME_LEN};
 
@@ -60,7 +60,7 @@ struct Args {
 const EXAMPLES: &str = "\
 Examples:
   hello-server                                      serve this machine, at 127.0.0.1:9999
-  hello-server --bind 127.0.0.1:7777 --bind [::1]   two addresses, the second at port 9999
+  hello-server --bind 127.0.0.1:7777 --bind ::1     two addresses, the second at port 9999
   hello-server --bind 127.0.0.1:0 --json            any free port, and say which
   hello-server --max-name 65499                     greet every name there can be
 
@@ -79,48 +79,42 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let format = args.common.format();
     let stop = StopSignals::register()?;
     let guard = Guard::new().with_max_name_len(args.max_name.try_into()?);
-    let server = Server::builder().guard(guard).bind(&addresses(args)?).map_err(advise)?;
+    let server = Server::builder().guard(guard).bind(addresses(args)?).map_err(advise)?;
+    let left_out = move |lines| report::left_out(format, lines);
+    let (log, printer) = Log::start(io::stdout(), args.max_lines, left_out);
 
     for address in server.local_addrs() {
-        print(&report::listening(format, address));
+        log.notice(report::listening(format, address));
     }
-    serve(args, format, &server, stop)?;
-    print(&report::summary(format, &server.counters()));
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Serves until a signal comes, and logs unless told not to.
-fn serve(
-    args: &Args,
-    format: Format,
-    server: &Server,
-    mut stop: StopSignals,
-) -> Result<(), Box<dyn Error>> {
-    let end_wait = stop.end_wait()?;
-    let left_out = match format {
-        Format::Text => report::left_out_text,
-        Format::Json => report::left_out_json,
-    };
-    let log = (!args.quiet).then(|| Log::start(io::stdout(), args.max_lines, left_out));
-    let observe = |event: &Event<'_>| {
-        if let Some((log, _)) = &log {
+    let served = serve(&server, stop, |event| {
+        if !args.quiet {
             log.line(|| report::event(format, event));
         }
-    };
-    let result = thread::scope(|scope| {
+    });
+    let counters = server.counters();
+    // From here on nobody is kept waiting: who asks now is refused.
+    drop(server);
+    printer.finish(log, report::summary(format, &counters));
+    served.map(|()| ExitCode::SUCCESS)
+}
+
+/// Serves until a signal comes or a socket fails.
+fn serve(
+    server: &Server,
+    mut stop: StopSignals,
+    observe: impl Fn(&Event<'_>) + Sync,
+) -> Result<(), Box<dyn Error>> {
+    let end_wait = stop.end_wait()?;
+    let served = thread::scope(|scope| {
         scope.spawn(|| {
             stop.wait();
             server.stop();
         });
-        let result = server.serve(observe);
-        end_wait.end();
-        result
+        // However serving ends, the wait is not to be waited for.
+        let _end_wait = end_wait;
+        server.serve(observe)
     });
-    if let Some((log, printer)) = log {
-        drop(log);
-        printer.finish();
-    }
-    Ok(result?)
+    Ok(served?)
 }
 
 fn addresses(args: &Args) -> Result<Vec<SocketAddr>, Box<dyn Error>> {
@@ -131,17 +125,11 @@ fn addresses(args: &Args) -> Result<Vec<SocketAddr>, Box<dyn Error>> {
     Ok(addresses)
 }
 
-/// Prints a line. That nobody reads it keeps no server from serving.
-fn print(line: &str) {
-    let mut out = io::stdout().lock();
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
-}
-
 /// Adds to an error what to do about it.
 fn advise(error: ServerError) -> Box<dyn Error> {
     let ServerError::Bind { source, .. } = &error else { return error.into() };
     let advice = match source.kind() {
-        ErrorKind::AddrInUse => "another program listens there; choose another --bind HOST:PORT",
+        ErrorKind::AddrInUse => "it is taken already; choose another --bind HOST:PORT",
         ErrorKind::AddrNotAvailable => "this machine has no such address; see ip address",
         ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose a higher one",
         _ => return error.into(),
