@@ -20,7 +20,11 @@ fn the_manual_has_every_option_and_the_examples() {
         for option in options {
             assert!(manual.out.contains(&format!("\\-\\-{option}")), "{option}: {}", manual.out);
         }
-        assert!(manual.out.contains("Examples:"));
+        for section in ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXAMPLES", "EXIT STATUS"] {
+            let heading = manual.out.lines().filter_map(|line| line.strip_prefix(".SH "));
+            let found = heading.map(|title| title.trim_matches('"')).any(|title| title == section);
+            assert!(found, "{section}");
+        }
     }
 }
 

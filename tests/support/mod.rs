@@ -2,7 +2,7 @@
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -63,6 +63,11 @@ impl Process {
         waitid(WaitId::Pid(Pid::from_child(&self.child)), options).expect("our own child");
     }
 
+    /// Waits for the end without reading the output.
+    pub(crate) fn exit_status(&mut self) -> Option<i32> {
+        self.child.wait().expect("our own child").code()
+    }
+
     /// Reads the rest of the output and waits for the end. The status is `None` if a signal
     /// ended the process.
     pub(crate) fn finish(mut self) -> (Vec<String>, Option<i32>) {
@@ -70,8 +75,7 @@ impl Process {
         if let Some(out) = &mut self.out {
             out.read_to_string(&mut rest).expect("UTF-8");
         }
-        let status = self.child.wait().expect("our own child");
-        (rest.lines().map(str::to_owned).collect(), status.code())
+        (rest.lines().map(str::to_owned).collect(), self.exit_status())
     }
 }
 
@@ -100,6 +104,12 @@ pub(crate) fn summary(server: Process) -> Value {
     let summary = json(lines.last().expect("a summary"));
     assert_eq!(summary["event"], "summary");
     summary
+}
+
+/// Greets at `server`, where an answer is certain: however slow this machine is, nothing is asked
+/// for twice.
+pub(crate) fn greet(server: &str, arguments: &[&str]) -> Finished {
+    client(&[&["--server", server, "--timeout", "20s"], arguments].concat())
 }
 
 /// Runs `hello-client` to its end.
@@ -134,20 +144,38 @@ pub(crate) fn peer() -> UdpSocket {
     socket
 }
 
+/// Waits for one datagram. A receive with a timeout is not restarted after a signal (signal(7)).
+pub(crate) fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
+    let mut buf = vec![0; 65_536];
+    loop {
+        match socket.recv_from(&mut buf) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+            received => {
+                let (len, source) = received.expect("a datagram within 20 seconds");
+                buf.truncate(len);
+                return (buf, source);
+            }
+        }
+    }
+}
+
 /// Sends a name and waits for one datagram.
 pub(crate) fn ask(socket: &UdpSocket, server: SocketAddr, name: &[u8]) -> Vec<u8> {
     socket.send_to(name, server).expect("sent");
-    let mut buf = vec![0; 65_536];
-    let (len, source) = socket.recv_from(&mut buf).expect("a reply within 20 seconds");
+    let (reply, source) = receive(socket);
     assert_eq!(source, server);
-    buf.truncate(len);
-    buf
+    reply
 }
 
 /// Returns whether a program that a test needs is here; see [`skip`].
 pub(crate) fn have(program: &str, version: &str, test: &str) -> bool {
     let found = Command::new(program).arg(version).output().is_ok();
     found || skip(test, &format!("{program} is not installed"))
+}
+
+/// Returns whether this machine has IPv6; see [`skip`].
+pub(crate) fn have_ipv6(test: &str) -> bool {
+    UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() || skip(test, "this machine has no IPv6")
 }
 
 /// Returns whether a network namespace can be made, which takes root; see [`skip`].
