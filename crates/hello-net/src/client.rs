@@ -6,7 +6,7 @@ use hello_proto::{DecodeError, MAX_DATAGRAM_LEN, Request, Retry};
 use thiserror::Error;
 
 use crate::ErrorClass;
-use crate::flow::{Attempt, Flow, Verdict};
+use crate::flow::{Flow, Verdict, Wait};
 
 /// Asks for greetings, one at a time.
 ///
@@ -72,7 +72,7 @@ impl Client {
     ) -> Result<Greeting, Unanswered> {
         let started = Instant::now();
         let mut attempts = 0;
-        for wait in self.retry.waits() {
+        for length in self.retry.waits() {
             attempts += 1;
             let start = Instant::now();
             let greeted = |flow: &Flow, rtt| {
@@ -80,9 +80,10 @@ impl Client {
                 Ok(Greeting { server, attempts, rtt, elapsed })
             };
             for others_left in (0..flows.len()).rev() {
-                let attempt = Attempt { number: attempts, start, wait, alone: others_left == 0 };
+                let wait = Wait { start, length, alone: others_left == 0 };
                 let flow = &mut flows[self.current];
-                match flow.ask(request, attempt, &mut self.buf, &mut observe) {
+                observe(Progress::Asks { server: flow.server(), attempt: attempts });
+                match flow.ask(request, wait, &mut self.buf, &mut observe) {
                     Verdict::Answered { rtt } => return greeted(flow, rtt),
                     Verdict::Failed => self.current = (self.current + 1) % flows.len(),
                     Verdict::Silent => break,

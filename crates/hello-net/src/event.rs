@@ -14,6 +14,8 @@ pub struct Event<'a> {
     /// Its bytes, the name. Of a name that is too long, the first
     /// [`max_name_len`](hello_proto::Guard::max_name_len) and one more.
     pub name: &'a [u8],
+    /// The name may be longer than that: it filled the space there was to receive it.
+    pub cut: bool,
     /// What became of it.
     pub outcome: Outcome,
 }

@@ -1,4 +1,4 @@
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,20 +13,19 @@ pub(crate) struct Flow {
     server: SocketAddr,
     /// Connected to the server; `None` as long as that failed.
     socket: Option<UdpSocket>,
-    /// In how many attempts the server was asked.
-    attempts: u32,
-    /// How many requests were sent.
+    asked: bool,
+    /// How many requests were sent, and when the last one.
     sent: u32,
+    sent_at: Instant,
     /// What was reported last, of the last attempt.
     problem: Option<ErrorClass>,
 }
 
 /// One wait of the schedule.
 #[derive(Clone, Copy)]
-pub(crate) struct Attempt {
-    pub(crate) number: u32,
+pub(crate) struct Wait {
     pub(crate) start: Instant,
-    pub(crate) wait: Duration,
+    pub(crate) length: Duration,
     /// No other server is left to ask in this attempt.
     pub(crate) alone: bool,
 }
@@ -42,33 +41,37 @@ pub(crate) enum Verdict {
 
 impl Flow {
     pub(crate) fn new(server: SocketAddr) -> Self {
-        Self { server, socket: None, attempts: 0, sent: 0, problem: None }
+        let sent_at = Instant::now();
+        Self { server, socket: None, asked: false, sent: 0, sent_at, problem: None }
     }
 
-    /// Sends the request once, and waits for its reply until the attempt is over.
+    /// Sends the request once, and waits for its reply.
     ///
     /// Where no other server is left, an error is a diagnosis and not the end: somebody may
     /// listen there in a moment.
     pub(crate) fn ask(
         &mut self,
         request: Request<'_>,
-        attempt: Attempt,
+        wait: Wait,
         buf: &mut [u8],
         observe: &mut impl FnMut(Progress<'_>),
     ) -> Verdict {
-        self.attempts += 1;
+        self.asked = true;
         self.problem = None;
-        observe(Progress::Asks { server: self.server, attempt: attempt.number });
-        let asked = Instant::now();
-        if let Err(error) = self.send(request) {
-            self.fail(&error, attempt.alone, observe);
+        if let Err(earlier) = self.send(request) {
             // What ICMP reported since the last call comes out of the next send, which then has
             // sent nothing (udp(7)). So one error is no reason yet not to send.
-            if self.send(request).is_err() && !attempt.alone {
-                return Verdict::Failed;
+            match self.send(request) {
+                Ok(()) => self.fail(&earlier, true, observe),
+                Err(error) => {
+                    self.fail(&error, wait.alone, observe);
+                    if !wait.alone {
+                        return Verdict::Failed;
+                    }
+                }
             }
         }
-        self.listen(request, attempt, Some(asked), buf, observe)
+        self.listen(request, wait, buf, observe)
     }
 
     /// Tells whether a reply came since the server was last waited for.
@@ -78,11 +81,9 @@ impl Flow {
         buf: &mut [u8],
         observe: &mut impl FnMut(Progress<'_>),
     ) -> bool {
-        if self.sent == 0 {
-            return false;
-        }
-        let over = Attempt { number: 0, start: Instant::now(), wait: Duration::ZERO, alone: true };
-        matches!(self.listen(request, over, None, buf, observe), Verdict::Answered { .. })
+        let over = Wait { start: Instant::now(), length: Duration::ZERO, alone: true };
+        self.sent > 0
+            && matches!(self.listen(request, over, buf, observe), Verdict::Answered { .. })
     }
 
     pub(crate) fn server(&self) -> SocketAddr {
@@ -91,7 +92,7 @@ impl Flow {
 
     /// Returns why the server did not answer, if it was asked.
     pub(crate) fn silence(&self) -> Option<Silence> {
-        (self.attempts > 0).then_some(Silence { server: self.server, problem: self.problem })
+        self.asked.then_some(Silence { server: self.server, problem: self.problem })
     }
 
     fn send(&mut self, request: Request<'_>) -> io::Result<()> {
@@ -99,33 +100,33 @@ impl Flow {
             Some(socket) => socket,
             none => none.insert(socket::connect(self.server)?),
         };
+        let now = Instant::now();
         socket.send(request.encode())?;
         self.sent += 1;
+        self.sent_at = now;
         Ok(())
     }
 
-    /// Receives until there is the reply or the attempt is over; what is in the socket by then is
+    /// Receives until there is the reply or the wait is over; what is in the socket by then is
     /// still looked at, for this process may have been stopped meanwhile.
     fn listen(
         &mut self,
         request: Request<'_>,
-        attempt: Attempt,
-        asked: Option<Instant>,
+        wait: Wait,
         buf: &mut [u8],
         observe: &mut impl FnMut(Progress<'_>),
     ) -> Verdict {
-        let server = self.server;
         let mut last_looks = 0..LAST_LOOKS;
         loop {
-            let remaining = attempt.wait.saturating_sub(attempt.start.elapsed());
-            match receive(self.socket.as_ref(), remaining, buf) {
+            let remaining = wait.length.saturating_sub(wait.start.elapsed());
+            match self.receive(remaining, buf) {
                 Ok(datagram) => match Reply::decode(datagram) {
                     Ok(reply) if reply.answers(request) => {
-                        let rtt = asked.filter(|_| self.sent == 1).map(|asked| asked.elapsed());
+                        let rtt = (self.sent == 1).then(|| self.sent_at.elapsed());
                         return Verdict::Answered { rtt };
                     }
                     other => {
-                        let error = other.err();
+                        let (server, error) = (self.server, other.err());
                         observe(Progress::Skipped { server, datagram, error });
                     }
                 },
@@ -134,8 +135,8 @@ impl Flow {
                     ErrorClass::WouldBlock if remaining.is_zero() => return Verdict::Silent,
                     ErrorClass::WouldBlock => (),
                     _ => {
-                        self.fail(&error, attempt.alone, observe);
-                        if !attempt.alone {
+                        self.fail(&error, wait.alone && !remaining.is_zero(), observe);
+                        if !wait.alone {
                             return Verdict::Failed;
                         }
                         // Should the error be there to stay, this keeps it from keeping us busy.
@@ -149,28 +150,53 @@ impl Flow {
         }
     }
 
+    /// Waits for a datagram of the server's; with a timeout of zero, looks whether there is one.
+    /// Without a socket, waits for nothing, as long.
+    fn receive<'b>(&self, timeout: Duration, buf: &'b mut [u8]) -> io::Result<&'b [u8]> {
+        let Some(socket) = &self.socket else {
+            thread::sleep(timeout);
+            return Err(ErrorKind::WouldBlock.into());
+        };
+        // Zero would mean to wait for ever (socket(7)), and is an error to std.
+        socket.set_read_timeout(Some(timeout.max(Duration::from_micros(1))))?;
+        let (len, source) = socket.recv_from(buf)?;
+        // The system gives a socket its port a moment before it connects it, and what somebody
+        // else sends in that moment stays in it. To the loop above it is a wait cut short.
+        if (source.ip(), source.port()) != (self.server.ip(), self.server.port()) {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        Ok(&buf[..len])
+    }
+
     fn fail(&mut self, error: &io::Error, waits: bool, observe: &mut impl FnMut(Progress<'_>)) {
         self.problem = Some(ErrorClass::of(error));
         observe(Progress::Failed { server: self.server, error, waits });
     }
 }
 
-/// How many datagrams are looked at after the end of an attempt.
+/// How many datagrams are looked at after the end of a wait.
 const LAST_LOOKS: u32 = 256;
 
-/// Waits for a datagram; with a timeout of zero, it looks whether there is one. Without a socket
-/// it waits for nothing, as long.
-fn receive<'b>(
-    socket: Option<&UdpSocket>,
-    timeout: Duration,
-    buf: &'b mut [u8],
-) -> io::Result<&'b [u8]> {
-    let Some(socket) = socket else {
-        thread::sleep(timeout);
-        return Err(io::ErrorKind::WouldBlock.into());
-    };
-    // Zero would mean to wait for ever (socket(7)), and is an error to std.
-    socket.set_read_timeout(Some(timeout.max(Duration::from_micros(1))))?;
-    let len = socket.recv(buf)?;
-    Ok(&buf[..len])
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn what_somebody_else_sent_before_the_socket_was_connected_is_no_reply() {
+        let [socket, server, stranger] =
+            [(); 3].map(|()| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"));
+        let here = socket.local_addr().expect("bound");
+        let mut flow = Flow::new(server.local_addr().expect("bound"));
+        stranger.send_to(b"Hello, Tracy!", here).expect("sent");
+        socket.connect(flow.server).expect("loopback has a route");
+        (flow.socket, flow.sent) = (Some(socket), 1);
+
+        let request = Request::new(b"Tracy").expect("short");
+        let mut buf = [0; 64];
+        assert!(!flow.look(request, &mut buf, &mut |_| ()));
+        server.send_to(b"Hello, Tracy!", here).expect("sent");
+        assert!(flow.look(request, &mut buf, &mut |_| ()));
+    }
 }

@@ -71,8 +71,8 @@ impl Server {
     }
 
     /// Makes [`serve`](Self::serve) return soon: each thread finishes the datagram it is at, or
-    /// waits for a tenth of a second at the most if there is none. A stopped server stays
-    /// stopped.
+    /// waits for a tenth of a second at the most if there is none, or for a second if its
+    /// socket is failing. A stopped server stays stopped.
     pub fn stop(&self) {
         self.stopping.store(true, Relaxed);
     }

@@ -18,10 +18,7 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// Opens a socket that sends to `server` and hears from nobody else.
-///
-/// The system gives it a port and connects it in one call, so that nobody else's datagram can be
-/// in it first.
+/// Opens a socket that sends to `server`, and hears from nobody else once it is connected.
 pub(crate) fn connect(server: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(server), Type::DGRAM, Some(Protocol::UDP))?;
     socket.connect(&server.into())?;

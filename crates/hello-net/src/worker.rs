@@ -51,8 +51,9 @@ impl<S: Datagrams> Worker<S> {
                     self.tally.receive();
                     let outcome = self.answer(guard, &mut frame, len, source);
                     self.tally.settle(outcome);
+                    let cut = len > frame.max_name_len();
                     let name = &frame.space()[..len];
-                    observe(&Event { source, local: self.local, name, outcome });
+                    observe(&Event { source, local: self.local, name, cut, outcome });
                 }
                 Err(error) if ErrorClass::of(&error) == ErrorClass::WouldBlock => {
                     patience = PATIENCE.waits();
@@ -161,6 +162,7 @@ mod tests {
 
         let observe = |event: &Event<'_>| {
             assert_eq!(event.local, worker.local);
+            assert_eq!(event.cut, event.name.len() > 32);
             seen.borrow_mut().push((event.name.to_vec(), event.source.port(), event.outcome));
         };
         worker.run(&guard, &worker.socket.stopping, observe).expect("no error of our own");
