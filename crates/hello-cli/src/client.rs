@@ -11,6 +11,7 @@ use hello_proto::{DecodeError, Request};
 use thiserror::Error;
 
 use crate::Format;
+use crate::describe;
 use crate::escape::{Brief, Text};
 use crate::json::{self, text_or_hex};
 use crate::names::NameError;
@@ -129,13 +130,14 @@ impl<O: Write, E: Write> Report<O, E> {
     /// [`OutputError`] if `out` fails.
     pub fn no_name(&mut self, error: &NameError) -> Result<(), OutputError> {
         match self.format {
-            Format::Text => self.note(&error.to_string()),
-            Format::Json => self.json(&Line::Error { error: error.to_string() }),
+            Format::Text => self.note(&describe(error)),
+            Format::Json => self.json(&Line::Error { error: describe(error) }),
         }
     }
 
+    /// Prints a line in one piece, for others may print there, too.
     fn note(&mut self, text: &str) -> Result<(), OutputError> {
-        let _ = writeln!(self.err, "hello-client: {text}");
+        let _ = self.err.write_all(format!("hello-client: {text}\n").as_bytes());
         Ok(())
     }
 

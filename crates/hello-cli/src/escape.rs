@@ -39,11 +39,19 @@ impl fmt::Display for Brief<'_> {
         if self.0.len() <= Self::LEN {
             return Text(self.0).fmt(f);
         }
-        let continues = |end: &usize| self.0[*end] & 0b1100_0000 == 0b1000_0000;
-        let end = (Self::LEN - 3..=Self::LEN).rev().find(|end| !continues(end));
-        let start = &self.0[..end.unwrap_or(Self::LEN)];
+        let start = start(self.0, Self::LEN);
         write!(f, "{}… ({} bytes)", Text(start), self.0.len())
     }
+}
+
+/// Returns the first `max` bytes, or up to three less if that would cut a character of UTF-8.
+pub fn start(bytes: &[u8], max: usize) -> &[u8] {
+    if bytes.len() <= max {
+        return bytes;
+    }
+    let continues = |end: &usize| bytes[*end] & 0b1100_0000 == 0b1000_0000;
+    let end = (max.saturating_sub(3)..=max).rev().find(|end| !continues(end));
+    &bytes[..end.unwrap_or(max)]
 }
 
 #[cfg(test)]

@@ -41,15 +41,23 @@ pub fn exit(tool: &str, result: Result<ExitCode, Box<dyn Error>>) -> ExitCode {
         Ok(code) => return code,
         Err(error) => error,
     };
-    let causes =
-        || iter::successors(Some(&*error as &(dyn Error + 'static)), |&error| error.source());
-    if causes().any(is_broken_pipe) {
+    if causes(&*error).any(is_broken_pipe) {
         return ExitCode::SUCCESS;
     }
-    let text: Vec<_> = causes().map(ToString::to_string).collect();
-    // Not eprintln!, which panics if that fails.
-    let _ = writeln!(io::stderr(), "{tool}: {}", text.join(": "));
+    // Not eprintln!, which panics if that fails; and in one piece, for others may print there.
+    let line = format!("{tool}: {}\n", describe(&*error));
+    let _ = io::stderr().write_all(line.as_bytes());
     ExitCode::from(EXIT_TROUBLE)
+}
+
+/// Says an error with all its causes.
+pub fn describe(error: &(dyn Error + 'static)) -> String {
+    let texts: Vec<_> = causes(error).map(ToString::to_string).collect();
+    texts.join(": ")
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    iter::successors(Some(error), |&error| error.source())
 }
 
 fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {

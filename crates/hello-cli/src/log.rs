@@ -1,6 +1,6 @@
 //! The server's lines on standard output.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -28,22 +28,30 @@ pub struct Printer {
 }
 
 impl Log {
-    /// Starts printing to `out`; `left_out` puts a number of lines left out into words.
+    /// Starts printing to `out`, first of all the lines `first`; `left_out` puts a number of
+    /// lines left out into words.
+    ///
+    /// # Errors
+    ///
+    /// What the system reports if there is no thread for it.
     pub fn start(
-        out: impl Write + Send + 'static,
+        mut out: impl Write + Send + 'static,
+        first: Vec<String>,
         per_second: u16,
         left_out: impl Fn(u64) -> String + Send + 'static,
-    ) -> (Self, Printer) {
+    ) -> io::Result<(Self, Printer)> {
         let limit = Arc::new(Mutex::new(LineLimit::new(per_second)));
         let (lines, queue) = mpsc::sync_channel(QUEUE);
         let (last, last_line) = mpsc::channel();
         let (ended, done) = mpsc::channel();
         let count = Arc::clone(&limit);
-        thread::spawn(move || {
-            print(out, &queue, &count, left_out, &last_line);
+        thread::Builder::new().spawn(move || {
+            first.iter().for_each(|line| put(&mut out, line));
+            print(&mut out, &queue, &count, left_out);
+            last_line.iter().for_each(|line: String| put(&mut out, &line));
             let _ = ended.send(());
-        });
-        (Self { limit, start: Instant::now(), lines }, Printer { last, done })
+        })?;
+        Ok((Self { limit, start: Instant::now(), lines }, Printer { last, done }))
     }
 
     /// Prints a line if there is room for it; makes it only then.
@@ -53,13 +61,6 @@ impl Log {
             limit.leave_out();
         }
     }
-
-    /// Prints a line of which there are few, whatever the limit.
-    pub fn notice(&self, line: String) {
-        if self.lines.try_send(line).is_err() {
-            lock(&self.limit).leave_out();
-        }
-    }
 }
 
 impl Printer {
@@ -67,7 +68,7 @@ impl Printer {
     /// [`PATIENCE`]: a reader that does not read keeps no process from its end.
     pub fn finish(self, log: Log, last: String) {
         let _ = self.last.send(last);
-        drop(log);
+        drop((log, self.last));
         let _ = self.done.recv_timeout(PATIENCE);
     }
 }
@@ -81,34 +82,34 @@ const QUEUE: usize = 256;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn print(
-    mut out: impl Write,
+    out: &mut impl Write,
     queue: &Receiver<String>,
     limit: &Mutex<LineLimit>,
     left_out: impl Fn(u64) -> String,
-    last: &Receiver<String>,
 ) {
-    // That nobody reads the log, or that the disk is full, keeps no server from serving.
-    let mut put = |line: &str| {
-        let _ = writeln!(out, "{line}").and_then(|()| out.flush());
-    };
     let mut noted = Instant::now();
     loop {
         let received = queue.recv_timeout(SECOND.saturating_sub(noted.elapsed()));
         if let Ok(line) = &received {
-            put(line);
+            put(out, line);
         }
         let ended = received == Err(RecvTimeoutError::Disconnected);
         if ended || noted.elapsed() >= SECOND {
             noted = Instant::now();
             let number = lock(limit).take_left_out();
             if number > 0 {
-                put(&left_out(number));
+                put(out, &left_out(number));
             }
         }
         if ended {
-            return last.try_iter().for_each(|line| put(&line));
+            return;
         }
     }
+}
+
+/// Prints a line. That nobody reads it, or that the disk is full, keeps no server from serving.
+fn put(out: &mut impl Write, line: &str) {
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
 fn lock(limit: &Mutex<LineLimit>) -> MutexGuard<'_, LineLimit> {
@@ -117,12 +118,15 @@ fn lock(limit: &Mutex<LineLimit>) -> MutexGuard<'_, LineLimit> {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
 
     fn words(number: u64) -> String {
         format!("({number} left out)")
+    }
+
+    fn start(out: impl Write + Send + 'static, per_second: u16) -> (Log, Printer) {
+        let first = vec!["first".to_owned(); 2 * QUEUE];
+        Log::start(out, first, per_second, words).expect("a thread")
     }
 
     /// Memory to print to, which stays with the test.
@@ -148,23 +152,27 @@ mod tests {
     #[test]
     fn what_is_over_the_limit_is_counted_at_the_end_at_the_latest() {
         let memory = Memory::default();
-        let (log, printer) = Log::start(memory.clone(), 3, words);
+        let (log, printer) = start(memory.clone(), 3);
         for number in 0..10 {
             log.line(|| format!("line {number}"));
         }
-        log.notice("notice".into());
         printer.finish(log, "the end".into());
 
-        // Should the machine take more than a second for these, more are shown.
         let lines = memory.lines();
+        assert_eq!(lines[..2 * QUEUE], vec!["first"; 2 * QUEUE]);
+        let lines = &lines[2 * QUEUE..];
+        // Should the machine take more than a second for these, more are shown.
         assert_eq!(lines[..3], ["line 0", "line 1", "line 2"]);
         assert_eq!(lines.last().map(String::as_str), Some("the end"));
-        assert!(lines.contains(&"notice".to_owned()), "{lines:?}");
-        let left_out = lines.iter().filter_map(|line| line.strip_prefix('(')?.split(' ').next());
-        let left_out: usize =
-            left_out.map(|number| number.parse::<usize>().expect("a number")).sum();
-        let shown = lines.iter().filter(|line| line.starts_with("line")).count();
+        let (shown, left_out) = count(lines);
         assert_eq!(shown + left_out, 10);
+    }
+
+    /// How many lines are shown, and how many are said to be left out.
+    fn count(lines: &[String]) -> (usize, usize) {
+        let shown = lines.iter().filter(|line| line.starts_with("line")).count();
+        let left_out = lines.iter().filter_map(|line| line.strip_prefix('(')?.split(' ').next());
+        (shown, left_out.map(|number| number.parse::<usize>().expect("a number")).sum())
     }
 
     #[test]
@@ -182,16 +190,17 @@ mod tests {
         }
         let memory = Memory::default();
         let (unblock, blocked) = mpsc::channel();
-        let (log, printer) = Log::start(Blocked(blocked, memory.clone()), 10_000, words);
+        let (log, printer) = start(Blocked(blocked, memory.clone()), 10_000);
         for number in 0..5000 {
             log.line(|| format!("line {number}"));
         }
         drop(unblock);
         printer.finish(log, "the end".into());
         let lines = memory.lines();
-        let shown = lines.iter().filter(|line| line.starts_with("line")).count();
-        assert!((QUEUE..=QUEUE + 1).contains(&shown), "{shown}");
-        assert_eq!(lines[shown..], [words(5000 - shown as u64), "the end".into()]);
+        let (shown, left_out) = count(&lines);
+        assert_eq!(shown + left_out, 5000);
+        assert!(shown <= QUEUE + 1, "{shown}");
+        assert_eq!(lines.last().map(String::as_str), Some("the end"));
     }
 
     #[test]
@@ -205,7 +214,7 @@ mod tests {
                 Ok(())
             }
         }
-        let (log, printer) = Log::start(Gone, 10, words);
+        let (log, printer) = start(Gone, 10);
         log.line(|| "nobody hears this".into());
         printer.finish(log, "nor this".into());
     }

@@ -9,7 +9,7 @@ use hello_proto::Refusal;
 use serde::Serialize;
 
 use crate::Format;
-use crate::escape::Brief;
+use crate::escape::{Brief, start};
 use crate::json::{self, Name};
 
 /// How many bytes of a name a JSON line has at most. Lines wait in memory for whoever reads them,
@@ -26,7 +26,7 @@ pub fn listening(format: Format, address: SocketAddr) -> String {
 
 /// Says what became of a datagram.
 pub fn event(format: Format, event: &Event<'_>) -> String {
-    let Event { source, local, name, outcome } = *event;
+    let Event { source, local, name, cut, outcome } = *event;
     match (format, outcome) {
         (Format::Text, Outcome::Answered) => format!("{source} greeted as {}", Brief(name)),
         // Of a name that is too long, there is one byte more than the limit.
@@ -41,8 +41,10 @@ pub fn event(format: Format, event: &Event<'_>) -> String {
                 Outcome::Refused(refusal) => ("refused", Some(refusal.label())),
                 Outcome::SendFailed(class) => ("send-failed", Some(class.label())),
             };
-            let shown = &name[..name.len().min(SHOWN)];
-            let cut = shown.len() < name.len() || reason == Some(Refusal::NameTooLong.label());
+            // The last byte of a cut name was only there to show that it is longer.
+            let longest = name.len() - usize::from(cut);
+            let shown = start(name, longest.min(SHOWN));
+            let cut = shown.len() < name.len();
             let name = shown.into();
             json::line(&Line::Datagram { source, local, name, cut, outcome, reason })
         }
@@ -116,7 +118,7 @@ enum Line<'a> {
         local: SocketAddr,
         #[serde(flatten)]
         name: Name<'a>,
-        /// The name is longer than this.
+        /// The name is longer than this, or may be.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         cut: bool,
     },
@@ -138,7 +140,8 @@ mod tests {
 
     fn datagram(name: &[u8], outcome: Outcome) -> Event<'_> {
         let source = ([192, 0, 2, 7], 40_001).into();
-        Event { source, local: ([192, 0, 2, 1], 9999).into(), name, outcome }
+        let cut = outcome == Outcome::Refused(Refusal::NameTooLong);
+        Event { source, local: ([192, 0, 2, 1], 9999).into(), name, cut, outcome }
     }
 
     #[test]
@@ -172,6 +175,11 @@ mod tests {
         let name = "x".repeat(SHOWN);
         assert!(line(SHOWN).ends_with(&format!(r#""name":"{name}"}}"#)));
         assert!(line(SHOWN + 1).ends_with(&format!(r#""name":"{name}","cut":true}}"#)));
+
+        let long = "x".to_owned() + &"é".repeat(600);
+        let line = event(Format::Json, &datagram(long.as_bytes(), Outcome::Answered));
+        let escaped = r"\u00e9".repeat((SHOWN - 1) / 2);
+        assert!(line.ends_with(&format!(r#""name":"x{escaped}","cut":true}}"#)), "{line}");
     }
 
     #[test]
@@ -191,7 +199,7 @@ mod tests {
         assert_eq!(
             line(b"12345", Outcome::Refused(Refusal::NameTooLong)),
             format!(
-                r#"{{"event":"datagram","outcome":"refused","reason":"name-too-long",{addresses},"name":"12345","cut":true}}"#
+                r#"{{"event":"datagram","outcome":"refused","reason":"name-too-long",{addresses},"name":"1234","cut":true}}"#
             )
         );
         assert_eq!(

@@ -11,7 +11,7 @@ use clap::{Parser, value_parser};
 use hello_cli::client::Report;
 use hello_cli::common::Common;
 use hello_cli::endpoint::Endpoint;
-use hello_cli::names::{NameError, names};
+use hello_cli::names::names;
 use hello_cli::{EXIT_TROUBLE, seconds};
 use hello_net::{Client, Server};
 use hello_proto::{Guard, Refusal, Request, Retry};
@@ -41,7 +41,8 @@ struct Args {
     #[arg(long, conflicts_with = "server")]
     local: bool,
 
-    /// How long to wait after the first attempt, such as 0.5, 500ms or 2s; then twice as long.
+    /// How long to wait after the first attempt, such as 0.5, 500ms or 2s; then twice as
+    /// long, up to a minute.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = seconds::parse)]
     timeout: Duration,
 
@@ -68,7 +69,7 @@ Examples:
 
 Exit status:
   0  every name was greeted
-  1  some were not: refused, where nothing listens, or no answer
+  1  some were not; standard error says why
   2  the command line is at fault, a name is too long, or input or output failed";
 
 fn main() -> ExitCode {
@@ -112,11 +113,10 @@ fn greet(
                 status = status.max(u8::from(result.is_err()));
                 printed.and_then(|()| report.result(request, &result))
             }
-            Err(error @ NameError::TooLong(_)) => {
+            Err(error) => {
                 status = EXIT_TROUBLE;
                 report.no_name(&error)
             }
-            Err(error) => return Err(error.into()),
         };
         match printed {
             // Whoever reads our output has read enough; that is no failure.

@@ -81,11 +81,9 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let guard = Guard::new().with_max_name_len(args.max_name.try_into()?);
     let server = Server::builder().guard(guard).bind(addresses(args)?).map_err(advise)?;
     let left_out = move |lines| report::left_out(format, lines);
-    let (log, printer) = Log::start(io::stdout(), args.max_lines, left_out);
+    let listening = server.local_addrs().map(|address| report::listening(format, address));
+    let (log, printer) = Log::start(io::stdout(), listening.collect(), args.max_lines, left_out)?;
 
-    for address in server.local_addrs() {
-        log.notice(report::listening(format, address));
-    }
     let served = serve(&server, stop, |event| {
         if !args.quiet {
             log.line(|| report::event(format, event));
@@ -105,16 +103,15 @@ fn serve(
     observe: impl Fn(&Event<'_>) + Sync,
 ) -> Result<(), Box<dyn Error>> {
     let end_wait = stop.end_wait()?;
-    let served = thread::scope(|scope| {
-        scope.spawn(|| {
-            stop.wait();
-            server.stop();
-        });
+    thread::scope(|scope| {
         // However serving ends, the wait is not to be waited for.
         let _end_wait = end_wait;
-        server.serve(observe)
-    });
-    Ok(served?)
+        thread::Builder::new().spawn_scoped(scope, || {
+            stop.wait();
+            server.stop();
+        })?;
+        Ok(server.serve(observe)?)
+    })
 }
 
 fn addresses(args: &Args) -> Result<Vec<SocketAddr>, Box<dyn Error>> {
@@ -130,7 +127,7 @@ fn advise(error: ServerError) -> Box<dyn Error> {
     let ServerError::Bind { source, .. } = &error else { return error.into() };
     let advice = match source.kind() {
         ErrorKind::AddrInUse => "it is taken already; choose another --bind HOST:PORT",
-        ErrorKind::AddrNotAvailable => "this machine has no such address; see ip address",
+        ErrorKind::AddrNotAvailable => "this machine has no such address; choose one of its own",
         ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose a higher one",
         _ => return error.into(),
     };
