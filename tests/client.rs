@@ -142,6 +142,17 @@ fn a_name_too_long_is_an_error_and_the_others_are_greeted() {
 }
 
 #[test]
+fn an_input_that_cannot_be_read_loses_no_other_name() {
+    let directory = File::open("/").expect("every system has one");
+    let arguments = ["--local", "--timeout", "20s", "Alice", "-", "Bob"];
+    let output = Command::new(CLIENT).args(arguments).stdin(directory).output().expect("runs");
+    let Finished { out, err, status } = output.into();
+    assert_eq!((&*out, status), ("Hello, Alice!\nHello, Bob!\n", Some(2)));
+    let why = "cannot read names from standard input: Is a directory (os error 21)";
+    assert_eq!(err, format!("hello-client: {why}\n"));
+}
+
+#[test]
 fn a_command_line_that_makes_no_sense_is_explained() {
     for (arguments, words) in [
         (&["--server", "localhost:http"][..], "\"http\" is no port"),
@@ -302,12 +313,12 @@ fn a_server_stopped_and_started_between_attempts_is_greeted() {
 }
 
 #[test]
-fn ctrl_c_ends_it_as_it_ends_any_program() {
+fn a_signal_ends_it_as_it_ends_any_program() {
     let silent = peer();
     let address = silent.local_addr().expect("bound").to_string();
     let client = Process::start(Command::new(CLIENT).args(["--server", &address, "Tracy"]));
     receive(&silent);
-    client.signal(Signal::INT);
+    client.signal(Signal::TERM);
     assert_eq!(client.finish(), (vec![], None));
 }
 
@@ -315,8 +326,8 @@ fn ctrl_c_ends_it_as_it_ends_any_program() {
 fn a_reply_that_came_while_the_client_was_stopped_counts() {
     let server = peer();
     let address = server.local_addr().expect("bound").to_string();
-    let wait = Duration::from_secs(1);
-    let arguments = ["--server", &address, "--timeout", "1s", "--attempts", "1", "Tracy"];
+    let wait = Duration::from_secs(2);
+    let arguments = ["--server", &address, "--timeout", "2s", "--attempts", "1", "Tracy"];
     let client = Process::start(Command::new(CLIENT).args(arguments));
     let (_, source) = receive(&server);
     client.signal(Signal::STOP);

@@ -114,6 +114,21 @@ fn a_server_whose_socket_is_broken_sums_up_and_fails() {
 }
 
 #[test]
+fn a_server_without_threads_fails_with_the_reason() {
+    if !have("strace", "-V", "a_server_without_threads_fails_with_the_reason") {
+        return;
+    }
+    // The printing thread, the one that waits for signals, the one that serves.
+    for which in 1..=3 {
+        let mut command = injected(&format!("clone3,clone:error=EAGAIN:when={which}"), SERVER);
+        let output = command.args(["--json", "--bind", "127.0.0.1:0"]).output();
+        let Finished { err, status, .. } = output.expect("runs").into();
+        assert!(err.contains("Resource temporarily unavailable"), "{which}: {err}");
+        assert_eq!(status, Some(2), "{which}");
+    }
+}
+
+#[test]
 fn a_route_that_is_missing_for_a_moment_costs_nothing() {
     if !have("strace", "-V", "a_route_that_is_missing_for_a_moment_costs_nothing") {
         return;

@@ -1,6 +1,7 @@
 //! `hello-server` as administrators run it.
 
 use std::io::Write;
+use std::net::UdpSocket;
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
@@ -149,7 +150,9 @@ fn an_output_that_is_full_from_the_start_holds_up_no_reply() {
     while writer.write(&[b'x'; 4096]).is_ok() {}
     rustix::io::ioctl_fionbio(&writer, false).expect("possible");
     // It cannot say where it listens, so that must be known beforehand.
-    let address = peer().local_addr().expect("bound");
+    let free = UdpSocket::bind(("127.78.0.3", 0)).expect("a free port");
+    let address = free.local_addr().expect("bound");
+    drop(free);
     let mut command = Command::new(SERVER);
     let command = command.args(["--bind", &address.to_string()]).stdout(writer);
     let mut server = command.spawn().expect("runs");

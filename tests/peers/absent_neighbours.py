@@ -77,6 +77,8 @@ try:
         if answered():
             break
         assert asked < 600, "no answer to somebody who exists"
+    while bytes_to_receive():
+        time.sleep(0.001)
     server.terminate()
     print(json.dumps(json.loads(server.stdout.readlines()[-1]) | {"asked": asked}))
     sys.exit(server.wait())
