@@ -10,11 +10,10 @@ use hello_net::{ErrorClass, Greeting, Progress, Silence, Unanswered};
 use hello_proto::{DecodeError, Request};
 use thiserror::Error;
 
-use crate::Format;
-use crate::describe;
 use crate::escape::{Brief, Text};
 use crate::json::{self, text_or_hex};
 use crate::names::NameError;
+use crate::{Format, describe};
 use line::{Asked, Line, millis};
 
 /// Prints greetings to `out`, and as text what goes wrong to `err`. JSON lines all go to `out`.
@@ -45,43 +44,10 @@ impl<O: Write, E: Write> Report<O, E> {
     ///
     /// [`OutputError`] if `out` fails.
     pub fn progress(&mut self, progress: Progress<'_>) -> Result<(), OutputError> {
-        match (self.format, progress) {
-            (_, Progress::Asks { .. }) | (Format::Text, Progress::Failed { waits: false, .. }) => {
-                Ok(())
-            }
-            (format, Progress::Failed { server, error, .. }) => {
-                let class = ErrorClass::of(error);
-                match (self.reported.insert((server, class)), format, class) {
-                    (false, _, _) => Ok(()),
-                    (_, Format::Json, _) => {
-                        self.json(&Line::Failed { server, reason: class.label() })
-                    }
-                    (_, Format::Text, ErrorClass::Other) => {
-                        self.note(&format!("{server}: {error}; still waiting"))
-                    }
-                    (_, Format::Text, class) => {
-                        self.note(&format!("{server}: {class}; still waiting"))
-                    }
-                }
-            }
-            (format, Progress::Skipped { server, datagram, error }) => {
-                self.skipped += 1;
-                if self.skipped > 1 {
-                    return Ok(());
-                }
-                let error = error.as_ref().map(DecodeError::to_string);
-                let why = error.unwrap_or_else(|| "greeting of another name".into());
-                match format {
-                    Format::Text => {
-                        let datagram = Brief(datagram);
-                        self.note(&format!("{server}: skipped \"{datagram}\": {why}"))
-                    }
-                    Format::Json => {
-                        let (datagram, datagram_hex) = text_or_hex(datagram);
-                        self.json(&Line::Skipped { server, datagram, datagram_hex, why })
-                    }
-                }
-            }
+        match progress {
+            Progress::Asks { .. } => Ok(()),
+            Progress::Failed { server, error, waits } => self.failed(server, error, waits),
+            Progress::Skipped { server, datagram, error } => self.skipped(server, datagram, error),
         }
     }
 
@@ -97,29 +63,29 @@ impl<O: Write, E: Write> Report<O, E> {
     ) -> Result<(), OutputError> {
         let skipped = std::mem::take(&mut self.skipped);
         let name = request.name();
-        match (self.format, result) {
-            (Format::Text, Ok(_)) => {
+        match (result, self.format) {
+            (Ok(_), Format::Text) => {
                 let [prefix, name, suffix] = request.reply().parts().map(Text);
                 self.line(&format!("{prefix}{name}{suffix}"))
             }
-            (Format::Text, Err(unanswered)) => {
-                self.note(&format!("{}: {}", Brief(name), explain(unanswered, skipped)))
-            }
-            (Format::Json, Ok(greeting)) => self.json(&Line::Greeting {
+            (Ok(greeting), Format::Json) => self.line(&json::line(&Line::Greeting {
                 server: greeting.server,
                 name: name.into(),
                 attempts: greeting.attempts,
                 rtt_ms: greeting.rtt.map(millis),
                 elapsed_ms: millis(greeting.elapsed),
                 skipped,
-            }),
-            (Format::Json, Err(unanswered)) => self.json(&Line::Unanswered {
-                name: name.into(),
-                servers: unanswered.silences.iter().map(Asked::from).collect(),
-                attempts: unanswered.attempts,
-                elapsed_ms: millis(unanswered.elapsed),
-                skipped,
-            }),
+            })),
+            (Err(unanswered), _) => {
+                let line = Line::Unanswered {
+                    name: name.into(),
+                    servers: unanswered.silences.iter().map(Asked::from).collect(),
+                    attempts: unanswered.attempts,
+                    elapsed_ms: millis(unanswered.elapsed),
+                    skipped,
+                };
+                self.note(&format!("{}: {}", Brief(name), explain(unanswered, skipped)), &line)
+            }
         }
     }
 
@@ -129,20 +95,55 @@ impl<O: Write, E: Write> Report<O, E> {
     ///
     /// [`OutputError`] if `out` fails.
     pub fn no_name(&mut self, error: &NameError) -> Result<(), OutputError> {
-        match self.format {
-            Format::Text => self.note(&describe(error)),
-            Format::Json => self.json(&Line::Error { error: describe(error) }),
+        let error = describe(error);
+        self.note(&error, &Line::Error { error: &error })
+    }
+
+    fn failed(
+        &mut self,
+        server: SocketAddr,
+        error: &io::Error,
+        waits: bool,
+    ) -> Result<(), OutputError> {
+        let class = ErrorClass::of(error);
+        let elsewhere = self.format == Format::Text && !waits;
+        if elsewhere || !self.reported.insert((server, class)) {
+            return Ok(());
         }
+        let why = match class {
+            ErrorClass::Other => error.to_string(),
+            class => class.to_string(),
+        };
+        let line = Line::Failed { server, reason: class.label() };
+        self.note(&format!("{server}: {why}; still waiting"), &line)
     }
 
-    /// Prints a line in one piece, for others may print there, too.
-    fn note(&mut self, text: &str) -> Result<(), OutputError> {
-        let _ = self.err.write_all(format!("hello-client: {text}\n").as_bytes());
-        Ok(())
+    fn skipped(
+        &mut self,
+        server: SocketAddr,
+        datagram: &[u8],
+        error: Option<DecodeError>,
+    ) -> Result<(), OutputError> {
+        self.skipped += 1;
+        if self.skipped > 1 {
+            return Ok(());
+        }
+        let why = error.map_or("greeting of another name".into(), |error| error.to_string());
+        let text = format!("{server}: skipped \"{}\": {why}", Brief(datagram));
+        let (datagram, datagram_hex) = text_or_hex(datagram);
+        self.note(&text, &Line::Skipped { server, datagram, datagram_hex, why })
     }
 
-    fn json(&mut self, line: &Line<'_>) -> Result<(), OutputError> {
-        self.line(&json::line(line))
+    /// Says what is no greeting, as text or as JSON. As text it is printed in one piece, for
+    /// others may print there, too.
+    fn note(&mut self, text: &str, line: &Line<'_>) -> Result<(), OutputError> {
+        match self.format {
+            Format::Json => self.line(&json::line(line)),
+            Format::Text => {
+                let _ = self.err.write_all(format!("hello-client: {text}\n").as_bytes());
+                Ok(())
+            }
+        }
     }
 
     fn line(&mut self, line: &str) -> Result<(), OutputError> {

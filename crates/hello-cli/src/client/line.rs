@@ -41,7 +41,7 @@ pub(super) enum Line<'a> {
         why: String,
     },
     Error {
-        error: String,
+        error: &'a str,
     },
 }
 
