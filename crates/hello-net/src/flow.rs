@@ -157,7 +157,10 @@ impl Flow {
             thread::sleep(timeout);
             return Err(ErrorKind::WouldBlock.into());
         };
-        // Zero would mean to wait for ever (socket(7)), and is an error to std.
+        // Linux lets long timeouts run over by up to an eighth (its timer wheel is coarse for them),
+        // so it is asked for less, and the loop above asks again. Zero would mean to wait for
+        // ever (socket(7)), and is an error to std.
+        let timeout = if timeout > COARSE { timeout - timeout / 8 } else { timeout };
         socket.set_read_timeout(Some(timeout.max(Duration::from_micros(1))))?;
         let (len, source) = socket.recv_from(buf)?;
         // The system gives a socket its port a moment before it connects it, and what somebody
@@ -173,6 +176,9 @@ impl Flow {
         observe(Progress::Failed { server: self.server, error, waits });
     }
 }
+
+/// From where on the system's timeouts are coarser than a few milliseconds.
+const COARSE: Duration = Duration::from_millis(100);
 
 /// How many datagrams are looked at after the end of a wait.
 const LAST_LOOKS: u32 = 256;
