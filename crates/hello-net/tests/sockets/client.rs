@@ -10,7 +10,8 @@ use hello_proto::{DecodeError, Request, Retry};
 
 /// Long enough for any machine; only attempts that are to fail wait for shorter.
 const LONG: Duration = Duration::from_secs(20);
-const SHORT: Duration = Duration::from_millis(100);
+/// Long enough to be waited for in parts, as long waits are.
+const SHORT: Duration = Duration::from_millis(120);
 
 fn retry(first: Duration, attempts: u32) -> Retry {
     Retry::new(first, NonZeroU32::new(attempts).expect("not zero"), first)
