@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::escape::{Brief, Text};
 use crate::json::{self, text_or_hex};
 use crate::names::NameError;
-use crate::{Format, describe};
+use crate::{Format, describe, is_broken_pipe};
 use line::{Asked, Line, millis};
 
 /// Prints greetings to `out`, and as text what goes wrong to `err`. JSON lines all go to `out`.
@@ -160,7 +160,7 @@ pub struct OutputError(#[from] io::Error);
 impl OutputError {
     /// Tells whether nobody reads the output any more.
     pub fn is_broken_pipe(&self) -> bool {
-        self.0.kind() == io::ErrorKind::BrokenPipe
+        is_broken_pipe(&self.0)
     }
 }
 

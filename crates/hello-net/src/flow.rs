@@ -14,11 +14,28 @@ pub(crate) struct Flow {
     /// Connected to the server; `None` as long as that failed.
     socket: Option<UdpSocket>,
     asked: bool,
-    /// How many requests were sent, and when the last one.
-    sent: u32,
-    sent_at: Instant,
+    sent: Sent,
     /// What was reported last, of the last attempt.
     problem: Option<ErrorClass>,
+}
+
+/// What was sent so far, as far as the round-trip time depends on it.
+#[derive(Clone, Copy, Debug)]
+enum Sent {
+    Nothing,
+    Once(Instant),
+    /// More than once, and nobody knows which of them a reply is to.
+    Again,
+}
+
+impl Sent {
+    /// Returns the round-trip time of a reply that comes now, where it can be known.
+    fn rtt(self) -> Option<Duration> {
+        match self {
+            Self::Once(at) => Some(at.elapsed()),
+            Self::Nothing | Self::Again => None,
+        }
+    }
 }
 
 /// One wait of the schedule.
@@ -41,8 +58,7 @@ pub(crate) enum Verdict {
 
 impl Flow {
     pub(crate) fn new(server: SocketAddr) -> Self {
-        let sent_at = Instant::now();
-        Self { server, socket: None, asked: false, sent: 0, sent_at, problem: None }
+        Self { server, socket: None, asked: false, sent: Sent::Nothing, problem: None }
     }
 
     /// Sends the request once, and waits for its reply.
@@ -82,7 +98,7 @@ impl Flow {
         observe: &mut impl FnMut(Progress<'_>),
     ) -> bool {
         let over = Wait { start: Instant::now(), length: Duration::ZERO, alone: true };
-        self.sent > 0
+        !matches!(self.sent, Sent::Nothing)
             && matches!(self.listen(request, over, buf, observe), Verdict::Answered { .. })
     }
 
@@ -102,8 +118,10 @@ impl Flow {
         };
         let now = Instant::now();
         socket.send(request.encode())?;
-        self.sent += 1;
-        self.sent_at = now;
+        self.sent = match self.sent {
+            Sent::Nothing => Sent::Once(now),
+            Sent::Once(_) | Sent::Again => Sent::Again,
+        };
         Ok(())
     }
 
@@ -122,8 +140,7 @@ impl Flow {
             match self.receive(remaining, buf) {
                 Ok(datagram) => match Reply::decode(datagram) {
                     Ok(reply) if reply.answers(request) => {
-                        let rtt = (self.sent == 1).then(|| self.sent_at.elapsed());
-                        return Verdict::Answered { rtt };
+                        return Verdict::Answered { rtt: self.sent.rtt() };
                     }
                     other => {
                         let (server, error) = (self.server, other.err());
@@ -197,7 +214,7 @@ mod tests {
         let mut flow = Flow::new(server.local_addr().expect("bound"));
         stranger.send_to(b"Hello, Tracy!", here).expect("sent");
         socket.connect(flow.server).expect("loopback has a route");
-        (flow.socket, flow.sent) = (Some(socket), 1);
+        (flow.socket, flow.sent) = (Some(socket), Sent::Once(Instant::now()));
 
         let request = Request::new(b"Tracy").expect("short");
         let mut buf = [0; 64];
