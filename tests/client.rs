@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::support::{
-    CLIENT, Finished, Process, client, greet, have_ipv6, peer, receive, server, summary,
+    CLIENT, Finished, Process, asking, client, greet, have_ipv6, peer, receive, server, summary,
 };
 
 /// An address where nothing listens: a port of a loopback address that nobody else binds.
@@ -38,16 +38,7 @@ fn local_refuses_no_name() {
 #[test]
 fn names_come_from_the_command_line_and_from_standard_input() {
     let (server, address) = server(&["--bind", "127.0.0.1:0"]);
-    let address = address.to_string();
-    let mut client = Process::start(Command::new(CLIENT).args([
-        "--timeout",
-        "20s",
-        "--server",
-        &address,
-        "Alice",
-        "-",
-        "Bob",
-    ]));
+    let mut client = asking(&address.to_string(), &["Alice", "-", "Bob"]);
     assert_eq!(client.line(), "Hello, Alice!");
     // A greeting comes as soon as its line is there.
     client.write(b"one\n");
@@ -122,15 +113,7 @@ fn an_answered_name_is_a_json_line_with_numbers() {
 #[test]
 fn a_name_too_long_is_an_error_and_the_others_are_greeted() {
     let (server, address) = server(&["--bind", "127.0.0.1:0"]);
-    let address = address.to_string();
-    let mut client = Process::start(Command::new(CLIENT).args([
-        "--timeout",
-        "20s",
-        "--server",
-        &address,
-        "--json",
-        "-",
-    ]));
+    let mut client = asking(&address.to_string(), &["--json", "-"]);
     client.write(&[b"Tracy\n", &vec![b'x'; 65_500][..], b"\nSarah\n"].concat());
     client.close_input();
     let (lines, status) = client.finish();

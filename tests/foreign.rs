@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::support::{CLIENT, Process, client, have, server, summary};
+use crate::support::{Process, asking, client, have, server, summary};
 
 const GREETER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/peers/greeter.py");
 const PYTHON_CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/peers/client.py");
@@ -33,14 +33,7 @@ fn our_client_greets_with_a_python_server() {
     let mut names = vec![Vec::new(), b"\0".to_vec(), b"Hello, World!".to_vec()];
     names.extend([1, 1016, 1024, 1025, 65_499].map(any_bytes));
     names.iter_mut().flatten().filter(|byte| **byte == b'\n').for_each(|byte| *byte = b'?');
-    let mut asking = Process::start(Command::new(CLIENT).args([
-        "--server",
-        &address,
-        "--json",
-        "--timeout",
-        "20s",
-        "-",
-    ]));
+    let mut asking = asking(&address, &["--json", "-"]);
     for name in &names {
         asking.write(&[name, &b"\n"[..]].concat());
         let line = asking.json();

@@ -1,6 +1,6 @@
 //! What the tools say of themselves: help, manual pages, completions.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::support::{CLIENT, Finished, SERVER, have};
 
@@ -63,23 +63,12 @@ fn bash_completes_an_option() {
     if !have("bash", "--version", "bash_completes_an_option") {
         return;
     }
-    let script = "source /dev/stdin
+    let script = "source <(\"$0\" --generate complete-bash)
         specification=$(complete -p hello-client) function=${specification#*-F }
         COMP_WORDS=(hello-client --att) COMP_CWORD=1
         ${function%% *} hello-client --att hello-client
         echo \"${COMPREPLY[@]}\"";
-    let completions = generate(CLIENT, "complete-bash").out;
-    let mut bash = Command::new("bash");
-    let mut bash = bash
-        .args(["-c", script])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("bash runs");
-    let mut input = bash.stdin.take().expect("piped");
-    std::io::Write::write_all(&mut input, completions.as_bytes()).expect("read");
-    drop(input);
-    let finished: Finished = bash.wait_with_output().expect("ends").into();
+    let output = Command::new("bash").args(["-c", script, CLIENT]).output();
+    let finished: Finished = output.expect("runs").into();
     assert_eq!((&*finished.out, &*finished.err), ("--attempts\n", ""));
 }

@@ -1,13 +1,16 @@
 //! Processes and peers that the tests start, and end again.
 
-use std::env;
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+mod network;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde_json::Value;
+
+use network::skip;
+pub(crate) use network::{ask, have_ipv6, peer, receive};
 
 pub(crate) const CLIENT: &str = env!("CARGO_BIN_EXE_hello-client");
 pub(crate) const SERVER: &str = env!("CARGO_BIN_EXE_hello-server");
@@ -89,7 +92,12 @@ impl Drop for Process {
 
 /// Starts `hello-server --json` and returns it with the address it says it listens on.
 pub(crate) fn server(arguments: &[&str]) -> (Process, SocketAddr) {
-    let mut server = Process::start(Command::new(SERVER).arg("--json").args(arguments));
+    listening(Command::new(SERVER).args(arguments))
+}
+
+/// Starts a command that is `hello-server`, and returns it as [`server`] does.
+pub(crate) fn listening(command: &mut Command) -> (Process, SocketAddr) {
+    let mut server = Process::start(command.arg("--json"));
     let line = server.json();
     assert_eq!(line["event"], "listening");
     let address = line["address"].as_str().expect("text").parse().expect("an address");
@@ -106,10 +114,22 @@ pub(crate) fn summary(server: Process) -> Value {
     summary
 }
 
-/// Greets at `server`, where an answer is certain: however slow this machine is, nothing is asked
-/// for twice.
+/// `hello-client` where an answer is certain: however slow this machine is, nothing is asked for
+/// twice.
+fn certain(server: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(CLIENT);
+    command.args(["--server", server, "--timeout", "20s"]).args(arguments);
+    command
+}
+
+/// Runs `hello-client` to its end, where an answer is certain.
 pub(crate) fn greet(server: &str, arguments: &[&str]) -> Finished {
-    client(&[&["--server", server, "--timeout", "20s"], arguments].concat())
+    certain(server, arguments).output().expect("the client runs").into()
+}
+
+/// Starts `hello-client` where an answer is certain.
+pub(crate) fn asking(server: &str, arguments: &[&str]) -> Process {
+    Process::start(&mut certain(server, arguments))
 }
 
 /// Runs `hello-client` to its end.
@@ -137,45 +157,10 @@ pub(crate) fn json(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 
-/// A plain socket on the loopback, which fails a test rather than wait for ever.
-pub(crate) fn peer() -> UdpSocket {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("not zero");
-    socket
-}
-
-/// Waits for one datagram. A receive with a timeout is not restarted after a signal (signal(7)).
-pub(crate) fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
-    let mut buf = vec![0; 65_536];
-    loop {
-        match socket.recv_from(&mut buf) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
-            received => {
-                let (len, source) = received.expect("a datagram within 20 seconds");
-                buf.truncate(len);
-                return (buf, source);
-            }
-        }
-    }
-}
-
-/// Sends a name and waits for one datagram.
-pub(crate) fn ask(socket: &UdpSocket, server: SocketAddr, name: &[u8]) -> Vec<u8> {
-    socket.send_to(name, server).expect("sent");
-    let (reply, source) = receive(socket);
-    assert_eq!(source, server);
-    reply
-}
-
 /// Returns whether a program that a test needs is here; see [`skip`].
 pub(crate) fn have(program: &str, version: &str, test: &str) -> bool {
     let found = Command::new(program).arg(version).output().is_ok();
     found || skip(test, &format!("{program} is not installed"))
-}
-
-/// Returns whether this machine has IPv6; see [`skip`].
-pub(crate) fn have_ipv6(test: &str) -> bool {
-    UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() || skip(test, "this machine has no IPv6")
 }
 
 /// Returns whether a network namespace can be made, which takes root; see [`skip`].
@@ -183,14 +168,4 @@ pub(crate) fn can_unshare(test: &str) -> bool {
     let output = Command::new("unshare").args(["--net", "true"]).output();
     output.is_ok_and(|output| output.status.success())
         || skip(test, "no network namespace can be made, which takes root")
-}
-
-/// Says that a test is skipped, and why, on the standard error whatever the test runner
-/// captures. Panics where nothing may be skipped (`HELLO_NO_SKIP`, as in `.ci/run`).
-fn skip(test: &str, why: &str) -> bool {
-    let skipped = format!("SKIPPED {test}: {why}");
-    assert!(env::var_os("HELLO_NO_SKIP").is_none(), "{skipped}");
-    // Not eprintln!, which is captured.
-    writeln!(io::stderr(), "\n{skipped}\n").expect("printed");
-    false
 }

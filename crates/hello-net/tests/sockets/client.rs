@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{any_port, peer, receive};
+use crate::network::{peer, peer_at, receive};
 use hello_net::{Client, ErrorClass, Greeting, Progress, Silence, Unanswered};
 use hello_proto::{DecodeError, Request, Retry};
 
@@ -49,7 +49,7 @@ fn greet(
 }
 
 fn loopback_peer() -> (UdpSocket, SocketAddr) {
-    let socket = peer(any_port());
+    let socket = peer();
     let address = socket.local_addr().expect("bound");
     (socket, address)
 }
@@ -199,7 +199,7 @@ fn where_nothing_listens_it_says_refused_and_goes_on_asking() {
 #[test]
 fn a_server_that_starts_between_attempts_is_greeted() {
     // Found free, and bound again only when the first attempt was refused.
-    let address = peer(([127, 77, 0, 2], 0).into()).local_addr().expect("bound");
+    let address = peer_at(([127, 77, 0, 2], 0).into()).local_addr().expect("bound");
     let mut client = client(&[address], retry(Duration::from_secs(1), 20));
     let mut started = false;
     let mut seen = Vec::new();
@@ -209,7 +209,7 @@ fn a_server_that_starts_between_attempts_is_greeted() {
             seen.push(words(progress));
             if words(progress) == "connection-refused" && !started {
                 started = true;
-                let server = peer(address);
+                let server = peer_at(address);
                 scope.spawn(move || {
                     let (_, source) = receive(&server);
                     server.send_to(b"Hello, Tracy!", source).expect("sent");

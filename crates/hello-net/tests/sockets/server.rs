@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::thread;
 
-use super::{any_port, have_ipv6, peer, receive};
+use crate::network::{any_port, ask, have_ipv6, peer, peer_at};
 use hello_net::{Counters, ErrorClass, Outcome, Server, ServerError};
 use hello_proto::{Guard, MAX_NAME_LEN, Refusal};
 
@@ -12,13 +12,6 @@ fn serve_at(addresses: &[SocketAddr]) -> (Server, SocketAddr) {
     let server = Server::builder().bind(addresses.iter().copied()).expect("free ports");
     let local = server.local_addrs().next().expect("at least one");
     (server, local)
-}
-
-fn ask(client: &UdpSocket, server: SocketAddr, name: &[u8]) -> Vec<u8> {
-    client.send_to(name, server).expect("sent");
-    let (reply, source) = receive(client);
-    assert_eq!(source, server);
-    reply
 }
 
 fn accounted_for(counters: &Counters) -> u64 {
@@ -32,7 +25,7 @@ fn names_of_any_bytes_and_every_length_up_to_the_limit_are_greeted() {
         .bind([any_port()])
         .expect("a free port");
     let local = server.local_addrs().next().expect("one");
-    let client = peer(any_port());
+    let client = peer();
     server
         .serve_while(
             |_| (),
@@ -51,9 +44,9 @@ fn names_of_any_bytes_and_every_length_up_to_the_limit_are_greeted() {
 #[test]
 fn what_the_guard_refuses_gets_no_reply_and_is_counted_and_the_next_is_answered() {
     let (server, local) = serve_at(&[any_port()]);
-    let client = peer(any_port());
+    let client = peer();
     // The same port as the server's, at another address of this machine.
-    let twin = peer((Ipv4Addr::new(127, 0, 0, 2), local.port()).into());
+    let twin = peer_at((Ipv4Addr::new(127, 0, 0, 2), local.port()).into());
     let seen = Mutex::new(Vec::new());
     let observe = |event: &hello_net::Event<'_>| {
         seen.lock().expect("no panic").push((event.name.len(), event.source, event.outcome));
@@ -94,9 +87,9 @@ fn clients_that_are_gone_cost_nobody_else_a_reply() {
         .serve_while(
             |_| (),
             || {
-                let stays = peer(any_port());
+                let stays = peer();
                 for _ in 0..50 {
-                    let leaves = peer(any_port());
+                    let leaves = peer();
                     leaves.send_to(b"gone", local).expect("sent");
                     drop(leaves);
                     assert_eq!(ask(&stays, local, b"here"), b"Hello, here!");
@@ -122,7 +115,7 @@ fn every_datagram_of_many_clients_is_accounted_for() {
                 thread::scope(|scope| {
                     for number in 0..CLIENTS {
                         scope.spawn(move || {
-                            let client = peer(any_port());
+                            let client = peer();
                             for request in 0..REQUESTS {
                                 let name = format!("client {number}, request {request}");
                                 let greeting = format!("Hello, {name}!");
@@ -157,7 +150,7 @@ fn several_addresses_are_served_at_once_and_counted_together() {
             |_| (),
             || {
                 for local in locals {
-                    let client = peer((local.ip(), 0).into());
+                    let client = peer_at((local.ip(), 0).into());
                     assert_eq!(ask(&client, local, b"Sarah"), b"Hello, Sarah!");
                 }
             },
@@ -182,7 +175,7 @@ fn the_ipv6_wildcard_leaves_ipv4_to_its_own() {
         .expect("one of twenty ports is free for both");
     let asked = (Ipv6Addr::LOCALHOST, local.port()).into();
     let greet = || {
-        let client = peer((Ipv6Addr::LOCALHOST, 0).into());
+        let client = peer_at((Ipv6Addr::LOCALHOST, 0).into());
         assert_eq!(ask(&client, asked, b"six"), b"Hello, six!");
     };
     ipv6_only.serve_while(|_| (), greet).expect("no broken socket");
@@ -207,7 +200,7 @@ fn a_server_without_an_address_is_an_error() {
 fn stop_ends_an_idle_server_and_keeps_it_stopped() {
     let (server, local) = serve_at(&[any_port(), any_port()]);
     server.serve_while(|_| (), || ()).expect("no broken socket");
-    let client = peer(any_port());
+    let client = peer();
     client.send_to(b"too late", local).expect("sent");
     server.serve(|_| ()).expect("stopped before it starts");
     assert_eq!(server.counters(), Counters::default());
@@ -216,7 +209,7 @@ fn stop_ends_an_idle_server_and_keeps_it_stopped() {
 #[test]
 fn an_observer_that_panics_stops_every_thread() {
     let (server, local) = serve_at(&[any_port(), any_port()]);
-    let client = peer(any_port());
+    let client = peer();
     client.send_to(b"boo", local).expect("sent");
     let observe = |_: &hello_net::Event<'_>| panic!("the observer's own");
     let panic = catch_unwind(AssertUnwindSafe(|| server.serve(observe)));
