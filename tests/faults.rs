@@ -20,7 +20,7 @@ fn a_server_survives_a_reply_that_a_firewall_forbids() {
     if !have("strace", "-V", "a_server_survives_a_reply_that_a_firewall_forbids") {
         return;
     }
-    let mut command = injected("sendto:error=EPERM:when=1", SERVER);
+    let mut command = injected("sendmmsg:error=EPERM:when=1", SERVER);
     let (mut server, address) = listening(command.args(["--bind", "127.0.0.1:0"]));
     let client = peer();
     client.send_to(b"first", address).expect("sent");
@@ -45,7 +45,7 @@ fn a_server_survives_receive_calls_that_fail() {
         ("ENETDOWN", "unreachable"),
     ] {
         // The first three calls of each thread.
-        let mut command = injected(&format!("recvfrom:error={error}:when=1..3"), SERVER);
+        let mut command = injected(&format!("recvmmsg:error={error}:when=1..3"), SERVER);
         let (server, address) = listening(command.args(["--bind", "127.0.0.1:0"]));
         assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
         let summary = summary(server);
@@ -95,7 +95,7 @@ fn a_server_whose_socket_is_broken_sums_up_and_fails() {
     if !have("strace", "-V", "a_server_whose_socket_is_broken_sums_up_and_fails") {
         return;
     }
-    let mut command = injected("recvfrom:error=EBADF", SERVER);
+    let mut command = injected("recvmmsg:error=EBADF", SERVER);
     let output = command.args(["--json", "--bind", "127.0.0.1:0"]).output();
     let Finished { out, err, status } = output.expect("runs").into();
     let summary = json(out.lines().last().expect("a summary"));

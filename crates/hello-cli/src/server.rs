@@ -26,12 +26,11 @@ pub fn listening(format: Format, address: SocketAddr) -> String {
 
 /// Says what became of a datagram.
 pub fn event(format: Format, event: &Event<'_>) -> String {
-    let Event { source, local, name, cut, outcome } = *event;
+    let Event { source, local, name, outcome } = *event;
     match (format, outcome) {
         (Format::Text, Outcome::Answered) => format!("{source} greeted as {}", Brief(name)),
-        // Of a name that is too long, there is one byte more than the limit.
         (Format::Text, Outcome::Refused(refusal @ Refusal::NameTooLong)) => {
-            format!("{source} refused: {refusal}, more than {} bytes", name.len() - 1)
+            format!("{source} refused: {refusal} ({} bytes)", name.len())
         }
         (Format::Text, Outcome::Refused(refusal)) => format!("{source} refused: {refusal}"),
         (Format::Text, Outcome::SendFailed(class)) => format!("{source} send failed: {class}"),
@@ -41,9 +40,7 @@ pub fn event(format: Format, event: &Event<'_>) -> String {
                 Outcome::Refused(refusal) => ("refused", Some(refusal.label())),
                 Outcome::SendFailed(class) => ("send-failed", Some(class.label())),
             };
-            // The last byte of a cut name was only there to show that it is longer.
-            let longest = name.len() - usize::from(cut);
-            let shown = start(name, longest.min(SHOWN));
+            let shown = start(name, SHOWN);
             let cut = shown.len() < name.len();
             let name = shown.into();
             json::line(&Line::Datagram { source, local, name, cut, outcome, reason })
@@ -118,7 +115,7 @@ enum Line<'a> {
         local: SocketAddr,
         #[serde(flatten)]
         name: Name<'a>,
-        /// The name is longer than this, or may be.
+        /// The name is longer than this.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         cut: bool,
     },
@@ -140,8 +137,7 @@ mod tests {
 
     fn datagram(name: &[u8], outcome: Outcome) -> Event<'_> {
         let source = ([192, 0, 2, 7], 40_001).into();
-        let cut = outcome == Outcome::Refused(Refusal::NameTooLong);
-        Event { source, local: ([192, 0, 2, 1], 9999).into(), name, cut, outcome }
+        Event { source, local: ([192, 0, 2, 1], 9999).into(), name, outcome }
     }
 
     #[test]
@@ -157,7 +153,7 @@ mod tests {
             (
                 b"12345",
                 Outcome::Refused(Refusal::NameTooLong),
-                "192.0.2.7:40001 refused: name is too long, more than 4 bytes",
+                "192.0.2.7:40001 refused: name is too long (5 bytes)",
             ),
             (
                 b"Tracy",
@@ -199,7 +195,7 @@ mod tests {
         assert_eq!(
             line(b"12345", Outcome::Refused(Refusal::NameTooLong)),
             format!(
-                r#"{{"event":"datagram","outcome":"refused","reason":"name-too-long",{addresses},"name":"1234","cut":true}}"#
+                r#"{{"event":"datagram","outcome":"refused","reason":"name-too-long",{addresses},"name":"12345"}}"#
             )
         );
         assert_eq!(

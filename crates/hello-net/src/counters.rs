@@ -1,6 +1,4 @@
 use std::array;
-use std::iter::Sum;
-use std::ops::AddAssign;
 use std::sync::atomic::{
     AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
@@ -17,6 +15,7 @@ use crate::{ErrorClass, Outcome};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     received: u64,
+    dropped: Option<u64>,
     answered: u64,
     refused: [u64; Refusal::ALL.len()],
     send_failed: [u64; ErrorClass::ALL.len()],
@@ -27,6 +26,15 @@ impl Counters {
     /// Returns how many datagrams were received.
     pub fn received(&self) -> u64 {
         self.received
+    }
+
+    /// Returns how many messages the system dropped before the server could receive them, because
+    /// the receive buffer was full; `None` where the system does not say.
+    ///
+    /// Linux counts a train that it delivers in one piece (UDP_GRO, udp(7)) as one, so where
+    /// somebody sends trains this can be less than the number of datagrams.
+    pub fn dropped(&self) -> Option<u64> {
+        self.dropped
     }
 
     /// Returns how many were answered: the system took the reply. Whether it arrives, nobody
@@ -60,36 +68,31 @@ impl Counters {
     pub fn receive_errors(&self, class: ErrorClass) -> u64 {
         self.receive_errors[class as usize]
     }
-}
 
-impl AddAssign for Counters {
-    fn add_assign(&mut self, other: Self) {
-        self.received += other.received;
-        self.answered += other.answered;
-        let arrays = [
-            (&mut self.refused[..], &other.refused[..]),
-            (&mut self.send_failed[..], &other.send_failed[..]),
-            (&mut self.receive_errors[..], &other.receive_errors[..]),
-        ];
-        for (sums, addends) in arrays {
-            for (sum, addend) in sums.iter_mut().zip(addends) {
-                *sum += addend;
+    /// Adds up what the workers counted; `dropped` is counted by socket.
+    pub(crate) fn sum(workers: impl Iterator<Item = Self>, dropped: Option<u64>) -> Self {
+        workers.fold(Self { dropped, ..Self::default() }, |mut sum, worker| {
+            sum.received += worker.received;
+            sum.answered += worker.answered;
+            let arrays = [
+                (&mut sum.refused[..], &worker.refused[..]),
+                (&mut sum.send_failed[..], &worker.send_failed[..]),
+                (&mut sum.receive_errors[..], &worker.receive_errors[..]),
+            ];
+            for (sums, addends) in arrays {
+                for (sum, addend) in sums.iter_mut().zip(addends) {
+                    *sum += addend;
+                }
             }
-        }
-    }
-}
-
-impl Sum for Counters {
-    fn sum<I: Iterator<Item = Self>>(counters: I) -> Self {
-        counters.fold(Self::default(), |mut sum, counters| {
-            sum += counters;
             sum
         })
     }
 }
 
-/// The counters of one worker, which it adds to while others read.
+/// The counters of one worker, which it adds to while others read; aligned so that no two workers
+/// write to one cache line (pairs of lines are fetched together).
 #[derive(Debug, Default)]
+#[repr(align(128))]
 pub(crate) struct Tally {
     received: AtomicU64,
     answered: AtomicU64,
@@ -99,17 +102,24 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) fn receive(&self) {
-        self.received.fetch_add(1, Relaxed);
+    pub(crate) fn receive(&self, datagrams: u64) {
+        self.received.fetch_add(datagrams, Relaxed);
     }
 
-    pub(crate) fn settle(&self, outcome: Outcome) {
-        let counter = match outcome {
-            Outcome::Answered => &self.answered,
-            Outcome::Refused(refusal) => &self.refused[refusal as usize],
-            Outcome::SendFailed(class) => &self.send_failed[class as usize],
-        };
-        counter.fetch_add(1, Release);
+    pub(crate) fn settle(&self, outcomes: impl Iterator<Item = Outcome>) {
+        let mut answered = 0;
+        for outcome in outcomes {
+            let counter = match outcome {
+                Outcome::Answered => {
+                    answered += 1;
+                    continue;
+                }
+                Outcome::Refused(refusal) => &self.refused[refusal as usize],
+                Outcome::SendFailed(class) => &self.send_failed[class as usize],
+            };
+            counter.fetch_add(1, Release);
+        }
+        self.answered.fetch_add(answered, Release);
     }
 
     pub(crate) fn receive_error(&self, class: ErrorClass) {
@@ -124,6 +134,7 @@ impl Tally {
             send_failed: array::from_fn(|i| self.send_failed[i].load(Acquire)),
             receive_errors: array::from_fn(|i| self.receive_errors[i].load(Relaxed)),
             received: self.received.load(Relaxed),
+            dropped: None,
         }
     }
 }
@@ -141,10 +152,8 @@ mod tests {
             .chain(ErrorClass::ALL.map(Outcome::SendFailed));
         let mut settled = 0;
         for (times, outcome) in (1..).zip(outcomes) {
-            for _ in 0..times {
-                tally.receive();
-                tally.settle(outcome);
-            }
+            tally.receive(times);
+            tally.settle((0..times).map(|_| outcome));
             settled += times;
             let counters = tally.snapshot();
             let count = match outcome {
@@ -163,13 +172,13 @@ mod tests {
     #[test]
     fn sums_add_up_counter_by_counter() {
         let tally = Tally::default();
-        tally.receive();
-        tally.settle(Outcome::Answered);
-        tally.settle(Outcome::Refused(Refusal::GreetedTwice));
-        tally.settle(Outcome::SendFailed(ErrorClass::Denied));
+        tally.receive(3);
+        let refused = Outcome::Refused(Refusal::GreetedTwice);
+        let failed = Outcome::SendFailed(ErrorClass::Denied);
+        tally.settle([Outcome::Answered, refused, failed].into_iter());
         tally.receive_error(ErrorClass::Interrupted);
-        let sum: Counters = [tally.snapshot(); 2].into_iter().sum();
-        assert_eq!((sum.received(), sum.answered()), (2, 2));
+        let sum = Counters::sum([tally.snapshot(); 2].into_iter(), Some(7));
+        assert_eq!((sum.received(), sum.answered(), sum.dropped()), (6, 2, Some(7)));
         assert_eq!(sum.refused(Refusal::GreetedTwice), 2);
         assert_eq!(sum.send_failed(ErrorClass::Denied), 2);
         assert_eq!(sum.receive_errors(ErrorClass::Interrupted), 2);

@@ -9,13 +9,11 @@ use crate::ErrorClass;
 pub struct Event<'a> {
     /// Who sent it, or so it says.
     pub source: SocketAddr,
-    /// The bound address that received it.
+    /// Where it was sent to; the bound address, if that stands for all of this machine's and the
+    /// system does not tell which was asked.
     pub local: SocketAddr,
-    /// Its bytes, the name. Of a name that is too long, the first
-    /// [`max_name_len`](hello_proto::Guard::max_name_len) and one more.
+    /// Its bytes, the name.
     pub name: &'a [u8],
-    /// The name may be longer than that: it filled the space there was to receive it.
-    pub cut: bool,
     /// What became of it.
     pub outcome: Outcome,
 }

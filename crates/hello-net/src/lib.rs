@@ -28,21 +28,27 @@
 //! reported to the caller's observer. `Err` means that a socket of our own is broken, or that
 //! nobody answered.
 
+mod batch;
+mod builder;
 mod class;
 mod client;
 mod counters;
+mod endpoint;
 mod event;
 mod flow;
+mod replies;
 mod server;
 mod socket;
 mod sys;
 mod worker;
 
+pub use builder::Builder;
 pub use class::ErrorClass;
 pub use client::{Client, Greeting, NoAddress, Progress, Silence, Unanswered};
 pub use counters::Counters;
 pub use event::{Event, Outcome};
-pub use server::{Builder, Server, ServerError};
+pub use server::{Server, ServerError};
+pub use sys::Io;
 
 /// The README's Rust is compiled and run with the documentation tests.
 #[cfg(doctest)]

@@ -1,20 +1,24 @@
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::panic;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
 use hello_proto::Guard;
 use thiserror::Error;
 
+use crate::endpoint::Endpoint;
 use crate::worker::Worker;
-use crate::{Counters, Event};
+use crate::{Builder, Counters, Event};
 
 /// Answers requests on one or more addresses, and counts what became of each.
 #[derive(Debug)]
 pub struct Server {
     guard: Guard,
-    workers: Vec<Worker<UdpSocket>>,
+    addresses: Vec<SocketAddr>,
+    endpoints: Vec<Arc<Endpoint>>,
+    workers: Vec<Worker>,
     stopping: AtomicBool,
 }
 
@@ -24,10 +28,20 @@ impl Server {
         Builder::default()
     }
 
-    /// Answers until [`stop`](Self::stop) is called, on one thread for each bound address, and
+    /// Makes a server of bound sockets.
+    pub(crate) fn new(
+        guard: Guard,
+        addresses: Vec<SocketAddr>,
+        endpoints: Vec<Arc<Endpoint>>,
+        workers: Vec<Worker>,
+    ) -> Self {
+        Self { guard, addresses, endpoints, workers, stopping: AtomicBool::new(false) }
+    }
+
+    /// Answers until [`stop`](Self::stop) is called, on the threads of each bound address, and
     /// shows every datagram to `observe` when its outcome is known.
     ///
-    /// The thread that received a datagram calls `observe`, and receives no other before it
+    /// The thread that received a datagram calls `observe`, and receives no others before it
     /// returns.
     ///
     /// # Errors
@@ -70,7 +84,7 @@ impl Server {
         })
     }
 
-    /// Makes [`serve`](Self::serve) return soon: each thread finishes the datagram it is at, or
+    /// Makes [`serve`](Self::serve) return soon: each thread finishes the datagrams it is at, or
     /// waits for a tenth of a second at the most if there is none, or for a second if its
     /// socket is failing. A stopped server stays stopped.
     pub fn stop(&self) {
@@ -80,47 +94,25 @@ impl Server {
     /// Yields the bound addresses in the order they were asked for, with the ports the system
     /// chose where port 0 was.
     pub fn local_addrs(&self) -> impl Iterator<Item = SocketAddr> {
-        self.workers.iter().map(Worker::local)
+        self.addresses.iter().copied()
+    }
+
+    /// Returns the size of each socket's receive buffer, in bytes, as the system says it; the
+    /// least, should they differ.
+    ///
+    /// Linux counts its own bookkeeping in, for which it doubles what is asked for (SO_RCVBUF,
+    /// socket(7)).
+    pub fn receive_buffer(&self) -> usize {
+        self.endpoints.iter().map(|endpoint| endpoint.receive_buffer()).min().unwrap_or(0)
     }
 
     /// Returns what was counted so far, over all addresses.
     pub fn counters(&self) -> Counters {
-        self.workers.iter().map(Worker::counters).sum()
-    }
-}
-
-/// What a [`Server`] is to be, before it is bound.
-#[derive(Clone, Debug, Default)]
-pub struct Builder {
-    guard: Guard,
-}
-
-impl Builder {
-    /// Sets what may be answered.
-    #[must_use]
-    pub fn guard(self, guard: Guard) -> Self {
-        Self { guard }
-    }
-
-    /// Opens a socket for each address. Port 0 asks the system for a free one; `[::]` stands for
-    /// every IPv6 address of this machine, and for no IPv4 address.
-    ///
-    /// # Errors
-    ///
-    /// [`ServerError::NoAddress`] if there is none, [`ServerError::Bind`] for the first that
-    /// cannot be bound.
-    pub fn bind(
-        self,
-        addresses: impl IntoIterator<Item = SocketAddr>,
-    ) -> Result<Server, ServerError> {
-        let workers = addresses.into_iter().map(|address| {
-            Worker::bind(address).map_err(|source| ServerError::Bind { address, source })
-        });
-        let workers = workers.collect::<Result<Vec<_>, _>>()?;
-        if workers.is_empty() {
-            return Err(ServerError::NoAddress);
-        }
-        Ok(Server { guard: self.guard, workers, stopping: AtomicBool::new(false) })
+        // What was dropped is read last, so that it and what was received are never too few in
+        // all for what was sent before this call.
+        let workers = Vec::from_iter(self.workers.iter().map(Worker::counters));
+        let dropped = self.endpoints.iter().map(|endpoint| endpoint.dropped()).sum();
+        Counters::sum(workers.into_iter(), dropped)
     }
 }
 

@@ -1,34 +1,34 @@
+use std::hint;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use hello_proto::{Frame, Guard, OVERHEAD, Refusal, Retry, Waits};
+use hello_proto::{Guard, Retry, Waits};
 
+use crate::batch::{Arrival, Batch, Destination};
 use crate::counters::Tally;
-use crate::sys::Datagrams;
-use crate::{Counters, ErrorClass, Event, Outcome, socket};
+use crate::endpoint::Endpoint;
+use crate::replies::{Form, Replies, Route};
+use crate::{Counters, ErrorClass, Event, Outcome};
 
-/// The server's loop at one bound address: its socket, and what was counted there.
+/// The server's loop on one thread: the socket it serves, and what it counted.
 #[derive(Debug)]
-pub(crate) struct Worker<S> {
-    socket: S,
-    local: SocketAddr,
+pub(crate) struct Worker {
+    endpoint: Arc<Endpoint>,
+    /// For how long to ask for a datagram again and again before waiting for one.
+    spin: Duration,
     tally: Tally,
 }
 
-impl Worker<UdpSocket> {
-    pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
-        let socket = socket::bind(address)?;
-        socket.set_read_timeout(Some(STOP_CHECK))?;
-        let local = socket.local_addr()?;
-        Ok(Self { socket, local, tally: Tally::default() })
+impl Worker {
+    pub(crate) fn new(endpoint: Arc<Endpoint>, spin: Duration) -> Self {
+        Self { endpoint, spin, tally: Tally::default() }
     }
-}
 
-impl<S: Datagrams> Worker<S> {
-    /// A datagram in, at most one reply out, one count up, until told to stop.
+    /// Datagrams in, at most one reply out for each, one count up for each, until told to stop.
     ///
     /// # Errors
     ///
@@ -40,55 +40,96 @@ impl<S: Datagrams> Worker<S> {
         stopping: &AtomicBool,
         observe: impl Fn(&Event<'_>),
     ) -> io::Result<()> {
-        let mut buf = vec![0; guard.max_name_len() + OVERHEAD];
-        let mut frame = Frame::new(&mut buf).map_err(io::Error::other)?;
+        let mut batch = Batch::new();
+        let mut replies = Replies::new();
         let mut patience = PATIENCE.waits();
 
-        while !stopping.load(Relaxed) {
-            match self.socket.receive(frame.space()) {
-                Ok((len, source)) => {
+        for round in (0..DROPS_CHECK).cycle() {
+            if stopping.load(Relaxed) {
+                break;
+            }
+            match self.receive(&mut batch, stopping) {
+                Ok(()) => {
                     patience = PATIENCE.waits();
-                    self.tally.receive();
-                    let outcome = self.answer(guard, &mut frame, len, source);
-                    self.tally.settle(outcome);
-                    let cut = len > frame.max_name_len();
-                    let name = &frame.space()[..len];
-                    observe(&Event { source, local: self.local, name, cut, outcome });
+                    self.tally.receive(batch.datagrams());
+                    self.decide(guard, &mut batch, &mut replies);
+                    replies.send(&*self.endpoint.socket, &batch);
+                    self.tally.settle(replies.datagrams().iter().map(|datagram| datagram.outcome));
+                    self.show(&batch, &replies, &observe);
                 }
                 Err(error) if ErrorClass::of(&error) == ErrorClass::WouldBlock => {
                     patience = PATIENCE.waits();
                 }
                 Err(error) => self.endure(error, &mut patience)?,
             }
+            if round == 0 {
+                self.endpoint.dropped();
+            }
         }
         Ok(())
     }
 
     pub(crate) fn local(&self) -> SocketAddr {
-        self.local
+        self.endpoint.local()
     }
 
     pub(crate) fn counters(&self) -> Counters {
         self.tally.snapshot()
     }
 
-    fn answer(
-        &self,
-        guard: &Guard,
-        frame: &mut Frame<'_>,
-        len: usize,
-        source: SocketAddr,
-    ) -> Outcome {
-        if let Err(refusal) = guard.check(source, self.local, &frame.space()[..len]) {
-            return Outcome::Refused(refusal);
+    /// Waits for datagrams, at first without giving the processor away.
+    fn receive(&self, batch: &mut Batch, stopping: &AtomicBool) -> io::Result<()> {
+        let socket = &self.endpoint.socket;
+        if !self.spin.is_zero() {
+            let start = Instant::now();
+            while start.elapsed() < self.spin && !stopping.load(Relaxed) {
+                match socket.receive(batch, false) {
+                    Err(error) if ErrorClass::of(&error) == ErrorClass::WouldBlock => {
+                        hint::spin_loop();
+                    }
+                    received => return received,
+                }
+            }
         }
-        let Ok(reply) = frame.reply(len) else {
-            return Outcome::Refused(Refusal::NameTooLong);
-        };
-        match self.socket.send_reply(reply, source) {
-            Ok(()) => Outcome::Answered,
-            Err(error) => Outcome::SendFailed(ErrorClass::of(&error)),
+        socket.receive(batch, true)
+    }
+
+    /// Decides which datagrams are answered, and prepares their replies.
+    fn decide(&self, guard: &Guard, batch: &mut Batch, replies: &mut Replies) {
+        replies.clear();
+        for index in 0..batch.arrivals().len() {
+            let arrival = batch.arrivals()[index];
+            let asked = arrival.destination.map(Destination::scope);
+            let local = self.asked_at(asked);
+            let from = arrival.destination.map(|destination| destination.own);
+            let route = Route { to: arrival.source, from };
+            let alone = arrival.len <= arrival.segment;
+            for name in batch.places(index) {
+                match guard.check(arrival.source, local, batch.bytes(name.clone())) {
+                    Ok(_) if alone => {
+                        batch.frame(&name);
+                        replies.answer(index, name, route, Form::InPlace);
+                    }
+                    Ok(_) => replies.answer(index, name, route, Form::Gathered),
+                    Err(refusal) => replies.refuse(index, name, Outcome::Refused(refusal)),
+                }
+            }
         }
+    }
+
+    fn show(&self, batch: &Batch, replies: &Replies, observe: impl Fn(&Event<'_>)) {
+        for datagram in replies.datagrams() {
+            let Arrival { source, destination, .. } = batch.arrivals()[datagram.arrival];
+            let local = self.asked_at(destination.map(|destination| destination.address));
+            let (name, outcome) = (batch.bytes(datagram.name.clone()), datagram.outcome);
+            observe(&Event { source, local, name, outcome });
+        }
+    }
+
+    /// Returns the bound address, with the one that was asked, if it is known.
+    fn asked_at(&self, address: Option<IpAddr>) -> SocketAddr {
+        let local = self.endpoint.local();
+        address.map_or(local, |address| (address, local.port()).into())
     }
 
     /// Counts a receive error and waits a little, or gives up if there were too many in a row.
@@ -100,13 +141,13 @@ impl<S: Datagrams> Worker<S> {
             ErrorClass::Interrupted => SHORTEST_PAUSE,
             _ => patience.next().ok_or(error)?,
         };
-        self.socket.pause(wait);
+        self.endpoint.socket.pause(wait);
         Ok(())
     }
 }
 
-/// How often a worker without datagrams looks whether it is to stop.
-const STOP_CHECK: Duration = Duration::from_millis(100);
+/// Every how many rounds the system's count of drops is looked at, lest it comes round unseen.
+const DROPS_CHECK: u32 = 1024;
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
@@ -121,18 +162,31 @@ const PATIENCE: Retry = Retry::new(
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
+    use std::net::Ipv4Addr;
+
+    use hello_proto::Refusal;
 
     use super::*;
-    use crate::sys::script::{Arrival, Script};
+    use crate::batch::Origin;
+    use crate::sys::script::{Received, Script, datagram, train};
 
-    fn worker(arrivals: impl IntoIterator<Item = Arrival>) -> Worker<Script> {
-        let arrivals = RefCell::new(arrivals.into_iter().collect());
-        let socket = Script { arrivals, ..Script::default() };
-        Worker { socket, local: ([192, 0, 2, 1], 9999).into(), tally: Tally::default() }
+    type Receive = io::Result<Vec<Received>>;
+    type Seen = Vec<(Vec<u8>, SocketAddr, Outcome)>;
+
+    fn worker(receives: impl IntoIterator<Item = Receive>) -> (Worker, Script) {
+        let script = Script::default();
+        script.scenes().receives = receives.into_iter().collect();
+        let endpoint = Endpoint::of(([192, 0, 2, 1], 9999).into(), script.clone());
+        (Worker::new(Arc::new(endpoint), Duration::ZERO), script)
     }
 
-    fn run(worker: &Worker<Script>) -> io::Result<()> {
-        worker.run(&Guard::new(), &worker.socket.stopping, |_| ())
+    /// Runs to the end of the script, and returns what was observed.
+    fn run(worker: &Worker, script: &Script, guard: &Guard) -> io::Result<Seen> {
+        let seen = RefCell::new(Vec::new());
+        worker.run(guard, &script.stopping, |event| {
+            seen.borrow_mut().push((event.name.to_vec(), event.local, event.outcome));
+        })?;
+        Ok(seen.into_inner())
     }
 
     fn client(port: u16) -> SocketAddr {
@@ -143,94 +197,110 @@ mod tests {
         io::Error::from_raw_os_error(code)
     }
 
-    #[test]
-    fn every_datagram_has_one_outcome_and_the_next_is_answered() {
-        let guard = Guard::new().with_max_name_len(32);
-        let arrivals: [(&[u8], u16); 7] = [
-            (b"Michael", 40_001),
-            (b"", 40_002),
-            (b"port 0", 0),
-            (b"a name of more than thirty-two bytes", 40_003),
-            (b"Hello, Hello, World!!", 40_004),
-            (b"no way there", 40_005),
-            (b"Sarah", 40_006),
-        ];
-        let worker = worker(arrivals.map(|(name, port)| Ok((name, client(port)))));
-        let unreachable = errno(libc::ENETUNREACH);
-        worker.socket.sends.replace([Ok(()), Ok(()), Err(unreachable)].into());
-        let seen = RefCell::new(Vec::new());
-
-        let observe = |event: &Event<'_>| {
-            assert_eq!(event.local, worker.local);
-            assert_eq!(event.cut, event.name.len() > 32);
-            seen.borrow_mut().push((event.name.to_vec(), event.source.port(), event.outcome));
-        };
-        worker.run(&guard, &worker.socket.stopping, observe).expect("no error of our own");
-
-        let outcomes = [
-            Outcome::Answered,
-            Outcome::Answered,
-            Outcome::Refused(Refusal::SourcePortZero),
-            Outcome::Refused(Refusal::NameTooLong),
-            Outcome::Refused(Refusal::GreetedTwice),
-            Outcome::SendFailed(ErrorClass::Unreachable),
-            Outcome::Answered,
-        ];
-        let expected = arrivals
-            .iter()
-            .zip(outcomes)
-            .map(|((name, port), outcome)| (name[..name.len().min(33)].to_vec(), *port, outcome));
-        assert_eq!(seen.into_inner(), Vec::from_iter(expected));
-        let sent = [
-            (b"Hello, Michael!".to_vec(), client(40_001)),
-            (b"Hello, !".to_vec(), client(40_002)),
-            (b"Hello, Sarah!".to_vec(), client(40_006)),
-        ];
-        assert_eq!(worker.socket.sent.take(), sent);
-        let counters = worker.counters();
-        assert_eq!((counters.received(), counters.answered()), (7, 3));
-        assert_eq!((counters.refused_total(), counters.send_failed_total()), (3, 1));
+    fn alone(name: &[u8]) -> Receive {
+        Ok(vec![datagram(name, client(40_001))])
     }
 
     #[test]
-    fn each_failed_send_costs_one_reply_and_is_counted_by_class() {
-        let codes = [
-            (libc::EPERM, ErrorClass::Denied),
-            (libc::EACCES, ErrorClass::Denied),
-            (libc::EINTR, ErrorClass::Interrupted),
-            (libc::EAGAIN, ErrorClass::WouldBlock),
-            (libc::ENOBUFS, ErrorClass::NoBuffers),
-            (libc::EINVAL, ErrorClass::Invalid),
-            (libc::EMSGSIZE, ErrorClass::TooLong),
-            (libc::EHOSTUNREACH, ErrorClass::Unreachable),
-            (libc::ECONNREFUSED, ErrorClass::ConnectionRefused),
+    fn every_datagram_has_one_outcome_however_it_comes() {
+        let guard = Guard::new().with_max_name_len(32);
+        let expected: [(&[u8], u16, Outcome); 7] = [
+            (b"Michael", 40_001, Outcome::Answered),
+            (b"", 40_002, Outcome::Answered),
+            (b"port 0", 0, Outcome::Refused(Refusal::SourcePortZero)),
+            (&[b'x'; 33], 40_003, Outcome::Refused(Refusal::NameTooLong)),
+            (b"Hello, Hello, World!!", 40_004, Outcome::Refused(Refusal::GreetedTwice)),
+            (b"no way", 40_005, Outcome::SendFailed(ErrorClass::Unreachable)),
+            (b"Sarah", 40_006, Outcome::Answered),
         ];
-        for (code, class) in codes {
-            let worker =
-                worker([Ok((&b"first"[..], client(40_001))), Ok((b"second", client(40_002)))]);
-            worker.socket.sends.replace([Err(errno(code))].into());
-            run(&worker).expect("no error of our own");
+        let messages = expected.map(|(name, port, _)| datagram(name, client(port)));
+        let batches =
+            [vec![Ok(messages.to_vec())], messages.map(|message| Ok(vec![message])).into()];
+        for batches in batches {
+            let (worker, script) = worker(batches);
+            script.scenes().verdict = Some(Box::new(|to, _| match to.port() {
+                40_005 => Err(errno(libc::ENETUNREACH)),
+                _ => Ok(()),
+            }));
+            let seen = run(&worker, &script, &guard).expect("no error of our own");
+
+            let local = worker.local();
+            let all = expected.map(|(name, _, outcome)| (name.to_vec(), local, outcome));
+            assert_eq!(seen, all);
+            let sent = [
+                (client(40_001), vec![b"Hello, Michael!".to_vec()]),
+                (client(40_002), vec![b"Hello, !".to_vec()]),
+                (client(40_006), vec![b"Hello, Sarah!".to_vec()]),
+            ];
+            assert_eq!(script.scenes().sent, sent);
             let counters = worker.counters();
-            assert_eq!((counters.answered(), counters.send_failed(class)), (1, 1), "{class}");
-            assert_eq!(
-                worker.socket.sent.into_inner(),
-                [(b"Hello, second!".to_vec(), client(40_002))]
-            );
+            assert_eq!((counters.received(), counters.answered()), (7, 3));
+            assert_eq!((counters.refused_total(), counters.send_failed_total()), (3, 1));
         }
     }
 
     #[test]
+    fn a_train_is_judged_datagram_by_datagram() {
+        let names: [&[u8]; 4] =
+            [b"Michael, Jackson", b"Hello, Hello, M!", b"Hello, Michael!!", b"Tracy"];
+        let (worker, script) = worker([Ok(vec![train(&names, client(40_001))])]);
+        let seen = run(&worker, &script, &Guard::new()).expect("no error of our own");
+        let refused = Outcome::Refused(Refusal::GreetedTwice);
+        let outcomes = [Outcome::Answered, refused, Outcome::Answered, Outcome::Answered];
+        let expected = names
+            .iter()
+            .zip(outcomes)
+            .map(|(name, outcome)| (name.to_vec(), worker.local(), outcome));
+        assert_eq!(seen, Vec::from_iter(expected));
+        let replies =
+            [&b"Hello, Michael, Jackson!"[..], b"Hello, Hello, Michael!!!", b"Hello, Tracy!"];
+        assert_eq!(script.scenes().sent, [(client(40_001), replies.map(<[u8]>::to_vec).into())]);
+        assert_eq!((worker.counters().received(), worker.counters().answered()), (4, 3));
+    }
+
+    #[test]
+    fn who_asks_an_address_that_is_not_ours_alone_is_refused_and_sees_which() {
+        let asked = |address: [u8; 4], own: [u8; 4]| {
+            let (mut arrival, bytes) = datagram(b"Tracy", client(40_001));
+            let own = Origin { address: own.into(), interface: 0 };
+            arrival.destination = Some(Destination { address: address.into(), own });
+            (arrival, bytes)
+        };
+        let here = [192, 0, 2, 1];
+        let messages = [
+            asked(here, here),
+            asked([192, 0, 2, 255], here),
+            asked([255; 4], here),
+            asked([224, 0, 0, 1], here),
+        ];
+        let (worker, script) = worker([Ok(messages.to_vec())]);
+        let seen = run(&worker, &script, &Guard::new()).expect("no error of our own");
+        let [broadcast, multicast] = [Refusal::DestinationBroadcast, Refusal::DestinationMulticast];
+        let expected = [
+            (here, Outcome::Answered),
+            ([192, 0, 2, 255], Outcome::Refused(broadcast)),
+            ([255; 4], Outcome::Refused(broadcast)),
+            ([224, 0, 0, 1], Outcome::Refused(multicast)),
+        ]
+        .map(|(address, outcome)| {
+            (b"Tracy".to_vec(), (Ipv4Addr::from(address), 9999).into(), outcome)
+        });
+        assert_eq!(seen, expected);
+        assert_eq!(script.scenes().sent.len(), 1);
+    }
+
+    #[test]
     fn errors_between_datagrams_are_counted_and_paused_after() {
-        let worker = worker([
+        let (worker, script) = worker([
             Err(errno(libc::ENETDOWN)),
             Err(errno(libc::ENOMEM)),
-            Ok((&b"Michael"[..], client(40_001))),
+            alone(b"Michael"),
             Err(errno(libc::EPERM)),
             Err(errno(libc::EAGAIN)),
             Err(errno(libc::EPERM)),
-            Ok((b"Tracy", client(40_001))),
+            alone(b"Tracy"),
         ]);
-        run(&worker).expect("no error of our own");
+        run(&worker, &script, &Guard::new()).expect("no error of our own");
         let counters = worker.counters();
         assert_eq!((counters.received(), counters.answered()), (2, 2));
         assert_eq!(counters.receive_errors(ErrorClass::Unreachable), 1);
@@ -238,29 +308,40 @@ mod tests {
         assert_eq!(counters.receive_errors(ErrorClass::Denied), 2);
         assert_eq!(counters.receive_errors(ErrorClass::WouldBlock), 0, "idle is no error");
         // Twice as long after the second in a row; a datagram or an idle wait starts anew.
-        assert_eq!(worker.socket.pauses.into_inner(), [1, 2, 1, 1].map(Duration::from_millis));
+        assert_eq!(script.scenes().pauses, [1, 2, 1, 1].map(Duration::from_millis));
     }
 
     #[test]
     fn a_socket_that_does_nothing_but_fail_is_given_up() {
-        let worker = worker((0..99).map(|_| Err(errno(libc::EBADF))));
-        let error = run(&worker).expect_err("a broken socket");
+        let (worker, script) = worker((0..99).map(|_| Err(errno(libc::EBADF))));
+        let error = run(&worker, &script, &Guard::new()).expect_err("a broken socket");
         assert_eq!(error.raw_os_error(), Some(libc::EBADF));
         assert_eq!(worker.counters().receive_errors(ErrorClass::Other), 13);
-        let waited: Duration = worker.socket.pauses.into_inner().iter().sum();
+        let waited: Duration = script.scenes().pauses.iter().sum();
         assert_eq!(waited, PATIENCE.waits().sum());
     }
 
     #[test]
     fn no_number_of_signals_ends_the_server() {
         let signals = (0..999).map(|_| Err(errno(libc::EINTR)));
-        let worker = worker(signals.chain([Ok((&b"Tracy"[..], client(40_001)))]));
-        run(&worker).expect("no error of our own");
+        let (worker, script) = worker(signals.chain([alone(b"Tracy")]));
+        run(&worker, &script, &Guard::new()).expect("no error of our own");
         let counters = worker.counters();
         assert_eq!(
             (counters.receive_errors(ErrorClass::Interrupted), counters.answered()),
             (999, 1)
         );
-        assert_eq!(worker.socket.pauses.into_inner(), [SHORTEST_PAUSE; 999]);
+        assert_eq!(script.scenes().pauses, [SHORTEST_PAUSE; 999]);
+    }
+
+    #[test]
+    fn only_a_spinning_worker_asks_before_it_waits() {
+        for (spin, waits) in [(0, &[true, true][..]), (60, &[false, false, true])] {
+            let (mut worker, script) = worker([alone(b"Tracy")]);
+            worker.spin = Duration::from_secs(spin);
+            run(&worker, &script, &Guard::new()).expect("no error of our own");
+            assert_eq!(worker.counters().answered(), 1);
+            assert_eq!(script.scenes().waits, waits);
+        }
     }
 }

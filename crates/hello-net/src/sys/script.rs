@@ -1,47 +1,112 @@
 //! A back end that plays a script, for tests.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::io;
+use std::fmt;
+use std::io::{self, ErrorKind, IoSlice};
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::Datagrams;
+use crate::batch::{Arrival, Batch};
+use crate::replies::Message;
 
-/// What a receive is to return.
-pub(crate) type Arrival = io::Result<(&'static [u8], SocketAddr)>;
-
-/// Plays its arrivals one by one, then stops the worker; writes down what the worker does.
-#[derive(Debug, Default)]
+/// Plays its receives one by one, then stops the worker; writes down what the worker does.
+#[derive(Clone, Default)]
 pub(crate) struct Script {
-    pub(crate) arrivals: RefCell<VecDeque<Arrival>>,
-    /// What the next sends are to return; `Ok` when there is no more.
-    pub(crate) sends: RefCell<VecDeque<io::Result<()>>>,
-    pub(crate) sent: RefCell<Vec<(Vec<u8>, SocketAddr)>>,
-    pub(crate) pauses: RefCell<Vec<Duration>>,
-    pub(crate) stopping: AtomicBool,
+    scenes: Arc<Mutex<Scenes>>,
+    pub(crate) stopping: Arc<AtomicBool>,
+}
+
+#[derive(Default)]
+pub(crate) struct Scenes {
+    pub(crate) receives: VecDeque<io::Result<Vec<Received>>>,
+    /// Decides on each message, as the system does; without it, all are taken.
+    pub(crate) verdict: Option<Box<Verdict>>,
+    /// The replies that were taken, message by message.
+    pub(crate) sent: Vec<(SocketAddr, Vec<Vec<u8>>)>,
+    pub(crate) send_calls: usize,
+    pub(crate) pauses: Vec<Duration>,
+    pub(crate) drops: u32,
+    /// Of each receive, whether it was willing to wait.
+    pub(crate) waits: Vec<bool>,
+}
+
+/// A message to be received.
+pub(crate) type Received = (Arrival, Vec<u8>);
+
+/// A datagram that arrives alone.
+pub(crate) fn datagram(name: &[u8], source: SocketAddr) -> Received {
+    let len = name.len();
+    (Arrival { source, destination: None, len, segment: len }, name.to_vec())
+}
+
+/// Datagrams that arrive in one piece.
+pub(crate) fn train(names: &[&[u8]], source: SocketAddr) -> Received {
+    let bytes = names.concat();
+    let (len, segment) = (bytes.len(), names[0].len());
+    (Arrival { source, destination: None, len, segment }, bytes)
+}
+
+/// Says whether the system takes a message, by its target and its replies.
+pub(crate) type Verdict = dyn FnMut(SocketAddr, &[Vec<u8>]) -> io::Result<()> + Send;
+
+impl Script {
+    pub(crate) fn scenes(&self) -> MutexGuard<'_, Scenes> {
+        self.scenes.lock().expect("no panic")
+    }
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Script")
+    }
 }
 
 impl Datagrams for Script {
-    fn receive(&self, space: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        let Some(arrival) = self.arrivals.borrow_mut().pop_front() else {
+    fn receive(&self, batch: &mut Batch, wait: bool) -> io::Result<()> {
+        let mut scenes = self.scenes();
+        scenes.waits.push(wait);
+        let received = scenes.receives.pop_front();
+        drop(scenes);
+        let received = received.unwrap_or_else(|| {
             self.stopping.store(true, Relaxed);
-            return Err(io::ErrorKind::WouldBlock.into());
-        };
-        let (datagram, source) = arrival?;
-        let len = datagram.len().min(space.len());
-        space[..len].copy_from_slice(&datagram[..len]);
-        Ok((len, source))
-    }
-
-    fn send_reply(&self, reply: &[u8], to: SocketAddr) -> io::Result<()> {
-        self.sends.borrow_mut().pop_front().unwrap_or(Ok(()))?;
-        self.sent.borrow_mut().push((reply.to_vec(), to));
+            Err(ErrorKind::WouldBlock.into())
+        })?;
+        for (space, (_, bytes)) in batch.spaces().zip(&received) {
+            space[..bytes.len()].copy_from_slice(bytes);
+        }
+        received.into_iter().for_each(|(arrival, _)| batch.push(arrival));
         Ok(())
     }
 
+    fn send(&self, messages: &[Message], parts: &[IoSlice<'_>]) -> io::Result<NonZeroUsize> {
+        let mut scenes = self.scenes();
+        scenes.send_calls += 1;
+        let mut taken = 0;
+        for message in messages {
+            let bytes = message.bytes(parts);
+            assert_eq!(bytes.len(), message.len);
+            let replies = Vec::from_iter(bytes.chunks(message.segment).map(<[u8]>::to_vec));
+            assert_eq!(replies.len(), message.count);
+            let verdict = scenes.verdict.as_mut();
+            match verdict.map_or(Ok(()), |verdict| verdict(message.route.to, &replies)) {
+                Ok(()) => scenes.sent.push((message.route.to, replies)),
+                Err(error) if taken == 0 => return Err(error),
+                Err(_) => break,
+            }
+            taken += 1;
+        }
+        NonZeroUsize::new(taken).ok_or_else(|| ErrorKind::WriteZero.into())
+    }
+
+    fn drops(&self) -> Option<u32> {
+        Some(self.scenes().drops)
+    }
+
     fn pause(&self, wait: Duration) {
-        self.pauses.borrow_mut().push(wait);
+        self.scenes().pauses.push(wait);
     }
 }

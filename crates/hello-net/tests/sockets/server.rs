@@ -68,7 +68,7 @@ fn what_the_guard_refuses_gets_no_reply_and_is_counted_and_the_next_is_answered(
     let twin = twin.local_addr().expect("bound");
     let expected = [
         (1025, client, Outcome::Refused(Refusal::NameTooLong)),
-        (1025, client, Outcome::Refused(Refusal::NameTooLong)),
+        (5000, client, Outcome::Refused(Refusal::NameTooLong)),
         (21, client, Outcome::Refused(Refusal::GreetedTwice)),
         (4, twin, Outcome::Refused(Refusal::SourcePortOwn)),
         (5, client, Outcome::Answered),
@@ -203,7 +203,7 @@ fn stop_ends_an_idle_server_and_keeps_it_stopped() {
     let client = peer();
     client.send_to(b"too late", local).expect("sent");
     server.serve(|_| ()).expect("stopped before it starts");
-    assert_eq!(server.counters(), Counters::default());
+    assert_eq!(server.counters().received(), 0);
 }
 
 #[test]

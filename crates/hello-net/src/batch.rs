@@ -1,0 +1,204 @@
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::Range;
+
+use hello_proto::{Frame, OVERHEAD, PREFIX, SUFFIX};
+
+/// What one receive call brings: up to [`CAPACITY`](Self::CAPACITY) messages, each in a slot of
+/// its own.
+///
+/// A slot is laid out as a [`Frame`]: a message is received behind the place of the prefix, so
+/// that the reply can be made around it.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    memory: Vec<u8>,
+    arrivals: Vec<Arrival>,
+}
+
+impl Batch {
+    /// How many messages are received and sent by one call. Twice as many gain nothing, an eighth
+    /// of it costs a few per cent.
+    pub(crate) const CAPACITY: usize = 64;
+
+    pub(crate) fn new() -> Self {
+        // The system finds memory for a slot when something is first received into it.
+        let memory = vec![0; Self::CAPACITY * SLOT_LEN];
+        Self { memory, arrivals: Vec::with_capacity(Self::CAPACITY) }
+    }
+
+    /// Forgets what arrived, and yields where the next messages are to be received. Each space
+    /// takes the longest message there is, so that nothing is ever cut off.
+    pub(crate) fn spaces(&mut self) -> impl Iterator<Item = &mut [u8]> {
+        self.arrivals.clear();
+        self.memory.chunks_exact_mut(SLOT_LEN).map(|slot| &mut slot[PREFIX.len()..])
+    }
+
+    /// Notes what was received into the next space.
+    pub(crate) fn push(&mut self, arrival: Arrival) {
+        self.arrivals.push(arrival);
+    }
+
+    /// Makes the reply to a datagram that arrived alone, in place.
+    pub(crate) fn frame(&mut self, name: &Range<usize>) {
+        let slot = &mut self.memory[framed(name).start..][..SLOT_LEN];
+        // Neither can fail: a slot has room for the longest reply, and the guard lets no longer
+        // name pass.
+        let _ = Frame::new(slot).map(|mut frame| frame.reply(name.len()).map(<[u8]>::len));
+    }
+
+    pub(crate) fn arrivals(&self) -> &[Arrival] {
+        &self.arrivals
+    }
+
+    /// Returns how many datagrams arrived.
+    pub(crate) fn datagrams(&self) -> u64 {
+        let datagrams = |arrival: &Arrival| arrival.len.div_ceil(arrival.segment.max(1)).max(1);
+        self.arrivals.iter().map(|arrival| datagrams(arrival) as u64).sum()
+    }
+
+    /// Yields where in the memory the datagrams of a message are: the one, or those of a train.
+    pub(crate) fn places(&self, arrival: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        let Arrival { len, segment, .. } = self.arrivals[arrival];
+        let start = arrival * SLOT_LEN + PREFIX.len();
+        let (end, segment) = (start + len.min(SPACE_LEN), segment.clamp(1, SPACE_LEN));
+        // An empty message is one datagram, too.
+        let starts = (start..end.max(start + 1)).step_by(segment);
+        starts.map(move |start| start..end.min(start + segment))
+    }
+
+    /// The bytes at a [place](Self::places).
+    pub(crate) fn bytes(&self, place: Range<usize>) -> &[u8] {
+        &self.memory[place]
+    }
+}
+
+/// Returns where the reply stands that [`Batch::frame`] made of a name.
+pub(crate) fn framed(name: &Range<usize>) -> Range<usize> {
+    name.start - PREFIX.len()..name.end + SUFFIX.len()
+}
+
+/// A message that the system delivered: a datagram, or a train of them from one source in one
+/// piece (UDP_GRO, udp(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    pub(crate) source: SocketAddr,
+    /// Where it was sent to, as far as the socket is told.
+    pub(crate) destination: Option<Destination>,
+    /// In bytes.
+    pub(crate) len: usize,
+    /// The length of each datagram in it, in bytes; the last may be shorter.
+    pub(crate) segment: usize,
+}
+
+/// The address that a message was sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Destination {
+    pub(crate) address: IpAddr,
+    /// Our own address that a reply comes from; another one only where `address` is not ours
+    /// alone.
+    pub(crate) own: Origin,
+}
+
+impl Destination {
+    /// Returns the address as the guard is to see it: of a subnet's broadcast address nothing but
+    /// the system knows that it is one.
+    pub(crate) fn scope(self) -> IpAddr {
+        let shared = self.address != self.own.address && !self.address.is_multicast();
+        if shared { Ipv4Addr::BROADCAST.into() } else { self.address }
+    }
+}
+
+/// An address of ours to send from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// Unspecified where the system is to choose.
+    pub(crate) address: IpAddr,
+    /// The index of the interface, without which a link-local address means nothing; 0 leaves it
+    /// to the routes.
+    pub(crate) interface: u32,
+}
+
+/// The longest message that a socket delivers, in bytes: IPv6 without the jumbo option
+/// (RFC 8200 section 4.5).
+const SPACE_LEN: usize = 65_535;
+
+/// A slot in bytes: room for any message and for the longest reply, in an odd number of cache
+/// lines, lest the starts of all slots compete for the same few places in the cache.
+const SLOT_LEN: usize = 1025 * 64;
+
+const _: () = assert!(SLOT_LEN >= SPACE_LEN + OVERHEAD && SLOT_LEN / 64 % 2 == 1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(arrivals: &[(usize, usize)]) -> Batch {
+        let mut batch = Batch::new();
+        for &(len, segment) in arrivals {
+            let source = (Ipv4Addr::LOCALHOST, 40_001).into();
+            batch.push(Arrival { source, destination: None, len, segment });
+        }
+        batch
+    }
+
+    fn lens(batch: &Batch, arrival: usize) -> Vec<usize> {
+        batch.places(arrival).map(|place| place.len()).collect()
+    }
+
+    #[test]
+    fn a_message_is_one_datagram_or_a_train_of_them() {
+        let batch = batch(&[(0, 0), (5, 5), (5, 9), (12, 5), (10, 5), (3, 1), (7, 0), (0, 5)]);
+        let expected: [&[usize]; 8] =
+            [&[0], &[5], &[5], &[5, 5, 2], &[5, 5], &[1, 1, 1], &[1; 7], &[0]];
+        for (arrival, expected) in expected.into_iter().enumerate() {
+            assert_eq!(lens(&batch, arrival), expected);
+        }
+        assert_eq!(batch.datagrams(), expected.iter().map(|lens| lens.len() as u64).sum());
+        let places = Vec::from_iter(batch.places(3));
+        assert!(places.windows(2).all(|pair| pair[0].end == pair[1].start));
+    }
+
+    #[test]
+    fn no_length_the_system_could_report_leaves_the_slot() {
+        let batch = batch(&[(usize::MAX, usize::MAX), (SPACE_LEN, 1)]);
+        assert_eq!(lens(&batch, 0), [SPACE_LEN]);
+        assert_eq!(lens(&batch, 1).len(), SPACE_LEN);
+        assert!(batch.places(1).all(|place| framed(&place).end <= 2 * SLOT_LEN));
+    }
+
+    #[test]
+    fn a_reply_is_made_around_the_name_in_any_slot() {
+        let mut batch = batch(&[(5, 5), (0, 0), (7, 7)]);
+        for (space, name) in batch.memory.chunks_mut(SLOT_LEN).zip([&b"Tracy"[..], b"", b"Michael"])
+        {
+            space.fill(0xa5);
+            space[PREFIX.len()..][..name.len()].copy_from_slice(name);
+        }
+        for (arrival, reply) in ["Hello, Tracy!", "Hello, !", "Hello, Michael!"].iter().enumerate()
+        {
+            let name = batch.places(arrival).next().expect("one");
+            batch.frame(&name);
+            assert_eq!(batch.bytes(framed(&name)), reply.as_bytes());
+            assert_eq!(batch.memory[framed(&name).end], 0xa5);
+        }
+    }
+
+    #[test]
+    fn every_space_takes_the_longest_message() {
+        let mut batch = batch(&[(5, 5)]);
+        let spaces = batch.spaces();
+        assert_eq!(spaces.filter(|space| space.len() >= SPACE_LEN).count(), Batch::CAPACITY);
+        assert!(batch.arrivals().is_empty());
+    }
+
+    #[test]
+    fn only_an_address_that_is_not_ours_alone_is_broadcast_to_the_guard() {
+        let [here, all, group] =
+            [[192, 0, 2, 1], [192, 0, 2, 255], [224, 0, 0, 1]].map(IpAddr::from);
+        let scope = |address, own| {
+            Destination { address, own: Origin { address: own, interface: 0 } }.scope()
+        };
+        assert_eq!(scope(here, here), here);
+        assert_eq!(scope(all, here), IpAddr::from(Ipv4Addr::BROADCAST));
+        assert_eq!(scope(group, here), group);
+    }
+}

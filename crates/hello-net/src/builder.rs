@@ -1,0 +1,121 @@
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hello_proto::Guard;
+
+use crate::endpoint::{Endpoint, Options};
+use crate::worker::Worker;
+use crate::{Io, Server, ServerError};
+
+/// What a [`Server`] is to be, before it is bound.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    guard: Guard,
+    options: Options,
+    workers: NonZeroUsize,
+    spin: Duration,
+}
+
+impl Builder {
+    /// Sets what may be answered.
+    #[must_use]
+    pub fn guard(self, guard: Guard) -> Self {
+        Self { guard, ..self }
+    }
+
+    /// Sets by which system calls datagrams are received and sent.
+    #[must_use]
+    pub fn io(mut self, io: Io) -> Self {
+        self.options.io = io;
+        self
+    }
+
+    /// Sets how many threads serve each address; 1 unless told otherwise.
+    #[must_use]
+    pub fn workers(self, workers: NonZeroUsize) -> Self {
+        Self { workers, ..self }
+    }
+
+    /// Gives each worker a socket of its own (SO_REUSEPORT, socket(7)) instead of one that all
+    /// workers of an address share. The system then deals the sources out to them, so that one
+    /// busy source keeps but one worker busy.
+    ///
+    /// Other processes of the same user can then be bound to the same address, and take some of
+    /// the sources away.
+    #[must_use]
+    pub fn reuse_port(mut self, reuse_port: bool) -> Self {
+        self.options.reuse_port = reuse_port;
+        self
+    }
+
+    /// Sets for how long a worker without datagrams asks for them again and again before it waits
+    /// and lets others have the processor; not at all unless told otherwise.
+    ///
+    /// It makes replies faster, and takes the processor for up to that time after each.
+    #[must_use]
+    pub fn spin(self, spin: Duration) -> Self {
+        Self { spin, ..self }
+    }
+
+    /// Asks the system for room for datagrams that were not received yet, in bytes for each
+    /// socket. [`Server::receive_buffer`] says what it gave.
+    #[must_use]
+    pub fn receive_buffer(mut self, bytes: usize) -> Self {
+        self.options.receive_buffer = Some(bytes);
+        self
+    }
+
+    /// Opens the sockets for each address. Port 0 asks the system for a free one; `[::]` stands
+    /// for every IPv6 address of this machine, and for no IPv4 address.
+    ///
+    /// A server bound to `[::]` or `0.0.0.0` answers from the address that was asked.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::NoAddress`] if there is none, [`ServerError::Bind`] for the first that
+    /// cannot be bound.
+    pub fn bind(
+        self,
+        addresses: impl IntoIterator<Item = SocketAddr>,
+    ) -> Result<Server, ServerError> {
+        let (mut locals, mut endpoints, mut workers) = (Vec::new(), Vec::new(), Vec::new());
+        for address in addresses {
+            let bind = |address| {
+                let endpoint = Endpoint::bind(address, self.options, &self.guard);
+                endpoint.map(Arc::new).map_err(|source| ServerError::Bind { address, source })
+            };
+            let first = bind(address)?;
+            let local = first.local();
+            locals.push(local);
+            endpoints.push(Arc::clone(&first));
+            workers.push(Worker::new(Arc::clone(&first), self.spin));
+            for _ in 1..self.workers.get() {
+                let endpoint = if self.options.reuse_port {
+                    let another = bind(local)?;
+                    endpoints.push(Arc::clone(&another));
+                    another
+                } else {
+                    Arc::clone(&first)
+                };
+                workers.push(Worker::new(endpoint, self.spin));
+            }
+        }
+        if locals.is_empty() {
+            return Err(ServerError::NoAddress);
+        }
+        Ok(Server::new(self.guard, locals, endpoints, workers))
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            guard: Guard::default(),
+            options: Options::default(),
+            workers: NonZeroUsize::MIN,
+            spin: Duration::ZERO,
+        }
+    }
+}

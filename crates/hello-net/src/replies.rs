@@ -1,0 +1,335 @@
+use std::borrow::Cow;
+use std::io::{self, IoSlice};
+use std::iter;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+
+use hello_proto::{MAX_DATAGRAM_LEN, OVERHEAD, PREFIX, SUFFIX};
+
+use crate::batch::{Batch, Origin, framed};
+use crate::sys::Datagrams;
+use crate::{ErrorClass, Outcome};
+
+/// The datagrams of a batch in the order in which they came, what becomes of each, and the
+/// messages in which the replies leave.
+///
+/// Replies to one source share a message as far as they fit, for one with many segments costs the
+/// system little more than one with a single datagram (UDP_SEGMENT, udp(7)). Among themselves
+/// they keep their order.
+#[derive(Debug)]
+pub(crate) struct Replies {
+    datagrams: Vec<Datagram>,
+    messages: Vec<Message>,
+    /// The last message on each route: its index, found by the hash of the route.
+    latest: [usize; ROUTES],
+}
+
+/// A received datagram.
+#[derive(Debug)]
+pub(crate) struct Datagram {
+    /// In which message it came.
+    pub(crate) arrival: usize,
+    /// Where its bytes are.
+    pub(crate) name: Range<usize>,
+    pub(crate) outcome: Outcome,
+    /// How its reply is put together.
+    form: Form,
+    /// The next datagram answered by the same message.
+    next: Option<usize>,
+}
+
+/// How a reply is put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// It stands in the batch already, made by [`Batch::frame`].
+    InPlace,
+    /// Its parts are gathered as it leaves: the datagrams of a train lie too close for replies.
+    Gathered,
+}
+
+/// Replies on one route that leave as one.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) route: Route,
+    /// The length of each reply but the last, which may be shorter, in bytes.
+    pub(crate) segment: usize,
+    /// How many replies.
+    pub(crate) count: usize,
+    /// Their length in all, in bytes.
+    pub(crate) len: usize,
+    /// Which of the parts given beside it are its bytes.
+    pub(crate) parts: Range<usize>,
+    /// The datagrams that it answers.
+    first: usize,
+    last: usize,
+}
+
+/// Between whom a message travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Route {
+    pub(crate) to: SocketAddr,
+    /// The address to send from, where the socket has several.
+    pub(crate) from: Option<Origin>,
+}
+
+impl Replies {
+    pub(crate) fn new() -> Self {
+        Self { datagrams: Vec::new(), messages: Vec::new(), latest: [NONE; ROUTES] }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.datagrams.clear();
+        self.messages.clear();
+        self.latest.fill(NONE);
+    }
+
+    /// Adds a datagram that gets no reply.
+    pub(crate) fn refuse(&mut self, arrival: usize, name: Range<usize>, outcome: Outcome) {
+        let form = Form::InPlace;
+        self.datagrams.push(Datagram { arrival, name, outcome, form, next: None });
+    }
+
+    /// Adds a datagram that gets a reply.
+    pub(crate) fn answer(&mut self, arrival: usize, name: Range<usize>, route: Route, form: Form) {
+        let (datagram, len) = (self.datagrams.len(), name.len() + OVERHEAD);
+        let outcome = Outcome::Answered;
+        self.datagrams.push(Datagram { arrival, name, outcome, form, next: None });
+
+        let latest = self.latest(route);
+        match self.messages.get_mut(self.latest[latest]) {
+            Some(message) if message.takes(len) => {
+                self.datagrams[message.last].next = Some(datagram);
+                message.last = datagram;
+                message.count += 1;
+                message.len += len;
+            }
+            _ => {
+                self.latest[latest] = self.messages.len();
+                self.messages.push(Message::new(route, datagram, len));
+            }
+        }
+    }
+
+    /// Sends the replies, and notes for each that the system does not take why.
+    pub(crate) fn send(&mut self, socket: &dyn Datagrams, batch: &Batch) {
+        let Self { datagrams, messages, .. } = self;
+        let mut parts = Vec::with_capacity(datagrams.len() + messages.len());
+        for message in &mut *messages {
+            let start = parts.len();
+            gather(batch, chain(datagrams, message.first).map(|i| &datagrams[i]), &mut parts);
+            message.parts = start..parts.len();
+        }
+        deliver(socket, messages, &parts, |message, error| {
+            if message.count == 1 {
+                datagrams[message.first].outcome = Outcome::SendFailed(ErrorClass::of(&error));
+            } else {
+                send_singly(socket, batch, datagrams, message);
+            }
+        });
+    }
+
+    pub(crate) fn datagrams(&self) -> &[Datagram] {
+        &self.datagrams
+    }
+
+    /// Returns the entry of a route in the table of latest messages. It is found or free: there
+    /// are at most as many routes as messages in a batch, and twice as many entries.
+    fn latest(&self, route: Route) -> usize {
+        let mut entry = route.hash() % ROUTES;
+        while self.messages.get(self.latest[entry]).is_some_and(|message| message.route != route) {
+            entry = (entry + 1) % ROUTES;
+        }
+        entry
+    }
+}
+
+impl Message {
+    fn new(route: Route, datagram: usize, len: usize) -> Self {
+        let (first, last) = (datagram, datagram);
+        Self { route, segment: len, count: 1, len, parts: 0..0, first, last }
+    }
+
+    /// Returns its bytes in one piece; `parts` are those of all messages.
+    pub(crate) fn bytes<'p>(&self, parts: &'p [IoSlice<'_>]) -> Cow<'p, [u8]> {
+        match &parts[self.parts.clone()] {
+            [part] => Cow::Borrowed(part),
+            parts => parts.iter().flat_map(|part| part.iter()).copied().collect(),
+        }
+    }
+
+    /// Tells whether a reply of `len` bytes may follow: all before it have the same length, it is
+    /// not longer, and the whole is no more than a message can be.
+    fn takes(&self, len: usize) -> bool {
+        self.len == self.segment * self.count
+            && len <= self.segment
+            && self.count < MAX_SEGMENTS
+            && self.len + len <= MAX_DATAGRAM_LEN
+    }
+}
+
+impl Route {
+    /// A number that differs between routes as well as a few instructions can make it. Somebody
+    /// who chooses sources that share one gains nothing: there are only so many in a batch.
+    fn hash(self) -> usize {
+        let low = match self.to.ip() {
+            IpAddr::V4(address) => address.to_bits() as usize,
+            IpAddr::V6(address) => address.segments()[7].into(),
+        };
+        low ^ usize::from(self.to.port())
+    }
+}
+
+/// Sends the replies of a message each by itself, for it was not taken as a whole.
+fn send_singly(
+    socket: &dyn Datagrams,
+    batch: &Batch,
+    datagrams: &mut [Datagram],
+    message: &Message,
+) {
+    let (mut parts, mut singles) = (Vec::new(), Vec::with_capacity(message.count));
+    for i in chain(datagrams, message.first) {
+        let (start, datagram) = (parts.len(), &datagrams[i]);
+        gather(batch, iter::once(datagram), &mut parts);
+        let single = Message::new(message.route, i, datagram.name.len() + OVERHEAD);
+        singles.push(Message { parts: start..parts.len(), ..single });
+    }
+    deliver(socket, &singles, &parts, |single, error| {
+        datagrams[single.first].outcome = Outcome::SendFailed(ErrorClass::of(&error));
+    });
+}
+
+/// Hands messages to the system, which stops at the first that it does not take; shows each such
+/// one to `failed`, and goes on behind it (sendmmsg(2)).
+fn deliver(
+    socket: &dyn Datagrams,
+    mut messages: &[Message],
+    parts: &[IoSlice<'_>],
+    mut failed: impl FnMut(&Message, io::Error),
+) {
+    let mut interruptions = 0..MAX_INTERRUPTIONS;
+    while let Some(first) = messages.first() {
+        let settled = match socket.send(messages, parts) {
+            Ok(taken) => taken.get(),
+            Err(error)
+                if ErrorClass::of(&error) == ErrorClass::Interrupted
+                    && interruptions.next().is_some() =>
+            {
+                0
+            }
+            Err(error) => {
+                failed(first, error);
+                1
+            }
+        };
+        messages = messages.get(settled..).unwrap_or_default();
+    }
+}
+
+/// Yields the datagrams that one message answers, from the first on.
+fn chain(datagrams: &[Datagram], first: usize) -> impl Iterator<Item = usize> {
+    iter::successors(Some(first), |&datagram| datagrams[datagram].next)
+}
+
+/// Adds the bytes of the replies to `parts`.
+fn gather<'b, 'd>(
+    batch: &'b Batch,
+    datagrams: impl Iterator<Item = &'d Datagram>,
+    parts: &mut Vec<IoSlice<'b>>,
+) {
+    // The suffix of a gathered reply goes together with the prefix of the next one.
+    let mut suffix_missing = false;
+    let mut part = |bytes| parts.push(IoSlice::new(bytes));
+    for Datagram { name, form, .. } in datagrams {
+        match (form, suffix_missing) {
+            (Form::Gathered, true) => part(&SUFFIX_AND_PREFIX),
+            (Form::Gathered, false) => part(PREFIX),
+            (Form::InPlace, true) => part(SUFFIX),
+            (Form::InPlace, false) => (),
+        }
+        suffix_missing = *form == Form::Gathered;
+        part(batch.bytes(if suffix_missing { name.clone() } else { framed(name) }));
+    }
+    if suffix_missing {
+        part(SUFFIX);
+    }
+}
+
+/// The end of a reply and the beginning of the next one.
+const SUFFIX_AND_PREFIX: [u8; OVERHEAD] = {
+    let mut bytes = [0; OVERHEAD];
+    let (suffix, prefix) = bytes.split_at_mut(SUFFIX.len());
+    suffix.copy_from_slice(SUFFIX);
+    prefix.copy_from_slice(PREFIX);
+    bytes
+};
+
+/// How many segments a message has at most: what every kernel that segments at all takes
+/// (UDP_MAX_SEGMENTS).
+const MAX_SEGMENTS: usize = 64;
+
+/// How often within a batch a send is tried again that a signal came before.
+const MAX_INTERRUPTIONS: u32 = 8;
+
+/// Entries in the table of latest messages.
+const ROUTES: usize = 2 * Batch::CAPACITY;
+
+/// A free entry in that table.
+const NONE: usize = usize::MAX;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::script::{Received, Script, datagram};
+
+    /// Receives, answers everything, and sends.
+    fn answer(script: &Script, received: Vec<Received>) -> Replies {
+        let (mut batch, mut replies) = (Batch::new(), Replies::new());
+        script.scenes().receives.push_back(Ok(received));
+        script.receive(&mut batch, false).expect("what was put there");
+        for index in 0..batch.arrivals().len() {
+            let arrival = batch.arrivals()[index];
+            let route = Route { to: arrival.source, from: None };
+            for name in batch.places(index) {
+                let form = match arrival.len <= arrival.segment {
+                    true => Form::InPlace,
+                    false => Form::Gathered,
+                };
+                if form == Form::InPlace {
+                    batch.frame(&name);
+                }
+                replies.answer(index, name, route, form);
+            }
+        }
+        replies.send(script, &batch);
+        replies
+    }
+
+    fn source(number: usize) -> SocketAddr {
+        ([198, 51, 100, 7], u16::try_from(40_000 + number).expect("few")).into()
+    }
+
+    fn greeting(name: &str) -> Vec<u8> {
+        format!("Hello, {name}!").into_bytes()
+    }
+
+    #[test]
+    fn replies_to_one_source_leave_together_and_in_order() {
+        let script = Script::default();
+        let names = ["Michael", "Tracey!", "Sarah", "Tracy", "Bob", "Al", "Victoria", "Ed"];
+        let received = names.iter().enumerate();
+        let received = received.map(|(i, name)| datagram(name.as_bytes(), source(i % 2)));
+        answer(&script, received.collect());
+        // A shorter one ends a message, and a longer one begins the next.
+        let sent = [
+            (source(0), vec![greeting("Michael"), greeting("Sarah")]),
+            (source(1), vec![greeting("Tracey!"), greeting("Tracy")]),
+            (source(0), vec![greeting("Bob")]),
+            (source(1), vec![greeting("Al"), greeting("Ed")]),
+            (source(0), vec![greeting("Victoria")]),
+        ];
+        let expected =
+            [sent[0].clone(), sent[1].clone(), sent[2].clone(), sent[3].clone(), sent[4].clone()];
+        assert_eq!(script.scenes().sent, expected);
+        assert_eq!(script.scenes().send_calls, 1);
+    }
+}

@@ -1,0 +1,146 @@
+//! Linux's control messages as bytes (cmsg(3)): read by safe code, for no kernel's word is taken
+//! for a length.
+
+use std::mem::size_of;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use libc::c_int;
+
+use crate::batch::{Destination, Origin};
+
+/// Control messages on their way to or from the system.
+#[repr(C, align(8))]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Control {
+    bytes: [u8; Self::CAPACITY],
+}
+
+/// What the system says about a message received.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Received {
+    /// The length of each datagram of a train.
+    pub(super) segment: Option<usize>,
+    pub(super) destination: Option<Destination>,
+}
+
+impl Control {
+    /// Room for a segment length and an IPv6 address with its interface, the most there is.
+    pub(super) const CAPACITY: usize = space(size_of::<c_int>()) + space(IN6_PKTINFO_LEN);
+
+    pub(super) const EMPTY: Self = Self { bytes: [0; Self::CAPACITY] };
+
+    pub(super) fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.bytes.as_mut_ptr()
+    }
+
+    /// Asks to send from an address, and to cut the message into segments; returns how many bytes
+    /// that takes.
+    pub(super) fn write(&mut self, from: Option<Origin>, segment: Option<u16>) -> usize {
+        let mut len = 0;
+        if let Some(segment) = segment {
+            len += self.put(len, libc::SOL_UDP, libc::UDP_SEGMENT, &segment.to_ne_bytes());
+        }
+        match from {
+            Some(Origin { address: IpAddr::V4(address), interface }) => {
+                let mut info = [0; IN_PKTINFO_LEN];
+                info[..4].copy_from_slice(&interface.to_ne_bytes());
+                info[4..8].copy_from_slice(&address.octets());
+                len += self.put(len, libc::IPPROTO_IP, libc::IP_PKTINFO, &info);
+            }
+            Some(Origin { address: IpAddr::V6(address), interface }) => {
+                let mut info = [0; IN6_PKTINFO_LEN];
+                info[..16].copy_from_slice(&address.octets());
+                info[16..].copy_from_slice(&interface.to_ne_bytes());
+                len += self.put(len, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
+            }
+            None => {}
+        }
+        len
+    }
+
+    /// Reads the first `len` bytes, as the system has filled them.
+    pub(super) fn read(&self, len: usize) -> Received {
+        read(&self.bytes[..len.min(Self::CAPACITY)])
+    }
+
+    /// Puts a control message at `start`, and returns how much room it takes.
+    fn put(&mut self, start: usize, level: c_int, kind: c_int, data: &[u8]) -> usize {
+        let message = &mut self.bytes[start..][..space(data.len())];
+        message[..LEVEL].copy_from_slice(&(HEADER_LEN + data.len()).to_ne_bytes());
+        message[LEVEL..KIND].copy_from_slice(&level.to_ne_bytes());
+        message[KIND..HEADER_LEN].copy_from_slice(&kind.to_ne_bytes());
+        message[HEADER_LEN..][..data.len()].copy_from_slice(data);
+        message.len()
+    }
+}
+
+/// Reads control messages, and skips those that say nothing to us. What comes after one that makes
+/// no sense is not read.
+fn read(mut bytes: &[u8]) -> Received {
+    let mut received = Received::default();
+    while let Some((level, kind, data, rest)) = split(bytes) {
+        match (level, kind) {
+            (libc::SOL_UDP, libc::UDP_GRO) => {
+                let segment = first(data).map(c_int::from_ne_bytes);
+                received.segment = segment.and_then(|segment| segment.try_into().ok());
+            }
+            (libc::IPPROTO_IP, libc::IP_PKTINFO) => received.destination = pktinfo(data),
+            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => received.destination = pktinfo6(data),
+            _ => {}
+        }
+        bytes = rest;
+    }
+    received
+}
+
+/// Splits the first control message off: its level, its type, its data, and what follows.
+fn split(bytes: &[u8]) -> Option<(c_int, c_int, &[u8], &[u8])> {
+    let len = usize::from_ne_bytes(first(bytes)?);
+    let level = c_int::from_ne_bytes(first(bytes.get(LEVEL..)?)?);
+    let kind = c_int::from_ne_bytes(first(bytes.get(KIND..)?)?);
+    let data = bytes.get(HEADER_LEN..len)?;
+    let rest = bytes.get(space(data.len())..).unwrap_or_default();
+    Some((level, kind, data, rest))
+}
+
+/// Reads a `struct in_pktinfo`: the interface's index, our own address that a reply comes from,
+/// and the address in the datagram (ip(7)).
+fn pktinfo(data: &[u8]) -> Option<Destination> {
+    let [own, address] = [4, 8]
+        .map(|at| data.get(at..).and_then(first::<4>).map(|octets| Ipv4Addr::from(octets).into()));
+    Some(Destination { address: address?, own: Origin { address: own?, interface: 0 } })
+}
+
+/// Reads a `struct in6_pktinfo`: the address in the datagram, and the interface's index
+/// (RFC 3542 section 6).
+fn pktinfo6(data: &[u8]) -> Option<Destination> {
+    let address = Ipv6Addr::from(first::<16>(data)?);
+    let interface = u32::from_ne_bytes(data.get(16..).and_then(first)?);
+    let own = match address {
+        group if group.is_multicast() => {
+            Origin { address: Ipv6Addr::UNSPECIFIED.into(), interface }
+        }
+        own if own.is_unicast_link_local() => Origin { address: own.into(), interface },
+        own => Origin { address: own.into(), interface: 0 },
+    };
+    Some(Destination { address: address.into(), own })
+}
+
+fn first<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
+    bytes.first_chunk().copied()
+}
+
+/// How much room a control message with so many bytes of data takes (CMSG_SPACE).
+const fn space(data: usize) -> usize {
+    (HEADER_LEN + data).next_multiple_of(size_of::<usize>())
+}
+
+/// Where the level of a control message stands, behind its length (a `size_t` to the kernel).
+const LEVEL: usize = size_of::<usize>();
+/// Where its type stands.
+const KIND: usize = LEVEL + size_of::<c_int>();
+/// Where its data stands; a multiple of the alignment on every machine.
+const HEADER_LEN: usize = KIND + size_of::<c_int>();
+
+const IN_PKTINFO_LEN: usize = size_of::<libc::in_pktinfo>();
+const IN6_PKTINFO_LEN: usize = size_of::<libc::in6_pktinfo>();

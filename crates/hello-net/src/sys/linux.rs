@@ -1,0 +1,194 @@
+//! Linux: many datagrams for each call, in both directions (recvmmsg(2), sendmmsg(2)), and many
+//! for each message (UDP_GRO and UDP_SEGMENT, udp(7)).
+//!
+//! This file is the only one with `unsafe` code. What the system writes is read elsewhere, by
+//! safe code ([`Address`], [`Control`]).
+#![expect(unsafe_code, reason = "std knows none of these system calls")]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "our lengths are small, and C libraries differ in the types they have for them"
+)]
+
+use std::io::{self, IoSlice};
+use std::mem;
+use std::net::UdpSocket;
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, AsRawFd};
+use std::ptr;
+
+use libc::{c_int, iovec, mmsghdr};
+
+use super::address::Address;
+use super::control::Control;
+use super::{Datagrams, STOP_CHECK};
+use crate::batch::{Arrival, Batch};
+use crate::replies::Message;
+
+/// A blocking socket with a receive timeout.
+#[derive(Debug)]
+pub(super) struct Mmsg(UdpSocket);
+
+impl Mmsg {
+    /// Has trains delivered in one piece, and the destination told where it is not the bound
+    /// address.
+    pub(super) fn new(socket: UdpSocket, fragmented: bool) -> io::Result<Self> {
+        socket.set_read_timeout(Some(STOP_CHECK))?;
+        set_fragmentation(&socket, fragmented)?;
+        // Kernels before 5.0 do not know it, and deliver the datagrams one by one.
+        let _ = set(&socket, libc::SOL_UDP, libc::UDP_GRO, 1);
+        let local = socket.local_addr()?;
+        match (local.ip().is_unspecified(), local.is_ipv4()) {
+            (false, _) => {}
+            (true, true) => set(&socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?,
+            (true, false) => set(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?,
+        }
+        Ok(Self(socket))
+    }
+
+    fn receive_up_to<const N: usize>(&self, batch: &mut Batch, flags: c_int) -> io::Result<()> {
+        let mut sources = [Address::EMPTY; N];
+        let mut controls = [Control::EMPTY; N];
+        // SAFETY: both are structs of numbers and pointers, for which zero is a value.
+        let (mut headers, mut vectors): ([mmsghdr; N], [iovec; N]) = unsafe { mem::zeroed() };
+        let (mut count, spaces) = (0, batch.spaces());
+        for ((((header, vector), source), control), space) in
+            headers.iter_mut().zip(&mut vectors).zip(&mut sources).zip(&mut controls).zip(spaces)
+        {
+            *vector = iovec { iov_base: space.as_mut_ptr().cast(), iov_len: space.len() };
+            let header = &mut header.msg_hdr;
+            header.msg_name = source.as_mut_ptr().cast();
+            header.msg_namelen = Address::CAPACITY as _;
+            header.msg_iov = vector;
+            header.msg_iovlen = 1;
+            header.msg_control = control.as_mut_ptr().cast();
+            header.msg_controllen = Control::CAPACITY as _;
+            count += 1;
+        }
+        // SAFETY: the first `count` headers are filled in. Each points to memory of its own, which
+        // outlives the call and is not otherwise used in it, with its true length.
+        let received = unsafe {
+            libc::recvmmsg(
+                self.0.as_raw_fd(),
+                headers.as_mut_ptr(),
+                count,
+                flags as _,
+                ptr::null_mut(),
+            )
+        };
+        let received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
+        for ((header, source), control) in
+            headers.iter().zip(&sources).zip(&controls).take(received)
+        {
+            let control = control.read(header.msg_hdr.msg_controllen as _);
+            let len = header.msg_len as usize;
+            let segment = control.segment.unwrap_or(len);
+            let destination = control.destination;
+            batch.push(Arrival { source: source.read(), destination, len, segment });
+        }
+        Ok(())
+    }
+
+    fn send_up_to<const N: usize>(
+        &self,
+        messages: &[Message],
+        parts: &[IoSlice<'_>],
+    ) -> io::Result<NonZeroUsize> {
+        let mut targets = [Address::EMPTY; N];
+        let mut controls = [Control::EMPTY; N];
+        // SAFETY: a struct of numbers and pointers, for which zero is a value.
+        let mut headers: [mmsghdr; N] = unsafe { mem::zeroed() };
+        let mut count = 0;
+        for (((header, target), control), message) in
+            headers.iter_mut().zip(&mut targets).zip(&mut controls).zip(messages)
+        {
+            let parts = &parts[message.parts.clone()];
+            let segment = (message.count > 1).then_some(message.segment as u16);
+            let header = &mut header.msg_hdr;
+            header.msg_namelen = target.write(message.route.to) as _;
+            header.msg_name = target.as_mut_ptr().cast();
+            // `IoSlice` has the layout of an iovec, as std promises, and sending writes to none.
+            header.msg_iov = parts.as_ptr().cast_mut().cast();
+            header.msg_iovlen = parts.len() as _;
+            header.msg_controllen = control.write(message.route.from, segment) as _;
+            if header.msg_controllen > 0 {
+                header.msg_control = control.as_mut_ptr().cast();
+            }
+            count += 1;
+        }
+        // SAFETY: the first `count` headers are filled in, and what they point to outlives the
+        // call, with its true length.
+        let sent = unsafe {
+            libc::sendmmsg(self.0.as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT as _)
+        };
+        let sent = usize::try_from(sent).map_err(|_| io::Error::last_os_error())?;
+        NonZeroUsize::new(sent).ok_or_else(|| io::ErrorKind::WriteZero.into())
+    }
+}
+
+impl Datagrams for Mmsg {
+    fn receive(&self, batch: &mut Batch, wait: bool) -> io::Result<()> {
+        let flags = if wait { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
+        self.receive_up_to::<{ Batch::CAPACITY }>(batch, flags)
+    }
+
+    fn send(&self, messages: &[Message], parts: &[IoSlice<'_>]) -> io::Result<NonZeroUsize> {
+        match messages {
+            [_] => self.send_up_to::<1>(messages, parts),
+            _ => self.send_up_to::<{ Batch::CAPACITY }>(messages, parts),
+        }
+    }
+
+    fn drops(&self) -> Option<u32> {
+        drops(&self.0)
+    }
+}
+
+/// Sets an option of a socket to a number (setsockopt(2)).
+fn set(socket: &impl AsFd, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
+    let len = size_of_val(&value) as _;
+    // SAFETY: the pointer is to `value`, and `len` is its size.
+    let result = unsafe {
+        libc::setsockopt(socket.as_fd().as_raw_fd(), level, name, ptr::from_ref(&value).cast(), len)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Returns how many messages the system has dropped because the socket's receive buffer was full,
+/// modulo 2^32 (SO_MEMINFO, socket(7)).
+pub(super) fn drops(socket: &UdpSocket) -> Option<u32> {
+    let mut info = [0u32; libc::SK_MEMINFO_DROPS as usize + 1];
+    let mut len = size_of_val(&info) as _;
+    // SAFETY: the pointers are to `info` and to its size.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            info.as_mut_ptr().cast(),
+            &raw mut len,
+        )
+    };
+    (result == 0 && len as usize == size_of_val(&info))
+        .then(|| info[libc::SK_MEMINFO_DROPS as usize])
+}
+
+/// Sets the receive buffer's size beyond the limit for everybody, which takes a privilege
+/// (SO_RCVBUFFORCE, socket(7)).
+pub(super) fn force_receive_buffer(socket: &UdpSocket, bytes: usize) -> io::Result<()> {
+    let bytes = c_int::try_from(bytes).unwrap_or(c_int::MAX / 2);
+    set(socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, bytes)
+}
+
+/// Sets whether the system may fragment what is longer than the path takes; if not, sending it is
+/// an error (IP_MTU_DISCOVER, ip(7)). Datagrams that are never fragmented need no identification,
+/// which saves the system a few per cent of its work.
+pub(super) fn set_fragmentation(socket: &UdpSocket, allowed: bool) -> io::Result<()> {
+    if socket.local_addr()?.is_ipv4() {
+        let mode = if allowed { libc::IP_PMTUDISC_WANT } else { libc::IP_PMTUDISC_PROBE };
+        set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, mode)
+    } else {
+        let mode = if allowed { libc::IPV6_PMTUDISC_WANT } else { libc::IPV6_PMTUDISC_PROBE };
+        set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, mode)?;
+        set(socket, libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG, c_int::from(!allowed))
+    }
+}
