@@ -7,6 +7,7 @@ pub mod common;
 pub mod endpoint;
 pub mod escape;
 pub mod generate;
+pub mod io_choice;
 pub mod json;
 pub mod limit;
 pub mod log;

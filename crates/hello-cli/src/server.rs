@@ -16,11 +16,37 @@ use crate::json::{self, Name};
 /// and a stranger chooses the names.
 const SHOWN: usize = 1024;
 
-/// Says that an address is served.
-pub fn listening(format: Format, address: SocketAddr) -> String {
-    match format {
-        Format::Text => format!("listening on {address}"),
-        Format::Json => json::line(&Line::Listening { address }),
+/// The size of a receive buffer, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct ReceiveBuffer {
+    /// As it was asked for, if it was.
+    pub asked: Option<u32>,
+    /// As the system says it is. Linux doubles what is asked for, to have room for its own
+    /// bookkeeping (SO_RCVBUF, socket(7)).
+    pub given: usize,
+}
+
+impl ReceiveBuffer {
+    fn is_short(self) -> bool {
+        let share = if cfg!(target_os = "linux") { self.given / 2 } else { self.given };
+        self.asked.is_some_and(|asked| share < asked as usize)
+    }
+}
+
+/// Says that an address is served, and what became of a receive buffer that was asked for.
+pub fn listening(format: Format, address: SocketAddr, buffer: ReceiveBuffer) -> String {
+    let ReceiveBuffer { asked, given } = buffer;
+    match (format, asked) {
+        (Format::Text, Some(asked)) if buffer.is_short() => format!(
+            "listening on {address}, receive buffer {given} bytes, less than {asked} asked for: \
+             the system limits it (on Linux, net.core.rmem_max)"
+        ),
+        (Format::Text, Some(_)) => format!("listening on {address}, receive buffer {given} bytes"),
+        (Format::Text, None) => format!("listening on {address}"),
+        (Format::Json, _) => {
+            let short = buffer.is_short();
+            json::line(&Line::Listening { address, receive_buffer: given, short })
+        }
     }
 }
 
@@ -67,11 +93,12 @@ pub fn summary(format: Format, counters: &Counters) -> String {
     match format {
         Format::Text => {
             let mut text = format!(
-                "{} received, {} answered, {} refused, {} send failed",
+                "{} received, {} answered, {} refused, {} send failed, {} dropped by the system",
                 counters.received(),
                 counters.answered(),
                 counters.refused_total(),
                 counters.send_failed_total(),
+                counters.dropped().map_or_else(|| "unknown".into(), |dropped| dropped.to_string()),
             );
             list(&mut text, "refused", &refused);
             list(&mut text, "send failed", &send_failed);
@@ -84,6 +111,7 @@ pub fn summary(format: Format, counters: &Counters) -> String {
             refused: refused.into(),
             send_failed: send_failed.into(),
             receive_errors: receive_errors.into(),
+            dropped: counters.dropped(),
         }),
     }
 }
@@ -106,6 +134,10 @@ fn list(text: &mut String, what: &str, counts: &[(&str, u64)]) {
 enum Line<'a> {
     Listening {
         address: SocketAddr,
+        receive_buffer: usize,
+        /// It is smaller than what was asked for.
+        #[serde(rename = "receive_buffer_short", skip_serializing_if = "std::ops::Not::not")]
+        short: bool,
     },
     Datagram {
         outcome: &'static str,
@@ -128,6 +160,8 @@ enum Line<'a> {
         refused: BTreeMap<&'static str, u64>,
         send_failed: BTreeMap<&'static str, u64>,
         receive_errors: BTreeMap<&'static str, u64>,
+        /// `null` where the system does not say.
+        dropped: Option<u64>,
     },
 }
 
@@ -138,6 +172,22 @@ mod tests {
     fn datagram(name: &[u8], outcome: Outcome) -> Event<'_> {
         let source = ([192, 0, 2, 7], 40_001).into();
         Event { source, local: ([192, 0, 2, 1], 9999).into(), name, outcome }
+    }
+
+    #[test]
+    fn a_receive_buffer_smaller_than_asked_for_is_said() {
+        let line = |format, asked| {
+            listening(format, ([192, 0, 2, 1], 9999).into(), ReceiveBuffer { asked, given: 4096 })
+        };
+        assert_eq!(line(Format::Text, None), "listening on 192.0.2.1:9999");
+        let given = "listening on 192.0.2.1:9999, receive buffer 4096 bytes";
+        assert_eq!(line(Format::Text, Some(2048)), given);
+        let short = line(Format::Text, Some(8192));
+        assert!(short.starts_with(&format!("{given}, less than 8192 asked for: ")), "{short}");
+        let json = r#"{"event":"listening","address":"192.0.2.1:9999","receive_buffer":4096"#;
+        assert_eq!(line(Format::Json, None), format!("{json}}}"));
+        let short = format!(r#"{json},"receive_buffer_short":true}}"#);
+        assert_eq!(line(Format::Json, Some(8192)), short);
     }
 
     #[test]
