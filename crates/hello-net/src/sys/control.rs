@@ -144,3 +144,116 @@ const HEADER_LEN: usize = KIND + size_of::<c_int>();
 
 const IN_PKTINFO_LEN: usize = size_of::<libc::in_pktinfo>();
 const IN6_PKTINFO_LEN: usize = size_of::<libc::in6_pktinfo>();
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A control message as the kernel lays it out, padded.
+    fn message(level: c_int, kind: c_int, data: &[u8]) -> Vec<u8> {
+        let mut bytes = (HEADER_LEN + data.len()).to_ne_bytes().to_vec();
+        bytes.extend(level.to_ne_bytes());
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(data);
+        bytes.resize(bytes.len().next_multiple_of(size_of::<usize>()), 0xa5);
+        bytes
+    }
+
+    fn segment(segment: c_int) -> Vec<u8> {
+        message(libc::SOL_UDP, libc::UDP_GRO, &segment.to_ne_bytes())
+    }
+
+    #[test]
+    fn what_the_system_says_is_read_and_the_rest_is_skipped() {
+        let here = message(
+            libc::IPPROTO_IP,
+            libc::IP_PKTINFO,
+            &[2, 0, 0, 0, 192, 0, 2, 1, 192, 0, 2, 255],
+        );
+        let other = message(libc::SOL_SOCKET, libc::SO_RXQ_OVFL, &[1, 0, 0, 0]);
+        let received = read(&[other.clone(), here, other, segment(1200)].concat());
+        let own = Origin { address: [192, 0, 2, 1].into(), interface: 0 };
+        let destination = Some(Destination { address: [192, 0, 2, 255].into(), own });
+        assert_eq!(received, Received { segment: Some(1200), destination });
+        assert_eq!(read(&[]), Received::default());
+    }
+
+    #[test]
+    fn an_ipv6_destination_has_an_interface_only_where_it_needs_one() {
+        for (text, own, interface) in
+            [("2001:db8::1", "2001:db8::1", 0), ("fe80::1", "fe80::1", 7), ("ff02::1", "::", 7)]
+        {
+            let [address, own] =
+                [text, own].map(|text| text.parse::<Ipv6Addr>().expect("an address"));
+            let mut info = address.octets().to_vec();
+            info.extend(7u32.to_ne_bytes());
+            let received = read(&message(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info));
+            let own = Origin { address: own.into(), interface };
+            assert_eq!(received.destination, Some(Destination { address: address.into(), own }));
+        }
+    }
+
+    #[test]
+    fn a_segment_that_is_no_length_is_none() {
+        assert_eq!(read(&segment(-1)).segment, None);
+        assert_eq!(read(&segment(0)).segment, Some(0));
+    }
+
+    #[test]
+    fn what_is_sent_is_laid_out_as_the_system_reads_it() {
+        let origin = |text: &str, interface| {
+            Some(Origin { address: text.parse().expect("an address"), interface })
+        };
+        let segment = message(libc::SOL_UDP, libc::UDP_SEGMENT, &1208u16.to_ne_bytes());
+        let v4 =
+            message(libc::IPPROTO_IP, libc::IP_PKTINFO, &[0, 0, 0, 0, 192, 0, 2, 1, 0, 0, 0, 0]);
+        let mut info = "fe80::1".parse::<Ipv6Addr>().expect("an address").octets().to_vec();
+        info.extend(3u32.to_ne_bytes());
+        let v6 = message(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
+        for (from, count, expected) in [
+            (None, None, vec![]),
+            (None, Some(1208), segment.clone()),
+            (origin("192.0.2.1", 0), None, v4.clone()),
+            (origin("192.0.2.1", 0), Some(1208), [segment.clone(), v4].concat()),
+            (origin("fe80::1", 3), Some(1208), [segment, v6].concat()),
+        ] {
+            let mut control = Control { bytes: [0xa5; Control::CAPACITY] };
+            let len = control.write(from, count);
+            assert_eq!(control.bytes[..len], expected);
+            assert_eq!(control.bytes[len..], [0xa5; Control::CAPACITY][len..]);
+        }
+    }
+
+    proptest! {
+        /// Whatever the bytes: no panic, nothing read beyond them, and an end.
+        #[test]
+        fn any_bytes_are_read_to_an_end(bytes in vec(any::<u8>(), 0..=2 * Control::CAPACITY)) {
+            let received = read(&bytes);
+            prop_assert!(received.segment.is_none_or(|segment| segment <= c_int::MAX as usize));
+        }
+
+        /// Bytes that are nearly right, with any length in the first header.
+        #[test]
+        fn any_length_is_survived(len in any::<usize>(), behind in any::<c_int>(), kind in any::<c_int>()) {
+            let mut bytes = segment(1200);
+            bytes[..LEVEL].copy_from_slice(&len.to_ne_bytes());
+            bytes[KIND..HEADER_LEN].copy_from_slice(&kind.to_ne_bytes());
+            bytes.extend(segment(behind));
+            let _ = read(&bytes);
+        }
+
+        #[test]
+        fn what_was_written_is_read(segment in any::<u16>(), octets in any::<[u8; 16]>(), at in 0..3usize) {
+            let unknown = message(-1, -1, &octets[..at]);
+            let info = [&octets[..], &[0; 4]].concat();
+            let known = message(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
+            let received = read(&[unknown, known, self::segment(segment.into())].concat());
+            prop_assert_eq!(received.segment, Some(segment.into()));
+            let address = IpAddr::from(octets);
+            prop_assert_eq!(received.destination.map(|destination| destination.address), Some(address));
+        }
+    }
+}

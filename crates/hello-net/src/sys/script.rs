@@ -25,6 +25,8 @@ pub(crate) struct Scenes {
     pub(crate) receives: VecDeque<io::Result<Vec<Received>>>,
     /// Decides on each message, as the system does; without it, all are taken.
     pub(crate) verdict: Option<Box<Verdict>>,
+    /// How many messages one call takes at most.
+    pub(crate) limit: Option<usize>,
     /// The replies that were taken, message by message.
     pub(crate) sent: Vec<(SocketAddr, Vec<Vec<u8>>)>,
     pub(crate) send_calls: usize,
@@ -44,9 +46,9 @@ pub(crate) fn datagram(name: &[u8], source: SocketAddr) -> Received {
 }
 
 /// Datagrams that arrive in one piece.
-pub(crate) fn train(names: &[&[u8]], source: SocketAddr) -> Received {
-    let bytes = names.concat();
-    let (len, segment) = (bytes.len(), names[0].len());
+pub(crate) fn train<N: AsRef<[u8]>>(names: &[N], source: SocketAddr) -> Received {
+    let bytes = Vec::from_iter(names.iter().flat_map(AsRef::as_ref).copied());
+    let (len, segment) = (bytes.len(), names[0].as_ref().len());
     (Arrival { source, destination: None, len, segment }, bytes)
 }
 
@@ -86,7 +88,7 @@ impl Datagrams for Script {
         let mut scenes = self.scenes();
         scenes.send_calls += 1;
         let mut taken = 0;
-        for message in messages {
+        for message in &messages[..scenes.limit.unwrap_or(messages.len()).min(messages.len())] {
             let bytes = message.bytes(parts);
             assert_eq!(bytes.len(), message.len);
             let replies = Vec::from_iter(bytes.chunks(message.segment).map(<[u8]>::to_vec));

@@ -5,135 +5,151 @@ use std::sync::Mutex;
 use std::thread;
 
 use crate::network::{any_port, ask, have_ipv6, peer, peer_at};
-use hello_net::{Counters, ErrorClass, Outcome, Server, ServerError};
+use hello_net::{Counters, ErrorClass, Io, Outcome, Server, ServerError};
 use hello_proto::{Guard, MAX_NAME_LEN, Refusal};
 
-fn serve_at(addresses: &[SocketAddr]) -> (Server, SocketAddr) {
-    let server = Server::builder().bind(addresses.iter().copied()).expect("free ports");
+/// Every back end passes the same tests.
+pub(crate) const BACK_ENDS: &[Io] = &[
+    #[cfg(target_os = "linux")]
+    Io::Linux,
+    Io::Portable,
+];
+
+pub(crate) fn serve_at(io: Io, addresses: &[SocketAddr]) -> (Server, SocketAddr) {
+    let server = Server::builder().io(io).bind(addresses.iter().copied()).expect("free ports");
     let local = server.local_addrs().next().expect("at least one");
     (server, local)
 }
 
-fn accounted_for(counters: &Counters) -> u64 {
+pub(crate) fn accounted_for(counters: &Counters) -> u64 {
     counters.answered() + counters.refused_total() + counters.send_failed_total()
 }
 
 #[test]
 fn names_of_any_bytes_and_every_length_up_to_the_limit_are_greeted() {
-    let server = Server::builder()
-        .guard(Guard::new().with_max_name_len(MAX_NAME_LEN))
-        .bind([any_port()])
-        .expect("a free port");
-    let local = server.local_addrs().next().expect("one");
-    let client = peer();
-    server
-        .serve_while(
-            |_| (),
-            || {
-                for len in [0, 1, 7, 1016, 1024, 1025, 9000, 65_498, 65_499] {
-                    let name: Vec<u8> = (0..=u8::MAX).cycle().take(len).collect();
-                    let reply = ask(&client, local, &name);
-                    assert_eq!(reply, [b"Hello, ", &name[..], b"!"].concat());
-                }
-            },
-        )
-        .expect("no broken socket");
-    assert_eq!((server.counters().received(), server.counters().answered()), (9, 9));
+    for &io in BACK_ENDS {
+        let server = Server::builder()
+            .io(io)
+            .guard(Guard::new().with_max_name_len(MAX_NAME_LEN))
+            .bind([any_port()])
+            .expect("a free port");
+        let local = server.local_addrs().next().expect("one");
+        let client = peer();
+        server
+            .serve_while(
+                |_| (),
+                || {
+                    for len in [0, 1, 7, 1016, 1024, 1025, 9000, 65_498, 65_499] {
+                        let name: Vec<u8> = (0..=u8::MAX).cycle().take(len).collect();
+                        let reply = ask(&client, local, &name);
+                        assert_eq!(reply, [b"Hello, ", &name[..], b"!"].concat());
+                    }
+                },
+            )
+            .expect("no broken socket");
+        assert_eq!((server.counters().received(), server.counters().answered()), (9, 9));
+    }
 }
 
 #[test]
 fn what_the_guard_refuses_gets_no_reply_and_is_counted_and_the_next_is_answered() {
-    let (server, local) = serve_at(&[any_port()]);
-    let client = peer();
-    // The same port as the server's, at another address of this machine.
-    let twin = peer_at((Ipv4Addr::new(127, 0, 0, 2), local.port()).into());
-    let seen = Mutex::new(Vec::new());
-    let observe = |event: &hello_net::Event<'_>| {
-        seen.lock().expect("no panic").push((event.name.len(), event.source, event.outcome));
-    };
-    server
-        .serve_while(observe, || {
-            client.send_to(&[b'x'; 1025], local).expect("sent");
-            client.send_to(&[b'x'; 5000], local).expect("sent");
-            client.send_to(b"Hello, Hello, World!!", local).expect("sent");
-            twin.send_to(b"twin", local).expect("sent");
-            assert_eq!(ask(&client, local, b"Tracy"), b"Hello, Tracy!");
-            client.set_nonblocking(true).expect("possible");
-            let nothing = client.recv_from(&mut [0]).expect_err("one reply in all");
-            assert_eq!(nothing.kind(), ErrorKind::WouldBlock);
-        })
-        .expect("no broken socket");
+    for &io in BACK_ENDS {
+        let (server, local) = serve_at(io, &[any_port()]);
+        let client = peer();
+        // The same port as the server's, at another address of this machine.
+        let twin = peer_at((Ipv4Addr::new(127, 0, 0, 2), local.port()).into());
+        let seen = Mutex::new(Vec::new());
+        let observe = |event: &hello_net::Event<'_>| {
+            seen.lock().expect("no panic").push((event.name.len(), event.source, event.outcome));
+        };
+        server
+            .serve_while(observe, || {
+                client.send_to(&[b'x'; 1025], local).expect("sent");
+                client.send_to(&[b'x'; 5000], local).expect("sent");
+                client.send_to(b"Hello, Hello, World!!", local).expect("sent");
+                twin.send_to(b"twin", local).expect("sent");
+                assert_eq!(ask(&client, local, b"Tracy"), b"Hello, Tracy!");
+                client.set_nonblocking(true).expect("possible");
+                let nothing = client.recv_from(&mut [0]).expect_err("one reply in all");
+                assert_eq!(nothing.kind(), ErrorKind::WouldBlock);
+            })
+            .expect("no broken socket");
 
-    let client = client.local_addr().expect("bound");
-    let twin = twin.local_addr().expect("bound");
-    let expected = [
-        (1025, client, Outcome::Refused(Refusal::NameTooLong)),
-        (5000, client, Outcome::Refused(Refusal::NameTooLong)),
-        (21, client, Outcome::Refused(Refusal::GreetedTwice)),
-        (4, twin, Outcome::Refused(Refusal::SourcePortOwn)),
-        (5, client, Outcome::Answered),
-    ];
-    assert_eq!(seen.into_inner().expect("no panic"), expected);
-    let counters = server.counters();
-    assert_eq!((counters.received(), accounted_for(&counters)), (5, 5));
-    assert_eq!(counters.refused(Refusal::NameTooLong), 2);
-    assert_eq!(counters.refused(Refusal::SourcePortOwn), 1);
+        let client = client.local_addr().expect("bound");
+        let twin = twin.local_addr().expect("bound");
+        let expected = [
+            (1025, client, Outcome::Refused(Refusal::NameTooLong)),
+            (5000, client, Outcome::Refused(Refusal::NameTooLong)),
+            (21, client, Outcome::Refused(Refusal::GreetedTwice)),
+            (4, twin, Outcome::Refused(Refusal::SourcePortOwn)),
+            (5, client, Outcome::Answered),
+        ];
+        assert_eq!(seen.into_inner().expect("no panic"), expected);
+        let counters = server.counters();
+        assert_eq!((counters.received(), accounted_for(&counters)), (5, 5));
+        assert_eq!(counters.refused(Refusal::NameTooLong), 2);
+        assert_eq!(counters.refused(Refusal::SourcePortOwn), 1);
+    }
 }
 
 #[test]
 fn clients_that_are_gone_cost_nobody_else_a_reply() {
-    let (server, local) = serve_at(&[any_port()]);
-    server
-        .serve_while(
-            |_| (),
-            || {
-                let stays = peer();
-                for _ in 0..50 {
-                    let leaves = peer();
-                    leaves.send_to(b"gone", local).expect("sent");
-                    drop(leaves);
-                    assert_eq!(ask(&stays, local, b"here"), b"Hello, here!");
-                }
-            },
-        )
-        .expect("no broken socket");
-    let counters = server.counters();
-    assert_eq!((counters.received(), counters.answered()), (100, 100));
-    assert!(ErrorClass::ALL.into_iter().all(|class| counters.receive_errors(class) == 0));
+    for &io in BACK_ENDS {
+        let (server, local) = serve_at(io, &[any_port()]);
+        server
+            .serve_while(
+                |_| (),
+                || {
+                    let stays = peer();
+                    for _ in 0..50 {
+                        let leaves = peer();
+                        leaves.send_to(b"gone", local).expect("sent");
+                        drop(leaves);
+                        assert_eq!(ask(&stays, local, b"here"), b"Hello, here!");
+                    }
+                },
+            )
+            .expect("no broken socket");
+        let counters = server.counters();
+        assert_eq!((counters.received(), counters.answered()), (100, 100));
+        assert!(ErrorClass::ALL.into_iter().all(|class| counters.receive_errors(class) == 0));
+    }
 }
 
 #[test]
 fn every_datagram_of_many_clients_is_accounted_for() {
-    const CLIENTS: usize = 8;
-    const REQUESTS: usize = 250;
-    let (server, local) = serve_at(&[any_port()]);
-    let seen = Mutex::new(0);
-    server
-        .serve_while(
-            |_| *seen.lock().expect("no panic") += 1,
-            || {
-                thread::scope(|scope| {
-                    for number in 0..CLIENTS {
-                        scope.spawn(move || {
-                            let client = peer();
-                            for request in 0..REQUESTS {
-                                let name = format!("client {number}, request {request}");
-                                let greeting = format!("Hello, {name}!");
-                                assert_eq!(
-                                    ask(&client, local, name.as_bytes()),
-                                    greeting.as_bytes()
-                                );
-                            }
-                        });
-                    }
-                });
-            },
-        )
-        .expect("no broken socket");
-    let counters = server.counters();
-    let all = (CLIENTS * REQUESTS) as u64;
-    assert_eq!((counters.received(), counters.answered()), (all, all));
-    assert_eq!(seen.into_inner().expect("no panic"), all);
+    for &io in BACK_ENDS {
+        const CLIENTS: usize = 8;
+        const REQUESTS: usize = 250;
+        let (server, local) = serve_at(io, &[any_port()]);
+        let seen = Mutex::new(0);
+        server
+            .serve_while(
+                |_| *seen.lock().expect("no panic") += 1,
+                || {
+                    thread::scope(|scope| {
+                        for number in 0..CLIENTS {
+                            scope.spawn(move || {
+                                let client = peer();
+                                for request in 0..REQUESTS {
+                                    let name = format!("client {number}, request {request}");
+                                    let greeting = format!("Hello, {name}!");
+                                    assert_eq!(
+                                        ask(&client, local, name.as_bytes()),
+                                        greeting.as_bytes()
+                                    );
+                                }
+                            });
+                        }
+                    });
+                },
+            )
+            .expect("no broken socket");
+        let counters = server.counters();
+        let all = (CLIENTS * REQUESTS) as u64;
+        assert_eq!((counters.received(), counters.answered()), (all, all));
+        assert_eq!(seen.into_inner().expect("no panic"), all);
+    }
 }
 
 #[test]
@@ -141,22 +157,25 @@ fn several_addresses_are_served_at_once_and_counted_together() {
     if !have_ipv6("several_addresses_are_served_at_once_and_counted_together") {
         return;
     }
-    let loopback6 = (Ipv6Addr::LOCALHOST, 0).into();
-    let (server, _) = serve_at(&[any_port(), (Ipv4Addr::new(127, 0, 0, 3), 0).into(), loopback6]);
-    let locals = Vec::from_iter(server.local_addrs());
-    assert_eq!(locals.len(), 3);
-    server
-        .serve_while(
-            |_| (),
-            || {
-                for local in locals {
-                    let client = peer_at((local.ip(), 0).into());
-                    assert_eq!(ask(&client, local, b"Sarah"), b"Hello, Sarah!");
-                }
-            },
-        )
-        .expect("no broken socket");
-    assert_eq!(server.counters().answered(), 3);
+    for &io in BACK_ENDS {
+        let loopback6 = (Ipv6Addr::LOCALHOST, 0).into();
+        let (server, _) =
+            serve_at(io, &[any_port(), (Ipv4Addr::new(127, 0, 0, 3), 0).into(), loopback6]);
+        let locals = Vec::from_iter(server.local_addrs());
+        assert_eq!(locals.len(), 3);
+        server
+            .serve_while(
+                |_| (),
+                || {
+                    for local in locals {
+                        let client = peer_at((local.ip(), 0).into());
+                        assert_eq!(ask(&client, local, b"Sarah"), b"Hello, Sarah!");
+                    }
+                },
+            )
+            .expect("no broken socket");
+        assert_eq!(server.counters().answered(), 3);
+    }
 }
 
 #[test]
@@ -164,26 +183,28 @@ fn the_ipv6_wildcard_leaves_ipv4_to_its_own() {
     if !have_ipv6("the_ipv6_wildcard_leaves_ipv4_to_its_own") {
         return;
     }
-    // The same port at every IPv4 address is still free and stands beside it; unless another
-    // test has it, so several ports are tried.
-    let (ipv6_only, local, _beside) = (0..20)
-        .find_map(|_| {
-            let (server, local) = serve_at(&[(Ipv6Addr::UNSPECIFIED, 0).into()]);
-            let beside = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, local.port())).ok()?;
-            Some((server, local, beside))
-        })
-        .expect("one of twenty ports is free for both");
-    let asked = (Ipv6Addr::LOCALHOST, local.port()).into();
-    let greet = || {
-        let client = peer_at((Ipv6Addr::LOCALHOST, 0).into());
-        assert_eq!(ask(&client, asked, b"six"), b"Hello, six!");
-    };
-    ipv6_only.serve_while(|_| (), greet).expect("no broken socket");
+    for &io in BACK_ENDS {
+        // The same port at every IPv4 address is still free and stands beside it; unless another
+        // test has it, so several ports are tried.
+        let (ipv6_only, local, _beside) = (0..20)
+            .find_map(|_| {
+                let (server, local) = serve_at(io, &[(Ipv6Addr::UNSPECIFIED, 0).into()]);
+                let beside = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, local.port())).ok()?;
+                Some((server, local, beside))
+            })
+            .expect("one of twenty ports is free for both");
+        let asked = (Ipv6Addr::LOCALHOST, local.port()).into();
+        let greet = || {
+            let client = peer_at((Ipv6Addr::LOCALHOST, 0).into());
+            assert_eq!(ask(&client, asked, b"six"), b"Hello, six!");
+        };
+        ipv6_only.serve_while(|_| (), greet).expect("no broken socket");
+    }
 }
 
 #[test]
 fn a_port_in_use_is_an_error_that_names_it_and_is_never_shared() {
-    let (_first, local) = serve_at(&[any_port()]);
+    let (_first, local) = serve_at(Io::default(), &[any_port()]);
     let second = Server::builder().bind([any_port(), local]);
     let Err(ServerError::Bind { address, source }) = second else {
         panic!("bound twice: {second:?}");
@@ -198,21 +219,25 @@ fn a_server_without_an_address_is_an_error() {
 
 #[test]
 fn stop_ends_an_idle_server_and_keeps_it_stopped() {
-    let (server, local) = serve_at(&[any_port(), any_port()]);
-    server.serve_while(|_| (), || ()).expect("no broken socket");
-    let client = peer();
-    client.send_to(b"too late", local).expect("sent");
-    server.serve(|_| ()).expect("stopped before it starts");
-    assert_eq!(server.counters().received(), 0);
+    for &io in BACK_ENDS {
+        let (server, local) = serve_at(io, &[any_port(), any_port()]);
+        server.serve_while(|_| (), || ()).expect("no broken socket");
+        let client = peer();
+        client.send_to(b"too late", local).expect("sent");
+        server.serve(|_| ()).expect("stopped before it starts");
+        assert_eq!(server.counters().received(), 0);
+    }
 }
 
 #[test]
 fn an_observer_that_panics_stops_every_thread() {
-    let (server, local) = serve_at(&[any_port(), any_port()]);
-    let client = peer();
-    client.send_to(b"boo", local).expect("sent");
-    let observe = |_: &hello_net::Event<'_>| panic!("the observer's own");
-    let panic = catch_unwind(AssertUnwindSafe(|| server.serve(observe)));
-    let cause = panic.expect_err("the panic goes on to the caller");
-    assert_eq!(cause.downcast_ref(), Some(&"the observer's own"));
+    for &io in BACK_ENDS {
+        let (server, local) = serve_at(io, &[any_port(), any_port()]);
+        let client = peer();
+        client.send_to(b"boo", local).expect("sent");
+        let observe = |_: &hello_net::Event<'_>| panic!("the observer's own");
+        let panic = catch_unwind(AssertUnwindSafe(|| server.serve(observe)));
+        let cause = panic.expect_err("the panic goes on to the caller");
+        assert_eq!(cause.downcast_ref(), Some(&"the observer's own"));
+    }
 }

@@ -1,0 +1,217 @@
+//! What arrives together: trains, bursts, floods; from one source or from many.
+
+use std::iter;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::num::NonZeroUsize;
+use std::thread;
+use std::time::Duration;
+
+use hello_net::{Counters, Io, Server};
+use quinn_udp::{Transmit, UdpSocketState};
+
+use crate::network::{any_port, ask, have_ipv6, peer, peer_at, receive};
+use crate::server::{BACK_ENDS, accounted_for, serve_at};
+
+fn greeting(name: &[u8]) -> Vec<u8> {
+    [b"Hello, ", name, b"!"].concat()
+}
+
+/// A name of `len` bytes that no other number has.
+fn name(number: usize, len: usize) -> Vec<u8> {
+    number.to_string().bytes().chain(iter::repeat(b'.')).take(len).collect()
+}
+
+/// Sends datagrams as one message, which the system delivers in one piece if it can.
+fn send_train(socket: &UdpSocket, to: SocketAddr, names: &[Vec<u8>]) {
+    // Made with another socket, for it would have trains delivered in one piece to this one, too.
+    let state = UdpSocketState::new((&peer()).into()).expect("a UDP socket");
+    let train = Transmit {
+        destination: to,
+        ecn: None,
+        contents: &names.concat(),
+        segment_size: Some(names[0].len()),
+        src_ip: None,
+    };
+    state.try_send(socket.into(), &train).expect("sent");
+}
+
+#[test]
+fn every_datagram_of_a_train_is_greeted_in_its_turn() {
+    for &io in BACK_ENDS {
+        let (server, local) = serve_at(io, &[any_port()]);
+        let client = peer();
+        let trains =
+            [(64, 8, 8), (2, 5, 3), (10, 1000, 1), (54, 1016, 1000), (64, 1, 1), (3, 16, 16)];
+        let greet = || {
+            for (count, len, last) in trains {
+                let lens = iter::repeat_n(len, count - 1).chain([last]);
+                let names = Vec::from_iter(lens.enumerate().map(|(i, len)| name(i, len)));
+                send_train(&client, local, &names);
+                for name in &names {
+                    assert_eq!(receive(&client), (greeting(name), local));
+                }
+                // A datagram alone, between trains.
+                assert_eq!(ask(&client, local, b"Tracy"), b"Hello, Tracy!");
+            }
+        };
+        server.serve_while(|_| (), greet).expect("no broken socket");
+        let all = trains.map(|(count, ..)| count as u64 + 1).iter().sum();
+        assert_eq!((server.counters().received(), server.counters().answered()), (all, all));
+    }
+}
+
+#[test]
+fn what_waits_from_many_sources_is_answered_in_order_to_each() {
+    for &io in BACK_ENDS {
+        let (server, local) = serve_at(io, &[any_port()]);
+        let clients = Vec::from_iter((0..20).map(|_| peer()));
+        // As much as the receive buffer surely holds, in one batch and more.
+        for number in 0..8 {
+            for client in &clients {
+                client.send_to(&name(number, 3 + number % 4), local).expect("sent");
+            }
+        }
+        let greet = || {
+            for client in &clients {
+                for number in 0..8 {
+                    assert_eq!(receive(client), (greeting(&name(number, 3 + number % 4)), local));
+                }
+            }
+        };
+        server.serve_while(|_| (), greet).expect("no broken socket");
+        assert_eq!(server.counters().answered(), 160);
+    }
+}
+
+/// Asks from connected sockets, which hear no other address than the one asked.
+fn ask_at_each(server: &Server, addresses: &[SocketAddr], rounds: usize, io: Io) {
+    const BURST: usize = 8;
+    let clients = Vec::from_iter(addresses.iter().map(|address| {
+        let any = if address.is_ipv4() {
+            Ipv4Addr::UNSPECIFIED.into()
+        } else {
+            Ipv6Addr::UNSPECIFIED.into()
+        };
+        let client = peer_at(SocketAddr::new(any, 0));
+        client.connect(address).expect("this machine");
+        client
+    }));
+    let local =
+        |event: &hello_net::Event<'_>| assert!(addresses.contains(&event.local), "{event:?}");
+    let greet = || {
+        for round in 0..rounds {
+            for client in &clients {
+                (0..BURST).for_each(|i| assert!(client.send(&name(round * BURST + i, 6)).is_ok()));
+            }
+            for (client, address) in clients.iter().zip(addresses) {
+                for i in 0..BURST {
+                    let reply = greeting(&name(round * BURST + i, 6));
+                    assert_eq!(receive(client), (reply, *address), "{io:?}");
+                }
+            }
+        }
+    };
+    server.serve_while(local, greet).expect("no broken socket");
+    let all = (rounds * BURST * clients.len()) as u64;
+    assert_eq!(server.counters().answered(), all);
+}
+
+#[test]
+fn a_wildcard_server_answers_from_the_address_asked() {
+    for &io in BACK_ENDS {
+        let (server, local) = serve_at(io, &[(Ipv4Addr::UNSPECIFIED, 0).into()]);
+        let addresses = (1..=16).map(|host| (Ipv4Addr::new(127, 0, 0, host), local.port()).into());
+        let addresses = Vec::from_iter(addresses);
+        // 100,096 replies with the one back end, fewer with the other.
+        ask_at_each(&server, &addresses, if io == Io::default() { 782 } else { 79 }, io);
+    }
+}
+
+#[test]
+fn the_ipv6_wildcard_answers_from_the_address_asked() {
+    if !have_ipv6("the_ipv6_wildcard_answers_from_the_address_asked") {
+        return;
+    }
+    for &io in BACK_ENDS {
+        let (server, local) = serve_at(io, &[(Ipv6Addr::UNSPECIFIED, 0).into()]);
+        ask_at_each(&server, &[(Ipv6Addr::LOCALHOST, local.port()).into()], 100, io);
+    }
+}
+
+/// Sends far more than the receive buffer holds while nobody receives, and counts it all.
+fn flood(server: &Server, local: SocketAddr) -> Counters {
+    const SENT: u64 = 5000;
+    let clients = Vec::from_iter((0..4).map(|_| peer()));
+    for (number, client) in (0..SENT).zip(clients.iter().cycle()) {
+        client.send_to(&number.to_be_bytes(), local).expect("sent");
+    }
+    server
+        .serve_while(
+            |_| (),
+            || {
+                let all =
+                    || server.counters().received() + server.counters().dropped().unwrap_or(SENT);
+                while all() < SENT {
+                    thread::yield_now();
+                }
+            },
+        )
+        .expect("no broken socket");
+    let counters = server.counters();
+    if let Some(dropped) = counters.dropped() {
+        assert_eq!(accounted_for(&counters) + dropped, SENT, "{counters:?}");
+    }
+    assert_eq!(accounted_for(&counters), counters.received());
+    counters
+}
+
+#[test]
+fn what_the_system_drops_is_counted_and_the_sum_is_what_was_sent() {
+    for &io in BACK_ENDS {
+        let (server, local) = serve_at(io, &[any_port()]);
+        let counters = flood(&server, local);
+        assert!(counters.dropped() != Some(0), "{counters:?}");
+    }
+}
+
+#[test]
+fn workers_account_for_every_datagram_on_one_socket_and_on_several() {
+    for &io in BACK_ENDS {
+        for reuse_port in [false, true] {
+            let workers = NonZeroUsize::new(3).expect("three");
+            let builder = Server::builder().io(io).workers(workers).reuse_port(reuse_port);
+            let server = builder.bind([any_port(), any_port()]).expect("free ports");
+            let locals = Vec::from_iter(server.local_addrs());
+            assert_eq!(locals.len(), 2);
+            flood(&server, locals[1]);
+        }
+    }
+}
+
+#[test]
+fn a_larger_receive_buffer_holds_more() {
+    for &io in BACK_ENDS {
+        let given = [8192, 65_536].map(|bytes| {
+            let server = Server::builder().io(io).receive_buffer(bytes).bind([any_port()]);
+            let server = server.expect("a free port");
+            let local = server.local_addrs().next().expect("one");
+            assert!(server.receive_buffer() >= bytes, "both are far below any limit");
+            (server.receive_buffer(), flood(&server, local).received())
+        });
+        assert!(given[0].0 < given[1].0 && given[0].1 < given[1].1, "{given:?}");
+    }
+}
+
+#[test]
+fn a_spinning_server_answers_and_stops() {
+    for &io in BACK_ENDS {
+        let server = Server::builder().io(io).spin(Duration::from_millis(5)).bind([any_port()]);
+        let server = server.expect("a free port");
+        let local = server.local_addrs().next().expect("one");
+        let client = peer();
+        let greet =
+            || (0..50).for_each(|_| assert_eq!(ask(&client, local, b"Tracy"), b"Hello, Tracy!"));
+        server.serve_while(|_| (), greet).expect("no broken socket");
+        assert_eq!(server.counters().answered(), 50);
+    }
+}
