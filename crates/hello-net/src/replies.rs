@@ -72,6 +72,13 @@ pub(crate) struct Route {
     pub(crate) from: Option<Origin>,
 }
 
+/// A route, and where its latest message is noted.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    route: Route,
+    entry: usize,
+}
+
 impl Replies {
     pub(crate) fn new() -> Self {
         Self { datagrams: Vec::new(), messages: Vec::new(), latest: [NONE; ROUTES] }
@@ -89,14 +96,24 @@ impl Replies {
         self.datagrams.push(Datagram { arrival, name, outcome, form, next: None });
     }
 
+    /// Looks a route up, once for all datagrams of an arrival.
+    pub(crate) fn lane(&self, route: Route) -> Lane {
+        // Found or free: a batch has no more routes than half as many as there are entries.
+        let mut entry = route.hash() % ROUTES;
+        while self.messages.get(self.latest[entry]).is_some_and(|message| message.route != route) {
+            entry = (entry + 1) % ROUTES;
+        }
+        Lane { route, entry }
+    }
+
     /// Adds a datagram that gets a reply.
-    pub(crate) fn answer(&mut self, arrival: usize, name: Range<usize>, route: Route, form: Form) {
+    pub(crate) fn answer(&mut self, arrival: usize, name: Range<usize>, lane: &Lane, form: Form) {
         let (datagram, len) = (self.datagrams.len(), name.len() + OVERHEAD);
         let outcome = Outcome::Answered;
         self.datagrams.push(Datagram { arrival, name, outcome, form, next: None });
 
-        let latest = self.latest(route);
-        match self.messages.get_mut(self.latest[latest]) {
+        let latest = &mut self.latest[lane.entry];
+        match self.messages.get_mut(*latest) {
             Some(message) if message.takes(len) => {
                 self.datagrams[message.last].next = Some(datagram);
                 message.last = datagram;
@@ -104,8 +121,8 @@ impl Replies {
                 message.len += len;
             }
             _ => {
-                self.latest[latest] = self.messages.len();
-                self.messages.push(Message::new(route, datagram, len));
+                *latest = self.messages.len();
+                self.messages.push(Message::new(lane.route, datagram, len));
             }
         }
     }
@@ -130,16 +147,6 @@ impl Replies {
 
     pub(crate) fn datagrams(&self) -> &[Datagram] {
         &self.datagrams
-    }
-
-    /// Returns the entry of a route in the table of latest messages. It is found or free: there
-    /// are at most as many routes as messages in a batch, and twice as many entries.
-    fn latest(&self, route: Route) -> usize {
-        let mut entry = route.hash() % ROUTES;
-        while self.messages.get(self.latest[entry]).is_some_and(|message| message.route != route) {
-            entry = (entry + 1) % ROUTES;
-        }
-        entry
     }
 }
 

@@ -102,15 +102,15 @@ impl Worker {
             let asked = arrival.destination.map(Destination::scope);
             let local = self.asked_at(asked);
             let from = arrival.destination.map(|destination| destination.own);
-            let route = Route { to: arrival.source, from };
+            let lane = replies.lane(Route { to: arrival.source, from });
             let alone = arrival.len <= arrival.segment;
             for name in batch.places(index) {
                 match guard.check(arrival.source, local, batch.bytes(name.clone())) {
                     Ok(_) if alone => {
                         batch.frame(&name);
-                        replies.answer(index, name, route, Form::InPlace);
+                        replies.answer(index, name, &lane, Form::InPlace);
                     }
-                    Ok(_) => replies.answer(index, name, route, Form::Gathered),
+                    Ok(_) => replies.answer(index, name, &lane, Form::Gathered),
                     Err(refusal) => replies.refuse(index, name, Outcome::Refused(refusal)),
                 }
             }

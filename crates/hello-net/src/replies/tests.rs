@@ -13,13 +13,13 @@ fn answer(script: &Script, received: Vec<Received>) -> Replies {
     script.receive(&mut batch, false).expect("what was put there");
     for index in 0..batch.arrivals().len() {
         let arrival = batch.arrivals()[index];
-        let route = Route { to: arrival.source, from: None };
+        let lane = replies.lane(Route { to: arrival.source, from: None });
         for name in batch.places(index) {
             if arrival.len <= arrival.segment {
                 batch.frame(&name);
-                replies.answer(index, name, route, Form::InPlace);
+                replies.answer(index, name, &lane, Form::InPlace);
             } else {
-                replies.answer(index, name, route, Form::Gathered);
+                replies.answer(index, name, &lane, Form::Gathered);
             }
         }
     }
