@@ -85,21 +85,44 @@ impl Guard {
         local: SocketAddr,
         datagram: &'a [u8],
     ) -> Result<Request<'a>, Refusal> {
-        let candidate = Candidate {
-            source: source.ip().to_canonical(),
-            source_port: source.port(),
-            local: local.ip().to_canonical(),
-            local_port: local.port(),
-            datagram,
-            max_name_len: self.max_name_len(),
-        };
-        let refusal = Refusal::ALL
-            .into_iter()
-            .find(|refusal| self.refuses(*refusal) && refusal.applies(&candidate));
-        match refusal {
-            Some(refusal) => Err(refusal),
-            None => Request::decode(datagram).map_err(|_too_long| Refusal::NameTooLong),
-        }
+        self.check_addresses(source, local)?;
+        self.check_name(datagram)
+    }
+
+    /// Decides the first half of [`check`](Self::check): whether anything from `source` at `local`
+    /// is answered. One who gets many datagrams of one sender at once asks only once.
+    ///
+    /// # Errors
+    ///
+    /// The first [`Refusal`] that the addresses are reason for.
+    pub fn check_addresses(&self, source: SocketAddr, local: SocketAddr) -> Result<(), Refusal> {
+        let (from, to) = (source.ip().to_canonical(), local.ip().to_canonical());
+        let port = source.port();
+        self.refuse_for([
+            (Refusal::SourcePortZero, port == 0),
+            (Refusal::SourcePortPrivileged, (1..1024).contains(&port)),
+            (Refusal::SourcePortReflector, REFLECTORS.contains(&port)),
+            (Refusal::SourcePortOwn, port == local.port()),
+            (Refusal::SourceUnspecified, from.is_unspecified()),
+            (Refusal::SourceMulticast, from.is_multicast()),
+            (Refusal::SourceBroadcast, is_broadcast(from)),
+            (Refusal::DestinationMulticast, to.is_multicast()),
+            (Refusal::DestinationBroadcast, is_broadcast(to)),
+        ])
+    }
+
+    /// Decides the second half of [`check`](Self::check): whether a name is answered, whoever sent
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// The first [`Refusal`] that the name is reason for.
+    pub fn check_name<'a>(&self, datagram: &'a [u8]) -> Result<Request<'a>, Refusal> {
+        self.refuse_for([
+            (Refusal::NameTooLong, datagram.len() > self.max_name_len()),
+            (Refusal::GreetedTwice, starts_with_prefix_twice(datagram)),
+        ])?;
+        Request::decode(datagram).map_err(|_too_long| Refusal::NameTooLong)
     }
 
     /// Returns the length of the longest name answered, in bytes.
@@ -114,6 +137,15 @@ impl Guard {
     /// Tells whether a rule is on.
     pub const fn refuses(&self, refusal: Refusal) -> bool {
         self.allowed & refusal.bit() == 0
+    }
+
+    /// Refuses for the first reason that applies and whose rule is on.
+    fn refuse_for<const N: usize>(&self, reasons: [(Refusal, bool); N]) -> Result<(), Refusal> {
+        let mut reasons = reasons.into_iter();
+        match reasons.find(|(refusal, applies)| *applies && self.refuses(*refusal)) {
+            Some((refusal, _)) => Err(refusal),
+            None => Ok(()),
+        }
     }
 }
 
@@ -200,36 +232,10 @@ impl Refusal {
     const fn bit(self) -> u16 {
         1 << self as u16
     }
-
-    fn applies(self, to: &Candidate<'_>) -> bool {
-        match self {
-            Self::SourcePortZero => to.source_port == 0,
-            Self::SourcePortPrivileged => (1..1024).contains(&to.source_port),
-            Self::SourcePortReflector => REFLECTORS.contains(&to.source_port),
-            Self::SourcePortOwn => to.source_port == to.local_port,
-            Self::SourceUnspecified => to.source.is_unspecified(),
-            Self::SourceMulticast => to.source.is_multicast(),
-            Self::SourceBroadcast => is_broadcast(to.source),
-            Self::DestinationMulticast => to.local.is_multicast(),
-            Self::DestinationBroadcast => is_broadcast(to.local),
-            Self::NameTooLong => to.datagram.len() > to.max_name_len,
-            Self::GreetedTwice => starts_with_prefix_twice(to.datagram),
-        }
-    }
 }
 
 /// Ports from 1024 up whose services answer datagrams from anybody.
 const REFLECTORS: [u16; 5] = [1900, 3702, 5353, 5355, 11211];
-
-/// What a rule looks at; its addresses are canonical.
-struct Candidate<'a> {
-    source: IpAddr,
-    source_port: u16,
-    local: IpAddr,
-    local_port: u16,
-    datagram: &'a [u8],
-    max_name_len: usize,
-}
 
 fn is_broadcast(address: IpAddr) -> bool {
     matches!(address, IpAddr::V4(address) if address.is_broadcast())
