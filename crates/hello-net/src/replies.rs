@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use hello_proto::{MAX_DATAGRAM_LEN, OVERHEAD, PREFIX, SUFFIX};
 
-use crate::batch::{Batch, Origin, framed};
+use crate::batch::{Batch, Origin};
 use crate::sys::Datagrams;
 use crate::{ErrorClass, Outcome};
 
@@ -32,19 +32,10 @@ pub(crate) struct Datagram {
     /// Where its bytes are.
     pub(crate) name: Range<usize>,
     pub(crate) outcome: Outcome,
-    /// How its reply is put together.
-    form: Form,
+    /// Where its reply stands; without one, it is gathered around the name.
+    reply: Option<Range<usize>>,
     /// The next datagram answered by the same message.
     next: Option<usize>,
-}
-
-/// How a reply is put together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// It stands in the batch already, made by [`Batch::frame`].
-    InPlace,
-    /// Its parts are gathered as it leaves: the datagrams of a train lie too close for replies.
-    Gathered,
 }
 
 /// Replies on one route that leave as one.
@@ -92,8 +83,7 @@ impl Replies {
 
     /// Adds a datagram that gets no reply.
     pub(crate) fn refuse(&mut self, arrival: usize, name: Range<usize>, outcome: Outcome) {
-        let form = Form::InPlace;
-        self.datagrams.push(Datagram { arrival, name, outcome, form, next: None });
+        self.datagrams.push(Datagram { arrival, name, outcome, reply: None, next: None });
     }
 
     /// Looks a route up, once for all datagrams of an arrival.
@@ -106,11 +96,17 @@ impl Replies {
         Lane { route, entry }
     }
 
-    /// Adds a datagram that gets a reply.
-    pub(crate) fn answer(&mut self, arrival: usize, name: Range<usize>, lane: &Lane, form: Form) {
+    /// Adds a datagram that gets a reply, which stands somewhere already or is to be gathered.
+    pub(crate) fn answer(
+        &mut self,
+        arrival: usize,
+        name: Range<usize>,
+        reply: Option<Range<usize>>,
+        lane: &Lane,
+    ) {
         let (datagram, len) = (self.datagrams.len(), name.len() + OVERHEAD);
         let outcome = Outcome::Answered;
-        self.datagrams.push(Datagram { arrival, name, outcome, form, next: None });
+        self.datagrams.push(Datagram { arrival, name, outcome, reply, next: None });
 
         let latest = &mut self.latest[lane.entry];
         match self.messages.get_mut(*latest) {
@@ -237,27 +233,54 @@ fn chain(datagrams: &[Datagram], first: usize) -> impl Iterator<Item = usize> {
     iter::successors(Some(first), |&datagram| datagrams[datagram].next)
 }
 
-/// Adds the bytes of the replies to `parts`.
+/// Adds the bytes of the replies to `parts`, in as few pieces as can be.
 fn gather<'b, 'd>(
     batch: &'b Batch,
     datagrams: impl Iterator<Item = &'d Datagram>,
     parts: &mut Vec<IoSlice<'b>>,
 ) {
-    // The suffix of a gathered reply goes together with the prefix of the next one.
-    let mut suffix_missing = false;
-    let mut part = |bytes| parts.push(IoSlice::new(bytes));
-    for Datagram { name, form, .. } in datagrams {
-        match (form, suffix_missing) {
-            (Form::Gathered, true) => part(&SUFFIX_AND_PREFIX),
-            (Form::Gathered, false) => part(PREFIX),
-            (Form::InPlace, true) => part(SUFFIX),
-            (Form::InPlace, false) => (),
-        }
-        suffix_missing = *form == Form::Gathered;
-        part(batch.bytes(if suffix_missing { name.clone() } else { framed(name) }));
+    let mut open = Open::Nothing;
+    for Datagram { name, reply, .. } in datagrams {
+        open = match (open, reply) {
+            (Open::Standing(before), Some(reply)) if before.end == reply.start => {
+                Open::Standing(before.start..reply.end)
+            }
+            (open, Some(reply)) => {
+                parts.extend(open.close(batch));
+                Open::Standing(reply.clone())
+            }
+            (open, None) => {
+                match open {
+                    Open::Suffix => parts.push(IoSlice::new(&SUFFIX_AND_PREFIX)),
+                    open => {
+                        parts.extend(open.close(batch));
+                        parts.push(IoSlice::new(PREFIX));
+                    }
+                }
+                parts.push(IoSlice::new(batch.bytes(name.clone())));
+                Open::Suffix
+            }
+        };
     }
-    if suffix_missing {
-        part(SUFFIX);
+    parts.extend(open.close(batch));
+}
+
+/// The part of a message that the next reply may make longer.
+enum Open {
+    Nothing,
+    /// Replies that stand side by side.
+    Standing(Range<usize>),
+    /// The suffix of a gathered reply.
+    Suffix,
+}
+
+impl Open {
+    fn close(self, batch: &Batch) -> Option<IoSlice<'_>> {
+        match self {
+            Self::Nothing => None,
+            Self::Standing(replies) => Some(IoSlice::new(batch.bytes(replies))),
+            Self::Suffix => Some(IoSlice::new(SUFFIX)),
+        }
     }
 }
 

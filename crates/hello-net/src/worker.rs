@@ -11,7 +11,7 @@ use hello_proto::{Guard, Retry, Waits};
 use crate::batch::{Arrival, Batch, Destination};
 use crate::counters::Tally;
 use crate::endpoint::Endpoint;
-use crate::replies::{Form, Replies, Route};
+use crate::replies::{Replies, Route};
 use crate::{Counters, ErrorClass, Event, Outcome};
 
 /// The server's loop on one thread: the socket it serves, and what it counted.
@@ -103,14 +103,16 @@ impl Worker {
             let local = self.asked_at(asked);
             let from = arrival.destination.map(|destination| destination.own);
             let lane = replies.lane(Route { to: arrival.source, from });
+            let addresses = guard.check_addresses(arrival.source, local);
             let alone = arrival.len <= arrival.segment;
             for name in batch.places(index) {
-                match guard.check(arrival.source, local, batch.bytes(name.clone())) {
-                    Ok(_) if alone => {
-                        batch.frame(&name);
-                        replies.answer(index, name, &lane, Form::InPlace);
+                let refused = addresses
+                    .and_then(|()| guard.check_name(batch.bytes(name.clone())).map(|_request| ()));
+                match refused {
+                    Ok(()) => {
+                        let reply = batch.write(&name, alone);
+                        replies.answer(index, name, reply, &lane);
                     }
-                    Ok(_) => replies.answer(index, name, &lane, Form::Gathered),
                     Err(refusal) => replies.refuse(index, name, Outcome::Refused(refusal)),
                 }
             }

@@ -15,12 +15,8 @@ fn answer(script: &Script, received: Vec<Received>) -> Replies {
         let arrival = batch.arrivals()[index];
         let lane = replies.lane(Route { to: arrival.source, from: None });
         for name in batch.places(index) {
-            if arrival.len <= arrival.segment {
-                batch.frame(&name);
-                replies.answer(index, name, &lane, Form::InPlace);
-            } else {
-                replies.answer(index, name, &lane, Form::Gathered);
-            }
+            let reply = batch.write(&name, arrival.len <= arrival.segment);
+            replies.answer(index, name, reply, &lane);
         }
     }
     replies.send(script, &batch);
@@ -222,7 +218,7 @@ proptest! {
 
     #[test]
     fn every_reply_is_sent_once_and_in_order_or_has_failed(
-        arrivals in vec((0..6usize, vec(any::<u8>(), 1..300), 1..40usize), 1..=Batch::CAPACITY),
+        arrivals in vec((0..6usize, vec(any::<u8>(), 1..600), 1..200usize), 1..=Batch::CAPACITY),
         bad_source in 0..8usize,
         bad_byte in any::<u8>(),
         segments in any::<bool>(),
