@@ -1,0 +1,153 @@
+//! Compares the server with others at the same work, and says by how much each is cheaper.
+//!
+//! `cargo bench --package hello-net --bench servers` runs everything; see docs/performance.md.
+
+mod generator;
+mod peers;
+mod plot;
+mod process;
+mod report;
+mod stats;
+mod workloads;
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{env, fs};
+
+use clap::{Parser, Subcommand, value_parser};
+
+use generator::Clients;
+use peers::Peer;
+use process::{GENERATOR, Process, SERVERS};
+use report::Outcome;
+use workloads::{Kind, Workload};
+
+/// Compares the Hello server with others at the same work.
+#[derive(Debug, Parser)]
+struct Args {
+    #[command(subcommand)]
+    command: Option<Role>,
+
+    /// How often each server has its turn, twice in each cycle.
+    #[arg(long, default_value = "31", value_parser = value_parser!(u32).range(1..))]
+    cycles: u32,
+
+    /// Only the workloads whose names begin so; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+
+    /// Print the names of the workloads, and do nothing else.
+    #[arg(long)]
+    list: bool,
+
+    /// Write all results, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+
+    /// Draw the ratios.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+
+    /// What `cargo bench` says to every benchmark.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Role {
+    /// Is one of the servers.
+    #[command(hide = true)]
+    Serve { peer: Peer, buffer: usize },
+}
+
+/// The receive buffer of every socket, in bytes: room for any episode. Linux grants so much if
+/// `net.core.rmem_max` is not lower.
+const BUFFER: usize = 4 << 20;
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(status) => status,
+        Err(error) => {
+            eprintln!("servers: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
+    if let Some(Role::Serve { peer, buffer }) = args.command {
+        peer.serve(buffer)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.list {
+        Workload::all().iter().for_each(|workload| println!("{:14} {workload}", workload.name()));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !args.bench {
+        println!("This is a benchmark: cargo bench --package hello-net --bench servers");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let chosen = |workload: &Workload| {
+        args.only.is_empty() || args.only.iter().any(|name| workload.name().starts_with(name))
+    };
+    let workloads = Vec::from_iter(Workload::all().into_iter().filter(chosen));
+    if workloads.is_empty() {
+        return Err("no workload has such a name; --list names all".into());
+    }
+    let directory = env::temp_dir().join(format!("hello-servers-{}", std::process::id()));
+    fs::create_dir_all(&directory)?;
+    let results = measure(args, &workloads, &directory);
+    fs::remove_dir_all(&directory)?;
+    let results = results?;
+    if let Some(file) = &args.json {
+        fs::write(file, serde_json::to_string_pretty(&report::Report::new(&results))?)?;
+    }
+    if let Some(file) = &args.svg {
+        plot::draw(file, &results)?;
+    }
+    let valid = results.iter().all(|result| !result.is_void());
+    Ok(if valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn measure(
+    args: &Args,
+    workloads: &[Workload],
+    directory: &Path,
+) -> Result<Vec<Outcome>, Box<dyn Error>> {
+    let mut results = Vec::new();
+    for workload in workloads {
+        let clients = Clients::new(workload, BUFFER)?;
+        let processors: &[usize] = match workload.kind {
+            Kind::Workers => &[SERVERS, GENERATOR],
+            _ => &[SERVERS],
+        };
+        let mut servers = Vec::new();
+        for &peer in workload.peers {
+            match Process::start(peer, processors, directory, BUFFER) {
+                Ok(server) => servers.push(server),
+                Err(error) => println!("LEFT OUT: {error}"),
+            }
+        }
+        let mut result = Outcome::new(workload);
+        // The first cycle warms up and is not counted.
+        for cycle in 0..=args.cycles {
+            let mut times = vec![0.0; servers.len()];
+            // There and back again, so that a machine that becomes slower does so for all.
+            for index in (0..servers.len()).chain((0..servers.len()).rev()) {
+                let server = &servers[index];
+                let time = clients.episode(server);
+                times[index] += time.map_err(|error| format!("{}: {error}", server.peer.name()))?;
+            }
+            if cycle > 0 {
+                servers
+                    .iter()
+                    .zip(times)
+                    .for_each(|(server, time)| result.add(server.peer, time / 2.0));
+            }
+        }
+        print!("{result}");
+        results.push(result);
+    }
+    Ok(results)
+}

@@ -1,0 +1,188 @@
+//! The servers that are compared, each in a process of its own.
+
+use std::error::Error;
+use std::io::{self, ErrorKind, IoSliceMut, Write};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use hello_net::{Io, Server};
+use hello_proto::{Frame, Guard, OVERHEAD, Refusal, Request};
+use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
+use rustix::event::{PollFd, PollFlags, poll};
+use serde::Serialize;
+use socket2::SockRef;
+
+/// A server to compare.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Peer {
+    /// Ours.
+    Hello,
+    /// The same in another process: what differs between the two is noise.
+    HelloAgain,
+    /// Ours on the portable back end.
+    HelloPortable,
+    /// Ours, asking for 50 microseconds before it waits.
+    HelloSpinning,
+    /// Ours, refusing nothing.
+    HelloUnguarded,
+    /// Ours with two threads on one socket.
+    HelloTwoWorkers,
+    /// C: recvmmsg and sendmmsg.
+    CBatch,
+    /// C: recvfrom and sendto.
+    CSingle,
+    /// Rust: the standard library.
+    RustStd,
+    /// Rust: tokio.
+    Tokio,
+    /// Rust: quinn-udp.
+    QuinnUdp,
+    /// Python 3: the tutorial.
+    Python,
+}
+
+/// How long a name may be in these benchmarks, in bytes.
+const MAX_NAME: usize = 1200;
+
+impl Peer {
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// Returns the command that starts it, which prints the address it is bound to. What it takes
+    /// to build it is kept in `directory`.
+    pub(crate) fn command(
+        self,
+        directory: &Path,
+        buffer: usize,
+    ) -> Result<Command, Box<dyn Error>> {
+        let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/servers/peers");
+        let mut command = match self {
+            Self::CBatch => Command::new(compiled(&peers.join("batch.c"), directory)?),
+            Self::CSingle => Command::new(compiled(&peers.join("single.c"), directory)?),
+            Self::Python => {
+                let mut command = Command::new("python3");
+                command.arg(peers.join("tutorial.py"));
+                command
+            }
+            _ => {
+                let mut command = Command::new(std::env::current_exe()?);
+                command.args(["serve", &self.name()]);
+                command
+            }
+        };
+        command.arg(buffer.to_string());
+        Ok(command)
+    }
+
+    /// Is the server, for those written in Rust; returns only if it fails.
+    pub(crate) fn serve(self, buffer: usize) -> Result<(), Box<dyn Error>> {
+        let guard = Guard::new().with_max_name_len(MAX_NAME);
+        let hello = Server::builder().guard(guard).receive_buffer(buffer);
+        let hello = match self {
+            Self::Hello | Self::HelloAgain => hello,
+            Self::HelloPortable => hello.io(Io::Portable),
+            Self::HelloSpinning => hello.spin(Duration::from_micros(50)),
+            Self::HelloUnguarded => {
+                let all = Refusal::ALL.into_iter().filter(|rule| *rule != Refusal::NameTooLong);
+                hello.guard(all.fold(guard, Guard::allow))
+            }
+            Self::HelloTwoWorkers => hello.workers(NonZeroUsize::MIN.saturating_add(1)),
+            Self::RustStd => return Ok(serve_std(&bound(buffer)?)?),
+            Self::Tokio => return Ok(serve_tokio(bound(buffer)?)?),
+            Self::QuinnUdp => return Ok(serve_quinn(&bound(buffer)?)?),
+            Self::CBatch | Self::CSingle | Self::Python => return Err("not written in Rust".into()),
+        };
+        let server = hello.bind([(Ipv4Addr::LOCALHOST, 0).into()])?;
+        server.local_addrs().try_for_each(announce)?;
+        Ok(server.serve(|_event| ())?)
+    }
+}
+
+/// Compiles a peer written in C, and returns where it is.
+fn compiled(source: &Path, directory: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let program = directory.join(source.file_stem().unwrap_or_default());
+    let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
+    let status = Command::new(&compiler).arg("-O2").arg(source).arg("-o").arg(&program).status();
+    match status {
+        Ok(status) if status.success() => Ok(program),
+        Ok(status) => Err(format!("{}: {} {status}", source.display(), compiler.display()).into()),
+        Err(error) => Err(format!("no C compiler ({}): {error}", compiler.display()).into()),
+    }
+}
+
+fn announce(address: SocketAddr) -> io::Result<()> {
+    let mut out = io::stdout();
+    writeln!(out, "{address}")?;
+    out.flush()
+}
+
+fn bound(buffer: usize) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    SockRef::from(&socket).set_recv_buffer_size(buffer)?;
+    announce(socket.local_addr()?)?;
+    Ok(socket)
+}
+
+fn serve_std(socket: &UdpSocket) -> io::Result<()> {
+    let mut buf = [0; MAX_NAME + OVERHEAD];
+    let mut frame = Frame::new(&mut buf).map_err(io::Error::other)?;
+    loop {
+        let (len, source) = socket.recv_from(frame.space())?;
+        let reply = frame.reply(len).map_err(io::Error::other)?;
+        socket.send_to(reply, source)?;
+    }
+}
+
+fn serve_tokio(socket: UdpSocket) -> io::Result<()> {
+    socket.set_nonblocking(true)?;
+    tokio::runtime::Builder::new_current_thread().enable_io().build()?.block_on(async {
+        let socket = tokio::net::UdpSocket::from_std(socket)?;
+        let mut buf = [0; MAX_NAME + OVERHEAD];
+        let mut frame = Frame::new(&mut buf).map_err(io::Error::other)?;
+        loop {
+            let (len, source) = socket.recv_from(frame.space()).await?;
+            let reply = frame.reply(len).map_err(io::Error::other)?;
+            socket.send_to(reply, source).await?;
+        }
+    })
+}
+
+/// Receives in batches and trains, and sends a train for a train.
+fn serve_quinn(socket: &UdpSocket) -> io::Result<()> {
+    let state = UdpSocketState::new(socket.into())?;
+    let mut memory = vec![vec![0; 65_535]; BATCH_SIZE];
+    let mut metas = [RecvMeta::default(); BATCH_SIZE];
+    let mut replies = Vec::with_capacity(2 * 65_535);
+    loop {
+        let mut spaces = Vec::from_iter(memory.iter_mut().map(|space| IoSliceMut::new(space)));
+        let received = match state.recv(socket.into(), &mut spaces, &mut metas) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                poll(&mut [PollFd::new(socket, PollFlags::IN)], None)?;
+                continue;
+            }
+            received => received?,
+        };
+        for (meta, space) in metas.iter().zip(&memory).take(received) {
+            replies.clear();
+            for name in space[..meta.len].chunks(meta.stride.max(1)) {
+                let reply = Request::new(name).map_err(io::Error::other)?.reply();
+                replies.extend(reply.parts().into_iter().flatten());
+            }
+            let segment = meta.stride + OVERHEAD;
+            let train = Transmit {
+                destination: meta.addr,
+                ecn: None,
+                contents: &replies,
+                segment_size: (meta.len > meta.stride).then_some(segment),
+                src_ip: None,
+            };
+            state.try_send(socket.into(), &train)?;
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The ratios as a picture.
+
+use std::error::Error;
+use std::path::Path;
+
+use plotters::prelude::*;
+
+use crate::report::Outcome;
+use crate::workloads::Kind;
+
+/// Draws the ratios of every server at every queue and train, on a logarithmic scale.
+pub(crate) fn draw(file: &Path, results: &[Outcome]) -> Result<(), Box<dyn Error>> {
+    let queues = |outcome: &&Outcome| matches!(outcome.workload.kind, Kind::Queue | Kind::Trains);
+    let outcomes = Vec::from_iter(results.iter().filter(queues));
+    let Some(first) = outcomes.first() else {
+        return Err("there is nothing to draw: no workload with a queue was run".into());
+    };
+    let (peers, width) = (first.workload.peers, outcomes.len() as f64);
+    let area = SVGBackend::new(file, (1200, 640)).into_drawing_area();
+    area.fill(&WHITE)?;
+    let mut chart = ChartBuilder::on(&area)
+        .caption("Processor time for each reply, against C recvmmsg/sendmmsg", ("sans-serif", 22))
+        .margin(16)
+        .x_label_area_size(40)
+        .y_label_area_size(56)
+        .build_cartesian_2d(0.0..width, (0.01..3.0).log_scale())?;
+    // The name of a workload stands in the middle of its place.
+    let label = |x: &f64| {
+        let middle = |place: usize| (place as f64 + 0.5 - x).abs() < 0.01;
+        let outcome = (0..outcomes.len()).find(|place| middle(*place)).map(|place| outcomes[place]);
+        outcome.map_or_else(String::new, |outcome| outcome.workload.name())
+    };
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .x_labels(4 * outcomes.len())
+        .x_label_formatter(&label)
+        .y_desc("ratio")
+        .draw()?;
+    for (index, &peer) in peers.iter().enumerate() {
+        let colour = Palette99::pick(index).to_rgba();
+        let bars = outcomes.iter().enumerate().filter_map(|(place, outcome)| {
+            let ratio = outcome.ratio(peer, outcome.workload.reference)?.median;
+            let step = 0.8 / peers.len() as f64;
+            let left = place as f64 + 0.1 + index as f64 * step;
+            Some(Rectangle::new([(left, 0.01), (left + step, ratio)], colour.filled()))
+        });
+        let key = move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], colour.filled());
+        chart.draw_series(bars)?.label(peer.name()).legend(key);
+    }
+    let even = [(0.0, 1.0), (width, 1.0)];
+    chart.draw_series(LineSeries::new(even, BLACK.stroke_width(1)))?;
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::LowerLeft)
+        .background_style(WHITE.mix(0.9))
+        .border_style(BLACK)
+        .draw()?;
+    Ok(area.present()?)
+}
