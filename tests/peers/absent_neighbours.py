@@ -6,28 +6,18 @@ give up. Prints the server's summary, with the number of requests added as "aske
 """
 import json
 import socket
-import struct
-import subprocess
 import sys
 import time
 
-SERVER, PORT = "10.9.0.1", 9999
+from namespace import PORT, Server, ip, packet
+
+SERVER = "10.9.0.1"
 NAME = b"x" * 1000
-
-
-def ip(*arguments):
-    subprocess.run(("ip", *arguments), check=True)
 
 
 def frame(to_mac, source):
     """Returns an Ethernet frame with a request that says it comes from `source`."""
-    udp = struct.pack("!HHHH", 40001, PORT, 8 + len(NAME), 0) + NAME
-    addresses = socket.inet_aton(source) + socket.inet_aton(SERVER)
-    header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0) + addresses
-    total = sum(struct.unpack("!10H", header))
-    total = (total & 0xFFFF) + (total >> 16)
-    checksum = struct.pack("!H", ~(total + (total >> 16)) & 0xFFFF)
-    return to_mac + b"\2\0\0\0\0\1" + b"\x08\0" + header[:10] + checksum + header[12:] + udp
+    return to_mac + b"\2\0\0\0\0\1" + b"\x08\0" + packet(source, 40001, SERVER, NAME)
 
 
 ip("link", "set", "dev", "lo", "up")
@@ -61,9 +51,7 @@ def answered():
 
 
 command = (sys.argv[1], "--json", "--quiet", "--bind", f"{SERVER}:{PORT}")
-server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-try:
-    assert json.loads(server.stdout.readline())["event"] == "listening"
+with Server(*command) as server:
     asked = 0
     for batch in range(20):
         for host in range(20):
@@ -79,8 +67,4 @@ try:
         assert asked < 600, "no answer to somebody who exists"
     while bytes_to_receive():
         time.sleep(0.001)
-    server.terminate()
-    print(json.dumps(json.loads(server.stdout.readlines()[-1]) | {"asked": asked}))
-    sys.exit(server.wait())
-finally:
-    server.kill()
+    print(json.dumps(server.summary() | {"asked": asked}))

@@ -15,6 +15,10 @@ pub(crate) use network::{ask, have_ipv6, peer, receive};
 pub(crate) const CLIENT: &str = env!("CARGO_BIN_EXE_hello-client");
 pub(crate) const SERVER: &str = env!("CARGO_BIN_EXE_hello-server");
 
+/// The back ends of `hello-server --io`.
+pub(crate) const BACK_ENDS: &[&str] =
+    if cfg!(target_os = "linux") { &["linux", "portable"] } else { &["portable"] };
+
 /// A process that prints lines; killed when the test ends, if it still runs then.
 pub(crate) struct Process {
     child: Child,

@@ -1,0 +1,87 @@
+"""Puts batches into the queue of the server given, in a network namespace, each with a request
+whose reply cannot be sent, at every position of the batch. All others must be answered.
+
+Usage: poisoned_batches.py SERVER BACK_END. Prints the server's summary, and what was asked.
+"""
+import json
+import socket
+import sys
+
+from namespace import PORT, Server, ip, packet, without_zeros
+
+HERE = "127.0.0.1"
+BATCH = 8
+LONG = b"x" * 1000
+
+# Who asks, from which port, by what name; and what becomes of the reply.
+POISONS = {
+    "port 0": ((HERE, 0, b"Tracy"), "source-port-zero"),
+    "everybody": (("255.255.255.255", 40001, b"Tracy"), "source-broadcast"),
+    "broadcast": (("127.255.255.255", 40001, b"Tracy"), "denied"),
+    "no route": (("203.0.113.1", 40001, b"Tracy"), "unreachable"),
+    "blackhole": (("198.51.100.1", 40001, b"Tracy"), "invalid"),
+    "prohibit": (("198.51.100.2", 40001, b"Tracy"), "denied"),
+    "unreachable": (("198.51.100.3", 40001, b"Tracy"), "unreachable"),
+    "too long": ((HERE, 40001, LONG), "too-long"),
+}
+
+ip("link", "set", "dev", "lo", "up")
+ip("route", "add", "blackhole", "198.51.100.1")
+ip("route", "add", "prohibit", "198.51.100.2")
+ip("route", "add", "unreachable", "198.51.100.3")
+
+wire = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+clients = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(BATCH)]
+for client in clients:
+    client.settimeout(20)
+# It may ask for what nobody can answer.
+good = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+good.bind((HERE, 40001))
+good.settimeout(20)
+
+
+def poison(request):
+    source, port, name = request
+    wire.sendto(packet(source, port, HERE, name), (HERE, 0))
+
+
+def greeted(client, name):
+    reply, source = client.recvfrom(2048)
+    assert (reply, source) == (b"Hello, %s!" % name, (HERE, PORT)), (reply, source)
+
+
+asked, expected = 0, {}
+command = (sys.argv[1], "--json", "--quiet", "--bind", f"{HERE}:{PORT}", "--io", sys.argv[2])
+with Server(*command) as server:
+    # A datagram of 1000 bytes is received, and no reply of 1008 fits.
+    ip("link", "set", "dev", "lo", "mtu", str(20 + 8 + len(LONG)))
+    for request, outcome in POISONS.values():
+        for position in range(BATCH):
+            server.stop()
+            for number, client in enumerate(clients):
+                if number == position:
+                    poison(request)
+                else:
+                    client.sendto(b"%d at %d" % (number, position), (HERE, PORT))
+            asked += BATCH
+            server.go_on()
+            for number, client in enumerate(clients):
+                if number != position:
+                    greeted(client, b"%d at %d" % (number, position))
+            expected[outcome] = expected.get(outcome, 0) + 1
+
+    # Several from one source, whose replies would leave as one message.
+    server.stop()
+    for _ in range(BATCH):
+        poison(POISONS["blackhole"][0])
+    for name in (b"first", LONG, b"second", LONG, b"third"):
+        good.sendto(name, (HERE, PORT))
+    asked += BATCH + 5
+    expected["invalid"] += BATCH
+    expected["too-long"] += 2
+    server.go_on()
+    for name in (b"first", b"second", b"third"):
+        greeted(good, name)
+    summary = server.summary()
+
+print(json.dumps({"asked": asked, "expected": expected} | without_zeros(summary)))

@@ -1,0 +1,95 @@
+"""Asks the server given, which is bound to every address of its machine, over a wire between two
+network namespaces: at each of its own addresses, and where nobody is to answer, at broadcast
+addresses and at multicast groups.
+
+Usage: wildcard.py SERVER BACK_END. Prints the server's summary, and how many it was to greet.
+"""
+import json
+import socket
+import subprocess
+import sys
+
+from namespace import PORT, Server, ip, without_zeros
+
+OWN = [f"10.9.0.{host}" for host in range(1, 17)] + [f"2001:db8::{host:x}" for host in range(1, 17)]
+LINK_LOCAL = "fe80::1"
+SHARED = ["10.9.0.255", "255.255.255.255", "224.0.0.1"], ["ff02::1"]
+BURST = 8
+# Over each family.
+REPLIES = 100_000 if sys.argv[2] == "linux" else 10_000
+
+# The server's machine is a process that waits for the end of its input.
+machine = subprocess.Popen(
+    ("unshare", "--net", "sh", "-c", "echo; read line"),
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+)
+machine.stdout.readline()
+INSIDE = ("nsenter", f"--net=/proc/{machine.pid}/ns/net")
+
+
+def configure(link, addresses, run=()):
+    # Addresses are there at once, without a search for duplicates.
+    subprocess.run((*run, "ip", "link", "set", "dev", link, "addrgenmode", "none", "up"), check=True)
+    for address in addresses:
+        more = ("nodad",) if ":" in address else ("broadcast", "+")
+        subprocess.run((*run, "ip", "address", "add", address, "dev", link, *more), check=True)
+
+
+def client(address):
+    family, _, _, _, target = socket.getaddrinfo(address, PORT, type=socket.SOCK_DGRAM)[0]
+    asking = socket.socket(family, socket.SOCK_DGRAM)
+    asking.settimeout(20)
+    return asking, target
+
+
+def ask_at_each(addresses):
+    """Asks from connected sockets, which hear no other address than the one they ask."""
+    clients = []
+    for address in addresses:
+        asking, target = client(address)
+        asking.connect(target)
+        clients.append(asking)
+    rounds = -(-REPLIES // (BURST * len(clients)))
+    for number in range(rounds):
+        names = [b"%d of %d" % (one, number) for one in range(BURST)]
+        for asking in clients:
+            for name in names:
+                asking.send(name)
+        for asking in clients:
+            for name in names:
+                assert asking.recv(64) == b"Hello, %s!" % name
+    return rounds * BURST * len(clients)
+
+
+def ask_all(addresses, then):
+    """Asks where nobody is to answer, and then where somebody is, whose reply is the first."""
+    asking, target = client(then)
+    asking.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    asking.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"there")
+    for address in addresses:
+        asking.sendto(b"everybody", (address, *target[1:]))
+    asking.sendto(b"Tracy", target)
+    reply, source = asking.recvfrom(64)
+    assert (reply, source) == (b"Hello, Tracy!", target), (reply, source)
+    asking.setblocking(False)
+    try:
+        raise AssertionError(asking.recvfrom(64))
+    except BlockingIOError:
+        pass
+
+
+ip("link", "add", "there", "type", "veth", "peer", "name", "here")
+ip("link", "set", "dev", "here", "netns", str(machine.pid))
+configure("there", ["10.9.0.100/24", "2001:db8::100/64", "fe80::100/64"])
+configure("here", [f"{own}/{64 if ':' in own else 24}" for own in [*OWN, LINK_LOCAL]], INSIDE)
+
+binds = ("--bind", f"0.0.0.0:{PORT}", "--bind", f"[::]:{PORT}")
+with Server(*INSIDE, sys.argv[1], "--json", "--quiet", *binds, "--io", sys.argv[2]) as server:
+    server.process.stdout.readline()
+    greeted = ask_at_each(OWN[:16]) + ask_at_each(OWN[16:])
+    greeted += ask_at_each([LINK_LOCAL + "%there"] * 2)
+    ask_all(SHARED[0], OWN[0])
+    ask_all(SHARED[1], LINK_LOCAL + "%there")
+    print(json.dumps({"greeted": greeted + 2} | without_zeros(server.summary())))
+machine.communicate()
