@@ -12,7 +12,22 @@ fn generate(tool: &str, what: &str) -> Finished {
 fn the_manual_has_every_option_and_the_examples() {
     for (tool, options) in [
         (CLIENT, &["server", "local", "timeout", "attempts", "json", "generate"][..]),
-        (SERVER, &["bind", "max\\-name", "quiet", "max\\-lines", "json", "generate"]),
+        (
+            SERVER,
+            &[
+                "bind",
+                "max\\-name",
+                "workers",
+                "reuseport",
+                "spin",
+                "receive\\-buffer",
+                "io",
+                "quiet",
+                "max\\-lines",
+                "json",
+                "generate",
+            ],
+        ),
     ] {
         let manual = generate(tool, "man");
         assert_eq!(manual.status, Some(0));

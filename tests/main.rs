@@ -5,6 +5,7 @@ mod client;
 mod faults;
 mod foreign;
 mod generated;
+mod load;
 mod namespaces;
 mod server;
 mod support;

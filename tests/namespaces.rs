@@ -70,7 +70,7 @@ fn a_server_at_every_address_answers_from_the_one_asked_and_not_at_those_of_many
             summary["send_failed"].as_object().map(|failed| failed.values().map(count).sum());
         match *back_end {
             "portable" => {
-                assert_eq!((count(&refused["destination-broadcast"]), failed), (1, Some(1)))
+                assert_eq!((count(&refused["destination-broadcast"]), failed), (1, Some(1)));
             }
             _ => assert_eq!((count(&refused["destination-broadcast"]), failed), (2, None)),
         }

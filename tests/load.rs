@@ -1,0 +1,94 @@
+//! `hello-server` under more than it can hold.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::thread;
+
+use rustix::process::Signal;
+
+use crate::support::{BACK_ENDS, Finished, Process, SERVER, peer, server, summary};
+
+/// Sends requests while the server is stopped, more than its receive buffer holds, and waits until
+/// it has received what was not dropped; returns how many were sent.
+fn flood(server: &Process, address: SocketAddr) -> u64 {
+    const EACH: u64 = 1000;
+    server.signal(Signal::STOP);
+    server.wait_until_stopped();
+    let clients = [(); 4].map(|()| peer());
+    for number in 0..EACH {
+        for client in &clients {
+            client.send_to(format!("request {number}").as_bytes(), address).expect("sent");
+        }
+    }
+    server.signal(Signal::CONT);
+    while bytes_to_receive(address) > 0 {
+        thread::yield_now();
+    }
+    clients.len() as u64 * EACH
+}
+
+/// Returns how much waits in the sockets bound to an address's port (proc_net_udp(5)).
+fn bytes_to_receive(address: SocketAddr) -> u64 {
+    let port = format!(":{:04X}", address.port());
+    let sockets = fs::read_to_string("/proc/net/udp").expect("Linux has it");
+    let rows = sockets.lines().map(|row| row.split_whitespace().collect::<Vec<_>>());
+    rows.filter(|row| row[1].ends_with(&port))
+        .map(|row| row[4].split_once(':').expect("two queues").1)
+        .map(|queue| u64::from_str_radix(queue, 16).expect("a number"))
+        .sum()
+}
+
+#[test]
+fn what_was_sent_is_answered_refused_failed_or_dropped_and_nothing_else() {
+    for back_end in BACK_ENDS {
+        for options in [
+            &["--receive-buffer", "16384"][..],
+            &["--workers", "2"],
+            &["--workers", "2", "--reuseport"],
+            &["--spin", "1ms"],
+        ] {
+            let common = ["--bind", "127.0.0.1:0", "--quiet", "--io", back_end];
+            let (server, address) = server(&[&common, options].concat());
+            let sent = flood(&server, address);
+            let summary = summary(server);
+            let count = |name: &str| summary[name].as_u64().expect("a number");
+            let sum = |name: &str| -> u64 {
+                let counts = summary[name].as_object().expect("counts").values();
+                counts.map(|count| count.as_u64().expect("a number")).sum()
+            };
+            let settled = count("answered") + sum("refused") + sum("send_failed");
+            assert_eq!(settled, count("received"), "{options:?}: {summary}");
+            let dropped = count("dropped");
+            assert_eq!(settled + dropped, sent, "{back_end} {options:?}: {summary}");
+            assert!(dropped > 0, "{options:?}: {summary}");
+        }
+    }
+}
+
+#[test]
+fn the_size_of_the_receive_buffer_is_said() {
+    let listening = |bytes: &str| {
+        let arguments = ["--json", "--bind", "127.0.0.1:0", "--receive-buffer", bytes];
+        let mut server = Process::start(Command::new(SERVER).args(arguments));
+        let line = server.json();
+        line["receive_buffer"].as_u64().expect("a number")
+    };
+    let [small, large] = ["8192", "65536"].map(listening);
+    assert!(8192 <= small && small < large && 65_536 <= large, "{small}, {large}");
+}
+
+#[test]
+fn options_without_sense_are_errors() {
+    for (arguments, advice) in [
+        (["--workers", "0"], "0 is not in 1..=1024"),
+        (["--receive-buffer", "0"], "0 is not in 1..=1073741823"),
+        (["--spin", "soon"], "not a duration: try 0.5, 500ms or 2s"),
+        (["--io", "carrier-pigeon"], "possible values: "),
+    ] {
+        let Finished { out, err, status } =
+            Command::new(SERVER).args(arguments).output().expect("runs").into();
+        assert_eq!((&*out, status), ("", Some(2)));
+        assert!(err.contains(advice), "{err}");
+    }
+}
