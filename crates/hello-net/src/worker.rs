@@ -2,6 +2,7 @@ use std::hint;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -52,10 +53,13 @@ impl Worker {
                 Ok(()) => {
                     patience = PATIENCE.waits();
                     self.tally.receive(batch.datagrams());
-                    self.decide(guard, &mut batch, &mut replies);
-                    replies.send(&*self.endpoint.socket, &batch);
-                    self.tally.settle(replies.datagrams().iter().map(|datagram| datagram.outcome));
-                    self.show(&batch, &replies, &observe);
+                    let mut arrivals = 0..batch.arrivals().len();
+                    while !arrivals.is_empty() {
+                        self.decide(guard, &mut arrivals, &mut batch, &mut replies);
+                        replies.send(&*self.endpoint.socket, &batch);
+                        self.tally.settle(replies.datagrams().iter().map(|one| one.outcome));
+                        self.show(&batch, &replies, &observe);
+                    }
                 }
                 Err(error) if ErrorClass::of(&error) == ErrorClass::WouldBlock => {
                     patience = PATIENCE.waits();
@@ -94,10 +98,20 @@ impl Worker {
         socket.receive(batch, true)
     }
 
-    /// Decides which datagrams are answered, and prepares their replies.
-    fn decide(&self, guard: &Guard, batch: &mut Batch, replies: &mut Replies) {
+    /// Decides which datagrams of the arrivals are answered, and prepares their replies.
+    ///
+    /// Stops when there are enough, lest trains of tiny datagrams take memory without bounds.
+    fn decide(
+        &self,
+        guard: &Guard,
+        arrivals: &mut Range<usize>,
+        batch: &mut Batch,
+        replies: &mut Replies,
+    ) {
         replies.clear();
-        for index in 0..batch.arrivals().len() {
+        while replies.datagrams().len() < ENOUGH
+            && let Some(index) = arrivals.next()
+        {
             let arrival = batch.arrivals()[index];
             let asked = arrival.destination.map(Destination::scope);
             let local = self.asked_at(asked);
@@ -147,6 +161,10 @@ impl Worker {
         Ok(())
     }
 }
+
+/// How many datagrams are answered together, unless one arrival has more: as many as there are in a
+/// batch of trains as long as Linux sends them (UDP_MAX_SEGMENTS).
+const ENOUGH: usize = 128 * Batch::CAPACITY;
 
 /// Every how many rounds the system's count of drops is looked at, lest it comes round unseen.
 const DROPS_CHECK: u32 = 1024;
@@ -258,6 +276,19 @@ mod tests {
             [&b"Hello, Michael, Jackson!"[..], b"Hello, Hello, Michael!!!", b"Hello, Tracy!"];
         assert_eq!(script.scenes().sent, [(client(40_001), replies.map(<[u8]>::to_vec).into())]);
         assert_eq!((worker.counters().received(), worker.counters().answered()), (4, 3));
+    }
+
+    #[test]
+    fn trains_of_tiny_datagrams_are_answered_in_portions() {
+        let all = vec![b"x"; 65_535];
+        let (worker, script) = worker([Ok(vec![train(&all, client(40_001)); 2])]);
+        let seen = run(&worker, &script, &Guard::new()).expect("no error of our own");
+        assert_eq!(seen.len(), 2 * all.len());
+        assert_eq!(worker.counters().received(), 2 * all.len() as u64);
+        assert_eq!(worker.counters().answered(), 2 * all.len() as u64);
+        let sent = script.scenes().sent.iter().map(|(_, replies)| replies.len()).sum::<usize>();
+        assert_eq!(sent, 2 * all.len());
+        assert_eq!(script.scenes().send_calls, 2);
     }
 
     #[test]

@@ -5,8 +5,15 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
+use crate::peers::Peer;
 use crate::report::Outcome;
 use crate::workloads::Kind;
+
+/// The picture, in pixels.
+const WIDTH: u32 = 1400;
+
+/// The room for the names of the servers, beside the ratios.
+const KEY_WIDTH: u32 = 150;
 
 /// Draws the ratios of every server at every queue and train, on a logarithmic scale.
 pub(crate) fn draw(file: &Path, results: &[Outcome]) -> Result<(), Box<dyn Error>> {
@@ -15,10 +22,13 @@ pub(crate) fn draw(file: &Path, results: &[Outcome]) -> Result<(), Box<dyn Error
     let Some(first) = outcomes.first() else {
         return Err("there is nothing to draw: no workload with a queue was run".into());
     };
-    let (peers, width) = (first.workload.peers, outcomes.len() as f64);
-    let area = SVGBackend::new(file, (1200, 640)).into_drawing_area();
+    // The server against itself says nothing here.
+    let peers = first.workload.peers.iter().filter(|peer| **peer != Peer::HelloAgain);
+    let (peers, width) = (Vec::from_iter(peers), outcomes.len() as f64);
+    let area = SVGBackend::new(file, (WIDTH, 640)).into_drawing_area();
     area.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&area)
+    let (plot, key) = area.split_horizontally(WIDTH - KEY_WIDTH);
+    let mut chart = ChartBuilder::on(&plot)
         .caption("Processor time for each reply, against C recvmmsg/sendmmsg", ("sans-serif", 22))
         .margin(16)
         .x_label_area_size(40)
@@ -37,7 +47,7 @@ pub(crate) fn draw(file: &Path, results: &[Outcome]) -> Result<(), Box<dyn Error
         .x_label_formatter(&label)
         .y_desc("ratio")
         .draw()?;
-    for (index, &peer) in peers.iter().enumerate() {
+    for (index, &&peer) in peers.iter().enumerate() {
         let colour = Palette99::pick(index).to_rgba();
         let bars = outcomes.iter().enumerate().filter_map(|(place, outcome)| {
             let ratio = outcome.ratio(peer, outcome.workload.reference)?.median;
@@ -45,16 +55,12 @@ pub(crate) fn draw(file: &Path, results: &[Outcome]) -> Result<(), Box<dyn Error
             let left = place as f64 + 0.1 + index as f64 * step;
             Some(Rectangle::new([(left, 0.01), (left + step, ratio)], colour.filled()))
         });
-        let key = move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], colour.filled());
-        chart.draw_series(bars)?.label(peer.name()).legend(key);
+        chart.draw_series(bars)?;
+        let line = 60 + 20 * i32::try_from(index)?;
+        key.draw(&Rectangle::new([(0, line), (12, line + 12)], colour.filled()))?;
+        key.draw(&Text::new(peer.name(), (20, line), ("sans-serif", 14)))?;
     }
     let even = [(0.0, 1.0), (width, 1.0)];
     chart.draw_series(LineSeries::new(even, BLACK.stroke_width(1)))?;
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerLeft)
-        .background_style(WHITE.mix(0.9))
-        .border_style(BLACK)
-        .draw()?;
     Ok(area.present()?)
 }

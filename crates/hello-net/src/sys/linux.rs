@@ -33,7 +33,9 @@ impl Mmsg {
     /// address.
     pub(super) fn new(socket: UdpSocket, fragmented: bool) -> io::Result<Self> {
         socket.set_read_timeout(Some(STOP_CHECK))?;
-        set_fragmentation(&socket, fragmented)?;
+        if !fragmented {
+            set_fragmentation(&socket, false)?;
+        }
         // Kernels before 5.0 do not know it, and deliver the datagrams one by one.
         let _ = set(&socket, libc::SOL_UDP, libc::UDP_GRO, 1);
         let local = socket.local_addr()?;
@@ -43,49 +45,6 @@ impl Mmsg {
             (true, false) => set(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?,
         }
         Ok(Self(socket))
-    }
-
-    fn receive_up_to<const N: usize>(&self, batch: &mut Batch, flags: c_int) -> io::Result<()> {
-        let mut sources = [Address::EMPTY; N];
-        let mut controls = [Control::EMPTY; N];
-        // SAFETY: both are structs of numbers and pointers, for which zero is a value.
-        let (mut headers, mut vectors): ([mmsghdr; N], [iovec; N]) = unsafe { mem::zeroed() };
-        let (mut count, spaces) = (0, batch.spaces());
-        for ((((header, vector), source), control), space) in
-            headers.iter_mut().zip(&mut vectors).zip(&mut sources).zip(&mut controls).zip(spaces)
-        {
-            *vector = iovec { iov_base: space.as_mut_ptr().cast(), iov_len: space.len() };
-            let header = &mut header.msg_hdr;
-            header.msg_name = source.as_mut_ptr().cast();
-            header.msg_namelen = Address::CAPACITY as _;
-            header.msg_iov = vector;
-            header.msg_iovlen = 1;
-            header.msg_control = control.as_mut_ptr().cast();
-            header.msg_controllen = Control::CAPACITY as _;
-            count += 1;
-        }
-        // SAFETY: the first `count` headers are filled in. Each points to memory of its own, which
-        // outlives the call and is not otherwise used in it, with its true length.
-        let received = unsafe {
-            libc::recvmmsg(
-                self.0.as_raw_fd(),
-                headers.as_mut_ptr(),
-                count,
-                flags as _,
-                ptr::null_mut(),
-            )
-        };
-        let received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
-        for ((header, source), control) in
-            headers.iter().zip(&sources).zip(&controls).take(received)
-        {
-            let control = control.read(header.msg_hdr.msg_controllen as _);
-            let len = header.msg_len as usize;
-            let segment = control.segment.unwrap_or(len);
-            let destination = control.destination;
-            batch.push(Arrival { source: source.read(), destination, len, segment });
-        }
-        Ok(())
     }
 
     fn send_up_to<const N: usize>(
@@ -128,7 +87,47 @@ impl Mmsg {
 impl Datagrams for Mmsg {
     fn receive(&self, batch: &mut Batch, wait: bool) -> io::Result<()> {
         let flags = if wait { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
-        self.receive_up_to::<{ Batch::CAPACITY }>(batch, flags)
+        let mut sources = [Address::EMPTY; Batch::CAPACITY];
+        let mut controls = [Control::EMPTY; Batch::CAPACITY];
+        // SAFETY: both are structs of numbers and pointers, for which zero is a value.
+        let (mut headers, mut vectors): ([mmsghdr; Batch::CAPACITY], [iovec; Batch::CAPACITY]) =
+            unsafe { mem::zeroed() };
+        let (mut count, spaces) = (0, batch.spaces());
+        for ((((header, vector), source), control), space) in
+            headers.iter_mut().zip(&mut vectors).zip(&mut sources).zip(&mut controls).zip(spaces)
+        {
+            *vector = iovec { iov_base: space.as_mut_ptr().cast(), iov_len: space.len() };
+            let header = &mut header.msg_hdr;
+            header.msg_name = source.as_mut_ptr().cast();
+            header.msg_namelen = Address::CAPACITY as _;
+            header.msg_iov = vector;
+            header.msg_iovlen = 1;
+            header.msg_control = control.as_mut_ptr().cast();
+            header.msg_controllen = Control::CAPACITY as _;
+            count += 1;
+        }
+        // SAFETY: the first `count` headers are filled in. Each points to memory of its own, which
+        // outlives the call and is not otherwise used in it, with its true length.
+        let received = unsafe {
+            libc::recvmmsg(
+                self.0.as_raw_fd(),
+                headers.as_mut_ptr(),
+                count,
+                flags as _,
+                ptr::null_mut(),
+            )
+        };
+        let received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
+        for ((header, source), control) in
+            headers.iter().zip(&sources).zip(&controls).take(received)
+        {
+            let control = control.read(header.msg_hdr.msg_controllen as _);
+            let len = header.msg_len as usize;
+            let segment = control.segment.unwrap_or(len);
+            let destination = control.destination;
+            batch.push(Arrival { source: source.read(), destination, len, segment });
+        }
+        Ok(())
     }
 
     fn send(&self, messages: &[Message], parts: &[IoSlice<'_>]) -> io::Result<NonZeroUsize> {

@@ -27,7 +27,9 @@ impl Portable {
     pub(super) fn new(socket: UdpSocket, fragmented: bool) -> io::Result<Self> {
         let state = UdpSocketState::new((&socket).into())?;
         #[cfg(target_os = "linux")]
-        super::linux::set_fragmentation(&socket, fragmented)?;
+        if fragmented {
+            super::linux::set_fragmentation(&socket, true)?;
+        }
         let wildcard = socket.local_addr()?.ip().is_unspecified();
         Ok(Self { socket, state, wildcard })
     }
