@@ -141,11 +141,13 @@ impl Guard {
 
     /// Refuses for the first reason that applies and whose rule is on.
     fn refuse_for<const N: usize>(&self, reasons: [(Refusal, bool); N]) -> Result<(), Refusal> {
-        let mut reasons = reasons.into_iter();
-        match reasons.find(|(refusal, applies)| *applies && self.refuses(*refusal)) {
-            Some((refusal, _)) => Err(refusal),
-            None => Ok(()),
+        let bits = reasons.map(|(refusal, applies)| if applies { refusal.bit() } else { 0 });
+        let refused = bits.iter().fold(0, |all, bit| all | bit) & !self.allowed;
+        // Hardly anybody is refused, so the first reason is looked for only then.
+        if refused == 0 {
+            return Ok(());
         }
+        Refusal::ALL.into_iter().find(|refusal| refused & refusal.bit() != 0).map_or(Ok(()), Err)
     }
 }
 
