@@ -7,7 +7,7 @@ use std::thread;
 
 use rustix::process::Signal;
 
-use crate::support::{BACK_ENDS, Finished, Process, SERVER, peer, server, summary};
+use crate::support::{BACK_ENDS, Finished, Process, SERVER, peer, receive, server, summary};
 
 /// Sends requests while the server is stopped, more than its receive buffer holds, and waits until
 /// it has received what was not dropped; returns how many were sent.
@@ -22,21 +22,21 @@ fn flood(server: &Process, address: SocketAddr) -> u64 {
         }
     }
     server.signal(Signal::CONT);
-    while bytes_to_receive(address) > 0 {
+    while bytes_to_receive(address).iter().any(|bytes| *bytes > 0) {
         thread::yield_now();
     }
     clients.len() as u64 * EACH
 }
 
-/// Returns how much waits in the sockets bound to an address's port (proc_net_udp(5)).
-fn bytes_to_receive(address: SocketAddr) -> u64 {
+/// Returns how many bytes wait in each socket bound to an address's port (proc_net_udp(5)).
+fn bytes_to_receive(address: SocketAddr) -> Vec<u64> {
     let port = format!(":{:04X}", address.port());
     let sockets = fs::read_to_string("/proc/net/udp").expect("Linux has it");
     let rows = sockets.lines().map(|row| row.split_whitespace().collect::<Vec<_>>());
     rows.filter(|row| row[1].ends_with(&port))
         .map(|row| row[4].split_once(':').expect("two queues").1)
         .map(|queue| u64::from_str_radix(queue, 16).expect("a number"))
-        .sum()
+        .collect()
 }
 
 #[test]
@@ -64,6 +64,25 @@ fn what_was_sent_is_answered_refused_failed_or_dropped_and_nothing_else() {
             assert!(dropped > 0, "{options:?}: {summary}");
         }
     }
+}
+
+#[test]
+fn reuseport_deals_the_clients_out_to_a_socket_for_each_worker() {
+    let options = ["--bind", "127.0.0.1:0", "--quiet", "--workers", "2", "--reuseport"];
+    let (server, address) = server(&options);
+    server.signal(Signal::STOP);
+    server.wait_until_stopped();
+    let clients = [(); 40].map(|()| peer());
+    for client in &clients {
+        client.send_to(b"Tracy", address).expect("sent");
+    }
+    let queues = bytes_to_receive(address);
+    assert!(queues.len() == 2 && queues.iter().all(|bytes| *bytes > 0), "{queues:?}");
+    server.signal(Signal::CONT);
+    for client in &clients {
+        assert_eq!(receive(client), (b"Hello, Tracy!".to_vec(), address));
+    }
+    assert_eq!(summary(server)["answered"], 40);
 }
 
 #[test]

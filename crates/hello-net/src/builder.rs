@@ -6,6 +6,7 @@ use std::time::Duration;
 use hello_proto::Guard;
 
 use crate::endpoint::{Endpoint, Options};
+use crate::socket::Sharing;
 use crate::worker::Worker;
 use crate::{Io, Server, ServerError};
 
@@ -15,6 +16,7 @@ pub struct Builder {
     guard: Guard,
     options: Options,
     workers: NonZeroUsize,
+    reuse_port: bool,
     spin: Duration,
 }
 
@@ -42,12 +44,12 @@ impl Builder {
     /// workers of an address share. The system then deals the sources out to them, so that one
     /// busy source keeps but one worker busy.
     ///
-    /// Other processes of the same user can then be bound to the same address, and take some of
-    /// the sources away.
+    /// An address that is bound already is an error all the same. But once the server is bound,
+    /// other processes of the same user can be bound there, too, if they ask for it, and take
+    /// some of the sources away.
     #[must_use]
-    pub fn reuse_port(mut self, reuse_port: bool) -> Self {
-        self.options.reuse_port = reuse_port;
-        self
+    pub fn reuse_port(self, reuse_port: bool) -> Self {
+        Self { reuse_port, ..self }
     }
 
     /// Sets for how long a worker without datagrams asks for them again and again before it waits
@@ -60,7 +62,8 @@ impl Builder {
     }
 
     /// Asks the system for room for datagrams that were not received yet, in bytes for each
-    /// socket. [`Server::receive_buffer`] says what it gave.
+    /// socket. [`Server::receive_buffer`] says what it gave. Linux gives no more than
+    /// `net.core.rmem_max`, unless this process may configure the network (CAP_NET_ADMIN).
     #[must_use]
     pub fn receive_buffer(mut self, bytes: usize) -> Self {
         self.options.receive_buffer = Some(bytes);
@@ -82,18 +85,19 @@ impl Builder {
     ) -> Result<Server, ServerError> {
         let (mut locals, mut endpoints, mut workers) = (Vec::new(), Vec::new(), Vec::new());
         for address in addresses {
-            let bind = |address| {
-                let endpoint = Endpoint::bind(address, self.options, &self.guard);
+            let bind = |address, sharing| {
+                let endpoint = Endpoint::bind(address, sharing, self.options, &self.guard);
                 endpoint.map(Arc::new).map_err(|source| ServerError::Bind { address, source })
             };
-            let first = bind(address)?;
+            let first =
+                bind(address, if self.reuse_port { Sharing::First } else { Sharing::Alone })?;
             let local = first.local();
             locals.push(local);
             endpoints.push(Arc::clone(&first));
             workers.push(Worker::new(Arc::clone(&first), self.spin));
             for _ in 1..self.workers.get() {
-                let endpoint = if self.options.reuse_port {
-                    let another = bind(local)?;
+                let endpoint = if self.reuse_port {
+                    let another = bind(local, Sharing::Further)?;
                     endpoints.push(Arc::clone(&another));
                     another
                 } else {
@@ -115,6 +119,7 @@ impl Default for Builder {
             guard: Guard::default(),
             options: Options::default(),
             workers: NonZeroUsize::MIN,
+            reuse_port: false,
             spin: Duration::ZERO,
         }
     }

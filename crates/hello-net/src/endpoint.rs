@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use hello_proto::{Guard, OVERHEAD};
 use socket2::SockRef;
 
-use crate::socket;
+use crate::socket::{self, Sharing};
 use crate::sys::{self, Datagrams, Io};
 
 /// A bound socket, which one worker serves, or several.
@@ -21,7 +21,6 @@ pub(crate) struct Endpoint {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Options {
     pub(crate) io: Io,
-    pub(crate) reuse_port: bool,
     pub(crate) receive_buffer: Option<usize>,
 }
 
@@ -34,8 +33,13 @@ struct Drops {
 }
 
 impl Endpoint {
-    pub(crate) fn bind(address: SocketAddr, options: Options, guard: &Guard) -> io::Result<Self> {
-        let socket = socket::bind(address, options.reuse_port)?;
+    pub(crate) fn bind(
+        address: SocketAddr,
+        sharing: Sharing,
+        options: Options,
+        guard: &Guard,
+    ) -> io::Result<Self> {
+        let socket = socket::bind(address, sharing)?;
         if let Some(bytes) = options.receive_buffer {
             sys::set_receive_buffer(&socket, bytes)?;
         }

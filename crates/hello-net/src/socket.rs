@@ -5,20 +5,34 @@ use std::net::{SocketAddr, UdpSocket};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+/// Whether several sockets of this server are bound to one address (SO_REUSEPORT, socket(7)).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Sharing {
+    /// This one only.
+    Alone,
+    /// This is the first of them, which is bound only if nobody else is, not even one who would
+    /// share.
+    First,
+    /// This is another of them.
+    Further,
+}
+
 /// Opens a socket to be asked at `address`.
 ///
 /// `[::]` means IPv6 and nothing else (IPV6_V6ONLY), so that it and `0.0.0.0` can be bound side
-/// by side. SO_REUSEADDR stays off: with it, Linux lets a second process take the port over. With
-/// `shared`, several sockets of this user can be bound to the address (SO_REUSEPORT, socket(7)).
-pub(crate) fn bind(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
+/// by side. SO_REUSEADDR stays off: with it, Linux lets a second process take the port over.
+pub(crate) fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    if shared {
+    if sharing == Sharing::Further {
         socket.set_reuse_port(true)?;
     }
     socket.bind(&address.into())?;
+    if sharing == Sharing::First {
+        socket.set_reuse_port(true)?;
+    }
     Ok(socket.into())
 }
 

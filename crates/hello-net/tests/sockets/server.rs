@@ -204,12 +204,16 @@ fn the_ipv6_wildcard_leaves_ipv4_to_its_own() {
 
 #[test]
 fn a_port_in_use_is_an_error_that_names_it_and_is_never_shared() {
-    let (_first, local) = serve_at(Io::default(), &[any_port()]);
-    let second = Server::builder().bind([any_port(), local]);
-    let Err(ServerError::Bind { address, source }) = second else {
-        panic!("bound twice: {second:?}");
-    };
-    assert_eq!((address, source.kind()), (local, ErrorKind::AddrInUse));
+    for reuse_port in [false, true] {
+        let builder = Server::builder().reuse_port(reuse_port);
+        let first = builder.clone().bind([any_port()]).expect("a free port");
+        let local = first.local_addrs().next().expect("one");
+        let second = builder.bind([any_port(), local]);
+        let Err(ServerError::Bind { address, source }) = second else {
+            panic!("bound twice: {second:?}");
+        };
+        assert_eq!((address, source.kind()), (local, ErrorKind::AddrInUse));
+    }
 }
 
 #[test]
