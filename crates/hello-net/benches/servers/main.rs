@@ -121,37 +121,54 @@ fn measure(
 ) -> Result<Vec<Outcome>, Box<dyn Error>> {
     let mut results = Vec::new();
     for workload in workloads {
-        let clients = Clients::new(workload, BUFFER)?;
-        let processors: &[usize] = match workload.kind {
-            Kind::Workers => &[SERVERS, GENERATOR],
-            _ => &[SERVERS],
-        };
-        let mut servers = Vec::new();
-        for &peer in workload.peers {
-            match Process::start(peer, processors, directory, BUFFER) {
-                Ok(server) => servers.push(server),
-                Err(error) => println!("LEFT OUT: {error}"),
-            }
-        }
-        let mut result = Outcome::new(workload);
-        // The first cycle warms up and is not counted.
-        for cycle in 0..=args.cycles {
-            let mut times = vec![0.0; servers.len()];
-            // There and back again, so that a machine that becomes slower does so for all.
-            for index in (0..servers.len()).chain((0..servers.len()).rev()) {
-                let server = &servers[index];
-                let time = clients.episode(server);
-                times[index] += time.map_err(|error| format!("{}: {error}", server.peer.name()))?;
-            }
-            if cycle > 0 {
-                servers
-                    .iter()
-                    .zip(times)
-                    .for_each(|(server, time)| result.add(server.peer, time / 2.0));
-            }
+        let (clients, mut result) = (Clients::new(workload, BUFFER)?, Outcome::new(workload));
+        let mut left = args.cycles;
+        while left > 0 {
+            let cycles = left.min(CYCLES_OF_A_PROCESS);
+            measure_processes(cycles, &clients, directory, &mut result)?;
+            left -= cycles;
         }
         print!("{result}");
         results.push(result);
     }
     Ok(results)
+}
+
+/// For how many cycles a process is kept. Where its memory happens to lie makes a difference of a
+/// few per cent, which is to be chance and not part of the result.
+const CYCLES_OF_A_PROCESS: u32 = 4;
+
+/// Starts the servers, and gives each its turns.
+fn measure_processes(
+    cycles: u32,
+    clients: &Clients<'_>,
+    directory: &Path,
+    result: &mut Outcome,
+) -> Result<(), Box<dyn Error>> {
+    let processors: &[usize] = match result.workload.kind {
+        Kind::Workers => &[SERVERS, GENERATOR],
+        _ => &[SERVERS],
+    };
+    let mut servers = Vec::new();
+    for &peer in result.workload.peers {
+        match Process::start(peer, processors, directory, BUFFER) {
+            Ok(server) => servers.push(server),
+            Err(error) => println!("LEFT OUT: {error}"),
+        }
+    }
+    // The first cycle warms up and is not counted.
+    for cycle in 0..=cycles {
+        let mut times = vec![0.0; servers.len()];
+        // There and back again, so that a machine that becomes slower does so for all.
+        for index in (0..servers.len()).chain((0..servers.len()).rev()) {
+            let server = &servers[index];
+            let time = clients.episode(server);
+            times[index] += time.map_err(|error| format!("{}: {error}", server.peer.name()))?;
+        }
+        if cycle > 0 {
+            let times = servers.iter().zip(times);
+            times.for_each(|(server, time)| result.add(server.peer, time / 2.0));
+        }
+    }
+    Ok(())
 }

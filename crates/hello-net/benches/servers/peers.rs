@@ -107,6 +107,9 @@ impl Peer {
 /// Compiles a peer written in C, and returns where it is.
 fn compiled(source: &Path, directory: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let program = directory.join(source.file_stem().unwrap_or_default());
+    if program.exists() {
+        return Ok(program);
+    }
     let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
     let status = Command::new(&compiler).arg("-O2").arg(source).arg("-o").arg(&program).status();
     match status {
