@@ -2,9 +2,9 @@
 
 use std::error::Error;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -55,6 +55,18 @@ impl Process {
         Ok(kill_process(Pid::from_child(&self.child), Signal::CONT)?)
     }
 
+    /// Gives its threads processors of their own, in turn: where the scheduler puts them at first
+    /// is chance.
+    pub(crate) fn spread(&self) -> Result<(), Box<dyn Error>> {
+        for (thread, processor) in
+            self.threads()?.into_iter().zip([SERVERS, GENERATOR].iter().cycle())
+        {
+            let id = thread.file_name().and_then(|id| id.to_str()?.parse().ok());
+            sched_setaffinity(id.and_then(Pid::from_raw), &set_of(&[*processor]))?;
+        }
+        Ok(())
+    }
+
     /// Waits until all of its threads sleep: then its processor time stands still.
     pub(crate) fn wait_for_sleep(&self) -> Result<(), Box<dyn Error>> {
         self.wait_for("S")
@@ -87,8 +99,16 @@ impl Process {
     }
 
     fn of_each_thread(&self, file: &str) -> Result<Vec<String>, Box<dyn Error>> {
+        let threads = self.threads()?.into_iter();
+        threads.map(|thread| Ok(fs::read_to_string(thread.join(file))?)).collect()
+    }
+
+    fn threads(&self) -> Result<Vec<PathBuf>, Box<dyn Error>> {
         let threads = fs::read_dir(format!("/proc/{}/task", self.child.id()))?;
-        threads.map(|thread| Ok(fs::read_to_string(thread?.path().join(file))?)).collect()
+        let mut threads =
+            threads.map(|thread| Ok(thread?.path())).collect::<io::Result<Vec<_>>>()?;
+        threads.sort();
+        Ok(threads)
     }
 }
 
@@ -106,9 +126,13 @@ pub(crate) const SERVERS: usize = 0;
 pub(crate) const GENERATOR: usize = 1;
 
 fn pin(processors: &[usize]) -> Result<(), Box<dyn Error>> {
-    let mut set = CpuSet::new();
-    processors.iter().for_each(|processor| set.set(*processor));
-    sched_setaffinity(None, &set).map_err(|error| {
+    sched_setaffinity(None, &set_of(processors)).map_err(|error| {
         format!("processors {processors:?}, of which two are needed: {error}").into()
     })
+}
+
+fn set_of(processors: &[usize]) -> CpuSet {
+    let mut set = CpuSet::new();
+    processors.iter().for_each(|processor| set.set(*processor));
+    set
 }
