@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -22,7 +23,9 @@ fn flood(server: &Process, address: SocketAddr) -> u64 {
         }
     }
     server.signal(Signal::CONT);
+    let deadline = Instant::now() + Duration::from_secs(20);
     while bytes_to_receive(address).iter().any(|bytes| *bytes > 0) {
+        assert!(Instant::now() < deadline, "the server receives nothing");
         thread::yield_now();
     }
     clients.len() as u64 * EACH

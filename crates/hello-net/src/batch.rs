@@ -51,12 +51,12 @@ impl Batch {
             // longer name pass.
             return frame.ok()?.reply(name.len()).is_ok().then_some(reply);
         }
-        let (received, copies) = self.memory.split_at_mut(self.copied);
-        let request = Request::new(&received[name.clone()]).ok()?;
         if name.len() > SHORT {
             return None;
         }
-        let len = request.reply().encode(copies).ok()?.len();
+        let (received, copies) = self.memory.split_at_mut(self.copied);
+        let reply = Request::decode(&received[name.clone()]).ok()?.reply();
+        let len = reply.encode(copies).ok()?.len();
         self.copied += len;
         Some(self.copied - len..self.copied)
     }

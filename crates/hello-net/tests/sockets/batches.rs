@@ -4,7 +4,7 @@ use std::iter;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroUsize;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hello_net::{Counters, Io, Server};
 use quinn_udp::{Transmit, UdpSocketState};
@@ -151,7 +151,9 @@ fn flood(server: &Server, local: SocketAddr) -> Counters {
             || {
                 let all =
                     || server.counters().received() + server.counters().dropped().unwrap_or(SENT);
+                let deadline = Instant::now() + Duration::from_secs(20);
                 while all() < SENT {
+                    assert!(Instant::now() < deadline, "{:?}", server.counters());
                     thread::yield_now();
                 }
             },
