@@ -40,7 +40,7 @@ const TIMES: [u64; 2] = [1000, 3000];
 
 fn main() -> ExitCode {
     let result = match &*Vec::from_iter(env::args().skip(1)) {
-        [operation, len, times] => run(operation, len, times),
+        [counted, operation, len, times] if counted == COUNTED => run(operation, len, times),
         arguments if arguments.iter().any(|argument| argument == "--bench") => measure(),
         _ => {
             println!("This is a benchmark: cargo bench --package hello-proto --bench instructions");
@@ -55,6 +55,9 @@ fn main() -> ExitCode {
         }
     }
 }
+
+/// Says that this process is one whose instructions are counted.
+const COUNTED: &str = "--counted";
 
 /// Runs an operation so many times, under valgrind.
 fn run(operation: &str, len: &str, times: &str) -> Result<(), Box<dyn Error>> {
@@ -99,7 +102,7 @@ fn measure() -> Result<(), Box<dyn Error>> {
 fn instructions(operation: usize, len: usize, times: u64) -> Result<u64, Box<dyn Error>> {
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(env::current_exe()?);
-    command.args([operation.to_string(), len.to_string(), times.to_string()]);
+    command.arg(COUNTED).args([operation.to_string(), len.to_string(), times.to_string()]);
     let output = command.output().map_err(|error| {
         format!("valgrind: {error}; install it, on Debian with apt-get install valgrind")
     })?;
