@@ -75,15 +75,14 @@ fn measure() -> Result<(), Box<dyn Error>> {
     println!("   bytes of name");
     let mut uneven = Vec::new();
     for (index, operation) in OPERATIONS.iter().enumerate() {
-        print!("{:18}", operation.name);
+        let mut row = format!("{:18}", operation.name);
         let mut counts = Vec::new();
         for len in LENGTHS {
-            let [fewer, more] = TIMES.map(|times| instructions(index, len, times));
-            let count = (more? - fewer?) / (TIMES[1] - TIMES[0]);
-            print!("{count:8}");
+            let count = instructions_each(index, len)?;
+            row += &format!("{count:8}");
             counts.push(count);
         }
-        println!();
+        println!("{row}");
         let constant_from = operation.constant_from.unwrap_or(usize::MAX);
         let long = LENGTHS.iter().zip(&counts).filter(|(len, _)| **len >= constant_from);
         let long = Vec::from_iter(long.map(|(_, count)| count));
@@ -96,6 +95,16 @@ fn measure() -> Result<(), Box<dyn Error>> {
     }
     Err(format!("these depend on the length of the name, and must not: {}", uneven.join(", "))
         .into())
+}
+
+/// Returns how many instructions an operation takes, without those of the program's start.
+fn instructions_each(operation: usize, len: usize) -> Result<u64, Box<dyn Error>> {
+    let [fewer, more] = TIMES.map(|times| instructions(operation, len, times));
+    let (all, times) = (more?.saturating_sub(fewer?), TIMES[1] - TIMES[0]);
+    if all == 0 || all % times != 0 {
+        return Err(format!("{all} more instructions for {times} more operations").into());
+    }
+    Ok(all / times)
 }
 
 /// Returns how many instructions this program takes to run an operation so many times.
