@@ -98,17 +98,15 @@ impl Guard {
     pub fn check_addresses(&self, source: SocketAddr, local: SocketAddr) -> Result<(), Refusal> {
         let (from, to) = (source.ip().to_canonical(), local.ip().to_canonical());
         let port = source.port();
-        self.refuse_for([
-            (Refusal::SourcePortZero, port == 0),
-            (Refusal::SourcePortPrivileged, (1..1024).contains(&port)),
-            (Refusal::SourcePortReflector, REFLECTORS.contains(&port)),
-            (Refusal::SourcePortOwn, port == local.port()),
-            (Refusal::SourceUnspecified, from.is_unspecified()),
-            (Refusal::SourceMulticast, from.is_multicast()),
-            (Refusal::SourceBroadcast, is_broadcast(from)),
-            (Refusal::DestinationMulticast, to.is_multicast()),
-            (Refusal::DestinationBroadcast, is_broadcast(to)),
-        ])
+        self.refuse_if(Refusal::SourcePortZero, port == 0)?;
+        self.refuse_if(Refusal::SourcePortPrivileged, (1..1024).contains(&port))?;
+        self.refuse_if(Refusal::SourcePortReflector, REFLECTORS.contains(&port))?;
+        self.refuse_if(Refusal::SourcePortOwn, port == local.port())?;
+        self.refuse_if(Refusal::SourceUnspecified, from.is_unspecified())?;
+        self.refuse_if(Refusal::SourceMulticast, from.is_multicast())?;
+        self.refuse_if(Refusal::SourceBroadcast, is_broadcast(from))?;
+        self.refuse_if(Refusal::DestinationMulticast, to.is_multicast())?;
+        self.refuse_if(Refusal::DestinationBroadcast, is_broadcast(to))
     }
 
     /// Decides the second half of [`check`](Self::check): whether a name is answered, whoever sent
@@ -118,10 +116,8 @@ impl Guard {
     ///
     /// The first [`Refusal`] that the name is reason for.
     pub fn check_name<'a>(&self, datagram: &'a [u8]) -> Result<Request<'a>, Refusal> {
-        self.refuse_for([
-            (Refusal::NameTooLong, datagram.len() > self.max_name_len()),
-            (Refusal::GreetedTwice, starts_with_prefix_twice(datagram)),
-        ])?;
+        self.refuse_if(Refusal::NameTooLong, datagram.len() > self.max_name_len())?;
+        self.refuse_if(Refusal::GreetedTwice, starts_with_prefix_twice(datagram))?;
         Request::decode(datagram).map_err(|_too_long| Refusal::NameTooLong)
     }
 
@@ -139,15 +135,9 @@ impl Guard {
         self.allowed & refusal.bit() == 0
     }
 
-    /// Refuses for the first reason that applies and whose rule is on.
-    fn refuse_for<const N: usize>(&self, reasons: [(Refusal, bool); N]) -> Result<(), Refusal> {
-        let bits = reasons.map(|(refusal, applies)| if applies { refusal.bit() } else { 0 });
-        let refused = bits.iter().fold(0, |all, bit| all | bit) & !self.allowed;
-        // Hardly anybody is refused, so the first reason is looked for only then.
-        if refused == 0 {
-            return Ok(());
-        }
-        Refusal::ALL.into_iter().find(|refusal| refused & refusal.bit() != 0).map_or(Ok(()), Err)
+    /// Refuses for a reason that applies, if its rule is on.
+    fn refuse_if(&self, refusal: Refusal, applies: bool) -> Result<(), Refusal> {
+        if applies && self.refuses(refusal) { Err(refusal) } else { Ok(()) }
     }
 }
 
