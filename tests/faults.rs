@@ -1,5 +1,6 @@
 //! Errors of the system, injected by strace.
 
+use std::fs;
 use std::process::Command;
 
 use crate::support::{CLIENT, Finished, SERVER, ask, have, json, listening, peer, server, summary};
@@ -59,6 +60,25 @@ fn a_send_that_a_signal_interrupts_costs_no_reply() {
         let (server, address) = listening(&mut command);
         assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
         assert_eq!(summary(server)["answered"], 1, "{back_end}");
+    }
+}
+
+#[test]
+fn only_a_spinning_server_asks_for_datagrams_before_it_waits() {
+    let test = "only_a_spinning_server_asks_for_datagrams_before_it_waits";
+    if !have("strace", "-V", test) {
+        return;
+    }
+    for (options, spins) in [(&[][..], false), (&["--spin", "5ms"], true)] {
+        let log = format!("{}/spins-{spins}", env!("CARGO_TARGET_TMPDIR"));
+        let mut command = Command::new("strace");
+        command.args(["--quiet=all", "-D", "-f", "-e", "trace=recvmmsg", "-o", &log, SERVER]);
+        let (server, address) = listening(command.args(options).args(["--bind", "127.0.0.1:0"]));
+        assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
+        assert_eq!(summary(server)["answered"], 1);
+        let calls = fs::read_to_string(&log).expect("written");
+        assert!(calls.contains("Tracy"), "{calls}");
+        assert_eq!(calls.contains("MSG_DONTWAIT"), spins, "{calls}");
     }
 }
 

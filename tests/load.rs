@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::support::{BACK_ENDS, Finished, Process, SERVER, peer, receive, server, summary};
+use crate::support::{BACK_ENDS, Finished, Process, SERVER, ask, peer, receive, server, summary};
 
 /// Sends requests while the server is stopped, more than its receive buffer holds, and waits until
 /// it has received what was not dropped; returns how many were sent.
@@ -66,6 +66,23 @@ fn what_was_sent_is_answered_refused_failed_or_dropped_and_nothing_else() {
             assert_eq!(settled + dropped, sent, "{back_end} {options:?}: {summary}");
             assert!(dropped > 0, "{options:?}: {summary}");
         }
+    }
+}
+
+#[test]
+fn every_worker_is_a_thread() {
+    let threads = |workers: &str| {
+        let (server, address) = server(&["--bind", "127.0.0.1:0", "--workers", workers]);
+        assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
+        (server.threads(), server)
+    };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let [(few, _one), (many, _four)] = ["1", "4"].map(threads);
+        if many == few + 3 {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{few} threads with one worker, {many} with four");
     }
 }
 

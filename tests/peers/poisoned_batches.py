@@ -84,4 +84,9 @@ with Server(*command) as server:
         greeted(good, name)
     summary = server.summary()
 
+# A server whose replies may be longer than any path takes has them fragmented.
+with Server(*command, "--max-name", "2000"):
+    good.sendto(LONG, (HERE, PORT))
+    greeted(good, LONG)
+
 print(json.dumps({"asked": asked, "expected": expected} | without_zeros(summary)))

@@ -2,6 +2,7 @@
 
 mod network;
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -68,6 +69,12 @@ impl Process {
     pub(crate) fn wait_until_stopped(&self) {
         let options = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT;
         waitid(WaitId::Pid(Pid::from_child(&self.child)), options).expect("our own child");
+    }
+
+    /// Returns how many threads it has now.
+    pub(crate) fn threads(&self) -> usize {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        tasks.expect("Linux has it").count()
     }
 
     /// Waits for the end without reading the output.

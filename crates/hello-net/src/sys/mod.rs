@@ -112,3 +112,104 @@ pub(crate) fn set_receive_buffer(socket: &UdpSocket, bytes: usize) -> io::Result
 
 /// How long a receive call waits at most.
 pub(crate) const STOP_CHECK: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use super::*;
+    use crate::Outcome;
+    use crate::replies::{Replies, Route};
+    use crate::socket::{self, Sharing};
+    use crate::sys::script::{Received, Script, datagram, train};
+
+    const BACK_ENDS: &[Io] = &[
+        #[cfg(target_os = "linux")]
+        Io::Linux,
+        Io::Portable,
+    ];
+
+    fn open(io: Io) -> (Box<dyn Datagrams>, SocketAddr) {
+        let socket = socket::bind((Ipv4Addr::LOCALHOST, 0).into(), Sharing::Alone);
+        let socket = socket.expect("a free port");
+        let address = socket.local_addr().expect("bound");
+        (io.take(socket, false).expect("a UDP socket"), address)
+    }
+
+    /// Answers what it is said to have received.
+    fn answer(socket: &dyn Datagrams, received: Vec<Received>) -> Vec<Outcome> {
+        let (script, mut batch, mut replies) = (Script::default(), Batch::new(), Replies::new());
+        script.scenes().receives.push_back(Ok(received));
+        script.receive(&mut batch, false).expect("what was put there");
+        replies.clear();
+        for index in 0..batch.arrivals().len() {
+            let arrival = batch.arrivals()[index];
+            let lane = replies.lane(Route { to: arrival.source, from: None });
+            for name in batch.places(index) {
+                let reply = batch.write(&name, arrival.len <= arrival.segment);
+                replies.answer(index, name, reply, &lane);
+            }
+        }
+        replies.send(socket, &batch);
+        replies.datagrams().iter().map(|datagram| datagram.outcome).collect()
+    }
+
+    /// Receives one message, and returns its datagrams.
+    fn receive(socket: &dyn Datagrams) -> Vec<Vec<u8>> {
+        let mut batch = Batch::new();
+        socket.receive(&mut batch, true).expect("a message within a tenth of a second");
+        assert_eq!(batch.arrivals().len(), 1);
+        batch.places(0).map(|place| batch.bytes(place).to_vec()).collect()
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_train_leaves_and_arrives_in_one_piece() {
+        for &io in BACK_ENDS {
+            let ((here, _), (there, address)) = (open(io), open(io));
+            let long = [[b'x'; 500], [b'y'; 500]];
+            let mut names: Vec<Vec<u8>> = vec![b"Sarah".into(), b"Tracy".into(), b"Al".into()];
+            for _ in 0..2 {
+                let outcomes = answer(&*here, vec![train(&names, address)]);
+                assert_eq!(outcomes, vec![Outcome::Answered; names.len()], "{io:?}");
+                let greeting = |name: &Vec<u8>| [b"Hello, ", &name[..], b"!"].concat();
+                assert_eq!(receive(&*there), Vec::from_iter(names.iter().map(greeting)));
+                names = long.map(Vec::from).into();
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_there_is_an_idle_wait_and_no_error() {
+        for &io in BACK_ENDS {
+            let (socket, _) = open(io);
+            for wait in [false, true] {
+                let error = socket.receive(&mut Batch::new(), wait).expect_err("nobody sends");
+                assert_eq!(crate::ErrorClass::of(&error), crate::ErrorClass::WouldBlock);
+            }
+        }
+    }
+
+    #[test]
+    fn what_this_system_does_not_take_costs_no_other_reply_wherever_it_stands() {
+        let port_0: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
+        let everybody: SocketAddr = (Ipv4Addr::BROADCAST, 40_001).into();
+        for &io in BACK_ENDS {
+            let (here, _) = open(io);
+            for poison in [port_0, everybody] {
+                for poisoned in 0..5 {
+                    let peers: [_; 5] = std::array::from_fn(|_| open(io));
+                    let to = |i: usize| if i == poisoned { poison } else { peers[i].1 };
+                    let received = (0..5).map(|i| datagram(b"Tracy", to(i)));
+                    for (i, outcome) in answer(&*here, received.collect()).into_iter().enumerate() {
+                        let failed = matches!(outcome, Outcome::SendFailed(_));
+                        assert_eq!(failed, i == poisoned, "{io:?}: {i} of {poisoned}: {outcome:?}");
+                        if !failed {
+                            assert_eq!(receive(&*peers[i].0), [b"Hello, Tracy!"]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
