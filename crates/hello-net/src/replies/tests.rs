@@ -4,24 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::sys::script::{Received, Script, datagram, train};
-
-/// Receives, answers everything, and sends.
-fn answer(script: &Script, received: Vec<Received>) -> Replies {
-    let (mut batch, mut replies) = (Batch::new(), Replies::new());
-    script.scenes().receives.push_back(Ok(received));
-    script.receive(&mut batch, false).expect("what was put there");
-    for index in 0..batch.arrivals().len() {
-        let arrival = batch.arrivals()[index];
-        let lane = replies.lane(Route { to: arrival.source, from: None });
-        for name in batch.places(index) {
-            let reply = batch.write(&name, arrival.len <= arrival.segment);
-            replies.answer(index, name, reply, &lane);
-        }
-    }
-    replies.send(script, &batch);
-    replies
-}
+use crate::sys::script::{Script, answer, datagram, train};
 
 fn outcomes(replies: &Replies) -> Vec<Outcome> {
     replies.datagrams().iter().map(|datagram| datagram.outcome).collect()

@@ -119,9 +119,9 @@ mod tests {
 
     use super::*;
     use crate::Outcome;
-    use crate::replies::{Replies, Route};
+    use crate::replies::Replies;
     use crate::socket::{self, Sharing};
-    use crate::sys::script::{Received, Script, datagram, train};
+    use crate::sys::script::{answer, datagram, train};
 
     const BACK_ENDS: &[Io] = &[
         #[cfg(target_os = "linux")]
@@ -136,21 +136,7 @@ mod tests {
         (io.take(socket, false).expect("a UDP socket"), address)
     }
 
-    /// Answers what it is said to have received.
-    fn answer(socket: &dyn Datagrams, received: Vec<Received>) -> Vec<Outcome> {
-        let (script, mut batch, mut replies) = (Script::default(), Batch::new(), Replies::new());
-        script.scenes().receives.push_back(Ok(received));
-        script.receive(&mut batch, false).expect("what was put there");
-        replies.clear();
-        for index in 0..batch.arrivals().len() {
-            let arrival = batch.arrivals()[index];
-            let lane = replies.lane(Route { to: arrival.source, from: None });
-            for name in batch.places(index) {
-                let reply = batch.write(&name, arrival.len <= arrival.segment);
-                replies.answer(index, name, reply, &lane);
-            }
-        }
-        replies.send(socket, &batch);
+    fn outcomes(replies: &Replies) -> Vec<Outcome> {
         replies.datagrams().iter().map(|datagram| datagram.outcome).collect()
     }
 
@@ -170,7 +156,7 @@ mod tests {
             let long = [[b'x'; 500], [b'y'; 500]];
             let mut names: Vec<Vec<u8>> = vec![b"Sarah".into(), b"Tracy".into(), b"Al".into()];
             for _ in 0..2 {
-                let outcomes = answer(&*here, vec![train(&names, address)]);
+                let outcomes = outcomes(&answer(&*here, vec![train(&names, address)]));
                 assert_eq!(outcomes, vec![Outcome::Answered; names.len()], "{io:?}");
                 let greeting = |name: &Vec<u8>| [b"Hello, ", &name[..], b"!"].concat();
                 assert_eq!(receive(&*there), Vec::from_iter(names.iter().map(greeting)));
@@ -201,7 +187,8 @@ mod tests {
                     let peers: [_; 5] = std::array::from_fn(|_| open(io));
                     let to = |i: usize| if i == poisoned { poison } else { peers[i].1 };
                     let received = (0..5).map(|i| datagram(b"Tracy", to(i)));
-                    for (i, outcome) in answer(&*here, received.collect()).into_iter().enumerate() {
+                    let outcomes = outcomes(&answer(&*here, received.collect()));
+                    for (i, outcome) in outcomes.into_iter().enumerate() {
                         let failed = matches!(outcome, Outcome::SendFailed(_));
                         assert_eq!(failed, i == poisoned, "{io:?}: {i} of {poisoned}: {outcome:?}");
                         if !failed {

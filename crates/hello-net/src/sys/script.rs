@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::Datagrams;
 use crate::batch::{Arrival, Batch};
-use crate::replies::Message;
+use crate::replies::{Message, Replies, Route};
 
 /// Plays its receives one by one, then stops the worker; writes down what the worker does.
 #[derive(Clone, Default)]
@@ -54,6 +54,23 @@ pub(crate) fn train<N: AsRef<[u8]>>(names: &[N], source: SocketAddr) -> Received
 
 /// Says whether the system takes a message, by its target and its replies.
 pub(crate) type Verdict = dyn FnMut(SocketAddr, &[Vec<u8>]) -> io::Result<()> + Send;
+
+/// Answers all of what it is said to have received, by way of a socket.
+pub(crate) fn answer(socket: &dyn Datagrams, received: Vec<Received>) -> Replies {
+    let (script, mut batch, mut replies) = (Script::default(), Batch::new(), Replies::new());
+    script.scenes().receives.push_back(Ok(received));
+    script.receive(&mut batch, false).expect("what was put there");
+    for index in 0..batch.arrivals().len() {
+        let arrival = batch.arrivals()[index];
+        let lane = replies.lane(Route { to: arrival.source, from: None });
+        for name in batch.places(index) {
+            let reply = batch.write(&name, arrival.len <= arrival.segment);
+            replies.answer(index, name, reply, &lane);
+        }
+    }
+    replies.send(socket, &batch);
+    replies
+}
 
 impl Script {
     pub(crate) fn scenes(&self) -> MutexGuard<'_, Scenes> {
