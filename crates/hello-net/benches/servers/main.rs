@@ -13,7 +13,7 @@ mod workloads;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::{env, fs};
+use std::{env, fs, io};
 
 use clap::{Parser, Subcommand, value_parser};
 
@@ -99,6 +99,10 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     if workloads.is_empty() {
         return Err("no workload has such a name; --list names all".into());
     }
+    // Before all the work, and not after it.
+    for file in args.json.iter().chain(&args.svg) {
+        writable(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    }
     let directory = env::temp_dir().join(format!("hello-servers-{}", std::process::id()));
     fs::create_dir_all(&directory)?;
     let results = measure(args, &workloads, &directory);
@@ -112,6 +116,10 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     }
     let valid = args.even_if_void || results.iter().all(|result| !result.is_void());
     Ok(if valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn writable(file: &Path) -> io::Result<()> {
+    fs::OpenOptions::new().create(true).append(true).open(file).map(drop)
 }
 
 fn measure(
