@@ -11,11 +11,14 @@ mod stats;
 mod workloads;
 
 use std::error::Error;
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::{env, fs, io};
 
 use clap::{Parser, Subcommand, value_parser};
+use rustix::process::{Signal, set_parent_process_death_signal};
 
 use generator::Clients;
 use peers::Peer;
@@ -63,6 +66,26 @@ enum Role {
     /// Is one of the servers.
     #[command(hide = true)]
     Serve { peer: Peer, buffer: usize },
+
+    /// Becomes one of the servers that are programs of their own.
+    #[command(hide = true)]
+    Become { program: PathBuf, arguments: Vec<OsString> },
+}
+
+impl Role {
+    /// Returns only if it fails.
+    fn play(&self) -> Result<(), Box<dyn Error>> {
+        // However the benchmark ends, no server is left behind, not even a stopped one. The
+        // signal outlasts execve (PR_SET_PDEATHSIG(2const)).
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        match self {
+            Self::Serve { peer, buffer } => peer.serve(*buffer),
+            Self::Become { program, arguments } => {
+                let error = Command::new(program).args(arguments).exec();
+                Err(format!("{}: {error}", program.display()).into())
+            }
+        }
+    }
 }
 
 /// The receive buffer of every socket, in bytes: room for any episode. Linux grants so much if
@@ -80,9 +103,8 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
-    if let Some(Role::Serve { peer, buffer }) = args.command {
-        peer.serve(buffer)?;
-        return Ok(ExitCode::SUCCESS);
+    if let Some(role) = &args.command {
+        return role.play().map(|()| ExitCode::SUCCESS);
     }
     if args.list {
         Workload::all().iter().for_each(|workload| println!("{:14} {workload}", workload.name()));

@@ -62,19 +62,14 @@ impl Peer {
         buffer: usize,
     ) -> Result<Command, Box<dyn Error>> {
         let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/servers/peers");
-        let mut command = match self {
-            Self::CBatch => Command::new(compiled(&peers.join("batch.c"), directory)?),
-            Self::CSingle => Command::new(compiled(&peers.join("single.c"), directory)?),
-            Self::Python => {
-                let mut command = Command::new("python3");
-                command.arg(peers.join("tutorial.py"));
-                command
+        let mut command = Command::new(std::env::current_exe()?);
+        match self {
+            Self::CBatch => command.arg("become").arg(compiled(&peers.join("batch.c"), directory)?),
+            Self::CSingle => {
+                command.arg("become").arg(compiled(&peers.join("single.c"), directory)?)
             }
-            _ => {
-                let mut command = Command::new(std::env::current_exe()?);
-                command.args(["serve", &self.name()]);
-                command
-            }
+            Self::Python => command.args(["become", "python3"]).arg(peers.join("tutorial.py")),
+            _ => command.args(["serve", &self.name()]),
         };
         command.arg(buffer.to_string());
         Ok(command)
