@@ -42,7 +42,7 @@ impl<'w> Clients<'w> {
     /// reply, or another time, in nanoseconds.
     pub(crate) fn episode(&self, server: &Process) -> Result<f64, Box<dyn Error>> {
         if self.workload.kind == Kind::PingPong {
-            return self.ping_pong(server.address);
+            return self.ping_pong(server);
         }
         // At first only to warm up: what is left of the server before this one in caches and in
         // the system's stores of memory is to be at nobody's expense.
@@ -65,6 +65,7 @@ impl<'w> Clients<'w> {
         }
         let span = self.collect(names)?;
         server.wait_for_sleep()?;
+        self.expect_silence()?;
         let time = match self.workload.kind {
             Kind::Workers => span,
             _ => server.processor_time()? - before,
@@ -117,13 +118,24 @@ impl<'w> Clients<'w> {
         Ok(span.unwrap_or_default())
     }
 
+    /// Fails if there is a reply that nobody waits for any more.
+    fn expect_silence(&self) -> Result<(), Box<dyn Error>> {
+        let mut memory = vec![0; 65_535];
+        for client in &self.clients {
+            if client.receive(&mut memory, &mut Vec::new())?.is_some() {
+                return Err("a reply too many".into());
+            }
+        }
+        Ok(())
+    }
+
     /// Asks one by one, and returns the median round-trip time in nanoseconds.
-    fn ping_pong(&self, server: SocketAddr) -> Result<f64, Box<dyn Error>> {
+    fn ping_pong(&self, server: &Process) -> Result<f64, Box<dyn Error>> {
         let (client, mut memory) = (&self.clients[0], [0; 2048]);
         let mut times = Vec::with_capacity(self.names.len());
         for name in &self.names {
             let start = Instant::now();
-            client.socket.send_to(name, server)?;
+            client.socket.send_to(name, server.address)?;
             // Without a wait, for the client's own wakeup is not to be measured.
             let len = loop {
                 if let Some((len, _)) = client.receive(&mut memory, &mut Vec::new())? {
@@ -136,6 +148,8 @@ impl<'w> Clients<'w> {
             times.push(start.elapsed().as_nanos() as f64);
             check(&memory[..len], name)?;
         }
+        server.wait_for_sleep()?;
+        self.expect_silence()?;
         Summary::of(&times).map(|times| times.median).ok_or_else(|| "no requests".into())
     }
 }
