@@ -10,6 +10,7 @@ mod report;
 mod stats;
 mod workloads;
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
@@ -149,13 +150,19 @@ fn measure(
     workloads: &[Workload],
     directory: &Path,
 ) -> Result<Vec<Outcome>, Box<dyn Error>> {
-    let mut results = Vec::new();
+    let (mut results, mut peers) = (Vec::new(), BTreeSet::new());
+    for &peer in BTreeSet::from_iter(workloads.iter().flat_map(|workload| workload.peers)) {
+        match peer.prepare(directory) {
+            Ok(()) => drop(peers.insert(peer)),
+            Err(error) => println!("LEFT OUT: {error}"),
+        }
+    }
     for workload in workloads {
         let (clients, mut result) = (Clients::new(workload, BUFFER)?, Outcome::new(workload));
         let mut left = args.cycles;
         while left > 0 {
             let cycles = left.min(CYCLES_OF_A_PROCESS);
-            measure_processes(cycles, &clients, directory, &mut result)?;
+            measure_processes(cycles, &peers, &clients, directory, &mut result)?;
             left -= cycles;
         }
         print!("{result}");
@@ -171,6 +178,7 @@ const CYCLES_OF_A_PROCESS: u32 = 4;
 /// Starts the servers, and gives each its turns.
 fn measure_processes(
     cycles: u32,
+    peers: &BTreeSet<Peer>,
     clients: &Clients<'_>,
     directory: &Path,
     result: &mut Outcome,
@@ -179,13 +187,9 @@ fn measure_processes(
         Kind::Workers => &[SERVERS, GENERATOR],
         _ => &[SERVERS],
     };
-    let mut servers = Vec::new();
-    for &peer in result.workload.peers {
-        match Process::start(peer, processors, directory, BUFFER) {
-            Ok(server) => servers.push(server),
-            Err(error) => println!("LEFT OUT: {error}"),
-        }
-    }
+    let peers = result.workload.peers.iter().filter(|peer| peers.contains(peer));
+    let servers = peers.map(|peer| Process::start(*peer, processors, directory, BUFFER));
+    let servers = servers.collect::<Result<Vec<_>, _>>()?;
     // The first cycle warms up and is not counted.
     for cycle in 0..=cycles {
         let mut times = vec![0.0; servers.len()];

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, IoSliceMut, Write};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -54,21 +54,34 @@ impl Peer {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    /// Returns the command that starts it, which prints the address it is bound to. What it takes
-    /// to build it is kept in `directory`.
-    pub(crate) fn command(
-        self,
-        directory: &Path,
-        buffer: usize,
-    ) -> Result<Command, Box<dyn Error>> {
-        let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/servers/peers");
+    /// Makes sure that there is what it takes to start it: other programs, for some. What is built
+    /// goes into `directory`.
+    pub(crate) fn prepare(self, directory: &Path) -> Result<(), Box<dyn Error>> {
+        let mut command = match self {
+            Self::CBatch => compiler("batch", directory),
+            Self::CSingle => compiler("single", directory),
+            Self::Python => {
+                let mut python = Command::new("python3");
+                python.arg("--version").stdout(Stdio::null());
+                python
+            }
+            _ => return Ok(()),
+        };
+        let program = command.get_program().display().to_string();
+        match command.status() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(format!("{}: {program}: {status}", self.name()).into()),
+            Err(error) => Err(format!("{}: {program}: {error}", self.name()).into()),
+        }
+    }
+
+    /// Returns the command that starts it, once prepared, which prints the address it is bound to.
+    pub(crate) fn command(self, directory: &Path, buffer: usize) -> io::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         match self {
-            Self::CBatch => command.arg("become").arg(compiled(&peers.join("batch.c"), directory)?),
-            Self::CSingle => {
-                command.arg("become").arg(compiled(&peers.join("single.c"), directory)?)
-            }
-            Self::Python => command.args(["become", "python3"]).arg(peers.join("tutorial.py")),
+            Self::CBatch => command.arg("become").arg(directory.join("batch")),
+            Self::CSingle => command.arg("become").arg(directory.join("single")),
+            Self::Python => command.args(["become", "python3"]).arg(source("tutorial.py")),
             _ => command.args(["serve", &self.name()]),
         };
         command.arg(buffer.to_string());
@@ -99,19 +112,16 @@ impl Peer {
     }
 }
 
-/// Compiles a peer written in C, and returns where it is.
-fn compiled(source: &Path, directory: &Path) -> Result<PathBuf, Box<dyn Error>> {
-    let program = directory.join(source.file_stem().unwrap_or_default());
-    if program.exists() {
-        return Ok(program);
-    }
-    let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
-    let status = Command::new(&compiler).arg("-O2").arg(source).arg("-o").arg(&program).status();
-    match status {
-        Ok(status) if status.success() => Ok(program),
-        Ok(status) => Err(format!("{}: {} {status}", source.display(), compiler.display()).into()),
-        Err(error) => Err(format!("no C compiler ({}): {error}", compiler.display()).into()),
-    }
+/// Returns the command that compiles a peer written in C.
+fn compiler(name: &str, directory: &Path) -> Command {
+    let mut compiler = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
+    compiler.arg("-O2").arg(source(&format!("{name}.c"))).arg("-o").arg(directory.join(name));
+    compiler
+}
+
+/// Returns where a peer's source stands.
+fn source(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/servers/peers").join(file)
 }
 
 fn announce(address: SocketAddr) -> io::Result<()> {

@@ -73,15 +73,13 @@ impl fmt::Display for Outcome {
             cycles.unwrap_or(0)
         )?;
         for &peer in self.times.keys() {
-            if let (Some(time), Some(ratio)) = (self.time(peer), self.ratio(peer, reference)) {
-                let Summary { median, low, high } = ratio;
-                let name = peer.name();
-                writeln!(
-                    f,
-                    "  {name:18} {:9.3} {median:7.3}  {low:.3} to {high:.3}",
-                    time.median / 1000.0
-                )?;
+            let Some(time) = self.time(peer) else { continue };
+            write!(f, "  {:18} {:9.3}", peer.name(), time.median / 1000.0)?;
+            // Without the reference there is no ratio.
+            if let Some(Summary { median, low, high }) = self.ratio(peer, reference) {
+                write!(f, " {median:7.3}  {low:.3} to {high:.3}")?;
             }
+            writeln!(f)?;
         }
         for Target { of, to, at_most, ratio, met } in self.targets() {
             let (of, to, verdict) = (of.name(), to.name(), if met { "met" } else { "MISSED" });
