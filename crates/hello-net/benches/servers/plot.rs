@@ -60,6 +60,19 @@ pub(crate) fn draw(file: &Path, results: &[Outcome]) -> Result<(), Box<dyn Error
         key.draw(&Rectangle::new([(0, line), (12, line + 12)], colour.filled()))?;
         key.draw(&Text::new(peer.name(), (20, line), ("sans-serif", 14)))?;
     }
+    // Ratios that were to be reached, by our server and against the reference.
+    for (place, outcome) in outcomes.iter().enumerate() {
+        let reference = outcome.workload.reference;
+        for &(_, _, at_most) in
+            outcome.workload.targets.iter().filter(|target| target.1 == reference)
+        {
+            let line = [(place as f64 + 0.1, at_most), (place as f64 + 0.9, at_most)];
+            chart.draw_series(DashedLineSeries::new(line, 4, 3, BLACK.stroke_width(2)))?;
+        }
+    }
+    let target = 60 + 20 * i32::try_from(peers.len())?;
+    key.draw(&Rectangle::new([(0, target + 5), (12, target + 7)], BLACK.filled()))?;
+    key.draw(&Text::new("target", (20, target), ("sans-serif", 14)))?;
     let even = [(0.0, 1.0), (width, 1.0)];
     chart.draw_series(LineSeries::new(even, BLACK.stroke_width(1)))?;
     Ok(area.present()?)
