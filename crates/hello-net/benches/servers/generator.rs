@@ -12,7 +12,7 @@ use socket2::SockRef;
 
 use crate::process::Process;
 use crate::stats::Summary;
-use crate::workloads::{Kind, Workload};
+use crate::workloads::{Figure, Kind, Workload};
 
 /// The clients of a workload.
 #[derive(Debug)]
@@ -41,8 +41,8 @@ impl<'w> Clients<'w> {
     /// Lets a server work through an episode, and returns what it took: processor time for each
     /// reply, or another time, in nanoseconds.
     pub(crate) fn episode(&self, server: &Process) -> Result<f64, Box<dyn Error>> {
-        if self.workload.kind == Kind::PingPong {
-            return self.ping_pong(server);
+        if let Kind::PingPong(figure) = self.workload.kind {
+            return self.ping_pong(server, figure);
         }
         // At first only to warm up: what is left of the server before this one in caches and in
         // the system's stores of memory is to be at nobody's expense.
@@ -129,9 +129,11 @@ impl<'w> Clients<'w> {
         Ok(())
     }
 
-    /// Asks one by one, and returns the median round-trip time in nanoseconds.
-    fn ping_pong(&self, server: &Process) -> Result<f64, Box<dyn Error>> {
+    /// Asks one by one, and returns the figure wanted, in nanoseconds.
+    fn ping_pong(&self, server: &Process, figure: Figure) -> Result<f64, Box<dyn Error>> {
         let (client, mut memory) = (&self.clients[0], [0; 2048]);
+        server.wait_for_sleep()?;
+        let before = server.processor_time()?;
         let mut times = Vec::with_capacity(self.names.len());
         for name in &self.names {
             let start = Instant::now();
@@ -150,7 +152,14 @@ impl<'w> Clients<'w> {
         }
         server.wait_for_sleep()?;
         self.expect_silence()?;
-        Summary::of(&times).map(|times| times.median).ok_or_else(|| "no requests".into())
+        let figure = match figure {
+            Figure::RoundTripTime => Summary::of(&times).map(|times| times.median),
+            Figure::ProcessorTime => {
+                let spent = server.processor_time()? - before;
+                Some(spent.as_nanos() as f64 / times.len() as f64)
+            }
+        };
+        figure.ok_or_else(|| "no requests".into())
     }
 }
 
@@ -161,7 +170,7 @@ impl Client {
         socket.set_nonblocking(true)?;
         let state = match kind {
             Kind::Trains | Kind::Workers => Some(UdpSocketState::new((&socket).into())?),
-            Kind::Queue | Kind::Guard | Kind::PingPong => None,
+            Kind::Queue | Kind::Guard | Kind::PingPong(_) => None,
         };
         Ok(Self { socket, state })
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::peers::Peer;
 use crate::stats::Summary;
-use crate::workloads::{Kind, Workload};
+use crate::workloads::{Figure, Kind, Workload};
 
 /// What came out of a workload.
 #[derive(Clone, Debug)]
@@ -59,7 +59,7 @@ impl fmt::Display for Outcome {
         let (reference, cycles) =
             (self.workload.reference, self.times.values().map(Vec::len).max());
         let what = match self.workload.kind {
-            Kind::PingPong => "median round-trip time",
+            Kind::PingPong(Figure::RoundTripTime) => "median round-trip time",
             Kind::Workers => "time for each reply",
             _ => "processor time for each reply",
         };
