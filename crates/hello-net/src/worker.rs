@@ -13,6 +13,7 @@ use crate::batch::{Arrival, Batch, Destination};
 use crate::counters::Tally;
 use crate::endpoint::Endpoint;
 use crate::replies::{Replies, Route};
+use crate::sys::STOP_CHECK;
 use crate::{Counters, ErrorClass, Event, Outcome};
 
 /// The server's loop on one thread: the socket it serves, and what it counted.
@@ -33,8 +34,8 @@ impl Worker {
     ///
     /// # Errors
     ///
-    /// The socket's last error, when it has done nothing but fail for as long as [`PATIENCE`]
-    /// lasts.
+    /// The socket's last error, when it is broken: it has done nothing but fail for as long as
+    /// [`PATIENCE`] lasts, and nothing but the socket can be the cause.
     pub(crate) fn run(
         &self,
         guard: &Guard,
@@ -43,7 +44,7 @@ impl Worker {
     ) -> io::Result<()> {
         let mut batch = Batch::new();
         let mut replies = Replies::new();
-        let mut patience = PATIENCE.waits();
+        let mut patience = Patience::default();
 
         for round in (0..DROPS_CHECK).cycle() {
             if stopping.load(Relaxed) {
@@ -51,7 +52,7 @@ impl Worker {
             }
             match self.receive(&mut batch, stopping) {
                 Ok(()) => {
-                    patience = PATIENCE.waits();
+                    patience = Patience::default();
                     self.tally.receive(batch.datagrams());
                     let mut arrivals = 0..batch.arrivals().len();
                     while !arrivals.is_empty() {
@@ -60,9 +61,6 @@ impl Worker {
                         self.tally.settle(replies.datagrams().iter().map(|one| one.outcome));
                         self.show(&batch, &replies, &observe);
                     }
-                }
-                Err(error) if ErrorClass::of(&error) == ErrorClass::WouldBlock => {
-                    patience = PATIENCE.waits();
                 }
                 Err(error) => self.endure(error, &mut patience)?,
             }
@@ -148,17 +146,57 @@ impl Worker {
         address.map_or(local, |address| (address, local.port()).into())
     }
 
-    /// Counts a receive error and waits a little, or gives up if there were too many in a row.
-    /// Signals come as often as somebody sends them, and say nothing about the socket.
-    fn endure(&self, error: io::Error, patience: &mut Waits) -> io::Result<()> {
+    /// Counts a receive error and waits a little, or gives up.
+    fn endure(&self, error: io::Error, patience: &mut Patience) -> io::Result<()> {
         let class = ErrorClass::of(&error);
-        self.tally.receive_error(class);
-        let wait = match class {
-            ErrorClass::Interrupted => SHORTEST_PAUSE,
-            _ => patience.next().ok_or(error)?,
-        };
-        self.endpoint.socket.pause(wait);
+        if class != ErrorClass::WouldBlock {
+            self.tally.receive_error(class);
+        }
+        if let Some(wait) = patience.wait(class, Instant::now()).ok_or(error)? {
+            self.endpoint.socket.pause(wait);
+        }
         Ok(())
+    }
+}
+
+/// How long a worker waits before it receives again, so that no error keeps it busy.
+#[derive(Debug)]
+struct Patience {
+    waits: Waits,
+    /// When nothing was received last.
+    nothing: Option<Instant>,
+    /// How often in a row nothing was received sooner than an idle wait takes.
+    hasty: u32,
+}
+
+impl Patience {
+    /// Returns how long to wait after a receive call that brought nothing, at `now`; `None` if the
+    /// socket is broken.
+    ///
+    /// - An idle wait takes its time by itself, and so does one that a signal ends. Only a system
+    ///   that says so again and again at once has to be waited for.
+    /// - What else the system reports is waited after, longer each time.
+    /// - Where that can have a cause outside of the socket, such as a system short of memory, it
+    ///   may pass, however long it takes. Else the socket is broken, and whoever supervises the
+    ///   process can help; but not we.
+    fn wait(&mut self, class: ErrorClass, now: Instant) -> Option<Option<Duration>> {
+        let last = self.nothing.replace(now);
+        match class {
+            ErrorClass::WouldBlock | ErrorClass::Interrupted => {
+                self.waits = PATIENCE.waits();
+                let hasty = last.is_some_and(|last| now.duration_since(last) < HASTE);
+                self.hasty = if hasty { self.hasty.saturating_add(1) } else { 0 };
+                Some((self.hasty >= MAX_HASTY).then_some(SHORTEST_PAUSE))
+            }
+            ErrorClass::Invalid | ErrorClass::Other => self.waits.next().map(Some),
+            _ => Some(Some(self.waits.next().unwrap_or(PATIENCE.max()))),
+        }
+    }
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { waits: PATIENCE.waits(), nothing: None, hasty: 0 }
     }
 }
 
@@ -171,8 +209,15 @@ const DROPS_CHECK: u32 = 1024;
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
-/// How long a worker waits after each error of its socket, and how many in a row it stands:
-/// about three seconds of nothing else.
+/// What is shorter is no idle wait.
+const HASTE: Duration = STOP_CHECK.checked_div(4).expect("four is not zero");
+
+/// After how many receive calls in a row that were too short to be idle waits a worker waits by
+/// itself. A few there are: signals, and datagrams that another worker was faster to take.
+const MAX_HASTY: u32 = 16;
+
+/// How long a worker waits after each error of its socket, and how many in a row it stands of
+/// those that a socket does not recover from: about three seconds of nothing else.
 const PATIENCE: Retry = Retry::new(
     SHORTEST_PAUSE,
     NonZeroU32::new(12).expect("twelve is not zero"),
@@ -355,16 +400,47 @@ mod tests {
     }
 
     #[test]
-    fn no_number_of_signals_ends_the_server() {
-        let signals = (0..999).map(|_| Err(errno(libc::EINTR)));
-        let (worker, script) = worker(signals.chain([alone(b"Tracy")]));
-        run(&worker, &script, &Guard::new()).expect("no error of our own");
-        let counters = worker.counters();
-        assert_eq!(
-            (counters.receive_errors(ErrorClass::Interrupted), counters.answered()),
-            (999, 1)
-        );
-        assert_eq!(script.scenes().pauses, [SHORTEST_PAUSE; 999]);
+    fn what_may_pass_by_itself_is_endured_however_long_it_lasts() {
+        for code in [libc::ENOMEM, libc::ENOBUFS, libc::ENETDOWN, libc::EPERM, libc::ECONNREFUSED] {
+            let errors = (0..999).map(|_| Err(errno(code)));
+            let (worker, script) = worker(errors.chain([alone(b"Tracy")]));
+            run(&worker, &script, &Guard::new()).expect("no error of our own");
+            let counters = worker.counters();
+            let class = ErrorClass::of(&errno(code));
+            assert_eq!((counters.receive_errors(class), counters.answered()), (999, 1));
+            let pauses = &script.scenes().pauses;
+            assert_eq!(pauses.len(), 999);
+            assert!(pauses[20..].iter().all(|pause| *pause == PATIENCE.max()));
+        }
+    }
+
+    #[test]
+    fn neither_signals_nor_idle_waits_that_take_no_time_end_the_server_or_keep_it_busy() {
+        for (code, counted) in [(libc::EINTR, 999), (libc::EAGAIN, 0)] {
+            let errors = (0..999).map(|_| Err(errno(code)));
+            let (worker, script) = worker(errors.chain([alone(b"Tracy")]));
+            run(&worker, &script, &Guard::new()).expect("no error of our own");
+            let counters = worker.counters();
+            let interruptions = counters.receive_errors(ErrorClass::Interrupted);
+            assert_eq!((interruptions, counters.answered()), (counted, 1));
+            // All but the first few, unless this machine stands still between two of them.
+            let pauses = script.scenes().pauses.len();
+            assert!((900..999).contains(&pauses), "{pauses}");
+        }
+    }
+
+    #[test]
+    fn a_few_signals_and_idle_waits_as_long_as_they_should_be_cost_no_pause() {
+        let start = Instant::now();
+        let mut patience = Patience::default();
+        for round in 0..999 {
+            let idle = patience.wait(ErrorClass::WouldBlock, start + STOP_CHECK * round);
+            assert_eq!(idle, Some(None));
+        }
+        let now = start + STOP_CHECK * 999;
+        for _ in 1..MAX_HASTY {
+            assert_eq!(patience.wait(ErrorClass::Interrupted, now), Some(None));
+        }
     }
 
     #[test]
