@@ -23,18 +23,25 @@
 //! |---|---|
 //! | answer in the buffer that the request was received into | [`Frame`] |
 //! | decide what may be answered, before it is | [`Guard`] |
+//! | hold each source to a rate | [`Limiter`] |
 //! | ask again, and know when | [`Retry`] |
 //! | recognise one's own replies among others | [`Token`] |
 //!
 //! The crate is `no_std` and forbids unsafe code. The feature `bytes`, on by default, adds
-//! [`Reply::put`] and [`Reply::decode_name`].
+//! [`Reply::put`] and [`Reply::decode_name`]; the feature `alloc` what needs memory of its own,
+//! the [`Limiter`].
 
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
 mod error;
 mod frame;
 mod guard;
+#[cfg(feature = "alloc")]
+mod limit;
 mod reply;
 mod request;
 mod retry;
@@ -44,6 +51,8 @@ mod wire;
 pub use error::{BufferTooSmall, DecodeError, NameTooLong};
 pub use frame::Frame;
 pub use guard::{Guard, Refusal};
+#[cfg(feature = "alloc")]
+pub use limit::{Account, Limit, Limiter, RateTooHigh, Verdict};
 pub use reply::Reply;
 pub use request::Request;
 pub use retry::{Retry, Waits};

@@ -3,6 +3,8 @@
 mod codec;
 mod frame;
 mod guard;
+#[cfg(feature = "alloc")]
+mod limit;
 mod loops;
 mod retry;
 mod token;

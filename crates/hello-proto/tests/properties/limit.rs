@@ -1,0 +1,144 @@
+use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use hello_proto::{Limit, Limiter, Verdict};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::config;
+
+/// A token bucket for each network, as many as there are, in fractions of a request: `1 / rate` of
+/// a nanosecond each.
+struct Exact {
+    rate: u128,
+    burst: u128,
+    buckets: HashMap<u32, Bucket>,
+}
+
+struct Bucket {
+    earned: u128,
+    seen: Duration,
+    over: u32,
+}
+
+const REQUEST: u128 = 1_000_000_000;
+
+impl Exact {
+    fn new(rate: u32, burst: u32) -> Self {
+        Self { rate: rate.into(), burst: burst.into(), buckets: HashMap::new() }
+    }
+
+    fn debit(&mut self, network: u32, now: Duration) -> Verdict {
+        let full = self.burst * REQUEST;
+        let fresh = Bucket { earned: full, seen: now, over: 0 };
+        let bucket = self.buckets.entry(network).or_insert(fresh);
+        let earned = (now - bucket.seen).as_nanos() * self.rate;
+        (bucket.earned, bucket.seen) = (full.min(bucket.earned + earned), now);
+        if let Some(left) = bucket.earned.checked_sub(REQUEST) {
+            bucket.earned = left;
+            return Verdict::Within;
+        }
+        bucket.over += 1;
+        if bucket.over.is_multiple_of(4) { Verdict::Spared } else { Verdict::Over }
+    }
+}
+
+/// An address of a network, whose other addresses have the same bucket.
+fn source(network: u32, host: u8) -> IpAddr {
+    if network.is_multiple_of(2) {
+        Ipv4Addr::from_bits(network << 8 | u32::from(host)).into()
+    } else {
+        Ipv6Addr::from_bits(0x2001_0db8 << 96 | u128::from(network) << 64 | u128::from(host)).into()
+    }
+}
+
+/// What happens: time passes, and a network asks so many times.
+type Steps = Vec<(u64, u32, u8, usize)>;
+
+fn steps(networks: u32) -> impl Strategy<Value = Steps> {
+    let wait = prop_oneof![Just(0), 0..1_000_u64, 0..3_000_000_000_u64];
+    vec((wait, 0..networks, any::<u8>(), 1..20_usize), 1..200)
+}
+
+/// Rates whose requests take a whole number of nanoseconds to earn, in which the model counts, too.
+fn rate() -> impl Strategy<Value = u32> {
+    prop::sample::select(vec![1, 2, 5, 8, 10, 1000, 50_000, 1_000_000_000])
+}
+
+/// Plays steps for both, and shows each pair of verdicts on a network, the limiter's first.
+fn play<S: BuildHasher>(
+    (rate, burst): (u32, u32),
+    hasher: S,
+    steps: Steps,
+    mut compare: impl FnMut(u32, Verdict, Verdict) -> Result<(), TestCaseError>,
+) -> Result<(), TestCaseError> {
+    let [r, b] = [rate, burst].map(|number| NonZeroU32::new(number).expect("not zero"));
+    let mut limiter = Limiter::new(Limit::new(r, b)?, hasher);
+    let (mut exact, mut now) = (Exact::new(rate, burst), Duration::ZERO);
+    for (wait, network, host, times) in steps {
+        now += Duration::from_nanos(wait);
+        let mut account = limiter.account(source(network, host), now);
+        for _ in 0..times {
+            compare(network, account.debit(), exact.debit(network, now))?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts every network into the same few places.
+#[derive(Default)]
+struct Crowded;
+
+impl Hasher for Crowded {
+    fn write(&mut self, _: &[u8]) {}
+
+    fn finish(&self) -> u64 {
+        7
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..config() })]
+
+    #[test]
+    fn every_verdict_is_that_of_one_bucket_for_each_network(
+        rate in rate(),
+        burst in 1..30_u32,
+        steps in steps(40),
+    ) {
+        play((rate, burst), RandomState::new(), steps, |_, ours, exact| {
+            prop_assert_eq!(ours, exact);
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn in_a_crowded_table_every_network_has_as_many_answered_as_its_limit_allows(
+        rate in rate(),
+        burst in 1..30_u32,
+        steps in steps(60),
+    ) {
+        let mut more = HashMap::new();
+        play((rate, burst), BuildHasherDefault::<Crowded>::default(), steps, |network, ours, exact| {
+            let more: &mut i32 = more.entry(network).or_default();
+            *more += i32::from(ours == Verdict::Within) - i32::from(exact == Verdict::Within);
+            prop_assert!(*more >= 0);
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn networks_that_find_places_are_told_apart_however_they_are_hashed(
+        rate in rate(),
+        burst in 1..30_u32,
+        steps in steps(8),
+    ) {
+        play((rate, burst), BuildHasherDefault::<Crowded>::default(), steps, |_, ours, exact| {
+            prop_assert_eq!(ours, exact);
+            Ok(())
+        })?;
+    }
+}

@@ -1,0 +1,38 @@
+//! Memory that does not grow, seen from outside. Alone in its program, for others would move it.
+#![cfg(all(feature = "alloc", target_os = "linux"))]
+
+use std::fs;
+use std::hash::RandomState;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use hello_proto::{Limit, Limiter};
+
+/// Returns how much memory of this process is resident, in KiB (proc_pid_status(5)).
+fn resident() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux has it");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its size");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+/// An address of a network of its own for each number, of either family.
+fn source(number: u32) -> IpAddr {
+    match number % 2 {
+        0 => Ipv4Addr::from_bits(number << 7).into(),
+        _ => Ipv6Addr::from_bits(0x2001_0db8 << 96 | u128::from(number) << 64).into(),
+    }
+}
+
+#[test]
+fn ten_million_sources_take_no_more_memory_than_none() {
+    let limit = Limit::new(NonZeroU32::MIN, NonZeroU32::MIN).expect("a low rate");
+    let mut limiter = Limiter::new(limit, RandomState::new());
+    let before = resident();
+    for number in 0..10_000_000 {
+        let now = Duration::from_micros(number.into());
+        let _ = limiter.account(source(number), now).debit();
+    }
+    let after = resident();
+    assert!(after.saturating_sub(before) <= 64, "{before} KiB before, {after} KiB after");
+}
