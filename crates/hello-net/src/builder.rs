@@ -1,4 +1,4 @@
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,9 +6,10 @@ use std::time::Duration;
 use hello_proto::Guard;
 
 use crate::endpoint::{Endpoint, Options};
+use crate::limit::Accounts;
 use crate::socket::Sharing;
 use crate::worker::Worker;
-use crate::{Io, Server, ServerError};
+use crate::{Io, RateLimit, Server, ServerError};
 
 /// What a [`Server`] is to be, before it is bound.
 #[derive(Clone, Debug)]
@@ -18,6 +19,7 @@ pub struct Builder {
     workers: NonZeroUsize,
     reuse_port: bool,
     spin: Duration,
+    limit: Option<RateLimit>,
 }
 
 impl Builder {
@@ -25,6 +27,12 @@ impl Builder {
     #[must_use]
     pub fn guard(self, guard: Guard) -> Self {
         Self { guard, ..self }
+    }
+
+    /// Sets to which rate each source is held; to none unless told otherwise.
+    #[must_use]
+    pub fn rate_limit(self, limit: RateLimit) -> Self {
+        Self { limit: Some(limit), ..self }
     }
 
     /// Sets by which system calls datagrams are received and sent.
@@ -83,32 +91,60 @@ impl Builder {
         self,
         addresses: impl IntoIterator<Item = SocketAddr>,
     ) -> Result<Server, ServerError> {
-        let (mut locals, mut endpoints, mut workers) = (Vec::new(), Vec::new(), Vec::new());
+        let open = |address, sharing| {
+            let endpoint = Endpoint::bind(address, sharing, self.options, &self.guard);
+            endpoint.map(Arc::new).map_err(|source| ServerError::Bind { address, source })
+        };
+        let mut groups = Vec::new();
         for address in addresses {
-            let bind = |address, sharing| {
-                let endpoint = Endpoint::bind(address, sharing, self.options, &self.guard);
-                endpoint.map(Arc::new).map_err(|source| ServerError::Bind { address, source })
-            };
-            let first =
-                bind(address, if self.reuse_port { Sharing::First } else { Sharing::Alone })?;
-            let local = first.local();
-            locals.push(local);
-            endpoints.push(Arc::clone(&first));
-            workers.push(Worker::new(Arc::clone(&first), self.spin));
+            let sharing = if self.reuse_port { Sharing::First } else { Sharing::Alone };
+            let mut group = vec![open(address, sharing)?];
             for _ in 1..self.workers.get() {
-                let endpoint = if self.reuse_port {
-                    let another = bind(local, Sharing::Further)?;
-                    endpoints.push(Arc::clone(&another));
-                    another
-                } else {
-                    Arc::clone(&first)
-                };
-                workers.push(Worker::new(endpoint, self.spin));
+                group.push(match self.reuse_port {
+                    true => open(group[0].local(), Sharing::Further)?,
+                    false => Arc::clone(&group[0]),
+                });
             }
+            groups.push(group);
         }
+        self.server(&groups)
+    }
+
+    /// Takes over sockets that somebody else bound, such as a supervisor that keeps them open while
+    /// servers come and go: what is sent meanwhile waits in them, and nothing is lost. All workers
+    /// of an address share its socket.
+    ///
+    /// An IPv6 socket that takes IPv4, too, is served as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::NoAddress`] if there is none, [`ServerError::Adopt`] for the first that
+    /// cannot be served.
+    pub fn adopt(
+        self,
+        sockets: impl IntoIterator<Item = UdpSocket>,
+    ) -> Result<Server, ServerError> {
+        let mut groups = Vec::new();
+        for socket in sockets {
+            let address = socket.local_addr().unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into());
+            let endpoint = Endpoint::adopt(socket, self.options, &self.guard).map(Arc::new);
+            let endpoint = endpoint.map_err(|source| ServerError::Adopt { address, source })?;
+            groups.push(vec![endpoint; self.workers.get()]);
+        }
+        self.server(&groups)
+    }
+
+    /// Makes the server of the sockets of each address, one for each worker, be it the same.
+    fn server(self, groups: &[Vec<Arc<Endpoint>>]) -> Result<Server, ServerError> {
+        let locals = Vec::from_iter(groups.iter().map(|group| group[0].local()));
         if locals.is_empty() {
             return Err(ServerError::NoAddress);
         }
+        let accounts = self.limit.map(|limit| Arc::new(Accounts::new(limit)));
+        let mut endpoints = groups.concat();
+        let worker = |endpoint| Worker::new(endpoint, self.spin, accounts.clone());
+        let workers = endpoints.iter().cloned().map(worker).collect();
+        endpoints.dedup_by(|one, other| Arc::ptr_eq(one, other));
         Ok(Server::new(self.guard, locals, endpoints, workers))
     }
 }
@@ -121,6 +157,7 @@ impl Default for Builder {
             workers: NonZeroUsize::MIN,
             reuse_port: false,
             spin: Duration::ZERO,
+            limit: None,
         }
     }
 }

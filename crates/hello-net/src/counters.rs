@@ -10,7 +10,8 @@ use crate::{ErrorClass, Outcome};
 
 /// What became of every datagram a [`Server`](crate::Server) received, in datagrams.
 ///
-/// Each adds one to exactly one of answered, one of the refusals, and send-failed by its class.
+/// Each adds one to exactly one of answered, one of the refusals (over the limit is one of them),
+/// and send-failed by its class.
 /// While a datagram is being handled it is received and not yet anything else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -18,6 +19,8 @@ pub struct Counters {
     dropped: Option<u64>,
     answered: u64,
     refused: [u64; Refusal::ALL.len()],
+    over_limit: u64,
+    over_limit_answered: u64,
     send_failed: [u64; ErrorClass::ALL.len()],
     receive_errors: [u64; ErrorClass::ALL.len()],
 }
@@ -43,14 +46,25 @@ impl Counters {
         self.answered
     }
 
-    /// Returns how many were refused for one reason.
+    /// Returns how many were refused by one rule of the guard.
     pub fn refused(&self, refusal: Refusal) -> u64 {
         self.refused[refusal as usize]
     }
 
+    /// Returns how many were refused because their source was over the limit.
+    pub fn over_limit(&self) -> u64 {
+        self.over_limit
+    }
+
+    /// Returns how many were over the limit and not refused: one of four, or all in a dry run. What
+    /// became of each is counted apart, as of any other.
+    pub fn over_limit_answered(&self) -> u64 {
+        self.over_limit_answered
+    }
+
     /// Returns how many were refused for any reason.
     pub fn refused_total(&self) -> u64 {
-        self.refused.iter().sum()
+        self.refused.iter().sum::<u64>() + self.over_limit
     }
 
     /// Returns how many replies the system did not take, by the class of its error.
@@ -74,6 +88,8 @@ impl Counters {
         workers.fold(Self { dropped, ..Self::default() }, |mut sum, worker| {
             sum.received += worker.received;
             sum.answered += worker.answered;
+            sum.over_limit += worker.over_limit;
+            sum.over_limit_answered += worker.over_limit_answered;
             let arrays = [
                 (&mut sum.refused[..], &worker.refused[..]),
                 (&mut sum.send_failed[..], &worker.send_failed[..]),
@@ -97,6 +113,8 @@ pub(crate) struct Tally {
     received: AtomicU64,
     answered: AtomicU64,
     refused: [AtomicU64; Refusal::ALL.len()],
+    over_limit: AtomicU64,
+    over_limit_answered: AtomicU64,
     send_failed: [AtomicU64; ErrorClass::ALL.len()],
     receive_errors: [AtomicU64; ErrorClass::ALL.len()],
 }
@@ -104,6 +122,11 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn receive(&self, datagrams: u64) {
         self.received.fetch_add(datagrams, Relaxed);
+    }
+
+    /// Notes datagrams that were over the limit and are answered all the same.
+    pub(crate) fn spare(&self, datagrams: u64) {
+        self.over_limit_answered.fetch_add(datagrams, Relaxed);
     }
 
     pub(crate) fn settle(&self, outcomes: impl Iterator<Item = Outcome>) {
@@ -115,6 +138,7 @@ impl Tally {
                     continue;
                 }
                 Outcome::Refused(refusal) => &self.refused[refusal as usize],
+                Outcome::OverLimit => &self.over_limit,
                 Outcome::SendFailed(class) => &self.send_failed[class as usize],
             };
             counter.fetch_add(1, Release);
@@ -131,6 +155,8 @@ impl Tally {
         Counters {
             answered: self.answered.load(Acquire),
             refused: array::from_fn(|i| self.refused[i].load(Acquire)),
+            over_limit: self.over_limit.load(Acquire),
+            over_limit_answered: self.over_limit_answered.load(Relaxed),
             send_failed: array::from_fn(|i| self.send_failed[i].load(Acquire)),
             receive_errors: array::from_fn(|i| self.receive_errors[i].load(Relaxed)),
             received: self.received.load(Relaxed),
@@ -149,6 +175,7 @@ mod tests {
         let outcomes = [Outcome::Answered]
             .into_iter()
             .chain(Refusal::ALL.map(Outcome::Refused))
+            .chain([Outcome::OverLimit])
             .chain(ErrorClass::ALL.map(Outcome::SendFailed));
         let mut settled = 0;
         for (times, outcome) in (1..).zip(outcomes) {
@@ -159,6 +186,7 @@ mod tests {
             let count = match outcome {
                 Outcome::Answered => counters.answered(),
                 Outcome::Refused(refusal) => counters.refused(refusal),
+                Outcome::OverLimit => counters.over_limit(),
                 Outcome::SendFailed(class) => counters.send_failed(class),
             };
             assert_eq!(count, times);
@@ -172,16 +200,18 @@ mod tests {
     #[test]
     fn sums_add_up_counter_by_counter() {
         let tally = Tally::default();
-        tally.receive(3);
+        tally.receive(4);
+        tally.spare(1);
         let refused = Outcome::Refused(Refusal::GreetedTwice);
         let failed = Outcome::SendFailed(ErrorClass::Denied);
-        tally.settle([Outcome::Answered, refused, failed].into_iter());
+        tally.settle([Outcome::Answered, refused, Outcome::OverLimit, failed].into_iter());
         tally.receive_error(ErrorClass::Interrupted);
         let sum = Counters::sum([tally.snapshot(); 2].into_iter(), Some(7));
-        assert_eq!((sum.received(), sum.answered(), sum.dropped()), (6, 2, Some(7)));
+        assert_eq!((sum.received(), sum.answered(), sum.dropped()), (8, 2, Some(7)));
         assert_eq!(sum.refused(Refusal::GreetedTwice), 2);
         assert_eq!(sum.send_failed(ErrorClass::Denied), 2);
         assert_eq!(sum.receive_errors(ErrorClass::Interrupted), 2);
-        assert_eq!((sum.refused_total(), sum.send_failed_total()), (2, 2));
+        assert_eq!((sum.over_limit(), sum.over_limit_answered()), (2, 2));
+        assert_eq!((sum.refused_total(), sum.send_failed_total()), (4, 2));
     }
 }

@@ -1,5 +1,5 @@
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Mutex, PoisonError};
 
 use hello_proto::{Guard, OVERHEAD};
@@ -39,7 +39,11 @@ impl Endpoint {
         options: Options,
         guard: &Guard,
     ) -> io::Result<Self> {
-        let socket = socket::bind(address, sharing)?;
+        Self::adopt(socket::bind(address, sharing)?, options, guard)
+    }
+
+    /// Takes over a bound socket.
+    pub(crate) fn adopt(socket: UdpSocket, options: Options, guard: &Guard) -> io::Result<Self> {
         if let Some(bytes) = options.receive_buffer {
             sys::set_receive_buffer(&socket, bytes)?;
         }
@@ -47,7 +51,9 @@ impl Endpoint {
         let local = socket.local_addr()?;
         let fragmented = guard.max_name_len() + OVERHEAD > NEVER_FRAGMENTED;
         let socket = options.io.take(socket, fragmented)?;
-        Ok(Self { local, receive_buffer, socket, drops: Mutex::default() })
+        // What was dropped before is none of ours.
+        let drops = Drops { last: socket.drops().unwrap_or_default(), total: 0 };
+        Ok(Self { local, receive_buffer, socket, drops: Mutex::new(drops) })
     }
 
     /// Takes over a socket of a test's.

@@ -25,6 +25,8 @@ pub enum Outcome {
     Answered,
     /// The guard refused it.
     Refused(Refusal),
+    /// Its source was over the [`RateLimit`](crate::RateLimit), and it was refused.
+    OverLimit,
     /// The system did not take the reply.
     SendFailed(ErrorClass),
 }

@@ -36,6 +36,8 @@ mod counters;
 mod endpoint;
 mod event;
 mod flow;
+mod limit;
+mod patience;
 mod replies;
 mod server;
 mod socket;
@@ -47,6 +49,7 @@ pub use class::ErrorClass;
 pub use client::{Client, Greeting, NoAddress, Progress, Silence, Unanswered};
 pub use counters::Counters;
 pub use event::{Event, Outcome};
+pub use limit::RateLimit;
 pub use server::{Server, ServerError};
 pub use sys::Io;
 

@@ -84,11 +84,22 @@ impl Server {
         })
     }
 
-    /// Makes [`serve`](Self::serve) return soon: each thread finishes the datagrams it is at, or
-    /// waits for a tenth of a second at the most if there is none, or for a second if its
-    /// socket is failing. A stopped server stays stopped.
+    /// Makes [`serve`](Self::serve) return soon: each thread answers what was received by then and
+    /// what waits in its socket, for a second at the most; if there is nothing, it stops within a
+    /// tenth of a second, or within a second if its socket is failing. A stopped server stays
+    /// stopped.
     pub fn stop(&self) {
         self.stopping.store(true, Relaxed);
+    }
+
+    /// Tells whether every thread has gone round its loop since this was last told, as each does
+    /// within a second or so: what a watchdog is to hear.
+    pub fn take_pulse(&self) -> bool {
+        let all = self.workers.iter().all(Worker::beats);
+        if all {
+            self.workers.iter().for_each(Worker::forget_beat);
+        }
+        all
     }
 
     /// Yields the bound addresses in the order they were asked for, with the ports the system
@@ -126,6 +137,14 @@ pub enum ServerError {
     #[error("cannot bind {address}")]
     Bind {
         /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A socket that somebody else bound cannot be served.
+    #[error("cannot serve the socket at {address}")]
+    Adopt {
+        /// Where it is bound.
         address: SocketAddr,
         /// What the system said.
         source: io::Error,

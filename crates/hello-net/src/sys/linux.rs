@@ -32,6 +32,7 @@ impl Mmsg {
     /// Has trains delivered in one piece, and the destination told where it is not the bound
     /// address.
     pub(super) fn new(socket: UdpSocket, fragmented: bool) -> io::Result<Self> {
+        socket.set_nonblocking(false)?;
         socket.set_read_timeout(Some(STOP_CHECK))?;
         if !fragmented {
             set_fragmentation(&socket, false)?;
