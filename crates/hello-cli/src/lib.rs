@@ -12,6 +12,7 @@ pub mod json;
 pub mod limit;
 pub mod log;
 pub mod names;
+pub mod network;
 pub mod seconds;
 pub mod server;
 pub mod signals;

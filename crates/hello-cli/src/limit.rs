@@ -1,6 +1,7 @@
-//! How many lines a second are printed.
+//! How many lines are printed.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
 use std::time::Duration;
 
 /// Lets at most so many lines through in any second, and counts the others.
@@ -48,10 +49,70 @@ impl LineLimit {
     }
 }
 
+/// Lets one line through in [`PERIOD`](Self::PERIOD) for each kind of error.
+///
+/// It has no clock: `now` is the time since any origin, and never goes back.
+#[derive(Debug)]
+pub struct ErrorLimit<K> {
+    kinds: HashMap<K, Kind>,
+}
+
+#[derive(Debug)]
+struct Kind {
+    admitted: Duration,
+    /// The errors since then.
+    untold: u64,
+}
+
+impl<K: Eq + Hash> ErrorLimit<K> {
+    /// How long after one line the next one of its kind is let through.
+    pub const PERIOD: Duration = Duration::from_secs(30);
+
+    /// Returns how many errors of a kind a line printed now has to tell of, these included; `None`
+    /// if there is to be none yet.
+    pub fn admit(&mut self, kind: K, errors: u64, now: Duration) -> Option<u64> {
+        match self.kinds.get_mut(&kind) {
+            Some(kind) if now < kind.admitted + Self::PERIOD => {
+                kind.untold += errors;
+                None
+            }
+            Some(kind) => {
+                kind.admitted = now;
+                Some(errors + std::mem::take(&mut kind.untold))
+            }
+            None => {
+                self.kinds.insert(kind, Kind { admitted: now, untold: 0 });
+                Some(errors)
+            }
+        }
+    }
+}
+
+impl<K> Default for ErrorLimit<K> {
+    fn default() -> Self {
+        Self { kinds: HashMap::new() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn of_each_kind_one_line_in_thirty_seconds_tells_of_all_since_the_last() {
+        let mut limit = ErrorLimit::default();
+        let mut admit =
+            |kind, errors, second| limit.admit(kind, errors, Duration::from_secs(second));
+        assert_eq!(admit("one", 1, 5), Some(1));
+        assert_eq!(admit("one", 1, 5), None);
+        assert_eq!(admit("other", 7, 6), Some(7));
+        assert_eq!(admit("one", 2, 34), None);
+        assert_eq!(admit("one", 1, 35), Some(4));
+        assert_eq!(admit("one", 1, 64), None);
+        assert_eq!(admit("one", 1, 99), Some(2));
+        assert_eq!(admit("other", 1, 99), Some(1));
+    }
 
     #[test]
     fn a_burst_is_cut_and_the_next_second_is_open_again() {

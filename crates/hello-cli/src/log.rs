@@ -6,18 +6,48 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::limit::LineLimit;
+use hello_net::ErrorClass;
+use indicatif::ProgressBar;
+
+use crate::limit::{ErrorLimit, LineLimit};
 
 /// Prints lines from a thread of its own, at most so many a second.
 ///
 /// Nobody who logs waits: a line for which there is no room is left out and counted, be it that
 /// there were too many this second, or that whoever reads our output does not keep up. How many
-/// were left out is printed every second in which there were any.
+/// were left out is printed every second in which there were any. Of each kind of error there is
+/// one line in thirty seconds, which tells how many there were.
 #[derive(Debug)]
 pub struct Log {
-    limit: Arc<Mutex<LineLimit>>,
+    limits: Arc<Mutex<Limits>>,
     start: Instant,
-    lines: SyncSender<String>,
+    queue: SyncSender<Item>,
+}
+
+/// What lines there may be.
+#[derive(Debug)]
+struct Limits {
+    lines: LineLimit,
+    errors: ErrorLimit<Failure>,
+}
+
+/// A kind of error, to be told of in one line for many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// Replies that the system did not take.
+    Send(ErrorClass),
+    /// Receive calls that failed.
+    Receive(ErrorClass),
+    /// The metrics file could not be written.
+    Metrics,
+}
+
+/// What waits to be printed.
+#[derive(Debug)]
+enum Item {
+    Line(String),
+    /// What stands below all lines until the next status.
+    Status(String),
 }
 
 /// The printing thread of a [`Log`].
@@ -29,36 +59,65 @@ pub struct Printer {
 
 impl Log {
     /// Starts printing to `out`, first of all the lines `first`; `left_out` puts a number of
-    /// lines left out into words.
+    /// lines left out into words. `bar` shows the status, where there is somebody to see it.
     ///
     /// # Errors
     ///
     /// What the system reports if there is no thread for it.
     pub fn start(
-        mut out: impl Write + Send + 'static,
+        out: impl Write + Send + 'static,
+        bar: ProgressBar,
         first: Vec<String>,
         per_second: u16,
         left_out: impl Fn(u64) -> String + Send + 'static,
     ) -> io::Result<(Self, Printer)> {
-        let limit = Arc::new(Mutex::new(LineLimit::new(per_second)));
-        let (lines, queue) = mpsc::sync_channel(QUEUE);
+        let lines = LineLimit::new(per_second);
+        let limits = Arc::new(Mutex::new(Limits { lines, errors: ErrorLimit::default() }));
+        let (queue, items) = mpsc::sync_channel(QUEUE);
         let (last, last_line) = mpsc::channel();
         let (ended, done) = mpsc::channel();
-        let count = Arc::clone(&limit);
+        let counts = Arc::clone(&limits);
+        let mut screen = Screen { out, bar };
         thread::Builder::new().spawn(move || {
-            first.iter().for_each(|line| put(&mut out, line));
-            print(&mut out, &queue, &count, left_out);
-            last_line.iter().for_each(|line: String| put(&mut out, &line));
+            first.iter().for_each(|line| screen.put(line));
+            print(&mut screen, &items, &counts, left_out);
+            screen.bar.finish_and_clear();
+            last_line.iter().for_each(|line: String| screen.put(&line));
             let _ = ended.send(());
         })?;
-        Ok((Self { limit, start: Instant::now(), lines }, Printer { last, done }))
+        Ok((Self { limits, start: Instant::now(), queue }, Printer { last, done }))
     }
 
     /// Prints a line if there is room for it; makes it only then.
     pub fn line(&self, line: impl FnOnce() -> String) {
-        let mut limit = lock(&self.limit);
-        if limit.admit(self.start.elapsed()) && self.lines.try_send(line()).is_err() {
-            limit.leave_out();
+        let mut limits = lock(&self.limits);
+        if limits.lines.admit(self.start.elapsed()) {
+            self.put(&mut limits, line());
+        }
+    }
+
+    /// Prints a line about errors of a kind if it is time for one; makes it only then, of how many
+    /// there were since the last one, these included.
+    pub fn failure(&self, failure: Failure, errors: u64, line: impl FnOnce(u64) -> String) {
+        let mut limits = lock(&self.limits);
+        if let Some(errors) = limits.errors.admit(failure, errors, self.start.elapsed()) {
+            self.put(&mut limits, line(errors));
+        }
+    }
+
+    /// Prints a line that does not depend on what strangers do.
+    pub fn note(&self, line: String) {
+        self.put(&mut lock(&self.limits), line);
+    }
+
+    /// Shows how things are, if there is somebody to see it.
+    pub fn status(&self, status: String) {
+        let _ = self.queue.try_send(Item::Status(status));
+    }
+
+    fn put(&self, limits: &mut Limits, line: String) {
+        if self.queue.try_send(Item::Line(line)).is_err() {
+            limits.lines.leave_out();
         }
     }
 }
@@ -82,23 +141,25 @@ const QUEUE: usize = 256;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn print(
-    out: &mut impl Write,
-    queue: &Receiver<String>,
-    limit: &Mutex<LineLimit>,
+    screen: &mut Screen<impl Write>,
+    items: &Receiver<Item>,
+    limits: &Mutex<Limits>,
     left_out: impl Fn(u64) -> String,
 ) {
     let mut noted = Instant::now();
     loop {
-        let received = queue.recv_timeout(SECOND.saturating_sub(noted.elapsed()));
-        if let Ok(line) = &received {
-            put(out, line);
+        let received = items.recv_timeout(SECOND.saturating_sub(noted.elapsed()));
+        let ended = matches!(received, Err(RecvTimeoutError::Disconnected));
+        match received {
+            Ok(Item::Line(line)) => screen.put(&line),
+            Ok(Item::Status(status)) => screen.bar.set_message(status),
+            Err(_) => {}
         }
-        let ended = received == Err(RecvTimeoutError::Disconnected);
         if ended || noted.elapsed() >= SECOND {
             noted = Instant::now();
-            let number = lock(limit).take_left_out();
+            let number = lock(limits).lines.take_left_out();
             if number > 0 {
-                put(out, &left_out(number));
+                screen.put(&left_out(number));
             }
         }
         if ended {
@@ -107,13 +168,24 @@ fn print(
     }
 }
 
-/// Prints a line. That nobody reads it, or that the disk is full, keeps no server from serving.
-fn put(out: &mut impl Write, line: &str) {
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+/// Lines, and below them how things are.
+struct Screen<O> {
+    out: O,
+    bar: ProgressBar,
 }
 
-fn lock(limit: &Mutex<LineLimit>) -> MutexGuard<'_, LineLimit> {
-    limit.lock().unwrap_or_else(PoisonError::into_inner)
+impl<O: Write> Screen<O> {
+    /// Prints a line. That nobody reads it, or that the disk is full, keeps no server from serving.
+    fn put(&mut self, line: &str) {
+        let out = &mut self.out;
+        self.bar.suspend(|| {
+            let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+        });
+    }
+}
+
+fn lock(limits: &Mutex<Limits>) -> MutexGuard<'_, Limits> {
+    limits.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -126,7 +198,7 @@ mod tests {
 
     fn start(out: impl Write + Send + 'static, per_second: u16) -> (Log, Printer) {
         let first = vec!["first".to_owned(); 2 * QUEUE];
-        Log::start(out, first, per_second, words).expect("a thread")
+        Log::start(out, ProgressBar::hidden(), first, per_second, words).expect("a thread")
     }
 
     /// Memory to print to, which stays with the test.
@@ -201,6 +273,24 @@ mod tests {
         assert_eq!(shown + left_out, 5000);
         assert!(shown <= QUEUE + 1, "{shown}");
         assert_eq!(lines.last().map(String::as_str), Some("the end"));
+    }
+
+    #[test]
+    fn errors_and_notes_have_their_lines_whatever_else_is_left_out() {
+        let memory = Memory::default();
+        let (log, printer) = start(memory.clone(), 0);
+        let lines = |failure: Failure| move |errors| format!("{errors} of {failure:?}");
+        for failure in [Failure::Metrics, Failure::Send(ErrorClass::Denied)] {
+            for _ in 0..9 {
+                log.failure(failure, 2, lines(failure));
+                log.line(|| "never".into());
+            }
+        }
+        log.note("a note".into());
+        log.status("seen by nobody".into());
+        printer.finish(log, "the end".into());
+        let expected = ["2 of Metrics", "2 of Send(Denied)", "a note", "(18 left out)", "the end"];
+        assert_eq!(memory.lines()[2 * QUEUE..], expected);
     }
 
     #[test]

@@ -1,59 +1,121 @@
-//! Stopping at SIGINT and SIGTERM.
+//! Signals as something to wait for.
 
-use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::low_level;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use signal_hook::{flag, low_level};
 
-/// Waits for SIGINT or SIGTERM, the polite ways to end a process.
+/// Waits for signals, each of which has a meaning.
 #[derive(Debug)]
-pub struct StopSignals {
-    /// Has a byte for each signal.
-    signals: PipeReader,
-    raise: PipeWriter,
+pub struct Signals<M> {
+    /// What was raised and not yet waited for.
+    raised: Vec<(Arc<AtomicBool>, M)>,
+    /// Has a byte for each that was raised, so that a wait ends.
+    wakes: PipeReader,
+    wake: PipeWriter,
 }
 
-/// Ends a [`StopSignals::wait`] without a signal, when it is dropped.
+/// Raises a meaning without a signal, when it is dropped.
 #[derive(Debug)]
-pub struct EndWait(PipeWriter);
+pub struct RaiseOnDrop {
+    raised: Arc<AtomicBool>,
+    wake: PipeWriter,
+}
 
-impl StopSignals {
-    /// Takes over both signals from now on. Any after the first do nothing more: some who send
-    /// signals, as timeout(1) does, send them twice.
+impl<M: Copy> Signals<M> {
+    /// Takes over these signals from now on. One that comes again before it was waited for says
+    /// nothing new: some who send signals, as timeout(1) does, send them twice.
     ///
     /// # Errors
     ///
     /// What the system reports of the pipe or the registration.
-    pub fn register() -> io::Result<Self> {
-        let (signals, raise) = io::pipe()?;
-        for signal in [SIGINT, SIGTERM] {
-            low_level::pipe::register(signal, raise.try_clone()?)?;
+    pub fn register(meanings: impl IntoIterator<Item = (i32, M)>) -> io::Result<Self> {
+        let (wakes, wake) = io::pipe()?;
+        let mut signals = Self { raised: Vec::new(), wakes, wake };
+        for (signal, meaning) in meanings {
+            flag::register(signal, signals.add(meaning))?;
+            low_level::pipe::register(signal, signals.wake.try_clone()?)?;
         }
-        Ok(Self { signals, raise })
+        Ok(signals)
     }
 
-    /// Waits until a signal comes or the wait is ended.
-    pub fn wait(&mut self) {
-        while let Err(error) = self.signals.read_exact(&mut [0]) {
-            if error.kind() != ErrorKind::Interrupted {
-                return;
-            }
-        }
-    }
-
-    /// Returns what ends [`wait`](Self::wait) without a signal, when it is dropped.
+    /// Returns what raises a meaning without a signal, when it is dropped.
     ///
     /// # Errors
     ///
     /// What the system reports of one more file descriptor.
-    pub fn end_wait(&self) -> io::Result<EndWait> {
-        self.raise.try_clone().map(EndWait)
+    pub fn raise_on_drop(&mut self, meaning: M) -> io::Result<RaiseOnDrop> {
+        let wake = self.wake.try_clone()?;
+        Ok(RaiseOnDrop { raised: self.add(meaning), wake })
+    }
+
+    /// Waits for a signal, and returns its meaning; `None` if none came before `deadline`.
+    pub fn wait_until(&mut self, deadline: Instant) -> Option<M> {
+        loop {
+            let mut raised = self.raised.iter();
+            if let Some((_, meaning)) = raised.find(|(raised, _)| raised.swap(false, SeqCst)) {
+                return Some(*meaning);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            self.sleep(left);
+        }
+    }
+
+    /// Waits for what wakes a wait, or sleeps for a while. A signal that interrupts it woke it, too.
+    fn sleep(&mut self, timeout: Duration) {
+        let timeout = Timespec::try_from(timeout).ok();
+        let mut wakes = [PollFd::new(&self.wakes, PollFlags::IN)];
+        if poll(&mut wakes, timeout.as_ref()).is_ok_and(|ready| ready > 0) {
+            let _ = self.wakes.read(&mut [0; 64]);
+        }
+    }
+
+    fn add(&mut self, meaning: M) -> Arc<AtomicBool> {
+        let raised = Arc::<AtomicBool>::default();
+        self.raised.push((Arc::clone(&raised), meaning));
+        raised
     }
 }
 
-impl Drop for EndWait {
+impl Drop for RaiseOnDrop {
     fn drop(&mut self) {
+        self.raised.store(true, SeqCst);
         // A full pipe is as good as one byte more.
-        let _ = self.0.write(&[0]);
+        let _ = self.wake.write(&[0]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn what_is_raised_ends_the_wait_once_and_before_its_time() {
+        let mut signals = Signals::register([]).expect("a pipe");
+        let [one, other] = ["one", "other"].map(|meaning| signals.raise_on_drop(meaning));
+        let (one, other) = (one.expect("a pipe"), other.expect("a pipe"));
+        let far = Instant::now() + Duration::from_secs(600);
+        thread::scope(|scope| {
+            scope.spawn(move || drop(other));
+            assert_eq!(signals.wait_until(far), Some("other"));
+        });
+        drop(one);
+        assert_eq!(signals.wait_until(far), Some("one"));
+        assert_eq!(signals.wait_until(Instant::now()), None);
+    }
+
+    #[test]
+    fn what_was_raised_before_is_told_though_the_time_is_over() {
+        let mut signals = Signals::register([]).expect("a pipe");
+        drop(signals.raise_on_drop(7).expect("a pipe"));
+        assert_eq!(signals.wait_until(Instant::now()), Some(7));
     }
 }

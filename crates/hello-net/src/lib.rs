@@ -49,6 +49,7 @@ pub use class::ErrorClass;
 pub use client::{Client, Greeting, NoAddress, Progress, Silence, Unanswered};
 pub use counters::Counters;
 pub use event::{Event, Outcome};
+pub use ipnet::IpNet;
 pub use limit::RateLimit;
 pub use server::{Server, ServerError};
 pub use sys::Io;

@@ -1,0 +1,160 @@
+//! What is done while others serve: counts printed, files written, supervisors told.
+
+use std::time::{Duration, Instant};
+
+use hello_net::{Counters, ErrorClass, Server};
+
+use crate::log::{Failure, Log};
+use crate::server::metrics::MetricsFile;
+use crate::server::report::{self, Rates};
+use crate::server::supervisor;
+use crate::signals::Signals;
+use crate::{Format, describe};
+
+/// What a signal asks of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// To end.
+    Stop,
+    /// To say what it counted so far.
+    Snapshot,
+}
+
+/// What is done beside serving, each at its time.
+#[derive(Debug)]
+pub struct Chores<'a> {
+    server: &'a Server,
+    log: &'a Log,
+    format: Format,
+    metrics: Option<MetricsFile>,
+    start: Instant,
+    stats: Option<Pace>,
+    status: Pace,
+    files: Pace,
+    /// The receive errors that were looked at, by class.
+    receive_errors: [u64; ErrorClass::ALL.len()],
+}
+
+impl<'a> Chores<'a> {
+    /// Makes ready to print `stats` that often, and to keep a file of `metrics`.
+    pub fn new(
+        server: &'a Server,
+        log: &'a Log,
+        format: Format,
+        stats: Option<Duration>,
+        metrics: Option<MetricsFile>,
+    ) -> Self {
+        let start = Instant::now();
+        let pace = |period| Pace::new(period, start, server.counters());
+        Self {
+            server,
+            log,
+            format,
+            metrics,
+            start,
+            stats: stats.map(pace),
+            status: pace(SECOND),
+            files: pace(FILES),
+            receive_errors: [0; ErrorClass::ALL.len()],
+        }
+    }
+
+    /// Goes on until a signal asks to stop.
+    pub fn run(&mut self, signals: &mut Signals<Ask>) {
+        let often = supervisor::watchdog().map_or(SECOND, |timeout| SECOND.min(timeout / 4));
+        let mut next = self.start;
+        loop {
+            match signals.wait_until(next) {
+                Some(Ask::Stop) => return,
+                Some(Ask::Snapshot) => self.snapshot(),
+                None => {}
+            }
+            let now = Instant::now();
+            if now >= next {
+                next = now + often.max(SHORTEST);
+                self.look_after(now);
+            }
+        }
+    }
+
+    fn snapshot(&mut self) {
+        let counters = self.server.counters();
+        self.log.note(report::snapshot(self.format, &counters, self.start.elapsed()));
+        self.write(&counters);
+    }
+
+    fn look_after(&mut self, now: Instant) {
+        if self.server.take_pulse() {
+            supervisor::alive();
+        }
+        let counters = self.server.counters();
+        self.tell_receive_errors(&counters);
+        if let Some(rates) = self.status.rates(now, counters) {
+            self.log.status(report::status(&rates));
+        }
+        if let Some(rates) = self.stats.as_mut().and_then(|pace| pace.rates(now, counters)) {
+            self.log.note(report::stats(self.format, &counters, &rates));
+        }
+        if let Some(rates) = self.files.rates(now, counters) {
+            supervisor::status(&report::status(&rates));
+            self.write(&counters);
+        }
+    }
+
+    fn tell_receive_errors(&mut self, counters: &Counters) {
+        for (told, class) in self.receive_errors.iter_mut().zip(ErrorClass::ALL) {
+            let count = counters.receive_errors(class);
+            let new = count - std::mem::replace(told, count);
+            // A signal is no error.
+            if new > 0 && class != ErrorClass::Interrupted {
+                let line = |times| report::receive_failed(self.format, class, times);
+                self.log.failure(Failure::Receive(class), new, line);
+            }
+        }
+    }
+
+    fn write(&self, counters: &Counters) {
+        let Some(Err(error)) = self.metrics.as_ref().map(|file| file.write(counters)) else {
+            return;
+        };
+        let line = |times| report::error(self.format, &describe(&error), times);
+        self.log.failure(Failure::Metrics, 1, line);
+    }
+}
+
+/// When something is due again, and what was counted when it was.
+#[derive(Debug)]
+struct Pace {
+    period: Duration,
+    due: Instant,
+    last: Instant,
+    counters: Counters,
+}
+
+impl Pace {
+    fn new(period: Duration, now: Instant, counters: Counters) -> Self {
+        Self { period, due: now + period, last: now, counters }
+    }
+
+    /// Returns the rates since it was due last, if it is due again.
+    fn rates(&mut self, now: Instant, counters: Counters) -> Option<Rates> {
+        if now < self.due {
+            return None;
+        }
+        // In step with the start, however late this is.
+        while self.due <= now {
+            self.due += self.period;
+        }
+        let (before, last) = (self.counters, self.last);
+        (self.counters, self.last) = (counters, now);
+        Some(Rates::between(&before, &counters, now - last))
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How often files are written, and supervisors told how the server is doing.
+const FILES: Duration = Duration::from_secs(5);
+
+/// What is looked after is so no more often than that.
+const SHORTEST: Duration = Duration::from_millis(10);

@@ -1,0 +1,419 @@
+//! What `hello-server` prints.
+
+use std::array;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hello_net::{Counters, ErrorClass, Event, Outcome};
+use hello_proto::Refusal;
+use serde::Serialize;
+
+use crate::Format;
+use crate::escape::{Brief, start};
+use crate::json::{self, Name};
+
+/// How many bytes of a name a JSON line has at most. Lines wait in memory for whoever reads them,
+/// and a stranger chooses the names.
+const SHOWN: usize = 1024;
+
+/// The size of a receive buffer, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct ReceiveBuffer {
+    /// As it was asked for, if it was.
+    pub asked: Option<u32>,
+    /// As the system says it is. Linux doubles what is asked for, to have room for its own
+    /// bookkeeping (SO_RCVBUF, socket(7)).
+    pub given: usize,
+}
+
+impl ReceiveBuffer {
+    fn is_short(self) -> bool {
+        let share = if cfg!(target_os = "linux") { self.given / 2 } else { self.given };
+        self.asked.is_some_and(|asked| share < asked as usize)
+    }
+}
+
+/// Says that an address is served, and what became of a receive buffer that was asked for.
+pub fn listening(format: Format, address: SocketAddr, buffer: ReceiveBuffer) -> String {
+    let ReceiveBuffer { asked, given } = buffer;
+    match (format, asked) {
+        (Format::Text, Some(asked)) if buffer.is_short() => format!(
+            "listening on {address}, receive buffer {given} bytes, less than {asked} asked for: \
+             the system limits it (on Linux, net.core.rmem_max)"
+        ),
+        (Format::Text, Some(_)) => format!("listening on {address}, receive buffer {given} bytes"),
+        (Format::Text, None) => format!("listening on {address}"),
+        (Format::Json, _) => {
+            let short = buffer.is_short();
+            json::line(&Line::Listening { address, receive_buffer: given, short })
+        }
+    }
+}
+
+/// Says what became of a datagram, and of how many others whose sends failed for the same reason
+/// nothing was said.
+pub fn event(format: Format, event: &Event<'_>, untold: u64) -> String {
+    let Event { source, local, name, outcome } = *event;
+    match (format, outcome) {
+        (Format::Text, Outcome::Answered) => format!("{source} greeted as {}", Brief(name)),
+        (Format::Text, Outcome::Refused(refusal @ Refusal::NameTooLong)) => {
+            format!("{source} refused: {refusal} ({} bytes)", name.len())
+        }
+        (Format::Text, Outcome::Refused(refusal)) => format!("{source} refused: {refusal}"),
+        (Format::Text, Outcome::OverLimit) => format!("{source} refused: over the limit"),
+        (Format::Text, Outcome::SendFailed(class)) => {
+            format!("{source} send failed: {class}{}", and_more(untold))
+        }
+        (Format::Json, _) => {
+            let (outcome, reason) = match outcome {
+                Outcome::Answered => ("answered", None),
+                Outcome::Refused(refusal) => ("refused", Some(refusal.label())),
+                Outcome::OverLimit => ("refused", Some(OVER_LIMIT)),
+                Outcome::SendFailed(class) => ("send-failed", Some(class.label())),
+            };
+            let shown = start(name, SHOWN);
+            let cut = shown.len() < name.len();
+            let name = shown.into();
+            json::line(&Line::Datagram { source, local, name, cut, outcome, reason, untold })
+        }
+    }
+}
+
+/// Says how many lines were left out.
+pub fn left_out(format: Format, lines: u64) -> String {
+    match format {
+        Format::Text => format!("({lines} more lines left out)"),
+        Format::Json => json::line(&Line::LeftOut { lines }),
+    }
+}
+
+/// Says that receive calls failed.
+pub fn receive_failed(format: Format, class: ErrorClass, times: u64) -> String {
+    match format {
+        Format::Text => format!("receive failed: {class}{}", and_more(times - 1)),
+        Format::Json => json::line(&Line::ReceiveFailed { reason: class.label(), times }),
+    }
+}
+
+/// Says that something else failed that keeps no server from serving.
+pub fn error(format: Format, error: &str, times: u64) -> String {
+    match format {
+        Format::Text => format!("{error}{}", and_more(times - 1)),
+        Format::Json => json::line(&Line::Error { error, times }),
+    }
+}
+
+fn and_more(untold: u64) -> String {
+    match untold {
+        0 => String::new(),
+        _ => format!(" (and {untold} more since this was last said)"),
+    }
+}
+
+/// Sums up at the end.
+pub fn summary(format: Format, counters: &Counters) -> String {
+    match format {
+        Format::Text => totals(counters),
+        Format::Json => json::line(&Line::Summary { totals: counters.into() }),
+    }
+}
+
+/// Sums up while the server goes on, after so long.
+pub fn snapshot(format: Format, counters: &Counters, uptime: Duration) -> String {
+    let seconds = uptime.as_secs();
+    match format {
+        Format::Text => {
+            let uptime = humantime::format_duration(Duration::from_secs(seconds));
+            format!("after {uptime}: {}", totals(counters))
+        }
+        Format::Json => json::line(&Line::Snapshot { uptime_s: seconds, totals: counters.into() }),
+    }
+}
+
+/// Says what was counted so far, and at which rates of late.
+pub fn stats(format: Format, counters: &Counters, rates: &Rates) -> String {
+    match format {
+        Format::Text => {
+            let dropped = counters.dropped().zip(rates.dropped);
+            let parts = [
+                ("received", Some((counters.received(), rates.received))),
+                ("answered", Some((counters.answered(), rates.answered))),
+                ("refused", Some((counters.refused_total(), rates.refused))),
+                ("send failed", Some((counters.send_failed_total(), rates.send_failed))),
+                ("dropped by the system", dropped),
+            ];
+            let part = |(what, known)| match known {
+                Some((count, rate)) => format!("{count} {what} ({rate:.1}/s)"),
+                None => format!("unknown {what}"),
+            };
+            parts.map(part).join(", ")
+        }
+        Format::Json => json::line(&Line::Stats { rates, totals: counters.into() }),
+    }
+}
+
+/// Says in a few words how the server is doing.
+pub fn status(rates: &Rates) -> String {
+    let Rates { received, answered, refused, send_failed, dropped, .. } = rates;
+    let dropped = dropped.map_or_else(|| "unknown".into(), |dropped| format!("{dropped:.0}"));
+    format!(
+        "{received:.0} received/s, {answered:.0} answered/s, {refused:.0} refused/s, \
+         {send_failed:.0} send failed/s, {dropped} dropped/s"
+    )
+}
+
+/// Returns how many datagrams were refused, by the reason.
+pub fn refusals(counters: &Counters) -> [(&'static str, u64); Refusal::ALL.len() + 1] {
+    array::from_fn(|i| match Refusal::ALL.get(i) {
+        Some(refusal) => (refusal.label(), counters.refused(*refusal)),
+        None => (OVER_LIMIT, counters.over_limit()),
+    })
+}
+
+/// What datagrams above the rate limit are counted under, as those that a rule of the guard refuses
+/// are under its label.
+const OVER_LIMIT: &str = "over-limit";
+
+/// How much of each was counted a second, between two looks at the counters.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Rates {
+    /// How long that was.
+    interval_s: f64,
+    received: f64,
+    answered: f64,
+    refused: f64,
+    send_failed: f64,
+    /// `None` where the system does not say.
+    dropped: Option<f64>,
+}
+
+impl Rates {
+    /// Returns the rates between `before` and `after`, which lie `interval` apart.
+    pub fn between(before: &Counters, after: &Counters, interval: Duration) -> Self {
+        let seconds = interval.as_secs_f64();
+        let rate = |count: fn(&Counters) -> u64| (count(after) - count(before)) as f64 / seconds;
+        let dropped = before.dropped().zip(after.dropped());
+        Self {
+            interval_s: seconds,
+            received: rate(Counters::received),
+            answered: rate(Counters::answered),
+            refused: rate(Counters::refused_total),
+            send_failed: rate(Counters::send_failed_total),
+            dropped: dropped.map(|(before, after)| (after - before) as f64 / seconds),
+        }
+    }
+}
+
+fn totals(counters: &Counters) -> String {
+    let mut text = format!(
+        "{} received, {} answered, {} refused, {} send failed, {} dropped by the system",
+        counters.received(),
+        counters.answered(),
+        counters.refused_total(),
+        counters.send_failed_total(),
+        counters.dropped().map_or_else(|| "unknown".into(), |dropped| dropped.to_string()),
+    );
+    list(&mut text, "refused", &refusals(counters));
+    list(&mut text, "send failed", &by_class(counters, Counters::send_failed));
+    list(&mut text, "receive errors", &by_class(counters, Counters::receive_errors));
+    list(&mut text, "answered though over the limit", &[("", counters.over_limit_answered())]);
+    text
+}
+
+/// Returns counts by the class of the error.
+pub fn by_class(
+    counters: &Counters,
+    count: fn(&Counters, ErrorClass) -> u64,
+) -> [(&'static str, u64); ErrorClass::ALL.len()] {
+    ErrorClass::ALL.map(|class| (class.label(), count(counters, class)))
+}
+
+/// Adds a line with those counts that are not zero, if there are any.
+fn list(text: &mut String, what: &str, counts: &[(&str, u64)]) {
+    let counts: Vec<_> = counts
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(label, count)| format!("{label} {count}").trim_start().to_owned())
+        .collect();
+    if !counts.is_empty() {
+        let _ = write!(text, "\n  {what}: {}", counts.join(", "));
+    }
+}
+
+/// The JSON lines.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum Line<'a> {
+    Listening {
+        address: SocketAddr,
+        receive_buffer: usize,
+        /// It is smaller than what was asked for.
+        #[serde(rename = "receive_buffer_short", skip_serializing_if = "std::ops::Not::not")]
+        short: bool,
+    },
+    Datagram {
+        outcome: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'static str>,
+        source: SocketAddr,
+        local: SocketAddr,
+        #[serde(flatten)]
+        name: Name<'a>,
+        /// The name is longer than this.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        cut: bool,
+        /// Others before it, whose sends failed for the same reason.
+        #[serde(skip_serializing_if = "is_zero")]
+        untold: u64,
+    },
+    ReceiveFailed {
+        reason: &'static str,
+        times: u64,
+    },
+    Error {
+        error: &'a str,
+        times: u64,
+    },
+    LeftOut {
+        lines: u64,
+    },
+    Stats {
+        rates: &'a Rates,
+        #[serde(flatten)]
+        totals: Totals,
+    },
+    Snapshot {
+        uptime_s: u64,
+        #[serde(flatten)]
+        totals: Totals,
+    },
+    Summary {
+        #[serde(flatten)]
+        totals: Totals,
+    },
+}
+
+/// What was counted since the start.
+#[derive(Serialize)]
+struct Totals {
+    received: u64,
+    answered: u64,
+    refused: BTreeMap<&'static str, u64>,
+    over_limit_answered: u64,
+    send_failed: BTreeMap<&'static str, u64>,
+    receive_errors: BTreeMap<&'static str, u64>,
+    /// `null` where the system does not say.
+    dropped: Option<u64>,
+}
+
+impl From<&Counters> for Totals {
+    fn from(counters: &Counters) -> Self {
+        Self {
+            received: counters.received(),
+            answered: counters.answered(),
+            refused: refusals(counters).into(),
+            over_limit_answered: counters.over_limit_answered(),
+            send_failed: by_class(counters, Counters::send_failed).into(),
+            receive_errors: by_class(counters, Counters::receive_errors).into(),
+            dropped: counters.dropped(),
+        }
+    }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn datagram(name: &[u8], outcome: Outcome) -> Event<'_> {
+        let source = ([192, 0, 2, 7], 40_001).into();
+        Event { source, local: ([192, 0, 2, 1], 9999).into(), name, outcome }
+    }
+
+    #[test]
+    fn a_receive_buffer_smaller_than_asked_for_is_said() {
+        let line = |format, asked| {
+            listening(format, ([192, 0, 2, 1], 9999).into(), ReceiveBuffer { asked, given: 4096 })
+        };
+        assert_eq!(line(Format::Text, None), "listening on 192.0.2.1:9999");
+        let given = "listening on 192.0.2.1:9999, receive buffer 4096 bytes";
+        assert_eq!(line(Format::Text, Some(2048)), given);
+        let short = line(Format::Text, Some(8192));
+        assert!(short.starts_with(&format!("{given}, less than 8192 asked for: ")), "{short}");
+        let json = r#"{"event":"listening","address":"192.0.2.1:9999","receive_buffer":4096"#;
+        assert_eq!(line(Format::Json, None), format!("{json}}}"));
+        let short = format!(r#"{json},"receive_buffer_short":true}}"#);
+        assert_eq!(line(Format::Json, Some(8192)), short);
+    }
+
+    #[test]
+    fn each_outcome_is_one_line_of_text() {
+        for (name, outcome, line) in [
+            (&b"Tracy"[..], Outcome::Answered, "192.0.2.7:40001 greeted as Tracy"),
+            (b"\x1b[2J\n", Outcome::Answered, r"192.0.2.7:40001 greeted as \u{1b}[2J\n"),
+            (
+                b"Tracy",
+                Outcome::Refused(Refusal::SourcePortZero),
+                "192.0.2.7:40001 refused: source port is 0",
+            ),
+            (
+                b"12345",
+                Outcome::Refused(Refusal::NameTooLong),
+                "192.0.2.7:40001 refused: name is too long (5 bytes)",
+            ),
+            (
+                b"Tracy",
+                Outcome::SendFailed(ErrorClass::Unreachable),
+                "192.0.2.7:40001 send failed: unreachable",
+            ),
+        ] {
+            assert_eq!(event(Format::Text, &datagram(name, outcome), 0), line);
+        }
+    }
+
+    #[test]
+    fn a_long_name_is_cut_and_that_is_said() {
+        let line = |len| event(Format::Json, &datagram(&[b'x'; 2000][..len], Outcome::Answered), 0);
+        let name = "x".repeat(SHOWN);
+        assert!(line(SHOWN).ends_with(&format!(r#""name":"{name}"}}"#)));
+        assert!(line(SHOWN + 1).ends_with(&format!(r#""name":"{name}","cut":true}}"#)));
+
+        let long = "x".to_owned() + &"é".repeat(600);
+        let line = event(Format::Json, &datagram(long.as_bytes(), Outcome::Answered), 0);
+        let escaped = r"\u00e9".repeat((SHOWN - 1) / 2);
+        assert!(line.ends_with(&format!(r#""name":"x{escaped}","cut":true}}"#)), "{line}");
+    }
+
+    #[test]
+    fn each_outcome_is_one_line_of_json() {
+        let line = |name, outcome| event(Format::Json, &datagram(name, outcome), 0);
+        let addresses = r#""source":"192.0.2.7:40001","local":"192.0.2.1:9999""#;
+        assert_eq!(
+            line(b"Tracy", Outcome::Answered),
+            format!(r#"{{"event":"datagram","outcome":"answered",{addresses},"name":"Tracy"}}"#)
+        );
+        assert_eq!(
+            line(b"\xff", Outcome::Refused(Refusal::SourcePortZero)),
+            format!(
+                r#"{{"event":"datagram","outcome":"refused","reason":"source-port-zero",{addresses},"name":null,"name_hex":"ff"}}"#
+            )
+        );
+        assert_eq!(
+            line(b"12345", Outcome::Refused(Refusal::NameTooLong)),
+            format!(
+                r#"{{"event":"datagram","outcome":"refused","reason":"name-too-long",{addresses},"name":"12345"}}"#
+            )
+        );
+        assert_eq!(
+            line(b"", Outcome::SendFailed(ErrorClass::Denied)),
+            format!(
+                r#"{{"event":"datagram","outcome":"send-failed","reason":"denied",{addresses},"name":""}}"#
+            )
+        );
+    }
+}
