@@ -2,6 +2,7 @@
 //! ours, and against faults.
 
 mod client;
+mod deploy;
 mod faults;
 mod foreign;
 mod generated;
