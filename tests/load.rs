@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::support::{BACK_ENDS, Finished, Process, SERVER, ask, peer, receive, server, summary};
+use crate::support::{
+    BACK_ENDS, Finished, Process, SERVER, ask, count, peer, receive, server, settled, summary,
+};
 
 /// Sends requests while the server is stopped, more than its receive buffer holds, and waits until
 /// it has received what was not dropped; returns how many were sent.
@@ -55,14 +57,9 @@ fn what_was_sent_is_answered_refused_failed_or_dropped_and_nothing_else() {
             let (server, address) = server(&[&common, options].concat());
             let sent = flood(&server, address);
             let summary = summary(server);
-            let count = |name: &str| summary[name].as_u64().expect("a number");
-            let sum = |name: &str| -> u64 {
-                let counts = summary[name].as_object().expect("counts").values();
-                counts.map(|count| count.as_u64().expect("a number")).sum()
-            };
-            let settled = count("answered") + sum("refused") + sum("send_failed");
-            assert_eq!(settled, count("received"), "{options:?}: {summary}");
-            let dropped = count("dropped");
+            let settled = settled(&summary);
+            assert_eq!(settled, count(&summary["received"]), "{options:?}: {summary}");
+            let dropped = count(&summary["dropped"]);
             assert_eq!(settled + dropped, sent, "{back_end} {options:?}: {summary}");
             assert!(dropped > 0, "{options:?}: {summary}");
         }

@@ -1,25 +1,10 @@
 //! What takes a network of its own, in a namespace.
 
-use std::process::Command;
-
 use serde_json::Value;
 
-use crate::support::{BACK_ENDS, Finished, SERVER, can_unshare, have, have_ipv6, json};
+use crate::support::{BACK_ENDS, have_ipv6, in_namespace};
 
-/// Runs a script in a network namespace of its own, and returns what it prints at the end; `None`
-/// if that cannot be done here, which was said then.
-fn in_namespace(test: &str, script: &str, arguments: &[&str]) -> Option<Value> {
-    if !have("python3", "--version", test) || !have("ip", "-V", test) || !can_unshare(test) {
-        return None;
-    }
-    let script = format!("{}/../../tests/peers/{script}", env!("CARGO_MANIFEST_DIR"));
-    let mut command = Command::new("unshare");
-    command.args(["--net", "python3", "-B", &script, SERVER]).args(arguments);
-    let Finished { out, err, status } = command.output().expect("runs").into();
-    assert_eq!((&*err, status), ("", Some(0)));
-    Some(json(&out))
-}
-
+/// A count in JSON, where those that are zero are left out.
 fn count(value: &Value) -> u64 {
     value.as_u64().unwrap_or_default()
 }

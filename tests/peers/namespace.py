@@ -14,14 +14,21 @@ def ip(*arguments):
 
 
 def checksum(data):
+    data += b"\0" * (len(data) % 2)
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
     total = (total & 0xFFFF) + (total >> 16)
     return ~(total + (total >> 16)) & 0xFFFF
 
 
 def packet(source, source_port, to, name):
-    """Returns an IPv4 packet with a request to the server that says it comes from `source`."""
+    """Returns an IP packet with a request to the server that says it comes from `source`."""
     udp = struct.pack("!HHHH", source_port, PORT, 8 + len(name), 0) + name
+    if ":" in to:
+        addresses = b"".join(socket.inet_pton(socket.AF_INET6, one) for one in (source, to))
+        # It takes a checksum, over a header that is not sent (RFC 8200 section 8.1).
+        total = checksum(addresses + struct.pack("!II", len(udp), socket.IPPROTO_UDP) + udp)
+        udp = udp[:6] + struct.pack("!H", total or 0xFFFF) + udp[8:]
+        return struct.pack("!IHBB", 6 << 28, len(udp), socket.IPPROTO_UDP, 64) + addresses + udp
     addresses = socket.inet_aton(source) + socket.inet_aton(to)
     header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0) + addresses
     return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + udp
@@ -32,7 +39,7 @@ class Server:
 
     def __init__(self, *command):
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self.listening = json.loads(self.process.stdout.readline())
+        self.listening = self.line()
         assert self.listening["event"] == "listening", self.listening
 
     def __enter__(self):
@@ -41,6 +48,10 @@ class Server:
     def __exit__(self, *_):
         self.process.kill()
         self.process.wait()
+
+    def line(self):
+        """Waits for the next line."""
+        return json.loads(self.process.stdout.readline())
 
     def stop(self):
         """Makes it receive nothing until it goes on."""

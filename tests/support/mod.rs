@@ -125,6 +125,17 @@ pub(crate) fn summary(server: Process) -> Value {
     summary
 }
 
+/// Returns how many datagrams a summary says were answered, refused, or could not be sent a reply.
+pub(crate) fn settled(summary: &Value) -> u64 {
+    let counts = |name: &str| summary[name].as_object().expect("counts").values();
+    let others = counts("refused").chain(counts("send_failed"));
+    others.chain([&summary["answered"]]).map(count).sum()
+}
+
+pub(crate) fn count(value: &Value) -> u64 {
+    value.as_u64().expect("a number")
+}
+
 /// `hello-client` where an answer is certain: however slow this machine is, nothing is asked for
 /// twice.
 fn certain(server: &str, arguments: &[&str]) -> Command {
@@ -174,8 +185,22 @@ pub(crate) fn have(program: &str, version: &str, test: &str) -> bool {
     found || skip(test, &format!("{program} is not installed"))
 }
 
+/// Runs a script in a network namespace of its own, and returns what it prints at the end; `None`
+/// if that cannot be done here, which was said then.
+pub(crate) fn in_namespace(test: &str, script: &str, arguments: &[&str]) -> Option<Value> {
+    if !have("python3", "--version", test) || !have("ip", "-V", test) || !can_unshare(test) {
+        return None;
+    }
+    let script = format!("{}/../../tests/peers/{script}", env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new("unshare");
+    command.args(["--net", "python3", "-B", &script, SERVER]).args(arguments);
+    let Finished { out, err, status } = command.output().expect("runs").into();
+    assert_eq!((&*err, status), ("", Some(0)));
+    Some(json(&out))
+}
+
 /// Returns whether a network namespace can be made, which takes root; see [`skip`].
-pub(crate) fn can_unshare(test: &str) -> bool {
+fn can_unshare(test: &str) -> bool {
     let output = Command::new("unshare").args(["--net", "true"]).output();
     output.is_ok_and(|output| output.status.success())
         || skip(test, "no network namespace can be made, which takes root")
