@@ -1,0 +1,53 @@
+//! `hello-client`, whose system calls fail.
+
+use super::injected;
+use crate::support::{CLIENT, Finished, have, peer, server, summary};
+
+#[test]
+fn a_client_that_a_firewall_forbids_to_send_says_so() {
+    if !have("strace", "-V", "a_client_that_a_firewall_forbids_to_send_says_so") {
+        return;
+    }
+    let mut command = injected("sendto:error=EPERM", CLIENT);
+    let silent = peer();
+    let address = silent.local_addr().expect("bound").to_string();
+    command.args(["--server", &address, "--timeout", "10ms", "--attempts", "2", "Tracy"]);
+    let Finished { out, err, status } = command.output().expect("runs").into();
+    assert_eq!((&*out, status), ("", Some(1)));
+    let denied = "not permitted (a firewall, a prohibiting route or a broadcast address)";
+    let note = format!("hello-client: {address}: {denied}; still waiting\n");
+    let result = format!("hello-client: Tracy: {denied}: {address} (2 attempts in ");
+    assert!(err.starts_with(&format!("{note}{result}")), "{err}");
+}
+
+#[test]
+fn an_error_of_an_earlier_request_costs_the_next_one_nothing() {
+    if !have("strace", "-V", "an_error_of_an_earlier_request_costs_the_next_one_nothing") {
+        return;
+    }
+    // What ICMP reports of one request comes out of the next send, which then sends nothing.
+    let mut command = injected("sendto:error=ECONNREFUSED:when=1", CLIENT);
+    let (server, address) = server(&["--bind", "127.0.0.1:0"]);
+    let address = address.to_string();
+    command.args(["--server", &address, "--timeout", "20s", "--attempts", "1", "Tracy"]);
+    let Finished { out, err, status } = command.output().expect("runs").into();
+    assert_eq!((&*out, status), ("Hello, Tracy!\n", Some(0)));
+    let note = format!("hello-client: {address}: refused (nothing listens there); still waiting\n");
+    assert_eq!(err, note);
+    assert_eq!(summary(server)["answered"], 1);
+}
+
+#[test]
+fn a_route_that_is_missing_for_a_moment_costs_nothing() {
+    if !have("strace", "-V", "a_route_that_is_missing_for_a_moment_costs_nothing") {
+        return;
+    }
+    let mut command = injected("connect:error=ENETUNREACH:when=1..2", CLIENT);
+    let (server, address) = server(&["--bind", "127.0.0.1:0"]);
+    let address = address.to_string();
+    command.args(["--server", &address, "--timeout", "100ms", "--attempts", "9", "Tracy"]);
+    let Finished { out, err, status } = command.output().expect("runs").into();
+    assert_eq!((&*out, status), ("Hello, Tracy!\n", Some(0)));
+    assert_eq!(err, format!("hello-client: {address}: unreachable; still waiting\n"));
+    drop(server);
+}

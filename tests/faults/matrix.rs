@@ -1,0 +1,231 @@
+//! Every error that the system can report, at every call by which a server receives and sends.
+
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::{Call, faulty};
+use crate::support::{ask, count, have, peer, settled, summary};
+
+/// A system call of a back end that goes wrong some times in a row.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    back_end: &'static str,
+    call: &'static str,
+    /// As strace has it.
+    fault: &'static str,
+    times: usize,
+    /// How many of these are counted, and under which class.
+    counted: usize,
+    class: &'static str,
+}
+
+impl Row {
+    fn fault(&self) -> String {
+        format!("{}:{}:when=1..{}", self.call, self.fault, self.times)
+    }
+
+    /// Returns those counts that are to be other than zero.
+    fn counts(&self) -> Vec<(&str, u64)> {
+        let counts = [(self.class, self.counted as u64)];
+        counts.into_iter().filter(|(_, count)| *count > 0).collect()
+    }
+}
+
+/// What the system may report, and the class under which it is counted.
+const ERRORS: [(&str, &str); 19] = [
+    ("error=EINTR", "interrupted"),
+    ("error=EAGAIN", "would-block"),
+    ("error=ENOBUFS", "no-buffers"),
+    ("error=ENOMEM", "no-buffers"),
+    ("error=EPERM", "denied"),
+    ("error=EACCES", "denied"),
+    ("error=ENETDOWN", "unreachable"),
+    ("error=ENETUNREACH", "unreachable"),
+    ("error=EHOSTUNREACH", "unreachable"),
+    ("error=ECONNREFUSED", "connection-refused"),
+    ("error=EINVAL", "invalid"),
+    ("error=EADDRNOTAVAIL", "invalid"),
+    ("error=EMSGSIZE", "too-long"),
+    ("error=EIO", "other"),
+    ("error=EPIPE", "other"),
+    ("error=EBADF", "other"),
+    ("error=ECONNRESET", "other"),
+    ("error=EOPNOTSUPP", "other"),
+    ("error=ENOSYS", "other"),
+];
+
+/// By which system calls each back end sends and receives.
+const SENDS: [(&str, &str); 2] = [("linux", "sendmmsg"), ("portable", "sendmsg")];
+const RECEIVES: [(&str, &str); 3] =
+    [("linux", "recvmmsg"), ("portable", "recvmmsg"), ("portable", "ppoll")];
+
+/// Returns a row for each error at each of the calls, three times in a row. `counted` says how
+/// many of the three are counted.
+fn rows(
+    calls: &[(&'static str, &'static str)],
+    counted: fn(&str, &str, &str) -> usize,
+) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for &(back_end, call) in calls {
+        for (fault, class) in ERRORS {
+            let counted = counted(back_end, call, fault);
+            rows.push(Row { back_end, call, fault, times: 3, counted, class });
+        }
+    }
+    rows
+}
+
+/// Checks rows side by side, for most of the time they only wait.
+fn for_each<T: Send>(rows: Vec<T>, check: impl Fn(T) + Sync) {
+    let rows = Mutex::new(rows.into_iter());
+    let next = || rows.lock().expect("no panic").next();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while let Some(row) = next() {
+                    check(row);
+                }
+            });
+        }
+    });
+}
+
+fn injected(call: &Call) -> bool {
+    call.injected
+}
+
+/// Returns those counts that are other than zero.
+fn nonzero(counts: &Value) -> Vec<(&str, u64)> {
+    let counts = counts.as_object().expect("counts").iter();
+    counts.map(|(class, n)| (&**class, count(n))).filter(|(_, count)| *count > 0).collect()
+}
+
+#[test]
+fn a_reply_that_the_system_does_not_take_is_counted_and_the_next_is_sent() {
+    let test = "a_reply_that_the_system_does_not_take_is_counted_and_the_next_is_sent";
+    if !have("strace", "-V", test) {
+        return;
+    }
+    let mut rows = rows(&SENDS, |back_end, _, fault| match (back_end, fault) {
+        // A signal costs no reply.
+        (_, "error=EINTR") => 0,
+        // `quinn-udp` tries the first one again by itself.
+        ("portable", "error=EINVAL" | "error=EIO") => 2,
+        _ => 3,
+    });
+    let (back_end, call) = SENDS[0];
+    let row = |fault, times, counted, class| Row { back_end, call, fault, times, counted, class };
+    // Nothing but signals; and a system that takes nothing and does not say why.
+    rows.push(row("error=EINTR", 9, 1, "interrupted"));
+    rows.push(row("retval=0", 3, 3, "other"));
+    for_each(rows, |row| {
+        let (mut server, address, calls) = faulty(&row.fault(), &["--io", row.back_end]);
+        let client = peer();
+        for _ in 0..row.counted {
+            client.send_to(b"first", address).expect("sent");
+            // One after the other, for those that come together from one source leave together.
+            let line = server.json();
+            let outcome = (&line["outcome"], &line["reason"]);
+            assert_eq!(outcome, (&"send-failed".into(), &row.class.into()), "{row:?}: {line}");
+        }
+        assert_eq!(ask(&client, address, b"second"), b"Hello, second!", "{row:?}");
+        let summary = summary(server);
+        assert_eq!(calls.filter(injected).count(), row.times, "{row:?}");
+        assert_eq!(nonzero(&summary["send_failed"]), row.counts(), "{row:?}: {summary}");
+        let received = row.counted as u64 + 1;
+        assert_eq!(count(&summary["answered"]), 1, "{row:?}: {summary}");
+        assert_eq!(count(&summary["received"]), received, "{row:?}: {summary}");
+        assert_eq!(settled(&summary), received, "{row:?}: {summary}");
+    });
+}
+
+#[test]
+fn a_server_survives_receive_calls_that_fail() {
+    if !have("strace", "-V", "a_server_survives_receive_calls_that_fail") {
+        return;
+    }
+    let mut rows = rows(&RECEIVES, |back_end, call, fault| match (back_end, call, fault) {
+        // It looks like the end of an idle wait.
+        (_, _, "error=EAGAIN") => 0,
+        // `quinn-udp` tries again by itself.
+        ("portable", "recvmmsg", "error=EINTR") => 0,
+        _ => 3,
+    });
+    // More than what a socket is given up for, if the socket must be the cause. It takes longest.
+    for (back_end, call) in RECEIVES {
+        let (fault, class) = ("error=ENETDOWN", "unreachable");
+        rows.insert(0, Row { back_end, call, fault, times: 13, counted: 13, class });
+    }
+    for_each(rows, |row| {
+        let (server, address, mut calls) = faulty(&row.fault(), &["--io", row.back_end]);
+        let failed = calls.by_ref().filter(injected).take(row.times).count();
+        assert_eq!(failed, row.times, "{row:?}");
+        assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!", "{row:?}");
+        let summary = summary(server);
+        let mut errors = nonzero(&summary["receive_errors"]);
+        if row.class == "interrupted" && row.counted > 0 {
+            // Of real signals there may be more.
+            errors.iter_mut().for_each(|(_, count)| *count = (*count).min(row.counted as u64));
+        } else {
+            errors.retain(|(class, _)| *class != "interrupted");
+        }
+        assert_eq!(errors, row.counts(), "{row:?}: {summary}");
+        assert_eq!(count(&summary["answered"]), 1, "{row:?}: {summary}");
+        assert_eq!(count(&summary["received"]), settled(&summary), "{row:?}: {summary}");
+    });
+}
+
+#[test]
+fn no_fault_keeps_a_server_busy_however_long_it_lasts_nor_from_stopping() {
+    let test = "no_fault_keeps_a_server_busy_however_long_it_lasts_nor_from_stopping";
+    if !have("strace", "-V", test) {
+        return;
+    }
+    // The first 16 that take no time cost nothing, and each one after them a millisecond.
+    let hasty = |receives: u64| Duration::from_millis(receives - 16);
+    // Each of the others costs twice as long as the one before.
+    let growing = |receives: u64| Duration::from_millis((1 << receives) - 1);
+    let mut rows = vec![
+        ("linux", "recvmmsg", "EAGAIN", "would-block", 100, hasty(100)),
+        ("linux", "recvmmsg", "EINTR", "interrupted", 100, hasty(100)),
+        // It asks before it waits, and again after.
+        ("portable", "recvmmsg", "EAGAIN", "would-block", 200, hasty(100)),
+        ("portable", "ppoll", "EAGAIN", "would-block", 100, hasty(100)),
+        ("portable", "ppoll", "EINTR", "interrupted", 100, hasty(100)),
+    ];
+    for (back_end, call) in RECEIVES {
+        for (error, class) in
+            [("ENETDOWN", "unreachable"), ("ENOMEM", "no-buffers"), ("EPERM", "denied")]
+        {
+            rows.push((back_end, call, error, class, 9, growing(9)));
+        }
+    }
+    for_each(rows, |row| {
+        let (back_end, call, error, class, times, pauses) = row;
+        let (server, address, mut calls) =
+            faulty(&format!("{call}:error={error}"), &["--io", back_end]);
+        if call == "recvmmsg" {
+            // A wait for it is over at once, and still nothing is received.
+            peer().send_to(b"Tracy", address).expect("sent");
+        }
+        assert!(calls.next().is_some(), "{row:?}");
+        let took: Duration = calls.by_ref().take(times).map(|call| call.after).sum();
+        assert!(took >= pauses, "{row:?}: {times} calls in {took:?}");
+
+        server.signal(Signal::TERM);
+        let made = (1 + times + calls.filter(injected).count()) as u64;
+        let summary = summary(server);
+        let counted = count(&summary["receive_errors"][class]);
+        match class {
+            "would-block" => assert_eq!(counted, 0, "{row:?}"),
+            // Of real signals there may be more.
+            "interrupted" => assert!(counted >= made, "{row:?}: {made} calls, {counted} counted"),
+            _ => assert_eq!(counted, made, "{row:?}"),
+        }
+        assert_eq!(count(&summary["received"]), settled(&summary), "{row:?}: {summary}");
+    });
+}

@@ -1,0 +1,100 @@
+//! `hello-server`, whose system calls fail at its start, or for good.
+
+use std::fs;
+use std::process::Command;
+
+use super::injected;
+use crate::support::{BACK_ENDS, Finished, SERVER, ask, have, json, listening, peer, summary};
+
+#[test]
+fn only_a_spinning_server_asks_for_datagrams_before_it_waits() {
+    let test = "only_a_spinning_server_asks_for_datagrams_before_it_waits";
+    if !have("strace", "-V", test) {
+        return;
+    }
+    for (options, spins) in [(&[][..], false), (&["--spin", "5ms"], true)] {
+        let log = format!("{}/spins-{spins}", env!("CARGO_TARGET_TMPDIR"));
+        let mut command = Command::new("strace");
+        command.args(["--quiet=all", "-D", "-f", "-e", "trace=recvmmsg", "-o", &log, SERVER]);
+        let (server, address) = listening(command.args(options).args(["--bind", "127.0.0.1:0"]));
+        assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
+        assert_eq!(summary(server)["answered"], 1);
+        let calls = fs::read_to_string(&log).expect("written");
+        // Behind it the server looks what is left when it stops.
+        let end = calls.find("Tracy").and_then(|at| calls[at..].find('\n').map(|line| at + line));
+        let serving = &calls[..end.expect("received")];
+        assert_eq!(serving.contains("MSG_DONTWAIT"), spins, "{calls}");
+    }
+}
+
+#[test]
+fn a_server_whose_socket_is_broken_sums_up_and_fails() {
+    if !have("strace", "-V", "a_server_whose_socket_is_broken_sums_up_and_fails") {
+        return;
+    }
+    let mut command = injected("recvmmsg:error=EBADF", SERVER);
+    let output = command.args(["--json", "--bind", "127.0.0.1:0"]).output();
+    let Finished { out, err, status } = output.expect("runs").into();
+    let summary = json(out.lines().last().expect("a summary"));
+    assert_eq!((&summary["event"], &summary["received"]), (&"summary".into(), &0.into()));
+    assert!(err.contains("cannot receive at 127.0.0.1:"), "{err}");
+    assert_eq!(status, Some(2));
+}
+
+#[test]
+fn a_server_without_threads_fails_with_the_reason() {
+    if !have("strace", "-V", "a_server_without_threads_fails_with_the_reason") {
+        return;
+    }
+    // The printing thread, the one that serves, and the last of the workers that it starts.
+    for which in 1..=3 {
+        let mut command = injected(&format!("clone3,clone:error=EAGAIN:when={which}"), SERVER);
+        let output = command.args(["--json", "--bind", "127.0.0.1:0", "--workers", "3"]).output();
+        let Finished { err, status, .. } = output.expect("runs").into();
+        assert!(err.contains("Resource temporarily unavailable"), "{which}: {err}");
+        assert_eq!(status, Some(2), "{which}");
+    }
+}
+
+#[test]
+fn a_socket_that_cannot_be_had_is_an_error_with_the_reason() {
+    let test = "a_socket_that_cannot_be_had_is_an_error_with_the_reason";
+    if !have("strace", "-V", test) {
+        return;
+    }
+    for back_end in BACK_ENDS {
+        for (fault, reason) in [
+            ("socket:error=EMFILE", "Too many open files"),
+            ("socket:error=ENFILE", "Too many open files in system"),
+            ("socket:error=ENOBUFS", "No buffer space available"),
+            ("socket:error=EACCES", "Permission denied"),
+            ("bind:error=EACCES", "Permission denied"),
+            ("bind:error=ENOMEM", "Cannot allocate memory"),
+            ("bind:error=EADDRINUSE", "it is taken already"),
+            ("getsockname:error=ENOBUFS", "No buffer space available"),
+            ("setsockopt:error=ENOMEM", "Cannot allocate memory"),
+        ] {
+            let mut command = injected(fault, SERVER);
+            command.args(["--json", "--io", back_end, "--bind", "127.0.0.1:0"]);
+            let Finished { out, err, status } = command.output().expect("runs").into();
+            assert_eq!((&*out, status), ("", Some(2)), "{back_end}: {fault}");
+            let said = err.strip_prefix("hello-server: cannot bind 127.0.0.1:0: ");
+            assert!(said.is_some_and(|said| said.contains(reason)), "{back_end}: {fault}: {err}");
+        }
+    }
+}
+
+#[test]
+fn a_system_without_trains_is_served_all_the_same() {
+    let test = "a_system_without_trains_is_served_all_the_same";
+    if !have("strace", "-V", test) {
+        return;
+    }
+    // UDP_GRO is the third of the options that are set, after the receive timeout and
+    // IP_MTU_DISCOVER.
+    let mut command = injected("setsockopt:error=ENOPROTOOPT:when=3", SERVER);
+    command.args(["--io", "linux", "--bind", "127.0.0.1:0"]);
+    let (server, address) = listening(&mut command);
+    assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
+    assert_eq!(summary(server)["answered"], 1);
+}
