@@ -9,4 +9,5 @@ mod generated;
 mod load;
 mod namespaces;
 mod server;
+mod spoofing;
 mod support;

@@ -1,0 +1,120 @@
+//! One datagram in the name of somebody else, and how many replies it costs.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, json};
+
+use crate::support::{BACK_ENDS, have_ipv6, in_namespace};
+
+/// What peers do that answer everything: send it back, greet it, take it for something else.
+const PEERS: [&str; 4] = ["echo", "greeter", "chargen", "dns"];
+
+/// The ports they do it at that are known for it, and the rule against each.
+const PORTS: [(u16, &str); 10] = [
+    (7, "source-port-privileged"),
+    (19, "source-port-privileged"),
+    (53, "source-port-privileged"),
+    (123, "source-port-privileged"),
+    (161, "source-port-privileged"),
+    (1900, "source-port-reflector"),
+    (3702, "source-port-reflector"),
+    (5353, "source-port-reflector"),
+    (5355, "source-port-reflector"),
+    (11211, "source-port-reflector"),
+];
+
+/// After how many answers a peer stops that would not stop by itself.
+const ENOUGH: u64 = 200;
+
+/// What ends it if not the server does.
+const SILENCE: [&str; 2] = ["enough", "silence"];
+
+/// By peer: how many replies it got, and what was the end of it.
+type Cases<'a> = BTreeMap<String, (u64, &'a str)>;
+
+/// Sends a server one datagram in the name of each peer, and compares all that can be counted.
+fn spoof(test: &str, options: &[&str], expected: &Cases<'_>) {
+    if !have_ipv6(test) {
+        return;
+    }
+    for back_end in BACK_ENDS {
+        let arguments = [&[*back_end], options].concat();
+        let Some(seen) = in_namespace(test, "spoofing.py", &arguments) else { return };
+        for (peer, (replies, end)) in expected {
+            let case = &seen["cases"][peer];
+            assert_eq!(*case, json!({ "replies": replies, "end": end }), "{back_end}: {peer}");
+        }
+        assert_eq!(seen["cases"].as_object().map(Map::len), Some(expected.len()), "{back_end}");
+        assert_eq!(seen["more"], 0, "{back_end}");
+
+        let [summary, other] = [0, 1].map(|server| &seen["summaries"][server]);
+        let mut reasons = BTreeMap::new();
+        for (_, end) in expected.values().filter(|(_, end)| !SILENCE.contains(end)) {
+            *reasons.entry(*end).or_default() += 1;
+        }
+        for (reason, datagrams) in &reasons {
+            let counts = ["refused", "send_failed"].map(|counts| &summary[counts][reason]);
+            assert!(counts.contains(&&json!(datagrams)), "{back_end}: {reason}: {summary}");
+        }
+        let replies = |peers| {
+            let cases = expected.iter().filter(|(peer, _)| peer.starts_with(peers));
+            cases.map(|(_, (replies, _))| replies).sum::<u64>()
+        };
+        // One for somebody who asks at the end.
+        let answered = replies("") + 1;
+        assert_eq!(summary["answered"], answered, "{back_end}: {summary}");
+        let received = answered + reasons.values().sum::<u64>();
+        assert_eq!(summary["received"], received, "{back_end}: {summary}");
+        // It greets whoever greets it.
+        let greeted = (&other["received"], &other["answered"]);
+        let replies = json!(replies("server"));
+        assert_eq!(greeted, (&replies, &replies), "{back_end}: {other}");
+    }
+}
+
+fn cases<'a>(ends: impl IntoIterator<Item = (&'a str, u64, &'a str)>) -> Cases<'a> {
+    ends.into_iter().map(|(peer, replies, end)| (peer.to_owned(), (replies, end))).collect()
+}
+
+#[test]
+fn a_spoofed_datagram_costs_no_reply_by_the_addresses_and_two_among_greeters_at_the_most() {
+    let test =
+        "a_spoofed_datagram_costs_no_reply_by_the_addresses_and_two_among_greeters_at_the_most";
+    let mut expected = cases([
+        ("itself", 0, "source-port-own"),
+        ("itself, IPv6", 0, "source-port-own"),
+        ("server:own", 0, "source-port-own"),
+        ("port 0", 0, "source-port-zero"),
+        ("224.0.0.1", 0, "source-multicast"),
+        ("255.255.255.255", 0, "source-broadcast"),
+        ("127.255.255.255", 0, "denied"),
+        ("server", 1, "greeted-twice"),
+        ("server, IPv6", 1, "greeted-twice"),
+        ("greeter", 1, "greeted-twice"),
+        ("echo", 2, "greeted-twice"),
+        // They answer with something of their own, which no rule tells from a name. Only at the
+        // ports that they are known for are they known.
+        ("chargen", ENOUGH + 1, "enough"),
+        ("dns", ENOUGH + 1, "enough"),
+    ]);
+    for peer in PEERS {
+        expected.extend(PORTS.map(|(port, rule)| (format!("{peer}:{port}"), (0, rule))));
+    }
+    spoof(test, &[], &expected);
+}
+
+#[test]
+fn sources_that_nobody_has_are_refused_or_cannot_be_answered() {
+    let test = "sources_that_nobody_has_are_refused_or_cannot_be_answered";
+    for back_end in BACK_ENDS {
+        let Some(outcomes) = in_namespace(test, "strange_sources.py", &[back_end]) else { return };
+        // All others asked for are nothing that Linux lets in from a wire.
+        let expected = json!({
+            "port 0": "source-port-zero",
+            "0.0.0.0, to everybody": "source-unspecified",
+            "240.0.0.1": "unreachable",
+            "broadcast": "denied",
+        });
+        assert_eq!(outcomes, expected, "{back_end}");
+    }
+}
