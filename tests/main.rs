@@ -1,13 +1,16 @@
 //! End to end: the real binaries as processes, against each other, against peers that are not
 //! ours, and against faults.
 
+mod activation;
 mod client;
 mod deploy;
 mod faults;
 mod foreign;
 mod generated;
+mod limits;
 mod load;
 mod namespaces;
+mod observability;
 mod server;
 mod spoofing;
 mod support;

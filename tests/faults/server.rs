@@ -3,7 +3,10 @@
 use std::fs;
 use std::process::Command;
 
-use super::injected;
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::{faulty, injected};
 use crate::support::{BACK_ENDS, Finished, SERVER, ask, have, json, listening, peer, summary};
 
 #[test]
@@ -97,4 +100,51 @@ fn a_system_without_trains_is_served_all_the_same() {
     let (server, address) = listening(&mut command);
     assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
     assert_eq!(summary(server)["answered"], 1);
+}
+
+#[test]
+fn of_each_class_of_error_there_is_one_line_and_every_count() {
+    if !have("strace", "-V", "of_each_class_of_error_there_is_one_line_and_every_count") {
+        return;
+    }
+    const REQUESTS: u64 = 40;
+    for quiet in [&["--quiet"][..], &[]] {
+        let options = [&["--io", "linux"], quiet].concat();
+        let (mut server, address, _calls) = faulty("sendmmsg:error=EPERM", &options);
+        let client = peer();
+        for _ in 0..REQUESTS {
+            client.send_to(b"Tracy", address).expect("sent");
+        }
+        let (mut errors, mut seen) = (0, Value::Null);
+        while seen["send_failed"]["denied"] != REQUESTS {
+            server.signal(Signal::USR1);
+            let line = server.json();
+            match line["event"].as_str() {
+                Some("snapshot") => seen = line,
+                Some("datagram") if line["reason"] == "denied" => errors += 1,
+                _ => panic!("{line}"),
+            }
+        }
+        assert_eq!(errors, 1);
+        assert_eq!(summary(server)["send_failed"]["denied"], REQUESTS);
+    }
+}
+
+#[test]
+fn receive_calls_that_fail_are_told_of_in_one_line() {
+    if !have("strace", "-V", "receive_calls_that_fail_are_told_of_in_one_line") {
+        return;
+    }
+    let (mut server, _, _calls) = faulty("recvmmsg:error=ENOMEM:when=1..6", &["--quiet"]);
+    let line = server.json();
+    assert_eq!((&line["event"], &line["reason"]), (&"receive-failed".into(), &"no-buffers".into()));
+    assert!((1..=6).contains(&line["times"].as_u64().expect("a number")), "{line}");
+    loop {
+        server.signal(Signal::USR1);
+        let line = server.json();
+        assert_eq!(line["event"], "snapshot");
+        if line["receive_errors"]["no-buffers"] == 6 {
+            return;
+        }
+    }
 }

@@ -5,6 +5,7 @@ mod network;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
@@ -28,7 +29,12 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(command: &mut Command) -> Self {
-        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        Self::start_with_its_input(command.stdin(Stdio::piped()))
+    }
+
+    /// Starts a process whose input is what the command says.
+    fn start_with_its_input(command: &mut Command) -> Self {
+        let command = command.stdout(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let out = child.stdout.take().map(BufReader::new);
         Self { child, out }
@@ -77,6 +83,10 @@ impl Process {
         tasks.expect("Linux has it").count()
     }
 
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("our own child").is_some()
+    }
+
     /// Waits for the end without reading the output.
     pub(crate) fn exit_status(&mut self) -> Option<i32> {
         self.child.wait().expect("our own child").code()
@@ -108,11 +118,19 @@ pub(crate) fn server(arguments: &[&str]) -> (Process, SocketAddr) {
 
 /// Starts a command that is `hello-server`, and returns it as [`server`] does.
 pub(crate) fn listening(command: &mut Command) -> (Process, SocketAddr) {
-    let mut server = Process::start(command.arg("--json"));
+    let mut server = Process::start_with_its_input(command.arg("--json"));
     let line = server.json();
     assert_eq!(line["event"], "listening");
     let address = line["address"].as_str().expect("text").parse().expect("an address");
     (server, address)
+}
+
+/// A command that runs `hello-server` with a socket handed over, as systemd does (sd_listen_fds(3)).
+pub(crate) fn activated(socket: impl Into<OwnedFd>) -> Command {
+    let mut command = Command::new("sh");
+    let script = "exec 3<&0 0</dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\"";
+    command.args(["-c", script, "sh", SERVER]).stdin(socket.into());
+    command
 }
 
 /// Stops a server that [`server`] started, and returns its last line.

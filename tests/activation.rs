@@ -1,0 +1,239 @@
+//! `hello-server` under somebody who hands it sockets, and wants to know how it is.
+
+use std::collections::HashSet;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram};
+use std::process::{self, Command};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::support::{
+    Finished, Process, SERVER, activated, ask, count, have, listening, peer, receive, server,
+    settled, summary,
+};
+
+fn socket() -> (UdpSocket, SocketAddr) {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let address = socket.local_addr().expect("bound");
+    (socket, address)
+}
+
+#[test]
+fn a_socket_that_is_handed_over_is_served() {
+    let (kept, address) = socket();
+    let client = peer();
+    client.send_to(b"early", address).expect("sent");
+    let (server, served) = listening(&mut activated(kept));
+    assert_eq!(served, address);
+    assert_eq!(receive(&client), (b"Hello, early!".to_vec(), address));
+    assert_eq!(ask(&client, address, b"Tracy"), b"Hello, Tracy!");
+    assert_eq!(summary(server)["answered"], 2);
+}
+
+#[test]
+fn what_does_not_go_with_sockets_that_are_handed_over_is_an_error() {
+    let listener = || TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let cases: [(OwnedFd, &[&str], &str); 3] = [
+        (socket().0.into(), &["--bind", "127.0.0.1:0"], "--bind does not go with sockets"),
+        (socket().0.into(), &["--reuseport"], "--reuseport does not go with sockets"),
+        (listener().into(), &[], "fd 3 is not a valid udp socket"),
+    ];
+    for (handed_over, arguments, advice) in cases {
+        let output = activated(handed_over).args(arguments).output().expect("runs");
+        let Finished { out, err, status } = output.into();
+        assert_eq!((&*out, status), ("", Some(2)), "{err}");
+        assert!(err.contains(advice), "{err}");
+    }
+}
+
+#[test]
+fn systemds_own_tool_starts_a_server_at_the_first_datagram() {
+    let test = "systemds_own_tool_starts_a_server_at_the_first_datagram";
+    if !have("systemd-socket-activate", "--version", test) {
+        return;
+    }
+    // Free a moment ago; if somebody else has it by then, the next one will do.
+    for _ in 0..20 {
+        let (free, address) = socket();
+        drop(free);
+        let mut command = Command::new("systemd-socket-activate");
+        command.args(["--datagram", &format!("--listen={address}"), SERVER, "--json"]);
+        let mut server = Process::start(&mut command);
+        let client = peer();
+        client.set_read_timeout(Some(Duration::from_millis(100))).expect("not zero");
+        for _ in 0..100 {
+            client.send_to(b"Tracy", address).expect("sent");
+            // Until it has bound its socket, the system says that nothing listens there.
+            if let Ok((len, source)) = client.recv_from(&mut [0; 64]) {
+                assert_eq!((len, source), (13, address));
+                assert_eq!(server.json()["address"], address.to_string());
+                assert!(count(&summary(server)["answered"]) > 0);
+                return;
+            }
+            if server.has_ended() {
+                break;
+            }
+        }
+    }
+    panic!("no server was started");
+}
+
+/// Asks under load, so many times in all, with so many requests under way; tells of each
+/// `every`th reply.
+fn load(address: SocketAddr, requests: u32, every: u32, mut at: impl FnMut()) {
+    const UNDER_WAY: u32 = 64;
+    let client = peer();
+    let mut missing: HashSet<u32> = HashSet::new();
+    let mut next = 0;
+    for replies in 1..=requests {
+        while next < requests && next < replies + UNDER_WAY {
+            client.send_to(next.to_string().as_bytes(), address).expect("sent");
+            missing.insert(next);
+            next += 1;
+        }
+        let (reply, _) = receive(&client);
+        let name = reply.strip_prefix(b"Hello, ").and_then(|rest| rest.strip_suffix(b"!"));
+        let number = str::from_utf8(name.expect("a greeting")).expect("a number").parse();
+        assert!(missing.remove(&number.expect("a number")), "two replies to one request");
+        if replies % every == 0 {
+            at();
+        }
+    }
+    assert!(missing.is_empty());
+}
+
+#[test]
+fn of_a_hundred_thousand_requests_none_is_lost_while_servers_restart() {
+    const REQUESTS: u32 = 100_000;
+    let (kept, address) = socket();
+    let start = || listening(&mut activated(kept.try_clone().expect("a descriptor"))).0;
+    let (restart, wanted) = mpsc::channel();
+    let first = start();
+    thread::scope(|scope| {
+        let servers = scope.spawn(move || {
+            let (mut current, mut ended) = (first, Vec::new());
+            for () in wanted {
+                let before = std::mem::replace(&mut current, start());
+                ended.push(summary(before));
+                // And one while nobody serves.
+                ended.push(summary(current));
+                current = start();
+            }
+            ended.push(summary(current));
+            ended
+        });
+        load(address, REQUESTS, REQUESTS / 5, || restart.send(()).expect("still there"));
+        drop(restart);
+        let summaries = servers.join().expect("no panic");
+        assert_eq!(summaries.len(), 2 * 5 + 1);
+        let sum = |name: &str| summaries.iter().map(|summary| count(&summary[name])).sum::<u64>();
+        let sums = [sum("received"), sum("answered"), sum("dropped")];
+        assert_eq!(sums, [REQUESTS.into(), REQUESTS.into(), 0]);
+    });
+}
+
+#[test]
+fn what_is_queued_when_a_server_is_told_to_end_is_answered() {
+    const QUEUED: u64 = 150;
+    let (server, address) = server(&["--bind", "127.0.0.1:0", "--quiet"]);
+    server.signal(Signal::STOP);
+    server.wait_until_stopped();
+    let client = peer();
+    for number in 0..QUEUED {
+        client.send_to(number.to_string().as_bytes(), address).expect("sent");
+    }
+    server.signal(Signal::TERM);
+    server.signal(Signal::CONT);
+    for number in 0..QUEUED {
+        assert_eq!(receive(&client), (format!("Hello, {number}!").into_bytes(), address));
+    }
+    let (lines, status) = server.finish();
+    assert_eq!(status, Some(0));
+    let summary = crate::support::json(lines.last().expect("a summary"));
+    assert_eq!((settled(&summary), count(&summary["answered"])), (QUEUED, QUEUED));
+}
+
+/// Where a server is to tell how it is, as systemd has it (sd_notify(3)).
+struct Supervisor {
+    socket: UnixDatagram,
+    name: String,
+}
+
+impl Supervisor {
+    fn new(test: &str) -> Self {
+        let name = format!("hello-{}-{test}", process::id());
+        let address = UnixAddress::from_abstract_name(&name).expect("a short name");
+        let socket = UnixDatagram::bind_addr(&address).expect("a new name");
+        socket.set_read_timeout(Some(Duration::from_secs(20))).expect("not zero");
+        Self { socket, name }
+    }
+
+    fn supervise(&self, command: &mut Command) {
+        command.env("NOTIFY_SOCKET", format!("@{}", self.name));
+    }
+
+    /// Waits for the next message, and returns its lines.
+    fn hear(&self) -> Vec<String> {
+        let mut buf = [0; 4096];
+        let len = self.socket.recv(&mut buf).expect("a message within 20 seconds");
+        let text = str::from_utf8(&buf[..len]).expect("UTF-8");
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+#[test]
+fn a_supervisor_hears_that_the_server_serves_that_it_lives_and_that_it_ends() {
+    let supervisor = Supervisor::new("hears");
+    let mut command = Command::new(SERVER);
+    supervisor.supervise(&mut command);
+    command.env("WATCHDOG_USEC", "400000").args(["--bind", "127.0.0.1:0", "--quiet"]);
+    let (server, address) = listening(command.args(["--workers", "3"]));
+    assert_eq!(supervisor.hear(), ["READY=1"]);
+    assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
+    for _ in 0..3 {
+        assert_eq!(supervisor.hear(), ["WATCHDOG=1"]);
+    }
+    server.signal(Signal::TERM);
+    loop {
+        match &supervisor.hear()[..] {
+            [alive] if alive == "WATCHDOG=1" => {}
+            [end] if end == "STOPPING=1" => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(summary(server)["answered"], 1);
+}
+
+#[test]
+fn a_supervisor_hears_no_more_of_a_server_of_which_one_thread_stands_still() {
+    let test = "a_supervisor_hears_no_more_of_a_server_of_which_one_thread_stands_still";
+    if !have("strace", "-V", test) {
+        return;
+    }
+    let supervisor = Supervisor::new("still");
+    let mut command = Command::new("strace");
+    // After its twentieth call, a worker stands still for longer than this test waits.
+    let fault = "inject=recvmmsg:delay_exit=60000000:when=20";
+    command.args(["--quiet=all", "-D", "-f", "-o", "/dev/null", "-e", fault, SERVER]);
+    supervisor.supervise(&mut command);
+    command.env("WATCHDOG_USEC", "400000");
+    let (server, _) = listening(command.args(["--bind", "127.0.0.1:0", "--quiet"]));
+    let mut alive = 0;
+    loop {
+        match &supervisor.hear()[..] {
+            [one] if one == "WATCHDOG=1" => alive += 1,
+            // How it is doing is told whatever the workers do, and late enough.
+            [status] if status.starts_with("STATUS=") => break,
+            other => assert_eq!(other, ["READY=1"]),
+        }
+    }
+    // Twenty calls of a tenth of a second each, and so as many messages at the most.
+    assert!((1..=20).contains(&alive), "{alive}");
+    assert_eq!(supervisor.hear().first().map(|line| line.starts_with("STATUS=")), Some(true));
+    drop(server);
+}

@@ -1,0 +1,105 @@
+//! What `hello-server` refuses, and what it is told not to refuse.
+
+use std::process::Command;
+
+use crate::support::{Finished, SERVER, ask, count, peer, receive, server, summary};
+
+#[test]
+fn a_rule_that_is_switched_off_refuses_nothing() {
+    let named = b"Hello, Hello, World!!";
+    let client = peer();
+    for (options, refused) in [(&[][..], 1), (&["--allow", "greeted-twice"], 0)] {
+        let (server, address) = server(&[&["--bind", "127.0.0.1:0", "--quiet"], options].concat());
+        client.send_to(named, address).expect("sent");
+        client.send_to(b"Tracy", address).expect("sent");
+        if refused == 0 {
+            assert_eq!(receive(&client).0, b"Hello, Hello, Hello, World!!!");
+        }
+        assert_eq!(receive(&client).0, b"Hello, Tracy!");
+        let summary = summary(server);
+        assert_eq!(summary["refused"]["greeted-twice"], refused, "{summary}");
+        assert_eq!(summary["answered"], 2 - refused, "{summary}");
+    }
+}
+
+#[test]
+fn who_asks_too_often_is_refused_but_for_one_of_four_requests() {
+    const REQUESTS: u64 = 200;
+    for (options, dry) in [(&[][..], false), (&["--limit-dry-run"], true)] {
+        let limit = ["--bind", "127.0.0.1:0", "--quiet", "--limit", "1", "--limit-burst", "10"];
+        let (server, address) = server(&[&limit, options].concat());
+        let client = peer();
+        for number in 0..REQUESTS {
+            client.send_to(number.to_string().as_bytes(), address).expect("sent");
+        }
+        // Another who asks is none the better for it: it is the same network.
+        let mut answered = 0;
+        let last = REQUESTS - 1;
+        // The first are the burst, and then every fourth; or all of them.
+        while answered < 10 || (dry && answered < REQUESTS) {
+            let (reply, _) = receive(&client);
+            assert!(reply.starts_with(b"Hello, "));
+            answered += 1;
+            if reply == format!("Hello, {last}!").as_bytes() {
+                break;
+            }
+        }
+        let summary = summary(server);
+        let over = count(&summary["refused"]["over-limit"]);
+        let spared = count(&summary["over_limit_answered"]);
+        let answered = count(&summary["answered"]);
+        assert_eq!(answered + over, REQUESTS, "{summary}");
+        assert!(answered - spared >= 10, "{summary}");
+        // As many more within the limit as seconds passed, which are few.
+        assert!(over + spared > REQUESTS / 2, "{summary}");
+        if dry {
+            assert_eq!((answered, over), (REQUESTS, 0), "{summary}");
+        } else {
+            assert_eq!(spared, (over + spared) / 4, "{summary}");
+        }
+    }
+}
+
+#[test]
+fn who_is_exempt_is_never_over_the_limit() {
+    const REQUESTS: u64 = 100;
+    let (server, address) = server(&[
+        "--bind",
+        "127.0.0.1:0",
+        "--quiet",
+        "--limit",
+        "1",
+        "--limit-exempt",
+        "127.0.0.0/8",
+        "--limit-exempt",
+        "2001:db8::/32",
+    ]);
+    let client = peer();
+    for _ in 0..REQUESTS {
+        assert_eq!(ask(&client, address, b"Tracy"), b"Hello, Tracy!");
+    }
+    let summary = summary(server);
+    assert_eq!(
+        (&summary["answered"], &summary["over_limit_answered"]),
+        (&REQUESTS.into(), &0.into())
+    );
+}
+
+#[test]
+fn a_limit_that_makes_no_sense_is_an_error_that_says_what_would() {
+    for (arguments, advice) in [
+        (&["--limit", "0"][..], "0 is not in 1..=1000000000"),
+        (&["--limit", "1000000001"], "1000000001 is not in 1..=1000000000"),
+        (&["--limit-burst", "5"], "--limit <RATE>"),
+        (&["--limit-dry-run"], "--limit <RATE>"),
+        (&["--limit", "1", "--limit-burst", "0"], "0 is not in 1.."),
+        (&["--limit", "1", "--limit-exempt", "here"], "not a network: try 192.0.2.0/24"),
+        (&["--limit", "1", "--limit-exempt", "192.0.2.7/24"], "do you mean 192.0.2.0/24?"),
+        (&["--allow", "everything"], "source-port-privileged"),
+    ] {
+        let output = Command::new(SERVER).args(arguments).output().expect("runs");
+        let Finished { out, err, status } = output.into();
+        assert_eq!((&*out, status), ("", Some(2)), "{arguments:?}");
+        assert!(err.contains(advice), "{err}");
+    }
+}

@@ -1,0 +1,203 @@
+//! What `hello-server` lets others see of itself.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::support::{Finished, Process, SERVER, ask, have, json, peer, receive, server, summary};
+
+/// Returns a place for a file of the test's own, where there is none yet.
+fn place(test: &str) -> PathBuf {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(test);
+    // Not there at the first run.
+    let _ = fs::remove_dir_all(&directory);
+    fs::create_dir_all(&directory).expect("a directory");
+    directory.join("hello-server.prom")
+}
+
+/// Returns the value of one metric, by its name with the labels.
+fn metric(text: &str, name: &str) -> Option<u64> {
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+    Some(value.parse().expect("a number"))
+}
+
+/// Returns a line's numbers by their names; of an object, its own.
+fn flat(line: &Value) -> Vec<(String, u64)> {
+    let flat = line.as_object().expect("an object").iter().flat_map(|(name, value)| match value {
+        Value::Number(number) => vec![(name.clone(), number.as_u64().expect("whole"))],
+        Value::Object(counts) if name != "rates" => counts
+            .iter()
+            .map(|(label, count)| (format!("{name} {label}"), count.as_u64().expect("whole")))
+            .collect(),
+        _ => vec![],
+    });
+    flat.collect()
+}
+
+#[test]
+fn statistics_have_the_counters_and_their_rates_as_often_as_was_asked_for() {
+    let (mut server, address) = server(&["--bind", "127.0.0.1:0", "--quiet", "--stats", "0.2"]);
+    let client = peer();
+    for _ in 0..7 {
+        ask(&client, address, b"Tracy");
+    }
+    client.send_to(b"Hello, Hello, World!!", address).expect("sent");
+    let (mut received, mut answered, mut refused) = (0.0, 0.0, 0.0);
+    let last = loop {
+        let line = server.json();
+        assert_eq!(line["event"], "stats");
+        let rates = &line["rates"];
+        let rate = |name: &str| rates[name].as_f64().expect("a number");
+        received += rate("received") * rate("interval_s");
+        answered += rate("answered") * rate("interval_s");
+        refused += rate("refused") * rate("interval_s");
+        if line["refused"]["greeted-twice"] == 1 {
+            break line;
+        }
+    };
+    assert_eq!((&last["received"], &last["answered"]), (&8.into(), &7.into()));
+    let sums = [received, answered, refused].map(|sum| (sum * 1e6).round() / 1e6);
+    assert_eq!(sums, [8.0, 7.0, 1.0], "rates times intervals are counts");
+    assert_eq!(summary(server)["received"], 8);
+}
+
+#[test]
+fn statistics_for_people_are_one_line() {
+    let arguments = ["--bind", "127.0.0.1:0", "--quiet", "--stats", "100ms"];
+    let mut server = Process::start(Command::new(SERVER).args(arguments));
+    let address = server.line();
+    let address = address.strip_prefix("listening on ").expect("an address").parse();
+    ask(&peer(), address.expect("one"), b"Tracy");
+    loop {
+        let line = server.line();
+        let counts = line.split(", ").map(|part| part.split(' ').next().expect("a number"));
+        if counts.eq(["1", "1", "0", "0", "0"]) {
+            assert!(line.starts_with("1 received ("), "{line}");
+            return assert!(line.ends_with("/s), 0 dropped by the system (0.0/s)"), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_signal_asks_for_a_snapshot_and_rewrites_the_metrics() {
+    let file = place("a_signal_asks_for_a_snapshot_and_rewrites_the_metrics");
+    let path = file.to_str().expect("UTF-8");
+    let (mut server, address) =
+        server(&["--bind", "127.0.0.1:0", "--quiet", "--metrics-file", path]);
+    let text = fs::read_to_string(&file).expect("there from the start");
+    assert_eq!(metric(&text, "hello_server_received_total"), Some(0));
+    let client = peer();
+    for requests in 1..=3 {
+        ask(&client, address, b"Tracy");
+        // The client is answered a moment before that is counted.
+        let snapshot = loop {
+            server.signal(Signal::USR1);
+            let snapshot = server.json();
+            assert_eq!(snapshot["event"], "snapshot");
+            if snapshot["answered"] == requests {
+                break snapshot;
+            }
+        };
+        assert!(snapshot["uptime_s"].is_u64(), "{snapshot}");
+        assert_eq!(snapshot["received"], requests);
+        // The file is written behind the line, and before the next one.
+        server.signal(Signal::USR1);
+        server.json();
+        let text = fs::read_to_string(&file).expect("there");
+        assert_eq!(metric(&text, "hello_server_answered_total"), Some(requests));
+    }
+    assert_eq!(summary(server)["answered"], 3);
+}
+
+#[test]
+fn the_metrics_are_the_numbers_of_the_summary_under_names_that_prometheus_takes() {
+    let test = "the_metrics_are_the_numbers_of_the_summary_under_names_that_prometheus_takes";
+    let file = place(test);
+    let path = file.to_str().expect("UTF-8");
+    let options = ["--bind", "127.0.0.1:0", "--quiet", "--metrics-file", path];
+    let (server, address) =
+        server(&[&options[..], &["--limit", "1", "--limit-burst", "3"]].concat());
+    let client = peer();
+    for name in [&b"Hello, Hello, World!!"[..], &[b'x'; 1025], b"a", b"b", b"c", b"d", b"e"] {
+        client.send_to(name, address).expect("sent");
+    }
+    for name in ["a", "b", "c"] {
+        assert_eq!(receive(&client), (format!("Hello, {name}!").into_bytes(), address));
+    }
+    let summary = summary(server);
+    let text = fs::read_to_string(&file).expect("there");
+    let mut samples = text.lines().filter(|line| !line.starts_with('#')).count();
+    for (name, count) in flat(&summary) {
+        let metric_name = match name.split_once(' ') {
+            None => format!("hello_server_{name}_total"),
+            Some(("refused", label)) => format!("hello_server_refused_total{{reason=\"{label}\"}}"),
+            Some((name, label)) => format!("hello_server_{name}_total{{class=\"{label}\"}}"),
+        };
+        assert_eq!(metric(&text, &metric_name), Some(count), "{metric_name}: {text}");
+        samples -= 1;
+    }
+    assert_eq!(samples, 1, "all but the start time");
+    assert!(metric(&text, "hello_server_refused_total{reason=\"over-limit\"}") > Some(0));
+
+    if have("promtool", "--version", test) {
+        let metrics = fs::File::open(&file).expect("there");
+        let output = Command::new("promtool").args(["check", "metrics"]).stdin(metrics).output();
+        let Finished { out, err, status } = output.expect("runs").into();
+        assert_eq!((&*out, &*err, status), ("", "", Some(0)));
+    }
+}
+
+#[test]
+fn whoever_reads_the_metrics_finds_one_whole_state() {
+    let file = place("whoever_reads_the_metrics_finds_one_whole_state");
+    let path = file.to_str().expect("UTF-8");
+    let (mut server, _) = server(&["--bind", "127.0.0.1:0", "--metrics-file", path]);
+    for _ in 0..50 {
+        server.signal(Signal::USR1);
+        for _ in 0..20 {
+            let text = fs::read_to_string(&file).expect("there");
+            assert!(metric(&text, "hello_server_received_total").is_some(), "{text}");
+            assert!(metric(&text, "hello_server_start_time_seconds").is_some(), "{text}");
+        }
+    }
+    assert_eq!(server.json()["event"], "snapshot");
+    assert_eq!(summary(server)["received"], 0);
+    let left = fs::read_dir(file.parent().expect("a directory")).expect("readable").count();
+    assert_eq!(left, 1, "nothing unfinished is left behind");
+}
+
+#[test]
+fn a_metrics_file_that_cannot_be_written_is_an_error_at_the_start_and_no_end_later() {
+    let file = place("a_metrics_file_that_cannot_be_written");
+    let nowhere = file.with_file_name("nowhere").join("hello-server.prom");
+    for path in [nowhere.as_path(), file.parent().expect("a directory"), "/".as_ref()] {
+        let arguments = ["--bind", "127.0.0.1:0", "--metrics-file"];
+        let mut command = Command::new(SERVER);
+        let output = command.args(arguments).arg(path).output().expect("runs");
+        let Finished { out, err, status } = output.into();
+        assert_eq!((&*out, status), ("", Some(2)), "{}", path.display());
+        let expected = format!(
+            "hello-server: cannot write the metrics file {path:?}; its directory has to exist and be writable: "
+        );
+        assert!(err.starts_with(&expected), "{err}");
+    }
+
+    let path = file.to_str().expect("UTF-8");
+    let (mut server, address) =
+        server(&["--bind", "127.0.0.1:0", "--quiet", "--metrics-file", path]);
+    fs::remove_dir_all(file.parent().expect("a directory")).expect("ours");
+    server.signal(Signal::USR1);
+    let lines = [server.json(), server.json()];
+    assert_eq!((&lines[0]["event"], &lines[1]["event"]), (&"snapshot".into(), &"error".into()));
+    assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
+    server.signal(Signal::TERM);
+    let (lines, status) = server.finish();
+    // Said once, and in the end again: what was counted is not in the file.
+    assert_eq!(
+        (json(&lines[0])["event"].as_str(), lines.len(), status),
+        (Some("summary"), 1, Some(2))
+    );
+}
