@@ -23,40 +23,47 @@ fn injected(fault: &str, tool: &str) -> Command {
 }
 
 /// Starts a server with a fault in one of its system calls.
-fn faulty(fault: &str, arguments: &[&str]) -> (Process, SocketAddr, Calls) {
+fn faulty(fault: &str, arguments: &[&str]) -> (Process, SocketAddr, Faults) {
     let call = fault.split(':').next().expect("a system call");
     let (reader, writer) = io::pipe().expect("a pipe");
     let mut command = Command::new("strace");
     command
-        .args(["--quiet=all", "-D", "-f", "-r", "-e", "signal=none"])
+        .args(["--quiet=all", "-D", "-f", "-o", "/dev/stderr", "--relative-timestamps=ns"])
+        .args(["-e", "signal=none"])
         .args(["-e", &format!("trace={call}"), "-e", &format!("inject={fault}"), SERVER])
         .args(["--bind", "127.0.0.1:0"])
         .args(arguments)
         .stderr(writer);
     let (server, address) = listening(&mut command);
-    (server, address, Calls(BufReader::new(reader)))
+    let main = server.id().to_string();
+    (server, address, Faults { log: BufReader::new(reader), main, at: Duration::ZERO })
 }
 
-/// The calls that a server makes of the one that may fail, as strace tells them, until the server
-/// ends.
-struct Calls(BufReader<PipeReader>);
-
-/// A system call.
-struct Call {
-    /// How long after the one before it was it made.
-    after: Duration,
-    injected: bool,
+/// The calls that failed in a server as they were to, until it ends: when each was made.
+///
+/// Those of its main thread are left out, which waits for signals and serves nobody.
+struct Faults {
+    log: BufReader<PipeReader>,
+    main: String,
+    /// When the last call was made that the log has.
+    at: Duration,
 }
 
-impl Iterator for Calls {
-    type Item = Call;
+impl Iterator for Faults {
+    type Item = Duration;
 
-    fn next(&mut self) -> Option<Call> {
-        let mut line = String::new();
-        self.0.read_line(&mut line).expect("UTF-8");
-        // "[pid 4711]      0.000123 recvmmsg(…) = -1 EIO (Input/output error) (INJECTED)"
-        let seconds = line.split_ascii_whitespace().find_map(|word| word.parse().ok())?;
-        let after = Duration::from_secs_f64(seconds);
-        Some(Call { after, injected: line.ends_with("(INJECTED)\n") })
+    fn next(&mut self) -> Option<Duration> {
+        loop {
+            // "4711       0.000123456 recvmmsg(…) = -1 EIO (Input/output error) (INJECTED)"
+            let mut line = String::new();
+            self.log.read_line(&mut line).expect("UTF-8");
+            let mut words = line.split_ascii_whitespace();
+            let thread = words.next()?;
+            let seconds = words.next().and_then(|word| word.parse().ok()).expect("a time");
+            self.at += Duration::from_secs_f64(seconds);
+            if thread != self.main && line.ends_with("(INJECTED)\n") {
+                return Some(self.at);
+            }
+        }
     }
 }

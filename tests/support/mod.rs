@@ -77,6 +77,10 @@ impl Process {
         waitid(WaitId::Pid(Pid::from_child(&self.child)), options).expect("our own child");
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Returns how many threads it has now.
     pub(crate) fn threads(&self) -> usize {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()));
