@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, json};
 
-use crate::support::{BACK_ENDS, have_ipv6, in_namespace};
+use crate::support::{BACK_ENDS, count, have_ipv6, in_namespace};
 
 /// What peers do that answer everything: send it back, greet it, take it for something else.
 const PEERS: [&str; 4] = ["echo", "greeter", "chargen", "dns"];
@@ -76,6 +76,15 @@ fn cases<'a>(ends: impl IntoIterator<Item = (&'a str, u64, &'a str)>) -> Cases<'
     ends.into_iter().map(|(peer, replies, end)| (peer.to_owned(), (replies, end))).collect()
 }
 
+/// Returns the same for the peers at the ports that they are known for, where no rule is against it.
+fn at_every_port<'a>(ends: [(&'a str, u64, &'a str); 4]) -> Cases<'a> {
+    let mut everywhere = cases(ends);
+    for (peer, replies, end) in ends {
+        everywhere.extend(PORTS.map(|(port, _)| (format!("{peer}:{port}"), (replies, end))));
+    }
+    everywhere
+}
+
 #[test]
 fn a_spoofed_datagram_costs_no_reply_by_the_addresses_and_two_among_greeters_at_the_most() {
     let test =
@@ -101,6 +110,83 @@ fn a_spoofed_datagram_costs_no_reply_by_the_addresses_and_two_among_greeters_at_
         expected.extend(PORTS.map(|(port, rule)| (format!("{peer}:{port}"), (0, rule))));
     }
     spoof(test, &[], &expected);
+}
+
+#[test]
+fn without_the_rules_on_ports_services_get_as_many_replies_as_they_ask_for() {
+    let test = "without_the_rules_on_ports_services_get_as_many_replies_as_they_ask_for";
+    let mut expected = cases([
+        ("itself", 2, "greeted-twice"),
+        ("itself, IPv6", 2, "greeted-twice"),
+        ("server:own", 1, "greeted-twice"),
+        ("port 0", 0, "source-port-zero"),
+        ("224.0.0.1", 0, "source-multicast"),
+        ("255.255.255.255", 0, "source-broadcast"),
+        ("127.255.255.255", 0, "denied"),
+        ("server", 1, "greeted-twice"),
+        ("server, IPv6", 1, "greeted-twice"),
+    ]);
+    expected.extend(at_every_port([
+        ("greeter", 1, "greeted-twice"),
+        ("echo", 2, "greeted-twice"),
+        ("chargen", ENOUGH + 1, "enough"),
+        ("dns", ENOUGH + 1, "enough"),
+    ]));
+    let rules = ["source-port-own", "source-port-privileged", "source-port-reflector"];
+    spoof(test, &rules.map(|rule| ["--allow", rule]).concat(), &expected);
+}
+
+#[test]
+fn without_any_rule_but_that_on_length_greetings_end_when_they_are_too_long() {
+    let test = "without_any_rule_but_that_on_length_greetings_end_when_they_are_too_long";
+    // 5, 13, 21 bytes, and so on up to 1021; or every other of these, where both sides greet.
+    let (all, half) = ((1024 - 5) / 8 + 1, (1024 - 5) / 16 + 1);
+    let mut expected = cases([
+        ("itself", all, "name-too-long"),
+        ("itself, IPv6", all, "name-too-long"),
+        ("server:own", half, "name-too-long"),
+        ("port 0", 0, "invalid"),
+        ("224.0.0.1", 1, "silence"),
+        ("255.255.255.255", 0, "source-broadcast"),
+        ("127.255.255.255", 0, "denied"),
+        ("server", half, "name-too-long"),
+        ("server, IPv6", half, "name-too-long"),
+    ]);
+    expected.extend(at_every_port([
+        ("greeter", half, "name-too-long"),
+        ("echo", all, "name-too-long"),
+        ("chargen", ENOUGH + 1, "enough"),
+        ("dns", ENOUGH + 1, "enough"),
+    ]));
+    let rules = [
+        "source-port-own",
+        "source-port-privileged",
+        "source-port-reflector",
+        "source-port-zero",
+        "source-multicast",
+        "greeted-twice",
+    ];
+    spoof(test, &rules.map(|rule| ["--allow", rule]).concat(), &expected);
+}
+
+#[test]
+fn a_limit_ends_what_no_rule_ends() {
+    let test = "a_limit_ends_what_no_rule_ends";
+    if !have_ipv6(test) {
+        return;
+    }
+    let limit = ["--limit", "1", "--limit-burst", "8"];
+    for back_end in BACK_ENDS {
+        let arguments = [&[*back_end], &limit[..]].concat();
+        let Some(seen) = in_namespace(test, "spoofing.py", &arguments) else { return };
+        for peer in ["chargen", "dns"] {
+            let case = &seen["cases"][peer];
+            assert_eq!(case["end"], "over-limit", "{back_end}: {peer}");
+            // Of those over the limit one in four is answered, and a slow machine takes seconds.
+            let replies = count(&case["replies"]);
+            assert!((8..ENOUGH).contains(&replies), "{back_end}: {peer}: {replies}");
+        }
+    }
 }
 
 #[test]

@@ -34,6 +34,13 @@ def packet(source, source_port, to, name):
     return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + udp
 
 
+def late(*_):
+    raise TimeoutError("the server prints nothing")
+
+
+signal.signal(signal.SIGALRM, late)
+
+
 class Server:
     """The server under test; ended at the end of a `with` block at the latest."""
 
@@ -50,8 +57,12 @@ class Server:
         self.process.wait()
 
     def line(self):
-        """Waits for the next line."""
-        return json.loads(self.process.stdout.readline())
+        """Waits for the next line, but not for ever."""
+        signal.alarm(20)
+        try:
+            return json.loads(self.process.stdout.readline())
+        finally:
+            signal.alarm(0)
 
     def stop(self):
         """Makes it receive nothing until it goes on."""

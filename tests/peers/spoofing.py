@@ -1,9 +1,9 @@
 """Plays a spoofer in a network namespace, and his victims: sends one datagram each to the server
 given, in the name of peers that answer what they get, and follows what it starts to its end.
 
-Usage: spoofing.py SERVER BACK_END [OPTION...]. Prints how many replies each got from the server and
-what then ended it, how many datagrams it sent and got beside that, and the server's summary and
-that of another one, which is one of the peers.
+Usage: spoofing.py SERVER BACK_END [OPTION...]. Prints for each how many replies it got from the
+server and what then ended it; whether any got more than that; and the summaries of the server and
+of another one, which is one of the peers.
 """
 import itertools
 import json
@@ -22,8 +22,8 @@ ENOUGH = 200
 
 lengths = itertools.cycle((512, 0, 74))
 
-# What peers that take it for something else make of a reply: the echo service (RFC 862), a character
-# generator (RFC 864), a name server that does not know this kind of question; and the tutorial's.
+# What others make of a reply: the echo service (RFC 862), a character generator (RFC 864), a name
+# server that does not know this kind of question, and the tutorial's server.
 ANSWERS = {
     "echo": lambda data: data,
     "chargen": lambda _: (bytes(range(32, 127)) * 6)[: next(lengths)],

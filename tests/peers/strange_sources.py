@@ -1,8 +1,8 @@
-"""Asks the server given, which is bound to every address of its machine, in a network namespace: over
-a wire, in the name of addresses that nobody has.
+"""Asks the server given, which is bound to every address of its machine, in a network namespace,
+over a wire, and in the name of addresses that nobody has.
 
-Usage: strange_sources.py SERVER BACK_END. Prints for each what became of it, or nothing for those that
-the system kept from the server.
+Usage: strange_sources.py SERVER BACK_END. Prints for each what became of it, and nothing for those
+that the system kept from the server.
 """
 import json
 import socket
