@@ -23,13 +23,14 @@
 //! |---|---|
 //! | answer in the buffer that the request was received into | [`Frame`] |
 //! | decide what may be answered, before it is | [`Guard`] |
-//! | hold each source to a rate | [`Limiter`] |
+#![cfg_attr(feature = "alloc", doc = "| hold each source to a rate | [`Limiter`] |")]
 //! | ask again, and know when | [`Retry`] |
 //! | recognise one's own replies among others | [`Token`] |
+#![cfg_attr(feature = "alloc", doc = "| know what became of each of many requests | [`Ledger`] |")]
 //!
 //! The crate is `no_std` and forbids unsafe code. The feature `bytes`, on by default, adds
 //! [`Reply::put`] and [`Reply::decode_name`]; the feature `alloc` what needs memory of its own,
-//! the [`Limiter`].
+//! `Ledger` and `Limiter`.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -41,6 +42,8 @@ mod error;
 mod frame;
 mod guard;
 #[cfg(feature = "alloc")]
+mod ledger;
+#[cfg(feature = "alloc")]
 mod limit;
 mod reply;
 mod request;
@@ -51,6 +54,8 @@ mod wire;
 pub use error::{BufferTooSmall, DecodeError, NameTooLong};
 pub use frame::Frame;
 pub use guard::{Guard, Refusal};
+#[cfg(feature = "alloc")]
+pub use ledger::{Arrival, Counts, Ledger};
 #[cfg(feature = "alloc")]
 pub use limit::{Account, Limit, Limiter, RateTooHigh, Verdict};
 pub use reply::Reply;

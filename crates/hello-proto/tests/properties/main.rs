@@ -4,6 +4,8 @@ mod codec;
 mod frame;
 mod guard;
 #[cfg(feature = "alloc")]
+mod ledger;
+#[cfg(feature = "alloc")]
 mod limit;
 mod loops;
 mod retry;
