@@ -54,6 +54,12 @@ pub use limit::RateLimit;
 pub use server::{Server, ServerError};
 pub use sys::Io;
 
+/// What fuzz targets see besides.
+#[cfg(all(fuzzing, target_os = "linux"))]
+pub mod fuzzing {
+    pub use crate::sys::read_control;
+}
+
 /// The README's Rust is compiled and run with the documentation tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

@@ -93,6 +93,15 @@ fn read(mut bytes: &[u8]) -> Received {
     received
 }
 
+/// Shows a fuzz target what is read of any bytes: the segment length, the destination, and the
+/// address and interface that a reply comes from.
+#[cfg(fuzzing)]
+pub fn read_control(bytes: &[u8]) -> (Option<usize>, Option<(IpAddr, IpAddr, u32)>) {
+    let Received { segment, destination } = read(bytes);
+    let addresses = |to: Destination| (to.address, to.own.address, to.own.interface);
+    (segment, destination.map(addresses))
+}
+
 /// Splits the first control message off: its level, its type, its data, and what follows.
 fn split(bytes: &[u8]) -> Option<(c_int, c_int, &[u8], &[u8])> {
     let len = usize::from_ne_bytes(first(bytes)?);

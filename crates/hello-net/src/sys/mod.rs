@@ -22,6 +22,8 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
+#[cfg(all(fuzzing, target_os = "linux"))]
+pub use self::control::read_control;
 use crate::batch::Batch;
 use crate::replies::Message;
 
