@@ -1,5 +1,5 @@
 use std::hint;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
@@ -76,7 +76,7 @@ impl Worker {
         }
         let end = Instant::now() + DRAIN;
         while Instant::now() < end {
-            match self.endpoint.socket.receive(&mut batch, false) {
+            match self.take(&mut batch, false) {
                 Ok(()) => self.answer(guard, &mut batch, &mut replies, &observe),
                 Err(error) if ErrorClass::of(&error) == ErrorClass::WouldBlock => break,
                 Err(error) => self.endure(error, &mut patience)?,
@@ -104,11 +104,10 @@ impl Worker {
 
     /// Waits for datagrams, at first without giving the processor away.
     fn receive(&self, batch: &mut Batch, stopping: &AtomicBool) -> io::Result<()> {
-        let socket = &self.endpoint.socket;
         if !self.spin.is_zero() {
             let start = Instant::now();
             while start.elapsed() < self.spin && !stopping.load(Relaxed) {
-                match socket.receive(batch, false) {
+                match self.take(batch, false) {
                     Err(error) if ErrorClass::of(&error) == ErrorClass::WouldBlock => {
                         hint::spin_loop();
                     }
@@ -116,7 +115,16 @@ impl Worker {
                 }
             }
         }
-        socket.receive(batch, true)
+        self.take(batch, true)
+    }
+
+    /// Receives one datagram at least, or fails.
+    fn take(&self, batch: &mut Batch, wait: bool) -> io::Result<()> {
+        self.endpoint.socket.receive(batch, wait)?;
+        if batch.arrivals().is_empty() {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        Ok(())
     }
 
     /// Answers what was received.
