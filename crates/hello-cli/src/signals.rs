@@ -3,9 +3,11 @@
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use signal_hook::{flag, low_level};
 
 /// Waits for signals, each of which has a meaning.
@@ -69,10 +71,14 @@ impl<M: Copy> Signals<M> {
 
     /// Waits for what wakes a wait, or sleeps for a while. A signal that interrupts it woke it, too.
     fn sleep(&mut self, timeout: Duration) {
-        let timeout = Timespec::try_from(timeout).ok();
-        let mut wakes = [PollFd::new(&self.wakes, PollFlags::IN)];
-        if poll(&mut wakes, timeout.as_ref()).is_ok_and(|ready| ready > 0) {
-            let _ = self.wakes.read(&mut [0; 64]);
+        let limit = Timespec::try_from(timeout).ok();
+        match poll(&mut [PollFd::new(&self.wakes, PollFlags::IN)], limit.as_ref()) {
+            Ok(0) | Err(Errno::INTR) => {}
+            Ok(_) => {
+                let _ = self.wakes.read(&mut [0; 64]);
+            }
+            // A system that cannot wait for us keeps us no busier than this.
+            Err(_) => thread::sleep(timeout.min(UNATTENDED)),
         }
     }
 
@@ -91,10 +97,11 @@ impl Drop for RaiseOnDrop {
     }
 }
 
+/// For how long a signal is not noticed where the system cannot wait for it.
+const UNATTENDED: Duration = Duration::from_millis(100);
+
 #[cfg(test)]
 mod tests {
-    use std::thread;
-
     use super::*;
 
     #[test]

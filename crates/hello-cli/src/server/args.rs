@@ -213,11 +213,13 @@ fn refusal() -> impl TypedValueParser<Value = Refusal> {
 
 /// Adds to an error what to do about it.
 fn advise(error: ServerError) -> Box<dyn Error> {
-    let ServerError::Bind { source, .. } = &error else { return error.into() };
+    let ServerError::Bind { address, source } = &error else { return error.into() };
     let advice = match source.kind() {
         ErrorKind::AddrInUse => "it is taken already; choose another --bind HOST:PORT",
         ErrorKind::AddrNotAvailable => "this machine has no such address; choose one of its own",
-        ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose a higher one",
+        ErrorKind::PermissionDenied if (1..1024).contains(&address.port()) => {
+            "ports below 1024 need a privilege; choose a higher one"
+        }
         _ => return error.into(),
     };
     format!("{error}: {source}: {advice}").into()
