@@ -13,7 +13,7 @@ use hello_cli::server::args::Args;
 use hello_cli::server::chores::{Ask, Chores};
 use hello_cli::server::metrics::MetricsFile;
 use hello_cli::server::report::{self, ReceiveBuffer};
-use hello_cli::server::supervisor;
+use hello_cli::server::supervisor::Supervisor;
 use hello_cli::signals::Signals;
 use hello_net::{Event, Outcome, Server};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -74,16 +74,17 @@ fn serve(
         _ => log.line(|| report::event(format, event, 0)),
     };
     let ended = signals.raise_on_drop(Ask::Stop)?;
-    let mut chores = Chores::new(server, log, format, args.stats, metrics);
+    let supervisor = Supervisor::from_env();
+    let mut chores = Chores::new(server, log, &supervisor, format, args.stats, metrics);
     thread::scope(|scope| {
         let serving = thread::Builder::new().spawn_scoped(scope, || {
             // However serving ends, the chores are to end, too.
             let _ended = ended;
             server.serve(observe)
         })?;
-        supervisor::ready();
+        supervisor.ready();
         chores.run(&mut signals);
-        supervisor::stopping();
+        supervisor.stopping();
         server.stop();
         Ok(serving.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause))?)
     })

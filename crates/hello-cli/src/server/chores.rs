@@ -7,7 +7,7 @@ use hello_net::{Counters, ErrorClass, Server};
 use crate::log::{Failure, Log};
 use crate::server::metrics::MetricsFile;
 use crate::server::report::{self, Rates};
-use crate::server::supervisor;
+use crate::server::supervisor::Supervisor;
 use crate::signals::Signals;
 use crate::{Format, describe};
 
@@ -25,6 +25,7 @@ pub enum Ask {
 pub struct Chores<'a> {
     server: &'a Server,
     log: &'a Log,
+    supervisor: &'a Supervisor,
     format: Format,
     metrics: Option<MetricsFile>,
     start: Instant,
@@ -36,10 +37,12 @@ pub struct Chores<'a> {
 }
 
 impl<'a> Chores<'a> {
-    /// Makes ready to print `stats` that often, and to keep a file of `metrics`.
+    /// Makes ready to print `stats` that often, to keep a file of `metrics`, and to tell the
+    /// supervisor how the server is.
     pub fn new(
         server: &'a Server,
         log: &'a Log,
+        supervisor: &'a Supervisor,
         format: Format,
         stats: Option<Duration>,
         metrics: Option<MetricsFile>,
@@ -49,6 +52,7 @@ impl<'a> Chores<'a> {
         Self {
             server,
             log,
+            supervisor,
             format,
             metrics,
             start,
@@ -61,7 +65,7 @@ impl<'a> Chores<'a> {
 
     /// Goes on until a signal asks to stop.
     pub fn run(&mut self, signals: &mut Signals<Ask>) {
-        let often = supervisor::watchdog().map_or(SECOND, |timeout| SECOND.min(timeout / 4));
+        let often = self.supervisor.watchdog().map_or(SECOND, |timeout| SECOND.min(timeout / 4));
         let mut next = self.start;
         loop {
             match signals.wait_until(next) {
@@ -85,7 +89,7 @@ impl<'a> Chores<'a> {
 
     fn look_after(&mut self, now: Instant) {
         if self.server.take_pulse() {
-            supervisor::alive();
+            self.supervisor.alive();
         }
         let counters = self.server.counters();
         self.tell_receive_errors(&counters);
@@ -96,7 +100,7 @@ impl<'a> Chores<'a> {
             self.log.note(report::stats(self.format, &counters, &rates));
         }
         if let Some(rates) = self.files.rates(now, counters) {
-            supervisor::status(&report::status(&rates));
+            self.supervisor.status(&report::status(&rates));
             self.write(&counters);
         }
     }
@@ -158,3 +162,77 @@ const FILES: Duration = Duration::from_secs(5);
 
 /// What is looked after is so no more often than that.
 const SHORTEST: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::net::{Ipv4Addr, UdpSocket};
+    use std::os::unix::net::UnixDatagram;
+    use std::sync::{Mutex, mpsc};
+    use std::{env, fs, io, process};
+
+    use indicatif::ProgressBar;
+
+    use super::*;
+
+    #[test]
+    fn what_is_due_has_the_rates_since_it_was_due_last_and_keeps_in_step() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let mut pace = Pace::new(Duration::from_secs(1), start, Counters::default());
+        let due = [999, 1000, 1999, 2500, 2501, 2999, 3000, 9100, 9999, 10_000]
+            .map(|millis| pace.rates(at(millis), Counters::default()).is_some());
+        assert_eq!(due, [false, true, false, true, false, false, true, true, false, true]);
+    }
+
+    /// A supervisor that stands still itself would not be heard; so this calls by hand.
+    #[test]
+    fn a_supervisor_hears_no_more_of_a_server_of_which_one_thread_stands_still() {
+        let path = env::temp_dir().join(format!("hello-chores-{}", process::id()));
+        let ear = UnixDatagram::bind(&path).expect("a new name");
+        ear.set_nonblocking(true).expect("possible");
+        let supervisor = Supervisor::new(Some(OsStr::new(&path)), Some(Duration::from_secs(1)));
+        fs::remove_file(&path).expect("ours");
+        let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into(); 2]);
+        let server = server.expect("free ports");
+        let (log, _printer) =
+            Log::start(io::sink(), ProgressBar::hidden(), vec![], 0, |_| String::new())
+                .expect("a thread");
+        let mut chores = Chores::new(&server, &log, &supervisor, Format::Text, None, None);
+        let mut beats = || {
+            chores.look_after(chores.start);
+            let mut buf = [0; 64];
+            let alive = ear.recv(&mut buf).is_ok_and(|len| &buf[..len] == b"WATCHDOG=1");
+            usize::from(alive)
+        };
+        let (go_on, wait) = mpsc::channel::<()>();
+        let wait = Mutex::new(wait);
+        let stand_still = |_: &hello_net::Event<'_>| {
+            let _ = wait.lock().expect("no panic").recv();
+        };
+        let look = || {
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while beats() == 0 {
+                assert!(Instant::now() < deadline, "nothing is heard of a living server");
+            }
+            let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+            client.set_read_timeout(Some(Duration::from_secs(20))).expect("not zero");
+            let server = server.local_addrs().next().expect("two");
+            client.send_to(b"Tracy", server).expect("sent");
+            client.recv(&mut [0; 64]).expect("a reply");
+            // The thread that answered waits for us now, and went round once before at the most.
+            let later = Instant::now() + Duration::from_millis(400);
+            let mut heard = 0;
+            while Instant::now() < later {
+                heard += beats();
+            }
+            assert!(heard <= 1, "one of two stands still");
+            drop(go_on);
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while beats() == 0 {
+                assert!(Instant::now() < deadline, "nothing is heard though it goes on");
+            }
+        };
+        server.serve_while(stand_still, look).expect("no broken socket");
+    }
+}
