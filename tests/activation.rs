@@ -208,32 +208,3 @@ fn a_supervisor_hears_that_the_server_serves_that_it_lives_and_that_it_ends() {
     }
     assert_eq!(summary(server)["answered"], 1);
 }
-
-#[test]
-fn a_supervisor_hears_no_more_of_a_server_of_which_one_thread_stands_still() {
-    let test = "a_supervisor_hears_no_more_of_a_server_of_which_one_thread_stands_still";
-    if !have("strace", "-V", test) {
-        return;
-    }
-    let supervisor = Supervisor::new("still");
-    let mut command = Command::new("strace");
-    // After its twentieth call, a worker stands still for longer than this test waits.
-    let fault = "inject=recvmmsg:delay_exit=60000000:when=20";
-    command.args(["--quiet=all", "-D", "-f", "-o", "/dev/null", "-e", fault, SERVER]);
-    supervisor.supervise(&mut command);
-    command.env("WATCHDOG_USEC", "400000");
-    let (server, _) = listening(command.args(["--bind", "127.0.0.1:0", "--quiet"]));
-    let mut alive = 0;
-    loop {
-        match &supervisor.hear()[..] {
-            [one] if one == "WATCHDOG=1" => alive += 1,
-            // How it is doing is told whatever the workers do, and late enough.
-            [status] if status.starts_with("STATUS=") => break,
-            other => assert_eq!(other, ["READY=1"]),
-        }
-    }
-    // Twenty calls of a tenth of a second each, and so as many messages at the most.
-    assert!((1..=20).contains(&alive), "{alive}");
-    assert_eq!(supervisor.hear().first().map(|line| line.starts_with("STATUS=")), Some(true));
-    drop(server);
-}

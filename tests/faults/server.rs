@@ -6,7 +6,7 @@ use std::process::Command;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{faulty, injected};
+use super::injected;
 use crate::support::{BACK_ENDS, Finished, SERVER, ask, have, json, listening, peer, summary};
 
 #[test]
@@ -111,8 +111,9 @@ fn of_each_class_of_error_there_is_one_line_and_every_count() {
     }
     const REQUESTS: u64 = 40;
     for quiet in [&["--quiet"][..], &[]] {
-        let options = [&["--io", "linux"], quiet].concat();
-        let (mut server, address, _calls) = faulty("sendmmsg:error=EPERM", &options);
+        let mut command = injected("sendmmsg:error=EPERM", SERVER);
+        command.args(["--bind", "127.0.0.1:0"]).args(quiet);
+        let (mut server, address) = listening(&mut command);
         let client = peer();
         for _ in 0..REQUESTS {
             client.send_to(b"Tracy", address).expect("sent");
@@ -137,7 +138,8 @@ fn receive_calls_that_fail_are_told_of_in_one_line() {
     if !have("strace", "-V", "receive_calls_that_fail_are_told_of_in_one_line") {
         return;
     }
-    let (mut server, _, _calls) = faulty("recvmmsg:error=ENOMEM:when=1..6", &["--quiet"]);
+    let mut command = injected("recvmmsg:error=ENOMEM:when=1..6", SERVER);
+    let (mut server, _) = listening(command.args(["--bind", "127.0.0.1:0", "--quiet"]));
     let line = server.json();
     assert_eq!((&line["event"], &line["reason"]), (&"receive-failed".into(), &"no-buffers".into()));
     assert!((1..=6).contains(&line["times"].as_u64().expect("a number")), "{line}");
