@@ -131,14 +131,18 @@ pub struct Account<'a> {
 impl Account<'_> {
     /// Decides on one request, and takes its cost from the account if it is within the limit.
     pub fn debit(&mut self) -> Verdict {
-        let Bucket { full_at, over, .. } = &mut *self.bucket;
+        let Bucket { full_at, until_spared, .. } = &mut *self.bucket;
         let after = self.now.max(*full_at).saturating_add(self.limit.cost);
         if after - self.now <= self.limit.savings {
             *full_at = after;
             return Verdict::Within;
         }
-        *over = (*over + 1) % Limiter::<()>::SPARED_ONE_IN;
-        if *over == 0 { Verdict::Spared } else { Verdict::Over }
+        *until_spared -= 1;
+        if *until_spared > 0 {
+            return Verdict::Over;
+        }
+        *until_spared = Limiter::<()>::SPARED_ONE_IN;
+        Verdict::Spared
     }
 }
 
@@ -159,12 +163,13 @@ struct Bucket {
     network: u64,
     /// When it will be full, if nothing is taken from it until then, in nanoseconds.
     full_at: u64,
-    /// The requests over the limit since the last that was spared.
-    over: u8,
+    /// How many requests over the limit there are to come, until the last of them is spared.
+    until_spared: u8,
 }
 
 impl Bucket {
-    const FULL: Self = Self { network: 0, full_at: 0, over: 0 };
+    /// Not all zeros: those the system would give no memory before they change.
+    const FULL: Self = Self { network: 0, full_at: 0, until_spared: Limiter::<()>::SPARED_ONE_IN };
 }
 
 /// Returns the number of a network: the first 64 bits of an IPv6 address, the first 24 of an IPv4

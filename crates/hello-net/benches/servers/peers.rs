@@ -3,14 +3,14 @@
 use std::error::Error;
 use std::io::{self, ErrorKind, IoSliceMut, Write};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use hello_net::{Io, Server};
-use hello_proto::{Frame, Guard, OVERHEAD, Refusal, Request};
+use hello_net::{Io, RateLimit, Server};
+use hello_proto::{Frame, Guard, Limit, OVERHEAD, Refusal, Request};
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use rustix::event::{PollFd, PollFlags, poll};
 use serde::Serialize;
@@ -30,6 +30,8 @@ pub(crate) enum Peer {
     HelloSpinning,
     /// Ours, refusing nothing.
     HelloUnguarded,
+    /// Ours, holding its sources to a rate that they do not reach.
+    HelloLimited,
     /// Ours with two threads on one socket.
     HelloTwoWorkers,
     /// C: recvmmsg and sendmmsg.
@@ -99,6 +101,10 @@ impl Peer {
             Self::HelloUnguarded => {
                 let all = Refusal::ALL.into_iter().filter(|rule| *rule != Refusal::NameTooLong);
                 hello.guard(all.fold(guard, Guard::allow))
+            }
+            Self::HelloLimited => {
+                let limit = Limit::new(NonZeroU32::try_from(Limit::MAX_RATE)?, NonZeroU32::MAX)?;
+                hello.rate_limit(RateLimit::new(limit))
             }
             Self::HelloTwoWorkers => hello.workers(NonZeroUsize::MIN.saturating_add(1)),
             Self::RustStd => return Ok(serve_std(&bound(buffer)?)?),

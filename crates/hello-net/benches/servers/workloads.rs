@@ -26,7 +26,7 @@ pub(crate) enum Kind {
     Queue,
     /// The same in trains (UDP_SEGMENT) from a client that takes trains (UDP_GRO).
     Trains,
-    /// The same as `Queue`, with the guard on and off.
+    /// The same as `Queue`, with the guard on and off, and with a limit besides.
     Guard,
     /// The same as `Queue`, with one worker and two on two processors: the time from the first
     /// reply to the last, by the kernel's timestamps.
@@ -69,9 +69,9 @@ impl Workload {
             all.push(Self::queue(Kind::Trains, 1, len, targets));
         }
         all.push(Self {
-            peers: &[Peer::Hello, Peer::HelloUnguarded, Peer::HelloAgain],
+            peers: &[Peer::Hello, Peer::HelloLimited, Peer::HelloUnguarded, Peer::HelloAgain],
             reference: Peer::HelloUnguarded,
-            ..Self::queue(Kind::Guard, 256, 8, &[(Peer::Hello, Peer::HelloUnguarded, 1.04)])
+            ..Self::queue(Kind::Guard, 256, 8, &[(Peer::HelloLimited, Peer::HelloUnguarded, 1.04)])
         });
         all.push(Self {
             peers: &[Peer::Hello, Peer::HelloTwoWorkers, Peer::HelloAgain],
@@ -141,7 +141,10 @@ impl fmt::Display for Workload {
         match self.kind {
             Kind::Queue => write!(f, "{sources} source{plural}, names of {len} bytes"),
             Kind::Trains => write!(f, "trains, names of {len} bytes"),
-            Kind::Guard => write!(f, "guard on and off, {sources} sources, names of {len} bytes"),
+            Kind::Guard => write!(
+                f,
+                "guard on, with a limit, and off, {sources} sources, names of {len} bytes"
+            ),
             Kind::Workers => {
                 write!(f, "two workers and one, {sources} sources, names of {len} bytes")
             }
