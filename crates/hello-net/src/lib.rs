@@ -38,6 +38,7 @@ mod event;
 mod flow;
 mod limit;
 mod patience;
+mod probe;
 mod replies;
 mod server;
 mod socket;
@@ -51,6 +52,7 @@ pub use counters::Counters;
 pub use event::{Event, Outcome};
 pub use ipnet::IpNet;
 pub use limit::RateLimit;
+pub use probe::{NotSent, ProbeEvent, ProbeEventKind};
 pub use server::{Server, ServerError};
 pub use sys::Io;
 
