@@ -1,5 +1,6 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
+use std::time::Duration;
 
 use hello_proto::{Frame, OVERHEAD, PREFIX, Request, SUFFIX};
 
@@ -98,6 +99,8 @@ pub(crate) struct Arrival {
     pub(crate) len: usize,
     /// The length of each datagram in it, in bytes; the last may be shorter.
     pub(crate) segment: usize,
+    /// When the system received it, since 1970 (UTC), if the socket asks for that.
+    pub(crate) time: Option<Duration>,
 }
 
 /// The address that a message was sent to.
@@ -159,7 +162,7 @@ mod tests {
         let mut batch = Batch::new();
         for &(len, segment) in arrivals {
             let source = (Ipv4Addr::LOCALHOST, 40_001).into();
-            batch.push(Arrival { source, destination: None, len, segment });
+            batch.push(Arrival { source, destination: None, len, segment, time: None });
         }
         batch
     }

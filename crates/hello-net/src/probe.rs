@@ -1,8 +1,47 @@
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
 use std::time::Duration;
 
-use hello_proto::Arrival;
+use hello_proto::{Arrival, Token};
+use thiserror::Error;
 
 use crate::ErrorClass;
+
+/// When to send probes, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbePlan {
+    /// How long after one probe the next is due.
+    pub interval: Duration,
+    /// How many are due in all; without end, if not given.
+    pub count: Option<u64>,
+    /// After how long an unanswered probe is lost.
+    pub timeout: Duration,
+    /// The length of each name, in bytes, from [`Token::MIN_LEN`] up. From twice that, no single
+    /// changed byte makes a reply to another probe of it.
+    pub name_len: usize,
+    /// From how many source ports the probes are sent in turn.
+    pub flows: NonZeroU16,
+    /// From which address they are sent; the system's choice, if not given.
+    pub source: Option<IpAddr>,
+    /// By which interface; the routes', if not given (SO_BINDTODEVICE, socket(7)).
+    pub interface: Option<String>,
+}
+
+impl Default for ProbePlan {
+    /// As ping(8): a probe each second without end, from one port.
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(1),
+            count: None,
+            timeout: Duration::from_secs(1),
+            name_len: 2 * Token::MIN_LEN,
+            flows: NonZeroU16::MIN,
+            source: None,
+            interface: None,
+        }
+    }
+}
 
 /// Something that happened to a [`Prober`](crate::Prober)'s probes.
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +89,8 @@ pub enum ProbeEventKind<'a> {
 pub enum NotSent {
     /// The system did not take it.
     Failed(ErrorClass),
-    /// This process was held up, and the probe's time was over by more than a tenth of a second and
-    /// more than an interval. Sent now, it would have been one of a burst.
+    /// This process was held up, and the probe's time was over by more than a second and more than
+    /// an interval. Sent now, it would have been one of a burst.
     HeldUp,
     /// More probes are in flight than the ledger has room for.
     TooManyInFlight,
@@ -66,4 +105,41 @@ impl NotSent {
             Self::TooManyInFlight => "too-many-in-flight",
         }
     }
+}
+
+/// Probes cannot be sent or their replies not be received.
+#[derive(Debug, Error)]
+pub enum ProbeError {
+    /// No name of this length holds a token that fits a datagram.
+    #[error("name of {len} bytes holds no probe, it takes {min} to {max}")]
+    NameLength {
+        /// The length asked for, in bytes.
+        len: usize,
+        /// The shortest, in bytes.
+        min: usize,
+        /// The longest, in bytes.
+        max: usize,
+    },
+    /// The interval or the timeout is zero.
+    #[error("interval and timeout must be longer than 0")]
+    Interval,
+    /// A port cannot be had, or the server cannot be reached from here.
+    #[error("cannot ask {server}")]
+    Connect {
+        /// Who was to be asked.
+        server: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A thread could not be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+    /// A socket failed again and again.
+    #[error("cannot receive from {server}")]
+    Receive {
+        /// Who was asked.
+        server: SocketAddr,
+        /// What the system said last.
+        source: io::Error,
+    },
 }

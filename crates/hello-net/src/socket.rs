@@ -1,7 +1,7 @@
 //! Sockets as this crate wants them.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -38,7 +38,32 @@ pub(crate) fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<UdpSocke
 
 /// Opens a socket that sends to `server`, and hears from nobody else once it is connected.
 pub(crate) fn connect(server: SocketAddr) -> io::Result<UdpSocket> {
+    connect_from(None, None, server)
+}
+
+/// Does the same, from an address or by an interface of one's choice.
+pub(crate) fn connect_from(
+    source: Option<IpAddr>,
+    interface: Option<&str>,
+    server: SocketAddr,
+) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(server), Type::DGRAM, Some(Protocol::UDP))?;
+    if let Some(interface) = interface {
+        bind_to(&socket, interface)?;
+    }
+    if let Some(source) = source {
+        socket.bind(&SocketAddr::from((source, 0)).into())?;
+    }
     socket.connect(&server.into())?;
     Ok(socket.into())
+}
+
+#[cfg(target_os = "linux")]
+fn bind_to(socket: &Socket, interface: &str) -> io::Result<()> {
+    socket.bind_device(Some(interface.as_bytes()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn bind_to(_: &Socket, _: &str) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }

@@ -3,8 +3,9 @@
 
 use std::mem::size_of;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
-use libc::c_int;
+use libc::{c_int, c_long};
 
 use crate::batch::{Destination, Origin};
 
@@ -21,11 +22,14 @@ pub(super) struct Received {
     /// The length of each datagram of a train.
     pub(super) segment: Option<usize>,
     pub(super) destination: Option<Destination>,
+    /// When the message was received, since 1970 (UTC).
+    pub(super) time: Option<Duration>,
 }
 
 impl Control {
-    /// Room for a segment length and an IPv6 address with its interface, the most there is.
-    pub(super) const CAPACITY: usize = space(size_of::<c_int>()) + space(IN6_PKTINFO_LEN);
+    /// Room for a segment length, an IPv6 address with its interface, and a time: the most there is.
+    pub(super) const CAPACITY: usize =
+        space(size_of::<c_int>()) + space(IN6_PKTINFO_LEN) + space(2 * size_of::<c_long>());
 
     pub(super) const EMPTY: Self = Self { bytes: [0; Self::CAPACITY] };
 
@@ -86,6 +90,7 @@ fn read(mut bytes: &[u8]) -> Received {
             }
             (libc::IPPROTO_IP, libc::IP_PKTINFO) => received.destination = pktinfo(data),
             (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => received.destination = pktinfo6(data),
+            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => received.time = time(data),
             _ => {}
         }
         bytes = rest;
@@ -97,7 +102,7 @@ fn read(mut bytes: &[u8]) -> Received {
 /// address and interface that a reply comes from.
 #[cfg(fuzzing)]
 pub fn read_control(bytes: &[u8]) -> (Option<usize>, Option<(IpAddr, IpAddr, u32)>) {
-    let Received { segment, destination } = read(bytes);
+    let Received { segment, destination, .. } = read(bytes);
     let addresses = |to: Destination| (to.address, to.own.address, to.own.interface);
     (segment, destination.map(addresses))
 }
@@ -133,6 +138,14 @@ fn pktinfo6(data: &[u8]) -> Option<Destination> {
         own => Origin { address: own.into(), interface: 0 },
     };
     Some(Destination { address: address.into(), own })
+}
+
+/// Reads a `struct timespec`: seconds and nanoseconds since 1970 (UTC).
+fn time(data: &[u8]) -> Option<Duration> {
+    let seconds = c_long::from_ne_bytes(first(data)?);
+    let nanos = c_long::from_ne_bytes(first(data.get(size_of::<c_long>()..)?)?);
+    let seconds = Duration::from_secs(seconds.try_into().ok()?);
+    seconds.checked_add(Duration::from_nanos(nanos.try_into().ok()?))
 }
 
 fn first<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
@@ -186,7 +199,7 @@ mod tests {
         let received = read(&[other.clone(), here, other, segment(1200)].concat());
         let own = Origin { address: [192, 0, 2, 1].into(), interface: 0 };
         let destination = Some(Destination { address: [192, 0, 2, 255].into(), own });
-        assert_eq!(received, Received { segment: Some(1200), destination });
+        assert_eq!(received, Received { segment: Some(1200), destination, time: None });
         assert_eq!(read(&[]), Received::default());
     }
 
@@ -203,6 +216,19 @@ mod tests {
             let own = Origin { address: own.into(), interface };
             assert_eq!(received.destination, Some(Destination { address: address.into(), own }));
         }
+    }
+
+    #[test]
+    fn a_time_that_is_none_is_not_read() {
+        let read = |seconds: c_long, nanos: c_long| {
+            let data = [seconds.to_ne_bytes(), nanos.to_ne_bytes()].concat();
+            read(&message(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &data)).time
+        };
+        assert_eq!(read(1_700_000_000, 5), Some(Duration::new(1_700_000_000, 5)));
+        assert_eq!((read(-1, 0), read(0, -1)), (None, None));
+        let short = [0; size_of::<c_long>()];
+        let message = message(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &short);
+        assert_eq!(super::read(&message).time, None);
     }
 
     #[test]

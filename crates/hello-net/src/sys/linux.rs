@@ -125,8 +125,8 @@ impl Datagrams for Mmsg {
             let control = control.read(header.msg_hdr.msg_controllen as _);
             let len = header.msg_len as usize;
             let segment = control.segment.unwrap_or(len);
-            let destination = control.destination;
-            batch.push(Arrival { source: source.read(), destination, len, segment });
+            let (destination, time) = (control.destination, control.time);
+            batch.push(Arrival { source: source.read(), destination, len, segment, time });
         }
         Ok(())
     }
@@ -151,6 +151,11 @@ fn set(socket: &impl AsFd, level: c_int, name: c_int, value: c_int) -> io::Resul
         libc::setsockopt(socket.as_fd().as_raw_fd(), level, name, ptr::from_ref(&value).cast(), len)
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Has the system tell when it received each message (SO_TIMESTAMPNS, socket(7)).
+pub(super) fn ask_for_times(socket: &UdpSocket) -> io::Result<()> {
+    set(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)
 }
 
 /// Returns how many messages the system has dropped because the socket's receive buffer was full,

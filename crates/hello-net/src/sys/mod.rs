@@ -103,6 +103,15 @@ fn drops(_: &UdpSocket) -> Option<u32> {
     None
 }
 
+/// Has the system tell when it received each datagram, where it does that.
+pub(crate) fn ask_for_times(socket: &UdpSocket) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    linux::ask_for_times(socket)?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = socket;
+    Ok(())
+}
+
 /// Sets the receive buffer's size in bytes, as far as the system lets us.
 pub(crate) fn set_receive_buffer(socket: &UdpSocket, bytes: usize) -> io::Result<()> {
     #[cfg(target_os = "linux")]

@@ -68,7 +68,7 @@ impl Datagrams for Portable {
         for meta in &metas[..received] {
             let (len, segment) = (meta.len, meta.stride);
             let destination = self.destination(meta);
-            batch.push(Arrival { source: meta.addr, destination, len, segment });
+            batch.push(Arrival { source: meta.addr, destination, len, segment, time: None });
         }
         Ok(())
     }

@@ -42,14 +42,14 @@ pub(crate) type Received = (Arrival, Vec<u8>);
 /// A datagram that arrives alone.
 pub(crate) fn datagram(name: &[u8], source: SocketAddr) -> Received {
     let len = name.len();
-    (Arrival { source, destination: None, len, segment: len }, name.to_vec())
+    (Arrival { source, destination: None, len, segment: len, time: None }, name.to_vec())
 }
 
 /// Datagrams that arrive in one piece.
 pub(crate) fn train<N: AsRef<[u8]>>(names: &[N], source: SocketAddr) -> Received {
     let bytes = Vec::from_iter(names.iter().flat_map(AsRef::as_ref).copied());
     let (len, segment) = (bytes.len(), names[0].as_ref().len());
-    (Arrival { source, destination: None, len, segment }, bytes)
+    (Arrival { source, destination: None, len, segment, time: None }, bytes)
 }
 
 /// Says whether the system takes a message, by its target and its replies.

@@ -4,4 +4,5 @@ mod batches;
 mod client;
 #[path = "../../../../tests/support/network.rs"]
 mod network;
+mod prober;
 mod server;

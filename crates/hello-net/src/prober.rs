@@ -1,0 +1,367 @@
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hello_proto::{Arrival, Counts, Ledger, MAX_NAME_LEN, Token};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::SendFlags;
+
+use crate::batch::Batch;
+use crate::clock::{self, Moment};
+use crate::patience::Patience;
+use crate::sys::{self, Datagrams, STOP_CHECK};
+use crate::{ErrorClass, Io, NotSent, ProbeError, ProbeEvent, ProbeEventKind, ProbePlan, socket};
+
+/// Sends probes to one server at fixed times, whether it answers or not, and knows what became of
+/// each.
+///
+/// Probe k is due at the start and k intervals, so that no error of a timer adds up, and no slow
+/// answer puts off the next probe. Two threads share a [`Ledger`]: one sends, the other receives.
+/// A reply's time is the system's, where that tells it (SO_TIMESTAMPNS, socket(7)): it does not
+/// matter when the thread gets to it.
+#[derive(Debug)]
+pub struct Prober {
+    server: SocketAddr,
+    plan: ProbePlan,
+    flows: Vec<Flow>,
+    stopping: AtomicBool,
+    /// When the last probe was sent.
+    done: OnceLock<Duration>,
+}
+
+/// One source port.
+#[derive(Debug)]
+struct Flow {
+    sending: UdpSocket,
+    receiving: Box<dyn Datagrams>,
+}
+
+/// What both threads write to.
+struct Shared<O> {
+    start: Duration,
+    ledger: Ledger,
+    largest_rtt: Option<Duration>,
+    /// The number of the next probe.
+    next: u32,
+    flows: NonZeroU16,
+    observe: O,
+}
+
+impl Prober {
+    /// Opens a port for each flow, and sends nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ProbeError::NameLength`] or [`ProbeError::Interval`] if the plan makes no sense,
+    /// [`ProbeError::Connect`] if a port cannot be had, or the server cannot be reached from here.
+    pub fn new(server: SocketAddr, plan: ProbePlan) -> Result<Self, ProbeError> {
+        let len = plan.name_len;
+        if !(Token::MIN_LEN..=MAX_NAME_LEN).contains(&len) {
+            return Err(ProbeError::NameLength { len, min: Token::MIN_LEN, max: MAX_NAME_LEN });
+        }
+        if plan.interval.is_zero() || plan.timeout.is_zero() {
+            return Err(ProbeError::Interval);
+        }
+        let open = |_| Flow::open(server, &plan);
+        let flows = (0..plan.flows.get()).map(open).collect::<io::Result<_>>();
+        let flows = flows.map_err(|source| ProbeError::Connect { server, source })?;
+        let (stopping, done) = (AtomicBool::new(false), OnceLock::new());
+        Ok(Self { server, plan, flows, stopping, done })
+    }
+
+    /// Sends all probes, and then waits for what is in flight: for three times the longest round
+    /// trip so far, and for the timeout at the most. Shows each event to `observe`, which is to be
+    /// quick: no probe is sent before it returns.
+    ///
+    /// Returns how much there was of everything. A prober runs once; a second run sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ProbeError::Receive`] if a socket of our own is broken, [`ProbeError::Thread`] if there is
+    /// no thread for the receiver.
+    pub fn run(&self, observe: impl FnMut(&ProbeEvent<'_>) + Send) -> Result<Counts, ProbeError> {
+        let first = Token { run: random(), seq: 0 };
+        let ledger = Ledger::new(first, self.window(), self.plan.timeout);
+        let start = clock::now();
+        let shared = Mutex::new(Shared {
+            start,
+            ledger,
+            largest_rtt: None,
+            next: 0,
+            flows: self.plan.flows,
+            observe,
+        });
+        thread::scope(|scope| {
+            let builder = thread::Builder::new();
+            let receiver = builder.spawn_scoped(scope, || {
+                // Without a receiver there is nothing to send for.
+                self.receive_all(&shared).inspect_err(|_| self.stop())
+            });
+            let receiver = receiver.map_err(ProbeError::Thread)?;
+            self.send_all(&shared);
+            self.done.get_or_init(clock::now);
+            receiver.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause))
+        })?;
+        let counts = lock(&shared).ledger.counts();
+        Ok(counts)
+    }
+
+    /// Makes [`run`](Self::run) send no more probes, and return when it has waited for those in
+    /// flight; not at all, if none was ever answered.
+    pub fn stop(&self) {
+        self.stopping.store(true, Relaxed);
+    }
+
+    /// Returns who is asked.
+    pub fn server(&self) -> SocketAddr {
+        self.server
+    }
+
+    /// Returns the address of each flow's port.
+    pub fn local_addrs(&self) -> impl Iterator<Item = SocketAddr> {
+        self.flows.iter().filter_map(|flow| flow.sending.local_addr().ok())
+    }
+
+    /// Returns how many probes the ledger is to know: those that a timeout spans, and as many again
+    /// to tell late replies and duplicates by.
+    fn window(&self) -> NonZeroU32 {
+        let spanned = self.plan.timeout.as_nanos() / self.plan.interval.as_nanos();
+        let window = u32::try_from(2 * spanned + 2).unwrap_or(u32::MAX);
+        NonZeroU32::new(window.clamp(SMALLEST_WINDOW, LARGEST_WINDOW)).unwrap_or(NonZeroU32::MAX)
+    }
+
+    fn send_all<O: FnMut(&ProbeEvent<'_>)>(&self, shared: &Mutex<Shared<O>>) {
+        clock::be_punctual();
+        let start = lock(shared).start;
+        let mut name = vec![0; self.plan.name_len];
+        for k in 0..self.plan.count.unwrap_or(u64::MAX) {
+            let due = start + nanos(self.plan.interval.as_nanos() * u128::from(k));
+            if !self.sleep_until(due) {
+                return;
+            }
+            let too_late = due + self.plan.interval.max(HELD_UP);
+            lock(shared).probe(due, too_late, &self.flows, &mut name);
+        }
+    }
+
+    /// Sleeps until a probe is due; returns whether it is still to be sent.
+    fn sleep_until(&self, due: Duration) -> bool {
+        loop {
+            if self.stopping.load(Relaxed) {
+                return false;
+            }
+            let now = clock::now();
+            if now >= due {
+                return true;
+            }
+            clock::sleep_until(due.min(now + STOP_CHECK));
+        }
+    }
+
+    fn receive_all<O: FnMut(&ProbeEvent<'_>)>(
+        &self,
+        shared: &Mutex<Shared<O>>,
+    ) -> Result<(), ProbeError> {
+        let (mut batch, mut patience) = (Batch::new(), Patience::default());
+        let mut ready = vec![true; self.flows.len()];
+        loop {
+            // What came before this moment is received before anything is lost at it, also if we
+            // were held up since.
+            let now = clock::now();
+            let (over, timeout) = {
+                let shared = lock(shared);
+                (self.is_over(&shared, now), shared.ledger.poll_timeout())
+            };
+            let all = over || timeout.is_some_and(|timeout| timeout <= now);
+            for (number, flow) in self.flows.iter().enumerate() {
+                if all || ready[number] {
+                    self.receive(flow, number, shared, &mut batch, &mut patience)?;
+                }
+            }
+            let timeout = lock(shared).settle(now);
+            if over {
+                return Ok(());
+            }
+            let wait = timeout.map_or(STOP_CHECK, |timeout| timeout.saturating_sub(clock::now()));
+            self.wait(wait.min(STOP_CHECK), &mut ready);
+        }
+    }
+
+    /// Receives what is there.
+    fn receive<O: FnMut(&ProbeEvent<'_>)>(
+        &self,
+        flow: &Flow,
+        number: usize,
+        shared: &Mutex<Shared<O>>,
+        batch: &mut Batch,
+        patience: &mut Patience,
+    ) -> Result<(), ProbeError> {
+        loop {
+            match flow.receiving.receive(batch, false) {
+                Ok(()) => {
+                    *patience = Patience::default();
+                    lock(shared).handle(batch, number);
+                }
+                Err(error) => {
+                    let class = ErrorClass::of(&error);
+                    match class {
+                        ErrorClass::WouldBlock => return Ok(()),
+                        // The network's word on one probe: the next call has another.
+                        ErrorClass::ConnectionRefused | ErrorClass::Unreachable => {}
+                        _ => {
+                            let server = self.server;
+                            let broken = ProbeError::Receive { server, source: error };
+                            let wait = patience.wait(class, Instant::now()).ok_or(broken)?;
+                            thread::sleep(wait);
+                        }
+                    }
+                    lock(shared).tell(clock::now(), number, ProbeEventKind::Reported(class));
+                }
+            }
+        }
+    }
+
+    /// Waits until something can be received, and notes from which flows.
+    fn wait(&self, timeout: Duration, ready: &mut [bool]) {
+        let ports = self.flows.iter().map(|flow| PollFd::new(&flow.sending, PollFlags::IN));
+        let mut polled = Vec::from_iter(ports);
+        let timeout = Timespec::try_from(timeout).ok();
+        if poll(&mut polled, timeout.as_ref()).is_err() {
+            // A system that cannot wait for us keeps us no busier than this.
+            thread::sleep(Duration::from_millis(1));
+        }
+        for (ready, polled) in ready.iter_mut().zip(&polled) {
+            *ready = !polled.revents().is_empty();
+        }
+    }
+
+    /// Tells whether nothing more is to be waited for.
+    fn is_over<O>(&self, shared: &Shared<O>, now: Duration) -> bool {
+        let Some(done) = self.done.get() else { return false };
+        let most = match (shared.largest_rtt, self.stopping.load(Relaxed)) {
+            (Some(rtt), _) => self.plan.timeout.min(3 * rtt),
+            (None, true) => Duration::ZERO,
+            (None, false) => self.plan.timeout,
+        };
+        shared.ledger.counts().in_flight() == 0 || now >= *done + most
+    }
+}
+
+impl Flow {
+    fn open(server: SocketAddr, plan: &ProbePlan) -> io::Result<Self> {
+        let socket = socket::connect_from(plan.source, plan.interface.as_deref(), server)?;
+        sys::ask_for_times(&socket)?;
+        let sending = socket.try_clone()?;
+        let receiving = Io::default().take(socket, true)?;
+        // The system gives a socket its port a moment before it connects it, and what somebody
+        // else sends in that moment stays in it.
+        let mut batch = Batch::new();
+        while receiving.receive(&mut batch, false).is_ok() {}
+        Ok(Self { sending, receiving })
+    }
+
+    fn send(&self, name: &[u8]) -> io::Result<()> {
+        rustix::net::send(&self.sending, name, SendFlags::DONTWAIT)?;
+        Ok(())
+    }
+}
+
+impl<O: FnMut(&ProbeEvent<'_>)> Shared<O> {
+    /// Sends the probe that is due, unless it is too late.
+    fn probe(&mut self, due: Duration, too_late: Duration, flows: &[Flow], name: &mut [u8]) {
+        let (now, number) = (clock::now(), self.flow_of(self.next));
+        let sent = if now > too_late {
+            Err(NotSent::HeldUp)
+        } else {
+            self.send(&flows[number], number, name)
+        };
+        let (at, kind) = match sent {
+            Ok((seq, at)) => (at, ProbeEventKind::Sent { seq, late: at.saturating_sub(due) }),
+            Err(reason) => (now, ProbeEventKind::NotSent(reason)),
+        };
+        self.tell(at, number, kind);
+    }
+
+    /// Sends a probe, and returns its number and when it left.
+    fn send(
+        &mut self,
+        flow: &Flow,
+        number: usize,
+        name: &mut [u8],
+    ) -> Result<(u32, Duration), NotSent> {
+        let token = self.ledger.tokens().next().ok_or(NotSent::TooManyInFlight)?;
+        // The length of the name was looked at before.
+        let _ = token.encode(name);
+        let mut at = clock::now();
+        if let Err(earlier) = flow.send(name) {
+            // What the network reports of an earlier probe comes out of the next send, which then
+            // has sent nothing (udp(7)).
+            at = clock::now();
+            flow.send(name).map_err(|error| NotSent::Failed(ErrorClass::of(&error)))?;
+            self.tell(at, number, ProbeEventKind::Reported(ErrorClass::of(&earlier)));
+        }
+        self.ledger.handle_sent(name.len(), at);
+        self.next = token.seq.wrapping_add(1);
+        Ok((token.seq, at))
+    }
+
+    fn handle(&mut self, batch: &Batch, flow: usize) {
+        let moment = Moment::now();
+        for (index, arrival) in batch.arrivals().iter().enumerate() {
+            let at = arrival.time.map_or(moment.now, |time| moment.of(time));
+            for place in batch.places(index) {
+                let datagram = batch.bytes(place);
+                let arrival = self.ledger.handle_datagram(datagram, at);
+                if let Arrival::Answered { rtt, .. } = arrival {
+                    self.largest_rtt = self.largest_rtt.max(Some(rtt));
+                }
+                self.tell(at, flow, ProbeEventKind::Received { arrival, datagram });
+            }
+        }
+    }
+
+    /// Tells of each probe that is lost by now, and returns when the next one may be.
+    fn settle(&mut self, now: Duration) -> Option<Duration> {
+        while let Some(seq) = self.ledger.poll_lost(now) {
+            self.tell(now, self.flow_of(seq), ProbeEventKind::Lost { seq });
+        }
+        self.ledger.poll_timeout()
+    }
+
+    /// Returns from which flow a probe is sent.
+    fn flow_of(&self, seq: u32) -> usize {
+        usize::from(u16::try_from(seq % u32::from(self.flows.get())).unwrap_or(0))
+    }
+
+    fn tell(&mut self, at: Duration, flow: usize, kind: ProbeEventKind<'_>) {
+        (self.observe)(&ProbeEvent { at: at.saturating_sub(self.start), flow, kind });
+    }
+}
+
+fn lock<O>(shared: &Mutex<Shared<O>>) -> MutexGuard<'_, Shared<O>> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Draws what tells this run's probes from those of others.
+fn random() -> u16 {
+    let [a, b, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
+    u16::from_ne_bytes([a, b])
+}
+
+fn nanos(nanos: u128) -> Duration {
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+/// A probe that is later than this, and than an interval, is not sent any more.
+const HELD_UP: Duration = Duration::from_secs(1);
+
+/// What a ledger remembers at least, in probes.
+const SMALLEST_WINDOW: u32 = 1024;
+
+/// And at the most: 64 MiB.
+const LARGEST_WINDOW: u32 = 1 << 22;

@@ -1,0 +1,219 @@
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::num::NonZeroU16;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hello_net::{ErrorClass, ProbeError, ProbeEvent, ProbeEventKind, ProbePlan, Prober};
+use hello_proto::{Arrival, Counts, Token};
+
+use crate::network::{any_port, peer, receive};
+
+/// A plan for a test: quick, and with a timeout that no answer comes near to.
+fn plan(count: u64) -> ProbePlan {
+    ProbePlan {
+        interval: Duration::from_millis(1),
+        count: Some(count),
+        timeout: Duration::from_secs(20),
+        ..ProbePlan::default()
+    }
+}
+
+/// Answers so many requests as `answer` says, which is given their number and their name.
+fn serve(socket: &UdpSocket, count: u64, mut answer: impl FnMut(u64, &[u8]) -> Vec<Vec<u8>>) {
+    for number in 0..count {
+        let (name, source) = receive(socket);
+        for reply in answer(number, &name) {
+            socket.send_to(&reply, source).expect("sent");
+        }
+    }
+}
+
+fn greeting(name: &[u8]) -> Vec<u8> {
+    [b"Hello, ", name, b"!"].concat()
+}
+
+/// Runs a prober against a server that answers so, and returns its counts and what it told.
+fn probe(
+    plan: ProbePlan,
+    answer: impl FnMut(u64, &[u8]) -> Vec<Vec<u8>> + Send,
+) -> (Counts, Vec<(usize, Told)>) {
+    let server = peer();
+    let count = plan.count.expect("an end");
+    let prober = Prober::new(server.local_addr().expect("bound"), plan).expect("a port");
+    let mut told = Vec::new();
+    let counts = thread::scope(|scope| {
+        scope.spawn(|| serve(&server, count, answer));
+        prober.run(|event| told.push((event.flow, event.into()))).expect("no broken socket")
+    });
+    (counts, told)
+}
+
+/// An event without its times.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Told {
+    Sent(u32),
+    NotSent,
+    Answered(u32),
+    Else(Arrival),
+    Lost(u32),
+    Reported(ErrorClass),
+}
+
+impl From<&ProbeEvent<'_>> for Told {
+    fn from(event: &ProbeEvent<'_>) -> Self {
+        match event.kind {
+            ProbeEventKind::Sent { seq, .. } => Self::Sent(seq),
+            ProbeEventKind::NotSent(_) => Self::NotSent,
+            ProbeEventKind::Received { arrival: Arrival::Answered { seq, .. }, .. } => {
+                Self::Answered(seq)
+            }
+            ProbeEventKind::Received { arrival, .. } => Self::Else(arrival),
+            ProbeEventKind::Lost { seq } => Self::Lost(seq),
+            ProbeEventKind::Reported(class) => Self::Reported(class),
+        }
+    }
+}
+
+#[test]
+fn each_probe_is_sent_and_answered_once_and_told_of() {
+    let (counts, told) = probe(plan(50), |_, name| {
+        assert_eq!(name.len(), 16);
+        vec![greeting(name)]
+    });
+    assert_eq!((counts.sent, counts.answered, counts.in_flight()), (50, 50, 0));
+    for seq in 0..50 {
+        let [sent, answered] = [Told::Sent(seq), Told::Answered(seq)]
+            .map(|event| told.iter().position(|told| *told == (0, event)).expect("told"));
+        assert!(sent < answered, "{seq}");
+    }
+    assert_eq!(told.len(), 100);
+}
+
+#[test]
+fn what_comes_back_is_told_apart() {
+    let (counts, told) = probe(plan(6), |number, name| match number {
+        0 => vec![greeting(name), greeting(name)],
+        1 => vec![name.to_vec(), greeting(name)],
+        2 => vec![greeting(b"Mallory"), greeting(name)],
+        3 => {
+            let mut changed = greeting(name);
+            changed[12] ^= 1;
+            vec![changed, greeting(name)]
+        }
+        _ => vec![greeting(name)],
+    });
+    let all = (counts.sent, counts.answered, counts.duplicate, counts.corrupt, counts.foreign);
+    assert_eq!(all, (6, 6, 1, 2, 1));
+    assert!(told.contains(&(0, Told::Else(Arrival::Duplicate { seq: 0 }))), "{told:?}");
+}
+
+#[test]
+fn a_silent_server_loses_probes_at_their_timeout_and_each_is_told_of_once() {
+    let timeout = Duration::from_millis(50);
+    let plan = ProbePlan { timeout, ..plan(20) };
+    let start = Instant::now();
+    let (counts, told) = probe(plan, |_, _| vec![]);
+    assert!(start.elapsed() >= timeout, "they were waited for");
+    assert_eq!((counts.sent, counts.answered, counts.lost), (20, 0, 20));
+    let lost = told.iter().filter_map(|(_, told)| match told {
+        Told::Lost(seq) => Some(*seq),
+        _ => None,
+    });
+    assert!(lost.eq(0..20), "{told:?}");
+}
+
+#[test]
+fn flows_take_turns_and_have_ports_of_their_own() {
+    const FLOWS: NonZeroU16 = NonZeroU16::new(4).expect("not zero");
+    let mut sources = Vec::new();
+    let server = peer();
+    let plan = ProbePlan { flows: FLOWS, ..plan(40) };
+    let prober = Prober::new(server.local_addr().expect("bound"), plan).expect("ports");
+    let ports = Vec::from_iter(prober.local_addrs());
+    let mut told = Vec::new();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..40 {
+                let (name, source) = receive(&server);
+                let seq = Token::decode(&name).expect("a token").seq;
+                sources.push((seq, source));
+                server.send_to(&greeting(&name), source).expect("sent");
+            }
+        });
+        prober.run(|event| told.push((event.flow, Told::from(event)))).expect("no broken socket")
+    });
+    for (seq, source) in sources {
+        let flow = seq as usize % 4;
+        assert_eq!(source, ports[flow]);
+        assert!(told.contains(&(flow, Told::Sent(seq))), "{told:?}");
+        assert!(told.contains(&(flow, Told::Answered(seq))), "{told:?}");
+    }
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told_from_one_that_is_silent() {
+    let nobody = peer().local_addr().expect("bound");
+    let plan = ProbePlan { timeout: Duration::from_millis(100), ..plan(5) };
+    let prober = Prober::new(nobody, plan).expect("a port");
+    let mut refused = 0;
+    let counts = prober.run(|event| match event.kind {
+        ProbeEventKind::Reported(class) => {
+            assert_eq!(class, ErrorClass::ConnectionRefused);
+            refused += 1;
+        }
+        ProbeEventKind::Received { .. } => panic!("{event:?}"),
+        _ => {}
+    });
+    let counts = counts.expect("no broken socket");
+    assert_eq!((counts.sent, counts.lost), (5, 5));
+    assert!(refused > 0);
+}
+
+#[test]
+fn a_stopped_prober_waits_for_nobody_who_never_answered() {
+    let server = peer();
+    let plan = ProbePlan { count: None, timeout: Duration::from_secs(3600), ..plan(0) };
+    let prober = Prober::new(server.local_addr().expect("bound"), plan).expect("a port");
+    let counts = thread::scope(|scope| {
+        let running = scope.spawn(|| prober.run(|_| ()).expect("no broken socket"));
+        receive(&server);
+        prober.stop();
+        running.join().expect("no panic")
+    });
+    assert!(counts.sent > 0);
+    assert_eq!((counts.in_flight(), counts.lost), (counts.sent, 0), "in flight is not lost");
+}
+
+#[test]
+fn probes_never_leave_before_their_time_and_the_timers_error_is_told() {
+    let server = peer();
+    let interval = Duration::from_millis(2);
+    let plan = ProbePlan { interval, ..plan(30) };
+    let prober = Prober::new(server.local_addr().expect("bound"), plan).expect("a port");
+    thread::scope(|scope| {
+        scope.spawn(|| serve(&server, 30, |_, name| vec![greeting(name)]));
+        let check = |event: &ProbeEvent<'_>| {
+            if let ProbeEventKind::Sent { seq, late } = event.kind {
+                assert_eq!(event.at - late, interval * seq, "due in step with the start");
+            }
+        };
+        prober.run(check).expect("no broken socket")
+    });
+}
+
+#[test]
+fn a_plan_that_makes_no_sense_is_an_error() {
+    let server: SocketAddr = (Ipv4Addr::LOCALHOST, 9).into();
+    for len in [0, 7, 65_500] {
+        let error = Prober::new(server, ProbePlan { name_len: len, ..plan(1) });
+        assert!(matches!(error, Err(ProbeError::NameLength { min: 8, max: 65_499, .. })));
+    }
+    let zero = Duration::ZERO;
+    for plan in [ProbePlan { interval: zero, ..plan(1) }, ProbePlan { timeout: zero, ..plan(1) }] {
+        assert!(matches!(Prober::new(server, plan), Err(ProbeError::Interval)));
+    }
+    let elsewhere = Some(Ipv4Addr::new(192, 0, 2, 1).into());
+    let error = Prober::new(server, ProbePlan { source: elsewhere, ..plan(1) });
+    assert!(matches!(error, Err(ProbeError::Connect { .. })), "{error:?}");
+    assert!(Prober::new(any_port(), plan(1)).is_ok(), "nobody has to be there");
+}
