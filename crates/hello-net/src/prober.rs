@@ -41,6 +41,18 @@ struct Flow {
     receiving: Box<dyn Datagrams>,
 }
 
+/// Notes when sending ended, however it ended, lest the receiver waits for ever.
+struct DoneOnDrop<'a>(&'a Prober);
+
+impl Drop for DoneOnDrop<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.stop();
+        }
+        self.0.done.get_or_init(clock::now);
+    }
+}
+
 /// What both threads write to.
 struct Shared<O> {
     start: Duration,
@@ -85,6 +97,9 @@ impl Prober {
     /// [`ProbeError::Receive`] if a socket of our own is broken, [`ProbeError::Thread`] if there is
     /// no thread for the receiver.
     pub fn run(&self, observe: impl FnMut(&ProbeEvent<'_>) + Send) -> Result<Counts, ProbeError> {
+        if self.done.get().is_some() {
+            return Ok(Counts::default());
+        }
         let first = Token { run: random(), seq: 0 };
         let ledger = Ledger::new(first, self.window(), self.plan.timeout);
         let start = clock::now();
@@ -103,8 +118,9 @@ impl Prober {
                 self.receive_all(&shared).inspect_err(|_| self.stop())
             });
             let receiver = receiver.map_err(ProbeError::Thread)?;
+            let done = DoneOnDrop(self);
             self.send_all(&shared);
-            self.done.get_or_init(clock::now);
+            drop(done);
             receiver.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause))
         })?;
         let counts = lock(&shared).ledger.counts();
@@ -180,7 +196,7 @@ impl Prober {
             let all = over || timeout.is_some_and(|timeout| timeout <= now);
             for (number, flow) in self.flows.iter().enumerate() {
                 if all || ready[number] {
-                    self.receive(flow, number, shared, &mut batch, &mut patience)?;
+                    self.receive(flow, number, all, shared, &mut batch, &mut patience)?;
                 }
             }
             let timeout = lock(shared).settle(now);
@@ -192,11 +208,12 @@ impl Prober {
         }
     }
 
-    /// Receives what is there.
+    /// Receives what is there; all of it, or as much as one call brings.
     fn receive<O: FnMut(&ProbeEvent<'_>)>(
         &self,
         flow: &Flow,
         number: usize,
+        all: bool,
         shared: &Mutex<Shared<O>>,
         batch: &mut Batch,
         patience: &mut Patience,
@@ -206,6 +223,9 @@ impl Prober {
                 Ok(()) => {
                     *patience = Patience::default();
                     lock(shared).handle(batch, number);
+                    if !all {
+                        return Ok(());
+                    }
                 }
                 Err(error) => {
                     let class = ErrorClass::of(&error);

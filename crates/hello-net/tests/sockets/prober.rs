@@ -217,3 +217,22 @@ fn a_plan_that_makes_no_sense_is_an_error() {
     assert!(matches!(error, Err(ProbeError::Connect { .. })), "{error:?}");
     assert!(Prober::new(any_port(), plan(1)).is_ok(), "nobody has to be there");
 }
+
+#[test]
+fn a_prober_runs_once() {
+    let server = peer();
+    let plan = ProbePlan { timeout: Duration::from_millis(1), ..plan(3) };
+    let prober = Prober::new(server.local_addr().expect("bound"), plan).expect("a port");
+    assert_eq!(prober.run(|_| ()).expect("no broken socket").sent, 3);
+    assert_eq!(prober.run(|_| ()).expect("nothing to do").sent, 0);
+}
+
+#[test]
+fn an_observer_that_panics_ends_both_threads() {
+    let server = peer();
+    let prober = Prober::new(server.local_addr().expect("bound"), plan(3)).expect("a port");
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        prober.run(|_| panic!("the observer's own"))
+    }));
+    assert_eq!(panic.expect_err("it goes on").downcast_ref(), Some(&"the observer's own"));
+}
