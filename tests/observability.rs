@@ -68,6 +68,16 @@ fn statistics_have_the_counters_and_their_rates_as_often_as_was_asked_for() {
 }
 
 #[test]
+fn statistics_that_nobody_could_read_or_live_to_see_are_an_error() {
+    for period in ["1ns", "9ms", "366days", "18446744073709551615s"] {
+        let output = Command::new(SERVER).args(["--stats", period]).output().expect("runs");
+        let Finished { out, err, status } = output.into();
+        assert_eq!((&*out, status), ("", Some(2)), "{period}");
+        assert!(err.contains("must be from 10ms to 365days"), "{err}");
+    }
+}
+
+#[test]
 fn statistics_for_people_are_one_line() {
     let arguments = ["--bind", "127.0.0.1:0", "--quiet", "--stats", "100ms"];
     let mut server = Process::start(Command::new(SERVER).args(arguments));

@@ -115,7 +115,7 @@ pub struct Args {
     pub max_lines: u16,
 
     /// Print what was counted, and how much of it a second, that often.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds::parse)]
+    #[arg(long, value_name = "SECONDS", value_parser = period)]
     pub stats: Option<Duration>,
 
     /// Keep a file with the counters for Prometheus, as the node exporter's textfile collector
@@ -199,6 +199,17 @@ impl Args {
             addresses.extend(endpoint.resolve()?);
         }
         Ok(addresses)
+    }
+}
+
+/// Reads how often something is to be done.
+fn period(text: &str) -> Result<Duration, String> {
+    const SHORTEST: Duration = Duration::from_millis(10);
+    const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    let period = seconds::parse(text)?;
+    match (SHORTEST..=LONGEST).contains(&period) {
+        true => Ok(period),
+        false => Err("must be from 10ms to 365days".into()),
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Chores<'a> {
     stats: Option<Pace>,
     status: Pace,
     files: Pace,
+    /// When the server's pulse is to be taken again.
+    pulse: Instant,
     /// The receive errors that were looked at, by class.
     receive_errors: [u64; ErrorClass::ALL.len()],
 }
@@ -59,26 +61,30 @@ impl<'a> Chores<'a> {
             stats: stats.map(pace),
             status: pace(SECOND),
             files: pace(FILES),
+            pulse: start,
             receive_errors: [0; ErrorClass::ALL.len()],
         }
     }
 
     /// Goes on until a signal asks to stop.
     pub fn run(&mut self, signals: &mut Signals<Ask>) {
-        let often = self.supervisor.watchdog().map_or(SECOND, |timeout| SECOND.min(timeout / 4));
-        let mut next = self.start;
         loop {
-            match signals.wait_until(next) {
+            match signals.wait_until(self.due()) {
                 Some(Ask::Stop) => return,
                 Some(Ask::Snapshot) => self.snapshot(),
                 None => {}
             }
             let now = Instant::now();
-            if now >= next {
-                next = now + often.max(SHORTEST);
+            if now >= self.due() {
                 self.look_after(now);
             }
         }
+    }
+
+    /// Returns when the next of all that is to be done is due.
+    fn due(&self) -> Instant {
+        let paces = [&self.status, &self.files].into_iter().chain(&self.stats);
+        paces.fold(self.pulse, |due, pace| due.min(pace.due))
     }
 
     fn snapshot(&mut self) {
@@ -88,6 +94,8 @@ impl<'a> Chores<'a> {
     }
 
     fn look_after(&mut self, now: Instant) {
+        let often = self.supervisor.watchdog().map_or(SECOND, |timeout| SECOND.min(timeout / 4));
+        self.pulse = now + often.max(SHORTEST);
         if self.server.take_pulse() {
             self.supervisor.alive();
         }
@@ -160,7 +168,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// How often files are written, and supervisors told how the server is doing.
 const FILES: Duration = Duration::from_secs(5);
 
-/// What is looked after is so no more often than that.
+/// The server's pulse is taken no more often than that.
 const SHORTEST: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
@@ -174,6 +182,7 @@ mod tests {
     use indicatif::ProgressBar;
 
     use super::*;
+    use crate::log::Printer;
 
     #[test]
     fn what_is_due_has_the_rates_since_it_was_due_last_and_keeps_in_step() {
@@ -183,6 +192,34 @@ mod tests {
         let due = [999, 1000, 1999, 2500, 2501, 2999, 3000, 9100, 9999, 10_000]
             .map(|millis| pace.rates(at(millis), Counters::default()).is_some());
         assert_eq!(due, [false, true, false, true, false, false, true, true, false, true]);
+    }
+
+    #[test]
+    fn who_looks_after_the_rest_waits_for_what_is_due_first() {
+        let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into()]);
+        let server = server.expect("a free port");
+        let (log, _printer) = log();
+        for (stats, watchdog, due) in [
+            (None, None, 1000),
+            (Some(200), None, 200),
+            (Some(5000), None, 1000),
+            (Some(200), Some(400), 100),
+            (Some(10), Some(400), 10),
+            (None, Some(1), 10),
+        ] {
+            let [stats, watchdog] = [stats, watchdog].map(|time| time.map(Duration::from_millis));
+            let supervisor = Supervisor::new(None, watchdog);
+            let mut chores = Chores::new(&server, &log, &supervisor, Format::Text, stats, None);
+            assert_eq!(chores.due(), chores.start, "the first look");
+            chores.look_after(chores.start);
+            let wait = chores.due() - chores.start;
+            assert_eq!(wait, Duration::from_millis(due), "{stats:?}, {watchdog:?}");
+        }
+    }
+
+    fn log() -> (Log, Printer) {
+        Log::start(io::sink(), ProgressBar::hidden(), vec![], 0, |_| String::new())
+            .expect("a thread")
     }
 
     /// A supervisor that stands still itself would not be heard; so this calls by hand.
@@ -195,9 +232,7 @@ mod tests {
         fs::remove_file(&path).expect("ours");
         let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into(); 2]);
         let server = server.expect("free ports");
-        let (log, _printer) =
-            Log::start(io::sink(), ProgressBar::hidden(), vec![], 0, |_| String::new())
-                .expect("a thread");
+        let (log, _printer) = log();
         let mut chores = Chores::new(&server, &log, &supervisor, Format::Text, None, None);
         let mut beats = || {
             chores.look_after(chores.start);
