@@ -92,7 +92,7 @@ impl Server {
         self.stopping.store(true, Relaxed);
     }
 
-    /// Tells whether every thread has gone round its loop since this was last told, as each does
+    /// Tells whether every thread has asked for datagrams since this was last told, as each does
     /// within a second or so: what a watchdog is to hear.
     pub fn take_pulse(&self) -> bool {
         let all = self.workers.iter().all(Worker::beats);

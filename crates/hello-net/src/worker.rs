@@ -25,7 +25,7 @@ pub(crate) struct Worker {
     /// What the sources have left, if they are held to a limit.
     accounts: Option<Arc<Accounts>>,
     tally: Tally,
-    /// The loop has gone round since somebody asked.
+    /// The loop has asked for datagrams since somebody looked.
     beating: AtomicBool,
 }
 
@@ -62,7 +62,6 @@ impl Worker {
             if stopping.load(Relaxed) {
                 break;
             }
-            self.beating.store(true, Relaxed);
             match self.receive(&mut batch, stopping) {
                 Ok(()) => {
                     patience = Patience::default();
@@ -85,7 +84,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Tells whether the loop has gone round since [`forget_beat`](Self::forget_beat).
+    /// Tells whether the loop has asked for datagrams since [`forget_beat`](Self::forget_beat).
     pub(crate) fn beats(&self) -> bool {
         self.beating.load(Relaxed)
     }
@@ -120,6 +119,7 @@ impl Worker {
 
     /// Receives one datagram at least, or fails.
     fn take(&self, batch: &mut Batch, wait: bool) -> io::Result<()> {
+        self.beating.store(true, Relaxed);
         self.endpoint.socket.receive(batch, wait)?;
         if batch.arrivals().is_empty() {
             return Err(ErrorKind::WouldBlock.into());

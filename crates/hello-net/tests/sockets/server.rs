@@ -354,3 +354,21 @@ fn the_pulse_is_that_of_every_thread() {
         server.serve_while(stand_still, look).expect("no broken socket");
     }
 }
+
+#[test]
+fn threads_that_spin_have_a_pulse_though_nobody_asks() {
+    for &io in BACK_ENDS {
+        let builder = Server::builder().io(io).spin(Duration::from_secs(600));
+        let server = builder.bind([any_port()]).expect("a free port");
+        let look = || {
+            let deadline = Instant::now() + Duration::from_secs(20);
+            for _ in 0..3 {
+                while !server.take_pulse() {
+                    assert!(Instant::now() < deadline, "a living thread is taken for dead");
+                    thread::yield_now();
+                }
+            }
+        };
+        server.serve_while(|_| (), look).expect("no broken socket");
+    }
+}
