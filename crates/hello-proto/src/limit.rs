@@ -104,6 +104,9 @@ impl<S: BuildHasher> Limiter<S> {
     /// Looks up the account of the network that `source` belongs to; `now` is the time since any
     /// origin, always the same. One who gets many datagrams of one sender at once asks only once.
     ///
+    /// A network takes its place with its first debit, lest what is refused for other reasons has
+    /// others forgotten.
+    ///
     /// IPv4-mapped IPv6 addresses count as the IPv4 addresses they stand for.
     pub fn account(&mut self, source: IpAddr, now: Duration) -> Account<'_> {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
@@ -112,11 +115,9 @@ impl<S: BuildHasher> Limiter<S> {
         let set = &mut self.buckets[set..][..WAYS];
         let place = set.iter().position(|bucket| bucket.network == network).unwrap_or_else(|| {
             let fuller = |a: usize, b: usize| if set[b].full_at < set[a].full_at { b } else { a };
-            let place = (1..WAYS).fold(0, fuller);
-            set[place] = Bucket { network, ..Bucket::FULL };
-            place
+            (1..WAYS).fold(0, fuller)
         });
-        Account { limit: self.limit, bucket: &mut set[place], now }
+        Account { limit: self.limit, network, bucket: &mut set[place], now }
     }
 }
 
@@ -124,6 +125,8 @@ impl<S: BuildHasher> Limiter<S> {
 #[derive(Debug)]
 pub struct Account<'a> {
     limit: Limit,
+    network: u64,
+    /// Its own, or the one that makes way for it.
     bucket: &'a mut Bucket,
     now: u64,
 }
@@ -131,6 +134,9 @@ pub struct Account<'a> {
 impl Account<'_> {
     /// Decides on one request, and takes its cost from the account if it is within the limit.
     pub fn debit(&mut self) -> Verdict {
+        if self.bucket.network != self.network {
+            *self.bucket = Bucket { network: self.network, ..Bucket::FULL };
+        }
         let Bucket { full_at, until_spared, .. } = &mut *self.bucket;
         let after = self.now.max(*full_at).saturating_add(self.limit.cost);
         if after - self.now <= self.limit.savings {
@@ -286,6 +292,37 @@ mod tests {
             assert_eq!(account.debit(), Within);
         }
         assert_eq!(within(&mut limiter, victim, Duration::ZERO), 0);
+    }
+
+    #[test]
+    fn who_asks_nothing_that_is_answered_makes_nobody_be_forgotten() {
+        /// Has all networks share one set.
+        struct Same;
+        impl BuildHasher for Same {
+            type Hasher = std::hash::DefaultHasher;
+            fn build_hasher(&self) -> Self::Hasher {
+                Self::Hasher::default()
+            }
+            fn hash_one<T>(&self, _: T) -> u64 {
+                0
+            }
+        }
+        let limit = Limit::new(NonZeroU32::MIN, NonZeroU32::MIN).expect("a rate");
+        let mut limiter = Limiter::new(limit, Same);
+        let networks: [_; 256] =
+            core::array::from_fn(|i| IpAddr::from([192, 0, i.to_le_bytes()[0], 7]));
+        let (known, others) = networks.split_at(WAYS);
+        for source in known {
+            assert_eq!(limiter.account(*source, SECOND).debit(), Within);
+        }
+        for source in others {
+            let _ = limiter.account(*source, SECOND);
+        }
+        for source in known {
+            assert_eq!(limiter.account(*source, SECOND).debit(), Over, "{source}");
+        }
+        assert_eq!(limiter.account(others[0], SECOND).debit(), Within);
+        assert_eq!(limiter.account(known[0], SECOND).debit(), Within, "it made way");
     }
 
     #[test]
