@@ -82,7 +82,6 @@ fn serve(
             let _ended = ended;
             server.serve(observe)
         })?;
-        supervisor.ready();
         chores.run(&mut signals);
         supervisor.stopping();
         server.stop();

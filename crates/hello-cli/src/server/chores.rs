@@ -26,6 +26,8 @@ pub struct Chores<'a> {
     server: &'a Server,
     log: &'a Log,
     supervisor: &'a Supervisor,
+    /// The supervisor has heard that the server serves.
+    heard: bool,
     format: Format,
     metrics: Option<MetricsFile>,
     start: Instant,
@@ -55,6 +57,7 @@ impl<'a> Chores<'a> {
             server,
             log,
             supervisor,
+            heard: false,
             format,
             metrics,
             start,
@@ -96,6 +99,7 @@ impl<'a> Chores<'a> {
     fn look_after(&mut self, now: Instant) {
         let often = self.supervisor.watchdog().map_or(SECOND, |timeout| SECOND.min(timeout / 4));
         self.pulse = now + often.max(SHORTEST);
+        self.heard = self.heard || self.supervisor.ready();
         if self.server.take_pulse() {
             self.supervisor.alive();
         }
@@ -215,6 +219,37 @@ mod tests {
             let wait = chores.due() - chores.start;
             assert_eq!(wait, Duration::from_millis(due), "{stats:?}, {watchdog:?}");
         }
+    }
+
+    #[test]
+    fn a_supervisor_whose_ears_are_full_is_told_again_that_the_server_serves() {
+        let path = env::temp_dir().join(format!("hello-chores-full-{}", process::id()));
+        let ear = UnixDatagram::bind(&path).expect("a new name");
+        ear.set_read_timeout(Some(Duration::from_secs(20))).expect("not zero");
+        let supervisor = Supervisor::new(Some(OsStr::new(&path)), None);
+        fs::remove_file(&path).expect("ours");
+        let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into()]);
+        let server = server.expect("a free port");
+        let (log, _printer) = log();
+        let mut chores = Chores::new(&server, &log, &supervisor, Format::Text, None, None);
+        let mut noise = 0;
+        while supervisor.ready() {
+            noise += 1;
+        }
+        chores.look_after(chores.start);
+        for _ in 0..noise {
+            hear(&ear);
+        }
+        chores.look_after(chores.start);
+        chores.look_after(chores.start);
+        supervisor.stopping();
+        assert_eq!([hear(&ear), hear(&ear)], ["READY=1", "STOPPING=1"], "once is enough");
+    }
+
+    fn hear(ear: &UnixDatagram) -> String {
+        let mut buf = [0; 64];
+        let len = ear.recv(&mut buf).expect("what was sent");
+        String::from_utf8_lossy(&buf[..len]).into_owned()
     }
 
     fn log() -> (Log, Printer) {

@@ -60,9 +60,10 @@ impl Supervisor {
         Self { socket: name.and_then(|name| connect(name.as_bytes()).ok()), watchdog }
     }
 
-    /// Tells that the server serves.
-    pub fn ready(&self) {
-        self.tell("READY=1");
+    /// Tells that the server serves. Returns whether that was heard, for without it a supervisor
+    /// takes the server for one that never started.
+    pub fn ready(&self) -> bool {
+        self.tell("READY=1")
     }
 
     /// Tells in a few words how the server is doing.
@@ -88,10 +89,9 @@ impl Supervisor {
         self.watchdog
     }
 
-    fn tell(&self, what: &str) {
-        if let Some(socket) = &self.socket {
-            let _ = socket.send(what.as_bytes());
-        }
+    /// Returns whether the supervisor was told, or wants to hear nothing.
+    fn tell(&self, what: &str) -> bool {
+        self.socket.as_ref().is_none_or(|socket| socket.send(what.as_bytes()).is_ok())
     }
 }
 
