@@ -65,18 +65,19 @@ impl Server {
         })
     }
 
-    /// Answers while `during` runs, and stops when it ends, however it ends.
+    /// Answers while `during` runs, and stops when it ends, however it ends. When no thread answers
+    /// any more, be it for an error, `observe` is dropped; so `during` can wait for that.
     ///
     /// # Errors
     ///
     /// As [`serve`](Self::serve).
     pub fn serve_while<T>(
         &self,
-        observe: impl Fn(&Event<'_>) + Sync,
+        observe: impl Fn(&Event<'_>) + Send + Sync,
         during: impl FnOnce() -> T,
     ) -> Result<T, ServerError> {
         thread::scope(|scope| {
-            let serving = spawn(scope, || self.serve(&observe))?;
+            let serving = spawn(scope, || self.serve(observe))?;
             let stop = StopOnDrop(self);
             let result = during();
             drop(stop);

@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
-use std::thread;
 use std::time::SystemTime;
 
 use clap::Parser;
@@ -66,27 +65,25 @@ fn serve(
     mut signals: Signals<Ask>,
 ) -> Result<(), Box<dyn Error>> {
     let format = args.common.format();
-    let observe = |event: &Event<'_>| match event.outcome {
-        Outcome::SendFailed(class) => {
-            log.failure(Failure::Send(class), 1, |errors| report::event(format, event, errors - 1));
-        }
-        _ if args.quiet => {}
-        _ => log.line(|| report::event(format, event, 0)),
-    };
     let ended = signals.raise_on_drop(Ask::Stop)?;
+    let observe = move |event: &Event<'_>| {
+        // However serving ends, this is dropped then, and the chores are to end, too.
+        let _ended = &ended;
+        match event.outcome {
+            Outcome::SendFailed(class) => log.failure(Failure::Send(class), 1, |errors| {
+                report::event(format, event, errors - 1)
+            }),
+            _ if args.quiet => {}
+            _ => log.line(|| report::event(format, event, 0)),
+        }
+    };
     let supervisor = Supervisor::from_env();
     let mut chores = Chores::new(server, log, &supervisor, format, args.stats, metrics);
-    thread::scope(|scope| {
-        let serving = thread::Builder::new().spawn_scoped(scope, || {
-            // However serving ends, the chores are to end, too.
-            let _ended = ended;
-            server.serve(observe)
-        })?;
+    let during = || {
         chores.run(&mut signals);
         supervisor.stopping();
-        server.stop();
-        Ok(serving.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause))?)
-    })
+    };
+    Ok(server.serve_while(observe, during)?)
 }
 
 /// Returns what shows on a terminal how the server is doing; nothing elsewhere.

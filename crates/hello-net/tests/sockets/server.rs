@@ -372,3 +372,22 @@ fn threads_that_spin_have_a_pulse_though_nobody_asks() {
         server.serve_while(|_| (), look).expect("no broken socket");
     }
 }
+
+#[test]
+fn who_waits_for_the_observer_to_be_gone_hears_that_nobody_answers_any_more() {
+    for &io in BACK_ENDS {
+        let (server, local) = serve_at(io, &[any_port(), any_port()]);
+        let (observing, ended) = mpsc::channel::<()>();
+        let stopping = &server;
+        let stop_at_the_first = move |_: &hello_net::Event<'_>| {
+            let _observing = &observing;
+            stopping.stop();
+        };
+        let wait = || {
+            peer().send_to(b"Tracy", local).expect("sent");
+            ended.recv_timeout(Duration::from_secs(20))
+        };
+        let heard = server.serve_while(stop_at_the_first, wait).expect("no broken socket");
+        assert_eq!(heard, Err(mpsc::RecvTimeoutError::Disconnected));
+    }
+}
