@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hello_proto::{Account, Limit, Limiter};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 /// To which rate a server holds the networks that it answers, and which of them it does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,10 +20,11 @@ impl RateLimit {
         Self { limit, exempt: Vec::new(), dry_run: false }
     }
 
-    /// Holds these networks to no limit.
+    /// Holds these networks to no limit. Those of IPv4-mapped IPv6 addresses count as the IPv4
+    /// networks they stand for.
     #[must_use]
     pub fn exempt(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
-        self.exempt.extend(networks);
+        self.exempt.extend(networks.into_iter().map(canonical));
         self
     }
 
@@ -76,6 +77,18 @@ impl OpenAccounts<'_> {
     }
 }
 
+/// Returns a network as [`IpAddr::to_canonical`] has its addresses.
+fn canonical(network: IpNet) -> IpNet {
+    let IpNet::V6(mapped) = network else { return network };
+    let prefix = mapped.prefix_len().checked_sub(MAPPED);
+    let known = mapped.addr().to_ipv4_mapped().zip(prefix);
+    let stood_for = known.and_then(|(address, prefix)| Ipv4Net::new(address, prefix).ok());
+    stood_for.map_or(network, IpNet::V4)
+}
+
+/// How many bits of an IPv4-mapped IPv6 address stand before the IPv4 address.
+const MAPPED: u8 = 96;
+
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
@@ -87,14 +100,17 @@ mod tests {
     #[test]
     fn exempt_networks_have_no_account_whatever_family_the_socket_has() {
         let limit = Limit::new(NonZeroU32::MIN, NonZeroU32::MIN).expect("a low rate");
-        let networks = ["192.0.2.0/25", "2001:db8::/32"].map(|text| text.parse().expect("one"));
+        let networks = ["192.0.2.0/25", "2001:db8::/32", "::ffff:203.0.113.0/121", "::/80"]
+            .map(|text| text.parse().expect("one"));
         let accounts = Accounts::new(RateLimit::new(limit).exempt(networks));
         let mut open = accounts.open();
         let mut limited = |text: &str| open.of(text.parse().expect("an address")).is_some();
-        for exempt in ["192.0.2.127", "::ffff:192.0.2.1", "2001:db8:ffff::1"] {
+        for exempt in
+            ["192.0.2.127", "::ffff:192.0.2.1", "2001:db8:ffff::1", "203.0.113.127", "::1"]
+        {
             assert!(!limited(exempt), "{exempt}");
         }
-        for source in ["192.0.2.128", "::ffff:192.0.2.129", "2001:db9::1"] {
+        for source in ["192.0.2.128", "::ffff:192.0.2.129", "2001:db9::1", "203.0.113.128"] {
             assert!(limited(source), "{source}");
         }
     }
