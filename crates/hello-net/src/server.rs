@@ -87,7 +87,7 @@ impl Server {
 
     /// Makes [`serve`](Self::serve) return soon: each thread answers what was received by then and
     /// what waits in its socket, for a second at the most; if there is nothing, it stops within a
-    /// tenth of a second, or within a second if its socket is failing. A stopped server stays
+    /// tenth of a second, or within a few seconds if its socket is failing. A stopped server stays
     /// stopped.
     pub fn stop(&self) {
         self.stopping.store(true, Relaxed);
