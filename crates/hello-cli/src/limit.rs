@@ -86,6 +86,13 @@ impl<K: Eq + Hash> ErrorLimit<K> {
             }
         }
     }
+
+    /// Takes back a line that was let through and could not be printed: the next one has its errors.
+    pub fn take_back(&mut self, kind: &K, errors: u64) {
+        if let Some(kind) = self.kinds.get_mut(kind) {
+            kind.untold += errors;
+        }
+    }
 }
 
 impl<K> Default for ErrorLimit<K> {
@@ -112,6 +119,8 @@ mod tests {
         assert_eq!(admit("one", 1, 64), None);
         assert_eq!(admit("one", 1, 99), Some(2));
         assert_eq!(admit("other", 1, 99), Some(1));
+        limit.take_back(&"other", 1);
+        assert_eq!(limit.admit("other", 1, Duration::from_secs(200)), Some(2));
     }
 
     #[test]

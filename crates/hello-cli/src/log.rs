@@ -22,6 +22,8 @@ pub struct Log {
     limits: Arc<Mutex<Limits>>,
     start: Instant,
     queue: SyncSender<Item>,
+    /// Somebody sees the status.
+    is_watched: bool,
 }
 
 /// What lines there may be.
@@ -77,6 +79,7 @@ impl Log {
         let (last, last_line) = mpsc::channel();
         let (ended, done) = mpsc::channel();
         let counts = Arc::clone(&limits);
+        let is_watched = !bar.is_hidden();
         let mut screen = Screen { out, bar };
         thread::Builder::new().spawn(move || {
             first.iter().for_each(|line| screen.put(line));
@@ -85,7 +88,7 @@ impl Log {
             last_line.iter().for_each(|line: String| screen.put(&line));
             let _ = ended.send(());
         })?;
-        Ok((Self { limits, start: Instant::now(), queue }, Printer { last, done }))
+        Ok((Self { limits, start: Instant::now(), queue, is_watched }, Printer { last, done }))
     }
 
     /// Prints a line if there is room for it; makes it only then.
@@ -100,8 +103,10 @@ impl Log {
     /// there were since the last one, these included.
     pub fn failure(&self, failure: Failure, errors: u64, line: impl FnOnce(u64) -> String) {
         let mut limits = lock(&self.limits);
-        if let Some(errors) = limits.errors.admit(failure, errors, self.start.elapsed()) {
-            self.put(&mut limits, line(errors));
+        if let Some(errors) = limits.errors.admit(failure, errors, self.start.elapsed())
+            && !self.put(&mut limits, line(errors))
+        {
+            limits.errors.take_back(&failure, errors);
         }
     }
 
@@ -110,15 +115,20 @@ impl Log {
         self.put(&mut lock(&self.limits), line);
     }
 
-    /// Shows how things are, if there is somebody to see it.
-    pub fn status(&self, status: String) {
-        let _ = self.queue.try_send(Item::Status(status));
+    /// Shows how things are, if there is somebody to see it; makes it only then.
+    pub fn status(&self, status: impl FnOnce() -> String) {
+        if self.is_watched {
+            let _ = self.queue.try_send(Item::Status(status()));
+        }
     }
 
-    fn put(&self, limits: &mut Limits, line: String) {
-        if self.queue.try_send(Item::Line(line)).is_err() {
+    /// Tells whether there was room for a line.
+    fn put(&self, limits: &mut Limits, line: String) -> bool {
+        let room = self.queue.try_send(Item::Line(line)).is_ok();
+        if !room {
             limits.lines.leave_out();
         }
+        room
     }
 }
 
@@ -287,7 +297,7 @@ mod tests {
             }
         }
         log.note("a note".into());
-        log.status("seen by nobody".into());
+        log.status(|| panic!("nobody sees it"));
         printer.finish(log, "the end".into());
         let expected = ["2 of Metrics", "2 of Send(Denied)", "a note", "(18 left out)", "the end"];
         assert_eq!(memory.lines()[2 * QUEUE..], expected);

@@ -119,7 +119,7 @@ impl Builder {
     /// # Errors
     ///
     /// [`ServerError::NoAddress`] if there is none, [`ServerError::Adopt`] for the first that
-    /// cannot be served.
+    /// cannot be served, such as one that is not bound.
     pub fn adopt(
         self,
         sockets: impl IntoIterator<Item = UdpSocket>,

@@ -1,4 +1,4 @@
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Mutex, PoisonError};
 
@@ -42,13 +42,16 @@ impl Endpoint {
         Self::adopt(socket::bind(address, sharing)?, options, guard)
     }
 
-    /// Takes over a bound socket.
+    /// Takes over a socket, which has to be bound.
     pub(crate) fn adopt(socket: UdpSocket, options: Options, guard: &Guard) -> io::Result<Self> {
+        let local = socket.local_addr()?;
+        if local.port() == 0 {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "it is not bound to a port"));
+        }
         if let Some(bytes) = options.receive_buffer {
             sys::set_receive_buffer(&socket, bytes)?;
         }
         let receive_buffer = SockRef::from(&socket).recv_buffer_size()?;
-        let local = socket.local_addr()?;
         let fragmented = guard.max_name_len() + OVERHEAD > NEVER_FRAGMENTED;
         let socket = options.io.take(socket, fragmented)?;
         // What was dropped before is none of ours.

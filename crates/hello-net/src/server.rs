@@ -86,15 +86,14 @@ impl Server {
     }
 
     /// Makes [`serve`](Self::serve) return soon: each thread answers what was received by then and
-    /// what waits in its socket, for a second at the most; if there is nothing, it stops within a
-    /// tenth of a second, or within a few seconds if its socket is failing. A stopped server stays
-    /// stopped.
+    /// what waits in its socket, for a second at the most; if there is nothing, or if its socket is
+    /// failing, it stops within a tenth of a second. A stopped server stays stopped.
     pub fn stop(&self) {
         self.stopping.store(true, Relaxed);
     }
 
     /// Tells whether every thread has asked for datagrams since this was last told, as each does
-    /// within a second or so: what a watchdog is to hear.
+    /// within a tenth of a second or so, or waits after an error: what a watchdog is to hear.
     pub fn take_pulse(&self) -> bool {
         let all = self.workers.iter().all(Worker::beats);
         if all {

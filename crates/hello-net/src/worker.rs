@@ -14,6 +14,7 @@ use crate::endpoint::Endpoint;
 use crate::limit::Accounts;
 use crate::patience::Patience;
 use crate::replies::{Replies, Route};
+use crate::sys::STOP_CHECK;
 use crate::{Counters, ErrorClass, Event, Outcome};
 
 /// The server's loop on one thread: the socket it serves, and what it counted.
@@ -67,7 +68,7 @@ impl Worker {
                     patience = Patience::default();
                     self.answer(guard, &mut batch, &mut replies, &observe);
                 }
-                Err(error) => self.endure(error, &mut patience)?,
+                Err(error) => self.endure(error, &mut patience, stopping)?,
             }
             if round == 0 {
                 self.endpoint.dropped();
@@ -77,8 +78,8 @@ impl Worker {
         while Instant::now() < end {
             match self.take(&mut batch, false) {
                 Ok(()) => self.answer(guard, &mut batch, &mut replies, &observe),
-                Err(error) if ErrorClass::of(&error) == ErrorClass::WouldBlock => break,
-                Err(error) => self.endure(error, &mut patience)?,
+                Err(error) if self.tell(&error) == ErrorClass::Interrupted => {}
+                Err(_) => break,
             }
         }
         Ok(())
@@ -208,17 +209,32 @@ impl Worker {
         address.map_or(local, |address| (address, local.port()).into())
     }
 
-    /// Counts a receive error and waits a little, or gives up.
-    fn endure(&self, error: io::Error, patience: &mut Patience) -> io::Result<()> {
-        let class = ErrorClass::of(&error);
+    /// Counts a receive error and waits a little, or gives up. While it waits it is alive, and may
+    /// be told to stop.
+    fn endure(
+        &self,
+        error: io::Error,
+        patience: &mut Patience,
+        stopping: &AtomicBool,
+    ) -> io::Result<()> {
+        let class = self.tell(&error);
+        let mut wait = patience.wait(class, Instant::now()).ok_or(error)?;
+        while !wait.is_zero() && !stopping.load(Relaxed) {
+            let piece = wait.min(STOP_CHECK);
+            self.endpoint.socket.pause(piece);
+            self.beating.store(true, Relaxed);
+            wait -= piece;
+        }
+        Ok(())
+    }
+
+    /// Counts a receive error, if it is one, and returns its class.
+    fn tell(&self, error: &io::Error) -> ErrorClass {
+        let class = ErrorClass::of(error);
         if class != ErrorClass::WouldBlock {
             self.tally.receive_error(class);
         }
-        let wait = patience.wait(class, Instant::now()).ok_or(error)?;
-        if !wait.is_zero() {
-            self.endpoint.socket.pause(wait);
-        }
-        Ok(())
+        class
     }
 }
 

@@ -27,9 +27,11 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         return Ok(ExitCode::SUCCESS);
     }
     let format = args.common.format();
+    // Before anything else is opened, for a descriptor that is to be handed over and is not open
+    // is not to be somebody else's.
+    let server = args.open()?;
     let signals =
         Signals::register([(SIGINT, Ask::Stop), (SIGTERM, Ask::Stop), (SIGUSR1, Ask::Snapshot)])?;
-    let server = args.open()?;
     let metrics = args.metrics_file.as_deref();
     let metrics = metrics.map(|path| MetricsFile::new(path, SystemTime::now())).transpose()?;
     metrics.as_ref().map_or(Ok(()), |file| file.write(&server.counters()))?;

@@ -106,7 +106,7 @@ impl<'a> Chores<'a> {
         let counters = self.server.counters();
         self.tell_receive_errors(&counters);
         if let Some(rates) = self.status.rates(now, counters) {
-            self.log.status(report::status(&rates));
+            self.log.status(|| report::status(&rates));
         }
         if let Some(rates) = self.stats.as_mut().and_then(|pace| pace.rates(now, counters)) {
             self.log.note(report::stats(self.format, &counters, &rates));

@@ -50,7 +50,8 @@ impl Supervisor {
         let name = env::var_os("NOTIFY_SOCKET");
         let number = |name| env::var(name).ok()?.parse().ok();
         let for_us = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(process::id()));
-        let watchdog = number("WATCHDOG_USEC").filter(|_| for_us).map(Duration::from_micros);
+        let watchdog =
+            number("WATCHDOG_USEC").filter(|usec| for_us && *usec > 0).map(Duration::from_micros);
         Self::new(name.as_deref(), watchdog)
     }
 

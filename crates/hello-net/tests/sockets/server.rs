@@ -302,6 +302,14 @@ fn an_adopted_socket_of_both_families_answers_both_from_the_address_asked() {
 }
 
 #[test]
+fn a_socket_that_is_not_bound_is_not_served() {
+    let unbound = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
+    let error = Server::builder().adopt([unbound.into()]).expect_err("nobody can ask there");
+    assert!(matches!(error, ServerError::Adopt { .. }), "{error:?}");
+    assert!(matches!(Server::builder().adopt([]), Err(ServerError::NoAddress)));
+}
+
+#[test]
 fn what_waits_when_a_server_is_stopped_is_answered() {
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[any_port()]);
