@@ -50,19 +50,7 @@ impl Server {
     /// [`ServerError::Thread`] if the system has no thread for one. The whole server is then
     /// stopped.
     pub fn serve(&self, observe: impl Fn(&Event<'_>) + Sync) -> Result<(), ServerError> {
-        thread::scope(|scope| {
-            let mut threads = Vec::new();
-            for worker in &self.workers {
-                let run = || {
-                    let _others = StopOnDrop(self);
-                    let (address, result) =
-                        (worker.local(), worker.run(&self.guard, &self.stopping, &observe));
-                    result.map_err(|source| ServerError::Receive { address, source })
-                };
-                threads.push(spawn(scope, run).inspect_err(|_| self.stop())?);
-            }
-            threads.into_iter().try_for_each(join)
-        })
+        if self.is_stopped() { Ok(()) } else { self.run(observe) }
     }
 
     /// Answers while `during` runs, and stops when it ends, however it ends. When no thread answers
@@ -76,8 +64,11 @@ impl Server {
         observe: impl Fn(&Event<'_>) + Send + Sync,
         during: impl FnOnce() -> T,
     ) -> Result<T, ServerError> {
+        if self.is_stopped() {
+            return Ok(during());
+        }
         thread::scope(|scope| {
-            let serving = spawn(scope, || self.serve(observe))?;
+            let serving = spawn(scope, || self.run(observe))?;
             let stop = StopOnDrop(self);
             let result = during();
             drop(stop);
@@ -124,6 +115,27 @@ impl Server {
         let workers = Vec::from_iter(self.workers.iter().map(Worker::counters));
         let dropped = self.endpoints.iter().map(|endpoint| endpoint.dropped()).sum();
         Counters::sum(workers.into_iter(), dropped)
+    }
+
+    /// Answers until told to stop, and then what is there, also if that was before it began.
+    fn run(&self, observe: impl Fn(&Event<'_>) + Sync) -> Result<(), ServerError> {
+        thread::scope(|scope| {
+            let mut threads = Vec::new();
+            for worker in &self.workers {
+                let run = || {
+                    let _others = StopOnDrop(self);
+                    let (address, result) =
+                        (worker.local(), worker.run(&self.guard, &self.stopping, &observe));
+                    result.map_err(|source| ServerError::Receive { address, source })
+                };
+                threads.push(spawn(scope, run).inspect_err(|_| self.stop())?);
+            }
+            threads.into_iter().try_for_each(join)
+        })
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopping.load(Relaxed)
     }
 }
 

@@ -52,9 +52,6 @@ impl Worker {
         stopping: &AtomicBool,
         observe: impl Fn(&Event<'_>),
     ) -> io::Result<()> {
-        if stopping.load(Relaxed) {
-            return Ok(());
-        }
         let mut batch = Batch::new();
         let mut replies = Replies::new();
         let mut patience = Patience::default();

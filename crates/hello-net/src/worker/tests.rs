@@ -282,11 +282,11 @@ fn who_is_told_to_stop_answers_what_is_there_and_then_stops() {
 }
 
 #[test]
-fn who_was_stopped_before_receives_nothing() {
-    let (worker, script) = worker([alone(b"Tracy")]);
+fn who_is_told_to_stop_before_it_begins_answers_what_is_there() {
+    let (worker, script) = worker([alone(b"Tracy"), alone(b"Sarah")]);
     script.stopping.store(true, Relaxed);
-    assert!(run(&worker, &script, &Guard::new()).expect("no error of our own").is_empty());
-    assert!(script.scenes().waits.is_empty());
+    assert_eq!(run(&worker, &script, &Guard::new()).expect("no error of our own").len(), 2);
+    assert_eq!(script.scenes().waits, [false; 3]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The server and the client over real sockets on the loopback, on ports the system chooses.
 
+mod adopted;
 mod batches;
 mod client;
 #[path = "../../../../tests/support/network.rs"]

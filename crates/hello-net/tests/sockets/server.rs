@@ -1,6 +1,5 @@
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::num::NonZeroUsize;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, mpsc};
 use std::thread;
@@ -8,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use hello_net::{Counters, ErrorClass, Io, Outcome, Server, ServerError};
 use hello_proto::{Guard, MAX_NAME_LEN, Refusal};
-use socket2::{Domain, Socket, Type};
 
 use crate::network::{any_port, ask, have_ipv6, peer, peer_at, receive};
 
@@ -247,82 +245,6 @@ fn an_observer_that_panics_stops_every_thread() {
         let panic = catch_unwind(AssertUnwindSafe(|| server.serve(observe)));
         let cause = panic.expect_err("the panic goes on to the caller");
         assert_eq!(cause.downcast_ref(), Some(&"the observer's own"));
-    }
-}
-
-#[test]
-fn a_socket_that_somebody_else_keeps_open_outlives_its_servers_and_loses_nothing() {
-    for &io in BACK_ENDS {
-        let kept = UdpSocket::bind(any_port()).expect("a free port");
-        // As supervisors may hand it over.
-        kept.set_nonblocking(true).expect("possible");
-        let (address, client) = (kept.local_addr().expect("bound"), peer());
-        for number in 0..3 {
-            // Nobody serves now.
-            client.send_to(b"between", address).expect("sent");
-            let socket = kept.try_clone().expect("a file descriptor");
-            let builder = Server::builder().io(io).workers(NonZeroUsize::new(2).expect("two"));
-            let server = builder.adopt([socket]).expect("a UDP socket");
-            assert_eq!(Vec::from_iter(server.local_addrs()), [address]);
-            let greet = || {
-                assert_eq!(receive(&client), (b"Hello, between!".to_vec(), address));
-                assert_eq!(ask(&client, address, b"Tracy"), b"Hello, Tracy!", "{number}");
-            };
-            server.serve_while(|_| (), greet).expect("no broken socket");
-            assert_eq!((server.counters().received(), server.counters().answered()), (2, 2));
-        }
-    }
-}
-
-#[test]
-fn an_adopted_socket_of_both_families_answers_both_from_the_address_asked() {
-    if !have_ipv6("an_adopted_socket_of_both_families_answers_both_from_the_address_asked") {
-        return;
-    }
-    for &io in BACK_ENDS {
-        let both = Socket::new(Domain::IPV6, Type::DGRAM, None).expect("a socket");
-        both.set_only_v6(false).expect("possible");
-        let anywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
-        both.bind(&anywhere.into()).expect("a free port");
-        let server = Server::builder().io(io).adopt([both.into()]).expect("a UDP socket");
-        let port = server.local_addrs().next().expect("one").port();
-        let greet = || {
-            for asked in [IpAddr::from([127, 0, 0, 2]), Ipv6Addr::LOCALHOST.into()] {
-                let client = peer_at(if asked.is_ipv4() {
-                    any_port()
-                } else {
-                    (Ipv6Addr::LOCALHOST, 0).into()
-                });
-                assert_eq!(ask(&client, (asked, port).into(), b"Tracy"), b"Hello, Tracy!");
-            }
-        };
-        server.serve_while(|_| (), greet).expect("no broken socket");
-        assert_eq!(server.counters().answered(), 2);
-    }
-}
-
-#[test]
-fn a_socket_that_is_not_bound_is_not_served() {
-    let unbound = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
-    let error = Server::builder().adopt([unbound.into()]).expect_err("nobody can ask there");
-    assert!(matches!(error, ServerError::Adopt { .. }), "{error:?}");
-    assert!(matches!(Server::builder().adopt([]), Err(ServerError::NoAddress)));
-}
-
-#[test]
-fn what_waits_when_a_server_is_stopped_is_answered() {
-    for &io in BACK_ENDS {
-        let (server, local) = serve_at(io, &[any_port()]);
-        let client = peer();
-        let stop_at_the_first = |_: &hello_net::Event<'_>| server.stop();
-        for number in 0..200 {
-            client.send_to(format!("{number}").as_bytes(), local).expect("sent");
-        }
-        server.serve(stop_at_the_first).expect("no broken socket");
-        for number in 0..200 {
-            assert_eq!(receive(&client), (format!("Hello, {number}!").into_bytes(), local));
-        }
-        assert_eq!(server.counters().answered(), 200);
     }
 }
 
