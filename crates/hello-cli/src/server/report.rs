@@ -1,7 +1,8 @@
 //! What `hello-server` prints.
 
+mod line;
+
 use std::array;
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,9 +11,10 @@ use hello_net::{Counters, ErrorClass, Event, Outcome};
 use hello_proto::Refusal;
 use serde::Serialize;
 
+use self::line::Line;
 use crate::Format;
 use crate::escape::{Brief, start};
-use crate::json::{self, Name};
+use crate::json;
 
 /// How many bytes of a name a JSON line has at most. Lines wait in memory for whoever reads them,
 /// and a stranger chooses the names.
@@ -240,90 +242,6 @@ fn list(text: &mut String, what: &str, counts: &[(&str, u64)]) {
     if !counts.is_empty() {
         let _ = write!(text, "\n  {what}: {}", counts.join(", "));
     }
-}
-
-/// The JSON lines.
-#[derive(Serialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
-enum Line<'a> {
-    Listening {
-        address: SocketAddr,
-        receive_buffer: usize,
-        /// It is smaller than what was asked for.
-        #[serde(rename = "receive_buffer_short", skip_serializing_if = "std::ops::Not::not")]
-        short: bool,
-    },
-    Datagram {
-        outcome: &'static str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        reason: Option<&'static str>,
-        source: SocketAddr,
-        local: SocketAddr,
-        #[serde(flatten)]
-        name: Name<'a>,
-        /// The name is longer than this.
-        #[serde(skip_serializing_if = "std::ops::Not::not")]
-        cut: bool,
-        /// Others before it, whose sends failed for the same reason.
-        #[serde(skip_serializing_if = "is_zero")]
-        untold: u64,
-    },
-    ReceiveFailed {
-        reason: &'static str,
-        times: u64,
-    },
-    Error {
-        error: &'a str,
-        times: u64,
-    },
-    LeftOut {
-        lines: u64,
-    },
-    Stats {
-        rates: &'a Rates,
-        #[serde(flatten)]
-        totals: Totals,
-    },
-    Snapshot {
-        uptime_s: u64,
-        #[serde(flatten)]
-        totals: Totals,
-    },
-    Summary {
-        #[serde(flatten)]
-        totals: Totals,
-    },
-}
-
-/// What was counted since the start.
-#[derive(Serialize)]
-struct Totals {
-    received: u64,
-    answered: u64,
-    refused: BTreeMap<&'static str, u64>,
-    over_limit_answered: u64,
-    send_failed: BTreeMap<&'static str, u64>,
-    receive_errors: BTreeMap<&'static str, u64>,
-    /// `null` where the system does not say.
-    dropped: Option<u64>,
-}
-
-impl From<&Counters> for Totals {
-    fn from(counters: &Counters) -> Self {
-        Self {
-            received: counters.received(),
-            answered: counters.answered(),
-            refused: refusals(counters).into(),
-            over_limit_answered: counters.over_limit_answered(),
-            send_failed: by_class(counters, Counters::send_failed).into(),
-            receive_errors: by_class(counters, Counters::receive_errors).into(),
-            dropped: counters.dropped(),
-        }
-    }
-}
-
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 #[cfg(test)]
