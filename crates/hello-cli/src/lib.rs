@@ -18,9 +18,11 @@ pub mod server;
 pub mod signals;
 
 use std::error::Error;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::iter;
 use std::process::ExitCode;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// How a tool prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +36,19 @@ pub enum Format {
 /// The exit status for a command line that makes no sense and for input and output that fail, as
 /// clap has it for the former.
 pub const EXIT_TROUBLE: u8 = 2;
+
+/// Returns what shows on a terminal, in one line below all others, how things are; nothing elsewhere.
+///
+/// # Panics
+///
+/// Never: the template is our own.
+pub fn status_bar(format: Format) -> ProgressBar {
+    if format == Format::Json || !io::stdout().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{wide_msg}").expect("a template");
+    ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout()).with_style(style)
+}
 
 /// Ends a tool: prints an error with all its causes, and returns the status to exit with.
 ///

@@ -30,6 +30,7 @@ pub struct Prober {
     plan: ProbePlan,
     flows: Vec<Flow>,
     stopping: AtomicBool,
+    ending: AtomicBool,
     /// When the last probe was sent.
     done: OnceLock<Duration>,
 }
@@ -82,8 +83,8 @@ impl Prober {
         let open = |_| Flow::open(server, &plan);
         let flows = (0..plan.flows.get()).map(open).collect::<io::Result<_>>();
         let flows = flows.map_err(|source| ProbeError::Connect { server, source })?;
-        let (stopping, done) = (AtomicBool::new(false), OnceLock::new());
-        Ok(Self { server, plan, flows, stopping, done })
+        let [stopping, ending] = [(); 2].map(|()| AtomicBool::new(false));
+        Ok(Self { server, plan, flows, stopping, ending, done: OnceLock::new() })
     }
 
     /// Sends all probes, and then waits for what is in flight: for three times the longest round
@@ -131,6 +132,12 @@ impl Prober {
     /// flight; not at all, if none was ever answered.
     pub fn stop(&self) {
         self.stopping.store(true, Relaxed);
+    }
+
+    /// Makes [`run`](Self::run) send no more probes, and return soon, whatever is in flight.
+    pub fn end(&self) {
+        self.ending.store(true, Relaxed);
+        self.stop();
     }
 
     /// Returns who is asked.
@@ -268,7 +275,7 @@ impl Prober {
             (None, true) => Duration::ZERO,
             (None, false) => self.plan.timeout,
         };
-        shared.ledger.counts().in_flight() == 0 || now >= *done + most
+        self.ending.load(Relaxed) || shared.ledger.counts().in_flight() == 0 || now >= *done + most
     }
 }
 

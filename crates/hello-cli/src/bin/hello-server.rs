@@ -1,12 +1,11 @@
 //! `hello-server`: greets whoever sends a name over UDP.
 
 use std::error::Error;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::Parser;
-use hello_cli::Format;
 use hello_cli::log::{Failure, Log};
 use hello_cli::server::args::Args;
 use hello_cli::server::chores::{Ask, Chores};
@@ -14,8 +13,8 @@ use hello_cli::server::metrics::MetricsFile;
 use hello_cli::server::report::{self, ReceiveBuffer};
 use hello_cli::server::supervisor::Supervisor;
 use hello_cli::signals::Signals;
+use hello_cli::status_bar;
 use hello_net::{Event, Outcome, Server};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 
 fn main() -> ExitCode {
@@ -41,7 +40,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let listening = server.local_addrs().map(|address| report::listening(format, address, buffer));
     let (log, printer) = Log::start(
         io::stdout(),
-        status_bar(format)?,
+        status_bar(format),
         listening.collect(),
         args.max_lines,
         left_out,
@@ -86,13 +85,4 @@ fn serve(
         supervisor.stopping();
     };
     Ok(server.serve_while(observe, during)?)
-}
-
-/// Returns what shows on a terminal how the server is doing; nothing elsewhere.
-fn status_bar(format: Format) -> Result<ProgressBar, Box<dyn Error>> {
-    if format == Format::Json || !io::stdout().is_terminal() {
-        return Ok(ProgressBar::hidden());
-    }
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout());
-    Ok(bar.with_style(ProgressStyle::with_template("{wide_msg}")?))
 }

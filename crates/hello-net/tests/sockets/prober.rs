@@ -185,6 +185,22 @@ fn a_stopped_prober_waits_for_nobody_who_never_answered() {
 }
 
 #[test]
+fn who_is_to_end_waits_for_nothing() {
+    let server = peer();
+    let plan = ProbePlan { count: None, timeout: Duration::from_secs(3600), ..plan(0) };
+    let prober = Prober::new(server.local_addr().expect("bound"), plan).expect("a port");
+    let counts = thread::scope(|scope| {
+        let running = scope.spawn(|| prober.run(|_| ()).expect("no broken socket"));
+        let (name, source) = receive(&server);
+        server.send_to(&greeting(&name), source).expect("sent");
+        receive(&server);
+        prober.end();
+        running.join().expect("no panic")
+    });
+    assert!(counts.in_flight() > 0);
+}
+
+#[test]
 fn probes_never_leave_before_their_time_and_the_timers_error_is_told() {
     let server = peer();
     let interval = Duration::from_millis(2);
