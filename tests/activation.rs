@@ -1,10 +1,9 @@
 //! `hello-server` under somebody who hands it sockets, and wants to know how it is.
 
 use std::collections::HashSet;
+use std::fs;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
-use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram};
 use std::process::{self, Command};
 use std::sync::mpsc;
 use std::thread;
@@ -13,8 +12,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::support::{
-    Finished, Process, SERVER, activated, ask, count, have, listening, peer, receive, server,
-    settled, summary,
+    BACK_ENDS, Finished, Process, SERVER, Supervisor, activated, activated_under, ask, can_unshare,
+    count, have, listening, peer, receive, server, settled, summary,
 };
 
 fn socket() -> (UdpSocket, SocketAddr) {
@@ -158,41 +157,8 @@ fn what_is_queued_when_a_server_is_told_to_end_is_answered() {
     assert_eq!((settled(&summary), count(&summary["answered"])), (QUEUED, QUEUED));
 }
 
-/// Where a server is to tell how it is, as systemd has it (sd_notify(3)).
-struct Supervisor {
-    socket: UnixDatagram,
-    name: String,
-}
-
-impl Supervisor {
-    fn new(test: &str) -> Self {
-        let name = format!("hello-{}-{test}", process::id());
-        let address = UnixAddress::from_abstract_name(&name).expect("a short name");
-        let socket = UnixDatagram::bind_addr(&address).expect("a new name");
-        socket.set_read_timeout(Some(Duration::from_secs(20))).expect("not zero");
-        Self { socket, name }
-    }
-
-    fn supervise(&self, command: &mut Command) {
-        command.env("NOTIFY_SOCKET", format!("@{}", self.name));
-    }
-
-    /// Waits for the next message that is more than words about how the server is doing, for when
-    /// these come depends on the machine.
-    fn hear(&self) -> String {
-        let mut buf = [0; 4096];
-        loop {
-            let len = self.socket.recv(&mut buf).expect("a message within 20 seconds");
-            let text = str::from_utf8(&buf[..len]).expect("UTF-8");
-            if !text.starts_with("STATUS=") {
-                return text.to_owned();
-            }
-        }
-    }
-}
-
 #[test]
-fn a_supervisor_hears_that_the_server_serves_that_it_lives_and_that_it_ends() {
+fn a_supervisor_hears_that_the_server_serves_that_it_lives_how_it_is_and_that_it_ends() {
     let supervisor = Supervisor::new("hears");
     let mut command = Command::new(SERVER);
     supervisor.supervise(&mut command);
@@ -200,16 +166,49 @@ fn a_supervisor_hears_that_the_server_serves_that_it_lives_and_that_it_ends() {
     let (server, address) = listening(command.args(["--workers", "3"]));
     assert_eq!(supervisor.hear(), "READY=1");
     assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
-    for _ in 0..3 {
-        assert_eq!(supervisor.hear(), "WATCHDOG=1");
-    }
-    server.signal(Signal::TERM);
-    loop {
+    let (mut alive, mut statuses) = (0, 0);
+    while alive < 3 || statuses < 1 {
         match &*supervisor.hear() {
-            "WATCHDOG=1" => {}
-            "STOPPING=1" => break,
-            other => panic!("{other:?}"),
+            "WATCHDOG=1" => alive += 1,
+            other => {
+                let status = other.strip_prefix("STATUS=").expect("a status");
+                let words = status.split(", ").map(|part| part.split_once(' ').expect("two").1);
+                assert!(
+                    words.eq([
+                        "received/s",
+                        "answered/s",
+                        "refused/s",
+                        "send failed/s",
+                        "dropped/s"
+                    ]),
+                    "{status}"
+                );
+                statuses += 1;
+            }
         }
     }
+    server.signal(Signal::TERM);
+    while supervisor.hear() != "STOPPING=1" {}
     assert_eq!(summary(server)["answered"], 1);
+}
+
+#[test]
+fn a_server_in_an_empty_network_answers_in_that_where_its_socket_was_opened() {
+    let test = "a_server_in_an_empty_network_answers_in_that_where_its_socket_was_opened";
+    if !can_unshare(test) {
+        return;
+    }
+    for back_end in BACK_ENDS {
+        // The address that is asked is not the one that the system would answer from.
+        let socket = UdpSocket::bind("0.0.0.0:0").expect("a free port");
+        let port = socket.local_addr().expect("bound").port();
+        let mut command = activated_under(&["unshare", "--net"], socket);
+        let (server, _) = listening(command.args(["--io", back_end]));
+        let [network, ours] = [server.id(), process::id()]
+            .map(|id| fs::read_link(format!("/proc/{id}/ns/net")).expect("Linux has it"));
+        assert_ne!(network, ours);
+        let address = ([127, 78, 0, 4], port).into();
+        assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!", "{back_end}");
+        assert_eq!(summary(server)["answered"], 1, "{back_end}");
+    }
 }

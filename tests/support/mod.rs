@@ -1,6 +1,7 @@
 //! Processes and peers that the tests start, and end again.
 
 mod network;
+mod supervisor;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,6 +14,7 @@ use serde_json::Value;
 
 use network::skip;
 pub(crate) use network::{ask, have_ipv6, peer, receive};
+pub(crate) use supervisor::Supervisor;
 
 pub(crate) const CLIENT: &str = env!("CARGO_BIN_EXE_hello-client");
 pub(crate) const SERVER: &str = env!("CARGO_BIN_EXE_hello-server");
@@ -131,9 +133,14 @@ pub(crate) fn listening(command: &mut Command) -> (Process, SocketAddr) {
 
 /// A command that runs `hello-server` with a socket handed over, as systemd does (sd_listen_fds(3)).
 pub(crate) fn activated(socket: impl Into<OwnedFd>) -> Command {
+    activated_under(&[], socket)
+}
+
+/// The same with a program in front that runs the server in its own place, as strace(1) does.
+pub(crate) fn activated_under(front: &[&str], socket: impl Into<OwnedFd>) -> Command {
     let mut command = Command::new("sh");
     let script = "exec 3<&0 0</dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\"";
-    command.args(["-c", script, "sh", SERVER]).stdin(socket.into());
+    command.args(["-c", script, "sh"]).args(front).arg(SERVER).stdin(socket.into());
     command
 }
 
@@ -222,7 +229,7 @@ pub(crate) fn in_namespace(test: &str, script: &str, arguments: &[&str]) -> Opti
 }
 
 /// Returns whether a network namespace can be made, which takes root; see [`skip`].
-fn can_unshare(test: &str) -> bool {
+pub(crate) fn can_unshare(test: &str) -> bool {
     let output = Command::new("unshare").args(["--net", "true"]).output();
     output.is_ok_and(|output| output.status.success())
         || skip(test, "no network namespace can be made, which takes root")
