@@ -2,10 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::support::{BACK_ENDS, CLIENT, SERVER, ask, have, listening, peer, summary};
+use rustix::process::Signal;
+
+use crate::support::{
+    BACK_ENDS, CLIENT, SERVER, Supervisor, activated_under, ask, have, listening, peer, summary,
+};
 
 const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy");
 const SERVICE: &str = "hello-server.service";
@@ -85,16 +90,23 @@ fn words(path: &str, prefix: &str) -> Vec<String> {
     serde_json::from_str(array).unwrap_or_else(|error| panic!("{path}: {error}: {array}"))
 }
 
+/// Returns what a unit, or a drop-in of one, starts the server with. A backslash at the end of a
+/// line goes on with the next (systemd.syntax(7)).
+fn started_with(unit: &str) -> Vec<String> {
+    let text = read(format!("systemd/{unit}")).replace("\\\n", " ");
+    let start = format!("\nExecStart={INSTALLED} ");
+    let (_, arguments) = text.split_once(&start).expect("a command");
+    let arguments = arguments.lines().next().expect("a line").split_whitespace();
+    arguments.map(str::to_owned).collect()
+}
+
 #[test]
 fn the_programs_take_the_options_they_are_deployed_with() {
-    let service = read(format!("systemd/{SERVICE}"));
-    let start = format!("\nExecStart={INSTALLED} ");
-    let (_, arguments) = service.split_once(&start).expect("a command");
-    let arguments = arguments.lines().next().expect("a line").split(' ').map(str::to_owned);
     let mut probe = words("kubernetes/deployment.yaml", "command: &ask ");
     assert_eq!(probe.remove(0), "hello-client");
     for (program, arguments) in [
-        (SERVER, arguments.collect()),
+        (SERVER, started_with(SERVICE)),
+        (SERVER, started_with(DROP_IN)),
         (SERVER, words("container/Containerfile", "CMD ")),
         (SERVER, words("kubernetes/deployment.yaml", "args: ")),
         (CLIENT, probe),
@@ -147,12 +159,26 @@ fn the_service_may_make_every_system_call_that_the_server_makes() {
     }
     let allowed = allowed();
     for back_end in BACK_ENDS {
-        let log = format!("{}/calls-{back_end}", env!("CARGO_TARGET_TMPDIR"));
-        let mut command = Command::new("strace");
-        command.args(["--quiet=all", "-D", "-f", "-o", &log, SERVER, "--workers", "2"]);
-        command.args(["--io", back_end, "--bind", "127.0.0.1:0"]);
-        let (server, address) = listening(&mut command);
+        let place = |name: &str| format!("{}/{name}-{back_end}", env!("CARGO_TARGET_TMPDIR"));
+        let (log, metrics) = (place("calls"), place("calls.prom"));
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        let strace = ["strace", "--quiet=all", "-D", "-f", "-o", &log];
+        let mut command = activated_under(&strace, socket);
+        let supervisor = Supervisor::new(&format!("calls-{back_end}"));
+        supervisor.supervise(command.env("WATCHDOG_USEC", "400000"));
+        command.args(["--io", back_end, "--workers", "2", "--stats", "0.1", "--limit", "1000"]);
+        let (mut server, address) = listening(command.args(["--metrics-file", &metrics]));
+        assert_eq!([(); 2].map(|()| supervisor.hear()), ["READY=1", "WATCHDOG=1"]);
         assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
+        server.signal(Signal::USR1);
+        let mut missing = BTreeSet::from(["datagram", "stats", "snapshot"]);
+        for _ in 0..200 {
+            if missing.is_empty() {
+                break;
+            }
+            missing.remove(server.json()["event"].as_str().expect("text"));
+        }
+        assert!(missing.is_empty(), "{missing:?}");
         assert_eq!(summary(server)["answered"], 1);
 
         let log = fs::read_to_string(log).expect("written");
@@ -162,7 +188,7 @@ fn the_service_may_make_every_system_call_that_the_server_makes() {
             call.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_').then_some(call)
         });
         let calls: BTreeSet<_> = calls.map(str::to_owned).collect();
-        assert!(calls.contains("recvmmsg") && calls.contains("exit_group"), "{calls:?}");
+        assert!(["recvmmsg", "rename", "exit_group"].iter().all(|call| calls.contains(*call)));
         let forbidden: Vec<_> = calls.difference(&allowed).collect();
         assert!(forbidden.is_empty(), "{back_end}: {forbidden:?}");
     }
