@@ -4,6 +4,7 @@
 mod activation;
 mod client;
 mod deploy;
+mod docs;
 mod faults;
 mod foreign;
 mod generated;

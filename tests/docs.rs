@@ -1,0 +1,157 @@
+//! What the documents say of the code, held against it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::{Finished, have, server, summary};
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+fn read(path: &str) -> String {
+    fs::read_to_string(format!("{ROOT}/{path}")).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Returns the cells of the first table below a heading, row by row.
+fn rows<'a>(document: &'a str, heading: &str) -> Vec<Vec<&'a str>> {
+    let mut lines = document.lines();
+    assert!(lines.any(|line| line == heading), "no {heading:?}");
+    let table = lines.skip_while(|line| !line.starts_with('|')).skip(2);
+    let rows = table.take_while(|line| line.starts_with('|'));
+    let rows: Vec<_> =
+        rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect();
+    assert!(!rows.is_empty(), "no table below {heading:?}");
+    rows
+}
+
+/// Yields what stands in backticks.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// Tells names of tests from other words: they are claims, and so have some underscores.
+fn is_test(word: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    word.bytes().all(plain) && word.matches('_').count() > 2
+}
+
+/// Adds the names of the tests in all files below a directory.
+fn add_tests(directory: &Path, tests: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() && !path.ends_with("target") {
+            add_tests(&path, tests);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).expect("UTF-8");
+            for test in text.split("#[test]").skip(1) {
+                let name = test.split_once("fn ").and_then(|(_, rest)| rest.split_once('('));
+                tests.extend(name.map(|(name, _)| name.to_owned()));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_test_that_the_page_on_security_names_is_there() {
+    let document = read("docs/security.md");
+    let mut tests = BTreeSet::new();
+    for directory in ["crates", "tests"] {
+        add_tests(&Path::new(ROOT).join(directory), &mut tests);
+    }
+    let named: BTreeSet<_> = code(&document).filter(|word| is_test(word)).collect();
+    assert!(named.len() > 40, "{named:?}");
+    let missing: Vec<_> = named.iter().filter(|name| !tests.contains(**name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn every_threat_and_every_recommendation_has_a_test_or_says_that_it_has_none() {
+    let document = read("docs/security.md");
+    for heading in [
+        "### A stranger off the path, with any source address",
+        "### Somebody on the server's own link",
+        "### A local user of the machine",
+        "### Whoever reads what is printed",
+        "## RFC 8085",
+    ] {
+        for row in rows(&document, heading) {
+            let last = row.last().expect("a cell");
+            let none = ["none", "does not apply"].contains(last);
+            assert!(none || code(last).any(is_test), "{heading}: {row:?}");
+        }
+    }
+}
+
+/// Returns the crates that one of ours is built of on this system, as deep as they are to be looked
+/// for.
+fn dependencies(package: &str, depth: &str) -> BTreeSet<String> {
+    let mut command = Command::new("cargo");
+    command.current_dir(ROOT).args(["tree", "--locked", "--offline", "--package", package]);
+    command.args(["--edges", "normal", "--prefix", "none", "--depth", depth]);
+    let Finished { out, err, status } = command.output().expect("runs").into();
+    assert_eq!(status, Some(0), "{err}");
+    let crates = out.lines().filter_map(|line| line.split(' ').next());
+    crates.filter(|name| !name.starts_with("hello-")).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_dependencies_listed_are_those_of_the_programs() {
+    if !have("cargo", "--version", "the_dependencies_listed_are_those_of_the_programs") {
+        return;
+    }
+    let document = read("docs/security.md");
+    let (mut direct, mut all) = (BTreeSet::new(), BTreeSet::new());
+    for row in rows(&document, "## Dependencies") {
+        let [name, _, brought] = row[..] else { panic!("{row:?}") };
+        direct.extend(code(name).map(str::to_owned));
+        for name in code(name).chain(code(brought)) {
+            assert!(all.insert(name.to_owned()), "{name} is listed twice");
+        }
+    }
+    let ours = ["hello-cli", "hello-net", "hello-proto"];
+    let named = ours.into_iter().flat_map(|package| dependencies(package, "1")).collect();
+    assert_eq!(direct, named);
+    assert_eq!(all, dependencies("hello-cli", "99"));
+}
+
+#[test]
+fn the_metrics_listed_are_those_of_the_server() {
+    let document = read("docs/operations.md");
+    let listed = rows(&document, "### Metrics").into_iter().map(|row| {
+        let [name, label, _] = row[..] else { panic!("{row:?}") };
+        (code(name).next().expect("a name").to_owned(), code(label).next().map(str::to_owned))
+    });
+
+    let path = format!("{}/docs.prom", env!("CARGO_TARGET_TMPDIR"));
+    let (server, _) = server(&["--bind", "127.0.0.1:0", "--metrics-file", &path]);
+    summary(server);
+    let text = fs::read_to_string(path).expect("there");
+    let samples = text.lines().filter(|line| !line.starts_with('#')).map(|line| {
+        let name = line.split(' ').next().expect("a name");
+        match name.split_once('{') {
+            None => (name.to_owned(), None),
+            Some((name, label)) => {
+                (name.to_owned(), label.split_once('=').map(|(label, _)| label.to_owned()))
+            }
+        }
+    });
+    assert_eq!(BTreeMap::from_iter(listed), BTreeMap::from_iter(samples));
+}
+
+#[test]
+fn prometheus_takes_the_rules_to_begin_with() {
+    if !have("promtool", "--version", "prometheus_takes_the_rules_to_begin_with") {
+        return;
+    }
+    let document = read("docs/operations.md");
+    let (_, rest) = document.split_once("```yaml\n").expect("rules");
+    let (rules, _) = rest.split_once("```\n").expect("an end");
+    let path = format!("{}/rules.yaml", env!("CARGO_TARGET_TMPDIR"));
+    fs::write(&path, rules).expect("written");
+    let output = Command::new("promtool").args(["check", "rules", &path]).output();
+    let Finished { out, err, status } = output.expect("runs").into();
+    assert_eq!(status, Some(0), "{out}{err}");
+    let alerts = format!("SUCCESS: {} rules found", rules.matches("- alert:").count());
+    assert!(out.contains(&alerts), "{out}");
+}
