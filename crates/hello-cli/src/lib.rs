@@ -16,6 +16,7 @@ pub mod network;
 pub mod seconds;
 pub mod server;
 pub mod signals;
+pub mod textfile;
 
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};

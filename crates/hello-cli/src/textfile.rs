@@ -1,0 +1,137 @@
+//! Files for the textfile collector of Prometheus' node exporter.
+
+use std::fmt::{Display, Write as _};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// A file that always holds what was written last, and never a half of it.
+#[derive(Clone, Debug)]
+pub struct Textfile {
+    path: PathBuf,
+    /// What is not whole yet, beside the file, so that it can be renamed to it; whoever reads all
+    /// files `*.prom` of the directory passes it over.
+    unfinished: PathBuf,
+}
+
+impl Textfile {
+    /// Writes to `path` from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`TextfileError`] if the path names no file.
+    pub fn new(path: &Path) -> Result<Self, TextfileError> {
+        let failed =
+            || TextfileError { path: path.into(), source: io::ErrorKind::IsADirectory.into() };
+        let mut unfinished = path.file_name().ok_or_else(failed)?.to_owned();
+        unfinished.push(".unfinished");
+        Ok(Self { path: path.into(), unfinished: path.with_file_name(unfinished) })
+    }
+
+    /// Replaces the file as a whole, so that whoever reads it finds one state and no half.
+    ///
+    /// # Errors
+    ///
+    /// [`TextfileError`] if it cannot be written.
+    pub fn replace(&self, text: &str) -> Result<(), TextfileError> {
+        fs::write(&self.unfinished, text)
+            .and_then(|()| fs::rename(&self.unfinished, &self.path))
+            .map_err(|source| TextfileError { path: self.path.clone(), source })
+    }
+}
+
+/// The metrics file cannot be written.
+#[derive(Debug, Error)]
+#[error("cannot write the metrics file {path:?}; its directory has to exist and be writable")]
+pub struct TextfileError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Metrics in Prometheus' text format (exposition format 0.0.4), whose names all begin alike.
+#[derive(Debug)]
+pub struct Families {
+    prefix: &'static str,
+    text: String,
+}
+
+impl Families {
+    /// Begins each name with `prefix` and an underscore.
+    pub fn new(prefix: &'static str) -> Self {
+        Self { prefix, text: String::new() }
+    }
+
+    /// Adds a metric with all its samples.
+    pub fn add(&mut self, name: &str, kind: &str, help: &str, samples: &[Sample]) {
+        let Self { prefix, text } = self;
+        let _ = writeln!(text, "# HELP {prefix}_{name} {help}\n# TYPE {prefix}_{name} {kind}");
+        for Sample { suffix, labels, value } in samples {
+            let _ = writeln!(text, "{prefix}_{name}{suffix}{labels} {value}");
+        }
+    }
+
+    /// Returns all that was added.
+    pub fn into_text(self) -> String {
+        self.text
+    }
+}
+
+/// One value of a metric.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    suffix: &'static str,
+    labels: String,
+    value: String,
+}
+
+impl Sample {
+    /// The only value of its metric.
+    pub fn alone(value: impl Display) -> Self {
+        Self::new(&[], value)
+    }
+
+    /// The value for these labels.
+    pub fn new(labels: &[(&str, &str)], value: impl Display) -> Self {
+        let pair = |(key, label): &(&str, &str)| format!("{key}=\"{}\"", escaped(label));
+        let labels = match &Vec::from_iter(labels.iter().map(pair))[..] {
+            [] => String::new(),
+            pairs => format!("{{{}}}", pairs.join(",")),
+        };
+        Self { suffix: "", labels, value: value.to_string() }
+    }
+
+    /// The same as a part of a histogram (`_bucket`, `_sum`, `_count`).
+    pub fn part(self, suffix: &'static str) -> Self {
+        Self { suffix, ..self }
+    }
+}
+
+/// Escapes what the format gives a meaning in the value of a label.
+fn escaped(label: &str) -> String {
+    label.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_have_their_help_their_type_and_labels_that_end_where_they_should() {
+        let mut families = Families::new("hello");
+        families.add("up", "gauge", "Whether.", &[Sample::alone(1)]);
+        let labelled = Sample::new(&[("a", "x\"y\\z\n"), ("b", "")], 0.5).part("_sum");
+        families.add("took", "histogram", "How long.", &[labelled]);
+        let expected = "# HELP hello_up Whether.\n# TYPE hello_up gauge\nhello_up 1\n\
+            # HELP hello_took How long.\n# TYPE hello_took histogram\n\
+            hello_took_sum{a=\"x\\\"y\\\\z\\n\",b=\"\"} 0.5\n";
+        assert_eq!(families.into_text(), expected);
+    }
+
+    #[test]
+    fn a_path_that_names_no_file_is_an_error_before_anything_is_written() {
+        let error = Textfile::new(Path::new("/")).expect_err("a directory");
+        assert!(error.to_string().starts_with("cannot write the metrics file \"/\""), "{error}");
+    }
+}
