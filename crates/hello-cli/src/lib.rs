@@ -13,6 +13,7 @@ pub mod limit;
 pub mod log;
 pub mod names;
 pub mod network;
+pub mod ping;
 pub mod seconds;
 pub mod server;
 pub mod signals;

@@ -1,0 +1,261 @@
+//! How a duration is distributed.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+/// How a duration is distributed, in constant memory however often it is recorded.
+///
+/// Number, minimum, maximum and mean are exact, and the standard deviation is but for rounding.
+/// Percentiles come from a histogram (HdrHistogram): the one a nearest rank has, or up to one part
+/// in a thousand more with three digits. What it takes grows with the longest duration recorded,
+/// to 300 kB for an hour with three digits.
+#[derive(Clone, Debug)]
+pub struct Distribution {
+    histogram: Histogram<u64>,
+    min: Duration,
+    max: Duration,
+    /// In nanoseconds.
+    sum: u128,
+    /// The mean as it goes, in nanoseconds, for `squares`.
+    mean: f64,
+    /// The sum of the squared distances from the mean. It is kept as such (Welford 1962), for the
+    /// difference of two large sums would have few true digits.
+    squares: f64,
+}
+
+impl Distribution {
+    /// Keeps percentiles to so many significant digits.
+    ///
+    /// # Panics
+    ///
+    /// If that is more than 5.
+    pub fn new(digits: u8) -> Self {
+        Self {
+            histogram: Histogram::new(digits).expect("up to 5 digits"),
+            min: Duration::MAX,
+            max: Duration::ZERO,
+            sum: 0,
+            mean: 0.0,
+            squares: 0.0,
+        }
+    }
+
+    /// Records a duration.
+    pub fn record(&mut self, duration: Duration) {
+        let nanos = nanos_of(duration);
+        // Fails only if the histogram did not grow, but it does.
+        let _ = self.histogram.record(nanos);
+        self.min = self.min.min(duration);
+        self.max = self.max.max(duration);
+        self.sum += u128::from(nanos);
+        let distance = nanos as f64 - self.mean;
+        self.mean += distance / self.count() as f64;
+        self.squares += distance * (nanos as f64 - self.mean);
+    }
+
+    /// Forgets everything.
+    pub fn reset(&mut self) {
+        self.histogram.reset();
+        let (min, max) = (Duration::MAX, Duration::ZERO);
+        (self.min, self.max, self.sum, self.mean, self.squares) = (min, max, 0, 0.0, 0.0);
+    }
+
+    /// Returns how many were recorded.
+    pub fn count(&self) -> u64 {
+        self.histogram.len()
+    }
+
+    /// Returns the sum of all.
+    pub fn sum(&self) -> Duration {
+        let (seconds, rest) = (self.sum / NANOS, self.sum % NANOS);
+        match (u64::try_from(seconds), u32::try_from(rest)) {
+            (Ok(seconds), Ok(rest)) => Duration::new(seconds, rest),
+            _ => Duration::MAX,
+        }
+    }
+
+    /// Returns the shortest.
+    pub fn min(&self) -> Option<Duration> {
+        (self.count() > 0).then_some(self.min)
+    }
+
+    /// Returns the longest.
+    pub fn max(&self) -> Option<Duration> {
+        (self.count() > 0).then_some(self.max)
+    }
+
+    /// Returns the arithmetic mean, to the nanosecond below.
+    pub fn mean(&self) -> Option<Duration> {
+        self.sum
+            .checked_div(self.count().into())
+            .map(|nanos| Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+    }
+
+    /// Returns the standard deviation of what was recorded itself, not of what it is a sample of:
+    /// what ping calls mdev.
+    pub fn stddev(&self) -> Option<Duration> {
+        let variance = self.squares / self.count() as f64;
+        (self.count() > 0).then(|| Duration::from_secs_f64(variance.max(0.0).sqrt() / 1e9))
+    }
+
+    /// Returns what so many in a thousand are not longer than, by nearest rank.
+    pub fn quantile(&self, permille: u32) -> Option<Duration> {
+        let count = self.count();
+        let rank = (u128::from(count) * u128::from(permille)).div_ceil(1000).max(1);
+        // Half a rank below, lest rounding makes it the next one: 99.9 % of 1000 are 999.
+        let value = self.histogram.value_at_quantile((rank as f64 - 0.5) / count as f64);
+        (count > 0).then(|| Duration::from_nanos(value).clamp(self.min, self.max))
+    }
+
+    /// Returns how many are not longer than `duration`, to the digits of the percentiles.
+    pub fn count_up_to(&self, duration: Duration) -> u64 {
+        self.histogram.count_between(0, nanos_of(duration))
+    }
+
+    /// Cuts what is between the minimum and the 99th percentile into so many bins of equal width,
+    /// and puts what is longer into one more, if there is any. The ends of a bin belong to it.
+    pub fn bins(&self, number: u32) -> Vec<Bin> {
+        let (Some(from), Some(to)) = (self.min(), self.quantile(990)) else { return vec![] };
+        // What the histogram does not tell apart is not drawn apart.
+        let resolution = Duration::from_nanos(self.histogram.equivalent_range(nanos_of(to)));
+        let width = ((to - from) / number).max(resolution);
+        let mut bins = Vec::new();
+        let (mut start, mut below) = (from, 0);
+        for left in (0..number.max(1)).rev() {
+            // The rest of the division is the last one's.
+            let end = if left == 0 { to } else { (start + width).min(to) };
+            let up_to = self.count_up_to(end).max(below);
+            bins.push(Bin { start, end, count: up_to - below });
+            (start, below) = (end, up_to);
+            if end == to {
+                break;
+            }
+        }
+        if below < self.count() {
+            bins.push(Bin { start, end: self.max, count: self.count() - below });
+        }
+        bins
+    }
+}
+
+/// How many durations lie within two bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bin {
+    /// The lower bound.
+    pub start: Duration,
+    /// The upper bound.
+    pub end: Duration,
+    /// How many.
+    pub count: u64,
+}
+
+/// Nobody waits for 584 years.
+fn nanos_of(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The nanoseconds of a second.
+const NANOS: u128 = 1_000_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn of(nanos: &[u64]) -> Distribution {
+        let mut distribution = Distribution::new(3);
+        nanos.iter().for_each(|nanos| distribution.record(Duration::from_nanos(*nanos)));
+        distribution
+    }
+
+    #[test]
+    fn of_nothing_nothing_is_known() {
+        let mut nothing = of(&[5, 7]);
+        nothing.reset();
+        for nothing in [nothing, of(&[])] {
+            assert_eq!((nothing.min(), nothing.max(), nothing.mean()), (None, None, None));
+            assert_eq!((nothing.stddev(), nothing.quantile(500)), (None, None));
+            assert_eq!(
+                (nothing.count(), nothing.sum(), nothing.bins(9)),
+                (0, Duration::ZERO, vec![])
+            );
+        }
+    }
+
+    #[test]
+    fn one_is_all_of_its_own_percentiles() {
+        let one = of(&[123_456_789]);
+        let nanos = Some(Duration::from_nanos(123_456_789));
+        for permille in [0, 500, 999, 1000] {
+            assert_eq!(one.quantile(permille), nanos);
+        }
+        assert_eq!((one.mean(), one.stddev()), (nanos, Some(Duration::ZERO)));
+        assert_eq!(one.bins(4).iter().map(|bin| bin.count).sum::<u64>(), 1);
+    }
+
+    #[test]
+    fn of_a_thousand_one_is_longer_than_the_999th() {
+        let thousand = of(&Vec::from_iter(1..=1000));
+        let ranks = [1, 500, 900, 950, 990, 999, 1000];
+        for rank in ranks {
+            assert_eq!(thousand.quantile(rank), Some(Duration::from_nanos(rank.into())));
+        }
+    }
+
+    #[test]
+    fn a_small_spread_around_a_large_mean_is_not_rounded_away() {
+        // With squares of nanoseconds in a double, this would come to 0 or to hundreds.
+        let nanos = Vec::from_iter((0..1000).map(|i| 3_600_000_000_000 + i % 2 * 20));
+        assert_eq!(of(&nanos).stddev(), Some(Duration::from_nanos(10)));
+    }
+
+    proptest! {
+        #[test]
+        fn mean_and_spread_are_those_of_a_plain_computation(
+            nanos in prop::collection::vec(0..10_000_000_000_u64, 1..300),
+        ) {
+            let (distribution, count) = (of(&nanos), nanos.len() as f64);
+            let sum = nanos.iter().sum::<u64>();
+            prop_assert_eq!(distribution.sum(), Duration::from_nanos(sum));
+            prop_assert_eq!(distribution.mean(), Some(Duration::from_nanos(sum / nanos.len() as u64)));
+            let mean = sum as f64 / count;
+            let squares = nanos.iter().map(|nanos| (*nanos as f64 - mean).powi(2)).sum::<f64>();
+            let stddev = (squares / count).sqrt();
+            let ours = distribution.stddev().map_or(f64::NAN, |stddev| stddev.as_secs_f64() * 1e9);
+            prop_assert!((ours - stddev).abs() <= 1.0 + stddev * 1e-9, "{ours} {stddev}");
+            let extremes = (nanos.iter().min(), nanos.iter().max());
+            let [min, max] = [distribution.min(), distribution.max()].map(|found| {
+                found.map(nanos_of)
+            });
+            prop_assert_eq!((min.as_ref(), max.as_ref()), extremes);
+        }
+
+        #[test]
+        fn a_percentile_is_the_nearest_rank_or_a_thousandth_more(
+            mut nanos in prop::collection::vec(1..5_000_000_000_u64, 1..300),
+            permille in 1..=1000_u32,
+        ) {
+            let percentile = of(&nanos).quantile(permille);
+            nanos.sort_unstable();
+            let rank = (nanos.len() * permille as usize).div_ceil(1000);
+            let exact = nanos[rank - 1];
+            let ours = percentile.map_or(0, nanos_of);
+            prop_assert!((exact..=exact + exact / 1000).contains(&ours), "{ours} {exact}");
+        }
+
+        #[test]
+        fn bins_join_each_other_and_hold_everything(
+            nanos in prop::collection::vec(0..5_000_000_u64, 1..300),
+            number in 1..30_u32,
+        ) {
+            let distribution = of(&nanos);
+            let bins = distribution.bins(number);
+            prop_assert!(bins.len() <= number as usize + 1);
+            prop_assert_eq!(bins.iter().map(|bin| bin.count).sum::<u64>(), nanos.len() as u64);
+            prop_assert!(bins.windows(2).all(|pair| pair[0].end == pair[1].start));
+            prop_assert_eq!(bins.first().map(|bin| bin.start), distribution.min());
+            prop_assert!(bins.last().map(|bin| bin.end) <= distribution.max());
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What `hello-ping` prints for programs: a JSON object a line, as `docs/hello-ping.schema.json`
+//! has it. Readers are to ignore what they do not know; more may come.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hello_net::{ProbeEvent, ProbeEventKind};
+use hello_proto::Arrival;
+use serde::Serialize;
+
+use super::summary::Summary;
+use super::{Target, millis};
+use crate::escape::start;
+use crate::json::{line, text_or_hex};
+
+/// Says whom the probes go to.
+pub fn header(target: &Target) -> String {
+    let Target { name, address, name_len, flows } = target;
+    line(&Line::Start { target: name, address: *address, name_bytes: *name_len, flows: *flows })
+}
+
+/// Says an event; nothing of a probe that was sent, for its reply or its loss will be said.
+pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
+    let what = match event.kind {
+        ProbeEventKind::Sent { .. } => return None,
+        ProbeEventKind::Received { arrival, datagram } => match arrival {
+            Arrival::Answered { seq, rtt, reordered } => {
+                What::Reply { seq, rtt_ms: millis(rtt), reordered, bytes: datagram.len() }
+            }
+            Arrival::Late { seq, rtt } => What::Late { seq, rtt_ms: millis(rtt) },
+            Arrival::Duplicate { seq } => What::Duplicate { seq },
+            Arrival::Forgotten { seq } => What::Forgotten { seq },
+            Arrival::Corrupt => What::Corrupt(datagram.into()),
+            Arrival::Foreign => What::Foreign(datagram.into()),
+        },
+        ProbeEventKind::Lost { seq } => What::Lost { seq },
+        ProbeEventKind::Reported(class) => What::Error { class: class.label() },
+        ProbeEventKind::NotSent(why) => What::NotSent { reason: why.label() },
+    };
+    let at_s = event.at.as_secs_f64();
+    Some(line(&Event { target: &target.name, flow: event.flow, at_s, what }))
+}
+
+/// Sums a part of the run up that ended at `at`.
+pub fn interval(summary: &Summary, at: Duration) -> String {
+    line(&Line::Interval { at_s: at.as_secs_f64(), summary })
+}
+
+/// Sums the whole run up.
+pub fn summary(summary: &Summary, at: Duration) -> String {
+    line(&Line::Summary { at_s: at.as_secs_f64(), summary })
+}
+
+/// How many bytes of a datagram that is no reply to us a line has at most.
+const SHOWN: usize = 1024;
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum Line<'a> {
+    Start {
+        target: &'a str,
+        address: SocketAddr,
+        name_bytes: usize,
+        flows: usize,
+    },
+    Interval {
+        at_s: f64,
+        #[serde(flatten)]
+        summary: &'a Summary,
+    },
+    Summary {
+        at_s: f64,
+        #[serde(flatten)]
+        summary: &'a Summary,
+    },
+}
+
+/// What happened, to which probes.
+#[derive(Serialize)]
+struct Event<'a> {
+    #[serde(flatten)]
+    what: What<'a>,
+    target: &'a str,
+    flow: usize,
+    at_s: f64,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum What<'a> {
+    Reply { seq: u32, rtt_ms: f64, reordered: bool, bytes: usize },
+    Late { seq: u32, rtt_ms: f64 },
+    Duplicate { seq: u32 },
+    Forgotten { seq: u32 },
+    Lost { seq: u32 },
+    Corrupt(Datagram<'a>),
+    Foreign(Datagram<'a>),
+    Error { class: &'static str },
+    NotSent { reason: &'static str },
+}
+
+/// A datagram that is no reply to us: text if it is UTF-8, else its bytes in hexadecimal.
+#[derive(Serialize)]
+struct Datagram<'a> {
+    bytes: usize,
+    datagram: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    datagram_hex: Option<String>,
+    /// The datagram is longer than this.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    cut: bool,
+}
+
+impl<'a> From<&'a [u8]> for Datagram<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        let shown = start(bytes, SHOWN);
+        let (datagram, datagram_hex) = text_or_hex(shown);
+        Self { bytes: bytes.len(), datagram, datagram_hex, cut: shown.len() < bytes.len() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ping::tally::Tally;
+    use hello_net::{ErrorClass, NotSent};
+
+    fn target() -> Target {
+        let address = ([192, 0, 2, 1], 9999).into();
+        Target { name: "example.org:9999".into(), address, name_len: 16, flows: 1 }
+    }
+
+    fn said(kind: ProbeEventKind<'_>) -> Option<String> {
+        event(&target(), &ProbeEvent { at: Duration::from_millis(1500), flow: 0, kind })
+    }
+
+    fn received(arrival: Arrival, datagram: &[u8]) -> Option<String> {
+        said(ProbeEventKind::Received { arrival, datagram })
+    }
+
+    #[test]
+    fn each_event_is_a_line_with_numbers_as_numbers() {
+        let rtt = Duration::from_nanos(41_007);
+        let rest = r#""target":"example.org:9999","flow":0,"at_s":1.5}"#;
+        for (line, expected) in [
+            (
+                received(Arrival::Answered { seq: 3, rtt, reordered: true }, &[b'x'; 24]),
+                r#"{"event":"reply","seq":3,"rtt_ms":0.041007,"reordered":true,"bytes":24,"#,
+            ),
+            (
+                received(Arrival::Late { seq: 3, rtt }, b""),
+                r#"{"event":"late","seq":3,"rtt_ms":0.041007,"#,
+            ),
+            (received(Arrival::Duplicate { seq: 3 }, b""), r#"{"event":"duplicate","seq":3,"#),
+            (received(Arrival::Forgotten { seq: 3 }, b""), r#"{"event":"forgotten","seq":3,"#),
+            (
+                received(Arrival::Corrupt, b"\xff"),
+                r#"{"event":"corrupt","bytes":1,"datagram":null,"datagram_hex":"ff","#,
+            ),
+            (
+                received(Arrival::Foreign, b"Hello, \x1b!"),
+                r#"{"event":"foreign","bytes":9,"datagram":"Hello, \u001b!","#,
+            ),
+            (said(ProbeEventKind::Lost { seq: 3 }), r#"{"event":"lost","seq":3,"#),
+            (
+                said(ProbeEventKind::Reported(ErrorClass::ConnectionRefused)),
+                r#"{"event":"error","class":"connection-refused","#,
+            ),
+            (
+                said(ProbeEventKind::NotSent(NotSent::HeldUp)),
+                r#"{"event":"not-sent","reason":"held-up","#,
+            ),
+        ] {
+            assert_eq!(line, Some(format!("{expected}{rest}")));
+        }
+        assert_eq!(said(ProbeEventKind::Sent { seq: 0, late: rtt }), None);
+    }
+
+    #[test]
+    fn a_long_datagram_is_cut_and_that_is_said() {
+        let line = |len| received(Arrival::Foreign, &[b'x'; 2000][..len]).unwrap_or_default();
+        assert!(!line(SHOWN).contains("cut"));
+        let cut = format!(r#""bytes":1025,"datagram":"{}","cut":true,"#, "x".repeat(SHOWN));
+        assert!(line(SHOWN + 1).contains(&cut));
+    }
+
+    #[test]
+    fn a_summary_without_an_answer_is_one_all_the_same() {
+        let line = summary(&Tally::new(target()).summary(Duration::ZERO), Duration::ZERO);
+        let expected = r#"{"event":"summary","at_s":0.0,"target":"example.org:9999","#.to_owned()
+            + r#""address":"192.0.2.1:9999","sent":0,"answered":0,"lost":0,"in_flight":0,"#
+            + r#""loss":null,"late":0,"reordered":0,"duplicate":0,"corrupt":0,"foreign":0,"#
+            + r#""forgotten":0,"errors":{},"not_sent":{},"rtt_ms":null,"jitter_ms":null,"#
+            + r#""timer_error_ms":null,"duration_s":0.0,"flows":[{"flow":0,"sent":0,"#
+            + r#""answered":0,"lost":0,"loss":null,"p50_ms":null,"p99_ms":null}]}"#;
+        assert_eq!(line, expected);
+    }
+}

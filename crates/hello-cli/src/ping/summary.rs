@@ -1,0 +1,166 @@
+//! What a run, or a part of it, comes to.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use serde::Serialize;
+
+use super::distribution::Distribution;
+use super::millis;
+
+/// What a run, or a part of it, comes to for one target: what every form of output prints, under
+/// the names it has in JSON.
+///
+/// Of a part, what was settled in it may have been sent before it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// As the user calls it, `HOST:PORT`.
+    pub target: String,
+    /// What that is.
+    pub address: SocketAddr,
+    /// Probes sent.
+    pub sent: u64,
+    /// Probes answered before their timeout.
+    pub answered: u64,
+    /// Probes not answered before their timeout.
+    pub lost: u64,
+    /// Probes neither answered nor lost yet.
+    pub in_flight: u64,
+    /// The share of lost in lost and answered, from 0 to 1; `None` if both are 0.
+    pub loss: Option<f64>,
+    /// First replies to probes that are lost.
+    pub late: u64,
+    /// Probes answered after one that was sent later: some of the answered.
+    pub reordered: u64,
+    /// Further replies to probes.
+    pub duplicate: u64,
+    /// Datagrams that are no replies to anything.
+    pub corrupt: u64,
+    /// Replies to somebody else.
+    pub foreign: u64,
+    /// Replies to probes older than what is remembered.
+    pub forgotten: u64,
+    /// Errors that were reported, by their class.
+    pub errors: BTreeMap<&'static str, u64>,
+    /// Probes that were due and did not leave, by the reason.
+    pub not_sent: BTreeMap<&'static str, u64>,
+    /// Round-trip times of the answered.
+    pub rtt_ms: Option<Rtt>,
+    /// How much they differ from those before them.
+    pub jitter_ms: Option<Jitter>,
+    /// How much later than due the probes left.
+    pub timer_error_ms: Option<TimerError>,
+    /// How long it took, in seconds.
+    pub duration_s: f64,
+    /// The same by source port, in fewer numbers.
+    pub flows: Vec<FlowSummary>,
+}
+
+impl Summary {
+    /// The class that says that nothing listens there.
+    pub const REFUSED: &str = "connection-refused";
+
+    /// Returns how many errors were reported.
+    pub fn errors_total(&self) -> u64 {
+        self.errors.values().sum()
+    }
+}
+
+/// Round-trip times, in milliseconds.
+///
+/// The percentiles are the exact ones of nearest rank, or up to a thousandth more; all else is
+/// exact, to the nanosecond.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Rtt {
+    /// The shortest.
+    pub min: f64,
+    /// The arithmetic mean.
+    pub mean: f64,
+    /// The longest.
+    pub max: f64,
+    /// The standard deviation.
+    pub stddev: f64,
+    /// The median.
+    pub p50: f64,
+    /// What 90 % are not longer than.
+    pub p90: f64,
+    /// What 95 % are not longer than.
+    pub p95: f64,
+    /// What 99 % are not longer than.
+    pub p99: f64,
+    /// What 99.9 % are not longer than.
+    pub p999: f64,
+}
+
+impl Rtt {
+    pub(super) fn of(rtts: &Distribution) -> Option<Self> {
+        let quantile = |permille| rtts.quantile(permille).map(millis);
+        Some(Self {
+            min: rtts.min().map(millis)?,
+            mean: rtts.mean().map(millis)?,
+            max: rtts.max().map(millis)?,
+            stddev: rtts.stddev().map(millis)?,
+            p50: quantile(500)?,
+            p90: quantile(900)?,
+            p95: quantile(950)?,
+            p99: quantile(990)?,
+            p999: quantile(999)?,
+        })
+    }
+}
+
+/// How much round-trip times differ from the ones before them, in order of arrival and within each
+/// flow, in milliseconds.
+///
+/// A flow's own, for two flows may take two paths, and the difference of paths is no jitter.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Jitter {
+    /// The mean of the differences.
+    pub mean: f64,
+    /// The differences smoothed, as in RFC 3550 section 6.4.1: each moves it by a sixteenth of the
+    /// way. It starts at 0 and tells of the last dozens of replies.
+    pub rfc3550: f64,
+}
+
+/// How much later than due probes left, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct TimerError {
+    /// The arithmetic mean.
+    pub mean: f64,
+    /// The median.
+    pub p50: f64,
+    /// What 99 % are not longer than.
+    pub p99: f64,
+    /// The longest.
+    pub max: f64,
+}
+
+impl TimerError {
+    pub(super) fn of(lateness: &Distribution) -> Option<Self> {
+        Some(Self {
+            mean: lateness.mean().map(millis)?,
+            p50: lateness.quantile(500).map(millis)?,
+            p99: lateness.quantile(990).map(millis)?,
+            max: lateness.max().map(millis)?,
+        })
+    }
+}
+
+/// What came of the probes of one source port.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct FlowSummary {
+    /// Which it is, counted from 0.
+    pub flow: usize,
+    /// Probes sent.
+    pub sent: u64,
+    /// Probes answered before their timeout.
+    pub answered: u64,
+    /// Probes not answered before their timeout.
+    pub lost: u64,
+    /// The share of lost in lost and answered, from 0 to 1; `None` if both are 0.
+    pub loss: Option<f64>,
+    /// The median of the round-trip times in milliseconds, or up to a hundredth more.
+    pub p50_ms: Option<f64>,
+    /// What 99 % of them are not longer than, or up to a hundredth more.
+    pub p99_ms: Option<f64>,
+}

@@ -1,0 +1,263 @@
+//! What `hello-ping` prints for people, and for programs that read what ping prints.
+
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use hello_net::{NotSent, ProbeEvent, ProbeEventKind};
+use hello_proto::Arrival;
+
+use super::distribution::Distribution;
+use super::summary::{FlowSummary, Summary};
+use super::{Target, millis};
+use crate::escape::{Brief, Text};
+use table::table;
+
+/// Says whom the probes go to, and of how many bytes they are: the name, and with it the headers
+/// of UDP and IP.
+pub fn header(target: &Target) -> String {
+    let Target { name, address, name_len, .. } = target;
+    let headers = if address.is_ipv4() { 20 } else { 40 } + 8;
+    let (name, whole) = (Text(name.as_bytes()), name_len + headers);
+    format!("PING {name} ({}) {name_len}({whole}) bytes of data.", address.ip())
+}
+
+/// Says an event; nothing of a probe that was sent, for its reply or its loss will be said.
+pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
+    let Target { address, flows, .. } = target;
+    let flow = if *flows > 1 { format!(" flow={}", event.flow) } else { String::new() };
+    Some(match event.kind {
+        ProbeEventKind::Sent { .. } => return None,
+        ProbeEventKind::Received { arrival, datagram } => {
+            let from = format!("{} bytes from {address}:", datagram.len());
+            match arrival {
+                Arrival::Answered { seq, rtt, reordered } => {
+                    let mark = if reordered { " (reordered)" } else { "" };
+                    format!("{from} seq={seq}{flow} time={:.3} ms{mark}", millis(rtt))
+                }
+                Arrival::Late { seq, rtt } => {
+                    format!("{from} seq={seq}{flow} time={:.3} ms (late)", millis(rtt))
+                }
+                Arrival::Duplicate { seq } => format!("{from} seq={seq}{flow} (DUP!)"),
+                Arrival::Forgotten { seq } => format!("{from} seq={seq}{flow} (forgotten)"),
+                Arrival::Corrupt => format!("{from}{flow} (corrupt) {}", Brief(datagram)),
+                Arrival::Foreign => format!("{from}{flow} (foreign) {}", Brief(datagram)),
+            }
+        }
+        ProbeEventKind::Lost { seq } => format!("{address}: seq={seq}{flow} lost"),
+        ProbeEventKind::Reported(class) => format!("{address}:{flow} {class}"),
+        ProbeEventKind::NotSent(why) => {
+            let why = match why {
+                NotSent::Failed(class) => class.to_string(),
+                NotSent::HeldUp => "this process was held up".into(),
+                NotSent::TooManyInFlight => "too many in flight".into(),
+            };
+            format!("{address}:{flow} not sent: {why}")
+        }
+    })
+}
+
+/// Sums up, with `more` indented in between.
+///
+/// Our own lines come first: what reads ping's summary takes it from the end of the output. At
+/// the end of a summary without round-trip times stands an empty line, as ping has it.
+pub fn summary(summary: &Summary, more: &[String]) -> String {
+    let name = Text(summary.target.as_bytes());
+    let mut text = format!("\n{name}\n");
+    for line in details(summary).iter().chain(more).flat_map(|text| text.lines()) {
+        let _ = writeln!(text, "  {line}");
+    }
+    let _ = write!(text, "\n--- {name} ping statistics ---\n{}\n", packets(summary));
+    if let Some(rtt) = &summary.rtt_ms {
+        let times = times(&[rtt.min, rtt.mean, rtt.max, rtt.stddev]);
+        let _ = write!(text, "rtt min/avg/max/mdev = {times}");
+    }
+    text
+}
+
+/// What ping does not say.
+fn details(summary: &Summary) -> Vec<String> {
+    let counts = [
+        ("in flight", summary.in_flight),
+        ("late", summary.late),
+        ("reordered", summary.reordered),
+        ("foreign", summary.foreign),
+        ("forgotten", summary.forgotten),
+    ];
+    let mut lines = Vec::new();
+    let counts = counts.iter().filter(|(_, count)| *count > 0);
+    let counts = Vec::from_iter(counts.map(|(what, count)| format!("{count} {what}")));
+    if !counts.is_empty() {
+        lines.push(counts.join(", "));
+    }
+    if summary.answered == 0 && summary.lost > 0 {
+        let why = if summary.errors.contains_key(Summary::REFUSED) {
+            "no answer: refused (nothing listens there)"
+        } else if summary.errors.is_empty() {
+            "no answer and no error: silent"
+        } else {
+            "no answer, but errors"
+        };
+        lines.push(why.into());
+    }
+    lines.extend(list("errors", &summary.errors));
+    lines.extend(list("not sent", &summary.not_sent));
+    if let Some(rtt) = &summary.rtt_ms {
+        let percentiles = times(&[rtt.p50, rtt.p90, rtt.p95, rtt.p99, rtt.p999]);
+        lines.push(format!("rtt p50/p90/p95/p99/p99.9 = {percentiles}"));
+    }
+    if let Some(jitter) = &summary.jitter_ms {
+        lines.push(format!("jitter mean/rfc3550 = {}", times(&[jitter.mean, jitter.rfc3550])));
+    }
+    if let Some(error) = &summary.timer_error_ms {
+        let errors = times(&[error.p50, error.p99, error.max]);
+        lines.push(format!("timer error p50/p99/max = {errors}"));
+    }
+    lines
+}
+
+fn list(what: &str, counts: &BTreeMap<&str, u64>) -> Option<String> {
+    let counts = Vec::from_iter(counts.iter().map(|(why, count)| format!("{why} {count}")));
+    (!counts.is_empty()).then(|| format!("{what}: {}", counts.join(", ")))
+}
+
+/// The line that ping has of its packets. As there, what is zero is left out, and so is a loss of
+/// which nothing is known.
+fn packets(summary: &Summary) -> String {
+    let Summary { sent, answered, .. } = summary;
+    let mut text = format!("{sent} packets transmitted, {answered} received");
+    let extra = [
+        ("duplicates", summary.duplicate),
+        ("corrupted", summary.corrupt),
+        ("errors", summary.errors_total()),
+    ];
+    for (what, count) in extra.iter().filter(|(_, count)| *count > 0) {
+        let _ = write!(text, ", +{count} {what}");
+    }
+    if let Some(loss) = summary.loss {
+        let _ = write!(text, ", {}% packet loss", percent(loss));
+    }
+    let _ = write!(text, ", time {:.0}ms", summary.duration_s * 1e3);
+    text
+}
+
+/// Sums a part of the run up, in one line.
+pub fn interval(summary: &Summary) -> String {
+    let mut text = format!("{}: {}", Text(summary.target.as_bytes()), packets(summary));
+    if summary.in_flight > 0 {
+        let _ = write!(text, ", {} in flight", summary.in_flight);
+    }
+    if let Some(rtt) = &summary.rtt_ms {
+        let _ = write!(text, ", rtt p50/p99/max = {}", times(&[rtt.p50, rtt.p99, rtt.max]));
+    }
+    if let Some(jitter) = &summary.jitter_ms {
+        let _ = write!(text, ", jitter mean = {}", times(&[jitter.mean]));
+    }
+    text
+}
+
+/// Says in one line how it goes; of several targets, in few words.
+pub fn status(summaries: &[Summary]) -> String {
+    if let [summary] = summaries {
+        let Summary { sent, in_flight, .. } = summary;
+        let mut text = format!("{sent} sent, {} lost, {in_flight} in flight", loss(summary.loss));
+        if let Some(rtt) = &summary.rtt_ms {
+            let _ = write!(text, ", p50/p99/max {}", times(&[rtt.p50, rtt.p99, rtt.max]));
+        }
+        return text;
+    }
+    let short = |summary: &Summary| {
+        let (name, loss) = (Text(target(summary)), loss(summary.loss));
+        let p50 = summary.rtt_ms.map_or_else(String::new, |rtt| format!(", p50 {:.3} ms", rtt.p50));
+        format!("{name} {loss} lost{p50}")
+    };
+    Vec::from_iter(summaries.iter().map(short)).join(" | ")
+}
+
+fn target(summary: &Summary) -> &[u8] {
+    summary.target.as_bytes()
+}
+
+/// Compares several targets side by side, times in milliseconds.
+pub fn comparison(summaries: &[Summary]) -> String {
+    let heads =
+        ["target", "sent", "lost", "loss", "min", "p50", "p90", "p99", "max", "jitter", "errors"];
+    let rows = summaries.iter().map(|summary| {
+        let rtt = summary.rtt_ms.as_ref();
+        vec![
+            Text(target(summary)).to_string(),
+            summary.sent.to_string(),
+            summary.lost.to_string(),
+            loss(summary.loss),
+            time(rtt.map(|rtt| rtt.min)),
+            time(rtt.map(|rtt| rtt.p50)),
+            time(rtt.map(|rtt| rtt.p90)),
+            time(rtt.map(|rtt| rtt.p99)),
+            time(rtt.map(|rtt| rtt.max)),
+            time(summary.jitter_ms.map(|jitter| jitter.mean)),
+            summary.errors_total().to_string(),
+        ]
+    });
+    table(0, &heads, rows)
+}
+
+/// Compares the flows of a target, times in milliseconds.
+pub fn flows(flows: &[FlowSummary]) -> String {
+    let heads = ["flow", "sent", "answered", "lost", "loss", "p50", "p99"];
+    let rows = flows.iter().map(|flow| {
+        vec![
+            flow.flow.to_string(),
+            flow.sent.to_string(),
+            flow.answered.to_string(),
+            flow.lost.to_string(),
+            loss(flow.loss),
+            time(flow.p50_ms),
+            time(flow.p99_ms),
+        ]
+    });
+    table(usize::MAX, &heads, rows)
+}
+
+/// Draws how round-trip times are distributed, as bars of up to `width` characters.
+pub fn bars(rtts: &Distribution, width: usize) -> String {
+    let bins = rtts.bins(BARS);
+    let highest = bins.iter().map(|bin| bin.count).max().unwrap_or(1).max(1);
+    let rows = bins.iter().map(|bin| {
+        // Rounded up, so that what is there is seen.
+        let length = (u128::from(bin.count) * width as u128).div_ceil(highest.into());
+        let bar = "#".repeat(usize::try_from(length).unwrap_or(width));
+        let [start, end] = [bin.start, bin.end].map(|bound| format!("{:.3}", millis(bound)));
+        vec![start, end, bin.count.to_string(), bar]
+    });
+    table(3, &["from ms", "to ms", "replies", ""], rows)
+}
+
+/// Up to the 99th percentile.
+const BARS: u32 = 10;
+
+/// Puts milliseconds as ping does.
+fn times(millis: &[f64]) -> String {
+    let texts = Vec::from_iter(millis.iter().map(|millis| format!("{millis:.3}")));
+    format!("{} ms", texts.join("/"))
+}
+
+fn time(millis: Option<f64>) -> String {
+    millis.map_or_else(|| "-".into(), |millis| format!("{millis:.3}"))
+}
+
+fn loss(share: Option<f64>) -> String {
+    share.map_or_else(|| "-".into(), |share| format!("{}%", percent(share)))
+}
+
+/// Puts a share into percent with up to six digits that count, as ping does (`%g`), but never
+/// with an exponent.
+pub(super) fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    // Each power of ten that it reaches takes one digit from those behind the point.
+    let digits = (1..12).rev().find(|digits| percent * 10_f64.powi(*digits) < 1e6).unwrap_or(0);
+    let text = format!("{percent:.*}", usize::try_from(digits).unwrap_or(0));
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
+}

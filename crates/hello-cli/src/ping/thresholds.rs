@@ -1,0 +1,128 @@
+//! What is not good enough any more.
+
+use std::time::Duration;
+
+use super::millis;
+use super::summary::Summary;
+use super::text::percent;
+use crate::escape::Text;
+
+/// What a run may come to at most, for the exit status to be 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Thresholds {
+    /// The share of lost in the settled probes, from 0 to 1.
+    pub max_loss: Option<f64>,
+    /// The 99th percentile of the round-trip times.
+    pub max_p99: Option<Duration>,
+    /// The mean jitter.
+    pub max_jitter: Option<Duration>,
+}
+
+impl Thresholds {
+    /// Says which are exceeded, and by how much; a value that nobody knows, such as percentiles
+    /// without an answer, exceeds its threshold.
+    pub fn exceeded(&self, summary: &Summary) -> Vec<String> {
+        let name = Text(summary.target.as_bytes());
+        let mut lines = Vec::new();
+        if let Some(max) = self.max_loss {
+            let most = percent(max);
+            match summary.loss {
+                Some(loss) if loss <= max => {}
+                Some(loss) => lines.push(format!(
+                    "{name}: loss {}% exceeds {most}% by {} percentage points",
+                    percent(loss),
+                    percent(loss - max)
+                )),
+                None => lines.push(format!(
+                    "{name}: loss unknown, for no probe is settled: taken to exceed {most}%"
+                )),
+            }
+        }
+        let p99 = summary.rtt_ms.map(|rtt| rtt.p99);
+        let jitter = summary.jitter_ms.map(|jitter| jitter.mean);
+        for (what, value, max) in [("p99", p99, self.max_p99), ("jitter", jitter, self.max_jitter)]
+        {
+            let Some(max) = max.map(millis) else { continue };
+            match value {
+                Some(value) if value <= max => {}
+                Some(value) => lines.push(format!(
+                    "{name}: {what} {value:.3} ms exceeds {max:.3} ms by {:.3} ms",
+                    value - max
+                )),
+                None => lines.push(format!(
+                    "{name}: {what} unknown, for there are too few answers: taken to exceed \
+                     {max:.3} ms"
+                )),
+            }
+        }
+        lines
+    }
+}
+
+/// Reads a share on the command line, in percent (`1`, `0.5%`).
+///
+/// # Errors
+///
+/// Says what it takes, if it is none.
+pub fn parse_percent(text: &str) -> Result<f64, String> {
+    match text.strip_suffix('%').unwrap_or(text).parse::<f64>() {
+        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent / 100.0),
+        Ok(_) => Err("must be from 0 to 100".into()),
+        Err(_) => Err("not a share in percent: try 1 or 0.5%".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ping::sample::{answered, events, lost, target};
+    use crate::ping::tally::Tally;
+
+    const MILLI: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn shares_are_percents_with_and_without_a_sign() {
+        for (text, share) in [("1", 0.01), ("0.5%", 0.005), ("0", 0.0), ("100%", 1.0)] {
+            assert_eq!(parse_percent(text), Ok(share), "{text}");
+        }
+        for text in ["-1", "101", "NaN", "inf"] {
+            assert_eq!(parse_percent(text), Err("must be from 0 to 100".into()), "{text}");
+        }
+        for text in ["", "%", "x", "1%%"] {
+            let error = Err("not a share in percent: try 1 or 0.5%".into());
+            assert_eq!(parse_percent(text), error, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_exceeded_is_said_with_by_how_much() {
+        let mut tally = Tally::new(target());
+        events(
+            &mut tally,
+            [answered(3 * MILLI), answered(5 * MILLI), answered(3 * MILLI), lost(3)],
+        );
+        let summary = tally.summary(Duration::ZERO);
+        let exceeded = |max_loss, max_p99, max_jitter| {
+            let max_loss = Some(max_loss);
+            let (max_p99, max_jitter) = (Some(max_p99), Some(max_jitter));
+            Thresholds { max_loss, max_p99, max_jitter }.exceeded(&summary)
+        };
+        assert_eq!(exceeded(0.25, 5 * MILLI, 2 * MILLI), Vec::<String>::new());
+        let lines = [
+            "192.0.2.1:9999: loss 25% exceeds 20% by 5 percentage points",
+            "192.0.2.1:9999: p99 5.000 ms exceeds 4.000 ms by 1.000 ms",
+            "192.0.2.1:9999: jitter 2.000 ms exceeds 1.000 ms by 1.000 ms",
+        ];
+        assert_eq!(exceeded(0.2, 4 * MILLI, MILLI), lines);
+        assert_eq!(Thresholds::default().exceeded(&summary), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_nobody_knows_exceeds() {
+        let summary = Tally::new(target()).summary(Duration::ZERO);
+        let (max_loss, most) = (Some(1.0), Some(Duration::MAX));
+        let exceeded = Thresholds { max_loss, max_p99: most, max_jitter: most }.exceeded(&summary);
+        assert_eq!(exceeded.len(), 3, "{exceeded:?}");
+        assert!(exceeded.iter().all(|line| line.contains("unknown")), "{exceeded:?}");
+    }
+}
