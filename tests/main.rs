@@ -12,6 +12,7 @@ mod limits;
 mod load;
 mod namespaces;
 mod observability;
+mod ping_output;
 mod server;
 mod spoofing;
 mod support;

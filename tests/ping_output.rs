@@ -1,0 +1,182 @@
+//! What `hello-ping` prints, before what others read it with.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use hello_cli::Format;
+use hello_cli::ping::Target;
+use hello_cli::ping::export::Export;
+use hello_cli::ping::report::{Report, Style};
+use hello_net::{ErrorClass, NotSent, ProbeEvent, ProbeEventKind};
+use hello_proto::Arrival;
+use indicatif::ProgressBar;
+use regex::Regex;
+use serde_json::Value;
+
+use crate::support::{have, json};
+
+const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/hello-ping.schema.json");
+
+/// Five probes and all that may become of them: 3 answered, 1 lost, 1 in flight.
+fn eventful() -> Vec<ProbeEventKind<'static>> {
+    let datagram = b"Hello, vu8AAAABvu8AAAAB!";
+    let received = |arrival| ProbeEventKind::Received { arrival, datagram };
+    let answered = |seq, micros| {
+        let (rtt, reordered) = (Duration::from_micros(micros), seq == 1);
+        received(Arrival::Answered { seq, rtt, reordered })
+    };
+    let mut events = Vec::from(
+        [0, 1, 2, 3, 4].map(|seq| ProbeEventKind::Sent { seq, late: Duration::from_micros(50) }),
+    );
+    events.extend([
+        answered(0, 41),
+        answered(2, 61),
+        answered(1, 54),
+        ProbeEventKind::Lost { seq: 3 },
+        received(Arrival::Late { seq: 3, rtt: Duration::from_millis(1500) }),
+        received(Arrival::Duplicate { seq: 0 }),
+        received(Arrival::Forgotten { seq: 0 }),
+        received(Arrival::Foreign),
+        ProbeEventKind::Received { arrival: Arrival::Corrupt, datagram: b"\xff" },
+        ProbeEventKind::Reported(ErrorClass::ConnectionRefused),
+        ProbeEventKind::NotSent(NotSent::HeldUp),
+    ]);
+    events
+}
+
+/// What is printed of such events.
+fn printed(format: Format, events: &[ProbeEventKind<'_>]) -> String {
+    let address = ([127, 0, 0, 1], 9999).into();
+    let target = Target { name: "127.0.0.1:9999".into(), address, name_len: 16, flows: 1 };
+    let mut out = Vec::new();
+    let style = Style { format, quiet: false, terminal: false };
+    let mut report =
+        Report::start(style, &mut out, ProgressBar::hidden(), [target]).expect("memory");
+    for (second, kind) in (0..).zip(events) {
+        let event = ProbeEvent { at: Duration::from_secs(second), flow: 0, kind: *kind };
+        report.event(0, &event).expect("memory");
+    }
+    let now = Duration::from_millis(4005);
+    if format == Format::Json {
+        report.interval(now).expect("memory");
+    }
+    report.finish(now).expect("memory");
+    String::from_utf8(out).expect("UTF-8")
+}
+
+/// Two answers and a duplicate. Like ping, jc knows no columns for more.
+fn plain() -> Vec<ProbeEventKind<'static>> {
+    let mut events = eventful();
+    events.retain(|event| match event {
+        ProbeEventKind::Received { arrival, .. } => {
+            matches!(arrival, Arrival::Answered { .. } | Arrival::Duplicate { .. })
+        }
+        ProbeEventKind::Sent { .. } | ProbeEventKind::Lost { .. } => true,
+        _ => false,
+    });
+    events
+}
+
+#[test]
+fn expressions_for_the_summary_of_ping_find_that_of_hello_ping() {
+    let text = printed(Format::Text, &eventful());
+    for (who, expression, expected) in [
+        // pingparsing 1.4, LinuxPingParser, whose grammar is that of these.
+        ("pingparsing", r"--- (.*) ping statistics ---", &["127.0.0.1:9999"][..]),
+        ("pingparsing", r"(?m)^(\d+)\s*packets transmitted,\s*(\d+)\s*received,", &["5", "3"]),
+        ("pingparsing", r"\+(\d+)\s*duplicates,", &["1"]),
+        (
+            "pingparsing",
+            r"(?m)^rtt min/avg/max/mdev =\s*([0-9.]+)/([0-9.]+)/([0-9.]+)/([0-9.]+)\s*ms",
+            &["0.041", "0.052", "0.061", "0.008"],
+        ),
+        (
+            "nodewatcher",
+            r"rtt min/avg/max/mdev = (.+?)/(.+?)/(.+?)/(.+?) ms",
+            &["0.041", "0.052", "0.061", "0.008"],
+        ),
+        ("many a script", r"([\d.]+)% packet loss", &["25"]),
+        ("many a script", r"time=([\d.]+) ms", &["0.041"]),
+    ] {
+        let expression = Regex::new(expression).expect("an expression");
+        let found = expression.captures(&text).unwrap_or_else(|| panic!("{who}: {text}"));
+        let groups = Vec::from_iter(found.iter().skip(1).flatten().map(|group| group.as_str()));
+        assert_eq!(groups, expected, "{who}");
+    }
+    // Some read the round-trip times from the last line, wherever that is.
+    let last = text.lines().last().unwrap_or_default();
+    assert!(last.starts_with("rtt min/avg/max/mdev = "), "{text}");
+}
+
+#[test]
+fn jc_reads_the_summary_as_one_of_ping() {
+    if !have("jc", "--version", "jc_reads_the_summary_as_one_of_ping") {
+        return;
+    }
+    let mut command = Command::new("jc");
+    command.arg("--ping").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut jc = command.spawn().expect("runs");
+    let text = printed(Format::Text, &plain());
+    jc.stdin.take().expect("piped").write_all(text.as_bytes()).expect("read");
+    let output = jc.wait_with_output().expect("ends");
+    let found = json(&String::from_utf8_lossy(&output.stdout));
+    for (field, expected) in [
+        ("destination", "127.0.0.1:9999".into()),
+        ("destination_ip", "127.0.0.1".into()),
+        ("data_bytes", 16.into()),
+        ("packets_transmitted", 5.into()),
+        ("packets_received", 3.into()),
+        ("duplicates", 1.into()),
+        ("packet_loss_percent", 25.0.into()),
+        ("time_ms", 4005.0.into()),
+        ("round_trip_ms_min", 0.041.into()),
+        ("round_trip_ms_avg", 0.052.into()),
+        ("round_trip_ms_max", 0.061.into()),
+        ("round_trip_ms_stddev", 0.008.into()),
+    ] {
+        let expected: Value = expected;
+        assert_eq!(found[field], expected, "{field}: {found}");
+    }
+}
+
+/// Returns whether all of these are what the schema says.
+fn are_valid(test: &str, instances: impl IntoIterator<Item = String>) -> bool {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
+    fs::create_dir_all(&directory).expect("a directory");
+    let mut command = Command::new("jsonschema");
+    for (number, instance) in instances.into_iter().enumerate() {
+        let file = directory.join(format!("{number}.json"));
+        fs::write(&file, instance).expect("written");
+        command.arg("-i").arg(file);
+    }
+    let output = command.arg(SCHEMA).output().expect("runs");
+    output.status.success()
+}
+
+#[test]
+fn every_line_of_json_is_what_the_schema_says_and_a_number_in_quotes_is_not() {
+    let test = "every_line_of_json_is_what_the_schema_says_and_a_number_in_quotes_is_not";
+    if !have("jsonschema", "--version", test) {
+        return;
+    }
+    let text = printed(Format::Json, &eventful());
+    let lines = Vec::from_iter(text.lines().map(str::to_owned));
+    let mut events = Vec::from_iter(lines.iter().map(|line| json(line)["event"].clone()));
+    events.sort_by_key(Value::to_string);
+    events.dedup();
+    assert_eq!(events.len(), 12, "{events:?}");
+    let nothing = printed(Format::Json, &[]);
+    let lines = Vec::from_iter(lines.into_iter().chain(nothing.lines().map(str::to_owned)));
+    assert!(are_valid(test, lines.clone()), "{lines:?}");
+    assert!(are_valid(test, [Export::Json.text(&[])]));
+
+    let reply = lines.iter().find(|line| line.contains("\"reply\"")).expect("a reply");
+    let quoted = reply.replace("0.041", "\"0.041\"");
+    assert_ne!(&quoted, reply);
+    assert!(!are_valid(test, [quoted]));
+    let unknown_field = reply.replace("{", "{\"more\":1,");
+    assert!(are_valid(test, [unknown_field]));
+}
