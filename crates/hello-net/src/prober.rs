@@ -1,21 +1,24 @@
+mod shared;
+
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io;
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::net::{SocketAddr, UdpSocket};
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hello_proto::{Arrival, Counts, Ledger, MAX_NAME_LEN, Token};
+use hello_proto::{Counts, Ledger, MAX_NAME_LEN, Token};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::SendFlags;
 
+use self::shared::Shared;
 use crate::batch::Batch;
-use crate::clock::{self, Moment};
+use crate::clock;
 use crate::patience::Patience;
 use crate::sys::{self, Datagrams, STOP_CHECK};
-use crate::{ErrorClass, Io, NotSent, ProbeError, ProbeEvent, ProbeEventKind, ProbePlan, socket};
+use crate::{ErrorClass, Io, ProbeError, ProbeEvent, ProbeEventKind, ProbePlan, socket};
 
 /// Sends probes to one server at fixed times, whether it answers or not, and knows what became of
 /// each.
@@ -33,6 +36,9 @@ pub struct Prober {
     ending: AtomicBool,
     /// When the last probe was sent.
     done: OnceLock<Duration>,
+    /// Has a byte when that is so, for the receiver to see it.
+    wakes: PipeReader,
+    wake: PipeWriter,
 }
 
 /// One source port.
@@ -51,18 +57,9 @@ impl Drop for DoneOnDrop<'_> {
             self.0.stop();
         }
         self.0.done.get_or_init(clock::now);
+        // One byte does not fill a pipe.
+        let _ = (&self.0.wake).write(&[0]);
     }
-}
-
-/// What both threads write to.
-struct Shared<O> {
-    start: Duration,
-    ledger: Ledger,
-    largest_rtt: Option<Duration>,
-    /// The number of the next probe.
-    next: u32,
-    flows: NonZeroU16,
-    observe: O,
 }
 
 impl Prober {
@@ -83,8 +80,9 @@ impl Prober {
         let open = |_| Flow::open(server, &plan);
         let flows = (0..plan.flows.get()).map(open).collect::<io::Result<_>>();
         let flows = flows.map_err(|source| ProbeError::Connect { server, source })?;
+        let (wakes, wake) = io::pipe().map_err(|source| ProbeError::Connect { server, source })?;
         let [stopping, ending] = [(); 2].map(|()| AtomicBool::new(false));
-        Ok(Self { server, plan, flows, stopping, ending, done: OnceLock::new() })
+        Ok(Self { server, plan, flows, stopping, ending, done: OnceLock::new(), wakes, wake })
     }
 
     /// Sends all probes, and then waits for what is in flight: for three times the longest round
@@ -206,9 +204,14 @@ impl Prober {
                     self.receive(flow, number, all, shared, &mut batch, &mut patience)?;
                 }
             }
-            let timeout = lock(shared).settle(now);
-            if over {
-                return Ok(());
+            let (timeout, ended) = {
+                let mut shared = lock(shared);
+                (shared.settle(now), self.is_over(&shared, now))
+            };
+            match (over, ended) {
+                (true, _) => return Ok(()),
+                (false, true) => continue,
+                (false, false) => {}
             }
             let wait = timeout.map_or(STOP_CHECK, |timeout| timeout.saturating_sub(clock::now()));
             self.wait(wait.min(STOP_CHECK), &mut ready);
@@ -256,7 +259,7 @@ impl Prober {
     /// Waits until something can be received, and notes from which flows.
     fn wait(&self, timeout: Duration, ready: &mut [bool]) {
         let ports = self.flows.iter().map(|flow| PollFd::new(&flow.sending, PollFlags::IN));
-        let mut polled = Vec::from_iter(ports);
+        let mut polled = Vec::from_iter(ports.chain([PollFd::new(&self.wakes, PollFlags::IN)]));
         let timeout = Timespec::try_from(timeout).ok();
         if poll(&mut polled, timeout.as_ref()).is_err() {
             // A system that cannot wait for us keeps us no busier than this.
@@ -264,6 +267,9 @@ impl Prober {
         }
         for (ready, polled) in ready.iter_mut().zip(&polled) {
             *ready = !polled.revents().is_empty();
+        }
+        if polled.last().is_some_and(|wakes| wakes.revents().contains(PollFlags::IN)) {
+            let _ = (&self.wakes).read(&mut [0]);
         }
     }
 
@@ -295,78 +301,6 @@ impl Flow {
     fn send(&self, name: &[u8]) -> io::Result<()> {
         rustix::net::send(&self.sending, name, SendFlags::DONTWAIT)?;
         Ok(())
-    }
-}
-
-impl<O: FnMut(&ProbeEvent<'_>)> Shared<O> {
-    /// Sends the probe that is due, unless it is too late.
-    fn probe(&mut self, due: Duration, too_late: Duration, flows: &[Flow], name: &mut [u8]) {
-        let (now, number) = (clock::now(), self.flow_of(self.next));
-        let sent = if now > too_late {
-            Err(NotSent::HeldUp)
-        } else {
-            self.send(&flows[number], number, name)
-        };
-        let (at, kind) = match sent {
-            Ok((seq, at)) => (at, ProbeEventKind::Sent { seq, late: at.saturating_sub(due) }),
-            Err(reason) => (now, ProbeEventKind::NotSent(reason)),
-        };
-        self.tell(at, number, kind);
-    }
-
-    /// Sends a probe, and returns its number and when it left.
-    fn send(
-        &mut self,
-        flow: &Flow,
-        number: usize,
-        name: &mut [u8],
-    ) -> Result<(u32, Duration), NotSent> {
-        let token = self.ledger.tokens().next().ok_or(NotSent::TooManyInFlight)?;
-        // The length of the name was looked at before.
-        let _ = token.encode(name);
-        let mut at = clock::now();
-        if let Err(earlier) = flow.send(name) {
-            // What the network reports of an earlier probe comes out of the next send, which then
-            // has sent nothing (udp(7)).
-            at = clock::now();
-            flow.send(name).map_err(|error| NotSent::Failed(ErrorClass::of(&error)))?;
-            self.tell(at, number, ProbeEventKind::Reported(ErrorClass::of(&earlier)));
-        }
-        self.ledger.handle_sent(name.len(), at);
-        self.next = token.seq.wrapping_add(1);
-        Ok((token.seq, at))
-    }
-
-    fn handle(&mut self, batch: &Batch, flow: usize) {
-        let moment = Moment::now();
-        for (index, arrival) in batch.arrivals().iter().enumerate() {
-            let at = arrival.time.map_or(moment.now, |time| moment.of(time));
-            for place in batch.places(index) {
-                let datagram = batch.bytes(place);
-                let arrival = self.ledger.handle_datagram(datagram, at);
-                if let Arrival::Answered { rtt, .. } = arrival {
-                    self.largest_rtt = self.largest_rtt.max(Some(rtt));
-                }
-                self.tell(at, flow, ProbeEventKind::Received { arrival, datagram });
-            }
-        }
-    }
-
-    /// Tells of each probe that is lost by now, and returns when the next one may be.
-    fn settle(&mut self, now: Duration) -> Option<Duration> {
-        while let Some(seq) = self.ledger.poll_lost(now) {
-            self.tell(now, self.flow_of(seq), ProbeEventKind::Lost { seq });
-        }
-        self.ledger.poll_timeout()
-    }
-
-    /// Returns from which flow a probe is sent.
-    fn flow_of(&self, seq: u32) -> usize {
-        usize::from(u16::try_from(seq % u32::from(self.flows.get())).unwrap_or(0))
-    }
-
-    fn tell(&mut self, at: Duration, flow: usize, kind: ProbeEventKind<'_>) {
-        (self.observe)(&ProbeEvent { at: at.saturating_sub(self.start), flow, kind });
     }
 }
 

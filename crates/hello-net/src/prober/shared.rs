@@ -1,0 +1,98 @@
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use hello_proto::{Arrival, Ledger};
+
+use super::Flow;
+use crate::batch::Batch;
+use crate::clock::{self, Moment};
+use crate::{ErrorClass, NotSent, ProbeEvent, ProbeEventKind};
+
+/// What both threads write to.
+pub(super) struct Shared<O> {
+    pub(super) start: Duration,
+    pub(super) ledger: Ledger,
+    pub(super) largest_rtt: Option<Duration>,
+    /// The number of the next probe.
+    pub(super) next: u32,
+    pub(super) flows: NonZeroU16,
+    pub(super) observe: O,
+}
+
+impl<O: FnMut(&ProbeEvent<'_>)> Shared<O> {
+    /// Sends the probe that is due, unless it is too late.
+    pub(super) fn probe(
+        &mut self,
+        due: Duration,
+        too_late: Duration,
+        flows: &[Flow],
+        name: &mut [u8],
+    ) {
+        let (now, number) = (clock::now(), self.flow_of(self.next));
+        let sent = if now > too_late {
+            Err(NotSent::HeldUp)
+        } else {
+            self.send(&flows[number], number, name)
+        };
+        let (at, kind) = match sent {
+            Ok((seq, at)) => (at, ProbeEventKind::Sent { seq, late: at.saturating_sub(due) }),
+            Err(reason) => (now, ProbeEventKind::NotSent(reason)),
+        };
+        self.tell(at, number, kind);
+    }
+
+    /// Sends a probe, and returns its number and when it left.
+    fn send(
+        &mut self,
+        flow: &Flow,
+        number: usize,
+        name: &mut [u8],
+    ) -> Result<(u32, Duration), NotSent> {
+        let token = self.ledger.tokens().next().ok_or(NotSent::TooManyInFlight)?;
+        // The length of the name was looked at before.
+        let _ = token.encode(name);
+        let mut at = clock::now();
+        if let Err(earlier) = flow.send(name) {
+            // What the network reports of an earlier probe comes out of the next send, which then
+            // has sent nothing (udp(7)).
+            at = clock::now();
+            flow.send(name).map_err(|error| NotSent::Failed(ErrorClass::of(&error)))?;
+            self.tell(at, number, ProbeEventKind::Reported(ErrorClass::of(&earlier)));
+        }
+        self.ledger.handle_sent(name.len(), at);
+        self.next = token.seq.wrapping_add(1);
+        Ok((token.seq, at))
+    }
+
+    pub(super) fn handle(&mut self, batch: &Batch, flow: usize) {
+        let moment = Moment::now();
+        for (index, arrival) in batch.arrivals().iter().enumerate() {
+            let at = arrival.time.map_or(moment.now, |time| moment.of(time));
+            for place in batch.places(index) {
+                let datagram = batch.bytes(place);
+                let arrival = self.ledger.handle_datagram(datagram, at);
+                if let Arrival::Answered { rtt, .. } = arrival {
+                    self.largest_rtt = self.largest_rtt.max(Some(rtt));
+                }
+                self.tell(at, flow, ProbeEventKind::Received { arrival, datagram });
+            }
+        }
+    }
+
+    /// Tells of each probe that is lost by now, and returns when the next one may be.
+    pub(super) fn settle(&mut self, now: Duration) -> Option<Duration> {
+        while let Some(seq) = self.ledger.poll_lost(now) {
+            self.tell(now, self.flow_of(seq), ProbeEventKind::Lost { seq });
+        }
+        self.ledger.poll_timeout()
+    }
+
+    /// Returns from which flow a probe is sent.
+    fn flow_of(&self, seq: u32) -> usize {
+        usize::from(u16::try_from(seq % u32::from(self.flows.get())).unwrap_or(0))
+    }
+
+    pub(super) fn tell(&mut self, at: Duration, flow: usize, kind: ProbeEventKind<'_>) {
+        (self.observe)(&ProbeEvent { at: at.saturating_sub(self.start), flow, kind });
+    }
+}
