@@ -3,6 +3,7 @@
 //! [`Tally`](tally::Tally) adds the events of a target up, and [`Summary`](summary::Summary) is
 //! what it comes to; every form of output has one of them, or an event, for its argument.
 
+pub mod args;
 pub mod distribution;
 pub mod export;
 pub mod json;
@@ -11,6 +12,7 @@ pub mod plot;
 pub mod report;
 #[cfg(test)]
 mod sample;
+pub mod session;
 pub mod summary;
 pub mod tally;
 pub mod text;

@@ -46,6 +46,11 @@ pub fn interval(summary: &Summary, at: Duration) -> String {
     line(&Line::Interval { at_s: at.as_secs_f64(), summary })
 }
 
+/// Sums up a run that goes on.
+pub fn snapshot(summary: &Summary, at: Duration) -> String {
+    line(&Line::Snapshot { at_s: at.as_secs_f64(), summary })
+}
+
 /// Sums the whole run up.
 pub fn summary(summary: &Summary, at: Duration) -> String {
     line(&Line::Summary { at_s: at.as_secs_f64(), summary })
@@ -64,6 +69,11 @@ enum Line<'a> {
         flows: usize,
     },
     Interval {
+        at_s: f64,
+        #[serde(flatten)]
+        summary: &'a Summary,
+    },
+    Snapshot {
         at_s: f64,
         #[serde(flatten)]
         summary: &'a Summary,

@@ -110,6 +110,20 @@ impl<O: Write> Report<O> {
         Ok(())
     }
 
+    /// Sums the run up so far, while it goes on.
+    ///
+    /// # Errors
+    ///
+    /// Whatever `out` reports.
+    pub fn snapshot(&mut self, now: Duration) -> io::Result<()> {
+        self.summaries(now).iter().try_for_each(|summary| {
+            self.line(&match self.style.format {
+                Format::Text => text::summary(summary, &[]),
+                Format::Json => json::snapshot(summary, now),
+            })
+        })
+    }
+
     /// Shows how it goes, if there is somebody to see it.
     pub fn status(&self, now: Duration) {
         if !self.bar.is_hidden() {

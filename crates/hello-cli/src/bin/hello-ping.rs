@@ -1,0 +1,40 @@
+//! `hello-ping`: what the way to a hello server is worth.
+
+use std::error::Error;
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+use clap::Parser;
+use hello_cli::ping::Target;
+use hello_cli::ping::args::Args;
+use hello_cli::ping::report::{Report, Style};
+use hello_cli::ping::session::{Ask, Session};
+use hello_cli::signals::Signals;
+use hello_cli::status_bar;
+use hello_net::Prober;
+use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
+
+fn main() -> ExitCode {
+    hello_cli::exit("hello-ping", run(&Args::parse()))
+}
+
+fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
+    if args.common.generated::<Args>()? {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let signals = [(SIGINT, Ask::Stop), (SIGTERM, Ask::Stop), (SIGQUIT, Ask::Snapshot)];
+    let mut signals = Signals::register(signals)?;
+    let (mut targets, mut probers) = (Vec::new(), Vec::new());
+    for (name, address) in args.targets()? {
+        let plan = args.plan(address)?;
+        let (name_len, flows) = (plan.name_len, plan.flows.get().into());
+        targets.push(Target { name, address, name_len, flows });
+        probers.push(Prober::new(address, plan)?);
+    }
+    let (format, terminal) = (args.common.format(), io::stdout().is_terminal());
+    let style = Style { format, quiet: args.quiet, terminal };
+    let report = Report::start(style, io::stdout(), status_bar(format), targets)?;
+    let session = Session::new(args, report)?;
+    session.watch(&probers, &mut signals)?;
+    session.finish(&mut io::stdout())
+}

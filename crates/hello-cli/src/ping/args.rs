@@ -1,0 +1,223 @@
+//! The command line of `hello-ping`.
+
+use std::error::Error;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Parser, value_parser};
+use hello_net::ProbePlan;
+use hello_proto::{MAX_NAME_LEN, Token};
+
+use crate::common::Common;
+use crate::endpoint::Endpoint;
+use crate::ping::export::Export;
+use crate::ping::thresholds::{self, Thresholds};
+use crate::seconds;
+
+/// Asks hello servers again and again, and says what the way there is worth: loss, round-trip times
+/// and their percentiles, jitter, and what else came back.
+///
+/// Any server that greets will do. Without a count or a duration it goes on until Ctrl-C; a summary
+/// is always printed.
+#[derive(Debug, Parser)]
+#[command(name = "hello-ping", version, after_help = EXAMPLES)]
+pub struct Args {
+    // No documentation comment: rustdoc takes the brackets for a link.
+    #[arg(
+        help = "Whom to ask: HOST, HOST:PORT or [IPV6]:PORT; several are asked at once and compared",
+        value_name = "TARGET",
+        default_values_t = [Endpoint::default()],
+        value_parser = Endpoint::parse_to_ask,
+    )]
+    targets: Vec<Endpoint>,
+
+    /// Stop after so many probes to each target.
+    #[arg(long, short, value_name = "COUNT", value_parser = value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+
+    /// How long after one probe the next is sent, such as 1, 0.2 or 10ms.
+    #[arg(long, short, value_name = "TIME", default_value = "1", value_parser = seconds::parse)]
+    interval: Duration,
+
+    /// The length of each name that is sent, in bytes; the reply is 8 longer.
+    #[arg(
+        long,
+        short,
+        value_name = "BYTES",
+        default_value_t = 16,
+        value_parser = value_parser!(u16).range(Token::MIN_LEN as i64..=MAX_NAME_LEN as i64),
+    )]
+    pub size: u16,
+
+    /// Stop sending after so long, and then wait for what is in flight.
+    #[arg(long, value_name = "TIME", value_parser = seconds::parse)]
+    pub duration: Option<Duration>,
+
+    /// End after so long, whatever is in flight.
+    #[arg(long, short = 'w', value_name = "TIME", value_parser = seconds::parse)]
+    pub deadline: Option<Duration>,
+
+    /// After how long a probe without an answer is lost; an answer after that is late.
+    #[arg(long, short = 'W', value_name = "TIME", default_value = "1", value_parser = seconds::parse)]
+    timeout: Duration,
+
+    /// Use IPv4 only.
+    #[arg(short = '4', long, conflicts_with = "ipv6")]
+    ipv4: bool,
+
+    /// Use IPv6 only.
+    #[arg(short = '6', long)]
+    ipv6: bool,
+
+    /// From which address to send, or by which interface.
+    #[arg(long, short = 'I', value_name = "ADDRESS")]
+    interface: Option<String>,
+
+    /// Send from so many ports in turn: networks spread flows over ways, and each has its own.
+    #[arg(long, value_name = "COUNT", default_value = "1")]
+    flows: NonZeroU16,
+
+    /// Print summaries only.
+    #[arg(long, short)]
+    pub quiet: bool,
+
+    /// Print a summary of the time since the last one, that often.
+    #[arg(long, value_name = "TIME", value_parser = seconds::parse)]
+    pub every: Option<Duration>,
+
+    /// Exit with 1 if more than so many per cent of the settled probes of a target are lost.
+    #[arg(long, value_name = "PERCENT", value_parser = thresholds::parse_percent)]
+    pub max_loss: Option<f64>,
+
+    /// Exit with 1 if one in a hundred answers took longer than this.
+    #[arg(long, value_name = "TIME", value_parser = seconds::parse)]
+    pub max_p99: Option<Duration>,
+
+    /// Exit with 1 if round-trip times differ from one to the next by more than this on average.
+    #[arg(long, value_name = "TIME", value_parser = seconds::parse)]
+    pub max_jitter: Option<Duration>,
+
+    /// Write the final summaries as JSON; "-" is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub export_json: Option<PathBuf>,
+
+    /// Write the final summaries as comma-separated values; "-" is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub export_csv: Option<PathBuf>,
+
+    /// Write the final summaries as a Markdown table; "-" is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub export_markdown: Option<PathBuf>,
+
+    /// Draw round-trip times and losses over time, and the distribution, as SVG.
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
+
+    /// Keep a file with the counters for Prometheus, as the node exporter's textfile collector
+    /// reads it.
+    #[arg(long, value_name = "PATH")]
+    pub metrics_file: Option<PathBuf>,
+
+    // No documentation comment: it would become that of the command.
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "it would become the help of the whole command")]
+    pub common: Common,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hello-ping                                    ask 127.0.0.1:9999 each second until Ctrl-C
+  hello-ping -c 5 192.0.2.1                     as ping does
+  hello-ping -c 1000 -i 10ms -q 192.0.2.1       percentiles in ten seconds
+  hello-ping --flows 16 -i 20ms --duration 1m 192.0.2.1
+                                                all ways of a network that spreads flows
+  hello-ping 192.0.2.1 192.0.2.2 --every 10s    two servers side by side
+  hello-ping -c 100 -i 20ms --max-loss 1 --max-p99 50ms 192.0.2.1 || echo bad
+  hello-ping -c 500 -i 20ms --plot rtt.svg 192.0.2.1
+
+Signals:
+  SIGINT, SIGTERM  stop, and print the summary
+  SIGQUIT          print the summary so far, and go on
+
+Exit status:
+  0  every target answered, and no threshold was exceeded
+  1  a target never answered, or a threshold was exceeded
+  2  the command line is at fault, or a socket or an output failed";
+
+/// Whom to ask, as it was written, and the address that this was found to be.
+pub type Named = (String, SocketAddr);
+
+impl Args {
+    /// Looks the targets up, and takes the first address of each that is of the family asked for.
+    ///
+    /// # Errors
+    ///
+    /// Says which target has no such address.
+    pub fn targets(&self) -> Result<Vec<Named>, Box<dyn Error>> {
+        let family = |address: &SocketAddr| match (self.ipv4, self.ipv6) {
+            (true, _) => address.is_ipv4(),
+            (_, true) => address.is_ipv6(),
+            _ => true,
+        };
+        let mut targets = Vec::new();
+        for target in &self.targets {
+            let address = target.resolve()?.into_iter().find(family);
+            let version = if self.ipv4 { "IPv4" } else { "IPv6" };
+            let none = || format!("{target} has no {version} address; leave -4 and -6 out");
+            targets.push((target.to_string(), address.ok_or_else(none)?));
+        }
+        Ok(targets)
+    }
+
+    /// Returns what the run may come to at most.
+    pub fn thresholds(&self) -> Thresholds {
+        let Self { max_loss, max_p99, max_jitter, .. } = *self;
+        Thresholds { max_loss, max_p99, max_jitter }
+    }
+
+    /// Yields the files to export summaries to.
+    pub fn exports(&self) -> impl Iterator<Item = (Export, &Path)> {
+        [
+            (Export::Json, &self.export_json),
+            (Export::Csv, &self.export_csv),
+            (Export::Markdown, &self.export_markdown),
+        ]
+        .into_iter()
+        .filter_map(|(form, path)| Some((form, path.as_deref()?)))
+    }
+
+    /// Returns when to send probes to one of the targets, and how.
+    ///
+    /// # Errors
+    ///
+    /// Says that an interval is too short for a network that others use, too.
+    pub fn plan(&self, target: SocketAddr) -> Result<ProbePlan, Box<dyn Error>> {
+        let interval = self.interval;
+        if interval < SHORTEST_INTERVAL && !target.ip().to_canonical().is_loopback() {
+            return Err(format!(
+                "an interval of {interval:?} is a load, not a probe: to {target}, use {SHORTEST_INTERVAL:?} or more"
+            )
+            .into());
+        }
+        let of_duration = self.duration.map(|duration| {
+            let probes = duration.as_nanos().div_ceil(interval.as_nanos());
+            u64::try_from(probes).unwrap_or(u64::MAX)
+        });
+        let source = self.interface.as_ref().and_then(|interface| interface.parse().ok());
+        let interface = self.interface.clone().filter(|_| source.is_none());
+        Ok(ProbePlan {
+            interval,
+            count: self.count.into_iter().chain(of_duration).min(),
+            timeout: self.timeout,
+            name_len: self.size.into(),
+            flows: self.flows,
+            source: source.map(|source: IpAddr| source),
+            interface,
+        })
+    }
+}
+
+/// Below this, ping(8) lets the superuser only.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(2);

@@ -1,0 +1,196 @@
+//! A run of probes from its start to its end: threads, signals, times.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hello_net::{ProbeError, ProbeEvent, Prober};
+
+use super::args::Args;
+use super::report::Report;
+use super::tally::Tally;
+use super::{metrics, plot};
+use crate::signals::{RaiseOnDrop, Signals};
+use crate::textfile::Textfile;
+
+/// What a run is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// To send no more.
+    Stop,
+    /// To sum up, and go on.
+    Snapshot,
+    /// To end, for nothing more is to be waited for.
+    End,
+}
+
+/// A run of probes to one target or several.
+#[derive(Debug)]
+pub struct Session<'a, O> {
+    args: &'a Args,
+    report: Mutex<Report<O>>,
+    /// The first error of the output, after which there is none.
+    broken: Mutex<Option<io::Error>>,
+    metrics: Option<Textfile>,
+    start: Instant,
+}
+
+impl<'a, O: Write + Send> Session<'a, O> {
+    /// Makes ready to print by way of `report`.
+    ///
+    /// # Errors
+    ///
+    /// Says that the metrics file cannot be written.
+    pub fn new(args: &'a Args, report: Report<O>) -> Result<Self, Box<dyn Error>> {
+        let metrics = args.metrics_file.as_deref().map(Textfile::new).transpose()?;
+        let (report, broken) = (Mutex::new(report), Mutex::new(None));
+        let session = Self { args, report, broken, metrics, start: Instant::now() };
+        session.write_metrics()?;
+        Ok(session)
+    }
+
+    /// Sends all probes, and prints what happens, until nothing more is to be waited for.
+    ///
+    /// # Errors
+    ///
+    /// What goes wrong with a socket of our own, or with the output, once all have ended.
+    pub fn watch(
+        &self,
+        probers: &[Prober],
+        signals: &mut Signals<Ask>,
+    ) -> Result<(), Box<dyn Error>> {
+        let ended = Arc::new(signals.raise_on_drop(Ask::End)?);
+        let stop = signals.raise_on_drop(Ask::Stop)?;
+        let stop = Mutex::new(Some(stop));
+        let results = thread::scope(|scope| {
+            let mut threads = Vec::new();
+            for (target, prober) in probers.iter().enumerate() {
+                let (ended, stop) = (Arc::clone(&ended), &stop);
+                let run = move || {
+                    let _ended = ended;
+                    prober.run(|event| self.handle(target, event, stop)).map(drop)
+                };
+                let thread = thread::Builder::new().spawn_scoped(scope, run);
+                threads.push(thread.map_err(|error| {
+                    probers.iter().for_each(Prober::stop);
+                    ProbeError::Thread(error)
+                })?);
+            }
+            drop(ended);
+            self.look_after(probers, signals);
+            let join = |thread: thread::ScopedJoinHandle<'_, _>| {
+                thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause))
+            };
+            Ok::<_, ProbeError>(Vec::from_iter(threads.into_iter().map(join)))
+        })?;
+        results.into_iter().collect::<Result<(), _>>()?;
+        match lock(&self.broken).take() {
+            Some(error) => Err(error.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Prints the summaries, writes what else was asked for, and returns the status to exit with.
+    ///
+    /// # Errors
+    ///
+    /// Says which output cannot be written.
+    pub fn finish(&self, exports: &mut impl Write) -> Result<ExitCode, Box<dyn Error>> {
+        let mut report = lock(&self.report);
+        let summaries = report.finish(self.start.elapsed())?;
+        for (form, path) in self.args.exports() {
+            form.write(path, exports, &summaries)?;
+        }
+        if let Some(path) = &self.args.plot {
+            plot::draw(path, &Vec::from_iter(report.runs()))?;
+        }
+        drop(report);
+        self.write_metrics()?;
+        let thresholds = self.args.thresholds();
+        let exceeded = Vec::from_iter(summaries.iter().flat_map(|one| thresholds.exceeded(one)));
+        for line in &exceeded {
+            let _ = io::stderr().write_all(format!("hello-ping: {line}\n").as_bytes());
+        }
+        let enough = match (self.args.count, self.args.deadline) {
+            (Some(count), Some(_)) => count,
+            _ => 1,
+        };
+        let answered = summaries.iter().all(|summary| summary.answered >= enough);
+        Ok(ExitCode::from(u8::from(!answered || !exceeded.is_empty())))
+    }
+
+    /// Does what is due and what signals ask for, until the run ends.
+    fn look_after(&self, probers: &[Prober], signals: &mut Signals<Ask>) {
+        let mut deadline = self.args.deadline.map(|deadline| self.start + deadline);
+        let mut interval = self.args.every.map(|every| self.start + every);
+        let mut second = self.start + SECOND;
+        loop {
+            let due = [deadline, interval].into_iter().flatten().fold(second, Instant::min);
+            match signals.wait_until(due) {
+                Some(Ask::End) => return,
+                Some(Ask::Stop) => probers.iter().for_each(Prober::stop),
+                Some(Ask::Snapshot) => self.print(Report::snapshot),
+                None => {}
+            }
+            let now = Instant::now();
+            if deadline.take_if(|deadline| now >= *deadline).is_some() {
+                probers.iter().for_each(Prober::end);
+            }
+            if let (Some(at), Some(every)) = (&mut interval, self.args.every)
+                && now >= *at
+            {
+                *at = next(*at, every, now);
+                self.print(Report::interval);
+            }
+            if now >= second {
+                second = next(second, SECOND, now);
+                lock(&self.report).status(self.start.elapsed());
+                // It is tried again in a second, and the last time it counts.
+                let _ = self.write_metrics();
+            }
+        }
+    }
+
+    fn handle(&self, target: usize, event: &ProbeEvent<'_>, stop: &Mutex<Option<RaiseOnDrop>>) {
+        let printed = lock(&self.report).event(target, event);
+        if let Err(error) = printed {
+            lock(&self.broken).get_or_insert(error);
+            // What nobody sees need not go on.
+            lock(stop).take();
+        }
+    }
+
+    fn print(&self, print: impl FnOnce(&mut Report<O>, Duration) -> io::Result<()>) {
+        if let Err(error) = print(&mut lock(&self.report), self.start.elapsed()) {
+            lock(&self.broken).get_or_insert(error);
+        }
+    }
+
+    fn write_metrics(&self) -> Result<(), Box<dyn Error>> {
+        if let Some(file) = &self.metrics {
+            let report = lock(&self.report);
+            let tallies: Vec<&Tally> = report.runs().map(|(tally, _)| tally).collect();
+            let text = metrics::text(&tallies, self.start.elapsed());
+            drop(report);
+            file.replace(&text)?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns when something is due again that was due at `at`, in step with it, after `now`.
+fn next(mut at: Instant, period: Duration, now: Instant) -> Instant {
+    while at <= now {
+        at += period;
+    }
+    at
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const SECOND: Duration = Duration::from_secs(1);
