@@ -13,6 +13,7 @@ mod load;
 mod namespaces;
 mod observability;
 mod ping_output;
+mod relay;
 mod server;
 mod spoofing;
 mod support;

@@ -1,0 +1,118 @@
+//! The relay itself, before anything is judged by it.
+
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
+
+use hello_proto::{Counts, Ledger, Token};
+
+use super::{
+    Bursts, Fate, Greeter, HEARTBEAT, Impairments, Log, Plan, Relay, Void, receive, socket,
+    until_told, wait,
+};
+
+const TIMEOUT: Duration = Duration::from_millis(300);
+
+/// Everything at once, to the first 200 requests.
+fn everything(seed: u64) -> Plan {
+    let there = Impairments {
+        lost: 50,
+        bursts: Bursts { begin: 20, end: 300 },
+        corrupted: 50,
+        truncated: 50,
+        duplicated: 100,
+        held_back: (50, 3),
+        jitter: Duration::from_millis(20),
+        ..Impairments::default()
+    };
+    let late = (50, 2 * TIMEOUT);
+    let back = Impairments { foreign: 100, late, blackout: 60..70, ..there.clone() };
+    Plan { seed, there, back, calm_from: 200 }
+}
+
+/// Asks through a relay as often as it is told, with one ledger over one socket.
+///
+/// # Errors
+///
+/// [`Void`] if it was held up itself, for it knows no other times than its own.
+fn probe(plan: &Plan, count: u32, interval: Duration) -> Result<(Counts, Log), Void> {
+    const WINDOW: NonZeroU32 = NonZeroU32::new(1024).expect("not zero");
+    const DRAIN: Duration = Duration::from_millis(150);
+    let greeter = Greeter::start();
+    let relay = Relay::start(greeter.address(), plan);
+    let (socket, start) = (socket(), Instant::now());
+    let mut ledger = Ledger::new(Token { run: 4711, seq: u32::MAX - 100 }, WINDOW, TIMEOUT);
+    let (mut buf, mut name) = ([0; 65_536], [0; 20]);
+    let (mut looked, mut last_sent) = (Duration::ZERO, Duration::ZERO);
+    loop {
+        while let Some((len, _)) = receive(&socket, &mut buf) {
+            ledger.handle_datagram(&buf[..len], start.elapsed());
+        }
+        let now = start.elapsed();
+        if now - looked > Duration::from_millis(100) {
+            return Err(Void(format!("the prober was held up for {:?}", now - looked)));
+        }
+        looked = now;
+        while ledger.poll_lost(now).is_some() {}
+        let sent = u32::try_from(ledger.counts().sent).expect("few");
+        let due = if sent < count { interval * sent } else { last_sent + DRAIN };
+        if now < due {
+            wait(&[&socket], (due - now).min(HEARTBEAT));
+        } else if sent < count {
+            ledger.tokens().next().expect("room").encode(&mut name).expect("long enough");
+            last_sent = start.elapsed();
+            ledger.handle_sent(name.len(), last_sent);
+            socket.send_to(&name, relay.address()).expect("sent");
+        } else {
+            greeter.finish();
+            return Ok((ledger.counts(), relay.finish()));
+        }
+    }
+}
+
+const INTERVAL: Duration = Duration::from_millis(2);
+/// So many that the last replies to the impaired ones come before the last probe.
+const COUNT: u32 = 550;
+
+#[test]
+fn a_ledger_over_one_socket_counts_what_the_log_says() {
+    until_told(1, |seed| {
+        let (counts, log) = probe(&everything(seed), COUNT, INTERVAL)?;
+        let truth = log.truth(TIMEOUT)?;
+        let mut expected = Counts::default();
+        (expected.sent, expected.reordered) = (truth.sent, truth.reordered());
+        (expected.answered, expected.lost) = (truth.answers.len() as u64, truth.lost.len() as u64);
+        (expected.late, expected.duplicate) = (truth.late, truth.duplicate);
+        (expected.corrupt, expected.foreign) = (truth.corrupt, truth.foreign);
+        assert_eq!((counts, counts.in_flight()), (expected, truth.in_flight), "seed {seed}");
+        let Counts { answered, lost, reordered, late, duplicate, corrupt, foreign, .. } = counts;
+        let each = [answered, lost, reordered, late, duplicate, corrupt, foreign];
+        assert!(each.iter().all(|count| *count > 0), "seed {seed}: {counts:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn the_same_seed_does_the_same_at_another_speed_and_another_one_something_else() {
+    let fates = |first_seed, seed, interval| {
+        until_told(first_seed, |_| {
+            let (_, log) = probe(&everything(seed), COUNT, interval)?;
+            Ok(log.requests.into_iter().map(|request| (request.there, request.back)))
+        })
+        .take(200)
+        .collect::<Vec<_>>()
+    };
+    let slow = fates(0, 7, INTERVAL);
+    assert!(fates(0, 7, INTERVAL / 2) == slow);
+    assert!(fates(0, 8, INTERVAL / 2) != slow);
+}
+
+#[test]
+fn without_impairments_everything_passes_once_and_in_order() {
+    let plan = Plan::default();
+    let (counts, log) = until_told(0, |_| probe(&plan, 100, INTERVAL));
+    assert_eq!(log.requests.len(), 100);
+    let names = log.requests.iter().map(|request| [b"Hello, ", &request.name[..], b"!"].concat());
+    assert!(names.eq(log.replies.iter().map(|reply| reply.datagram.clone())));
+    assert!(log.requests.iter().all(|request| request.there == Fate::calm()));
+    assert_eq!((counts.answered, counts.reordered), (100, 0));
+}
