@@ -17,3 +17,4 @@ mod relay;
 mod server;
 mod spoofing;
 mod support;
+mod truth;

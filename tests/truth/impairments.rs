@@ -1,0 +1,154 @@
+//! What happens on the way, kind by kind.
+
+use std::process::Command;
+use std::time::Duration;
+
+use super::{
+    IMPAIRED, LONG, PACE, Run, SHORT, TIMEOUT, WHOLE, at_once, measure, ping, through_relay,
+};
+use crate::relay::{Bursts, Impairments, Plan, Truth, until_told};
+use crate::support::{Process, count, have, server, summary};
+
+/// Compares runs with the truth, at the same time with several seeds, and returns what was true.
+fn agree(there: &Impairments, back: &Impairments) -> [Truth; 4] {
+    let run = |seed| {
+        let (there, back) = (there.clone(), back.clone());
+        let plan = Plan { seed, there, back, calm_from: IMPAIRED };
+        let (run, _, truth) = measure(&plan, WHOLE)?;
+        assert_eq!(run.due(), 420);
+        run.assert_agrees(&truth);
+        Ok(truth)
+    };
+    at_once([10, 20, 30, 40], |seed| until_told(seed, run))
+}
+
+/// A delay: at the end, the last are waited for three times as long.
+fn slow() -> Impairments {
+    Impairments { delay: SHORT, ..quick() }
+}
+
+fn quick() -> Impairments {
+    Impairments::default()
+}
+
+fn everything() -> (Impairments, Impairments) {
+    let there = Impairments {
+        lost: 50,
+        bursts: Bursts { begin: 20, end: 300 },
+        corrupted: 50,
+        truncated: 50,
+        duplicated: 100,
+        held_back: (50, 3),
+        jitter: SHORT / 2,
+        ..Impairments::default()
+    };
+    let back = Impairments { foreign: 100, late: (50, LONG), blackout: 60..70, ..there.clone() };
+    (there, back)
+}
+
+#[test]
+fn what_is_lost_on_either_way_is_lost() {
+    let some = Impairments { lost: 100, ..slow() };
+    for truth in agree(&Impairments { lost: 100, ..quick() }, &some) {
+        assert!(truth.lost.len() > 10, "{truth:?}");
+    }
+}
+
+#[test]
+fn losses_in_bursts_and_a_blackout_are_lost() {
+    let bursts = Bursts { begin: 30, end: 100 };
+    let there = Impairments { blackout: 100..150, ..quick() };
+    for truth in agree(&there, &Impairments { bursts, ..slow() }) {
+        assert!(truth.lost.len() > 50, "{truth:?}");
+    }
+}
+
+#[test]
+fn what_comes_twice_is_answered_once_wherever_it_was_doubled() {
+    let some = Impairments { duplicated: 200, ..slow() };
+    for truth in agree(&Impairments { duplicated: 200, ..quick() }, &some) {
+        assert!(truth.duplicate > 20 && truth.lost.is_empty(), "{truth:?}");
+    }
+}
+
+#[test]
+fn what_is_overtaken_is_reordered_and_not_lost() {
+    let there = Impairments { held_back: (100, 3), ..quick() };
+    let back = Impairments { held_back: (100, 5), delay: SHORT / 2, jitter: SHORT / 2, ..quick() };
+    for truth in agree(&there, &back) {
+        assert!(truth.reordered() > 20 && truth.lost.is_empty(), "{truth:?}");
+    }
+}
+
+#[test]
+fn what_is_late_is_late_and_lost_and_a_second_reply_after_it_a_duplicate() {
+    let back = Impairments { late: (200, LONG), duplicated: 200, ..slow() };
+    for truth in agree(&quick(), &back) {
+        assert_eq!(truth.late, truth.lost.len() as u64);
+        assert!(truth.late > 10 && truth.duplicate > 10, "{truth:?}");
+    }
+}
+
+#[test]
+fn what_is_damaged_is_corrupt_and_answers_nothing() {
+    let damage = Impairments { corrupted: 100, truncated: 100, ..quick() };
+    for truth in agree(&damage, &Impairments { delay: SHORT, ..damage.clone() }) {
+        assert!(truth.corrupt > 20 && truth.lost.len() > 20, "{truth:?}");
+    }
+}
+
+#[test]
+fn replies_to_somebody_else_are_foreign_and_answer_nothing() {
+    let back = Impairments { foreign: 300, lost: 100, ..slow() };
+    for truth in agree(&quick(), &back) {
+        assert!(truth.foreign > 20 && truth.lost.len() > 5, "{truth:?}");
+    }
+}
+
+#[test]
+fn everything_at_once_is_told_apart() {
+    let (there, back) = everything();
+    for truth in agree(&there, &back) {
+        let Truth { late, duplicate, corrupt, foreign, .. } = truth;
+        assert!([late, duplicate, corrupt, foreign].iter().all(|count| *count > 0), "{truth:?}");
+    }
+}
+
+#[test]
+fn percentiles_tell_rare_slow_answers_from_the_others() {
+    let (most, few) = (Duration::from_millis(20), Duration::from_millis(120));
+    let back = Impairments { delay: most, late: (100, few), ..quick() };
+    until_told(50, |seed| {
+        let plan = Plan { seed, back: back.clone(), calm_from: usize::MAX, ..Plan::default() };
+        let (run, _, truth) = measure(&plan, &format!("-c 300 {PACE}"))?;
+        run.assert_agrees(&truth);
+        let rtt = &run.summary["rtt_ms"];
+        let [min, p50, p99] = ["min", "p50", "p99"].map(|name| rtt[name].as_f64());
+        assert!(min >= Some(20.0) && p50 < p99 && p99 >= Some(120.0), "{rtt}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_python_server_and_our_own_are_measured_alike() {
+    let python = "a_python_server_and_our_own_are_measured_alike";
+    if !have("python3", "--version", python) {
+        return;
+    }
+    let greeter = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/peers/greeter.py");
+    let mut greeter = Process::start(Command::new("python3").arg(greeter));
+    let python = format!("127.0.0.1:{}", greeter.line()).parse().expect("an address");
+    let (process, ours) = server(&["--bind", "127.0.0.1:0", "--quiet"]);
+    let (there, back) = everything();
+    at_once([python, ours], |server| {
+        until_told(60, |seed| {
+            let plan = Plan { seed, there: there.clone(), back: back.clone(), calm_from: IMPAIRED };
+            let (run, log) =
+                through_relay(server, &plan, |address| Run::of(vec![], ping(WHOLE, &[address])));
+            run.assert_agrees(&log.truth(TIMEOUT)?);
+            Ok(())
+        });
+    });
+    let summary = summary(process);
+    assert_eq!(summary["answered"], count(&summary["received"]));
+}

@@ -1,0 +1,215 @@
+//! What `hello-ping` says against what a relay did on the way: every number, over many seeds.
+
+mod ends;
+mod flows;
+mod impairments;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::panic;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::relay::{Greeter, Log, Plan, Relay, Truth, Void};
+use crate::support::{Process, count, json};
+
+const PING: &str = env!("CARGO_BIN_EXE_hello-ping");
+
+/// Each 2 ms, so that what takes [`LONG`] is there before a [`WHOLE`] run ends.
+const PACE: &str = "-i 2ms -W 250ms";
+const WHOLE: &str = "-c 420 -i 2ms -W 250ms";
+/// So many of the first are impaired.
+const IMPAIRED: usize = 150;
+
+/// A delay is far from the timeout on one side or the other: at most [`SHORT`] or at least
+/// [`LONG`].
+const TIMEOUT: Duration = Duration::from_millis(250);
+const SHORT: Duration = Duration::from_millis(40);
+const LONG: Duration = Duration::from_millis(450);
+
+fn ping(arguments: &str, servers: &[SocketAddr]) -> Process {
+    let mut command = Command::new(PING);
+    command.arg("--json").args(arguments.split(' '));
+    Process::start(command.args(servers.iter().map(SocketAddr::to_string)))
+}
+
+/// Runs something for a relay to a server.
+fn through_relay<T>(
+    server: SocketAddr,
+    plan: &Plan,
+    run: impl FnOnce(SocketAddr) -> T,
+) -> (T, Log) {
+    let relay = Relay::start(server, plan);
+    let result = run(relay.address());
+    (result, relay.finish())
+}
+
+/// Runs `hello-ping` to its end, through a relay to a server that is not ours.
+fn measure(plan: &Plan, arguments: &str) -> Result<(Run, Log, Truth), Void> {
+    let greeter = Greeter::start();
+    let (run, log) = through_relay(greeter.address(), plan, |address| {
+        Run::of(vec![], ping(arguments, &[address]))
+    });
+    greeter.finish();
+    let truth = log.truth(TIMEOUT)?;
+    Ok((run, log, truth))
+}
+
+/// Does something with each of several things at the same time, for runs mostly wait.
+fn at_once<T: Send, U: Send, const N: usize>(each: [T; N], run: impl Fn(T) -> U + Sync) -> [U; N] {
+    thread::scope(|scope| {
+        let run = &run;
+        let runs = each.map(|one| scope.spawn(move || run(one)));
+        runs.map(|run| run.join().unwrap_or_else(|cause| panic::resume_unwind(cause)))
+    })
+}
+
+/// What a run printed of one target, and how it ended.
+struct Run {
+    events: Vec<Value>,
+    summary: Value,
+    status: Option<i32>,
+}
+
+impl Run {
+    /// Reads the rest, behind what was read already.
+    fn of(mut events: Vec<Value>, process: Process) -> Self {
+        let (lines, status) = process.finish();
+        events.extend(lines.iter().map(|line| json(line)));
+        Self::new(events, status)
+    }
+
+    fn new(mut events: Vec<Value>, status: Option<i32>) -> Self {
+        let summary = events.pop().expect("a summary, whatever happens");
+        assert_eq!(summary["event"], "summary");
+        Self { events, summary, status }
+    }
+
+    fn events(&self, kind: &str) -> impl Iterator<Item = &Value> {
+        self.events.iter().filter(move |event| event["event"] == kind)
+    }
+
+    /// Returns how many probes were due: it may have been held up, and have left some out.
+    fn due(&self) -> u64 {
+        let left_out = self.summary["not_sent"].as_object().expect("counts");
+        count(&self.summary["sent"]) + left_out.values().map(count).sum::<u64>()
+    }
+
+    /// Returns the sequence numbers of the events of a kind, as they come.
+    fn seqs(&self, kind: &str) -> Vec<u32> {
+        let seq = |event: &Value| count(&event["seq"]).try_into().expect("32 bits");
+        self.events(kind).map(seq).collect()
+    }
+
+    /// Compares everything with the truth, and the summary with the events; for one flow.
+    fn assert_agrees(&self, truth: &Truth) {
+        self.assert_counts(truth);
+        let order: Vec<_> = truth.answers.iter().map(|answer| answer.seq).collect();
+        assert_eq!(self.seqs("reply"), order);
+        let marked = self.events("reply").map(|event| &event["reordered"]);
+        assert!(marked.eq(truth.answers.iter().map(|answer| answer.reordered)));
+        assert_eq!(self.summary["reordered"], truth.reordered());
+        self.assert_times(truth);
+    }
+
+    /// Compares what does not depend on which of two flows is looked at first.
+    fn assert_counts(&self, truth: &Truth) {
+        let summary = &self.summary;
+        let (answered, lost) = (truth.answers.len(), truth.lost.len());
+        let expected = json!({
+            "sent": truth.sent,
+            "answered": answered,
+            "lost": lost,
+            "in_flight": truth.in_flight,
+            "late": truth.late,
+            "duplicate": truth.duplicate,
+            "corrupt": truth.corrupt,
+            "foreign": truth.foreign,
+            "forgotten": 0,
+            "errors": {},
+        });
+        let names = expected.as_object().expect("it is one").keys();
+        let found: Value = names.map(|name| (name.clone(), summary[name].clone())).collect();
+        assert_eq!(found, expected);
+        assert_near(&summary["loss"], lost as f64 / (answered + lost) as f64, "loss");
+        for (event, name) in [
+            ("reply", "answered"),
+            ("lost", "lost"),
+            ("late", "late"),
+            ("duplicate", "duplicate"),
+            ("corrupt", "corrupt"),
+            ("foreign", "foreign"),
+        ] {
+            assert_eq!(summary[name], self.events(event).count(), "{event}");
+        }
+        assert_eq!(self.seqs("lost"), truth.lost);
+        let mut shortest: BTreeMap<_, _> =
+            truth.answers.iter().map(|answer| (u64::from(answer.seq), answer.shortest)).collect();
+        for reply in self.events("reply") {
+            let shortest = shortest.remove(&count(&reply["seq"])).expect("an answer");
+            assert!(number(&reply["rtt_ms"]) >= millis(shortest), "{reply}: at least {shortest:?}");
+        }
+        assert_eq!(self.status, Some(0));
+    }
+
+    /// Compares round-trip times with what the relay knows of them, and the summary with them.
+    fn assert_times(&self, truth: &Truth) {
+        let rtts: Vec<_> = self.events("reply").map(|reply| number(&reply["rtt_ms"])).collect();
+        let longest = sorted(truth.answers.iter().map(|answer| millis(answer.longest)).collect());
+        let rtt = &self.summary["rtt_ms"];
+        // One is held up between its look at the clock and its departure, but not each second one.
+        let (median, most) = (number(&rtt["p50"]), nearest_rank(&longest, 500) * 1.001);
+        assert!(median <= most, "a median of {median} ms is more than {most} ms");
+
+        let differences: Vec<_> = rtts.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect();
+        let jitter = &self.summary["jitter_ms"];
+        assert_near(&jitter["mean"], mean(&differences), "jitter");
+        let smoothed = differences.iter().fold(0.0, |old, new| old + (new - old) / 16.0);
+        assert_near(&jitter["rfc3550"], smoothed, "jitter of RFC 3550");
+
+        assert_near(&rtt["mean"], mean(&rtts), "mean");
+        let squares: Vec<_> = rtts.iter().map(|rtt| (rtt - mean(&rtts)).powi(2)).collect();
+        assert_near(&rtt["stddev"], mean(&squares).sqrt(), "standard deviation");
+        let rtts = sorted(rtts);
+        assert_near(&rtt["min"], rtts[0], "minimum");
+        assert_near(&rtt["max"], rtts[rtts.len() - 1], "maximum");
+        for (name, permille) in
+            [("p50", 500), ("p90", 900), ("p95", 950), ("p99", 990), ("p999", 999)]
+        {
+            let (stated, exact) = (number(&rtt[name]), nearest_rank(&rtts, permille));
+            // They are kept to three digits.
+            let near = exact - 1e-5..=exact * 1.001 + 1e-5;
+            assert!(near.contains(&stated), "{name}: {stated} and not {exact}");
+        }
+    }
+}
+
+/// Compares to ten nanoseconds, for digits are lost when numbers are added up and printed.
+fn assert_near(stated: &Value, exact: f64, what: &str) {
+    assert!((number(stated) - exact).abs() < 1e-5, "{what}: {stated} and not {exact}");
+}
+
+/// Returns what so many thousandths of all are not more than.
+fn nearest_rank(sorted: &[f64], permille: usize) -> f64 {
+    sorted[(sorted.len() * permille).div_ceil(1000) - 1]
+}
+
+fn sorted(mut numbers: Vec<f64>) -> Vec<f64> {
+    numbers.sort_by(f64::total_cmp);
+    numbers
+}
+
+fn mean(numbers: &[f64]) -> f64 {
+    numbers.iter().sum::<f64>() / numbers.len() as f64
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
