@@ -137,7 +137,7 @@ struct Passage {
     waiting: BTreeMap<(Instant, u64), Departure>,
     /// Counts what was put into `waiting`.
     ordinal: u64,
-    /// How many datagrams came from each side, of those that were not lost at once.
+    /// How many went on to each side, of those that were not held back.
     passed: [usize; 2],
     /// When the front socket was last seen empty.
     empty: Instant,

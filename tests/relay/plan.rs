@@ -55,6 +55,7 @@ pub(crate) struct Bursts {
 /// What is done to one datagram.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fate {
+    /// Which stranger's reply comes first, by a number at random.
     pub(crate) foreign: Option<u64>,
     pub(crate) damage: Option<Damage>,
     /// Each time that it passes; never, if it is lost.
