@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{LONG, PACE, Run, SHORT, TIMEOUT, ping, through_relay};
 use crate::relay::{Greeter, Impairments, Plan, Sent, Void, until_told};
-use crate::support::{Process, count};
+use crate::support::{Process, count, peer};
 
 /// Reads events until a probe is answered, or a later one.
 fn read_until(process: &mut Process, seq: u64) -> Vec<Value> {
@@ -68,6 +68,34 @@ fn refused_is_told_apart_from_silence() {
     let told = count(&errors["connection-refused"]);
     assert!(told > 0);
     assert_eq!(run.events("error").count() as u64, told);
+}
+
+#[test]
+fn a_deadline_ends_what_a_timeout_would_not_and_calls_nothing_lost() {
+    until_told(0, |_| {
+        let (silent, start) = (peer(), Instant::now());
+        let address = silent.local_addr().expect("bound");
+        let run = Run::of(vec![], ping("-i 2ms -W 20s -w 100ms", &[address]));
+        assert!(start.elapsed() >= Duration::from_millis(100));
+        let summary = &run.summary;
+        assert_eq!((&summary["in_flight"], &summary["lost"]), (&summary["sent"], &json!(0)));
+        assert!(summary["loss"].is_null(), "{summary}");
+        assert_eq!(run.status, Some(1));
+        if summary["sent"] == 0 {
+            return Err(Void("the deadline came before the first probe".into()));
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn for_its_whole_duration_each_probe_that_is_due_is_sent_or_said_not_to_be() {
+    let (greeter, start) = (Greeter::start(), Instant::now());
+    let run = Run::of(vec![], ping("-i 2ms --duration 100ms", &[greeter.address()]));
+    assert!(start.elapsed() >= Duration::from_millis(100 - 2));
+    greeter.finish();
+    assert_eq!(run.due(), 50, "{}", run.summary);
+    assert_eq!(run.status, Some(0));
 }
 
 #[test]

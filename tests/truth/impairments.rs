@@ -42,7 +42,7 @@ fn everything() -> (Impairments, Impairments) {
         jitter: SHORT / 2,
         ..Impairments::default()
     };
-    let back = Impairments { foreign: 100, late: (50, LONG), blackout: 60..70, ..there.clone() };
+    let back = Impairments { foreign: 100, late: (100, LONG), blackout: 60..70, ..there.clone() };
     (there, back)
 }
 
@@ -131,8 +131,8 @@ fn percentiles_tell_rare_slow_answers_from_the_others() {
 
 #[test]
 fn a_python_server_and_our_own_are_measured_alike() {
-    let python = "a_python_server_and_our_own_are_measured_alike";
-    if !have("python3", "--version", python) {
+    let test = "a_python_server_and_our_own_are_measured_alike";
+    if !have("python3", "--version", test) {
         return;
     }
     let greeter = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/peers/greeter.py");
