@@ -85,9 +85,8 @@ impl Prober {
         Ok(Self { server, plan, flows, stopping, ending, done: OnceLock::new(), wakes, wake })
     }
 
-    /// Sends all probes, and then waits for what is in flight: for three times the longest round
-    /// trip so far, and for the timeout at the most. Shows each event to `observe`, which is to be
-    /// quick: no probe is sent before it returns.
+    /// Sends all probes, and then waits until each is answered or lost. Shows each event to
+    /// `observe`, which is to be quick: no probe is sent before it returns.
     ///
     /// Returns how much there was of everything. A prober runs once; a second run sends nothing.
     ///
@@ -127,7 +126,8 @@ impl Prober {
     }
 
     /// Makes [`run`](Self::run) send no more probes, and return when it has waited for those in
-    /// flight; not at all, if none was ever answered.
+    /// flight: for three times the longest round trip so far, and for the timeout at the most; not
+    /// at all, if none was ever answered.
     pub fn stop(&self) {
         self.stopping.store(true, Relaxed);
     }
@@ -276,12 +276,15 @@ impl Prober {
     /// Tells whether nothing more is to be waited for.
     fn is_over<O>(&self, shared: &Shared<O>, now: Duration) -> bool {
         let Some(done) = self.done.get() else { return false };
-        let most = match (shared.largest_rtt, self.stopping.load(Relaxed)) {
-            (Some(rtt), _) => self.plan.timeout.min(3 * rtt),
-            (None, true) => Duration::ZERO,
-            (None, false) => self.plan.timeout,
+        // Who is in no hurry waits for each loss: a run that ended sooner would not count the last.
+        let most = match (self.stopping.load(Relaxed), shared.largest_rtt) {
+            (false, _) => Duration::MAX,
+            (true, Some(rtt)) => rtt.saturating_mul(3).min(self.plan.timeout),
+            (true, None) => Duration::ZERO,
         };
-        self.ending.load(Relaxed) || shared.ledger.counts().in_flight() == 0 || now >= *done + most
+        self.ending.load(Relaxed)
+            || shared.ledger.counts().in_flight() == 0
+            || now >= done.saturating_add(most)
     }
 }
 
