@@ -124,8 +124,9 @@ impl<'a, O: Write + Send> Session<'a, O> {
 
     /// Does what is due and what signals ask for, until the run ends.
     fn look_after(&self, probers: &[Prober], signals: &mut Signals<Ask>) {
-        let mut deadline = self.args.deadline.map(|deadline| self.start + deadline);
-        let mut interval = self.args.every.map(|every| self.start + every);
+        // What is further away than the clock goes is never due.
+        let mut deadline = self.args.deadline.and_then(|after| self.start.checked_add(after));
+        let mut interval = self.args.every.and_then(|every| self.start.checked_add(every));
         let mut second = self.start + SECOND;
         loop {
             let due = [deadline, interval].into_iter().flatten().fold(second, Instant::min);
@@ -139,14 +140,14 @@ impl<'a, O: Write + Send> Session<'a, O> {
             if deadline.take_if(|deadline| now >= *deadline).is_some() {
                 probers.iter().for_each(Prober::end);
             }
-            if let (Some(at), Some(every)) = (&mut interval, self.args.every)
-                && now >= *at
+            if let (Some(at), Some(every)) = (interval, self.args.every)
+                && now >= at
             {
-                *at = next(*at, every, now);
+                interval = next(at, every, now);
                 self.print(Report::interval);
             }
             if now >= second {
-                second = next(second, SECOND, now);
+                second = next(second, SECOND, now).unwrap_or(now + SECOND);
                 lock(&self.report).status(self.start.elapsed());
                 // It is tried again in a second, and the last time it counts.
                 let _ = self.write_metrics();
@@ -181,12 +182,12 @@ impl<'a, O: Write + Send> Session<'a, O> {
     }
 }
 
-/// Returns when something is due again that was due at `at`, in step with it, after `now`.
-fn next(mut at: Instant, period: Duration, now: Instant) -> Instant {
-    while at <= now {
-        at += period;
-    }
-    at
+/// Returns when something is due again that was due at `at`, in step with it, after `now`; `None`
+/// if that is further away than the clock goes.
+fn next(at: Instant, period: Duration, now: Instant) -> Option<Instant> {
+    let (over, period) = (now.saturating_duration_since(at).as_nanos(), period.as_nanos());
+    let step = u64::try_from((over / period + 1) * period).ok().map(Duration::from_nanos);
+    at.checked_add(step?)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -194,3 +195,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_due_again_is_in_step_and_ahead_however_long_it_was_not_looked_at() {
+        let at = Instant::now();
+        for (period, late, next_due) in [
+            (SECOND, Duration::ZERO, SECOND),
+            (SECOND, Duration::from_millis(999), SECOND),
+            (SECOND, SECOND, 2 * SECOND),
+            (3 * SECOND, 7 * SECOND, 9 * SECOND),
+            // One by one, this would take hours.
+            (Duration::from_nanos(2), 86_400 * SECOND, 86_400 * SECOND + Duration::from_nanos(2)),
+        ] {
+            assert_eq!(next(at, period, at + late), Some(at + next_due), "{period:?} {late:?}");
+        }
+        assert_eq!(next(at, Duration::MAX, at), None);
+    }
+}
