@@ -152,6 +152,10 @@ impl<'a, O: Write + Send> Session<'a, O> {
                 // It is tried again in a second, and the last time it counts.
                 let _ = self.write_metrics();
             }
+            if lock(&self.broken).is_some() {
+                // What nobody sees need not go on.
+                probers.iter().for_each(Prober::stop);
+            }
         }
     }
 
@@ -198,7 +202,33 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, UdpSocket};
+
+    use clap::Parser;
+    use indicatif::ProgressBar;
+
     use super::*;
+    use crate::Format;
+    use crate::ping::Target;
+    use crate::ping::report::Style;
+
+    #[test]
+    fn a_run_of_which_nobody_reads_the_summaries_stops_though_no_event_is_printed() {
+        let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let address = server.local_addr().expect("bound");
+        let args = ["hello-ping", "-q", "--every", "1ms", &address.to_string()];
+        let args = Args::parse_from(args);
+        let target = Target { name: address.to_string(), address, name_len: 16, flows: 1 };
+        // The head fits in, and then there is no more room.
+        let mut room = [0; 100];
+        let style = Style { format: Format::Text, quiet: true, terminal: false };
+        let report = Report::start(style, &mut room[..], ProgressBar::hidden(), [target]);
+        let session = Session::new(&args, report.expect("room")).expect("no metrics");
+        let prober = Prober::new(address, args.plan(address).expect("a plan")).expect("a port");
+        let mut signals = Signals::register([]).expect("a pipe");
+        let error = session.watch(&[prober], &mut signals).expect_err("no room");
+        assert_eq!(error.to_string(), "failed to write whole buffer");
+    }
 
     #[test]
     fn what_is_due_again_is_in_step_and_ahead_however_long_it_was_not_looked_at() {
