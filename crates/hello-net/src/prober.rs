@@ -15,7 +15,7 @@ use rustix::net::SendFlags;
 
 use self::shared::Shared;
 use crate::batch::Batch;
-use crate::clock;
+use crate::clock::{self, Clocks, Moment};
 use crate::patience::Patience;
 use crate::sys::{self, Datagrams, STOP_CHECK};
 use crate::{ErrorClass, Io, ProbeError, ProbeEvent, ProbeEventKind, ProbePlan, socket};
@@ -26,7 +26,8 @@ use crate::{ErrorClass, Io, ProbeError, ProbeEvent, ProbeEventKind, ProbePlan, s
 /// Probe k is due at the start and k intervals, so that no error of a timer adds up, and no slow
 /// answer puts off the next probe. Two threads share a [`Ledger`]: one sends, the other receives.
 /// A reply's time is the system's, where that tells it (SO_TIMESTAMPNS, socket(7)): it does not
-/// matter when the thread gets to it.
+/// matter when the thread gets to it. For a second after somebody set the system's clock, it is
+/// when the thread gets to it. The time that the machine is suspended for does not count.
 #[derive(Debug)]
 pub struct Prober {
     server: SocketAddr,
@@ -105,6 +106,7 @@ impl Prober {
             start,
             ledger,
             largest_rtt: None,
+            clocks: Clocks::default(),
             next: 0,
             flows: self.plan.flows,
             observe,
@@ -193,9 +195,11 @@ impl Prober {
         loop {
             // What came before this moment is received before anything is lost at it, also if we
             // were held up since.
-            let now = clock::now();
+            let moment = Moment::now();
+            let now = moment.now;
             let (over, timeout) = {
-                let shared = lock(shared);
+                let mut shared = lock(shared);
+                shared.clocks.look(moment);
                 (self.is_over(&shared, now), shared.ledger.poll_timeout())
             };
             let all = over || timeout.is_some_and(|timeout| timeout <= now);

@@ -5,7 +5,7 @@ use hello_proto::{Arrival, Ledger};
 
 use super::Flow;
 use crate::batch::Batch;
-use crate::clock::{self, Moment};
+use crate::clock::{self, Clocks, Moment};
 use crate::{ErrorClass, NotSent, ProbeEvent, ProbeEventKind};
 
 /// What both threads write to.
@@ -13,6 +13,7 @@ pub(super) struct Shared<O> {
     pub(super) start: Duration,
     pub(super) ledger: Ledger,
     pub(super) largest_rtt: Option<Duration>,
+    pub(super) clocks: Clocks,
     /// The number of the next probe.
     pub(super) next: u32,
     pub(super) flows: NonZeroU16,
@@ -65,9 +66,9 @@ impl<O: FnMut(&ProbeEvent<'_>)> Shared<O> {
     }
 
     pub(super) fn handle(&mut self, batch: &Batch, flow: usize) {
-        let moment = Moment::now();
+        self.clocks.look(Moment::now());
         for (index, arrival) in batch.arrivals().iter().enumerate() {
-            let at = arrival.time.map_or(moment.now, |time| moment.of(time));
+            let at = self.clocks.of(arrival.time);
             for place in batch.places(index) {
                 let datagram = batch.bytes(place);
                 let arrival = self.ledger.handle_datagram(datagram, at);
