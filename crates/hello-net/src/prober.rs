@@ -167,7 +167,7 @@ impl Prober {
             if !self.sleep_until(due) {
                 return;
             }
-            let too_late = due + self.plan.interval.max(HELD_UP);
+            let too_late = due.saturating_add(self.plan.interval.max(HELD_UP));
             lock(shared).probe(due, too_late, &self.flows, &mut name);
         }
     }

@@ -247,6 +247,26 @@ fn a_plan_that_makes_no_sense_is_an_error() {
 }
 
 #[test]
+fn no_time_is_too_long_for_a_plan() {
+    let server = peer();
+    let times = [
+        (Duration::MAX, Duration::from_millis(1)),
+        (Duration::from_millis(1), Duration::MAX),
+        (Duration::MAX, Duration::MAX),
+    ];
+    for (interval, timeout) in times {
+        let plan = ProbePlan { interval, timeout, ..plan(1) };
+        let prober = Prober::new(server.local_addr().expect("bound"), plan).expect("a port");
+        let sent = |event: &ProbeEvent<'_>| {
+            if let ProbeEventKind::Sent { .. } = event.kind {
+                prober.stop();
+            }
+        };
+        assert_eq!(prober.run(sent).expect("no broken socket").sent, 1);
+    }
+}
+
+#[test]
 fn a_prober_runs_once() {
     let server = peer();
     let plan = ProbePlan { timeout: Duration::from_millis(1), ..plan(3) };
