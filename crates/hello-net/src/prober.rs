@@ -222,7 +222,8 @@ impl Prober {
         }
     }
 
-    /// Receives what is there; all of it, or as much as one call brings.
+    /// Receives what is there; all of it, or as much as one call brings. What comes meanwhile may
+    /// go on for ever, and is for the next round.
     fn receive<O: FnMut(&ProbeEvent<'_>)>(
         &self,
         flow: &Flow,
@@ -232,7 +233,7 @@ impl Prober {
         batch: &mut Batch,
         patience: &mut Patience,
     ) -> Result<(), ProbeError> {
-        loop {
+        for _ in 0..MOST_BATCHES {
             match flow.receiving.receive(batch, false) {
                 Ok(()) => {
                     *patience = Patience::default();
@@ -258,6 +259,7 @@ impl Prober {
                 }
             }
         }
+        Ok(())
     }
 
     /// Waits until something can be received, and notes from which flows.
@@ -327,6 +329,9 @@ fn nanos(nanos: u128) -> Duration {
 
 /// A probe that is later than this, and than an interval, is not sent any more.
 const HELD_UP: Duration = Duration::from_secs(1);
+
+/// In how many batches a socket can surely be emptied: its receive buffer holds fewer datagrams.
+const MOST_BATCHES: usize = 256;
 
 /// What a ledger remembers at least, in probes.
 const SMALLEST_WINDOW: u32 = 1024;

@@ -213,6 +213,33 @@ fn who_is_to_end_waits_for_nothing() {
 }
 
 #[test]
+fn a_server_that_never_falls_silent_keeps_nobody_from_ending() {
+    let server = peer();
+    let plan = ProbePlan { count: None, ..plan(0) };
+    let prober = Prober::new(server.local_addr().expect("bound"), plan).expect("a port");
+    let port = prober.local_addrs().next().expect("a port");
+    let mut received = 0;
+    // For each datagram that is received, two more come, up to some seconds' worth of them.
+    prober
+        .run(|event| {
+            if let ProbeEventKind::Sent { .. } = event.kind {
+                server.send_to(b"Hello, again!", port).expect("sent");
+            }
+            if let ProbeEventKind::Received { .. } = event.kind {
+                received += 1;
+                assert!(received < MANY, "it goes on");
+                for _ in 0..2 {
+                    server.send_to(b"Hello, again!", port).expect("sent");
+                }
+                prober.end();
+            }
+        })
+        .expect("no broken socket");
+
+    const MANY: u32 = 100_000;
+}
+
+#[test]
 fn probes_never_leave_before_their_time_and_the_timers_error_is_told() {
     let server = peer();
     let interval = Duration::from_millis(2);
