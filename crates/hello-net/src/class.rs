@@ -10,7 +10,7 @@ pub enum ErrorClass {
     Interrupted,
     /// It would have taken a wait: the socket's send buffer is full (EAGAIN).
     WouldBlock,
-    /// The system ran short of memory for it (ENOBUFS, ENOMEM).
+    /// The system ran short of memory for it (ENOBUFS, ENOMEM), or the socket did.
     NoBuffers,
     /// Somebody does not permit it: a firewall, or a prohibiting route, or the address is a
     /// broadcast one (EPERM, EACCES).

@@ -80,7 +80,9 @@ pub enum ProbeEventKind<'a> {
         seq: u32,
     },
     /// The network or the system reported an error that concerns earlier probes; of which, it does
-    /// not say. They are lost in their time, unless their replies come.
+    /// not say. They are lost in their time, unless their replies come. One of
+    /// [`ErrorClass::NoBuffers`] may be a datagram for which the receive buffer had no room: this
+    /// process was held up for too long.
     Reported(ErrorClass),
 }
 

@@ -192,6 +192,8 @@ impl Prober {
     ) -> Result<(), ProbeError> {
         let (mut batch, mut patience) = (Batch::new(), Patience::default());
         let mut ready = vec![true; self.flows.len()];
+        let drops = |flow: &Flow| flow.receiving.drops().unwrap_or_default();
+        let mut dropped = Vec::from_iter(self.flows.iter().map(drops));
         loop {
             // What came before this moment is received before anything is lost at it, also if we
             // were held up since.
@@ -206,6 +208,12 @@ impl Prober {
             for (number, flow) in self.flows.iter().enumerate() {
                 if all || ready[number] {
                     self.receive(flow, number, all, shared, &mut batch, &mut patience)?;
+                }
+                if all {
+                    // Told before the losses that may come of it. The count has 32 bits only.
+                    let now = drops(flow);
+                    let fresh = now.wrapping_sub(std::mem::replace(&mut dropped[number], now));
+                    lock(shared).tell_dropped(number, fresh);
                 }
             }
             let (timeout, ended) = {
@@ -298,6 +306,8 @@ impl Flow {
     fn open(server: SocketAddr, plan: &ProbePlan) -> io::Result<Self> {
         let socket = socket::connect_from(plan.source, plan.interface.as_deref(), server)?;
         sys::ask_for_times(&socket)?;
+        // As large as it may be: what does not fit in while we are held up is not the network's loss.
+        let _ = sys::set_receive_buffer(&socket, RECEIVE_BUFFER);
         let sending = socket.try_clone()?;
         let receiving = Io::default().take(socket, true)?;
         // The system gives a socket its port a moment before it connects it, and what somebody
@@ -329,6 +339,9 @@ fn nanos(nanos: u128) -> Duration {
 
 /// A probe that is later than this, and than an interval, is not sent any more.
 const HELD_UP: Duration = Duration::from_secs(1);
+
+/// The receive buffer asked for, in bytes: for some thousand replies.
+const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// In how many batches a socket can surely be emptied: its receive buffer holds fewer datagrams.
 const MOST_BATCHES: usize = 256;

@@ -80,6 +80,13 @@ impl<O: FnMut(&ProbeEvent<'_>)> Shared<O> {
         }
     }
 
+    /// Tells of so many datagrams that the system could not keep for us.
+    pub(super) fn tell_dropped(&mut self, flow: usize, number: u32) {
+        for _ in 0..number {
+            self.tell(clock::now(), flow, ProbeEventKind::Reported(ErrorClass::NoBuffers));
+        }
+    }
+
     /// Tells of each probe that is lost by now, and returns when the next one may be.
     pub(super) fn settle(&mut self, now: Duration) -> Option<Duration> {
         while let Some(seq) = self.ledger.poll_lost(now) {

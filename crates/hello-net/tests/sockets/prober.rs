@@ -239,6 +239,31 @@ fn a_server_that_never_falls_silent_keeps_nobody_from_ending() {
     const MANY: u32 = 100_000;
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn what_the_receive_buffer_has_no_room_for_is_told_of_and_not_taken_for_the_networks_loss() {
+    const MANY: usize = 20_000;
+    let server = peer();
+    let plan = ProbePlan { timeout: Duration::from_millis(50), ..plan(1) };
+    let prober = Prober::new(server.local_addr().expect("bound"), plan).expect("a port");
+    let port = prober.local_addrs().next().expect("a port");
+    let (mut received, mut dropped) = (0, 0);
+    let counts = prober.run(|event| match event.kind {
+        // Nothing is received before this returns, but for what is on its way already.
+        ProbeEventKind::Sent { .. } => {
+            for _ in 0..MANY {
+                server.send_to(b"Hello, again!", port).expect("sent");
+            }
+        }
+        ProbeEventKind::Received { .. } => received += 1,
+        ProbeEventKind::Reported(ErrorClass::NoBuffers) => dropped += 1,
+        _ => {}
+    });
+    assert_eq!(counts.expect("no broken socket").lost, 1);
+    assert!(dropped > 0, "the test needs a smaller buffer");
+    assert_eq!(received + dropped, MANY);
+}
+
 #[test]
 fn probes_never_leave_before_their_time_and_the_timers_error_is_told() {
     let server = peer();
