@@ -162,12 +162,16 @@ impl Prober {
         clock::be_punctual();
         let start = lock(shared).start;
         let mut name = vec![0; self.plan.name_len];
+        // How many were sent, or passed over, without a wait in between.
+        let mut at_once = 0_u64;
         for k in 0..self.plan.count.unwrap_or(u64::MAX) {
             let due = start + nanos(self.plan.interval.as_nanos() * u128::from(k));
+            at_once = if clock::now() < due { 0 } else { at_once + 1 };
             if !self.sleep_until(due) {
                 return;
             }
-            let too_late = due.saturating_add(self.plan.interval.max(HELD_UP));
+            let held_up = if at_once < MOST_AT_ONCE { HELD_UP } else { Duration::ZERO };
+            let too_late = due.saturating_add(self.plan.interval.max(held_up));
             lock(shared).probe(due, too_late, &self.flows, &mut name);
         }
     }
@@ -339,6 +343,10 @@ fn nanos(nanos: u128) -> Duration {
 
 /// A probe that is later than this, and than an interval, is not sent any more.
 const HELD_UP: Duration = Duration::from_secs(1);
+
+/// How many probes make up for lost time at once. More would lose some of each other, and wait for
+/// each other: a loss and round-trip times of our own making.
+const MOST_AT_ONCE: u64 = 64;
 
 /// The receive buffer asked for, in bytes: for some thousand replies.
 const RECEIVE_BUFFER: usize = 4 << 20;

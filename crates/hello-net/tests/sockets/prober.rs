@@ -3,7 +3,7 @@ use std::num::NonZeroU16;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hello_net::{ErrorClass, ProbeError, ProbeEvent, ProbeEventKind, ProbePlan, Prober};
+use hello_net::{ErrorClass, NotSent, ProbeError, ProbeEvent, ProbeEventKind, ProbePlan, Prober};
 use hello_proto::{Arrival, Counts, Token};
 
 use crate::network::{any_port, peer, receive};
@@ -262,6 +262,24 @@ fn what_the_receive_buffer_has_no_room_for_is_told_of_and_not_taken_for_the_netw
     assert_eq!(counts.expect("no broken socket").lost, 1);
     assert!(dropped > 0, "the test needs a smaller buffer");
     assert_eq!(received + dropped, MANY);
+}
+
+#[test]
+fn who_was_held_up_sends_no_burst() {
+    let server = peer();
+    let interval = Duration::from_millis(1);
+    let plan = ProbePlan { interval, timeout: interval, ..plan(250) };
+    let prober = Prober::new(server.local_addr().expect("bound"), plan).expect("a port");
+    let mut held_up = 0;
+    prober
+        .run(|event| match event.kind {
+            ProbeEventKind::Sent { seq: 0, .. } => thread::sleep(200 * interval),
+            ProbeEventKind::NotSent(NotSent::HeldUp) => held_up += 1,
+            _ => {}
+        })
+        .expect("no broken socket");
+    // Of the 198 that are late by more than an interval, few are sent.
+    assert!(held_up >= 198 - 64, "{held_up}");
 }
 
 #[test]
