@@ -25,6 +25,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let signals = [(SIGINT, Ask::Stop), (SIGTERM, Ask::Stop), (SIGQUIT, Ask::Snapshot)];
     let mut signals = Signals::register(signals)?;
     let (mut targets, mut probers) = (Vec::new(), Vec::new());
+    args.check_outputs()?;
     for (name, address) in args.targets()? {
         let plan = args.plan(address)?;
         let (name_len, flows) = (plan.name_len, plan.flows.get().into());

@@ -12,7 +12,7 @@ use hello_proto::{MAX_NAME_LEN, Token};
 
 use crate::common::Common;
 use crate::endpoint::Endpoint;
-use crate::ping::export::Export;
+use crate::ping::export::{self, Export, ExportError};
 use crate::ping::thresholds::{self, Thresholds};
 use crate::seconds;
 
@@ -154,7 +154,8 @@ impl Args {
     ///
     /// # Errors
     ///
-    /// Says which target has no such address.
+    /// Says which target has no such address, or is there twice: it would be asked twice as often as
+    /// it was said, and metrics would have two values of one name.
     pub fn targets(&self) -> Result<Vec<Named>, Box<dyn Error>> {
         let family = |address: &SocketAddr| match (self.ipv4, self.ipv6) {
             (true, _) => address.is_ipv4(),
@@ -162,7 +163,10 @@ impl Args {
             _ => true,
         };
         let mut targets = Vec::new();
-        for target in &self.targets {
+        for (index, target) in self.targets.iter().enumerate() {
+            if self.targets[..index].iter().any(|other| other.to_string() == target.to_string()) {
+                return Err(format!("{target} is there twice; name each target once").into());
+            }
             let address = target.resolve()?.into_iter().find(family);
             let version = if self.ipv4 { "IPv4" } else { "IPv6" };
             let none = || format!("{target} has no {version} address; leave -4 and -6 out");
@@ -186,6 +190,16 @@ impl Args {
         ]
         .into_iter()
         .filter_map(|(form, path)| Some((form, path.as_deref()?)))
+    }
+
+    /// Makes sure that what the run comes to can be written at its end, for it may be long.
+    ///
+    /// # Errors
+    ///
+    /// Says which file cannot be written.
+    pub fn check_outputs(&self) -> Result<(), ExportError> {
+        let exports = self.exports().map(|(_, path)| path).filter(|path| *path != Path::new("-"));
+        exports.chain(self.plot.as_deref()).try_for_each(export::check)
     }
 
     /// Returns when to send probes to one of the targets, and how.
@@ -221,3 +235,32 @@ impl Args {
 
 /// Below this, ping(8) lets the superuser only.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args<const N: usize>(args: [&str; N]) -> Args {
+        Args::parse_from([&["hello-ping"], &args[..]].concat())
+    }
+
+    #[test]
+    fn a_target_that_is_there_twice_is_an_error_however_it_is_written() {
+        for [one, other] in [["127.0.0.1", "127.0.0.1:9999"], ["[::1]:1", "[::1]:1"]] {
+            let error = args([one, "127.0.0.2", other]).targets().expect_err("twice");
+            assert!(error.to_string().ends_with("is there twice; name each target once"));
+        }
+        let targets = args(["127.0.0.1:1", "127.0.0.1:2"]).targets().expect("two");
+        assert_eq!(targets.len(), 2);
+    }
+
+    #[test]
+    fn an_output_that_cannot_be_written_is_an_error_before_the_run() {
+        const NOWHERE: &str = "/no/such/directory/x";
+        for option in ["--export-json", "--export-csv", "--export-markdown", "--plot"] {
+            let error = args([option, NOWHERE]).check_outputs().expect_err("no directory");
+            assert_eq!(error.to_string(), "cannot write \"/no/such/directory/x\"", "{option}");
+        }
+        args(["--export-json", "-"]).check_outputs().expect("standard output");
+    }
+}

@@ -63,6 +63,20 @@ impl Export {
     }
 }
 
+/// Makes sure that `path` can be written to, and leaves what it holds. If there is no such file,
+/// there is an empty one after that. A pipe is not opened twice: its reader would see an end.
+///
+/// # Errors
+///
+/// [`ExportError`] if it cannot.
+pub fn check(path: &Path) -> Result<(), ExportError> {
+    if path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return Ok(());
+    }
+    let opened = fs::OpenOptions::new().create(true).append(true).open(path);
+    opened.map(drop).map_err(|source| ExportError { path: path.into(), source })
+}
+
 /// Summaries cannot be exported.
 #[derive(Debug, Error)]
 #[error("cannot write {path:?}")]
@@ -213,6 +227,19 @@ mod tests {
         let json: Value = serde_json::from_str(&Export::Json.text(&summaries())).expect("JSON");
         assert_eq!(json["results"][0]["rtt_ms"]["p999"], 1.5);
         assert_eq!(json["results"][1]["rtt_ms"], Value::Null);
+    }
+
+    #[test]
+    fn a_file_is_left_as_it_is_until_there_is_something_to_write() {
+        let path = std::env::temp_dir().join(format!("hello-ping-{}.old", std::process::id()));
+        fs::write(&path, "old").expect("written");
+        check(&path).expect("writable");
+        assert_eq!(fs::read_to_string(&path).expect("a file"), "old");
+        fs::remove_file(&path).expect("removed");
+        assert_eq!(
+            check(Path::new("/")).expect_err("a directory").to_string(),
+            "cannot write \"/\""
+        );
     }
 
     #[test]
