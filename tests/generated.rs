@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{CLIENT, Finished, SERVER, have};
+use crate::support::{CLIENT, Finished, PING, SERVER, have};
 
 fn generate(tool: &str, what: &str) -> Finished {
     Command::new(tool).args(["--generate", what]).output().expect("runs").into()
@@ -12,6 +12,33 @@ fn generate(tool: &str, what: &str) -> Finished {
 fn the_manual_has_every_option_and_the_examples() {
     for (tool, options) in [
         (CLIENT, &["server", "local", "timeout", "attempts", "json", "generate"][..]),
+        (
+            PING,
+            &[
+                "count",
+                "interval",
+                "size",
+                "duration",
+                "deadline",
+                "timeout",
+                "ipv4",
+                "ipv6",
+                "interface",
+                "flows",
+                "quiet",
+                "every",
+                "max\\-loss",
+                "max\\-p99",
+                "max\\-jitter",
+                "export\\-json",
+                "export\\-csv",
+                "export\\-markdown",
+                "plot",
+                "metrics\\-file",
+                "json",
+                "generate",
+            ],
+        ),
         (
             SERVER,
             &[
@@ -45,15 +72,17 @@ fn the_manual_has_every_option_and_the_examples() {
 
 #[test]
 fn every_example_in_the_help_is_a_command_line() {
-    for tool in [CLIENT, SERVER] {
+    for tool in [CLIENT, PING, SERVER] {
         let help: Finished = Command::new(tool).arg("--help").output().expect("runs").into();
         let examples = help.out.lines().skip_while(|line| *line != "Examples:").skip(1);
-        let examples: Vec<_> = examples.take_while(|line| line.starts_with("  hello-")).collect();
+        let examples = examples.take_while(|line| !line.is_empty());
+        // The others explain the ones above them.
+        let examples: Vec<_> = examples.filter(|line| line.starts_with("  hello-")).collect();
         assert!(examples.len() >= 4, "{}", help.out);
         for example in examples {
             // Without the explanation and what is the shell's; and to parse it is enough here.
             let command = example.trim().split("  ").next().expect("a command");
-            let command = command.split(['<', '&']).next().expect("a command");
+            let command = command.split(['<', '&', '|']).next().expect("a command");
             let arguments = command.split_whitespace().skip(1);
             let output = Command::new(tool).args(arguments).args(["--generate", "man"]).output();
             let parsed: Finished = output.expect("runs").into();
@@ -64,7 +93,7 @@ fn every_example_in_the_help_is_a_command_line() {
 
 #[test]
 fn every_shell_gets_completions_that_know_the_options() {
-    for (tool, option) in [(CLIENT, "attempts"), (SERVER, "max-name")] {
+    for (tool, option) in [(CLIENT, "attempts"), (PING, "max-p99"), (SERVER, "max-name")] {
         for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
             let completions = generate(tool, &format!("complete-{shell}"));
             assert_eq!(completions.status, Some(0));

@@ -1,19 +1,18 @@
 //! What `hello-server` lets others see of itself.
 
-use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
-use rustix::process::{Pid, Signal, kill_process};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{Finished, Process, SERVER, ask, have, json, peer, receive, server, summary};
+use crate::support::{
+    Finished, Process, SERVER, ask, at_a_terminal, have, json, peer, receive, server, summary,
+};
 
 /// Returns a place for a file of the test's own, where there is none yet.
-fn place(test: &str) -> PathBuf {
+pub(crate) fn place(test: &str) -> PathBuf {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(test);
     // Not there at the first run.
     let _ = fs::remove_dir_all(&directory);
@@ -22,7 +21,7 @@ fn place(test: &str) -> PathBuf {
 }
 
 /// Returns the value of one metric, by its name with the labels.
-fn metric(text: &str, name: &str) -> Option<u64> {
+pub(crate) fn metric(text: &str, name: &str) -> Option<u64> {
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
     Some(value.parse().expect("a number"))
 }
@@ -216,34 +215,15 @@ fn a_metrics_file_that_cannot_be_written_is_an_error_at_the_start_and_no_end_lat
 }
 
 /// Runs a server at a terminal until it has shown how it is doing, and returns all that it printed.
-fn at_a_terminal(arguments: &[&str]) -> String {
-    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
-    grantpt(&terminal).and_then(|()| unlockpt(&terminal)).expect("our own");
-    let name = ptsname(&terminal, Vec::new()).expect("it has a name");
-    let name = OsStr::from_bytes(name.as_bytes());
-    let inside = File::options().read(true).write(true).open(name).expect("there");
+fn shown(arguments: &[&str]) -> String {
     let mut command = Command::new(SERVER);
-    command.args(["--bind", "127.0.0.1:0"]).args(arguments).stdout(inside);
-    let mut server = command.spawn().expect("runs");
-    // Else the end of the server would not be the end of the output.
-    drop(command);
-    let (mut seen, mut told, mut buf) = (Vec::new(), false, [0; 4096]);
-    // At its end a terminal fails to be read (EIO).
-    while let Ok(len @ 1..) = rustix::io::read(&terminal, &mut buf) {
-        seen.extend_from_slice(&buf[..len]);
-        let text = String::from_utf8_lossy(&seen);
-        if !told && (text.contains("received/s") || text.contains("\"stats\"")) {
-            told = true;
-            kill_process(Pid::from_child(&server), Signal::INT).expect("our own child");
-        }
-    }
-    assert_eq!(server.wait().expect("our own child").code(), Some(0));
-    String::from_utf8(seen).expect("UTF-8")
+    command.args(["--bind", "127.0.0.1:0"]).args(arguments);
+    at_a_terminal(command, |seen| seen.contains("received/s") || seen.contains("\"stats\""))
 }
 
 #[test]
 fn on_a_terminal_one_line_that_does_not_stay_shows_how_the_server_is_doing() {
-    let seen = at_a_terminal(&["--quiet"]);
+    let seen = shown(&["--quiet"]);
     let status = "0 received/s, 0 answered/s, 0 refused/s, 0 send failed/s, 0 dropped/s";
     let (before, after) = seen.split_once(status).expect("a status");
     assert!(before.starts_with("listening on 127.0.0.1:"), "{seen:?}");
@@ -253,6 +233,6 @@ fn on_a_terminal_one_line_that_does_not_stay_shows_how_the_server_is_doing() {
 
 #[test]
 fn what_programs_read_has_no_line_that_does_not_stay() {
-    let seen = at_a_terminal(&["--json", "--stats", "0.1"]);
+    let seen = shown(&["--json", "--stats", "0.1"]);
     assert!(!seen.contains('\u{1b}'), "{seen:?}");
 }

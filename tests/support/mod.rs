@@ -2,6 +2,7 @@
 
 mod network;
 mod supervisor;
+mod terminal;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,8 +16,10 @@ use serde_json::Value;
 use network::skip;
 pub(crate) use network::{ask, have_ipv6, peer, receive};
 pub(crate) use supervisor::Supervisor;
+pub(crate) use terminal::at_a_terminal;
 
 pub(crate) const CLIENT: &str = env!("CARGO_BIN_EXE_hello-client");
+pub(crate) const PING: &str = env!("CARGO_BIN_EXE_hello-ping");
 pub(crate) const SERVER: &str = env!("CARGO_BIN_EXE_hello-server");
 
 /// The back ends of `hello-server --io`.

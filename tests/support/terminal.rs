@@ -1,0 +1,33 @@
+//! A terminal that a process prints to.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::Command;
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+/// Runs a process at a terminal, with SIGINT once it has printed enough, and returns all that it
+/// printed.
+pub(crate) fn at_a_terminal(mut command: Command, is_enough: impl Fn(&str) -> bool) -> String {
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&terminal).and_then(|()| unlockpt(&terminal)).expect("our own");
+    let name = ptsname(&terminal, Vec::new()).expect("it has a name");
+    let name = OsStr::from_bytes(name.as_bytes());
+    let inside = File::options().read(true).write(true).open(name).expect("there");
+    let mut process = command.stdout(inside).spawn().expect("runs");
+    // Else the end of the process would not be the end of the output.
+    drop(command);
+    let (mut seen, mut told, mut buf) = (Vec::new(), false, [0; 4096]);
+    // At its end a terminal fails to be read (EIO).
+    while let Ok(len @ 1..) = rustix::io::read(&terminal, &mut buf) {
+        seen.extend_from_slice(&buf[..len]);
+        if !told && is_enough(&String::from_utf8_lossy(&seen)) {
+            told = true;
+            kill_process(Pid::from_child(&process), Signal::INT).expect("our own child");
+        }
+    }
+    assert_eq!(process.wait().expect("our own child").code(), Some(0));
+    String::from_utf8(seen).expect("UTF-8")
+}
