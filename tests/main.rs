@@ -12,6 +12,7 @@ mod limits;
 mod load;
 mod namespaces;
 mod observability;
+mod ping;
 mod ping_output;
 mod relay;
 mod server;

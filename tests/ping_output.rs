@@ -143,7 +143,7 @@ fn jc_reads_the_summary_as_one_of_ping() {
 }
 
 /// Returns whether all of these are what the schema says.
-fn are_valid(test: &str, instances: impl IntoIterator<Item = String>) -> bool {
+pub(crate) fn are_valid(test: &str, instances: impl IntoIterator<Item = String>) -> bool {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
     fs::create_dir_all(&directory).expect("a directory");
     let mut command = Command::new("jsonschema");

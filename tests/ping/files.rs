@@ -1,0 +1,98 @@
+//! The files that a run leaves.
+
+use std::fs::{self, File};
+use std::process::Command;
+
+use super::{NOBODY, ping, pinging, summary, wait_for};
+use crate::observability::{metric, place};
+use crate::ping_output::are_valid;
+use crate::support::{Finished, count, have, json, server};
+use rustix::process::Signal;
+
+#[test]
+fn summaries_are_exported_to_files_and_to_the_output() {
+    let test = "summaries_are_exported_to_files_and_to_the_output";
+    let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
+    let (address, file) = (address.to_string(), place(test));
+    let path = file.to_str().expect("UTF-8");
+    for (option, starts) in [
+        ("--export-json", "{\"results\":[{\"target\":"),
+        ("--export-csv", "target,sent,answered,lost,"),
+        ("--export-markdown", "| target | sent | answered | lost |"),
+    ] {
+        let run = ["-c", "2", "-i", "10ms", "-W", "20s", "-q", &address, option];
+        assert_eq!(ping(&[&run[..], &[path]].concat()).status, Some(0));
+        let text = fs::read_to_string(&file).expect("there");
+        assert!(text.starts_with(starts) && text.contains(&address), "{text}");
+        let Finished { out, status, .. } = ping(&[&run[..], &["-"]].concat());
+        assert_eq!(status, Some(0));
+        assert!(out.contains(&format!("\n{starts}")), "{out}");
+        if option == "--export-json" {
+            assert_eq!(json(&text)["results"][0]["answered"], 2);
+            assert!(!have("jsonschema", "--version", test) || are_valid(test, [text]));
+        }
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_trouble_and_named() {
+    for (option, path) in [("--export-json", "/dev/full"), ("--export-csv", "/nowhere/x")] {
+        let arguments = ["-c", "1", "-W", "50ms", "-q", option, path, NOBODY];
+        let Finished { out, err, status } = ping(&arguments);
+        assert_eq!(status, Some(2));
+        assert!(err.starts_with(&format!("hello-ping: cannot write {path:?}: ")), "{err}");
+        assert!(out.contains(" ping statistics ---\n"), "the summary is not lost: {out}");
+    }
+}
+
+#[test]
+fn a_plot_is_xml_and_losses_are_marked() {
+    let test = "a_plot_is_xml_and_losses_are_marked";
+    if !have("python3", "--version", test) {
+        return;
+    }
+    let file = place(test);
+    let path = file.to_str().expect("UTF-8");
+    let arguments = ["-c", "2", "-i", "10ms", "-W", "50ms", "-q", "--plot", path, NOBODY];
+    assert_eq!(ping(&arguments).status, Some(1));
+    let script = "import sys, xml.etree.ElementTree as t
+print(' '.join(x.strip() for x in t.parse(sys.argv[1]).getroot().itertext() if x.strip()))";
+    let output = Command::new("python3").args(["-c", script, path]).output();
+    let Finished { out, err, .. } = output.expect("runs").into();
+    assert!(err.is_empty() && out.contains("127.78.0.1:9, 2 lost"), "{out}{err}");
+    let text = fs::read_to_string(&file).expect("there");
+    assert!(text.contains("#FF0000"), "a mark: {text}");
+}
+
+#[test]
+fn metrics_are_there_during_the_run_and_whole_at_the_end() {
+    let test = "metrics_are_there_during_the_run_and_whole_at_the_end";
+    let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
+    let (address, file) = (address.to_string(), place(test));
+    let path = file.to_str().expect("UTF-8");
+    let options = ["-i", "10ms", "-W", "20s", "--json", "--metrics-file", path];
+    let mut run = pinging(&[&options[..], &[&address]].concat());
+    wait_for(&mut run, "reply");
+    let requests = format!("hello_ping_requests_total{{target=\"{address}\"}}");
+    // At the start nothing was sent; what was is there a second later.
+    while metric(&fs::read_to_string(&file).expect("there"), &requests) == Some(0) {
+        wait_for(&mut run, "reply");
+    }
+    run.signal(Signal::INT);
+    let (lines, status) = run.finish();
+    assert_eq!(status, Some(0));
+    let whole = summary(lines.last().expect("a summary"));
+    let text = fs::read_to_string(&file).expect("there");
+    for (name, field) in
+        [("requests_total", "sent"), ("responses_total", "answered"), ("lost_total", "lost")]
+    {
+        let name = format!("hello_ping_{name}{{target=\"{address}\"}}");
+        assert_eq!(metric(&text, &name), Some(count(&whole[field])), "{name}: {text}");
+    }
+    if have("promtool", "--version", test) {
+        let metrics = File::open(&file).expect("there");
+        let output = Command::new("promtool").args(["check", "metrics"]).stdin(metrics).output();
+        let Finished { out, err, status } = output.expect("runs").into();
+        assert_eq!((&*out, &*err, status), ("", "", Some(0)));
+    }
+}

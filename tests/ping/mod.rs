@@ -1,0 +1,42 @@
+//! `hello-ping` as people and scripts use it.
+
+mod files;
+mod options;
+mod output;
+mod status;
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::{Finished, PING, Process, json};
+
+/// An address where nothing listens: a port of a loopback address that nobody else binds.
+const NOBODY: &str = "127.78.0.1:9";
+
+/// Runs `hello-ping` to its end.
+fn ping(arguments: &[&str]) -> Finished {
+    Command::new(PING).args(arguments).output().expect("hello-ping runs").into()
+}
+
+/// Starts `hello-ping`.
+fn pinging(arguments: &[&str]) -> Process {
+    Process::start(Command::new(PING).args(arguments))
+}
+
+/// Returns the last line of a run with `--json`.
+fn summary(out: &str) -> Value {
+    let summary = json(out.lines().last().expect("a summary"));
+    assert_eq!(summary["event"], "summary", "{out}");
+    summary
+}
+
+/// Waits for the next line of JSON that says this.
+fn wait_for(process: &mut Process, event: &str) -> Value {
+    loop {
+        let line = process.json();
+        if line["event"] == event {
+            return line;
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What each option promises.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::{NOBODY, ping, pinging, summary, wait_for};
+use crate::support::{self, Finished, count, have_ipv6, json, peer, receive, server};
+
+fn address(peer: &UdpSocket) -> String {
+    peer.local_addr().expect("bound").to_string()
+}
+
+/// Answers as many requests as that, and returns their names and sources.
+fn answer(peer: &UdpSocket, requests: usize) -> Vec<(Vec<u8>, std::net::SocketAddr)> {
+    let requests = (0..requests).map(|_| {
+        let (name, source) = receive(peer);
+        let reply = [b"Hello, ", &name[..], b"!"].concat();
+        peer.send_to(&reply, source).expect("sent");
+        (name, source)
+    });
+    requests.collect()
+}
+
+#[test]
+fn a_count_of_probes_is_sent_each_an_interval_after_the_other() {
+    let (server, address) = server(&["--bind", "127.0.0.1:0"]);
+    let arguments = ["-c", "5", "-i", "0.05", "-W", "20s", "--json", &address.to_string()];
+    let Finished { out, err, status } = ping(&arguments);
+    assert_eq!((&*err, status), ("", Some(0)));
+    let summary = summary(&out);
+    assert_eq!((&summary["sent"], &summary["answered"]), (&5.into(), &5.into()));
+    let replies = Vec::from_iter(out.lines().map(json).filter(|line| line["event"] == "reply"));
+    assert_eq!(replies.len(), 5, "{out}");
+    for reply in replies {
+        let due = reply["seq"].as_f64().expect("a number") * 0.05;
+        assert!(reply["at_s"].as_f64().expect("a number") >= due, "{reply}");
+    }
+    assert_eq!(support::summary(server)["answered"], 5);
+}
+
+#[test]
+fn names_are_as_long_as_asked_for_up_to_what_a_reply_can_hold() {
+    for (size, len) in [("8", 8), ("16", 16), ("1234", 1234), ("65499", 65_499)] {
+        let peer = peer();
+        let mut ping = pinging(&["-c", "1", "-s", size, "-W", "20s", &address(&peer)]);
+        assert!(ping.line().ends_with(&format!(" {len}({}) bytes of data.", len + 28)));
+        assert_eq!(answer(&peer, 1)[0].0.len(), len);
+        assert!(ping.line().starts_with(&format!("{} bytes from ", len + 8)));
+        assert_eq!(ping.finish().1, Some(0));
+    }
+}
+
+#[test]
+fn a_deadline_ends_a_run_though_probes_are_in_flight() {
+    let silent = peer();
+    let arguments = ["-w", "0.3", "-i", "10ms", "-W", "20s", "--json", &address(&silent)];
+    let Finished { out, err, status } = ping(&arguments);
+    assert_eq!((&*err, status), ("", Some(1)));
+    let summary = summary(&out);
+    assert!(count(&summary["in_flight"]) > 0, "{summary}");
+    assert_eq!(summary["in_flight"], summary["sent"]);
+    assert_eq!((&summary["lost"], &summary["loss"]), (&0.into(), &Value::Null));
+    assert!(summary["duration_s"].as_f64() >= Some(0.3), "{summary}");
+}
+
+#[test]
+fn after_its_timeout_a_probe_is_lost_and_its_answer_is_late() {
+    let peer = peer();
+    let mut ping = pinging(&["-W", "20ms", "-i", "50ms", "--json", &address(&peer)]);
+    wait_for(&mut ping, "lost");
+    answer(&peer, 1);
+    let late = wait_for(&mut ping, "late");
+    assert!(late["rtt_ms"].as_f64() >= Some(20.0), "{late}");
+    ping.signal(Signal::INT);
+    let (lines, status) = ping.finish();
+    assert_eq!(status, Some(1), "a late answer is none");
+    assert_eq!(summary(lines.last().expect("a summary"))["late"], 1);
+}
+
+#[test]
+fn a_duration_ends_the_sending_and_not_the_waiting() {
+    for (duration, count, probes) in
+        [("0.2", None, 4), ("210ms", None, 5), ("0.2", Some("3"), 3), ("10s", Some("2"), 2)]
+    {
+        let peer = peer();
+        let to = address(&peer);
+        let mut arguments = vec!["--duration", duration, "-i", "50ms", "-W", "20s", "--json", &to];
+        arguments.extend(count.map(|count| ["-c", count]).iter().flatten());
+        let ping = pinging(&arguments);
+        // Not before all were sent is any answered.
+        let asked = Vec::from_iter((0..probes).map(|_| receive(&peer)));
+        for (name, source) in &asked {
+            let reply = [b"Hello, ", &name[..], b"!"].concat();
+            peer.send_to(&reply, source).expect("sent");
+        }
+        let (lines, status) = ping.finish();
+        let summary = summary(lines.last().expect("a summary"));
+        assert_eq!(status, Some(0));
+        assert_eq!(summary["sent"], probes, "{summary}");
+        assert_eq!(summary["answered"], probes, "{summary}");
+    }
+}
+
+#[test]
+fn a_version_of_ip_is_used_alone() {
+    let peer = peer();
+    let port = peer.local_addr().expect("bound").port();
+    let ping = pinging(&["-4", "-c", "1", "-W", "20s", &format!("localhost:{port}")]);
+    answer(&peer, 1);
+    let (lines, status) = ping.finish();
+    assert_eq!(status, Some(0));
+    assert!(lines[0].starts_with(&format!("PING localhost:{port} (127.0.0.1) ")), "{lines:?}");
+}
+
+#[test]
+fn ipv6_has_longer_headers() {
+    if !have_ipv6("ipv6_has_longer_headers") {
+        return;
+    }
+    let (_server, address) = server(&["--bind", "[::1]:0"]);
+    let address = address.to_string();
+    let Finished { out, status, .. } = ping(&["-6", "-c", "1", "-W", "20s", &address]);
+    let header = format!("PING {address} (::1) 16(64) bytes of data.\n24 bytes from {address}: ");
+    assert!(out.starts_with(&header), "{out}");
+    assert_eq!(status, Some(0));
+}
+
+#[test]
+fn probes_leave_from_the_address_and_by_the_interface_asked_for() {
+    for (interface, source) in [("127.0.0.2", "127.0.0.2"), ("lo", "127.0.0.1")] {
+        let peer = peer();
+        let ping = pinging(&["-I", interface, "-c", "1", "-W", "20s", &address(&peer)]);
+        assert_eq!(answer(&peer, 1)[0].1.ip().to_string(), source, "{interface}");
+        assert_eq!(ping.finish().1, Some(0));
+    }
+}
+
+#[test]
+fn flows_are_so_many_ports_that_take_turns() {
+    let peer = peer();
+    let to = address(&peer);
+    let ping = pinging(&["--flows", "3", "-c", "9", "-i", "10ms", "-W", "20s", &to]);
+    let mut ports = BTreeMap::new();
+    for (_, source) in answer(&peer, 9) {
+        *ports.entry(source.port()).or_insert(0) += 1;
+    }
+    assert_eq!(Vec::from_iter(ports.into_values()), [3, 3, 3]);
+    let (lines, status) = ping.finish();
+    assert_eq!(status, Some(0));
+    for flow in 0..3 {
+        let mark = format!(" flow={flow} time=");
+        assert_eq!(lines.iter().filter(|line| line.contains(&mark)).count(), 3, "{lines:?}");
+        let row = |line: &&String| {
+            line.split_whitespace().take(4).eq([&*flow.to_string(), "3", "3", "0"])
+        };
+        assert_eq!(lines.iter().filter(row).count(), 1, "{lines:?}");
+    }
+}
+
+#[test]
+fn several_targets_are_compared_in_text_and_each_summed_up_in_json() {
+    let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
+    let address = address.to_string();
+    let arguments = ["-c", "3", "-i", "10ms", "-W", "0.5", "-q", &address, NOBODY];
+    let Finished { out, err, status } = ping(&arguments);
+    assert_eq!((&*err, status), ("", Some(1)), "one never answered");
+    let (_, table) = out.split_once("\n\ntarget ").expect("a table");
+    let rows = Vec::from_iter(
+        table
+            .lines()
+            .skip(1)
+            .take(2)
+            .map(|row| Vec::from_iter(row.split_whitespace().take(2).map(str::to_owned))),
+    );
+    assert_eq!(rows, [[&*address, "3"], [NOBODY, "3"]]);
+    assert!(out.contains("  no answer: refused (nothing listens there)\n"), "{out}");
+    let Finished { out, .. } = ping(&[&arguments[..], &["--json"]].concat());
+    let lines = Vec::from_iter(out.lines().map(json));
+    let events = Vec::from_iter(lines.iter().map(|line| line["event"].as_str()));
+    let expected = ["start", "start", "summary", "summary"].map(Some);
+    assert_eq!(events, expected);
+    assert_eq!((&lines[2]["target"], &lines[3]["target"]), (&address.into(), &NOBODY.into()));
+    assert_eq!(lines[3]["answered"], 0);
+    assert!(count(&lines[3]["errors"]["connection-refused"]) > 0, "{out}");
+}
+
+#[test]
+fn nothing_is_sent_anywhere_if_an_interval_is_a_load_for_one_target() {
+    let peer = peer();
+    let arguments = ["-i", "1ms", "-c", "1", &address(&peer), "192.0.2.1"];
+    let Finished { out, err, status } = ping(&arguments);
+    assert_eq!((&*out, status), ("", Some(2)));
+    let expected = "hello-ping: an interval of 1ms is a load, not a probe: to 192.0.2.1:9999, \
+                    use 2ms or more\n";
+    assert_eq!(err, expected);
+    // On the loopback what was sent before the end is here.
+    peer.set_read_timeout(Some(Duration::from_millis(1))).expect("not zero");
+    let error = peer.recv(&mut [0]).expect_err("nothing was sent");
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+}

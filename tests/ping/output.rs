@@ -1,0 +1,126 @@
+//! What a real run prints.
+
+use std::process::Command;
+
+use regex::Regex;
+use rustix::process::Signal;
+
+use super::{ping, pinging, wait_for};
+use crate::ping_output::are_valid;
+use crate::support::{Finished, PING, at_a_terminal, count, have, peer, receive, server};
+
+#[test]
+fn a_run_looks_as_one_of_ping_with_more_in_between() {
+    let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
+    let address = address.to_string();
+    let Finished { out, err, status } = ping(&["-c", "2", "-i", "10ms", "-W", "20s", &address]);
+    assert_eq!((&*err, status), ("", Some(0)));
+    let name = regex::escape(&address);
+    let expected = format!(
+        r"^PING {name} \(127\.0\.0\.1\) 16\(44\) bytes of data\.
+24 bytes from {name}: seq=0 time=\d+\.\d{{3}} ms
+24 bytes from {name}: seq=1 time=\d+\.\d{{3}} ms
+
+{name}
+(  \S.*\n)+
+--- {name} ping statistics ---
+2 packets transmitted, 2 received, 0% packet loss, time \d+ms
+rtt min/avg/max/mdev = \d+\.\d{{3}}/\d+\.\d{{3}}/\d+\.\d{{3}}/\d+\.\d{{3}} ms
+$"
+    );
+    assert!(Regex::new(&expected).expect("an expression").is_match(&out), "{out}");
+    assert!(!out.contains('\u{1b}') && !out.contains('\r'), "{out:?}");
+}
+
+#[test]
+fn quiet_is_a_header_and_a_summary() {
+    let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
+    let arguments = ["-c", "2", "-i", "10ms", "-W", "20s", "-q", &address.to_string()];
+    let Finished { out, .. } = ping(&arguments);
+    assert!(!out.contains("seq="), "{out}");
+    assert!(out.starts_with("PING ") && out.contains("\nrtt min/avg/max/mdev = "), "{out}");
+    let Finished { out, .. } = ping(&[&arguments[..], &["--json"]].concat());
+    assert_eq!(out.lines().count(), 2, "{out}");
+}
+
+#[test]
+fn on_a_terminal_one_line_that_does_not_stay_shows_how_it_goes() {
+    let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
+    let mut command = Command::new(PING);
+    command.args(["-i", "100ms", "-W", "20s", "-q", &address.to_string()]);
+    let is_status = |seen: &str| seen.contains(" in flight, p50/p99/max ");
+    let seen = at_a_terminal(command, is_status);
+    let (_, after) = seen.split_once(" sent, 0% lost, ").expect("a status");
+    assert!(after.contains("\r\u{1b}[2K"), "it is taken away: {seen:?}");
+    assert!(after.contains("  from ms  to ms  replies\r\n"), "{seen:?}");
+}
+
+#[test]
+fn a_snapshot_sums_up_and_the_run_goes_on() {
+    let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
+    let mut ping = pinging(&["-i", "10ms", "-W", "20s", "--json", &address.to_string()]);
+    wait_for(&mut ping, "reply");
+    ping.signal(Signal::QUIT);
+    let snapshot = wait_for(&mut ping, "snapshot");
+    assert!(count(&snapshot["answered"]) >= 1, "{snapshot}");
+    for _ in 0..3 {
+        let reply = wait_for(&mut ping, "reply");
+        assert!(count(&reply["seq"]) >= count(&snapshot["answered"]), "{reply}");
+    }
+    ping.signal(Signal::INT);
+    let (lines, status) = ping.finish();
+    let whole = super::summary(lines.last().expect("a summary"));
+    assert!(count(&whole["answered"]) >= count(&snapshot["answered"]) + 3, "{whole}");
+    assert_eq!(status, Some(0));
+}
+
+#[test]
+fn what_a_stranger_makes_a_reply_of_does_nothing_to_a_terminal() {
+    let peer = peer();
+    let to = peer.local_addr().expect("bound").to_string();
+    for (json, expected) in [(false, r"\u{1b}[2J"), (true, r"\u001b[2J")] {
+        let mut arguments = vec!["-c", "1", "-W", "20s", &to];
+        arguments.extend(json.then_some("--json"));
+        let mut ping = pinging(&arguments);
+        ping.line();
+        let (name, source) = receive(&peer);
+        peer.send_to(b"Hello, \x1b[2J!", source).expect("sent");
+        let line = ping.line();
+        assert!(line.contains(expected) && !line.contains('\u{1b}'), "{line:?}");
+        peer.send_to(&[b"Hello, ", &name[..], b"!"].concat(), source).expect("sent");
+        assert_eq!(ping.finish().1, Some(0));
+    }
+}
+
+#[test]
+fn every_line_of_a_run_with_all_that_may_happen_is_what_the_schema_says() {
+    let test = "every_line_of_a_run_with_all_that_may_happen_is_what_the_schema_says";
+    if !have("jsonschema", "--version", test) {
+        return;
+    }
+    let peer = peer();
+    let to = peer.local_addr().expect("bound").to_string();
+    let mut ping = pinging(&["-i", "50ms", "-W", "0.2", "--every", "0.1", "--json", &to]);
+    let (name, source) = receive(&peer);
+    let reply = [b"Hello, ", &name[..], b"!"].concat();
+    for datagram in [&reply[..], &reply, b"\xff", "Hello, \u{202e}!".as_bytes()] {
+        peer.send_to(datagram, source).expect("sent");
+    }
+    let mut lines = Vec::new();
+    let events = |lines: &[String]| {
+        let events = lines.iter().map(|line| crate::support::json(line)["event"].to_string());
+        std::collections::BTreeSet::from_iter(events)
+    };
+    while !lines.iter().any(|line: &String| line.contains("\"lost\"")) || events(&lines).len() < 6 {
+        lines.push(ping.line());
+    }
+    ping.signal(Signal::QUIT);
+    while !events(&lines).contains("\"snapshot\"") {
+        lines.push(ping.line());
+    }
+    ping.signal(Signal::INT);
+    let (rest, status) = ping.finish();
+    assert!(status <= Some(1), "a reply that came too late here is none");
+    lines.extend(rest);
+    assert!(are_valid(test, lines.clone()), "{lines:?}");
+}

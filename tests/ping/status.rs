@@ -1,0 +1,186 @@
+//! How `hello-ping` ends.
+
+use std::fs::File;
+use std::process::Command;
+
+use rustix::process::Signal;
+
+use super::{NOBODY, ping, pinging, summary, wait_for};
+use crate::support::{Finished, PING, Process, count, have, peer, receive, server};
+
+#[test]
+fn the_tutorial_server_answers_all() {
+    if !have("python3", "--version", "the_tutorial_server_answers_all") {
+        return;
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/peers/greeter.py");
+    let mut greeter = Process::start(Command::new("python3").args(["-B", script]));
+    let address = format!("127.0.0.1:{}", greeter.line());
+    let Finished { out, err, status } =
+        ping(&["-c", "3", "-i", "10ms", "-W", "20s", "--json", &address]);
+    assert_eq!((&*err, status), ("", Some(0)));
+    assert_eq!(summary(&out)["answered"], 3);
+}
+
+#[test]
+fn nobody_and_a_socket_that_is_silent_are_failures_and_told_apart() {
+    let silent = peer();
+    let silent = silent.local_addr().expect("bound").to_string();
+    for (target, why) in [
+        (NOBODY, "  no answer: refused (nothing listens there)\n"),
+        (&*silent, "  no answer and no error: silent\n"),
+    ] {
+        let Finished { out, err, status } = ping(&["-c", "2", "-i", "10ms", "-W", "50ms", target]);
+        assert_eq!((&*err, status), ("", Some(1)), "{target}");
+        assert!(out.contains(why), "{out}");
+        assert!(out.contains(" 100% packet loss, "), "{out}");
+    }
+}
+
+#[test]
+fn an_interrupt_sums_up_and_what_was_in_flight_is_not_lost() {
+    let peer = peer();
+    let to = peer.local_addr().expect("bound").to_string();
+    for (answers, expected, packets) in [
+        (1, Some(0), " packets transmitted, 1 received, 0% packet loss, time "),
+        (0, Some(1), " packets transmitted, 0 received, time "),
+    ] {
+        let mut ping = pinging(&["-i", "10ms", "-W", "20s", &to]);
+        ping.line();
+        let port = (0..answers).map(|_| {
+            let (name, source) = receive(&peer);
+            peer.send_to(&[b"Hello, ", &name[..], b"!"].concat(), source).expect("sent");
+            assert!(ping.line().contains(": seq=0 time="));
+            source
+        });
+        let port = port.last();
+        // One more of this run, and not of that before.
+        while port.is_some_and(|port| receive(&peer).1 != port) {}
+        if port.is_none() {
+            receive(&peer);
+        }
+        ping.signal(Signal::INT);
+        let (lines, status) = ping.finish();
+        assert_eq!(status, expected);
+        assert!(lines.iter().any(|line| line.ends_with(" in flight")), "{lines:?}");
+        assert!(lines.iter().any(|line| line.contains(packets)), "{lines:?}");
+    }
+}
+
+#[test]
+fn a_deadline_makes_fewer_answers_than_the_count_a_failure() {
+    let peer = peer();
+    let to = peer.local_addr().expect("bound").to_string();
+    for (deadline, expected) in [(None, Some(0)), (Some("0.5"), Some(1))] {
+        let mut arguments = vec!["-c", "2", "-i", "10ms", "-W", "0.4", &to];
+        arguments.extend(deadline.map(|deadline| ["-w", deadline]).iter().flatten());
+        let ping = pinging(&arguments);
+        let (name, source) = receive(&peer);
+        peer.send_to(&[b"Hello, ", &name[..], b"!"].concat(), source).expect("sent");
+        receive(&peer);
+        let (lines, status) = ping.finish();
+        assert_eq!(status, expected, "{lines:?}");
+    }
+}
+
+#[test]
+fn an_exceeded_threshold_is_a_failure_that_says_by_how_much() {
+    let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
+    let (address, silent) = (address.to_string(), peer());
+    let silent = silent.local_addr().expect("bound").to_string();
+    for (to, threshold, most, says) in [
+        (&silent, "--max-loss", "99%", ": loss 100% exceeds 99% by 1 percentage points\n"),
+        (&silent, "--max-p99", "1h", ": p99 unknown, for there are too few answers: taken to "),
+        (&address, "--max-p99", "1ns", " ms exceeds 0.000 ms by "),
+        (&address, "--max-jitter", "1ns", " ms exceeds 0.000 ms by "),
+    ] {
+        let timeout = if to == &silent { "50ms" } else { "20s" };
+        let arguments = ["-c", "3", "-i", "10ms", "-W", timeout, threshold, most, to];
+        let Finished { out, err, status } = ping(&arguments);
+        assert_eq!(status, Some(1), "{threshold}");
+        assert!(err.starts_with(&format!("hello-ping: {to}: ")), "{err}");
+        assert!(err.contains(says) && err.lines().count() == 1, "{err}");
+        assert!(!out.contains("exceeds"), "{out}");
+    }
+    let kept = ["--max-loss", "0", "--max-p99", "1h", "--max-jitter", "1h"];
+    let arguments = [&["-c", "3", "-i", "10ms", "-W", "20s", &address][..], &kept].concat();
+    let Finished { err, status, .. } = ping(&arguments);
+    assert_eq!((&*err, status), ("", Some(0)));
+}
+
+#[test]
+fn a_command_line_at_fault_says_what_to_write() {
+    for (arguments, advice) in [
+        (&["-c", "0"][..], "0 is not in 1.."),
+        (&["-i", "0"], "must be longer than 0"),
+        (&["-i", "x"], "try 0.5, 500ms or 2s"),
+        (&["-s", "7"], "7 is not in 8..=65499"),
+        (&["-s", "65500"], "65500 is not in 8..=65499"),
+        (&["--flows", "0"], "'--flows <COUNT>'"),
+        (&["--max-loss", "101"], "must be from 0 to 100"),
+        (&["--max-loss", "x"], "try 1 or 0.5%"),
+        (&["-4", "-6"], "'--ipv4' cannot be used with '--ipv6'"),
+        (&["127.0.0.1:0"], "write the port the server listens on"),
+        (&["-4", "::1"], "[::1]:9999 has no IPv4 address; leave -4 and -6 out"),
+        (&["-6", "127.0.0.1"], "127.0.0.1:9999 has no IPv6 address; leave -4 and -6 out"),
+    ] {
+        let Finished { out, err, status } = ping(arguments);
+        assert_eq!((&*out, status), ("", Some(2)), "{arguments:?}");
+        assert!(err.contains(advice), "{arguments:?}: {err}");
+    }
+}
+
+#[test]
+fn a_socket_that_cannot_be_had_is_trouble() {
+    for (arguments, class) in [
+        (&["255.255.255.255"][..], "Permission denied"),
+        (&["-I", "192.0.2.1", "127.0.0.1"], "Cannot assign requested address"),
+        (&["-I", "no-such", "127.0.0.1"], "No such device"),
+    ] {
+        let Finished { out, err, status } = ping(arguments);
+        assert_eq!((&*out, status), ("", Some(2)), "{arguments:?}");
+        let start =
+            format!("hello-ping: cannot ask {}:9999: {class}", arguments.last().expect("one"));
+        assert!(err.starts_with(&start), "{err}");
+    }
+}
+
+#[test]
+fn a_reader_who_leaves_ends_the_run_and_that_is_a_success() {
+    let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
+    let address = address.to_string();
+    let mut ping = pinging(&["-i", "10ms", &address]);
+    ping.line();
+    ping.hang_up();
+    assert_eq!(ping.exit_status(), Some(0));
+}
+
+#[test]
+fn an_output_that_is_full_is_trouble() {
+    let mut command = Command::new(PING);
+    command.args(["-c", "1", NOBODY]).stdout(File::create("/dev/full").expect("Linux has it"));
+    let Finished { err, status, .. } = command.output().expect("runs").into();
+    assert_eq!(status, Some(2));
+    assert!(err.starts_with("hello-ping: No space left on device"), "{err}");
+}
+
+#[test]
+fn a_run_without_end_takes_no_more_memory() {
+    let (_server, address) = server(&["--bind", "127.0.0.1:0", "--quiet"]);
+    let options = ["-i", "20us", "-W", "100ms", "-q", "--json", "--every", "50ms"];
+    let mut ping = pinging(&[&options[..], &[&address.to_string()]].concat());
+    let mut sent = 0;
+    let mut resident_after = |probes| {
+        while sent < probes {
+            sent += count(&wait_for(&mut ping, "interval")["sent"]);
+        }
+        let status = std::fs::read_to_string(format!("/proc/{}/status", ping.id()));
+        let status = status.expect("Linux has it");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
+    };
+    let (before, after) = (resident_after(50_000), resident_after(200_000));
+    assert!(after <= before + 1024, "{before} kB became {after} kB");
+    ping.signal(Signal::INT);
+    assert_eq!(ping.finish().1, Some(0));
+}
