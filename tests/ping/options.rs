@@ -190,6 +190,22 @@ fn several_targets_are_compared_in_text_and_each_summed_up_in_json() {
 }
 
 #[test]
+fn intervals_add_up_to_the_whole() {
+    let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
+    let options = ["-c", "30", "-i", "10ms", "-W", "20s", "--every", "100ms", "-q", "--json"];
+    let Finished { out, status, .. } = ping(&[&options[..], &[&address.to_string()]].concat());
+    assert_eq!(status, Some(0));
+    let lines = Vec::from_iter(out.lines().map(json));
+    let parts = Vec::from_iter(lines.iter().filter(|line| line["event"] == "interval"));
+    assert!(parts.len() >= 3, "{out}");
+    let whole = summary(&out);
+    for name in ["sent", "answered", "lost"] {
+        let sum: u64 = parts.iter().map(|part| count(&part[name])).sum();
+        assert_eq!(sum, count(&whole[name]), "{name}: {out}");
+    }
+}
+
+#[test]
 fn nothing_is_sent_anywhere_if_an_interval_is_a_load_for_one_target() {
     let peer = peer();
     let arguments = ["-i", "1ms", "-c", "1", &address(&peer), "192.0.2.1"];

@@ -83,7 +83,7 @@ pub struct Args {
     #[arg(long, short)]
     pub quiet: bool,
 
-    /// Print a summary of the time since the last one, that often.
+    /// Print a summary of the time since the last one, that often and at the end.
     #[arg(long, value_name = "TIME", value_parser = seconds::parse)]
     pub every: Option<Duration>,
 

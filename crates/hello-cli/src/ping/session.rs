@@ -100,7 +100,12 @@ impl<'a, O: Write + Send> Session<'a, O> {
     /// Says which output cannot be written.
     pub fn finish(&self, exports: &mut impl Write) -> Result<ExitCode, Box<dyn Error>> {
         let mut report = lock(&self.report);
-        let summaries = report.finish(self.start.elapsed())?;
+        let now = self.start.elapsed();
+        if self.args.every.is_some() {
+            // What is left, so that the parts add up to the whole.
+            report.interval(now)?;
+        }
+        let summaries = report.finish(now)?;
         for (form, path) in self.args.exports() {
             form.write(path, exports, &summaries)?;
         }
