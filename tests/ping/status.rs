@@ -149,10 +149,13 @@ fn a_socket_that_cannot_be_had_is_trouble() {
 fn a_reader_who_leaves_ends_the_run_and_that_is_a_success() {
     let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
     let address = address.to_string();
-    let mut ping = pinging(&["-i", "10ms", &address]);
-    ping.line();
-    ping.hang_up();
-    assert_eq!(ping.exit_status(), Some(0));
+    // Lines of events, and of intervals alone.
+    for arguments in [&["-i", "10ms"][..], &["-i", "10ms", "-q", "--every", "20ms"]] {
+        let mut ping = pinging(&[arguments, &[&address]].concat());
+        ping.line();
+        ping.hang_up();
+        assert_eq!(ping.exit_status(), Some(0), "{arguments:?}");
+    }
 }
 
 #[test]
