@@ -1,13 +1,15 @@
 //! The files that a run leaves.
 
 use std::fs::{self, File};
+use std::path::Path;
 use std::process::Command;
+
+use rustix::process::Signal;
 
 use super::{NOBODY, ping, pinging, summary, wait_for};
 use crate::observability::{metric, place};
 use crate::ping_output::are_valid;
-use crate::support::{Finished, count, have, json, server};
-use rustix::process::Signal;
+use crate::support::{Finished, PING, can_unshare, count, have, json, server};
 
 #[test]
 fn summaries_are_exported_to_files_and_to_the_output() {
@@ -55,11 +57,7 @@ fn a_plot_is_xml_and_losses_are_marked() {
     let path = file.to_str().expect("UTF-8");
     let arguments = ["-c", "2", "-i", "10ms", "-W", "50ms", "-q", "--plot", path, NOBODY];
     assert_eq!(ping(&arguments).status, Some(1));
-    let script = "import sys, xml.etree.ElementTree as t
-print(' '.join(x.strip() for x in t.parse(sys.argv[1]).getroot().itertext() if x.strip()))";
-    let output = Command::new("python3").args(["-c", script, path]).output();
-    let Finished { out, err, .. } = output.expect("runs").into();
-    assert!(err.is_empty() && out.contains("127.78.0.1:9, 2 lost"), "{out}{err}");
+    assert!(texts(&file).contains("127.78.0.1:9, 2 lost"));
     let text = fs::read_to_string(&file).expect("there");
     assert!(text.contains("#FF0000"), "a mark: {text}");
 }
@@ -95,4 +93,33 @@ fn metrics_are_there_during_the_run_and_whole_at_the_end() {
         let Finished { out, err, status } = output.expect("runs").into();
         assert_eq!((&*out, &*err, status), ("", "", Some(0)));
     }
+}
+
+#[test]
+fn a_target_in_a_plot_is_text_whatever_it_is_called() {
+    let test = "a_target_in_a_plot_is_text_whatever_it_is_called";
+    if !have("python3", "--version", test) || !can_unshare(test) {
+        return;
+    }
+    let file = place(test);
+    let hosts = file.with_file_name("hosts");
+    fs::write(&hosts, "127.78.0.1 a<b>&c\n").expect("ours");
+    // Nobody else sees this name.
+    let script = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script]).arg(&hosts).arg(PING);
+    command.args(["-c", "1", "-W", "50ms", "-q", "a<b>&c:9", "--plot"]).arg(&file);
+    let Finished { err, status, .. } = command.output().expect("runs").into();
+    assert_eq!((&*err, status), ("", Some(1)));
+    assert!(texts(&file).contains("a<b>&c:9, 1 lost"));
+}
+
+/// Returns all text in a file of XML.
+fn texts(file: &Path) -> String {
+    let script = "import sys, xml.etree.ElementTree as t
+print(' '.join(x.strip() for x in t.parse(sys.argv[1]).getroot().itertext() if x.strip()))";
+    let output = Command::new("python3").args(["-c", script]).arg(file).output();
+    let Finished { out, err, .. } = output.expect("runs").into();
+    assert_eq!(err, "");
+    out
 }

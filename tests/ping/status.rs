@@ -39,26 +39,20 @@ fn nobody_and_a_socket_that_is_silent_are_failures_and_told_apart() {
 
 #[test]
 fn an_interrupt_sums_up_and_what_was_in_flight_is_not_lost() {
-    let peer = peer();
-    let to = peer.local_addr().expect("bound").to_string();
     for (answers, expected, packets) in [
         (1, Some(0), " packets transmitted, 1 received, 0% packet loss, time "),
         (0, Some(1), " packets transmitted, 0 received, time "),
     ] {
+        let peer = peer();
+        let to = peer.local_addr().expect("bound").to_string();
         let mut ping = pinging(&["-i", "10ms", "-W", "20s", &to]);
         ping.line();
-        let port = (0..answers).map(|_| {
+        for _ in 0..answers {
             let (name, source) = receive(&peer);
             peer.send_to(&[b"Hello, ", &name[..], b"!"].concat(), source).expect("sent");
             assert!(ping.line().contains(": seq=0 time="));
-            source
-        });
-        let port = port.last();
-        // One more of this run, and not of that before.
-        while port.is_some_and(|port| receive(&peer).1 != port) {}
-        if port.is_none() {
-            receive(&peer);
         }
+        receive(&peer);
         ping.signal(Signal::INT);
         let (lines, status) = ping.finish();
         assert_eq!(status, expected);
@@ -69,15 +63,14 @@ fn an_interrupt_sums_up_and_what_was_in_flight_is_not_lost() {
 
 #[test]
 fn a_deadline_makes_fewer_answers_than_the_count_a_failure() {
-    let peer = peer();
-    let to = peer.local_addr().expect("bound").to_string();
-    for (deadline, expected) in [(None, Some(0)), (Some("0.5"), Some(1))] {
-        let mut arguments = vec!["-c", "2", "-i", "10ms", "-W", "0.4", &to];
+    for (deadline, expected) in [(None, Some(0)), (Some("10s"), Some(1))] {
+        let peer = peer();
+        let to = peer.local_addr().expect("bound").to_string();
+        let mut arguments = vec!["-c", "2", "-i", "10ms", "-W", "20s", &to];
         arguments.extend(deadline.map(|deadline| ["-w", deadline]).iter().flatten());
         let ping = pinging(&arguments);
         let (name, source) = receive(&peer);
         peer.send_to(&[b"Hello, ", &name[..], b"!"].concat(), source).expect("sent");
-        receive(&peer);
         let (lines, status) = ping.finish();
         assert_eq!(status, expected, "{lines:?}");
     }
