@@ -38,13 +38,23 @@ fn summaries_are_exported_to_files_and_to_the_output() {
 
 #[test]
 fn a_file_that_cannot_be_written_is_trouble_and_named() {
-    for (option, path) in [("--export-json", "/dev/full"), ("--export-csv", "/nowhere/x")] {
-        let arguments = ["-c", "1", "-W", "50ms", "-q", option, path, NOBODY];
-        let Finished { out, err, status } = ping(&arguments);
-        assert_eq!(status, Some(2));
-        assert!(err.starts_with(&format!("hello-ping: cannot write {path:?}: ")), "{err}");
-        assert!(out.contains(" ping statistics ---\n"), "the summary is not lost: {out}");
+    // What can be seen before anything is sent is; else the summary is not lost.
+    for (path, before) in [("/nowhere/x", true), ("/dev/full", false)] {
+        for option in ["--export-json", "--export-csv"] {
+            let arguments = ["-c", "1", "-W", "50ms", "-q", option, path, NOBODY];
+            let Finished { out, err, status } = ping(&arguments);
+            assert_eq!(status, Some(2));
+            assert!(err.starts_with(&format!("hello-ping: cannot write {path:?}: ")), "{err}");
+            assert_eq!(out.contains(" ping statistics ---\n"), !before, "{out}");
+        }
     }
+    // One that fails costs no other.
+    let file = place("a_file_that_cannot_be_written_is_trouble_and_named");
+    let path = file.to_str().expect("UTF-8");
+    let exports = ["--export-json", "/dev/full", "--export-csv", path];
+    let arguments = [&["-c", "1", "-W", "50ms", "-q", NOBODY], &exports[..]].concat();
+    assert_eq!(ping(&arguments).status, Some(2));
+    assert!(fs::read_to_string(&file).expect("there").contains(NOBODY));
 }
 
 #[test]

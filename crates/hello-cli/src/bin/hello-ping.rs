@@ -36,6 +36,9 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let style = Style { format, quiet: args.quiet, terminal };
     let report = Report::start(style, io::stdout(), status_bar(format), targets)?;
     let session = Session::new(args, report)?;
-    session.watch(&probers, &mut signals)?;
-    session.finish(&mut io::stdout())
+    let watched = session.watch(&probers, &mut signals);
+    // A summary always, also of a run that a broken socket ended.
+    let finished = session.finish(&mut io::stdout());
+    watched?;
+    finished
 }

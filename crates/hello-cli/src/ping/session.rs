@@ -106,19 +106,22 @@ impl<'a, O: Write + Send> Session<'a, O> {
             report.interval(now)?;
         }
         let summaries = report.finish(now)?;
+        // One that fails costs no other.
+        let mut results: Vec<Result<(), Box<dyn Error>>> = Vec::new();
         for (form, path) in self.args.exports() {
-            form.write(path, exports, &summaries)?;
+            results.push(form.write(path, exports, &summaries).map_err(Into::into));
         }
         if let Some(path) = &self.args.plot {
-            plot::draw(path, &Vec::from_iter(report.runs()))?;
+            results.push(plot::draw(path, &Vec::from_iter(report.runs())));
         }
         drop(report);
-        self.write_metrics()?;
+        results.push(self.write_metrics());
         let thresholds = self.args.thresholds();
         let exceeded = Vec::from_iter(summaries.iter().flat_map(|one| thresholds.exceeded(one)));
         for line in &exceeded {
             let _ = io::stderr().write_all(format!("hello-ping: {line}\n").as_bytes());
         }
+        results.into_iter().collect::<Result<(), _>>()?;
         let enough = match (self.args.count, self.args.deadline) {
             (Some(count), Some(_)) => count,
             _ => 1,

@@ -58,7 +58,11 @@ impl<O: FnMut(&ProbeEvent<'_>)> Shared<O> {
             // has sent nothing (udp(7)).
             at = clock::now();
             flow.send(name).map_err(|error| NotSent::Failed(ErrorClass::of(&error)))?;
-            self.tell(at, number, ProbeEventKind::Reported(ErrorClass::of(&earlier)));
+            let class = ErrorClass::of(&earlier);
+            // Others are of this probe, and passed.
+            if matches!(class, ErrorClass::ConnectionRefused | ErrorClass::Unreachable) {
+                self.tell(at, number, ProbeEventKind::Reported(class));
+            }
         }
         self.ledger.handle_sent(name.len(), at);
         self.next = token.seq.wrapping_add(1);
