@@ -187,8 +187,9 @@ class Capture:
             seconds, nanos = struct.unpack("qq", control[0][2])
             times.setdefault(way, []).append(seconds * 1_000_000_000 + nanos)
         self.socket.close()
-        # Both ways have as many; the first is the request's.
-        times = [time / 1e3 for time in next(iter(sorted(times.values(), key=len, reverse=True)))]
+        # Replies are as many or, in trains, fewer; requests are seen first.
+        times = max(times.values(), key=len)
+        times = [(time - times[0]) / 1e3 for time in times]
         # Without what opens and ends a run.
         times = times[len(times) // 10 : -len(times) // 10]
         interval *= 1e6
