@@ -229,6 +229,9 @@ impl Prober {
                 (false, true) => continue,
                 (false, false) => {}
             }
+            if self.plan.interval < GATHER && cfg!(target_os = "linux") {
+                thread::sleep(GATHER);
+            }
             let wait = timeout.map_or(STOP_CHECK, |timeout| timeout.saturating_sub(clock::now()));
             self.wait(wait.min(STOP_CHECK), &mut ready);
         }
@@ -347,6 +350,10 @@ const HELD_UP: Duration = Duration::from_secs(1);
 /// How many probes make up for lost time at once. More would lose some of each other, and wait for
 /// each other: a loss and round-trip times of our own making.
 const MOST_AT_ONCE: u64 = 64;
+
+/// Replies that come faster than that are received some at a time, which saves a wakeup for most of
+/// them. It changes no time where that is the system's.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// The receive buffer asked for, in bytes: for some thousand replies.
 const RECEIVE_BUFFER: usize = 4 << 20;
