@@ -230,7 +230,7 @@ impl Prober {
                 (false, false) => {}
             }
             if self.plan.interval < GATHER && cfg!(target_os = "linux") {
-                thread::sleep(GATHER);
+                thread::sleep(GATHER.min(self.plan.interval.saturating_mul(MOST_GATHERED)));
             }
             let wait = timeout.map_or(STOP_CHECK, |timeout| timeout.saturating_sub(clock::now()));
             self.wait(wait.min(STOP_CHECK), &mut ready);
@@ -354,6 +354,9 @@ const MOST_AT_ONCE: u64 = 64;
 /// Replies that come faster than that are received some at a time, which saves a wakeup for most of
 /// them. It changes no time where that is the system's.
 const GATHER: Duration = Duration::from_millis(1);
+
+/// And how many, about: the smallest receive buffer holds more.
+const MOST_GATHERED: u32 = 64;
 
 /// The receive buffer asked for, in bytes: for some thousand replies.
 const RECEIVE_BUFFER: usize = 4 << 20;
