@@ -157,7 +157,10 @@ fn an_output_that_is_full_is_trouble() {
     command.args(["-c", "1", NOBODY]).stdout(File::create("/dev/full").expect("Linux has it"));
     let Finished { err, status, .. } = command.output().expect("runs").into();
     assert_eq!(status, Some(2));
-    assert!(err.starts_with("hello-ping: No space left on device"), "{err}");
+    assert!(
+        err.starts_with("hello-ping: cannot write to standard output: No space left on device"),
+        "{err}"
+    );
 }
 
 #[test]

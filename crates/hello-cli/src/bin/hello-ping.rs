@@ -1,10 +1,11 @@
 //! `hello-ping`: what the way to a hello server is worth.
 
 use std::error::Error;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use hello_cli::client::OutputError;
 use hello_cli::ping::Target;
 use hello_cli::ping::args::Args;
 use hello_cli::ping::report::{Report, Style};
@@ -12,6 +13,7 @@ use hello_cli::ping::session::{Ask, Session};
 use hello_cli::signals::Signals;
 use hello_cli::status_bar;
 use hello_net::Prober;
+use indicatif::ProgressBar;
 use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
 
 fn main() -> ExitCode {
@@ -30,11 +32,17 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         let plan = args.plan(address)?;
         let (name_len, flows) = (plan.name_len, plan.flows.get().into());
         targets.push(Target { name, address, name_len, flows });
-        probers.push(Prober::new(address, plan)?);
+        probers.push(Prober::new(address, plan).map_err(|error| args.explain(error))?);
     }
     let (format, terminal) = (args.common.format(), io::stdout().is_terminal());
     let style = Style { format, quiet: args.quiet, terminal };
-    let report = Report::start(style, io::stdout(), status_bar(format), targets)?;
+    // What is exported to the standard output has that for itself.
+    let exports = args.exports().any(|(_, path)| path == "-");
+    let (out, bar): (Box<dyn Write + Send>, _) = match exports {
+        true => (Box::new(io::stderr()), ProgressBar::hidden()),
+        false => (Box::new(io::stdout()), status_bar(format)),
+    };
+    let report = Report::start(style, out, bar, targets).map_err(OutputError::from)?;
     let session = Session::new(args, report)?;
     let watched = session.watch(&probers, &mut signals);
     // A summary always, also of a run that a broken socket ended.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Parser, value_parser};
-use hello_net::ProbePlan;
+use hello_net::{ProbeError, ProbePlan};
 use hello_proto::{MAX_NAME_LEN, Token};
 
 use crate::common::Common;
@@ -41,7 +41,8 @@ pub struct Args {
     #[arg(long, short, value_name = "TIME", default_value = "1", value_parser = seconds::parse)]
     interval: Duration,
 
-    /// The length of each name that is sent, in bytes; the reply is 8 longer.
+    /// The length of each name that is sent, in bytes; the reply is 8 longer. Many servers refuse
+    /// names of more than 1024.
     #[arg(
         long,
         short,
@@ -99,7 +100,8 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = seconds::parse)]
     pub max_jitter: Option<Duration>,
 
-    /// Write the final summaries as JSON; "-" is standard output.
+    /// Write the final summaries as JSON; "-" is standard output, and all else goes to standard
+    /// error then.
     #[arg(long, value_name = "FILE")]
     pub export_json: Option<PathBuf>,
 
@@ -173,6 +175,18 @@ impl Args {
             targets.push((target.to_string(), address.ok_or_else(none)?));
         }
         Ok(targets)
+    }
+
+    /// Adds to an error of a socket what it was asked for.
+    pub fn explain(&self, error: ProbeError) -> Box<dyn Error> {
+        match (&self.interface, error) {
+            (Some(interface), error @ ProbeError::Connect { .. }) => {
+                let causes = crate::describe(&error);
+                format!("{causes}: is {interface:?} (-I) an address or an interface of ours?")
+                    .into()
+            }
+            (_, error) => error.into(),
+        }
     }
 
     /// Returns what the run may come to at most.

@@ -13,6 +13,7 @@ use super::args::Args;
 use super::report::Report;
 use super::tally::Tally;
 use super::{metrics, plot};
+use crate::client::OutputError;
 use crate::signals::{RaiseOnDrop, Signals};
 use crate::textfile::Textfile;
 
@@ -88,7 +89,7 @@ impl<'a, O: Write + Send> Session<'a, O> {
         })?;
         results.into_iter().collect::<Result<(), _>>()?;
         match lock(&self.broken).take() {
-            Some(error) => Err(error.into()),
+            Some(error) => Err(OutputError::from(error).into()),
             None => Ok(()),
         }
     }
@@ -103,9 +104,9 @@ impl<'a, O: Write + Send> Session<'a, O> {
         let now = self.start.elapsed();
         if self.args.every.is_some() {
             // What is left, so that the parts add up to the whole.
-            report.interval(now)?;
+            report.interval(now).map_err(OutputError::from)?;
         }
-        let summaries = report.finish(now)?;
+        let summaries = report.finish(now).map_err(OutputError::from)?;
         // One that fails costs no other.
         let mut results: Vec<Result<(), Box<dyn Error>>> = Vec::new();
         for (form, path) in self.args.exports() {
@@ -235,7 +236,7 @@ mod tests {
         let prober = Prober::new(address, args.plan(address).expect("a plan")).expect("a port");
         let mut signals = Signals::register([]).expect("a pipe");
         let error = session.watch(&[prober], &mut signals).expect_err("no room");
-        assert_eq!(error.to_string(), "failed to write whole buffer");
+        assert_eq!(error.to_string(), "cannot write to standard output");
     }
 
     #[test]

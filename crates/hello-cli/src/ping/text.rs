@@ -96,6 +96,10 @@ fn details(summary: &Summary) -> Vec<String> {
     if summary.answered == 0 && summary.lost > 0 {
         let why = if summary.errors.contains_key(Summary::REFUSED) {
             "no answer: refused (nothing listens there)"
+        } else if summary.late + summary.forgotten > 0 {
+            "no answer in time"
+        } else if summary.corrupt + summary.foreign > 0 {
+            "no answer to us, but something else"
         } else if summary.errors.is_empty() {
             "no answer and no error: silent"
         } else {

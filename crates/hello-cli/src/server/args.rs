@@ -83,9 +83,9 @@ pub struct Args {
     #[arg(long)]
     reuseport: bool,
 
-    /// Ask for datagrams again and again for so long before waiting for one: faster replies, for
-    /// more of the processor's time.
-    #[arg(long, value_name = "DURATION", value_parser = seconds::parse)]
+    /// Ask for datagrams again and again for so long, such as 50us, before waiting for one: faster
+    /// replies, for more of the processor's time.
+    #[arg(long, value_name = "DURATION", value_parser = spin)]
     spin: Option<Duration>,
 
     /// How much room to ask the system for, for datagrams that wait to be received.
@@ -199,6 +199,15 @@ impl Args {
             addresses.extend(endpoint.resolve()?);
         }
         Ok(addresses)
+    }
+}
+
+/// Reads how long to spin.
+fn spin(text: &str) -> Result<Duration, String> {
+    const LONGEST: Duration = Duration::from_secs(1);
+    match seconds::parse(text)? {
+        spin if spin <= LONGEST => Ok(spin),
+        _ => Err("must be 1s at the most: try 50us".into()),
     }
 }
 

@@ -103,6 +103,16 @@ fn nothing_answered_is_silent_or_refused_and_has_a_summary_all_the_same() {
     assert!(silent.contains("\n  no answer and no error: silent\n"), "{silent}");
     let end = "\n1 packets transmitted, 0 received, 100% packet loss, time 1000ms\n";
     assert!(silent.ends_with(end), "{silent}");
+    for (arrival, why) in [
+        (Arrival::Late { seq: 0, rtt: ms(1500) }, "no answer in time"),
+        (Arrival::Corrupt, "no answer to us, but something else"),
+        (Arrival::Foreign, "no answer to us, but something else"),
+    ] {
+        let mut tally = tally.clone();
+        events(&mut tally, [received(arrival)]);
+        let not_silent = summary(&tally.summary(ms(1000)), &[]);
+        assert!(not_silent.contains(&format!("\n  {why}\n")), "{not_silent}");
+    }
     events(&mut tally, [ProbeEventKind::Reported(ErrorClass::ConnectionRefused)]);
     let refused = summary(&tally.summary(ms(1000)), &[]);
     let line = "\n  no answer: refused (nothing listens there)\n  errors: connection-refused 1\n";
