@@ -17,6 +17,7 @@ use self::shared::Shared;
 use crate::batch::Batch;
 use crate::clock::{self, Clocks, Moment};
 use crate::patience::Patience;
+use crate::server::join;
 use crate::sys::{self, Datagrams, STOP_CHECK};
 use crate::{ErrorClass, Io, ProbeError, ProbeEvent, ProbeEventKind, ProbePlan, socket};
 
@@ -121,7 +122,7 @@ impl Prober {
             let done = DoneOnDrop(self);
             self.send_all(&shared);
             drop(done);
-            receiver.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause))
+            join(receiver)
         })?;
         let counts = lock(&shared).ledger.counts();
         Ok(counts)

@@ -182,7 +182,7 @@ fn spawn<'scope, T: Send + 'scope>(
 }
 
 /// Waits for a thread, and goes on with its panic if it ended so.
-fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+pub(crate) fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|cause| panic::resume_unwind(cause))
 }
 
