@@ -1,7 +1,7 @@
 //! What `hello-server` lets others see of itself.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::process::Signal;
@@ -154,8 +154,13 @@ fn the_metrics_are_the_numbers_of_the_summary_under_names_that_prometheus_takes(
     assert_eq!(samples, 1, "all but the start time");
     assert!(metric(&text, "hello_server_refused_total{reason=\"over-limit\"}") > Some(0));
 
+    prometheus_takes(test, &file);
+}
+
+/// Shows a file of metrics to Prometheus' own tool, if that is here.
+pub(crate) fn prometheus_takes(test: &str, file: &Path) {
     if have("promtool", "--version", test) {
-        let metrics = File::open(&file).expect("there");
+        let metrics = File::open(file).expect("there");
         let output = Command::new("promtool").args(["check", "metrics"]).stdin(metrics).output();
         let Finished { out, err, status } = output.expect("runs").into();
         assert_eq!((&*out, &*err, status), ("", "", Some(0)));
