@@ -8,12 +8,11 @@ use std::net::SocketAddr;
 
 use hello_net::{ErrorClass, Greeting, Progress, Silence, Unanswered};
 use hello_proto::{DecodeError, Request};
-use thiserror::Error;
 
 use crate::escape::{Brief, Text};
 use crate::json::{self, text_or_hex};
 use crate::names::NameError;
-use crate::{Format, describe, is_broken_pipe};
+use crate::{Format, OutputError, describe};
 use line::{Asked, Line, millis};
 
 /// Prints greetings to `out`, and as text what goes wrong to `err`. JSON lines all go to `out`.
@@ -149,18 +148,6 @@ impl<O: Write, E: Write> Report<O, E> {
     fn line(&mut self, line: &str) -> Result<(), OutputError> {
         writeln!(self.out, "{line}")?;
         Ok(self.out.flush()?)
-    }
-}
-
-/// What was asked for cannot be printed.
-#[derive(Debug, Error)]
-#[error("cannot write to standard output")]
-pub struct OutputError(#[from] io::Error);
-
-impl OutputError {
-    /// Tells whether nobody reads the output any more.
-    pub fn is_broken_pipe(&self) -> bool {
-        is_broken_pipe(&self.0)
     }
 }
 

@@ -17,6 +17,7 @@ pub mod ping;
 pub mod seconds;
 pub mod server;
 pub mod signals;
+pub mod step;
 pub mod textfile;
 
 use std::error::Error;
@@ -25,6 +26,7 @@ use std::iter;
 use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use thiserror::Error;
 
 /// How a tool prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +75,18 @@ pub fn exit(tool: &str, result: Result<ExitCode, Box<dyn Error>>) -> ExitCode {
 pub fn describe(error: &(dyn Error + 'static)) -> String {
     let texts: Vec<_> = causes(error).map(ToString::to_string).collect();
     texts.join(": ")
+}
+
+/// What was asked for cannot be printed.
+#[derive(Debug, Error)]
+#[error("cannot write to standard output")]
+pub struct OutputError(#[from] io::Error);
+
+impl OutputError {
+    /// Tells whether nobody reads the output any more.
+    pub fn is_broken_pipe(&self) -> bool {
+        is_broken_pipe(&self.0)
+    }
 }
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {

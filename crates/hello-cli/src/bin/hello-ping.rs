@@ -5,13 +5,12 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use hello_cli::client::OutputError;
 use hello_cli::ping::Target;
 use hello_cli::ping::args::Args;
 use hello_cli::ping::report::{Report, Style};
 use hello_cli::ping::session::{Ask, Session};
 use hello_cli::signals::Signals;
-use hello_cli::status_bar;
+use hello_cli::{OutputError, status_bar};
 use hello_net::Prober;
 use indicatif::ProgressBar;
 use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};

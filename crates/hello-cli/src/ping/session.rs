@@ -13,8 +13,9 @@ use super::args::Args;
 use super::report::Report;
 use super::tally::Tally;
 use super::{metrics, plot};
-use crate::client::OutputError;
-use crate::signals::{RaiseOnDrop, Signals};
+use crate::OutputError;
+use crate::signals::Signals;
+use crate::step::next;
 use crate::textfile::Textfile;
 
 /// What a run is asked to do.
@@ -64,15 +65,16 @@ impl<'a, O: Write + Send> Session<'a, O> {
         signals: &mut Signals<Ask>,
     ) -> Result<(), Box<dyn Error>> {
         let ended = Arc::new(signals.raise_on_drop(Ask::End)?);
-        let stop = signals.raise_on_drop(Ask::Stop)?;
-        let stop = Mutex::new(Some(stop));
         let results = thread::scope(|scope| {
             let mut threads = Vec::new();
             for (target, prober) in probers.iter().enumerate() {
-                let (ended, stop) = (Arc::clone(&ended), &stop);
+                let ended = Arc::clone(&ended);
                 let run = move || {
                     let _ended = ended;
-                    prober.run(|event| self.handle(target, event, stop)).map(drop)
+                    let print = |event: &ProbeEvent<'_>| {
+                        self.print(probers, |report| report.event(target, event));
+                    };
+                    prober.run(print).map(drop)
                 };
                 let thread = thread::Builder::new().spawn_scoped(scope, run);
                 threads.push(thread.map_err(|error| {
@@ -142,7 +144,9 @@ impl<'a, O: Write + Send> Session<'a, O> {
             match signals.wait_until(due) {
                 Some(Ask::End) => return,
                 Some(Ask::Stop) => probers.iter().for_each(Prober::stop),
-                Some(Ask::Snapshot) => self.print(Report::snapshot),
+                Some(Ask::Snapshot) => {
+                    self.print(probers, |report| report.snapshot(self.start.elapsed()));
+                }
                 None => {}
             }
             let now = Instant::now();
@@ -153,7 +157,7 @@ impl<'a, O: Write + Send> Session<'a, O> {
                 && now >= at
             {
                 interval = next(at, every, now);
-                self.print(Report::interval);
+                self.print(probers, |report| report.interval(self.start.elapsed()));
             }
             if now >= second {
                 second = next(second, SECOND, now).unwrap_or(now + SECOND);
@@ -161,25 +165,14 @@ impl<'a, O: Write + Send> Session<'a, O> {
                 // It is tried again in a second, and the last time it counts.
                 let _ = self.write_metrics();
             }
-            if lock(&self.broken).is_some() {
-                // What nobody sees need not go on.
-                probers.iter().for_each(Prober::stop);
-            }
         }
     }
 
-    fn handle(&self, target: usize, event: &ProbeEvent<'_>, stop: &Mutex<Option<RaiseOnDrop>>) {
-        let printed = lock(&self.report).event(target, event);
-        if let Err(error) = printed {
+    /// Prints something. What nobody sees need not go on: an error of the output stops all probers.
+    fn print(&self, probers: &[Prober], print: impl FnOnce(&mut Report<O>) -> io::Result<()>) {
+        if let Err(error) = print(&mut lock(&self.report)) {
             lock(&self.broken).get_or_insert(error);
-            // What nobody sees need not go on.
-            lock(stop).take();
-        }
-    }
-
-    fn print(&self, print: impl FnOnce(&mut Report<O>, Duration) -> io::Result<()>) {
-        if let Err(error) = print(&mut lock(&self.report), self.start.elapsed()) {
-            lock(&self.broken).get_or_insert(error);
+            probers.iter().for_each(Prober::stop);
         }
     }
 
@@ -193,14 +186,6 @@ impl<'a, O: Write + Send> Session<'a, O> {
         }
         Ok(())
     }
-}
-
-/// Returns when something is due again that was due at `at`, in step with it, after `now`; `None`
-/// if that is further away than the clock goes.
-fn next(at: Instant, period: Duration, now: Instant) -> Option<Instant> {
-    let (over, period) = (now.saturating_duration_since(at).as_nanos(), period.as_nanos());
-    let step = u64::try_from((over / period + 1) * period).ok().map(Duration::from_nanos);
-    at.checked_add(step?)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -237,21 +222,5 @@ mod tests {
         let mut signals = Signals::register([]).expect("a pipe");
         let error = session.watch(&[prober], &mut signals).expect_err("no room");
         assert_eq!(error.to_string(), "cannot write to standard output");
-    }
-
-    #[test]
-    fn what_is_due_again_is_in_step_and_ahead_however_long_it_was_not_looked_at() {
-        let at = Instant::now();
-        for (period, late, next_due) in [
-            (SECOND, Duration::ZERO, SECOND),
-            (SECOND, Duration::from_millis(999), SECOND),
-            (SECOND, SECOND, 2 * SECOND),
-            (3 * SECOND, 7 * SECOND, 9 * SECOND),
-            // One by one, this would take hours.
-            (Duration::from_nanos(2), 86_400 * SECOND, 86_400 * SECOND + Duration::from_nanos(2)),
-        ] {
-            assert_eq!(next(at, period, at + late), Some(at + next_due), "{period:?} {late:?}");
-        }
-        assert_eq!(next(at, Duration::MAX, at), None);
     }
 }

@@ -9,6 +9,7 @@ use crate::server::metrics::MetricsFile;
 use crate::server::report::{self, Rates};
 use crate::server::supervisor::Supervisor;
 use crate::signals::Signals;
+use crate::step::next;
 use crate::{Format, describe};
 
 /// What a signal asks of a server.
@@ -157,10 +158,7 @@ impl Pace {
         if now < self.due {
             return None;
         }
-        // In step with the start, however late this is.
-        while self.due <= now {
-            self.due += self.period;
-        }
+        self.due = next(self.due, self.period, now).unwrap_or(now + self.period);
         let (before, last) = (self.counters, self.last);
         (self.counters, self.last) = (counters, now);
         Some(Rates::between(&before, &counters, now - last))

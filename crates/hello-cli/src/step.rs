@@ -1,0 +1,34 @@
+//! Times that keep in step, however late one is looked at.
+
+use std::time::{Duration, Instant};
+
+/// Returns when something is due again that was due at `at`, in step with it, after `now`; `None`
+/// if that is further away than the clock goes.
+pub fn next(at: Instant, period: Duration, now: Instant) -> Option<Instant> {
+    let (over, period) = (now.saturating_duration_since(at).as_nanos(), period.as_nanos());
+    let step = u64::try_from((over / period + 1) * period).ok().map(Duration::from_nanos);
+    at.checked_add(step?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn what_is_due_again_is_in_step_and_ahead_however_long_it_was_not_looked_at() {
+        let at = Instant::now();
+        for (period, late, next_due) in [
+            (SECOND, Duration::ZERO, SECOND),
+            (SECOND, Duration::from_millis(999), SECOND),
+            (SECOND, SECOND, 2 * SECOND),
+            (3 * SECOND, 7 * SECOND, 9 * SECOND),
+            // One by one, this would take hours.
+            (Duration::from_nanos(2), 86_400 * SECOND, 86_400 * SECOND + Duration::from_nanos(2)),
+        ] {
+            assert_eq!(next(at, period, at + late), Some(at + next_due), "{period:?} {late:?}");
+        }
+        assert_eq!(next(at, Duration::MAX, at), None);
+    }
+}
