@@ -38,6 +38,7 @@ mod endpoint;
 mod event;
 mod flow;
 mod limit;
+mod message;
 mod patience;
 mod probe;
 mod prober;

@@ -1,12 +1,11 @@
-use std::borrow::Cow;
 use std::io::{self, IoSlice};
 use std::iter;
-use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
-use hello_proto::{MAX_DATAGRAM_LEN, OVERHEAD, PREFIX, SUFFIX};
+use hello_proto::{OVERHEAD, PREFIX, SUFFIX};
 
-use crate::batch::{Batch, Origin};
+use crate::batch::Batch;
+use crate::message::{Message, Route};
 use crate::sys::Datagrams;
 use crate::{ErrorClass, Outcome};
 
@@ -20,6 +19,8 @@ use crate::{ErrorClass, Outcome};
 pub(crate) struct Replies {
     datagrams: Vec<Datagram>,
     messages: Vec<Message>,
+    /// What each message answers.
+    chains: Vec<Chain>,
     /// The last message on each route: its index, found by the hash of the route.
     latest: [usize; ROUTES],
 }
@@ -38,29 +39,11 @@ pub(crate) struct Datagram {
     next: Option<usize>,
 }
 
-/// Replies on one route that leave as one.
-#[derive(Clone, Debug)]
-pub(crate) struct Message {
-    pub(crate) route: Route,
-    /// The length of each reply but the last, which may be shorter, in bytes.
-    pub(crate) segment: usize,
-    /// How many replies.
-    pub(crate) count: usize,
-    /// Their length in all, in bytes.
-    pub(crate) len: usize,
-    /// Which of the parts given beside it are its bytes.
-    pub(crate) parts: Range<usize>,
-    /// The datagrams that it answers.
+/// The datagrams that a message answers: from the first on, each knows the next.
+#[derive(Clone, Copy, Debug)]
+struct Chain {
     first: usize,
     last: usize,
-}
-
-/// Between whom a message travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Route {
-    pub(crate) to: SocketAddr,
-    /// The address to send from, where the socket has several.
-    pub(crate) from: Option<Origin>,
 }
 
 /// A route, and where its latest message is noted.
@@ -72,12 +55,14 @@ pub(crate) struct Lane {
 
 impl Replies {
     pub(crate) fn new() -> Self {
-        Self { datagrams: Vec::new(), messages: Vec::new(), latest: [NONE; ROUTES] }
+        let (datagrams, messages, chains) = (Vec::new(), Vec::new(), Vec::new());
+        Self { datagrams, messages, chains, latest: [NONE; ROUTES] }
     }
 
     pub(crate) fn clear(&mut self) {
         self.datagrams.clear();
         self.messages.clear();
+        self.chains.clear();
         self.latest.fill(NONE);
     }
 
@@ -111,32 +96,35 @@ impl Replies {
         let latest = &mut self.latest[lane.entry];
         match self.messages.get_mut(*latest) {
             Some(message) if message.takes(len) => {
-                self.datagrams[message.last].next = Some(datagram);
-                message.last = datagram;
                 message.count += 1;
                 message.len += len;
+                let chain = &mut self.chains[*latest];
+                self.datagrams[chain.last].next = Some(datagram);
+                chain.last = datagram;
             }
             _ => {
                 *latest = self.messages.len();
-                self.messages.push(Message::new(lane.route, datagram, len));
+                self.messages.push(Message::new(lane.route, len));
+                self.chains.push(Chain { first: datagram, last: datagram });
             }
         }
     }
 
     /// Sends the replies, and notes for each that the system does not take why.
     pub(crate) fn send(&mut self, socket: &dyn Datagrams, batch: &Batch) {
-        let Self { datagrams, messages, .. } = self;
+        let Self { datagrams, messages, chains, .. } = self;
         let mut parts = Vec::with_capacity(datagrams.len() + messages.len());
-        for message in &mut *messages {
+        for (message, chain) in messages.iter_mut().zip(&*chains) {
             let start = parts.len();
-            gather(batch, chain(datagrams, message.first).map(|i| &datagrams[i]), &mut parts);
+            gather(batch, chain.datagrams(datagrams).map(|i| &datagrams[i]), &mut parts);
             message.parts = start..parts.len();
         }
-        deliver(socket, messages, &parts, |message, error| {
+        deliver(socket, messages, &parts, |index, error| {
+            let (message, chain) = (&messages[index], chains[index]);
             if message.count == 1 {
-                datagrams[message.first].outcome = Outcome::SendFailed(ErrorClass::of(&error));
+                datagrams[chain.first].outcome = Outcome::SendFailed(ErrorClass::of(&error));
             } else {
-                send_singly(socket, batch, datagrams, message);
+                send_singly(socket, batch, datagrams, message.route, chain);
             }
         });
     }
@@ -146,72 +134,38 @@ impl Replies {
     }
 }
 
-impl Message {
-    fn new(route: Route, datagram: usize, len: usize) -> Self {
-        let (first, last) = (datagram, datagram);
-        Self { route, segment: len, count: 1, len, parts: 0..0, first, last }
-    }
-
-    /// Returns its bytes in one piece; `parts` are those of all messages.
-    pub(crate) fn bytes<'p>(&self, parts: &'p [IoSlice<'_>]) -> Cow<'p, [u8]> {
-        match &parts[self.parts.clone()] {
-            [part] => Cow::Borrowed(part),
-            parts => parts.iter().flat_map(|part| part.iter()).copied().collect(),
-        }
-    }
-
-    /// Tells whether a reply of `len` bytes may follow: all before it have the same length, it is
-    /// not longer, and the whole is no more than a message can be.
-    fn takes(&self, len: usize) -> bool {
-        self.len == self.segment * self.count
-            && len <= self.segment
-            && self.count < MAX_SEGMENTS
-            && self.len + len <= MAX_DATAGRAM_LEN
-    }
-}
-
-impl Route {
-    /// A number that differs between routes as well as a few instructions can make it. Somebody
-    /// who chooses sources that share one gains nothing: there are only so many in a batch.
-    fn hash(self) -> usize {
-        let low = match self.to.ip() {
-            IpAddr::V4(address) => address.to_bits() as usize,
-            IpAddr::V6(address) => address.segments()[7].into(),
-        };
-        low ^ usize::from(self.to.port())
-    }
-}
-
 /// Sends the replies of a message each by itself, for it was not taken as a whole.
 fn send_singly(
     socket: &dyn Datagrams,
     batch: &Batch,
     datagrams: &mut [Datagram],
-    message: &Message,
+    route: Route,
+    chain: Chain,
 ) {
-    let (mut parts, mut singles) = (Vec::new(), Vec::with_capacity(message.count));
-    for i in chain(datagrams, message.first) {
-        let (start, datagram) = (parts.len(), &datagrams[i]);
+    let answered = Vec::from_iter(chain.datagrams(datagrams));
+    let (mut parts, mut singles) = (Vec::new(), Vec::with_capacity(answered.len()));
+    for datagram in answered.iter().map(|i| &datagrams[*i]) {
+        let start = parts.len();
         gather(batch, iter::once(datagram), &mut parts);
-        let single = Message::new(message.route, i, datagram.name.len() + OVERHEAD);
+        let single = Message::new(route, datagram.name.len() + OVERHEAD);
         singles.push(Message { parts: start..parts.len(), ..single });
     }
-    deliver(socket, &singles, &parts, |single, error| {
-        datagrams[single.first].outcome = Outcome::SendFailed(ErrorClass::of(&error));
+    deliver(socket, &singles, &parts, |index, error| {
+        datagrams[answered[index]].outcome = Outcome::SendFailed(ErrorClass::of(&error));
     });
 }
 
-/// Hands messages to the system, which stops at the first that it does not take; shows each such
-/// one to `failed`, and goes on behind it (sendmmsg(2)).
+/// Hands messages to the system, which stops at the first that it does not take; shows the
+/// index of each such one to `failed`, and goes on behind it (sendmmsg(2)).
 fn deliver(
     socket: &dyn Datagrams,
-    mut messages: &[Message],
+    messages: &[Message],
     parts: &[IoSlice<'_>],
-    mut failed: impl FnMut(&Message, io::Error),
+    mut failed: impl FnMut(usize, io::Error),
 ) {
-    let mut interruptions = 0..MAX_INTERRUPTIONS;
-    while let Some(first) = messages.first() {
-        let settled = match socket.send(messages, parts) {
+    let (mut interruptions, mut next) = (0..MAX_INTERRUPTIONS, 0);
+    while let Some(rest @ [_, ..]) = messages.get(next..) {
+        next += match socket.send(rest, parts) {
             Ok(taken) => taken.get(),
             Err(error)
                 if ErrorClass::of(&error) == ErrorClass::Interrupted
@@ -220,17 +174,18 @@ fn deliver(
                 0
             }
             Err(error) => {
-                failed(first, error);
+                failed(next, error);
                 1
             }
         };
-        messages = messages.get(settled..).unwrap_or_default();
     }
 }
 
-/// Yields the datagrams that one message answers, from the first on.
-fn chain(datagrams: &[Datagram], first: usize) -> impl Iterator<Item = usize> {
-    iter::successors(Some(first), |&datagram| datagrams[datagram].next)
+impl Chain {
+    /// Yields the datagrams, from the first on.
+    fn datagrams(self, datagrams: &[Datagram]) -> impl Iterator<Item = usize> {
+        iter::successors(Some(self.first), |&datagram| datagrams[datagram].next)
+    }
 }
 
 /// Adds the bytes of the replies to `parts`, in as few pieces as can be.
@@ -292,10 +247,6 @@ const SUFFIX_AND_PREFIX: [u8; OVERHEAD] = {
     prefix.copy_from_slice(PREFIX);
     bytes
 };
-
-/// How many segments a message has at most: what every kernel that segments at all takes
-/// (UDP_MAX_SEGMENTS).
-const MAX_SEGMENTS: usize = 64;
 
 /// How often within a batch a send is tried again that a signal came before.
 const MAX_INTERRUPTIONS: u32 = 8;

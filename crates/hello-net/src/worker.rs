@@ -12,8 +12,9 @@ use crate::batch::{Arrival, Batch, Destination};
 use crate::counters::Tally;
 use crate::endpoint::Endpoint;
 use crate::limit::Accounts;
+use crate::message::Route;
 use crate::patience::Patience;
-use crate::replies::{Replies, Route};
+use crate::replies::Replies;
 use crate::sys::STOP_CHECK;
 use crate::{Counters, ErrorClass, Event, Outcome};
 

@@ -3,6 +3,10 @@ use std::collections::HashMap;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use std::net::SocketAddr;
+
+use hello_proto::MAX_DATAGRAM_LEN;
+
 use super::*;
 use crate::sys::script::{Script, answer, datagram, train};
 
@@ -65,13 +69,13 @@ fn datagrams_alone_and_in_trains_share_a_message() {
 fn a_message_is_no_longer_than_the_system_takes() {
     let script = Script::default();
     // One reply more than segments; then as many bytes as fit, and more.
-    answer(&script, vec![train(&[b"Tracy"; MAX_SEGMENTS + 1], source(1))]);
+    answer(&script, vec![train(&[b"Tracy"; Message::MAX_SEGMENTS + 1], source(1))]);
     answer(
         &script,
         vec![train(&[&[b'x'; 1000]; 64], source(2)), train(&[&[b'x'; 1000]; 2], source(2))],
     );
     let counts = Vec::from_iter(script.scenes().sent.iter().map(|(_, replies)| replies.len()));
-    assert_eq!(counts, [MAX_SEGMENTS, 1, 64, 2]);
+    assert_eq!(counts, [Message::MAX_SEGMENTS, 1, 64, 2]);
     // Longer ones do not fit that often.
     let script = Script::default();
     answer(&script, (0..64).map(|_| datagram(&[b'x'; 1200], source(3))).collect());

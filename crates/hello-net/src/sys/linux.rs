@@ -22,7 +22,7 @@ use super::address::Address;
 use super::control::Control;
 use super::{Datagrams, STOP_CHECK};
 use crate::batch::{Arrival, Batch};
-use crate::replies::Message;
+use crate::message::Message;
 
 /// A blocking socket with a receive timeout.
 #[derive(Debug)]

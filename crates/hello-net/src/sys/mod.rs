@@ -25,7 +25,7 @@ use socket2::SockRef;
 #[cfg(all(fuzzing, target_os = "linux"))]
 pub use self::control::read_control;
 use crate::batch::Batch;
-use crate::replies::Message;
+use crate::message::Message;
 
 /// By which system calls a server receives and sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

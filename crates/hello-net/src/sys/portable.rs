@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{Datagrams, STOP_CHECK};
 use crate::batch::{Arrival, Batch, Destination, Origin};
-use crate::replies::Message;
+use crate::message::Message;
 
 /// A socket that does not block.
 #[derive(Debug)]

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use super::Datagrams;
 use crate::batch::{Arrival, Batch};
-use crate::replies::{Message, Replies, Route};
+use crate::message::{Message, Route};
+use crate::replies::Replies;
 
 /// Plays its receives one by one, then stops the worker; writes down what the worker does.
 #[derive(Clone, Default)]
