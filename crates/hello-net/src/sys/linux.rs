@@ -26,7 +26,12 @@ use crate::message::Message;
 
 /// A blocking socket with a receive timeout.
 #[derive(Debug)]
-pub(super) struct Mmsg(UdpSocket);
+pub(super) struct Mmsg {
+    socket: UdpSocket,
+    /// It sends to one peer only. Without an address beside each message, the system looks no route
+    /// up.
+    connected: bool,
+}
 
 impl Mmsg {
     /// Has trains delivered in one piece, and the destination told where it is not the bound
@@ -45,7 +50,8 @@ impl Mmsg {
             (true, true) => set(&socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?,
             (true, false) => set(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?,
         }
-        Ok(Self(socket))
+        let connected = socket.peer_addr().is_ok();
+        Ok(Self { socket, connected })
     }
 
     fn send_up_to<const N: usize>(
@@ -64,8 +70,10 @@ impl Mmsg {
             let parts = &parts[message.parts.clone()];
             let segment = (message.count > 1).then_some(message.segment as u16);
             let header = &mut header.msg_hdr;
-            header.msg_namelen = target.write(message.route.to) as _;
-            header.msg_name = target.as_mut_ptr().cast();
+            if !self.connected {
+                header.msg_namelen = target.write(message.route.to) as _;
+                header.msg_name = target.as_mut_ptr().cast();
+            }
             // `IoSlice` has the layout of an iovec, as std promises, and sending writes to none.
             header.msg_iov = parts.as_ptr().cast_mut().cast();
             header.msg_iovlen = parts.len() as _;
@@ -78,7 +86,7 @@ impl Mmsg {
         // SAFETY: the first `count` headers are filled in, and what they point to outlives the
         // call, with its true length.
         let sent = unsafe {
-            libc::sendmmsg(self.0.as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT as _)
+            libc::sendmmsg(self.socket.as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT as _)
         };
         let sent = usize::try_from(sent).map_err(|_| io::Error::last_os_error())?;
         NonZeroUsize::new(sent).ok_or_else(|| io::ErrorKind::WriteZero.into())
@@ -111,7 +119,7 @@ impl Datagrams for Mmsg {
         // outlives the call and is not otherwise used in it, with its true length.
         let received = unsafe {
             libc::recvmmsg(
-                self.0.as_raw_fd(),
+                self.socket.as_raw_fd(),
                 headers.as_mut_ptr(),
                 count,
                 flags as _,
@@ -139,7 +147,7 @@ impl Datagrams for Mmsg {
     }
 
     fn drops(&self) -> Option<u32> {
-        drops(&self.0)
+        drops(&self.socket)
     }
 }
 
