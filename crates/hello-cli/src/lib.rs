@@ -10,6 +10,7 @@ pub mod generate;
 pub mod io_choice;
 pub mod json;
 pub mod limit;
+pub mod load;
 pub mod log;
 pub mod names;
 pub mod network;

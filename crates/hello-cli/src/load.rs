@@ -1,0 +1,3 @@
+//! How much a server carries: `hello-load`.
+
+pub mod search;

@@ -1,0 +1,198 @@
+//! The search for the highest load a server carries.
+
+use std::num::{NonZeroU32, NonZeroU64};
+
+/// Finds the highest load a server carries, trial by trial: its throughput, as RFC 1242 section
+/// 3.17 defines it and RFC 2544 section 26.1 measures it, but for the loss that a trial may have.
+///
+/// The load is doubled until one is not carried; then the gap between the highest load carried (0
+/// if there is none) and the lowest not carried is halved until it is small enough. No load is
+/// tried above one that was not carried, even if a noisy server would carry it: below what is
+/// found, no load failed.
+///
+/// It has no socket and no clock. The caller makes the trials, which RFC 2544 section 24 wants to
+/// last for at least 60 seconds, and decides on each what loss is too much:
+///
+/// ```
+/// use std::num::{NonZeroU32, NonZeroU64};
+/// use hello_cli::load::search::{Bound, Search, SearchPlan, Verdict};
+///
+/// let load = |load| NonZeroU64::new(load).expect("not zero");
+/// let mut search = Search::new(SearchPlan {
+///     start: load(10_000),
+///     most: load(1_000_000),
+///     trials: NonZeroU32::MIN,
+///     resolution: 0.05,
+/// });
+/// while let Some(load) = search.next_load() {
+///     search.handle(if load.get() > 70_000 { Verdict::Lost } else { Verdict::Carried });
+/// }
+/// assert_eq!(search.outcome().carried, Some(load(70_000)));
+/// assert_eq!(search.outcome().bound, Bound::Lost(load(72_500)));
+/// ```
+///
+/// Whatever the verdicts, it ends after at most 1 + ⌈log₂ start⌉ + 2 ⌈log₂ (most / start)⌉ loads,
+/// which is never more than 129, of `trials` trials each.
+#[derive(Clone, Debug)]
+pub struct Search {
+    plan: SearchPlan,
+    outcome: Outcome,
+    /// The trials at the next load.
+    tally: Tally,
+}
+
+impl Search {
+    /// Begins a search.
+    pub fn new(plan: SearchPlan) -> Self {
+        let outcome = Outcome { carried: None, bound: Bound::Open };
+        Self { plan, outcome, tally: Tally::default() }
+    }
+
+    /// Takes the verdict on a trial at [`next_load`](Self::next_load); ignores it if there is none.
+    pub fn handle(&mut self, verdict: Verdict) {
+        let Some(load) = self.next_load() else { return };
+        self.tally.add(verdict);
+        match self.tally.verdict(self.plan.trials) {
+            None => return,
+            Some(Verdict::Carried) => {
+                self.outcome.carried = Some(load);
+                if load == self.plan.most {
+                    self.outcome.bound = Bound::Most;
+                }
+            }
+            Some(Verdict::Lost) => self.outcome.bound = Bound::Lost(load),
+            Some(Verdict::NotOffered) => self.outcome.bound = Bound::NotOffered(load),
+        }
+        self.tally = Tally::default();
+    }
+
+    /// Returns the load of the next trial, in requests per second; `None` once the search is over.
+    pub fn next_load(&self) -> Option<NonZeroU64> {
+        let Outcome { carried, bound } = self.outcome;
+        match bound {
+            Bound::Open => {
+                let load = carried.map_or(self.plan.start, |load| load.saturating_add(load.get()));
+                Some(load.min(self.plan.most))
+            }
+            Bound::Lost(load) | Bound::NotOffered(load) => self.between(carried, load),
+            Bound::Most => None,
+        }
+    }
+
+    /// Returns what is known: at any moment, also of a search that is not over.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    fn between(&self, carried: Option<NonZeroU64>, not_carried: NonZeroU64) -> Option<NonZeroU64> {
+        let (low, high) = (carried.map_or(0, NonZeroU64::get), not_carried.get());
+        let gap = high - low;
+        if gap <= 1 || gap as f64 <= self.plan.resolution * high as f64 {
+            return None;
+        }
+        NonZeroU64::new(low + gap / 2)
+    }
+}
+
+/// What to search, and how thoroughly.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SearchPlan {
+    /// The load to begin with, in requests per second; `most`, if that is less.
+    pub start: NonZeroU64,
+    /// The highest load to try, in requests per second.
+    pub most: NonZeroU64,
+    /// How many trials a load gets at most: none is made that cannot change what becomes of it.
+    pub trials: NonZeroU32,
+    /// How far apart the highest load carried and the lowest not carried may end, as a share of the
+    /// latter, from 0 (one request per second, the least in any case) to 1 (the first not carried
+    /// ends the search). Below the loss that a trial may have it makes little sense
+    /// (draft-ietf-bmwg-mlrsearch, "Goal Width").
+    pub resolution: f64,
+}
+
+/// What became of a trial, and by the majority of its trials, of a load.
+///
+/// A load is carried if more than half of its trials carried it: of three, one may be spoilt by
+/// something else on the machine (draft-ietf-bmwg-mlrsearch, "Goal Exceed Ratio"; ETSI GS NFV-TST
+/// 009 section 12.3.3 repeats lossy trials to the same end). Of two, both must carry it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was offered, and no more was lost than may be.
+    Carried,
+    /// Too much was lost. Of a load: in so many trials that the others could not have carried it.
+    Lost,
+    /// The load offered fell short of the one intended (RFC 2285 sections 3.5.1 and 3.5.2), which
+    /// says nothing about the server. Of a load: in so many trials that nobody knows what those
+    /// would have come to.
+    NotOffered,
+}
+
+/// What a search has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The highest load carried, in requests per second; `None` if there is none yet, or none at
+    /// all.
+    pub carried: Option<NonZeroU64>,
+    /// What keeps the search from higher loads.
+    pub bound: Bound,
+}
+
+impl Outcome {
+    /// Returns the lowest load that was not carried, for either reason, in requests per second:
+    /// always above the highest carried.
+    pub fn not_carried(&self) -> Option<NonZeroU64> {
+        match self.bound {
+            Bound::Lost(load) | Bound::NotOffered(load) => Some(load),
+            Bound::Open | Bound::Most => None,
+        }
+    }
+}
+
+/// What keeps a search from higher loads; loads are in requests per second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// Nothing yet.
+    Open,
+    /// The server lost too much of this one, the lowest not carried.
+    Lost(NonZeroU64),
+    /// The generator could not offer this one, the lowest not carried: the server may well carry
+    /// more.
+    NotOffered(NonZeroU64),
+    /// The highest load to try was carried.
+    Most,
+}
+
+/// The trials at one load, by their verdicts.
+#[derive(Clone, Debug, Default)]
+struct Tally {
+    carried: u64,
+    lost: u64,
+    not_offered: u64,
+}
+
+impl Tally {
+    fn add(&mut self, verdict: Verdict) {
+        *match verdict {
+            Verdict::Carried => &mut self.carried,
+            Verdict::Lost => &mut self.lost,
+            Verdict::NotOffered => &mut self.not_offered,
+        } += 1;
+    }
+
+    /// Returns the verdict on the load as soon as no further trial can change it.
+    fn verdict(&self, trials: NonZeroU32) -> Option<Verdict> {
+        let trials = u64::from(trials.get());
+        if 2 * self.carried > trials {
+            Some(Verdict::Carried)
+        } else if 2 * self.lost >= trials {
+            Some(Verdict::Lost)
+        } else if 2 * (self.lost + self.not_offered) >= trials {
+            Some(Verdict::NotOffered)
+        } else {
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
