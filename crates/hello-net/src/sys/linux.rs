@@ -86,7 +86,12 @@ impl Mmsg {
         // SAFETY: the first `count` headers are filled in, and what they point to outlives the
         // call, with its true length.
         let sent = unsafe {
-            libc::sendmmsg(self.socket.as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT as _)
+            libc::sendmmsg(
+                self.socket.as_raw_fd(),
+                headers.as_mut_ptr(),
+                count,
+                libc::MSG_DONTWAIT as _,
+            )
         };
         let sent = usize::try_from(sent).map_err(|_| io::Error::last_os_error())?;
         NonZeroUsize::new(sent).ok_or_else(|| io::ErrorKind::WriteZero.into())
