@@ -179,7 +179,7 @@ mod tests {
         for (arrival, expected) in expected.into_iter().enumerate() {
             assert_eq!(lens(&batch, arrival), expected);
         }
-        assert_eq!(batch.datagrams(), expected.iter().map(|lens| lens.len() as u64).sum());
+        assert_eq!(batch.datagrams(), expected.iter().map(|lens| lens.len() as u64).sum::<u64>());
         let places = Vec::from_iter(batch.places(3));
         assert!(places.windows(2).all(|pair| pair[0].end == pair[1].start));
     }

@@ -92,7 +92,7 @@ impl Endpoint {
 
 /// Up to this length, in bytes of payload, datagrams pass every path that keeps to IPv6's smallest
 /// maximum transmission unit of 1280 bytes, less 40 of IPv6 and 8 of UDP (RFC 8200 section 5).
-const NEVER_FRAGMENTED: usize = 1280 - 40 - 8;
+pub(crate) const NEVER_FRAGMENTED: usize = 1280 - 40 - 8;
 
 #[cfg(test)]
 mod tests {

@@ -38,10 +38,12 @@ mod endpoint;
 mod event;
 mod flow;
 mod limit;
+mod load;
 mod message;
 mod patience;
 mod probe;
 mod prober;
+mod random;
 mod replies;
 mod server;
 mod socket;
@@ -55,6 +57,10 @@ pub use counters::Counters;
 pub use event::{Event, Outcome};
 pub use ipnet::IpNet;
 pub use limit::RateLimit;
+pub use load::{
+    Arrivals, Effort, Idle, LoadError, LoadEvent, LoadEventKind, LoadPlan, Loader, Observer, Offer,
+    Sources,
+};
 pub use probe::{NotSent, ProbeError, ProbeEvent, ProbeEventKind, ProbePlan};
 pub use prober::Prober;
 pub use server::{Server, ServerError};

@@ -1,6 +1,5 @@
 mod shared;
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::net::{SocketAddr, UdpSocket};
 use std::num::NonZeroU32;
@@ -19,7 +18,7 @@ use crate::clock::{self, Clocks, Moment};
 use crate::patience::Patience;
 use crate::server::join;
 use crate::sys::{self, Datagrams, STOP_CHECK};
-use crate::{ErrorClass, Io, ProbeError, ProbeEvent, ProbeEventKind, ProbePlan, socket};
+use crate::{ErrorClass, Io, ProbeError, ProbeEvent, ProbeEventKind, ProbePlan, random, socket};
 
 /// Sends probes to one server at fixed times, whether it answers or not, and knows what became of
 /// each.
@@ -100,7 +99,7 @@ impl Prober {
         if self.done.get().is_some() {
             return Ok(Counts::default());
         }
-        let first = Token { run: random(), seq: 0 };
+        let first = Token { run: random::run(), seq: 0 };
         let ledger = Ledger::new(first, self.window(), self.plan.timeout);
         let start = clock::now();
         let shared = Mutex::new(Shared {
@@ -333,12 +332,6 @@ impl Flow {
 
 fn lock<O>(shared: &Mutex<Shared<O>>) -> MutexGuard<'_, Shared<O>> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Draws what tells this run's probes from those of others.
-fn random() -> u16 {
-    let [a, b, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
-    u16::from_ne_bytes([a, b])
 }
 
 fn nanos(nanos: u128) -> Duration {

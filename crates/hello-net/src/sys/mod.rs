@@ -10,6 +10,7 @@ mod control;
 #[cfg(target_os = "linux")]
 mod linux;
 mod portable;
+mod ready;
 #[cfg(test)]
 pub(crate) mod script;
 
@@ -24,6 +25,7 @@ use socket2::SockRef;
 
 #[cfg(all(fuzzing, target_os = "linux"))]
 pub use self::control::read_control;
+pub(crate) use self::ready::Ready;
 use crate::batch::Batch;
 use crate::message::Message;
 

@@ -1,0 +1,176 @@
+mod book;
+mod event;
+mod lane;
+mod plan;
+mod schedule;
+mod sources;
+mod watch;
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+pub use self::event::{Effort, LoadEvent, LoadEventKind};
+use self::lane::Lane;
+pub use self::plan::{Arrivals, Idle, LoadError, LoadPlan, Offer, Sources};
+use self::sources::Places;
+use crate::clock;
+use crate::server::join;
+
+/// Offers a load to one server, and knows what became of each request.
+///
+/// In an open loop, request k is due at its time, whether the server keeps up or not, and how late it
+/// left is known; so no slow answer hides how many others would have been slow (coordinated
+/// omission). In a closed loop the server says how fast it goes.
+///
+/// Each thread sends, receives and keeps a [`Ledger`](hello_proto::Ledger) of its own. It knows each
+/// reply by its [`Token`](hello_proto::Token), which is all of the name, so that every byte of every
+/// reply is compared. When a reply came, the system says, where it does (SO_TIMESTAMPNS, socket(7)).
+#[derive(Debug)]
+pub struct Loader {
+    server: SocketAddr,
+    plan: LoadPlan,
+    stopping: AtomicBool,
+    ending: AtomicBool,
+    /// The sources of each thread, until it takes them.
+    places: Mutex<Vec<Places>>,
+}
+
+/// Sees what happens to the requests of one thread.
+pub trait Observer {
+    /// Sees one event. No request is sent before it returns.
+    fn observe(&mut self, event: &LoadEvent<'_>);
+}
+
+impl Loader {
+    /// For how long before a request is due a thread asks for the time again and again
+    /// ([`Idle::Wait`]).
+    pub const SPIN: Duration = Duration::from_micros(50);
+
+    /// How late a request of an open loop may leave. What is later is not sent
+    /// ([`NotSent::HeldUp`](crate::NotSent::HeldUp)): a generator that was held up would catch up by a
+    /// burst, and measure that.
+    pub const HELD_UP: Duration = Duration::from_millis(10);
+
+    /// Opens the sockets, and sends nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::NameLength`], [`Train`](LoadError::Train), [`Timeout`](LoadError::Timeout),
+    /// [`NotLoopback`](LoadError::NotLoopback), [`TooManyAddresses`](LoadError::TooManyAddresses) or
+    /// [`Threads`](LoadError::Threads) if the plan makes no sense, [`LoadError::Connect`] if a port
+    /// cannot be had, or the server cannot be reached from here.
+    pub fn new(server: SocketAddr, plan: LoadPlan) -> Result<Self, LoadError> {
+        plan.check(server)?;
+        let (all, threads) = (plan.sources.number(), u32::from(plan.threads.get()));
+        // Those of thread i, so that no two differ by more than one in number.
+        let part = |i: u32| -> Range<u32> {
+            let start = |i: u32| i * (all / threads) + i.min(all % threads);
+            start(i)..start(i + 1)
+        };
+        let open = |i| Places::open(server, &plan, part(i));
+        let places = (0..threads).map(open).collect::<Result<_, _>>();
+        let places = Mutex::new(places.map_err(|source| LoadError::Connect { server, source })?);
+        let [stopping, ending] = [(); 2].map(|()| AtomicBool::new(false));
+        Ok(Self { server, plan, stopping, ending, places })
+    }
+
+    /// Offers the whole load, and then waits until each request is answered or lost. Shows each event
+    /// after the warm-up to the observer of its thread, which is locked meanwhile.
+    ///
+    /// A loader runs once; a second run sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Send`] if the very first message cannot be sent, [`LoadError::Receive`] if a
+    /// socket of our own is broken, [`LoadError::Thread`] if a thread cannot be had.
+    ///
+    /// # Panics
+    ///
+    /// If there are not as many observers as threads.
+    pub fn run<O: Observer + Send>(&self, observers: &[Mutex<O>]) -> Result<Effort, LoadError> {
+        let mut places =
+            std::mem::take(&mut *self.places.lock().unwrap_or_else(PoisonError::into_inner));
+        if places.is_empty() {
+            return Ok(Effort::default());
+        }
+        assert_eq!(observers.len(), places.len(), "each thread has its observer");
+        let start = clock::now();
+        let efforts = thread::scope(|scope| {
+            let mut threads = Vec::with_capacity(places.len());
+            for ((thread, places), observer) in (0..).zip(&mut places).zip(observers) {
+                let run = move || {
+                    let _stop = StopOnPanic(self);
+                    let lane = Lane::new(self, thread, places, observer, start);
+                    lane.run().inspect_err(|_| self.end())
+                };
+                let spawned = thread::Builder::new().spawn_scoped(scope, run);
+                threads.push(spawned.map_err(|error| {
+                    self.end();
+                    LoadError::Thread(error)
+                })?);
+            }
+            threads.into_iter().map(join).collect::<Result<Vec<_>, _>>()
+        })?;
+        let number = u32::from(self.plan.threads.get());
+        Ok(Effort {
+            span: efforts.iter().map(|effort| effort.span).max().unwrap_or_default(),
+            processor_time: efforts.iter().map(|effort| effort.processor_time).sum(),
+            busy: efforts.iter().map(|effort| effort.busy).sum::<Duration>() / number,
+            dropped: places.iter().map(Places::dropped).sum(),
+        })
+    }
+
+    /// Makes [`run`](Self::run) send no more requests, and return when it has waited for those in
+    /// flight: for three times the longest round trip so far, and for the timeout at the most; not
+    /// at all, if none was ever answered.
+    pub fn stop(&self) {
+        self.stopping.store(true, Relaxed);
+    }
+
+    /// Makes [`run`](Self::run) send no more requests, and return soon, whatever is in flight.
+    pub fn end(&self) {
+        self.ending.store(true, Relaxed);
+        self.stop();
+    }
+
+    /// Returns who is asked.
+    pub fn server(&self) -> SocketAddr {
+        self.server
+    }
+}
+
+/// Ends the other threads if one panics, lest they go on alone.
+struct StopOnPanic<'a>(&'a Loader);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.end();
+        }
+    }
+}
+
+/// Returns how many requests the ledger of each thread is to know: those that may be in flight, and
+/// as many again to tell late replies and duplicates by.
+fn window(plan: &LoadPlan) -> NonZeroU32 {
+    let in_flight = match plan.offer {
+        Offer::Closed { outstanding } => u128::from(outstanding.get()),
+        Offer::Open { rate, .. } => {
+            let spanned = u128::from(rate.get()) * plan.timeout.as_nanos() / 1_000_000_000;
+            spanned / u128::from(plan.threads.get())
+        }
+    };
+    let window = u32::try_from(2 * in_flight).unwrap_or(u32::MAX);
+    NonZeroU32::new(window.clamp(SMALLEST_WINDOW, LARGEST_WINDOW)).unwrap_or(NonZeroU32::MAX)
+}
+
+/// What a ledger remembers at least, in requests.
+const SMALLEST_WINDOW: u32 = 4096;
+
+/// And at the most: 160 MiB.
+const LARGEST_WINDOW: u32 = 1 << 22;

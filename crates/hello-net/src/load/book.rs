@@ -1,0 +1,200 @@
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use hello_proto::{Arrival, Ledger, Reply, Token};
+
+use crate::{LoadEventKind, random};
+
+/// What becomes of the requests of one thread: a ledger, and beside it when each request was due and
+/// who asked.
+#[derive(Debug)]
+pub(super) struct Book {
+    run: u16,
+    ledger: Ledger,
+    /// The last requests, each at the place of its sequence number.
+    requests: Box<[Request]>,
+    /// When the warm-up ends. What was due before that is not told of.
+    zero: Duration,
+    /// Whether there are several sources, so that a reply may come to another one.
+    several: bool,
+    largest_rtt: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Request {
+    due: Duration,
+    source: u32,
+    seq: u32,
+}
+
+impl Book {
+    pub(super) fn new(
+        window: NonZeroU32,
+        timeout: Duration,
+        zero: Duration,
+        several: bool,
+    ) -> Self {
+        let first = Token { run: random::run(), seq: 0 };
+        // A power of two, so that the places go around where the sequence numbers do.
+        let len = window.get().next_power_of_two() as usize;
+        Self {
+            run: first.run,
+            ledger: Ledger::new(first, window, timeout),
+            requests: vec![Request::default(); len].into(),
+            zero,
+            several,
+            largest_rtt: None,
+        }
+    }
+
+    /// Notes that the next request was sent at `now`, in a name of so many bytes.
+    pub(super) fn note_sent(&mut self, name_len: usize, now: Duration, due: Duration, source: u32) {
+        if let Some(Token { seq, .. }) = self.tokens().next() {
+            self.ledger.handle_sent(name_len, now);
+            let place = self.place(seq);
+            self.requests[place] = Request { due, source, seq };
+        }
+    }
+
+    /// Decides what a datagram is that came to `source` at `now`, if it was one of ours; and returns
+    /// what is to be told of it.
+    pub(super) fn handle<'a>(
+        &mut self,
+        datagram: &'a [u8],
+        source: Option<u32>,
+        now: Duration,
+    ) -> Option<LoadEventKind<'a>> {
+        let foreign = LoadEventKind::Other { arrival: Arrival::Foreign, datagram };
+        let Some(source) = source else { return (now >= self.zero).then_some(foreign) };
+        if self.several
+            && let Some(request) = self.answered_by(datagram)
+            && request.source != source
+        {
+            return (request.due >= self.zero).then_some(LoadEventKind::Misdirected);
+        }
+        let arrival = self.ledger.handle_datagram(datagram, now);
+        let due = match arrival {
+            Arrival::Answered { seq, .. }
+            | Arrival::Late { seq, .. }
+            | Arrival::Duplicate { seq } => self.requests[self.place(seq)].due,
+            Arrival::Forgotten { .. } | Arrival::Corrupt | Arrival::Foreign => now,
+        };
+        let kind = match arrival {
+            Arrival::Answered { rtt, reordered, .. } => {
+                self.largest_rtt = self.largest_rtt.max(Some(rtt));
+                LoadEventKind::Answered { due: due.saturating_sub(self.zero), rtt, reordered }
+            }
+            arrival => LoadEventKind::Other { arrival, datagram },
+        };
+        (due >= self.zero).then_some(kind)
+    }
+
+    /// Settles the oldest request in flight as lost if its timeout is over, and returns what is to be
+    /// told of it. `None` if there is no such request; of one of the warm-up, nothing is told.
+    pub(super) fn poll_lost(&mut self, now: Duration) -> Option<Option<LoadEventKind<'static>>> {
+        let seq = self.ledger.poll_lost(now)?;
+        let due = self.requests[self.place(seq)].due.checked_sub(self.zero);
+        Some(due.map(|due| LoadEventKind::Lost { due }))
+    }
+
+    /// Returns when the next request may be lost.
+    pub(super) fn poll_timeout(&self) -> Option<Duration> {
+        self.ledger.poll_timeout()
+    }
+
+    /// Yields the tokens of the next requests, as many as may be sent now.
+    pub(super) fn tokens(&self) -> impl ExactSizeIterator<Item = Token> + use<> {
+        self.ledger.tokens()
+    }
+
+    pub(super) fn in_flight(&self) -> u64 {
+        self.ledger.counts().in_flight()
+    }
+
+    /// Tells whether nothing was ever sent.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ledger.counts().sent == 0
+    }
+
+    pub(super) fn largest_rtt(&self) -> Option<Duration> {
+        self.largest_rtt
+    }
+
+    /// Returns to which of our last requests a datagram is a reply.
+    fn answered_by(&self, datagram: &[u8]) -> Option<&Request> {
+        let Token { run, seq } = Token::decode(Reply::decode(datagram).ok()?.name())?;
+        let request = &self.requests[self.place(seq)];
+        (run == self.run && seq == request.seq && !self.is_empty()).then_some(request)
+    }
+
+    fn place(&self, seq: u32) -> usize {
+        seq as usize % self.requests.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hello_proto::Request;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A book of three seconds, one of which is warm-up, with a request due in each from a source of
+    /// that number, and sent half a second late; and the replies.
+    fn book() -> (Book, [Vec<u8>; 3]) {
+        let window = NonZeroU32::new(3).expect("not zero");
+        let mut book = Book::new(window, 10 * SECOND, SECOND, true);
+        let replies = [0, 1, 2].map(|number| {
+            let mut name = [0; 16];
+            let token = book.tokens().next().expect("room");
+            token.encode(&mut name).expect("room");
+            let due = number * SECOND;
+            book.note_sent(16, due + SECOND / 2, due, number);
+            Request::new(&name).expect("short").reply().parts().concat()
+        });
+        (book, replies)
+    }
+
+    #[test]
+    fn what_was_due_in_the_warm_up_is_not_told_of() {
+        let (mut book, replies) = book();
+        for _ in 0..2 {
+            assert!(book.handle(&replies[0], Some(0), 3 * SECOND).is_none());
+        }
+        let answered = book.handle(&replies[1], Some(1), 3 * SECOND);
+        let Some(LoadEventKind::Answered { due, rtt, reordered: false }) = answered else {
+            panic!("{answered:?}");
+        };
+        assert_eq!((due, rtt), (Duration::ZERO, SECOND + SECOND / 2));
+        let again = book.handle(&replies[1], Some(1), 3 * SECOND);
+        let duplicate =
+            LoadEventKind::Other { arrival: Arrival::Duplicate { seq: 1 }, datagram: &[] };
+        assert_eq!(format!("{again:?}")[..40], format!("{:?}", Some(duplicate))[..40]);
+        assert_eq!(book.in_flight(), 1);
+
+        let (mut book, _) = self::book();
+        let lost = Vec::from_iter(std::iter::from_fn(|| book.poll_lost(20 * SECOND)));
+        assert!(matches!(
+            lost[..],
+            [
+                None,
+                Some(LoadEventKind::Lost { due: Duration::ZERO }),
+                Some(LoadEventKind::Lost { due: SECOND })
+            ]
+        ));
+    }
+
+    #[test]
+    fn a_reply_at_another_source_is_no_answer() {
+        let (mut book, replies) = book();
+        let misdirected = book.handle(&replies[2], Some(1), 3 * SECOND);
+        assert!(matches!(misdirected, Some(LoadEventKind::Misdirected)), "{misdirected:?}");
+        assert_eq!(book.in_flight(), 3);
+        let answered = book.handle(&replies[2], Some(2), 3 * SECOND);
+        assert!(matches!(answered, Some(LoadEventKind::Answered { .. })), "{answered:?}");
+        let foreign = book.handle(&replies[1], None, 3 * SECOND);
+        assert!(matches!(foreign, Some(LoadEventKind::Other { arrival: Arrival::Foreign, .. })));
+        assert_eq!(book.in_flight(), 2);
+    }
+}

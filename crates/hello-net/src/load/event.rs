@@ -1,0 +1,79 @@
+use std::time::Duration;
+
+use hello_proto::Arrival;
+
+use crate::{ErrorClass, NotSent};
+
+/// Something that happened to a [`Loader`](crate::Loader)'s requests after the warm-up.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadEvent<'a> {
+    /// When, since the end of the warm-up.
+    pub at: Duration,
+    /// What.
+    pub kind: LoadEventKind<'a>,
+}
+
+/// What happened to a [`Loader`](crate::Loader)'s requests. Each is sent or not, and if so, answered
+/// or lost, unless the run ends first. All times are since the end of the warm-up.
+#[derive(Clone, Copy, Debug)]
+pub enum LoadEventKind<'a> {
+    /// The requests of a message left.
+    Sent {
+        /// When they were due: in a closed loop, when it was seen that they may be sent.
+        due: Duration,
+        /// How many.
+        count: u32,
+    },
+    /// The requests of a message that was due did not leave.
+    NotSent {
+        /// When they were due.
+        due: Duration,
+        /// How many.
+        count: u32,
+        /// Why.
+        reason: NotSent,
+    },
+    /// The first reply to a request came, before its timeout and right in every byte.
+    Answered {
+        /// When the request was due.
+        due: Duration,
+        /// How long the reply took since the request left.
+        rtt: Duration,
+        /// Whether a request sent later was answered earlier, as in RFC 4737 section 3.3.
+        reordered: bool,
+    },
+    /// A request was not answered before its timeout.
+    Lost {
+        /// When it was due.
+        due: Duration,
+    },
+    /// Another datagram came: late, a duplicate, corrupt, or somebody else's.
+    Other {
+        /// What it is; never [`Arrival::Answered`].
+        arrival: Arrival,
+        /// Its bytes.
+        datagram: &'a [u8],
+    },
+    /// A reply to one of our requests came to another source than the one that asked. The request
+    /// is not answered by it.
+    Misdirected,
+    /// The network or the system reported an error that concerns earlier requests, or that made
+    /// sending wait.
+    Reported(ErrorClass),
+}
+
+/// What it took to offer a load, after the warm-up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Effort {
+    /// For how long requests were due.
+    pub span: Duration,
+    /// Processor time of all threads in that span, the kernel's on their behalf included.
+    pub processor_time: Duration,
+    /// How much of that span the threads were neither waiting nor asking in vain, on average. A
+    /// generator that is always busy is slower than what it measures.
+    pub busy: Duration,
+    /// How many datagrams the system dropped because a receive buffer of ours was full, or their
+    /// checksum wrong: what became of the whole run, warm-up included. `None` where it does not
+    /// say.
+    pub dropped: Option<u64>,
+}

@@ -1,0 +1,281 @@
+mod sending;
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use std::{hint, thread};
+
+use fastrand::Rng;
+
+use super::book::Book;
+use super::schedule::Schedule;
+use super::sources::Places;
+use super::watch::Watch;
+use super::{Effort, Loader, Observer, window};
+use crate::batch::Batch;
+use crate::clock::{self, Clocks, Moment};
+use crate::patience::Patience;
+use crate::sys::STOP_CHECK;
+use crate::{ErrorClass, Idle, LoadError, LoadEvent, LoadEventKind, LoadPlan};
+
+/// One thread of a load: it sends what is due, receives what is there, and waits.
+///
+/// It does all three by itself, so that its ledger needs no lock, and no other thread of ours takes
+/// the processor from it.
+pub(super) struct Lane<'a, O> {
+    loader: &'a Loader,
+    observer: &'a Mutex<O>,
+    places: &'a mut Places,
+    schedule: Schedule,
+    start: Duration,
+    /// When the warm-up ends.
+    zero: Duration,
+    /// How many requests may be due yet, after the warm-up.
+    left: u64,
+    /// Messages that are due and not sent yet.
+    pending: VecDeque<Pending>,
+    /// The source of the next message.
+    source: u32,
+    rng: Rng,
+    book: Book,
+    batch: Batch,
+    /// Which sockets may have something.
+    ready: Vec<usize>,
+    /// The names of the messages that are sent at once.
+    names: Vec<u8>,
+    clocks: Clocks,
+    patience: Patience,
+    /// Before that, nothing is sent: the system did not take it.
+    hold: Duration,
+    /// When losses are looked for next.
+    settle: Duration,
+    /// When it was over that requests were due.
+    over: Option<Duration>,
+    watch: Watch,
+}
+
+/// A message that is due.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    due: Duration,
+    source: u32,
+    count: u32,
+    /// Of each name, in bytes.
+    len: usize,
+}
+
+impl<'a, O: Observer> Lane<'a, O> {
+    pub(super) fn new(
+        loader: &'a Loader,
+        thread: u16,
+        places: &'a mut Places,
+        observer: &'a Mutex<O>,
+        start: Duration,
+    ) -> Self {
+        let LoadPlan { count, warm_up, timeout, seed, threads, .. } = loader.plan;
+        let (of_each, rest) = match count {
+            Some(count) => (count / u64::from(threads.get()), count % u64::from(threads.get())),
+            None => (u64::MAX, 0),
+        };
+        let (zero, several) = (start + warm_up, places.are_several());
+        Self {
+            loader,
+            observer,
+            schedule: Schedule::new(&loader.plan, thread),
+            start,
+            zero,
+            left: of_each.saturating_add(u64::from(u64::from(thread) < rest)),
+            pending: VecDeque::new(),
+            source: places.first(),
+            places,
+            // Not what the schedule draws from, lest lengths and times hang together.
+            rng: Rng::with_seed(!seed.wrapping_add(u64::from(thread))),
+            book: Book::new(window(&loader.plan), timeout, zero, several),
+            batch: Batch::new(),
+            ready: Vec::new(),
+            names: Vec::new(),
+            clocks: Clocks::default(),
+            patience: Patience::default(),
+            hold: start,
+            settle: start,
+            over: None,
+            watch: Watch::default(),
+        }
+    }
+
+    pub(super) fn run(mut self) -> Result<Effort, LoadError> {
+        clock::be_punctual();
+        loop {
+            let now = clock::now();
+            if self.is_over(now) {
+                return Ok(self.watch.effort());
+            }
+            self.fill(now);
+            let sent = self.send(now)?;
+            let waits = self.waits_for_a_reply();
+            let received = self.receive(waits)?;
+            self.settle(now)?;
+            if !(sent || received || waits) {
+                self.idle(now);
+                self.watch.add_idle(clock::now().saturating_sub(now));
+            }
+        }
+    }
+
+    /// Tells whether nothing more is to be done.
+    fn is_over(&mut self, now: Duration) -> bool {
+        let stopping = self.loader.stopping.load(Relaxed);
+        if stopping && self.over.is_none() {
+            self.over = Some(now);
+            self.pending.clear();
+        }
+        self.watch.look(now, self.zero, self.over);
+        let Some(over) = self.over else { return false };
+        let most = match (stopping, self.book.largest_rtt()) {
+            (false, _) => Duration::MAX,
+            (true, Some(rtt)) => rtt.saturating_mul(3).min(self.loader.plan.timeout),
+            (true, None) => Duration::ZERO,
+        };
+        self.loader.ending.load(Relaxed)
+            || self.pending.is_empty() && self.book.in_flight() == 0
+            || now >= over.saturating_add(most)
+    }
+
+    /// Receives a batch from each socket that has something, and tells whether there was anything;
+    /// waits for a first datagram, if there is one socket only and it is to.
+    fn receive(&mut self, waits: bool) -> Result<bool, LoadError> {
+        let mut ready = std::mem::take(&mut self.ready);
+        // Where the system cannot tell, the same are asked again.
+        let _ = self.places.look(&mut ready);
+        let mut any = false;
+        for &socket in &ready {
+            any |= self.receive_from(socket, waits)?;
+        }
+        self.ready = ready;
+        Ok(any)
+    }
+
+    fn receive_from(&mut self, socket: usize, waits: bool) -> Result<bool, LoadError> {
+        let before = waits.then(clock::now);
+        let received = self.places.socket(socket).receive(&mut self.batch, waits);
+        if let Some(before) = before {
+            self.watch.add_idle(clock::now().saturating_sub(before));
+        }
+        let Err(source) = received else {
+            self.patience = Patience::default();
+            self.handle(socket);
+            return Ok(true);
+        };
+        let class = ErrorClass::of(&source);
+        match class {
+            ErrorClass::WouldBlock | ErrorClass::Interrupted => return Ok(false),
+            // The network's word on one request: the next call has another.
+            class if is_of_earlier(class) => {}
+            _ => {
+                let broken = LoadError::Receive { server: self.loader.server, source };
+                thread::sleep(self.patience.wait(class, Instant::now()).ok_or(broken)?);
+            }
+        }
+        self.tell_reported(class);
+        Ok(true)
+    }
+
+    /// Decides what each datagram of a batch is, and tells of it.
+    fn handle(&mut self, socket: usize) {
+        self.clocks.look(Moment::now());
+        let mut observer = lock(self.observer);
+        for (index, arrival) in self.batch.arrivals().iter().enumerate() {
+            let at = self.clocks.of(arrival.time);
+            let source = self.places.source(socket, arrival);
+            for place in self.batch.places(index) {
+                if let Some(kind) = self.book.handle(self.batch.bytes(place), source, at) {
+                    observer.observe(&LoadEvent { at: at.saturating_sub(self.zero), kind });
+                }
+            }
+        }
+    }
+
+    /// Tells of each request that is lost by now. What came before this moment is received before
+    /// anything is lost at it, also if we were held up since.
+    fn settle(&mut self, now: Duration) -> Result<(), LoadError> {
+        if now < self.settle || self.book.poll_timeout().is_none_or(|timeout| timeout > now) {
+            return Ok(());
+        }
+        self.settle = now + SETTLE;
+        for _ in 0..MOST_BATCHES {
+            if !self.receive(false)? {
+                break;
+            }
+        }
+        let mut observer = lock(self.observer);
+        while let Some(lost) = self.book.poll_lost(now) {
+            if let Some(kind) = lost {
+                observer.observe(&LoadEvent { at: now.saturating_sub(self.zero), kind });
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells whether there is nothing to do but to wait for a reply at one socket: a closed loop is
+    /// full.
+    fn waits_for_a_reply(&self) -> bool {
+        self.loader.plan.idle == Idle::Wait
+            && self.schedule.due().is_none()
+            && self.pending.is_empty()
+            && self.book.in_flight() > 0
+            && (self.over.is_some() || self.room().is_none())
+            && self.places.is_one_socket()
+    }
+
+    /// Waits until something is to be done, or not at all.
+    fn idle(&mut self, now: Duration) {
+        let lost = self.book.poll_timeout().map(|timeout| timeout.max(self.settle));
+        let held = (!self.pending.is_empty()).then_some(self.hold);
+        let due = self.due().filter(|_| self.over.is_none());
+        let wakes = [lost, held, due].into_iter().flatten();
+        let left = wakes.fold(now + STOP_CHECK, Duration::min).saturating_sub(clock::now());
+        let soon = due.is_some_and(|due| due <= now + left);
+        let wait = match self.loader.plan.idle {
+            Idle::Spin => Duration::ZERO,
+            Idle::Sleep(time) => return thread::sleep(left.min(time)),
+            Idle::Wait if soon => left.saturating_sub(Loader::SPIN),
+            Idle::Wait => left,
+        };
+        if wait.is_zero() {
+            hint::spin_loop();
+        } else if self.places.wait(wait).is_err() {
+            // A system that cannot wait for us keeps us no busier than this.
+            thread::sleep(wait.min(PAUSE));
+        }
+    }
+
+    fn tell_reported(&mut self, class: ErrorClass) {
+        let now = clock::now();
+        if now >= self.zero {
+            self.tell(now, LoadEventKind::Reported(class));
+        }
+    }
+
+    fn tell(&mut self, now: Duration, kind: LoadEventKind<'_>) {
+        lock(self.observer).observe(&LoadEvent { at: now.saturating_sub(self.zero), kind });
+    }
+}
+
+/// Tells whether an error may be the network's word on an earlier request (udp(7)).
+fn is_of_earlier(class: ErrorClass) -> bool {
+    matches!(class, ErrorClass::ConnectionRefused | ErrorClass::Unreachable)
+}
+
+fn lock<O>(observer: &Mutex<O>) -> MutexGuard<'_, O> {
+    observer.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How long nothing is sent after the system did not take something.
+const PAUSE: Duration = Duration::from_micros(100);
+
+/// How often losses are looked for at the most.
+const SETTLE: Duration = Duration::from_millis(1);
+
+/// In how many batches all sockets can surely be emptied of what is there.
+const MOST_BATCHES: usize = 256;

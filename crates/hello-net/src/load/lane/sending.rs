@@ -1,0 +1,182 @@
+//! How one thread of a load sends.
+
+use std::io::{self, IoSlice};
+use std::time::Duration;
+
+use super::{Lane, PAUSE, Pending, is_of_earlier, lock};
+use crate::batch::Batch;
+use crate::clock;
+use crate::load::schedule::Schedule;
+use crate::load::{Loader, Observer};
+use crate::message::Message;
+use crate::{ErrorClass, LoadError, LoadEvent, LoadEventKind, NotSent};
+
+impl<O: Observer> Lane<'_, O> {
+    /// Notes which messages are due.
+    pub(super) fn fill(&mut self, now: Duration) {
+        while self.over.is_none() && self.pending.len() < AT_ONCE {
+            let due = self.due();
+            let end = self.zero + self.loader.plan.duration;
+            let at = due.unwrap_or(now);
+            if at >= end || self.left == 0 {
+                self.over = Some(at.min(end));
+                return;
+            }
+            let Some(mut count) = self.room().filter(|_| at <= now) else { return };
+            if at >= self.zero {
+                count = count.min(self.left);
+                self.left -= count;
+            }
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            let len = self.rng.usize(self.loader.plan.name_len.clone());
+            self.pending.push_back(Pending { due: at, source: self.source, count, len });
+            self.source = self.places.next(self.source);
+            self.schedule.advance();
+        }
+    }
+
+    /// Returns how many requests the next message has; `None` if too many are outstanding for it.
+    pub(super) fn room(&self) -> Option<u64> {
+        let train = u64::from(self.loader.plan.train.get());
+        let Schedule::Closed { outstanding } = self.schedule else { return Some(train) };
+        let pending = self.pending.iter().map(|message| u64::from(message.count));
+        let train = train.min(outstanding);
+        let taken = self.book.in_flight() + pending.sum::<u64>();
+        (taken + train <= outstanding).then_some(train)
+    }
+
+    /// Returns when the next message is due, in an open loop.
+    pub(super) fn due(&self) -> Option<Duration> {
+        Some(self.start.saturating_add(self.schedule.due()?))
+    }
+
+    /// Sends messages that are due, of one socket, and tells whether there were any.
+    pub(super) fn send(&mut self, now: Duration) -> Result<bool, LoadError> {
+        if now < self.hold {
+            return Ok(false);
+        }
+        let is_open = self.schedule.due().is_some();
+        let too_late = now.saturating_sub(Loader::HELD_UP);
+        while let Some(&message) =
+            self.pending.front().filter(|message| is_open && message.due < too_late)
+        {
+            self.pending.pop_front();
+            self.tell_not_sent(now, message, NotSent::HeldUp);
+        }
+        if self.pending.is_empty() {
+            return Ok(false);
+        }
+        let (messages, socket) = self.write();
+        if messages.is_empty() {
+            if let Some(message) = self.pending.pop_front() {
+                self.tell_not_sent(now, message, NotSent::TooManyInFlight);
+            }
+            return Ok(true);
+        }
+        let mut names = &*self.names;
+        let parts = Vec::from_iter(messages.iter().map(|message| {
+            let (name, rest) = names.split_at(message.len);
+            names = rest;
+            IoSlice::new(name)
+        }));
+        let socket = self.places.socket(socket);
+        let mut at = clock::now();
+        let mut sent = socket.send(&messages, &parts);
+        let mut earlier = None;
+        if let Err(error) = &sent {
+            earlier = Some(ErrorClass::of(error)).filter(|class| is_of_earlier(*class));
+            // What the network reports of earlier requests comes out of the next send, which then
+            // has sent nothing (udp(7)).
+            if earlier.is_some() {
+                at = clock::now();
+                sent = socket.send(&messages, &parts);
+            }
+        }
+        if let Some(class) = earlier {
+            self.tell_reported(class);
+        }
+        match sent {
+            Ok(taken) => {
+                self.note_sent(at, taken.get());
+                Ok(true)
+            }
+            Err(error) => self.fail(at, error).map(|()| false),
+        }
+    }
+
+    /// Writes the names of the messages that can be sent by one call, and returns those and their
+    /// socket.
+    fn write(&mut self) -> (Vec<Message>, usize) {
+        let mut tokens = self.book.tokens();
+        let (mut messages, mut socket) = (Vec::with_capacity(self.pending.len()), None);
+        self.names.clear();
+        for &Pending { source, count, len, .. } in &self.pending {
+            let (number, route) = self.places.route(source);
+            let (start, count) = (self.names.len(), count as usize);
+            if *socket.get_or_insert(number) != number
+                || tokens.len() < count
+                || start > 0 && start + count * len > MOST_BYTES
+            {
+                break;
+            }
+            self.names.resize(start + count * len, 0);
+            for (name, token) in self.names[start..].chunks_exact_mut(len).zip(&mut tokens) {
+                // The length of the names was looked at before.
+                let _ = token.encode(name);
+            }
+            let index = messages.len();
+            let message = Message::new(route, len);
+            messages.push(Message { count, len: count * len, parts: index..index + 1, ..message });
+        }
+        (messages, socket.unwrap_or(0))
+    }
+
+    /// Notes that the first messages of those due were taken.
+    fn note_sent(&mut self, at: Duration, messages: usize) {
+        let mut observer = lock(self.observer);
+        for Pending { due, source, count, len } in self.pending.drain(..messages) {
+            for _ in 0..count {
+                self.book.note_sent(len, at, due, source);
+            }
+            if let Some(due) = due.checked_sub(self.zero) {
+                let at = at.saturating_sub(self.zero);
+                observer.observe(&LoadEvent { at, kind: LoadEventKind::Sent { due, count } });
+            }
+        }
+    }
+
+    /// Notes that the first of the messages due was not taken, and why.
+    fn fail(&mut self, now: Duration, source: io::Error) -> Result<(), LoadError> {
+        let class = ErrorClass::of(&source);
+        self.hold = now + PAUSE;
+        match class {
+            ErrorClass::Interrupted => self.hold = now,
+            // There will be room in a moment.
+            ErrorClass::WouldBlock | ErrorClass::NoBuffers => {
+                self.tell_reported(class);
+            }
+            _ => {
+                let Some(message) = self.pending.pop_front() else { return Ok(()) };
+                if self.book.is_empty() {
+                    let (train, len) = (message.count as usize, message.len);
+                    return Err(LoadError::Send { server: self.loader.server, train, len, source });
+                }
+                self.tell_not_sent(now, message, NotSent::Failed(class));
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_not_sent(&mut self, now: Duration, message: Pending, reason: NotSent) {
+        if let Some(due) = message.due.checked_sub(self.zero) {
+            let kind = LoadEventKind::NotSent { due, count: message.count, reason };
+            self.tell(now, kind);
+        }
+    }
+}
+
+/// How many messages are sent by one call at the most.
+const AT_ONCE: usize = Batch::CAPACITY;
+
+/// And how many bytes, if they are several: more take the system as long as many calls.
+const MOST_BYTES: usize = 1 << 17;

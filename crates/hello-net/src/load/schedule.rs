@@ -1,0 +1,172 @@
+//! When messages are due.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use crate::{Arrivals, LoadPlan, Offer};
+
+/// When the next message of one thread is due.
+#[derive(Clone, Debug)]
+pub(super) enum Schedule {
+    /// As soon as there are fewer requests outstanding than that.
+    Closed { outstanding: u64 },
+    /// At the start and `number` intervals of `requests` / `rate` seconds.
+    Constant { number: u128, step: u128, requests: u128, rate: u128 },
+    /// At `due` nanoseconds, and then after a while that is `mean` on average.
+    Poisson { due: f64, mean: f64, rng: Rng },
+}
+
+impl Schedule {
+    /// The part of one thread, counted from 0, in the schedule of all.
+    pub(super) fn new(plan: &LoadPlan, thread: u16) -> Self {
+        let (threads, train) = (plan.threads.get(), plan.train.get());
+        match plan.offer {
+            Offer::Closed { outstanding } => {
+                let (threads, thread) = (u32::from(threads), u32::from(thread));
+                let (each, rest) = (outstanding.get() / threads, outstanding.get() % threads);
+                Self::Closed { outstanding: u64::from(each + u32::from(thread < rest)) }
+            }
+            Offer::Open { rate, arrivals: Arrivals::Constant } => Self::Constant {
+                number: thread.into(),
+                step: threads.into(),
+                requests: train.into(),
+                rate: rate.get().into(),
+            },
+            Offer::Open { rate, arrivals: Arrivals::Poisson } => {
+                let mut schedule = Self::Poisson {
+                    due: 0.0,
+                    mean: 1e9 * f64::from(train) * f64::from(threads) / rate.get() as f64,
+                    rng: Rng::with_seed(plan.seed.wrapping_add(u64::from(thread))),
+                };
+                // It may begin at any moment of the process, and so not with a message.
+                schedule.advance();
+                schedule
+            }
+        }
+    }
+
+    /// Returns when the next message is due, since the start; `None` in a closed loop.
+    pub(super) fn due(&self) -> Option<Duration> {
+        match self {
+            Self::Closed { .. } => None,
+            Self::Constant { number, requests, rate, .. } => {
+                let nanos = number * requests * NANOS / rate;
+                Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+            }
+            Self::Poisson { due, .. } => Some(Duration::from_secs_f64(due / 1e9)),
+        }
+    }
+
+    /// Goes on to the message after that.
+    pub(super) fn advance(&mut self) {
+        match self {
+            Self::Closed { .. } => {}
+            Self::Constant { number, step, .. } => *number += *step,
+            // One minus it, for it may be 0 and is never 1.
+            Self::Poisson { due, mean, rng } => *due -= *mean * (1.0 - rng.f64()).ln(),
+        }
+    }
+}
+
+/// The nanoseconds of a second.
+const NANOS: u128 = 1_000_000_000;
+
+#[cfg(test)]
+mod tests {
+    use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
+
+    use super::*;
+
+    fn plan(rate: u64, arrivals: Arrivals, threads: u16) -> LoadPlan {
+        let rate = NonZeroU64::new(rate).expect("not zero");
+        let threads = NonZeroU16::new(threads).expect("not zero");
+        LoadPlan { offer: Offer::Open { rate, arrivals }, threads, ..LoadPlan::default() }
+    }
+
+    /// The times of the first messages of all threads, in order.
+    fn dues(plan: &LoadPlan, each: usize) -> Vec<Duration> {
+        let of_thread = |thread| {
+            let mut schedule = Schedule::new(plan, thread);
+            Vec::from_iter((0..each).map(|_| {
+                let due = schedule.due().expect("an open loop");
+                schedule.advance();
+                due
+            }))
+        };
+        let mut dues = Vec::from_iter((0..plan.threads.get()).flat_map(of_thread));
+        dues.sort();
+        dues
+    }
+
+    #[test]
+    fn constant_times_are_even_over_all_threads_and_no_error_adds_up() {
+        for (train, threads) in [(1, 1), (1, 3), (7, 1), (64, 2)] {
+            let plan = LoadPlan {
+                train: NonZeroU16::new(train).expect("not zero"),
+                ..plan(300_007, Arrivals::Constant, threads)
+            };
+            let dues = dues(&plan, 2000);
+            for (k, due) in (0_u128..).zip(dues) {
+                let exact = k * u128::from(train) * NANOS / 300_007;
+                assert_eq!(due.as_nanos(), exact, "{train} {threads}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_century_of_constant_times_is_as_exact_as_the_first_second() {
+        let mut schedule = Schedule::new(&plan(3, Arrivals::Constant, 1), 0);
+        let century = 100 * 365 * 86_400;
+        if let Schedule::Constant { number, .. } = &mut schedule {
+            *number = 3 * century;
+        }
+        let century = u64::try_from(century).expect("small");
+        assert_eq!(schedule.due(), Some(Duration::from_secs(century)));
+    }
+
+    #[test]
+    fn poisson_times_have_the_rate_and_the_spread_of_their_process() {
+        for threads in [1, 4] {
+            let dues = dues(&plan(1_000_000, Arrivals::Poisson, threads), 100_000);
+            // The threads do not end at the same time; up to here, all have gone.
+            let all = &dues[..90_000 * usize::from(threads)];
+            let gaps =
+                Vec::from_iter(all.windows(2).map(|pair| (pair[1] - pair[0]).as_nanos() as f64));
+            let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+            let variance =
+                gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
+            // Of an exponential distribution, the standard deviation is the mean.
+            assert!((mean - 1000.0).abs() < 20.0, "{mean}");
+            assert!((variance.sqrt() / mean - 1.0).abs() < 0.02, "{variance}");
+            let short = gaps.iter().filter(|gap| **gap < 1000.0).count() as f64;
+            assert!((short / gaps.len() as f64 - 0.632).abs() < 0.01, "{short}");
+        }
+    }
+
+    #[test]
+    fn what_is_drawn_is_drawn_again_from_the_same_seed_only() {
+        let plan = plan(1000, Arrivals::Poisson, 1);
+        let other = LoadPlan { seed: 1, ..plan.clone() };
+        assert_eq!(dues(&plan, 10), dues(&plan, 10));
+        assert_ne!(dues(&plan, 10), dues(&other, 10));
+    }
+
+    #[test]
+    fn a_closed_loop_deals_out_all_that_may_be_outstanding() {
+        for (outstanding, threads, parts) in
+            [(64, 1, &[64][..]), (64, 3, &[22, 21, 21]), (3, 3, &[1, 1, 1])]
+        {
+            let outstanding = NonZeroU32::new(outstanding).expect("not zero");
+            let plan = LoadPlan {
+                offer: Offer::Closed { outstanding },
+                ..plan(1, Arrivals::Constant, threads)
+            };
+            let part = |thread| match Schedule::new(&plan, thread) {
+                Schedule::Closed { outstanding } => outstanding,
+                open => panic!("{open:?}"),
+            };
+            assert_eq!(Vec::from_iter((0..threads).map(part)), parts);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Where requests come from, and replies to.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::Range;
+use std::time::Duration;
+
+use crate::batch::{Arrival, Batch, Destination, Origin};
+use crate::endpoint::NEVER_FRAGMENTED;
+use crate::message::Route;
+use crate::sys::{self, Datagrams, Io, Ready};
+use crate::{LoadPlan, Sources, socket};
+
+/// The sources of one thread, counted from 0 over those of all.
+#[derive(Debug)]
+pub(super) struct Places {
+    server: SocketAddr,
+    numbers: Range<u32>,
+    kind: Kind,
+    sockets: Vec<Box<dyn Datagrams>>,
+    ready: Ready,
+    /// What each socket had dropped when it was opened.
+    dropped: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    /// Each is a connected socket.
+    Ports,
+    /// All are addresses of one socket, which hears from everybody.
+    Addresses,
+}
+
+impl Places {
+    /// Opens the sockets of these sources.
+    pub(super) fn open(
+        server: SocketAddr,
+        plan: &LoadPlan,
+        numbers: Range<u32>,
+    ) -> io::Result<Self> {
+        let (kind, opened) = match plan.sources {
+            Sources::Ports(_) => (Kind::Ports, numbers.len()),
+            Sources::Addresses(_) => (Kind::Addresses, 1),
+        };
+        let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let open = |_| match kind {
+            Kind::Ports => socket::connect(server),
+            Kind::Addresses => socket::bind(everywhere, socket::Sharing::Alone),
+        };
+        let opened = (0..opened).map(open).collect::<io::Result<Vec<_>>>()?;
+        let ready = Ready::new(&opened)?;
+        let mut sockets = Vec::with_capacity(opened.len());
+        let mut batch = Batch::new();
+        let fragmented = *plan.name_len.end() > NEVER_FRAGMENTED;
+        for socket in opened {
+            sys::ask_for_times(&socket)?;
+            // As large as it may be: what does not fit in while we are busy is not the server's loss.
+            let _ = sys::set_receive_buffer(&socket, RECEIVE_BUFFER);
+            let socket = Io::default().take(socket, fragmented)?;
+            // The system gives a socket its port a moment before it connects it, and what somebody
+            // else sends in that moment stays in it.
+            while kind == Kind::Ports && socket.receive(&mut batch, false).is_ok() {}
+            sockets.push(socket);
+        }
+        let dropped = sockets.iter().map(|socket| socket.drops().unwrap_or_default()).collect();
+        Ok(Self { server, numbers, kind, sockets, ready, dropped })
+    }
+
+    /// Returns by which socket, counted from 0, a source sends, and how.
+    pub(super) fn route(&self, source: u32) -> (usize, Route) {
+        let to = self.server;
+        match self.kind {
+            Kind::Ports => ((source - self.numbers.start) as usize, Route { to, from: None }),
+            Kind::Addresses => {
+                let address = Ipv4Addr::from_bits(FIRST_ADDRESS + source).into();
+                (0, Route { to, from: Some(Origin { address, interface: 0 }) })
+            }
+        }
+    }
+
+    /// Returns to which source a message came by which socket; `None` if it is not from the server,
+    /// or to none of ours.
+    pub(super) fn source(&self, socket: usize, arrival: &Arrival) -> Option<u32> {
+        match (self.kind, arrival.destination) {
+            (Kind::Ports, _) => Some(self.numbers.start + u32::try_from(socket).ok()?),
+            (Kind::Addresses, Some(Destination { address: IpAddr::V4(address), .. }))
+                if arrival.source == self.server =>
+            {
+                address.to_bits().checked_sub(FIRST_ADDRESS)
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the source whose turn is after this one's.
+    pub(super) fn next(&self, source: u32) -> u32 {
+        if source + 1 < self.numbers.end { source + 1 } else { self.numbers.start }
+    }
+
+    pub(super) fn first(&self) -> u32 {
+        self.numbers.start
+    }
+
+    pub(super) fn are_several(&self) -> bool {
+        self.numbers.len() > 1
+    }
+
+    pub(super) fn socket(&self, socket: usize) -> &dyn Datagrams {
+        &*self.sockets[socket]
+    }
+
+    pub(super) fn is_one_socket(&self) -> bool {
+        self.sockets.len() == 1
+    }
+
+    /// Notes which sockets may have something to be received.
+    pub(super) fn look(&self, found: &mut Vec<usize>) -> io::Result<()> {
+        if self.is_one_socket() {
+            // To ask it is as quick as to ask about it.
+            found.clear();
+            found.push(0);
+            return Ok(());
+        }
+        self.ready.look(found)
+    }
+
+    /// Waits until something can be received, and for `timeout` at the most.
+    pub(super) fn wait(&self, timeout: Duration) -> io::Result<()> {
+        self.ready.wait(timeout)
+    }
+
+    /// Returns how many datagrams the system has dropped so far for want of room; `None` if it does
+    /// not say.
+    pub(super) fn dropped(&self) -> Option<u64> {
+        let mut all = 0;
+        for (socket, before) in self.sockets.iter().zip(&self.dropped) {
+            all += u64::from(socket.drops()?.wrapping_sub(*before));
+        }
+        Some(all)
+    }
+}
+
+/// 127.0.0.1.
+const FIRST_ADDRESS: u32 = Ipv4Addr::LOCALHOST.to_bits();
+
+/// The receive buffer asked for, in bytes: for thousands of replies.
+const RECEIVE_BUFFER: usize = 4 << 20;
