@@ -4,6 +4,7 @@
 
 pub mod client;
 pub mod common;
+pub mod distribution;
 pub mod endpoint;
 pub mod escape;
 pub mod generate;
@@ -20,6 +21,7 @@ pub mod server;
 pub mod signals;
 pub mod step;
 pub mod textfile;
+pub mod times;
 
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};

@@ -4,7 +4,6 @@
 //! what it comes to; every form of output has one of them, or an event, for its argument.
 
 pub mod args;
-pub mod distribution;
 pub mod export;
 pub mod json;
 pub mod metrics;
@@ -19,7 +18,6 @@ pub mod text;
 pub mod thresholds;
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 /// Whom the probes go to, and how they look.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,9 +30,4 @@ pub struct Target {
     pub name_len: usize,
     /// From how many source ports.
     pub flows: usize,
-}
-
-/// Returns milliseconds to the nanosecond.
-fn millis(duration: Duration) -> f64 {
-    duration.as_nanos() as f64 / 1e6
 }

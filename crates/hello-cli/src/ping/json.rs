@@ -8,10 +8,11 @@ use hello_net::{ProbeEvent, ProbeEventKind};
 use hello_proto::Arrival;
 use serde::Serialize;
 
+use super::Target;
 use super::summary::Summary;
-use super::{Target, millis};
 use crate::escape::start;
 use crate::json::{line, text_or_hex};
+use crate::times::millis;
 
 /// Says whom the probes go to.
 pub fn header(target: &Target) -> String {

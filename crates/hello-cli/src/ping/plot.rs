@@ -9,10 +9,10 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use self::course::Course;
-use super::distribution::Distribution;
-use super::millis;
 use super::tally::Tally;
+use crate::distribution::Distribution;
 use crate::escape::Text as Escaped;
+use crate::times::millis;
 
 /// The picture, in pixels; the height is that of each target.
 const WIDTH: u32 = 1200;

@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use super::distribution::Distribution;
-use super::millis;
+use crate::times::{TimerError, Times};
 
 /// What a run, or a part of it, comes to for one target: what every form of output prints, under
 /// the names it has in JSON.
@@ -45,7 +44,7 @@ pub struct Summary {
     /// Probes that were due and did not leave, by the reason.
     pub not_sent: BTreeMap<&'static str, u64>,
     /// Round-trip times of the answered.
-    pub rtt_ms: Option<Rtt>,
+    pub rtt_ms: Option<Times>,
     /// How much they differ from those before them.
     pub jitter_ms: Option<Jitter>,
     /// How much later than due the probes left.
@@ -66,49 +65,6 @@ impl Summary {
     }
 }
 
-/// Round-trip times, in milliseconds.
-///
-/// The percentiles are the exact ones of nearest rank, or up to a thousandth more; all else is
-/// exact, to the nanosecond.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Rtt {
-    /// The shortest.
-    pub min: f64,
-    /// The arithmetic mean.
-    pub mean: f64,
-    /// The longest.
-    pub max: f64,
-    /// The standard deviation.
-    pub stddev: f64,
-    /// The median.
-    pub p50: f64,
-    /// What 90 % are not longer than.
-    pub p90: f64,
-    /// What 95 % are not longer than.
-    pub p95: f64,
-    /// What 99 % are not longer than.
-    pub p99: f64,
-    /// What 99.9 % are not longer than.
-    pub p999: f64,
-}
-
-impl Rtt {
-    pub(super) fn of(rtts: &Distribution) -> Option<Self> {
-        let quantile = |permille| rtts.quantile(permille).map(millis);
-        Some(Self {
-            min: rtts.min().map(millis)?,
-            mean: rtts.mean().map(millis)?,
-            max: rtts.max().map(millis)?,
-            stddev: rtts.stddev().map(millis)?,
-            p50: quantile(500)?,
-            p90: quantile(900)?,
-            p95: quantile(950)?,
-            p99: quantile(990)?,
-            p999: quantile(999)?,
-        })
-    }
-}
-
 /// How much round-trip times differ from the ones before them, in order of arrival and within each
 /// flow, in milliseconds.
 ///
@@ -120,30 +76,6 @@ pub struct Jitter {
     /// The differences smoothed, as in RFC 3550 section 6.4.1: each moves it by a sixteenth of the
     /// way. It starts at 0 and tells of the last dozens of replies.
     pub rfc3550: f64,
-}
-
-/// How much later than due probes left, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct TimerError {
-    /// The arithmetic mean.
-    pub mean: f64,
-    /// The median.
-    pub p50: f64,
-    /// What 99 % are not longer than.
-    pub p99: f64,
-    /// The longest.
-    pub max: f64,
-}
-
-impl TimerError {
-    pub(super) fn of(lateness: &Distribution) -> Option<Self> {
-        Some(Self {
-            mean: lateness.mean().map(millis)?,
-            p50: lateness.quantile(500).map(millis)?,
-            p99: lateness.quantile(990).map(millis)?,
-            max: lateness.max().map(millis)?,
-        })
-    }
 }
 
 /// What came of the probes of one source port.

@@ -9,9 +9,10 @@ use std::time::Duration;
 use hello_net::{ProbeEvent, ProbeEventKind};
 use hello_proto::{Arrival, Counts};
 
-use super::distribution::Distribution;
-use super::summary::{FlowSummary, Jitter, Rtt, Summary, TimerError};
-use super::{Target, millis};
+use super::Target;
+use super::summary::{FlowSummary, Jitter, Summary};
+use crate::distribution::Distribution;
+use crate::times::{TimerError, Times, millis};
 
 /// What happened to the probes of a target, since the start or since a [reset](Self::reset).
 ///
@@ -182,7 +183,7 @@ impl Tally {
             forgotten: self.counts.forgotten,
             errors: self.errors.clone(),
             not_sent: self.not_sent.clone(),
-            rtt_ms: Rtt::of(&self.rtts),
+            rtt_ms: Times::of(&self.rtts),
             jitter_ms: self.jitter.jitter(),
             timer_error_ms: TimerError::of(&self.lateness),
             duration_s: now.saturating_sub(self.since).as_secs_f64(),

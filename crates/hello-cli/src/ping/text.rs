@@ -10,10 +10,11 @@ use std::fmt::Write as _;
 use hello_net::{NotSent, ProbeEvent, ProbeEventKind};
 use hello_proto::Arrival;
 
-use super::distribution::Distribution;
+use super::Target;
 use super::summary::{FlowSummary, Summary};
-use super::{Target, millis};
+use crate::distribution::Distribution;
 use crate::escape::{Brief, Text};
+use crate::times::millis;
 use table::table;
 
 /// Says whom the probes go to, and of how many bytes they are: the name, and with it the headers

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::millis;
 use super::summary::Summary;
 use super::text::percent;
 use crate::escape::Text;
+use crate::times::millis;
 
 /// What a run may come to at most, for the exit status to be 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
