@@ -43,15 +43,35 @@ impl Distribution {
 
     /// Records a duration.
     pub fn record(&mut self, duration: Duration) {
+        self.record_n(duration, 1);
+    }
+
+    /// Records a duration `count` times, in the time that one takes.
+    pub fn record_n(&mut self, duration: Duration, count: u64) {
+        if count == 0 {
+            return;
+        }
         let nanos = nanos_of(duration);
         // Fails only if the histogram did not grow, but it does.
-        let _ = self.histogram.record(nanos);
+        let _ = self.histogram.record_n(nanos, count);
         self.min = self.min.min(duration);
         self.max = self.max.max(duration);
-        self.sum += u128::from(nanos);
-        let distance = nanos as f64 - self.mean;
-        self.mean += distance / self.count() as f64;
-        self.squares += distance * (nanos as f64 - self.mean);
+        self.sum += u128::from(nanos) * u128::from(count);
+        self.join(count, nanos as f64, 0.0);
+    }
+
+    /// Adds all that another one has recorded. If that kept fewer digits, so do the percentiles of
+    /// what came from it.
+    pub fn merge(&mut self, other: &Self) {
+        if other.count() == 0 {
+            return;
+        }
+        // Fails only if the histogram did not grow, but it does.
+        let _ = self.histogram.add(&other.histogram);
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        self.sum += other.sum;
+        self.join(other.count(), other.mean, other.squares);
     }
 
     /// Forgets everything.
@@ -137,6 +157,15 @@ impl Distribution {
         }
         bins
     }
+
+    /// Moves the mean and the squares by those of so many more (Chan, Golub and LeVeque 1979),
+    /// which are counted already. Of one more, that is Welford's step.
+    fn join(&mut self, count: u64, mean: f64, squares: f64) {
+        let (distance, count) = (mean - self.mean, count as f64);
+        // In this order, the mean of equals is exactly theirs.
+        self.mean += distance / (self.count() as f64 / count);
+        self.squares += squares + count * distance * (mean - self.mean);
+    }
 }
 
 /// How many durations lie within two bounds.
@@ -169,11 +198,20 @@ mod tests {
         distribution
     }
 
+    /// What is exact: the number, the sum, the extremes and the mean.
+    fn exact(distribution: &Distribution) -> (u64, Duration, [Option<Duration>; 3]) {
+        let rest = [distribution.min(), distribution.max(), distribution.mean()];
+        (distribution.count(), distribution.sum(), rest)
+    }
+
     #[test]
     fn of_nothing_nothing_is_known() {
         let mut nothing = of(&[5, 7]);
         nothing.reset();
-        for nothing in [nothing, of(&[])] {
+        let mut none = of(&[]);
+        none.record_n(Duration::from_nanos(5), 0);
+        none.merge(&nothing);
+        for nothing in [nothing, none, of(&[])] {
             assert_eq!((nothing.min(), nothing.max(), nothing.mean()), (None, None, None));
             assert_eq!((nothing.stddev(), nothing.quantile(500)), (None, None));
             assert_eq!(
@@ -208,6 +246,24 @@ mod tests {
         // With squares of nanoseconds in a double, this would come to 0 or to hundreds.
         let nanos = Vec::from_iter((0..1000).map(|i| 3_600_000_000_000 + i % 2 * 20));
         assert_eq!(of(&nanos).stddev(), Some(Duration::from_nanos(10)));
+        let mut halves = [0, 20].map(|more| {
+            let mut half = Distribution::new(3);
+            half.record_n(Duration::from_nanos(3_600_000_000_000 + more), 500);
+            half
+        });
+        let [one, other] = &mut halves;
+        one.merge(other);
+        assert_eq!(one.stddev(), Some(Duration::from_nanos(10)));
+    }
+
+    #[test]
+    fn what_is_merged_with_fewer_digits_is_all_there() {
+        let (mut fine, mut coarse) = (of(&[1_000_000, 3_000_000]), Distribution::new(1));
+        coarse.record_n(Duration::from_nanos(9_000_001), 2);
+        fine.merge(&coarse);
+        assert_eq!((fine.count(), fine.max()), (4, Some(Duration::from_nanos(9_000_001))));
+        let median = fine.quantile(500).map_or(0, nanos_of);
+        assert!((3_000_000..=3_003_000).contains(&median), "{median}");
     }
 
     proptest! {
@@ -229,6 +285,36 @@ mod tests {
                 found.map(nanos_of)
             });
             prop_assert_eq!((min.as_ref(), max.as_ref()), extremes);
+        }
+
+        #[test]
+        fn many_at_once_and_parts_merged_come_to_the_same_as_one_by_one(
+            runs in prop::collection::vec((0..10_000_000_000_u64, 0..20_u64), 0..30),
+            cuts in prop::collection::vec(0..30_usize, 0..3),
+        ) {
+            let mut one_by_one = Distribution::new(3);
+            let mut at_once = Distribution::new(3);
+            let mut parts = vec![Distribution::new(3)];
+            for (index, (nanos, count)) in runs.iter().enumerate() {
+                let duration = Duration::from_nanos(*nanos);
+                (0..*count).for_each(|_| one_by_one.record(duration));
+                at_once.record_n(duration, *count);
+                if cuts.contains(&index) {
+                    parts.push(Distribution::new(3));
+                }
+                parts.last_mut().expect("one part").record_n(duration, *count);
+            }
+            let mut merged = Distribution::new(3);
+            parts.iter().for_each(|part| merged.merge(part));
+            for other in [at_once, merged] {
+                prop_assert_eq!(exact(&other), exact(&one_by_one));
+                // And with it all percentiles.
+                prop_assert!(other.histogram == one_by_one.histogram);
+                let [ours, theirs] = [&other, &one_by_one].map(Distribution::stddev);
+                let off = ours.unwrap_or_default().abs_diff(theirs.unwrap_or_default());
+                let rounding = Duration::from_nanos(1) + theirs.unwrap_or_default() / 1_000_000_000;
+                prop_assert!(off <= rounding, "{ours:?} {theirs:?}");
+            }
         }
 
         #[test]
