@@ -4,6 +4,7 @@
 
 pub mod client;
 pub mod common;
+pub mod course;
 pub mod distribution;
 pub mod endpoint;
 pub mod escape;
@@ -16,6 +17,7 @@ pub mod log;
 pub mod names;
 pub mod network;
 pub mod ping;
+pub mod plot;
 pub mod seconds;
 pub mod server;
 pub mod signals;

@@ -3,14 +3,15 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use hello_net::ProbeEvent;
+use hello_net::{ProbeEvent, ProbeEventKind};
+use hello_proto::Arrival;
 use indicatif::ProgressBar;
 
-use super::plot::course::Course;
 use super::summary::Summary;
 use super::tally::Tally;
 use super::{Target, json, text};
 use crate::Format;
+use crate::course::Course;
 
 /// How much is printed.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +41,20 @@ struct Run {
     /// Since the last interval.
     part: Tally,
     course: Course,
+}
+
+impl Run {
+    fn handle(&mut self, event: &ProbeEvent<'_>) {
+        self.whole.handle(event);
+        self.part.handle(event);
+        match event.kind {
+            ProbeEventKind::Received { arrival: Arrival::Answered { rtt, .. }, .. } => {
+                self.course.answered(event.at, rtt);
+            }
+            ProbeEventKind::Lost { .. } => self.course.lost(event.at),
+            _ => {}
+        }
+    }
 }
 
 impl<O: Write> Report<O> {
@@ -81,9 +96,7 @@ impl<O: Write> Report<O> {
     /// If there is no such target.
     pub fn event(&mut self, target: usize, event: &ProbeEvent<'_>) -> io::Result<()> {
         let run = &mut self.runs[target];
-        run.whole.handle(event);
-        run.part.handle(event);
-        run.course.handle(event);
+        run.handle(event);
         let line = match self.style.format {
             _ if self.style.quiet => None,
             Format::Text => text::event(run.whole.target(), event),
@@ -187,7 +200,6 @@ const BAR_WIDTH: usize = 40;
 mod tests {
     use super::*;
     use crate::ping::sample::{answered, lost, sent, target};
-    use hello_net::ProbeEventKind;
 
     const SECOND: Duration = Duration::from_secs(1);
 

@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use hello_net::{ProbeEvent, ProbeEventKind};
-use hello_proto::Arrival;
-
 /// How round-trip times went on over a run of any length, in constant memory.
 ///
 /// The run is cut into up to [`PERIODS`](Self::PERIODS) periods of equal length. Each keeps the
 /// shortest and the longest round-trip time and the number of the lost, so no outlier and no loss
 /// is ever dropped. When a run outgrows them, every two become one. An answer stands where it was
-/// received, and a loss where it was given up, a timeout after the probe was sent.
+/// received, and a loss where it was given up, a timeout after the request was sent.
 #[derive(Clone, Debug)]
 pub struct Course {
     length: Duration,
@@ -22,7 +19,7 @@ pub struct Course {
 pub struct Period {
     /// The shortest and the longest round-trip time of the answers received.
     pub rtts: Option<(Duration, Duration)>,
-    /// Probes given up.
+    /// Requests given up.
     pub lost: u64,
 }
 
@@ -35,15 +32,14 @@ impl Course {
         Self { length: Duration::from_millis(1), periods: Vec::with_capacity(Self::PERIODS) }
     }
 
-    /// Adds an event.
-    pub fn handle(&mut self, event: &ProbeEvent<'_>) {
-        match event.kind {
-            ProbeEventKind::Received { arrival: Arrival::Answered { rtt, .. }, .. } => {
-                self.period(event.at).join(Period { rtts: Some((rtt, rtt)), lost: 0 });
-            }
-            ProbeEventKind::Lost { .. } => self.period(event.at).lost += 1,
-            _ => {}
-        }
+    /// Adds an answer that was received at `at`.
+    pub fn answered(&mut self, at: Duration, rtt: Duration) {
+        self.period(at).join(Period { rtts: Some((rtt, rtt)), lost: 0 });
+    }
+
+    /// Adds a loss: at `at`, it was given up.
+    pub fn lost(&mut self, at: Duration) {
+        self.period(at).lost += 1;
     }
 
     /// Yields the periods in which anything happened, with the time in the middle of each.
@@ -95,15 +91,13 @@ impl Period {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ping::sample::{answered, lost};
     use proptest::prelude::*;
 
     #[test]
     fn a_short_run_keeps_every_reply_at_its_time() {
         let mut course = Course::new();
         for second in 0..100 {
-            let kind = answered(Duration::from_micros(second));
-            course.handle(&ProbeEvent { at: Duration::from_secs(second), flow: 0, kind });
+            course.answered(Duration::from_secs(second), Duration::from_micros(second));
         }
         assert_eq!(course.periods().count(), 100);
         for (second, (at, period)) in (0..).zip(course.periods()) {
@@ -120,11 +114,11 @@ mod tests {
         ) {
             let mut course = Course::new();
             for (millis, micros) in &events {
-                let kind = micros.map_or_else(
-                    || lost(0),
-                    |micros| answered(Duration::from_micros(micros)),
-                );
-                course.handle(&ProbeEvent { at: Duration::from_millis(*millis), flow: 0, kind });
+                let at = Duration::from_millis(*millis);
+                match micros {
+                    Some(micros) => course.answered(at, Duration::from_micros(*micros)),
+                    None => course.lost(at),
+                }
             }
             prop_assert!(course.periods.len() <= Course::PERIODS);
             prop_assert_eq!(course.periods.capacity(), Course::PERIODS);
