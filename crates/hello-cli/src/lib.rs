@@ -2,6 +2,7 @@
 //!
 //! Not a library for others; its interface changes with the tools.
 
+pub mod bars;
 pub mod client;
 pub mod common;
 pub mod course;
@@ -16,12 +17,14 @@ pub mod load;
 pub mod log;
 pub mod names;
 pub mod network;
+pub mod percent;
 pub mod ping;
 pub mod plot;
 pub mod seconds;
 pub mod server;
 pub mod signals;
 pub mod step;
+pub mod table;
 pub mod textfile;
 pub mod times;
 

@@ -79,3 +79,14 @@ impl TimerError {
 pub fn millis(duration: Duration) -> f64 {
     duration.as_nanos() as f64 / 1e6
 }
+
+/// Puts milliseconds as ping does.
+pub fn joined(millis: &[f64]) -> String {
+    let texts = Vec::from_iter(millis.iter().map(|millis| format!("{millis:.3}")));
+    format!("{} ms", texts.join("/"))
+}
+
+/// Puts milliseconds to the microsecond, and `-` for what nobody knows.
+pub fn or_dash(millis: Option<f64>) -> String {
+    millis.map_or_else(|| "-".into(), |millis| format!("{millis:.3}"))
+}

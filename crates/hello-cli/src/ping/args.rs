@@ -13,8 +13,8 @@ use hello_proto::{MAX_NAME_LEN, Token};
 use crate::common::Common;
 use crate::endpoint::Endpoint;
 use crate::ping::export::{self, Export, ExportError};
-use crate::ping::thresholds::{self, Thresholds};
-use crate::seconds;
+use crate::ping::thresholds::Thresholds;
+use crate::{percent, seconds};
 
 /// Asks hello servers again and again, and says what the way there is worth: loss, round-trip times
 /// and their percentiles, jitter, and what else came back.
@@ -89,7 +89,7 @@ pub struct Args {
     pub every: Option<Duration>,
 
     /// Exit with 1 if more than so many per cent of the settled probes of a target are lost.
-    #[arg(long, value_name = "PERCENT", value_parser = thresholds::parse_percent)]
+    #[arg(long, value_name = "PERCENT", value_parser = percent::parse)]
     pub max_loss: Option<f64>,
 
     /// Exit with 1 if one in a hundred answers took longer than this.

@@ -8,9 +8,9 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::summary::Summary;
-use super::text::percent;
 use crate::escape::Text;
 use crate::json;
+use crate::percent::percent;
 
 /// In which form summaries are exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

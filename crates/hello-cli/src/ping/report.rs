@@ -11,6 +11,7 @@ use super::summary::Summary;
 use super::tally::Tally;
 use super::{Target, json, text};
 use crate::Format;
+use crate::bars::bars;
 use crate::course::Course;
 
 /// How much is printed.
@@ -182,7 +183,7 @@ impl<O: Write> Report<O> {
             more.push(text::flows(&summary.flows));
         }
         if self.style.terminal && summary.answered > 1 {
-            more.push(text::bars(self.runs[index].whole.rtts(), BAR_WIDTH));
+            more.push(bars(self.runs[index].whole.rtts(), BAR_WIDTH));
         }
         more
     }

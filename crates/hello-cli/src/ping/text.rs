@@ -1,6 +1,5 @@
 //! What `hello-ping` prints for people, and for programs that read what ping prints.
 
-mod table;
 #[cfg(test)]
 mod tests;
 
@@ -12,10 +11,10 @@ use hello_proto::Arrival;
 
 use super::Target;
 use super::summary::{FlowSummary, Summary};
-use crate::distribution::Distribution;
 use crate::escape::{Brief, Text};
-use crate::times::millis;
-use table::table;
+use crate::percent::{self, percent};
+use crate::table::table;
+use crate::times::{self, joined, millis};
 
 /// Says whom the probes go to, and of how many bytes they are: the name, and with it the headers
 /// of UDP and IP.
@@ -73,7 +72,7 @@ pub fn summary(summary: &Summary, more: &[String]) -> String {
     }
     let _ = write!(text, "\n--- {name} ping statistics ---\n{}\n", packets(summary));
     if let Some(rtt) = &summary.rtt_ms {
-        let times = times(&[rtt.min, rtt.mean, rtt.max, rtt.stddev]);
+        let times = joined(&[rtt.min, rtt.mean, rtt.max, rtt.stddev]);
         let _ = write!(text, "rtt min/avg/max/mdev = {times}");
     }
     text
@@ -111,14 +110,14 @@ fn details(summary: &Summary) -> Vec<String> {
     lines.extend(list("errors", &summary.errors));
     lines.extend(list("not sent", &summary.not_sent));
     if let Some(rtt) = &summary.rtt_ms {
-        let percentiles = times(&[rtt.p50, rtt.p90, rtt.p95, rtt.p99, rtt.p999]);
+        let percentiles = joined(&[rtt.p50, rtt.p90, rtt.p95, rtt.p99, rtt.p999]);
         lines.push(format!("rtt p50/p90/p95/p99/p99.9 = {percentiles}"));
     }
     if let Some(jitter) = &summary.jitter_ms {
-        lines.push(format!("jitter mean/rfc3550 = {}", times(&[jitter.mean, jitter.rfc3550])));
+        lines.push(format!("jitter mean/rfc3550 = {}", joined(&[jitter.mean, jitter.rfc3550])));
     }
     if let Some(error) = &summary.timer_error_ms {
-        let errors = times(&[error.p50, error.p99, error.max]);
+        let errors = joined(&[error.p50, error.p99, error.max]);
         lines.push(format!("timer error p50/p99/max = {errors}"));
     }
     lines
@@ -156,10 +155,10 @@ pub fn interval(summary: &Summary) -> String {
         let _ = write!(text, ", {} in flight", summary.in_flight);
     }
     if let Some(rtt) = &summary.rtt_ms {
-        let _ = write!(text, ", rtt p50/p99/max = {}", times(&[rtt.p50, rtt.p99, rtt.max]));
+        let _ = write!(text, ", rtt p50/p99/max = {}", joined(&[rtt.p50, rtt.p99, rtt.max]));
     }
     if let Some(jitter) = &summary.jitter_ms {
-        let _ = write!(text, ", jitter mean = {}", times(&[jitter.mean]));
+        let _ = write!(text, ", jitter mean = {}", joined(&[jitter.mean]));
     }
     text
 }
@@ -168,14 +167,15 @@ pub fn interval(summary: &Summary) -> String {
 pub fn status(summaries: &[Summary]) -> String {
     if let [summary] = summaries {
         let Summary { sent, in_flight, .. } = summary;
-        let mut text = format!("{sent} sent, {} lost, {in_flight} in flight", loss(summary.loss));
+        let mut text =
+            format!("{sent} sent, {} lost, {in_flight} in flight", percent::or_dash(summary.loss));
         if let Some(rtt) = &summary.rtt_ms {
-            let _ = write!(text, ", p50/p99/max {}", times(&[rtt.p50, rtt.p99, rtt.max]));
+            let _ = write!(text, ", p50/p99/max {}", joined(&[rtt.p50, rtt.p99, rtt.max]));
         }
         return text;
     }
     let short = |summary: &Summary| {
-        let (name, loss) = (Text(target(summary)), loss(summary.loss));
+        let (name, loss) = (Text(target(summary)), percent::or_dash(summary.loss));
         let p50 = summary.rtt_ms.map_or_else(String::new, |rtt| format!(", p50 {:.3} ms", rtt.p50));
         format!("{name} {loss} lost{p50}")
     };
@@ -196,13 +196,13 @@ pub fn comparison(summaries: &[Summary]) -> String {
             Text(target(summary)).to_string(),
             summary.sent.to_string(),
             summary.lost.to_string(),
-            loss(summary.loss),
-            time(rtt.map(|rtt| rtt.min)),
-            time(rtt.map(|rtt| rtt.p50)),
-            time(rtt.map(|rtt| rtt.p90)),
-            time(rtt.map(|rtt| rtt.p99)),
-            time(rtt.map(|rtt| rtt.max)),
-            time(summary.jitter_ms.map(|jitter| jitter.mean)),
+            percent::or_dash(summary.loss),
+            times::or_dash(rtt.map(|rtt| rtt.min)),
+            times::or_dash(rtt.map(|rtt| rtt.p50)),
+            times::or_dash(rtt.map(|rtt| rtt.p90)),
+            times::or_dash(rtt.map(|rtt| rtt.p99)),
+            times::or_dash(rtt.map(|rtt| rtt.max)),
+            times::or_dash(summary.jitter_ms.map(|jitter| jitter.mean)),
             summary.errors_total().to_string(),
         ]
     });
@@ -218,51 +218,10 @@ pub fn flows(flows: &[FlowSummary]) -> String {
             flow.sent.to_string(),
             flow.answered.to_string(),
             flow.lost.to_string(),
-            loss(flow.loss),
-            time(flow.p50_ms),
-            time(flow.p99_ms),
+            percent::or_dash(flow.loss),
+            times::or_dash(flow.p50_ms),
+            times::or_dash(flow.p99_ms),
         ]
     });
     table(usize::MAX, &heads, rows)
-}
-
-/// Draws how round-trip times are distributed, as bars of up to `width` characters.
-pub fn bars(rtts: &Distribution, width: usize) -> String {
-    let bins = rtts.bins(BARS);
-    let highest = bins.iter().map(|bin| bin.count).max().unwrap_or(1).max(1);
-    let rows = bins.iter().map(|bin| {
-        // Rounded up, so that what is there is seen.
-        let length = (u128::from(bin.count) * width as u128).div_ceil(highest.into());
-        let bar = "#".repeat(usize::try_from(length).unwrap_or(width));
-        let [start, end] = [bin.start, bin.end].map(|bound| format!("{:.3}", millis(bound)));
-        vec![start, end, bin.count.to_string(), bar]
-    });
-    table(3, &["from ms", "to ms", "replies", ""], rows)
-}
-
-/// Up to the 99th percentile.
-const BARS: u32 = 10;
-
-/// Puts milliseconds as ping does.
-fn times(millis: &[f64]) -> String {
-    let texts = Vec::from_iter(millis.iter().map(|millis| format!("{millis:.3}")));
-    format!("{} ms", texts.join("/"))
-}
-
-fn time(millis: Option<f64>) -> String {
-    millis.map_or_else(|| "-".into(), |millis| format!("{millis:.3}"))
-}
-
-fn loss(share: Option<f64>) -> String {
-    share.map_or_else(|| "-".into(), |share| format!("{}%", percent(share)))
-}
-
-/// Puts a share into percent with up to six digits that count, as ping does (`%g`), but never
-/// with an exponent.
-pub(super) fn percent(share: f64) -> String {
-    let percent = share * 100.0;
-    // Each power of ten that it reaches takes one digit from those behind the point.
-    let digits = (1..12).rev().find(|digits| percent * 10_f64.powi(*digits) < 1e6).unwrap_or(0);
-    let text = format!("{percent:.*}", usize::try_from(digits).unwrap_or(0));
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::summary::Summary;
-use super::text::percent;
 use crate::escape::Text;
+use crate::percent::percent;
 use crate::times::millis;
 
 /// What a run may come to at most, for the exit status to be 0.
@@ -59,19 +59,6 @@ impl Thresholds {
     }
 }
 
-/// Reads a share on the command line, in percent (`1`, `0.5%`).
-///
-/// # Errors
-///
-/// Says what it takes, if it is none.
-pub fn parse_percent(text: &str) -> Result<f64, String> {
-    match text.strip_suffix('%').unwrap_or(text).parse::<f64>() {
-        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent / 100.0),
-        Ok(_) => Err("must be from 0 to 100".into()),
-        Err(_) => Err("not a share in percent: try 1 or 0.5%".into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,20 +66,6 @@ mod tests {
     use crate::ping::tally::Tally;
 
     const MILLI: Duration = Duration::from_millis(1);
-
-    #[test]
-    fn shares_are_percents_with_and_without_a_sign() {
-        for (text, share) in [("1", 0.01), ("0.5%", 0.005), ("0", 0.0), ("100%", 1.0)] {
-            assert_eq!(parse_percent(text), Ok(share), "{text}");
-        }
-        for text in ["-1", "101", "NaN", "inf"] {
-            assert_eq!(parse_percent(text), Err("must be from 0 to 100".into()), "{text}");
-        }
-        for text in ["", "%", "x", "1%%"] {
-            let error = Err("not a share in percent: try 1 or 0.5%".into());
-            assert_eq!(parse_percent(text), error, "{text}");
-        }
-    }
 
     #[test]
     fn what_is_exceeded_is_said_with_by_how_much() {

@@ -148,32 +148,3 @@ flow  sent  answered  lost  loss    p50    p99
    0     5         3     1   25%  0.050  0.060";
     assert_eq!(flows(&summaries[0].flows), expected);
 }
-
-#[test]
-fn the_longest_bar_is_as_wide_as_it_may_be_and_the_shortest_is_seen() {
-    let mut tally = Tally::new(target());
-    events(&mut tally, (0..1000).map(|_| answered(ms(1))));
-    events(&mut tally, [answered(ms(500))]);
-    let bars = bars(tally.rtts(), 20);
-    let expected = format!(
-        "from ms    to ms  replies\n  1.000    1.000     1000  {}\n  1.000  500.000        1  #",
-        "#".repeat(20)
-    );
-    assert_eq!(bars, expected);
-}
-
-#[test]
-fn percents_are_written_as_ping_writes_them() {
-    for (share, text) in [
-        (0.0, "0"),
-        (1.0, "100"),
-        (0.5, "50"),
-        (1.0 / 3.0, "33.3333"),
-        (2.0 / 3.0, "66.6667"),
-        (0.999_999_99, "100"),
-        (1.0 / 700.0, "0.142857"),
-        (1e-9, "0.0000001"),
-    ] {
-        assert_eq!(percent(share), text);
-    }
-}

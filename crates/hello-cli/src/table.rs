@@ -4,11 +4,7 @@ use std::iter;
 
 /// Puts rows below their heads: numbers to the right, and the column `words`, if there is such a
 /// one, to the left.
-pub(super) fn table(
-    words: usize,
-    heads: &[&str],
-    rows: impl Iterator<Item = Vec<String>>,
-) -> String {
+pub fn table(words: usize, heads: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let heads = heads.iter().map(|head| (*head).to_owned()).collect();
     let rows = Vec::from_iter(iter::once(heads).chain(rows));
     let width = |column: usize| rows.iter().map(|row: &Vec<_>| row[column].chars().count()).max();
