@@ -4,11 +4,11 @@
 //! what it comes to; every form of output has one of them, or an event, for its argument.
 
 pub mod args;
-pub mod export;
 pub mod json;
 pub mod metrics;
 pub mod plot;
 pub mod report;
+mod row;
 #[cfg(test)]
 mod sample;
 pub mod session;

@@ -1,18 +1,17 @@
 //! `hello-ping`: what the way to a hello server is worth.
 
 use std::error::Error;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::Parser;
+use hello_cli::OutputError;
 use hello_cli::ping::Target;
 use hello_cli::ping::args::Args;
 use hello_cli::ping::report::{Report, Style};
 use hello_cli::ping::session::{Ask, Session};
 use hello_cli::signals::Signals;
-use hello_cli::{OutputError, status_bar};
 use hello_net::Prober;
-use indicatif::ProgressBar;
 use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
 
 fn main() -> ExitCode {
@@ -26,7 +25,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let signals = [(SIGINT, Ask::Stop), (SIGTERM, Ask::Stop), (SIGQUIT, Ask::Snapshot)];
     let mut signals = Signals::register(signals)?;
     let (mut targets, mut probers) = (Vec::new(), Vec::new());
-    args.check_outputs()?;
+    args.outputs.check()?;
     for (name, address) in args.targets()? {
         let plan = args.plan(address)?;
         let (name_len, flows) = (plan.name_len, plan.flows.get().into());
@@ -35,12 +34,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     }
     let (format, terminal) = (args.common.format(), io::stdout().is_terminal());
     let style = Style { format, quiet: args.quiet, terminal };
-    // What is exported to the standard output has that for itself.
-    let exports = args.exports().any(|(_, path)| path == "-");
-    let (out, bar): (Box<dyn Write + Send>, _) = match exports {
-        true => (Box::new(io::stderr()), ProgressBar::hidden()),
-        false => (Box::new(io::stdout()), status_bar(format)),
-    };
+    let (out, bar) = args.outputs.printer(format);
     let report = Report::start(style, out, bar, targets).map_err(OutputError::from)?;
     let session = Session::new(args, report)?;
     let watched = session.watch(&probers, &mut signals);

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, value_parser};
@@ -12,7 +12,7 @@ use hello_proto::{MAX_NAME_LEN, Token};
 
 use crate::common::Common;
 use crate::endpoint::Endpoint;
-use crate::ping::export::{self, Export, ExportError};
+use crate::outputs::Outputs;
 use crate::ping::thresholds::Thresholds;
 use crate::{percent, seconds};
 
@@ -100,22 +100,10 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = seconds::parse)]
     pub max_jitter: Option<Duration>,
 
-    /// Write the final summaries as JSON; "-" is standard output, and all else goes to standard
-    /// error then.
-    #[arg(long, value_name = "FILE")]
-    pub export_json: Option<PathBuf>,
-
-    /// Write the final summaries as comma-separated values; "-" is standard output.
-    #[arg(long, value_name = "FILE")]
-    pub export_csv: Option<PathBuf>,
-
-    /// Write the final summaries as a Markdown table; "-" is standard output.
-    #[arg(long, value_name = "FILE")]
-    pub export_markdown: Option<PathBuf>,
-
-    /// Draw round-trip times and losses over time, and the distribution, as SVG.
-    #[arg(long, value_name = "FILE")]
-    pub plot: Option<PathBuf>,
+    // No documentation comment: it would become that of the command.
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "it would become the help of the whole command")]
+    pub outputs: Outputs,
 
     /// Keep a file with the counters for Prometheus, as the node exporter's textfile collector
     /// reads it.
@@ -195,27 +183,6 @@ impl Args {
         Thresholds { max_loss, max_p99, max_jitter }
     }
 
-    /// Yields the files to export summaries to.
-    pub fn exports(&self) -> impl Iterator<Item = (Export, &Path)> {
-        [
-            (Export::Json, &self.export_json),
-            (Export::Csv, &self.export_csv),
-            (Export::Markdown, &self.export_markdown),
-        ]
-        .into_iter()
-        .filter_map(|(form, path)| Some((form, path.as_deref()?)))
-    }
-
-    /// Makes sure that what the run comes to can be written at its end, for it may be long.
-    ///
-    /// # Errors
-    ///
-    /// Says which file cannot be written.
-    pub fn check_outputs(&self) -> Result<(), ExportError> {
-        let exports = self.exports().map(|(_, path)| path).filter(|path| *path != Path::new("-"));
-        exports.chain(self.plot.as_deref()).try_for_each(export::check)
-    }
-
     /// Returns when to send probes to one of the targets, and how.
     ///
     /// # Errors
@@ -266,15 +233,5 @@ mod tests {
         }
         let targets = args(["127.0.0.1:1", "127.0.0.1:2"]).targets().expect("two");
         assert_eq!(targets.len(), 2);
-    }
-
-    #[test]
-    fn an_output_that_cannot_be_written_is_an_error_before_the_run() {
-        const NOWHERE: &str = "/no/such/directory/x";
-        for option in ["--export-json", "--export-csv", "--export-markdown", "--plot"] {
-            let error = args([option, NOWHERE]).check_outputs().expect_err("no directory");
-            assert_eq!(error.to_string(), "cannot write \"/no/such/directory/x\"", "{option}");
-        }
-        args(["--export-json", "-"]).check_outputs().expect("standard output");
     }
 }

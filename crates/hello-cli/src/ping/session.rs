@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -109,22 +110,18 @@ impl<'a, O: Write + Send> Session<'a, O> {
             report.interval(now).map_err(OutputError::from)?;
         }
         let summaries = report.finish(now).map_err(OutputError::from)?;
+        let draw = |path: &Path| plot::draw(path, &Vec::from_iter(report.runs()));
         // One that fails costs no other.
-        let mut results: Vec<Result<(), Box<dyn Error>>> = Vec::new();
-        for (form, path) in self.args.exports() {
-            results.push(form.write(path, exports, &summaries).map_err(Into::into));
-        }
-        if let Some(path) = &self.args.plot {
-            results.push(plot::draw(path, &Vec::from_iter(report.runs())));
-        }
+        let outputs = self.args.outputs.write(&summaries, exports, draw);
         drop(report);
-        results.push(self.write_metrics());
+        let metrics = self.write_metrics();
         let thresholds = self.args.thresholds();
         let exceeded = Vec::from_iter(summaries.iter().flat_map(|one| thresholds.exceeded(one)));
         for line in &exceeded {
             let _ = io::stderr().write_all(format!("hello-ping: {line}\n").as_bytes());
         }
-        results.into_iter().collect::<Result<(), _>>()?;
+        outputs?;
+        metrics?;
         let enough = match (self.args.count, self.args.deadline) {
             (Some(count), Some(_)) => count,
             _ => 1,

@@ -63,6 +63,11 @@ impl Summary {
     pub fn errors_total(&self) -> u64 {
         self.errors.values().sum()
     }
+
+    /// Returns how many probes were due and did not leave.
+    pub fn not_sent_total(&self) -> u64 {
+        self.not_sent.values().sum()
+    }
 }
 
 /// How much round-trip times differ from the ones before them, in order of arrival and within each

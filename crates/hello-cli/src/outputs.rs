@@ -1,0 +1,144 @@
+//! What a run comes to, written and drawn where the command line says.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use indicatif::ProgressBar;
+
+use crate::export::{self, Export, ExportError, Row};
+use crate::{Format, status_bar};
+
+/// Where the results of a run are written.
+#[derive(Debug, Args)]
+pub struct Outputs {
+    /// Write the final summaries as JSON; "-" is standard output, and all else goes to standard
+    /// error then.
+    #[arg(long, value_name = "FILE")]
+    export_json: Option<PathBuf>,
+
+    /// Write the final summaries as comma-separated values; "-" is standard output.
+    #[arg(long, value_name = "FILE")]
+    export_csv: Option<PathBuf>,
+
+    /// Write the final summaries as a Markdown table; "-" is standard output.
+    #[arg(long, value_name = "FILE")]
+    export_markdown: Option<PathBuf>,
+
+    /// Draw round-trip times and losses over time, and the distribution, as SVG.
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+}
+
+impl Outputs {
+    /// Yields the files to export results to.
+    pub fn exports(&self) -> impl Iterator<Item = (Export, &Path)> {
+        [
+            (Export::Json, &self.export_json),
+            (Export::Csv, &self.export_csv),
+            (Export::Markdown, &self.export_markdown),
+        ]
+        .into_iter()
+        .filter_map(|(form, path)| Some((form, path.as_deref()?)))
+    }
+
+    /// Tells whether results are exported to the standard output.
+    pub fn to_stdout(&self) -> bool {
+        self.exports().any(|(_, path)| path == STDOUT)
+    }
+
+    /// Makes sure that what the run comes to can be written at its end, for it may be long.
+    ///
+    /// # Errors
+    ///
+    /// Says which file cannot be written.
+    pub fn check(&self) -> Result<(), ExportError> {
+        let exports = self.exports().map(|(_, path)| path).filter(|path| *path != STDOUT);
+        exports.chain(self.plot.as_deref()).try_for_each(export::check)
+    }
+
+    /// Returns where all else is printed, and what shows how things are: what is exported to the
+    /// standard output has that for itself.
+    pub fn printer(&self, format: Format) -> (Box<dyn Write + Send>, ProgressBar) {
+        match self.to_stdout() {
+            true => (Box::new(io::stderr()), ProgressBar::hidden()),
+            false => (Box::new(io::stdout()), status_bar(format)),
+        }
+    }
+
+    /// Writes the results, to `out` what is for the standard output, and has the picture drawn if
+    /// there is to be one. One that fails costs no other.
+    ///
+    /// # Errors
+    ///
+    /// The first one.
+    pub fn write<R: Row>(
+        &self,
+        results: &[R],
+        out: &mut impl Write,
+        draw: impl FnOnce(&Path) -> Result<(), Box<dyn Error>>,
+    ) -> Result<(), Box<dyn Error>> {
+        let mut written: Vec<Result<(), Box<dyn Error>>> = Vec::new();
+        for (form, path) in self.exports() {
+            written.push(form.write(path, out, results).map_err(Into::into));
+        }
+        written.extend(self.plot.as_deref().map(draw));
+        written.into_iter().collect()
+    }
+}
+
+/// Stands for the standard output.
+const STDOUT: &str = "-";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::Column;
+    use clap::Parser;
+    use serde::Serialize;
+
+    #[derive(Parser)]
+    struct Tool {
+        #[command(flatten)]
+        outputs: Outputs,
+    }
+
+    fn outputs<const N: usize>(args: [&str; N]) -> Outputs {
+        Tool::parse_from([&["tool"], &args[..]].concat()).outputs
+    }
+
+    #[test]
+    fn an_output_that_cannot_be_written_is_an_error_before_the_run() {
+        const NOWHERE: &str = "/no/such/directory/x";
+        for option in ["--export-json", "--export-csv", "--export-markdown", "--plot"] {
+            let error = outputs([option, NOWHERE]).check().expect_err("no directory");
+            assert_eq!(error.to_string(), "cannot write \"/no/such/directory/x\"", "{option}");
+        }
+        outputs(["--export-json", "-"]).check().expect("standard output");
+    }
+
+    #[test]
+    fn only_a_dash_is_the_standard_output() {
+        assert!(outputs(["--export-csv", "x", "--export-json", "-"]).to_stdout());
+        assert!(!outputs(["--export-csv", "./-", "--plot", "-"]).to_stdout());
+    }
+
+    #[test]
+    fn one_that_fails_costs_no_other_and_is_the_error() {
+        #[derive(Serialize)]
+        struct Nothing;
+        impl Row for Nothing {
+            const COLUMNS: &'static [Column<Self>] = &[("nothing", |_, _| String::new())];
+        }
+        let (mut out, mut drawn) = (Vec::new(), None);
+        let outputs = outputs(["--export-json", "/", "--export-csv", "-", "--plot", "x.svg"]);
+        let draw = |path: &Path| {
+            drawn = Some(path.to_owned());
+            Err("cannot draw".into())
+        };
+        let error = outputs.write::<Nothing>(&[], &mut out, draw).expect_err("a directory");
+        assert_eq!(error.to_string(), "cannot write \"/\"");
+        assert_eq!((&out[..], drawn), (&b"nothing\n"[..], Some("x.svg".into())));
+    }
+}
