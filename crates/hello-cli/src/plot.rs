@@ -104,3 +104,44 @@ pub fn distribution(area: &Area<'_>, rtts: &Distribution) -> Result<(), Box<dyn 
 
 /// Up to the 99th percentile.
 const BINS: u32 = 40;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const MILLI: Duration = Duration::from_millis(1);
+
+    fn drawn(draw: impl FnOnce(&Area<'_>) -> Result<(), Box<dyn Error>>) -> String {
+        let mut svg = String::new();
+        let area = SVGBackend::with_string(&mut svg, (800, 320)).into_drawing_area();
+        draw(&area).and_then(|()| Ok(area.present()?)).expect("a picture");
+        drop(area);
+        svg
+    }
+
+    #[test]
+    fn a_course_has_its_caption_and_every_answer_and_a_cross_for_a_loss() {
+        let mut run = Course::new();
+        let nothing = drawn(|area| course(area, "a & b", &run));
+        assert!(nothing.contains("a &amp; b") && !nothing.contains("<circle"), "{nothing}");
+        (1..=3).for_each(|second| run.answered(1000 * second * MILLI, second * MILLI));
+        assert_eq!(drawn(|area| course(area, "", &run)).matches("<circle").count(), 3);
+        let red = |svg: &str| svg.matches("#FF0000").count();
+        assert_eq!(red(&drawn(|area| course(area, "", &run))), 0);
+        run.lost(4000 * MILLI);
+        // Two lines of a cross, and one from top to bottom.
+        assert_eq!(red(&drawn(|area| course(area, "", &run))), 3);
+    }
+
+    #[test]
+    fn what_is_beyond_the_99th_percentile_is_told_of_in_words() {
+        let mut rtts = Distribution::new(3);
+        assert!(drawn(|area| distribution(area, &rtts)).contains("no replies"));
+        (0..1000).for_each(|micros| rtts.record(MILLI + Duration::from_micros(micros)));
+        rtts.record_n(500 * MILLI, 2);
+        let svg = drawn(|area| distribution(area, &rtts));
+        assert!(svg.contains(" more, up to 500.000 ms"), "{svg}");
+    }
+}
