@@ -42,6 +42,16 @@ impl Course {
         self.period(at).lost += 1;
     }
 
+    /// Adds what another one has, in periods as long as the longer ones of both.
+    pub fn merge(&mut self, other: &Self) {
+        while self.length < other.length {
+            self.halve();
+        }
+        for (at, period) in other.periods() {
+            self.period(at).join(period);
+        }
+    }
+
     /// Yields the periods in which anything happened, with the time in the middle of each.
     pub fn periods(&self) -> impl Iterator<Item = (Duration, Period)> + '_ {
         let middle = |index: u32| self.length * index + self.length / 2;

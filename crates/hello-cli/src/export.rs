@@ -41,7 +41,8 @@ pub struct Form {
 }
 
 impl Export {
-    /// Writes the results to `path`, and to `out` if that is `-`.
+    /// Writes the results to `path`, and to `out` if that is `-`. What they come to together, if
+    /// anything, stands beside them in JSON.
     ///
     /// # Errors
     ///
@@ -51,8 +52,9 @@ impl Export {
         path: &Path,
         out: &mut impl Write,
         results: &[R],
+        whole: Option<&impl Serialize>,
     ) -> Result<(), ExportError> {
-        let text = self.text(results);
+        let text = self.text(results, whole);
         let written = match path.to_str() {
             Some("-") => out.write_all(text.as_bytes()).and_then(|()| out.flush()),
             _ => fs::write(path, text),
@@ -61,9 +63,9 @@ impl Export {
     }
 
     /// Puts the results into this form, with a newline at the end.
-    pub fn text<R: Row>(self, results: &[R]) -> String {
+    pub fn text<R: Row>(self, results: &[R], whole: Option<&impl Serialize>) -> String {
         match self {
-            Self::Json => json::line(&Results { results }) + "\n",
+            Self::Json => json::line(&Results { results, whole }) + "\n",
             Self::Csv => {
                 let form = Form { digits: None, unknown: "" };
                 let cells = |row: Vec<String>| Vec::from_iter(row.iter().map(|cell| quoted(cell)));
@@ -127,9 +129,14 @@ pub struct ExportError {
 }
 
 #[derive(Serialize)]
-struct Results<'a, R> {
+struct Results<'a, R, W> {
     results: &'a [R],
+    #[serde(flatten)]
+    whole: Option<&'a W>,
 }
+
+/// What results come to together that have nothing more to say.
+pub const NOTHING: Option<&()> = None;
 
 /// Yields the head and then a row for each result.
 fn rows<'a, R: Row>(results: &'a [R], form: &'a Form) -> impl Iterator<Item = Vec<String>> + 'a {
@@ -173,8 +180,8 @@ mod tests {
     #[test]
     fn csv_has_a_head_all_digits_and_nothing_for_what_is_unknown() {
         let expected = "name,time_ms,loss_percent\nhere,1.234567,50\n\"a,b|\"\"c\"\"\",,\n";
-        assert_eq!(Export::Csv.text(&TRIPS), expected);
-        assert_eq!(Export::Csv.text::<Trip>(&[]), "name,time_ms,loss_percent\n");
+        assert_eq!(Export::Csv.text(&TRIPS, NOTHING), expected);
+        assert_eq!(Export::Csv.text::<Trip>(&[], NOTHING), "name,time_ms,loss_percent\n");
     }
 
     #[test]
@@ -194,15 +201,19 @@ mod tests {
 | here | 1.235 | 50 |
 | a,b\\|\"c\" | - | - |
 ";
-        assert_eq!(Export::Markdown.text(&TRIPS), expected);
+        assert_eq!(Export::Markdown.text(&TRIPS, NOTHING), expected);
     }
 
     #[test]
     fn json_has_all_under_results() {
-        let json: Value = serde_json::from_str(&Export::Json.text(&TRIPS)).expect("JSON");
+        let json: Value = serde_json::from_str(&Export::Json.text(&TRIPS, NOTHING)).expect("JSON");
         assert_eq!(json["results"][0]["time_ms"], 1.234_567);
         assert_eq!(json["results"][1]["time_ms"], Value::Null);
-        assert_eq!(Export::Json.text::<Trip>(&[]), "{\"results\":[]}\n");
+        assert_eq!(Export::Json.text::<Trip>(&[], NOTHING), "{\"results\":[]}\n");
+        let whole = Trip { name: "both", time_ms: None, loss: Some(0.25) };
+        let json: Value =
+            serde_json::from_str(&Export::Json.text(&TRIPS, Some(&whole))).expect("JSON");
+        assert_eq!((&json["results"][1]["loss"], &json["loss"]), (&Value::Null, &0.25.into()));
     }
 
     #[test]
@@ -221,9 +232,10 @@ mod tests {
     #[test]
     fn a_dash_is_the_output_and_a_file_that_cannot_be_written_is_named() {
         let mut out = Vec::new();
-        Export::Csv.write(Path::new("-"), &mut out, &TRIPS).expect("memory");
-        assert_eq!(out, Export::Csv.text(&TRIPS).into_bytes());
-        let error = Export::Csv.write(Path::new("/"), &mut out, &TRIPS).expect_err("a directory");
+        Export::Csv.write(Path::new("-"), &mut out, &TRIPS, NOTHING).expect("memory");
+        assert_eq!(out, Export::Csv.text(&TRIPS, NOTHING).into_bytes());
+        let error =
+            Export::Csv.write(Path::new("/"), &mut out, &TRIPS, NOTHING).expect_err("a directory");
         assert_eq!(error.to_string(), "cannot write \"/\"");
     }
 }

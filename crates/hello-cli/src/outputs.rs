@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::ProgressBar;
+use serde::Serialize;
 
 use crate::export::{self, Export, ExportError, Row};
 use crate::{Format, status_bar};
@@ -26,7 +27,7 @@ pub struct Outputs {
     #[arg(long, value_name = "FILE")]
     export_markdown: Option<PathBuf>,
 
-    /// Draw round-trip times and losses over time, and the distribution, as SVG.
+    /// Draw times and losses, as SVG.
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
 }
@@ -67,8 +68,9 @@ impl Outputs {
         }
     }
 
-    /// Writes the results, to `out` what is for the standard output, and has the picture drawn if
-    /// there is to be one. One that fails costs no other.
+    /// Writes the results and what they come to together, if anything; to `out` what is for the
+    /// standard output; and has the picture drawn if there is to be one. One that fails costs no
+    /// other.
     ///
     /// # Errors
     ///
@@ -76,12 +78,13 @@ impl Outputs {
     pub fn write<R: Row>(
         &self,
         results: &[R],
+        whole: Option<&impl Serialize>,
         out: &mut impl Write,
         draw: impl FnOnce(&Path) -> Result<(), Box<dyn Error>>,
     ) -> Result<(), Box<dyn Error>> {
         let mut written: Vec<Result<(), Box<dyn Error>>> = Vec::new();
         for (form, path) in self.exports() {
-            written.push(form.write(path, out, results).map_err(Into::into));
+            written.push(form.write(path, out, results, whole).map_err(Into::into));
         }
         written.extend(self.plot.as_deref().map(draw));
         written.into_iter().collect()
@@ -94,9 +97,8 @@ const STDOUT: &str = "-";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::Column;
+    use crate::export::{Column, NOTHING};
     use clap::Parser;
-    use serde::Serialize;
 
     #[derive(Parser)]
     struct Tool {
@@ -137,7 +139,8 @@ mod tests {
             drawn = Some(path.to_owned());
             Err("cannot draw".into())
         };
-        let error = outputs.write::<Nothing>(&[], &mut out, draw).expect_err("a directory");
+        let error =
+            outputs.write::<Nothing>(&[], NOTHING, &mut out, draw).expect_err("a directory");
         assert_eq!(error.to_string(), "cannot write \"/\"");
         assert_eq!((&out[..], drawn), (&b"nothing\n"[..], Some("x.svg".into())));
     }

@@ -1,4 +1,4 @@
-//! Round-trip times as a picture: over time, and how they are distributed.
+//! Times as a picture: as they went on, and how they are distributed.
 
 use std::error::Error;
 
@@ -12,12 +12,18 @@ use crate::times::millis;
 /// Where something is drawn, in a file.
 pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Draws round-trip times over time, and the losses. The caption is text that is safe to print.
+/// Draws times as they went on, and the losses; `what` they are stands at the axis. The caption is
+/// text that is safe to print.
 ///
 /// # Errors
 ///
 /// What the drawing reports.
-pub fn course(area: &Area<'_>, caption: &str, course: &Course) -> Result<(), Box<dyn Error>> {
+pub fn course(
+    area: &Area<'_>,
+    caption: &str,
+    what: &str,
+    course: &Course,
+) -> Result<(), Box<dyn Error>> {
     let (mut end, mut highest) = (0.0_f64, 0.0_f64);
     for (at, period) in course.periods() {
         end = end.max(at.as_secs_f64());
@@ -36,7 +42,7 @@ pub fn course(area: &Area<'_>, caption: &str, course: &Course) -> Result<(), Box
         .disable_x_mesh()
         .light_line_style(TRANSPARENT)
         .x_desc("seconds since the start")
-        .y_desc("round-trip time, ms")
+        .y_desc(format!("{what}, ms"))
         .draw()?;
     for (at, period) in course.periods() {
         let x = at.as_secs_f64();
@@ -61,8 +67,12 @@ pub fn course(area: &Area<'_>, caption: &str, course: &Course) -> Result<(), Box
 /// # Errors
 ///
 /// What the drawing reports.
-pub fn distribution(area: &Area<'_>, rtts: &Distribution) -> Result<(), Box<dyn Error>> {
-    let bins = rtts.bins(BINS);
+pub fn distribution(
+    area: &Area<'_>,
+    what: &str,
+    times: &Distribution,
+) -> Result<(), Box<dyn Error>> {
+    let bins = times.bins(BINS);
     // What is longer than the 99th percentile is told of in words, for it may be much longer.
     let (bins, beyond) = match bins.split_at_checked(BINS as usize) {
         Some((bins, [beyond])) => (bins, Some(beyond)),
@@ -92,7 +102,7 @@ pub fn distribution(area: &Area<'_>, rtts: &Distribution) -> Result<(), Box<dyn 
         .light_line_style(TRANSPARENT)
         .x_labels(5)
         .x_label_formatter(&|x| format!("{x:.3}"))
-        .x_desc("round-trip time, ms")
+        .x_desc(format!("{what}, ms"))
         .y_desc("replies")
         .draw()?;
     chart.draw_series(bins.iter().map(|bin| {
@@ -124,24 +134,24 @@ mod tests {
     #[test]
     fn a_course_has_its_caption_and_every_answer_and_a_cross_for_a_loss() {
         let mut run = Course::new();
-        let nothing = drawn(|area| course(area, "a & b", &run));
+        let nothing = drawn(|area| course(area, "a & b", "", &run));
         assert!(nothing.contains("a &amp; b") && !nothing.contains("<circle"), "{nothing}");
         (1..=3).for_each(|second| run.answered(1000 * second * MILLI, second * MILLI));
-        assert_eq!(drawn(|area| course(area, "", &run)).matches("<circle").count(), 3);
+        assert_eq!(drawn(|area| course(area, "", "", &run)).matches("<circle").count(), 3);
         let red = |svg: &str| svg.matches("#FF0000").count();
-        assert_eq!(red(&drawn(|area| course(area, "", &run))), 0);
+        assert_eq!(red(&drawn(|area| course(area, "", "", &run))), 0);
         run.lost(4000 * MILLI);
         // Two lines of a cross, and one from top to bottom.
-        assert_eq!(red(&drawn(|area| course(area, "", &run))), 3);
+        assert_eq!(red(&drawn(|area| course(area, "", "", &run))), 3);
     }
 
     #[test]
     fn what_is_beyond_the_99th_percentile_is_told_of_in_words() {
         let mut rtts = Distribution::new(3);
-        assert!(drawn(|area| distribution(area, &rtts)).contains("no replies"));
+        assert!(drawn(|area| distribution(area, "", &rtts)).contains("no replies"));
         (0..1000).for_each(|micros| rtts.record(MILLI + Duration::from_micros(micros)));
         rtts.record_n(500 * MILLI, 2);
-        let svg = drawn(|area| distribution(area, &rtts));
+        let svg = drawn(|area| distribution(area, "", &rtts));
         assert!(svg.contains(" more, up to 500.000 ms"), "{svg}");
     }
 }

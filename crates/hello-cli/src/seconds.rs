@@ -9,13 +9,21 @@ use std::time::Duration;
 ///
 /// Says what it takes, if it is neither, or zero.
 pub fn parse(text: &str) -> Result<Duration, String> {
+    match parse_or_zero(text)? {
+        Duration::ZERO => Err("must be longer than 0".into()),
+        duration => Ok(duration),
+    }
+}
+
+/// Does the same, and takes zero, too.
+///
+/// # Errors
+///
+/// Says what it takes, if it is neither.
+pub fn parse_or_zero(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let duration = seconds.or_else(|| humantime::parse_duration(text).ok());
-    match duration {
-        Some(Duration::ZERO) => Err("must be longer than 0".into()),
-        Some(duration) => Ok(duration),
-        None => Err("not a duration: try 0.5, 500ms or 2s".into()),
-    }
+    duration.ok_or_else(|| "not a duration: try 0.5, 500ms or 2s".into())
 }
 
 #[cfg(test)]
@@ -43,6 +51,7 @@ mod tests {
         }
         for text in ["0", "0.0", "0s", "-0"] {
             assert_eq!(parse(text), Err("must be longer than 0".into()), "{text}");
+            assert_eq!(parse_or_zero(text), Ok(Duration::ZERO), "{text}");
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::num::{NonZeroU32, NonZeroU64};
 
+use serde::Serialize;
+
 /// Finds the highest load a server carries, trial by trial: its throughput, as RFC 1242 section
 /// 3.17 defines it and RFC 2544 section 26.1 measures it, but for the loss that a trial may have.
 ///
@@ -115,7 +117,8 @@ pub struct SearchPlan {
 /// A load is carried if more than half of its trials carried it: of three, one may be spoilt by
 /// something else on the machine (draft-ietf-bmwg-mlrsearch, "Goal Exceed Ratio"; ETSI GS NFV-TST
 /// 009 section 12.3.3 repeats lossy trials to the same end). Of two, both must carry it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// It was offered, and no more was lost than may be.
     Carried,
@@ -125,6 +128,17 @@ pub enum Verdict {
     /// says nothing about the server. Of a load: in so many trials that nobody knows what those
     /// would have come to.
     NotOffered,
+}
+
+impl Verdict {
+    /// Returns its name, in `kebab-case`.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Carried => "carried",
+            Self::Lost => "lost",
+            Self::NotOffered => "not-offered",
+        }
+    }
 }
 
 /// What a search has found.

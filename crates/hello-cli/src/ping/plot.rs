@@ -17,6 +17,9 @@ const HEIGHT: u32 = 320;
 /// The room for the round-trip times over time, beside their distribution.
 const COURSE_WIDTH: u32 = 800;
 
+/// What is drawn.
+const WHAT: &str = "round-trip time";
+
 /// Draws each target's round-trip times over time, with the losses, and their distribution.
 ///
 /// # Errors
@@ -31,8 +34,8 @@ pub fn draw(file: &Path, targets: &[(&Tally, &Course)]) -> Result<(), Box<dyn Er
         let (left, right) = area.split_horizontally(COURSE_WIDTH);
         let lost = course.periods().map(|(_, period)| period.lost).sum::<u64>();
         let caption = format!("{}, {lost} lost", Escaped(tally.target().name.as_bytes()));
-        plot::course(&left, &caption, course)?;
-        plot::distribution(&right, tally.rtts())?;
+        plot::course(&left, &caption, WHAT, course)?;
+        plot::distribution(&right, WHAT, tally.rtts())?;
     }
     Ok(area.present()?)
 }

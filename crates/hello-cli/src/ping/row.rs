@@ -49,7 +49,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::export::Export;
+    use crate::export::{Export, NOTHING};
     use crate::ping::Target;
     use crate::ping::sample::target;
     use crate::ping::summary::Jitter;
@@ -94,7 +94,7 @@ mod tests {
             duration_s: 2.0,
             ..silent()
         };
-        let text = Export::Csv.text(&[summary]);
+        let text = Export::Csv.text(&[summary], NOTHING);
         let [head, line] = Vec::from_iter(text.lines())[..] else { panic!("{text}") };
         let found = Vec::from_iter(iter::zip(head.split(','), line.split(',')));
         let expected = [
@@ -132,7 +132,8 @@ mod tests {
 
     #[test]
     fn what_nobody_knows_of_a_silent_target_is_left_out_or_a_dash() {
-        let [csv, markdown] = [Export::Csv, Export::Markdown].map(|form| form.text(&[silent()]));
+        let [csv, markdown] =
+            [Export::Csv, Export::Markdown].map(|form| form.text(&[silent()], NOTHING));
         let counts = "0,0,0,0,,0,0,0,0,0,0,0,0";
         let expected = format!("\n\"a,b|\"\"c\"\":1\",{counts},,,,,,,,,,,,,,0.000\n");
         assert!(csv.ends_with(&expected), "{csv}");

@@ -15,6 +15,7 @@ use super::report::Report;
 use super::tally::Tally;
 use super::{metrics, plot};
 use crate::OutputError;
+use crate::export::NOTHING;
 use crate::signals::Signals;
 use crate::step::next;
 use crate::textfile::Textfile;
@@ -112,7 +113,7 @@ impl<'a, O: Write + Send> Session<'a, O> {
         let summaries = report.finish(now).map_err(OutputError::from)?;
         let draw = |path: &Path| plot::draw(path, &Vec::from_iter(report.runs()));
         // One that fails costs no other.
-        let outputs = self.args.outputs.write(&summaries, exports, draw);
+        let outputs = self.args.outputs.write(&summaries, NOTHING, exports, draw);
         drop(report);
         let metrics = self.write_metrics();
         let thresholds = self.args.thresholds();

@@ -1,0 +1,369 @@
+//! The command line of `hello-load`.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use hello_net::{Arrivals, Idle, LoadError, LoadPlan, Offer, Sources};
+use hello_proto::{MAX_NAME_LEN, Token};
+
+use super::search::SearchPlan;
+use crate::common::Common;
+use crate::endpoint::Endpoint;
+use crate::outputs::Outputs;
+use crate::{percent, seconds};
+
+/// Asks a hello server as much as it takes, or as much as it is told to, and says what came of it:
+/// rates, loss, and latencies since each request was due and since it left.
+///
+/// Every byte of every reply is compared. A warm-up is left out. Ctrl-C ends a run early, and what
+/// is known by then is printed. It says when the generator was the limit, and not the server.
+///
+/// It asks this machine only, unless --remote is given: a load takes down networks that others use,
+/// and RFC 6815 says where it may be offered: in a network of its own.
+#[derive(Debug, Parser)]
+#[command(name = "hello-load", version, after_help = EXAMPLES)]
+pub struct Args {
+    // No documentation comment: rustdoc takes the brackets for a link.
+    #[arg(
+        help = "Whom to ask: HOST, HOST:PORT or [IPV6]:PORT",
+        value_name = "TARGET",
+        default_value_t = Endpoint::default(),
+        value_parser = Endpoint::parse_to_ask,
+    )]
+    target: Endpoint,
+
+    /// So many requests a second, whether they are answered or not: an open loop. With --find-max,
+    /// the load to begin with. 10k is 10000, 1M a million.
+    #[arg(long, value_name = "LOAD", value_parser = parse_load, conflicts_with_all = ["outstanding", "sweep"])]
+    rate: Option<NonZeroU64>,
+
+    /// Draw the times at which requests are due, as those of many clients are who know nothing of
+    /// each other (a Poisson process); else they are even.
+    #[arg(long)]
+    poisson: bool,
+
+    /// Keep so many requests outstanding: a closed loop, in which the server says how fast it goes.
+    /// 64, if there is no --rate.
+    #[arg(long, value_name = "COUNT", conflicts_with_all = ["find_max", "sweep"])]
+    outstanding: Option<NonZeroU32>,
+
+    /// Ask from so many sources in turn; from as many as there are threads, if not given.
+    #[arg(long, value_name = "COUNT", value_parser = parse_count)]
+    sources: Option<NonZeroU32>,
+
+    /// What a source is.
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = By::Ports)]
+    sources_by: By,
+
+    /// Send so many requests as one message, which the kernel or the network card cuts
+    /// (UDP_SEGMENT).
+    #[arg(long, value_name = "COUNT", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=MAX_TRAIN))]
+    train: u16,
+
+    /// The length of each name in bytes, or two lengths to draw from: 16..512. The reply is 8
+    /// longer. Many servers refuse names of more than 1024.
+    #[arg(long, short, value_name = "BYTES", default_value = "16", value_parser = parse_size)]
+    size: Size,
+
+    /// Measure for so long: 10 s, or 2 s for each trial of --find-max and --sweep.
+    #[arg(long, value_name = "TIME", value_parser = seconds::parse)]
+    duration: Option<Duration>,
+
+    /// Send so many requests at the most, as long as that takes.
+    #[arg(long, short, value_name = "COUNT", conflicts_with_all = ["find_max", "sweep"])]
+    count: Option<NonZeroU64>,
+
+    /// Ask for so long before that, and leave it out: a tenth of the duration; nothing with --count
+    /// alone.
+    #[arg(long, value_name = "TIME", value_parser = seconds::parse_or_zero)]
+    warm_up: Option<Duration>,
+
+    /// After how long a request without an answer is lost; an answer after that is late.
+    #[arg(long, short = 'W', value_name = "TIME", default_value = "1", value_parser = seconds::parse)]
+    timeout: Duration,
+
+    /// Send and receive with so many threads, each with its part of the sources.
+    #[arg(long, value_name = "COUNT", default_value = "1")]
+    threads: NonZeroU16,
+
+    /// Draw sizes and times anew from this number: the same draws the same.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    seed: u64,
+
+    /// Find the highest load with no more loss than --tolerance: throughput as in RFC 2544 section
+    /// 26.1.
+    #[arg(long, conflicts_with = "sweep")]
+    find_max: bool,
+
+    /// The loss that a trial of --find-max may have, in per cent.
+    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = percent::parse, requires = "find_max")]
+    tolerance: f64,
+
+    /// Make so many trials for each load of --find-max: more than half have to carry it.
+    #[arg(long, value_name = "COUNT", default_value = "3", requires = "find_max")]
+    trials: NonZeroU32,
+
+    /// How close --find-max gets, in per cent of the load.
+    #[arg(long, value_name = "PERCENT", default_value = "2", value_parser = percent::parse, requires = "find_max")]
+    resolution: f64,
+
+    /// The highest load that --find-max tries.
+    #[arg(long, value_name = "LOAD", default_value = "100M", value_parser = parse_load, requires = "find_max")]
+    max_rate: NonZeroU64,
+
+    /// Try loads from the first to the second, and show what becomes of latencies and loss.
+    #[arg(long, value_name = "LOAD..LOAD", value_parser = parse_loads)]
+    sweep: Option<Loads>,
+
+    /// How many loads --sweep tries, evenly spaced.
+    #[arg(long, value_name = "COUNT", default_value = "10", value_parser = clap::value_parser!(u32).range(2..=1000), requires = "sweep")]
+    steps: u32,
+
+    /// Ask another machine. Do so only where nobody else is disturbed (RFC 6815).
+    #[arg(long)]
+    remote: bool,
+
+    /// Use IPv4 only.
+    #[arg(short = '4', long, conflicts_with = "ipv6")]
+    ipv4: bool,
+
+    /// Use IPv6 only.
+    #[arg(short = '6', long)]
+    ipv6: bool,
+
+    // No documentation comment: it would become that of the command.
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "it would become the help of the whole command")]
+    pub outputs: Outputs,
+
+    // No documentation comment: it would become that of the command.
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "it would become the help of the whole command")]
+    pub common: Common,
+}
+
+/// What a source is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum By {
+    /// A port of this machine, and a socket.
+    Ports,
+    /// An address of 127.0.0.0/8, for a server in that network.
+    Addresses,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hello-load                                    64 requests outstanding at 127.0.0.1:9999, for 10 s
+  hello-load --rate 100k --poisson              100000 requests a second, as from many clients
+  hello-load --train 64 --outstanding 4096      with little work for each request
+  hello-load --sources 256 --outstanding 256    from 256 ports
+  hello-load --sources 50k --sources-by addresses --rate 50k
+                                                from 50000 addresses
+  hello-load --find-max --tolerance 0.1         the highest load with at most 0.1 % loss
+  hello-load --sweep 10k..200k --plot load.svg  how latency and loss grow with the load
+  hello-load --rate 1k --remote 192.0.2.1       another machine
+
+Signals:
+  SIGINT, SIGTERM  stop, and print what is known
+
+Exit status:
+  0  there were answers; with --find-max, a load was carried
+  1  nobody answered, or no load was carried
+  2  the command line is at fault, or a socket or an output failed";
+
+/// What is measured.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Mode {
+    /// One run.
+    Single,
+    /// A search, and the loss that a trial may have.
+    FindMax(SearchPlan, f64),
+    /// A run for each of these loads, in requests a second.
+    Sweep(Vec<NonZeroU64>),
+}
+
+/// Two loads, the lower one first, in requests a second.
+type Loads = (NonZeroU64, NonZeroU64);
+
+/// The lengths of names, in bytes.
+type Size = RangeInclusive<usize>;
+
+impl Args {
+    /// Looks the target up, and returns what it is called and its first address of the family asked
+    /// for.
+    ///
+    /// # Errors
+    ///
+    /// Says that it has no such address, or is another machine and --remote is not given.
+    pub fn target(&self) -> Result<(String, SocketAddr), Box<dyn Error>> {
+        let target = &self.target;
+        let family = |address: &SocketAddr| match (self.ipv4, self.ipv6) {
+            (true, _) => address.is_ipv4(),
+            (_, true) => address.is_ipv6(),
+            _ => true,
+        };
+        let address = target.resolve()?.into_iter().find(family);
+        let version = if self.ipv4 { "IPv4" } else { "IPv6" };
+        let address = address
+            .ok_or_else(|| format!("{target} has no {version} address; leave -4 and -6 out"))?;
+        if !self.remote && !address.ip().to_canonical().is_loopback() {
+            return Err(format!(
+                "{address} is not this machine, and a load takes down networks that others use \
+                 (RFC 6815): give --remote if nobody else does"
+            )
+            .into());
+        }
+        Ok((target.to_string(), address))
+    }
+
+    /// Returns what is measured.
+    pub fn mode(&self) -> Mode {
+        if self.find_max {
+            let start = self.rate.unwrap_or(FIRST_LOAD);
+            let Self { max_rate: most, trials, resolution, tolerance, .. } = *self;
+            return Mode::FindMax(SearchPlan { start, most, trials, resolution }, tolerance);
+        }
+        match self.sweep {
+            None => Mode::Single,
+            Some((from, to)) => {
+                let last = u128::from(self.steps - 1);
+                let step = |step: u128| {
+                    let (from, to) = (u128::from(from.get()), u128::from(to.get()));
+                    let load = from + (to - from) * step / last;
+                    NonZeroU64::new(u64::try_from(load).unwrap_or(u64::MAX))
+                        .unwrap_or(NonZeroU64::MIN)
+                };
+                Mode::Sweep((0..=last).map(step).collect())
+            }
+        }
+    }
+
+    /// Returns what is offered: of several trials, what is the same in all.
+    ///
+    /// # Errors
+    ///
+    /// Says that no times can be drawn in a closed loop.
+    pub fn plan(&self) -> Result<LoadPlan, Box<dyn Error>> {
+        let is_open = self.rate.is_some() || self.mode() != Mode::Single;
+        if self.poisson && !is_open {
+            return Err("--poisson draws times: give --rate, too".into());
+        }
+        let arrivals = if self.poisson { Arrivals::Poisson } else { Arrivals::Constant };
+        let default = LoadPlan::default();
+        let offer = match (self.rate, self.outstanding) {
+            (Some(rate), _) => Offer::Open { rate, arrivals },
+            (None, Some(outstanding)) => Offer::Closed { outstanding },
+            (None, None) if is_open => Offer::Open { rate: FIRST_LOAD, arrivals },
+            (None, None) => default.offer,
+        };
+        let sources = self.sources.unwrap_or(self.threads.into());
+        let duration = self.duration.unwrap_or(match (self.mode(), self.count) {
+            (Mode::Single, None) => default.duration,
+            (Mode::Single, Some(_)) => AS_LONG_AS_IT_TAKES,
+            _ => TRIAL,
+        });
+        let no_warm_up = self.count.is_some() && self.duration.is_none();
+        let warm_up = if no_warm_up { Duration::ZERO } else { duration / 10 };
+        Ok(LoadPlan {
+            offer,
+            duration,
+            count: self.count.map(NonZeroU64::get),
+            warm_up: self.warm_up.unwrap_or(warm_up),
+            timeout: self.timeout,
+            name_len: self.size.clone(),
+            train: NonZeroU16::new(self.train).unwrap_or(NonZeroU16::MIN),
+            sources: match self.sources_by {
+                By::Ports => Sources::Ports(sources),
+                By::Addresses => Sources::Addresses(sources),
+            },
+            threads: self.threads,
+            idle: Idle::Wait,
+            seed: self.seed,
+        })
+    }
+
+    /// Returns the plan of one trial.
+    pub fn trial(&self, plan: &LoadPlan, rate: NonZeroU64) -> LoadPlan {
+        let arrivals = if self.poisson { Arrivals::Poisson } else { Arrivals::Constant };
+        LoadPlan { offer: Offer::Open { rate, arrivals }, ..plan.clone() }
+    }
+
+    /// Adds to an error what can be done about it.
+    pub fn explain(&self, error: LoadError) -> Box<dyn Error> {
+        let causes = crate::describe(&error);
+        match error {
+            LoadError::Connect { source, .. } if source.raw_os_error() == Some(TOO_MANY_FILES) => {
+                format!(
+                    "{causes}: a port takes a file descriptor; ask from fewer --sources, raise \
+                     `ulimit -n`, or give --sources-by addresses"
+                )
+                .into()
+            }
+            LoadError::Send { .. } if self.train > 1 => {
+                format!("{causes}: try a shorter --train, or a shorter --size").into()
+            }
+            error => error.into(),
+        }
+    }
+}
+
+/// The load that a search begins with.
+const FIRST_LOAD: NonZeroU64 = NonZeroU64::new(10_000).expect("not zero");
+
+/// The duration of each trial of several.
+const TRIAL: Duration = Duration::from_secs(2);
+
+/// Nobody waits longer.
+const AS_LONG_AS_IT_TAKES: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// EMFILE, "too many open files".
+const TOO_MANY_FILES: i32 = 24;
+
+/// The most requests that a message takes.
+const MAX_TRAIN: i64 = LoadPlan::MAX_TRAIN as i64;
+
+/// Reads a load: a number of requests a second, with k or M behind it for thousands or millions.
+fn parse_load(text: &str) -> Result<NonZeroU64, String> {
+    let (digits, unit) = match text.strip_suffix(['k', 'K']) {
+        Some(digits) => (digits, 1000),
+        None => text.strip_suffix('M').map_or((text, 1), |digits| (digits, 1_000_000)),
+    };
+    let load = digits.parse::<u64>().ok().and_then(|load| load.checked_mul(unit));
+    let load = load.ok_or("not a load in requests a second: try 500, 10k or 1M")?;
+    NonZeroU64::new(load).ok_or_else(|| "must be 1 or more".into())
+}
+
+/// Reads a number of something, with k or M behind it for thousands or millions.
+fn parse_count(text: &str) -> Result<NonZeroU32, String> {
+    let count = parse_load(text).ok().and_then(|count| count.try_into().ok());
+    count.ok_or_else(|| "not a number from 1 up: try 256 or 10k".into())
+}
+
+/// Reads two loads.
+fn parse_loads(text: &str) -> Result<Loads, String> {
+    let (from, to) = text.split_once("..").ok_or("not two loads: try 10k..200k")?;
+    match (parse_load(from)?, parse_load(to)?) {
+        (from, to) if from < to => Ok((from, to)),
+        _ => Err("the first load has to be lower than the second".into()),
+    }
+}
+
+/// Reads the lengths of names.
+fn parse_size(text: &str) -> Result<Size, String> {
+    let (shortest, longest) = text.split_once("..").unwrap_or((text, text));
+    let len =
+        |text: &str| text.parse::<usize>().map_err(|_| "not a size in bytes: try 16 or 16..512");
+    let (shortest, longest) = (len(shortest)?, len(longest)?);
+    let (min, max) = (Token::MIN_LEN, MAX_NAME_LEN);
+    if shortest < min || longest > max || shortest > longest {
+        return Err(format!("must be from {min} to {max}, the shorter one first"));
+    }
+    Ok(shortest..=longest)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,39 @@
+//! What `hello-load` prints for programs: a JSON object a line, as `docs/hello-load.schema.json` has
+//! it. Readers are to ignore what they do not know; more may come.
+
+use std::net::SocketAddr;
+
+use hello_net::LoadPlan;
+use serde::Serialize;
+
+use super::summary::{Plan, Summary, Throughput};
+use crate::json::line;
+
+/// Says who is asked, and how.
+pub fn header(target: &str, address: SocketAddr, plan: &LoadPlan) -> String {
+    line(&Line::Start { target, address, plan: plan.into() })
+}
+
+/// Sums up one trial of several.
+pub fn trial(summary: &Summary) -> String {
+    line(&Line::Trial(summary))
+}
+
+/// Sums up the only run there is.
+pub fn summary(summary: &Summary) -> String {
+    line(&Line::Summary(summary))
+}
+
+/// Says what a search came to.
+pub fn throughput(throughput: &Throughput) -> String {
+    line(&Line::Throughput(throughput))
+}
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum Line<'a> {
+    Start { target: &'a str, address: SocketAddr, plan: Plan },
+    Trial(&'a Summary),
+    Summary(&'a Summary),
+    Throughput(&'a Throughput),
+}

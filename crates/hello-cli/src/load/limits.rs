@@ -1,0 +1,210 @@
+//! Whether what was measured is the server's doing or the generator's own.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::search::Verdict;
+use super::summary::Summary;
+use crate::percent::percent;
+
+/// Why the generator, and not the server, may be what a run shows.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(tag = "limit", rename_all = "kebab-case")]
+pub enum Limit {
+    /// So many requests were due and did not leave, since it was too late for them.
+    HeldUp {
+        /// How many.
+        requests: u64,
+    },
+    /// So many did not leave, since as many were in flight as it can remember.
+    TooManyInFlight {
+        /// How many.
+        requests: u64,
+    },
+    /// So many did not leave, since the system did not take them.
+    NotTaken {
+        /// How many.
+        requests: u64,
+    },
+    /// So often the system had no room for what was to be sent, and it had to wait.
+    NoRoomToSend {
+        /// How often.
+        times: u64,
+    },
+    /// So many datagrams found no room in its receive buffers: a loss of its own.
+    Dropped {
+        /// How many.
+        datagrams: u64,
+    },
+    /// It had something to do for nearly all of the time.
+    Busy {
+        /// The share of the time, from 0 to 1.
+        share: f64,
+    },
+    /// Requests left so late that the latencies are its timer's more than the server's.
+    Timer {
+        /// What 99 % of them were not later than, in milliseconds.
+        p99_ms: f64,
+    },
+}
+
+impl Limit {
+    /// Finds the reasons there are.
+    pub fn of(summary: &Summary) -> Vec<Self> {
+        let mut limits = Vec::new();
+        let not_sent = |reason| summary.not_sent.get(reason).copied().unwrap_or(0);
+        let [held_up, too_many] = ["held-up", "too-many-in-flight"].map(not_sent);
+        let not_taken = summary.not_sent_total() - held_up - too_many;
+        let error = |class| summary.errors.get(class).copied().unwrap_or(0);
+        let no_room = error("would-block") + error("no-buffers");
+        let dropped = summary.generator.dropped.unwrap_or(0);
+        limits.extend((held_up > 0).then_some(Self::HeldUp { requests: held_up }));
+        limits.extend((too_many > 0).then_some(Self::TooManyInFlight { requests: too_many }));
+        limits.extend((not_taken > 0).then_some(Self::NotTaken { requests: not_taken }));
+        limits.extend((no_room > 0).then_some(Self::NoRoomToSend { times: no_room }));
+        limits.extend((dropped > 0).then_some(Self::Dropped { datagrams: dropped }));
+        let busy = summary.generator.busy.filter(|share| *share > BUSY);
+        limits.extend(busy.map(|share| Self::Busy { share }));
+        if let (Some(timer), Some(rtt)) = (summary.timer_error_ms, summary.rtt_ms)
+            && timer.p99 > PUNCTUAL_MS
+            && timer.p99 > rtt.p99
+        {
+            limits.push(Self::Timer { p99_ms: timer.p99 });
+        }
+        limits
+    }
+}
+
+/// Says it as the rest of a sentence that begins with "the generator".
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::HeldUp { requests } => {
+                write!(f, "was too late for {requests} requests, which it did not send")
+            }
+            Self::TooManyInFlight { requests } => {
+                write!(
+                    f,
+                    "did not send {requests} requests, for it could not remember more in flight"
+                )
+            }
+            Self::NotTaken { requests } => {
+                write!(f, "could not send {requests} requests, which the system did not take")
+            }
+            Self::NoRoomToSend { times } => {
+                write!(f, "had to wait {times} times until the system had room for what it sends")
+            }
+            Self::Dropped { datagrams } => {
+                write!(f, "had no room for {datagrams} datagrams in its own receive buffer")
+            }
+            Self::Busy { share } => write!(f, "was busy for {}% of the time", tenths(*share)),
+            Self::Timer { p99_ms } => {
+                write!(f, "sent one request in a hundred more than {p99_ms:.3} ms late")
+            }
+        }
+    }
+}
+
+/// Decides what a trial says of the server.
+///
+/// A load was offered if no more than [`SHORTFALL`] of what was due did not leave. Where our own
+/// receive buffers had no room for as many replies as it takes to come within the tolerance, the
+/// loss is not the server's.
+pub fn judge(summary: &Summary, tolerance: f64) -> Verdict {
+    let due = summary.sent + summary.not_sent_total();
+    let settled = (summary.answered + summary.lost) as f64;
+    let most = tolerance * settled;
+    let ours = summary.generator.dropped.unwrap_or(0);
+    if summary.lost as f64 > most {
+        let theirs = summary.lost.saturating_sub(ours) as f64;
+        return if theirs > most { Verdict::Lost } else { Verdict::NotOffered };
+    }
+    let offered = summary.not_sent_total() as f64 <= SHORTFALL * due as f64;
+    if offered && due > 0 { Verdict::Carried } else { Verdict::NotOffered }
+}
+
+/// Puts a share into percent with one digit behind the point at the most.
+pub fn tenths(share: f64) -> String {
+    percent((share * 1000.0).round() / 1000.0)
+}
+
+/// Above that, a generator is as good as always busy.
+const BUSY: f64 = 0.95;
+
+/// What is not later than that is punctual, in milliseconds.
+const PUNCTUAL_MS: f64 = 1.0;
+
+/// Which share of the requests due may be missing for a load to be offered.
+pub const SHORTFALL: f64 = 0.001;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::sample::summary;
+    use crate::times::{TimerError, Times};
+
+    fn times(p99: f64) -> Times {
+        let (min, mean, max, stddev, p50) = (0.0, 0.0, p99, 0.0, 0.0);
+        Times { min, mean, max, stddev, p50, p90: p50, p95: p50, p99, p999: p99 }
+    }
+
+    #[test]
+    fn each_reason_is_found_and_said() {
+        let mut summary = summary();
+        assert_eq!(Limit::of(&summary), []);
+        summary.not_sent = [("held-up", 1), ("too-many-in-flight", 2), ("denied", 3)].into();
+        summary.errors = [("would-block", 4), ("no-buffers", 1), ("connection-refused", 9)].into();
+        summary.generator.dropped = Some(6);
+        summary.generator.busy = Some(0.9876);
+        summary.timer_error_ms = Some(TimerError { mean: 0.0, p50: 0.0, p99: 2.5, max: 3.0 });
+        summary.rtt_ms = Some(times(2.0));
+        let said = Vec::from_iter(Limit::of(&summary).iter().map(Limit::to_string));
+        let expected = [
+            "was too late for 1 requests, which it did not send",
+            "did not send 2 requests, for it could not remember more in flight",
+            "could not send 3 requests, which the system did not take",
+            "had to wait 5 times until the system had room for what it sends",
+            "had no room for 6 datagrams in its own receive buffer",
+            "was busy for 98.8% of the time",
+            "sent one request in a hundred more than 2.500 ms late",
+        ];
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn a_timer_as_good_as_the_server_and_a_generator_that_rests_are_no_limit() {
+        let mut summary = summary();
+        summary.generator.busy = Some(0.95);
+        summary.timer_error_ms = Some(TimerError { mean: 0.0, p50: 0.0, p99: 2.5, max: 3.0 });
+        summary.rtt_ms = Some(times(2.5));
+        assert_eq!(Limit::of(&summary), []);
+        summary.timer_error_ms = Some(TimerError { mean: 0.0, p50: 0.0, p99: 1.0, max: 3.0 });
+        summary.rtt_ms = Some(times(0.1));
+        assert_eq!(Limit::of(&summary), []);
+    }
+
+    #[test]
+    fn loss_is_the_servers_unless_it_is_ours() {
+        for (answered, lost, dropped, held_up, tolerance, verdict) in [
+            (1000, 0, 0, 0, 0.0, Verdict::Carried),
+            (999, 1, 0, 0, 0.0, Verdict::Lost),
+            (999, 1, 0, 0, 0.001, Verdict::Carried),
+            (998, 2, 0, 0, 0.001, Verdict::Lost),
+            (999, 1, 1, 0, 0.0, Verdict::NotOffered),
+            (990, 10, 9, 0, 0.0, Verdict::Lost),
+            (999, 0, 0, 1, 0.0, Verdict::Carried),
+            (998, 0, 0, 2, 0.0, Verdict::NotOffered),
+            // Lost at less than was intended: it would not have carried more.
+            (500, 1, 0, 499, 0.0, Verdict::Lost),
+            (0, 0, 0, 0, 1.0, Verdict::NotOffered),
+        ] {
+            let mut summary = summary();
+            (summary.sent, summary.answered, summary.lost) = (answered + lost, answered, lost);
+            summary.generator.dropped = Some(dropped);
+            summary.not_sent = [("held-up", held_up)].into();
+            let found = judge(&summary, tolerance);
+            assert_eq!(found, verdict, "{answered} {lost} {dropped} {held_up} {tolerance}");
+        }
+    }
+}

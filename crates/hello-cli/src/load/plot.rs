@@ -1,0 +1,155 @@
+//! Runs as pictures.
+
+use std::error::Error;
+use std::path::Path;
+
+use plotters::prelude::*;
+
+use super::search::Verdict;
+use super::summary::{Summary, Throughput};
+use super::tally::Tally;
+use crate::escape::Text as Escaped;
+use crate::plot::{self, Area};
+
+/// The picture of one run, in pixels.
+const RUN: (u32, u32) = (1200, 320);
+
+/// The room for latencies over time, beside their distribution.
+const COURSE_WIDTH: u32 = 800;
+
+/// The picture of several runs, in pixels.
+const LOADS: (u32, u32) = (1000, 640);
+
+/// The room for latencies, above that for the loss.
+const LATENCIES_HEIGHT: u32 = 420;
+
+/// Draws the latencies of a run over time, with the losses, and their distribution.
+///
+/// # Errors
+///
+/// What the drawing reports, such as that the file cannot be written.
+pub fn run(file: &Path, target: &str, tally: &mut Tally) -> Result<(), Box<dyn Error>> {
+    const WHAT: &str = "latency since due";
+    let area = SVGBackend::new(file, RUN).into_drawing_area();
+    area.fill(&WHITE)?;
+    let (left, right) = area.split_horizontally(COURSE_WIDTH);
+    let caption = format!("{}, {} lost", Escaped(target.as_bytes()), tally.counts().lost);
+    plot::course(&left, &caption, WHAT, tally.course())?;
+    plot::distribution(&right, WHAT, tally.latencies())?;
+    Ok(area.present()?)
+}
+
+/// Draws latencies and loss over the load, of a sweep or of the trials of a search.
+///
+/// # Errors
+///
+/// What the drawing reports, such as that the file cannot be written.
+pub fn loads(
+    file: &Path,
+    target: &str,
+    summaries: &[Summary],
+    throughput: Option<&Throughput>,
+) -> Result<(), Box<dyn Error>> {
+    let area = SVGBackend::new(file, LOADS).into_drawing_area();
+    area.fill(&WHITE)?;
+    let mut caption = Escaped(target.as_bytes()).to_string();
+    if let Some(load) = throughput.and_then(|throughput| throughput.throughput_per_s) {
+        caption += &format!(": throughput {load} requests/s");
+    }
+    let mut summaries = Vec::from_iter(summaries);
+    summaries.sort_by_key(|summary| summary.plan.rate);
+    let most = summaries.iter().map(|summary| load(summary)).fold(1.0, f64::max);
+    let (above, below) = area.split_vertically(LATENCIES_HEIGHT);
+    draw_latencies(&above, &caption, most, &summaries)?;
+    draw_losses(&below, most, &summaries)?;
+    Ok(area.present()?)
+}
+
+fn draw_latencies(
+    area: &Area<'_>,
+    caption: &str,
+    most: f64,
+    summaries: &[&Summary],
+) -> Result<(), Box<dyn Error>> {
+    let points = |of: fn(&Summary) -> Option<f64>| {
+        let point = |summary: &&Summary| Some((load(summary), of(summary)?.max(LEAST_MS)));
+        Vec::from_iter(summaries.iter().filter_map(point))
+    };
+    let lines = [
+        ("p99 since due", RED, points(|summary| Some(summary.latency_ms?.p99))),
+        ("p50 since due", BLUE, points(|summary| Some(summary.latency_ms?.p50))),
+        ("p99 since sent", RGBColor(255, 170, 170), points(|summary| Some(summary.rtt_ms?.p99))),
+        ("p50 since sent", RGBColor(170, 170, 255), points(|summary| Some(summary.rtt_ms?.p50))),
+    ];
+    let all = lines.iter().flat_map(|(_, _, points)| points.iter().map(|(_, time)| *time));
+    let (low, high) =
+        all.fold((f64::MAX, 0.0_f64), |(low, high), time| (low.min(time), high.max(time)));
+    let (low, high) = if high > 0.0 { (low / 1.5, high * 1.5) } else { (0.1, 1.0) };
+    let mut chart = ChartBuilder::on(area)
+        .caption(caption, ("sans-serif", 20))
+        .margin(12)
+        .x_label_area_size(16)
+        .y_label_area_size(72)
+        .build_cartesian_2d(0.0..most * 1.02, (low..high).log_scale())?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .x_labels(10)
+        .x_label_formatter(&|_| String::new())
+        .y_label_formatter(&|time| format!("{time:.3}"))
+        .y_desc("latency, ms")
+        .draw()?;
+    for (name, color, points) in lines {
+        chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, color.filled())))?;
+        chart
+            .draw_series(LineSeries::new(points, color.stroke_width(2)))?
+            .label(name)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], color.stroke_width(2)));
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperLeft)
+        .background_style(WHITE.mix(0.8))
+        .border_style(BLACK.mix(0.3))
+        .draw()?;
+    Ok(())
+}
+
+fn draw_losses(area: &Area<'_>, most: f64, summaries: &[&Summary]) -> Result<(), Box<dyn Error>> {
+    let percent = |summary: &&Summary| Some((load(summary), summary.loss? * 100.0));
+    let losses = Vec::from_iter(summaries.iter().filter_map(percent));
+    let top = losses.iter().map(|(_, loss)| loss * 1.1).fold(1.0, f64::max);
+    let mut chart = ChartBuilder::on(area)
+        .margin(12)
+        .x_label_area_size(40)
+        .y_label_area_size(72)
+        .build_cartesian_2d(0.0..most * 1.02, 0.0..top)?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .x_labels(10)
+        .x_label_formatter(&|load| format!("{load:.0}"))
+        .x_desc("load, requests/s; hollow: limited by the generator")
+        .y_desc("loss, %")
+        .draw()?;
+    chart.draw_series(LineSeries::new(losses, BLACK.mix(0.4)))?;
+    for summary in summaries {
+        let Some(loss) = summary.loss else { continue };
+        let color = match summary.verdict {
+            Some(Verdict::Carried) => GREEN,
+            Some(Verdict::Lost) => RED,
+            Some(Verdict::NotOffered) | None => BLACK,
+        };
+        let limited = !summary.generator.limits.is_empty();
+        let style = if limited { color.stroke_width(1) } else { color.filled() };
+        chart.draw_series([Circle::new((load(summary), loss * 100.0), 4, style)])?;
+    }
+    Ok(())
+}
+
+fn load(summary: &Summary) -> f64 {
+    summary.plan.rate.unwrap_or_default() as f64
+}
+
+/// A logarithmic scale has no zero.
+const LEAST_MS: f64 = 1e-6;

@@ -1,0 +1,59 @@
+//! The columns of the results in tables.
+
+use super::search::Verdict;
+use super::summary::Summary;
+use crate::escape::Text;
+use crate::export::{Column, Row};
+
+impl Row for Summary {
+    const COLUMNS: &'static [Column<Self>] = &[
+        ("target", |summary, _| Text(summary.target.as_bytes()).to_string()),
+        ("rate_per_s", |summary, form| form.known(summary.plan.rate, |rate| rate.to_string())),
+        ("outstanding", |summary, form| {
+            form.known(summary.plan.outstanding, |outstanding| outstanding.to_string())
+        }),
+        ("sources", |summary, _| summary.plan.sources.to_string()),
+        ("train", |summary, _| summary.plan.train.to_string()),
+        ("duration_s", |summary, _| format!("{:.3}", summary.duration_s)),
+        ("sent", |summary, _| summary.sent.to_string()),
+        ("answered", |summary, _| summary.answered.to_string()),
+        ("lost", |summary, _| summary.lost.to_string()),
+        ("in_flight", |summary, _| summary.in_flight.to_string()),
+        ("not_sent", |summary, _| summary.not_sent_total().to_string()),
+        ("loss_percent", |summary, form| form.percent(summary.loss)),
+        ("sent_per_s", |summary, form| form.known(summary.sent_per_s, |rate| format!("{rate:.1}"))),
+        ("answered_per_s", |summary, form| {
+            form.known(summary.answered_per_s, |rate| format!("{rate:.1}"))
+        }),
+        ("late", |summary, _| summary.late.to_string()),
+        ("reordered", |summary, _| summary.reordered.to_string()),
+        ("duplicate", |summary, _| summary.duplicate.to_string()),
+        ("corrupt", |summary, _| summary.corrupt.to_string()),
+        ("foreign", |summary, _| summary.foreign.to_string()),
+        ("forgotten", |summary, _| summary.forgotten.to_string()),
+        ("misdirected", |summary, _| summary.misdirected.to_string()),
+        ("errors", |summary, _| summary.errors_total().to_string()),
+        ("latency_p50_ms", |summary, form| form.time(summary.latency_ms.map(|times| times.p50))),
+        ("latency_p99_ms", |summary, form| form.time(summary.latency_ms.map(|times| times.p99))),
+        ("latency_p999_ms", |summary, form| form.time(summary.latency_ms.map(|times| times.p999))),
+        ("latency_max_ms", |summary, form| form.time(summary.latency_ms.map(|times| times.max))),
+        ("rtt_p50_ms", |summary, form| form.time(summary.rtt_ms.map(|times| times.p50))),
+        ("rtt_p99_ms", |summary, form| form.time(summary.rtt_ms.map(|times| times.p99))),
+        ("rtt_p999_ms", |summary, form| form.time(summary.rtt_ms.map(|times| times.p999))),
+        ("rtt_max_ms", |summary, form| form.time(summary.rtt_ms.map(|times| times.max))),
+        ("timer_error_p99_ms", |summary, form| {
+            form.time(summary.timer_error_ms.map(|error| error.p99))
+        }),
+        ("timer_error_max_ms", |summary, form| {
+            form.time(summary.timer_error_ms.map(|error| error.max))
+        }),
+        ("generator_busy_percent", |summary, form| form.percent(summary.generator.busy)),
+        ("processor_time_per_request_us", |summary, form| {
+            form.known(summary.generator.processor_time_per_request_us, |time| format!("{time:.3}"))
+        }),
+        ("generator_limits", |summary, _| summary.generator.limits.len().to_string()),
+        ("verdict", |summary, form| {
+            form.known(summary.verdict, |verdict: Verdict| verdict.label().to_owned())
+        }),
+    ];
+}

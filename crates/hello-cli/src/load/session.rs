@@ -1,0 +1,271 @@
+//! A run under load, a search or a sweep, from its start to its end.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hello_net::{Effort, LoadError, LoadPlan, Loader};
+use indicatif::ProgressBar;
+
+use super::args::{Args, Mode};
+use super::search::{Search, SearchPlan};
+use super::summary::{Summary, Throughput};
+use super::tally::{Counts, Tally};
+use super::{json, limits, plot, text};
+use crate::signals::Signals;
+use crate::{Format, OutputError};
+
+/// What a run is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// To send no more.
+    Stop,
+    /// To look no longer after what has ended.
+    End,
+}
+
+/// Runs against one server, and what they have come to so far.
+#[derive(Debug)]
+pub struct Session<'a, O> {
+    args: &'a Args,
+    target: String,
+    address: SocketAddr,
+    plan: LoadPlan,
+    out: O,
+    bar: ProgressBar,
+    signals: Signals<Ask>,
+    stopped: bool,
+    results: Vec<Summary>,
+    throughput: Option<Throughput>,
+    /// What the last run saw.
+    last: Tally,
+}
+
+impl<'a, O: Write> Session<'a, O> {
+    /// Says who is asked. `bar` shows how it goes, where there is somebody to see it.
+    ///
+    /// # Errors
+    ///
+    /// What [`Args::target`] and [`Args::plan`] report; [`OutputError`] if nothing can be printed.
+    pub fn start(
+        args: &'a Args,
+        (out, bar): (O, ProgressBar),
+        signals: Signals<Ask>,
+    ) -> Result<Self, Box<dyn Error>> {
+        let ((target, address), plan) = (args.target()?, args.plan()?);
+        let mut session = Self {
+            args,
+            target,
+            address,
+            plan,
+            out,
+            bar,
+            signals,
+            stopped: false,
+            results: Vec::new(),
+            throughput: None,
+            last: Tally::default(),
+        };
+        let Self { target, plan, .. } = &session;
+        session.line(&match args.common.format() {
+            Format::Text => text::header(target, address, plan, args.mode() != Mode::Single),
+            Format::Json => json::header(target, address, plan),
+        })?;
+        Ok(session)
+    }
+
+    /// Makes all runs there are to be, and prints each of several when it is over.
+    ///
+    /// # Errors
+    ///
+    /// What goes wrong with a socket of our own, or with the output.
+    pub fn run(&mut self) -> Result<(), Box<dyn Error>> {
+        match self.args.mode() {
+            Mode::Single => self.measure(&self.plan.clone(), ""),
+            Mode::FindMax(plan, tolerance) => self.search(plan, tolerance),
+            Mode::Sweep(loads) => self.sweep(&loads),
+        }
+    }
+
+    fn search(&mut self, plan: SearchPlan, tolerance: f64) -> Result<(), Box<dyn Error>> {
+        let SearchPlan { resolution, trials, .. } = plan;
+        let (mut search, trial) = (Search::new(plan), self.plan.duration);
+        let note = |session: &mut Self, search: &Search| {
+            let (is_over, asked) =
+                (search.next_load().is_none(), (tolerance, resolution, trials.get()));
+            session.throughput = Some(Throughput::new(search.outcome(), is_over, asked, trial));
+        };
+        note(self, &search);
+        while let Some(load) = search.next_load() {
+            self.trial(load)?;
+            if self.stopped {
+                break;
+            }
+            let Some(summary) = self.results.last_mut() else { break };
+            let verdict = limits::judge(summary, tolerance);
+            summary.verdict = Some(verdict);
+            search.handle(verdict);
+            note(self, &search);
+            self.print_trial()?;
+        }
+        Ok(())
+    }
+
+    fn sweep(&mut self, loads: &[NonZeroU64]) -> Result<(), Box<dyn Error>> {
+        for &load in loads {
+            self.trial(load)?;
+            self.print_trial()?;
+            if self.stopped {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn trial(&mut self, load: NonZeroU64) -> Result<(), Box<dyn Error>> {
+        self.measure(&self.args.trial(&self.plan, load), &format!("{load}/s: "))
+    }
+
+    /// Makes one run, and adds what it came to, also if it failed after a while.
+    fn measure(&mut self, plan: &LoadPlan, title: &str) -> Result<(), Box<dyn Error>> {
+        let loader = Loader::new(self.address, plan.clone());
+        let loader = loader.map_err(|error| self.args.explain(error))?;
+        let threads = plan.threads.get();
+        let tallies = Vec::from_iter((0..threads).map(|_| Mutex::new(Tally::default())));
+        let ended = self.signals.raise_on_drop(Ask::End)?;
+        let run = thread::scope(|scope| {
+            let run = || {
+                let _ended = ended;
+                loader.run(&tallies)
+            };
+            let thread = thread::Builder::new().spawn_scoped(scope, run);
+            let thread = thread.map_err(LoadError::Thread)?;
+            self.look_after(&loader, &tallies, plan, title);
+            thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause))
+        });
+        self.bar.set_message("");
+        let (effort, failed) = match run {
+            Ok(effort) => (effort, None),
+            Err(error) => (Effort::default(), Some(error)),
+        };
+        self.last = Tally::default();
+        for tally in tallies {
+            self.last.merge(tally.into_inner().unwrap_or_else(PoisonError::into_inner));
+        }
+        let summary = self.last.summary(&self.target, self.address, plan, effort);
+        if failed.is_none() || summary.sent > 0 {
+            self.results.push(summary);
+        }
+        failed.map_or(Ok(()), |error| Err(self.args.explain(error)))
+    }
+
+    /// Shows how a run goes and does what signals ask for, until it ends.
+    fn look_after(
+        &mut self,
+        loader: &Loader,
+        tallies: &[Mutex<Tally>],
+        plan: &LoadPlan,
+        title: &str,
+    ) {
+        let start = Instant::now();
+        let whole = plan.warm_up.saturating_add(plan.duration);
+        self.bar.set_length(match plan.count {
+            Some(count) => count,
+            None => u64::try_from(whole.as_millis()).unwrap_or(u64::MAX),
+        });
+        let (mut before, mut at) = (Counts::default(), start);
+        loop {
+            match self.signals.wait_until(Instant::now() + TICK) {
+                Some(Ask::End) => return,
+                Some(Ask::Stop) => {
+                    self.stopped = true;
+                    loader.stop();
+                }
+                None => {}
+            }
+            if self.bar.is_hidden() {
+                continue;
+            }
+            let mut counts = Counts::default();
+            for tally in tallies {
+                counts.add(&tally.lock().unwrap_or_else(PoisonError::into_inner).counts());
+            }
+            let now = Instant::now();
+            self.bar.set_position(match plan.count {
+                Some(_) => counts.sent,
+                None => u64::try_from((now - start).as_millis()).unwrap_or(u64::MAX),
+            });
+            self.bar.set_message(if now - start < plan.warm_up {
+                format!("{title}warming up")
+            } else {
+                text::status(title, counts, before, now - at)
+            });
+            (before, at) = (counts, now);
+        }
+    }
+
+    fn print_trial(&mut self) -> Result<(), OutputError> {
+        let Some(summary) = self.results.last() else { return Ok(()) };
+        let line = match self.args.common.format() {
+            Format::Text => text::trial(summary),
+            Format::Json => json::trial(summary),
+        };
+        self.line(&line)
+    }
+
+    /// Prints what all came to, writes what else was asked for, and returns the status to exit
+    /// with.
+    ///
+    /// # Errors
+    ///
+    /// Says which output cannot be written.
+    pub fn finish(&mut self, exports: &mut impl Write) -> Result<ExitCode, Box<dyn Error>> {
+        self.bar.finish_and_clear();
+        let mode = self.args.mode();
+        let is_text = self.args.common.format() == Format::Text;
+        let lines = match (&mode, &self.throughput) {
+            (Mode::Single, _) => {
+                let put = if is_text { text::summary } else { json::summary };
+                self.results.iter().map(put).collect()
+            }
+            (_, Some(throughput)) => {
+                let put = if is_text { text::throughput } else { json::throughput };
+                vec![put(throughput)]
+            }
+            (_, None) if is_text && !self.results.is_empty() => {
+                vec![format!("\n{}", text::sweep(&self.results))]
+            }
+            _ => vec![],
+        };
+        for line in lines {
+            self.line(&line)?;
+        }
+        let (results, throughput) = (&self.results, self.throughput.as_ref());
+        let last = &mut self.last;
+        let draw = |path: &Path| match mode {
+            Mode::Single => plot::run(path, &self.target, last),
+            _ => plot::loads(path, &self.target, results, throughput),
+        };
+        self.args.outputs.write(results, throughput, exports, draw)?;
+        let good = match throughput {
+            Some(throughput) => throughput.throughput_per_s.is_some(),
+            None => results.iter().any(|summary| summary.answered > 0),
+        };
+        Ok(ExitCode::from(u8::from(!good)))
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), OutputError> {
+        let out = &mut self.out;
+        let printed = self.bar.suspend(|| writeln!(out, "{line}").and_then(|()| out.flush()));
+        printed.map_err(|error: io::Error| OutputError::from(error))
+    }
+}
+
+/// How often it is shown how a run goes.
+const TICK: Duration = Duration::from_millis(250);

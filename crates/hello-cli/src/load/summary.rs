@@ -1,0 +1,199 @@
+//! What a run under load comes to.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hello_net::{Arrivals, LoadPlan, Offer, Sources};
+use serde::Serialize;
+
+use super::limits::Limit;
+use super::search::{Bound, Outcome, Verdict};
+use crate::times::{TimerError, Times};
+
+/// What a run, or a trial of a search or a sweep, comes to: what every form of output prints, under
+/// the names it has in JSON. All of it is about requests that were due after the warm-up.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// As the user calls it, `HOST:PORT`.
+    pub target: String,
+    /// What that is.
+    pub address: SocketAddr,
+    /// What was to be offered.
+    pub plan: Plan,
+    /// For how long requests were due, in seconds.
+    pub duration_s: f64,
+    /// Requests sent.
+    pub sent: u64,
+    /// Requests answered before their timeout, right in every byte.
+    pub answered: u64,
+    /// Requests not answered before their timeout.
+    pub lost: u64,
+    /// Requests neither answered nor lost yet: the run was ended before.
+    pub in_flight: u64,
+    /// The share of lost in lost and answered, from 0 to 1; `None` if both are 0.
+    pub loss: Option<f64>,
+    /// The load offered: requests sent, for each second in which they were due.
+    pub sent_per_s: Option<f64>,
+    /// Requests answered, for each second in which they were due.
+    pub answered_per_s: Option<f64>,
+    /// First replies to requests that are lost.
+    pub late: u64,
+    /// Requests answered after one that was sent later: some of the answered.
+    pub reordered: u64,
+    /// Further replies to requests.
+    pub duplicate: u64,
+    /// Datagrams that are no replies to anything.
+    pub corrupt: u64,
+    /// Replies to somebody else.
+    pub foreign: u64,
+    /// Replies to requests older than what is remembered.
+    pub forgotten: u64,
+    /// Replies to our requests that came to another of our sources.
+    pub misdirected: u64,
+    /// Errors that were reported, by their class.
+    pub errors: BTreeMap<&'static str, u64>,
+    /// Requests that were due and did not leave, by the reason.
+    pub not_sent: BTreeMap<&'static str, u64>,
+    /// How long the answered took since they were due.
+    pub latency_ms: Option<Times>,
+    /// How long the answered took since they left.
+    pub rtt_ms: Option<Times>,
+    /// How much later than due requests left; of an open loop.
+    pub timer_error_ms: Option<TimerError>,
+    /// What the generator did.
+    pub generator: Generator,
+    /// What became of a trial of a search.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+}
+
+impl Summary {
+    /// The class that says that nothing listens there.
+    pub const REFUSED: &str = "connection-refused";
+
+    /// Returns how many requests were due and did not leave.
+    pub fn not_sent_total(&self) -> u64 {
+        self.not_sent.values().sum()
+    }
+
+    /// Returns how many errors were reported.
+    pub fn errors_total(&self) -> u64 {
+        self.errors.values().sum()
+    }
+}
+
+/// What was to be offered.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Plan {
+    /// How many requests were to be outstanding; of a closed loop.
+    pub outstanding: Option<u32>,
+    /// Requests a second; of an open loop.
+    pub rate: Option<u64>,
+    /// How the times lie at which they are due; of an open loop.
+    pub arrivals: Option<&'static str>,
+    /// How many requests a message has.
+    pub train: u16,
+    /// From how many sources they come.
+    pub sources: u32,
+    /// What a source is: a port, or an address.
+    pub sources_by: &'static str,
+    /// How many threads send and receive.
+    pub threads: u16,
+    /// The length of the shortest name and of the longest, in bytes.
+    pub name_bytes: [usize; 2],
+    /// What was left out at the start, in seconds.
+    pub warm_up_s: f64,
+}
+
+impl From<&LoadPlan> for Plan {
+    fn from(plan: &LoadPlan) -> Self {
+        let (outstanding, rate, arrivals) = match plan.offer {
+            Offer::Closed { outstanding } => (Some(outstanding.get()), None, None),
+            Offer::Open { rate, arrivals } => {
+                let arrivals = match arrivals {
+                    Arrivals::Constant => "constant",
+                    Arrivals::Poisson => "poisson",
+                };
+                (None, Some(rate.get()), Some(arrivals))
+            }
+        };
+        Self {
+            outstanding,
+            rate,
+            arrivals,
+            train: plan.train.get(),
+            sources: plan.sources.number(),
+            sources_by: match plan.sources {
+                Sources::Ports(_) => "ports",
+                Sources::Addresses(_) => "addresses",
+            },
+            threads: plan.threads.get(),
+            name_bytes: [*plan.name_len.start(), *plan.name_len.end()],
+            warm_up_s: plan.warm_up.as_secs_f64(),
+        }
+    }
+}
+
+/// What the generator did, and whether it was the limit.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Generator {
+    /// The share of the time in which its threads had something to do, from 0 to 1.
+    pub busy: Option<f64>,
+    /// Processor time of its threads while requests were due, the kernel's included, in seconds.
+    pub processor_time_s: f64,
+    /// The same for each request sent, in microseconds.
+    pub processor_time_per_request_us: Option<f64>,
+    /// Datagrams that its own receive buffers had no room for, warm-up included; `None` if the
+    /// system does not say.
+    pub dropped: Option<u64>,
+    /// Why what was measured is its own doing, and not the server's alone.
+    pub limits: Vec<Limit>,
+}
+
+/// What a search for the highest load carried came to: throughput, as RFC 1242 section 3.17 has it,
+/// but for the tolerance.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Throughput {
+    /// The highest load carried, in requests a second; `None` if none was.
+    pub throughput_per_s: Option<u64>,
+    /// The lowest load not carried, in requests a second; `None` if none failed.
+    pub not_carried_per_s: Option<u64>,
+    /// What keeps it from being higher: `server` (loss), `generator` (it could not offer more),
+    /// `max-rate` (more was not tried), `interrupted` (the search did not end).
+    pub bound: &'static str,
+    /// The share of lost that a trial may have, from 0 to 1.
+    pub tolerance: f64,
+    /// How far apart the two loads may be, as a share of the higher one.
+    pub resolution: f64,
+    /// How many trials a load gets.
+    pub trials: u32,
+    /// How long requests are due in each, in seconds.
+    pub trial_s: f64,
+}
+
+impl Throughput {
+    /// Says what a search came to, over or not.
+    pub fn new(
+        outcome: Outcome,
+        is_over: bool,
+        (tolerance, resolution, trials): (f64, f64, u32),
+        trial: Duration,
+    ) -> Self {
+        let bound = match outcome.bound {
+            _ if !is_over => "interrupted",
+            Bound::Lost(_) => "server",
+            Bound::NotOffered(_) => "generator",
+            Bound::Most | Bound::Open => "max-rate",
+        };
+        Self {
+            throughput_per_s: outcome.carried.map(Into::into),
+            not_carried_per_s: outcome.not_carried().map(Into::into),
+            bound,
+            tolerance,
+            resolution,
+            trials,
+            trial_s: trial.as_secs_f64(),
+        }
+    }
+}

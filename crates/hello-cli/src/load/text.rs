@@ -1,0 +1,263 @@
+//! What `hello-load` prints for people.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hello_net::LoadPlan;
+
+use super::limits::tenths;
+use super::search::Verdict;
+use super::summary::{Plan, Summary, Throughput};
+use super::tally::Counts;
+use crate::escape::Text;
+use crate::percent::{self, percent};
+use crate::table::table;
+use crate::times::{self, Times, joined};
+
+/// Says who is asked, and how; of several trials, what is the same in all.
+pub fn header(target: &str, address: SocketAddr, plan: &LoadPlan, trials: bool) -> String {
+    let asked = Plan::from(plan);
+    let mut parts = Vec::new();
+    match (asked.outstanding, asked.rate) {
+        (Some(outstanding), _) => parts.push(format!("{outstanding} outstanding")),
+        (_, Some(rate)) if !trials => {
+            parts.push(format!("{rate} requests/s ({})", asked.arrivals.unwrap_or_default()));
+        }
+        _ => {}
+    }
+    let [shortest, longest] = asked.name_bytes;
+    parts.push(match longest - shortest {
+        0 => format!("{shortest} bytes"),
+        _ => format!("{shortest} to {longest} bytes"),
+    });
+    if asked.train > 1 {
+        parts.push(format!("trains of {}", asked.train));
+    }
+    let by = if asked.sources_by == "ports" { "port" } else { "address" };
+    parts.push(number(asked.sources.into(), by));
+    if asked.threads > 1 {
+        parts.push(number(asked.threads.into(), "thread"));
+    }
+    let each = if trials { " each" } else { "" };
+    parts.push(match (plan.count, plan.warm_up.is_zero()) {
+        (Some(count), _) => format!("{}{each}", number(count, "request")),
+        (None, true) => format!("{} s{each}", seconds(plan.duration)),
+        (None, false) => {
+            format!("{} s{each} after {} s", seconds(plan.duration), seconds(plan.warm_up))
+        }
+    });
+    format!("LOAD {} ({}): {}", Text(target.as_bytes()), address.ip(), parts.join(", "))
+}
+
+/// Sums a run up.
+pub fn summary(summary: &Summary) -> String {
+    let name = Text(summary.target.as_bytes());
+    let mut text = format!("\n--- {name} load statistics ---\n{}\n", requests(summary));
+    let mut line = |line: String| {
+        let _ = writeln!(text, "{line}");
+    };
+    details(summary).into_iter().for_each(&mut line);
+    let spread = |times: &Times| {
+        joined(&[times.min, times.mean, times.p50, times.p90, times.p99, times.p999, times.max])
+    };
+    if let Some(latency) = &summary.latency_ms {
+        line(format!("latency min/avg/p50/p90/p99/p99.9/max = {}, since due", spread(latency)));
+    }
+    if let Some(rtt) = &summary.rtt_ms {
+        line(format!("rtt     min/avg/p50/p90/p99/p99.9/max = {}, since sent", spread(rtt)));
+    }
+    if let Some(error) = &summary.timer_error_ms {
+        let errors = joined(&[error.p50, error.p99, error.max]);
+        line(format!("timer error p50/p99/max = {errors}"));
+    }
+    text + &generator(summary)
+}
+
+/// Says what the generator did, and whether it was the limit.
+fn generator(summary: &Summary) -> String {
+    let generator = &summary.generator;
+    let (Some(busy), Some(time)) = (generator.busy, generator.processor_time_per_request_us) else {
+        return "the generator sent nothing after the warm-up".into();
+    };
+    let mut text = format!(
+        "the generator was busy for {}% of the time, with {time:.3} us of a processor for each request",
+        tenths(busy)
+    );
+    if generator.limits.is_empty() {
+        text += ": it was not the limit";
+    }
+    for limit in &generator.limits {
+        let _ = write!(text, "\nLIMITED BY THE GENERATOR, not by the server alone: it {limit}");
+    }
+    text
+}
+
+fn requests(summary: &Summary) -> String {
+    let Summary { sent, answered, lost, .. } = summary;
+    let rate = |rate: Option<f64>| rate.map_or_else(String::new, |rate| format!(" ({rate:.1}/s)"));
+    let mut text = format!(
+        "{} sent{}, {answered} answered{}, {lost} lost",
+        number(*sent, "request"),
+        rate(summary.sent_per_s),
+        rate(summary.answered_per_s),
+    );
+    if let Some(loss) = summary.loss {
+        let _ = write!(text, " ({}%)", percent(loss));
+    }
+    if summary.in_flight > 0 {
+        let _ = write!(text, ", {} in flight", summary.in_flight);
+    }
+    let _ = write!(text, ", in {:.3} s", summary.duration_s);
+    text
+}
+
+fn details(summary: &Summary) -> Vec<String> {
+    let counts = [
+        ("late", summary.late),
+        ("reordered", summary.reordered),
+        ("duplicates", summary.duplicate),
+        ("corrupt", summary.corrupt),
+        ("foreign", summary.foreign),
+        ("forgotten", summary.forgotten),
+        ("misdirected", summary.misdirected),
+    ];
+    let mut lines = Vec::new();
+    let counts = counts.iter().filter(|(_, count)| *count > 0);
+    let counts = Vec::from_iter(counts.map(|(what, count)| format!("{count} {what}")));
+    if !counts.is_empty() {
+        lines.push(counts.join(", "));
+    }
+    if summary.answered == 0 && summary.lost > 0 {
+        let refused = summary.errors.contains_key(Summary::REFUSED);
+        let why = if refused { "refused (nothing listens there)" } else { "silent" };
+        lines.push(format!("no answer: {why}"));
+    }
+    lines.extend(list("errors", &summary.errors));
+    lines.extend(list("not sent", &summary.not_sent));
+    lines
+}
+
+fn list(what: &str, counts: &BTreeMap<&str, u64>) -> Option<String> {
+    let counts = Vec::from_iter(counts.iter().map(|(why, count)| format!("{why} {count}")));
+    (!counts.is_empty()).then(|| format!("{what}: {}", counts.join(", ")))
+}
+
+/// Sums up one trial of several, in one line.
+pub fn trial(summary: &Summary) -> String {
+    let mut text = format!("{}/s: ", summary.plan.rate.unwrap_or_default());
+    let _ = write!(text, "{} lost", percent::or_dash(summary.loss));
+    if summary.not_sent_total() > 0 {
+        let _ = write!(text, ", {} not sent", summary.not_sent_total());
+    }
+    if let (Some(latency), Some(rtt)) = (&summary.latency_ms, &summary.rtt_ms) {
+        let (latency, rtt) = (joined(&[latency.p50, latency.p99]), joined(&[rtt.p50, rtt.p99]));
+        let _ = write!(text, ", latency p50/p99 {latency}, rtt {rtt}");
+    }
+    if let Some(verdict) = summary.verdict {
+        let _ = write!(text, ": {}", said(verdict));
+    }
+    for limit in &summary.generator.limits {
+        let _ = write!(text, " (the generator {limit})");
+    }
+    text
+}
+
+fn said(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Carried => "carried",
+        Verdict::Lost => "not carried",
+        Verdict::NotOffered => "not offered",
+    }
+}
+
+/// Compares the trials of a sweep, times in milliseconds.
+pub fn sweep(summaries: &[Summary]) -> String {
+    let heads = [
+        "load/s",
+        "sent/s",
+        "answered/s",
+        "loss",
+        "latency p50",
+        "p99",
+        "rtt p50",
+        "p99",
+        "timer p99",
+        "busy",
+        "limit",
+    ];
+    let rate = |rate: Option<f64>| rate.map_or_else(|| "-".into(), |rate| format!("{rate:.0}"));
+    let rows = summaries.iter().map(|summary| {
+        let (latency, rtt) = (summary.latency_ms, summary.rtt_ms);
+        let limited = !summary.generator.limits.is_empty();
+        vec![
+            summary.plan.rate.map_or_else(String::new, |rate| rate.to_string()),
+            rate(summary.sent_per_s),
+            rate(summary.answered_per_s),
+            percent::or_dash(summary.loss),
+            times::or_dash(latency.map(|times| times.p50)),
+            times::or_dash(latency.map(|times| times.p99)),
+            times::or_dash(rtt.map(|times| times.p50)),
+            times::or_dash(rtt.map(|times| times.p99)),
+            times::or_dash(summary.timer_error_ms.map(|error| error.p99)),
+            summary.generator.busy.map_or_else(|| "-".into(), |busy| format!("{}%", tenths(busy))),
+            if limited { "generator".into() } else { String::new() },
+        ]
+    });
+    table(usize::MAX, &heads, rows)
+}
+
+/// Says what a search came to.
+pub fn throughput(throughput: &Throughput) -> String {
+    let loss = format!("loss of {}% at most", percent(throughput.tolerance));
+    let resolution = percent(throughput.resolution);
+    let text = match throughput.throughput_per_s {
+        Some(load) => format!("throughput {load} requests/s, with {loss}"),
+        None => format!("no load was carried with {loss}"),
+    };
+    let bound = match (throughput.bound, throughput.not_carried_per_s) {
+        ("server", Some(load)) => format!("{load}/s was not carried (resolution {resolution}%)"),
+        ("generator", Some(load)) => {
+            format!(
+                "LIMITED BY THE GENERATOR, which could not offer {load}/s: the server may carry more"
+            )
+        }
+        ("interrupted", Some(load)) => format!("interrupted before {load}/s was approached"),
+        ("interrupted", None) => "interrupted before any load failed".into(),
+        _ => "more was not tried (--max-rate)".into(),
+    };
+    let trials = throughput.trials;
+    let of_each =
+        format!("{} of {} s for each load", number(trials.into(), "trial"), throughput.trial_s);
+    format!("\n{text}\n{bound}; up to {of_each}")
+}
+
+/// Says in one line how it goes, since the last time and so far.
+pub fn status(title: &str, counts: Counts, before: Counts, passed: Duration) -> String {
+    let seconds = passed.as_secs_f64().max(1e-3);
+    let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
+    format!(
+        "{title}{:.0} sent/s, {:.0} answered/s, {} in flight, {} lost",
+        rate(counts.sent, before.sent),
+        rate(counts.answered, before.answered),
+        counts.in_flight(),
+        counts.lost
+    )
+}
+
+fn number(count: u64, what: &str) -> String {
+    match (count, what) {
+        (1, _) => format!("1 {what}"),
+        (_, "address") => format!("{count} addresses"),
+        _ => format!("{count} {what}s"),
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    let text = format!("{:.3}", duration.as_secs_f64());
+    text.trim_end_matches('0').trim_end_matches('.').into()
+}
