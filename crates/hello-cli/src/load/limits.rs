@@ -74,6 +74,19 @@ impl Limit {
         }
         limits
     }
+
+    /// Says it in a word or two.
+    pub fn brief(&self) -> String {
+        match self {
+            Self::HeldUp { requests } => format!("{requests} too late"),
+            Self::TooManyInFlight { requests } => format!("{requests} too many in flight"),
+            Self::NotTaken { requests } => format!("{requests} not taken"),
+            Self::NoRoomToSend { times } => format!("no room to send {times} times"),
+            Self::Dropped { datagrams } => format!("{datagrams} dropped"),
+            Self::Busy { share } => format!("busy {}%", tenths(*share)),
+            Self::Timer { p99_ms } => format!("timer p99 {p99_ms:.3} ms"),
+        }
+    }
 }
 
 /// Says it as the rest of a sentence that begins with "the generator".

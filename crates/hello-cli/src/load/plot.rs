@@ -88,6 +88,7 @@ fn draw_latencies(
     let mut chart = ChartBuilder::on(area)
         .caption(caption, ("sans-serif", 20))
         .margin(12)
+        .margin_right(32)
         .x_label_area_size(16)
         .y_label_area_size(72)
         .build_cartesian_2d(0.0..most * 1.02, (low..high).log_scale())?;
@@ -102,7 +103,7 @@ fn draw_latencies(
     for (name, color, points) in lines {
         chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, color.filled())))?;
         chart
-            .draw_series(LineSeries::new(points, color.stroke_width(2)))?
+            .draw_series(LineSeries::new(medians(&points), color.stroke_width(2)))?
             .label(name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], color.stroke_width(2)));
     }
@@ -121,6 +122,7 @@ fn draw_losses(area: &Area<'_>, most: f64, summaries: &[&Summary]) -> Result<(),
     let top = losses.iter().map(|(_, loss)| loss * 1.1).fold(1.0, f64::max);
     let mut chart = ChartBuilder::on(area)
         .margin(12)
+        .margin_right(32)
         .x_label_area_size(40)
         .y_label_area_size(72)
         .build_cartesian_2d(0.0..most * 1.02, 0.0..top)?;
@@ -128,11 +130,12 @@ fn draw_losses(area: &Area<'_>, most: f64, summaries: &[&Summary]) -> Result<(),
         .configure_mesh()
         .light_line_style(TRANSPARENT)
         .x_labels(10)
+        .y_labels(5)
         .x_label_formatter(&|load| format!("{load:.0}"))
         .x_desc("load, requests/s; hollow: limited by the generator")
         .y_desc("loss, %")
         .draw()?;
-    chart.draw_series(LineSeries::new(losses, BLACK.mix(0.4)))?;
+    chart.draw_series(LineSeries::new(medians(&losses), BLACK.mix(0.4)))?;
     for summary in summaries {
         let Some(loss) = summary.loss else { continue };
         let color = match summary.verdict {
@@ -145,6 +148,18 @@ fn draw_losses(area: &Area<'_>, most: f64, summaries: &[&Summary]) -> Result<(),
         chart.draw_series([Circle::new((load(summary), loss * 100.0), 4, style)])?;
     }
     Ok(())
+}
+
+/// Returns one point for each load, with the median of what its trials have; points are in the order
+/// of their loads.
+fn medians(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let of_one_load = points.chunk_by(|one, other| one.0.total_cmp(&other.0).is_eq());
+    let median = |trials: &[(f64, f64)]| {
+        let mut trials = trials.to_vec();
+        trials.sort_by(|one, other| one.1.total_cmp(&other.1));
+        trials[trials.len() / 2]
+    };
+    of_one_load.map(median).collect()
 }
 
 fn load(summary: &Summary) -> f64 {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use hello_net::LoadPlan;
 
-use super::limits::tenths;
+use super::limits::{Limit, tenths};
 use super::search::Verdict;
 use super::summary::{Plan, Summary, Throughput};
 use super::tally::Counts;
@@ -149,22 +149,20 @@ fn list(what: &str, counts: &BTreeMap<&str, u64>) -> Option<String> {
 
 /// Sums up one trial of several, in one line.
 pub fn trial(summary: &Summary) -> String {
-    let mut text = format!("{}/s: ", summary.plan.rate.unwrap_or_default());
-    let _ = write!(text, "{} lost", percent::or_dash(summary.loss));
-    if summary.not_sent_total() > 0 {
-        let _ = write!(text, ", {} not sent", summary.not_sent_total());
-    }
+    let mut text = format!("{:>9}/s  ", summary.plan.rate.unwrap_or_default());
+    let _ = write!(text, "{:>9} lost", percent::or_dash(summary.loss));
     if let (Some(latency), Some(rtt)) = (&summary.latency_ms, &summary.rtt_ms) {
         let (latency, rtt) = (joined(&[latency.p50, latency.p99]), joined(&[rtt.p50, rtt.p99]));
-        let _ = write!(text, ", latency p50/p99 {latency}, rtt {rtt}");
+        let _ = write!(text, "  latency p50/p99 {latency:<16}  rtt {rtt:<16}");
     }
     if let Some(verdict) = summary.verdict {
-        let _ = write!(text, ": {}", said(verdict));
+        let _ = write!(text, "  {}", said(verdict));
     }
-    for limit in &summary.generator.limits {
-        let _ = write!(text, " (the generator {limit})");
+    let limits = Vec::from_iter(summary.generator.limits.iter().map(Limit::brief));
+    if !limits.is_empty() {
+        let _ = write!(text, "  [generator: {}]", limits.join(", "));
     }
-    text
+    text.trim_end().into()
 }
 
 fn said(verdict: Verdict) -> &'static str {
