@@ -51,9 +51,9 @@ impl Loader {
     /// ([`Idle::Wait`]).
     pub const SPIN: Duration = Duration::from_micros(50);
 
-    /// How late a request of an open loop may leave. What is later is not sent
-    /// ([`NotSent::HeldUp`](crate::NotSent::HeldUp)): a generator that was held up would catch up by a
-    /// burst, and measure that.
+    /// How late a request of an open loop may leave, or by an interval, if that is longer. What is
+    /// later is not sent ([`NotSent::HeldUp`](crate::NotSent::HeldUp)): a generator that was held up
+    /// would catch up by a burst, and measure that.
     pub const HELD_UP: Duration = Duration::from_millis(10);
 
     /// Opens the sockets, and sends nothing yet.

@@ -1,15 +1,16 @@
 //! The command line of `hello-load`.
 
+mod values;
+
 use std::error::Error;
 use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use hello_net::{Arrivals, Idle, LoadError, LoadPlan, Offer, Sources};
-use hello_proto::{MAX_NAME_LEN, Token};
 
+use self::values::{Loads, Size, parse_count, parse_load, parse_loads, parse_size};
 use super::search::SearchPlan;
 use crate::common::Common;
 use crate::endpoint::Endpoint;
@@ -38,7 +39,7 @@ pub struct Args {
 
     /// So many requests a second, whether they are answered or not: an open loop. With --find-max,
     /// the load to begin with. 10k is 10000, 1M a million.
-    #[arg(long, value_name = "LOAD", value_parser = parse_load, conflicts_with_all = ["outstanding", "sweep"])]
+    #[arg(long, value_name = "LOAD", value_parser = parse_load, conflicts_with = "outstanding")]
     rate: Option<NonZeroU64>,
 
     /// Draw the times at which requests are due, as those of many clients are who know nothing of
@@ -48,7 +49,7 @@ pub struct Args {
 
     /// Keep so many requests outstanding: a closed loop, in which the server says how fast it goes.
     /// 64, if there is no --rate.
-    #[arg(long, value_name = "COUNT", conflicts_with_all = ["find_max", "sweep"])]
+    #[arg(long, value_name = "COUNT")]
     outstanding: Option<NonZeroU32>,
 
     /// Ask from so many sources in turn; from as many as there are threads, if not given.
@@ -61,7 +62,12 @@ pub struct Args {
 
     /// Send so many requests as one message, which the kernel or the network card cuts
     /// (UDP_SEGMENT).
-    #[arg(long, value_name = "COUNT", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=MAX_TRAIN))]
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "1",
+        value_parser = clap::value_parser!(u16).range(1..=MAX_TRAIN),
+    )]
     train: u16,
 
     /// The length of each name in bytes, or two lengths to draw from: 16..512. The reply is 8
@@ -74,7 +80,7 @@ pub struct Args {
     duration: Option<Duration>,
 
     /// Send so many requests at the most, as long as that takes.
-    #[arg(long, short, value_name = "COUNT", conflicts_with_all = ["find_max", "sweep"])]
+    #[arg(long, short, value_name = "COUNT")]
     count: Option<NonZeroU64>,
 
     /// Ask for so long before that, and leave it out: a tenth of the duration; nothing with --count
@@ -83,7 +89,13 @@ pub struct Args {
     warm_up: Option<Duration>,
 
     /// After how long a request without an answer is lost; an answer after that is late.
-    #[arg(long, short = 'W', value_name = "TIME", default_value = "1", value_parser = seconds::parse)]
+    #[arg(
+        long,
+        short = 'W',
+        value_name = "TIME",
+        default_value = "1",
+        value_parser = seconds::parse,
+    )]
     timeout: Duration,
 
     /// Send and receive with so many threads, each with its part of the sources.
@@ -96,31 +108,70 @@ pub struct Args {
 
     /// Find the highest load with no more loss than --tolerance: throughput as in RFC 2544 section
     /// 26.1.
-    #[arg(long, conflicts_with = "sweep")]
+    #[arg(long, conflicts_with_all = NO_SEARCH)]
     find_max: bool,
 
     /// The loss that a trial of --find-max may have, in per cent.
-    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = percent::parse, requires = "find_max")]
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        default_value = "0",
+        value_parser = percent::parse,
+        requires = "find_max",
+        conflicts_with_all = NO_SEARCH,
+    )]
     tolerance: f64,
 
     /// Make so many trials for each load of --find-max: more than half have to carry it.
-    #[arg(long, value_name = "COUNT", default_value = "3", requires = "find_max")]
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "3",
+        requires = "find_max",
+        conflicts_with_all = NO_SEARCH,
+    )]
     trials: NonZeroU32,
 
     /// How close --find-max gets, in per cent of the load.
-    #[arg(long, value_name = "PERCENT", default_value = "2", value_parser = percent::parse, requires = "find_max")]
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        default_value = "2",
+        value_parser = percent::parse,
+        requires = "find_max",
+        conflicts_with_all = NO_SEARCH,
+    )]
     resolution: f64,
 
     /// The highest load that --find-max tries.
-    #[arg(long, value_name = "LOAD", default_value = "100M", value_parser = parse_load, requires = "find_max")]
+    #[arg(
+        long,
+        value_name = "LOAD",
+        default_value = "100M",
+        value_parser = parse_load,
+        requires = "find_max",
+        conflicts_with_all = NO_SEARCH,
+    )]
     max_rate: NonZeroU64,
 
     /// Try loads from the first to the second, and show what becomes of latencies and loss.
-    #[arg(long, value_name = "LOAD..LOAD", value_parser = parse_loads)]
+    #[arg(
+        long,
+        value_name = "LOAD..LOAD",
+        value_parser = parse_loads,
+        conflicts_with_all = NO_SWEEP,
+    )]
     sweep: Option<Loads>,
 
     /// How many loads --sweep tries, evenly spaced.
-    #[arg(long, value_name = "COUNT", default_value = "10", value_parser = clap::value_parser!(u32).range(2..=1000), requires = "sweep")]
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "10",
+        value_parser = clap::value_parser!(u32).range(2..=1000),
+        requires = "sweep",
+        conflicts_with_all = NO_SWEEP,
+    )]
     steps: u32,
 
     /// Ask another machine. Do so only where nobody else is disturbed (RFC 6815).
@@ -185,12 +236,6 @@ pub enum Mode {
     /// A run for each of these loads, in requests a second.
     Sweep(Vec<NonZeroU64>),
 }
-
-/// Two loads, the lower one first, in requests a second.
-type Loads = (NonZeroU64, NonZeroU64);
-
-/// The lengths of names, in bytes.
-type Size = RangeInclusive<usize>;
 
 impl Args {
     /// Looks the target up, and returns what it is called and its first address of the family asked
@@ -323,47 +368,15 @@ const AS_LONG_AS_IT_TAKES: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// EMFILE, "too many open files".
 const TOO_MANY_FILES: i32 = 24;
 
+/// What keeps --find-max and its options out: to clap, a requirement is void where what it requires
+/// conflicts with something else.
+const NO_SEARCH: [&str; 3] = ["outstanding", "count", "sweep"];
+
+/// What keeps --sweep and its options out.
+const NO_SWEEP: [&str; 4] = ["rate", "outstanding", "count", "find_max"];
+
 /// The most requests that a message takes.
 const MAX_TRAIN: i64 = LoadPlan::MAX_TRAIN as i64;
-
-/// Reads a load: a number of requests a second, with k or M behind it for thousands or millions.
-fn parse_load(text: &str) -> Result<NonZeroU64, String> {
-    let (digits, unit) = match text.strip_suffix(['k', 'K']) {
-        Some(digits) => (digits, 1000),
-        None => text.strip_suffix('M').map_or((text, 1), |digits| (digits, 1_000_000)),
-    };
-    let load = digits.parse::<u64>().ok().and_then(|load| load.checked_mul(unit));
-    let load = load.ok_or("not a load in requests a second: try 500, 10k or 1M")?;
-    NonZeroU64::new(load).ok_or_else(|| "must be 1 or more".into())
-}
-
-/// Reads a number of something, with k or M behind it for thousands or millions.
-fn parse_count(text: &str) -> Result<NonZeroU32, String> {
-    let count = parse_load(text).ok().and_then(|count| count.try_into().ok());
-    count.ok_or_else(|| "not a number from 1 up: try 256 or 10k".into())
-}
-
-/// Reads two loads.
-fn parse_loads(text: &str) -> Result<Loads, String> {
-    let (from, to) = text.split_once("..").ok_or("not two loads: try 10k..200k")?;
-    match (parse_load(from)?, parse_load(to)?) {
-        (from, to) if from < to => Ok((from, to)),
-        _ => Err("the first load has to be lower than the second".into()),
-    }
-}
-
-/// Reads the lengths of names.
-fn parse_size(text: &str) -> Result<Size, String> {
-    let (shortest, longest) = text.split_once("..").unwrap_or((text, text));
-    let len =
-        |text: &str| text.parse::<usize>().map_err(|_| "not a size in bytes: try 16 or 16..512");
-    let (shortest, longest) = (len(shortest)?, len(longest)?);
-    let (min, max) = (Token::MIN_LEN, MAX_NAME_LEN);
-    if shortest < min || longest > max || shortest > longest {
-        return Err(format!("must be from {min} to {max}, the shorter one first"));
-    }
-    Ok(shortest..=longest)
-}
 
 #[cfg(test)]
 mod tests;

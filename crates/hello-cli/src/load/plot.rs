@@ -168,3 +168,59 @@ fn load(summary: &Summary) -> f64 {
 
 /// A logarithmic scale has no zero.
 const LEAST_MS: f64 = 1e-6;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::load::sample::{summary, tally};
+
+    fn drawn(name: &str, draw: impl FnOnce(&Path) -> Result<(), Box<dyn Error>>) -> String {
+        let file =
+            std::env::temp_dir().join(format!("hello-load-{name}-{}.svg", std::process::id()));
+        draw(&file).expect("a picture");
+        let svg = fs::read_to_string(&file).expect("a file");
+        fs::remove_file(&file).expect("removed");
+        svg
+    }
+
+    #[test]
+    fn a_run_has_its_name_its_losses_and_its_latencies() {
+        let svg = drawn("run", |file| run(file, "a<b>\x1b:1", &mut tally()));
+        assert!(svg.contains(r"a&lt;b&gt;\u{1b}:1, 1 lost"), "{svg}");
+        assert!(svg.contains("latency since due, ms"), "{svg}");
+    }
+
+    #[test]
+    fn trials_are_points_in_the_color_of_their_verdict_and_hollow_if_limited() {
+        let trials = [Some(Verdict::Carried), Some(Verdict::Lost), None].map(|verdict| {
+            let mut summary = summary();
+            summary.verdict = verdict;
+            summary
+        });
+        let svg = drawn("trials", |file| loads(file, "x:1", &trials, None));
+        for color in ["#00FF00", "#000000"] {
+            let filled = format!("r=\"4\" opacity=\"1\" fill=\"{color}\"");
+            assert_eq!(svg.matches(&filled).count(), 1, "{color} {svg}");
+        }
+        let mut limited = summary();
+        limited.generator.limits.push(crate::load::limits::Limit::Busy { share: 1.0 });
+        let svg = drawn("limited", |file| loads(file, "x:1", &[limited], None));
+        assert_eq!(svg.matches("r=\"4\" opacity=\"1\" fill=\"none\"").count(), 1, "{svg}");
+    }
+
+    #[test]
+    fn nothing_at_all_is_a_picture_too() {
+        let svg = drawn("nothing", |file| loads(file, "x:1", &[], None));
+        assert!(svg.contains("x:1"), "{svg}");
+        let svg = drawn("no-run", |file| run(file, "x:1", &mut Tally::default()));
+        assert!(svg.contains("no replies"), "{svg}");
+    }
+
+    #[test]
+    fn a_line_goes_through_the_median_of_each_load() {
+        let points = [(1.0, 5.0), (1.0, 1.0), (1.0, 3.0), (2.0, 4.0)];
+        assert_eq!(medians(&points), [(1.0, 3.0), (2.0, 4.0)]);
+    }
+}

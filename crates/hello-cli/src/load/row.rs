@@ -57,3 +57,65 @@ impl Row for Summary {
         }),
     ];
 }
+
+#[cfg(test)]
+mod tests {
+    use std::iter;
+
+    use super::*;
+    use crate::export::{Export, NOTHING};
+    use crate::load::sample::summary;
+
+    #[test]
+    fn every_column_has_what_it_says() {
+        let mut summary = summary();
+        (summary.late, summary.reordered, summary.duplicate) = (4, 5, 6);
+        (summary.corrupt, summary.foreign, summary.forgotten) = (7, 8, 9);
+        (summary.misdirected, summary.in_flight) = (10, 11);
+        summary.errors = [("denied", 2), ("too-long", 10)].into();
+        summary.not_sent = [("held-up", 13)].into();
+        summary.verdict = Some(Verdict::NotOffered);
+        let text = Export::Csv.text(&[summary], NOTHING);
+        let [head, line] = Vec::from_iter(text.lines())[..] else { panic!("{text}") };
+        let found = Vec::from_iter(iter::zip(head.split(','), line.split(',')));
+        let expected = [
+            ("target", "192.0.2.1:9999"),
+            ("rate_per_s", "1000"),
+            ("outstanding", ""),
+            ("sources", "1"),
+            ("train", "1"),
+            ("duration_s", "1.000"),
+            ("sent", "3"),
+            ("answered", "2"),
+            ("lost", "1"),
+            ("in_flight", "11"),
+            ("not_sent", "13"),
+            ("loss_percent", "33.3333"),
+            ("sent_per_s", "3.0"),
+            ("answered_per_s", "2.0"),
+            ("late", "4"),
+            ("reordered", "5"),
+            ("duplicate", "6"),
+            ("corrupt", "7"),
+            ("foreign", "8"),
+            ("forgotten", "9"),
+            ("misdirected", "10"),
+            ("errors", "12"),
+            ("latency_p50_ms", "1.100799"),
+            ("latency_p99_ms", "3.1"),
+            ("latency_p999_ms", "3.1"),
+            ("latency_max_ms", "3.1"),
+            ("rtt_p50_ms", "1.000447"),
+            ("rtt_p99_ms", "3"),
+            ("rtt_p999_ms", "3"),
+            ("rtt_max_ms", "3"),
+            ("timer_error_p99_ms", "0.1"),
+            ("timer_error_max_ms", "0.1"),
+            ("generator_busy_percent", "25"),
+            ("processor_time_per_request_us", "666.667"),
+            ("generator_limits", "0"),
+            ("verdict", "not-offered"),
+        ];
+        assert_eq!(found, expected);
+    }
+}

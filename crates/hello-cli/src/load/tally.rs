@@ -37,13 +37,20 @@ pub struct Counts {
     pub answered: u64,
     /// Requests not answered before their timeout.
     pub lost: u64,
-    reordered: u64,
-    late: u64,
-    duplicate: u64,
-    corrupt: u64,
-    foreign: u64,
-    forgotten: u64,
-    misdirected: u64,
+    /// Requests answered after one that was sent later.
+    pub reordered: u64,
+    /// First replies to requests that are lost.
+    pub late: u64,
+    /// Further replies to requests.
+    pub duplicate: u64,
+    /// Datagrams that are no replies to anything.
+    pub corrupt: u64,
+    /// Replies to somebody else.
+    pub foreign: u64,
+    /// Replies to requests older than what is remembered.
+    pub forgotten: u64,
+    /// Replies to our requests at another of our sources.
+    pub misdirected: u64,
 }
 
 impl Counts {
@@ -229,3 +236,81 @@ impl Default for Runs {
 
 /// To how many digits percentiles are kept.
 const DIGITS: u8 = 3;
+
+#[cfg(test)]
+mod tests {
+    use hello_net::{ErrorClass, NotSent};
+
+    use super::*;
+    use crate::load::sample::{EFFORT, plan, summary, tally};
+
+    #[test]
+    fn latencies_begin_when_a_request_is_due_and_rtts_when_it_leaves() {
+        let summary = summary();
+        let (latency, rtt) =
+            (summary.latency_ms.expect("answers"), summary.rtt_ms.expect("answers"));
+        assert_eq!((latency.min, latency.mean, latency.max), (1.1, 2.1, 3.1));
+        assert_eq!((rtt.min, rtt.mean, rtt.max), (1.0, 2.0, 3.0));
+        let timer = summary.timer_error_ms.expect("an open loop");
+        assert_eq!((timer.mean, timer.max), (0.1, 0.1));
+        assert_eq!((summary.sent, summary.answered, summary.lost), (3, 2, 1));
+        assert_eq!((summary.loss, summary.sent_per_s), (Some(1.0 / 3.0), Some(3.0)));
+        assert_eq!(summary.generator.busy, Some(0.25));
+        assert_eq!(summary.generator.processor_time_per_request_us, Some(2000.0 / 3.0));
+    }
+
+    #[test]
+    fn everything_is_counted_under_its_name() {
+        let mut tally = Tally::default();
+        let mut observe = |kind| tally.observe(&LoadEvent { at: Duration::ZERO, kind });
+        let rtt = Duration::ZERO;
+        for (times, arrival) in [
+            (1, Arrival::Late { seq: 0, rtt }),
+            (2, Arrival::Duplicate { seq: 0 }),
+            (3, Arrival::Forgotten { seq: 0 }),
+            (4, Arrival::Corrupt),
+            (5, Arrival::Foreign),
+        ] {
+            (0..times).for_each(|_| observe(LoadEventKind::Other { arrival, datagram: b"" }));
+        }
+        (0..6).for_each(|_| observe(LoadEventKind::Misdirected));
+        observe(LoadEventKind::Answered { due: Duration::ZERO, rtt, reordered: true });
+        for reason in [NotSent::HeldUp, NotSent::Failed(ErrorClass::Denied)] {
+            observe(LoadEventKind::NotSent { due: Duration::ZERO, count: 64, reason });
+        }
+        observe(LoadEventKind::Reported(ErrorClass::ConnectionRefused));
+        observe(LoadEventKind::Sent { due: Duration::ZERO, count: 64 });
+        let summary = tally.summary("", ([127, 0, 0, 1], 1).into(), &plan(), EFFORT);
+        let Summary { late, duplicate, forgotten, corrupt, foreign, misdirected, .. } = summary;
+        assert_eq!((late, duplicate, forgotten, corrupt, foreign, misdirected), (1, 2, 3, 4, 5, 6));
+        assert_eq!((summary.sent, summary.reordered, summary.in_flight), (64, 1, 63));
+        assert_eq!(summary.not_sent, [("held-up", 64), ("denied", 64)].into());
+        assert_eq!(summary.errors, [("connection-refused", 1)].into());
+    }
+
+    #[test]
+    fn two_threads_come_to_what_one_would_have_seen() {
+        let mut both = tally();
+        both.merge(tally());
+        let mut one = tally();
+        let again = tally();
+        assert_eq!(again.counts(), one.counts());
+        // The same events again, in the same tally.
+        one.merge(Tally::default());
+        one.merge(again);
+        let summed =
+            |tally: &mut Tally| tally.summary("x:1", ([127, 0, 0, 1], 1).into(), &plan(), EFFORT);
+        let (both_of, one_of) = (summed(&mut both), summed(&mut one));
+        assert_eq!(both_of, one_of);
+        assert_eq!((both_of.sent, both_of.answered, both_of.lost), (6, 4, 2));
+        assert_eq!(both.course().periods().map(|(_, period)| period.lost).sum::<u64>(), 2);
+        assert_eq!(both_of.latency_ms, summary().latency_ms);
+    }
+
+    #[test]
+    fn a_closed_loop_has_no_timer() {
+        let closed = LoadPlan::default();
+        let summary = tally().summary("", ([127, 0, 0, 1], 1).into(), &closed, EFFORT);
+        assert_eq!(summary.timer_error_ms, None);
+    }
+}

@@ -78,7 +78,7 @@ impl<'a, O: Observer> Lane<'a, O> {
             Some(count) => (count / u64::from(threads.get()), count % u64::from(threads.get())),
             None => (u64::MAX, 0),
         };
-        let (zero, several) = (start + warm_up, places.are_several());
+        let (zero, several) = (start.saturating_add(warm_up), places.are_several());
         Self {
             loader,
             observer,

@@ -58,6 +58,18 @@ impl Schedule {
         }
     }
 
+    /// Returns how long it is from one message to the next, on average; `None` in a closed loop.
+    pub(super) fn interval(&self) -> Option<Duration> {
+        match self {
+            Self::Closed { .. } => None,
+            Self::Constant { step, requests, rate, .. } => {
+                let nanos = step * requests * NANOS / rate;
+                Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+            }
+            Self::Poisson { mean, .. } => Some(Duration::from_secs_f64(mean / 1e9)),
+        }
+    }
+
     /// Goes on to the message after that.
     pub(super) fn advance(&mut self) {
         match self {
@@ -112,6 +124,17 @@ mod tests {
                 assert_eq!(due.as_nanos(), exact, "{train} {threads}");
             }
         }
+    }
+
+    #[test]
+    fn an_interval_is_that_of_one_threads_messages() {
+        for arrivals in [Arrivals::Constant, Arrivals::Poisson] {
+            let train = NonZeroU16::new(5).expect("not zero");
+            let schedule = Schedule::new(&LoadPlan { train, ..plan(1000, arrivals, 2) }, 0);
+            assert_eq!(schedule.interval(), Some(Duration::from_millis(10)), "{arrivals:?}");
+        }
+        let closed = Schedule::new(&LoadPlan::default(), 0);
+        assert_eq!(closed.interval(), None);
     }
 
     #[test]

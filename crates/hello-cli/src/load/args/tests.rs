@@ -1,1 +1,129 @@
+use super::*;
 
+fn args<const N: usize>(args: [&str; N]) -> Args {
+    Args::parse_from([&["hello-load"], &args[..]].concat())
+}
+
+fn refused<const N: usize>(args: [&str; N]) -> String {
+    let error = Args::try_parse_from([&["hello-load"], &args[..]].concat());
+    error.err().map_or_else(String::new, |error| error.to_string())
+}
+
+fn plan<const N: usize>(list: [&str; N]) -> LoadPlan {
+    args(list).plan().expect("makes sense")
+}
+
+fn load(load: u64) -> NonZeroU64 {
+    NonZeroU64::new(load).expect("not zero")
+}
+
+#[test]
+fn without_options_it_is_a_closed_loop_of_ten_seconds_after_one() {
+    let plan = plan([]);
+    assert_eq!(plan, LoadPlan { warm_up: Duration::from_secs(1), ..LoadPlan::default() });
+    assert_eq!(args([]).mode(), Mode::Single);
+}
+
+#[test]
+fn a_warm_up_is_a_tenth_and_nothing_where_only_a_count_ends_the_run() {
+    let times = |plan: LoadPlan| (plan.warm_up.as_millis(), plan.duration.as_millis());
+    assert_eq!(times(plan(["--duration", "5"])), (500, 5000));
+    assert_eq!(times(plan(["--duration", "5", "--warm-up", "0"])), (0, 5000));
+    assert_eq!(times(plan(["--find-max"])), (200, 2000));
+    assert_eq!(times(plan(["--count", "9", "--duration", "5"])), (500, 5000));
+    let endless = plan(["--count", "9"]);
+    assert_eq!((endless.warm_up, endless.count), (Duration::ZERO, Some(9)));
+    assert_eq!(endless.duration, AS_LONG_AS_IT_TAKES);
+}
+
+#[test]
+fn an_open_loop_has_times_to_draw_and_a_closed_one_has_none() {
+    let open = |arrivals| Offer::Open { rate: load(10_000), arrivals };
+    assert_eq!(plan(["--rate", "10k"]).offer, open(Arrivals::Constant));
+    for list in
+        [["--rate=10k", "--poisson"], ["--find-max", "--poisson"], ["--sweep=1..2", "--poisson"]]
+    {
+        assert_eq!(plan(list).offer, open(Arrivals::Poisson), "{list:?}");
+        let trial = args(list).trial(&plan(list), load(7));
+        assert_eq!(trial.offer, Offer::Open { rate: load(7), arrivals: Arrivals::Poisson });
+    }
+    let error = args(["--poisson"]).plan().expect_err("no times");
+    assert_eq!(error.to_string(), "--poisson draws times: give --rate, too");
+}
+
+#[test]
+fn there_are_as_many_sources_as_threads_at_least() {
+    let sources = |list: [&str; 2]| plan(list).sources;
+    let number = |number| NonZeroU32::new(number).expect("not zero");
+    assert_eq!(sources(["--threads", "3"]), Sources::Ports(number(3)));
+    assert_eq!(sources(["--sources", "5k"]), Sources::Ports(number(5000)));
+    assert_eq!(
+        plan(["--sources=9", "--sources-by=addresses"]).sources,
+        Sources::Addresses(number(9))
+    );
+}
+
+#[test]
+fn the_loads_of_a_sweep_are_even_and_both_ends_are_among_them() {
+    for (list, expected) in [
+        (["--sweep=10..50", "--steps=5"], vec![10, 20, 30, 40, 50]),
+        (["--sweep=1..10", "--steps=3"], vec![1, 5, 10]),
+        (["--sweep=1..2", "--steps=2"], vec![1, 2]),
+    ] {
+        assert_eq!(args(list).mode(), Mode::Sweep(expected.into_iter().map(load).collect()));
+    }
+}
+
+#[test]
+fn a_search_begins_where_it_is_told_to() {
+    let Mode::FindMax(plan, tolerance) =
+        args(["--find-max", "--tolerance=0.5", "--rate=3k"]).mode()
+    else {
+        panic!("a search")
+    };
+    let (start, most, trials) =
+        (load(3000), load(100_000_000), NonZeroU32::new(3).expect("not zero"));
+    assert_eq!(plan, SearchPlan { start, most, trials, resolution: 0.02 });
+    assert_eq!(tolerance, 0.005);
+}
+
+#[test]
+fn another_machine_is_asked_only_if_that_is_said() {
+    let error = args(["192.0.2.1"]).target().expect_err("not this machine").to_string();
+    assert!(error.starts_with("192.0.2.1:9999 is not this machine") && error.contains("--remote"));
+    for list in [
+        ["192.0.2.1", "--remote"],
+        ["127.0.0.2:1", "-4"],
+        ["[::1]:1", "-6"],
+        ["[::ffff:127.0.0.1]:1", "-6"],
+    ] {
+        assert!(args(list).target().is_ok(), "{list:?}");
+    }
+    assert!(args(["127.0.0.1", "-6"]).target().is_err());
+}
+
+#[test]
+fn options_that_make_no_sense_together_are_errors() {
+    for (list, advice) in [
+        (["--rate=1", "--outstanding=1"], "cannot be used with"),
+        (["--find-max", "--outstanding=1"], "cannot be used with"),
+        (["--find-max", "--sweep=1..2"], "cannot be used with"),
+        (["--find-max", "--count=1"], "cannot be used with"),
+        (["--sweep=1..2", "--rate=1"], "cannot be used with"),
+        (["--sweep=1..2", "--count=1"], "cannot be used with"),
+        (["--rate=1", "--tolerance=1"], "--find-max"),
+        (["--rate=1", "--trials=1"], "--find-max"),
+        (["--rate=1", "--resolution=1"], "--find-max"),
+        (["--rate=1", "--max-rate=1"], "--find-max"),
+        (["--rate=1", "--steps=3"], "cannot be used with"),
+        (["--outstanding=1", "--tolerance=1"], "cannot be used with"),
+        (["--json", "--steps=3"], "--sweep"),
+        (["--rate=1", "--train=65"], "65 is not in 1..=64"),
+        (["--rate=1", "--train=0"], "0 is not in 1..=64"),
+        (["--rate=1", "--sources=0"], "not a number from 1 up"),
+        (["-4", "-6"], "cannot be used with"),
+    ] {
+        let error = refused(list);
+        assert!(error.contains(advice), "{list:?}: {error}");
+    }
+}

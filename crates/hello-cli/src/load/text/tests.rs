@@ -1,1 +1,154 @@
+use std::num::{NonZeroU16, NonZeroU32};
 
+use hello_net::{LoadPlan, Offer, Sources};
+
+use super::*;
+use crate::load::limits::Limit;
+use crate::load::sample::{EFFORT, plan, summary, tally};
+use crate::load::search::{Bound, Outcome};
+
+fn headed(plan: &LoadPlan, trials: bool) -> String {
+    let head = header("example.org:9999", ([192, 0, 2, 1], 9999).into(), plan, trials);
+    head.strip_prefix("LOAD example.org:9999 (192.0.2.1): ").expect("a head").into()
+}
+
+#[test]
+fn a_head_says_what_is_offered() {
+    assert_eq!(headed(&plan(), false), "1000 requests/s (constant), 16 bytes, 1 port, 1 s");
+    assert_eq!(headed(&plan(), true), "16 bytes, 1 port, 1 s each");
+    let plan = LoadPlan {
+        offer: Offer::Closed { outstanding: NonZeroU32::new(32).expect("not zero") },
+        train: NonZeroU16::new(8).expect("not zero"),
+        threads: NonZeroU16::new(2).expect("not zero"),
+        sources: Sources::Addresses(NonZeroU32::new(9).expect("not zero")),
+        name_len: 8..=64,
+        warm_up: Duration::from_millis(250),
+        duration: Duration::from_millis(1500),
+        ..plan()
+    };
+    let expected = "32 outstanding, 8 to 64 bytes, trains of 8, 9 addresses, 2 threads";
+    assert_eq!(headed(&plan, false), format!("{expected}, 1.5 s after 0.25 s"));
+    let counted = LoadPlan { count: Some(1), ..plan };
+    assert_eq!(headed(&counted, false), format!("{expected}, 1 request"));
+}
+
+#[test]
+fn a_summary_has_every_number_once() {
+    let expected = "
+--- 192.0.2.1:9999 load statistics ---
+3 requests sent (3.0/s), 2 answered (2.0/s), 1 lost (33.3333%), in 1.000 s
+latency min/avg/p50/p90/p99/p99.9/max = 1.100/2.100/1.101/3.100/3.100/3.100/3.100 ms, since due
+rtt     min/avg/p50/p90/p99/p99.9/max = 1.000/2.000/1.000/3.000/3.000/3.000/3.000 ms, since sent
+timer error p50/p99/max = 0.100/0.100/0.100 ms
+the generator was busy for 25% of the time, with 666.667 us of a processor for each request: it was \
+not the limit";
+    assert_eq!(super::summary(&summary()), expected);
+}
+
+#[test]
+fn what_else_there_was_is_said_and_what_was_not_is_left_out() {
+    let mut summary = summary();
+    (summary.answered, summary.in_flight) = (0, 2);
+    (summary.late, summary.duplicate, summary.misdirected) = (1, 2, 3);
+    summary.errors = [(Summary::REFUSED, 4)].into();
+    summary.not_sent = [("held-up", 5)].into();
+    summary.generator.limits = vec![Limit::HeldUp { requests: 5 }, Limit::Busy { share: 0.99 }];
+    let text = super::summary(&summary);
+    for part in [
+        ", 1 lost (33.3333%), 2 in flight, in 1.000 s\n1 late, 2 duplicates, 3 misdirected\n",
+        "\nno answer: refused (nothing listens there)\nerrors: connection-refused 4\n",
+        "\nnot sent: held-up 5\n",
+        "for each request\nLIMITED BY THE GENERATOR, not by the server alone: it was too late for 5 ",
+        "\nLIMITED BY THE GENERATOR, not by the server alone: it was busy for 99% of the time",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    summary.errors.clear();
+    assert!(super::summary(&summary).contains("\nno answer: silent\n"));
+}
+
+#[test]
+fn of_a_run_that_ended_in_its_warm_up_nothing_is_known() {
+    let nothing = crate::load::tally::Tally::default().summary(
+        "127.0.0.1:9999",
+        ([127, 0, 0, 1], 9999).into(),
+        &plan(),
+        hello_net::Effort::default(),
+    );
+    let expected = "
+--- 127.0.0.1:9999 load statistics ---
+0 requests sent, 0 answered, 0 lost, in 0.000 s
+the generator sent nothing after the warm-up";
+    assert_eq!(super::summary(&nothing), expected);
+}
+
+#[test]
+fn a_trial_is_a_line() {
+    let mut summary = summary();
+    summary.verdict = Some(Verdict::Lost);
+    summary.generator.limits = vec![Limit::Dropped { datagrams: 7 }, Limit::Timer { p99_ms: 2.0 }];
+    assert_eq!(
+        trial(&summary),
+        "     1000/s   33.3333% lost  latency p50/p99 1.101/3.100 ms    rtt 1.000/3.000 ms    \
+         not carried  [generator: 7 dropped, timer p99 2.000 ms]"
+    );
+}
+
+#[test]
+fn a_sweep_is_a_table() {
+    let mut tally = tally();
+    let limited = tally.summary(
+        "x:1",
+        ([127, 0, 0, 1], 1).into(),
+        &plan(),
+        hello_net::Effort { busy: EFFORT.span, ..EFFORT },
+    );
+    let text = sweep(&[summary(), limited]);
+    let lines = Vec::from_iter(text.lines());
+    assert_eq!(lines.len(), 3);
+    assert!(lines[0].starts_with("load/s  sent/s  answered/s"), "{text}");
+    assert!(lines[1].ends_with("   25%"), "{text}");
+    assert!(lines[2].ends_with("  100%  generator"), "{text}");
+}
+
+#[test]
+fn a_search_ends_with_what_was_found_and_with_what_bounds_it() {
+    let load = |load| std::num::NonZeroU64::new(load).expect("not zero");
+    let said = |carried: Option<u64>, bound, is_over| {
+        let outcome = Outcome { carried: carried.map(load), bound };
+        let found = Throughput::new(outcome, is_over, (0.001, 0.02, 3), Duration::from_secs(2));
+        throughput(&found)
+    };
+    let ends = |text: String, parts: [&str; 2]| {
+        let expected = format!("\n{}\n{}; up to 3 trials of 2 s for each load", parts[0], parts[1]);
+        assert_eq!(text, expected);
+    };
+    let found = "throughput 70000 requests/s, with loss of 0.1% at most";
+    ends(
+        said(Some(70_000), Bound::Lost(load(71_000)), true),
+        [found, "71000/s was not carried (resolution 2%)"],
+    );
+    ends(
+        said(Some(70_000), Bound::NotOffered(load(71_000)), true),
+        [
+            found,
+            "LIMITED BY THE GENERATOR, which could not offer 71000/s: the server may carry more",
+        ],
+    );
+    ends(said(Some(70_000), Bound::Most, true), [found, "more was not tried (--max-rate)"]);
+    ends(
+        said(Some(70_000), Bound::Lost(load(99_000)), false),
+        [found, "interrupted before 99000/s was approached"],
+    );
+    ends(said(Some(70_000), Bound::Open, false), [found, "interrupted before any load failed"]);
+    let none = "no load was carried with loss of 0.1% at most";
+    ends(said(None, Bound::Lost(load(1)), true), [none, "1/s was not carried (resolution 2%)"]);
+}
+
+#[test]
+fn a_status_has_the_rates_since_the_last_one() {
+    let counts = |sent, answered, lost| Counts { sent, answered, lost, ..Counts::default() };
+    let line =
+        status("7/s: ", counts(500, 400, 10), counts(100, 100, 0), Duration::from_millis(500));
+    assert_eq!(line, "7/s: 800 sent/s, 600 answered/s, 90 in flight, 10 lost");
+}

@@ -16,7 +16,7 @@ impl<O: Observer> Lane<'_, O> {
     pub(super) fn fill(&mut self, now: Duration) {
         while self.over.is_none() && self.pending.len() < AT_ONCE {
             let due = self.due();
-            let end = self.zero + self.loader.plan.duration;
+            let end = self.zero.saturating_add(self.loader.plan.duration);
             let at = due.unwrap_or(now);
             if at >= end || self.left == 0 {
                 self.over = Some(at.min(end));
@@ -39,9 +39,8 @@ impl<O: Observer> Lane<'_, O> {
     pub(super) fn room(&self) -> Option<u64> {
         let train = u64::from(self.loader.plan.train.get());
         let Schedule::Closed { outstanding } = self.schedule else { return Some(train) };
-        let pending = self.pending.iter().map(|message| u64::from(message.count));
         let train = train.min(outstanding);
-        let taken = self.book.in_flight() + pending.sum::<u64>();
+        let taken = self.book.in_flight() + self.pending.len() as u64 * train;
         (taken + train <= outstanding).then_some(train)
     }
 
@@ -55,14 +54,7 @@ impl<O: Observer> Lane<'_, O> {
         if now < self.hold {
             return Ok(false);
         }
-        let is_open = self.schedule.due().is_some();
-        let too_late = now.saturating_sub(Loader::HELD_UP);
-        while let Some(&message) =
-            self.pending.front().filter(|message| is_open && message.due < too_late)
-        {
-            self.pending.pop_front();
-            self.tell_not_sent(now, message, NotSent::HeldUp);
-        }
+        self.drop_what_is_too_late(now);
         if self.pending.is_empty() {
             return Ok(false);
         }
@@ -101,6 +93,21 @@ impl<O: Observer> Lane<'_, O> {
                 Ok(true)
             }
             Err(error) => self.fail(at, error).map(|()| false),
+        }
+    }
+
+    /// Gives up what is due for too long. A closed loop just waits until the system takes it, as long
+    /// as it goes on.
+    fn drop_what_is_too_late(&mut self, now: Duration) {
+        let held_up = match self.schedule.interval() {
+            Some(interval) => Loader::HELD_UP.max(interval),
+            None if self.over.is_some() => Loader::HELD_UP,
+            None => return,
+        };
+        let too_late = now.saturating_sub(held_up);
+        while let Some(&message) = self.pending.front().filter(|message| message.due < too_late) {
+            self.pending.pop_front();
+            self.tell_not_sent(now, message, NotSent::HeldUp);
         }
     }
 

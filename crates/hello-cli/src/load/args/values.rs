@@ -1,0 +1,94 @@
+//! The values of options.
+
+use std::num::{NonZeroU32, NonZeroU64};
+use std::ops::RangeInclusive;
+
+use hello_proto::{MAX_NAME_LEN, Token};
+
+/// Two loads, the lower one first, in requests a second.
+pub(super) type Loads = (NonZeroU64, NonZeroU64);
+
+/// The lengths of names, in bytes.
+pub(super) type Size = RangeInclusive<usize>;
+
+/// Reads a load: a number of requests a second, with k or M behind it for thousands or millions.
+pub(super) fn parse_load(text: &str) -> Result<NonZeroU64, String> {
+    let (digits, unit) = match text.strip_suffix(['k', 'K']) {
+        Some(digits) => (digits, 1000),
+        None => text.strip_suffix('M').map_or((text, 1), |digits| (digits, 1_000_000)),
+    };
+    let load = digits.parse::<u64>().ok().and_then(|load| load.checked_mul(unit));
+    let load = load.ok_or("not a load in requests a second: try 500, 10k or 1M")?;
+    NonZeroU64::new(load).ok_or_else(|| "must be 1 or more".into())
+}
+
+/// Reads a number of something, with k or M behind it for thousands or millions.
+pub(super) fn parse_count(text: &str) -> Result<NonZeroU32, String> {
+    let count = parse_load(text).ok().and_then(|count| count.try_into().ok());
+    count.ok_or_else(|| "not a number from 1 up: try 256 or 10k".into())
+}
+
+/// Reads two loads.
+pub(super) fn parse_loads(text: &str) -> Result<Loads, String> {
+    let (from, to) = text.split_once("..").ok_or("not two loads: try 10k..200k")?;
+    match (parse_load(from)?, parse_load(to)?) {
+        (from, to) if from < to => Ok((from, to)),
+        _ => Err("the first load has to be lower than the second".into()),
+    }
+}
+
+/// Reads the lengths of names.
+pub(super) fn parse_size(text: &str) -> Result<Size, String> {
+    let (shortest, longest) = text.split_once("..").unwrap_or((text, text));
+    let len =
+        |text: &str| text.parse::<usize>().map_err(|_| "not a size in bytes: try 16 or 16..512");
+    let (shortest, longest) = (len(shortest)?, len(longest)?);
+    let (min, max) = (Token::MIN_LEN, MAX_NAME_LEN);
+    if shortest < min || longest > max || shortest > longest {
+        return Err(format!("must be from {min} to {max}, the shorter one first"));
+    }
+    Ok(shortest..=longest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(load: u64) -> NonZeroU64 {
+        NonZeroU64::new(load).expect("not zero")
+    }
+
+    #[test]
+    fn loads_are_numbers_with_and_without_a_unit() {
+        for (text, expected) in
+            [("1", 1), ("500", 500), ("10k", 10_000), ("10K", 10_000), ("2M", 2_000_000)]
+        {
+            assert_eq!(parse_load(text), Ok(load(expected)), "{text}");
+        }
+        for text in ["", "k", "-1", "1.5k", "1G", "10 k", "99999999999999999999"] {
+            let error = parse_load(text).expect_err(text);
+            assert_eq!(error, "not a load in requests a second: try 500, 10k or 1M");
+        }
+        assert_eq!(parse_load("0k"), Err("must be 1 or more".into()));
+        assert!(parse_load("18446744073709551615k").is_err());
+        assert_eq!(parse_loads("10k..1M"), Ok((load(10_000), load(1_000_000))));
+        for text in ["10k", "1M..10k", "5..5", "..5", "5..", "1...5"] {
+            assert!(parse_loads(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_one_length_or_two_that_hold_a_token() {
+        for (text, expected) in [("16", 16..=16), ("8..65499", 8..=65_499)] {
+            assert_eq!(parse_size(text), Ok(expected), "{text}");
+        }
+        for text in ["7", "65500", "16..8", "7..16"] {
+            let error = parse_size(text).expect_err(text);
+            assert_eq!(error, "must be from 8 to 65499, the shorter one first");
+        }
+        for text in ["", "x", "8..", "..8", "-1"] {
+            let error = parse_size(text).expect_err(text);
+            assert_eq!(error, "not a size in bytes: try 16 or 16..512");
+        }
+    }
+}
