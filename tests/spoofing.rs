@@ -76,7 +76,8 @@ fn cases<'a>(ends: impl IntoIterator<Item = (&'a str, u64, &'a str)>) -> Cases<'
     ends.into_iter().map(|(peer, replies, end)| (peer.to_owned(), (replies, end))).collect()
 }
 
-/// Returns the same for the peers at the ports that they are known for, where no rule is against it.
+/// Returns the same for the peers at the ports that they are known for, where no rule is against
+/// it.
 fn at_every_port<'a>(ends: [(&'a str, u64, &'a str); 4]) -> Cases<'a> {
     let mut everywhere = cases(ends);
     for (peer, replies, end) in ends {

@@ -134,7 +134,8 @@ pub(crate) fn listening(command: &mut Command) -> (Process, SocketAddr) {
     (server, address)
 }
 
-/// A command that runs `hello-server` with a socket handed over, as systemd does (sd_listen_fds(3)).
+/// A command that runs `hello-server` with a socket handed over, as systemd does
+/// (sd_listen_fds(3)).
 pub(crate) fn activated(socket: impl Into<OwnedFd>) -> Command {
     activated_under(&[], socket)
 }

@@ -51,7 +51,8 @@ pub enum Format {
 /// clap has it for the former.
 pub const EXIT_TROUBLE: u8 = 2;
 
-/// Returns what shows on a terminal, in one line below all others, how things are; nothing elsewhere.
+/// Returns what shows on a terminal, in one line below all others, how things are; nothing
+/// elsewhere.
 ///
 /// # Panics
 ///

@@ -87,7 +87,8 @@ impl<K: Eq + Hash> ErrorLimit<K> {
         }
     }
 
-    /// Takes back a line that was let through and could not be printed: the next one has its errors.
+    /// Takes back a line that was let through and could not be printed: the next one has its
+    /// errors.
     pub fn take_back(&mut self, kind: &K, errors: u64) {
         if let Some(kind) = self.kinds.get_mut(kind) {
             kind.untold += errors;

@@ -69,7 +69,8 @@ impl<M: Copy> Signals<M> {
         }
     }
 
-    /// Waits for what wakes a wait, or sleeps for a while. A signal that interrupts it woke it, too.
+    /// Waits for what wakes a wait, or sleeps for a while. A signal that interrupts it woke it,
+    /// too.
     fn sleep(&mut self, timeout: Duration) {
         let limit = Timespec::try_from(timeout).ok();
         match poll(&mut [PollFd::new(&self.wakes, PollFlags::IN)], limit.as_ref()) {

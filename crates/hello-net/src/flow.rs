@@ -174,9 +174,9 @@ impl Flow {
             thread::sleep(timeout);
             return Err(ErrorKind::WouldBlock.into());
         };
-        // Linux lets long timeouts run over by up to an eighth (its timer wheel is coarse for them),
-        // so it is asked for less, and the loop above asks again. Zero would mean to wait for
-        // ever (socket(7)), and is an error to std.
+        // Linux lets long timeouts run over by up to an eighth (its timer wheel is coarse for
+        // them), so it is asked for less, and the loop above asks again. Zero would mean to wait
+        // for ever (socket(7)), and is an error to std.
         let timeout = if timeout > COARSE { timeout - timeout / 8 } else { timeout };
         socket.set_read_timeout(Some(timeout.max(Duration::from_micros(1))))?;
         let (len, source) = socket.recv_from(buf)?;

@@ -23,13 +23,14 @@ use crate::server::join;
 
 /// Offers a load to one server, and knows what became of each request.
 ///
-/// In an open loop, request k is due at its time, whether the server keeps up or not, and how late it
-/// left is known; so no slow answer hides how many others would have been slow (coordinated
+/// In an open loop, request k is due at its time, whether the server keeps up or not, and how late
+/// it left is known; so no slow answer hides how many others would have been slow (coordinated
 /// omission). In a closed loop the server says how fast it goes.
 ///
-/// Each thread sends, receives and keeps a [`Ledger`](hello_proto::Ledger) of its own. It knows each
-/// reply by its [`Token`](hello_proto::Token), which is all of the name, so that every byte of every
-/// reply is compared. When a reply came, the system says, where it does (SO_TIMESTAMPNS, socket(7)).
+/// Each thread sends, receives and keeps a [`Ledger`](hello_proto::Ledger) of its own. It knows
+/// each reply by its [`Token`](hello_proto::Token), which is all of the name, so that every byte of
+/// every reply is compared. When a reply came, the system says, where it does (SO_TIMESTAMPNS,
+/// socket(7)).
 #[derive(Debug)]
 pub struct Loader {
     server: SocketAddr,
@@ -52,8 +53,8 @@ impl Loader {
     pub const SPIN: Duration = Duration::from_micros(50);
 
     /// How late a request of an open loop may leave, or by an interval, if that is longer. What is
-    /// later is not sent ([`NotSent::HeldUp`](crate::NotSent::HeldUp)): a generator that was held up
-    /// would catch up by a burst, and measure that.
+    /// later is not sent ([`NotSent::HeldUp`](crate::NotSent::HeldUp)): a generator that was held
+    /// up would catch up by a burst, and measure that.
     pub const HELD_UP: Duration = Duration::from_millis(10);
 
     /// Opens the sockets, and sends nothing yet.
@@ -79,8 +80,8 @@ impl Loader {
         Ok(Self { server, plan, stopping, ending, places })
     }
 
-    /// Offers the whole load, and then waits until each request is answered or lost. Shows each event
-    /// after the warm-up to the observer of its thread, which is locked meanwhile.
+    /// Offers the whole load, and then waits until each request is answered or lost. Shows each
+    /// event after the warm-up to the observer of its thread, which is locked meanwhile.
     ///
     /// A loader runs once; a second run sends nothing.
     ///

@@ -313,7 +313,8 @@ impl Flow {
     fn open(server: SocketAddr, plan: &ProbePlan) -> io::Result<Self> {
         let socket = socket::connect_from(plan.source, plan.interface.as_deref(), server)?;
         sys::ask_for_times(&socket)?;
-        // As large as it may be: what does not fit in while we are held up is not the network's loss.
+        // As large as it may be: what does not fit in while we are held up is not the network's
+        // loss.
         let _ = sys::set_receive_buffer(&socket, RECEIVE_BUFFER);
         let sending = socket.try_clone()?;
         let receiving = Io::default().take(socket, true)?;

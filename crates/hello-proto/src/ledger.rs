@@ -55,9 +55,10 @@ use crate::{Reply, Token};
 /// the order of their times; were one older than the one before it, only its loss would be noticed
 /// later than it could be.
 ///
-/// A reply is late by its time alone, also if nobody has asked for losses since; and what was settled
-/// as lost stays lost. So whoever knows when the system received a datagram hands in that time, and
-/// empties the socket before asking for losses: then a process that was held up measures no worse.
+/// A reply is late by its time alone, also if nobody has asked for losses since; and what was
+/// settled as lost stays lost. So whoever knows when the system received a datagram hands in that
+/// time, and empties the socket before asking for losses: then a process that was held up measures
+/// no worse.
 ///
 /// [`poll_lost`]: Self::poll_lost
 /// [`handle_datagram`]: Self::handle_datagram

@@ -1,5 +1,5 @@
-//! What `hello-load` prints for programs: a JSON object a line, as `docs/hello-load.schema.json` has
-//! it. Readers are to ignore what they do not know; more may come.
+//! What `hello-load` prints for programs: a JSON object a line, as `docs/hello-load.schema.json`
+//! has it. Readers are to ignore what they do not know; more may come.
 
 use std::net::SocketAddr;
 

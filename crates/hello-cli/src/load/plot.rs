@@ -150,8 +150,8 @@ fn draw_losses(area: &Area<'_>, most: f64, summaries: &[&Summary]) -> Result<(),
     Ok(())
 }
 
-/// Returns one point for each load, with the median of what its trials have; points are in the order
-/// of their loads.
+/// Returns one point for each load, with the median of what its trials have; points are in the
+/// order of their loads.
 fn medians(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let of_one_load = points.chunk_by(|one, other| one.0.total_cmp(&other.0).is_eq());
     let median = |trials: &[(f64, f64)]| {

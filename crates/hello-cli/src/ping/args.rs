@@ -144,8 +144,8 @@ impl Args {
     ///
     /// # Errors
     ///
-    /// Says which target has no such address, or is there twice: it would be asked twice as often as
-    /// it was said, and metrics would have two values of one name.
+    /// Says which target has no such address, or is there twice: it would be asked twice as often
+    /// as it was said, and metrics would have two values of one name.
     pub fn targets(&self) -> Result<Vec<Named>, Box<dyn Error>> {
         let family = |address: &SocketAddr| match (self.ipv4, self.ipv6) {
             (true, _) => address.is_ipv4(),

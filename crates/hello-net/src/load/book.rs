@@ -5,8 +5,8 @@ use hello_proto::{Arrival, Ledger, Reply, Token};
 
 use crate::{LoadEventKind, random};
 
-/// What becomes of the requests of one thread: a ledger, and beside it when each request was due and
-/// who asked.
+/// What becomes of the requests of one thread: a ledger, and beside it when each request was due
+/// and who asked.
 #[derive(Debug)]
 pub(super) struct Book {
     run: u16,
@@ -56,8 +56,8 @@ impl Book {
         }
     }
 
-    /// Decides what a datagram is that came to `source` at `now`, if it was one of ours; and returns
-    /// what is to be told of it.
+    /// Decides what a datagram is that came to `source` at `now`, if it was one of ours; and
+    /// returns what is to be told of it.
     pub(super) fn handle<'a>(
         &mut self,
         datagram: &'a [u8],
@@ -89,8 +89,8 @@ impl Book {
         (due >= self.zero).then_some(kind)
     }
 
-    /// Settles the oldest request in flight as lost if its timeout is over, and returns what is to be
-    /// told of it. `None` if there is no such request; of one of the warm-up, nothing is told.
+    /// Settles the oldest request in flight as lost if its timeout is over, and returns what is to
+    /// be told of it. `None` if there is no such request; of one of the warm-up, nothing is told.
     pub(super) fn poll_lost(&mut self, now: Duration) -> Option<Option<LoadEventKind<'static>>> {
         let seq = self.ledger.poll_lost(now)?;
         let due = self.requests[self.place(seq)].due.checked_sub(self.zero);
@@ -140,8 +140,8 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// A book of three seconds, one of which is warm-up, with a request due in each from a source of
-    /// that number, and sent half a second late; and the replies.
+    /// A book of three seconds, one of which is warm-up, with a request due in each from a source
+    /// of that number, and sent half a second late; and the replies.
     fn book() -> (Book, [Vec<u8>; 3]) {
         let window = NonZeroU32::new(3).expect("not zero");
         let mut book = Book::new(window, 10 * SECOND, SECOND, true);

@@ -13,8 +13,8 @@ pub struct LoadEvent<'a> {
     pub kind: LoadEventKind<'a>,
 }
 
-/// What happened to a [`Loader`](crate::Loader)'s requests. Each is sent or not, and if so, answered
-/// or lost, unless the run ends first. All times are since the end of the warm-up.
+/// What happened to a [`Loader`](crate::Loader)'s requests. Each is sent or not, and if so,
+/// answered or lost, unless the run ends first. All times are since the end of the warm-up.
 #[derive(Clone, Copy, Debug)]
 pub enum LoadEventKind<'a> {
     /// The requests of a message left.

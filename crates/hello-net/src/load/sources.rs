@@ -54,7 +54,8 @@ impl Places {
         let fragmented = *plan.name_len.end() > NEVER_FRAGMENTED;
         for socket in opened {
             sys::ask_for_times(&socket)?;
-            // As large as it may be: what does not fit in while we are busy is not the server's loss.
+            // As large as it may be: what does not fit in while we are busy is not the server's
+            // loss.
             let _ = sys::set_receive_buffer(&socket, RECEIVE_BUFFER);
             let socket = Io::default().take(socket, fragmented)?;
             // The system gives a socket its port a moment before it connects it, and what somebody

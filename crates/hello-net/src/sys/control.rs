@@ -27,7 +27,8 @@ pub(super) struct Received {
 }
 
 impl Control {
-    /// Room for a segment length, an IPv6 address with its interface, and a time: the most there is.
+    /// Room for a segment length, an IPv6 address with its interface, and a time: the most there
+    /// is.
     pub(super) const CAPACITY: usize =
         space(size_of::<c_int>()) + space(IN6_PKTINFO_LEN) + space(2 * size_of::<c_long>());
 

@@ -96,8 +96,8 @@ impl<O: Observer> Lane<'_, O> {
         }
     }
 
-    /// Gives up what is due for too long. A closed loop just waits until the system takes it, as long
-    /// as it goes on.
+    /// Gives up what is due for too long. A closed loop just waits until the system takes it, as
+    /// long as it goes on.
     fn drop_what_is_too_late(&mut self, now: Duration) {
         let held_up = match self.schedule.interval() {
             Some(interval) => Loader::HELD_UP.max(interval),
