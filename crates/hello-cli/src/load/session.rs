@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hello_net::{Effort, LoadError, LoadPlan, Loader};
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{Args, Mode};
 use super::search::{Search, SearchPlan};
@@ -59,6 +59,7 @@ impl<'a, O: Write> Session<'a, O> {
         signals: Signals<Ask>,
     ) -> Result<Self, Box<dyn Error>> {
         let ((target, address), plan) = (args.target()?, args.plan()?);
+        bar.set_style(ProgressStyle::with_template(PROGRESS)?);
         let mut session = Self {
             args,
             target,
@@ -266,6 +267,9 @@ impl<'a, O: Write> Session<'a, O> {
         printed.map_err(|error: io::Error| OutputError::from(error))
     }
 }
+
+/// What shows how a run goes: how much of it is over, and the rates.
+const PROGRESS: &str = "{bar:20} {percent:>3}%  {wide_msg}";
 
 /// How often it is shown how a run goes.
 const TICK: Duration = Duration::from_millis(250);

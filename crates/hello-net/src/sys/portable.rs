@@ -30,6 +30,8 @@ impl Portable {
         if fragmented {
             super::linux::set_fragmentation(&socket, true)?;
         }
+        #[cfg(not(target_os = "linux"))]
+        let _ = fragmented;
         let wildcard = socket.local_addr()?.ip().is_unspecified();
         Ok(Self { socket, state, wildcard })
     }
