@@ -1,5 +1,6 @@
-//! [Hello](hello_proto) over UDP sockets: a [`Server`] that accounts for every datagram, and a
-//! [`Client`] that asks with deadlines.
+//! [Hello](hello_proto) over UDP sockets: a [`Server`] that accounts for every datagram, a
+//! [`Client`] that asks with deadlines, a [`Prober`] that asks at fixed times, and a [`Loader`] that
+//! asks as much as it is told to.
 //!
 //! ```
 //! use std::net::Ipv4Addr;
