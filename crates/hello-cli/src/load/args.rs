@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use hello_net::{Arrivals, Idle, LoadError, LoadPlan, Offer, Sources};
 
-use self::values::{Loads, Size, parse_count, parse_load, parse_loads, parse_size};
+use self::values::{Loads, Size, parse_count, parse_load, parse_loads, parse_number, parse_size};
 use super::search::SearchPlan;
 use crate::common::Common;
 use crate::endpoint::Endpoint;
@@ -38,7 +38,7 @@ pub struct Args {
     target: Endpoint,
 
     /// So many requests a second, whether they are answered or not: an open loop. With --find-max,
-    /// the load to begin with. 10k is 10000, 1M a million.
+    /// the load to begin with, 10k if not given. 10k is 10000, 1M a million.
     #[arg(long, value_name = "LOAD", value_parser = parse_load, conflicts_with = "outstanding")]
     rate: Option<NonZeroU64>,
 
@@ -48,8 +48,8 @@ pub struct Args {
     poisson: bool,
 
     /// Keep so many requests outstanding: a closed loop, in which the server says how fast it goes.
-    /// 64, if there is no --rate.
-    #[arg(long, value_name = "COUNT")]
+    /// 64 messages, if there is no --rate.
+    #[arg(long, value_name = "COUNT", value_parser = parse_count)]
     outstanding: Option<NonZeroU32>,
 
     /// Ask from so many sources in turn; from as many as there are threads, if not given.
@@ -79,8 +79,8 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = seconds::parse)]
     duration: Option<Duration>,
 
-    /// Send so many requests at the most, as long as that takes.
-    #[arg(long, short, value_name = "COUNT")]
+    /// Stop after so many requests; without --duration, as long as that takes.
+    #[arg(long, short, value_name = "COUNT", value_parser = parse_number)]
     count: Option<NonZeroU64>,
 
     /// Ask for so long before that, and leave it out: a tenth of the duration; nothing with --count
@@ -132,7 +132,7 @@ pub struct Args {
     )]
     trials: NonZeroU32,
 
-    /// How close --find-max gets, in per cent of the load.
+    /// How close --find-max gets, in per cent of the lowest load of which too much is lost.
     #[arg(
         long,
         value_name = "PERCENT",
@@ -223,7 +223,7 @@ Signals:
 
 Exit status:
   0  there were answers; with --find-max, a load was carried
-  1  nobody answered, or no load was carried
+  1  no request was answered, or no load was carried
   2  the command line is at fault, or a socket or an output failed";
 
 /// What is measured.
@@ -298,13 +298,22 @@ impl Args {
             return Err("--poisson draws times: give --rate, too".into());
         }
         let arrivals = if self.poisson { Arrivals::Poisson } else { Arrivals::Constant };
+        let train = NonZeroU16::new(self.train).unwrap_or(NonZeroU16::MIN);
         let default = LoadPlan::default();
         let offer = match (self.rate, self.outstanding) {
             (Some(rate), _) => Offer::Open { rate, arrivals },
             (None, Some(outstanding)) => Offer::Closed { outstanding },
             (None, None) if is_open => Offer::Open { rate: FIRST_LOAD, arrivals },
-            (None, None) => default.offer,
+            (None, None) => Offer::Closed { outstanding: MESSAGES.saturating_mul(train.into()) },
         };
+        if let Offer::Closed { outstanding } = offer
+            && outstanding.get() < u32::from(self.train) * u32::from(self.threads.get())
+        {
+            let least = u32::from(self.train) * u32::from(self.threads.get());
+            return Err(
+                format!("each thread has a train outstanding: give --outstanding {least}").into()
+            );
+        }
         let sources = self.sources.unwrap_or(self.threads.into());
         let duration = self.duration.unwrap_or(match (self.mode(), self.count) {
             (Mode::Single, None) => default.duration,
@@ -320,7 +329,7 @@ impl Args {
             warm_up: self.warm_up.unwrap_or(warm_up),
             timeout: self.timeout,
             name_len: self.size.clone(),
-            train: NonZeroU16::new(self.train).unwrap_or(NonZeroU16::MIN),
+            train,
             sources: match self.sources_by {
                 By::Ports => Sources::Ports(sources),
                 By::Addresses => Sources::Addresses(sources),
@@ -362,8 +371,11 @@ const FIRST_LOAD: NonZeroU64 = NonZeroU64::new(10_000).expect("not zero");
 /// The duration of each trial of several.
 const TRIAL: Duration = Duration::from_secs(2);
 
+/// How many messages are outstanding in a closed loop, if it is not said.
+const MESSAGES: NonZeroU32 = NonZeroU32::new(64).expect("not zero");
+
 /// Nobody waits longer.
-const AS_LONG_AS_IT_TAKES: Duration = Duration::from_secs(100 * 365 * 86_400);
+pub(super) const AS_LONG_AS_IT_TAKES: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// EMFILE, "too many open files".
 const TOO_MANY_FILES: i32 = 24;

@@ -9,9 +9,10 @@ use serde::Serialize;
 use super::summary::{Plan, Summary, Throughput};
 use crate::json::line;
 
-/// Says who is asked, and how.
-pub fn header(target: &str, address: SocketAddr, plan: &LoadPlan) -> String {
-    line(&Line::Start { target, address, plan: plan.into() })
+/// Says who is asked, and how; of several trials, what is the same in all.
+pub fn header(target: &str, address: SocketAddr, plan: &LoadPlan, trials: bool) -> String {
+    let plan = if trials { Plan::of_trials(plan) } else { plan.into() };
+    line(&Line::Start { target, address, plan })
 }
 
 /// Sums up one trial of several.

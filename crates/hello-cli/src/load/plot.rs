@@ -157,7 +157,8 @@ fn medians(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let median = |trials: &[(f64, f64)]| {
         let mut trials = trials.to_vec();
         trials.sort_by(|one, other| one.1.total_cmp(&other.1));
-        trials[trials.len() / 2]
+        let (low, high) = (trials[(trials.len() - 1) / 2], trials[trials.len() / 2]);
+        (low.0, (low.1 + high.1) / 2.0)
     };
     of_one_load.map(median).collect()
 }
@@ -220,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_line_goes_through_the_median_of_each_load() {
-        let points = [(1.0, 5.0), (1.0, 1.0), (1.0, 3.0), (2.0, 4.0)];
-        assert_eq!(medians(&points), [(1.0, 3.0), (2.0, 4.0)]);
+        let points = [(1.0, 5.0), (1.0, 1.0), (1.0, 3.0), (2.0, 4.0), (2.0, 2.0)];
+        assert_eq!(medians(&points), [(1.0, 3.0), (2.0, 3.0)]);
     }
 }

@@ -74,9 +74,10 @@ impl<'a, O: Write> Session<'a, O> {
             last: Tally::default(),
         };
         let Self { target, plan, .. } = &session;
+        let trials = args.mode() != Mode::Single;
         session.line(&match args.common.format() {
-            Format::Text => text::header(target, address, plan, args.mode() != Mode::Single),
-            Format::Json => json::header(target, address, plan),
+            Format::Text => text::header(target, address, plan, trials),
+            Format::Json => json::header(target, address, plan, trials),
         })?;
         Ok(session)
     }
@@ -106,7 +107,8 @@ impl<'a, O: Write> Session<'a, O> {
         while let Some(load) = search.next_load() {
             self.trial(load)?;
             if self.stopped {
-                break;
+                // What is known of it, without a verdict.
+                return Ok(self.print_trial()?);
             }
             let Some(summary) = self.results.last_mut() else { break };
             let verdict = limits::judge(summary, tolerance);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hello_net::{Arrivals, LoadPlan, Offer, Sources};
 use serde::Serialize;
 
+use super::args::AS_LONG_AS_IT_TAKES;
 use super::limits::Limit;
 use super::search::{Bound, Outcome, Verdict};
 use crate::times::{TimerError, Times};
@@ -104,6 +105,21 @@ pub struct Plan {
     pub name_bytes: [usize; 2],
     /// What was left out at the start, in seconds.
     pub warm_up_s: f64,
+    /// For how long after that requests were to be due, in seconds; `None` if only `count` ends it.
+    pub duration_s: Option<f64>,
+    /// How many were to be due at the most.
+    pub count: Option<u64>,
+    /// After how long an unanswered request is lost, in seconds.
+    pub timeout_s: f64,
+    /// What sizes and times were drawn from.
+    pub seed: u64,
+}
+
+impl Plan {
+    /// Returns what is the same in all trials of a search or a sweep.
+    pub fn of_trials(plan: &LoadPlan) -> Self {
+        Self { rate: None, ..plan.into() }
+    }
 }
 
 impl From<&LoadPlan> for Plan {
@@ -131,6 +147,11 @@ impl From<&LoadPlan> for Plan {
             threads: plan.threads.get(),
             name_bytes: [*plan.name_len.start(), *plan.name_len.end()],
             warm_up_s: plan.warm_up.as_secs_f64(),
+            duration_s: (plan.duration < AS_LONG_AS_IT_TAKES)
+                .then_some(plan.duration.as_secs_f64()),
+            count: plan.count,
+            timeout_s: plan.timeout.as_secs_f64(),
+            seed: plan.seed,
         }
     }
 }

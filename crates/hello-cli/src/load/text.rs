@@ -26,9 +26,10 @@ pub fn header(target: &str, address: SocketAddr, plan: &LoadPlan, trials: bool) 
     match (asked.outstanding, asked.rate) {
         (Some(outstanding), _) => parts.push(format!("{outstanding} outstanding")),
         (_, Some(rate)) if !trials => {
-            parts.push(format!("{rate} requests/s ({})", asked.arrivals.unwrap_or_default()));
+            let arrivals = asked.arrivals.unwrap_or_default();
+            parts.push(format!("{}/s ({arrivals})", number(rate, "request")));
         }
-        _ => {}
+        _ => parts.push(format!("{} loads", asked.arrivals.unwrap_or_default())),
     }
     let [shortest, longest] = asked.name_bytes;
     parts.push(match longest - shortest {
@@ -82,7 +83,11 @@ pub fn summary(summary: &Summary) -> String {
 fn generator(summary: &Summary) -> String {
     let generator = &summary.generator;
     let (Some(busy), Some(time)) = (generator.busy, generator.processor_time_per_request_us) else {
-        return "the generator sent nothing after the warm-up".into();
+        return match summary.plan.outstanding {
+            Some(_) => "nothing was sent after the warm-up: all that is outstanding is unanswered",
+            None => "no request was due after the warm-up",
+        }
+        .into();
     };
     let mut text = format!(
         "the generator was busy for {}% of the time, with {time:.3} us of a processor for each request",
@@ -168,7 +173,7 @@ pub fn trial(summary: &Summary) -> String {
 fn said(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Carried => "carried",
-        Verdict::Lost => "not carried",
+        Verdict::Lost => "too much lost",
         Verdict::NotOffered => "not offered",
     }
 }
@@ -213,12 +218,15 @@ pub fn sweep(summaries: &[Summary]) -> String {
 pub fn throughput(throughput: &Throughput) -> String {
     let loss = format!("loss of {}% at most", percent(throughput.tolerance));
     let resolution = percent(throughput.resolution);
+    let at_least = if throughput.bound == "server" { "" } else { "at least " };
     let text = match throughput.throughput_per_s {
-        Some(load) => format!("throughput {load} requests/s, with {loss}"),
+        Some(load) => format!("throughput {at_least}{load} requests/s, with {loss}"),
         None => format!("no load was carried with {loss}"),
     };
     let bound = match (throughput.bound, throughput.not_carried_per_s) {
-        ("server", Some(load)) => format!("{load}/s was not carried (resolution {resolution}%)"),
+        ("server", Some(load)) => {
+            format!("of {load}/s too much was lost (resolution {resolution}%)")
+        }
         ("generator", Some(load)) => {
             format!(
                 "LIMITED BY THE GENERATOR, which could not offer {load}/s: the server may carry more"

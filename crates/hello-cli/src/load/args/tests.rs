@@ -25,6 +25,18 @@ fn without_options_it_is_a_closed_loop_of_ten_seconds_after_one() {
 }
 
 #[test]
+fn each_thread_has_a_message_outstanding_at_least() {
+    let outstanding = |list: [&str; 2]| match plan(list).offer {
+        Offer::Closed { outstanding } => outstanding.get(),
+        open => panic!("{open:?}"),
+    };
+    assert_eq!(outstanding(["--train=8", "--threads=2"]), 512);
+    assert_eq!(outstanding(["--outstanding=10k", "--threads=2"]), 10_000);
+    let error = args(["--train=8", "--threads=2", "--outstanding=15"]).plan().expect_err("too few");
+    assert_eq!(error.to_string(), "each thread has a train outstanding: give --outstanding 16");
+}
+
+#[test]
 fn a_warm_up_is_a_tenth_and_nothing_where_only_a_count_ends_the_run() {
     let times = |plan: LoadPlan| (plan.warm_up.as_millis(), plan.duration.as_millis());
     assert_eq!(times(plan(["--duration", "5"])), (500, 5000));

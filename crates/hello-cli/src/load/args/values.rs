@@ -13,19 +13,27 @@ pub(super) type Size = RangeInclusive<usize>;
 
 /// Reads a load: a number of requests a second, with k or M behind it for thousands or millions.
 pub(super) fn parse_load(text: &str) -> Result<NonZeroU64, String> {
-    let (digits, unit) = match text.strip_suffix(['k', 'K']) {
-        Some(digits) => (digits, 1000),
-        None => text.strip_suffix('M').map_or((text, 1), |digits| (digits, 1_000_000)),
-    };
-    let load = digits.parse::<u64>().ok().and_then(|load| load.checked_mul(unit));
-    let load = load.ok_or("not a load in requests a second: try 500, 10k or 1M")?;
+    let load = units(text).ok_or("not a load in requests a second: try 500, 10k or 1M")?;
     NonZeroU64::new(load).ok_or_else(|| "must be 1 or more".into())
 }
 
 /// Reads a number of something, with k or M behind it for thousands or millions.
 pub(super) fn parse_count(text: &str) -> Result<NonZeroU32, String> {
-    let count = parse_load(text).ok().and_then(|count| count.try_into().ok());
-    count.ok_or_else(|| "not a number from 1 up: try 256 or 10k".into())
+    parse_number(text)?.try_into().map_err(|_| format!("must be {} at the most", u32::MAX))
+}
+
+/// Does the same for numbers without end.
+pub(super) fn parse_number(text: &str) -> Result<NonZeroU64, String> {
+    let number = units(text).and_then(NonZeroU64::new);
+    number.ok_or_else(|| "not a number from 1 up: try 256 or 10k".into())
+}
+
+fn units(text: &str) -> Option<u64> {
+    let (digits, unit) = match text.strip_suffix(['k', 'K']) {
+        Some(digits) => (digits, 1000),
+        None => text.strip_suffix('M').map_or((text, 1), |digits| (digits, 1_000_000)),
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit)
 }
 
 /// Reads two loads.

@@ -15,7 +15,7 @@ fn headed(plan: &LoadPlan, trials: bool) -> String {
 #[test]
 fn a_head_says_what_is_offered() {
     assert_eq!(headed(&plan(), false), "1000 requests/s (constant), 16 bytes, 1 port, 1 s");
-    assert_eq!(headed(&plan(), true), "16 bytes, 1 port, 1 s each");
+    assert_eq!(headed(&plan(), true), "constant loads, 16 bytes, 1 port, 1 s each");
     let plan = LoadPlan {
         offer: Offer::Closed { outstanding: NonZeroU32::new(32).expect("not zero") },
         train: NonZeroU16::new(8).expect("not zero"),
@@ -78,8 +78,17 @@ fn of_a_run_that_ended_in_its_warm_up_nothing_is_known() {
     let expected = "
 --- 127.0.0.1:9999 load statistics ---
 0 requests sent, 0 answered, 0 lost, in 0.000 s
-the generator sent nothing after the warm-up";
+no request was due after the warm-up";
     assert_eq!(super::summary(&nothing), expected);
+    let closed = LoadPlan::default();
+    let nothing = crate::load::tally::Tally::default().summary(
+        "127.0.0.1:9999",
+        ([127, 0, 0, 1], 9999).into(),
+        &closed,
+        EFFORT,
+    );
+    let expected = "\nnothing was sent after the warm-up: all that is outstanding is unanswered";
+    assert!(super::summary(&nothing).ends_with(expected));
 }
 
 #[test]
@@ -90,7 +99,7 @@ fn a_trial_is_a_line() {
     assert_eq!(
         trial(&summary),
         "     1000/s   33.3333% lost  latency p50/p99 1.101/3.100 ms    rtt 1.000/3.000 ms    \
-         not carried  [generator: 7 dropped, timer p99 2.000 ms]"
+         too much lost  [generator: 7 dropped, timer p99 2.000 ms]"
     );
 }
 
@@ -124,25 +133,29 @@ fn a_search_ends_with_what_was_found_and_with_what_bounds_it() {
         assert_eq!(text, expected);
     };
     let found = "throughput 70000 requests/s, with loss of 0.1% at most";
+    let known = "throughput at least 70000 requests/s, with loss of 0.1% at most";
     ends(
         said(Some(70_000), Bound::Lost(load(71_000)), true),
-        [found, "71000/s was not carried (resolution 2%)"],
+        [found, "of 71000/s too much was lost (resolution 2%)"],
     );
     ends(
         said(Some(70_000), Bound::NotOffered(load(71_000)), true),
         [
-            found,
+            known,
             "LIMITED BY THE GENERATOR, which could not offer 71000/s: the server may carry more",
         ],
     );
-    ends(said(Some(70_000), Bound::Most, true), [found, "more was not tried (--max-rate)"]);
+    ends(said(Some(70_000), Bound::Most, true), [known, "more was not tried (--max-rate)"]);
     ends(
         said(Some(70_000), Bound::Lost(load(99_000)), false),
-        [found, "interrupted before 99000/s was approached"],
+        [known, "interrupted before 99000/s was approached"],
     );
-    ends(said(Some(70_000), Bound::Open, false), [found, "interrupted before any load failed"]);
+    ends(said(Some(70_000), Bound::Open, false), [known, "interrupted before any load failed"]);
     let none = "no load was carried with loss of 0.1% at most";
-    ends(said(None, Bound::Lost(load(1)), true), [none, "1/s was not carried (resolution 2%)"]);
+    ends(
+        said(None, Bound::Lost(load(1)), true),
+        [none, "of 1/s too much was lost (resolution 2%)"],
+    );
 }
 
 #[test]
