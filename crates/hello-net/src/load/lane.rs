@@ -108,10 +108,10 @@ impl<'a, O: Observer> Lane<'a, O> {
         clock::be_punctual();
         loop {
             let now = clock::now();
+            self.fill(now);
             if self.is_over(now) {
                 return Ok(self.watch.effort());
             }
-            self.fill(now);
             let sent = self.send(now)?;
             let waits = self.waits_for_a_reply();
             let received = self.receive(waits)?;
@@ -126,8 +126,8 @@ impl<'a, O: Observer> Lane<'a, O> {
     /// Tells whether nothing more is to be done.
     fn is_over(&mut self, now: Duration) -> bool {
         let stopping = self.loader.stopping.load(Relaxed);
-        if stopping && self.over.is_none() {
-            self.over = Some(now);
+        if stopping {
+            self.over.get_or_insert(now);
             self.pending.clear();
         }
         self.watch.look(now, self.zero, self.over);
@@ -230,11 +230,8 @@ impl<'a, O: Observer> Lane<'a, O> {
 
     /// Waits until something is to be done, or not at all.
     fn idle(&mut self, now: Duration) {
-        let lost = self.book.poll_timeout().map(|timeout| timeout.max(self.settle));
-        let held = (!self.pending.is_empty()).then_some(self.hold);
+        let left = self.wakes(now).min(now + STOP_CHECK).saturating_sub(clock::now());
         let due = self.due().filter(|_| self.over.is_none());
-        let wakes = [lost, held, due].into_iter().flatten();
-        let left = wakes.fold(now + STOP_CHECK, Duration::min).saturating_sub(clock::now());
         let soon = due.is_some_and(|due| due <= now + left);
         let wait = match self.loader.plan.idle {
             Idle::Spin => Duration::ZERO,
@@ -248,6 +245,17 @@ impl<'a, O: Observer> Lane<'a, O> {
             // A system that cannot wait for us keeps us no busier than this.
             thread::sleep(wait.min(PAUSE));
         }
+    }
+
+    /// Returns when there is something to be done, though no reply comes.
+    fn wakes(&self, now: Duration) -> Duration {
+        let lost = self.book.poll_timeout().map(|timeout| timeout.max(self.settle));
+        let held = (!self.pending.is_empty()).then_some(self.hold);
+        let due = self.due().filter(|_| self.over.is_none());
+        // What is waited before the warm-up ends is apart from what is waited after it.
+        let zero = Some(self.zero).filter(|zero| *zero > now);
+        let end = Some(self.end()).filter(|_| self.over.is_none());
+        [lost, held, due, zero, end].into_iter().flatten().min().unwrap_or(Duration::MAX)
     }
 
     fn tell_reported(&mut self, class: ErrorClass) {

@@ -16,10 +16,10 @@ impl<O: Observer> Lane<'_, O> {
     pub(super) fn fill(&mut self, now: Duration) {
         while self.over.is_none() && self.pending.len() < AT_ONCE {
             let due = self.due();
-            let end = self.zero.saturating_add(self.loader.plan.duration);
             let at = due.unwrap_or(now);
-            if at >= end || self.left == 0 {
-                self.over = Some(at.min(end));
+            if at >= self.end() || self.left == 0 && at >= self.zero {
+                // Until then, the last are the load.
+                self.over = Some(at.min(self.end())).filter(|over| *over <= now);
                 return;
             }
             let Some(mut count) = self.room().filter(|_| at <= now) else { return };
@@ -42,6 +42,11 @@ impl<O: Observer> Lane<'_, O> {
         let train = train.min(outstanding);
         let taken = self.book.in_flight() + self.pending.len() as u64 * train;
         (taken + train <= outstanding).then_some(train)
+    }
+
+    /// Returns from when on nothing is due, however much is left.
+    pub(super) fn end(&self) -> Duration {
+        self.zero.saturating_add(self.loader.plan.duration)
     }
 
     /// Returns when the next message is due, in an open loop.
