@@ -111,6 +111,12 @@ impl Book {
         self.ledger.counts().in_flight()
     }
 
+    /// Tells whether each request is answered, or lost and told to be: one whose reply was late is
+    /// not in flight, and still to be told of.
+    pub(super) fn is_settled(&self) -> bool {
+        self.poll_timeout().is_none()
+    }
+
     /// Tells whether nothing was ever sent.
     pub(super) fn is_empty(&self) -> bool {
         self.ledger.counts().sent == 0

@@ -138,7 +138,7 @@ impl<'a, O: Observer> Lane<'a, O> {
             (true, None) => Duration::ZERO,
         };
         self.loader.ending.load(Relaxed)
-            || self.pending.is_empty() && self.book.in_flight() == 0
+            || self.pending.is_empty() && self.book.is_settled()
             || now >= over.saturating_add(most)
     }
 
