@@ -113,7 +113,7 @@ impl<'a, O: Observer> Lane<'a, O> {
                 return Ok(self.watch.effort());
             }
             let sent = self.send(now)?;
-            let waits = self.waits_for_a_reply();
+            let waits = self.waits_for_a_reply(now);
             let received = self.receive(waits)?;
             self.settle(now)?;
             if !(sent || received || waits) {
@@ -217,15 +217,16 @@ impl<'a, O: Observer> Lane<'a, O> {
         Ok(())
     }
 
-    /// Tells whether there is nothing to do but to wait for a reply at one socket: a closed loop is
-    /// full.
-    fn waits_for_a_reply(&self) -> bool {
+    /// Tells whether there is nothing to do but to wait for a reply at one socket, for as long as a
+    /// receive call waits: a closed loop is full, and nothing lost by then.
+    fn waits_for_a_reply(&self, now: Duration) -> bool {
         self.loader.plan.idle == Idle::Wait
             && self.schedule.due().is_none()
             && self.pending.is_empty()
             && self.book.in_flight() > 0
             && (self.over.is_some() || self.room().is_none())
             && self.places.is_one_socket()
+            && self.wakes(now) >= now + STOP_CHECK
     }
 
     /// Waits until something is to be done, or not at all.
