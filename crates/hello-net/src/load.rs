@@ -162,8 +162,8 @@ fn window(plan: &LoadPlan) -> NonZeroU32 {
     let in_flight = match plan.offer {
         Offer::Closed { outstanding } => u128::from(outstanding.get()),
         Offer::Open { rate, .. } => {
-            let spanned = u128::from(rate.get()) * plan.timeout.as_nanos() / 1_000_000_000;
-            spanned / u128::from(plan.threads.get())
+            let spanned = u128::from(rate.get()).saturating_mul(plan.timeout.as_nanos());
+            spanned / 1_000_000_000 / u128::from(plan.threads.get())
         }
     };
     let window = u32::try_from(2 * in_flight).unwrap_or(u32::MAX);
