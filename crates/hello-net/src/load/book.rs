@@ -15,7 +15,7 @@ pub(super) struct Book {
     requests: Box<[Request]>,
     /// When the warm-up ends. What was due before that is not told of.
     zero: Duration,
-    /// Whether there are several sources, so that a reply may come to another one.
+    /// Whether a reply may come to another source than the one that asked.
     several: bool,
     largest_rtt: Option<Duration>,
 }

@@ -79,8 +79,8 @@ impl Places {
         }
     }
 
-    /// Returns to which source a message came by which socket; `None` if it is not from the server,
-    /// or to none of ours.
+    /// Returns to which source a message came by which socket, be it one of this thread's or not;
+    /// `None` if it is not from the server.
     pub(super) fn source(&self, socket: usize, arrival: &Arrival) -> Option<u32> {
         match (self.kind, arrival.destination) {
             (Kind::Ports, _) => Some(self.numbers.start + u32::try_from(socket).ok()?),
@@ -102,8 +102,10 @@ impl Places {
         self.numbers.start
     }
 
+    /// Tells whether a reply may come to another source than the one that asked: one address is no
+    /// more than one of those where its socket hears.
     pub(super) fn are_several(&self) -> bool {
-        self.numbers.len() > 1
+        self.numbers.len() > 1 || self.kind == Kind::Addresses
     }
 
     pub(super) fn socket(&self, socket: usize) -> &dyn Datagrams {
