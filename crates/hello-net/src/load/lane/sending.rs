@@ -40,8 +40,11 @@ impl<O: Observer> Lane<'_, O> {
         let train = u64::from(self.loader.plan.train.get());
         let Schedule::Closed { outstanding } = self.schedule else { return Some(train) };
         let train = train.min(outstanding);
-        let taken = self.book.in_flight() + self.pending.len() as u64 * train;
-        (taken + train <= outstanding).then_some(train)
+        let pending = self.pending.len() as u64 * train;
+        // As one that is not answered for long fills the ledger by and by, there may be less room.
+        let room = (outstanding.saturating_sub(self.book.in_flight()))
+            .min(self.book.tokens().len() as u64);
+        (pending + train <= room).then_some(train)
     }
 
     /// Returns from when on nothing is due, however much is left.
