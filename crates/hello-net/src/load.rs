@@ -100,14 +100,18 @@ impl Loader {
             return Ok(Effort::default());
         }
         assert_eq!(observers.len(), places.len(), "each thread has its observer");
-        let start = clock::now();
         let efforts = thread::scope(|scope| {
-            let mut threads = Vec::with_capacity(places.len());
-            for ((thread, places), observer) in (0..).zip(&mut places).zip(observers) {
+            let parts = (0..).zip(&mut places).zip(observers);
+            let lanes =
+                parts.map(|((thread, places), observer)| Lane::new(self, thread, places, observer));
+            // All memory is had before anything is due.
+            let lanes = Vec::from_iter(lanes);
+            let start = clock::now();
+            let mut threads = Vec::with_capacity(lanes.len());
+            for lane in lanes {
                 let run = move || {
                     let _stop = StopOnPanic(self);
-                    let lane = Lane::new(self, thread, places, observer, start);
-                    lane.run().inspect_err(|_| self.end())
+                    lane.run(start).inspect_err(|_| self.end())
                 };
                 let spawned = thread::Builder::new().spawn_scoped(scope, run);
                 threads.push(spawned.map_err(|error| {

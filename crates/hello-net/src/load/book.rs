@@ -28,12 +28,7 @@ struct Request {
 }
 
 impl Book {
-    pub(super) fn new(
-        window: NonZeroU32,
-        timeout: Duration,
-        zero: Duration,
-        several: bool,
-    ) -> Self {
+    pub(super) fn new(window: NonZeroU32, timeout: Duration, several: bool) -> Self {
         let first = Token { run: random::run(), seq: 0 };
         // A power of two, so that the places go around where the sequence numbers do.
         let len = window.get().next_power_of_two() as usize;
@@ -41,10 +36,15 @@ impl Book {
             run: first.run,
             ledger: Ledger::new(first, window, timeout),
             requests: vec![Request::default(); len].into(),
-            zero,
+            zero: Duration::ZERO,
             several,
             largest_rtt: None,
         }
+    }
+
+    /// Notes when the warm-up ends, before anything is sent.
+    pub(super) fn begin(&mut self, zero: Duration) {
+        self.zero = zero;
     }
 
     /// Notes that the next request was sent at `now`, in a name of so many bytes.
@@ -150,7 +150,8 @@ mod tests {
     /// of that number, and sent half a second late; and the replies.
     fn book() -> (Book, [Vec<u8>; 3]) {
         let window = NonZeroU32::new(3).expect("not zero");
-        let mut book = Book::new(window, 10 * SECOND, SECOND, true);
+        let mut book = Book::new(window, 10 * SECOND, true);
+        book.begin(SECOND);
         let replies = [0, 1, 2].map(|number| {
             let mut name = [0; 16];
             let token = book.tokens().next().expect("room");

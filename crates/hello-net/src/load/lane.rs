@@ -71,41 +71,43 @@ impl<'a, O: Observer> Lane<'a, O> {
         thread: u16,
         places: &'a mut Places,
         observer: &'a Mutex<O>,
-        start: Duration,
     ) -> Self {
-        let LoadPlan { count, warm_up, timeout, seed, threads, .. } = loader.plan;
+        let LoadPlan { count, timeout, seed, threads, .. } = loader.plan;
         let (of_each, rest) = match count {
             Some(count) => (count / u64::from(threads.get()), count % u64::from(threads.get())),
             None => (u64::MAX, 0),
         };
-        let (zero, several) = (start.saturating_add(warm_up), places.are_several());
+        let several = places.are_several();
         Self {
             loader,
             observer,
             schedule: Schedule::new(&loader.plan, thread),
-            start,
-            zero,
+            start: Duration::ZERO,
+            zero: Duration::ZERO,
             left: of_each.saturating_add(u64::from(u64::from(thread) < rest)),
             pending: VecDeque::new(),
             source: places.first(),
             places,
             // Not what the schedule draws from, lest lengths and times hang together.
             rng: Rng::with_seed(!seed.wrapping_add(u64::from(thread))),
-            book: Book::new(window(&loader.plan), timeout, zero, several),
+            book: Book::new(window(&loader.plan), timeout, several),
             batch: Batch::new(),
             ready: Vec::new(),
             names: Vec::new(),
             clocks: Clocks::default(),
             patience: Patience::default(),
-            hold: start,
-            settle: start,
+            hold: Duration::ZERO,
+            settle: Duration::ZERO,
             over: None,
             watch: Watch::default(),
         }
     }
 
-    pub(super) fn run(mut self) -> Result<Effort, LoadError> {
+    /// Offers the load, as if it had begun at `start`.
+    pub(super) fn run(mut self, start: Duration) -> Result<Effort, LoadError> {
         clock::be_punctual();
+        (self.start, self.zero) = (start, start.saturating_add(self.loader.plan.warm_up));
+        self.book.begin(self.zero);
         loop {
             let now = clock::now();
             self.fill(now);
