@@ -3,6 +3,7 @@
 mod adopted;
 mod batches;
 mod client;
+mod load;
 #[path = "../../../../tests/support/network.rs"]
 mod network;
 mod prober;

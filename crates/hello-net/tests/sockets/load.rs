@@ -1,0 +1,281 @@
+//! The load generator against servers that do as they are told.
+
+mod ends;
+mod plans;
+mod replies;
+mod schedules;
+mod sources;
+
+use std::collections::HashSet;
+use std::net::{SocketAddr, UdpSocket};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use hello_net::{
+    Arrivals, Effort, ErrorClass, Idle, LoadEvent, LoadEventKind, LoadPlan, Loader, NotSent,
+    Observer, Offer, Sources,
+};
+use hello_proto::{Arrival, Token};
+
+use crate::network::{peer, receive};
+
+/// A plan for a test: so many requests in a closed loop, whose timeout no answer comes near to.
+fn closed(outstanding: u32, count: u64) -> LoadPlan {
+    let outstanding = NonZeroU32::new(outstanding).expect("not zero");
+    LoadPlan {
+        offer: Offer::Closed { outstanding },
+        duration: Duration::from_secs(3600),
+        count: Some(count),
+        timeout: Duration::from_secs(20),
+        ..LoadPlan::default()
+    }
+}
+
+/// The same in an open loop, at so many a second.
+fn open(rate: u64, arrivals: Arrivals, count: u64) -> LoadPlan {
+    let rate = NonZeroU64::new(rate).expect("not zero");
+    LoadPlan { offer: Offer::Open { rate, arrivals }, ..closed(1, count) }
+}
+
+fn ports(number: u32) -> Sources {
+    Sources::Ports(NonZeroU32::new(number).expect("not zero"))
+}
+
+fn addresses(number: u32) -> Sources {
+    Sources::Addresses(NonZeroU32::new(number).expect("not zero"))
+}
+
+fn number(number: u16) -> NonZeroU16 {
+    NonZeroU16::new(number).expect("not zero")
+}
+
+fn greeting(name: &[u8]) -> Vec<u8> {
+    [b"Hello, ", name, b"!"].concat()
+}
+
+/// A request as a server sees it.
+struct Asked<'a> {
+    /// Counted from 0.
+    number: u64,
+    name: Vec<u8>,
+    source: SocketAddr,
+    socket: &'a UdpSocket,
+}
+
+impl Asked<'_> {
+    fn reply(&self, datagram: &[u8]) {
+        self.socket.send_to(datagram, self.source).expect("sent");
+    }
+
+    fn greet(&self) {
+        self.reply(&greeting(&self.name));
+    }
+}
+
+fn greet(asked: &Asked<'_>) {
+    asked.greet();
+}
+
+/// An event of a load.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Told {
+    Sent { due: Duration, count: u32 },
+    NotSent { due: Duration, count: u32, reason: NotSent },
+    Answered { due: Duration, rtt: Duration, reordered: bool },
+    Lost { due: Duration },
+    Other(Arrival),
+    Misdirected,
+    Reported(ErrorClass),
+}
+
+/// What one thread told, in order, and when that was.
+#[derive(Debug, Default)]
+struct Heard(Vec<(Duration, Told)>);
+
+impl Observer for Heard {
+    fn observe(&mut self, event: &LoadEvent<'_>) {
+        let told = match event.kind {
+            LoadEventKind::Sent { due, count } => Told::Sent { due, count },
+            LoadEventKind::NotSent { due, count, reason } => Told::NotSent { due, count, reason },
+            LoadEventKind::Answered { due, rtt, reordered } => {
+                Told::Answered { due, rtt, reordered }
+            }
+            LoadEventKind::Lost { due } => Told::Lost { due },
+            LoadEventKind::Other { arrival, .. } => Told::Other(arrival),
+            LoadEventKind::Misdirected => Told::Misdirected,
+            LoadEventKind::Reported(class) => Told::Reported(class),
+        };
+        self.0.push((event.at, told));
+    }
+}
+
+impl Heard {
+    fn told(&self) -> impl Iterator<Item = Told> {
+        self.0.iter().map(|(_, told)| *told)
+    }
+
+    /// Counts the events that are so.
+    fn count(&self, is: impl Fn(Told) -> bool) -> u64 {
+        self.told().filter(|told| is(*told)).count() as u64
+    }
+
+    fn sent(&self) -> u64 {
+        let count = |told| if let Told::Sent { count, .. } = told { count.into() } else { 0 };
+        self.told().map(count).sum()
+    }
+
+    fn not_sent(&self) -> u64 {
+        let count = |told| if let Told::NotSent { count, .. } = told { count.into() } else { 0 };
+        self.told().map(count).sum()
+    }
+
+    fn answered(&self) -> u64 {
+        self.count(|told| matches!(told, Told::Answered { .. }))
+    }
+
+    fn lost(&self) -> u64 {
+        self.count(|told| matches!(told, Told::Lost { .. }))
+    }
+
+    fn late(&self) -> u64 {
+        self.count(|told| matches!(told, Told::Other(Arrival::Late { .. })))
+    }
+
+    /// Returns when each request was due, sent or not, in order.
+    fn dues(&self) -> Vec<Duration> {
+        let dues = self.told().filter_map(|told| match told {
+            Told::Sent { due, count } | Told::NotSent { due, count, .. } => {
+                Some(std::iter::repeat_n(due, count as usize))
+            }
+            _ => None,
+        });
+        let mut dues = Vec::from_iter(dues.flatten());
+        dues.sort_unstable();
+        dues
+    }
+}
+
+/// What became of a load.
+#[derive(Debug)]
+struct Offered {
+    effort: Effort,
+    /// What each thread told.
+    threads: Vec<Heard>,
+    /// What all told.
+    all: Heard,
+    /// How many requests the server saw.
+    seen: u64,
+}
+
+/// Has a server do so with each request, until it gets an empty one, and returns how many there were
+/// before it.
+fn serve(socket: &UdpSocket, mut answer: impl FnMut(&Asked<'_>)) -> u64 {
+    for number in 0.. {
+        let (name, source) = receive(socket);
+        if name.is_empty() {
+            return number;
+        }
+        answer(&Asked { number, name, source, socket });
+    }
+    u64::MAX
+}
+
+/// Offers a load to a server that does so with each request.
+fn offer(plan: LoadPlan, answer: impl FnMut(&Asked<'_>) + Send) -> Offered {
+    offer_to(&peer(), plan, answer)
+}
+
+fn offer_to(server: &UdpSocket, plan: LoadPlan, answer: impl FnMut(&Asked<'_>) + Send) -> Offered {
+    let observers = Vec::from_iter((0..plan.threads.get()).map(|_| Mutex::<Heard>::default()));
+    let loader = Loader::new(server.local_addr().expect("bound"), plan).expect("ports");
+    let (effort, seen) = thread::scope(|scope| {
+        let serving = scope.spawn(|| serve(server, answer));
+        let effort = loader.run(&observers);
+        // What was sent is in the server's buffer, and so before that.
+        peer().send_to(&[], loader.server()).expect("sent");
+        (effort, serving.join().expect("no panic"))
+    });
+    let heard = observers.into_iter().map(|heard| heard.into_inner().expect("no panic"));
+    let threads = Vec::from_iter(heard);
+    let all = Heard(threads.iter().flat_map(|heard| heard.0.iter().copied()).collect());
+    Offered { effort: effort.expect("no broken socket"), threads, all, seen }
+}
+
+#[test]
+fn each_request_is_sent_and_answered_once_and_told_of() {
+    let mut names = HashSet::new();
+    let plan = LoadPlan { name_len: 8..=12, ..closed(7, 500) };
+    let Offered { all, seen, .. } = offer(plan, |asked| {
+        names.insert(asked.name.clone());
+        asked.greet();
+    });
+    assert_eq!((seen, all.sent(), all.answered(), all.0.len()), (500, 500, 500, 1000));
+    let seqs = names.iter().map(|name| Token::decode(name).expect("all of it is a token").seq);
+    assert_eq!(HashSet::<u32>::from_iter(seqs), HashSet::from_iter(0..500));
+    let lens = HashSet::<usize>::from_iter(names.iter().map(Vec::len));
+    assert_eq!(lens, HashSet::from_iter(8..=12));
+}
+
+#[test]
+fn all_threads_and_trains_together_send_as_many_as_were_to_be_sent() {
+    for (threads, train, count) in [(2, 1, 101), (2, 8, 501), (3, 5, 7), (3, 1, 2)] {
+        let (sources, threads, train) = (ports(5), number(threads), number(train));
+        for plan in [closed(32, count), open(5000, Arrivals::Poisson, count)] {
+            let plan = LoadPlan { sources, threads, train, ..plan };
+            let Offered { all, threads, seen, .. } = offer(plan, greet);
+            assert_eq!((all.sent() + all.not_sent(), all.answered()), (count, seen), "{all:?}");
+            assert_eq!(all.sent(), seen);
+            let parts = threads.iter().map(|heard| heard.sent() + heard.not_sent());
+            let (least, most) = parts.fold((u64::MAX, 0), |(a, b), c| (a.min(c), b.max(c)));
+            assert!(most - least <= 1, "{least} {most}");
+        }
+    }
+}
+
+#[test]
+fn each_request_is_answered_or_lost_and_the_server_knows_which() {
+    let mut greeted = 0;
+    let plan = LoadPlan { timeout: Duration::from_millis(100), ..closed(20, 200) };
+    let Offered { all, seen, .. } = offer(plan, |asked| {
+        if asked.number % 3 > 0 {
+            asked.greet();
+            greeted += 1;
+        }
+    });
+    assert_eq!((seen, all.sent()), (200, 200));
+    // On a busy machine, one is late now and then.
+    assert_eq!(all.answered() + all.late(), greeted);
+    assert_eq!(all.answered() + all.lost(), 200);
+}
+
+#[test]
+fn lengths_are_drawn_again_from_the_same_seed_only() {
+    let lens = |seed| {
+        let mut lens = Vec::new();
+        let plan = LoadPlan { seed, name_len: 8..=100, ..closed(1, 40) };
+        offer(plan, |asked| {
+            lens.push(asked.name.len());
+            asked.greet();
+        });
+        lens
+    };
+    let first = lens(3);
+    assert_eq!(first, lens(3));
+    assert_ne!(first, lens(4));
+}
+
+#[test]
+fn every_way_to_be_idle_sends_and_receives_all() {
+    for idle in [Idle::Wait, Idle::Spin, Idle::Sleep(Duration::from_micros(200))] {
+        for sources in [ports(1), ports(3)] {
+            for plan in [closed(5, 40), open(2000, Arrivals::Constant, 40)] {
+                let plan = LoadPlan { idle, sources, ..plan };
+                let Offered { all, seen, .. } = offer(plan, greet);
+                assert_eq!(all.sent() + all.not_sent(), 40, "{idle:?}");
+                assert_eq!((all.sent(), all.answered()), (seen, seen), "{idle:?}");
+            }
+        }
+    }
+}

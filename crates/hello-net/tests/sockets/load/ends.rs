@@ -1,0 +1,264 @@
+//! How a load ends, and what it took.
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hello_net::{
+    Arrivals, Effort, ErrorClass, Idle, LoadEvent, LoadEventKind, LoadPlan, Loader, Observer,
+};
+
+use super::{Heard, Offered, Told, closed, greet, greeting, number, offer, open, ports};
+use crate::network::{peer, receive};
+
+fn loader(server: SocketAddr, plan: LoadPlan) -> Loader {
+    Loader::new(server, plan).expect("a port")
+}
+
+/// Runs a loader of one thread.
+fn run(loader: &Loader) -> (Effort, Heard) {
+    let heard = [Mutex::<Heard>::default()];
+    let effort = loader.run(&heard).expect("no broken socket");
+    let [heard] = heard.map(|heard| heard.into_inner().expect("no panic"));
+    (effort, heard)
+}
+
+/// A plan without an end, or a timeout that is waited for.
+fn endless(plan: LoadPlan) -> LoadPlan {
+    LoadPlan { count: None, timeout: Duration::from_secs(3600), ..plan }
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told_from_one_that_is_silent() {
+    for plan in [closed(3, 9), open(1000, Arrivals::Constant, 9)] {
+        let nobody = peer().local_addr().expect("bound");
+        let plan = LoadPlan { timeout: Duration::from_millis(30), ..plan };
+        let (_, heard) = run(&loader(nobody, plan));
+        assert_eq!((heard.sent() + heard.not_sent(), heard.lost()), (9, heard.sent()));
+        let refused = Told::Reported(ErrorClass::ConnectionRefused);
+        assert!(heard.count(|told| told == refused) > 0, "{heard:?}");
+        let all = heard.count(|told| matches!(told, Told::Reported(_)));
+        assert_eq!(heard.count(|told| told == refused), all, "{heard:?}");
+    }
+}
+
+#[test]
+fn who_is_stopped_waits_for_nobody_who_never_answered() {
+    let trains = LoadPlan { train: number(64), ..open(1, Arrivals::Constant, 1) };
+    for (plan, sent, events) in [
+        (endless(closed(3, 0)), 3, 3),
+        // The next is due in a minute.
+        (LoadPlan { count: Some(64), ..endless(trains.clone()) }, 64, 1),
+        (endless(trains), 64, 1),
+    ] {
+        let server = peer();
+        let loader = loader(server.local_addr().expect("bound"), plan);
+        let heard = thread::scope(|scope| {
+            let running = scope.spawn(|| run(&loader));
+            receive(&server);
+            loader.stop();
+            running.join().expect("no panic").1
+        });
+        assert_eq!((heard.sent(), heard.0.len()), (sent, events));
+    }
+}
+
+#[test]
+fn who_is_stopped_sends_no_more_and_waits_for_who_answers() {
+    let server = peer();
+    let loader = loader(server.local_addr().expect("bound"), endless(closed(2, 0)));
+
+    let (_, heard) = thread::scope(|scope| {
+        scope.spawn(|| {
+            // The first takes long, so that the last has three times as long.
+            let [first, last] = [receive(&server), receive(&server)];
+            thread::sleep(Duration::from_secs(1));
+            server.send_to(&greeting(&first.0), first.1).expect("sent");
+            let next = receive(&server);
+
+            loader.stop();
+            for (name, source) in [last, next] {
+                server.send_to(&greeting(&name), source).expect("sent");
+            }
+        });
+        run(&loader)
+    });
+
+    assert_eq!((heard.sent(), heard.answered(), heard.lost()), (3, 3, 0), "{heard:?}");
+}
+
+#[test]
+fn who_is_to_end_waits_for_nothing() {
+    let server = peer();
+    let loader = loader(server.local_addr().expect("bound"), endless(closed(2, 0)));
+    let heard = thread::scope(|scope| {
+        let running = scope.spawn(|| run(&loader));
+        let (name, source) = receive(&server);
+        server.send_to(&greeting(&name), source).expect("sent");
+        receive(&server);
+        // That it answers once makes a stop wait, but only for three times as long.
+        loader.end();
+        running.join().expect("no panic").1
+    });
+    assert!(heard.sent() >= 2);
+    assert!(heard.answered() + heard.lost() < heard.sent(), "{heard:?}");
+}
+
+#[test]
+fn who_is_stopped_before_the_run_sends_nothing() {
+    let server = peer();
+    let loader = loader(server.local_addr().expect("bound"), endless(closed(2, 0)));
+    loader.stop();
+    let (_, heard) = run(&loader);
+    assert_eq!(heard.0, []);
+}
+
+#[test]
+fn a_loader_runs_once() {
+    let server = peer();
+    let plan = LoadPlan { timeout: Duration::from_millis(1), ..closed(3, 3) };
+    let loader = loader(server.local_addr().expect("bound"), plan);
+    assert_eq!(run(&loader).1.sent(), 3);
+    let (effort, heard) = run(&loader);
+    assert_eq!((effort, heard.0), (Effort::default(), vec![]));
+}
+
+#[test]
+#[should_panic(expected = "each thread has its observer")]
+fn a_thread_without_an_observer_is_a_mistake() {
+    let plan = LoadPlan { threads: number(2), sources: ports(2), ..closed(2, 2) };
+    run(&loader(peer().local_addr().expect("bound"), plan));
+}
+
+struct Panics(bool);
+
+impl Observer for Panics {
+    fn observe(&mut self, _: &LoadEvent<'_>) {
+        assert!(!self.0, "the observer's own");
+    }
+}
+
+#[test]
+fn an_observer_that_panics_ends_all_threads() {
+    let server = peer();
+    let plan = LoadPlan { threads: number(2), sources: ports(2), ..endless(closed(2, 0)) };
+    let loader = loader(server.local_addr().expect("bound"), plan);
+    let observers = [true, false].map(|panics| Mutex::new(Panics(panics)));
+    let panic = catch_unwind(AssertUnwindSafe(|| loader.run(&observers)));
+    assert_eq!(panic.expect_err("it goes on").downcast_ref(), Some(&"the observer's own"));
+}
+
+#[test]
+fn a_run_takes_the_whole_of_its_duration_and_tells_how_much_of_it_was_work() {
+    let duration = Duration::from_millis(150);
+    // At one a second, the last is due at the start.
+    let slow = open(1, Arrivals::Constant, u64::MAX);
+    for plan in [closed(2, u64::MAX), open(1000, Arrivals::Poisson, u64::MAX), slow] {
+        for idle in [Idle::Wait, Idle::Spin] {
+            for threads in [1, 2] {
+                let plan = LoadPlan {
+                    idle,
+                    duration,
+                    threads: number(threads),
+                    sources: ports(2),
+                    ..plan.clone()
+                };
+                let start = Instant::now();
+                let Offered { effort, .. } = offer(plan, greet);
+                assert!(start.elapsed() >= duration);
+                assert_eq!(effort.span, duration, "{effort:?}");
+                assert!(effort.processor_time > Duration::ZERO);
+                assert!(effort.busy < duration, "{effort:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn who_asks_in_vain_takes_the_processor_and_is_not_busy() {
+    let duration = Duration::from_millis(200);
+    let effort = |idle| {
+        let plan = open(1, Arrivals::Constant, u64::MAX);
+        offer(LoadPlan { idle, duration, ..plan }, greet).effort
+    };
+    let [spins, waits] = [effort(Idle::Spin), effort(Idle::Wait)];
+    assert!(spins.processor_time > waits.processor_time, "{spins:?} {waits:?}");
+    assert!(spins.busy < duration / 2 && waits.busy < duration / 2, "{spins:?} {waits:?}");
+}
+
+#[test]
+fn the_warm_up_is_no_effort() {
+    let plan = LoadPlan {
+        warm_up: Duration::from_millis(100),
+        duration: Duration::from_millis(50),
+        ..closed(1, u64::MAX)
+    };
+    let Offered { effort, .. } = offer(plan, greet);
+    assert_eq!(effort.span, Duration::from_millis(50));
+    assert!(effort.busy <= effort.span);
+}
+
+#[test]
+fn no_time_is_too_long_for_a_plan() {
+    let (max, milli) = (Duration::MAX, Duration::from_millis(1));
+    let times = [(max, milli, milli), (milli, max, milli), (milli, milli, max), (max, max, max)];
+    for (duration, warm_up, timeout) in times {
+        // In a warm-up without an end, a rate without a limit floods the server.
+        let rate = if warm_up == max { 1 } else { u64::MAX };
+        for plan in [closed(1, 1), open(rate, Arrivals::Constant, 1)] {
+            let server = peer();
+            server.set_read_timeout(Some(Duration::from_millis(50))).expect("not zero");
+            let plan = LoadPlan { duration, warm_up, timeout, ..plan };
+            let loader = loader(server.local_addr().expect("bound"), plan);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    // Who was held up for as long as it lasts has sent nothing.
+                    let _ = server.recv_from(&mut [0; 64]);
+                    loader.end();
+                });
+                run(&loader);
+            });
+        }
+    }
+}
+
+/// Has its socket flooded before it receives anything.
+struct Floods<'a> {
+    server: &'a std::net::UdpSocket,
+    received: u64,
+}
+
+impl Floods<'_> {
+    const MANY: u64 = 20_000;
+}
+
+impl Observer for Floods<'_> {
+    fn observe(&mut self, event: &LoadEvent<'_>) {
+        match event.kind {
+            LoadEventKind::Sent { .. } => {
+                let (_, source) = receive(self.server);
+                for _ in 0..Self::MANY {
+                    self.server.send_to(b"Hello, again!", source).expect("sent");
+                }
+            }
+            LoadEventKind::Other { .. } => self.received += 1,
+            _ => {}
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_the_receive_buffer_has_no_room_for_is_told_of() {
+    let server = peer();
+    let plan = LoadPlan { timeout: Duration::from_millis(20), ..closed(1, 1) };
+    let loader = loader(server.local_addr().expect("bound"), plan);
+    let floods = [Mutex::new(Floods { server: &server, received: 0 })];
+    let effort = loader.run(&floods).expect("no broken socket");
+    let [floods] = floods.map(|floods| floods.into_inner().expect("no panic"));
+    let dropped = effort.dropped.expect("the system says it");
+    assert!(dropped > 0, "the test needs a smaller buffer");
+    assert_eq!(floods.received + dropped, Floods::MANY);
+}

@@ -1,0 +1,110 @@
+//! Plans that make no sense, and servers that cannot be asked.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use hello_net::{Arrivals, LoadError, LoadPlan, Loader};
+
+use super::{Heard, addresses, closed, number, open, ports};
+use crate::network::peer;
+
+const SERVER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9);
+
+fn error(server: SocketAddr, plan: LoadPlan) -> LoadError {
+    Loader::new(server, plan).expect_err("no sense")
+}
+
+#[test]
+#[expect(clippy::reversed_empty_ranges, reason = "it is what is refused")]
+fn names_that_hold_no_token_or_fit_no_datagram_are_an_error() {
+    for name_len in [7..=16, 16..=65_500, 17..=16] {
+        let error = error(SERVER, LoadPlan { name_len, ..closed(1, 1) });
+        assert!(matches!(error, LoadError::NameLength { min: 8, max: 65_499, .. }), "{error:?}");
+    }
+    assert!(Loader::new(SERVER, LoadPlan { name_len: 8..=65_499, ..closed(1, 1) }).is_ok());
+}
+
+#[test]
+fn a_train_longer_than_a_message_is_an_error() {
+    for (train, longest, expected) in [(65, 8, 64), (64, 1024, 63), (2, 32_754, 1)] {
+        let plan = LoadPlan { train: number(train), name_len: 8..=longest, ..closed(64, 1) };
+        let error = error(SERVER, plan);
+        assert!(matches!(error, LoadError::Train { most, .. } if most == expected), "{error:?}");
+    }
+    let plan = LoadPlan { train: number(64), name_len: 8..=1023, ..closed(64, 1) };
+    assert!(Loader::new(SERVER, plan).is_ok());
+}
+
+#[test]
+fn a_timeout_of_nothing_is_an_error() {
+    let error = error(SERVER, LoadPlan { timeout: Duration::ZERO, ..closed(1, 1) });
+    assert!(matches!(error, LoadError::Timeout), "{error:?}");
+}
+
+#[test]
+fn addresses_are_for_servers_in_their_network_and_no_more_than_it_has() {
+    for server in [(Ipv4Addr::new(192, 0, 2, 1), 9).into(), (Ipv6Addr::LOCALHOST, 9).into()] {
+        let error = error(server, LoadPlan { sources: addresses(1), ..closed(1, 1) });
+        assert!(matches!(error, LoadError::NotLoopback { .. }), "{error:?}");
+    }
+    let all = (1 << 24) - 2;
+    let error = error(SERVER, LoadPlan { sources: addresses(all + 1), ..closed(1, 1) });
+    let LoadError::TooManyAddresses { most } = error else { panic!("{error:?}") };
+    assert_eq!(most.get(), all);
+    assert!(Loader::new(SERVER, LoadPlan { sources: addresses(all), ..closed(1, 1) }).is_ok());
+}
+
+#[test]
+fn a_thread_with_nothing_to_do_is_an_error() {
+    let two = LoadPlan { threads: number(2), ..closed(2, 1) };
+    for plan in [
+        LoadPlan { sources: ports(1), ..two.clone() },
+        LoadPlan { sources: ports(2), offer: closed(1, 1).offer, ..two.clone() },
+    ] {
+        let error = error(SERVER, plan);
+        assert!(matches!(error, LoadError::Threads { threads } if threads == number(2)));
+    }
+    assert!(Loader::new(SERVER, LoadPlan { sources: ports(2), ..two }).is_ok());
+}
+
+#[test]
+fn a_server_that_cannot_be_reached_is_an_error() {
+    // What is for everybody takes a permission (socket(7)).
+    let server = (Ipv4Addr::BROADCAST, 9).into();
+    let error = error(server, closed(1, 1));
+    assert!(matches!(error, LoadError::Connect { server: told, .. } if told == server));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_first_message_that_cannot_be_sent_is_an_error() {
+    let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    for plan in [closed(8, 8), open(1000, Arrivals::Constant, 8)] {
+        let plan = LoadPlan { sources: addresses(2), train: number(4), ..plan };
+        let loader = Loader::new(nowhere, plan).expect("a port");
+        let heard = [Mutex::<Heard>::default()];
+        let error = loader.run(&heard).expect_err("nobody is there");
+        let LoadError::Send { server, train: 4, len: 16, source } = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!((server, source.kind()), (nowhere, std::io::ErrorKind::InvalidInput));
+        let [heard] = heard.map(|heard| heard.into_inner().expect("no panic"));
+        assert_eq!(heard.sent(), 0);
+    }
+}
+
+#[test]
+fn an_error_says_what_there_may_be() {
+    let server = peer().local_addr().expect("bound");
+    let train = LoadPlan { train: number(65), ..closed(65, 1) };
+    assert_eq!(
+        error(server, train).to_string(),
+        "a train of 65 names of 16 bytes: it takes up to 64 of them"
+    );
+    let lengths = LoadPlan { name_len: 7..=9, ..closed(1, 1) };
+    assert_eq!(
+        error(server, lengths).to_string(),
+        "names of 7 to 9 bytes: they take 8 to 65499, the shorter first"
+    );
+}

@@ -1,0 +1,146 @@
+//! What comes back.
+
+use std::time::Duration;
+
+use hello_net::LoadPlan;
+use hello_proto::{Arrival, Token};
+
+use super::{Offered, Told, closed, greeting, offer, ports};
+
+#[test]
+fn what_comes_back_is_told_apart() {
+    let Offered { all, seen, .. } = offer(closed(1, 6), |asked| {
+        let reply = greeting(&asked.name);
+        match asked.number {
+            0 => asked.greet(),
+            1 => asked.reply(&asked.name),
+            2 => {
+                let mut changed = reply.clone();
+                changed[12] ^= 1;
+                asked.reply(&changed);
+            }
+            3 => asked.reply(&greeting(b"Mallory")),
+            4 => {
+                // What another run asks for.
+                let Token { run, seq } = Token::decode(&asked.name).expect("a token");
+                let mut name = asked.name.clone();
+                Token { run: !run, seq }.encode(&mut name).expect("room");
+                asked.reply(&greeting(&name));
+            }
+            _ => {}
+        }
+        asked.greet();
+    });
+    let others = Vec::from_iter(all.told().filter_map(|told| match told {
+        Told::Other(arrival) => Some(arrival),
+        _ => None,
+    }));
+    let expected = [
+        Arrival::Duplicate { seq: 0 },
+        Arrival::Corrupt,
+        Arrival::Corrupt,
+        Arrival::Foreign,
+        Arrival::Foreign,
+    ];
+    assert_eq!(others, expected);
+    assert_eq!((seen, all.answered(), all.0.len()), (6, 6, 17));
+}
+
+#[test]
+fn every_byte_of_a_reply_is_compared() {
+    let (mut place, mut bit) = (0, 0);
+    let Offered { all, .. } = offer(closed(1, 24), |asked| {
+        let mut changed = greeting(&asked.name);
+        changed[place] ^= 1 << bit;
+        asked.reply(&changed);
+        asked.greet();
+        (place, bit) = (place + 1, (bit + 3) % 8);
+    });
+    assert_eq!(all.count(|told| told == Told::Other(Arrival::Corrupt)), 24);
+    assert_eq!(all.answered(), 24);
+}
+
+#[test]
+fn a_late_reply_is_told_of_and_its_request_stays_lost() {
+    let mut first = None;
+    let plan = LoadPlan { timeout: Duration::from_millis(50), ..closed(1, 4) };
+    let Offered { all, .. } = offer(plan, |asked| match asked.number {
+        0 => first = Some(greeting(&asked.name)),
+        // It is asked only as the first is lost.
+        1 => {
+            asked.reply(first.as_deref().expect("asked before"));
+            asked.greet();
+        }
+        _ => asked.greet(),
+    });
+    let late = |told| matches!(told, Told::Other(Arrival::Late { seq: 0, .. }));
+    assert_eq!(all.count(late), 1, "{all:?}");
+    assert_eq!((all.sent(), all.answered() + all.lost()), (4, 4));
+    assert!(all.lost() >= 1);
+}
+
+#[test]
+fn the_very_last_request_is_told_to_be_lost_also_if_its_late_reply_is_there_first() {
+    let timeout = Duration::from_millis(20);
+    let Offered { all, .. } = offer(LoadPlan { timeout, ..closed(1, 1) }, |asked| {
+        std::thread::sleep(timeout + timeout / 4);
+        asked.greet();
+    });
+    assert_eq!((all.sent(), all.answered(), all.lost()), (1, 0, 1), "{all:?}");
+}
+
+#[test]
+fn a_reply_that_was_overtaken_is_told_to_be() {
+    let mut first = Vec::new();
+    let Offered { all, .. } = offer(closed(2, 2), |asked| {
+        let reply = greeting(&asked.name);
+        if asked.number == 0 {
+            first = reply;
+        } else {
+            asked.reply(&reply);
+            asked.reply(&first);
+        }
+    });
+    let reordered = all.told().filter_map(|told| match told {
+        Told::Answered { reordered, .. } => Some(reordered),
+        _ => None,
+    });
+    assert!(reordered.eq([false, true]), "{all:?}");
+}
+
+#[test]
+fn a_reply_at_another_port_of_ours_is_no_answer() {
+    for answered in [true, false] {
+        let mut first = None;
+        let timeout = Duration::from_millis(if answered { 20_000 } else { 50 });
+        let plan = LoadPlan { sources: ports(2), timeout, ..closed(2, 2) };
+        let Offered { all, .. } = offer(plan, |asked| match first.take() {
+            None => first = Some((asked.name.clone(), asked.source)),
+            Some((name, source)) => {
+                assert_ne!(source, asked.source);
+                asked.reply(&greeting(&name));
+                asked.greet();
+                if answered {
+                    asked.socket.send_to(&greeting(&name), source).expect("sent");
+                }
+            }
+        });
+        assert_eq!(all.count(|told| told == Told::Misdirected), 1, "{all:?}");
+        assert_eq!(all.answered() + all.lost(), 2, "{all:?}");
+        if answered {
+            assert_eq!(all.answered(), 2);
+        } else {
+            assert!(all.lost() > 0, "{all:?}");
+        }
+    }
+}
+
+#[test]
+fn a_reply_from_another_port_is_none() {
+    let elsewhere = crate::network::peer();
+    let plan = LoadPlan { timeout: Duration::from_millis(20), ..closed(1, 3) };
+    let Offered { all, .. } = offer(plan, |asked| {
+        elsewhere.send_to(&greeting(&asked.name), asked.source).expect("sent");
+    });
+    assert_eq!((all.sent(), all.lost(), all.0.len()), (3, 3, 6), "{all:?}");
+}

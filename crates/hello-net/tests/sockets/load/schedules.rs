@@ -1,0 +1,303 @@
+//! When requests leave.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hello_net::{Arrivals, LoadEvent, LoadEventKind, LoadPlan, Loader, NotSent, Observer, Offer};
+use hello_proto::Token;
+
+use super::{Heard, Offered, Told, closed, greet, number, offer, open, ports};
+use crate::network::peer;
+
+/// What each test of a closed loop is played with: how many threads, and how many in a train.
+const SHAPES: [(u16, u16); 4] = [(1, 1), (2, 1), (1, 4), (2, 4)];
+
+#[test]
+fn a_closed_loop_has_as_many_outstanding_as_it_should_and_no_more() {
+    const OUTSTANDING: usize = 16;
+    for (threads, train) in SHAPES {
+        let mut waiting: Vec<(Vec<u8>, SocketAddr)> = Vec::new();
+        let rounds = 100;
+        let plan = LoadPlan {
+            threads: number(threads),
+            train: number(train),
+            sources: ports(2),
+            ..closed(16, 16 * rounds)
+        };
+        // It answers nobody before all have asked, and so would wait for ever if they did not.
+        let Offered { all, seen, .. } = offer(plan, |asked| {
+            waiting.push((super::greeting(&asked.name), asked.source));
+            if waiting.len() < OUTSTANDING {
+                return;
+            }
+            asked.socket.set_nonblocking(true).expect("possible");
+            let further = asked.socket.recv_from(&mut [0; 64]);
+            assert!(further.is_err(), "{threads} threads, trains of {train}");
+            asked.socket.set_nonblocking(false).expect("possible");
+            for (reply, source) in waiting.drain(..) {
+                asked.socket.send_to(&reply, source).expect("sent");
+            }
+        });
+        assert_eq!((seen, all.answered()), (16 * rounds, 16 * rounds));
+    }
+}
+
+#[test]
+fn a_closed_loop_sends_again_for_each_request_that_is_lost() {
+    for (threads, train) in SHAPES {
+        let plan = LoadPlan {
+            timeout: Duration::from_millis(5),
+            threads: number(threads),
+            train: number(train),
+            sources: ports(2),
+            ..closed(8, 40)
+        };
+        let Offered { all, threads, seen, .. } = offer(plan, |_| ());
+        assert_eq!((seen, all.sent(), all.lost()), (40, 40, 40));
+        for heard in &threads {
+            let mut outstanding = 0;
+            for told in heard.told() {
+                match told {
+                    Told::Sent { count, .. } => outstanding += count as usize,
+                    _ => outstanding -= 1,
+                }
+                assert!(outstanding <= 8 / threads.len(), "{heard:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_full_closed_loop_sees_a_loss_when_it_happens() {
+    let plan = LoadPlan { timeout: Duration::from_millis(1), ..closed(1, 20) };
+    let Offered { all, .. } = offer(plan, |_| ());
+    let took = all.0.iter().filter_map(|(at, told)| match told {
+        Told::Lost { due } => Some(*at - *due),
+        _ => None,
+    });
+    // Not one, as somebody else may have the processor; but of twenty, the quickest.
+    assert!(took.min().expect("all are lost") < Duration::from_millis(50), "{all:?}");
+}
+
+#[test]
+fn a_closed_loop_goes_on_beside_a_request_that_is_not_answered_for_long() {
+    let plan = LoadPlan { timeout: Duration::from_millis(500), ..closed(2, 6000) };
+    let Offered { all, seen, .. } = offer(plan, |asked| {
+        if asked.number > 0 {
+            asked.greet();
+        }
+    });
+    assert_eq!((seen, all.sent(), all.not_sent()), (6000, 6000, 0));
+    assert_eq!(all.answered() + all.lost(), 6000);
+}
+
+#[test]
+fn a_train_is_no_longer_than_what_may_be_outstanding() {
+    let plan = LoadPlan { train: number(8), ..closed(3, 31) };
+    let Offered { all, seen, .. } = offer(plan, greet);
+    let trains = Vec::from_iter(all.told().filter_map(|told| match told {
+        Told::Sent { count, .. } => Some(count),
+        _ => None,
+    }));
+    assert_eq!(trains, [3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 1]);
+    assert_eq!((seen, all.answered()), (31, 31));
+}
+
+#[test]
+fn requests_are_due_at_their_times_whether_others_are_answered_or_not() {
+    for (arrivals, threads) in
+        [(Arrivals::Constant, 1), (Arrivals::Constant, 2), (Arrivals::Poisson, 2)]
+    {
+        let plan = LoadPlan {
+            threads: number(threads),
+            sources: ports(2),
+            timeout: Duration::from_millis(20),
+            ..open(3000, arrivals, 90)
+        };
+        let answered = offer(plan.clone(), greet).all;
+        let silent = offer(plan.clone(), |_| ()).all;
+        assert_eq!(answered.dues(), silent.dues());
+        assert_eq!((silent.answered(), silent.lost()), (0, silent.sent()));
+        let exact = (0..90).map(|k| Duration::from_nanos(k * 1_000_000_000 / 3000));
+        assert_eq!(silent.dues().into_iter().eq(exact), arrivals == Arrivals::Constant);
+        let other = offer(LoadPlan { seed: 1, ..plan }, |_| ()).all;
+        assert_eq!(silent.dues() == other.dues(), arrivals == Arrivals::Constant);
+    }
+}
+
+#[test]
+fn a_train_is_due_at_once_and_the_next_when_as_many_are() {
+    let plan = LoadPlan { train: number(4), ..open(4000, Arrivals::Constant, 18) };
+    let Offered { all, .. } = offer(plan, greet);
+    let expected = (0..18).map(|request| Duration::from_millis(request / 4));
+    assert!(all.dues().into_iter().eq(expected), "{all:?}");
+}
+
+#[test]
+fn no_request_is_due_at_the_end_of_the_duration_or_after_it() {
+    let duration = Duration::from_millis(40);
+    for count in [None, Some(1000), Some(7)] {
+        let plan = LoadPlan { duration, count, ..open(1000, Arrivals::Constant, 0) };
+        let Offered { all, seen, .. } = offer(plan, greet);
+        assert_eq!(all.sent(), seen);
+        let dues = (0..count.unwrap_or(40).min(40)).map(Duration::from_millis);
+        assert!(all.dues().into_iter().eq(dues), "{all:?}");
+    }
+}
+
+#[test]
+fn no_request_leaves_or_is_answered_before_it_is_due() {
+    let Offered { all, .. } = offer(open(2000, Arrivals::Constant, 100), greet);
+    for (at, told) in &all.0 {
+        match told {
+            Told::Sent { due, .. } => assert!(at >= due, "{all:?}"),
+            Told::Answered { due, rtt, .. } => assert!(*at - *due >= *rtt, "{all:?}"),
+            _ => {}
+        }
+    }
+    assert!(all.answered() > 0);
+}
+
+/// Holds its thread up once, when something was first sent.
+#[derive(Default)]
+struct Slow {
+    heard: Heard,
+    /// When that was.
+    held: Option<Duration>,
+}
+
+const HELD: Duration = Duration::from_millis(50);
+
+impl Observer for Slow {
+    fn observe(&mut self, event: &LoadEvent<'_>) {
+        self.heard.observe(event);
+        if matches!(event.kind, LoadEventKind::Sent { .. }) && self.held.is_none() {
+            thread::sleep(HELD);
+            self.held = Some(event.at);
+        }
+    }
+}
+
+#[test]
+fn who_was_held_up_sends_no_burst_and_says_what_is_missing() {
+    let server = peer();
+    let plan = LoadPlan { timeout: HELD, ..open(1000, Arrivals::Constant, 100) };
+    let loader = Loader::new(server.local_addr().expect("bound"), plan).expect("a port");
+    let slow = [Mutex::<Slow>::default()];
+    loader.run(&slow).expect("no broken socket");
+    let [slow] = slow.map(|slow| slow.into_inner().expect("no panic"));
+    let held = slow.held.expect("something was sent");
+    let missed = held + HELD - Loader::HELD_UP;
+    let mut held_up = 0;
+    for (at, told) in &slow.heard.0 {
+        match told {
+            // What left by the same call is told of after that.
+            Told::Sent { due, .. } => assert!(*at == held || *due >= missed, "{at:?} {due:?}"),
+            Told::NotSent { due, reason, .. } => {
+                assert_eq!(*reason, NotSent::HeldUp);
+                assert!(*at - *due > Loader::HELD_UP, "{at:?} {due:?}");
+                held_up += u32::from(*due > held && *due < missed);
+            }
+            _ => {}
+        }
+    }
+    let dues = (missed - held).as_millis();
+    assert!(held_up + 1 >= u32::try_from(dues).expect("small"), "{held_up} of {dues}");
+    assert_eq!(slow.heard.dues().len(), 100, "each is told of");
+}
+
+#[test]
+fn the_ledger_has_room_for_all_that_a_silent_server_keeps_in_flight() {
+    let plan = LoadPlan {
+        timeout: Duration::from_millis(100),
+        duration: Duration::from_millis(150),
+        train: number(64),
+        ..open(200_000, Arrivals::Constant, u64::MAX)
+    };
+    let Offered { all, .. } = offer(plan, |_| ());
+    assert_eq!(all.sent() + all.not_sent(), 469 * 64, "30,000, up to the next whole train");
+    let too_many = |told| matches!(told, Told::NotSent { reason: NotSent::TooManyInFlight, .. });
+    assert_eq!(all.count(too_many), 0);
+    assert!(all.sent() > 4096, "the test needs a faster machine: {}", all.sent());
+}
+
+#[test]
+fn what_is_sent_in_the_warm_up_reaches_the_server_and_is_not_told_of() {
+    let (start, warm_up) = (Instant::now(), Duration::from_millis(200));
+    let (mut first, mut last) = (None, false);
+    let plan = LoadPlan { warm_up, ..open(500, Arrivals::Constant, 20) };
+    let Offered { all, seen, .. } = offer(plan, |asked| {
+        let seq = Token::decode(&asked.name).expect("a token").seq;
+        // What was asked in the warm-up is answered long after it, and again.
+        let first = first.get_or_insert_with(|| asked.name.clone());
+        if asked.number > 0 {
+            asked.greet();
+        }
+        if seq >= 105 && !std::mem::replace(&mut last, true) {
+            asked.reply(&super::greeting(first));
+            asked.reply(&super::greeting(first));
+        }
+    });
+    assert!(last, "the test needs a quieter machine");
+    assert!(all.dues().into_iter().eq((0..20).map(|k| Duration::from_millis(2 * k))), "{all:?}");
+    let told = (all.answered(), all.not_sent() + 2 * all.sent());
+    assert_eq!(told, (all.sent(), all.0.len() as u64), "{all:?}");
+    assert!(seen > all.sent(), "{seen}");
+    let elapsed = start.elapsed();
+    assert!(all.0.iter().all(|(at, _)| *at < elapsed), "nothing was before the warm-up's end");
+}
+
+#[test]
+fn a_closed_loop_counts_what_is_due_after_the_warm_up() {
+    for threads in [1, 2] {
+        let plan = LoadPlan {
+            warm_up: Duration::from_millis(50),
+            threads: number(threads),
+            sources: ports(2),
+            ..closed(4, 1)
+        };
+        let Offered { all, threads, seen, .. } = offer(plan, greet);
+        assert_eq!((all.sent(), all.answered(), all.0.len()), (1, 1, 2), "{all:?}");
+        assert!(seen > 4 * threads.len() as u64, "{seen}");
+    }
+}
+
+#[test]
+fn a_thread_that_has_nothing_to_ask_after_the_warm_up_asks_in_it_all_the_same() {
+    let mut sources = HashSet::new();
+    let plan = LoadPlan {
+        warm_up: Duration::from_millis(50),
+        threads: number(2),
+        sources: ports(2),
+        ..closed(2, 1)
+    };
+    let Offered { all, .. } = offer(plan, |asked| {
+        sources.insert(asked.source);
+        asked.greet();
+    });
+    assert_eq!((all.sent(), sources.len()), (1, 2));
+}
+
+#[test]
+fn making_ready_for_many_in_flight_holds_nobody_up() {
+    let first = || {
+        let plan =
+            LoadPlan { timeout: Duration::from_secs(10_000), ..open(1000, Arrivals::Constant, 1) };
+        offer(plan, greet).all.sent()
+    };
+    // Not each time, as somebody else may have the processor.
+    assert!((0..5).any(|_| first() == 1));
+}
+
+#[test]
+fn more_may_be_outstanding_than_any_socket_holds() {
+    let outstanding = NonZeroU32::new(100).expect("not zero");
+    let offered = Offer::Closed { outstanding };
+    let plan = LoadPlan { offer: offered, sources: ports(100), ..closed(1, 1000) };
+    let Offered { all, seen, .. } = offer(plan, greet);
+    assert_eq!((seen, all.answered()), (1000, 1000));
+}

@@ -1,0 +1,176 @@
+//! From where requests come, and trains of them.
+
+use std::collections::HashSet;
+use std::io::IoSliceMut;
+use std::iter;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Mutex;
+use std::thread;
+
+use hello_net::{LoadPlan, Loader, Server};
+use hello_proto::Arrival;
+use quinn_udp::{RecvMeta, UdpSocketState};
+
+use super::{Heard, Offered, Told, addresses, closed, greeting, number, offer, ports};
+use crate::network::{any_port, peer};
+
+#[test]
+fn ports_take_turns_and_are_the_servers_only() {
+    let mut sources = Vec::new();
+    let stranger = peer();
+    let Offered { all, .. } = offer(LoadPlan { sources: ports(4), ..closed(1, 40) }, |asked| {
+        sources.push(asked.source);
+        stranger.send_to(&greeting(&asked.name), asked.source).expect("sent");
+        asked.greet();
+    });
+    assert!(sources.iter().zip(&sources[4..]).all(|(one, same)| one == same), "{sources:?}");
+    assert_eq!(HashSet::<SocketAddr>::from_iter(sources).len(), 4);
+    assert_eq!((all.answered(), all.0.len()), (40, 80), "nobody else is heard: {all:?}");
+}
+
+#[test]
+fn addresses_take_turns_at_one_port() {
+    let mut sources = Vec::new();
+    let plan = LoadPlan { sources: addresses(5), ..closed(1, 25) };
+    let Offered { all, .. } = offer(plan, |asked| {
+        sources.push(asked.source);
+        asked.greet();
+    });
+    let port = sources[0].port();
+    let expected = (1..=5).cycle().map(|last| (Ipv4Addr::new(127, 0, 0, last), port).into());
+    assert_eq!(sources, Vec::from_iter(expected.take(25)));
+    assert_eq!((all.answered(), all.0.len()), (25, 50));
+}
+
+#[test]
+fn threads_share_the_sources() {
+    for (sources, all_ports) in [(ports(5), 5), (addresses(5), 2)] {
+        let mut asked_from = HashSet::new();
+        let plan = LoadPlan { sources, threads: number(2), ..closed(4, 60) };
+        let Offered { threads, seen, .. } = offer(plan, |asked| {
+            asked_from.insert(asked.source);
+            asked.greet();
+        });
+        assert_eq!(asked_from.len(), 5, "{asked_from:?}");
+        let ports = HashSet::<u16>::from_iter(asked_from.iter().map(SocketAddr::port));
+        assert_eq!(ports.len(), all_ports, "{asked_from:?}");
+        assert_eq!(seen, 60);
+        assert!(threads.iter().all(|heard| (heard.sent(), heard.answered()) == (30, 30)));
+    }
+}
+
+#[test]
+fn who_hears_from_everybody_believes_the_server_only() {
+    let stranger = peer();
+    let plan = LoadPlan { sources: addresses(3), ..closed(1, 9) };
+    let Offered { all, .. } = offer(plan, |asked| {
+        stranger.send_to(&greeting(&asked.name), asked.source).expect("sent");
+        asked.greet();
+    });
+    assert_eq!(all.count(|told| told == Told::Other(Arrival::Foreign)), 9);
+    assert_eq!((all.answered(), all.0.len()), (9, 27));
+}
+
+#[test]
+fn a_reply_at_another_address_is_no_answer() {
+    for (number, misdirected_to) in [(3, 2), (3, 77), (1, 2)] {
+        let plan = LoadPlan { sources: addresses(number), ..closed(1, 1) };
+        let Offered { all, .. } = offer(plan, |asked| {
+            let wrong = (Ipv4Addr::new(127, 0, 0, misdirected_to), asked.source.port());
+            asked.socket.send_to(&greeting(&asked.name), wrong).expect("sent");
+            asked.greet();
+        });
+        let [(_, Told::Sent { .. }), (_, Told::Misdirected), (_, Told::Answered { .. })] =
+            all.0[..]
+        else {
+            panic!("{number} {misdirected_to}: {all:?}");
+        };
+    }
+}
+
+/// Receives messages in one piece until an empty one, answers each datagram, and returns how many
+/// there were in each message, and of which length.
+fn serve_trains(socket: &UdpSocket, state: &UdpSocketState) -> Vec<(usize, usize)> {
+    socket.set_nonblocking(false).expect("possible");
+    let (mut trains, mut memory) = (Vec::new(), vec![0; 1 << 16]);
+    loop {
+        let mut meta = [RecvMeta::default()];
+        let mut buffers = [IoSliceMut::new(&mut memory)];
+        state.recv(socket.into(), &mut buffers, &mut meta).expect("within 20 seconds");
+        let [RecvMeta { addr, len, stride, .. }] = meta;
+        if len == 0 {
+            return trains;
+        }
+        trains.push((len / stride, stride));
+        for name in memory[..len].chunks(stride) {
+            socket.send_to(&greeting(name), addr).expect("sent");
+        }
+    }
+}
+
+#[test]
+fn a_train_leaves_as_one_message_of_one_length_from_one_source() {
+    for (train, len, sources) in [(8, 8..=40, ports(2)), (64, 16..=16, addresses(2))] {
+        let server = peer();
+        // From now on, trains are delivered in one piece.
+        let state = UdpSocketState::new((&server).into()).expect("a UDP socket");
+        let count = 4 * u64::from(train);
+        let plan = LoadPlan {
+            train: number(train),
+            name_len: len.clone(),
+            sources,
+            ..closed(train.into(), count)
+        };
+        let heard = [Mutex::<Heard>::default()];
+        let loader = Loader::new(server.local_addr().expect("bound"), plan).expect("ports");
+        let trains = thread::scope(|scope| {
+            let serving = scope.spawn(|| serve_trains(&server, &state));
+            let run = loader.run(&heard);
+            peer().send_to(&[], loader.server()).expect("sent");
+            let trains = serving.join().expect("no panic");
+            run.expect("no broken socket");
+            trains
+        });
+        assert_eq!(trains.len(), 4, "{trains:?}");
+        for (count, stride) in trains {
+            assert_eq!(count, usize::from(train));
+            assert!(len.contains(&stride));
+        }
+        let [heard] = heard.map(|heard| heard.into_inner().expect("no panic"));
+        assert_eq!((heard.sent(), heard.answered()), (count, count));
+        let sent = heard.count(|told| matches!(told, Told::Sent { .. }));
+        assert_eq!(sent, 4, "each message is one event");
+    }
+}
+
+#[test]
+fn our_own_server_carries_every_load() {
+    for (train, sources) in
+        [(1, ports(1)), (1, ports(70)), (16, ports(2)), (64, addresses(64)), (7, addresses(300))]
+    {
+        let server = Server::builder().bind([any_port()]).expect("a free port");
+        let local = server.local_addrs().next().expect("one");
+        let plan = LoadPlan {
+            train: number(train),
+            name_len: 8..=64,
+            sources,
+            threads: number(if sources.number() > 1 { 2 } else { 1 }),
+            ..closed(130, 3000)
+        };
+        let heard = iter::repeat_with(Mutex::<Heard>::default);
+        let heard = Vec::from_iter(heard.take(plan.threads.get().into()));
+        let loader = Loader::new(local, plan).expect("ports");
+        let run = server.serve_while(|_| (), || loader.run(&heard)).expect("no broken socket");
+        assert_eq!(run.expect("no broken socket").dropped, dropped());
+        let heard = heard.into_iter().map(|heard| heard.into_inner().expect("no panic"));
+        let events = heard.flat_map(|heard| heard.0).collect();
+        let heard = Heard(events);
+        assert_eq!((heard.sent(), heard.answered()), (3000, 3000), "{train} {sources:?}");
+        assert_eq!(server.counters().answered(), 3000);
+    }
+}
+
+/// What nothing dropped is where the system tells, and where not.
+fn dropped() -> Option<u64> {
+    cfg!(target_os = "linux").then_some(0)
+}
