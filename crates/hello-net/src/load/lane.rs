@@ -117,8 +117,8 @@ impl<'a, O: Observer> Lane<'a, O> {
             let sent = self.send(now)?;
             let waits = self.waits_for_a_reply(now);
             let received = self.receive(waits)?;
-            self.settle(now)?;
-            if !(sent || received || waits) {
+            let settled = self.settle(now)?;
+            if !(sent || received || waits || settled) {
                 self.idle(now);
                 self.watch.add_idle(clock::now().saturating_sub(now));
             }
@@ -198,11 +198,12 @@ impl<'a, O: Observer> Lane<'a, O> {
         }
     }
 
-    /// Tells of each request that is lost by now. What came before this moment is received before
-    /// anything is lost at it, also if we were held up since.
-    fn settle(&mut self, now: Duration) -> Result<(), LoadError> {
+    /// Tells of each request that is lost by now, and whether there was reason to look for any. What
+    /// came before this moment is received before anything is lost at it, also if we were held up
+    /// since.
+    fn settle(&mut self, now: Duration) -> Result<bool, LoadError> {
         if now < self.settle || self.book.poll_timeout().is_none_or(|timeout| timeout > now) {
-            return Ok(());
+            return Ok(false);
         }
         self.settle = now + SETTLE;
         for _ in 0..MOST_BATCHES {
@@ -216,7 +217,7 @@ impl<'a, O: Observer> Lane<'a, O> {
                 observer.observe(&LoadEvent { at: now.saturating_sub(self.zero), kind });
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Tells whether there is nothing to do but to wait for a reply at one socket, for as long as a
