@@ -65,7 +65,8 @@ pub enum LoadEventKind<'a> {
 /// What it took to offer a load, after the warm-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Effort {
-    /// For how long requests were due.
+    /// For how long requests were due: in an open loop, until the one behind the last would have
+    /// been.
     pub span: Duration,
     /// Processor time of all threads in that span, the kernel's on their behalf included.
     pub processor_time: Duration,

@@ -1,6 +1,7 @@
 //! The load generator against servers that do as they are told.
 
 mod ends;
+mod hold_ups;
 mod plans;
 mod replies;
 mod schedules;

@@ -18,7 +18,7 @@ impl<O: Observer> Lane<'_, O> {
             let due = self.due();
             let at = due.unwrap_or(now);
             if at >= self.end() || self.left == 0 && at >= self.zero {
-                // Until then, the last are the load.
+                // It lasts until then, also if nothing of it is left.
                 self.over = Some(at.min(self.end())).filter(|over| *over <= now);
                 return;
             }

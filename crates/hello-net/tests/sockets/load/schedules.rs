@@ -3,15 +3,12 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::sync::Mutex;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use hello_net::{Arrivals, LoadEvent, LoadEventKind, LoadPlan, Loader, NotSent, Observer, Offer};
+use hello_net::{Arrivals, LoadPlan, NotSent, Offer};
 use hello_proto::Token;
 
-use super::{Heard, Offered, Told, closed, greet, number, offer, open, ports};
-use crate::network::peer;
+use super::{Offered, Told, closed, greet, number, offer, open, ports};
 
 /// What each test of a closed loop is played with: how many threads, and how many in a train.
 const SHAPES: [(u16, u16); 4] = [(1, 1), (2, 1), (1, 4), (2, 4)];
@@ -159,54 +156,6 @@ fn no_request_leaves_or_is_answered_before_it_is_due() {
         }
     }
     assert!(all.answered() > 0);
-}
-
-/// Holds its thread up once, when something was first sent.
-#[derive(Default)]
-struct Slow {
-    heard: Heard,
-    /// When that was.
-    held: Option<Duration>,
-}
-
-const HELD: Duration = Duration::from_millis(50);
-
-impl Observer for Slow {
-    fn observe(&mut self, event: &LoadEvent<'_>) {
-        self.heard.observe(event);
-        if matches!(event.kind, LoadEventKind::Sent { .. }) && self.held.is_none() {
-            thread::sleep(HELD);
-            self.held = Some(event.at);
-        }
-    }
-}
-
-#[test]
-fn who_was_held_up_sends_no_burst_and_says_what_is_missing() {
-    let server = peer();
-    let plan = LoadPlan { timeout: HELD, ..open(1000, Arrivals::Constant, 100) };
-    let loader = Loader::new(server.local_addr().expect("bound"), plan).expect("a port");
-    let slow = [Mutex::<Slow>::default()];
-    loader.run(&slow).expect("no broken socket");
-    let [slow] = slow.map(|slow| slow.into_inner().expect("no panic"));
-    let held = slow.held.expect("something was sent");
-    let missed = held + HELD - Loader::HELD_UP;
-    let mut held_up = 0;
-    for (at, told) in &slow.heard.0 {
-        match told {
-            // What left by the same call is told of after that.
-            Told::Sent { due, .. } => assert!(*at == held || *due >= missed, "{at:?} {due:?}"),
-            Told::NotSent { due, reason, .. } => {
-                assert_eq!(*reason, NotSent::HeldUp);
-                assert!(*at - *due > Loader::HELD_UP, "{at:?} {due:?}");
-                held_up += u32::from(*due > held && *due < missed);
-            }
-            _ => {}
-        }
-    }
-    let dues = (missed - held).as_millis();
-    assert!(held_up + 1 >= u32::try_from(dues).expect("small"), "{held_up} of {dues}");
-    assert_eq!(slow.heard.dues().len(), 100, "each is told of");
 }
 
 #[test]

@@ -1,0 +1,85 @@
+//! What a generator that is held up makes of it.
+
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use hello_net::{Arrivals, LoadEvent, LoadEventKind, LoadPlan, Loader, NotSent, Observer};
+use hello_proto::Arrival;
+
+use super::{Heard, Told, closed, greet, number, open, serve};
+use crate::network::peer;
+
+/// Holds its thread up once, when something was first sent.
+#[derive(Default)]
+struct Slow {
+    heard: Heard,
+    /// When that was.
+    held: Option<Duration>,
+}
+
+/// For how long.
+const HELD: Duration = Duration::from_millis(50);
+
+impl Observer for Slow {
+    fn observe(&mut self, event: &LoadEvent<'_>) {
+        self.heard.observe(event);
+        if matches!(event.kind, LoadEventKind::Sent { .. }) && self.held.is_none() {
+            thread::sleep(HELD);
+            self.held = Some(event.at);
+        }
+    }
+}
+
+#[test]
+fn who_was_held_up_sends_no_burst_and_says_what_is_missing() {
+    let server = peer();
+    let plan = LoadPlan { timeout: HELD, ..open(1000, Arrivals::Constant, 100) };
+    let loader = Loader::new(server.local_addr().expect("bound"), plan).expect("a port");
+    let slow = [Mutex::<Slow>::default()];
+    loader.run(&slow).expect("no broken socket");
+    let [slow] = slow.map(|slow| slow.into_inner().expect("no panic"));
+    let held = slow.held.expect("something was sent");
+    let missed = held + HELD - Loader::HELD_UP;
+    let mut held_up = 0;
+    for (at, told) in &slow.heard.0 {
+        match told {
+            // What left by the same call is told of after that.
+            Told::Sent { due, .. } => assert!(*at == held || *due >= missed, "{at:?} {due:?}"),
+            Told::NotSent { due, reason, .. } => {
+                assert_eq!(*reason, NotSent::HeldUp);
+                assert!(*at - *due > Loader::HELD_UP, "{at:?} {due:?}");
+                held_up += u32::from(*due > held && *due < missed);
+            }
+            _ => {}
+        }
+    }
+    let dues = (missed - held).as_millis();
+    assert!(held_up + 1 >= u32::try_from(dues).expect("small"), "{held_up} of {dues}");
+    assert_eq!(slow.heard.dues().len(), 100, "each is told of");
+}
+
+#[test]
+fn what_came_in_time_while_we_were_held_up_is_neither_lost_nor_late() {
+    let server = peer();
+    let timeout = HELD * 4 / 5;
+    // More than is received at once.
+    let plan = LoadPlan { timeout, train: number(64), ..closed(256, 256) };
+    let loader = Loader::new(server.local_addr().expect("bound"), plan).expect("a port");
+    let slow = [Mutex::<Slow>::default()];
+    thread::scope(|scope| {
+        scope.spawn(|| serve(&server, greet));
+        loader.run(&slow).expect("no broken socket");
+        peer().send_to(&[], loader.server()).expect("sent");
+    });
+    let [slow] = slow.map(|slow| slow.into_inner().expect("no panic"));
+    for told in slow.heard.told() {
+        match told {
+            Told::Other(Arrival::Late { rtt, .. }) => assert!(rtt >= timeout, "{rtt:?}"),
+            Told::Answered { rtt, .. } => assert!(rtt < timeout, "{rtt:?}"),
+            _ => {}
+        }
+    }
+    assert!(slow.heard.answered() > 64, "the test needs a quieter machine: {:?}", slow.heard);
+    assert_eq!(slow.heard.answered() + slow.heard.lost(), 256);
+}
