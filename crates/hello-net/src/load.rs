@@ -163,16 +163,21 @@ impl Drop for StopOnPanic<'_> {
 /// Returns how many requests the ledger of each thread is to know: those that may be in flight, and
 /// as many again to tell late replies and duplicates by.
 fn window(plan: &LoadPlan) -> NonZeroU32 {
+    let spanned = |rate| {
+        let spanned = u128::from(rate).saturating_mul(plan.timeout.as_nanos()) / 1_000_000_000;
+        spanned / u128::from(plan.threads.get())
+    };
     let in_flight = match plan.offer {
-        Offer::Closed { outstanding } => u128::from(outstanding.get()),
-        Offer::Open { rate, .. } => {
-            let spanned = u128::from(rate.get()).saturating_mul(plan.timeout.as_nanos());
-            spanned / 1_000_000_000 / u128::from(plan.threads.get())
-        }
+        // Beside one that is not answered, the others go on until its timeout is over.
+        Offer::Closed { outstanding } => u128::from(outstanding.get()) + spanned(QUICKEST) / 2,
+        Offer::Open { rate, .. } => spanned(rate.get()),
     };
     let window = u32::try_from(2 * in_flight).unwrap_or(u32::MAX);
     NonZeroU32::new(window.clamp(SMALLEST_WINDOW, LARGEST_WINDOW)).unwrap_or(NonZeroU32::MAX)
 }
+
+/// How many requests a second a closed loop hardly gets beyond.
+const QUICKEST: u64 = 1 << 20;
 
 /// What a ledger remembers at least, in requests.
 const SMALLEST_WINDOW: u32 = 4096;

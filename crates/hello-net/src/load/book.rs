@@ -11,8 +11,11 @@ use crate::{LoadEventKind, random};
 pub(super) struct Book {
     run: u16,
     ledger: Ledger,
-    /// The last requests, each at the place of its sequence number.
-    requests: Box<[Request]>,
+    /// The last requests, each at the place of its sequence number: no more than there is room for,
+    /// and as long as that suffices, all.
+    requests: Vec<Request>,
+    /// How many there is room for.
+    len: usize,
     /// When the warm-up ends. What was due before that is not told of.
     zero: Duration,
     /// Whether a reply may come to another source than the one that asked.
@@ -20,7 +23,7 @@ pub(super) struct Book {
     largest_rtt: Option<Duration>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Request {
     due: Duration,
     source: u32,
@@ -35,7 +38,8 @@ impl Book {
         Self {
             run: first.run,
             ledger: Ledger::new(first, window, timeout),
-            requests: vec![Request::default(); len].into(),
+            requests: Vec::with_capacity(len),
+            len,
             zero: Duration::ZERO,
             several,
             largest_rtt: None,
@@ -52,7 +56,11 @@ impl Book {
         if let Some(Token { seq, .. }) = self.tokens().next() {
             self.ledger.handle_sent(name_len, now);
             let place = self.place(seq);
-            self.requests[place] = Request { due, source, seq };
+            let request = Request { due, source, seq };
+            match self.requests.get_mut(place) {
+                Some(forgotten) => *forgotten = request,
+                None => self.requests.push(request),
+            }
         }
     }
 
@@ -129,12 +137,12 @@ impl Book {
     /// Returns to which of our last requests a datagram is a reply.
     fn answered_by(&self, datagram: &[u8]) -> Option<&Request> {
         let Token { run, seq } = Token::decode(Reply::decode(datagram).ok()?.name())?;
-        let request = &self.requests[self.place(seq)];
-        (run == self.run && seq == request.seq && !self.is_empty()).then_some(request)
+        let request = self.requests.get(self.place(seq))?;
+        (run == self.run && seq == request.seq).then_some(request)
     }
 
     fn place(&self, seq: u32) -> usize {
-        seq as usize % self.requests.len()
+        seq as usize % self.len
     }
 }
 

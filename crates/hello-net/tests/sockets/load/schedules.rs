@@ -3,12 +3,15 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use hello_net::{Arrivals, LoadPlan, NotSent, Offer};
+use hello_net::{Arrivals, LoadPlan, Loader, NotSent, Offer};
 use hello_proto::Token;
 
-use super::{Offered, Told, closed, greet, number, offer, open, ports};
+use super::{Heard, Offered, Told, closed, greet, number, offer, open, ports, serve};
+use crate::network::peer;
 
 /// What each test of a closed loop is played with: how many threads, and how many in a train.
 const SHAPES: [(u16, u16); 4] = [(1, 1), (2, 1), (1, 4), (2, 4)];
@@ -80,15 +83,24 @@ fn a_full_closed_loop_sends_again_as_soon_as_a_request_is_lost() {
 }
 
 #[test]
-fn a_closed_loop_goes_on_beside_a_request_that_is_not_answered_for_long() {
-    let plan = LoadPlan { timeout: Duration::from_millis(500), ..closed(2, 6000) };
-    let Offered { all, seen, .. } = offer(plan, |asked| {
-        if asked.number > 0 {
-            asked.greet();
-        }
+fn a_closed_loop_goes_on_beside_a_request_that_is_not_answered() {
+    let server = peer();
+    let loader = Loader::new(server.local_addr().expect("bound"), closed(2, 6000)).expect("a port");
+    let heard = [Mutex::<Heard>::default()];
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            serve(&server, |asked| match asked.number {
+                0 => {}
+                // Long before the timeout.
+                5999 => loader.end(),
+                _ => asked.greet(),
+            })
+        });
+        loader.run(&heard).expect("no broken socket");
+        peer().send_to(&[], loader.server()).expect("sent");
     });
-    assert_eq!((seen, all.sent(), all.not_sent()), (6000, 6000, 0));
-    assert_eq!(all.answered() + all.lost(), 6000);
+    let [heard] = heard.map(|heard| heard.into_inner().expect("no panic"));
+    assert_eq!((heard.sent(), heard.not_sent(), heard.lost()), (6000, 0, 0));
 }
 
 #[test]
