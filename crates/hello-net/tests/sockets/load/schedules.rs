@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hello_net::{Arrivals, LoadPlan, Loader, NotSent, Offer};
+use hello_net::{Arrivals, Idle, LoadPlan, Loader, NotSent, Offer};
 use hello_proto::Token;
 
 use super::{Heard, Offered, Told, closed, greet, number, offer, open, ports, serve};
@@ -158,16 +158,23 @@ fn no_request_is_due_at_the_end_of_the_duration_or_after_it() {
 }
 
 #[test]
-fn no_request_leaves_or_is_answered_before_it_is_due() {
-    let Offered { all, .. } = offer(open(2000, Arrivals::Constant, 100), greet);
+fn no_request_leaves_before_it_is_due_and_its_reply_took_as_long_as_it_was_gone() {
+    // Most are late by some of that.
+    let idle = Idle::Sleep(Duration::from_millis(2));
+    let plan = LoadPlan { idle, ..open(2000, Arrivals::Constant, 100) };
+    let Offered { all, .. } = offer(plan, greet);
+    let mut late = 0;
     for (at, told) in &all.0 {
         match told {
             Told::Sent { due, .. } => assert!(at >= due, "{all:?}"),
-            Told::Answered { due, rtt, .. } => assert!(*at - *due >= *rtt, "{all:?}"),
+            Told::Answered { due, rtt, .. } => {
+                assert!(*at - *due >= *rtt, "{all:?}");
+                late += u32::from(*at - *due > *rtt);
+            }
             _ => {}
         }
     }
-    assert!(all.answered() > 0);
+    assert!(late > 0, "{all:?}");
 }
 
 #[test]
@@ -178,7 +185,12 @@ fn the_ledger_has_room_for_all_that_a_silent_server_keeps_in_flight() {
         train: number(64),
         ..open(200_000, Arrivals::Constant, u64::MAX)
     };
-    let Offered { all, .. } = offer(plan, |_| ());
+    // Nobody reads what would fill any buffer.
+    let server = peer();
+    let loader = Loader::new(server.local_addr().expect("bound"), plan).expect("a port");
+    let heard = [Mutex::<Heard>::default()];
+    loader.run(&heard).expect("no broken socket");
+    let [all] = heard.map(|heard| heard.into_inner().expect("no panic"));
     assert_eq!(all.sent() + all.not_sent(), 469 * 64, "30,000, up to the next whole train");
     let too_many = |told| matches!(told, Told::NotSent { reason: NotSent::TooManyInFlight, .. });
     assert_eq!(all.count(too_many), 0);
