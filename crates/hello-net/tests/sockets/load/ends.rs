@@ -7,8 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hello_net::{
-    Arrivals, Effort, ErrorClass, Idle, LoadEvent, LoadEventKind, LoadPlan, Loader, NotSent,
-    Observer,
+    Arrivals, Effort, ErrorClass, Idle, LoadEvent, LoadPlan, Loader, NotSent, Observer,
 };
 
 use super::{Heard, Offered, Told, closed, greet, greeting, number, offer, open, ports};
@@ -229,25 +228,28 @@ fn no_time_is_too_long_for_a_plan() {
 }
 
 /// Has its socket flooded before it receives anything.
+#[cfg(target_os = "linux")]
 struct Floods<'a> {
     server: &'a std::net::UdpSocket,
     received: u64,
 }
 
+#[cfg(target_os = "linux")]
 impl Floods<'_> {
     const MANY: u64 = 20_000;
 }
 
+#[cfg(target_os = "linux")]
 impl Observer for Floods<'_> {
     fn observe(&mut self, event: &LoadEvent<'_>) {
         match event.kind {
-            LoadEventKind::Sent { .. } => {
+            hello_net::LoadEventKind::Sent { .. } => {
                 let (_, source) = receive(self.server);
                 for _ in 0..Self::MANY {
                     self.server.send_to(b"Hello, again!", source).expect("sent");
                 }
             }
-            LoadEventKind::Other { .. } => self.received += 1,
+            hello_net::LoadEventKind::Other { .. } => self.received += 1,
             _ => {}
         }
     }
