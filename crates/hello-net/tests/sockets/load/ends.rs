@@ -96,17 +96,22 @@ fn who_is_stopped_sends_no_more_and_waits_for_three_times_as_long_as_an_answer_t
 fn who_is_to_end_waits_for_nothing() {
     let server = peer();
     let loader = loader(server.local_addr().expect("bound"), endless(closed(2, 0)));
-    let heard = thread::scope(|scope| {
-        let running = scope.spawn(|| run(&loader));
-        let (name, source) = receive(&server);
-        server.send_to(&greeting(&name), source).expect("sent");
-        receive(&server);
-        // That it answers once makes a stop wait, but only for three times as long.
-        loader.end();
-        running.join().expect("no panic").1
+    let (_, heard) = thread::scope(|scope| {
+        scope.spawn(|| {
+            let [first, second] = [receive(&server), receive(&server)];
+            thread::sleep(Duration::from_millis(500));
+            server.send_to(&greeting(&first.0), first.1).expect("sent");
+            let third = receive(&server);
+            loader.end();
+            // Who was only stopped would wait for longer than that.
+            thread::sleep(Duration::from_secs(1));
+            for (name, source) in [second, third] {
+                server.send_to(&greeting(&name), source).expect("sent");
+            }
+        });
+        run(&loader)
     });
-    assert!(heard.sent() >= 2);
-    assert!(heard.answered() + heard.lost() < heard.sent(), "{heard:?}");
+    assert_eq!((heard.sent(), heard.answered(), heard.lost()), (3, 1, 0), "{heard:?}");
 }
 
 #[test]
