@@ -177,7 +177,7 @@ fn window(plan: &LoadPlan) -> NonZeroU32 {
 }
 
 /// How many requests a second a closed loop hardly gets beyond.
-const QUICKEST: u64 = 1 << 20;
+const QUICKEST: u64 = 1_000_000;
 
 /// What a ledger remembers at least, in requests.
 const SMALLEST_WINDOW: u32 = 4096;
