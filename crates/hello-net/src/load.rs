@@ -61,10 +61,8 @@ impl Loader {
     ///
     /// # Errors
     ///
-    /// [`LoadError::NameLength`], [`Train`](LoadError::Train), [`Timeout`](LoadError::Timeout),
-    /// [`NotLoopback`](LoadError::NotLoopback), [`TooManyAddresses`](LoadError::TooManyAddresses) or
-    /// [`Threads`](LoadError::Threads) if the plan makes no sense, [`LoadError::Connect`] if a port
-    /// cannot be had, or the server cannot be reached from here.
+    /// What [`LoadPlan::check`] reports; [`LoadError::Connect`] if a port cannot be had, or the
+    /// server cannot be reached from here.
     pub fn new(server: SocketAddr, plan: LoadPlan) -> Result<Self, LoadError> {
         plan.check(server)?;
         let (all, threads) = (plan.sources.number(), u32::from(plan.threads.get()));
@@ -126,6 +124,7 @@ impl Loader {
             span: efforts.iter().map(|effort| effort.span).max().unwrap_or_default(),
             processor_time: efforts.iter().map(|effort| effort.processor_time).sum(),
             busy: efforts.iter().map(|effort| effort.busy).sum::<Duration>() / number,
+            stalled: efforts.iter().map(|effort| effort.stalled).sum::<Duration>() / number,
             dropped: places.iter().map(Places::dropped).sum(),
         })
     }
@@ -169,14 +168,23 @@ fn window(plan: &LoadPlan) -> NonZeroU32 {
     };
     let in_flight = match plan.offer {
         // Beside one that is not answered, the others go on until its timeout is over.
-        Offer::Closed { outstanding } => u128::from(outstanding.get()) + spanned(QUICKEST) / 2,
+        Offer::Closed { outstanding } => {
+            let quickest = QUICKEST * u64::from(plan.train.get());
+            u128::from(outstanding.get()) + spanned(quickest) / 2
+        }
         Offer::Open { rate, .. } => spanned(rate.get()),
     };
     let window = u32::try_from(2 * in_flight).unwrap_or(u32::MAX);
     NonZeroU32::new(window.clamp(SMALLEST_WINDOW, LARGEST_WINDOW)).unwrap_or(NonZeroU32::MAX)
 }
 
-/// How many requests a second a closed loop hardly gets beyond.
+/// Returns from what one thread, counted from 0, draws.
+fn seed_of(seed: u64, thread: u16) -> u64 {
+    // Far apart: what one thread draws, no other one does with a seed nearby.
+    seed ^ u64::from(thread) << 48
+}
+
+/// How many messages a second a closed loop hardly gets beyond.
 const QUICKEST: u64 = 1_000_000;
 
 /// What a ledger remembers at least, in requests.

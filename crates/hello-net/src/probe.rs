@@ -91,9 +91,11 @@ pub enum ProbeEventKind<'a> {
 pub enum NotSent {
     /// The system did not take it.
     Failed(ErrorClass),
-    /// This process was held up, and the probe's time was over by more than an interval; and by
-    /// more than a second, or dozens of others have just left as late. Sent now, it would have been
-    /// one of a burst.
+    /// This process was held up, and its time was over: of a load, as [`Loader::HELD_UP`] has it;
+    /// of a probe, by more than an interval, and by more than a second, or dozens of others have
+    /// just left as late. Sent now, it would have been one of a burst.
+    ///
+    /// [`Loader::HELD_UP`]: crate::Loader::HELD_UP
     HeldUp,
     /// More probes are in flight than the ledger has room for.
     TooManyInFlight,

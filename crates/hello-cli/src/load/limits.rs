@@ -32,6 +32,12 @@ pub enum Limit {
         /// How often.
         times: u64,
     },
+    /// For that share of the time a closed loop had too few requests outstanding: so many were sent
+    /// since the oldest of them that it could not remember more.
+    Stalled {
+        /// The share of the time, from 0 to 1.
+        share: f64,
+    },
     /// So many datagrams found no room in its receive buffers: a loss of its own.
     Dropped {
         /// How many.
@@ -56,8 +62,7 @@ impl Limit {
         let not_sent = |reason| summary.not_sent.get(reason).copied().unwrap_or(0);
         let [held_up, too_many] = ["held-up", "too-many-in-flight"].map(not_sent);
         let not_taken = summary.not_sent_total() - held_up - too_many;
-        let error = |class| summary.errors.get(class).copied().unwrap_or(0);
-        let no_room = error("would-block") + error("no-buffers");
+        let no_room = summary.generator.blocked;
         let dropped = summary.generator.dropped.unwrap_or(0);
         let due = (summary.sent + summary.not_sent_total()) as f64;
         let many = |count: u64| count as f64 > SHORTFALL * due;
@@ -65,6 +70,8 @@ impl Limit {
         limits.extend(many(too_many).then_some(Self::TooManyInFlight { requests: too_many }));
         limits.extend(many(not_taken).then_some(Self::NotTaken { requests: not_taken }));
         limits.extend(many(no_room).then_some(Self::NoRoomToSend { times: no_room }));
+        let stalled = summary.generator.stalled.filter(|share| *share > SHORTFALL);
+        limits.extend(stalled.map(|share| Self::Stalled { share }));
         limits.extend((dropped > 0).then_some(Self::Dropped { datagrams: dropped }));
         let busy = summary.generator.busy.filter(|share| *share > BUSY);
         limits.extend(busy.map(|share| Self::Busy { share }));
@@ -84,6 +91,7 @@ impl Limit {
             Self::TooManyInFlight { requests } => format!("{requests} too many in flight"),
             Self::NotTaken { requests } => format!("{requests} not taken"),
             Self::NoRoomToSend { times } => format!("no room to send {times} times"),
+            Self::Stalled { share } => format!("stalled {}%", tenths(*share)),
             Self::Dropped { datagrams } => format!("{datagrams} dropped"),
             Self::Busy { share } => format!("busy {}%", tenths(*share)),
             Self::Timer { p99_ms } => format!("timer p99 {p99_ms:.3} ms"),
@@ -110,6 +118,11 @@ impl fmt::Display for Limit {
             Self::NoRoomToSend { times } => {
                 write!(f, "had to wait {times} times until the system had room for what it sends")
             }
+            Self::Stalled { share } => write!(
+                f,
+                "waited for {}% of the time for lost requests to time out: try a shorter --timeout",
+                tenths(*share)
+            ),
             Self::Dropped { datagrams } => {
                 write!(f, "had no room for {datagrams} datagrams in its own receive buffer")
             }
@@ -170,7 +183,7 @@ mod tests {
         let mut summary = summary();
         assert_eq!(Limit::of(&summary), []);
         summary.not_sent = [("held-up", 1), ("too-many-in-flight", 2), ("denied", 3)].into();
-        summary.errors = [("would-block", 4), ("no-buffers", 1), ("connection-refused", 9)].into();
+        (summary.generator.blocked, summary.generator.stalled) = (5, Some(0.25));
         summary.generator.dropped = Some(6);
         summary.generator.busy = Some(0.9876);
         summary.timer_error_ms = Some(TimerError { mean: 0.0, p50: 0.0, p99: 2.5, max: 3.0 });
@@ -181,6 +194,7 @@ mod tests {
             "did not send 2 requests, for it could not remember more in flight",
             "could not send 3 requests, which the system did not take",
             "had to wait 5 times until the system had room for what it sends",
+            "waited for 25% of the time for lost requests to time out: try a shorter --timeout",
             "had no room for 6 datagrams in its own receive buffer",
             "was busy for 98.8% of the time",
             "sent one request in a hundred more than 2.500 ms late",
@@ -193,7 +207,7 @@ mod tests {
         let mut summary = summary();
         summary.sent = 990;
         summary.not_sent = [("held-up", 10)].into();
-        summary.errors = [("would-block", 10)].into();
+        (summary.generator.blocked, summary.generator.stalled) = (10, Some(0.01));
         assert_eq!(Limit::of(&summary), []);
         summary.not_sent = [("held-up", 11)].into();
         assert_eq!(Limit::of(&summary), [Limit::HeldUp { requests: 11 }]);

@@ -18,6 +18,7 @@ pub(super) const EFFORT: Effort = Effort {
     span: Duration::from_secs(1),
     processor_time: Duration::from_millis(2),
     busy: Duration::from_millis(250),
+    stalled: Duration::ZERO,
     dropped: Some(0),
 };
 

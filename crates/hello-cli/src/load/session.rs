@@ -59,6 +59,7 @@ impl<'a, O: Write> Session<'a, O> {
         signals: Signals<Ask>,
     ) -> Result<Self, Box<dyn Error>> {
         let ((target, address), plan) = (args.target()?, args.plan()?);
+        plan.check(address)?;
         bar.set_style(ProgressStyle::with_template(PROGRESS)?);
         let mut session = Self {
             args,

@@ -161,12 +161,16 @@ impl From<&LoadPlan> for Plan {
 pub struct Generator {
     /// The share of the time in which its threads had something to do, from 0 to 1.
     pub busy: Option<f64>,
+    /// The share of the time in which a closed loop had too few requests outstanding, for it could
+    /// not remember more since the oldest of them, from 0 to 1.
+    pub stalled: Option<f64>,
+    /// How often the system had no room for what was to be sent, and it was tried again.
+    pub blocked: u64,
     /// Processor time of its threads while requests were due, the kernel's included, in seconds.
     pub processor_time_s: f64,
     /// The same for each request sent, in microseconds.
     pub processor_time_per_request_us: Option<f64>,
-    /// Datagrams that its own receive buffers had no room for, warm-up included; `None` if the
-    /// system does not say.
+    /// Datagrams that its own receive buffers had no room for; `None` if the system does not say.
     pub dropped: Option<u64>,
     /// Why what was measured is its own doing, and not the server's alone.
     pub limits: Vec<Limit>,

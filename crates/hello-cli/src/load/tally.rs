@@ -51,6 +51,8 @@ pub struct Counts {
     pub forgotten: u64,
     /// Replies to our requests at another of our sources.
     pub misdirected: u64,
+    /// How often the system had no room for what was to be sent.
+    pub blocked: u64,
 }
 
 impl Counts {
@@ -71,6 +73,7 @@ impl Counts {
         self.foreign += other.foreign;
         self.forgotten += other.forgotten;
         self.misdirected += other.misdirected;
+        self.blocked += other.blocked;
     }
 }
 
@@ -109,6 +112,7 @@ impl Observer for Tally {
             }
             LoadEventKind::Misdirected => counts.misdirected += 1,
             LoadEventKind::Reported(class) => *self.errors.entry(class.label()).or_default() += 1,
+            LoadEventKind::Blocked(_) => counts.blocked += 1,
         }
     }
 }
@@ -154,6 +158,7 @@ impl Tally {
         let Counts { sent, answered, lost, .. } = self.counts;
         let span = effort.span.as_secs_f64();
         let in_a_second = |count: u64| (span > 0.0).then(|| count as f64 / span);
+        let share = |part: Duration| (span > 0.0).then(|| (part.as_secs_f64() / span).min(1.0));
         let is_open = matches!(plan.offer, Offer::Open { .. });
         let processor_time = effort.processor_time.as_secs_f64();
         let mut summary = Summary {
@@ -181,7 +186,9 @@ impl Tally {
             rtt_ms: Times::of(self.rtts.distribution()),
             timer_error_ms: TimerError::of(self.lateness.distribution()).filter(|_| is_open),
             generator: Generator {
-                busy: (span > 0.0).then(|| (effort.busy.as_secs_f64() / span).min(1.0)),
+                busy: share(effort.busy),
+                stalled: share(effort.stalled),
+                blocked: self.counts.blocked,
                 processor_time_s: processor_time,
                 processor_time_per_request_us: (sent > 0 && span > 0.0)
                     .then(|| processor_time * 1e6 / sent as f64),
@@ -279,6 +286,7 @@ mod tests {
             observe(LoadEventKind::NotSent { due: Duration::ZERO, count: 64, reason });
         }
         observe(LoadEventKind::Reported(ErrorClass::ConnectionRefused));
+        (0..7).for_each(|_| observe(LoadEventKind::Blocked(ErrorClass::WouldBlock)));
         observe(LoadEventKind::Sent { due: Duration::ZERO, count: 64 });
         let summary = tally.summary("", ([127, 0, 0, 1], 1).into(), &plan(), EFFORT);
         let Summary { late, duplicate, forgotten, corrupt, foreign, misdirected, .. } = summary;
@@ -286,6 +294,7 @@ mod tests {
         assert_eq!((summary.sent, summary.reordered, summary.in_flight), (64, 1, 63));
         assert_eq!(summary.not_sent, [("held-up", 64), ("denied", 64)].into());
         assert_eq!(summary.errors, [("connection-refused", 1)].into());
+        assert_eq!(summary.generator.blocked, 7);
     }
 
     #[test]

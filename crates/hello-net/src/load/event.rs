@@ -57,9 +57,10 @@ pub enum LoadEventKind<'a> {
     /// A reply to one of our requests came to another source than the one that asked. The request
     /// is not answered by it.
     Misdirected,
-    /// The network or the system reported an error that concerns earlier requests, or that made
-    /// sending wait.
+    /// The network or the system reported an error that concerns earlier requests.
     Reported(ErrorClass),
+    /// The system had no room for what was to be sent, and it is tried again.
+    Blocked(ErrorClass),
 }
 
 /// What it took to offer a load, after the warm-up.
@@ -73,8 +74,11 @@ pub struct Effort {
     /// How much of that span the threads were neither waiting nor asking in vain, on average. A
     /// generator that is always busy is slower than what it measures.
     pub busy: Duration,
+    /// How much of that span a closed loop had too few requests outstanding, since so many were
+    /// sent after the oldest of them that no more can be remembered; on average. The shorter the
+    /// timeout, the less has to be.
+    pub stalled: Duration,
     /// How many datagrams the system dropped because a receive buffer of ours was full, or their
-    /// checksum wrong: what became of the whole run, warm-up included. `None` where it does not
-    /// say.
+    /// checksum wrong, until the end of the run. `None` where it does not say.
     pub dropped: Option<u64>,
 }

@@ -12,7 +12,7 @@ use super::book::Book;
 use super::schedule::Schedule;
 use super::sources::Places;
 use super::watch::Watch;
-use super::{Effort, Loader, Observer, window};
+use super::{Effort, Loader, Observer, seed_of, window};
 use crate::batch::Batch;
 use crate::clock::{self, Clocks, Moment};
 use crate::patience::Patience;
@@ -89,7 +89,7 @@ impl<'a, O: Observer> Lane<'a, O> {
             source: places.first(),
             places,
             // Not what the schedule draws from, lest lengths and times hang together.
-            rng: Rng::with_seed(!seed.wrapping_add(u64::from(thread))),
+            rng: Rng::with_seed(!seed_of(seed, thread)),
             book: Book::new(window(&loader.plan), timeout, several),
             batch: Batch::new(),
             ready: Vec::new(),
@@ -115,12 +115,16 @@ impl<'a, O: Observer> Lane<'a, O> {
                 return Ok(self.watch.effort());
             }
             let sent = self.send(now)?;
+            let stalled = self.is_stalled();
             let waits = self.waits_for_a_reply(now);
             let received = self.receive(waits)?;
             let settled = self.settle(now)?;
             if !(sent || received || waits || settled) {
                 self.idle(now);
                 self.watch.add_idle(clock::now().saturating_sub(now));
+            }
+            if stalled {
+                self.watch.add_stalled(clock::now().saturating_sub(now));
             }
         }
     }
@@ -132,7 +136,9 @@ impl<'a, O: Observer> Lane<'a, O> {
             self.over.get_or_insert(now);
             self.pending.clear();
         }
-        self.watch.look(now, self.zero, self.over);
+        if self.watch.look(now, self.zero, self.over) {
+            self.places.forget_drops();
+        }
         let Some(over) = self.over else { return false };
         let most = match (stopping, self.book.largest_rtt()) {
             (false, _) => Duration::MAX,
@@ -198,9 +204,9 @@ impl<'a, O: Observer> Lane<'a, O> {
         }
     }
 
-    /// Tells of each request that is lost by now, and whether there was reason to look for any. What
-    /// came before this moment is received before anything is lost at it, also if we were held up
-    /// since.
+    /// Tells of each request that is lost by now, and whether there was reason to look for any.
+    /// What came before this moment is received before anything is lost at it, also if we were held
+    /// up since.
     fn settle(&mut self, now: Duration) -> Result<bool, LoadError> {
         if now < self.settle || self.book.poll_timeout().is_none_or(|timeout| timeout > now) {
             return Ok(false);
@@ -263,14 +269,14 @@ impl<'a, O: Observer> Lane<'a, O> {
     }
 
     fn tell_reported(&mut self, class: ErrorClass) {
-        let now = clock::now();
-        if now >= self.zero {
-            self.tell(now, LoadEventKind::Reported(class));
-        }
+        self.tell(clock::now(), LoadEventKind::Reported(class));
     }
 
+    /// Tells of something that happened after the warm-up.
     fn tell(&mut self, now: Duration, kind: LoadEventKind<'_>) {
-        lock(self.observer).observe(&LoadEvent { at: now.saturating_sub(self.zero), kind });
+        if let Some(at) = now.checked_sub(self.zero) {
+            lock(self.observer).observe(&LoadEvent { at, kind });
+        }
     }
 }
 

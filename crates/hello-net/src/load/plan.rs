@@ -119,8 +119,14 @@ impl LoadPlan {
 const _: () = assert!(LoadPlan::MAX_TRAIN as usize == Message::MAX_SEGMENTS);
 
 impl LoadPlan {
-    /// Makes sure that it makes sense.
-    pub(super) fn check(&self, server: SocketAddr) -> Result<(), LoadError> {
+    /// Makes sure that it makes sense for a server.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::NameLength`], [`Train`](LoadError::Train), [`Timeout`](LoadError::Timeout),
+    /// [`NotLoopback`](LoadError::NotLoopback), [`TooManyAddresses`](LoadError::TooManyAddresses)
+    /// or [`Threads`](LoadError::Threads) if it does not.
+    pub fn check(&self, server: SocketAddr) -> Result<(), LoadError> {
         let (&shortest, &longest) = (self.name_len.start(), self.name_len.end());
         let (min, max) = (Token::MIN_LEN, MAX_NAME_LEN);
         if shortest < min || longest > max || shortest > longest {
@@ -211,7 +217,7 @@ pub enum LoadError {
         most: NonZeroU32,
     },
     /// A thread would have no source, or no request outstanding.
-    #[error("{threads} threads take at least as many sources, and requests outstanding")]
+    #[error("there are {threads} threads: each takes a source, and a request outstanding")]
     Threads {
         /// How many were asked for.
         threads: NonZeroU16,

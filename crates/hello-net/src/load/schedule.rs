@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use super::seed_of;
 use crate::{Arrivals, LoadPlan, Offer};
 
 /// When the next message of one thread is due.
@@ -37,7 +38,7 @@ impl Schedule {
                 let mut schedule = Self::Poisson {
                     due: 0.0,
                     mean: 1e9 * f64::from(train) * f64::from(threads) / rate.get() as f64,
-                    rng: Rng::with_seed(plan.seed.wrapping_add(u64::from(thread))),
+                    rng: Rng::with_seed(seed_of(plan.seed, thread)),
                 };
                 // It may begin at any moment of the process, and so not with a message.
                 schedule.advance();

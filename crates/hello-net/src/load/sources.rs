@@ -19,7 +19,7 @@ pub(super) struct Places {
     kind: Kind,
     sockets: Vec<Box<dyn Datagrams>>,
     ready: Ready,
-    /// What each socket had dropped when it was opened.
+    /// What each socket had dropped before that counted.
     dropped: Vec<u32>,
 }
 
@@ -63,7 +63,7 @@ impl Places {
             while kind == Kind::Ports && socket.receive(&mut batch, false).is_ok() {}
             sockets.push(socket);
         }
-        let dropped = sockets.iter().map(|socket| socket.drops().unwrap_or_default()).collect();
+        let dropped = vec![0; sockets.len()];
         Ok(Self { server, numbers, kind, sockets, ready, dropped })
     }
 
@@ -132,8 +132,15 @@ impl Places {
         self.ready.wait(timeout)
     }
 
-    /// Returns how many datagrams the system has dropped so far for want of room; `None` if it does
-    /// not say.
+    /// Forgets what was dropped so far.
+    pub(super) fn forget_drops(&mut self) {
+        for (socket, before) in self.sockets.iter().zip(&mut self.dropped) {
+            *before = socket.drops().unwrap_or_default();
+        }
+    }
+
+    /// Returns how many datagrams the system has dropped since then for want of room; `None` if it
+    /// does not say.
     pub(super) fn dropped(&self) -> Option<u64> {
         let mut all = 0;
         for (socket, before) in self.sockets.iter().zip(&self.dropped) {

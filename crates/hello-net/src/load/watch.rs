@@ -10,6 +10,7 @@ use crate::clock;
 pub(super) struct Watch {
     begin: Option<Begin>,
     idle: Duration,
+    stalled: Duration,
     effort: Option<Effort>,
 }
 
@@ -17,13 +18,17 @@ pub(super) struct Watch {
 struct Begin {
     processor_time: Duration,
     idle: Duration,
+    stalled: Duration,
 }
 
 impl Watch {
-    /// Looks at the time, and whether it is over that requests are due.
-    pub(super) fn look(&mut self, now: Duration, zero: Duration, over: Option<Duration>) {
-        if self.begin.is_none() && now >= zero {
-            self.begin = Some(Begin { processor_time: processor_time(), idle: self.idle });
+    /// Looks at the time, and whether it is over that requests are due; tells whether the warm-up
+    /// has just ended.
+    pub(super) fn look(&mut self, now: Duration, zero: Duration, over: Option<Duration>) -> bool {
+        let begins = self.begin.is_none() && now >= zero;
+        if begins {
+            let Self { idle, stalled, .. } = *self;
+            self.begin = Some(Begin { processor_time: processor_time(), idle, stalled });
         }
         if let (Some(begin), Some(over), None) = (&self.begin, over, self.effort) {
             let span = over.saturating_sub(zero);
@@ -31,14 +36,21 @@ impl Watch {
                 span,
                 processor_time: processor_time().saturating_sub(begin.processor_time),
                 busy: span.saturating_sub(self.idle.saturating_sub(begin.idle)),
+                stalled: self.stalled.saturating_sub(begin.stalled),
                 dropped: None,
             });
         }
+        begins
     }
 
     /// Notes that nothing was done for so long.
     pub(super) fn add_idle(&mut self, idle: Duration) {
         self.idle += idle;
+    }
+
+    /// Notes that a full ledger kept us from sending for so long.
+    pub(super) fn add_stalled(&mut self, stalled: Duration) {
+        self.stalled += stalled;
     }
 
     /// Returns what it took; nothing, if it ended before the warm-up did.

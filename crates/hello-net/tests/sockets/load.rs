@@ -106,7 +106,7 @@ impl Observer for Heard {
             LoadEventKind::Lost { due } => Told::Lost { due },
             LoadEventKind::Other { arrival, .. } => Told::Other(arrival),
             LoadEventKind::Misdirected => Told::Misdirected,
-            LoadEventKind::Reported(class) => Told::Reported(class),
+            LoadEventKind::Reported(class) | LoadEventKind::Blocked(class) => Told::Reported(class),
         };
         self.0.push((event.at, told));
     }
@@ -170,8 +170,8 @@ struct Offered {
     seen: u64,
 }
 
-/// Has a server do so with each request, until it gets an empty one, and returns how many there were
-/// before it.
+/// Has a server do so with each request, until it gets an empty one, and returns how many there
+/// were before it.
 fn serve(socket: &UdpSocket, mut answer: impl FnMut(&Asked<'_>)) -> u64 {
     for number in 0.. {
         let (name, source) = receive(socket);

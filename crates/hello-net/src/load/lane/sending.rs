@@ -40,11 +40,20 @@ impl<O: Observer> Lane<'_, O> {
         let train = u64::from(self.loader.plan.train.get());
         let Schedule::Closed { outstanding } = self.schedule else { return Some(train) };
         let train = train.min(outstanding);
-        let pending = self.pending.len() as u64 * train;
+        let wanted = self.pending.len() as u64 * train + train;
         // As one that is not answered for long fills the ledger by and by, there may be less room.
-        let room = (outstanding.saturating_sub(self.book.in_flight()))
-            .min(self.book.tokens().len() as u64);
-        (pending + train <= room).then_some(train)
+        let room = outstanding.saturating_sub(self.book.in_flight());
+        (wanted <= room.min(self.book.tokens().len() as u64)).then_some(train)
+    }
+
+    /// Tells whether a closed loop does not send for the only reason that its ledger is full.
+    pub(super) fn is_stalled(&self) -> bool {
+        let Schedule::Closed { outstanding } = self.schedule else { return false };
+        let train = u64::from(self.loader.plan.train.get()).min(outstanding);
+        self.over.is_none()
+            && self.pending.is_empty()
+            && self.book.in_flight() + train <= outstanding
+            && (self.book.tokens().len() as u64) < train
     }
 
     /// Returns from when on nothing is due, however much is left.
@@ -168,7 +177,7 @@ impl<O: Observer> Lane<'_, O> {
             ErrorClass::Interrupted => self.hold = now,
             // There will be room in a moment.
             ErrorClass::WouldBlock | ErrorClass::NoBuffers => {
-                self.tell_reported(class);
+                self.tell(now, LoadEventKind::Blocked(class));
             }
             _ => {
                 let Some(message) = self.pending.pop_front() else { return Ok(()) };
