@@ -78,8 +78,9 @@ impl Loader {
         Ok(Self { server, plan, stopping, ending, places })
     }
 
-    /// Offers the whole load, and then waits until each request is answered or lost. Shows each
-    /// event after the warm-up to the observer of its thread, which is locked meanwhile.
+    /// Offers the whole load, and then waits until each request is answered or lost. What has come too
+    /// often by then is seen, too. Shows each event after the warm-up to the observer of its thread,
+    /// which is locked meanwhile.
     ///
     /// A loader runs once; a second run sends nothing.
     ///
@@ -192,3 +193,58 @@ const SMALLEST_WINDOW: u32 = 4096;
 
 /// And at the most: 160 MiB.
 const LARGEST_WINDOW: u32 = 1 << 22;
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, UdpSocket};
+
+    use hello_proto::{Arrival, Request};
+
+    use super::*;
+    use crate::batch::Batch;
+
+    /// Is the server, too: it has answered a request several times before the generator goes on.
+    struct Repeating {
+        server: UdpSocket,
+        answered: usize,
+        duplicates: usize,
+    }
+
+    const TIMES: usize = 2 * Batch::CAPACITY + 1;
+
+    impl Observer for Repeating {
+        fn observe(&mut self, event: &LoadEvent<'_>) {
+            match event.kind {
+                LoadEventKind::Sent { .. } => {
+                    let mut name = [0; 16];
+                    let (len, client) = self.server.recv_from(&mut name).expect("a request");
+                    let reply = Request::new(&name[..len]).expect("short").reply();
+                    for _ in 0..TIMES {
+                        self.server.send_to(&reply.parts().concat(), client).expect("room");
+                    }
+                    // What was sent before this one, is there when this one is.
+                    let here = self.server.local_addr().expect("bound");
+                    self.server.send_to(b"Tracy", here).expect("room");
+                    self.server.recv_from(&mut name).expect("our own");
+                }
+                LoadEventKind::Answered { .. } => self.answered += 1,
+                LoadEventKind::Other { arrival: Arrival::Duplicate { .. }, .. } => {
+                    self.duplicates += 1;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_there_when_the_last_request_is_answered_is_told_of() {
+        let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let address = server.local_addr().expect("bound");
+        let plan = LoadPlan { count: Some(1), ..LoadPlan::default() };
+        let loader = Loader::new(address, plan).expect("a plan that makes sense");
+        let observer = Mutex::new(Repeating { server, answered: 0, duplicates: 0 });
+        loader.run(std::slice::from_ref(&observer)).expect("sent");
+        let Repeating { answered, duplicates, .. } = observer.into_inner().expect("no panic");
+        assert_eq!((answered, duplicates), (1, TIMES - 1));
+    }
+}

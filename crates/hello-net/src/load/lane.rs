@@ -112,6 +112,8 @@ impl<'a, O: Observer> Lane<'a, O> {
             let now = clock::now();
             self.fill(now);
             if self.is_over(now) {
+                // A duplicate in another socket, or in another batch, is known only now.
+                self.drain()?;
                 return Ok(self.watch.effort());
             }
             let sent = self.send(now)?;
@@ -212,11 +214,7 @@ impl<'a, O: Observer> Lane<'a, O> {
             return Ok(false);
         }
         self.settle = now + SETTLE;
-        for _ in 0..MOST_BATCHES {
-            if !self.receive(false)? {
-                break;
-            }
-        }
+        self.drain()?;
         let mut observer = lock(self.observer);
         while let Some(lost) = self.book.poll_lost(now) {
             if let Some(kind) = lost {
@@ -224,6 +222,16 @@ impl<'a, O: Observer> Lane<'a, O> {
             }
         }
         Ok(true)
+    }
+
+    /// Receives all that is there.
+    fn drain(&mut self) -> Result<(), LoadError> {
+        for _ in 0..MOST_BATCHES {
+            if !self.receive(false)? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Tells whether there is nothing to do but to wait for a reply at one socket, for as long as a
