@@ -28,6 +28,9 @@ pub struct LoadPlan {
     /// How many requests a message has (UDP_SEGMENT, udp(7)): they leave as one, and are due at
     /// once. Up to 64.
     pub train: NonZeroU16,
+    /// Whether replies that left as one are received as one (UDP_GRO, udp(7)). If not, the system
+    /// cuts them, on a loopback at the expense of the server: as it is with most clients.
+    pub takes_trains: bool,
     /// From where the messages are sent in turn.
     pub sources: Sources,
     /// How many threads share the work. Each has its part of the sources.
@@ -103,6 +106,7 @@ impl Default for LoadPlan {
             timeout: second,
             name_len: 2 * Token::MIN_LEN..=2 * Token::MIN_LEN,
             train: NonZeroU16::MIN,
+            takes_trains: true,
             sources: Sources::Ports(NonZeroU32::MIN),
             threads: NonZeroU16::MIN,
             idle: Idle::Wait,

@@ -57,7 +57,11 @@ impl Places {
             // As large as it may be: what does not fit in while we are busy is not the server's
             // loss.
             let _ = sys::set_receive_buffer(&socket, RECEIVE_BUFFER);
+            let same = socket.try_clone()?;
             let socket = Io::default().take(socket, fragmented)?;
+            if !plan.takes_trains {
+                sys::refuse_trains(&same)?;
+            }
             // The system gives a socket its port a moment before it connects it, and what somebody
             // else sends in that moment stays in it.
             while kind == Kind::Ports && socket.receive(&mut batch, false).is_ok() {}
@@ -155,3 +159,41 @@ const FIRST_ADDRESS: u32 = Ipv4Addr::LOCALHOST.to_bits();
 
 /// The receive buffer asked for, in bytes: for thousands of replies.
 const RECEIVE_BUFFER: usize = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+    use std::net::UdpSocket;
+
+    use super::*;
+    use crate::message::Message;
+    use crate::sys::script::{answer, train};
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_train_arrives_in_one_piece_or_cut_as_the_plan_has_it() {
+        for (takes_trains, messages) in [(true, 1), (false, 3)] {
+            let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+            let address = server.local_addr().expect("bound");
+            let plan = LoadPlan { takes_trains, ..LoadPlan::default() };
+            let places = Places::open(address, &plan, 0..1).expect("a port");
+            let (number, route) = places.route(0);
+            let (socket, name) = (places.socket(number), b"Tracy");
+            let message = Message::new(route, name.len());
+            let message = Message { count: 1, len: name.len(), parts: 0..1, ..message };
+            socket.send(&[message], &[IoSlice::new(name)]).expect("room");
+            let (_, client) = server.recv_from(&mut [0; 8]).expect("a request");
+            let server = Io::default().take(server, false).expect("a UDP socket");
+            answer(&*server, vec![train(&[name; 3], client)]);
+            let (mut batch, mut arrivals, mut datagrams) = (Batch::new(), 0, 0);
+            while datagrams < 3 {
+                socket.receive(&mut batch, true).expect("a reply within a tenth of a second");
+                arrivals += batch.arrivals().len();
+                datagrams += (0..batch.arrivals().len())
+                    .map(|index| batch.places(index).count())
+                    .sum::<usize>();
+            }
+            assert_eq!((arrivals, datagrams), (messages, 3), "{takes_trains}");
+        }
+    }
+}

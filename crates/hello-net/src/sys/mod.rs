@@ -114,6 +114,15 @@ pub(crate) fn ask_for_times(socket: &UdpSocket) -> io::Result<()> {
     Ok(())
 }
 
+/// Has the system cut what a back end would have delivered in one piece, where it does that.
+pub(crate) fn refuse_trains(socket: &UdpSocket) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    linux::refuse_trains(socket)?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = socket;
+    Ok(())
+}
+
 /// Sets the receive buffer's size in bytes, as far as the system lets us.
 pub(crate) fn set_receive_buffer(socket: &UdpSocket, bytes: usize) -> io::Result<()> {
     #[cfg(target_os = "linux")]
