@@ -48,6 +48,8 @@ pub(super) struct Lane<'a, O> {
     patience: Patience,
     /// Before that, nothing is sent: the system did not take it.
     hold: Duration,
+    /// When replies are looked for next.
+    look: Duration,
     /// When losses are looked for next.
     settle: Duration,
     /// When it was over that requests were due.
@@ -97,6 +99,7 @@ impl<'a, O: Observer> Lane<'a, O> {
             clocks: Clocks::default(),
             patience: Patience::default(),
             hold: Duration::ZERO,
+            look: Duration::ZERO,
             settle: Duration::ZERO,
             over: None,
             watch: Watch::default(),
@@ -119,7 +122,7 @@ impl<'a, O: Observer> Lane<'a, O> {
             let sent = self.send(now)?;
             let stalled = self.is_stalled();
             let waits = self.waits_for_a_reply(now);
-            let received = self.receive(waits)?;
+            let received = self.look(now, waits)?;
             let settled = self.settle(now)?;
             if !(sent || received || waits || settled) {
                 self.idle(now);
@@ -150,6 +153,19 @@ impl<'a, O: Observer> Lane<'a, O> {
         self.loader.ending.load(Relaxed)
             || self.pending.is_empty() && self.book.is_settled()
             || now >= over.saturating_add(most)
+    }
+
+    /// Receives, unless there was nothing a moment ago and there is to be a sleep before the next try:
+    /// to ask all sources takes long.
+    fn look(&mut self, now: Duration, waits: bool) -> Result<bool, LoadError> {
+        if now < self.look {
+            return Ok(false);
+        }
+        let received = self.receive(waits)?;
+        if let (false, Idle::Sleep(time)) = (received, self.loader.plan.idle) {
+            self.look = now.saturating_add(time);
+        }
+        Ok(received)
     }
 
     /// Receives a batch from each socket that has something, and tells whether there was anything;

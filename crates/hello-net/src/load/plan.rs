@@ -89,7 +89,8 @@ pub enum Idle {
     Wait,
     /// It asks for replies again and again: no reply has to wake it, and it takes a processor.
     Spin,
-    /// It sleeps for so long: no reply has to wake it, and requests may be late by that.
+    /// It sleeps for so long, and looks for replies only then: the system notes nothing for it and
+    /// does not wake it, and requests may be late by that.
     Sleep(Duration),
 }
 

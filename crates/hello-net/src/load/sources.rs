@@ -3,13 +3,14 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
+use std::thread;
 use std::time::Duration;
 
 use crate::batch::{Arrival, Batch, Destination, Origin};
 use crate::endpoint::NEVER_FRAGMENTED;
 use crate::message::Route;
 use crate::sys::{self, Datagrams, Io, Ready};
-use crate::{LoadPlan, Sources, socket};
+use crate::{Idle, LoadPlan, Sources, socket};
 
 /// The sources of one thread, counted from 0 over those of all.
 #[derive(Debug)]
@@ -18,7 +19,9 @@ pub(super) struct Places {
     numbers: Range<u32>,
     kind: Kind,
     sockets: Vec<Box<dyn Datagrams>>,
-    ready: Ready,
+    /// Asked which sockets have something, unless all are asked: what it knows, the system notes at
+    /// each reply, on a loopback at the expense of the server.
+    ready: Option<Ready>,
     /// What each socket had dropped before that counted.
     dropped: Vec<u32>,
 }
@@ -48,7 +51,12 @@ impl Places {
             Kind::Addresses => socket::bind(everywhere, socket::Sharing::Alone),
         };
         let opened = (0..opened).map(open).collect::<io::Result<Vec<_>>>()?;
-        let ready = Ready::new(&opened)?;
+        let all_are_asked = match plan.idle {
+            Idle::Wait => false,
+            Idle::Spin => opened.len() == 1,
+            Idle::Sleep(_) => true,
+        };
+        let ready = if all_are_asked { None } else { Some(Ready::new(&opened)?) };
         let mut sockets = Vec::with_capacity(opened.len());
         let mut batch = Batch::new();
         let fragmented = *plan.name_len.end() > NEVER_FRAGMENTED;
@@ -128,12 +136,25 @@ impl Places {
             found.push(0);
             return Ok(());
         }
-        self.ready.look(found)
+        match &self.ready {
+            Some(ready) => ready.look(found),
+            None => {
+                found.clear();
+                found.extend(0..self.sockets.len());
+                Ok(())
+            }
+        }
     }
 
     /// Waits until something can be received, and for `timeout` at the most.
     pub(super) fn wait(&self, timeout: Duration) -> io::Result<()> {
-        self.ready.wait(timeout)
+        match &self.ready {
+            Some(ready) => ready.wait(timeout),
+            None => {
+                thread::sleep(timeout);
+                Ok(())
+            }
+        }
     }
 
     /// Forgets what was dropped so far.
@@ -194,6 +215,21 @@ mod tests {
                     .sum::<usize>();
             }
             assert_eq!((arrivals, datagrams), (messages, 3), "{takes_trains}");
+        }
+    }
+
+    #[test]
+    fn who_sleeps_asks_every_source_and_who_waits_those_that_have_something() {
+        let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let address = server.local_addr().expect("bound");
+        let sources = Sources::Ports(3.try_into().expect("not zero"));
+        let sleep = Idle::Sleep(Duration::from_millis(1));
+        for (idle, expected) in [(sleep, &[0, 1, 2][..]), (Idle::Wait, &[]), (Idle::Spin, &[])] {
+            let plan = LoadPlan { sources, idle, ..LoadPlan::default() };
+            let places = Places::open(address, &plan, 0..3).expect("three ports");
+            let mut found = vec![7];
+            places.look(&mut found).expect("works");
+            assert_eq!(found, expected, "{idle:?}");
         }
     }
 }
