@@ -21,7 +21,6 @@ use std::{env, fs, io};
 use clap::{Parser, Subcommand, value_parser};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
-use generator::Clients;
 use peers::Peer;
 use process::{GENERATOR, Process, SERVERS};
 use report::Outcome;
@@ -89,7 +88,7 @@ impl Role {
     }
 }
 
-/// The receive buffer of every socket, in bytes: room for any episode. Linux grants so much if
+/// The receive buffer of every server, in bytes: room for any episode. Linux grants so much if
 /// `net.core.rmem_max` is not lower.
 const BUFFER: usize = 4 << 20;
 
@@ -158,11 +157,11 @@ fn measure(
         }
     }
     for workload in workloads {
-        let (clients, mut result) = (Clients::new(workload, BUFFER)?, Outcome::new(workload));
+        let mut result = Outcome::new(workload);
         let mut left = args.cycles;
         while left > 0 {
             let cycles = left.min(CYCLES_OF_A_PROCESS);
-            measure_processes(cycles, &peers, &clients, directory, &mut result)?;
+            measure_processes(cycles, &peers, directory, &mut result)?;
             left -= cycles;
         }
         print!("{result}");
@@ -179,7 +178,6 @@ const CYCLES_OF_A_PROCESS: u32 = 4;
 fn measure_processes(
     cycles: u32,
     peers: &BTreeSet<Peer>,
-    clients: &Clients<'_>,
     directory: &Path,
     result: &mut Outcome,
 ) -> Result<(), Box<dyn Error>> {
@@ -196,7 +194,7 @@ fn measure_processes(
         // There and back again, so that a machine that becomes slower does so for all.
         for index in (0..servers.len()).chain((0..servers.len()).rev()) {
             let server = &servers[index];
-            let time = clients.episode(server);
+            let time = generator::episode(&result.workload, server);
             times[index] += time.map_err(|error| format!("{}: {error}", server.peer.name()))?;
         }
         if cycle > 0 {
