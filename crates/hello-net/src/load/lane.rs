@@ -264,14 +264,14 @@ impl<'a, O: Observer> Lane<'a, O> {
 
     /// Waits until something is to be done, or not at all.
     fn idle(&mut self, now: Duration) {
-        let left = self.wakes(now).min(now + STOP_CHECK).saturating_sub(clock::now());
+        let wake = self.wakes(now).min(now + STOP_CHECK);
         let due = self.due().filter(|_| self.over.is_none());
-        let soon = due.is_some_and(|due| due <= now + left);
         let wait = match self.loader.plan.idle {
             Idle::Spin => Duration::ZERO,
-            Idle::Sleep(time) => return thread::sleep(left.min(time)),
-            Idle::Wait if soon => left.saturating_sub(Loader::SPIN),
-            Idle::Wait => left,
+            Idle::Sleep(time) => {
+                return thread::sleep(wake.saturating_sub(clock::now()).min(time));
+            }
+            Idle::Wait => wait_until(wake, due, clock::now()),
         };
         if wait.is_zero() {
             hint::spin_loop();
@@ -309,6 +309,13 @@ fn is_of_earlier(class: ErrorClass) -> bool {
     matches!(class, ErrorClass::ConnectionRefused | ErrorClass::Unreachable)
 }
 
+/// Returns how long to wait at `now`, if there is something to be done at `wake`: not to its end, if
+/// that is to send a request that is due.
+fn wait_until(wake: Duration, due: Option<Duration>, now: Duration) -> Duration {
+    let spin = if due.is_some_and(|due| due <= wake) { Loader::SPIN } else { Duration::ZERO };
+    wake.saturating_sub(now).saturating_sub(spin)
+}
+
 fn lock<O>(observer: &Mutex<O>) -> MutexGuard<'_, O> {
     observer.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -321,3 +328,20 @@ const SETTLE: Duration = Duration::from_millis(1);
 
 /// In how many batches all sockets can surely be emptied of what is there.
 const MOST_BATCHES: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn before_a_request_is_due_nobody_sleeps() {
+        let (due, later) = (Duration::from_millis(1), Duration::from_millis(2));
+        let spins = due - Loader::SPIN;
+        assert_eq!(wait_until(due, Some(due), Duration::ZERO), spins);
+        assert_eq!(wait_until(due, Some(due), spins), Duration::ZERO);
+        assert_eq!(wait_until(due, Some(due), later), Duration::ZERO);
+        // Woken for another reason, it needs not be punctual.
+        assert_eq!(wait_until(due, Some(later), Duration::ZERO), due);
+        assert_eq!(wait_until(due, None, Duration::ZERO), due);
+    }
+}
