@@ -8,7 +8,7 @@ use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use hello_net::{Arrivals, Idle, LoadError, LoadPlan, Offer, Sources};
+use hello_net::{Arrivals, LoadError, LoadPlan, Offer, Sources};
 
 use self::values::{Loads, Size, parse_count, parse_load, parse_loads, parse_number, parse_size};
 use super::search::SearchPlan;
@@ -335,8 +335,8 @@ impl Args {
                 By::Addresses => Sources::Addresses(sources),
             },
             threads: self.threads,
-            idle: Idle::Wait,
             seed: self.seed,
+            ..default
         })
     }
 
