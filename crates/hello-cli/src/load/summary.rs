@@ -40,7 +40,7 @@ pub struct Summary {
     pub answered_per_s: Option<f64>,
     /// First replies to requests that are lost.
     pub late: u64,
-    /// Requests answered after one that was sent later: some of the answered.
+    /// Requests answered after one that the same source sent later: some of the answered.
     pub reordered: u64,
     /// Further replies to requests.
     pub duplicate: u64,

@@ -39,7 +39,8 @@ pub enum LoadEventKind<'a> {
         due: Duration,
         /// How long the reply took since the request left.
         rtt: Duration,
-        /// Whether a request sent later was answered earlier, as in RFC 4737 section 3.3.
+        /// Whether a request that the same source sent later was answered earlier, as in RFC 4737
+        /// section 3.3.
         reordered: bool,
     },
     /// A request was not answered before its timeout.

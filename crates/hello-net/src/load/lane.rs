@@ -79,7 +79,8 @@ impl<'a, O: Observer> Lane<'a, O> {
             Some(count) => (count / u64::from(threads.get()), count % u64::from(threads.get())),
             None => (u64::MAX, 0),
         };
-        let several = places.are_several();
+        let (sources, several) = (places.numbers(), places.are_several());
+        let book = Book::new(window(&loader.plan), timeout, sources, several);
         Self {
             loader,
             observer,
@@ -92,7 +93,7 @@ impl<'a, O: Observer> Lane<'a, O> {
             places,
             // Not what the schedule draws from, lest lengths and times hang together.
             rng: Rng::with_seed(!seed_of(seed, thread)),
-            book: Book::new(window(&loader.plan), timeout, several),
+            book,
             batch: Batch::new(),
             ready: Vec::new(),
             names: Vec::new(),
@@ -119,7 +120,10 @@ impl<'a, O: Observer> Lane<'a, O> {
                 self.drain()?;
                 return Ok(self.watch.effort());
             }
-            let sent = self.send(now)?;
+            let mut sent = false;
+            while self.send(now)? {
+                sent = true;
+            }
             let stalled = self.is_stalled();
             let waits = self.waits_for_a_reply(now);
             let received = self.look(now, waits)?;

@@ -66,7 +66,8 @@ impl<O: Observer> Lane<'_, O> {
         Some(self.start.saturating_add(self.schedule.due()?))
     }
 
-    /// Sends messages that are due, of one socket, and tells whether there were any.
+    /// Sends messages that are due, as many as one call takes, and tells whether there were any and
+    /// more can be sent now.
     pub(super) fn send(&mut self, now: Duration) -> Result<bool, LoadError> {
         if now < self.hold {
             return Ok(false);
