@@ -55,6 +55,8 @@ def main():
     options = parser.parse_args()
 
     directory = peers.enter()
+    # This program is to read clocks in time, and not in the way of the clients.
+    peers.own({SERVER})
     query = directory / "query"
     query.write_text(". A\n")
     single, batch, turn_around = (
@@ -161,14 +163,17 @@ def columns(runs):
 def measure_cost(tool):
     """Returns what a tool spent on its requests, and why that is void."""
     before = on_loopback()
-    text, cpu = run(tool)
+    text, cpu, share = run(tool)
+    if not share:
+        return {}, HELD_UP
     sent, answered, stated = tool.read(text)
-    bytes_, datagrams = (after - then for after, then in zip(on_loopback(), before))
-    # Trains count once, so their requests are told by their bytes: what is not sent is replies.
-    replies = (bytes_ - HEADERS * datagrams - sent * tool.request) / tool.reply
+    carried, datagrams = (after - then for after, then in zip(on_loopback(), before))
+    # A train counts as one datagram, so what is in it is told by its bytes. What the requests do
+    # not come to, the replies do.
+    replies = (carried - HEADERS * datagrams - sent * tool.request) / tool.reply
     figures = {
-        ANSWERED: cpu / answered * 1e6,
-        "us a request sent": cpu / sent * 1e6,
+        ANSWERED: cpu / (answered * share) * 1e6,
+        "us a request sent": cpu / (sent * share) * 1e6,
         "us a request sent, as stated": stated.get("cpu"),
         "answered a second": answered / tool.seconds,
         "answered, per cent": answered / sent * 100,
@@ -183,11 +188,11 @@ def measure_cost(tool):
 def measure_schedule(tool):
     """Returns how evenly a tool sent, and why that is void."""
     capture = peers.Capture(RATE * (tool.seconds + 1), tool.port)
-    text, cpu = run(tool)
+    text, cpu, share = run(tool)
     times, dropped = capture.read()
+    if dropped or not share:
+        return {}, f"{dropped} datagrams were not captured" if dropped else HELD_UP
     sent, answered, stated = tool.read(text)
-    if dropped or not times:
-        return {}, f"{dropped} datagrams were not captured"
     number = sum(map(len, times.values()))
     times = sorted(time for way in times.values() for time in way)
     figures = peers.schedule(times, 1 / RATE, PERCENTS)
@@ -196,7 +201,7 @@ def measure_schedule(tool):
         "sent a second": (len(times) - 1) / (times[-1] - times[0]) * 1e9,
         "due and not sent": stated.get("not sent"),
         "answered, per cent": answered / sent * 100 if answered is not None else None,
-        "us a request sent": cpu / sent * 1e6,
+        "us a request sent": cpu / (sent * share) * 1e6,
     }
     return figures, mismatch(sent, number, sent)
 
@@ -215,18 +220,33 @@ def on_loopback():
 
 
 def run(tool):
-    """Runs a tool, and returns what it said, and its processor time from its start to its end."""
+    """Runs a tool, and returns what it said, its processor time without start and end, and which
+    share of its requests that was for, by the bytes on the loopback: 0 if it was over too soon."""
     with tempfile.TemporaryFile() as out:
+        before = on_loopback()[0]
         process = peers.start(tool.command, *tool.processors, stdout=out, stderr=out)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        while on_loopback()[0] == before and process.poll() is None:
+            time.sleep(0.02)
+        time.sleep(MARGIN)
+        try:
+            cpu, carried = peers.cpu(process), on_loopback()[0]
+            time.sleep(tool.seconds - 2 * MARGIN)
+            cpu, carried = peers.cpu(process) - cpu, on_loopback()[0] - carried
+        except OSError:
+            carried = 0
+        if process.poll() is not None:
+            carried = 0
+        process.wait()
         out.seek(0)
         text = out.read().decode()
     if process.returncode != 0:
         sys.exit(f"{tool.command}: {text}")
-    return text, usage.ru_utime + usage.ru_stime
+    return text, cpu, carried / (on_loopback()[0] - before)
 
 
+# How long a tool runs before and after its time is counted, in seconds.
+MARGIN = 0.3
+HELD_UP = "it was over before its time was counted"
 # Of IPv4 and UDP.
 HEADERS = 28
 
