@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares hello-load with sockperf and dnsperf over the loopback of a network namespace.
 
-Needs Linux, root (or unshare --map-root-user), two processors, cc, and the two programs:
+Needs Linux, root, two processors, cc, and the two programs:
 
     cargo build --release --package hello-cli
     sudo unshare --net crates/hello-cli/benches/load_peers.py target/release

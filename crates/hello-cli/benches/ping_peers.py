@@ -33,13 +33,14 @@ TRAINS = "hello-ping, own server"
 def main():
     release, rounds = Path(sys.argv[1]).resolve(), int(sys.argv[2]) if len(sys.argv) > 2 else 11
     single = peers.build(peers.enter(), LOOPS / "single.c")
-    servers = [
-        peers.start([release / "hello-server", "--bind", "127.0.0.1:9999", "--quiet"], peers.SERVER),
-        peers.start([single], peers.SERVER, stdout=subprocess.PIPE),
-        peers.start(["irtt", "server", "-b", "127.0.0.1:2112", "-i", "0"], peers.SERVER),
-        peers.start(["sockperf", "server", "-i", "127.0.0.1", "-p", "11111"], peers.SERVER),
+    loop = peers.start([single], peers.SERVER, stdout=subprocess.PIPE)
+    commands = [
+        [release / "hello-server", "--bind", "127.0.0.1:9999", "--quiet"],
+        ["irtt", "server", "-b", "127.0.0.1:2112", "-i", "0"],
+        ["sockperf", "server", "-i", "127.0.0.1", "-p", "11111"],
     ]
-    to_c = servers[1].stdout.readline().decode().strip()
+    servers = [loop, *(peers.start(command, peers.SERVER) for command in commands)]
+    to_c = loop.stdout.readline().decode().strip()
     time.sleep(1)
     tools = {
         "hello-ping": lambda *run: hello(release, to_c, *run),
