@@ -5,6 +5,7 @@
 pub mod bars;
 pub mod client;
 pub mod common;
+pub mod counts;
 pub mod course;
 pub mod distribution;
 pub mod endpoint;

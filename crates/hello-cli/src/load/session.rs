@@ -11,12 +11,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hello_net::{Effort, LoadError, LoadPlan, Loader};
+use hello_proto::Counts;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{Args, Mode};
 use super::search::{Search, SearchPlan};
 use super::summary::{Summary, Throughput};
-use super::tally::{Counts, Tally};
+use super::tally::{Tally, add};
 use super::{json, limits, plot, text};
 use crate::signals::Signals;
 use crate::{Format, OutputError};
@@ -198,7 +199,7 @@ impl<'a, O: Write> Session<'a, O> {
             }
             let mut counts = Counts::default();
             for tally in tallies {
-                counts.add(&tally.lock().unwrap_or_else(PoisonError::into_inner).counts());
+                add(&mut counts, &tally.lock().unwrap_or_else(PoisonError::into_inner).counts());
             }
             let now = Instant::now();
             self.bar.set_position(match plan.count {

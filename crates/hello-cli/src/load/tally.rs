@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hello_net::{Effort, LoadEvent, LoadEventKind, LoadPlan, Observer, Offer};
-use hello_proto::Arrival;
+use hello_proto::{Arrival, Counts};
 
 use super::limits::Limit;
 use super::summary::{Generator, Plan, Summary};
@@ -17,6 +17,10 @@ use crate::times::{TimerError, Times};
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     counts: Counts,
+    /// Replies to our requests at another of our sources.
+    misdirected: u64,
+    /// How often the system had no room for what was to be sent.
+    blocked: u64,
     /// Since the requests were due.
     latencies: Runs,
     /// Since they left.
@@ -26,55 +30,6 @@ pub struct Tally {
     errors: BTreeMap<&'static str, u64>,
     not_sent: BTreeMap<&'static str, u64>,
     course: Course,
-}
-
-/// How much there was of everything.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Requests sent.
-    pub sent: u64,
-    /// Requests answered before their timeout.
-    pub answered: u64,
-    /// Requests not answered before their timeout.
-    pub lost: u64,
-    /// Requests answered after one that was sent later.
-    pub reordered: u64,
-    /// First replies to requests that are lost.
-    pub late: u64,
-    /// Further replies to requests.
-    pub duplicate: u64,
-    /// Datagrams that are no replies to anything.
-    pub corrupt: u64,
-    /// Replies to somebody else.
-    pub foreign: u64,
-    /// Replies to requests older than what is remembered.
-    pub forgotten: u64,
-    /// Replies to our requests at another of our sources.
-    pub misdirected: u64,
-    /// How often the system had no room for what was to be sent.
-    pub blocked: u64,
-}
-
-impl Counts {
-    /// Returns how many requests are neither answered nor lost.
-    pub fn in_flight(&self) -> u64 {
-        self.sent - self.answered - self.lost
-    }
-
-    /// Adds those of another thread.
-    pub fn add(&mut self, other: &Self) {
-        self.sent += other.sent;
-        self.answered += other.answered;
-        self.lost += other.lost;
-        self.reordered += other.reordered;
-        self.late += other.late;
-        self.duplicate += other.duplicate;
-        self.corrupt += other.corrupt;
-        self.foreign += other.foreign;
-        self.forgotten += other.forgotten;
-        self.misdirected += other.misdirected;
-        self.blocked += other.blocked;
-    }
 }
 
 impl Observer for Tally {
@@ -110,9 +65,9 @@ impl Observer for Tally {
                     Arrival::Foreign => &mut counts.foreign,
                 } += 1;
             }
-            LoadEventKind::Misdirected => counts.misdirected += 1,
+            LoadEventKind::Misdirected => self.misdirected += 1,
             LoadEventKind::Reported(class) => *self.errors.entry(class.label()).or_default() += 1,
-            LoadEventKind::Blocked(_) => counts.blocked += 1,
+            LoadEventKind::Blocked(_) => self.blocked += 1,
         }
     }
 }
@@ -120,7 +75,9 @@ impl Observer for Tally {
 impl Tally {
     /// Adds what another thread saw.
     pub fn merge(&mut self, mut other: Self) {
-        self.counts.add(&other.counts);
+        add(&mut self.counts, &other.counts);
+        self.misdirected += other.misdirected;
+        self.blocked += other.blocked;
         self.latencies.merge(&mut other.latencies);
         self.rtts.merge(&mut other.rtts);
         self.lateness.merge(&mut other.lateness);
@@ -132,7 +89,7 @@ impl Tally {
         self.course.merge(&other.course);
     }
 
-    /// Returns how much there was of everything.
+    /// Returns how many requests and datagrams there were of each kind.
     pub fn counts(&self) -> Counts {
         self.counts
     }
@@ -170,7 +127,7 @@ impl Tally {
             answered,
             lost,
             in_flight: self.counts.in_flight(),
-            loss: (answered + lost > 0).then(|| lost as f64 / (answered + lost) as f64),
+            loss: self.counts.loss(),
             sent_per_s: in_a_second(sent),
             answered_per_s: in_a_second(answered),
             late: self.counts.late,
@@ -179,7 +136,7 @@ impl Tally {
             corrupt: self.counts.corrupt,
             foreign: self.counts.foreign,
             forgotten: self.counts.forgotten,
-            misdirected: self.counts.misdirected,
+            misdirected: self.misdirected,
             errors: self.errors.clone(),
             not_sent: self.not_sent.clone(),
             latency_ms: Times::of(self.latencies.distribution()),
@@ -188,7 +145,7 @@ impl Tally {
             generator: Generator {
                 busy: share(effort.busy),
                 stalled: share(effort.stalled),
-                blocked: self.counts.blocked,
+                blocked: self.blocked,
                 processor_time_s: processor_time,
                 processor_time_per_request_us: (sent > 0 && span > 0.0)
                     .then(|| processor_time * 1e6 / sent as f64),
@@ -200,6 +157,19 @@ impl Tally {
         summary.generator.limits = Limit::of(&summary);
         summary
     }
+}
+
+/// Adds what another thread counted.
+pub fn add(counts: &mut Counts, other: &Counts) {
+    counts.sent += other.sent;
+    counts.answered += other.answered;
+    counts.lost += other.lost;
+    counts.reordered += other.reordered;
+    counts.late += other.late;
+    counts.duplicate += other.duplicate;
+    counts.forgotten += other.forgotten;
+    counts.corrupt += other.corrupt;
+    counts.foreign += other.foreign;
 }
 
 /// A distribution to which equal durations are added at once: those of a train are.

@@ -3,17 +3,17 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use hello_net::LoadPlan;
+use hello_proto::Counts;
 
 use super::limits::{Limit, tenths};
 use super::search::Verdict;
 use super::summary::{Plan, Summary, Throughput};
-use super::tally::Counts;
+use crate::counts::{list, present};
 use crate::escape::Text;
 use crate::percent::{self, percent};
 use crate::table::table;
@@ -131,12 +131,7 @@ fn details(summary: &Summary) -> Vec<String> {
         ("forgotten", summary.forgotten),
         ("misdirected", summary.misdirected),
     ];
-    let mut lines = Vec::new();
-    let counts = counts.iter().filter(|(_, count)| *count > 0);
-    let counts = Vec::from_iter(counts.map(|(what, count)| format!("{count} {what}")));
-    if !counts.is_empty() {
-        lines.push(counts.join(", "));
-    }
+    let mut lines = Vec::from_iter(present(&counts));
     if summary.answered == 0 && summary.lost > 0 {
         let refused = summary.errors.contains_key(Summary::REFUSED);
         let why = if refused { "refused (nothing listens there)" } else { "silent" };
@@ -145,11 +140,6 @@ fn details(summary: &Summary) -> Vec<String> {
     lines.extend(list("errors", &summary.errors));
     lines.extend(list("not sent", &summary.not_sent));
     lines
-}
-
-fn list(what: &str, counts: &BTreeMap<&str, u64>) -> Option<String> {
-    let counts = Vec::from_iter(counts.iter().map(|(why, count)| format!("{why} {count}")));
-    (!counts.is_empty()).then(|| format!("{what}: {}", counts.join(", ")))
 }
 
 /// Sums up one trial of several, in one line.

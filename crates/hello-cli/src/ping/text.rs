@@ -3,7 +3,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use hello_net::{NotSent, ProbeEvent, ProbeEventKind};
@@ -11,6 +10,7 @@ use hello_proto::Arrival;
 
 use super::Target;
 use super::summary::{FlowSummary, Summary};
+use crate::counts::{list, present};
 use crate::escape::{Brief, Text};
 use crate::percent::{self, percent};
 use crate::table::table;
@@ -87,12 +87,7 @@ fn details(summary: &Summary) -> Vec<String> {
         ("foreign", summary.foreign),
         ("forgotten", summary.forgotten),
     ];
-    let mut lines = Vec::new();
-    let counts = counts.iter().filter(|(_, count)| *count > 0);
-    let counts = Vec::from_iter(counts.map(|(what, count)| format!("{count} {what}")));
-    if !counts.is_empty() {
-        lines.push(counts.join(", "));
-    }
+    let mut lines = Vec::from_iter(present(&counts));
     if summary.answered == 0 && summary.lost > 0 {
         let why = if summary.errors.contains_key(Summary::REFUSED) {
             "no answer: refused (nothing listens there)"
@@ -121,11 +116,6 @@ fn details(summary: &Summary) -> Vec<String> {
         lines.push(format!("timer error p50/p99/max = {errors}"));
     }
     lines
-}
-
-fn list(what: &str, counts: &BTreeMap<&str, u64>) -> Option<String> {
-    let counts = Vec::from_iter(counts.iter().map(|(why, count)| format!("{why} {count}")));
-    (!counts.is_empty()).then(|| format!("{what}: {}", counts.join(", ")))
 }
 
 /// The line that ping has of its packets. As there, what is zero is left out, and so is a loss of

@@ -160,7 +160,11 @@ fn a_search_ends_with_what_was_found_and_with_what_bounds_it() {
 
 #[test]
 fn a_status_has_the_rates_since_the_last_one() {
-    let counts = |sent, answered, lost| Counts { sent, answered, lost, ..Counts::default() };
+    let counts = |sent, answered, lost| {
+        let mut counts = Counts::default();
+        (counts.sent, counts.answered, counts.lost) = (sent, answered, lost);
+        counts
+    };
     let line =
         status("7/s: ", counts(500, 400, 10), counts(100, 100, 0), Duration::from_millis(500));
     assert_eq!(line, "7/s: 800 sent/s, 600 answered/s, 90 in flight, 10 lost");
