@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{CLIENT, Finished, PING, SERVER, have};
+use crate::support::{CLIENT, Finished, LOAD, PING, SERVER, have};
 
 fn generate(tool: &str, what: &str) -> Finished {
     Command::new(tool).args(["--generate", what]).output().expect("runs").into()
@@ -12,6 +12,40 @@ fn generate(tool: &str, what: &str) -> Finished {
 fn the_manual_has_every_option_and_the_examples() {
     for (tool, options) in [
         (CLIENT, &["server", "local", "timeout", "attempts", "json", "generate"][..]),
+        (
+            LOAD,
+            &[
+                "rate",
+                "poisson",
+                "outstanding",
+                "sources",
+                "sources\\-by",
+                "train",
+                "size",
+                "duration",
+                "count",
+                "warm\\-up",
+                "timeout",
+                "threads",
+                "seed",
+                "find\\-max",
+                "tolerance",
+                "trials",
+                "resolution",
+                "max\\-rate",
+                "sweep",
+                "steps",
+                "remote",
+                "ipv4",
+                "ipv6",
+                "export\\-json",
+                "export\\-csv",
+                "export\\-markdown",
+                "plot",
+                "json",
+                "generate",
+            ],
+        ),
         (
             PING,
             &[
@@ -72,7 +106,7 @@ fn the_manual_has_every_option_and_the_examples() {
 
 #[test]
 fn every_example_in_the_help_is_a_command_line() {
-    for tool in [CLIENT, PING, SERVER] {
+    for tool in [CLIENT, LOAD, PING, SERVER] {
         let help: Finished = Command::new(tool).arg("--help").output().expect("runs").into();
         let examples = help.out.lines().skip_while(|line| *line != "Examples:").skip(1);
         let examples = examples.take_while(|line| !line.is_empty());
@@ -93,7 +127,9 @@ fn every_example_in_the_help_is_a_command_line() {
 
 #[test]
 fn every_shell_gets_completions_that_know_the_options() {
-    for (tool, option) in [(CLIENT, "attempts"), (PING, "max-p99"), (SERVER, "max-name")] {
+    for (tool, option) in
+        [(CLIENT, "attempts"), (LOAD, "find-max"), (PING, "max-p99"), (SERVER, "max-name")]
+    {
         for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
             let completions = generate(tool, &format!("complete-{shell}"));
             assert_eq!(completions.status, Some(0));

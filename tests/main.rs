@@ -8,6 +8,7 @@ mod docs;
 mod faults;
 mod foreign;
 mod generated;
+mod hello_load;
 mod limits;
 mod load;
 mod namespaces;

@@ -120,7 +120,7 @@ fn a_target_in_a_plot_is_text_whatever_it_is_called() {
 }
 
 /// Returns all text in a file of XML.
-fn texts(file: &Path) -> String {
+pub(crate) fn texts(file: &Path) -> String {
     let script = "import sys, xml.etree.ElementTree as t
 print(' '.join(x.strip() for x in t.parse(sys.argv[1]).getroot().itertext() if x.strip()))";
     let output = Command::new("python3").args(["-c", script]).arg(file).output();

@@ -1,6 +1,6 @@
 //! `hello-ping` as people and scripts use it.
 
-mod files;
+pub(crate) mod files;
 mod options;
 mod output;
 mod status;

@@ -18,7 +18,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use self::plan::{Damage, Lane, Pass};
 pub(crate) use self::{
-    log::{Log, Received, Sent, Truth, Void, until_told},
+    log::{Answer, Log, Received, Sent, Truth, Void, until_told},
     plan::{Bursts, Fate, Impairments, Plan},
 };
 

@@ -19,6 +19,7 @@ pub(crate) use supervisor::Supervisor;
 pub(crate) use terminal::at_a_terminal;
 
 pub(crate) const CLIENT: &str = env!("CARGO_BIN_EXE_hello-client");
+pub(crate) const LOAD: &str = env!("CARGO_BIN_EXE_hello-load");
 pub(crate) const PING: &str = env!("CARGO_BIN_EXE_hello-ping");
 pub(crate) const SERVER: &str = env!("CARGO_BIN_EXE_hello-server");
 

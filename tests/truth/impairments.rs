@@ -31,7 +31,7 @@ fn quick() -> Impairments {
     Impairments::default()
 }
 
-fn everything() -> (Impairments, Impairments) {
+pub(crate) fn everything() -> (Impairments, Impairments) {
     let there = Impairments {
         lost: 50,
         bursts: Bursts { begin: 20, end: 300 },

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+pub(crate) use self::impairments::everything;
 use crate::relay::{Greeter, Log, Plan, Relay, Truth, Void};
 use crate::support::{Process, count, json};
 
@@ -22,13 +23,13 @@ const PING: &str = env!("CARGO_BIN_EXE_hello-ping");
 const PACE: &str = "-i 2ms -W 250ms";
 const WHOLE: &str = "-c 420 -i 2ms -W 250ms";
 /// So many of the first are impaired.
-const IMPAIRED: usize = 150;
+pub(crate) const IMPAIRED: usize = 150;
 
 /// A delay is far from the timeout on one side or the other: at most [`SHORT`] or at least
 /// [`LONG`].
-const TIMEOUT: Duration = Duration::from_millis(250);
-const SHORT: Duration = Duration::from_millis(40);
-const LONG: Duration = Duration::from_millis(450);
+pub(crate) const TIMEOUT: Duration = Duration::from_millis(250);
+pub(crate) const SHORT: Duration = Duration::from_millis(40);
+pub(crate) const LONG: Duration = Duration::from_millis(450);
 
 fn ping(arguments: &str, servers: &[SocketAddr]) -> Process {
     let mut command = Command::new(PING);
@@ -37,7 +38,7 @@ fn ping(arguments: &str, servers: &[SocketAddr]) -> Process {
 }
 
 /// Runs something for a relay to a server.
-fn through_relay<T>(
+pub(crate) fn through_relay<T>(
     server: SocketAddr,
     plan: &Plan,
     run: impl FnOnce(SocketAddr) -> T,
@@ -59,7 +60,10 @@ fn measure(plan: &Plan, arguments: &str) -> Result<(Run, Log, Truth), Void> {
 }
 
 /// Does something with each of several things at the same time, for runs mostly wait.
-fn at_once<T: Send, U: Send, const N: usize>(each: [T; N], run: impl Fn(T) -> U + Sync) -> [U; N] {
+pub(crate) fn at_once<T: Send, U: Send, const N: usize>(
+    each: [T; N],
+    run: impl Fn(T) -> U + Sync,
+) -> [U; N] {
     thread::scope(|scope| {
         let run = &run;
         let runs = each.map(|one| scope.spawn(move || run(one)));
@@ -188,28 +192,28 @@ impl Run {
 }
 
 /// Compares to ten nanoseconds, for digits are lost when numbers are added up and printed.
-fn assert_near(stated: &Value, exact: f64, what: &str) {
+pub(crate) fn assert_near(stated: &Value, exact: f64, what: &str) {
     assert!((number(stated) - exact).abs() < 1e-5, "{what}: {stated} and not {exact}");
 }
 
 /// Returns what so many thousandths of all are not more than.
-fn nearest_rank(sorted: &[f64], permille: usize) -> f64 {
+pub(crate) fn nearest_rank(sorted: &[f64], permille: usize) -> f64 {
     sorted[(sorted.len() * permille).div_ceil(1000) - 1]
 }
 
-fn sorted(mut numbers: Vec<f64>) -> Vec<f64> {
+pub(crate) fn sorted(mut numbers: Vec<f64>) -> Vec<f64> {
     numbers.sort_by(f64::total_cmp);
     numbers
 }
 
-fn mean(numbers: &[f64]) -> f64 {
+pub(crate) fn mean(numbers: &[f64]) -> f64 {
     numbers.iter().sum::<f64>() / numbers.len() as f64
 }
 
-fn number(value: &Value) -> f64 {
+pub(crate) fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
 }
 
-fn millis(duration: Duration) -> f64 {
+pub(crate) fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }

@@ -1,0 +1,132 @@
+//! The files that a run leaves.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::server::Server;
+use super::{FEW, NOBODY, load};
+use crate::observability::place;
+use crate::ping::files::texts;
+use crate::support::{Finished, count, have, json};
+
+/// Arguments of a sweep and of a search of few trials.
+const SWEEP: &[&str] = &["--sweep", "100..200", "--steps", "2", "--duration", "50ms"];
+const SEARCH: &[&str] =
+    &["--find-max", "--rate", "100", "--max-rate", "200", "--duration", "50ms", "--trials", "1"];
+
+#[test]
+fn results_are_exported_to_files_and_to_the_output_alone() {
+    let file = place("results_are_exported_to_files_and_to_the_output_alone");
+    let (server, path) = (Server::greeter(), file.to_str().expect("UTF-8"));
+    let to = server.address();
+    for (option, starts) in [
+        ("--export-json", "{\"results\":[{\"target\":"),
+        ("--export-csv", "target,rate_per_s,outstanding,sources,"),
+        ("--export-markdown", "| target | rate_per_s | outstanding | sources |"),
+    ] {
+        for (run, results) in [(&FEW[..], 1), (SWEEP, 2), (SEARCH, 2)] {
+            let Finished { out, err, .. } = load(&[run, &[&to, option, path]].concat());
+            assert!(out.starts_with("LOAD "), "{out}");
+            assert_eq!(err, "");
+            let text = fs::read_to_string(&file).expect("there");
+            assert!(text.starts_with(starts), "{text}");
+            // The whole of a search may have no more than one trial, if the machine is busy.
+            let found = text.matches(&to).count();
+            match option {
+                "--export-json" => assert_eq!(found % 2, 0, "a target is an address: {text}"),
+                _ if run == SEARCH => assert!(found > 0, "{text}"),
+                _ => assert_eq!(found, results, "{text}"),
+            }
+            let Finished { out, err, .. } = load(&[run, &[&to, option, "-"]].concat());
+            assert!(out.starts_with(starts), "nothing else goes there: {out}");
+            assert!(!out.contains("LOAD ") && err.starts_with("LOAD "), "{err}");
+        }
+    }
+}
+
+#[test]
+fn what_is_exported_is_what_is_printed() {
+    let file = place("what_is_exported_is_what_is_printed");
+    let (server, path) = (Server::greeter(), file.to_str().expect("UTF-8"));
+    let to = server.address();
+    for run in [&FEW[..], SWEEP, SEARCH] {
+        let Finished { out, .. } = load(&[run, &["--json", &to, "--export-json", path]].concat());
+        let mut printed = Vec::from_iter(out.lines().skip(1).map(json));
+        let mut exported = json(&fs::read_to_string(&file).expect("there"));
+        if run == SEARCH {
+            let whole = printed.pop().expect("the whole");
+            for (name, value) in whole.as_object().expect("fields") {
+                assert!(name == "event" || exported[name] == *value, "{name}: {exported}");
+            }
+        }
+        printed.iter_mut().for_each(|line| {
+            line.as_object_mut().expect("fields").remove("event");
+        });
+        assert_eq!(exported["results"].take(), Value::from(printed));
+    }
+}
+
+#[test]
+fn a_table_has_the_numbers_of_the_summary() {
+    let (server, file) = (Server::greeter(), place("a_table_has_the_numbers_of_the_summary"));
+    let (to, csv) = (server.address(), file.with_file_name("csv"));
+    let (path, csv) = (file.to_str().expect("UTF-8"), csv.to_str().expect("UTF-8"));
+    let exports = ["--export-json", path, "--export-csv", csv, &to];
+    assert_eq!(load(&[&FEW[..], &exports].concat()).status, Some(0));
+    let summary = &json(&fs::read_to_string(path).expect("there"))["results"][0];
+    let text = fs::read_to_string(csv).expect("there");
+    let [head, row] = Vec::from_iter(text.lines())[..] else { panic!("{text}") };
+    let cells = std::collections::HashMap::<_, _>::from_iter(head.split(',').zip(row.split(',')));
+    assert_eq!(head.split(',').count(), row.split(',').count());
+    for name in ["sent", "answered", "lost", "in_flight", "late", "duplicate", "corrupt"] {
+        assert_eq!(cells[name], count(&summary[name]).to_string(), "{name}");
+    }
+    for (name, times) in [("latency", &summary["latency_ms"]), ("rtt", &summary["rtt_ms"])] {
+        for which in ["p50", "p99", "p999", "max"] {
+            let cell: f64 = cells[&*format!("{name}_{which}_ms")].parse().expect("a number");
+            assert_eq!(times[which], cell, "{name} {which}");
+        }
+    }
+    assert_eq!((cells["rate_per_s"], cells["outstanding"], cells["verdict"]), ("", "4", ""));
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_trouble_and_named() {
+    // What can be seen before anything is sent is; else the summary is not lost.
+    for (path, before) in [("/nowhere/x", true), ("/dev/full", false)] {
+        for option in ["--export-json", "--export-csv", "--plot"] {
+            if option == "--plot" && !before {
+                continue;
+            }
+            let arguments = ["--count", "1", "-W", "50ms", option, path, NOBODY];
+            let Finished { out, err, status } = load(&arguments);
+            assert_eq!(status, Some(2));
+            assert!(err.starts_with(&format!("hello-load: cannot write {path:?}: ")), "{err}");
+            assert_eq!(out.contains(" load statistics ---\n"), !before, "{out}");
+        }
+    }
+}
+
+#[test]
+fn a_plot_is_xml_of_one_run_or_of_all_loads() {
+    let test = "a_plot_is_xml_of_one_run_or_of_all_loads";
+    if !have("python3", "--version", test) {
+        return;
+    }
+    let (server, file) = (Server::greeter(), place(test));
+    let (to, path) = (server.address(), file.to_str().expect("UTF-8"));
+    for (run, expected) in [
+        (&FEW[..], &["latency since due"][..]),
+        (SWEEP, &["p99 since due", "p50 since sent", "loss, %"]),
+        (SEARCH, &["p99 since due", "p50 since sent", "loss, %"]),
+    ] {
+        load(&[run, &["--plot", path, &to]].concat());
+        let texts = texts(&file);
+        assert!(texts.contains(&to), "{texts}");
+        assert!(expected.iter().all(|text| texts.contains(text)), "{texts}");
+    }
+    let lost = ["--count", "2", "-W", "50ms", "--plot", path, NOBODY];
+    assert_eq!(load(&lost).status, Some(1));
+    assert!(texts(&file).contains(&format!("{NOBODY}, 2 lost")));
+}

@@ -1,0 +1,76 @@
+//! Servers that are not ours, that answer wrongly, and that are on another machine.
+
+use std::process::Command;
+
+use super::run;
+use super::server::Server;
+use crate::support::{LOAD, Process, count, have, in_namespace};
+
+#[test]
+fn a_python_server_answers_all() {
+    if !have("python3", "--version", "a_python_server_answers_all") {
+        return;
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/peers/greeter.py");
+    let mut greeter = Process::start(Command::new("python3").args(["-B", script]));
+    let address = format!("127.0.0.1:{}", greeter.line());
+    for options in [
+        &["--outstanding", "8"][..],
+        &["--outstanding", "32", "--train", "8", "--size", "8..1472"],
+        &["--outstanding", "8", "--sources", "4", "--threads", "2", "--size", "2000"],
+    ] {
+        let common = ["--count", "200", "-W", "20s", &address];
+        let (summary, status) = run(&[options, &common].concat());
+        assert_eq!((&summary["sent"], &summary["answered"]), (&200.into(), &200.into()));
+        assert_eq!((&summary["lost"], status), (&0.into(), Some(0)));
+    }
+}
+
+#[test]
+fn a_reply_with_one_byte_changed_is_corrupt_and_never_an_answer() {
+    for options in [&["--outstanding", "4"][..], &["--outstanding", "4", "--size", "8..40"]] {
+        // Each byte in turn, and none changes into one that a name of ours has.
+        let server = Server::start(|request| {
+            let mut reply = request.greeting();
+            let at = request.number % reply.len();
+            reply[at] ^= 0x80;
+            Some(reply)
+        });
+        let to = server.address();
+        let (summary, status) = run(&[options, &["--count", "96", "-W", "20ms", &to]].concat());
+        let wrong = server.finish().len();
+        assert_eq!((wrong, status), (96, Some(1)));
+        assert_eq!((&summary["corrupt"], &summary["answered"]), (&wrong.into(), &0.into()));
+        assert_eq!((&summary["lost"], &summary["late"]), (&wrong.into(), &0.into()));
+        assert!(summary["latency_ms"].is_null() && summary["rtt_ms"].is_null(), "{summary}");
+    }
+}
+
+#[test]
+fn a_right_answer_behind_a_wrong_one_counts() {
+    for wrong in 1..=3_usize {
+        let server = Server::start(move |request| {
+            let mut reply = request.greeting();
+            if request.number % 4 < wrong {
+                reply.truncate(reply.len() - 1);
+            }
+            Some(reply)
+        });
+        let to = server.address();
+        let (summary, status) = run(&["--outstanding", "4", "--count", "80", "-W", "100ms", &to]);
+        let corrupt = wrong as u64 * 20;
+        assert_eq!(count(&summary["answered"]), 80 - corrupt, "{summary}");
+        assert_eq!((&summary["corrupt"], &summary["lost"]), (&corrupt.into(), &corrupt.into()));
+        assert_eq!(status, Some(0));
+    }
+}
+
+#[test]
+fn another_machine_is_asked_if_that_is_said_and_else_gets_nothing() {
+    let test = "another_machine_is_asked_if_that_is_said_and_else_gets_nothing";
+    let Some(result) = in_namespace(test, "remote_load.py", &[LOAD]) else { return };
+    assert_eq!((&result["refused"], &result["received_before"]), (&2.into(), &0.into()));
+    assert_eq!((&result["status"], &result["load"]["sent"]), (&0.into(), &40.into()));
+    assert_eq!(result["load"]["answered"], 40);
+    assert_eq!(result["server"]["answered"], 40);
+}

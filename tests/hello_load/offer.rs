@@ -1,0 +1,149 @@
+//! What is offered: from where, in names how long, in trains, and after a warm-up.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::server::{Asked, Server};
+use super::{due, not_sent, run};
+use crate::support::{self, count, server};
+
+/// Runs a closed loop to a server that answers everything, and returns what came there.
+fn asked(arguments: &[&str], requests: u64) -> Vec<Asked> {
+    let server = Server::greeter();
+    let to = server.address();
+    let (summary, status) =
+        run(&[&["--outstanding", "8", "-W", "20s"], arguments, &[&to]].concat());
+    assert_eq!((&summary["sent"], &summary["answered"]), (&requests.into(), &requests.into()));
+    assert_eq!((&summary["misdirected"], status), (&0.into(), Some(0)));
+    let mut asked = server.finish();
+    assert_eq!(asked.len() as u64, requests);
+    let runs = BTreeSet::from_iter(asked.iter().map(|request| request.token().run));
+    if !arguments.contains(&"--threads") {
+        assert_eq!(runs.len(), 1);
+        asked.sort_by_key(|request| request.token().seq);
+        assert!((0..).zip(&asked).all(|(seq, request)| request.token().seq == seq));
+    }
+    asked
+}
+
+#[test]
+fn sources_are_so_many_ports_that_take_turns() {
+    for (options, turn) in [(&["--count", "60"][..], 1), (&["--count", "60", "--train", "2"], 2)] {
+        let asked = asked(&[options, &["--sources", "3"]].concat(), 60);
+        let clients = Vec::from_iter(asked.iter().map(|request| request.client));
+        let rounds = Vec::from_iter(clients.chunks(3 * turn));
+        assert_eq!(BTreeSet::from_iter(rounds[0]).len(), 3);
+        assert!(rounds[0].chunks(turn).all(|turn| turn.iter().all(|client| *client == turn[0])));
+        assert!(rounds.iter().all(|round| *round == rounds[0]), "{clients:?}");
+    }
+}
+
+#[test]
+fn sources_are_so_many_addresses_that_take_turns() {
+    let asked = asked(&["--count", "60", "--sources", "5", "--sources-by", "addresses"], 60);
+    let hosts = (0..60).map(|number| IpAddr::from(Ipv4Addr::new(127, 0, 0, 1 + number % 5)));
+    assert!(asked.iter().map(|request| request.client.ip()).eq(hosts), "{asked:?}");
+    let ports = BTreeSet::from_iter(asked.iter().map(|request| request.client.port()));
+    assert_eq!(ports.len(), 1);
+}
+
+#[test]
+fn each_thread_has_its_part_of_the_sources_and_of_the_requests() {
+    for by in ["ports", "addresses"] {
+        let options = ["--count", "61", "--sources", "5", "--sources-by", by, "--threads", "2"];
+        let mut clients = BTreeMap::new();
+        for request in asked(&options, 61) {
+            *clients.entry(request.client).or_insert(0) += 1;
+        }
+        let mut each = Vec::from_iter(clients.into_values());
+        each.sort_unstable();
+        // 31 from three sources, and 30 from two.
+        assert_eq!(each, [10, 10, 11, 15, 15], "{by}");
+    }
+}
+
+#[test]
+fn each_name_is_as_long_as_the_last_draw_says_and_the_same_seed_draws_the_same() {
+    let lens = |size: &str, seed: &str| {
+        let asked = asked(&["--count", "400", "--size", size, "--seed", seed], 400);
+        let names = BTreeSet::from_iter(asked.iter().map(|request| &request.name));
+        assert_eq!(names.len(), 400, "no name is sent twice");
+        Vec::from_iter(asked.iter().map(|request| request.name.len()))
+    };
+    let drawn = lens("16..24", "7");
+    assert_eq!(BTreeSet::from_iter(&drawn), BTreeSet::from_iter(&Vec::from_iter(16..=24)));
+    assert_eq!(lens("16..24", "7"), drawn);
+    assert_ne!(lens("16..24", "8"), drawn);
+    for (size, len) in [("8", 8), ("1472", 1472), ("20..20", 20)] {
+        assert_eq!(lens(size, "0"), [len; 400]);
+    }
+}
+
+#[test]
+fn drawn_times_are_the_same_for_the_same_seed_and_lie_otherwise_than_even_ones() {
+    // The time at which the last of so many is due: what is the same for all machines.
+    let end = |options: &[&str]| {
+        let server = Server::greeter();
+        let to = server.address();
+        let common = ["--rate", "1k", "--count", "50", "-W", "20s"];
+        let (summary, _) = run(&[&common, options, &[&to]].concat());
+        assert_eq!(due(&summary), 50);
+        summary["duration_s"].as_f64().expect("a number")
+    };
+    assert!((end(&[]) - 0.05).abs() < 1e-9);
+    let drawn = end(&["--poisson", "--seed", "7"]);
+    assert!((end(&["--poisson", "--seed", "7"]) - drawn).abs() < 1e-9);
+    assert!((end(&["--poisson", "--seed", "8"]) - drawn).abs() > 1e-9);
+}
+
+#[test]
+fn trains_are_cut_into_requests_of_which_each_is_answered() {
+    // The last one is as short as it has to be.
+    for (train, sizes) in [("8", "16"), ("8", "16..512"), ("64", "100")] {
+        let (server, address) = server(&["--bind", "127.0.0.1:0", "--quiet"]);
+        let common = ["--outstanding", "128", "--count", "500", "-W", "20s"];
+        let to = address.to_string();
+        let options = ["--train", train, "--size", sizes, &to];
+        let (summary, status) = run(&[&common[..], &options].concat());
+        assert_eq!((&summary["sent"], &summary["answered"]), (&500.into(), &500.into()));
+        assert_eq!((&summary["plan"]["train"].to_string()[..], status), (train, Some(0)));
+        let seen = support::summary(server);
+        assert_eq!((&seen["received"], &seen["answered"]), (&500.into(), &500.into()));
+    }
+}
+
+#[test]
+fn a_train_is_due_at_once_and_its_names_are_of_one_length() {
+    let asked = asked(&["--count", "60", "--train", "8", "--size", "16..64"], 60);
+    let trains = Vec::from_iter(asked.chunks(8).map(|train| {
+        let lens = BTreeSet::from_iter(train.iter().map(|request| request.name.len()));
+        assert_eq!(lens.len(), 1, "{train:?}");
+        lens
+    }));
+    assert!(BTreeSet::from_iter(trains).len() > 1);
+}
+
+#[test]
+fn a_warm_up_is_seen_by_the_server_and_left_out_of_every_number() {
+    // What goes wrong in it is not told of.
+    for loop_options in [&["--rate", "500"][..], &["--outstanding", "4"]] {
+        let server = Server::start(|request| match request.number {
+            0 => None,
+            1..4 => Some(b"Hello, stranger!".to_vec()),
+            _ => Some(request.greeting()),
+        });
+        let to = server.address();
+        let common = ["--warm-up", "250ms", "--count", "50", "-W", "100ms", &to];
+        let (summary, status) = run(&[loop_options, &common[..]].concat());
+        assert_eq!((due(&summary), status), (50, Some(0)), "{summary}");
+        assert_eq!(summary["plan"]["warm_up_s"], 0.25);
+        assert_eq!((&summary["foreign"], &summary["corrupt"]), (&0.into(), &0.into()));
+        assert_eq!(summary["answered"], summary["sent"]);
+        assert_eq!(summary["lost"], 0, "{summary}");
+        let seen = server.finish().len() as u64;
+        assert!(seen > count(&summary["sent"]) + 20, "{seen}: {summary}");
+        if loop_options[0] == "--rate" {
+            assert!(seen <= 125 + 50 - not_sent(&summary), "{seen}: {summary}");
+        }
+    }
+}

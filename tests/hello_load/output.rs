@@ -1,0 +1,73 @@
+//! What a run prints for people.
+
+use std::process::Command;
+
+use regex::Regex;
+
+use super::server::Server;
+use super::{FEW, load};
+use crate::support::{Finished, LOAD, at_a_terminal, server};
+
+/// Replaces each number by what stands for it in an expression.
+fn assert_looks_like(out: &str, expected: &str) {
+    let times = r"\d+\.\d{3}(/\d+\.\d{3})+ ms";
+    let expected = regex::escape(expected)
+        .replace("TIMES", times)
+        .replace("NUMBER", r"\d+(\.\d+)?")
+        .replace("ANYTHING", "[^\n]*");
+    let expression = Regex::new(&format!("^{expected}$")).expect("an expression");
+    assert!(expression.is_match(out), "{out}");
+    assert!(!out.contains('\u{1b}') && !out.contains('\r'), "{out:?}");
+}
+
+#[test]
+fn a_closed_loop_is_a_header_and_a_summary() {
+    let (_server, address) = server(&["--bind", "127.0.0.1:0", "--quiet"]);
+    let address = address.to_string();
+    let Finished { out, err, status } = load(&[&FEW[..], &[&address]].concat());
+    assert_eq!((&*err, status), ("", Some(0)));
+    let expected = format!(
+        "LOAD {address} (127.0.0.1): 4 outstanding, 16 bytes, 1 port, 20 requests
+
+--- {address} load statistics ---
+20 requests sent (NUMBER/s), 20 answered (NUMBER/s), 0 lost (0%), in NUMBER s
+latency min/avg/p50/p90/p99/p99.9/max = TIMES, since due
+rtt     min/avg/p50/p90/p99/p99.9/max = TIMES, since sent
+the generator was busy for NUMBER% of the time, with NUMBER us of a processor for each requestANYTHING
+"
+    );
+    // Busy or not: so few requests are over in no time.
+    let out = out.split_inclusive('\n').filter(|line| !line.starts_with("LIMITED BY "));
+    assert_looks_like(&out.collect::<String>(), &expected);
+}
+
+#[test]
+fn an_open_loop_says_how_punctual_it_was() {
+    let server = Server::greeter();
+    let address = server.address();
+    let options = ["--rate", "2k", "--poisson", "--size", "16..32", "--sources", "2"];
+    let arguments = [&options[..], &["--duration", "0.2", "-W", "20s", &address]].concat();
+    let Finished { out, err, status } = load(&arguments);
+    assert_eq!((&*err, status), ("", Some(0)));
+    let header = format!(
+        "LOAD {address} (127.0.0.1): 2000 requests/s (poisson), 16 to 32 bytes, 2 ports, 0.2 s after \
+         0.02 s\n"
+    );
+    assert!(out.starts_with(&header), "{out}");
+    let (_, rest) = out.split_once("\ntimer error ").expect("there");
+    let line = rest.lines().next().expect("a line");
+    assert_looks_like(line, "p50/p99/max = TIMES");
+    assert!(out.contains(", in 0.200 s\n"), "{out}");
+}
+
+#[test]
+fn on_a_terminal_one_line_that_does_not_stay_shows_how_it_goes() {
+    let server = Server::greeter();
+    let mut command = Command::new(LOAD);
+    command.args(["--rate", "500", "--duration", "1h", "--warm-up", "0", "-W", "20s"]);
+    command.arg(server.address());
+    let seen = at_a_terminal(command, |seen| seen.contains(" answered/s, "));
+    let (_, after) = seen.rsplit_once(" answered/s, ").expect("a status");
+    assert!(after.contains("\r\u{1b}[2K"), "it is taken away: {seen:?}");
+    assert!(after.contains(" load statistics ---\r\n"), "{seen:?}");
+}

@@ -1,0 +1,188 @@
+//! What programs read, and the schema that says what it is: each holds what the other does.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use hello_cli::load::limits::Limit;
+use hello_cli::load::search::Verdict;
+use serde_json::{Value, json};
+
+use super::server::Server;
+use super::{FEW, NOBODY, load};
+use crate::observability::place;
+use crate::ping_output::follow;
+use crate::support::{have, json};
+
+const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/hello-load.schema.json");
+
+fn schema() -> Value {
+    json(&fs::read_to_string(SCHEMA).expect("there"))
+}
+
+/// Lines and files of all kinds: of loops of both kinds, of a search, of a sweep, and of nobody's
+/// answers.
+fn real(test: &str) -> Vec<Value> {
+    let (server, file) = (Server::greeter(), place(test));
+    let (to, path) = (server.address(), file.to_str().expect("UTF-8"));
+    let short = ["--duration", "20ms", "-W", "20s", &to];
+    let mut all = vec![];
+    for arguments in [
+        &[&FEW[..], &[&to]].concat()[..],
+        &[&["--rate", "500", "--poisson"], &short[..]].concat(),
+        &[&["--find-max", "--rate", "100", "--max-rate", "200"], &short[..]].concat(),
+        &[&["--sweep", "100..200", "--steps", "2"], &short[..]].concat(),
+        &["--rate", "500", "--count", "2", "-W", "20ms", NOBODY],
+        &["--find-max", "--rate", "2", "--duration", "20ms", "-W", "20ms", NOBODY],
+    ] {
+        let output = load(&[arguments, &["--json", "--export-json", path]].concat());
+        assert_eq!(output.err, "");
+        all.extend(output.out.lines().map(json));
+        all.push(json(&fs::read_to_string(&file).expect("there")));
+    }
+    all
+}
+
+/// Lines with all that seldom happens, in the place of what did.
+fn rare(real: &[Value]) -> Vec<Value> {
+    let of = |event| real.iter().find(|line| line["event"] == event).expect("one").clone();
+    let mut all = vec![];
+    let limits = [
+        Limit::HeldUp { requests: 1 },
+        Limit::TooManyInFlight { requests: 1 },
+        Limit::NotTaken { requests: 1 },
+        Limit::NoRoomToSend { times: 1 },
+        Limit::Dropped { datagrams: 1 },
+        Limit::Busy { share: 1.0 },
+        Limit::Timer { p99_ms: 1.5 },
+    ];
+    let mut summary = of("summary");
+    summary["generator"]["limits"] = json!(limits);
+    summary["errors"] = json!({"would-block": 1});
+    summary["not_sent"] = json!({"held-up": 1});
+    summary["generator"]["dropped"] = Value::Null;
+    all.push(summary);
+    for verdict in [Verdict::Carried, Verdict::Lost, Verdict::NotOffered] {
+        let mut trial = of("trial");
+        trial["verdict"] = json!(verdict);
+        all.push(trial);
+    }
+    for bound in ["server", "generator", "max-rate", "interrupted"] {
+        let mut throughput = of("throughput");
+        throughput["bound"] = bound.into();
+        all.push(throughput);
+    }
+    all
+}
+
+/// Returns the schema without leave for what it does not name.
+fn strict(test: &str) -> PathBuf {
+    /// What other schemas add to; those say what is left.
+    const PARTS: [&str; 2] = ["totals", "found"];
+    fn close(schema: &mut Value, is_part: bool) {
+        let is_whole = |schema: &Value| {
+            ["properties", "allOf"].iter().any(|key| schema.get(key).is_some())
+                || schema["$ref"]
+                    .as_str()
+                    .is_some_and(|to| PARTS.iter().any(|part| to.ends_with(part)))
+        };
+        if !is_part && is_whole(schema) {
+            schema["unevaluatedProperties"] = false.into();
+        }
+        match schema {
+            Value::Object(fields) => {
+                for (name, field) in fields {
+                    match (&**name, field) {
+                        ("allOf", Value::Array(parts)) => {
+                            parts.iter_mut().for_each(|part| close(part, true));
+                        }
+                        // Of the export alone, and of what stands beside its results.
+                        ("anyOf", Value::Array(parts)) => {
+                            for part in parts {
+                                let is_part = part["$ref"] == "#/$defs/found";
+                                close(part, is_part);
+                            }
+                        }
+                        (name, field) => close(field, PARTS.contains(&name)),
+                    }
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| close(item, false)),
+            _ => {}
+        }
+    }
+    let mut schema = schema();
+    close(&mut schema, false);
+    let file = place(test);
+    fs::write(&file, schema.to_string()).expect("written");
+    file
+}
+
+/// Returns whether all of these are what a schema says.
+fn are_valid(schema: &Path, test: &str, lines: impl IntoIterator<Item = Value>) -> bool {
+    follow(schema, test, lines.into_iter().map(|line| line.to_string()))
+}
+
+#[test]
+fn every_line_and_file_is_what_the_schema_says_and_nothing_more() {
+    let test = "every_line_and_file_is_what_the_schema_says_and_nothing_more";
+    if !have("jsonschema", "--version", test) {
+        return;
+    }
+    let real = real(test);
+    let events = BTreeSet::from_iter(real.iter().map(|line| line["event"].to_string()));
+    let expected = ["\"start\"", "\"summary\"", "\"throughput\"", "\"trial\"", "null"];
+    assert!(events.iter().eq(expected), "{events:?}");
+    let all = [&real[..], &rare(&real)].concat();
+    assert!(are_valid(Path::new(SCHEMA), test, all.clone()), "{all:?}");
+    // Nor is there anything that it leaves out.
+    let strict = strict(&format!("{test}_strict"));
+    assert!(are_valid(&strict, test, all), "see above");
+}
+
+#[test]
+fn a_field_that_the_schema_does_not_name_is_noticed_wherever_it_is() {
+    let test = "a_field_that_the_schema_does_not_name_is_noticed_wherever_it_is";
+    if !have("jsonschema", "--version", test) {
+        return;
+    }
+    let (real, strict) = (real(test), strict(&format!("{test}_strict")));
+    let find = |event: &str| real.iter().find(|line| line["event"] == event).expect("one");
+    let export = real.iter().find(|line| line["event"].is_null() && line["bound"].is_string());
+    let mut all = vec![];
+    for (whole, at) in [
+        (find("start"), "/plan"),
+        (find("summary"), "/rtt_ms"),
+        (find("trial"), "/generator"),
+        (find("throughput"), ""),
+        (export.expect("one"), ""),
+        (export.expect("one"), "/results/0"),
+    ] {
+        let mut more = whole.clone();
+        more.pointer_mut(at).expect("there")["more"] = 1.into();
+        assert!(!are_valid(&strict, test, [more.clone()]), "{at}: {more}");
+        all.push(more);
+    }
+    assert!(are_valid(Path::new(SCHEMA), test, all), "readers ignore it");
+}
+
+#[test]
+fn every_field_is_always_there_but_for_the_verdict() {
+    fn look(schema: &Value, found: &mut usize) {
+        if let Some(named) = schema["properties"].as_object() {
+            let named = BTreeSet::from_iter(named.keys().filter(|name| *name != "verdict"));
+            let required = schema["required"].as_array().expect("a list");
+            let required = BTreeSet::from_iter(required.iter().filter_map(Value::as_str));
+            assert!(named.iter().copied().eq(required), "{named:?}");
+            *found += named.len();
+        }
+        match schema {
+            Value::Object(fields) => fields.values().for_each(|field| look(field, found)),
+            Value::Array(items) => items.iter().for_each(|item| look(item, found)),
+            _ => {}
+        }
+    }
+    let mut found = 0;
+    look(&schema(), &mut found);
+    assert!(found > 70, "{found}");
+}

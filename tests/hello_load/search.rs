@@ -1,0 +1,230 @@
+//! The search for the highest load carried, and sweeps.
+
+use serde_json::{Value, json};
+
+use super::server::Server;
+use super::{due, lines, load, not_sent};
+use crate::relay::{Void, until_told};
+use crate::support::{Finished, count, peer};
+use crate::truth::assert_near;
+
+/// Each trial is of so many requests as are due in 0.1 s.
+const TRIAL: &[&str] = &["--duration", "0.1", "--warm-up", "0", "-W", "250ms"];
+
+/// Of a server that answers so many of each trial: those of a load of 1000 a second.
+const ROOM: u64 = 100;
+
+fn with_room() -> Server {
+    Server::with_room_for(100)
+}
+
+/// A server that answers all but each tenth request of a trial, from the first one on.
+fn losing_a_tenth() -> Server {
+    Server::start(|request| (request.token().seq % 10 > 0).then(|| request.greeting()))
+}
+
+/// Searches, and returns what each trial came to, and the whole.
+///
+/// # Errors
+///
+/// What [`trials`] reports.
+fn find_max(
+    server: Server,
+    options: &[&str],
+    answers: fn(u64) -> u64,
+) -> Result<(Vec<Value>, Value, Option<i32>), Void> {
+    let to = server.address();
+    let (mut lines, status) = lines(&[&["--find-max"], TRIAL, options, &[&to]].concat());
+    let throughput = lines.pop().expect("it says something");
+    assert_eq!(throughput["event"], "throughput");
+    Ok((trials(server, lines, answers)?, throughput, status))
+}
+
+/// Compares what each trial says with what the server saw and answers.
+///
+/// # Errors
+///
+/// [`Void`] if the server left more unanswered than it meant to: it takes a machine that stands
+/// still for longer than the timeout.
+fn trials(
+    server: Server,
+    mut lines: Vec<Value>,
+    answers: fn(u64) -> u64,
+) -> Result<Vec<Value>, Void> {
+    assert_eq!(lines.remove(0)["event"], "start");
+    let sent = lines.iter().map(|trial| count(&trial["sent"])).sum::<u64>();
+    assert_eq!(server.finish().len() as u64, sent);
+    for trial in &lines {
+        assert_eq!(trial["event"], "trial");
+        assert_eq!(due(trial), count(&trial["plan"]["rate"]).div_ceil(10), "{trial}");
+        let [sent, answered, lost] = ["sent", "answered", "lost"].map(|name| count(&trial[name]));
+        assert_eq!((answered + lost, &trial["in_flight"]), (sent, &0.into()), "{trial}");
+        assert!(answered <= answers(sent), "{trial}");
+        if answered < answers(sent) {
+            return Err(Void(format!("{answered} of {sent} were answered in time")));
+        }
+        assert_near(&trial["loss"], lost as f64 / sent as f64, "loss");
+    }
+    Ok(lines)
+}
+
+/// Returns the load and the verdict of each trial, which have to be what its numbers say.
+fn verdicts(trials: &[Value], tolerance: f64) -> Vec<(u64, &str)> {
+    let verdict = |trial: &Value| match count(&trial["lost"]) as f64 {
+        lost if lost > tolerance * count(&trial["sent"]) as f64 => "lost",
+        _ if not_sent(trial) as f64 > 0.001 * due(trial) as f64 => "not-offered",
+        _ => "carried",
+    };
+    let each = trials.iter().map(|trial| {
+        assert_eq!(trial["verdict"], verdict(trial), "{trial}");
+        (count(&trial["plan"]["rate"]), trial["verdict"].as_str().expect("text"))
+    });
+    each.collect()
+}
+
+#[test]
+fn the_throughput_is_found_within_its_resolution() {
+    let options = ["--rate", "1000", "--resolution", "15%", "--trials", "3"];
+    until_told(0, |_| {
+        let (trials, throughput, status) = find_max(with_room(), &options, |sent| sent.min(ROOM))?;
+        // Each load until the majority is clear, and a gap of 125 is 11 % of the upper one.
+        let loads =
+            [(1000, "carried"), (2000, "lost"), (1500, "lost"), (1250, "lost"), (1125, "lost")];
+        let expected = Vec::from_iter(loads.into_iter().flat_map(|load| [load; 2]));
+        if verdicts(&trials, 0.0) != expected {
+            return Err(Void("the generator was held up".into()));
+        }
+        let expected = json!({
+            "event": "throughput",
+            "throughput_per_s": 1000,
+            "not_carried_per_s": 1125,
+            "bound": "server",
+            "tolerance": 0.0,
+            "resolution": 0.15,
+            "trials": 3,
+            "trial_s": 0.1,
+        });
+        assert_eq!((throughput, status), (expected, Some(0)));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_loss_up_to_the_tolerance_is_carried_and_more_is_not() {
+    for (tolerance, share, carries) in
+        [("10", 0.1, true), ("9.9%", 0.099, false), ("0", 0.0, false)]
+    {
+        until_told(0, |_| {
+            let start = if carries { "500" } else { "1000" };
+            let loads = ["--rate", start, "--max-rate", "1000", "--tolerance", tolerance];
+            let options = [&loads[..], &["--trials", "1", "--resolution", "100"]].concat();
+            let (trials, throughput, status) =
+                find_max(losing_a_tenth(), &options, |sent| sent - sent.div_ceil(10))?;
+            let verdicts = verdicts(&trials, share);
+            let (expected, found) = match carries {
+                true => {
+                    (vec![(500, "carried"), (1000, "carried")], json!([1000, null, "max-rate"]))
+                }
+                false => (vec![(1000, "lost")], json!([null, 1000, "server"])),
+            };
+            if verdicts != expected {
+                return Err(Void(format!("the generator was held up: {verdicts:?}")));
+            }
+            let names = ["throughput_per_s", "not_carried_per_s", "bound"];
+            assert_eq!(Value::from_iter(names.map(|name| throughput[name].clone())), found);
+            assert_eq!(status, Some(i32::from(!carries)));
+            Ok(())
+        });
+    }
+}
+
+#[test]
+fn a_search_says_in_words_what_it_found_and_what_was_in_the_way() {
+    until_told(0, |_| {
+        for (options, status, expected) in [
+            (
+                &["--rate", "1000", "--max-rate", "1000", "--tolerance", "10"][..],
+                0,
+                "throughput 1000 requests/s, with loss of 10% at most\n\
+                 more was not tried (--max-rate); up to 1 trial of 0.1 s for each load\n",
+            ),
+            (
+                &["--rate", "1000", "--resolution", "100"],
+                1,
+                "no load was carried with loss of 0% at most\n\
+                 1000/s was not carried (resolution 100%); up to 1 trial of 0.1 s for each load\n",
+            ),
+        ] {
+            let server = losing_a_tenth();
+            let to = server.address();
+            let arguments = [&["--find-max", "--trials", "1"], TRIAL, options, &[&to]].concat();
+            let Finished { out, err, status: ended } = load(&arguments);
+            assert_eq!(err, "");
+            if out.contains(" too late") || !out.contains(" 10% lost ") {
+                return Err(Void(format!("the generator or the server was held up: {out}")));
+            }
+            assert!(out.ends_with(&format!("\n\n{expected}")), "{out}");
+            assert_eq!(ended, Some(status));
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn what_cannot_be_offered_is_not_the_servers_limit() {
+    let silent = peer();
+    let to = silent.local_addr().expect("bound").to_string();
+    // No machine sends a request in 10 ns; and whatever is lost is tolerated.
+    let options = ["--rate", "100M", "--duration", "5ms", "--warm-up", "0", "-W", "1ms"];
+    let search = ["--find-max", "--trials", "1", "--tolerance", "100", "--resolution", "100", &to];
+    let arguments = [&options[..], &search].concat();
+    let (lines, status) = lines(&arguments);
+    let [_, trial, throughput] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!((&trial["verdict"], due(trial)), (&"not-offered".into(), 500_000));
+    assert_eq!(trial["generator"]["limits"][0]["limit"], "held-up", "{trial}");
+    assert_eq!((&throughput["bound"], status), (&"generator".into(), Some(1)));
+    assert_eq!(throughput["not_carried_per_s"], 100_000_000);
+    let Finished { out, .. } = load(&arguments);
+    let said = "\nLIMITED BY THE GENERATOR, which could not offer 100000000/s: the server may carry more; ";
+    assert!(out.contains("  not offered  [generator: ") && out.contains(said), "{out}");
+}
+
+#[test]
+fn a_sweep_has_a_row_for_each_load_and_the_loss_where_it_is() {
+    let sweep = ["--sweep", "500..1500", "--steps", "3"];
+    until_told(0, |_| {
+        let server = with_room();
+        let to = server.address();
+        let (lines, status) = lines(&[&sweep[..], TRIAL, &[&to]].concat());
+        let trials = trials(server, lines, |sent| sent.min(ROOM))?;
+        let loads = trials.iter().map(|trial| count(&trial["plan"]["rate"]));
+        assert!(loads.eq([500, 1000, 1500]), "{trials:?}");
+        assert!(trials.iter().all(|trial| trial["verdict"].is_null()));
+        assert_eq!((&trials[0]["lost"], &trials[1]["lost"]), (&0.into(), &0.into()));
+        if not_sent(&trials[2]) > 0 {
+            return Err(Void("the generator was held up".into()));
+        }
+        assert_eq!((&trials[2]["lost"], status), (&50.into(), Some(0)));
+
+        let server = with_room();
+        let to = server.address();
+        let Finished { out, status, .. } = load(&[&sweep[..], TRIAL, &[&to]].concat());
+        let (_, table) = out.split_once("\n\n").expect("a table");
+        let cells = |row: &str| Vec::from_iter(row.split_whitespace().take(4).map(str::to_owned));
+        let rows = Vec::from_iter(table.lines().map(cells));
+        assert_eq!(rows[0], ["load/s", "sent/s", "answered/s", "loss"]);
+        let expected = [
+            ["500", "500", "500", "0%"],
+            ["1000", "1000", "1000", "0%"],
+            ["1500", "1500", "1000", "33.3333%"],
+        ];
+        if rows[1..] != expected && out.contains(" too late") {
+            return Err(Void(format!("the generator was held up: {out}")));
+        }
+        assert_eq!(
+            (&rows[1..], status),
+            (&expected.map(|row| row.map(str::to_owned).to_vec())[..], Some(0))
+        );
+        Ok(())
+    });
+}

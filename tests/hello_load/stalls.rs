@@ -1,0 +1,137 @@
+//! A server that stands still for a while, and a generator that does.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::server::Server;
+use super::{due, loading, not_sent, run};
+use crate::observability::place;
+use crate::support::{count, json, peer};
+use crate::truth::{millis, nearest_rank, number, sorted};
+
+/// Between two requests of a run at 500 a second.
+const INTERVAL: Duration = Duration::from_millis(2);
+
+/// A server that answers all, but the one of this number and those behind it after a while.
+fn stalling(at: usize, stall: Duration) -> Server {
+    Server::start(move |request| {
+        if request.number == at {
+            // Nothing is waited for: this is the stall.
+            thread::sleep(stall);
+        }
+        Some(request.greeting())
+    })
+}
+
+#[test]
+fn a_stall_of_the_server_shows_in_every_request_that_was_due_in_it() {
+    const STALL: Duration = Duration::from_millis(150);
+    let server = stalling(50, STALL);
+    let (summary, status) =
+        run(&["--rate", "500", "--count", "200", "-W", "20s", &server.address()]);
+    server.finish();
+    assert_eq!(status, Some(0));
+    assert_eq!((due(&summary), &summary["lost"]), (200, &0.into()));
+    assert_eq!(summary["answered"], summary["sent"]);
+    // The one at which it began took no less than the stall, and each one that was due after it, no
+    // less than what was left. Those that were not sent are taken for the slowest.
+    let left = (0..75).map(|number| millis(STALL - INTERVAL * number));
+    let mut least = Vec::from_iter(left.skip(not_sent(&summary).try_into().expect("few")));
+    assert!(least.len() > 10, "{summary}");
+    least.resize(count(&summary["answered"]).try_into().expect("few"), 0.0);
+    let least = sorted(least);
+    let latency = &summary["latency_ms"];
+    for (name, permille) in [("p90", 900), ("p95", 950), ("p99", 990), ("p999", 999)] {
+        let least = nearest_rank(&least, permille);
+        assert!(number(&latency[name]) >= least - 1e-5, "{name} is less than {least}: {latency}");
+    }
+    let sum = least.iter().sum::<f64>() / least.len() as f64;
+    assert!(number(&latency["mean"]) >= sum - 1e-5, "{latency}");
+}
+
+#[test]
+fn what_a_stall_makes_too_late_is_lost_and_what_comes_of_it_late() {
+    let server = stalling(50, Duration::from_millis(300));
+    let arguments = ["--rate", "500", "--count", "300", "-W", "100ms", &server.address()];
+    let (summary, status) = run(&arguments);
+    server.finish();
+    assert_eq!(status, Some(0));
+    assert_eq!(due(&summary), 300);
+    let [sent, answered, lost, late] =
+        ["sent", "answered", "lost", "late"].map(|name| count(&summary[name]));
+    assert_eq!((answered + lost, &summary["in_flight"]), (sent, &0.into()));
+    // In two thirds of the stall there are requests due that it makes too late, and they may leave
+    // up to 10 ms late themselves.
+    assert!(lost + not_sent(&summary) >= 95, "{summary}");
+    assert!(lost >= late && late + not_sent(&summary) >= 95, "{summary}");
+    assert!(number(&summary["loss"]) > 0.0);
+}
+
+#[test]
+fn in_a_closed_loop_a_stall_is_as_rare_as_the_requests_it_holds() {
+    let server = stalling(50, Duration::from_millis(150));
+    let arguments = ["--outstanding", "1", "--count", "200", "-W", "20s", &server.address()];
+    let (summary, _) = run(&arguments);
+    server.finish();
+    assert_eq!((&summary["sent"], &summary["answered"]), (&200.into(), &200.into()));
+    let latency = &summary["latency_ms"];
+    assert!(number(&latency["max"]) >= 150.0, "{latency}");
+    assert!(number(&latency["p50"]) < number(&latency["max"]), "{latency}");
+}
+
+#[test]
+fn in_a_closed_loop_the_next_one_follows_as_soon_as_one_is_lost() {
+    let silent = peer();
+    let to = silent.local_addr().expect("bound").to_string();
+    let mut process =
+        loading(&["--outstanding", "1", "--count", "400", "-W", "1ms", "--json", &to]);
+    // Were each waited for even a tenth of a second, it would take twice as long.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !process.has_ended() {
+        assert!(Instant::now() < deadline, "400 timeouts of a millisecond take their time");
+        thread::yield_now();
+    }
+    let (lines, status) = process.finish();
+    let summary = json(lines.last().expect("a summary"));
+    assert_eq!((&summary["lost"], status), (&400.into(), Some(1)));
+}
+
+#[test]
+fn a_generator_that_was_stopped_says_what_it_did_not_send_and_loses_nothing() {
+    let file = place("a_generator_that_was_stopped_says_what_it_did_not_send_and_loses_nothing");
+    let (server, path) = (Server::greeter(), file.to_str().expect("UTF-8"));
+    let to = server.address();
+    let options = ["--rate", "500", "--count", "600", "-W", "200ms", "--export-json", path];
+    let process = loading(&[&options[..], &[&to]].concat());
+    server.wait_for(20);
+    process.signal(Signal::STOP);
+    process.wait_until_stopped();
+    let since = Instant::now();
+    // Nothing is waited for: it is to be stopped for longer than any reply may take.
+    thread::sleep(Duration::from_millis(300));
+    let stopped = since.elapsed();
+    process.signal(Signal::CONT);
+    let (lines, status) = process.finish();
+    assert_eq!(status, Some(0));
+    let summary = &json(&fs::read_to_string(file).expect("there"))["results"][0];
+    assert_eq!(due(summary), 600);
+    assert_eq!(server.finish().len() as u64, count(&summary["sent"]));
+    // When they came counts, and not when they were looked at.
+    assert_eq!((&summary["answered"], &summary["lost"]), (&summary["sent"], &0.into()));
+    // What is later than 10 ms does not leave; one may have been about to.
+    let least = (stopped - Duration::from_millis(10)).as_millis() / INTERVAL.as_millis() - 1;
+    let held_up = count(&summary["not_sent"]["held-up"]);
+    assert!(u128::from(held_up) >= least, "{held_up} of {least} in {stopped:?}");
+    let limits = summary["generator"]["limits"].as_array().expect("a list");
+    let found = limits.iter().find(|limit| limit["limit"] == "held-up").expect("it is said");
+    assert_eq!(found["requests"], held_up);
+    let said = format!(
+        "LIMITED BY THE GENERATOR, not by the server alone: it was too late for {held_up} requests, \
+         which it did not send"
+    );
+    assert!(lines.contains(&said), "{lines:?}");
+    assert!(lines.contains(&format!("not sent: held-up {held_up}")), "{lines:?}");
+}

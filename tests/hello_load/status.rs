@@ -1,0 +1,242 @@
+//! How `hello-load` ends.
+
+use std::fs;
+use std::process::Command;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::server::Server;
+use super::{FEW, NOBODY, load, loading, run};
+use crate::observability::place;
+use crate::support::{Finished, LOAD, Process, count, have, json, peer};
+
+/// For ever, as far as a test is concerned.
+const LONG: &[&str] = &["--rate", "1000", "--duration", "1h", "--warm-up", "0", "-W", "20s"];
+
+/// Ends a run by SIGINT.
+fn interrupt(process: Process) -> (Vec<String>, Option<i32>) {
+    process.signal(Signal::INT);
+    process.finish()
+}
+
+#[test]
+fn an_interrupt_prints_what_is_known_and_calls_nothing_lost() {
+    for signal in [Signal::INT, Signal::TERM] {
+        // It knows how long an answer takes, and waits for no more than that.
+        let server = Server::start(|request| (request.number < 50).then(|| request.greeting()));
+        let to = server.address();
+        let process = loading(&[LONG, &["--json", &to]].concat());
+        server.wait_for(100);
+        process.signal(signal);
+        let (lines, status) = process.finish();
+        let summary = json(lines.last().expect("a summary"));
+        let sent = server.finish().len() as u64;
+        assert!(sent >= 100);
+        assert_eq!((&summary["sent"], &summary["answered"]), (&sent.into(), &50.into()));
+        assert_eq!((&summary["in_flight"], &summary["lost"]), (&(sent - 50).into(), &0.into()));
+        assert_eq!((&summary["loss"], status), (&0.0.into(), Some(0)));
+    }
+}
+
+#[test]
+fn an_interrupt_says_so_in_words_and_fails_if_nobody_has_answered() {
+    for answers in [true, false] {
+        let server = Server::start(move |request| answers.then(|| request.greeting()));
+        let to = server.address();
+        let process = loading(&[LONG, &[&to]].concat());
+        server.wait_for(30);
+        let (lines, status) = interrupt(process);
+        let sent = server.finish().len();
+        let start = format!("{sent} requests sent (");
+        let line = lines.iter().find(|line| line.starts_with(&start)).expect("a summary");
+        match answers {
+            true => assert!(line.contains("), 0 lost (0%), in "), "{line}"),
+            false => assert!(
+                line.contains(&format!(" 0 lost, {sent} in flight, in ")),
+                "nobody knows of a loss: {line}"
+            ),
+        }
+        assert_eq!(status, Some(i32::from(!answers)));
+    }
+}
+
+#[test]
+fn an_interrupted_search_says_what_was_carried_before() {
+    // In the trial that goes on, and is cut off, more is asked than in the one before.
+    for (before, trials) in [(0, 0), (10, 1)] {
+        let server = Server::greeter();
+        let to = server.address();
+        let search = ["--find-max", "--rate", "10", "--trials", "1", "--duration", "1"];
+        let process = loading(
+            &[&search[..], &["--warm-up", "0", "--tolerance", "100", "--json", &to]].concat(),
+        );
+        server.wait_for(before + 1);
+        let (lines, status) = interrupt(process);
+        let lines = Vec::from_iter(lines.iter().map(|line| json(line)));
+        let throughput = lines.last().expect("what is known");
+        assert_eq!(
+            (&throughput["event"], &throughput["bound"]),
+            (&"throughput".into(), &"interrupted".into())
+        );
+        let done = lines.iter().filter(|line| line["event"] == "trial").count();
+        assert_eq!(done, trials, "{lines:?}");
+        let carried = lines.iter().any(|line| line["verdict"] == "carried");
+        let found = if carried { 10.into() } else { Value::Null };
+        assert_eq!((&throughput["throughput_per_s"], status), (&found, Some(i32::from(!carried))));
+    }
+}
+
+#[test]
+fn an_interrupted_sweep_prints_the_load_that_was_cut_off_and_no_other() {
+    let file = place("an_interrupted_sweep_prints_the_load_that_was_cut_off_and_no_other");
+    let (server, path) = (Server::greeter(), file.to_str().expect("UTF-8"));
+    let to = server.address();
+    let sweep = ["--sweep", "1000..3000", "--steps", "3", "--duration", "20s", "--warm-up", "0"];
+    let process = loading(&[&sweep[..], &["-W", "20s", "--export-json", path, &to]].concat());
+    server.wait_for(50);
+    let (lines, status) = interrupt(process);
+    let sent = server.finish().len();
+    assert_eq!(status, Some(0));
+    let rows = Vec::from_iter(lines.iter().skip_while(|line| !line.starts_with("load/s ")).skip(1));
+    assert_eq!(rows.len(), 1, "{lines:?}");
+    assert!(rows[0].trim_start().starts_with("1000 "), "{lines:?}");
+    let results = &json(&fs::read_to_string(file).expect("there"))["results"];
+    assert_eq!((&results[0]["sent"], results[1].is_null()), (&sent.into(), true));
+    assert_eq!((&results[0]["answered"], &results[0]["lost"]), (&sent.into(), &0.into()));
+}
+
+#[test]
+fn a_reader_who_leaves_makes_the_end_no_failure() {
+    for options in [
+        &["--rate", "1k"][..],
+        &["--rate", "1k", "--json"],
+        &["--find-max", "--json"],
+        &["--sweep", "1k..2k"],
+    ] {
+        let server = Server::greeter();
+        let to = server.address();
+        let mut process = loading(&[options, &["--duration", "1h", &to]].concat());
+        process.line();
+        process.hang_up();
+        server.wait_for(20);
+        process.signal(Signal::INT);
+        assert_eq!(process.exit_status(), Some(0), "{options:?}");
+    }
+    // Nor is it one to have no output at all.
+    let server = Server::greeter();
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec \"$0\" \"$@\" >&-", LOAD]).args(FEW).arg(server.address());
+    let Finished { err, status, .. } = command.output().expect("runs").into();
+    assert_eq!((&*err, status), ("", Some(0)));
+    assert_eq!(server.finish().len(), 20);
+}
+
+#[test]
+fn an_output_that_is_full_is_trouble() {
+    let full = fs::File::create("/dev/full").expect("Linux has it");
+    let mut command = Command::new(LOAD);
+    command.args(["--count", "1", "-W", "50ms", NOBODY]).stdout(full);
+    let Finished { err, status, .. } = command.output().expect("runs").into();
+    assert_eq!(status, Some(2));
+    let start = "hello-load: cannot write to standard output: No space left on device";
+    assert!(err.starts_with(start), "{err}");
+}
+
+#[test]
+fn nobody_and_a_socket_that_is_silent_are_failures_and_told_apart() {
+    let silent = peer();
+    let silent = silent.local_addr().expect("bound").to_string();
+    for how in [&["--rate", "500"][..], &["--outstanding", "4"]] {
+        for (target, why) in [(NOBODY, "refused (nothing listens there)"), (&silent, "silent")] {
+            let arguments = [how, &["--count", "20", "-W", "50ms", target]].concat();
+            let Finished { out, err, status } = load(&arguments);
+            assert_eq!((&*err, status), ("", Some(1)));
+            assert!(out.contains(&format!("\nno answer: {why}\n")), "{out}");
+            assert!(out.contains(" 0 answered (0.0/s), "), "{out}");
+            let (summary, status) = run(&arguments);
+            assert_eq!((&summary["answered"], status), (&0.into(), Some(1)));
+            assert_eq!((&summary["lost"], &summary["in_flight"]), (&summary["sent"], &0.into()));
+            assert!(summary["latency_ms"].is_null() && summary["rtt_ms"].is_null(), "{summary}");
+            let errors = summary["errors"].as_object().expect("counts");
+            match target {
+                NOBODY => assert!(count(&errors["connection-refused"]) > 0),
+                _ => assert!(errors.is_empty(), "{summary}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_search_and_a_sweep_where_nobody_listens_end_by_themselves() {
+    let short = ["--duration", "20ms", "--warm-up", "0", "-W", "20ms", "--json", NOBODY];
+    for (options, last) in [
+        (&["--find-max", "--rate", "200", "--trials", "1"][..], "throughput"),
+        (&["--sweep", "100..200", "--steps", "2"], "trial"),
+    ] {
+        let Finished { out, err, status } = load(&[options, &short].concat());
+        assert_eq!((&*err, status), ("", Some(1)));
+        assert_eq!(json(out.lines().last().expect("lines"))["event"], last, "{out}");
+    }
+}
+
+#[test]
+fn another_machine_is_asked_for_nothing_unless_that_is_said() {
+    let test = "another_machine_is_asked_for_nothing_unless_that_is_said";
+    let Finished { out, err, status } = load(&["192.0.2.1"]);
+    assert_eq!((&*out, status), ("", Some(2)));
+    let start = "hello-load: 192.0.2.1:9999 is not this machine, and ";
+    assert!(err.starts_with(start) && err.contains(": give --remote if "), "{err}");
+    if !have("strace", "-V", test) {
+        return;
+    }
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-e", "trace=network", "-e", "signal=none"]);
+    let traced: Finished = command.args([LOAD, "192.0.2.1"]).output().expect("runs").into();
+    assert_eq!(traced.status, Some(2));
+    // To send over a network takes a socket.
+    assert!(!traced.err.contains("AF_INET"), "{}", traced.err);
+}
+
+#[test]
+fn a_command_line_at_fault_says_what_to_write() {
+    for (arguments, advice) in [
+        ("--rate 0", "must be 1 or more"),
+        ("--rate fast", "try 500, 10k or 1M"),
+        ("--size 7", "must be from 8 to 65499, the shorter one first"),
+        ("--size 20..16", "must be from 8 to 65499, the shorter one first"),
+        ("--size long", "try 16 or 16..512"),
+        ("--train 65", "65 is not in 1..=64"),
+        ("--train 64 --size 1200", "it takes up to 54 of them"),
+        ("--sweep 10", "try 10k..200k"),
+        ("--sweep 2k..1k", "the first load has to be lower than the second"),
+        ("--sweep 1..9 --steps 1", "1 is not in 2..=1000"),
+        ("--sources many", "try 256 or 10k"),
+        (
+            "--sources-by addresses ::1",
+            "[::1]:9999 cannot be asked from addresses of 127.0.0.0/8: use ports",
+        ),
+        ("--sources-by addresses --sources 20M", "there are 16777214 addresses to ask from"),
+        ("--threads 2 --sources 1", "2 threads take at least as many sources"),
+        (
+            "--threads 2 --outstanding 1",
+            "2 threads take at least as many sources, and requests outstanding",
+        ),
+        ("--poisson", "--poisson draws times: give --rate, too"),
+        ("--rate 5 --outstanding 5", "'--rate <LOAD>' cannot be used with '--outstanding <COUNT>'"),
+        ("--find-max --count 5", "'--find-max' cannot be used with '--count <COUNT>'"),
+        ("--find-max --sweep 1..2", "'--find-max' cannot be used with '--sweep <LOAD..LOAD>'"),
+        ("--tolerance 1", "--find-max"),
+        ("--find-max --tolerance 101", "must be from 0 to 100"),
+        ("--find-max --resolution x", "try 1 or 0.5%"),
+        ("--timeout 0", "must be longer than 0"),
+        ("--warm-up x", "try 0.5, 500ms or 2s"),
+        ("-4 -6", "'--ipv4' cannot be used with '--ipv6'"),
+        ("-4 ::1", "[::1]:9999 has no IPv4 address; leave -4 and -6 out"),
+        ("127.0.0.1:0", "write the port the server listens on"),
+    ] {
+        let Finished { err, status, .. } = load(&Vec::from_iter(arguments.split(' ')));
+        assert_eq!(status, Some(2), "{arguments}");
+        assert!(err.contains(advice), "{arguments}: {err}");
+    }
+}

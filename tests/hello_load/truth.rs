@@ -1,0 +1,226 @@
+//! Every number of a run against what a relay did on the way, kind by kind, over many seeds.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{due, run};
+use crate::relay::{Answer, Bursts, Greeter, Impairments, Plan, Relay, Truth, Void, until_told};
+use crate::truth::{
+    IMPAIRED, LONG, SHORT, TIMEOUT, assert_near, at_once, everything, mean, millis, nearest_rank,
+    number, sorted, through_relay,
+};
+
+/// Runs in which what takes [`LONG`] is there before the end: in the open loop, since it takes its
+/// time; in the closed one, if the server does.
+const OPEN: &str = "--rate 500 --count 420 -W 250ms";
+const CLOSED: &str = "--outstanding 8 --count 420 -W 250ms";
+
+/// For how long that server makes each request wait.
+const SLOW: Duration = Duration::from_millis(20);
+
+/// Runs `hello-load` through a relay, and returns what it says and what is true.
+fn measure(plan: &Plan, arguments: &str) -> Result<(Value, Truth), Void> {
+    let greeter = Greeter::start();
+    let back = Impairments { delay: SLOW, ..quick() };
+    let slow = Plan { back, calm_from: usize::MAX, ..Plan::default() };
+    let slow = arguments.contains("--outstanding").then(|| Relay::start(greeter.address(), &slow));
+    let server = slow.as_ref().map_or(greeter.address(), Relay::address);
+    let ((summary, status), log) = through_relay(server, plan, |address| {
+        let address = address.to_string();
+        run(&Vec::from_iter(arguments.split(' ').chain([&*address])))
+    });
+    slow.map(Relay::finish);
+    greeter.finish();
+    assert_eq!(status, Some(0));
+    assert_eq!(due(&summary), 420);
+    Ok((summary, log.truth(TIMEOUT)?))
+}
+
+/// Compares runs of both kinds with the truth, at the same time with several seeds, and returns what
+/// was true.
+fn agree(there: &Impairments, back: &Impairments) -> [Truth; 4] {
+    at_once([(110, OPEN), (120, OPEN), (130, CLOSED), (140, CLOSED)], |(seed, arguments)| {
+        until_told(seed, |seed| {
+            let (there, back) = (there.clone(), back.clone());
+            let plan = Plan { seed, there, back, calm_from: IMPAIRED };
+            let (summary, truth) = measure(&plan, arguments)?;
+            assert_counts(&summary, &truth);
+            assert_eq!(summary["reordered"], truth.reordered());
+            assert_times(&summary, &truth);
+            Ok(truth)
+        })
+    })
+}
+
+/// Compares all counts but that of the reordered, which depends on which of two sources is looked at
+/// first.
+fn assert_counts(summary: &Value, truth: &Truth) {
+    let (answered, lost) = (truth.answers.len(), truth.lost.len());
+    let expected = json!({
+        "sent": truth.sent,
+        "answered": answered,
+        "lost": lost,
+        "in_flight": 0,
+        "late": truth.late,
+        "duplicate": truth.duplicate,
+        "corrupt": truth.corrupt,
+        "foreign": truth.foreign,
+        "forgotten": 0,
+        "misdirected": 0,
+        "errors": {},
+    });
+    let names = expected.as_object().expect("it is one").keys();
+    let found: Value = names.map(|name| (name.clone(), summary[name].clone())).collect();
+    assert_eq!(found, expected);
+    assert_eq!(truth.in_flight, 0, "it waits for all");
+    assert_near(&summary["loss"], lost as f64 / (answered + lost) as f64, "loss");
+    let span = number(&summary["duration_s"]);
+    for (name, count) in [("sent_per_s", truth.sent as f64), ("answered_per_s", answered as f64)] {
+        assert_near(&json!(number(&summary[name]) * span), count, name);
+    }
+}
+
+/// Compares times with what the relay knows of them, and with each other.
+fn assert_times(summary: &Value, truth: &Truth) {
+    let bounds = |of: fn(&Answer) -> Duration| {
+        sorted(truth.answers.iter().map(|answer| millis(of(answer))).collect())
+    };
+    let (shortest, longest) = (bounds(|answer| answer.shortest), bounds(|answer| answer.longest));
+    let (latency, rtt) = (&summary["latency_ms"], &summary["rtt_ms"]);
+    for (name, permille) in [("p50", 500), ("p90", 900), ("p95", 950), ("p99", 990), ("p999", 999)]
+    {
+        let (stated, least) = (number(&rtt[name]), nearest_rank(&shortest, permille));
+        assert!(stated >= least - 1e-5, "{name}: {stated} ms is less than {least} ms");
+        assert!(number(&latency[name]) >= stated, "{name}: since due is no less than since sent");
+    }
+    assert!(number(&rtt["min"]) >= shortest[0] - 1e-5, "{rtt}");
+    assert!(number(&rtt["mean"]) >= mean(&shortest) - 1e-5, "{rtt}");
+    // One is held up between its look at the clock and its departure, but not each second one; in a
+    // closed loop, where those at once do, all but the quickest may be.
+    let late = &summary["timer_error_ms"];
+    let which = if late.is_null() { "min" } else { "p50" };
+    let (stated, most) = (number(&rtt[which]), nearest_rank(&longest, 500) * 1.001);
+    assert!(stated <= most, "{which}: {stated} ms is more than {most} ms");
+    if late.is_null() {
+        assert_eq!(summary["plan"]["rate"], Value::Null);
+        return;
+    }
+    let most = number(&rtt["max"]) + number(&late["max"]);
+    assert!(number(&latency["max"]) <= most + 1e-5, "{latency}");
+    if truth.lost.is_empty() {
+        // Each is since due what it is since sent, and how late it was sent.
+        let sum = number(&rtt["mean"]) + number(&late["mean"]);
+        assert_near(&latency["mean"], sum, "mean since due");
+    }
+}
+
+/// A delay on the way back.
+fn slow() -> Impairments {
+    Impairments { delay: SHORT, ..quick() }
+}
+
+fn quick() -> Impairments {
+    Impairments::default()
+}
+
+#[test]
+fn what_is_lost_on_either_way_is_lost() {
+    let some = Impairments { lost: 100, ..slow() };
+    for truth in agree(&Impairments { lost: 100, ..quick() }, &some) {
+        assert!(truth.lost.len() > 10, "{truth:?}");
+    }
+}
+
+#[test]
+fn losses_in_bursts_and_a_blackout_are_lost() {
+    let bursts = Bursts { begin: 30, end: 100 };
+    let there = Impairments { blackout: 100..130, ..quick() };
+    for truth in agree(&there, &Impairments { bursts, ..slow() }) {
+        assert!(truth.lost.len() > 30, "{truth:?}");
+    }
+}
+
+#[test]
+fn what_comes_twice_is_answered_once_wherever_it_was_doubled() {
+    let some = Impairments { duplicated: 200, ..slow() };
+    for truth in agree(&Impairments { duplicated: 200, ..quick() }, &some) {
+        assert!(truth.duplicate > 20 && truth.lost.is_empty(), "{truth:?}");
+    }
+}
+
+#[test]
+fn what_is_overtaken_is_reordered_and_not_lost() {
+    let there = Impairments { held_back: (100, 3), ..quick() };
+    let back = Impairments { held_back: (100, 2), delay: SHORT / 2, jitter: SHORT / 2, ..quick() };
+    for truth in agree(&there, &back) {
+        assert!(truth.reordered() > 20 && truth.lost.is_empty(), "{truth:?}");
+    }
+}
+
+#[test]
+fn what_is_late_is_late_and_lost_and_a_second_reply_after_it_a_duplicate() {
+    let back = Impairments { late: (100, LONG), duplicated: 200, ..slow() };
+    for truth in agree(&quick(), &back) {
+        assert_eq!(truth.late, truth.lost.len() as u64);
+        assert!(truth.late > 5 && truth.duplicate > 10, "{truth:?}");
+    }
+}
+
+#[test]
+fn what_is_damaged_is_corrupt_and_answers_nothing() {
+    let damage = Impairments { corrupted: 50, truncated: 50, ..quick() };
+    for truth in agree(&damage, &Impairments { delay: SHORT, ..damage.clone() }) {
+        assert!(truth.corrupt > 10 && truth.lost.len() > 10, "{truth:?}");
+    }
+}
+
+#[test]
+fn replies_to_somebody_else_are_foreign_and_answer_nothing() {
+    let back = Impairments { foreign: 300, lost: 100, ..slow() };
+    for truth in agree(&quick(), &back) {
+        assert!(truth.foreign > 20 && truth.lost.len() > 5, "{truth:?}");
+    }
+}
+
+#[test]
+fn everything_at_once_is_told_apart() {
+    let (there, back) = everything();
+    for truth in agree(&there, &back) {
+        let Truth { late, duplicate, corrupt, foreign, .. } = truth;
+        assert!([late, duplicate, corrupt, foreign].iter().all(|count| *count > 0), "{truth:?}");
+    }
+}
+
+#[test]
+fn percentiles_tell_rare_slow_answers_from_the_others() {
+    let (most, few) = (SHORT / 2, SHORT * 3);
+    let back = Impairments { delay: most, late: (100, few), ..quick() };
+    at_once([(150, OPEN), (160, CLOSED)], |(seed, arguments)| {
+        until_told(seed, |seed| {
+            let plan = Plan { seed, back: back.clone(), calm_from: usize::MAX, ..Plan::default() };
+            let (summary, truth) = measure(&plan, arguments)?;
+            assert_counts(&summary, &truth);
+            assert_times(&summary, &truth);
+            for times in [&summary["latency_ms"], &summary["rtt_ms"]] {
+                let [min, p50, p99] = ["min", "p50", "p99"].map(|name| number(&times[name]));
+                assert!(min >= millis(most) && p50 < p99 && p99 >= millis(few), "{times}");
+            }
+            Ok(())
+        });
+    });
+}
+
+#[test]
+fn several_sources_are_counted_as_one_and_none_gets_what_is_for_another() {
+    let (there, back) = everything();
+    let arguments = [OPEN, CLOSED].map(|run| format!("{run} --sources 3"));
+    at_once([(170, &arguments[0]), (180, &arguments[1])], |(seed, arguments)| {
+        until_told(seed, |seed| {
+            let plan = Plan { seed, there: there.clone(), back: back.clone(), calm_from: IMPAIRED };
+            let (summary, truth) = measure(&plan, arguments)?;
+            assert_counts(&summary, &truth);
+            Ok(())
+        });
+    });
+}
