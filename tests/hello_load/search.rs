@@ -9,7 +9,7 @@ use crate::support::{Finished, count, peer};
 use crate::truth::assert_near;
 
 /// Each trial is of so many requests as are due in 0.1 s.
-const TRIAL: &[&str] = &["--duration", "0.1", "--warm-up", "0", "-W", "250ms"];
+const TRIAL: &[&str] = &["--duration", "0.1", "--warm-up", "0", "-W", "150ms"];
 
 /// Of a server that answers so many of each trial: those of a load of 1000 a second.
 const ROOM: u64 = 100;

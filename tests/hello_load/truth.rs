@@ -7,14 +7,17 @@ use serde_json::{Value, json};
 use super::{due, run};
 use crate::relay::{Answer, Bursts, Greeter, Impairments, Plan, Relay, Truth, Void, until_told};
 use crate::truth::{
-    IMPAIRED, LONG, SHORT, TIMEOUT, assert_near, at_once, everything, mean, millis, nearest_rank,
-    number, sorted, through_relay,
+    LONG, SHORT, TIMEOUT, assert_near, at_once, everything, mean, millis, nearest_rank, number,
+    sorted, through_relay,
 };
 
 /// Runs in which what takes [`LONG`] is there before the end: in the open loop, since it takes its
 /// time; in the closed one, if the server does.
 const OPEN: &str = "--rate 500 --count 420 -W 250ms";
-const CLOSED: &str = "--outstanding 8 --count 420 -W 250ms";
+const CLOSED: &str = "--outstanding 12 --count 420 -W 250ms";
+
+/// So many of the first are impaired: the others of a closed loop take half a second.
+const IMPAIRED: usize = 100;
 
 /// For how long that server makes each request wait.
 const SLOW: Duration = Duration::from_millis(20);
@@ -128,16 +131,16 @@ fn quick() -> Impairments {
 fn what_is_lost_on_either_way_is_lost() {
     let some = Impairments { lost: 100, ..slow() };
     for truth in agree(&Impairments { lost: 100, ..quick() }, &some) {
-        assert!(truth.lost.len() > 10, "{truth:?}");
+        assert!(truth.lost.len() > 5, "{truth:?}");
     }
 }
 
 #[test]
 fn losses_in_bursts_and_a_blackout_are_lost() {
     let bursts = Bursts { begin: 30, end: 100 };
-    let there = Impairments { blackout: 100..130, ..quick() };
+    let there = Impairments { blackout: 60..80, ..quick() };
     for truth in agree(&there, &Impairments { bursts, ..slow() }) {
-        assert!(truth.lost.len() > 30, "{truth:?}");
+        assert!(truth.lost.len() > 20, "{truth:?}");
     }
 }
 
@@ -160,18 +163,18 @@ fn what_is_overtaken_is_reordered_and_not_lost() {
 
 #[test]
 fn what_is_late_is_late_and_lost_and_a_second_reply_after_it_a_duplicate() {
-    let back = Impairments { late: (100, LONG), duplicated: 200, ..slow() };
+    let back = Impairments { late: (150, LONG), duplicated: 200, ..slow() };
     for truth in agree(&quick(), &back) {
         assert_eq!(truth.late, truth.lost.len() as u64);
-        assert!(truth.late > 5 && truth.duplicate > 10, "{truth:?}");
+        assert!(truth.late > 3 && truth.duplicate > 10, "{truth:?}");
     }
 }
 
 #[test]
 fn what_is_damaged_is_corrupt_and_answers_nothing() {
-    let damage = Impairments { corrupted: 50, truncated: 50, ..quick() };
+    let damage = Impairments { corrupted: 80, truncated: 80, ..quick() };
     for truth in agree(&damage, &Impairments { delay: SHORT, ..damage.clone() }) {
-        assert!(truth.corrupt > 10 && truth.lost.len() > 10, "{truth:?}");
+        assert!(truth.corrupt > 10 && truth.lost.len() > 5, "{truth:?}");
     }
 }
 
@@ -179,7 +182,7 @@ fn what_is_damaged_is_corrupt_and_answers_nothing() {
 fn replies_to_somebody_else_are_foreign_and_answer_nothing() {
     let back = Impairments { foreign: 300, lost: 100, ..slow() };
     for truth in agree(&quick(), &back) {
-        assert!(truth.foreign > 20 && truth.lost.len() > 5, "{truth:?}");
+        assert!(truth.foreign > 10 && truth.lost.len() > 3, "{truth:?}");
     }
 }
 
