@@ -9,8 +9,9 @@ use rustix::process::Signal;
 use super::server::Server;
 use super::{due, loading, not_sent, run};
 use crate::observability::place;
+use crate::relay::{Void, until_told};
 use crate::support::{count, json, peer};
-use crate::truth::{millis, nearest_rank, number, sorted};
+use crate::truth::{mean, millis, nearest_rank, number, sorted};
 
 /// Between two requests of a run at 500 a second.
 const INTERVAL: Duration = Duration::from_millis(2);
@@ -29,27 +30,31 @@ fn stalling(at: usize, stall: Duration) -> Server {
 #[test]
 fn a_stall_of_the_server_shows_in_every_request_that_was_due_in_it() {
     const STALL: Duration = Duration::from_millis(150);
-    let server = stalling(50, STALL);
-    let (summary, status) =
-        run(&["--rate", "500", "--count", "200", "-W", "20s", &server.address()]);
-    server.finish();
-    assert_eq!(status, Some(0));
-    assert_eq!((due(&summary), &summary["lost"]), (200, &0.into()));
-    assert_eq!(summary["answered"], summary["sent"]);
-    // The one at which it began took no less than the stall, and each one that was due after it, no
-    // less than what was left. Those that were not sent are taken for the slowest.
-    let left = (0..75).map(|number| millis(STALL - INTERVAL * number));
-    let mut least = Vec::from_iter(left.skip(not_sent(&summary).try_into().expect("few")));
-    assert!(least.len() > 10, "{summary}");
-    least.resize(count(&summary["answered"]).try_into().expect("few"), 0.0);
-    let least = sorted(least);
-    let latency = &summary["latency_ms"];
-    for (name, permille) in [("p90", 900), ("p95", 950), ("p99", 990), ("p999", 999)] {
-        let least = nearest_rank(&least, permille);
-        assert!(number(&latency[name]) >= least - 1e-5, "{name} is less than {least}: {latency}");
-    }
-    let sum = least.iter().sum::<f64>() / least.len() as f64;
-    assert!(number(&latency["mean"]) >= sum - 1e-5, "{latency}");
+    until_told(0, |_| {
+        let server = stalling(50, STALL);
+        let arguments = ["--rate", "500", "--count", "200", "-W", "20s", &server.address()];
+        let (summary, status) = run(&arguments);
+        server.finish();
+        assert_eq!((due(&summary), &summary["lost"], status), (200, &0.into(), Some(0)));
+        assert_eq!(summary["answered"], summary["sent"]);
+        // The one at which it began took no less than the stall, and each one that was due after it,
+        // no less than what was left. Those that were not sent are taken for the slowest.
+        let left = (0..75).map(|number| millis(STALL - INTERVAL * number));
+        let not_sent = usize::try_from(not_sent(&summary)).expect("few");
+        if not_sent > 35 {
+            return Err(Void(format!("{not_sent} of 200 were not sent")));
+        }
+        let mut least = Vec::from_iter(left.skip(not_sent));
+        least.resize(200 - not_sent, 0.0);
+        let least = sorted(least);
+        let latency = &summary["latency_ms"];
+        for (name, permille) in [("p90", 900), ("p95", 950), ("p99", 990), ("p999", 999)] {
+            let (stated, least) = (number(&latency[name]), nearest_rank(&least, permille));
+            assert!(stated >= least - 1e-5, "{name} is less than {least}: {latency}");
+        }
+        assert!(number(&latency["mean"]) >= mean(&least) - 1e-5, "{latency}");
+        Ok(())
+    });
 }
 
 #[test]

@@ -88,22 +88,49 @@ fn an_interrupted_search_says_what_was_carried_before() {
 }
 
 #[test]
+fn an_interrupted_search_says_so_in_words() {
+    let server = Server::start(|_| None);
+    let to = server.address();
+    let process = loading(&["--find-max", "--duration", "1h", "--warm-up", "0", &to]);
+    server.wait_for(20);
+    let (lines, status) = interrupt(process);
+    let end = [
+        "",
+        "no load was carried with loss of 0% at most",
+        "interrupted before any load failed; up to 3 trials of 3600 s for each load",
+    ];
+    assert!(lines.ends_with(&end.map(str::to_owned)), "{lines:?}");
+    assert_eq!((lines.len(), status), (4, Some(1)), "a trial that was cut off says nothing");
+}
+
+#[test]
 fn an_interrupted_sweep_prints_the_load_that_was_cut_off_and_no_other() {
     let file = place("an_interrupted_sweep_prints_the_load_that_was_cut_off_and_no_other");
-    let (server, path) = (Server::greeter(), file.to_str().expect("UTF-8"));
-    let to = server.address();
-    let sweep = ["--sweep", "1000..3000", "--steps", "3", "--duration", "20s", "--warm-up", "0"];
-    let process = loading(&[&sweep[..], &["-W", "20s", "--export-json", path, &to]].concat());
-    server.wait_for(50);
-    let (lines, status) = interrupt(process);
-    let sent = server.finish().len();
-    assert_eq!(status, Some(0));
-    let rows = Vec::from_iter(lines.iter().skip_while(|line| !line.starts_with("load/s ")).skip(1));
-    assert_eq!(rows.len(), 1, "{lines:?}");
-    assert!(rows[0].trim_start().starts_with("1000 "), "{lines:?}");
-    let results = &json(&fs::read_to_string(file).expect("there"))["results"];
-    assert_eq!((&results[0]["sent"], results[1].is_null()), (&sent.into(), true));
-    assert_eq!((&results[0]["answered"], &results[0]["lost"]), (&sent.into(), &0.into()));
+    let path = file.to_str().expect("UTF-8");
+    for is_text in [true, false] {
+        let server = Server::greeter();
+        let to = server.address();
+        let sweep = ["--sweep", "1000..3000", "--steps", "3", "--duration", "1h", "--warm-up", "0"];
+        let mut arguments = [&sweep[..], &["-W", "20s", "--export-json", path, &to]].concat();
+        arguments.extend((!is_text).then_some("--json"));
+        let process = loading(&arguments);
+        server.wait_for(50);
+        let (lines, status) = interrupt(process);
+        let sent = server.finish().len();
+        assert_eq!(status, Some(0));
+        let results = &json(&fs::read_to_string(&file).expect("there"))["results"];
+        assert_eq!((&results[0]["sent"], results[1].is_null()), (&sent.into(), true));
+        assert_eq!((&results[0]["answered"], &results[0]["lost"]), (&sent.into(), &0.into()));
+        if is_text {
+            let table = lines.iter().skip_while(|line| !line.starts_with("load/s "));
+            let rows = Vec::from_iter(table.skip(1).map(|row| row.trim_start()));
+            assert!(rows.len() == 1 && rows[0].starts_with("1000 "), "{lines:?}");
+        } else {
+            let trial = json(&lines[1]);
+            assert_eq!((&trial["event"], &trial["sent"]), (&"trial".into(), &sent.into()));
+            assert_eq!(lines.len(), 2);
+        }
+    }
 }
 
 #[test]

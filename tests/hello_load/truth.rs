@@ -196,6 +196,13 @@ fn everything_at_once_is_told_apart() {
 }
 
 #[test]
+fn what_comes_well_before_its_timeout_is_an_answer_however_slow() {
+    let slow = Impairments { delay: TIMEOUT * 3 / 4, ..quick() };
+    let truths = agree(&quick(), &slow);
+    assert!(truths.iter().all(|truth| truth.lost.is_empty() && truth.late == 0), "{truths:?}");
+}
+
+#[test]
 fn percentiles_tell_rare_slow_answers_from_the_others() {
     let (most, few) = (SHORT / 2, SHORT * 3);
     let back = Impairments { delay: most, late: (100, few), ..quick() };
