@@ -8,8 +8,9 @@ use crate::relay::{Void, until_told};
 use crate::support::{Finished, count, peer};
 use crate::truth::assert_near;
 
-/// Each trial is of so many requests as are due in 0.1 s.
-const TRIAL: &[&str] = &["--duration", "0.1", "--warm-up", "0", "-W", "150ms"];
+/// Each trial is of so many requests as are due in 0.1 s: in trains, so that there are few moments at
+/// which the generator may be held up.
+const TRIAL: &[&str] = &["--duration", "0.1", "--warm-up", "0", "-W", "150ms", "--train", "10"];
 
 /// Of a server that answers so many of each trial: those of a load of 1000 a second.
 const ROOM: u64 = 100;
@@ -56,7 +57,7 @@ fn trials(
     assert_eq!(server.finish().len() as u64, sent);
     for trial in &lines {
         assert_eq!(trial["event"], "trial");
-        assert_eq!(due(trial), count(&trial["plan"]["rate"]).div_ceil(10), "{trial}");
+        assert_eq!(due(trial), 10 * count(&trial["plan"]["rate"]).div_ceil(100), "{trial}");
         let [sent, answered, lost] = ["sent", "answered", "lost"].map(|name| count(&trial[name]));
         assert_eq!((answered + lost, &trial["in_flight"]), (sent, &0.into()), "{trial}");
         assert!(answered <= answers(sent), "{trial}");
@@ -111,28 +112,29 @@ fn the_throughput_is_found_within_its_resolution() {
 
 #[test]
 fn a_loss_up_to_the_tolerance_is_carried_and_more_is_not() {
-    for (tolerance, share, carries) in
-        [("10", 0.1, true), ("9.9%", 0.099, false), ("0", 0.0, false)]
-    {
+    for (tolerance, share) in [("10", 0.1), ("9.9%", 0.099), ("0", 0.0)] {
         until_told(0, |_| {
+            let carries = share == 0.1;
             let start = if carries { "500" } else { "1000" };
-            let loads = ["--rate", start, "--max-rate", "1000", "--tolerance", tolerance];
-            let options = [&loads[..], &["--trials", "1", "--resolution", "100"]].concat();
-            let (trials, throughput, status) =
-                find_max(losing_a_tenth(), &options, |sent| sent - sent.div_ceil(10))?;
+            let loads = ["--rate", start, "--max-rate", "1000", "--resolution", "100"];
+            let (trials, throughput, status) = find_max(
+                losing_a_tenth(),
+                &[&loads[..], &["--tolerance", tolerance]].concat(),
+                |sent| sent - sent.div_ceil(10),
+            )?;
+            // Whole trains are missing where it was held up, so the loss is the same.
             let verdicts = verdicts(&trials, share);
-            let (expected, found) = match carries {
-                true => {
-                    (vec![(500, "carried"), (1000, "carried")], json!([1000, null, "max-rate"]))
-                }
-                false => (vec![(1000, "lost")], json!([null, 1000, "server"])),
+            assert!(verdicts.iter().all(|(_, verdict)| (*verdict == "lost") != carries));
+            let expected = match carries {
+                true => json!([1000, null, "max-rate"]),
+                false => json!([null, 1000, "server"]),
             };
-            if verdicts != expected {
+            let names = ["throughput_per_s", "not_carried_per_s", "bound"];
+            let found = Value::from_iter(names.map(|name| throughput[name].clone()));
+            if found != expected && verdicts.iter().any(|(_, verdict)| *verdict == "not-offered") {
                 return Err(Void(format!("the generator was held up: {verdicts:?}")));
             }
-            let names = ["throughput_per_s", "not_carried_per_s", "bound"];
-            assert_eq!(Value::from_iter(names.map(|name| throughput[name].clone())), found);
-            assert_eq!(status, Some(i32::from(!carries)));
+            assert_eq!((found, status), (expected, Some(i32::from(!carries))));
             Ok(())
         });
     }
