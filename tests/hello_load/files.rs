@@ -2,10 +2,11 @@
 
 use std::fs;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::server::Server;
-use super::{FEW, NOBODY, load};
+use super::{FEW, NOBODY, load, loading};
 use crate::observability::place;
 use crate::ping::files::texts;
 use crate::support::{Finished, count, have, json};
@@ -105,6 +106,25 @@ fn a_file_that_cannot_be_written_is_trouble_and_named() {
             assert!(err.starts_with(&format!("hello-load: cannot write {path:?}: ")), "{err}");
             assert_eq!(out.contains(" load statistics ---\n"), !before, "{out}");
         }
+    }
+}
+
+#[test]
+fn a_reader_who_leaves_costs_no_file() {
+    let file = place("a_reader_who_leaves_costs_no_file");
+    let path = file.to_str().expect("UTF-8");
+    for run in [&["--rate", "1k"][..], &["--sweep", "1k..2k"]] {
+        let server = Server::greeter();
+        let to = server.address();
+        let options = ["--duration", "1h", "--warm-up", "0", "--export-csv", path, &to];
+        let mut process = loading(&[run, &options].concat());
+        process.line();
+        process.hang_up();
+        server.wait_for(20);
+        process.signal(Signal::INT);
+        assert_eq!(process.exit_status(), Some(0));
+        let text = fs::read_to_string(&file).expect("there");
+        assert_eq!(text.lines().filter(|line| line.starts_with(&to)).count(), 1, "{text}");
     }
 }
 

@@ -248,9 +248,8 @@ impl<'a, O: Write> Session<'a, O> {
             }
             _ => vec![],
         };
-        for line in lines {
-            self.line(&line)?;
-        }
+        // A reader who has left costs no file.
+        let printed = lines.iter().try_for_each(|line| self.line(line));
         let (results, throughput) = (&self.results, self.throughput.as_ref());
         let last = &mut self.last;
         let draw = |path: &Path| match mode {
@@ -258,6 +257,7 @@ impl<'a, O: Write> Session<'a, O> {
             _ => plot::loads(path, &self.target, results, throughput),
         };
         self.args.outputs.write(results, throughput, exports, draw)?;
+        printed?;
         let good = match throughput {
             Some(throughput) => throughput.throughput_per_s.is_some(),
             None => results.iter().any(|summary| summary.answered > 0),
