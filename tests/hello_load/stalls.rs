@@ -105,6 +105,17 @@ fn in_a_closed_loop_the_next_one_follows_as_soon_as_one_is_lost() {
 }
 
 #[test]
+fn what_a_generator_does_after_the_last_request_is_no_rest() {
+    let server = Server::greeter();
+    let to = server.address();
+    let arguments =
+        ["--outstanding", "1", "--duration", "50ms", "--warm-up", "0", "-W", "20s", &to];
+    let (summary, status) = run(&arguments);
+    assert!(number(&summary["generator"]["busy"]) > 0.0, "to send takes a while: {summary}");
+    assert_eq!(status, Some(0));
+}
+
+#[test]
 fn a_generator_that_was_stopped_says_what_it_did_not_send_and_loses_nothing() {
     let file = place("a_generator_that_was_stopped_says_what_it_did_not_send_and_loses_nothing");
     let (server, path) = (Server::greeter(), file.to_str().expect("UTF-8"));
