@@ -147,14 +147,14 @@ fn a_search_says_in_words_what_it_found_and_what_was_in_the_way() {
             (
                 &["--rate", "1000", "--max-rate", "1000", "--tolerance", "10"][..],
                 0,
-                "throughput 1000 requests/s, with loss of 10% at most\n\
+                "throughput at least 1000 requests/s, with loss of 10% at most\n\
                  more was not tried (--max-rate); up to 1 trial of 0.1 s for each load\n",
             ),
             (
                 &["--rate", "1000", "--resolution", "100"],
                 1,
                 "no load was carried with loss of 0% at most\n\
-                 1000/s was not carried (resolution 100%); up to 1 trial of 0.1 s for each load\n",
+                 of 1000/s too much was lost (resolution 100%); up to 1 trial of 0.1 s for each load\n",
             ),
         ] {
             let server = losing_a_tenth();
