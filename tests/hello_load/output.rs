@@ -6,7 +6,7 @@ use regex::Regex;
 
 use super::server::Server;
 use super::{FEW, load};
-use crate::support::{Finished, LOAD, at_a_terminal, server};
+use crate::support::{Finished, LOAD, at_a_terminal, count, server};
 
 /// Replaces each number by what stands for it in an expression.
 fn assert_looks_like(out: &str, expected: &str) {
@@ -58,6 +58,44 @@ fn an_open_loop_says_how_punctual_it_was() {
     let line = rest.lines().next().expect("a line");
     assert_looks_like(line, "p50/p99/max = TIMES");
     assert!(out.contains(", in 0.200 s\n"), "{out}");
+}
+
+#[test]
+fn the_lines_of_every_so_often_add_up_to_the_whole() {
+    let server = Server::greeter();
+    let to = server.address();
+    for run in [&["--rate", "1k"][..], &["--outstanding", "2"]] {
+        let options =
+            ["--every", "50ms", "--duration", "0.3", "--warm-up", "0.1", "-W", "20s", &to];
+        let (lines, status) = super::lines(&[run, &options].concat());
+        assert_eq!(status, Some(0));
+        let [start, parts @ .., summary] = &lines[..] else { panic!("{lines:?}") };
+        assert_eq!(start["event"], "start");
+        assert!(parts.len() > 1 && parts.iter().all(|part| part["event"] == "interval"));
+        for what in ["sent", "answered", "lost"] {
+            let sum = parts.iter().map(|part| count(&part[what])).sum::<u64>();
+            assert_eq!(sum, count(&summary[what]), "{what} {lines:?}");
+        }
+        let ends = Vec::from_iter(parts.iter().map(|part| part["at_s"].as_f64()));
+        assert!(ends.is_sorted() && ends[0] >= Some(0.05), "{ends:?}");
+    }
+    let options = ["--every", "1h", "--sweep", "500..1000", "--steps", "2", "--duration", "50ms"];
+    let Finished { out, .. } = load(&[&options[..], &["-W", "20s", &to]].concat());
+    let parts = out.lines().filter(|line| line.contains(" answered/s, "));
+    let loads = Vec::from_iter(parts.map(|line| line.contains(" s  500/s: ")));
+    assert_eq!(loads, [true, false], "one at the end of each load: {out}");
+}
+
+#[test]
+fn a_reader_who_leaves_ends_the_run_at_the_next_line() {
+    let server = Server::greeter();
+    let to = server.address();
+    let options = ["--rate", "1k", "--every", "10ms", "--duration", "1h", "-W", "20s"];
+    let mut process = super::loading(&[&options[..], &["--warm-up", "0", &to]].concat());
+    process.line();
+    process.line();
+    process.hang_up();
+    assert_eq!(process.exit_status(), Some(0));
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn real(test: &str) -> Vec<Value> {
         &[&["--rate", "500", "--poisson"], &short[..]].concat(),
         &[&["--find-max", "--rate", "100", "--max-rate", "200"], &short[..]].concat(),
         &[&["--sweep", "100..200", "--steps", "2"], &short[..]].concat(),
-        &["--rate", "500", "--count", "2", "-W", "20ms", NOBODY],
+        &["--rate", "500", "--count", "2", "-W", "20ms", "--every", "1h", NOBODY],
         &["--find-max", "--rate", "2", "--duration", "20ms", "-W", "20ms", NOBODY],
     ] {
         let output = load(&[arguments, &["--json", "--export-json", path]].concat());
@@ -52,6 +52,7 @@ fn rare(real: &[Value]) -> Vec<Value> {
         Limit::TooManyInFlight { requests: 1 },
         Limit::NotTaken { requests: 1 },
         Limit::NoRoomToSend { times: 1 },
+        Limit::Stalled { share: 0.5 },
         Limit::Dropped { datagrams: 1 },
         Limit::Busy { share: 1.0 },
         Limit::Timer { p99_ms: 1.5 },
@@ -131,7 +132,8 @@ fn every_line_and_file_is_what_the_schema_says_and_nothing_more() {
     }
     let real = real(test);
     let events = BTreeSet::from_iter(real.iter().map(|line| line["event"].to_string()));
-    let expected = ["\"start\"", "\"summary\"", "\"throughput\"", "\"trial\"", "null"];
+    let expected =
+        ["\"interval\"", "\"start\"", "\"summary\"", "\"throughput\"", "\"trial\"", "null"];
     assert!(events.iter().eq(expected), "{events:?}");
     let all = [&real[..], &rare(&real)].concat();
     assert!(are_valid(Path::new(SCHEMA), test, all.clone()), "{all:?}");

@@ -37,6 +37,22 @@ fn summaries_are_exported_to_files_and_to_the_output() {
 }
 
 #[test]
+fn a_reader_who_leaves_costs_no_file() {
+    let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
+    let (address, file) =
+        (address.to_string(), place("a_reader_who_leaves_costs_no_file_of_a_ping"));
+    let path = file.to_str().expect("UTF-8");
+    let mut ping = pinging(&["-i", "10ms", "-W", "20s", "--export-csv", path, &address]);
+    // The head and a reply.
+    ping.line();
+    ping.line();
+    ping.hang_up();
+    assert_eq!(ping.exit_status(), Some(0));
+    let text = fs::read_to_string(&file).expect("there");
+    assert_eq!(text.lines().filter(|line| line.starts_with(&address)).count(), 1, "{text}");
+}
+
+#[test]
 fn a_file_that_cannot_be_written_is_trouble_and_named() {
     // What can be seen before anything is sent is; else the summary is not lost.
     for (path, before) in [("/nowhere/x", true), ("/dev/full", false)] {

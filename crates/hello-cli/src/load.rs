@@ -5,6 +5,7 @@
 //! one run after the other.
 
 pub mod args;
+pub mod interval;
 pub mod json;
 pub mod limits;
 pub mod plot;

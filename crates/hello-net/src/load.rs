@@ -175,7 +175,9 @@ fn window(plan: &LoadPlan) -> NonZeroU32 {
         }
         Offer::Open { rate, .. } => spanned(rate.get()),
     };
-    let window = u32::try_from(2 * in_flight).unwrap_or(u32::MAX);
+    // Nor more than there will ever be.
+    let all = plan.count.filter(|_| plan.warm_up.is_zero()).map_or(u128::MAX, u128::from);
+    let window = u32::try_from(2 * in_flight.min(all)).unwrap_or(u32::MAX);
     NonZeroU32::new(window.clamp(SMALLEST_WINDOW, LARGEST_WINDOW)).unwrap_or(NonZeroU32::MAX)
 }
 

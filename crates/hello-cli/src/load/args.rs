@@ -88,6 +88,10 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = seconds::parse_or_zero)]
     warm_up: Option<Duration>,
 
+    /// Print rates and losses of the time since the last such line, that often and at the end.
+    #[arg(long, value_name = "TIME", value_parser = seconds::parse)]
+    pub every: Option<Duration>,
+
     /// After how long a request without an answer is lost; an answer after that is late.
     #[arg(
         long,

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use hello_net::LoadPlan;
 use serde::Serialize;
 
+use super::interval::Interval;
 use super::summary::{Plan, Summary, Throughput};
 use crate::json::line;
 
@@ -13,6 +14,11 @@ use crate::json::line;
 pub fn header(target: &str, address: SocketAddr, plan: &LoadPlan, trials: bool) -> String {
     let plan = if trials { Plan::of_trials(plan) } else { plan.into() };
     line(&Line::Start { target, address, plan })
+}
+
+/// Sums a part of a run up.
+pub fn interval(interval: &Interval) -> String {
+    line(&Line::Interval(interval))
 }
 
 /// Sums up one trial of several.
@@ -34,6 +40,7 @@ pub fn throughput(throughput: &Throughput) -> String {
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum Line<'a> {
     Start { target: &'a str, address: SocketAddr, plan: Plan },
+    Interval(&'a Interval),
     Trial(&'a Summary),
     Summary(&'a Summary),
     Throughput(&'a Throughput),

@@ -15,11 +15,13 @@ use hello_proto::Counts;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{Args, Mode};
+use super::interval::Interval;
 use super::search::{Search, SearchPlan};
-use super::summary::{Summary, Throughput};
+use super::summary::{Plan, Summary, Throughput};
 use super::tally::{Tally, add};
 use super::{json, limits, plot, text};
 use crate::signals::Signals;
+use crate::step::next;
 use crate::{Format, OutputError};
 
 /// What a run is asked to do.
@@ -91,7 +93,7 @@ impl<'a, O: Write> Session<'a, O> {
     /// What goes wrong with a socket of our own, or with the output.
     pub fn run(&mut self) -> Result<(), Box<dyn Error>> {
         match self.args.mode() {
-            Mode::Single => self.measure(&self.plan.clone(), ""),
+            Mode::Single => self.measure(&self.plan.clone()),
             Mode::FindMax(plan, tolerance) => self.search(plan, tolerance),
             Mode::Sweep(loads) => self.sweep(&loads),
         }
@@ -134,11 +136,11 @@ impl<'a, O: Write> Session<'a, O> {
     }
 
     fn trial(&mut self, load: NonZeroU64) -> Result<(), Box<dyn Error>> {
-        self.measure(&self.args.trial(&self.plan, load), &format!("{load}/s: "))
+        self.measure(&self.args.trial(&self.plan, load))
     }
 
     /// Makes one run, and adds what it came to, also if it failed after a while.
-    fn measure(&mut self, plan: &LoadPlan, title: &str) -> Result<(), Box<dyn Error>> {
+    fn measure(&mut self, plan: &LoadPlan) -> Result<(), Box<dyn Error>> {
         let loader = Loader::new(self.address, plan.clone());
         let loader = loader.map_err(|error| self.args.explain(error))?;
         let threads = plan.threads.get();
@@ -151,10 +153,12 @@ impl<'a, O: Write> Session<'a, O> {
             };
             let thread = thread::Builder::new().spawn_scoped(scope, run);
             let thread = thread.map_err(LoadError::Thread)?;
-            self.look_after(&loader, &tallies, plan, title);
-            thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause))
+            let printed = self.look_after(&loader, &tallies, plan);
+            let run = thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause));
+            Ok::<_, LoadError>((run, printed))
         });
         self.bar.set_message("");
+        let (run, printed) = run.map_err(|error| self.args.explain(error))?;
         let (effort, failed) = match run {
             Ok(effort) => (effort, None),
             Err(error) => (Effort::default(), Some(error)),
@@ -167,52 +171,79 @@ impl<'a, O: Write> Session<'a, O> {
         if failed.is_none() || summary.sent > 0 {
             self.results.push(summary);
         }
-        failed.map_or(Ok(()), |error| Err(self.args.explain(error)))
+        failed.map_or(Ok(()), |error| Err(self.args.explain(error)))?;
+        Ok(printed?)
     }
 
-    /// Shows how a run goes and does what signals ask for, until it ends.
+    /// Shows how a run goes and does what signals ask for, until it ends. What cannot be printed
+    /// stops it.
     fn look_after(
         &mut self,
         loader: &Loader,
         tallies: &[Mutex<Tally>],
         plan: &LoadPlan,
-        title: &str,
-    ) {
+    ) -> Result<(), OutputError> {
         let start = Instant::now();
         let whole = plan.warm_up.saturating_add(plan.duration);
         self.bar.set_length(match plan.count {
             Some(count) => count,
             None => u64::try_from(whole.as_millis()).unwrap_or(u64::MAX),
         });
-        let (mut before, mut at) = (Counts::default(), start);
-        loop {
-            match self.signals.wait_until(Instant::now() + TICK) {
-                Some(Ask::End) => return,
-                Some(Ask::Stop) => {
-                    self.stopped = true;
-                    loader.stop();
-                }
-                None => {}
-            }
-            if self.bar.is_hidden() {
-                continue;
-            }
+        let rate = Plan::from(plan).rate;
+        let seen = || {
             let mut counts = Counts::default();
             for tally in tallies {
                 add(&mut counts, &tally.lock().unwrap_or_else(PoisonError::into_inner).counts());
             }
-            let now = Instant::now();
-            self.bar.set_position(match plan.count {
-                Some(_) => counts.sent,
-                None => u64::try_from((now - start).as_millis()).unwrap_or(u64::MAX),
-            });
-            self.bar.set_message(if now - start < plan.warm_up {
-                format!("{title}warming up")
-            } else {
-                text::status(title, counts, before, now - at)
-            });
-            (before, at) = (counts, now);
+            (start.elapsed().saturating_sub(plan.warm_up), counts)
+        };
+        let (mut shown, mut printed, mut broken) = (seen(), seen(), Ok(()));
+        // What is further away than the clock goes is never due.
+        let first = self.args.every.and_then(|every| plan.warm_up.checked_add(every));
+        let mut interval = first.and_then(|after| start.checked_add(after));
+        loop {
+            let tick = Instant::now() + TICK;
+            let asked = self.signals.wait_until(interval.map_or(tick, |at| at.min(tick)));
+            if asked == Some(Ask::Stop) {
+                self.stopped = true;
+                loader.stop();
+            }
+            let (is_over, now) = (asked == Some(Ask::End), Instant::now());
+            if let (Some(at), Some(every)) = (interval, self.args.every)
+                && (is_over || now >= at)
+            {
+                let by_now = seen();
+                if let Err(error) = self.print_interval(&Interval::between(printed, by_now, rate)) {
+                    broken = Err(error);
+                    self.stopped = true;
+                    loader.stop();
+                }
+                (printed, interval) = (by_now, next(at, every, now).filter(|_| broken.is_ok()));
+            }
+            if is_over {
+                return broken;
+            }
+            if !self.bar.is_hidden() {
+                let by_now = seen();
+                self.bar.set_position(match plan.count {
+                    Some(_) => by_now.1.sent,
+                    None => u64::try_from((now - start).as_millis()).unwrap_or(u64::MAX),
+                });
+                self.bar.set_message(match now - start < plan.warm_up {
+                    true => "warming up".into(),
+                    false => text::status(&Interval::between(shown, by_now, rate)),
+                });
+                shown = by_now;
+            }
         }
+    }
+
+    fn print_interval(&mut self, interval: &Interval) -> Result<(), OutputError> {
+        let line = match self.args.common.format() {
+            Format::Text => text::interval(interval),
+            Format::Json => json::interval(interval),
+        };
+        self.line(&line)
     }
 
     fn print_trial(&mut self) -> Result<(), OutputError> {

@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hello_net::LoadPlan;
-use hello_proto::Counts;
 
+use super::interval::Interval;
 use super::limits::{Limit, tenths};
 use super::search::Verdict;
 use super::summary::{Plan, Summary, Throughput};
@@ -232,17 +232,19 @@ pub fn throughput(throughput: &Throughput) -> String {
     format!("\n{text}\n{bound}; up to {of_each}")
 }
 
-/// Says in one line how it goes, since the last time and so far.
-pub fn status(title: &str, counts: Counts, before: Counts, passed: Duration) -> String {
-    let seconds = passed.as_secs_f64().max(1e-3);
-    let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
+/// Says in one line how it goes.
+pub fn status(interval: &Interval) -> String {
+    let Interval { rate, sent_per_s, answered_per_s, in_flight, lost, .. } = interval;
+    let load = rate.map_or_else(String::new, |rate| format!("{rate}/s: "));
     format!(
-        "{title}{:.0} sent/s, {:.0} answered/s, {} in flight, {} lost",
-        rate(counts.sent, before.sent),
-        rate(counts.answered, before.answered),
-        counts.in_flight(),
-        counts.lost
+        "{load}{sent_per_s:.0} sent/s, {answered_per_s:.0} answered/s, {in_flight} in flight, \
+         {lost} lost"
     )
+}
+
+/// Sums a part of a run up, in one line.
+pub fn interval(interval: &Interval) -> String {
+    format!("{:8.3} s  {}", interval.at_s, status(interval))
 }
 
 fn number(count: u64, what: &str) -> String {

@@ -106,11 +106,13 @@ impl<'a, O: Write + Send> Session<'a, O> {
     pub fn finish(&self, exports: &mut impl Write) -> Result<ExitCode, Box<dyn Error>> {
         let mut report = lock(&self.report);
         let now = self.start.elapsed();
-        if self.args.every.is_some() {
+        let summaries = report.summaries(now);
+        // A reader who has left costs no file.
+        let printed = match self.args.every {
             // What is left, so that the parts add up to the whole.
-            report.interval(now).map_err(OutputError::from)?;
-        }
-        let summaries = report.finish(now).map_err(OutputError::from)?;
+            Some(_) => report.interval(now).and_then(|()| report.finish(now)),
+            None => report.finish(now),
+        };
         let draw = |path: &Path| plot::draw(path, &Vec::from_iter(report.runs()));
         // One that fails costs no other.
         let outputs = self.args.outputs.write(&summaries, NOTHING, exports, draw);
@@ -123,6 +125,7 @@ impl<'a, O: Write + Send> Session<'a, O> {
         }
         outputs?;
         metrics?;
+        printed.map_err(OutputError::from)?;
         let enough = match (self.args.count, self.args.deadline) {
             (Some(count), Some(_)) => count,
             _ => 1,

@@ -17,7 +17,7 @@ use crate::batch::Batch;
 use crate::clock::{self, Clocks, Moment};
 use crate::patience::Patience;
 use crate::sys::STOP_CHECK;
-use crate::{ErrorClass, Idle, LoadError, LoadEvent, LoadEventKind, LoadPlan};
+use crate::{ErrorClass, Idle, LoadError, LoadEvent, LoadEventKind, LoadPlan, Offer};
 
 /// One thread of a load: it sends what is due, receives what is there, and waits.
 ///
@@ -80,6 +80,8 @@ impl<'a, O: Observer> Lane<'a, O> {
             None => (u64::MAX, 0),
         };
         let (sources, several) = (places.numbers(), places.are_several());
+        let is_open = matches!(loader.plan.offer, Offer::Open { .. });
+        let spins = is_open || loader.plan.idle != Idle::Wait;
         let book = Book::new(window(&loader.plan), timeout, sources, several);
         Self {
             loader,
@@ -103,7 +105,7 @@ impl<'a, O: Observer> Lane<'a, O> {
             look: Duration::ZERO,
             settle: Duration::ZERO,
             over: None,
-            watch: Watch::default(),
+            watch: Watch::new(spins),
         }
     }
 

@@ -8,6 +8,8 @@ use crate::clock;
 /// Watches what a thread of ours takes, from the end of the warm-up until no more requests are due.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
+    /// Whether the processor's time is also spent in asking in vain.
+    spins: bool,
     begin: Option<Begin>,
     idle: Duration,
     stalled: Duration,
@@ -22,6 +24,10 @@ struct Begin {
 }
 
 impl Watch {
+    pub(super) fn new(spins: bool) -> Self {
+        Self { spins, ..Self::default() }
+    }
+
     /// Looks at the time, and whether it is over that requests are due; tells whether the warm-up
     /// has just ended.
     pub(super) fn look(&mut self, now: Duration, zero: Duration, over: Option<Duration>) -> bool {
@@ -32,10 +38,14 @@ impl Watch {
         }
         if let (Some(begin), Some(over), None) = (&self.begin, over, self.effort) {
             let span = over.saturating_sub(zero);
+            let processor_time = processor_time().saturating_sub(begin.processor_time);
+            let busy = span.saturating_sub(self.idle.saturating_sub(begin.idle));
+            // Who waits in a receive call, and never spins, is busy where the system receives.
+            let busy = if self.spins { busy } else { busy.max(processor_time.min(span)) };
             self.effort = Some(Effort {
                 span,
-                processor_time: processor_time().saturating_sub(begin.processor_time),
-                busy: span.saturating_sub(self.idle.saturating_sub(begin.idle)),
+                processor_time,
+                busy,
                 stalled: self.stalled.saturating_sub(begin.stalled),
                 dropped: None,
             });

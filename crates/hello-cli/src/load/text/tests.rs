@@ -159,13 +159,20 @@ fn a_search_ends_with_what_was_found_and_with_what_bounds_it() {
 }
 
 #[test]
-fn a_status_has_the_rates_since_the_last_one() {
-    let counts = |sent, answered, lost| {
-        let mut counts = Counts::default();
-        (counts.sent, counts.answered, counts.lost) = (sent, answered, lost);
-        counts
+fn a_part_of_a_run_is_a_line() {
+    let part = Interval {
+        at_s: 2.5,
+        duration_s: 0.5,
+        rate: None,
+        sent: 400,
+        answered: 300,
+        lost: 10,
+        in_flight: 90,
+        sent_per_s: 800.4,
+        answered_per_s: 600.0,
     };
-    let line =
-        status("7/s: ", counts(500, 400, 10), counts(100, 100, 0), Duration::from_millis(500));
-    assert_eq!(line, "7/s: 800 sent/s, 600 answered/s, 90 in flight, 10 lost");
+    let status = "800 sent/s, 600 answered/s, 90 in flight, 10 lost";
+    assert_eq!(interval(&part), format!("   2.500 s  {status}"));
+    let open = Interval { rate: Some(900), ..part };
+    assert_eq!(super::status(&open), format!("900/s: {status}"));
 }
