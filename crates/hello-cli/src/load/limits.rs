@@ -126,7 +126,10 @@ impl fmt::Display for Limit {
             Self::Dropped { datagrams } => {
                 write!(f, "had no room for {datagrams} datagrams in its own receive buffer")
             }
-            Self::Busy { share } => write!(f, "was busy for {}% of the time", tenths(*share)),
+            Self::Busy { share } => {
+                let share = tenths(*share);
+                write!(f, "was busy for {share}% of the time: try --train, or more --threads")
+            }
             Self::Timer { p99_ms } => {
                 write!(f, "sent one request in a hundred more than {p99_ms:.3} ms late")
             }
@@ -196,7 +199,7 @@ mod tests {
             "had to wait 5 times until the system had room for what it sends",
             "waited for 25% of the time for lost requests to time out: try a shorter --timeout",
             "had no room for 6 datagrams in its own receive buffer",
-            "was busy for 98.8% of the time",
+            "was busy for 98.8% of the time: try --train, or more --threads",
             "sent one request in a hundred more than 2.500 ms late",
         ];
         assert_eq!(said, expected);
