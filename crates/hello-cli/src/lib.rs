@@ -26,6 +26,7 @@ pub mod plot;
 pub mod seconds;
 pub mod server;
 pub mod signals;
+pub mod silence;
 pub mod step;
 pub mod table;
 pub mod textfile;

@@ -85,7 +85,7 @@ pub fn distribution(
     let highest = bins.iter().map(|bin| bin.count).max().unwrap_or(1).max(1);
     let caption = match beyond {
         Some(beyond) => {
-            format!("{} more, up to {:.3} ms", beyond.count, millis(beyond.end))
+            format!("{} more replies, up to {:.3} ms", beyond.count, millis(beyond.end))
         }
         None => String::new(),
     };
@@ -152,6 +152,6 @@ mod tests {
         (0..1000).for_each(|micros| rtts.record(MILLI + Duration::from_micros(micros)));
         rtts.record_n(500 * MILLI, 2);
         let svg = drawn(|area| distribution(area, "", &rtts));
-        assert!(svg.contains(" more, up to 500.000 ms"), "{svg}");
+        assert!(svg.contains(" more replies, up to 500.000 ms"), "{svg}");
     }
 }

@@ -61,7 +61,7 @@ pub struct Args {
     sources_by: By,
 
     /// Send so many requests as one message, which the kernel or the network card cuts
-    /// (UDP_SEGMENT).
+    /// (UDP_SEGMENT); up to 64.
     #[arg(
         long,
         value_name = "COUNT",
@@ -97,7 +97,7 @@ pub struct Args {
         long,
         short = 'W',
         value_name = "TIME",
-        default_value = "1",
+        default_value = "1s",
         value_parser = seconds::parse,
     )]
     timeout: Duration,
@@ -315,7 +315,7 @@ impl Args {
         {
             let least = u32::from(self.train) * u32::from(self.threads.get());
             return Err(
-                format!("each thread has a train outstanding: give --outstanding {least}").into()
+                format!("each thread has a message outstanding, with all of its train: give --outstanding {least}").into()
             );
         }
         let sources = self.sources.unwrap_or(self.threads.into());

@@ -22,10 +22,10 @@ pub struct Interval {
     pub lost: u64,
     /// Requests neither answered nor lost, when it ended.
     pub in_flight: u64,
-    /// Requests sent a second.
-    pub sent_per_s: f64,
-    /// Requests answered a second.
-    pub answered_per_s: f64,
+    /// Requests sent a second; `None` if it was too short for a rate.
+    pub sent_per_s: Option<f64>,
+    /// Requests answered a second; `None` if it was too short for a rate.
+    pub answered_per_s: Option<f64>,
 }
 
 impl Interval {
@@ -37,8 +37,8 @@ impl Interval {
         rate: Option<u64>,
     ) -> Self {
         let duration_s = to.saturating_sub(from).as_secs_f64();
-        // A moment is no time for a rate.
-        let seconds = duration_s.max(1e-9);
+        let in_a_second =
+            |count: u64| (duration_s >= SHORTEST_S).then(|| count as f64 / duration_s);
         let (sent, answered) = (now.sent - before.sent, now.answered - before.answered);
         Self {
             at_s: to.as_secs_f64(),
@@ -48,11 +48,19 @@ impl Interval {
             answered,
             lost: now.lost - before.lost,
             in_flight: now.in_flight(),
-            sent_per_s: sent as f64 / seconds,
-            answered_per_s: answered as f64 / seconds,
+            sent_per_s: in_a_second(sent),
+            answered_per_s: in_a_second(answered),
         }
     }
+
+    /// Tells whether nothing happened.
+    pub fn is_empty(&self) -> bool {
+        self.sent + self.answered + self.lost == 0
+    }
 }
+
+/// A shorter part of a run has no rate, in seconds: what comes in a batch would be thousands a second.
+const SHORTEST_S: f64 = 0.01;
 
 #[cfg(test)]
 mod tests {
@@ -76,9 +84,12 @@ mod tests {
             answered: 190,
             lost: 1,
             in_flight: 14,
-            sent_per_s: 400.0,
-            answered_per_s: 380.0,
+            sent_per_s: Some(400.0),
+            answered_per_s: Some(380.0),
         };
         assert_eq!(Interval::between(before, now, Some(400)), expected);
+        let moment = Interval::between(before, (millis(1009), now.1), None);
+        assert_eq!((moment.sent, moment.sent_per_s, moment.is_empty()), (200, None, false));
+        assert!(Interval::between(now, now, None).is_empty());
     }
 }

@@ -54,7 +54,8 @@ pub fn loads(
     area.fill(&WHITE)?;
     let mut caption = Escaped(target.as_bytes()).to_string();
     if let Some(load) = throughput.and_then(|throughput| throughput.throughput_per_s) {
-        caption += &format!(": throughput {load} requests/s");
+        let at_least = if throughput.is_some_and(Throughput::is_exact) { "" } else { "at least " };
+        caption += &format!(": throughput {at_least}{load} requests/s");
     }
     let mut summaries = Vec::from_iter(summaries);
     summaries.sort_by_key(|summary| summary.plan.rate);
@@ -84,7 +85,8 @@ fn draw_latencies(
     let all = lines.iter().flat_map(|(_, _, points)| points.iter().map(|(_, time)| *time));
     let (low, high) =
         all.fold((f64::MAX, 0.0_f64), |(low, high), time| (low.min(time), high.max(time)));
-    let (low, high) = if high > 0.0 { (low / 1.5, high * 1.5) } else { (0.1, 1.0) };
+    // The names of the lines stand above them.
+    let (low, high) = if high > 0.0 { (low / 1.5, high * 8.0) } else { (0.1, 1.0) };
     let mut chart = ChartBuilder::on(area)
         .caption(caption, ("sans-serif", 20))
         .margin(12)

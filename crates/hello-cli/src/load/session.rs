@@ -114,6 +114,13 @@ impl<'a, O: Write> Session<'a, O> {
                 // What is known of it, without a verdict.
                 return Ok(self.print_trial()?);
             }
+            if self.is_silent() {
+                // There may be nobody to search for.
+                if let Some(throughput) = &mut self.throughput {
+                    throughput.bound = "silence";
+                }
+                return Ok(self.print_trial()?);
+            }
             let Some(summary) = self.results.last_mut() else { break };
             let verdict = limits::judge(summary, tolerance);
             summary.verdict = Some(verdict);
@@ -128,11 +135,16 @@ impl<'a, O: Write> Session<'a, O> {
         for &load in loads {
             self.trial(load)?;
             self.print_trial()?;
-            if self.stopped {
+            if self.stopped || self.is_silent() {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Tells whether nothing was ever answered.
+    fn is_silent(&self) -> bool {
+        self.results.iter().all(|summary| summary.silence().is_some())
     }
 
     fn trial(&mut self, load: NonZeroU64) -> Result<(), Box<dyn Error>> {
@@ -213,7 +225,11 @@ impl<'a, O: Write> Session<'a, O> {
                 && (is_over || now >= at)
             {
                 let by_now = seen();
-                if let Err(error) = self.print_interval(&Interval::between(printed, by_now, rate)) {
+                let part = Interval::between(printed, by_now, rate);
+                // At the end, there may be nothing left.
+                if !(is_over && part.is_empty())
+                    && let Err(error) = self.print_interval(&part)
+                {
                     broken = Err(error);
                     self.stopped = true;
                     loader.stop();
@@ -275,7 +291,11 @@ impl<'a, O: Write> Session<'a, O> {
                 vec![put(throughput)]
             }
             (_, None) if is_text && !self.results.is_empty() => {
-                vec![format!("\n{}", text::sweep(&self.results))]
+                let all = match &mode {
+                    Mode::Sweep(loads) => loads.len(),
+                    _ => self.results.len(),
+                };
+                vec![format!("\n{}", text::sweep(&self.results, all))]
             }
             _ => vec![],
         };

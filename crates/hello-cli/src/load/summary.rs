@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::args::AS_LONG_AS_IT_TAKES;
 use super::limits::Limit;
 use super::search::{Bound, Outcome, Verdict};
+use crate::silence::Instead;
 use crate::times::{TimerError, Times};
 
 /// What a run, or a trial of a search or a sweep, comes to: what every form of output prints, under
@@ -72,6 +73,18 @@ pub struct Summary {
 impl Summary {
     /// The class that says that nothing listens there.
     pub const REFUSED: &str = "connection-refused";
+
+    /// Says why nothing was answered, if nothing was and that is known by now.
+    pub fn silence(&self) -> Option<&'static str> {
+        let instead = Instead {
+            refused: self.errors.contains_key(Self::REFUSED),
+            late: self.late + self.forgotten > 0,
+            strange: self.corrupt + self.foreign + self.misdirected > 0,
+            errors: !self.errors.is_empty(),
+        };
+        let is_known = self.lost > 0 || instead != Instead::default();
+        (self.answered == 0 && self.sent > 0 && is_known).then(|| instead.say())
+    }
 
     /// Returns how many requests were due and did not leave.
     pub fn not_sent_total(&self) -> u64 {
@@ -185,7 +198,8 @@ pub struct Throughput {
     /// The lowest load not carried, in requests a second; `None` if none failed.
     pub not_carried_per_s: Option<u64>,
     /// What keeps it from being higher: `server` (loss), `generator` (it could not offer more),
-    /// `max-rate` (more was not tried), `interrupted` (the search did not end).
+    /// `max-rate` (more was not tried), `silence` (the first trial had no answer), `interrupted`
+    /// (the search did not end).
     pub bound: &'static str,
     /// The share of lost that a trial may have, from 0 to 1.
     pub tolerance: f64,
@@ -198,6 +212,11 @@ pub struct Throughput {
 }
 
 impl Throughput {
+    /// Tells whether the server's loss is what bounds it; else, it is at least that.
+    pub fn is_exact(&self) -> bool {
+        self.bound == "server"
+    }
+
     /// Says what a search came to, over or not.
     pub fn new(
         outcome: Outcome,

@@ -84,7 +84,11 @@ fn generator(summary: &Summary) -> String {
     let generator = &summary.generator;
     let (Some(busy), Some(time)) = (generator.busy, generator.processor_time_per_request_us) else {
         return match summary.plan.outstanding {
-            Some(_) => "nothing was sent after the warm-up: all that is outstanding is unanswered",
+            _ if summary.duration_s == 0.0 => "it ended in the warm-up, which is left out",
+            Some(_) => {
+                "nothing was sent after the warm-up, for what was sent in it is unanswered: \
+                 give a --duration longer than --timeout"
+            }
             None => "no request was due after the warm-up",
         }
         .into();
@@ -93,8 +97,11 @@ fn generator(summary: &Summary) -> String {
         "the generator was busy for {}% of the time, with {time:.3} us of a processor for each request",
         tenths(busy)
     );
-    if generator.limits.is_empty() {
-        text += ": it was not the limit";
+    if summary.plan.rate.is_some() {
+        text += ", punctual waiting included";
+    }
+    if generator.limits.is_empty() && summary.answered > 0 {
+        text += ": no sign that it was the limit";
     }
     for limit in &generator.limits {
         let _ = write!(text, "\nLIMITED BY THE GENERATOR, not by the server alone: it {limit}");
@@ -132,11 +139,7 @@ fn details(summary: &Summary) -> Vec<String> {
         ("misdirected", summary.misdirected),
     ];
     let mut lines = Vec::from_iter(present(&counts));
-    if summary.answered == 0 && summary.lost > 0 {
-        let refused = summary.errors.contains_key(Summary::REFUSED);
-        let why = if refused { "refused (nothing listens there)" } else { "silent" };
-        lines.push(format!("no answer: {why}"));
-    }
+    lines.extend(summary.silence().map(str::to_owned));
     lines.extend(list("errors", &summary.errors));
     lines.extend(list("not sent", &summary.not_sent));
     lines
@@ -146,6 +149,9 @@ fn details(summary: &Summary) -> Vec<String> {
 pub fn trial(summary: &Summary) -> String {
     let mut text = format!("{:>9}/s  ", summary.plan.rate.unwrap_or_default());
     let _ = write!(text, "{:>9} lost", percent::or_dash(summary.loss));
+    if let Some(silence) = summary.silence() {
+        let _ = write!(text, "  {silence}");
+    }
     if let (Some(latency), Some(rtt)) = (&summary.latency_ms, &summary.rtt_ms) {
         let (latency, rtt) = (joined(&[latency.p50, latency.p99]), joined(&[rtt.p50, rtt.p99]));
         let _ = write!(text, "  latency p50/p99 {latency:<16}  rtt {rtt:<16}");
@@ -168,8 +174,8 @@ fn said(verdict: Verdict) -> &'static str {
     }
 }
 
-/// Compares the trials of a sweep, times in milliseconds.
-pub fn sweep(summaries: &[Summary]) -> String {
+/// Compares the trials of a sweep, of which there were to be so many, times in milliseconds.
+pub fn sweep(summaries: &[Summary], all: usize) -> String {
     let heads = [
         "load/s",
         "sent/s",
@@ -201,16 +207,22 @@ pub fn sweep(summaries: &[Summary]) -> String {
             if limited { "generator".into() } else { String::new() },
         ]
     });
-    table(usize::MAX, &heads, rows)
+    let table = table(usize::MAX, &heads, rows);
+    match summaries.len() {
+        done if done < all => format!("{table}\nended after {done} of {all} loads"),
+        _ => table,
+    }
 }
 
 /// Says what a search came to.
 pub fn throughput(throughput: &Throughput) -> String {
     let loss = format!("loss of {}% at most", percent(throughput.tolerance));
     let resolution = percent(throughput.resolution);
-    let at_least = if throughput.bound == "server" { "" } else { "at least " };
+    let at_least = if throughput.is_exact() { "" } else { "at least " };
     let text = match throughput.throughput_per_s {
         Some(load) => format!("throughput {at_least}{load} requests/s, with {loss}"),
+        None if throughput.bound == "interrupted" => "no load was decided on".into(),
+        None if throughput.bound == "silence" => "no load was carried: nothing was answered".into(),
         None => format!("no load was carried with {loss}"),
     };
     let bound = match (throughput.bound, throughput.not_carried_per_s) {
@@ -222,6 +234,7 @@ pub fn throughput(throughput: &Throughput) -> String {
                 "LIMITED BY THE GENERATOR, which could not offer {load}/s: the server may carry more"
             )
         }
+        ("silence", _) => "the search ended with its first trial".into(),
         ("interrupted", Some(load)) => format!("interrupted before {load}/s was approached"),
         ("interrupted", None) => "interrupted before any load failed".into(),
         _ => "more was not tried (--max-rate)".into(),
@@ -234,12 +247,11 @@ pub fn throughput(throughput: &Throughput) -> String {
 
 /// Says in one line how it goes.
 pub fn status(interval: &Interval) -> String {
-    let Interval { rate, sent_per_s, answered_per_s, in_flight, lost, .. } = interval;
+    let Interval { rate, in_flight, lost, .. } = interval;
     let load = rate.map_or_else(String::new, |rate| format!("{rate}/s: "));
-    format!(
-        "{load}{sent_per_s:.0} sent/s, {answered_per_s:.0} answered/s, {in_flight} in flight, \
-         {lost} lost"
-    )
+    let [sent, answered] = [interval.sent_per_s, interval.answered_per_s]
+        .map(|rate| rate.map_or_else(|| "-".into(), |rate| format!("{rate:.0}")));
+    format!("{load}{sent} sent/s, {answered} answered/s, {in_flight} in flight, {lost} lost")
 }
 
 /// Sums a part of a run up, in one line.

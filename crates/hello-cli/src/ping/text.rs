@@ -13,6 +13,7 @@ use super::summary::{FlowSummary, Summary};
 use crate::counts::{list, present};
 use crate::escape::{Brief, Text};
 use crate::percent::{self, percent};
+use crate::silence::Instead;
 use crate::table::table;
 use crate::times::{self, joined, millis};
 
@@ -89,18 +90,13 @@ fn details(summary: &Summary) -> Vec<String> {
     ];
     let mut lines = Vec::from_iter(present(&counts));
     if summary.answered == 0 && summary.lost > 0 {
-        let why = if summary.errors.contains_key(Summary::REFUSED) {
-            "no answer: refused (nothing listens there)"
-        } else if summary.late + summary.forgotten > 0 {
-            "no answer in time"
-        } else if summary.corrupt + summary.foreign > 0 {
-            "no answer to us, but something else"
-        } else if summary.errors.is_empty() {
-            "no answer and no error: silent"
-        } else {
-            "no answer, but errors"
+        let instead = Instead {
+            refused: summary.errors.contains_key(Summary::REFUSED),
+            late: summary.late + summary.forgotten > 0,
+            strange: summary.corrupt + summary.foreign > 0,
+            errors: !summary.errors.is_empty(),
         };
-        lines.push(why.into());
+        lines.push(instead.say().into());
     }
     lines.extend(list("errors", &summary.errors));
     lines.extend(list("not sent", &summary.not_sent));

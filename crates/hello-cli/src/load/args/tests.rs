@@ -33,7 +33,10 @@ fn each_thread_has_a_message_outstanding_at_least() {
     assert_eq!(outstanding(["--train=8", "--threads=2"]), 512);
     assert_eq!(outstanding(["--outstanding=10k", "--threads=2"]), 10_000);
     let error = args(["--train=8", "--threads=2", "--outstanding=15"]).plan().expect_err("too few");
-    assert_eq!(error.to_string(), "each thread has a train outstanding: give --outstanding 16");
+    assert_eq!(
+        error.to_string(),
+        "each thread has a message outstanding, with all of its train: give --outstanding 16"
+    );
 }
 
 #[test]

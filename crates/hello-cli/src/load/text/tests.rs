@@ -40,8 +40,8 @@ fn a_summary_has_every_number_once() {
 latency min/avg/p50/p90/p99/p99.9/max = 1.100/2.100/1.101/3.100/3.100/3.100/3.100 ms, since due
 rtt     min/avg/p50/p90/p99/p99.9/max = 1.000/2.000/1.000/3.000/3.000/3.000/3.000 ms, since sent
 timer error p50/p99/max = 0.100/0.100/0.100 ms
-the generator was busy for 25% of the time, with 666.667 us of a processor for each request: it was \
-not the limit";
+the generator was busy for 25% of the time, with 666.667 us of a processor for each request, \
+punctual waiting included: no sign that it was the limit";
     assert_eq!(super::summary(&summary()), expected);
 }
 
@@ -58,13 +58,18 @@ fn what_else_there_was_is_said_and_what_was_not_is_left_out() {
         ", 1 lost (33.3333%), 2 in flight, in 1.000 s\n1 late, 2 duplicates, 3 misdirected\n",
         "\nno answer: refused (nothing listens there)\nerrors: connection-refused 4\n",
         "\nnot sent: held-up 5\n",
-        "for each request\nLIMITED BY THE GENERATOR, not by the server alone: it was too late for 5 ",
+        "for each request, punctual waiting included\nLIMITED BY THE GENERATOR, not by the server alone: it was too late for 5 ",
         "\nLIMITED BY THE GENERATOR, not by the server alone: it was busy for 99% of the time",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
     summary.errors.clear();
-    assert!(super::summary(&summary).contains("\nno answer: silent\n"));
+    (summary.late, summary.misdirected) = (0, 0);
+    assert!(super::summary(&summary).contains("\nno answer and no error: silent\n"));
+    summary.corrupt = 1;
+    assert!(super::summary(&summary).contains("\nno answer to us, but something else\n"));
+    (summary.lost, summary.corrupt) = (0, 0);
+    assert!(!super::summary(&summary).contains("no answer"), "nobody knows yet");
 }
 
 #[test]
@@ -78,7 +83,7 @@ fn of_a_run_that_ended_in_its_warm_up_nothing_is_known() {
     let expected = "
 --- 127.0.0.1:9999 load statistics ---
 0 requests sent, 0 answered, 0 lost, in 0.000 s
-no request was due after the warm-up";
+it ended in the warm-up, which is left out";
     assert_eq!(super::summary(&nothing), expected);
     let closed = LoadPlan::default();
     let nothing = crate::load::tally::Tally::default().summary(
@@ -87,8 +92,8 @@ no request was due after the warm-up";
         &closed,
         EFFORT,
     );
-    let expected = "\nnothing was sent after the warm-up: all that is outstanding is unanswered";
-    assert!(super::summary(&nothing).ends_with(expected));
+    let advice = " in it is unanswered: give a --duration longer than --timeout";
+    assert!(super::summary(&nothing).ends_with(advice));
 }
 
 #[test]
@@ -112,12 +117,13 @@ fn a_sweep_is_a_table() {
         &plan(),
         hello_net::Effort { busy: EFFORT.span, ..EFFORT },
     );
-    let text = sweep(&[summary(), limited]);
+    let text = sweep(&[summary(), limited], 2);
     let lines = Vec::from_iter(text.lines());
     assert_eq!(lines.len(), 3);
     assert!(lines[0].starts_with("load/s  sent/s  answered/s"), "{text}");
     assert!(lines[1].ends_with("   25%"), "{text}");
     assert!(lines[2].ends_with("  100%  generator"), "{text}");
+    assert!(sweep(&[summary()], 2).ends_with("\nended after 1 of 2 loads"));
 }
 
 #[test]
@@ -168,11 +174,13 @@ fn a_part_of_a_run_is_a_line() {
         answered: 300,
         lost: 10,
         in_flight: 90,
-        sent_per_s: 800.4,
-        answered_per_s: 600.0,
+        sent_per_s: Some(800.4),
+        answered_per_s: Some(600.0),
     };
     let status = "800 sent/s, 600 answered/s, 90 in flight, 10 lost";
     assert_eq!(interval(&part), format!("   2.500 s  {status}"));
+    let short = Interval { sent_per_s: None, answered_per_s: None, ..part };
+    assert!(super::status(&short).starts_with("- sent/s, - answered/s, 90 "));
     let open = Interval { rate: Some(900), ..part };
     assert_eq!(super::status(&open), format!("900/s: {status}"));
 }
