@@ -114,13 +114,12 @@ impl Places {
         self.numbers.start
     }
 
-    /// Tells whether a reply may come to another source than the one that asked: one address is no
-    /// more than one of those where its socket hears.
     pub(super) fn numbers(&self) -> &Range<u32> {
         &self.numbers
     }
 
-    /// Tells whether a reply may come to another source than the one that asked.
+    /// Tells whether a reply may come to another source than the one that asked: one address is no
+    /// more than one of those where its socket hears.
     pub(super) fn are_several(&self) -> bool {
         self.numbers.len() > 1 || self.kind == Kind::Addresses
     }
