@@ -134,7 +134,7 @@ impl LoadPlan {
     pub fn check(&self, server: SocketAddr) -> Result<(), LoadError> {
         let (&shortest, &longest) = (self.name_len.start(), self.name_len.end());
         let (min, max) = (Token::MIN_LEN, MAX_NAME_LEN);
-        if shortest < min || longest > max || shortest > longest {
+        if shortest < min || longest > max || self.name_len.is_empty() {
             return Err(LoadError::NameLength { shortest, longest, min, max });
         }
         let most = (MAX_DATAGRAM_LEN / longest).min(Message::MAX_SEGMENTS);

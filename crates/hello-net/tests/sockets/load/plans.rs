@@ -23,6 +23,11 @@ fn names_that_hold_no_token_or_fit_no_datagram_are_an_error() {
         assert!(matches!(error, LoadError::NameLength { min: 8, max: 65_499, .. }), "{error:?}");
     }
     assert!(Loader::new(SERVER, LoadPlan { name_len: 8..=65_499, ..closed(1, 1) }).is_ok());
+    // Gone through before, a range has its ends and nothing in it.
+    let mut name_len = 16..=16;
+    name_len.next();
+    let error = error(SERVER, LoadPlan { name_len, ..closed(1, 1) });
+    assert!(matches!(error, LoadError::NameLength { .. }), "{error:?}");
 }
 
 #[test]
