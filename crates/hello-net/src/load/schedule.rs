@@ -52,10 +52,20 @@ impl Schedule {
         match self {
             Self::Closed { .. } => None,
             Self::Constant { number, requests, rate, .. } => {
-                let nanos = number * requests * NANOS / rate;
-                Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+                Some(nanos(number * requests * NANOS / rate))
             }
             Self::Poisson { due, .. } => Some(Duration::from_secs_f64(due / 1e9)),
+        }
+    }
+
+    /// Returns when the message behind the last one is due, be it this thread's or not, where the
+    /// threads take turns; else when the next one is due.
+    pub(super) fn behind_the_last(&self) -> Option<Duration> {
+        match self {
+            Self::Constant { number, step, requests, rate } => {
+                Some(nanos((number + 1).saturating_sub(*step) * requests * NANOS / rate))
+            }
+            _ => self.due(),
         }
     }
 
@@ -64,8 +74,7 @@ impl Schedule {
         match self {
             Self::Closed { .. } => None,
             Self::Constant { step, requests, rate, .. } => {
-                let nanos = step * requests * NANOS / rate;
-                Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+                Some(nanos(step * requests * NANOS / rate))
             }
             Self::Poisson { mean, .. } => Some(Duration::from_secs_f64(mean / 1e9)),
         }
@@ -80,6 +89,10 @@ impl Schedule {
             Self::Poisson { due, mean, rng } => *due -= *mean * (1.0 - rng.f64()).ln(),
         }
     }
+}
+
+fn nanos(nanos: u128) -> Duration {
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 /// The nanoseconds of a second.
@@ -124,6 +137,16 @@ mod tests {
                 let exact = k * u128::from(train) * NANOS / 300_007;
                 assert_eq!(due.as_nanos(), exact, "{train} {threads}");
             }
+        }
+    }
+
+    #[test]
+    fn behind_the_last_of_all_threads_is_one_interval_of_all() {
+        for thread in 0..3 {
+            let mut schedule = Schedule::new(&plan(100, Arrivals::Constant, 3), thread);
+            schedule.advance();
+            let last = Duration::from_millis(10 * u64::from(thread));
+            assert_eq!(schedule.behind_the_last(), Some(last + Duration::from_millis(10)));
         }
     }
 

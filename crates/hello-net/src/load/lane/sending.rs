@@ -61,9 +61,14 @@ impl<O: Observer> Lane<'_, O> {
         self.zero.saturating_add(self.loader.plan.duration)
     }
 
-    /// Returns when the next message is due, in an open loop.
+    /// Returns when the next message is due, in an open loop; or would have been, if none is left.
     pub(super) fn due(&self) -> Option<Duration> {
-        Some(self.start.saturating_add(self.schedule.due()?))
+        let due = self.start.saturating_add(self.schedule.due()?);
+        if self.left > 0 || due < self.zero {
+            return Some(due);
+        }
+        let behind_the_last = self.start.saturating_add(self.schedule.behind_the_last()?);
+        Some(behind_the_last.max(self.zero))
     }
 
     /// Sends messages that are due, as many as one call takes, and tells whether there were any and

@@ -185,6 +185,18 @@ fn a_run_takes_the_whole_of_its_duration_and_tells_how_much_of_it_was_work() {
 }
 
 #[test]
+fn a_run_that_ends_by_its_count_ends_when_one_more_would_have_been_due() {
+    for threads in [1, 3] {
+        for (count, millis) in [(1, 10), (3, 30), (5, 50)] {
+            let plan = open(100, Arrivals::Constant, count);
+            let plan = LoadPlan { threads: number(threads), sources: ports(3), ..plan };
+            let Offered { effort, .. } = offer(plan, greet);
+            assert_eq!(effort.span, Duration::from_millis(millis), "{threads} {count}");
+        }
+    }
+}
+
+#[test]
 fn who_asks_in_vain_takes_the_processor_and_is_not_busy() {
     let duration = Duration::from_millis(200);
     let effort = |idle| {
