@@ -24,9 +24,10 @@ pub enum LoadEventKind<'a> {
         /// How many.
         count: u32,
     },
-    /// The requests of a message that was due did not leave.
+    /// The requests of a message that was due did not leave; or of many in a row, if we were behind
+    /// by many.
     NotSent {
-        /// When they were due.
+        /// When the first of them were due.
         due: Duration,
         /// How many.
         count: u32,

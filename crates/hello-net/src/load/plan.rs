@@ -119,6 +119,9 @@ impl Default for LoadPlan {
 impl LoadPlan {
     /// The most requests that a message takes.
     pub const MAX_TRAIN: u16 = 64;
+
+    /// The most requests a second: one each nanosecond, and closer together no two times are.
+    pub const MAX_RATE: u64 = 1_000_000_000;
 }
 
 const _: () = assert!(LoadPlan::MAX_TRAIN as usize == Message::MAX_SEGMENTS);
@@ -129,8 +132,9 @@ impl LoadPlan {
     /// # Errors
     ///
     /// [`LoadError::NameLength`], [`Train`](LoadError::Train), [`Timeout`](LoadError::Timeout),
-    /// [`NotLoopback`](LoadError::NotLoopback), [`TooManyAddresses`](LoadError::TooManyAddresses)
-    /// or [`Threads`](LoadError::Threads) if it does not.
+    /// [`Rate`](LoadError::Rate), [`NotLoopback`](LoadError::NotLoopback),
+    /// [`TooManyAddresses`](LoadError::TooManyAddresses) or [`Threads`](LoadError::Threads) if it
+    /// does not.
     pub fn check(&self, server: SocketAddr) -> Result<(), LoadError> {
         let (&shortest, &longest) = (self.name_len.start(), self.name_len.end());
         let (min, max) = (Token::MIN_LEN, MAX_NAME_LEN);
@@ -144,6 +148,12 @@ impl LoadPlan {
         }
         if self.timeout.is_zero() {
             return Err(LoadError::Timeout);
+        }
+        match self.offer {
+            Offer::Open { rate, .. } if rate.get() > Self::MAX_RATE => {
+                return Err(LoadError::Rate { rate: rate.get(), most: Self::MAX_RATE });
+            }
+            _ => {}
         }
         match self.sources {
             Sources::Addresses(_) if !is_loopback_v4(server) => {
@@ -209,6 +219,14 @@ pub enum LoadError {
     /// The timeout is zero.
     #[error("the timeout must be longer than 0")]
     Timeout,
+    /// There are more requests a second than times.
+    #[error("{rate} requests a second: there are up to {most}")]
+    Rate {
+        /// How many were asked for.
+        rate: u64,
+        /// How many there can be.
+        most: u64,
+    },
     /// Only a server on 127.0.0.0/8 can be asked from several addresses of that network.
     #[error("{server} cannot be asked from addresses of 127.0.0.0/8: use ports")]
     NotLoopback {

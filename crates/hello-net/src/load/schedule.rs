@@ -89,6 +89,28 @@ impl Schedule {
             Self::Poisson { due, mean, rng } => *due -= *mean * (1.0 - rng.f64()).ln(),
         }
     }
+
+    /// Passes over the messages that are due before `until`, since the start, but over `most` at the
+    /// most; returns over how many. In a time that does not depend on that.
+    pub(super) fn skip(&mut self, until: Duration, most: u64) -> u64 {
+        match self {
+            Self::Closed { .. } => 0,
+            Self::Constant { number, step, requests, rate } => {
+                let end = (until.as_nanos() * *rate).div_ceil(*requests * NANOS);
+                let skipped = end.saturating_sub(*number).div_ceil(*step).min(most.into());
+                *number += skipped * *step;
+                u64::try_from(skipped).unwrap_or(most)
+            }
+            Self::Poisson { due, mean, .. } => {
+                // As many as there are on average: it has no memory, so any of its moments is as
+                // good to go on from.
+                let skipped = (until.as_nanos() as f64 - *due) / *mean;
+                let skipped = (skipped.max(0.0).ceil() as u64).min(most);
+                *due += *mean * skipped as f64;
+                skipped
+            }
+        }
+    }
 }
 
 fn nanos(nanos: u128) -> Duration {
@@ -138,6 +160,35 @@ mod tests {
                 assert_eq!(due.as_nanos(), exact, "{train} {threads}");
             }
         }
+    }
+
+    #[test]
+    fn to_skip_messages_is_to_pass_over_each_that_is_due_before() {
+        for (train, threads) in [(1, 1), (7, 3)] {
+            let train = NonZeroU16::new(train).expect("not zero");
+            let plan = LoadPlan { train, ..plan(300_007, Arrivals::Constant, threads) };
+            for thread in 0..threads {
+                let mut one_by_one = Schedule::new(&plan, thread);
+                let mut at_once = one_by_one.clone();
+                for _ in 0..1000 {
+                    let due = one_by_one.due().expect("an open loop");
+                    assert_eq!(at_once.clone().skip(due, u64::MAX), 0);
+                    let mut next = at_once.clone();
+                    assert_eq!(next.skip(due + Duration::from_nanos(1), u64::MAX), 1);
+                    one_by_one.advance();
+                    assert_eq!(next.due(), one_by_one.due());
+                    assert_eq!(at_once.skip(Duration::from_secs(1), 1), 1);
+                    assert_eq!(at_once.due(), one_by_one.due());
+                }
+            }
+        }
+        let mut poisson = Schedule::new(&plan(1000, Arrivals::Poisson, 1), 0);
+        let second = Duration::from_secs(1);
+        let skipped = poisson.skip(second, u64::MAX);
+        assert!((950..=1000).contains(&skipped), "{skipped}");
+        assert!(poisson.due() >= Some(second));
+        assert_eq!(poisson.skip(2 * second, 7), 7);
+        assert_eq!(Schedule::new(&LoadPlan::default(), 0).skip(second, u64::MAX), 0);
     }
 
     #[test]

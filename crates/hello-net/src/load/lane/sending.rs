@@ -71,20 +71,20 @@ impl<O: Observer> Lane<'_, O> {
         Some(behind_the_last.max(self.zero))
     }
 
-    /// Sends messages that are due, as many as one call takes, and tells whether there were any and
-    /// more can be sent now.
+    /// Sends messages that are due, as many as one call takes, or gives them up; tells whether there
+    /// were any and more can be sent now.
     pub(super) fn send(&mut self, now: Duration) -> Result<bool, LoadError> {
         if now < self.hold {
             return Ok(false);
         }
-        self.drop_what_is_too_late(now);
+        let dropped = self.drop_what_is_too_late(now);
         if self.pending.is_empty() {
-            return Ok(false);
+            return Ok(dropped);
         }
         let (messages, socket) = self.write();
         if messages.is_empty() {
             if let Some(message) = self.pending.pop_front() {
-                self.tell_not_sent(now, message, NotSent::TooManyInFlight);
+                self.tell_not_sent(now, message.due, message.count, NotSent::TooManyInFlight);
             }
             return Ok(true);
         }
@@ -119,19 +119,52 @@ impl<O: Observer> Lane<'_, O> {
         }
     }
 
-    /// Gives up what is due for too long. A closed loop just waits until the system takes it, as
-    /// long as it goes on.
-    fn drop_what_is_too_late(&mut self, now: Duration) {
+    /// Gives up what is due for too long, and tells whether there was any. A closed loop just waits
+    /// until the system takes it, as long as it goes on.
+    fn drop_what_is_too_late(&mut self, now: Duration) -> bool {
         let held_up = match self.schedule.interval() {
             Some(interval) => Loader::HELD_UP.max(interval),
             None if self.over.is_some() => Loader::HELD_UP,
-            None => return,
+            None => return false,
         };
         let too_late = now.saturating_sub(held_up);
+        let mut any = false;
         while let Some(&message) = self.pending.front().filter(|message| message.due < too_late) {
             self.pending.pop_front();
-            self.tell_not_sent(now, message, NotSent::HeldUp);
+            self.tell_not_sent(now, message.due, message.count, NotSent::HeldUp);
+            any = true;
         }
+        if any && self.pending.is_empty() && self.skip_what_is_too_late(now, too_late) {
+            // What is left is in time, and a moment later would not be.
+            self.fill(now);
+        }
+        any
+    }
+
+    /// Gives up at once what is due for too long and not even noted, if that is much: at a rate
+    /// beyond what can be noted one by one, we would never catch up. Tells whether it did.
+    fn skip_what_is_too_late(&mut self, now: Duration, too_late: Duration) -> bool {
+        let Some(due) = self.due().filter(|_| self.over.is_none()) else { return false };
+        let few = self.schedule.interval().map(|interval| interval.saturating_mul(FEW));
+        if few.is_none_or(|few| too_late.saturating_sub(due) < few) {
+            return false;
+        }
+        let train = u64::from(self.loader.plan.train.get());
+        if due < self.zero {
+            self.schedule.skip(self.zero.min(too_late).saturating_sub(self.start), u64::MAX);
+            // What is due after the warm-up may be too late, too.
+            return too_late <= self.zero;
+        }
+        let until = self.end().min(too_late).saturating_sub(self.start);
+        let messages = self.schedule.skip(until, self.left.div_ceil(train));
+        let mut skipped = messages.saturating_mul(train).min(self.left);
+        self.left -= skipped;
+        while skipped > 0 {
+            let count = u32::try_from(skipped).unwrap_or(u32::MAX);
+            self.tell_not_sent(now, due, count, NotSent::HeldUp);
+            skipped -= u64::from(count);
+        }
+        true
     }
 
     /// Writes the names of the messages that can be sent by one call, and returns those and their
@@ -191,16 +224,16 @@ impl<O: Observer> Lane<'_, O> {
                     let (train, len) = (message.count as usize, message.len);
                     return Err(LoadError::Send { server: self.loader.server, train, len, source });
                 }
-                self.tell_not_sent(now, message, NotSent::Failed(class));
+                self.tell_not_sent(now, message.due, message.count, NotSent::Failed(class));
             }
         }
         Ok(())
     }
 
-    fn tell_not_sent(&mut self, now: Duration, message: Pending, reason: NotSent) {
-        if let Some(due) = message.due.checked_sub(self.zero) {
-            let kind = LoadEventKind::NotSent { due, count: message.count, reason };
-            self.tell(now, kind);
+    /// Tells of requests that were due after the warm-up and did not leave.
+    fn tell_not_sent(&mut self, now: Duration, due: Duration, count: u32, reason: NotSent) {
+        if let Some(due) = due.checked_sub(self.zero) {
+            self.tell(now, LoadEventKind::NotSent { due, count, reason });
         }
     }
 }
@@ -210,3 +243,6 @@ const AT_ONCE: usize = Batch::CAPACITY;
 
 /// And how many bytes, if they are several: more take the system as long as many calls.
 const MOST_BYTES: usize = 1 << 17;
+
+/// How many messages that are too late are told of one by one, as they would have left.
+const FEW: u32 = 1024;

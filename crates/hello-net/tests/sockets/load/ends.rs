@@ -221,12 +221,39 @@ fn the_warm_up_is_no_effort() {
 }
 
 #[test]
+fn a_rate_beyond_what_can_be_sent_ends_in_time_and_is_all_work() {
+    let duration = Duration::from_millis(100);
+    for arrivals in [Arrivals::Constant, Arrivals::Poisson] {
+        for train in [1, 64] {
+            let plan = LoadPlan {
+                duration,
+                train: number(train),
+                timeout: Duration::from_millis(20),
+                ..open(LoadPlan::MAX_RATE, arrivals, u64::MAX)
+            };
+            let server = peer();
+            let (effort, heard) = run(&loader(server.local_addr().expect("bound"), plan));
+            assert_eq!(effort.span, duration);
+            assert!(effort.busy > duration / 2, "{effort:?}");
+            let due = heard.sent() + heard.not_sent();
+            assert!(due.abs_diff(LoadPlan::MAX_RATE / 10) < 1_000_000, "{due}");
+            // Not only in the beginning.
+            let last = heard.told().filter_map(|told| match told {
+                Told::Sent { due, .. } => Some(due),
+                _ => None,
+            });
+            assert!(last.max() > Some(duration / 2));
+        }
+    }
+}
+
+#[test]
 fn no_time_is_too_long_for_a_plan() {
     let (max, milli) = (Duration::MAX, Duration::from_millis(1));
     let times = [(max, milli, milli), (milli, max, milli), (milli, milli, max), (max, max, max)];
     for (duration, warm_up, timeout) in times {
         // In a warm-up without an end, a rate without a limit floods the server.
-        let rate = if warm_up == max { 1 } else { u64::MAX };
+        let rate = if warm_up == max { 1 } else { LoadPlan::MAX_RATE };
         for plan in [closed(1, 1), open(rate, Arrivals::Constant, 1)] {
             let server = peer();
             server.set_read_timeout(Some(Duration::from_millis(50))).expect("not zero");

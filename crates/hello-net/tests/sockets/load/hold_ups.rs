@@ -33,8 +33,16 @@ impl Observer for Slow {
 
 #[test]
 fn who_was_held_up_sends_no_burst_and_says_what_is_missing() {
+    // Fewer than are noted at once, and more.
+    for rate in [1000, 10_000] {
+        is_held_up(rate);
+    }
+}
+
+fn is_held_up(rate: u64) {
     let server = peer();
-    let plan = LoadPlan { timeout: HELD, ..open(1000, Arrivals::Constant, 100) };
+    let count = rate / 10;
+    let plan = LoadPlan { timeout: HELD, ..open(rate, Arrivals::Constant, count) };
     let loader = Loader::new(server.local_addr().expect("bound"), plan).expect("a port");
     let slow = [Mutex::<Slow>::default()];
     loader.run(&slow).expect("no broken socket");
@@ -54,9 +62,9 @@ fn who_was_held_up_sends_no_burst_and_says_what_is_missing() {
             _ => {}
         }
     }
-    let dues = (missed - held).as_millis();
+    let dues = (missed - held).as_nanos() * u128::from(rate) / 1_000_000_000;
     assert!(held_up + 1 >= u32::try_from(dues).expect("small"), "{held_up} of {dues}");
-    assert_eq!(slow.heard.dues().len(), 100, "each is told of");
+    assert_eq!(slow.heard.dues().len() as u64, count, "each is told of");
 }
 
 #[test]

@@ -48,6 +48,14 @@ fn a_timeout_of_nothing_is_an_error() {
 }
 
 #[test]
+fn a_rate_of_more_than_one_each_nanosecond_is_an_error() {
+    let most = LoadPlan::MAX_RATE;
+    let error = error(SERVER, open(most + 1, Arrivals::Constant, 1));
+    assert!(matches!(error, LoadError::Rate { rate, .. } if rate == most + 1), "{error:?}");
+    assert!(Loader::new(SERVER, open(most, Arrivals::Constant, 1)).is_ok());
+}
+
+#[test]
 fn addresses_are_for_servers_in_their_network_and_no_more_than_it_has() {
     for server in [(Ipv4Addr::new(192, 0, 2, 1), 9).into(), (Ipv6Addr::LOCALHOST, 9).into()] {
         let error = error(server, LoadPlan { sources: addresses(1), ..closed(1, 1) });
