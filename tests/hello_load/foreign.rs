@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use super::run;
 use super::server::Server;
+use super::{due, run};
 use crate::support::{LOAD, Process, count, have, in_namespace};
 
 #[test]
@@ -73,4 +73,16 @@ fn another_machine_is_asked_if_that_is_said_and_else_gets_nothing() {
     assert_eq!((&result["status"], &result["load"]["sent"]), (&0.into(), &40.into()));
     assert_eq!(result["load"]["answered"], 40);
     assert_eq!(result["server"]["answered"], 40);
+}
+
+#[test]
+fn a_request_that_finds_no_route_is_not_sent_and_no_word_on_an_earlier_one() {
+    let test = "a_request_that_finds_no_route_is_not_sent_and_no_word_on_an_earlier_one";
+    for options in [&[][..], &["--sources", "3", "--sources-by", "addresses"]] {
+        let arguments = [&[LOAD][..], options].concat();
+        let Some(summary) = in_namespace(test, "vanished_route.py", &arguments) else { return };
+        assert_eq!(due(&summary), 40, "{summary}");
+        assert!(count(&summary["not_sent"]["unreachable"]) > 0, "{summary}");
+        assert_eq!(summary["errors"], serde_json::json!({}), "{summary}");
+    }
 }

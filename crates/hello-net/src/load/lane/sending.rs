@@ -107,7 +107,9 @@ impl<O: Observer> Lane<'_, O> {
                 sent = socket.send(&messages, &parts);
             }
         }
-        if let Some(class) = earlier {
+        // What comes out of both is this message's own.
+        let own = sent.as_ref().err().map(ErrorClass::of);
+        if let Some(class) = earlier.filter(|class| Some(*class) != own) {
             self.tell_reported(class);
         }
         match sent {
