@@ -248,7 +248,7 @@ impl<'a, O: Observer> Lane<'a, O> {
 
     /// Receives all that is there.
     fn drain(&mut self) -> Result<(), LoadError> {
-        for _ in 0..MOST_BATCHES {
+        for _ in 0..MOST_BATCHES * self.places.turns() {
             if !self.receive(false)? {
                 break;
             }
@@ -332,7 +332,7 @@ const PAUSE: Duration = Duration::from_micros(100);
 /// How often losses are looked for at the most.
 const SETTLE: Duration = Duration::from_millis(1);
 
-/// In how many batches all sockets can surely be emptied of what is there.
+/// In how many batches a socket can surely be emptied of what is there.
 const MOST_BATCHES: usize = 256;
 
 #[cfg(test)]

@@ -150,6 +150,11 @@ impl Places {
         }
     }
 
+    /// Returns after how many looks each socket has had its turn.
+    pub(super) fn turns(&self) -> usize {
+        self.sockets.len().div_ceil(Ready::AT_ONCE)
+    }
+
     /// Waits until something can be received, and for `timeout` at the most.
     pub(super) fn wait(&self, timeout: Duration) -> io::Result<()> {
         match &self.ready {
@@ -187,6 +192,7 @@ const RECEIVE_BUFFER: usize = 4 << 20;
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::io::IoSlice;
     use std::net::UdpSocket;
 
@@ -220,6 +226,28 @@ mod tests {
             }
             assert_eq!((arrivals, datagrams), (messages, 3), "{takes_trains}");
         }
+    }
+
+    #[test]
+    fn each_socket_has_its_turn_however_many_have_something() {
+        let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let address = server.local_addr().expect("bound");
+        let sources = Sources::Ports(100.try_into().expect("not zero"));
+        let plan = LoadPlan { sources, ..LoadPlan::default() };
+        let places = Places::open(address, &plan, 0..100).expect("ports");
+        for source in 0..100 {
+            let (number, route) = places.route(source);
+            let message = Message { parts: 0..1, ..Message::new(route, 5) };
+            places.socket(number).send(&[message], &[IoSlice::new(b"Tracy")]).expect("room");
+            let (_, client) = server.recv_from(&mut [0; 8]).expect("a request");
+            server.send_to(b"Hello, Tracy!", client).expect("room");
+        }
+        let (mut all, mut found) = (BTreeSet::new(), Vec::new());
+        for _ in 0..places.turns() {
+            places.look(&mut found).expect("works");
+            all.extend(found.iter().copied());
+        }
+        assert!(all.into_iter().eq(0..100), "{found:?}");
     }
 
     #[test]

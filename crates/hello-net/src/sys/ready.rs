@@ -39,7 +39,7 @@ impl Ready {
 
     /// Notes those that have something, or some of them if they are many: each has its turn.
     pub(crate) fn look(&self, found: &mut Vec<usize>) -> io::Result<()> {
-        let mut events = [const { MaybeUninit::uninit() }; AT_ONCE];
+        let mut events = [const { MaybeUninit::uninit() }; Ready::AT_ONCE];
         let now = Timespec::default();
         let (events, _) = rustix::event::epoll::wait(&self.epoll, &mut events, Some(&now))?;
         found.clear();
@@ -48,10 +48,6 @@ impl Ready {
         Ok(())
     }
 }
-
-/// How many sockets are told of at once.
-#[cfg(target_os = "linux")]
-const AT_ONCE: usize = 64;
 
 /// Tells which of many sockets have something to be received (poll(2)).
 #[cfg(not(target_os = "linux"))]
@@ -87,6 +83,11 @@ impl Ready {
         poll(&mut polled, Timespec::try_from(timeout).ok().as_ref())?;
         Ok(polled.iter().map(|polled| !polled.revents().is_empty()).collect())
     }
+}
+
+impl Ready {
+    /// How many sockets are told of at once, at least if so many have something.
+    pub(crate) const AT_ONCE: usize = 64;
 }
 
 #[cfg(test)]
