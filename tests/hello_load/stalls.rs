@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::server::Server;
-use super::{due, loading, not_sent, run};
+use super::{NOBODY, due, loading, not_sent, run};
 use crate::observability::place;
 use crate::relay::{Void, until_told};
 use crate::support::{count, json, peer};
@@ -25,6 +25,30 @@ fn stalling(at: usize, stall: Duration) -> Server {
         }
         Some(request.greeting())
     })
+}
+
+#[test]
+fn a_generator_that_gives_up_nearly_all_is_busy_with_that() {
+    let arguments = ["--rate", "20M", "--warm-up", "0", "--duration", "50ms", "-W", "50ms", NOBODY];
+    let (summary, _) = run(&arguments);
+    assert_eq!(due(&summary), 1_000_000);
+    let generator = &summary["generator"];
+    assert_eq!(generator["limits"][0]["limit"], "held-up", "{generator}");
+    assert!(number(&generator["busy"]) > 0.5, "{generator}");
+}
+
+#[test]
+fn a_generator_that_is_stopped_while_it_is_behind_offered_for_no_longer_than_it_was_to() {
+    let times = ["--warm-up", "0", "--duration", "50ms", "--every", "100ms"];
+    let rate = ["--rate", "18446744073709551615", NOBODY];
+    let mut process = loading(&[&times[..], &rate].concat());
+    // The last of these lines is of a moment after the end, but on a machine that is very busy.
+    (0..4).for_each(|_| _ = process.line());
+    process.signal(Signal::INT);
+    let (lines, _) = process.finish();
+    let lasted = lines.iter().find_map(|line| line.strip_suffix(" s")?.rsplit_once(", in "));
+    let lasted = lasted.expect("a summary").1.parse::<f64>().expect("seconds");
+    assert!(lasted <= 0.05, "{lines:?}");
 }
 
 #[test]

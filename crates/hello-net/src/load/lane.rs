@@ -144,7 +144,7 @@ impl<'a, O: Observer> Lane<'a, O> {
     fn is_over(&mut self, now: Duration) -> bool {
         let stopping = self.loader.stopping.load(Relaxed);
         if stopping {
-            self.over.get_or_insert(now);
+            self.over.get_or_insert(now.min(self.end()));
             self.pending.clear();
         }
         if self.watch.look(now, self.zero, self.over) {
