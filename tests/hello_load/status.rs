@@ -217,7 +217,7 @@ fn another_machine_is_asked_for_nothing_unless_that_is_said() {
     let test = "another_machine_is_asked_for_nothing_unless_that_is_said";
     let Finished { out, err, status } = load(&["192.0.2.1"]);
     assert_eq!((&*out, status), ("", Some(2)));
-    let start = "hello-load: 192.0.2.1:9999 is not this machine, and ";
+    let start = "hello-load: 192.0.2.1:9999 is not on the loopback of this machine, and ";
     assert!(err.starts_with(start) && err.contains(": give --remote if "), "{err}");
     if !have("strace", "-V", test) {
         return;

@@ -10,7 +10,10 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use hello_net::{Arrivals, LoadError, LoadPlan, Offer, Sources};
 
-use self::values::{Loads, Size, parse_count, parse_load, parse_loads, parse_number, parse_size};
+use self::values::{
+    Loads, Size, at_least_one, least_load, parse_count, parse_load, parse_loads, parse_number,
+    parse_size,
+};
 use super::search::SearchPlan;
 use crate::common::Common;
 use crate::endpoint::Endpoint;
@@ -261,7 +264,7 @@ impl Args {
             .ok_or_else(|| format!("{target} has no {version} address; leave -4 and -6 out"))?;
         if !self.remote && !address.ip().to_canonical().is_loopback() {
             return Err(format!(
-                "{address} is not this machine, and a load takes down networks that others use \
+                "{address} is not on the loopback of this machine, and a load takes down networks that others use \
                  (RFC 6815): give --remote if nobody else does"
             )
             .into());
@@ -274,7 +277,8 @@ impl Args {
         if self.find_max {
             let start = self.rate.unwrap_or(FIRST_LOAD);
             let Self { max_rate: most, trials, resolution, tolerance, .. } = *self;
-            return Mode::FindMax(SearchPlan { start, most, trials, resolution }, tolerance);
+            let least = least_load(self.train, self.duration.unwrap_or(TRIAL));
+            return Mode::FindMax(SearchPlan { start, least, most, trials, resolution }, tolerance);
         }
         match self.sweep {
             None => Mode::Single,
@@ -283,8 +287,7 @@ impl Args {
                 let step = |step: u128| {
                     let (from, to) = (u128::from(from.get()), u128::from(to.get()));
                     let load = from + (to - from) * step / last;
-                    NonZeroU64::new(u64::try_from(load).unwrap_or(u64::MAX))
-                        .unwrap_or(NonZeroU64::MIN)
+                    u64::try_from(load).map_or(NonZeroU64::MAX, at_least_one)
                 };
                 Mode::Sweep((0..=last).map(step).collect())
             }

@@ -7,8 +7,9 @@ use serde::Serialize;
 /// Finds the highest load a server carries, trial by trial: its throughput, as RFC 1242 section
 /// 3.17 defines it and RFC 2544 section 26.1 measures it, but for the loss that a trial may have.
 ///
-/// The load is doubled until one is not carried; then the gap between the highest load carried (0
-/// if there is none) and the lowest not carried is halved until it is small enough. No load is
+/// The load is doubled until one is not carried; then the gap between the highest load carried (if
+/// there is none, what is just below the least) and the lowest not carried is halved until it is
+/// small enough. No load is
 /// tried above one that was not carried, even if a noisy server would carry it: below what is
 /// found, no load failed.
 ///
@@ -22,6 +23,7 @@ use serde::Serialize;
 /// let load = |load| NonZeroU64::new(load).expect("not zero");
 /// let mut search = Search::new(SearchPlan {
 ///     start: load(10_000),
+///     least: load(1),
 ///     most: load(1_000_000),
 ///     trials: NonZeroU32::MIN,
 ///     resolution: 0.05,
@@ -73,7 +75,8 @@ impl Search {
         let Outcome { carried, bound } = self.outcome;
         match bound {
             Bound::Open => {
-                let load = carried.map_or(self.plan.start, |load| load.saturating_add(load.get()));
+                let first = self.plan.start.max(self.plan.least);
+                let load = carried.map_or(first, |load| load.saturating_add(load.get()));
                 Some(load.min(self.plan.most))
             }
             Bound::Lost(load) | Bound::NotOffered(load) => self.between(carried, load),
@@ -87,8 +90,9 @@ impl Search {
     }
 
     fn between(&self, carried: Option<NonZeroU64>, not_carried: NonZeroU64) -> Option<NonZeroU64> {
-        let (low, high) = (carried.map_or(0, NonZeroU64::get), not_carried.get());
-        let gap = high - low;
+        let (below, high) = (self.plan.least.get() - 1, not_carried.get());
+        let low = carried.map_or(below, NonZeroU64::get);
+        let gap = high.saturating_sub(low);
         if gap <= 1 || gap as f64 <= self.plan.resolution * high as f64 {
             return None;
         }
@@ -101,6 +105,8 @@ impl Search {
 pub struct SearchPlan {
     /// The load to begin with, in requests per second; `most`, if that is less.
     pub start: NonZeroU64,
+    /// The lowest load to try, in requests per second: of a lower one, a trial would have nothing.
+    pub least: NonZeroU64,
     /// The highest load to try, in requests per second.
     pub most: NonZeroU64,
     /// How many trials a load gets at most: none is made that cannot change what becomes of it.

@@ -96,16 +96,21 @@ fn a_search_begins_where_it_is_told_to() {
     else {
         panic!("a search")
     };
-    let (start, most, trials) =
-        (load(3000), load(100_000_000), NonZeroU32::new(3).expect("not zero"));
-    assert_eq!(plan, SearchPlan { start, most, trials, resolution: 0.02 });
+    let (start, least, most) = (load(3000), load(1), load(100_000_000));
+    let trials = NonZeroU32::new(3).expect("not zero");
+    assert_eq!(plan, SearchPlan { start, least, most, trials, resolution: 0.02 });
     assert_eq!(tolerance, 0.005);
+    let short = args(["--find-max", "--duration=0.1", "--train=4"]).mode();
+    assert!(matches!(short, Mode::FindMax(plan, _) if plan.least == load(40)), "{short:?}");
 }
 
 #[test]
 fn another_machine_is_asked_only_if_that_is_said() {
     let error = args(["192.0.2.1"]).target().expect_err("not this machine").to_string();
-    assert!(error.starts_with("192.0.2.1:9999 is not this machine") && error.contains("--remote"));
+    assert!(
+        error.starts_with("192.0.2.1:9999 is not on the loopback of this machine")
+            && error.contains("--remote")
+    );
     for list in [
         ["192.0.2.1", "--remote"],
         ["127.0.0.2:1", "-4"],

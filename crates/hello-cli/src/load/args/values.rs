@@ -2,6 +2,7 @@
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use hello_proto::{MAX_NAME_LEN, Token};
 
@@ -26,6 +27,17 @@ pub(super) fn parse_count(text: &str) -> Result<NonZeroU32, String> {
 pub(super) fn parse_number(text: &str) -> Result<NonZeroU64, String> {
     let number = units(text).and_then(NonZeroU64::new);
     number.ok_or_else(|| "not a number from 1 up: try 256 or 10k".into())
+}
+
+/// Returns the least load of which a message of so many requests is due in each trial.
+pub(super) fn least_load(train: u16, trial: Duration) -> NonZeroU64 {
+    let least = (u128::from(train) * 1_000_000_000).div_ceil(trial.as_nanos().max(1));
+    u64::try_from(least).map_or(NonZeroU64::MAX, at_least_one)
+}
+
+/// Returns the load itself, or 1 if it is less.
+pub(super) fn at_least_one(load: u64) -> NonZeroU64 {
+    NonZeroU64::MIN.saturating_add(load.saturating_sub(1))
 }
 
 fn units(text: &str) -> Option<u64> {

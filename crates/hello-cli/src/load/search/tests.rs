@@ -27,6 +27,18 @@ fn a_server_that_carries_nothing_is_asked_for_less_down_to_one_a_second() {
 }
 
 #[test]
+fn no_load_below_the_least_is_tried() {
+    for (start, tried) in [(50, [50, 29, 19, 14, 11, 10].as_slice()), (3, &[10])] {
+        let least = SearchPlan { least: load(10), ..plan(start, 1000, 1, 0.0) };
+        let (loads, outcome) = run(least, |_| Lost);
+        assert_eq!(loads, tried);
+        assert_eq!(outcome, Outcome { carried: None, bound: Bound::Lost(load(10)) });
+    }
+    let none = SearchPlan { least: load(10), ..plan(1, 5, 1, 0.0) };
+    assert_eq!(run(none, |_| Lost).0, [5]);
+}
+
+#[test]
 fn no_load_above_the_most_is_tried_and_carrying_that_ends_the_search() {
     for (start, tried) in [(10, [10, 20, 25].as_slice()), (30, &[25])] {
         let mut search = Search::new(plan(start, 25, 1, 0.0));
@@ -168,7 +180,7 @@ fn verdict(load: u64, server: u64, generator: u64) -> Verdict {
 
 fn plan(start: u64, most: u64, trials: u32, resolution: f64) -> SearchPlan {
     let trials = NonZeroU32::new(trials).expect("not zero");
-    SearchPlan { start: load(start), most: load(most), trials, resolution }
+    SearchPlan { start: load(start), least: load(1), most: load(most), trials, resolution }
 }
 
 fn load(load: u64) -> NonZeroU64 {
