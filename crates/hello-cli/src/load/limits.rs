@@ -73,8 +73,8 @@ impl Limit {
         let stalled = summary.generator.stalled.filter(|share| *share > SHORTFALL);
         limits.extend(stalled.map(|share| Self::Stalled { share }));
         limits.extend((dropped > 0).then_some(Self::Dropped { datagrams: dropped }));
-        let busy = summary.generator.busy;
-        let busy = busy.filter(|share| *share > BUSY && summary.duration_s > LONG_ENOUGH_S);
+        let is_long = summary.duration_s > LONG_ENOUGH_S && summary.is_paced();
+        let busy = summary.generator.busy.filter(|share| *share > BUSY && is_long);
         limits.extend(busy.map(|share| Self::Busy { share }));
         if let (Some(timer), Some(rtt)) = (summary.timer_error_ms, summary.rtt_ms)
             && summary.sent >= ENOUGH
@@ -255,6 +255,17 @@ mod tests {
         summary.timer_error_ms = Some(TimerError { mean: 0.0, p50: 0.0, p99: 1.0, max: 3.0 });
         summary.rtt_ms = Some(times(0.1));
         assert_eq!(Limit::of(&summary), []);
+    }
+
+    #[test]
+    fn a_closed_loop_that_never_waited_for_the_server_tells_of_no_limit() {
+        let mut summary = summary();
+        summary.generator.busy = Some(1.0);
+        (summary.plan.rate, summary.plan.outstanding) = (None, Some(3));
+        for (sent, limits) in [(3, &[][..]), (4, &[Limit::Busy { share: 1.0 }])] {
+            summary.sent = sent;
+            assert_eq!(Limit::of(&summary), limits, "{sent}");
+        }
     }
 
     #[test]

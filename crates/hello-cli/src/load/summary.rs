@@ -91,6 +91,11 @@ impl Summary {
         self.not_sent.values().sum()
     }
 
+    /// Tells whether the load had a pace: a closed loop has none before the server has answered.
+    pub fn is_paced(&self) -> bool {
+        self.plan.outstanding.is_none_or(|most| self.sent > most.into())
+    }
+
     /// Returns how many errors were reported.
     pub fn errors_total(&self) -> u64 {
         self.errors.values().sum()

@@ -82,7 +82,8 @@ pub fn summary(summary: &Summary) -> String {
 /// Says what the generator did, and whether it was the limit.
 fn generator(summary: &Summary) -> String {
     let generator = &summary.generator;
-    let (Some(busy), Some(time)) = (generator.busy, generator.processor_time_per_request_us) else {
+    let due = summary.sent + summary.not_sent_total();
+    let Some(busy) = generator.busy.filter(|_| due > 0) else {
         return match summary.plan.outstanding {
             _ if summary.duration_s == 0.0 => "it ended in the warm-up, which is left out",
             Some(_) => {
@@ -93,14 +94,16 @@ fn generator(summary: &Summary) -> String {
         }
         .into();
     };
-    let mut text = format!(
-        "the generator was busy for {}% of the time, with {time:.3} us of a processor for each request",
-        tenths(busy)
-    );
-    if summary.plan.rate.is_some() {
-        text += ", punctual waiting included";
+    let mut text = format!("the generator was busy for {}% of the time", tenths(busy));
+    if let Some(time) = generator.processor_time_per_request_us {
+        let _ = write!(text, ", with {time:.3} us of a processor for each request");
+        if summary.plan.rate.is_some() {
+            text += ", punctual waiting included";
+        }
     }
-    if generator.limits.is_empty() && summary.answered > 0 {
+    if !summary.is_paced() {
+        text += ": no more was sent than may be outstanding, so the rates are not the server's";
+    } else if generator.limits.is_empty() && summary.answered > 0 {
         text += ": no sign that it was the limit";
     }
     for limit in &generator.limits {
@@ -218,9 +221,8 @@ pub fn sweep(summaries: &[Summary], all: usize) -> String {
 pub fn throughput(throughput: &Throughput) -> String {
     let loss = format!("loss of {}% at most", percent(throughput.tolerance));
     let resolution = percent(throughput.resolution);
-    let at_least = if throughput.is_exact() { "" } else { "at least " };
-    let text = match throughput.throughput_per_s {
-        Some(load) => format!("throughput {at_least}{load} requests/s, with {loss}"),
+    let text = match found(throughput) {
+        Some(found) => format!("{found}, with {loss}"),
         None if throughput.bound == "interrupted" => "no load was decided on".into(),
         None if throughput.bound == "silence" => "no load was carried: nothing was answered".into(),
         None => format!("no load was carried with {loss}"),
@@ -235,7 +237,7 @@ pub fn throughput(throughput: &Throughput) -> String {
             )
         }
         ("silence", _) => "the search ended with its first trial".into(),
-        ("interrupted", Some(load)) => format!("interrupted before {load}/s was approached"),
+        ("interrupted", Some(load)) => format!("interrupted, after {load}/s was not carried"),
         ("interrupted", None) => "interrupted before any load failed".into(),
         _ => "more was not tried (--max-rate)".into(),
     };
@@ -245,13 +247,19 @@ pub fn throughput(throughput: &Throughput) -> String {
     format!("\n{text}\n{bound}; up to {of_each}")
 }
 
+/// Says what load was carried, if there is one, and whether more may be.
+pub fn found(throughput: &Throughput) -> Option<String> {
+    let at_least = if throughput.is_exact() { "" } else { "at least " };
+    throughput.throughput_per_s.map(|load| format!("throughput {at_least}{load} requests/s"))
+}
+
 /// Says in one line how it goes.
 pub fn status(interval: &Interval) -> String {
     let Interval { rate, in_flight, lost, .. } = interval;
     let load = rate.map_or_else(String::new, |rate| format!("{rate}/s: "));
     let [sent, answered] = [interval.sent_per_s, interval.answered_per_s]
         .map(|rate| rate.map_or_else(|| "-".into(), |rate| format!("{rate:.0}")));
-    format!("{load}{sent} sent/s, {answered} answered/s, {in_flight} in flight, {lost} lost")
+    format!("{load}{sent} sent/s, {answered} answered/s, {lost} lost, {in_flight} in flight")
 }
 
 /// Sums a part of a run up, in one line.

@@ -97,6 +97,31 @@ it ended in the warm-up, which is left out";
 }
 
 #[test]
+fn what_was_due_and_not_sent_at_all_is_the_generators_limit() {
+    let mut summary = summary();
+    (summary.sent, summary.answered, summary.lost) = (0, 0, 0);
+    summary.not_sent = [("held-up", 5)].into();
+    summary.generator.processor_time_per_request_us = None;
+    summary.generator.limits = vec![Limit::HeldUp { requests: 5 }];
+    let expected = "
+not sent: held-up 5
+timer error p50/p99/max = 0.100/0.100/0.100 ms
+the generator was busy for 25% of the time
+LIMITED BY THE GENERATOR, not by the server alone: it was too late for 5 requests, which it did not \
+send";
+    let text = super::summary(&Summary { latency_ms: None, rtt_ms: None, ..summary });
+    assert!(text.ends_with(expected), "{text}");
+}
+
+#[test]
+fn rates_of_what_was_sent_before_the_server_answered_are_not_taken_for_its_own() {
+    let closed =
+        Summary { plan: Plan { outstanding: Some(3), rate: None, ..summary().plan }, ..summary() };
+    let expected = ": no more was sent than may be outstanding, so the rates are not the server's";
+    assert!(super::summary(&closed).ends_with(expected));
+}
+
+#[test]
 fn a_trial_is_a_line() {
     let mut summary = summary();
     summary.verdict = Some(Verdict::Lost);
@@ -154,7 +179,7 @@ fn a_search_ends_with_what_was_found_and_with_what_bounds_it() {
     ends(said(Some(70_000), Bound::Most, true), [known, "more was not tried (--max-rate)"]);
     ends(
         said(Some(70_000), Bound::Lost(load(99_000)), false),
-        [known, "interrupted before 99000/s was approached"],
+        [known, "interrupted, after 99000/s was not carried"],
     );
     ends(said(Some(70_000), Bound::Open, false), [known, "interrupted before any load failed"]);
     let none = "no load was carried with loss of 0.1% at most";
@@ -162,6 +187,25 @@ fn a_search_ends_with_what_was_found_and_with_what_bounds_it() {
         said(None, Bound::Lost(load(1)), true),
         [none, "of 1/s too much was lost (resolution 2%)"],
     );
+}
+
+#[test]
+fn the_losses_of_a_fast_run_are_not_cut_off_where_80_characters_are_shown() {
+    let fast = Interval {
+        at_s: 1.0,
+        duration_s: 1.0,
+        rate: Some(999_999),
+        sent: 999_999,
+        answered: 999_999,
+        lost: 99_999,
+        in_flight: 99_999,
+        sent_per_s: Some(999_999.0),
+        answered_per_s: Some(999_999.0),
+    };
+    let status = status(&fast);
+    let end = status.find(" lost").expect("said") + " lost".len();
+    // Behind the bar of a progress line.
+    assert!("##########  100%  ".len() + end < 80, "{status}");
 }
 
 #[test]
@@ -177,10 +221,10 @@ fn a_part_of_a_run_is_a_line() {
         sent_per_s: Some(800.4),
         answered_per_s: Some(600.0),
     };
-    let status = "800 sent/s, 600 answered/s, 90 in flight, 10 lost";
+    let status = "800 sent/s, 600 answered/s, 10 lost, 90 in flight";
     assert_eq!(interval(&part), format!("   2.500 s  {status}"));
     let short = Interval { sent_per_s: None, answered_per_s: None, ..part };
-    assert!(super::status(&short).starts_with("- sent/s, - answered/s, 90 "));
+    assert!(super::status(&short).starts_with("- sent/s, - answered/s, 10 "));
     let open = Interval { rate: Some(900), ..part };
     assert_eq!(super::status(&open), format!("900/s: {status}"));
 }
