@@ -56,7 +56,7 @@ fn a_reader_who_leaves_costs_no_file() {
 fn a_file_that_cannot_be_written_is_trouble_and_named() {
     // What can be seen before anything is sent is; else the summary is not lost.
     for (path, before) in [("/nowhere/x", true), ("/dev/full", false)] {
-        for option in ["--export-json", "--export-csv"] {
+        for option in ["--export-json", "--export-csv", "--plot"] {
             let arguments = ["-c", "1", "-W", "50ms", "-q", option, path, NOBODY];
             let Finished { out, err, status } = ping(&arguments);
             assert_eq!(status, Some(2));

@@ -55,11 +55,13 @@ impl Export {
         whole: Option<&impl Serialize>,
     ) -> Result<(), ExportError> {
         let text = self.text(results, whole);
-        let written = match path.to_str() {
-            Some("-") => out.write_all(text.as_bytes()).and_then(|()| out.flush()),
-            _ => fs::write(path, text),
-        };
-        written.map_err(|source| ExportError { path: path.into(), source })
+        match path.to_str() {
+            Some("-") => {
+                let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+                written.map_err(|source| ExportError { path: path.into(), source })
+            }
+            _ => write(path, &text),
+        }
     }
 
     /// Puts the results into this form, with a newline at the end.
@@ -118,6 +120,15 @@ pub fn check(path: &Path) -> Result<(), ExportError> {
     }
     let opened = fs::OpenOptions::new().create(true).append(true).open(path);
     opened.map(drop).map_err(|source| ExportError { path: path.into(), source })
+}
+
+/// Writes a file.
+///
+/// # Errors
+///
+/// [`ExportError`] if it cannot be written.
+pub fn write(path: &Path, text: &str) -> Result<(), ExportError> {
+    fs::write(path, text).map_err(|source| ExportError { path: path.into(), source })
 }
 
 /// Results cannot be exported.

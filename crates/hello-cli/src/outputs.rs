@@ -80,13 +80,15 @@ impl Outputs {
         results: &[R],
         whole: Option<&impl Serialize>,
         out: &mut impl Write,
-        draw: impl FnOnce(&Path) -> Result<(), Box<dyn Error>>,
+        draw: impl FnOnce() -> Result<String, Box<dyn Error>>,
     ) -> Result<(), Box<dyn Error>> {
         let mut written: Vec<Result<(), Box<dyn Error>>> = Vec::new();
         for (form, path) in self.exports() {
             written.push(form.write(path, out, results, whole).map_err(Into::into));
         }
-        written.extend(self.plot.as_deref().map(draw));
+        if let Some(path) = &self.plot {
+            written.push(draw().and_then(|picture| Ok(export::write(path, &picture)?)));
+        }
         written.into_iter().collect()
     }
 }
@@ -133,15 +135,15 @@ mod tests {
         impl Row for Nothing {
             const COLUMNS: &'static [Column<Self>] = &[("nothing", |_, _| String::new())];
         }
-        let (mut out, mut drawn) = (Vec::new(), None);
+        let (mut out, mut drawn) = (Vec::new(), false);
         let outputs = outputs(["--export-json", "/", "--export-csv", "-", "--plot", "x.svg"]);
-        let draw = |path: &Path| {
-            drawn = Some(path.to_owned());
+        let draw = || {
+            drawn = true;
             Err("cannot draw".into())
         };
         let error =
             outputs.write::<Nothing>(&[], NOTHING, &mut out, draw).expect_err("a directory");
         assert_eq!(error.to_string(), "cannot write \"/\"");
-        assert_eq!((&out[..], drawn), (&b"nothing\n"[..], Some("x.svg".into())));
+        assert_eq!((&out[..], drawn), (&b"nothing\n"[..], true));
     }
 }

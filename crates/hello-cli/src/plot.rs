@@ -9,8 +9,26 @@ use crate::course::Course;
 use crate::distribution::Distribution;
 use crate::times::millis;
 
-/// Where something is drawn, in a file.
+/// Where something is drawn.
 pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+/// Draws a picture of so many pixels, and returns it as SVG.
+///
+/// # Errors
+///
+/// What the drawing reports.
+pub fn picture(
+    pixels: (u32, u32),
+    draw: impl FnOnce(&Area<'_>) -> Result<(), Box<dyn Error>>,
+) -> Result<String, Box<dyn Error>> {
+    let mut svg = String::new();
+    let area = SVGBackend::with_string(&mut svg, pixels).into_drawing_area();
+    area.fill(&WHITE)?;
+    draw(&area)?;
+    area.present()?;
+    drop(area);
+    Ok(svg)
+}
 
 /// Draws times as they went on, and the losses; `what` they are stands at the axis. The caption is
 /// text that is safe to print.
@@ -124,11 +142,7 @@ mod tests {
     const MILLI: Duration = Duration::from_millis(1);
 
     fn drawn(draw: impl FnOnce(&Area<'_>) -> Result<(), Box<dyn Error>>) -> String {
-        let mut svg = String::new();
-        let area = SVGBackend::with_string(&mut svg, (800, 320)).into_drawing_area();
-        draw(&area).and_then(|()| Ok(area.present()?)).expect("a picture");
-        drop(area);
-        svg
+        picture((800, 320), draw).expect("a picture")
     }
 
     #[test]

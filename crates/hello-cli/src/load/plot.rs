@@ -1,13 +1,13 @@
 //! Runs as pictures.
 
 use std::error::Error;
-use std::path::Path;
 
 use plotters::prelude::*;
 
 use super::search::Verdict;
 use super::summary::{Summary, Throughput};
 use super::tally::Tally;
+use super::text;
 use crate::escape::Text as Escaped;
 use crate::plot::{self, Area};
 
@@ -27,43 +27,39 @@ const LATENCIES_HEIGHT: u32 = 420;
 ///
 /// # Errors
 ///
-/// What the drawing reports, such as that the file cannot be written.
-pub fn run(file: &Path, target: &str, tally: &mut Tally) -> Result<(), Box<dyn Error>> {
+/// What the drawing reports.
+pub fn run(target: &str, tally: &mut Tally) -> Result<String, Box<dyn Error>> {
     const WHAT: &str = "latency since due";
-    let area = SVGBackend::new(file, RUN).into_drawing_area();
-    area.fill(&WHITE)?;
-    let (left, right) = area.split_horizontally(COURSE_WIDTH);
     let caption = format!("{}, {} lost", Escaped(target.as_bytes()), tally.counts().lost);
-    plot::course(&left, &caption, WHAT, tally.course())?;
-    plot::distribution(&right, WHAT, tally.latencies())?;
-    Ok(area.present()?)
+    plot::picture(RUN, |area| {
+        let (left, right) = area.split_horizontally(COURSE_WIDTH);
+        plot::course(&left, &caption, WHAT, tally.course())?;
+        plot::distribution(&right, WHAT, tally.latencies())
+    })
 }
 
 /// Draws latencies and loss over the load, of a sweep or of the trials of a search.
 ///
 /// # Errors
 ///
-/// What the drawing reports, such as that the file cannot be written.
+/// What the drawing reports.
 pub fn loads(
-    file: &Path,
     target: &str,
     summaries: &[Summary],
     throughput: Option<&Throughput>,
-) -> Result<(), Box<dyn Error>> {
-    let area = SVGBackend::new(file, LOADS).into_drawing_area();
-    area.fill(&WHITE)?;
+) -> Result<String, Box<dyn Error>> {
     let mut caption = Escaped(target.as_bytes()).to_string();
-    if let Some(load) = throughput.and_then(|throughput| throughput.throughput_per_s) {
-        let at_least = if throughput.is_some_and(Throughput::is_exact) { "" } else { "at least " };
-        caption += &format!(": throughput {at_least}{load} requests/s");
+    if let Some(found) = throughput.and_then(text::found) {
+        caption += &format!(": {found}");
     }
     let mut summaries = Vec::from_iter(summaries);
     summaries.sort_by_key(|summary| summary.plan.rate);
     let most = summaries.iter().map(|summary| load(summary)).fold(1.0, f64::max);
-    let (above, below) = area.split_vertically(LATENCIES_HEIGHT);
-    draw_latencies(&above, &caption, most, &summaries)?;
-    draw_losses(&below, most, &summaries)?;
-    Ok(area.present()?)
+    plot::picture(LOADS, |area| {
+        let (above, below) = area.split_vertically(LATENCIES_HEIGHT);
+        draw_latencies(&above, &caption, most, &summaries)?;
+        draw_losses(&below, most, &summaries)
+    })
 }
 
 fn draw_latencies(
@@ -174,23 +170,19 @@ const LEAST_MS: f64 = 1e-6;
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::time::Duration;
 
     use super::*;
     use crate::load::sample::{summary, tally};
+    use crate::load::search::{Bound, Outcome};
 
-    fn drawn(name: &str, draw: impl FnOnce(&Path) -> Result<(), Box<dyn Error>>) -> String {
-        let file =
-            std::env::temp_dir().join(format!("hello-load-{name}-{}.svg", std::process::id()));
-        draw(&file).expect("a picture");
-        let svg = fs::read_to_string(&file).expect("a file");
-        fs::remove_file(&file).expect("removed");
-        svg
+    fn drawn(picture: Result<String, Box<dyn Error>>) -> String {
+        picture.expect("a picture")
     }
 
     #[test]
     fn a_run_has_its_name_its_losses_and_its_latencies() {
-        let svg = drawn("run", |file| run(file, "a<b>\x1b:1", &mut tally()));
+        let svg = drawn(run("a<b>\x1b:1", &mut tally()));
         assert!(svg.contains(r"a&lt;b&gt;\u{1b}:1, 1 lost"), "{svg}");
         assert!(svg.contains("latency since due, ms"), "{svg}");
     }
@@ -202,22 +194,36 @@ mod tests {
             summary.verdict = verdict;
             summary
         });
-        let svg = drawn("trials", |file| loads(file, "x:1", &trials, None));
+        let svg = drawn(loads("x:1", &trials, None));
         for color in ["#00FF00", "#000000"] {
             let filled = format!("r=\"4\" opacity=\"1\" fill=\"{color}\"");
             assert_eq!(svg.matches(&filled).count(), 1, "{color} {svg}");
         }
         let mut limited = summary();
         limited.generator.limits.push(crate::load::limits::Limit::Busy { share: 1.0 });
-        let svg = drawn("limited", |file| loads(file, "x:1", &[limited], None));
+        let svg = drawn(loads("x:1", &[limited], None));
         assert_eq!(svg.matches("r=\"4\" opacity=\"1\" fill=\"none\"").count(), 1, "{svg}");
     }
 
     #[test]
+    fn what_a_search_found_is_said_as_in_text() {
+        let load = |load| std::num::NonZeroU64::new(load).expect("not zero");
+        for (bound, said) in [
+            (Bound::Lost(load(8)), "x:1: throughput 7 requests/s"),
+            (Bound::NotOffered(load(8)), "x:1: throughput at least 7 requests/s"),
+        ] {
+            let outcome = Outcome { carried: Some(load(7)), bound };
+            let found = Throughput::new(outcome, true, (0.0, 0.02, 3), Duration::from_secs(2));
+            let svg = drawn(loads("x:1", &[], Some(&found)));
+            assert!(svg.contains(said), "{svg}");
+        }
+    }
+
+    #[test]
     fn nothing_at_all_is_a_picture_too() {
-        let svg = drawn("nothing", |file| loads(file, "x:1", &[], None));
+        let svg = drawn(loads("x:1", &[], None));
         assert!(svg.contains("x:1"), "{svg}");
-        let svg = drawn("no-run", |file| run(file, "x:1", &mut Tally::default()));
+        let svg = drawn(run("x:1", &mut Tally::default()));
         assert!(svg.contains("no replies"), "{svg}");
     }
 

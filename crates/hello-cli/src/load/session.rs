@@ -4,7 +4,6 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -303,9 +302,9 @@ impl<'a, O: Write> Session<'a, O> {
         let printed = lines.iter().try_for_each(|line| self.line(line));
         let (results, throughput) = (&self.results, self.throughput.as_ref());
         let last = &mut self.last;
-        let draw = |path: &Path| match mode {
-            Mode::Single => plot::run(path, &self.target, last),
-            _ => plot::loads(path, &self.target, results, throughput),
+        let draw = || match mode {
+            Mode::Single => plot::run(&self.target, last),
+            _ => plot::loads(&self.target, results, throughput),
         };
         self.args.outputs.write(results, throughput, exports, draw)?;
         printed?;
@@ -324,7 +323,7 @@ impl<'a, O: Write> Session<'a, O> {
 }
 
 /// What shows how a run goes: how much of it is over, and the rates.
-const PROGRESS: &str = "{bar:20} {percent:>3}%  {wide_msg}";
+const PROGRESS: &str = "{bar:10} {percent:>3}%  {wide_msg}";
 
 /// How often it is shown how a run goes.
 const TICK: Duration = Duration::from_millis(250);

@@ -1,9 +1,6 @@
 //! A run as a picture.
 
 use std::error::Error;
-use std::path::Path;
-
-use plotters::prelude::*;
 
 use super::tally::Tally;
 use crate::course::Course;
@@ -24,20 +21,20 @@ const WHAT: &str = "round-trip time";
 ///
 /// # Errors
 ///
-/// What the drawing reports, such as that the file cannot be written.
-pub fn draw(file: &Path, targets: &[(&Tally, &Course)]) -> Result<(), Box<dyn Error>> {
+/// What the drawing reports.
+pub fn draw(targets: &[(&Tally, &Course)]) -> Result<String, Box<dyn Error>> {
     let rows = u32::try_from(targets.len())?.max(1);
-    let area = SVGBackend::new(file, (WIDTH, HEIGHT * rows)).into_drawing_area();
-    area.fill(&WHITE)?;
-    for (area, (tally, course)) in area.split_evenly((targets.len().max(1), 1)).iter().zip(targets)
-    {
-        let (left, right) = area.split_horizontally(COURSE_WIDTH);
-        let lost = course.periods().map(|(_, period)| period.lost).sum::<u64>();
-        let caption = format!("{}, {lost} lost", Escaped(tally.target().name.as_bytes()));
-        plot::course(&left, &caption, WHAT, course)?;
-        plot::distribution(&right, WHAT, tally.rtts())?;
-    }
-    Ok(area.present()?)
+    plot::picture((WIDTH, HEIGHT * rows), |area| {
+        let rows = area.split_evenly((targets.len().max(1), 1));
+        for (area, (tally, course)) in rows.iter().zip(targets) {
+            let (left, right) = area.split_horizontally(COURSE_WIDTH);
+            let lost = course.periods().map(|(_, period)| period.lost).sum::<u64>();
+            let caption = format!("{}, {lost} lost", Escaped(tally.target().name.as_bytes()));
+            plot::course(&left, &caption, WHAT, course)?;
+            plot::distribution(&right, WHAT, tally.rtts())?;
+        }
+        Ok(())
+    })
 }
 
 #[cfg(test)]
@@ -46,7 +43,6 @@ mod tests {
     use crate::ping::Target;
     use crate::ping::sample::{answered, lost, target};
     use hello_net::ProbeEvent;
-    use std::fs;
     use std::time::Duration;
 
     /// A run of five minutes: a steady path with rare outliers, an outage, and a step.
@@ -71,21 +67,12 @@ mod tests {
         let (tally, course) = run();
         let name = "a<b>\x1b&c:1";
         let silent = (Tally::new(Target { name: name.into(), ..target() }), Course::new());
-        let file = std::env::temp_dir().join(format!("hello-ping-{}.svg", std::process::id()));
-        draw(&file, &[(&tally, &course), (&silent.0, &silent.1)]).expect("a picture");
-        let svg = fs::read_to_string(&file).expect("a file");
-        fs::remove_file(&file).expect("removed");
+        let svg = draw(&[(&tally, &course), (&silent.0, &silent.1)]).expect("a picture");
         let lost = tally.counts().lost;
         assert!(lost > 60);
         for text in [format!("192.0.2.1:9999, {lost} lost"), "no replies".into()] {
             assert!(svg.contains(&text), "{text}");
         }
         assert!(svg.contains(r"a&lt;b&gt;\u{1b}&amp;c:1, 0 lost"), "{svg}");
-    }
-
-    #[test]
-    fn a_directory_that_is_not_there_is_an_error() {
-        let (tally, course) = (Tally::new(target()), Course::new());
-        assert!(draw(Path::new("/no/such/directory/x.svg"), &[(&tally, &course)]).is_err());
     }
 }

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -113,7 +112,7 @@ impl<'a, O: Write + Send> Session<'a, O> {
             Some(_) => report.interval(now).and_then(|()| report.finish(now)),
             None => report.finish(now),
         };
-        let draw = |path: &Path| plot::draw(path, &Vec::from_iter(report.runs()));
+        let draw = || plot::draw(&Vec::from_iter(report.runs()));
         // One that fails costs no other.
         let outputs = self.args.outputs.write(&summaries, NOTHING, exports, draw);
         drop(report);
