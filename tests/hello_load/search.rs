@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::server::Server;
 use super::{due, lines, load, not_sent};
 use crate::relay::{Void, until_told};
-use crate::support::{Finished, count, peer};
+use crate::support::{Finished, count};
 use crate::truth::assert_near;
 
 /// Each trial is of so many requests as are due in 0.1 s: in trains, so that there are few moments at
@@ -174,10 +174,10 @@ fn a_search_says_in_words_what_it_found_and_what_was_in_the_way() {
 
 #[test]
 fn what_cannot_be_offered_is_not_the_servers_limit() {
-    let silent = peer();
-    let to = silent.local_addr().expect("bound").to_string();
+    let server = Server::greeter();
+    let to = server.address();
     // No machine sends a request in 10 ns; and whatever is lost is tolerated.
-    let options = ["--rate", "100M", "--duration", "5ms", "--warm-up", "0", "-W", "1ms"];
+    let options = ["--rate", "100M", "--duration", "5ms", "--warm-up", "0", "-W", "20s"];
     let search = ["--find-max", "--trials", "1", "--tolerance", "100", "--resolution", "100", &to];
     let arguments = [&options[..], &search].concat();
     let (lines, status) = lines(&arguments);

@@ -38,20 +38,6 @@ fn a_generator_that_gives_up_nearly_all_is_busy_with_that() {
 }
 
 #[test]
-fn a_generator_that_is_stopped_while_it_is_behind_offered_for_no_longer_than_it_was_to() {
-    let times = ["--warm-up", "0", "--duration", "50ms", "--every", "100ms"];
-    let rate = ["--rate", "18446744073709551615", NOBODY];
-    let mut process = loading(&[&times[..], &rate].concat());
-    // The last of these lines is of a moment after the end, but on a machine that is very busy.
-    (0..4).for_each(|_| _ = process.line());
-    process.signal(Signal::INT);
-    let (lines, _) = process.finish();
-    let lasted = lines.iter().find_map(|line| line.strip_suffix(" s")?.rsplit_once(", in "));
-    let lasted = lasted.expect("a summary").1.parse::<f64>().expect("seconds");
-    assert!(lasted <= 0.05, "{lines:?}");
-}
-
-#[test]
 fn a_stall_of_the_server_shows_in_every_request_that_was_due_in_it() {
     const STALL: Duration = Duration::from_millis(150);
     until_told(0, |_| {

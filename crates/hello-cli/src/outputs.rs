@@ -8,7 +8,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use crate::export::{self, Export, ExportError, Row};
+use crate::export::{self, Export, Row};
 use crate::{Format, status_bar};
 
 /// Where the results of a run are written.
@@ -53,10 +53,19 @@ impl Outputs {
     ///
     /// # Errors
     ///
-    /// Says which file cannot be written.
-    pub fn check(&self) -> Result<(), ExportError> {
-        let exports = self.exports().map(|(_, path)| path).filter(|path| *path != STDOUT);
-        exports.chain(self.plot.as_deref()).try_for_each(export::check)
+    /// Says which file cannot be written, or that two cannot share the standard output.
+    pub fn check(&self) -> Result<(), Box<dyn Error>> {
+        let (out, exports): (Vec<_>, Vec<_>) =
+            self.exports().map(|(_, path)| path).partition(|path| *path == STDOUT);
+        if out.len() > 1 {
+            return Err(
+                "only one export can have the standard output: give the others a file".into()
+            );
+        }
+        if self.plot.as_deref() == Some(Path::new(STDOUT)) {
+            return Err("a picture takes a file: give --plot its name".into());
+        }
+        Ok(exports.into_iter().chain(self.plot.as_deref()).try_for_each(export::check)?)
     }
 
     /// Returns where all else is printed, and what shows how things are: what is exported to the
@@ -120,6 +129,10 @@ mod tests {
             assert_eq!(error.to_string(), "cannot write \"/no/such/directory/x\"", "{option}");
         }
         outputs(["--export-json", "-"]).check().expect("standard output");
+        let error = outputs(["--export-json", "-", "--export-csv", "-"]).check().expect_err("two");
+        assert!(error.to_string().starts_with("only one export can have the standard output"));
+        let error = outputs(["--plot", "-"]).check().expect_err("no file");
+        assert_eq!(error.to_string(), "a picture takes a file: give --plot its name");
     }
 
     #[test]

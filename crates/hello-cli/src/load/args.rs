@@ -7,11 +7,11 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use hello_net::{Arrivals, LoadError, LoadPlan, Offer, Sources};
 
 use self::values::{
-    Loads, Size, at_least_one, least_load, parse_count, parse_load, parse_loads, parse_number,
+    By, Loads, Size, at_least_one, least_load, parse_count, parse_load, parse_loads, parse_number,
     parse_size,
 };
 use super::search::SearchPlan;
@@ -86,8 +86,8 @@ pub struct Args {
     #[arg(long, short, value_name = "COUNT", value_parser = parse_number)]
     count: Option<NonZeroU64>,
 
-    /// Ask for so long before that, and leave it out: a tenth of the duration; nothing with --count
-    /// alone.
+    /// Ask for so long before that, and leave it out: a tenth of the duration, up to 5 s; nothing with
+    /// --count alone.
     #[arg(long, value_name = "TIME", value_parser = seconds::parse_or_zero)]
     warm_up: Option<Duration>,
 
@@ -204,15 +204,6 @@ pub struct Args {
     pub common: Common,
 }
 
-/// What a source is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum By {
-    /// A port of this machine, and a socket.
-    Ports,
-    /// An address of 127.0.0.0/8, for a server in that network.
-    Addresses,
-}
-
 const EXAMPLES: &str = "\
 Examples:
   hello-load                                    64 requests outstanding at 127.0.0.1:9999, for 10 s
@@ -289,7 +280,10 @@ impl Args {
                     let load = from + (to - from) * step / last;
                     u64::try_from(load).map_or(NonZeroU64::MAX, at_least_one)
                 };
-                Mode::Sweep((0..=last).map(step).collect())
+                let mut loads = Vec::from_iter((0..=last).map(step));
+                // There may be fewer whole numbers between the two.
+                loads.dedup();
+                Mode::Sweep(loads)
             }
         }
     }
@@ -328,7 +322,7 @@ impl Args {
             _ => TRIAL,
         });
         let no_warm_up = self.count.is_some() && self.duration.is_none();
-        let warm_up = if no_warm_up { Duration::ZERO } else { duration / 10 };
+        let warm_up = if no_warm_up { Duration::ZERO } else { WARM_UP.min(duration / 10) };
         Ok(LoadPlan {
             offer,
             duration,
@@ -380,6 +374,9 @@ const TRIAL: Duration = Duration::from_secs(2);
 
 /// How many messages are outstanding in a closed loop, if it is not said.
 const MESSAGES: NonZeroU32 = NonZeroU32::new(64).expect("not zero");
+
+/// A longer warm-up is not needed.
+const WARM_UP: Duration = Duration::from_secs(5);
 
 /// Nobody waits longer.
 pub(super) const AS_LONG_AS_IT_TAKES: Duration = Duration::from_secs(100 * 365 * 86_400);

@@ -262,7 +262,7 @@ mod tests {
         let mut summary = summary();
         summary.generator.busy = Some(1.0);
         (summary.plan.rate, summary.plan.outstanding) = (None, Some(3));
-        for (sent, limits) in [(3, &[][..]), (4, &[Limit::Busy { share: 1.0 }])] {
+        for (sent, limits) in [(29, &[][..]), (30, &[Limit::Busy { share: 1.0 }])] {
             summary.sent = sent;
             assert_eq!(Limit::of(&summary), limits, "{sent}");
         }

@@ -36,7 +36,8 @@ use serde::Serialize;
 /// ```
 ///
 /// Whatever the verdicts, it ends after at most 1 + ⌈log₂ start⌉ + 2 ⌈log₂ (most / start)⌉ loads,
-/// which is never more than 129, of `trials` trials each.
+/// which is never more than 129, each of up to `trials` trials that are offered and as many, less one
+/// for the last, that are not.
 #[derive(Clone, Debug)]
 pub struct Search {
     plan: SearchPlan,
@@ -109,7 +110,8 @@ pub struct SearchPlan {
     pub least: NonZeroU64,
     /// The highest load to try, in requests per second.
     pub most: NonZeroU64,
-    /// How many trials a load gets at most: none is made that cannot change what becomes of it.
+    /// How many trials a load gets at most, and how many more for those that are not offered: none is
+    /// made that cannot change what becomes of it.
     pub trials: NonZeroU32,
     /// How far apart the highest load carried and the lowest not carried may end, as a share of the
     /// latter, from 0 (one request per second, the least in any case) to 1 (the first not carried
@@ -131,8 +133,8 @@ pub enum Verdict {
     /// Too much was lost. Of a load: in so many trials that the others could not have carried it.
     Lost,
     /// The load offered fell short of the one intended (RFC 2285 sections 3.5.1 and 3.5.2), which
-    /// says nothing about the server. Of a load: in so many trials that nobody knows what those
-    /// would have come to.
+    /// says nothing about the server. Of a load: in as many trials as it gets, before the others
+    /// decided.
     NotOffered,
 }
 
@@ -206,7 +208,7 @@ impl Tally {
             Some(Verdict::Carried)
         } else if 2 * self.lost >= trials {
             Some(Verdict::Lost)
-        } else if 2 * (self.lost + self.not_offered) >= trials {
+        } else if self.not_offered >= trials {
             Some(Verdict::NotOffered)
         } else {
             None

@@ -102,7 +102,7 @@ fn generator(summary: &Summary) -> String {
         }
     }
     if !summary.is_paced() {
-        text += ": no more was sent than may be outstanding, so the rates are not the server's";
+        text += ": so few were sent for so many outstanding that the rates are not the server's";
     } else if generator.limits.is_empty() && summary.answered > 0 {
         text += ": no sign that it was the limit";
     }

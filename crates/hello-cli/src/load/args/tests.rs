@@ -45,6 +45,7 @@ fn a_warm_up_is_a_tenth_and_nothing_where_only_a_count_ends_the_run() {
     assert_eq!(times(plan(["--duration", "5"])), (500, 5000));
     assert_eq!(times(plan(["--duration", "5", "--warm-up", "0"])), (0, 5000));
     assert_eq!(times(plan(["--find-max"])), (200, 2000));
+    assert_eq!(times(plan(["--duration", "1h"])), (5000, 3_600_000));
     assert_eq!(times(plan(["--count", "9", "--duration", "5"])), (500, 5000));
     let endless = plan(["--count", "9"]);
     assert_eq!((endless.warm_up, endless.count), (Duration::ZERO, Some(9)));
@@ -84,6 +85,7 @@ fn the_loads_of_a_sweep_are_even_and_both_ends_are_among_them() {
         (["--sweep=10..50", "--steps=5"], vec![10, 20, 30, 40, 50]),
         (["--sweep=1..10", "--steps=3"], vec![1, 5, 10]),
         (["--sweep=1..2", "--steps=2"], vec![1, 2]),
+        (["--sweep=5..6", "--steps=10"], vec![5, 6]),
     ] {
         assert_eq!(args(list).mode(), Mode::Sweep(expected.into_iter().map(load).collect()));
     }

@@ -4,6 +4,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use hello_proto::{MAX_NAME_LEN, Token};
 
 /// Two loads, the lower one first, in requests a second.
@@ -11,6 +12,15 @@ pub(super) type Loads = (NonZeroU64, NonZeroU64);
 
 /// The lengths of names, in bytes.
 pub(super) type Size = RangeInclusive<usize>;
+
+/// What a source is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum By {
+    /// A port of this machine, and a socket.
+    Ports,
+    /// An address of 127.0.0.0/8, for a server in that network.
+    Addresses,
+}
 
 /// Reads a load: a number of requests a second, with k or M behind it for thousands or millions.
 pub(super) fn parse_load(text: &str) -> Result<NonZeroU64, String> {

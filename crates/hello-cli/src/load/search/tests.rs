@@ -75,9 +75,12 @@ fn more_than_half_of_the_trials_decide_on_a_load_as_soon_as_they_can() {
         (3, &[Lost, Carried, Carried], Carried),
         (3, &[NotOffered, Carried, Carried], Carried),
         (3, &[Carried, Lost, Lost], Lost),
-        // Had it been offered, it might have been carried.
-        (3, &[Lost, NotOffered], NotOffered),
-        (4, &[Carried, NotOffered, Carried, Lost], NotOffered),
+        // One that was not offered is made again.
+        (3, &[Lost, NotOffered, Lost], Lost),
+        (3, &[NotOffered, Lost, NotOffered, Carried, Carried], Carried),
+        (3, &[Lost, NotOffered, NotOffered, Carried, NotOffered], NotOffered),
+        (2, &[NotOffered, NotOffered], NotOffered),
+        (4, &[Carried, NotOffered, Carried, Lost, Carried], Carried),
         (4, &[Carried, Carried, Lost, Carried], Carried),
         (5, &[Lost, Carried, Lost, Carried, Lost], Lost),
     ] {
@@ -137,19 +140,23 @@ proptest! {
         let mut search = Search::new(plan);
         let mut left = most_trials(plan);
         let (mut carried, mut not_carried) = (None, None);
-        let (mut at, mut good, mut bad) = (None, 0, 0);
+        let (mut at, mut good, mut bad, mut void) = (None, 0, 0, 0);
         for verdict in verdicts.into_iter().cycle() {
             let Some(load) = search.next_load() else { break };
             prop_assert!(left > 0, "more than {} trials", most_trials(plan));
             left -= 1;
             if at.replace(load) != Some(load) {
-                (good, bad) = (0, 0);
+                (good, bad, void) = (0, 0, 0);
             }
-            if verdict == Carried { good += 1 } else { bad += 1 }
+            *match verdict {
+                Carried => &mut good,
+                Lost => &mut bad,
+                NotOffered => &mut void,
+            } += 1;
             search.handle(verdict);
             if good > trials / 2 {
                 carried = carried.max(Some(load));
-            } else if good + (trials - good - bad) <= trials / 2 {
+            } else if trials - bad <= trials / 2 || void == trials {
                 not_carried = Some(not_carried.map_or(load, |lowest| load.min(lowest)));
             }
             let outcome = search.outcome();
@@ -198,5 +205,5 @@ fn most_trials(plan: SearchPlan) -> usize {
     let start = plan.start.min(plan.most).get();
     let loads = 1 + ceil_log2(start) + 2 * ceil_log2(plan.most.get().div_ceil(start));
     assert!(loads <= 129, "{plan:?}");
-    (loads * plan.trials.get()) as usize
+    (loads * (2 * plan.trials.get() - 1)) as usize
 }

@@ -117,7 +117,7 @@ send";
 fn rates_of_what_was_sent_before_the_server_answered_are_not_taken_for_its_own() {
     let closed =
         Summary { plan: Plan { outstanding: Some(3), rate: None, ..summary().plan }, ..summary() };
-    let expected = ": no more was sent than may be outstanding, so the rates are not the server's";
+    let expected = ": so few were sent for so many outstanding that the rates are not the server's";
     assert!(super::summary(&closed).ends_with(expected));
 }
 
