@@ -8,8 +8,8 @@ use crate::relay::{Void, until_told};
 use crate::support::{Finished, count};
 use crate::truth::assert_near;
 
-/// Each trial is of so many requests as are due in 0.1 s: in trains, so that there are few moments at
-/// which the generator may be held up.
+/// Each trial is of so many requests as are due in 0.1 s: in trains, so that there are few moments
+/// at which the generator may be held up.
 const TRIAL: &[&str] = &["--duration", "0.1", "--warm-up", "0", "-W", "150ms", "--train", "10"];
 
 /// Of a server that answers so many of each trial: those of a load of 1000 a second.
@@ -187,7 +187,8 @@ fn what_cannot_be_offered_is_not_the_servers_limit() {
     assert_eq!((&throughput["bound"], status), (&"generator".into(), Some(1)));
     assert_eq!(throughput["not_carried_per_s"], 100_000_000);
     let Finished { out, .. } = load(&arguments);
-    let said = "\nLIMITED BY THE GENERATOR, which could not offer 100000000/s: the server may carry more; ";
+    let said =
+        "\nLIMITED BY THE GENERATOR, which did not offer 100000000/s evenly: the server may ";
     assert!(out.contains("  not offered  [generator: ") && out.contains(said), "{out}");
 }
 

@@ -77,8 +77,8 @@ impl Server {
         Self::start(|request| Some(request.greeting()))
     }
 
-    /// Answers so many of each run of each client, and no more: its capacity does not depend on when
-    /// anything runs on this machine.
+    /// Answers so many of each run of each client, and no more: its capacity does not depend on
+    /// when anything runs on this machine.
     pub(super) fn with_room_for(requests: usize) -> Self {
         let mut answered = HashMap::new();
         Self::start(move |request| {

@@ -47,8 +47,8 @@ fn a_stall_of_the_server_shows_in_every_request_that_was_due_in_it() {
         server.finish();
         assert_eq!((due(&summary), &summary["lost"], status), (200, &0.into(), Some(0)));
         assert_eq!(summary["answered"], summary["sent"]);
-        // The one at which it began took no less than the stall, and each one that was due after it,
-        // no less than what was left. Those that were not sent are taken for the slowest.
+        // The one at which it began took no less than the stall, and each one that was due after
+        // it, no less than what was left. Those that were not sent are taken for the slowest.
         let left = (0..75).map(|number| millis(STALL - INTERVAL * number));
         let not_sent = usize::try_from(not_sent(&summary)).expect("few");
         if not_sent > 35 {

@@ -40,8 +40,8 @@ fn measure(plan: &Plan, arguments: &str) -> Result<(Value, Truth), Void> {
     Ok((summary, log.truth(TIMEOUT)?))
 }
 
-/// Compares runs of both kinds with the truth, at the same time with several seeds, and returns what
-/// was true.
+/// Compares runs of both kinds with the truth, at the same time with several seeds, and returns
+/// what was true.
 fn agree(there: &Impairments, back: &Impairments) -> [Truth; 4] {
     at_once([(110, OPEN), (120, OPEN), (130, CLOSED), (140, CLOSED)], |(seed, arguments)| {
         until_told(seed, |seed| {
@@ -56,8 +56,8 @@ fn agree(there: &Impairments, back: &Impairments) -> [Truth; 4] {
     })
 }
 
-/// Compares all counts but that of the reordered, which depends on which of two sources is looked at
-/// first.
+/// Compares all counts but that of the reordered, which depends on which of two sources is looked
+/// at first.
 fn assert_counts(summary: &Value, truth: &Truth) {
     let (answered, lost) = (truth.answers.len(), truth.lost.len());
     let expected = json!({

@@ -84,6 +84,8 @@ impl<M: Copy> Signals<M> {
     }
 
     fn add(&mut self, meaning: M) -> Arc<AtomicBool> {
+        // Who can raise it no more, and has not, never will.
+        self.raised.retain(|(raised, _)| Arc::strong_count(raised) > 1 || raised.load(SeqCst));
         let raised = Arc::<AtomicBool>::default();
         self.raised.push((Arc::clone(&raised), meaning));
         raised
@@ -118,6 +120,16 @@ mod tests {
         drop(one);
         assert_eq!(signals.wait_until(far), Some("one"));
         assert_eq!(signals.wait_until(Instant::now()), None);
+    }
+
+    #[test]
+    fn what_can_be_raised_no_more_is_forgotten_once_it_was_told() {
+        let mut signals = Signals::register([]).expect("a pipe");
+        for round in 0..9 {
+            drop(signals.raise_on_drop(round).expect("a pipe"));
+            assert_eq!(signals.raised.len(), 1);
+            assert_eq!(signals.wait_until(Instant::now()), Some(round));
+        }
     }
 
     #[test]

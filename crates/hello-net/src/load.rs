@@ -18,8 +18,8 @@ pub use self::event::{Effort, LoadEvent, LoadEventKind};
 use self::lane::Lane;
 pub use self::plan::{Arrivals, Idle, LoadError, LoadPlan, Offer, Sources};
 use self::sources::Places;
-use crate::clock;
 use crate::server::join;
+use crate::{clock, random};
 
 /// Offers a load to one server, and knows what became of each request.
 ///
@@ -78,9 +78,9 @@ impl Loader {
         Ok(Self { server, plan, stopping, ending, places })
     }
 
-    /// Offers the whole load, and then waits until each request is answered or lost. What has come too
-    /// often by then is seen, too. Shows each event after the warm-up to the observer of its thread,
-    /// which is locked meanwhile.
+    /// Offers the whole load, and then waits until each request is answered or lost. What has come
+    /// too often by then is seen, too. Shows each event after the warm-up to the observer of its
+    /// thread, which is locked meanwhile.
     ///
     /// A loader runs once; a second run sends nothing.
     ///
@@ -101,11 +101,12 @@ impl Loader {
         assert_eq!(observers.len(), places.len(), "each thread has its observer");
         let efforts = thread::scope(|scope| {
             let parts = (0..).zip(&mut places).zip(observers);
-            let lanes =
-                parts.map(|((thread, places), observer)| Lane::new(self, thread, places, observer));
-            // All memory is had before anything is due.
+            let run = random::run();
+            let lanes = parts
+                .map(|((thread, places), observer)| Lane::new(self, run, thread, places, observer));
+            // All memory is had before anything is due, and all threads are there.
             let lanes = Vec::from_iter(lanes);
-            let start = clock::now();
+            let start = clock::now() + SPAWNING * u32::from(self.plan.threads.get() - 1);
             let mut threads = Vec::with_capacity(lanes.len());
             for lane in lanes {
                 let run = move || {
@@ -189,6 +190,9 @@ fn seed_of(seed: u64, thread: u16) -> u64 {
 
 /// How many messages a second a closed loop hardly gets beyond.
 const QUICKEST: u64 = 1_000_000;
+
+/// How long it takes to start a thread, and more.
+const SPAWNING: Duration = Duration::from_micros(100);
 
 /// What a ledger remembers at least, in requests.
 const SMALLEST_WINDOW: u32 = 4096;

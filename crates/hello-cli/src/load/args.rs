@@ -86,7 +86,8 @@ pub struct Args {
     #[arg(long, short, value_name = "COUNT", value_parser = parse_number)]
     count: Option<NonZeroU64>,
 
-    /// Ask for so long before that, and leave it out: a tenth of the duration, up to 5 s; nothing with
+    /// Ask for so long before that, and leave it out: a tenth of the duration, up to 5 s; nothing
+    /// with
     /// --count alone.
     #[arg(long, value_name = "TIME", value_parser = seconds::parse_or_zero)]
     warm_up: Option<Duration>,

@@ -29,8 +29,8 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Returns what happened from one moment to another, both since the end of the warm-up, at which
-    /// so much had happened.
+    /// Returns what happened from one moment to another, both since the end of the warm-up, at
+    /// which so much had happened.
     pub fn between(
         (from, before): (Duration, Counts),
         (to, now): (Duration, Counts),
@@ -59,7 +59,8 @@ impl Interval {
     }
 }
 
-/// A shorter part of a run has no rate, in seconds: what comes in a batch would be thousands a second.
+/// A shorter part of a run has no rate, in seconds: what comes in a batch would be thousands a
+/// second.
 const SHORTEST_S: f64 = 0.01;
 
 #[cfg(test)]

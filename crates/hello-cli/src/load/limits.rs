@@ -141,10 +141,10 @@ impl fmt::Display for Limit {
 
 /// Decides what a trial says of the server.
 ///
-/// A load was offered if no more than [`SHORTFALL`] of what was due did not leave: else the rest left
-/// in bursts, and what was lost of those says nothing of an even load. Where our own
-/// receive buffers had no room for as many replies as it takes to come within the tolerance, the
-/// loss is not the server's.
+/// A load was offered if no more than [`SHORTFALL`] of what was due did not leave: else the rest
+/// left in bursts, and what was lost of those says nothing of an even load. Where our own receive
+/// buffers had no room for as many replies as it takes to come within the tolerance, the loss is
+/// not the server's.
 pub fn judge(summary: &Summary, tolerance: f64) -> Verdict {
     let due = summary.sent + summary.not_sent_total();
     let settled = (summary.answered + summary.lost) as f64;

@@ -36,8 +36,8 @@ use serde::Serialize;
 /// ```
 ///
 /// Whatever the verdicts, it ends after at most 1 + ⌈log₂ start⌉ + 2 ⌈log₂ (most / start)⌉ loads,
-/// which is never more than 129, each of up to `trials` trials that are offered and as many, less one
-/// for the last, that are not.
+/// which is never more than 129, each of up to `trials` trials that are offered and as many, less
+/// one for the last, that are not.
 #[derive(Clone, Debug)]
 pub struct Search {
     plan: SearchPlan,
@@ -110,8 +110,8 @@ pub struct SearchPlan {
     pub least: NonZeroU64,
     /// The highest load to try, in requests per second.
     pub most: NonZeroU64,
-    /// How many trials a load gets at most, and how many more for those that are not offered: none is
-    /// made that cannot change what becomes of it.
+    /// How many trials a load gets at most, and how many more for those that are not offered: none
+    /// is made that cannot change what becomes of it.
     pub trials: NonZeroU32,
     /// How far apart the highest load carried and the lowest not carried may end, as a share of the
     /// latter, from 0 (one request per second, the least in any case) to 1 (the first not carried

@@ -91,8 +91,8 @@ impl Summary {
         self.not_sent.values().sum()
     }
 
-    /// Tells whether the load had the server's pace: a closed loop sends the first requests as fast as
-    /// it can, and does not count the time that the last ones take.
+    /// Tells whether the load had the server's pace: a closed loop sends the first requests as fast
+    /// as it can, and does not count the time that the last ones take.
     pub fn is_paced(&self) -> bool {
         self.plan.outstanding.is_none_or(|most| self.sent >= 10 * u64::from(most))
     }
@@ -203,7 +203,7 @@ pub struct Throughput {
     pub throughput_per_s: Option<u64>,
     /// The lowest load not carried, in requests a second; `None` if none failed.
     pub not_carried_per_s: Option<u64>,
-    /// What keeps it from being higher: `server` (loss), `generator` (it could not offer more),
+    /// What keeps it from being higher: `server` (loss), `generator` (it did not offer more),
     /// `max-rate` (more was not tried), `silence` (the first trial had no answer), `interrupted`
     /// (the search did not end).
     pub bound: &'static str,

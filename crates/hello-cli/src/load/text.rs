@@ -233,7 +233,8 @@ pub fn throughput(throughput: &Throughput) -> String {
         }
         ("generator", Some(load)) => {
             format!(
-                "LIMITED BY THE GENERATOR, which could not offer {load}/s: the server may carry more"
+                "LIMITED BY THE GENERATOR, which did not offer {load}/s evenly: the server may carry more \
+                 (try --train, more --threads, --sources or --trials)"
             )
         }
         ("silence", _) => "the search ended with its first trial".into(),

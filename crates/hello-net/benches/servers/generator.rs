@@ -164,7 +164,8 @@ impl Witness<'_> {
             // Both processors are the server's until it is through.
             thread::sleep(Duration::from_millis(50));
         }
-        // Nothing of ours is in its way, and whatever it sends is there before the first is looked at.
+        // Nothing of ours is in its way, and whatever it sends is there before the first is looked
+        // at.
         server.wait_for_sleep()
     }
 }

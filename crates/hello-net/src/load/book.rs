@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hello_proto::{Arrival, Ledger, Reply, Token};
 
-use crate::{LoadEventKind, random};
+use crate::LoadEventKind;
 
 /// What becomes of the requests of one thread: a ledger, and beside it when each request was due
 /// and who asked.
@@ -23,8 +23,8 @@ pub(super) struct Book {
     several: bool,
     /// The first source.
     first: u32,
-    /// Of each source, which request is the last sent of those answered: in which order replies came
-    /// to different sources, nobody knows.
+    /// Of each source, which request is the last sent of those answered: in which order replies
+    /// came to different sources, nobody knows.
     latest: Vec<Option<u32>>,
     largest_rtt: Option<Duration>,
 }
@@ -38,12 +38,13 @@ struct Request {
 
 impl Book {
     pub(super) fn new(
+        run: u16,
         window: NonZeroU32,
         timeout: Duration,
         sources: &Range<u32>,
         several: bool,
     ) -> Self {
-        let first = Token { run: random::run(), seq: 0 };
+        let first = Token { run, seq: 0 };
         // A power of two, so that the places go around where the sequence numbers do.
         let len = window.get().next_power_of_two() as usize;
         Self {
@@ -185,7 +186,7 @@ mod tests {
     /// of that number, and sent half a second late; and the replies.
     fn book() -> (Book, [Vec<u8>; 3]) {
         let window = NonZeroU32::new(3).expect("not zero");
-        let mut book = Book::new(window, 10 * SECOND, &(0..3), true);
+        let mut book = Book::new(7, window, 10 * SECOND, &(0..3), true);
         book.begin(SECOND);
         let replies = [0, 1, 2].map(|number| {
             let mut name = [0; 16];
@@ -231,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_reply_is_reordered_if_one_to_a_later_request_of_its_source_came_before() {
-        let mut book = Book::new(NonZeroU32::MIN, SECOND, &(5..7), true);
+        let mut book = Book::new(7, NonZeroU32::MIN, SECOND, &(5..7), true);
         for (source, seq, reordered) in [
             (5, 7, false),
             (5, 6, true),

@@ -17,7 +17,8 @@ pub struct LoadEvent<'a> {
 /// answered or lost, unless the run ends first. All times are since the end of the warm-up.
 #[derive(Clone, Copy, Debug)]
 pub enum LoadEventKind<'a> {
-    /// The requests of a message left.
+    /// The requests of a message left, at a time that was read before the system was asked to send
+    /// it, and up to 63 others with it.
     Sent {
         /// When they were due: in a closed loop, when it was seen that they may be sent.
         due: Duration,

@@ -70,6 +70,7 @@ struct Pending {
 impl<'a, O: Observer> Lane<'a, O> {
     pub(super) fn new(
         loader: &'a Loader,
+        run: u16,
         thread: u16,
         places: &'a mut Places,
         observer: &'a Mutex<O>,
@@ -82,7 +83,8 @@ impl<'a, O: Observer> Lane<'a, O> {
         let (sources, several) = (places.numbers(), places.are_several());
         let is_open = matches!(loader.plan.offer, Offer::Open { .. });
         let spins = is_open || loader.plan.idle != Idle::Wait;
-        let book = Book::new(window(&loader.plan), timeout, sources, several);
+        let book =
+            Book::new(run.wrapping_add(thread), window(&loader.plan), timeout, sources, several);
         Self {
             loader,
             observer,
@@ -109,11 +111,14 @@ impl<'a, O: Observer> Lane<'a, O> {
         }
     }
 
-    /// Offers the load, as if it had begun at `start`.
+    /// Offers the load from `start` on.
     pub(super) fn run(mut self, start: Duration) -> Result<Effort, LoadError> {
         clock::be_punctual();
         (self.start, self.zero) = (start, start.saturating_add(self.loader.plan.warm_up));
         self.book.begin(self.zero);
+        while clock::now() < start {
+            clock::sleep_until(start);
+        }
         loop {
             let now = clock::now();
             self.fill(now);
@@ -161,8 +166,8 @@ impl<'a, O: Observer> Lane<'a, O> {
             || now >= over.saturating_add(most)
     }
 
-    /// Receives, unless there was nothing a moment ago and there is to be a sleep before the next try:
-    /// to ask all sources takes long.
+    /// Receives, unless there was nothing a moment ago and there is to be a sleep before the next
+    /// try: to ask all sources takes long.
     fn look(&mut self, now: Duration, waits: bool) -> Result<bool, LoadError> {
         if now < self.look {
             return Ok(false);
@@ -235,7 +240,7 @@ impl<'a, O: Observer> Lane<'a, O> {
         if now < self.settle || self.book.poll_timeout().is_none_or(|timeout| timeout > now) {
             return Ok(false);
         }
-        self.settle = now + SETTLE;
+        self.settle = now + SETTLE.min(self.loader.plan.timeout);
         self.drain()?;
         let mut observer = lock(self.observer);
         while let Some(lost) = self.book.poll_lost(now) {
@@ -315,8 +320,8 @@ fn is_of_earlier(class: ErrorClass) -> bool {
     matches!(class, ErrorClass::ConnectionRefused | ErrorClass::Unreachable)
 }
 
-/// Returns how long to wait at `now`, if there is something to be done at `wake`: not to its end, if
-/// that is to send a request that is due.
+/// Returns how long to wait at `now`, if there is something to be done at `wake`: not to its end,
+/// if that is to send a request that is due.
 fn wait_until(wake: Duration, due: Option<Duration>, now: Duration) -> Duration {
     let spin = if due.is_some_and(|due| due <= wake) { Loader::SPIN } else { Duration::ZERO };
     wake.saturating_sub(now).saturating_sub(spin)

@@ -90,8 +90,8 @@ impl Schedule {
         }
     }
 
-    /// Passes over the messages that are due before `until`, since the start, but over `most` at the
-    /// most; returns over how many. In a time that does not depend on that.
+    /// Passes over the messages that are due before `until`, since the start, but over `most` at
+    /// the most; returns over how many. In a time that does not depend on that.
     #[expect(clippy::cast_possible_truncation, reason = "numbers saturate, and have no sign here")]
     pub(super) fn skip(&mut self, until: Duration, most: u64) -> u64 {
         match self {

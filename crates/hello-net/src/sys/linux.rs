@@ -171,8 +171,8 @@ pub(super) fn ask_for_times(socket: &UdpSocket) -> io::Result<()> {
     set(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)
 }
 
-/// Has the system deliver the datagrams of a train one by one, whatever [`Mmsg::new`] wanted. Kernels
-/// before 5.0 do nothing else.
+/// Has the system deliver the datagrams of a train one by one, whatever [`Mmsg::new`] wanted.
+/// Kernels before 5.0 do nothing else.
 pub(super) fn refuse_trains(socket: &UdpSocket) -> io::Result<()> {
     match set(socket, libc::SOL_UDP, libc::UDP_GRO, 0) {
         Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => Ok(()),

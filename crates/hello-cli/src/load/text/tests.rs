@@ -173,7 +173,8 @@ fn a_search_ends_with_what_was_found_and_with_what_bounds_it() {
         said(Some(70_000), Bound::NotOffered(load(71_000)), true),
         [
             known,
-            "LIMITED BY THE GENERATOR, which could not offer 71000/s: the server may carry more",
+            "LIMITED BY THE GENERATOR, which did not offer 71000/s evenly: the server may carry more \
+             (try --train, more --threads, --sources or --trials)",
         ],
     );
     ends(said(Some(70_000), Bound::Most, true), [known, "more was not tried (--max-rate)"]);

@@ -71,8 +71,8 @@ impl<O: Observer> Lane<'_, O> {
         Some(behind_the_last.max(self.zero))
     }
 
-    /// Sends messages that are due, as many as one call takes, or gives them up; tells whether there
-    /// were any and more can be sent now.
+    /// Sends messages that are due, as many as one call takes, or gives them up; tells whether
+    /// there were any and more can be sent now.
     pub(super) fn send(&mut self, now: Duration) -> Result<bool, LoadError> {
         if now < self.hold {
             return Ok(false);
