@@ -33,7 +33,7 @@ fn a_closed_loop_is_a_header_and_a_summary() {
 20 requests sent (NUMBER/s), 20 answered (NUMBER/s), 0 lost (0%), in NUMBER s
 latency min/avg/p50/p90/p99/p99.9/max = TIMES, since due
 rtt     min/avg/p50/p90/p99/p99.9/max = TIMES, since sent
-the generator was busy for NUMBER% of the time, with NUMBER us of a processor for each requestANYTHING
+the generator was busy for NUMBER% of the timeANYTHING
 "
     );
     // Busy or not: so few requests are over in no time.

@@ -154,6 +154,10 @@ impl Tally {
             },
             verdict: None,
         };
+        if !summary.is_paced() {
+            // Much of it is spent after the last request was due.
+            summary.generator.processor_time_per_request_us = None;
+        }
         summary.generator.limits = Limit::of(&summary);
         summary
     }
@@ -216,6 +220,8 @@ const DIGITS: u8 = 3;
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use hello_net::{ErrorClass, NotSent};
 
     use super::*;
@@ -284,6 +290,20 @@ mod tests {
         assert_eq!((both_of.sent, both_of.answered, both_of.lost), (6, 4, 2));
         assert_eq!(both.course().periods().map(|(_, period)| period.lost).sum::<u64>(), 2);
         assert_eq!(both_of.latency_ms, summary().latency_ms);
+    }
+
+    #[test]
+    fn of_few_requests_of_a_closed_loop_nobody_knows_what_each_took() {
+        // Ten times as many as may be outstanding are enough.
+        for (more, known) in [(6, false), (7, true)] {
+            let mut tally = tally();
+            let kind = LoadEventKind::Sent { due: Duration::ZERO, count: more };
+            tally.observe(&LoadEvent { at: Duration::ZERO, kind });
+            let plan = LoadPlan { offer: Offer::Closed { outstanding: NonZeroU32::MIN }, ..plan() };
+            let summary = tally.summary("", ([127, 0, 0, 1], 1).into(), &plan, EFFORT);
+            let time = summary.generator.processor_time_per_request_us;
+            assert_eq!(time.is_some(), known, "{summary:?}");
+        }
     }
 
     #[test]
