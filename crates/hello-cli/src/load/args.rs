@@ -1,5 +1,6 @@
 //! The command line of `hello-load`.
 
+mod help;
 mod values;
 
 use std::error::Error;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use clap::Parser;
 use hello_net::{Arrivals, LoadError, LoadPlan, Offer, Sources};
 
+use self::help::{EXAMPLES, LOAD, OUTPUT, SEARCH, TARGET, TIME};
 use self::values::{
     By, Loads, Size, at_least_one, least_load, parse_count, parse_load, parse_loads, parse_number,
     parse_size,
@@ -42,25 +44,31 @@ pub struct Args {
 
     /// So many requests a second, whether they are answered or not: an open loop. With --find-max,
     /// the load to begin with, 10k if not given. 10k is 10000, 1M a million.
-    #[arg(long, value_name = "LOAD", value_parser = parse_load, conflicts_with = "outstanding")]
+    #[arg(
+        long,
+        value_name = "LOAD",
+        value_parser = parse_load,
+        conflicts_with = "outstanding",
+        help_heading = LOAD,
+    )]
     rate: Option<NonZeroU64>,
 
     /// Draw the times at which requests are due, as those of many clients are who know nothing of
     /// each other (a Poisson process); else they are even.
-    #[arg(long)]
+    #[arg(long, help_heading = LOAD)]
     poisson: bool,
 
     /// Keep so many requests outstanding: a closed loop, in which the server says how fast it goes.
     /// 64 messages, if there is no --rate.
-    #[arg(long, value_name = "COUNT", value_parser = parse_count)]
+    #[arg(long, value_name = "COUNT", value_parser = parse_count, help_heading = LOAD)]
     outstanding: Option<NonZeroU32>,
 
     /// Ask from so many sources in turn; from as many as there are threads, if not given.
-    #[arg(long, value_name = "COUNT", value_parser = parse_count)]
+    #[arg(long, value_name = "COUNT", value_parser = parse_count, help_heading = LOAD)]
     sources: Option<NonZeroU32>,
 
     /// What a source is.
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t = By::Ports)]
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = By::Ports, help_heading = LOAD)]
     sources_by: By,
 
     /// Send so many requests as one message, which the kernel or the network card cuts
@@ -70,31 +78,36 @@ pub struct Args {
         value_name = "COUNT",
         default_value = "1",
         value_parser = clap::value_parser!(u16).range(1..=MAX_TRAIN),
+        help_heading = LOAD,
     )]
     train: u16,
 
     /// The length of each name in bytes, or two lengths to draw from: 16..512. The reply is 8
     /// longer. Many servers refuse names of more than 1024.
-    #[arg(long, short, value_name = "BYTES", default_value = "16", value_parser = parse_size)]
+    #[arg(
+        long,
+        short,
+        value_name = "BYTES",
+        default_value = "16",
+        value_parser = parse_size,
+        help_heading = LOAD,
+    )]
     size: Size,
 
-    /// Measure for so long: 10 s, or 2 s for each trial of --find-max and --sweep.
-    #[arg(long, value_name = "TIME", value_parser = seconds::parse)]
+    /// Measure for so long, such as 30, 500ms or 2m: 10 s, if not given, and 2 s for each trial of
+    /// --find-max and --sweep.
+    #[arg(long, value_name = "TIME", value_parser = seconds::parse, help_heading = TIME)]
     duration: Option<Duration>,
 
     /// Stop after so many requests; without --duration, as long as that takes.
-    #[arg(long, short, value_name = "COUNT", value_parser = parse_number)]
+    #[arg(long, short, value_name = "COUNT", value_parser = parse_number, help_heading = TIME)]
     count: Option<NonZeroU64>,
 
     /// Ask for so long before that, and leave it out: a tenth of the duration, up to 5 s; nothing
     /// with
     /// --count alone.
-    #[arg(long, value_name = "TIME", value_parser = seconds::parse_or_zero)]
+    #[arg(long, value_name = "TIME", value_parser = seconds::parse_or_zero, help_heading = TIME)]
     warm_up: Option<Duration>,
-
-    /// Print rates and losses of the time since the last such line, that often and at the end.
-    #[arg(long, value_name = "TIME", value_parser = seconds::parse)]
-    pub every: Option<Duration>,
 
     /// After how long a request without an answer is lost; an answer after that is late.
     #[arg(
@@ -103,20 +116,21 @@ pub struct Args {
         value_name = "TIME",
         default_value = "1s",
         value_parser = seconds::parse,
+        help_heading = TIME,
     )]
     timeout: Duration,
 
     /// Send and receive with so many threads, each with its part of the sources.
-    #[arg(long, value_name = "COUNT", default_value = "1")]
+    #[arg(long, value_name = "COUNT", default_value = "1", help_heading = LOAD)]
     threads: NonZeroU16,
 
     /// Draw sizes and times anew from this number: the same draws the same.
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, help_heading = LOAD)]
     seed: u64,
 
     /// Find the highest load with no more loss than --tolerance: throughput as in RFC 2544 section
     /// 26.1.
-    #[arg(long, conflicts_with_all = NO_SEARCH)]
+    #[arg(long, conflicts_with_all = NO_SEARCH, help_heading = SEARCH)]
     find_max: bool,
 
     /// The loss that a trial of --find-max may have, in per cent.
@@ -127,6 +141,7 @@ pub struct Args {
         value_parser = percent::parse,
         requires = "find_max",
         conflicts_with_all = NO_SEARCH,
+        help_heading = SEARCH,
     )]
     tolerance: f64,
 
@@ -137,6 +152,7 @@ pub struct Args {
         default_value = "3",
         requires = "find_max",
         conflicts_with_all = NO_SEARCH,
+        help_heading = SEARCH,
     )]
     trials: NonZeroU32,
 
@@ -148,6 +164,7 @@ pub struct Args {
         value_parser = percent::parse,
         requires = "find_max",
         conflicts_with_all = NO_SEARCH,
+        help_heading = SEARCH,
     )]
     resolution: f64,
 
@@ -159,6 +176,7 @@ pub struct Args {
         value_parser = parse_load,
         requires = "find_max",
         conflicts_with_all = NO_SEARCH,
+        help_heading = SEARCH,
     )]
     max_rate: NonZeroU64,
 
@@ -168,6 +186,7 @@ pub struct Args {
         value_name = "LOAD..LOAD",
         value_parser = parse_loads,
         conflicts_with_all = NO_SWEEP,
+        help_heading = SEARCH,
     )]
     sweep: Option<Loads>,
 
@@ -179,51 +198,34 @@ pub struct Args {
         value_parser = clap::value_parser!(u32).range(2..=1000),
         requires = "sweep",
         conflicts_with_all = NO_SWEEP,
+        help_heading = SEARCH,
     )]
     steps: u32,
 
     /// Ask another machine. Do so only where nobody else is disturbed (RFC 6815).
-    #[arg(long)]
+    #[arg(long, help_heading = TARGET)]
     remote: bool,
 
     /// Use IPv4 only.
-    #[arg(short = '4', long, conflicts_with = "ipv6")]
+    #[arg(short = '4', long, conflicts_with = "ipv6", help_heading = TARGET)]
     ipv4: bool,
 
     /// Use IPv6 only.
-    #[arg(short = '6', long)]
+    #[arg(short = '6', long, help_heading = TARGET)]
     ipv6: bool,
 
-    // No documentation comment: it would become that of the command.
-    #[command(flatten)]
+    /// Print rates and losses of the time since the last such line, that often and at the end.
+    #[arg(long, value_name = "TIME", value_parser = seconds::parse, help_heading = OUTPUT)]
+    pub every: Option<Duration>,
+
+    #[command(flatten, next_help_heading = OUTPUT)]
     #[expect(missing_docs, reason = "it would become the help of the whole command")]
     pub outputs: Outputs,
 
-    // No documentation comment: it would become that of the command.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = OUTPUT)]
     #[expect(missing_docs, reason = "it would become the help of the whole command")]
     pub common: Common,
 }
-
-const EXAMPLES: &str = "\
-Examples:
-  hello-load                                    64 requests outstanding at 127.0.0.1:9999, for 10 s
-  hello-load --rate 100k --poisson              100000 requests a second, as from many clients
-  hello-load --train 64 --outstanding 4096      with little work for each request
-  hello-load --sources 256 --outstanding 256    from 256 ports
-  hello-load --sources 50k --sources-by addresses --rate 50k
-                                                from 50000 addresses
-  hello-load --find-max --tolerance 0.1         the highest load with at most 0.1 % loss
-  hello-load --sweep 10k..200k --plot load.svg  how latency and loss grow with the load
-  hello-load --rate 1k --remote 192.0.2.1       another machine
-
-Signals:
-  SIGINT, SIGTERM  stop, and print what is known
-
-Exit status:
-  0  there were answers; with --find-max, a load was carried
-  1  no request was answered, or no load was carried
-  2  the command line is at fault, or a socket or an output failed";
 
 /// What is measured.
 #[derive(Clone, Debug, PartialEq)]
