@@ -94,8 +94,7 @@ pub struct Args {
     )]
     size: Size,
 
-    /// Measure for so long, such as 30, 500ms or 2m: 10 s, if not given, and 2 s for each trial of
-    /// --find-max and --sweep.
+    /// Measure for so long (500ms, 2m): 10 s, or 2 s for each trial of --find-max and --sweep.
     #[arg(long, value_name = "TIME", value_parser = seconds::parse, help_heading = TIME)]
     duration: Option<Duration>,
 
