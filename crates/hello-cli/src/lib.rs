@@ -11,6 +11,7 @@ pub mod distribution;
 pub mod endpoint;
 pub mod escape;
 pub mod export;
+pub mod family;
 pub mod generate;
 pub mod io_choice;
 pub mod json;

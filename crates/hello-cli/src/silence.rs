@@ -1,5 +1,7 @@
 //! Why there was no answer.
 
+use std::collections::BTreeMap;
+
 /// What there was instead of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Instead {
@@ -13,7 +15,17 @@ pub struct Instead {
     pub errors: bool,
 }
 
+/// The class of the error that says that nothing listens there.
+pub const REFUSED: &str = "connection-refused";
+
 impl Instead {
+    /// Takes it from the errors by their class, and from how many answers came too late and how much
+    /// else came.
+    pub fn of(errors: &BTreeMap<&str, u64>, late: u64, strange: u64) -> Self {
+        let (refused, errors) = (errors.contains_key(REFUSED), !errors.is_empty());
+        Self { refused, late: late > 0, strange: strange > 0, errors }
+    }
+
     /// Says it.
     pub fn say(self) -> &'static str {
         match self {
@@ -29,6 +41,19 @@ impl Instead {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_is_taken_from_counts() {
+        let of = |errors: &[(&'static str, u64)], late, strange| {
+            Instead::of(&errors.iter().copied().collect(), late, strange)
+        };
+        assert_eq!(of(&[], 0, 0), Instead::default());
+        assert_eq!(of(&[], 1, 0), Instead { late: true, ..Instead::default() });
+        assert_eq!(of(&[], 0, 1), Instead { strange: true, ..Instead::default() });
+        assert_eq!(of(&[("denied", 1)], 0, 0), Instead { errors: true, ..Instead::default() });
+        let refused = Instead { refused: true, errors: true, ..Instead::default() };
+        assert_eq!(of(&[("connection-refused", 1)], 0, 0), refused);
+    }
 
     #[test]
     fn what_says_most_is_said() {

@@ -19,6 +19,7 @@ use self::values::{
 use super::search::SearchPlan;
 use crate::common::Common;
 use crate::endpoint::Endpoint;
+use crate::family::Family;
 use crate::outputs::Outputs;
 use crate::{percent, seconds};
 
@@ -103,8 +104,7 @@ pub struct Args {
     count: Option<NonZeroU64>,
 
     /// Ask for so long before that, and leave it out: a tenth of the duration, up to 5 s; nothing
-    /// with
-    /// --count alone.
+    /// with --count alone.
     #[arg(long, value_name = "TIME", value_parser = seconds::parse_or_zero, help_heading = TIME)]
     warm_up: Option<Duration>,
 
@@ -205,13 +205,9 @@ pub struct Args {
     #[arg(long, help_heading = TARGET)]
     remote: bool,
 
-    /// Use IPv4 only.
-    #[arg(short = '4', long, conflicts_with = "ipv6", help_heading = TARGET)]
-    ipv4: bool,
-
-    /// Use IPv6 only.
-    #[arg(short = '6', long, help_heading = TARGET)]
-    ipv6: bool,
+    // No documentation comment, here and below: it would become that of the command.
+    #[command(flatten, next_help_heading = TARGET)]
+    family: Family,
 
     /// Print rates and losses of the time since the last such line, that often and at the end.
     #[arg(long, value_name = "TIME", value_parser = seconds::parse, help_heading = OUTPUT)]
@@ -245,24 +241,15 @@ impl Args {
     ///
     /// Says that it has no such address, or is another machine and --remote is not given.
     pub fn target(&self) -> Result<(String, SocketAddr), Box<dyn Error>> {
-        let target = &self.target;
-        let family = |address: &SocketAddr| match (self.ipv4, self.ipv6) {
-            (true, _) => address.is_ipv4(),
-            (_, true) => address.is_ipv6(),
-            _ => true,
-        };
-        let address = target.resolve()?.into_iter().find(family);
-        let version = if self.ipv4 { "IPv4" } else { "IPv6" };
-        let address = address
-            .ok_or_else(|| format!("{target} has no {version} address; leave -4 and -6 out"))?;
+        let address = self.family.address(&self.target)?;
         if !self.remote && !address.ip().to_canonical().is_loopback() {
             return Err(format!(
-                "{address} is not on the loopback of this machine, and a load takes down networks that others use \
-                 (RFC 6815): give --remote if nobody else does"
+                "{address} is not on the loopback of this machine, and a load takes down networks \
+                 that others use (RFC 6815): give --remote if nobody else does"
             )
             .into());
         }
-        Ok((target.to_string(), address))
+        Ok((self.target.to_string(), address))
     }
 
     /// Returns what is measured.
@@ -300,7 +287,7 @@ impl Args {
         if self.poisson && !is_open {
             return Err("--poisson draws times: give --rate, too".into());
         }
-        let arrivals = if self.poisson { Arrivals::Poisson } else { Arrivals::Constant };
+        let arrivals = self.arrivals();
         let train = NonZeroU16::new(self.train).unwrap_or(NonZeroU16::MIN);
         let default = LoadPlan::default();
         let offer = match (self.rate, self.outstanding) {
@@ -309,13 +296,12 @@ impl Args {
             (None, None) if is_open => Offer::Open { rate: FIRST_LOAD, arrivals },
             (None, None) => Offer::Closed { outstanding: MESSAGES.saturating_mul(train.into()) },
         };
+        let least = u32::from(self.train) * u32::from(self.threads.get());
         if let Offer::Closed { outstanding } = offer
-            && outstanding.get() < u32::from(self.train) * u32::from(self.threads.get())
+            && outstanding.get() < least
         {
-            let least = u32::from(self.train) * u32::from(self.threads.get());
-            return Err(
-                format!("each thread has a message outstanding, with all of its train: give --outstanding {least}").into()
-            );
+            let each = "each thread has a message outstanding, with all of its train";
+            return Err(format!("{each}: give --outstanding {least}").into());
         }
         let sources = self.sources.unwrap_or(self.threads.into());
         let duration = self.duration.unwrap_or(match (self.mode(), self.count) {
@@ -345,8 +331,11 @@ impl Args {
 
     /// Returns the plan of one trial.
     pub fn trial(&self, plan: &LoadPlan, rate: NonZeroU64) -> LoadPlan {
-        let arrivals = if self.poisson { Arrivals::Poisson } else { Arrivals::Constant };
-        LoadPlan { offer: Offer::Open { rate, arrivals }, ..plan.clone() }
+        LoadPlan { offer: Offer::Open { rate, arrivals: self.arrivals() }, ..plan.clone() }
+    }
+
+    fn arrivals(&self) -> Arrivals {
+        if self.poisson { Arrivals::Poisson } else { Arrivals::Constant }
     }
 
     /// Adds to an error what can be done about it.

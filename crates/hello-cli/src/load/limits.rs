@@ -64,7 +64,7 @@ impl Limit {
         let not_taken = summary.not_sent_total() - held_up - too_many;
         let no_room = summary.generator.blocked;
         let dropped = summary.generator.dropped.unwrap_or(0);
-        let due = (summary.sent + summary.not_sent_total()) as f64;
+        let due = summary.due() as f64;
         let many = |count: u64| count as f64 > SHORTFALL * due;
         limits.extend(many(held_up).then_some(Self::HeldUp { requests: held_up }));
         limits.extend(many(too_many).then_some(Self::TooManyInFlight { requests: too_many }));
@@ -146,7 +146,7 @@ impl fmt::Display for Limit {
 /// buffers had no room for as many replies as it takes to come within the tolerance, the loss is
 /// not the server's.
 pub fn judge(summary: &Summary, tolerance: f64) -> Verdict {
-    let due = summary.sent + summary.not_sent_total();
+    let due = summary.due();
     let settled = (summary.answered + summary.lost) as f64;
     let most = tolerance * settled;
     let ours = summary.generator.dropped.unwrap_or(0);

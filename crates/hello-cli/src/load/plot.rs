@@ -175,6 +175,7 @@ mod tests {
     use super::*;
     use crate::load::sample::{summary, tally};
     use crate::load::search::{Bound, Outcome};
+    use crate::load::summary::End;
 
     fn drawn(picture: Result<String, Box<dyn Error>>) -> String {
         picture.expect("a picture")
@@ -213,7 +214,8 @@ mod tests {
             (Bound::NotOffered(load(8)), "x:1: throughput at least 7 requests/s"),
         ] {
             let outcome = Outcome { carried: Some(load(7)), bound };
-            let found = Throughput::new(outcome, true, (0.0, 0.02, 3), Duration::from_secs(2));
+            let found =
+                Throughput::new(outcome, End::Found, (0.0, 0.02, 3), Duration::from_secs(2));
             let svg = drawn(loads("x:1", &[], Some(&found)));
             assert!(svg.contains(said), "{svg}");
         }

@@ -1,7 +1,7 @@
 //! A run under load, a search or a sweep, from its start to its end.
 
 use std::error::Error;
-use std::io::{self, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::args::{Args, Mode};
 use super::interval::Interval;
 use super::search::{Search, SearchPlan};
-use super::summary::{Plan, Summary, Throughput};
+use super::summary::{End, Plan, Summary, Throughput};
 use super::tally::{Tally, add};
 use super::{json, limits, plot, text};
 use crate::signals::Signals;
@@ -99,14 +99,13 @@ impl<'a, O: Write> Session<'a, O> {
     }
 
     fn search(&mut self, plan: SearchPlan, tolerance: f64) -> Result<(), Box<dyn Error>> {
-        let SearchPlan { resolution, trials, .. } = plan;
-        let (mut search, trial) = (Search::new(plan), self.plan.duration);
-        let note = |session: &mut Self, search: &Search| {
-            let (is_over, asked) =
-                (search.next_load().is_none(), (tolerance, resolution, trials.get()));
-            session.throughput = Some(Throughput::new(search.outcome(), is_over, asked, trial));
+        let mut search = Search::new(plan);
+        let asked = (tolerance, plan.resolution, plan.trials.get());
+        let note = |session: &mut Self, search: &Search, end| {
+            let trial = session.plan.duration;
+            session.throughput = Some(Throughput::new(search.outcome(), end, asked, trial));
         };
-        note(self, &search);
+        note(self, &search, End::Open);
         while let Some(load) = search.next_load() {
             self.trial(load)?;
             if self.stopped {
@@ -114,17 +113,15 @@ impl<'a, O: Write> Session<'a, O> {
                 return Ok(self.print_trial()?);
             }
             if self.is_silent() {
-                // There may be nobody to search for.
-                if let Some(throughput) = &mut self.throughput {
-                    throughput.bound = "silence";
-                }
+                note(self, &search, End::Silent);
                 return Ok(self.print_trial()?);
             }
             let Some(summary) = self.results.last_mut() else { break };
             let verdict = limits::judge(summary, tolerance);
             summary.verdict = Some(verdict);
             search.handle(verdict);
-            note(self, &search);
+            let is_over = search.next_load().is_none();
+            note(self, &search, if is_over { End::Found } else { End::Open });
             self.print_trial()?;
         }
         Ok(())
@@ -289,12 +286,8 @@ impl<'a, O: Write> Session<'a, O> {
                 let put = if is_text { text::throughput } else { json::throughput };
                 vec![put(throughput)]
             }
-            (_, None) if is_text && !self.results.is_empty() => {
-                let all = match &mode {
-                    Mode::Sweep(loads) => loads.len(),
-                    _ => self.results.len(),
-                };
-                vec![format!("\n{}", text::sweep(&self.results, all))]
+            (Mode::Sweep(loads), None) if is_text && !self.results.is_empty() => {
+                vec![format!("\n{}", text::sweep(&self.results, loads.len()))]
             }
             _ => vec![],
         };
@@ -317,8 +310,7 @@ impl<'a, O: Write> Session<'a, O> {
 
     fn line(&mut self, line: &str) -> Result<(), OutputError> {
         let out = &mut self.out;
-        let printed = self.bar.suspend(|| writeln!(out, "{line}").and_then(|()| out.flush()));
-        printed.map_err(|error: io::Error| OutputError::from(error))
+        Ok(self.bar.suspend(|| writeln!(out, "{line}").and_then(|()| out.flush()))?)
     }
 }
 

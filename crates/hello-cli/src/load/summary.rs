@@ -71,19 +71,17 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// The class that says that nothing listens there.
-    pub const REFUSED: &str = "connection-refused";
-
     /// Says why nothing was answered, if nothing was and that is known by now.
     pub fn silence(&self) -> Option<&'static str> {
-        let instead = Instead {
-            refused: self.errors.contains_key(Self::REFUSED),
-            late: self.late + self.forgotten > 0,
-            strange: self.corrupt + self.foreign + self.misdirected > 0,
-            errors: !self.errors.is_empty(),
-        };
+        let strange = self.corrupt + self.foreign + self.misdirected;
+        let instead = Instead::of(&self.errors, self.late + self.forgotten, strange);
         let is_known = self.lost > 0 || instead != Instead::default();
         (self.answered == 0 && self.sent > 0 && is_known).then(|| instead.say())
+    }
+
+    /// Returns how many requests were due.
+    pub fn due(&self) -> u64 {
+        self.sent + self.not_sent_total()
     }
 
     /// Returns how many requests were due and did not leave.
@@ -217,24 +215,36 @@ pub struct Throughput {
     pub trial_s: f64,
 }
 
+/// How a search ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It is over.
+    Found,
+    /// There may be nobody to search for.
+    Silent,
+    /// It did not.
+    Open,
+}
+
 impl Throughput {
     /// Tells whether the server's loss is what bounds it; else, it is at least that.
     pub fn is_exact(&self) -> bool {
         self.bound == "server"
     }
 
-    /// Says what a search came to, over or not.
+    /// Says what a search came to by now.
     pub fn new(
         outcome: Outcome,
-        is_over: bool,
+        end: End,
         (tolerance, resolution, trials): (f64, f64, u32),
         trial: Duration,
     ) -> Self {
-        let bound = match outcome.bound {
-            _ if !is_over => "interrupted",
-            Bound::Lost(_) => "server",
-            Bound::NotOffered(_) => "generator",
-            Bound::Most | Bound::Open => "max-rate",
+        let bound = match (end, outcome.bound) {
+            (End::Silent, _) => "silence",
+            (End::Open, _) => "interrupted",
+            (End::Found, Bound::Lost(_)) => "server",
+            (End::Found, Bound::NotOffered(_)) => "generator",
+            (End::Found, Bound::Most | Bound::Open) => "max-rate",
         };
         Self {
             throughput_per_s: outcome.carried.map(Into::into),

@@ -82,8 +82,7 @@ pub fn summary(summary: &Summary) -> String {
 /// Says what the generator did, and whether it was the limit.
 fn generator(summary: &Summary) -> String {
     let generator = &summary.generator;
-    let due = summary.sent + summary.not_sent_total();
-    let Some(busy) = generator.busy.filter(|_| due > 0) else {
+    let Some(busy) = generator.busy.filter(|_| summary.due() > 0) else {
         return match summary.plan.outstanding {
             _ if summary.duration_s == 0.0 => "it ended in the warm-up, which is left out",
             Some(_) => {

@@ -12,6 +12,7 @@ use hello_proto::{MAX_NAME_LEN, Token};
 
 use crate::common::Common;
 use crate::endpoint::Endpoint;
+use crate::family::Family;
 use crate::outputs::Outputs;
 use crate::ping::thresholds::Thresholds;
 use crate::{percent, seconds};
@@ -64,13 +65,9 @@ pub struct Args {
     #[arg(long, short = 'W', value_name = "TIME", default_value = "1", value_parser = seconds::parse)]
     timeout: Duration,
 
-    /// Use IPv4 only.
-    #[arg(short = '4', long, conflicts_with = "ipv6")]
-    ipv4: bool,
-
-    /// Use IPv6 only.
-    #[arg(short = '6', long)]
-    ipv6: bool,
+    // No documentation comment: it would become that of the command.
+    #[command(flatten)]
+    family: Family,
 
     /// From which address to send, or by which interface.
     #[arg(long, short = 'I', value_name = "ADDRESS")]
@@ -147,20 +144,12 @@ impl Args {
     /// Says which target has no such address, or is there twice: it would be asked twice as often
     /// as it was said, and metrics would have two values of one name.
     pub fn targets(&self) -> Result<Vec<Named>, Box<dyn Error>> {
-        let family = |address: &SocketAddr| match (self.ipv4, self.ipv6) {
-            (true, _) => address.is_ipv4(),
-            (_, true) => address.is_ipv6(),
-            _ => true,
-        };
         let mut targets = Vec::new();
         for (index, target) in self.targets.iter().enumerate() {
             if self.targets[..index].iter().any(|other| other.to_string() == target.to_string()) {
                 return Err(format!("{target} is there twice; name each target once").into());
             }
-            let address = target.resolve()?.into_iter().find(family);
-            let version = if self.ipv4 { "IPv4" } else { "IPv6" };
-            let none = || format!("{target} has no {version} address; leave -4 and -6 out");
-            targets.push((target.to_string(), address.ok_or_else(none)?));
+            targets.push((target.to_string(), self.family.address(target)?));
         }
         Ok(targets)
     }

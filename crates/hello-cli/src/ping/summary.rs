@@ -56,9 +56,6 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// The class that says that nothing listens there.
-    pub const REFUSED: &str = "connection-refused";
-
     /// Returns how many errors were reported.
     pub fn errors_total(&self) -> u64 {
         self.errors.values().sum()

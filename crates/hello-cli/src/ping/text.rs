@@ -90,12 +90,8 @@ fn details(summary: &Summary) -> Vec<String> {
     ];
     let mut lines = Vec::from_iter(present(&counts));
     if summary.answered == 0 && summary.lost > 0 {
-        let instead = Instead {
-            refused: summary.errors.contains_key(Summary::REFUSED),
-            late: summary.late + summary.forgotten > 0,
-            strange: summary.corrupt + summary.foreign > 0,
-            errors: !summary.errors.is_empty(),
-        };
+        let (late, strange) = (summary.late + summary.forgotten, summary.corrupt + summary.foreign);
+        let instead = Instead::of(&summary.errors, late, strange);
         lines.push(instead.say().into());
     }
     lines.extend(list("errors", &summary.errors));

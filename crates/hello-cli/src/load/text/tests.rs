@@ -6,6 +6,8 @@ use super::*;
 use crate::load::limits::Limit;
 use crate::load::sample::{EFFORT, plan, summary, tally};
 use crate::load::search::{Bound, Outcome};
+use crate::load::summary::End;
+use crate::silence::REFUSED;
 
 fn headed(plan: &LoadPlan, trials: bool) -> String {
     let head = header("example.org:9999", ([192, 0, 2, 1], 9999).into(), plan, trials);
@@ -50,7 +52,7 @@ fn what_else_there_was_is_said_and_what_was_not_is_left_out() {
     let mut summary = summary();
     (summary.answered, summary.in_flight) = (0, 2);
     (summary.late, summary.duplicate, summary.misdirected) = (1, 2, 3);
-    summary.errors = [(Summary::REFUSED, 4)].into();
+    summary.errors = [(REFUSED, 4)].into();
     summary.not_sent = [("held-up", 5)].into();
     summary.generator.limits = vec![Limit::HeldUp { requests: 5 }, Limit::Busy { share: 0.99 }];
     let text = super::summary(&summary);
@@ -156,7 +158,8 @@ fn a_search_ends_with_what_was_found_and_with_what_bounds_it() {
     let load = |load| std::num::NonZeroU64::new(load).expect("not zero");
     let said = |carried: Option<u64>, bound, is_over| {
         let outcome = Outcome { carried: carried.map(load), bound };
-        let found = Throughput::new(outcome, is_over, (0.001, 0.02, 3), Duration::from_secs(2));
+        let end = if is_over { End::Found } else { End::Open };
+        let found = Throughput::new(outcome, end, (0.001, 0.02, 3), Duration::from_secs(2));
         throughput(&found)
     };
     let ends = |text: String, parts: [&str; 2]| {
