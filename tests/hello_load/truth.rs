@@ -8,7 +8,7 @@ use super::{due, run};
 use crate::relay::{Answer, Bursts, Greeter, Impairments, Plan, Relay, Truth, Void, until_told};
 use crate::truth::{
     LONG, SHORT, TIMEOUT, assert_near, at_once, everything, mean, millis, nearest_rank, number,
-    sorted, through_relay,
+    quick, slow, sorted, through_relay,
 };
 
 /// Runs in which what takes [`LONG`] is there before the end: in the open loop, since it takes its
@@ -116,15 +116,6 @@ fn assert_times(summary: &Value, truth: &Truth) {
         let sum = number(&rtt["mean"]) + number(&late["mean"]);
         assert_near(&latency["mean"], sum, "mean since due");
     }
-}
-
-/// A delay on the way back.
-fn slow() -> Impairments {
-    Impairments { delay: SHORT, ..quick() }
-}
-
-fn quick() -> Impairments {
-    Impairments::default()
 }
 
 #[test]

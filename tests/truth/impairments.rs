@@ -22,12 +22,12 @@ fn agree(there: &Impairments, back: &Impairments) -> [Truth; 4] {
     at_once([10, 20, 30, 40], |seed| until_told(seed, run))
 }
 
-/// A delay: at the end, the last are waited for three times as long.
-fn slow() -> Impairments {
+/// A delay on the way back: at the end, the last are waited for three times as long.
+pub(crate) fn slow() -> Impairments {
     Impairments { delay: SHORT, ..quick() }
 }
 
-fn quick() -> Impairments {
+pub(crate) fn quick() -> Impairments {
     Impairments::default()
 }
 

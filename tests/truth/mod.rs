@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-pub(crate) use self::impairments::everything;
+pub(crate) use self::impairments::{everything, quick, slow};
 use crate::relay::{Greeter, Log, Plan, Relay, Truth, Void};
 use crate::support::{Process, count, json};
 
