@@ -29,6 +29,7 @@
 //! reported to the caller's observer. `Err` means that a socket of our own is broken, or that
 //! nobody answered.
 
+mod asking;
 mod batch;
 mod builder;
 mod class;

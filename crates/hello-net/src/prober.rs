@@ -13,12 +13,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::SendFlags;
 
 use self::shared::Shared;
+use crate::asking;
 use crate::batch::Batch;
 use crate::clock::{self, Clocks, Moment};
 use crate::patience::Patience;
 use crate::server::join;
-use crate::sys::{self, Datagrams, STOP_CHECK};
-use crate::{ErrorClass, Io, ProbeError, ProbeEvent, ProbeEventKind, ProbePlan, random, socket};
+use crate::sys::{Datagrams, STOP_CHECK};
+use crate::{ErrorClass, ProbeError, ProbeEvent, ProbeEventKind, ProbePlan, random, socket};
 
 /// Sends probes to one server at fixed times, whether it answers or not, and knows what became of
 /// each.
@@ -262,7 +263,7 @@ impl Prober {
                     match class {
                         ErrorClass::WouldBlock => return Ok(()),
                         // The network's word on one probe: the next call has another.
-                        ErrorClass::ConnectionRefused | ErrorClass::Unreachable => {}
+                        class if asking::is_of_earlier(class) => {}
                         _ => {
                             let server = self.server;
                             let broken = ProbeError::Receive { server, source: error };
@@ -297,12 +298,8 @@ impl Prober {
     /// Tells whether nothing more is to be waited for.
     fn is_over<O>(&self, shared: &Shared<O>, now: Duration) -> bool {
         let Some(done) = self.done.get() else { return false };
-        // Who is in no hurry waits for each loss: a run that ended sooner would not count the last.
-        let most = match (self.stopping.load(Relaxed), shared.largest_rtt) {
-            (false, _) => Duration::MAX,
-            (true, Some(rtt)) => rtt.saturating_mul(3).min(self.plan.timeout),
-            (true, None) => Duration::ZERO,
-        };
+        let stopping = self.stopping.load(Relaxed);
+        let most = asking::longest_wait(stopping, shared.largest_rtt, self.plan.timeout);
         self.ending.load(Relaxed)
             || shared.ledger.counts().in_flight() == 0
             || now >= done.saturating_add(most)
@@ -312,16 +309,8 @@ impl Prober {
 impl Flow {
     fn open(server: SocketAddr, plan: &ProbePlan) -> io::Result<Self> {
         let socket = socket::connect_from(plan.source, plan.interface.as_deref(), server)?;
-        sys::ask_for_times(&socket)?;
-        // As large as it may be: what does not fit in while we are held up is not the network's
-        // loss.
-        let _ = sys::set_receive_buffer(&socket, RECEIVE_BUFFER);
         let sending = socket.try_clone()?;
-        let receiving = Io::default().take(socket, true)?;
-        // The system gives a socket its port a moment before it connects it, and what somebody
-        // else sends in that moment stays in it.
-        let mut batch = Batch::new();
-        while receiving.receive(&mut batch, false).is_ok() {}
+        let receiving = asking::take(socket, true, &mut Batch::new())?;
         Ok(Self { sending, receiving })
     }
 
@@ -352,9 +341,6 @@ const GATHER: Duration = Duration::from_millis(1);
 
 /// And how many, about: the smallest receive buffer holds more.
 const MOST_GATHERED: u32 = 64;
-
-/// The receive buffer asked for, in bytes: for some thousand replies.
-const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// In how many batches a socket can surely be emptied: its receive buffer holds fewer datagrams.
 const MOST_BATCHES: usize = 256;

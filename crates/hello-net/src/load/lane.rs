@@ -13,6 +13,7 @@ use super::schedule::Schedule;
 use super::sources::Places;
 use super::watch::Watch;
 use super::{Effort, Loader, Observer, seed_of, window};
+use crate::asking;
 use crate::batch::Batch;
 use crate::clock::{self, Clocks, Moment};
 use crate::patience::Patience;
@@ -93,7 +94,7 @@ impl<'a, O: Observer> Lane<'a, O> {
             zero: Duration::ZERO,
             left: of_each.saturating_add(u64::from(u64::from(thread) < rest)),
             pending: VecDeque::new(),
-            source: places.first(),
+            source: places.numbers().start,
             places,
             // Not what the schedule draws from, lest lengths and times hang together.
             rng: Rng::with_seed(!seed_of(seed, thread)),
@@ -156,11 +157,8 @@ impl<'a, O: Observer> Lane<'a, O> {
             self.places.forget_drops();
         }
         let Some(over) = self.over else { return false };
-        let most = match (stopping, self.book.largest_rtt()) {
-            (false, _) => Duration::MAX,
-            (true, Some(rtt)) => rtt.saturating_mul(3).min(self.loader.plan.timeout),
-            (true, None) => Duration::ZERO,
-        };
+        let most =
+            asking::longest_wait(stopping, self.book.largest_rtt(), self.loader.plan.timeout);
         self.loader.ending.load(Relaxed)
             || self.pending.is_empty() && self.book.is_settled()
             || now >= over.saturating_add(most)
@@ -208,7 +206,7 @@ impl<'a, O: Observer> Lane<'a, O> {
         match class {
             ErrorClass::WouldBlock | ErrorClass::Interrupted => return Ok(false),
             // The network's word on one request: the next call has another.
-            class if is_of_earlier(class) => {}
+            class if asking::is_of_earlier(class) => {}
             _ => {
                 let broken = LoadError::Receive { server: self.loader.server, source };
                 thread::sleep(self.patience.wait(class, Instant::now()).ok_or(broken)?);
@@ -313,11 +311,6 @@ impl<'a, O: Observer> Lane<'a, O> {
             lock(self.observer).observe(&LoadEvent { at, kind });
         }
     }
-}
-
-/// Tells whether an error may be the network's word on an earlier request (udp(7)).
-fn is_of_earlier(class: ErrorClass) -> bool {
-    matches!(class, ErrorClass::ConnectionRefused | ErrorClass::Unreachable)
 }
 
 /// Returns how long to wait at `now`, if there is something to be done at `wake`: not to its end,

@@ -6,10 +6,11 @@ use std::ops::Range;
 use std::thread;
 use std::time::Duration;
 
+use crate::asking;
 use crate::batch::{Arrival, Batch, Destination, Origin};
 use crate::endpoint::NEVER_FRAGMENTED;
 use crate::message::Route;
-use crate::sys::{self, Datagrams, Io, Ready};
+use crate::sys::{self, Datagrams, Ready};
 use crate::{Idle, LoadPlan, Sources, socket};
 
 /// The sources of one thread, counted from 0 over those of all.
@@ -61,19 +62,10 @@ impl Places {
         let mut batch = Batch::new();
         let fragmented = *plan.name_len.end() > NEVER_FRAGMENTED;
         for socket in opened {
-            sys::ask_for_times(&socket)?;
-            // As large as it may be: what does not fit in while we are busy is not the server's
-            // loss.
-            let _ = sys::set_receive_buffer(&socket, RECEIVE_BUFFER);
-            let same = socket.try_clone()?;
-            let socket = Io::default().take(socket, fragmented)?;
-            if !plan.takes_trains {
-                sys::refuse_trains(&same)?;
-            }
-            // The system gives a socket its port a moment before it connects it, and what somebody
-            // else sends in that moment stays in it.
-            while kind == Kind::Ports && socket.receive(&mut batch, false).is_ok() {}
-            sockets.push(socket);
+            // Every back end takes trains; to refuse them is a word to the socket itself.
+            let same = (!plan.takes_trains).then(|| socket.try_clone()).transpose()?;
+            sockets.push(asking::take(socket, fragmented, &mut batch)?);
+            same.as_ref().map_or(Ok(()), sys::refuse_trains)?;
         }
         let dropped = vec![0; sockets.len()];
         Ok(Self { server, numbers, kind, sockets, ready, dropped })
@@ -108,10 +100,6 @@ impl Places {
     /// Returns the source whose turn is after this one's.
     pub(super) fn next(&self, source: u32) -> u32 {
         if source + 1 < self.numbers.end { source + 1 } else { self.numbers.start }
-    }
-
-    pub(super) fn first(&self) -> u32 {
-        self.numbers.start
     }
 
     pub(super) fn numbers(&self) -> &Range<u32> {
@@ -187,9 +175,6 @@ impl Places {
 /// 127.0.0.1.
 const FIRST_ADDRESS: u32 = Ipv4Addr::LOCALHOST.to_bits();
 
-/// The receive buffer asked for, in bytes: for thousands of replies.
-const RECEIVE_BUFFER: usize = 4 << 20;
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -197,6 +182,7 @@ mod tests {
     use std::net::UdpSocket;
 
     use super::*;
+    use crate::Io;
     use crate::message::Message;
     use crate::sys::script::{answer, train};
 

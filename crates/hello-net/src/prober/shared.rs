@@ -4,6 +4,7 @@ use std::time::Duration;
 use hello_proto::{Arrival, Ledger};
 
 use super::Flow;
+use crate::asking;
 use crate::batch::Batch;
 use crate::clock::{self, Clocks, Moment};
 use crate::{ErrorClass, NotSent, ProbeEvent, ProbeEventKind};
@@ -60,7 +61,7 @@ impl<O: FnMut(&ProbeEvent<'_>)> Shared<O> {
             flow.send(name).map_err(|error| NotSent::Failed(ErrorClass::of(&error)))?;
             let class = ErrorClass::of(&earlier);
             // Others are of this probe, and passed.
-            if matches!(class, ErrorClass::ConnectionRefused | ErrorClass::Unreachable) {
+            if asking::is_of_earlier(class) {
                 self.tell(at, number, ProbeEventKind::Reported(class));
             }
         }

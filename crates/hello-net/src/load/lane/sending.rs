@@ -3,7 +3,8 @@
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
-use super::{Lane, PAUSE, Pending, is_of_earlier, lock};
+use super::{Lane, PAUSE, Pending, lock};
+use crate::asking::is_of_earlier;
 use crate::batch::Batch;
 use crate::clock;
 use crate::load::schedule::Schedule;
@@ -40,7 +41,7 @@ impl<O: Observer> Lane<'_, O> {
         let train = u64::from(self.loader.plan.train.get());
         let Schedule::Closed { outstanding } = self.schedule else { return Some(train) };
         let train = train.min(outstanding);
-        let wanted = self.pending.len() as u64 * train + train;
+        let wanted = (self.pending.len() as u64 + 1) * train;
         // As one that is not answered for long fills the ledger by and by, there may be less room.
         let room = outstanding.saturating_sub(self.book.in_flight());
         (wanted <= room.min(self.book.tokens().len() as u64)).then_some(train)
