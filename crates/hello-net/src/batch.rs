@@ -16,6 +16,8 @@ pub(crate) struct Batch {
     /// Where the room for further copies begins.
     copied: usize,
     arrivals: Vec<Arrival>,
+    /// Of how many messages the control information was cut off.
+    truncated: u64,
 }
 
 impl Batch {
@@ -26,20 +28,30 @@ impl Batch {
     pub(crate) fn new() -> Self {
         // The system finds memory for a slot when something is first received into it.
         let memory = vec![0; SLOTS_LEN + COPIES_LEN];
-        Self { memory, copied: SLOTS_LEN, arrivals: Vec::with_capacity(Self::CAPACITY) }
+        let arrivals = Vec::with_capacity(Self::CAPACITY);
+        Self { memory, copied: SLOTS_LEN, arrivals, truncated: 0 }
     }
 
     /// Forgets what arrived, and yields where the next messages are to be received. Each space
     /// takes the longest message there is, so that nothing is ever cut off.
     pub(crate) fn spaces(&mut self) -> impl Iterator<Item = &mut [u8]> {
         self.arrivals.clear();
+        self.truncated = 0;
         self.copied = SLOTS_LEN;
         self.memory[..SLOTS_LEN].chunks_exact_mut(SLOT_LEN).map(|slot| &mut slot[PREFIX.len()..])
     }
 
     /// Notes what was received into the next space.
     pub(crate) fn push(&mut self, arrival: Arrival) {
+        self.truncated += u64::from(arrival.discarded);
         self.arrivals.push(arrival);
+    }
+
+    /// Leaves out the messages for which `is_unwanted`: they have no datagrams from now on.
+    pub(crate) fn discard(&mut self, is_unwanted: impl Fn(&Arrival) -> bool) {
+        for arrival in &mut self.arrivals {
+            arrival.discarded |= is_unwanted(arrival);
+        }
     }
 
     /// Makes the reply to a name, and returns where it stands: around the name, if that arrived
@@ -66,19 +78,28 @@ impl Batch {
         &self.arrivals
     }
 
-    /// Returns how many datagrams arrived.
+    /// Returns how many datagrams arrived, without those of discarded messages.
     pub(crate) fn datagrams(&self) -> u64 {
         let datagrams = |arrival: &Arrival| arrival.len.div_ceil(arrival.segment.max(1)).max(1);
-        self.arrivals.iter().map(|arrival| datagrams(arrival) as u64).sum()
+        let kept = self.arrivals.iter().filter(|arrival| !arrival.discarded);
+        kept.map(|arrival| datagrams(arrival) as u64).sum()
     }
 
-    /// Yields where in the memory the datagrams of a message are: the one, or those of a train.
+    /// Returns of how many messages the control information was cut off (MSG_CTRUNC, recv(2)): how
+    /// many datagrams they are, and where they were sent to, is not known.
+    pub(crate) fn truncated(&self) -> u64 {
+        self.truncated
+    }
+
+    /// Yields where in the memory the datagrams of a message are: the one, or those of a train; none
+    /// of a discarded one.
     pub(crate) fn places(&self, arrival: usize) -> impl Iterator<Item = Range<usize>> + use<> {
-        let Arrival { len, segment, .. } = self.arrivals[arrival];
+        let Arrival { len, segment, discarded, .. } = self.arrivals[arrival];
         let start = arrival * SLOT_LEN + PREFIX.len();
         let (end, segment) = (start + len.min(SPACE_LEN), segment.clamp(1, SPACE_LEN));
         // An empty message is one datagram, too.
-        let starts = (start..end.max(start + 1)).step_by(segment);
+        let behind = if discarded { start } else { end.max(start + 1) };
+        let starts = (start..behind).step_by(segment);
         starts.map(move |start| start..end.min(start + segment))
     }
 
@@ -101,6 +122,8 @@ pub(crate) struct Arrival {
     pub(crate) segment: usize,
     /// When the system received it, since 1970 (UTC), if the socket asks for that.
     pub(crate) time: Option<Duration>,
+    /// Whether it is left out: its control information was cut off, or it is a copy.
+    pub(crate) discarded: bool,
 }
 
 /// The address that a message was sent to.
@@ -116,8 +139,14 @@ impl Destination {
     /// Returns the address as the guard is to see it: of a subnet's broadcast address nothing but
     /// the system knows that it is one.
     pub(crate) fn scope(self) -> IpAddr {
-        let shared = self.address != self.own.address && !self.address.is_multicast();
-        if shared { Ipv4Addr::BROADCAST.into() } else { self.address }
+        let broadcast = self.is_shared() && !self.address.is_multicast();
+        if broadcast { Ipv4Addr::BROADCAST.into() } else { self.address }
+    }
+
+    /// Returns whether every socket bound to the port gets a copy: the address is that of a
+    /// multicast group or of a subnet's broadcast.
+    pub(crate) fn is_shared(self) -> bool {
+        self.address != self.own.address
     }
 }
 
@@ -162,7 +191,8 @@ mod tests {
         let mut batch = Batch::new();
         for &(len, segment) in arrivals {
             let source = (Ipv4Addr::LOCALHOST, 40_001).into();
-            batch.push(Arrival { source, destination: None, len, segment, time: None });
+            let (destination, time, discarded) = (None, None, false);
+            batch.push(Arrival { source, destination, len, segment, time, discarded });
         }
         batch
     }
@@ -182,6 +212,18 @@ mod tests {
         assert_eq!(batch.datagrams(), expected.iter().map(|lens| lens.len() as u64).sum::<u64>());
         let places = Vec::from_iter(batch.places(3));
         assert!(places.windows(2).all(|pair| pair[0].end == pair[1].start));
+    }
+
+    #[test]
+    fn a_discarded_message_has_no_datagrams_and_moves_no_other() {
+        let mut batch = batch(&[(5, 5), (12, 5), (7, 7)]);
+        let last = Vec::from_iter(batch.places(2));
+        batch.discard(|arrival| arrival.len == 12);
+        assert_eq!((batch.datagrams(), batch.truncated()), (2, 0));
+        assert_eq!((lens(&batch, 1), Vec::from_iter(batch.places(2))), (vec![], last));
+        let cut = Arrival { discarded: true, ..batch.arrivals()[0] };
+        batch.push(cut);
+        assert_eq!((batch.datagrams(), batch.truncated()), (2, 1));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use hello_proto::Guard;
 
 use crate::endpoint::{Endpoint, Options};
 use crate::limit::Accounts;
-use crate::socket::Sharing;
+use crate::socket::{Sharing, is_shared};
 use crate::worker::Worker;
 use crate::{Io, RateLimit, Server, ServerError};
 
@@ -55,6 +55,9 @@ impl Builder {
     /// An address that is bound already is an error all the same. But once the server is bound,
     /// other processes of the same user can be bound there, too, if they ask for it, and take
     /// some of the sources away.
+    ///
+    /// A broadcast or multicast address is served by one socket all the same: the system would hand
+    /// each of several a copy.
     #[must_use]
     pub fn reuse_port(self, reuse_port: bool) -> Self {
         Self { reuse_port, ..self }
@@ -69,12 +72,27 @@ impl Builder {
         Self { spin, ..self }
     }
 
-    /// Asks the system for room for datagrams that were not received yet, in bytes for each
-    /// socket. [`Server::receive_buffer`] says what it gave. Linux gives no more than
+    /// Sets the size of each socket's receive buffer, in bytes: room for datagrams that were not
+    /// received yet. By default it is made [`Server::RECEIVE_BUFFER`] at least.
+    ///
+    /// [`Server::receive_buffer`] returns what the system gave. Linux gives no more than
     /// `net.core.rmem_max`, unless this process may configure the network (CAP_NET_ADMIN).
     #[must_use]
     pub fn receive_buffer(mut self, bytes: usize) -> Self {
         self.options.receive_buffer = Some(bytes);
+        self
+    }
+
+    /// Sets the size of each socket's send buffer, in bytes. By default it is made
+    /// [`Server::SEND_BUFFER`] at least.
+    ///
+    /// Replies to neighbours that do not exist wait in it for address resolution, for seconds, and
+    /// while it is full no reply leaves. [`Server::send_buffer`] returns what the system gave:
+    /// Linux no more than `net.core.wmem_max`, unless this process may configure the network
+    /// (CAP_NET_ADMIN).
+    #[must_use]
+    pub fn send_buffer(mut self, bytes: usize) -> Self {
+        self.options.send_buffer = Some(bytes);
         self
     }
 
@@ -97,10 +115,11 @@ impl Builder {
         };
         let mut groups = Vec::new();
         for address in addresses {
-            let sharing = if self.reuse_port { Sharing::First } else { Sharing::Alone };
+            let several = self.reuse_port && !is_shared(address.ip());
+            let sharing = if several { Sharing::First } else { Sharing::Alone };
             let mut group = vec![open(address, sharing)?];
             for _ in 1..self.workers.get() {
-                group.push(match self.reuse_port {
+                group.push(match several {
                     true => open(group[0].local(), Sharing::Further)?,
                     false => Arc::clone(&group[0]),
                 });
@@ -114,7 +133,8 @@ impl Builder {
     /// servers come and go: what is sent meanwhile waits in them, and nothing is lost. All workers
     /// of an address share its socket.
     ///
-    /// An IPv6 socket that takes IPv4, too, is served as it is.
+    /// An IPv6 socket that takes IPv4, too, is served as it is. When the server is dropped, each
+    /// socket has the options again that it had, but for the sizes of its buffers.
     ///
     /// # Errors
     ///
@@ -145,7 +165,7 @@ impl Builder {
         let worker = |endpoint| Worker::new(endpoint, self.spin, accounts.clone());
         let workers = endpoints.iter().cloned().map(worker).collect();
         endpoints.dedup_by(|one, other| Arc::ptr_eq(one, other));
-        Ok(Server::new(self.guard, locals, endpoints, workers))
+        Server::new(self.guard, locals, endpoints, workers).map_err(ServerError::Thread)
     }
 }
 

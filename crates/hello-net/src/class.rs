@@ -1,7 +1,10 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 
-use libc::{EMSGSIZE, ENOBUFS};
+use libc::{
+    EACCES, ECONNREFUSED, EHOSTDOWN, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENOBUFS, ENOPROTOOPT,
+    EOPNOTSUPP, EPROTO,
+};
 
 /// What kind of error the system reported, coarse enough to count and to act upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,7 +18,7 @@ pub enum ErrorClass {
     /// Somebody does not permit it: a firewall, or a prohibiting route, or the address is a
     /// broadcast one (EPERM, EACCES).
     Denied,
-    /// There is no way there now (ENETUNREACH, EHOSTUNREACH, ENETDOWN).
+    /// No path leads there now (ENETUNREACH, EHOSTUNREACH, ENETDOWN, EHOSTDOWN, ENONET).
     Unreachable,
     /// Nothing listens there (ECONNREFUSED).
     ConnectionRefused,
@@ -23,13 +26,17 @@ pub enum ErrorClass {
     Invalid,
     /// The datagram is longer than the interface or the socket takes (EMSGSIZE).
     TooLong,
+    /// The network or the host there does not take it for a valid packet of a protocol it has
+    /// (EPROTO, ENOPROTOOPT, EOPNOTSUPP): ICMP parameter problem, protocol unreachable, or source
+    /// route failed.
+    Protocol,
     /// Anything else.
     Other,
 }
 
 impl ErrorClass {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Interrupted,
         Self::WouldBlock,
         Self::NoBuffers,
@@ -38,6 +45,7 @@ impl ErrorClass {
         Self::ConnectionRefused,
         Self::Invalid,
         Self::TooLong,
+        Self::Protocol,
         Self::Other,
     ];
 
@@ -56,6 +64,8 @@ impl ErrorClass {
             _ => match error.raw_os_error() {
                 Some(ENOBUFS) => Self::NoBuffers,
                 Some(EMSGSIZE) => Self::TooLong,
+                Some(EPROTO | ENOPROTOOPT | EOPNOTSUPP) => Self::Protocol,
+                Some(code) if code == EHOSTDOWN || is_no_network(code) => Self::Unreachable,
                 _ => Self::Other,
             },
         }
@@ -72,6 +82,7 @@ impl ErrorClass {
             Self::ConnectionRefused => "connection-refused",
             Self::Invalid => "invalid",
             Self::TooLong => "too-long",
+            Self::Protocol => "protocol-error",
             Self::Other => "other",
         }
     }
@@ -91,8 +102,41 @@ impl fmt::Display for ErrorClass {
             Self::ConnectionRefused => "refused (nothing listens there)",
             Self::Invalid => "address cannot be sent to",
             Self::TooLong => "datagram too long for the interface",
+            Self::Protocol => "rejected as a protocol error",
             Self::Other => "failed for another reason",
         })
+    }
+}
+
+/// Returns whether an error may be an ICMP report about an earlier datagram. It comes out of any
+/// call on a connected socket, which then has done nothing else (udp(7)), and is never a reason to
+/// stop or to wait: somebody off the path may have forged it.
+pub(crate) fn is_from_earlier_send(error: &io::Error) -> bool {
+    // All that Linux makes of ICMP and ICMPv6 (icmp_err_convert, icmpv6_err_convert).
+    error.raw_os_error().is_some_and(|code| {
+        let reports = [
+            ECONNREFUSED,
+            EHOSTUNREACH,
+            ENETUNREACH,
+            EACCES,
+            EPROTO,
+            ENOPROTOOPT,
+            EMSGSIZE,
+            EHOSTDOWN,
+            EOPNOTSUPP,
+        ];
+        reports.contains(&code) || is_no_network(code)
+    })
+}
+
+/// Returns whether an error is ENONET, which only Linux has.
+fn is_no_network(code: i32) -> bool {
+    #[cfg(target_os = "linux")]
+    return code == libc::ENONET;
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = code;
+        false
     }
 }
 
@@ -116,14 +160,18 @@ mod tests {
             (ENOBUFS, ErrorClass::NoBuffers),
             (libc::ENOMEM, ErrorClass::NoBuffers),
             (libc::EPERM, ErrorClass::Denied),
-            (libc::EACCES, ErrorClass::Denied),
-            (libc::ENETUNREACH, ErrorClass::Unreachable),
-            (libc::EHOSTUNREACH, ErrorClass::Unreachable),
+            (EACCES, ErrorClass::Denied),
+            (ENETUNREACH, ErrorClass::Unreachable),
+            (EHOSTUNREACH, ErrorClass::Unreachable),
             (libc::ENETDOWN, ErrorClass::Unreachable),
-            (libc::ECONNREFUSED, ErrorClass::ConnectionRefused),
+            (ECONNREFUSED, ErrorClass::ConnectionRefused),
             (libc::EINVAL, ErrorClass::Invalid),
             (libc::EADDRNOTAVAIL, ErrorClass::Invalid),
             (EMSGSIZE, ErrorClass::TooLong),
+            (EHOSTDOWN, ErrorClass::Unreachable),
+            (EPROTO, ErrorClass::Protocol),
+            (ENOPROTOOPT, ErrorClass::Protocol),
+            (EOPNOTSUPP, ErrorClass::Protocol),
             (libc::EBADF, ErrorClass::Other),
         ] {
             assert_eq!(ErrorClass::of(&io::Error::from_raw_os_error(code)), class, "{code}");

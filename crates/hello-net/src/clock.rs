@@ -1,5 +1,7 @@
 //! The time, as probes are measured by it.
 
+use std::marker::PhantomData;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
@@ -103,11 +105,37 @@ pub(crate) fn sleep_until(deadline: Duration) {
     std::thread::sleep(deadline.saturating_sub(now()));
 }
 
-/// Has the calling thread woken when it asked for it, and not up to 50 microseconds later, which
-/// saves the system a wakeup now and then (PR_SET_TIMERSLACK, prctl(2)).
-pub(crate) fn be_punctual() {
+/// Makes the system wake the calling thread when it asked for it, and not up to 50 microseconds
+/// later, which saves the system a wakeup now and then (PR_SET_TIMERSLACK, prctl(2)); until the
+/// returned value is dropped, on the same thread.
+#[must_use]
+pub(crate) fn be_punctual() -> Punctual {
     #[cfg(target_os = "linux")]
-    let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
+    {
+        let before = rustix::thread::current_timer_slack().ok().and_then(NonZeroU64::new);
+        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+        Punctual { before, _this_thread: PhantomData }
+    }
+    #[cfg(not(target_os = "linux"))]
+    Punctual { before: None, _this_thread: PhantomData }
+}
+
+/// While this lives, its thread is woken punctually.
+#[derive(Debug)]
+pub(crate) struct Punctual {
+    /// The timer slack before, in nanoseconds.
+    before: Option<NonZeroU64>,
+    /// It stays on its thread.
+    _this_thread: PhantomData<*const ()>,
+}
+
+impl Drop for Punctual {
+    fn drop(&mut self) {
+        #[cfg(target_os = "linux")]
+        let _ = rustix::thread::set_current_timer_slack(self.before);
+        #[cfg(not(target_os = "linux"))]
+        let _ = self.before;
+    }
 }
 
 pub(crate) fn read(clock: ClockId) -> Duration {
@@ -163,6 +191,17 @@ mod tests {
         assert_eq!(moment.of(4998 * second), 98 * second);
         assert_eq!(moment.of(5001 * second), 100 * second, "nothing comes from the future");
         assert_eq!(moment.of(Duration::ZERO), Duration::ZERO);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_callers_timer_slack_is_its_own_again() {
+        let slack = || rustix::thread::current_timer_slack().expect("Linux has it");
+        rustix::thread::set_current_timer_slack(NonZeroU64::new(70_000)).expect("possible");
+        let punctual = be_punctual();
+        assert_eq!(slack(), 1);
+        drop(punctual);
+        assert_eq!(slack(), 70_000);
     }
 
     #[test]

@@ -3,25 +3,32 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Mutex, PoisonError};
 
 use hello_proto::{Guard, OVERHEAD};
-use socket2::SockRef;
 
 use crate::socket::{self, Sharing};
-use crate::sys::{self, Datagrams, Io};
+use crate::sys::{AdoptedOptions, Buffer, Datagrams, Fragmentation, Io};
 
 /// A bound socket, which one worker serves, or several.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     local: SocketAddr,
     receive_buffer: usize,
+    send_buffer: usize,
+    /// Whether datagrams to a shared address are its own, and not copies of another's.
+    takes_shared: bool,
     pub(crate) socket: Box<dyn Datagrams>,
     drops: Mutex<Drops>,
+    /// Dropped behind the socket.
+    _adopted: Option<AdoptedOptions>,
 }
 
 /// How a socket is to be.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Options {
     pub(crate) io: Io,
+    /// In bytes; [`RECEIVE_BUFFER`] at least, if not given.
     pub(crate) receive_buffer: Option<usize>,
+    /// In bytes; [`SEND_BUFFER`] at least, if not given.
+    pub(crate) send_buffer: Option<usize>,
 }
 
 /// The messages that the system has dropped.
@@ -39,31 +46,56 @@ impl Endpoint {
         options: Options,
         guard: &Guard,
     ) -> io::Result<Self> {
-        Self::adopt(socket::bind(address, sharing)?, options, guard)
+        let endpoint = Self::open(socket::bind(address, sharing)?, options, guard)?;
+        Ok(Self { takes_shared: sharing != Sharing::Further, ..endpoint })
     }
 
-    /// Takes over a socket, which has to be bound.
+    /// Takes over a socket, which has to be bound, and leaves it as it was when this is dropped.
     pub(crate) fn adopt(socket: UdpSocket, options: Options, guard: &Guard) -> io::Result<Self> {
-        let local = socket.local_addr()?;
-        if local.port() == 0 {
+        if socket.local_addr()?.port() == 0 {
             return Err(io::Error::new(ErrorKind::InvalidInput, "it is not bound to a port"));
         }
-        if let Some(bytes) = options.receive_buffer {
-            sys::set_receive_buffer(&socket, bytes)?;
-        }
-        let receive_buffer = SockRef::from(&socket).recv_buffer_size()?;
-        let fragmented = guard.max_name_len() + OVERHEAD > NEVER_FRAGMENTED;
-        let socket = options.io.take(socket, fragmented)?;
+        let adopted = AdoptedOptions::take(&socket)?;
+        Ok(Self { _adopted: Some(adopted), ..Self::open(socket, options, guard)? })
+    }
+
+    fn open(socket: UdpSocket, options: Options, guard: &Guard) -> io::Result<Self> {
+        let local = socket.local_addr()?;
+        let size = |buffer: Buffer, asked, default| {
+            match asked {
+                Some(bytes) => buffer.set(&socket, bytes)?,
+                None => buffer.enlarge(&socket, default)?,
+            }
+            buffer.size(&socket)
+        };
+        let receive_buffer = size(Buffer::Receive, options.receive_buffer, RECEIVE_BUFFER)?;
+        let send_buffer = size(Buffer::Send, options.send_buffer, SEND_BUFFER)?;
+        let fragmentation = fragmentation(local, guard.max_name_len() + OVERHEAD);
+        let socket = options.io.take(socket, fragmentation)?;
         // What was dropped before is none of ours.
-        let drops = Drops { last: socket.drops().unwrap_or_default(), total: 0 };
-        Ok(Self { local, receive_buffer, socket, drops: Mutex::new(drops) })
+        let drops = Mutex::new(Drops { last: socket.drops().unwrap_or_default(), total: 0 });
+        let (takes_shared, _adopted) = (true, None);
+        Ok(Self { local, receive_buffer, send_buffer, takes_shared, socket, drops, _adopted })
     }
 
     /// Takes over a socket of a test's.
     #[cfg(test)]
     pub(crate) fn of(local: SocketAddr, socket: impl Datagrams + 'static) -> Self {
-        let socket = Box::new(socket);
-        Self { local, receive_buffer: 0, socket, drops: Mutex::default() }
+        Self {
+            local,
+            receive_buffer: 0,
+            send_buffer: 0,
+            takes_shared: true,
+            socket: Box::new(socket),
+            drops: Mutex::default(),
+            _adopted: None,
+        }
+    }
+
+    /// Gives up datagrams to a shared address, as another socket has them, too.
+    #[cfg(test)]
+    pub(crate) fn without_shared(self) -> Self {
+        Self { takes_shared: false, ..self }
     }
 
     /// Returns the bound address.
@@ -71,13 +103,24 @@ impl Endpoint {
         self.local
     }
 
-    /// Returns the size of the receive buffer in bytes, as the system says it.
+    /// Returns the size of the receive buffer in bytes, as the system has it.
     pub(crate) fn receive_buffer(&self) -> usize {
         self.receive_buffer
     }
 
-    /// Returns how many messages the system has dropped because the receive buffer was full, and
-    /// `None` if it does not say.
+    /// Returns the size of the send buffer in bytes, as the system has it.
+    pub(crate) fn send_buffer(&self) -> usize {
+        self.send_buffer
+    }
+
+    /// Returns whether the socket answers for datagrams to a multicast group or a broadcast
+    /// address, of which each socket of a group gets a copy (SO_REUSEPORT, socket(7)).
+    pub(crate) fn takes_shared(&self) -> bool {
+        self.takes_shared
+    }
+
+    /// Returns how many messages the system has dropped before they could be received, and `None` if
+    /// it does not say.
     ///
     /// The system's own count has 32 bits only, so this is to be called before it has come round.
     pub(crate) fn dropped(&self) -> Option<u64> {
@@ -90,14 +133,69 @@ impl Endpoint {
     }
 }
 
-/// Up to this length, in bytes of payload, datagrams pass every path that keeps to IPv6's smallest
-/// maximum transmission unit of 1280 bytes, less 40 of IPv6 and 8 of UDP (RFC 8200 section 5).
-pub(crate) const NEVER_FRAGMENTED: usize = 1280 - 40 - 8;
+/// Returns what may become of replies of up to `longest` bytes that leave from `local`.
+fn fragmentation(local: SocketAddr, longest: usize) -> Fragmentation {
+    let unfragmented = match local {
+        // No router stands between, and the loopback takes more than any of these.
+        SocketAddr::V4(local) if local.ip().is_loopback() => MAX_UNFRAGMENTED_V6,
+        SocketAddr::V4(_) => MAX_UNFRAGMENTED_V4,
+        SocketAddr::V6(_) => MAX_UNFRAGMENTED_V6,
+    };
+    if longest <= unfragmented { Fragmentation::Never } else { Fragmentation::Allowed }
+}
+
+/// The longest payload, in bytes, that passes every path in one piece over IPv4: each host takes
+/// packets of 576 bytes (RFC 791 section 3.1), less 20 of IPv4 and 8 of UDP.
+const MAX_UNFRAGMENTED_V4: usize = 576 - 20 - 8;
+
+/// The longest payload, in bytes, that passes every path in one piece over IPv6: 1280 bytes
+/// (RFC 8200 section 5), less 40 of IPv6 and 8 of UDP.
+pub(crate) const MAX_UNFRAGMENTED_V6: usize = 1280 - 40 - 8;
+
+/// The receive buffer asked for, in bytes: room for 10,000 short datagrams.
+pub(crate) const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// The send buffer asked for, in bytes. Replies to neighbours that do not exist wait in it for
+/// seconds, and while it is full no reply to anybody leaves.
+pub(crate) const SEND_BUFFER: usize = 16 << 20;
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
     use super::*;
     use crate::sys::script::Script;
+
+    #[test]
+    fn replies_are_sent_whole_only_where_every_path_takes_them_whole() {
+        let here = |address: [u8; 4]| SocketAddr::from((Ipv4Addr::from(address), 9999));
+        let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 9999));
+        for (local, longest, expected) in [
+            (here([192, 0, 2, 1]), 548, Fragmentation::Never),
+            (here([192, 0, 2, 1]), 549, Fragmentation::Allowed),
+            (here([0, 0, 0, 0]), 1032, Fragmentation::Allowed),
+            (here([127, 0, 0, 1]), 1232, Fragmentation::Never),
+            (here([127, 0, 0, 1]), 1233, Fragmentation::Allowed),
+            (v6, 1232, Fragmentation::Never),
+            (v6, 1233, Fragmentation::Allowed),
+        ] {
+            assert_eq!(fragmentation(local, longest), expected, "{local}, {longest}");
+        }
+    }
+
+    #[test]
+    fn a_buffer_is_never_made_smaller_by_default_and_no_size_comes_out_as_another() {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        for buffer in [Buffer::Receive, Buffer::Send] {
+            let before = buffer.size(&socket).expect("a size");
+            buffer.enlarge(&socket, 1).expect("nothing to do");
+            assert_eq!(buffer.size(&socket).expect("a size"), before);
+            buffer.enlarge(&socket, before).expect("as far as the system lets us");
+            assert!(buffer.size(&socket).expect("a size") >= before);
+            buffer.set(&socket, 1 << 32).expect("as far as the system lets us");
+            assert!(buffer.size(&socket).expect("a size") >= before, "{buffer:?}");
+        }
+    }
 
     #[test]
     fn the_systems_count_of_drops_may_come_round() {

@@ -5,12 +5,17 @@ use std::time::{Duration, Instant};
 
 use hello_proto::{Reply, Request};
 
+use crate::asking::send_past_reports;
+use crate::class::is_from_earlier_send;
 use crate::{ErrorClass, Progress, Silence, socket};
 
 /// Asks one server for one greeting, in one attempt or more, from one port.
 #[derive(Debug)]
 pub(crate) struct Flow {
     server: SocketAddr,
+    /// Where the server answers from: where it is asked, or an address of this machine, if that is
+    /// none (0.0.0.0 or `::`).
+    peer: SocketAddr,
     /// Connected to the server; `None` as long as that failed.
     socket: Option<UdpSocket>,
     asked: bool,
@@ -58,7 +63,8 @@ pub(crate) enum Verdict {
 
 impl Flow {
     pub(crate) fn new(server: SocketAddr) -> Self {
-        Self { server, socket: None, asked: false, sent: Sent::Nothing, problem: None }
+        let peer = server;
+        Self { server, peer, socket: None, asked: false, sent: Sent::Nothing, problem: None }
     }
 
     /// Sends the request once, and waits for its reply.
@@ -74,17 +80,13 @@ impl Flow {
     ) -> Verdict {
         self.asked = true;
         self.problem = None;
-        if let Err(earlier) = self.send(request) {
-            // What ICMP reported since the last call comes out of the next send, which then has
-            // sent nothing (udp(7)). So one error is no reason yet not to send.
-            match self.send(request) {
-                Ok(()) => self.fail(&earlier, true, observe),
-                Err(error) => {
-                    self.fail(&error, wait.alone, observe);
-                    if !wait.alone {
-                        return Verdict::Failed;
-                    }
-                }
+        let mut earlier = Vec::new();
+        let sent = send_past_reports(|| self.send(request), |error| earlier.push(error));
+        earlier.iter().for_each(|error| self.fail(error, true, observe));
+        if let Err(error) = sent {
+            self.fail(&error, wait.alone, observe);
+            if !wait.alone {
+                return Verdict::Failed;
             }
         }
         self.listen(request, wait, buf, observe)
@@ -114,7 +116,11 @@ impl Flow {
     fn send(&mut self, request: Request<'_>) -> io::Result<()> {
         let socket = match &mut self.socket {
             Some(socket) => socket,
-            none => none.insert(socket::connect(self.server)?),
+            none => {
+                let socket = socket::connect(self.server)?;
+                self.peer = socket.peer_addr()?;
+                none.insert(socket)
+            }
         };
         let now = Instant::now();
         socket.send(request.encode())?;
@@ -156,8 +162,11 @@ impl Flow {
                         if !wait.alone {
                             return Verdict::Failed;
                         }
-                        // Should the error be there to stay, this keeps it from keeping us busy.
-                        thread::sleep(Duration::from_millis(1));
+                        // An error of the socket itself may be there to stay, and is not to keep us
+                        // busy. A report is gone, and the reply may be there already.
+                        if !is_from_earlier_send(&error) {
+                            thread::sleep(Duration::from_millis(1));
+                        }
                     }
                 },
             }
@@ -182,7 +191,7 @@ impl Flow {
         let (len, source) = socket.recv_from(buf)?;
         // The system gives a socket its port a moment before it connects it, and what somebody
         // else sends in that moment stays in it. To the loop above it is a wait cut short.
-        if (source.ip(), source.port()) != (self.server.ip(), self.server.port()) {
+        if (source.ip(), source.port()) != (self.peer.ip(), self.peer.port()) {
             return Err(ErrorKind::Interrupted.into());
         }
         Ok(&buf[..len])

@@ -49,6 +49,7 @@ mod random;
 mod replies;
 mod server;
 mod socket;
+mod stop_flags;
 mod sys;
 mod worker;
 

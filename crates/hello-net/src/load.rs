@@ -9,7 +9,6 @@ mod watch;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -19,6 +18,7 @@ use self::lane::Lane;
 pub use self::plan::{Arrivals, Idle, LoadError, LoadPlan, Offer, Sources};
 use self::sources::Places;
 use crate::server::join;
+use crate::stop_flags::StopFlags;
 use crate::{clock, random};
 
 /// Offers a load to one server, and knows what became of each request.
@@ -35,8 +35,7 @@ use crate::{clock, random};
 pub struct Loader {
     server: SocketAddr,
     plan: LoadPlan,
-    stopping: AtomicBool,
-    ending: AtomicBool,
+    flags: StopFlags,
     /// The sources of each thread, until it takes them.
     places: Mutex<Vec<Places>>,
 }
@@ -74,8 +73,8 @@ impl Loader {
         let open = |i| Places::open(server, &plan, part(i));
         let places = (0..threads).map(open).collect::<Result<_, _>>();
         let places = Mutex::new(places.map_err(|source| LoadError::Connect { server, source })?);
-        let [stopping, ending] = [(); 2].map(|()| AtomicBool::new(false));
-        Ok(Self { server, plan, stopping, ending, places })
+        let flags = StopFlags::new().map_err(|source| LoadError::Connect { server, source })?;
+        Ok(Self { server, plan, flags, places })
     }
 
     /// Offers the whole load, and then waits until each request is answered or lost. What has come
@@ -135,13 +134,12 @@ impl Loader {
     /// flight: for three times the longest round trip so far, and for the timeout at the most; not
     /// at all, if none was ever answered.
     pub fn stop(&self) {
-        self.stopping.store(true, Relaxed);
+        self.flags.stop.raise();
     }
 
     /// Makes [`run`](Self::run) send no more requests, and return soon, whatever is in flight.
     pub fn end(&self) {
-        self.ending.store(true, Relaxed);
-        self.stop();
+        self.flags.abort();
     }
 
     /// Returns who is asked.

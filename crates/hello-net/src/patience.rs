@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use hello_proto::{Retry, Waits};
 
 use crate::ErrorClass;
-use crate::sys::STOP_CHECK;
+use crate::sys::RECV_TIMEOUT;
 
 /// How long a worker waits before it receives again, so that no error keeps it busy.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Default for Patience {
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
 /// What is shorter is no idle wait.
-const HASTE: Duration = STOP_CHECK.checked_div(4).expect("four is not zero");
+const HASTE: Duration = RECV_TIMEOUT.checked_div(2).expect("two is not zero");
 
 /// After how many receive calls in a row that were too short to be idle waits a worker waits by
 /// itself. A few there are: signals, and datagrams that another worker was faster to take.
@@ -73,15 +73,15 @@ mod tests {
         let start = Instant::now();
         let mut patience = Patience::default();
         for round in 0..999 {
-            let idle = patience.wait(ErrorClass::WouldBlock, start + STOP_CHECK * round);
+            let idle = patience.wait(ErrorClass::WouldBlock, start + RECV_TIMEOUT * round);
             assert_eq!(idle, Some(Duration::ZERO));
         }
-        let now = start + STOP_CHECK * 999;
+        let now = start + RECV_TIMEOUT * 999;
         for _ in 0..MAX_HASTY {
             assert_eq!(patience.wait(ErrorClass::Interrupted, now), Some(Duration::ZERO));
         }
         assert_eq!(patience.wait(ErrorClass::WouldBlock, now), Some(SHORTEST_PAUSE));
-        let idle = patience.wait(ErrorClass::WouldBlock, now + STOP_CHECK);
+        let idle = patience.wait(ErrorClass::WouldBlock, now + RECV_TIMEOUT);
         assert_eq!(idle, Some(Duration::ZERO), "time passes again");
     }
 

@@ -1,6 +1,6 @@
 mod shared;
 
-use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -15,10 +15,12 @@ use rustix::net::SendFlags;
 use self::shared::Shared;
 use crate::asking;
 use crate::batch::Batch;
+use crate::class::is_from_earlier_send;
 use crate::clock::{self, Clocks, Moment};
 use crate::patience::Patience;
 use crate::server::join;
-use crate::sys::{Datagrams, STOP_CHECK};
+use crate::stop_flags::{Latch, StopFlags};
+use crate::sys::{Datagrams, Fragmentation};
 use crate::{ErrorClass, ProbeError, ProbeEvent, ProbeEventKind, ProbePlan, random, socket};
 
 /// Sends probes to one server at fixed times, whether it answers or not, and knows what became of
@@ -34,13 +36,12 @@ pub struct Prober {
     server: SocketAddr,
     plan: ProbePlan,
     flows: Vec<Flow>,
-    stopping: AtomicBool,
-    ending: AtomicBool,
+    flags: StopFlags,
+    started: AtomicBool,
     /// When the last probe was sent.
     done: OnceLock<Duration>,
-    /// Has a byte when that is so, for the receiver to see it.
-    wakes: PipeReader,
-    wake: PipeWriter,
+    /// Raised when that is so, for the receiver to see it.
+    sent_all: Latch,
 }
 
 /// One source port.
@@ -50,17 +51,24 @@ struct Flow {
     receiving: Box<dyn Datagrams>,
 }
 
-/// Notes when sending ended, however it ended, lest the receiver waits for ever.
+/// Notes when sending ended, however it ended, so that the receiver does not wait for more.
 struct DoneOnDrop<'a>(&'a Prober);
 
 impl Drop for DoneOnDrop<'_> {
     fn drop(&mut self) {
-        if thread::panicking() {
-            self.0.stop();
-        }
         self.0.done.get_or_init(clock::now);
-        // One byte does not fill a pipe.
-        let _ = (&self.0.wake).write(&[0]);
+        self.0.sent_all.raise();
+    }
+}
+
+/// Ends the other thread if this one panics, as an observer may make it.
+struct AbortOnPanic<'a>(&'a Prober);
+
+impl Drop for AbortOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.end();
+        }
     }
 }
 
@@ -82,9 +90,10 @@ impl Prober {
         let open = |_| Flow::open(server, &plan);
         let flows = (0..plan.flows.get()).map(open).collect::<io::Result<_>>();
         let flows = flows.map_err(|source| ProbeError::Connect { server, source })?;
-        let (wakes, wake) = io::pipe().map_err(|source| ProbeError::Connect { server, source })?;
-        let [stopping, ending] = [(); 2].map(|()| AtomicBool::new(false));
-        Ok(Self { server, plan, flows, stopping, ending, done: OnceLock::new(), wakes, wake })
+        let latches = StopFlags::new().and_then(|flags| Ok((flags, Latch::new()?)));
+        let (flags, sent_all) = latches.map_err(|source| ProbeError::Connect { server, source })?;
+        let (started, done) = (AtomicBool::new(false), OnceLock::new());
+        Ok(Self { server, plan, flows, flags, started, done, sent_all })
     }
 
     /// Sends all probes, and then waits until each is answered or lost. Shows each event to
@@ -97,7 +106,7 @@ impl Prober {
     /// [`ProbeError::Receive`] if a socket of our own is broken, [`ProbeError::Thread`] if there is
     /// no thread for the receiver.
     pub fn run(&self, observe: impl FnMut(&ProbeEvent<'_>) + Send) -> Result<Counts, ProbeError> {
-        if self.done.get().is_some() {
+        if self.started.swap(true, Relaxed) {
             return Ok(Counts::default());
         }
         let first = Token { run: random::run(), seq: 0 };
@@ -115,13 +124,14 @@ impl Prober {
         thread::scope(|scope| {
             let builder = thread::Builder::new();
             let receiver = builder.spawn_scoped(scope, || {
+                let _abort = AbortOnPanic(self);
                 // Without a receiver there is nothing to send for.
                 self.receive_all(&shared).inspect_err(|_| self.stop())
             });
             let receiver = receiver.map_err(ProbeError::Thread)?;
-            let done = DoneOnDrop(self);
+            let (abort, done) = (AbortOnPanic(self), DoneOnDrop(self));
             self.send_all(&shared);
-            drop(done);
+            drop((done, abort));
             join(receiver)
         })?;
         let counts = lock(&shared).ledger.counts();
@@ -132,13 +142,12 @@ impl Prober {
     /// flight: for three times the longest round trip so far, and for the timeout at the most; not
     /// at all, if none was ever answered.
     pub fn stop(&self) {
-        self.stopping.store(true, Relaxed);
+        self.flags.stop.raise();
     }
 
-    /// Makes [`run`](Self::run) send no more probes, and return soon, whatever is in flight.
+    /// Makes [`run`](Self::run) send no more probes, and return at once, whatever is in flight.
     pub fn end(&self) {
-        self.ending.store(true, Relaxed);
-        self.stop();
+        self.flags.abort();
     }
 
     /// Returns who is asked.
@@ -160,7 +169,7 @@ impl Prober {
     }
 
     fn send_all<O: FnMut(&ProbeEvent<'_>)>(&self, shared: &Mutex<Shared<O>>) {
-        clock::be_punctual();
+        let _punctual = clock::be_punctual();
         let start = lock(shared).start;
         let mut name = vec![0; self.plan.name_len];
         // How many were sent, or passed over, without a wait in between.
@@ -180,14 +189,20 @@ impl Prober {
     /// Sleeps until a probe is due; returns whether it is still to be sent.
     fn sleep_until(&self, due: Duration) -> bool {
         loop {
-            if self.stopping.load(Relaxed) {
+            if self.flags.stop.is_raised() {
                 return false;
             }
             let now = clock::now();
             if now >= due {
                 return true;
             }
-            clock::sleep_until(due.min(now + STOP_CHECK));
+            // A stop ends a sleep of this kind, but a sleep of the other kind is punctual.
+            let left = due - now;
+            if left > PUNCTUAL {
+                self.flags.stop.sleep(left - PUNCTUAL);
+            } else {
+                clock::sleep_until(due);
+            }
         }
     }
 
@@ -233,8 +248,8 @@ impl Prober {
             if self.plan.interval < GATHER && cfg!(target_os = "linux") {
                 thread::sleep(GATHER.min(self.plan.interval.saturating_mul(MOST_GATHERED)));
             }
-            let wait = timeout.map_or(STOP_CHECK, |timeout| timeout.saturating_sub(clock::now()));
-            self.wait(wait.min(STOP_CHECK), &mut ready);
+            let wait = timeout.map_or(LONGEST_WAIT, |timeout| timeout.saturating_sub(clock::now()));
+            self.wait(wait.min(LONGEST_WAIT), &mut ready);
         }
     }
 
@@ -262,13 +277,13 @@ impl Prober {
                     let class = ErrorClass::of(&error);
                     match class {
                         ErrorClass::WouldBlock => return Ok(()),
-                        // The network's word on one probe: the next call has another.
-                        class if asking::is_of_earlier(class) => {}
+                        // A report about one probe: the next call has another, or a reply.
+                        _ if is_from_earlier_send(&error) => {}
                         _ => {
                             let server = self.server;
                             let broken = ProbeError::Receive { server, source: error };
                             let wait = patience.wait(class, Instant::now()).ok_or(broken)?;
-                            thread::sleep(wait);
+                            self.latch().sleep(wait);
                         }
                     }
                     lock(shared).tell(clock::now(), number, ProbeEventKind::Reported(class));
@@ -278,29 +293,31 @@ impl Prober {
         Ok(())
     }
 
+    /// Returns what ends every wait of the receiver: the end of sending, and behind that an abort.
+    fn latch(&self) -> &Latch {
+        if self.sent_all.is_raised() { &self.flags.abort } else { &self.sent_all }
+    }
+
     /// Waits until something can be received, and notes from which flows.
     fn wait(&self, timeout: Duration, ready: &mut [bool]) {
         let ports = self.flows.iter().map(|flow| PollFd::new(&flow.sending, PollFlags::IN));
-        let mut polled = Vec::from_iter(ports.chain([PollFd::new(&self.wakes, PollFlags::IN)]));
-        let timeout = Timespec::try_from(timeout).ok();
-        if poll(&mut polled, timeout.as_ref()).is_err() {
+        let mut polled = Vec::from_iter(ports.chain([self.latch().poll_fd()]));
+        let limit = Timespec::try_from(timeout).ok();
+        if poll(&mut polled, limit.as_ref()).is_err() {
             // A system that cannot wait for us keeps us no busier than this.
-            thread::sleep(Duration::from_millis(1));
+            thread::sleep(timeout.min(Duration::from_millis(1)));
         }
         for (ready, polled) in ready.iter_mut().zip(&polled) {
             *ready = !polled.revents().is_empty();
-        }
-        if polled.last().is_some_and(|wakes| wakes.revents().contains(PollFlags::IN)) {
-            let _ = (&self.wakes).read(&mut [0]);
         }
     }
 
     /// Tells whether nothing more is to be waited for.
     fn is_over<O>(&self, shared: &Shared<O>, now: Duration) -> bool {
         let Some(done) = self.done.get() else { return false };
-        let stopping = self.stopping.load(Relaxed);
+        let stopping = self.flags.stop.is_raised();
         let most = asking::longest_wait(stopping, shared.largest_rtt, self.plan.timeout);
-        self.ending.load(Relaxed)
+        self.flags.abort.is_raised()
             || shared.ledger.counts().in_flight() == 0
             || now >= done.saturating_add(most)
     }
@@ -310,7 +327,7 @@ impl Flow {
     fn open(server: SocketAddr, plan: &ProbePlan) -> io::Result<Self> {
         let socket = socket::connect_from(plan.source, plan.interface.as_deref(), server)?;
         let sending = socket.try_clone()?;
-        let receiving = asking::take(socket, true, &mut Batch::new())?;
+        let receiving = asking::take(socket, Fragmentation::SystemDefault, &mut Batch::new())?;
         Ok(Self { sending, receiving })
     }
 
@@ -327,6 +344,12 @@ fn lock<O>(shared: &Mutex<Shared<O>>) -> MutexGuard<'_, Shared<O>> {
 fn nanos(nanos: u128) -> Duration {
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
+
+/// For how long before a probe is due a stop may go unnoticed.
+const PUNCTUAL: Duration = Duration::from_millis(10);
+
+/// How long the receiver waits at most before it looks whether the run is over.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 /// A probe that is later than this, and than an interval, is not sent any more.
 const HELD_UP: Duration = Duration::from_secs(1);

@@ -1,6 +1,8 @@
 use std::io::{self, IoSlice};
 use std::iter;
+use std::net::IpAddr;
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 use hello_proto::{OVERHEAD, PREFIX, SUFFIX};
 
@@ -23,7 +25,13 @@ pub(crate) struct Replies {
     chains: Vec<Chain>,
     /// The last message on each route: its index, found by the hash of the route.
     latest: [usize; ROUTES],
+    unsegmented: Unsegmented,
 }
+
+/// The destinations whose replies the system did not send as one message of late, but one by one:
+/// one for each hash. It would be asked in vain for each train again.
+#[derive(Debug)]
+struct Unsegmented([Option<(IpAddr, Instant)>; Unsegmented::CAPACITY]);
 
 /// A received datagram.
 #[derive(Debug)]
@@ -51,12 +59,15 @@ struct Chain {
 pub(crate) struct Lane {
     route: Route,
     entry: usize,
+    /// Each reply leaves as a message of its own.
+    singly: bool,
 }
 
 impl Replies {
     pub(crate) fn new() -> Self {
         let (datagrams, messages, chains) = (Vec::new(), Vec::new(), Vec::new());
-        Self { datagrams, messages, chains, latest: [NONE; ROUTES] }
+        let unsegmented = Unsegmented([None; Unsegmented::CAPACITY]);
+        Self { datagrams, messages, chains, latest: [NONE; ROUTES], unsegmented }
     }
 
     pub(crate) fn clear(&mut self) {
@@ -78,7 +89,8 @@ impl Replies {
         while self.messages.get(self.latest[entry]).is_some_and(|message| message.route != route) {
             entry = (entry + 1) % ROUTES;
         }
-        Lane { route, entry }
+        let singly = self.unsegmented.contains(route);
+        Lane { route, entry, singly }
     }
 
     /// Adds a datagram that gets a reply, which stands somewhere already or is to be gathered.
@@ -95,7 +107,7 @@ impl Replies {
 
         let latest = &mut self.latest[lane.entry];
         match self.messages.get_mut(*latest) {
-            Some(message) if message.takes(len) => {
+            Some(message) if message.takes(len) && !lane.singly => {
                 message.count += 1;
                 message.len += len;
                 let chain = &mut self.chains[*latest];
@@ -112,7 +124,7 @@ impl Replies {
 
     /// Sends the replies, and notes for each that the system does not take why.
     pub(crate) fn send(&mut self, socket: &dyn Datagrams, batch: &Batch) {
-        let Self { datagrams, messages, chains, .. } = self;
+        let Self { datagrams, messages, chains, unsegmented, .. } = self;
         let mut parts = Vec::with_capacity(datagrams.len() + messages.len());
         for (message, chain) in messages.iter_mut().zip(&*chains) {
             let start = parts.len();
@@ -121,10 +133,13 @@ impl Replies {
         }
         deliver(socket, messages, &parts, |index, error| {
             let (message, chain) = (&messages[index], chains[index]);
-            if message.count == 1 {
-                datagrams[chain.first].outcome = Outcome::SendFailed(ErrorClass::of(&error));
-            } else {
-                send_singly(socket, batch, datagrams, message.route, chain);
+            let class = ErrorClass::of(&error);
+            let is_full = matches!(class, ErrorClass::WouldBlock | ErrorClass::NoBuffers);
+            if message.count == 1 || is_full {
+                // What has no room as a whole is not tried piece by piece.
+                chain.fail(datagrams, class);
+            } else if send_singly(socket, batch, datagrams, message.route, chain) {
+                unsegmented.insert(message.route);
             }
         });
     }
@@ -134,14 +149,15 @@ impl Replies {
     }
 }
 
-/// Sends the replies of a message each by itself, for it was not taken as a whole.
+/// Sends the replies of a message, which was not taken as a whole, one by one; returns whether all of
+/// them were taken.
 fn send_singly(
     socket: &dyn Datagrams,
     batch: &Batch,
     datagrams: &mut [Datagram],
     route: Route,
     chain: Chain,
-) {
+) -> bool {
     let answered = Vec::from_iter(chain.datagrams(datagrams));
     let (mut parts, mut singles) = (Vec::new(), Vec::with_capacity(answered.len()));
     for datagram in answered.iter().map(|i| &datagrams[*i]) {
@@ -150,9 +166,12 @@ fn send_singly(
         let single = Message::new(route, datagram.name.len() + OVERHEAD);
         singles.push(Message { parts: start..parts.len(), ..single });
     }
+    let mut all = true;
     deliver(socket, &singles, &parts, |index, error| {
         datagrams[answered[index]].outcome = Outcome::SendFailed(ErrorClass::of(&error));
+        all = false;
     });
+    all
 }
 
 /// Hands messages to the system, which stops at the first that it does not take; shows the
@@ -181,7 +200,33 @@ fn deliver(
     }
 }
 
+impl Unsegmented {
+    const CAPACITY: usize = 64;
+
+    /// How long it is not tried again.
+    const PERIOD: Duration = Duration::from_secs(1);
+
+    fn insert(&mut self, route: Route) {
+        self.0[route.hash() % Self::CAPACITY] = Some((route.to.ip(), Instant::now()));
+    }
+
+    fn contains(&self, route: Route) -> bool {
+        self.0[route.hash() % Self::CAPACITY].is_some_and(|(destination, since)| {
+            destination == route.to.ip() && since.elapsed() < Self::PERIOD
+        })
+    }
+}
+
 impl Chain {
+    /// Notes why none of the datagrams was answered.
+    fn fail(self, datagrams: &mut [Datagram], class: ErrorClass) {
+        let mut next = Some(self.first);
+        while let Some(datagram) = next {
+            datagrams[datagram].outcome = Outcome::SendFailed(class);
+            next = datagrams[datagram].next;
+        }
+    }
+
     /// Yields the datagrams, from the first on.
     fn datagrams(self, datagrams: &[Datagram]) -> impl Iterator<Item = usize> {
         iter::successors(Some(self.first), |&datagram| datagrams[datagram].next)

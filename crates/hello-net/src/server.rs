@@ -2,13 +2,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::panic;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
 use hello_proto::Guard;
 use thiserror::Error;
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{self, Endpoint};
+use crate::stop_flags::Latch;
 use crate::worker::Worker;
 use crate::{Builder, Counters, Event};
 
@@ -19,10 +19,17 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     endpoints: Vec<Arc<Endpoint>>,
     workers: Vec<Worker>,
-    stopping: AtomicBool,
+    stop: Latch,
 }
 
 impl Server {
+    /// The receive buffer that a server asks for unless told otherwise, in bytes: room for 10,000
+    /// short datagrams.
+    pub const RECEIVE_BUFFER: usize = endpoint::RECEIVE_BUFFER;
+
+    /// The send buffer that a server asks for unless told otherwise, in bytes.
+    pub const SEND_BUFFER: usize = endpoint::SEND_BUFFER;
+
     /// Returns a builder: a server with every rule of the default [`Guard`].
     pub fn builder() -> Builder {
         Builder::default()
@@ -34,8 +41,8 @@ impl Server {
         addresses: Vec<SocketAddr>,
         endpoints: Vec<Arc<Endpoint>>,
         workers: Vec<Worker>,
-    ) -> Self {
-        Self { guard, addresses, endpoints, workers, stopping: AtomicBool::new(false) }
+    ) -> io::Result<Self> {
+        Ok(Self { guard, addresses, endpoints, workers, stop: Latch::new()? })
     }
 
     /// Answers until [`stop`](Self::stop) is called, on the threads of each bound address, and
@@ -76,15 +83,21 @@ impl Server {
         })
     }
 
-    /// Makes [`serve`](Self::serve) return soon: each thread answers what was received by then and
-    /// what waits in its socket, for a second at the most; if there is nothing, or if its socket is
-    /// failing, it stops within a tenth of a second. A stopped server stays stopped.
+    /// Makes [`serve`](Self::serve) return at once: it wakes each thread, which answers what was
+    /// received by then and what waits in its socket, for a second at the most. A stopped server
+    /// stays stopped.
     pub fn stop(&self) {
-        self.stopping.store(true, Relaxed);
+        self.stop.raise();
     }
 
-    /// Tells whether every thread has asked for datagrams since this was last told, as each does
-    /// within a tenth of a second or so, or waits after an error: what a watchdog is to hear.
+    /// Returns whether every thread serves: it has its memory and its socket, and has gone round its
+    /// loop once.
+    pub fn is_serving(&self) -> bool {
+        self.workers.iter().all(Worker::has_started)
+    }
+
+    /// Returns whether every thread has made progress since the last call, or waits for a datagram
+    /// or after an error: the liveness signal for a watchdog.
     pub fn take_pulse(&self) -> bool {
         let all = self.workers.iter().all(Worker::beats);
         if all {
@@ -99,13 +112,18 @@ impl Server {
         self.addresses.iter().copied()
     }
 
-    /// Returns the size of each socket's receive buffer, in bytes, as the system says it; the
-    /// least, should they differ.
+    /// Returns the size of each socket's receive buffer, in bytes, as the system has it; the
+    /// smallest, if they differ.
     ///
     /// Linux counts its own bookkeeping in, for which it doubles what is asked for (SO_RCVBUF,
     /// socket(7)).
     pub fn receive_buffer(&self) -> usize {
         self.endpoints.iter().map(|endpoint| endpoint.receive_buffer()).min().unwrap_or(0)
+    }
+
+    /// Returns the size of each socket's send buffer, likewise (SO_SNDBUF, socket(7)).
+    pub fn send_buffer(&self) -> usize {
+        self.endpoints.iter().map(|endpoint| endpoint.send_buffer()).min().unwrap_or(0)
     }
 
     /// Returns what was counted so far, over all addresses.
@@ -125,7 +143,7 @@ impl Server {
                 let run = || {
                     let _others = StopOnDrop(self);
                     let (address, result) =
-                        (worker.local(), worker.run(&self.guard, &self.stopping, &observe));
+                        (worker.local(), worker.run(&self.guard, &self.stop, &observe));
                     result.map_err(|source| ServerError::Receive { address, source })
                 };
                 threads.push(spawn(scope, run).inspect_err(|_| self.stop())?);
@@ -135,7 +153,7 @@ impl Server {
     }
 
     fn is_stopped(&self) -> bool {
-        self.stopping.load(Relaxed)
+        self.stop.is_raised()
     }
 }
 

@@ -1,9 +1,11 @@
 //! Sockets as this crate wants them.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
 use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::sys;
 
 /// Whether several sockets of this server are bound to one address (SO_REUSEPORT, socket(7)).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,6 +38,23 @@ pub(crate) fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<UdpSocke
     Ok(socket.into())
 }
 
+/// Returns whether an address is one at which every socket bound to the port gets a copy.
+pub(crate) fn is_shared(address: IpAddr) -> bool {
+    address.is_multicast() || matches!(address, IpAddr::V4(address) if is_broadcast(address))
+}
+
+/// Returns whether an address is that of a subnet's broadcast, or everybody's. Only the system
+/// knows: it connects no socket to one that was not allowed to broadcast (SO_BROADCAST, ip(7)).
+pub(crate) fn is_broadcast(address: Ipv4Addr) -> bool {
+    let probe = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0));
+    let connected = probe.and_then(|probe| probe.connect((address, ANY_PORT)));
+    address.is_broadcast()
+        || connected.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+}
+
+/// A port that nothing is sent to: the one of the discard service (RFC 863).
+const ANY_PORT: u16 = 9;
+
 /// Opens a socket that sends to `server`, and hears from nobody else once it is connected.
 pub(crate) fn connect(server: SocketAddr) -> io::Result<UdpSocket> {
     connect_from(None, None, server)
@@ -55,7 +74,9 @@ pub(crate) fn connect_from(
         socket.bind(&SocketAddr::from((source, 0)).into())?;
     }
     socket.connect(&server.into())?;
-    Ok(socket.into())
+    let socket = socket.into();
+    sys::verify_before_queueing(&socket);
+    Ok(socket)
 }
 
 #[cfg(target_os = "linux")]

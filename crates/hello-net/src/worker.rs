@@ -15,7 +15,7 @@ use crate::limit::Accounts;
 use crate::message::Route;
 use crate::patience::Patience;
 use crate::replies::Replies;
-use crate::sys::STOP_CHECK;
+use crate::stop_flags::Latch;
 use crate::{Counters, ErrorClass, Event, Outcome};
 
 /// The server's loop on one thread: the socket it serves, and what it counted.
@@ -27,8 +27,12 @@ pub(crate) struct Worker {
     /// What the sources have left, if they are held to a limit.
     accounts: Option<Arc<Accounts>>,
     tally: Tally,
-    /// The loop has asked for datagrams since somebody looked.
+    /// The loop has gone round since somebody looked.
     beating: AtomicBool,
+    /// It waits for a datagram or a stop, however long that takes.
+    waiting: AtomicBool,
+    /// It has gone round once.
+    started: AtomicBool,
 }
 
 impl Worker {
@@ -37,8 +41,8 @@ impl Worker {
         spin: Duration,
         accounts: Option<Arc<Accounts>>,
     ) -> Self {
-        let (tally, beating) = (Tally::default(), AtomicBool::new(false));
-        Self { endpoint, spin, accounts, tally, beating }
+        let [beating, waiting, started] = [(); 3].map(|()| AtomicBool::new(false));
+        Self { endpoint, spin, accounts, tally: Tally::default(), beating, waiting, started }
     }
 
     /// Datagrams in, at most one reply out for each, one count up for each, until told to stop and
@@ -50,23 +54,27 @@ impl Worker {
     pub(crate) fn run(
         &self,
         guard: &Guard,
-        stopping: &AtomicBool,
+        stop: &Latch,
         observe: impl Fn(&Event<'_>),
     ) -> io::Result<()> {
+        let mut idle = false;
         let mut batch = Batch::new();
         let mut replies = Replies::new();
         let mut patience = Patience::default();
 
         for round in (0..DROPS_CHECK).cycle() {
-            if stopping.load(Relaxed) {
+            if stop.is_raised() {
                 break;
             }
-            match self.receive(&mut batch, stopping) {
+            let received = self.receive(&mut batch, idle, stop);
+            self.started.store(true, Relaxed);
+            idle = received.as_ref().is_err_and(is_idle);
+            match received {
                 Ok(()) => {
                     patience = Patience::default();
                     self.answer(guard, &mut batch, &mut replies, &observe);
                 }
-                Err(error) => self.endure(error, &mut patience, stopping)?,
+                Err(error) => self.endure(error, &mut patience, stop)?,
             }
             if round == 0 {
                 self.endpoint.dropped();
@@ -83,9 +91,15 @@ impl Worker {
         Ok(())
     }
 
-    /// Tells whether the loop has asked for datagrams since [`forget_beat`](Self::forget_beat).
+    /// Returns whether the loop has gone round once.
+    pub(crate) fn has_started(&self) -> bool {
+        self.started.load(Relaxed)
+    }
+
+    /// Returns whether the loop has gone round since [`forget_beat`](Self::forget_beat), or waits
+    /// for a datagram.
     pub(crate) fn beats(&self) -> bool {
-        self.beating.load(Relaxed)
+        self.beating.load(Relaxed) || self.waiting.load(Relaxed)
     }
 
     pub(crate) fn forget_beat(&self) {
@@ -100,17 +114,25 @@ impl Worker {
         self.tally.snapshot()
     }
 
-    /// Waits for datagrams, at first without giving the processor away.
-    fn receive(&self, batch: &mut Batch, stopping: &AtomicBool) -> io::Result<()> {
+    /// Waits for datagrams, at first without giving the processor away. If nothing came of late, it
+    /// waits for a datagram or a stop, and only then receives; else a receive call is all it takes.
+    fn receive(&self, batch: &mut Batch, idle: bool, stop: &Latch) -> io::Result<()> {
         if !self.spin.is_zero() {
             let start = Instant::now();
-            while start.elapsed() < self.spin && !stopping.load(Relaxed) {
+            while start.elapsed() < self.spin && !stop.is_raised() {
                 match self.take(batch, false) {
-                    Err(error) if ErrorClass::of(&error) == ErrorClass::WouldBlock => {
-                        hint::spin_loop();
-                    }
+                    Err(error) if is_idle(&error) => hint::spin_loop(),
                     received => return received,
                 }
+            }
+        }
+        if idle {
+            self.waiting.store(true, Relaxed);
+            let waited = self.endpoint.socket.wait(stop);
+            self.waiting.store(false, Relaxed);
+            waited?;
+            if stop.is_raised() {
+                return Err(ErrorKind::WouldBlock.into());
             }
         }
         self.take(batch, true)
@@ -134,7 +156,13 @@ impl Worker {
         replies: &mut Replies,
         observe: impl Fn(&Event<'_>),
     ) {
+        if !self.endpoint.takes_shared() {
+            batch.discard(|arrival| arrival.destination.is_some_and(Destination::is_shared));
+        }
         self.tally.receive(batch.datagrams());
+        for _ in 0..batch.truncated() {
+            self.tally.receive_error(ErrorClass::TooLong);
+        }
         let mut arrivals = 0..batch.arrivals().len();
         while !arrivals.is_empty() {
             self.decide(guard, &mut arrivals, batch, replies);
@@ -209,17 +237,12 @@ impl Worker {
 
     /// Counts a receive error and waits a little, or gives up. While it waits it is alive, and may
     /// be told to stop.
-    fn endure(
-        &self,
-        error: io::Error,
-        patience: &mut Patience,
-        stopping: &AtomicBool,
-    ) -> io::Result<()> {
+    fn endure(&self, error: io::Error, patience: &mut Patience, stop: &Latch) -> io::Result<()> {
         let class = self.tell(&error);
         let mut wait = patience.wait(class, Instant::now()).ok_or(error)?;
-        while !wait.is_zero() && !stopping.load(Relaxed) {
-            let piece = wait.min(STOP_CHECK);
-            self.endpoint.socket.pause(piece);
+        while !wait.is_zero() && !stop.is_raised() {
+            let piece = wait.min(BEAT);
+            self.endpoint.socket.pause(piece, stop);
             self.beating.store(true, Relaxed);
             wait -= piece;
         }
@@ -235,6 +258,14 @@ impl Worker {
         class
     }
 }
+
+/// Returns whether a receive call found nothing, which is no error.
+fn is_idle(error: &io::Error) -> bool {
+    ErrorClass::of(error) == ErrorClass::WouldBlock
+}
+
+/// How often at least a worker that waits after an error shows that it is alive.
+const BEAT: Duration = Duration::from_millis(100);
 
 /// How many datagrams are answered together, unless one arrival has more: as many as there are in a
 /// batch of trains as long as Linux sends them (UDP_MAX_SEGMENTS).

@@ -1,7 +1,6 @@
 mod sending;
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{hint, thread};
@@ -15,9 +14,11 @@ use super::watch::Watch;
 use super::{Effort, Loader, Observer, seed_of, window};
 use crate::asking;
 use crate::batch::Batch;
+use crate::class::is_from_earlier_send;
 use crate::clock::{self, Clocks, Moment};
 use crate::patience::Patience;
-use crate::sys::STOP_CHECK;
+use crate::stop_flags::Latch;
+use crate::sys::RECV_TIMEOUT;
 use crate::{ErrorClass, Idle, LoadError, LoadEvent, LoadEventKind, LoadPlan, Offer};
 
 /// One thread of a load: it sends what is due, receives what is there, and waits.
@@ -114,7 +115,7 @@ impl<'a, O: Observer> Lane<'a, O> {
 
     /// Offers the load from `start` on.
     pub(super) fn run(mut self, start: Duration) -> Result<Effort, LoadError> {
-        clock::be_punctual();
+        let _punctual = clock::be_punctual();
         (self.start, self.zero) = (start, start.saturating_add(self.loader.plan.warm_up));
         self.book.begin(self.zero);
         while clock::now() < start {
@@ -148,7 +149,7 @@ impl<'a, O: Observer> Lane<'a, O> {
 
     /// Tells whether nothing more is to be done.
     fn is_over(&mut self, now: Duration) -> bool {
-        let stopping = self.loader.stopping.load(Relaxed);
+        let stopping = self.loader.flags.stop.is_raised();
         if stopping {
             self.over.get_or_insert(now.min(self.end()));
             self.pending.clear();
@@ -159,7 +160,7 @@ impl<'a, O: Observer> Lane<'a, O> {
         let Some(over) = self.over else { return false };
         let most =
             asking::longest_wait(stopping, self.book.largest_rtt(), self.loader.plan.timeout);
-        self.loader.ending.load(Relaxed)
+        self.loader.flags.abort.is_raised()
             || self.pending.is_empty() && self.book.is_settled()
             || now >= over.saturating_add(most)
     }
@@ -205,11 +206,14 @@ impl<'a, O: Observer> Lane<'a, O> {
         let class = ErrorClass::of(&source);
         match class {
             ErrorClass::WouldBlock | ErrorClass::Interrupted => return Ok(false),
-            // The network's word on one request: the next call has another.
-            class if asking::is_of_earlier(class) => {}
+            // A report about one request: the next call has another, or a reply.
+            _ if is_from_earlier_send(&source) => {}
             _ => {
                 let broken = LoadError::Receive { server: self.loader.server, source };
-                thread::sleep(self.patience.wait(class, Instant::now()).ok_or(broken)?);
+                let wait = self.patience.wait(class, Instant::now()).ok_or(broken)?;
+                let before = clock::now();
+                self.latch().sleep(wait);
+                self.watch.add_idle(clock::now().saturating_sub(before));
             }
         }
         self.tell_reported(class);
@@ -268,26 +272,32 @@ impl<'a, O: Observer> Lane<'a, O> {
             && self.book.in_flight() > 0
             && (self.over.is_some() || self.room().is_none())
             && self.places.is_one_socket()
-            && self.wakes(now) >= now + STOP_CHECK
+            && self.wakes(now) >= now + RECV_TIMEOUT
     }
 
     /// Waits until something is to be done, or not at all.
     fn idle(&mut self, now: Duration) {
-        let wake = self.wakes(now).min(now + STOP_CHECK);
+        let wake = self.wakes(now).min(now + LONGEST_IDLE);
         let due = self.due().filter(|_| self.over.is_none());
         let wait = match self.loader.plan.idle {
             Idle::Spin => Duration::ZERO,
             Idle::Sleep(time) => {
-                return thread::sleep(wake.saturating_sub(clock::now()).min(time));
+                return self.latch().sleep(wake.saturating_sub(clock::now()).min(time));
             }
             Idle::Wait => wait_until(wake, due, clock::now()),
         };
         if wait.is_zero() {
             hint::spin_loop();
-        } else if self.places.wait(wait).is_err() {
+        } else if self.places.wait(wait, self.latch()).is_err() {
             // A system that cannot wait for us keeps us no busier than this.
             thread::sleep(wait.min(PAUSE));
         }
+    }
+
+    /// Returns what ends every wait: a stop, and behind that an abort.
+    fn latch(&self) -> &'a Latch {
+        let flags = &self.loader.flags;
+        if flags.stop.is_raised() { &flags.abort } else { &flags.stop }
     }
 
     /// Returns when there is something to be done, though no reply comes.
@@ -323,6 +333,9 @@ fn wait_until(wake: Duration, due: Option<Duration>, now: Duration) -> Duration 
 fn lock<O>(observer: &Mutex<O>) -> MutexGuard<'_, O> {
     observer.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// How long a thread waits at most before it looks whether the run is over.
+const LONGEST_IDLE: Duration = Duration::from_millis(100);
 
 /// How long nothing is sent after the system did not take something.
 const PAUSE: Duration = Duration::from_micros(100);

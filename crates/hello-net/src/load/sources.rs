@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use crate::asking;
 use crate::batch::{Arrival, Batch, Destination, Origin};
-use crate::endpoint::NEVER_FRAGMENTED;
+use crate::endpoint::MAX_UNFRAGMENTED_V6;
 use crate::message::Route;
-use crate::sys::{self, Datagrams, Ready};
+use crate::stop_flags::Latch;
+use crate::sys::{self, Datagrams, Fragmentation, Ready};
 use crate::{Idle, LoadPlan, Sources, socket};
 
 /// The sources of one thread, counted from 0 over those of all.
@@ -60,11 +61,15 @@ impl Places {
         let ready = if all_are_asked { None } else { Some(Ready::new(&opened)?) };
         let mut sockets = Vec::with_capacity(opened.len());
         let mut batch = Batch::new();
-        let fragmented = *plan.name_len.end() > NEVER_FRAGMENTED;
+        // Those that fit through most paths take the system less work if nothing fragments them.
+        let fragmentation = match *plan.name_len.end() {
+            ..=MAX_UNFRAGMENTED_V6 => Fragmentation::Never,
+            _ => Fragmentation::SystemDefault,
+        };
         for socket in opened {
             // Every back end takes trains; to refuse them is a word to the socket itself.
             let same = (!plan.takes_trains).then(|| socket.try_clone()).transpose()?;
-            sockets.push(asking::take(socket, fragmented, &mut batch)?);
+            sockets.push(asking::take(socket, fragmentation, &mut batch)?);
             same.as_ref().map_or(Ok(()), sys::refuse_trains)?;
         }
         let dropped = vec![0; sockets.len()];
@@ -143,10 +148,10 @@ impl Places {
         self.sockets.len().div_ceil(Ready::AT_ONCE)
     }
 
-    /// Waits until something can be received, and for `timeout` at the most.
-    pub(super) fn wait(&self, timeout: Duration) -> io::Result<()> {
+    /// Waits until something can be received or the flag is raised, and for `timeout` at the most.
+    pub(super) fn wait(&self, timeout: Duration, latch: &Latch) -> io::Result<()> {
         match &self.ready {
-            Some(ready) => ready.wait(timeout),
+            Some(ready) => ready.wait(timeout, latch),
             None => {
                 thread::sleep(timeout);
                 Ok(())
@@ -200,11 +205,11 @@ mod tests {
             let message = Message { count: 1, len: name.len(), parts: 0..1, ..message };
             socket.send(&[message], &[IoSlice::new(name)]).expect("room");
             let (_, client) = server.recv_from(&mut [0; 8]).expect("a request");
-            let server = Io::default().take(server, false).expect("a UDP socket");
+            let server = Io::default().take(server, Fragmentation::Never).expect("a UDP socket");
             answer(&*server, vec![train(&[name; 3], client)]);
             let (mut batch, mut arrivals, mut datagrams) = (Batch::new(), 0, 0);
             while datagrams < 3 {
-                socket.receive(&mut batch, true).expect("a reply within a tenth of a second");
+                socket.receive(&mut batch, true).expect("a reply in time");
                 arrivals += batch.arrivals().len();
                 datagrams += (0..batch.arrivals().len())
                     .map(|index| batch.places(index).count())

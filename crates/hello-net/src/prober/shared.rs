@@ -4,7 +4,7 @@ use std::time::Duration;
 use hello_proto::{Arrival, Ledger};
 
 use super::Flow;
-use crate::asking;
+use crate::asking::send_past_reports;
 use crate::batch::Batch;
 use crate::clock::{self, Clocks, Moment};
 use crate::{ErrorClass, NotSent, ProbeEvent, ProbeEventKind};
@@ -53,18 +53,16 @@ impl<O: FnMut(&ProbeEvent<'_>)> Shared<O> {
         let token = self.ledger.tokens().next().ok_or(NotSent::TooManyInFlight)?;
         // The length of the name was looked at before.
         let _ = token.encode(name);
-        let mut at = clock::now();
-        if let Err(earlier) = flow.send(name) {
-            // What the network reports of an earlier probe comes out of the next send, which then
-            // has sent nothing (udp(7)).
+        let (mut at, mut earlier) = (Duration::ZERO, Vec::new());
+        let send = || {
             at = clock::now();
-            flow.send(name).map_err(|error| NotSent::Failed(ErrorClass::of(&error)))?;
-            let class = ErrorClass::of(&earlier);
-            // Others are of this probe, and passed.
-            if asking::is_of_earlier(class) {
-                self.tell(at, number, ProbeEventKind::Reported(class));
-            }
+            flow.send(name)
+        };
+        let sent = send_past_reports(send, |error| earlier.push(error));
+        for error in earlier {
+            self.tell(at, number, ProbeEventKind::Reported(ErrorClass::of(&error)));
         }
+        sent.map_err(|error| NotSent::Failed(ErrorClass::of(&error)))?;
         self.ledger.handle_sent(name.len(), at);
         self.next = token.seq.wrapping_add(1);
         Ok((token.seq, at))

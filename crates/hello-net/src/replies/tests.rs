@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use hello_proto::MAX_DATAGRAM_LEN;
 
 use super::*;
-use crate::sys::script::{Script, answer, datagram, train};
+use crate::sys::script::{Script, answer, answer_with, datagram, train};
 
 fn outcomes(replies: &Replies) -> Vec<Outcome> {
     replies.datagrams().iter().map(|datagram| datagram.outcome).collect()
@@ -130,7 +130,8 @@ fn a_poisoned_message_costs_exactly_its_reply_wherever_it_stands() {
 #[test]
 fn a_poisoned_reply_costs_none_of_those_it_shares_a_message_with() {
     const NAMES: [&[u8]; 5] = [b"Tracy", b"Sarah", b"Peter", b"Roger", b"James"];
-    for (code, class) in POISONS {
+    let is_full = |class| matches!(class, ErrorClass::WouldBlock | ErrorClass::NoBuffers);
+    for (code, class) in POISONS.into_iter().filter(|(_, class)| !is_full(*class)) {
         for (poisoned, bad_name) in NAMES.into_iter().enumerate() {
             for trains in [false, true] {
                 let script = Script::default();
@@ -169,6 +170,41 @@ fn a_system_without_segments_gets_every_reply_by_itself() {
     let replies = answer(&script, vec![train(&[b"Tracy"; 10], source(0))]);
     assert_eq!(outcomes(&replies), [Outcome::Answered; 10]);
     assert_eq!(script.scenes().sent.len(), 10);
+}
+
+#[test]
+fn a_train_that_finds_the_buffer_full_is_one_call_and_not_one_for_each_datagram() {
+    for code in [libc::EAGAIN, libc::ENOBUFS, libc::ENOMEM] {
+        let script = Script::default();
+        script.scenes().verdict =
+            Some(Box::new(move |to, _| if to == source(0) { Err(errno(code)) } else { Ok(()) }));
+        let received = vec![train(&[b"Tracy"; 10], source(0)), datagram(b"Sarah", source(1))];
+        let mut expected = vec![Outcome::SendFailed(ErrorClass::of(&errno(code))); 10];
+        expected.push(Outcome::Answered);
+        assert_eq!(outcomes(&answer(&script, received)), expected);
+        assert_eq!(script.scenes().send_calls, 2);
+    }
+}
+
+#[test]
+fn a_destination_whose_trains_are_not_segmented_gets_replies_one_by_one_and_no_other_does() {
+    let script = Script::default();
+    script.scenes().verdict = Some(Box::new(|to, replies| {
+        let refuses = to == source(0) && replies.len() > 1;
+        if refuses { Err(errno(libc::EIO)) } else { Ok(()) }
+    }));
+    let mut replies = Replies::new();
+    let mut calls = || {
+        let received = vec![train(&[b"Tracy"; 10], source(0)), train(&[b"Sarah"; 10], source(1))];
+        let before = script.scenes().send_calls;
+        answer_with(&mut replies, &script, received);
+        assert_eq!(outcomes(&replies), [Outcome::Answered; 20]);
+        script.scenes().send_calls - before
+    };
+    // As a whole, one by one, and the other train; then each reply and the other train at once.
+    assert_eq!([calls(), calls()], [3, 1]);
+    let lens = Vec::from_iter(script.scenes().sent.iter().map(|(_, replies)| replies.len()));
+    assert_eq!(lens, [[1; 10].as_slice(), &[10], &[1; 10], &[10]].concat());
 }
 
 #[test]

@@ -20,9 +20,10 @@ use libc::{c_int, iovec, mmsghdr};
 
 use super::address::Address;
 use super::control::Control;
-use super::{Datagrams, STOP_CHECK};
+use super::{Datagrams, RECV_TIMEOUT, options};
 use crate::batch::{Arrival, Batch};
 use crate::message::Message;
+use crate::stop_flags::Latch;
 
 /// A blocking socket with a receive timeout.
 #[derive(Debug)]
@@ -34,21 +35,21 @@ pub(super) struct Mmsg {
 }
 
 impl Mmsg {
-    /// Has trains delivered in one piece, and the destination told where it is not the bound
-    /// address.
-    pub(super) fn new(socket: UdpSocket, fragmented: bool) -> io::Result<Self> {
+    /// Asks the system to deliver trains in one piece, and to report the destination where that is
+    /// not the bound address.
+    pub(super) fn new(socket: UdpSocket) -> io::Result<Self> {
         socket.set_nonblocking(false)?;
-        socket.set_read_timeout(Some(STOP_CHECK))?;
-        if !fragmented {
-            set_fragmentation(&socket, false)?;
-        }
+        socket.set_read_timeout(Some(RECV_TIMEOUT))?;
         // Kernels before 5.0 do not know it, and deliver the datagrams one by one.
         let _ = set(&socket, libc::SOL_UDP, libc::UDP_GRO, 1);
         let local = socket.local_addr()?;
         match (local.ip().is_unspecified(), local.is_ipv4()) {
             (false, _) => {}
             (true, true) => set(&socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?,
-            (true, false) => set(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?,
+            (true, false) => {
+                set(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
+                options::send_from_any_local(&socket)?;
+            }
         }
         let connected = socket.peer_addr().is_ok();
         Ok(Self { socket, connected })
@@ -135,11 +136,19 @@ impl Datagrams for Mmsg {
         for ((header, source), control) in
             headers.iter().zip(&sources).zip(&controls).take(received)
         {
+            let discarded = header.msg_hdr.msg_flags & libc::MSG_CTRUNC != 0;
             let control = control.read(header.msg_hdr.msg_controllen as _);
             let len = header.msg_len as usize;
             let segment = control.segment.unwrap_or(len);
             let (destination, time) = (control.destination, control.time);
-            batch.push(Arrival { source: source.read(), destination, len, segment, time });
+            batch.push(Arrival {
+                source: source.read(),
+                destination,
+                len,
+                segment,
+                time,
+                discarded,
+            });
         }
         Ok(())
     }
@@ -151,13 +160,17 @@ impl Datagrams for Mmsg {
         }
     }
 
+    fn wait(&self, latch: &Latch) -> io::Result<()> {
+        latch.wait_or_readable(&self.socket)
+    }
+
     fn drops(&self) -> Option<u32> {
         drops(&self.socket)
     }
 }
 
 /// Sets an option of a socket to a number (setsockopt(2)).
-fn set(socket: &impl AsFd, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
+pub(super) fn set(socket: &impl AsFd, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
     let len = size_of_val(&value) as _;
     // SAFETY: the pointer is to `value`, and `len` is its size.
     let result = unsafe {
@@ -166,13 +179,30 @@ fn set(socket: &impl AsFd, level: c_int, name: c_int, value: c_int) -> io::Resul
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Has the system tell when it received each message (SO_TIMESTAMPNS, socket(7)).
+/// Reads an option of a socket that is a number (getsockopt(2)).
+pub(super) fn get(socket: &impl AsFd, level: c_int, name: c_int) -> io::Result<c_int> {
+    let mut value: c_int = 0;
+    let mut len = size_of_val(&value) as _;
+    // SAFETY: the pointers are to `value` and to its size.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            level,
+            name,
+            ptr::from_mut(&mut value).cast(),
+            &raw mut len,
+        )
+    };
+    if result == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Asks the system to tell when it received each message (SO_TIMESTAMPNS, socket(7)).
 pub(super) fn ask_for_times(socket: &UdpSocket) -> io::Result<()> {
     set(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)
 }
 
-/// Has the system deliver the datagrams of a train one by one, whatever [`Mmsg::new`] wanted.
-/// Kernels before 5.0 do nothing else.
+/// Asks the system to deliver the datagrams of a train one by one, whatever [`Mmsg::new`] asked
+/// for. Kernels before 5.0 do nothing else.
 pub(super) fn refuse_trains(socket: &UdpSocket) -> io::Result<()> {
     match set(socket, libc::SOL_UDP, libc::UDP_GRO, 0) {
         Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => Ok(()),
@@ -180,8 +210,26 @@ pub(super) fn refuse_trains(socket: &UdpSocket) -> io::Result<()> {
     }
 }
 
-/// Returns how many messages the system has dropped because the socket's receive buffer was full,
-/// modulo 2^32 (SO_MEMINFO, socket(7)).
+/// Returns whether a socket has a filter (SO_GET_FILTER; an error is about a filter that cannot be
+/// shown).
+pub(super) fn has_filter(socket: &impl AsFd) -> bool {
+    let mut instructions = 0;
+    // SAFETY: a length of 0 asks for the number of instructions, which is written in its place; no
+    // other memory is touched.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_GET_FILTER,
+            ptr::null_mut(),
+            &raw mut instructions,
+        )
+    };
+    result != 0 || instructions > 0
+}
+
+/// Returns how many messages the system has dropped, modulo 2^32: the socket's receive buffer was
+/// full, or the checksum wrong (SO_MEMINFO, socket(7)).
 pub(super) fn drops(socket: &UdpSocket) -> Option<u32> {
     let mut info = [0u32; libc::SK_MEMINFO_DROPS as usize + 1];
     let mut len = size_of_val(&info) as _;
@@ -197,25 +245,4 @@ pub(super) fn drops(socket: &UdpSocket) -> Option<u32> {
     };
     (result == 0 && len as usize == size_of_val(&info))
         .then(|| info[libc::SK_MEMINFO_DROPS as usize])
-}
-
-/// Sets the receive buffer's size beyond the limit for everybody, which takes a privilege
-/// (SO_RCVBUFFORCE, socket(7)).
-pub(super) fn force_receive_buffer(socket: &UdpSocket, bytes: usize) -> io::Result<()> {
-    let bytes = c_int::try_from(bytes).unwrap_or(c_int::MAX / 2);
-    set(socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, bytes)
-}
-
-/// Sets whether the system may fragment what is longer than the path takes; if not, sending it is
-/// an error (IP_MTU_DISCOVER, ip(7)). Datagrams that are never fragmented need no identification,
-/// which saves the system a few per cent of its work.
-pub(super) fn set_fragmentation(socket: &UdpSocket, allowed: bool) -> io::Result<()> {
-    if socket.local_addr()?.is_ipv4() {
-        let mode = if allowed { libc::IP_PMTUDISC_WANT } else { libc::IP_PMTUDISC_PROBE };
-        set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, mode)
-    } else {
-        let mode = if allowed { libc::IPV6_PMTUDISC_WANT } else { libc::IPV6_PMTUDISC_PROBE };
-        set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, mode)?;
-        set(socket, libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG, c_int::from(!allowed))
-    }
 }

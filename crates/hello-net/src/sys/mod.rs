@@ -9,6 +9,7 @@ mod address;
 mod control;
 #[cfg(target_os = "linux")]
 mod linux;
+mod options;
 mod portable;
 mod ready;
 #[cfg(test)]
@@ -18,16 +19,15 @@ use std::fmt::Debug;
 use std::io::{self, IoSlice};
 use std::net::UdpSocket;
 use std::num::NonZeroUsize;
-use std::thread;
 use std::time::Duration;
-
-use socket2::SockRef;
 
 #[cfg(all(fuzzing, target_os = "linux"))]
 pub use self::control::read_control;
+pub(crate) use self::options::{AdoptedOptions, Buffer, Fragmentation, verify_before_queueing};
 pub(crate) use self::ready::Ready;
 use crate::batch::Batch;
 use crate::message::Message;
+use crate::stop_flags::Latch;
 
 /// By which system calls a server receives and sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,17 +54,22 @@ impl Default for Io {
 }
 
 impl Io {
-    /// Takes over a bound socket. If its datagrams are never to be `fragmented`, sending one that
-    /// would have to be is an error.
+    /// Takes over a bound socket.
     pub(crate) fn take(
         self,
         socket: UdpSocket,
-        fragmented: bool,
+        fragmentation: Fragmentation,
     ) -> io::Result<Box<dyn Datagrams>> {
+        verify_before_queueing(&socket);
         Ok(match self {
             #[cfg(target_os = "linux")]
-            Self::Linux => Box::new(linux::Mmsg::new(socket, fragmented)?),
-            Self::Portable => Box::new(portable::Portable::new(socket, fragmented)?),
+            Self::Linux => {
+                if fragmentation != Fragmentation::SystemDefault {
+                    fragmentation.apply(&socket)?;
+                }
+                Box::new(linux::Mmsg::new(socket)?)
+            }
+            Self::Portable => Box::new(portable::Portable::new(socket, fragmentation)?),
         })
     }
 }
@@ -74,7 +79,7 @@ pub(crate) trait Datagrams: Debug + Send + Sync {
     /// Receives what is there, up to a batch; with `wait`, waits for a first datagram.
     ///
     /// An error of the kind `WouldBlock` or `TimedOut` says that there was none, or none for
-    /// [`STOP_CHECK`].
+    /// [`RECV_TIMEOUT`].
     fn receive(&self, batch: &mut Batch, wait: bool) -> io::Result<()>;
 
     /// Sends messages, and fails rather than wait. `parts` are the bytes of all of them; each
@@ -84,13 +89,17 @@ pub(crate) trait Datagrams: Debug + Send + Sync {
     /// error is that of the first message.
     fn send(&self, messages: &[Message], parts: &[IoSlice<'_>]) -> io::Result<NonZeroUsize>;
 
-    /// Returns how many messages the system has dropped because the receive buffer was full, modulo
-    /// 2^32; `None` if it does not say.
+    /// Waits until there is a datagram or the flag is raised, however long that takes.
+    fn wait(&self, latch: &Latch) -> io::Result<()>;
+
+    /// Returns how many messages the system has dropped before they could be received, modulo 2^32:
+    /// the receive buffer was full, or the checksum wrong. `None` if it does not say.
     fn drops(&self) -> Option<u32>;
 
-    /// Waits before a receive that follows an error, so that no error can keep the loop busy.
-    fn pause(&self, wait: Duration) {
-        thread::sleep(wait);
+    /// Waits before a receive that follows an error, so that no error can keep the loop busy; not
+    /// after the flag is raised.
+    fn pause(&self, wait: Duration, latch: &Latch) {
+        latch.sleep(wait);
     }
 }
 
@@ -123,17 +132,9 @@ pub(crate) fn refuse_trains(socket: &UdpSocket) -> io::Result<()> {
     Ok(())
 }
 
-/// Sets the receive buffer's size in bytes, as far as the system lets us.
-pub(crate) fn set_receive_buffer(socket: &UdpSocket, bytes: usize) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    if linux::force_receive_buffer(socket, bytes).is_ok() {
-        return Ok(());
-    }
-    SockRef::from(socket).set_recv_buffer_size(bytes)
-}
-
-/// How long a receive call waits at most.
-pub(crate) const STOP_CHECK: Duration = Duration::from_millis(100);
+/// How long a receive call waits at most. A worker that got nothing for as long waits for a datagram
+/// or a stop, whichever comes first; but while datagrams come, it makes no call more than it must.
+pub(crate) const RECV_TIMEOUT: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests {
@@ -155,7 +156,7 @@ mod tests {
         let socket = socket::bind((Ipv4Addr::LOCALHOST, 0).into(), Sharing::Alone);
         let socket = socket.expect("a free port");
         let address = socket.local_addr().expect("bound");
-        (io.take(socket, false).expect("a UDP socket"), address)
+        (io.take(socket, Fragmentation::Never).expect("a UDP socket"), address)
     }
 
     fn outcomes(replies: &Replies) -> Vec<Outcome> {
@@ -165,7 +166,7 @@ mod tests {
     /// Receives one message, and returns its datagrams.
     fn receive(socket: &dyn Datagrams) -> Vec<Vec<u8>> {
         let mut batch = Batch::new();
-        socket.receive(&mut batch, true).expect("a message within a tenth of a second");
+        socket.receive(&mut batch, true).expect("a message in time");
         assert_eq!(batch.arrivals().len(), 1);
         batch.places(0).map(|place| batch.bytes(place).to_vec()).collect()
     }

@@ -4,73 +4,134 @@
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::{Datagrams, STOP_CHECK};
+use super::{Datagrams, Fragmentation, RECV_TIMEOUT, options};
 use crate::batch::{Arrival, Batch, Destination, Origin};
 use crate::message::Message;
+use crate::socket::is_broadcast;
+use crate::stop_flags::Latch;
 
 /// A socket that does not block.
 #[derive(Debug)]
 pub(super) struct Portable {
     socket: UdpSocket,
-    state: UdpSocketState,
+    fragmentation: Fragmentation,
+    segmenting: RwLock<Segmenting>,
     /// The socket is bound to all addresses of this machine, and has to be told which was asked.
     wildcard: bool,
+    /// Which addresses are those of a subnet's broadcast, and when that was found out.
+    known: Mutex<Vec<(Ipv4Addr, bool, Instant)>>,
+}
+
+/// `quinn-udp`'s state, which for one message that the system does not segment segments no more.
+#[derive(Debug)]
+struct Segmenting {
+    state: UdpSocketState,
+    /// How many segments a message had at most to begin with.
+    max: usize,
+    /// When they were given up.
+    given_up: Option<Instant>,
 }
 
 impl Portable {
-    /// `quinn-udp` has nothing fragmented, for QUIC wants it so. On Linux this is undone where it
-    /// has to be.
-    pub(super) fn new(socket: UdpSocket, fragmented: bool) -> io::Result<Self> {
-        let state = UdpSocketState::new((&socket).into())?;
-        #[cfg(target_os = "linux")]
-        if fragmented {
-            super::linux::set_fragmentation(&socket, true)?;
+    pub(super) fn new(socket: UdpSocket, fragmentation: Fragmentation) -> io::Result<Self> {
+        let segmenting = RwLock::new(Segmenting::new(&socket, fragmentation)?);
+        let local = socket.local_addr()?;
+        let wildcard = local.ip().is_unspecified();
+        if wildcard && local.is_ipv6() {
+            options::send_from_any_local(&socket)?;
         }
-        #[cfg(not(target_os = "linux"))]
-        let _ = fragmented;
-        let wildcard = socket.local_addr()?.ip().is_unspecified();
-        Ok(Self { socket, state, wildcard })
+        Ok(Self { socket, fragmentation, segmenting, wildcard, known: Mutex::default() })
     }
 
-    fn wait(&self) -> io::Result<()> {
-        let timeout = Timespec::try_from(STOP_CHECK).map_err(io::Error::other)?;
-        poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&timeout))?;
-        Ok(())
-    }
-
-    /// Returns where a message was sent to. That an address is a subnet's broadcast address is
-    /// not to be seen here; the system refuses to send a reply from it.
+    /// Returns where a message was sent to.
     fn destination(&self, meta: &RecvMeta) -> Option<Destination> {
         let address = meta.dst_ip.filter(|_| self.wildcard)?;
         let own = match address {
-            IpAddr::V4(group) if group.is_multicast() => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V4(shared) if shared.is_multicast() || self.is_broadcast(shared) => {
+                Ipv4Addr::UNSPECIFIED.into()
+            }
             IpAddr::V6(group) if group.is_multicast() => Ipv6Addr::UNSPECIFIED.into(),
             own => own,
         };
         Some(Destination { address, own: Origin { address: own, interface: 0 } })
     }
+
+    /// Returns whether an address is that of a subnet's broadcast, as the system had it within the
+    /// last second.
+    fn is_broadcast(&self, address: Ipv4Addr) -> bool {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, broadcast, _)) =
+            known.iter().find(|(known, _, at)| *known == address && at.elapsed() < REMEMBERED)
+        {
+            return *broadcast;
+        }
+        let broadcast = is_broadcast(address);
+        known.retain(|(known, _, at)| *known != address && at.elapsed() < REMEMBERED);
+        known.truncate(MAX_KNOWN - 1);
+        known.push((address, broadcast, Instant::now()));
+        broadcast
+    }
+
+    /// Returns how many segments a message may have now.
+    fn max_segments(&self) -> usize {
+        let segmenting = self.segmenting.read().unwrap_or_else(PoisonError::into_inner);
+        let max = segmenting.state.max_gso_segments();
+        if max == segmenting.max {
+            return max;
+        }
+        drop(segmenting);
+        let mut segmenting = self.segmenting.write().unwrap_or_else(PoisonError::into_inner);
+        let given_up = *segmenting.given_up.get_or_insert_with(Instant::now);
+        if given_up.elapsed() >= REMEMBERED
+            && let Ok(anew) = Segmenting::new(&self.socket, self.fragmentation)
+        {
+            *segmenting = anew;
+        }
+        segmenting.state.max_gso_segments()
+    }
 }
+
+impl Segmenting {
+    /// `quinn-udp` has nothing fragmented, as QUIC wants it; on Linux, what is said here holds.
+    fn new(socket: &UdpSocket, fragmentation: Fragmentation) -> io::Result<Self> {
+        let state = UdpSocketState::new(socket.into())?;
+        fragmentation.apply(socket)?;
+        Ok(Self { max: state.max_gso_segments(), given_up: None, state })
+    }
+}
+
+/// How long what the system said of an address, or of segments, is taken for true.
+const REMEMBERED: Duration = Duration::from_secs(1);
+
+/// How many addresses are remembered at most; a machine with more is asked more often.
+const MAX_KNOWN: usize = 64;
 
 impl Datagrams for Portable {
     fn receive(&self, batch: &mut Batch, wait: bool) -> io::Result<()> {
         let mut metas = [RecvMeta::default(); BATCH_SIZE];
         let mut spaces = Vec::from_iter(batch.spaces().take(BATCH_SIZE).map(IoSliceMut::new));
-        let mut receive = || self.state.recv((&self.socket).into(), &mut spaces, &mut metas);
+        let mut receive = || {
+            let segmenting = self.segmenting.read().unwrap_or_else(PoisonError::into_inner);
+            segmenting.state.recv((&self.socket).into(), &mut spaces, &mut metas)
+        };
         let received = match receive() {
             Err(error) if wait && error.kind() == ErrorKind::WouldBlock => {
-                self.wait()?;
+                let timeout = Timespec::try_from(RECV_TIMEOUT).map_err(io::Error::other)?;
+                poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&timeout))?;
                 receive()?
             }
             received => received?,
         };
         for meta in &metas[..received] {
-            let (len, segment) = (meta.len, meta.stride);
-            let destination = self.destination(meta);
-            batch.push(Arrival { source: meta.addr, destination, len, segment, time: None });
+            let (source, destination) = (meta.addr, self.destination(meta));
+            let (len, segment, time, discarded) = (meta.len, meta.stride, None, false);
+            batch.push(Arrival { source, destination, len, segment, time, discarded });
         }
         Ok(())
     }
@@ -79,11 +140,12 @@ impl Datagrams for Portable {
     /// is an error, and its replies are sent one by one.
     fn send(&self, messages: &[Message], parts: &[IoSlice<'_>]) -> io::Result<NonZeroUsize> {
         if let Some(message) = messages.first() {
-            if message.count > self.state.max_gso_segments() {
+            if message.count > 1 && message.count > self.max_segments() {
                 return Err(ErrorKind::Unsupported.into());
             }
             let own = message.route.from.map(|own| own.address);
-            self.state.try_send(
+            let segmenting = self.segmenting.read().unwrap_or_else(PoisonError::into_inner);
+            segmenting.state.try_send(
                 (&self.socket).into(),
                 &Transmit {
                     destination: message.route.to,
@@ -95,6 +157,10 @@ impl Datagrams for Portable {
             )?;
         }
         Ok(NonZeroUsize::MIN)
+    }
+
+    fn wait(&self, latch: &Latch) -> io::Result<()> {
+        latch.wait_or_readable(&self.socket)
     }
 
     fn drops(&self) -> Option<u32> {

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::stop_flags::Latch;
+
 /// Tells which of many sockets have something to be received, in a time that does not depend on
 /// how many have nothing (epoll(7)).
 #[cfg(target_os = "linux")]
@@ -29,11 +31,11 @@ impl Ready {
         Ok(Self { epoll })
     }
 
-    /// Waits until one has something, and for `timeout` at the most.
-    pub(crate) fn wait(&self, timeout: Duration) -> io::Result<()> {
+    /// Waits until one has something or the flag is raised, and for `timeout` at the most.
+    pub(crate) fn wait(&self, timeout: Duration, latch: &Latch) -> io::Result<()> {
         // epoll_wait(2) itself knows milliseconds only.
         let timeout = Timespec::try_from(timeout).ok();
-        poll(&mut [PollFd::new(&self.epoll, PollFlags::IN)], timeout.as_ref())?;
+        poll(&mut [PollFd::new(&self.epoll, PollFlags::IN), latch.poll_fd()], timeout.as_ref())?;
         Ok(())
     }
 
@@ -64,24 +66,28 @@ impl Ready {
         Ok(Self { sockets })
     }
 
-    /// Waits until one has something, and for `timeout` at the most.
-    pub(crate) fn wait(&self, timeout: Duration) -> io::Result<()> {
-        self.poll(timeout).map(drop)
+    /// Waits until one has something or the flag is raised, and for `timeout` at the most.
+    pub(crate) fn wait(&self, timeout: Duration, latch: &Latch) -> io::Result<()> {
+        self.poll(timeout, Some(latch)).map(drop)
     }
 
     /// Notes those that have something.
     pub(crate) fn look(&self, found: &mut Vec<usize>) -> io::Result<()> {
-        let ready = self.poll(Duration::ZERO)?;
+        let ready = self.poll(Duration::ZERO, None)?;
         found.clear();
         found.extend((0..).zip(ready).filter_map(|(number, ready)| ready.then_some(number)));
         Ok(())
     }
 
-    fn poll(&self, timeout: Duration) -> io::Result<Vec<bool>> {
+    fn poll(&self, timeout: Duration, latch: Option<&Latch>) -> io::Result<Vec<bool>> {
         let ports = self.sockets.iter().map(|socket| PollFd::new(socket, PollFlags::IN));
-        let mut polled = Vec::from_iter(ports);
+        let mut polled = Vec::from_iter(ports.chain(latch.map(Latch::poll_fd)));
         poll(&mut polled, Timespec::try_from(timeout).ok().as_ref())?;
-        Ok(polled.iter().map(|polled| !polled.revents().is_empty()).collect())
+        Ok(polled
+            .iter()
+            .take(self.sockets.len())
+            .map(|polled| !polled.revents().is_empty())
+            .collect())
     }
 }
 
@@ -119,12 +125,16 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_ends_when_there_is_something_and_when_its_time_is_over() {
+    fn a_wait_ends_when_there_is_something_when_its_time_is_over_and_when_it_is_to_end() {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = socket.local_addr().expect("bound");
         let ready = Ready::new(&[socket.try_clone().expect("a descriptor")]).expect("descriptors");
-        ready.wait(Duration::from_micros(1)).expect("nothing comes");
+        let latch = Latch::new().expect("a pipe");
+        ready.wait(Duration::from_micros(1), &latch).expect("nothing comes");
         socket.send_to(b"Tracy", address).expect("sent");
-        ready.wait(Duration::from_secs(600)).expect("something is there");
+        ready.wait(Duration::from_secs(600), &latch).expect("something is there");
+        socket.recv(&mut [0; 8]).expect("something is there");
+        latch.raise();
+        ready.wait(Duration::from_secs(600), &latch).expect("it is to end");
     }
 }

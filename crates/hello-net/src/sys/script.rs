@@ -5,7 +5,6 @@ use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -13,12 +12,19 @@ use super::Datagrams;
 use crate::batch::{Arrival, Batch};
 use crate::message::{Message, Route};
 use crate::replies::Replies;
+use crate::stop_flags::Latch;
 
 /// Plays its receives one by one, then stops the worker; writes down what the worker does.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Script {
     scenes: Arc<Mutex<Scenes>>,
-    pub(crate) stopping: Arc<AtomicBool>,
+    pub(crate) stop: Arc<Latch>,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self { scenes: Arc::default(), stop: Arc::new(Latch::new().expect("a pipe")) }
+    }
 }
 
 #[derive(Default)]
@@ -33,6 +39,8 @@ pub(crate) struct Scenes {
     pub(crate) send_calls: usize,
     pub(crate) pauses: Vec<Duration>,
     pub(crate) drops: u32,
+    /// How often the worker waited for a datagram or a stop.
+    pub(crate) idle_waits: usize,
     /// Of each receive, whether it was willing to wait.
     pub(crate) waits: Vec<bool>,
 }
@@ -43,14 +51,17 @@ pub(crate) type Received = (Arrival, Vec<u8>);
 /// A datagram that arrives alone.
 pub(crate) fn datagram(name: &[u8], source: SocketAddr) -> Received {
     let len = name.len();
-    (Arrival { source, destination: None, len, segment: len, time: None }, name.to_vec())
+    (
+        Arrival { source, destination: None, len, segment: len, time: None, discarded: false },
+        name.to_vec(),
+    )
 }
 
 /// Datagrams that arrive in one piece.
 pub(crate) fn train<N: AsRef<[u8]>>(names: &[N], source: SocketAddr) -> Received {
     let bytes = Vec::from_iter(names.iter().flat_map(AsRef::as_ref).copied());
     let (len, segment) = (bytes.len(), names[0].as_ref().len());
-    (Arrival { source, destination: None, len, segment, time: None }, bytes)
+    (Arrival { source, destination: None, len, segment, time: None, discarded: false }, bytes)
 }
 
 /// Says whether the system takes a message, by its target and its replies.
@@ -58,7 +69,15 @@ pub(crate) type Verdict = dyn FnMut(SocketAddr, &[Vec<u8>]) -> io::Result<()> + 
 
 /// Answers all of what it is said to have received, by way of a socket.
 pub(crate) fn answer(socket: &dyn Datagrams, received: Vec<Received>) -> Replies {
-    let (script, mut batch, mut replies) = (Script::default(), Batch::new(), Replies::new());
+    let mut replies = Replies::new();
+    answer_with(&mut replies, socket, received);
+    replies
+}
+
+/// Does the same by way of replies that have answered others before.
+pub(crate) fn answer_with(replies: &mut Replies, socket: &dyn Datagrams, received: Vec<Received>) {
+    let (script, mut batch) = (Script::default(), Batch::new());
+    replies.clear();
     script.scenes().receives.push_back(Ok(received));
     script.receive(&mut batch, false).expect("what was put there");
     for index in 0..batch.arrivals().len() {
@@ -70,7 +89,6 @@ pub(crate) fn answer(socket: &dyn Datagrams, received: Vec<Received>) -> Replies
         }
     }
     replies.send(socket, &batch);
-    replies
 }
 
 impl Script {
@@ -92,7 +110,7 @@ impl Datagrams for Script {
         let received = scenes.receives.pop_front();
         drop(scenes);
         let received = received.unwrap_or_else(|| {
-            self.stopping.store(true, Relaxed);
+            self.stop.raise();
             Err(ErrorKind::WouldBlock.into())
         })?;
         for (space, (_, bytes)) in batch.spaces().zip(&received) {
@@ -122,11 +140,17 @@ impl Datagrams for Script {
         NonZeroUsize::new(taken).ok_or_else(|| ErrorKind::WriteZero.into())
     }
 
+    /// There is always a next scene.
+    fn wait(&self, _: &Latch) -> io::Result<()> {
+        self.scenes().idle_waits += 1;
+        Ok(())
+    }
+
     fn drops(&self) -> Option<u32> {
         Some(self.scenes().drops)
     }
 
-    fn pause(&self, wait: Duration) {
+    fn pause(&self, wait: Duration, _: &Latch) {
         self.scenes().pauses.push(wait);
     }
 }

@@ -23,7 +23,7 @@ fn worker(receives: impl IntoIterator<Item = Receive>) -> (Worker, Script) {
 /// Runs to the end of the script, and returns what was observed.
 fn run(worker: &Worker, script: &Script, guard: &Guard) -> io::Result<Seen> {
     let seen = RefCell::new(Vec::new());
-    worker.run(guard, &script.stopping, |event| {
+    worker.run(guard, &script.stop, |event| {
         seen.borrow_mut().push((event.name.to_vec(), event.local, event.outcome));
     })?;
     Ok(seen.into_inner())
@@ -183,7 +183,7 @@ fn what_may_pass_by_itself_is_endured_however_long_it_lasts() {
         let rest = u32::try_from(999 - PATIENCE.waits().len()).expect("fewer than a thousand");
         assert_eq!(waited, growing + rest * PATIENCE.max());
         // It looks whether it is to stop meanwhile.
-        assert!(pauses.iter().all(|pause| *pause <= STOP_CHECK));
+        assert!(pauses.iter().all(|pause| *pause <= BEAT));
     }
 }
 
@@ -220,6 +220,55 @@ fn limited(worker: Worker, burst: u32, dry_run: bool) -> Worker {
     let exempt = "203.0.113.0/24".parse().expect("a network");
     let limit = RateLimit::new(limit).exempt([exempt]).dry_run(dry_run);
     Worker { accounts: Some(Arc::new(Accounts::new(limit))), ..worker }
+}
+
+#[test]
+fn of_what_each_socket_of_a_group_gets_a_copy_one_counts_it() {
+    let shared = |address: [u8; 4]| {
+        let (mut arrival, bytes) = datagram(b"Tracy", client(40_001));
+        let own = Origin { address: [192, 0, 2, 1].into(), interface: 0 };
+        arrival.destination = Some(Destination { address: address.into(), own });
+        (arrival, bytes)
+    };
+    let messages = vec![shared([192, 0, 2, 1]), shared([192, 0, 2, 255]), shared([224, 0, 0, 1])];
+    for (takes_shared, received) in [(true, 3), (false, 1)] {
+        let script = Script::default();
+        script.scenes().receives.push_back(Ok(messages.clone()));
+        let mut endpoint = Endpoint::of(([0, 0, 0, 0], 9999).into(), script.clone());
+        if !takes_shared {
+            endpoint = endpoint.without_shared();
+        }
+        let worker = Worker::new(Arc::new(endpoint), Duration::ZERO, None);
+        // With the rules off, each copy would be answered.
+        let guard =
+            Guard::new().allow(Refusal::DestinationBroadcast).allow(Refusal::DestinationMulticast);
+        let seen = run(&worker, &script, &guard).expect("no error of our own");
+        let counters = worker.counters();
+        assert_eq!((counters.received(), counters.answered()), (received, received));
+        assert_eq!(seen.len() as u64, received);
+    }
+}
+
+#[test]
+fn a_message_whose_control_information_is_cut_off_is_an_error_and_no_datagram() {
+    let (mut arrival, bytes) = datagram(b"TracySarah", client(40_001));
+    arrival.discarded = true;
+    let messages = vec![(arrival, bytes), datagram(b"Michael", client(40_002))];
+    let (worker, script) = worker([Ok(messages)]);
+    let seen = run(&worker, &script, &Guard::new()).expect("no error of our own");
+    assert_eq!(seen, [(b"Michael".to_vec(), worker.local(), Outcome::Answered)]);
+    let counters = worker.counters();
+    assert_eq!((counters.received(), counters.answered()), (1, 1));
+    assert_eq!(counters.receive_errors(ErrorClass::TooLong), 1);
+}
+
+#[test]
+fn an_idle_worker_waits_for_a_datagram_or_a_stop_and_a_busy_one_only_receives() {
+    let nothing = || Err(ErrorKind::WouldBlock.into());
+    let (worker, script) =
+        worker([alone(b"Michael"), alone(b"Tracy"), nothing(), alone(b"Sarah"), alone(b"Al")]);
+    run(&worker, &script, &Guard::new()).expect("no error of our own");
+    assert_eq!((worker.counters().answered(), script.scenes().idle_waits), (4, 1));
 }
 
 #[test]
@@ -269,13 +318,13 @@ fn who_is_told_to_stop_answers_what_is_there_and_then_stops() {
     let seen = RefCell::new(Vec::new());
     let observe = |event: &Event<'_>| {
         seen.borrow_mut().push(event.name.to_vec());
-        more.stopping.store(true, Relaxed);
+        more.stop.raise();
         let received = batches.borrow_mut().pop().unwrap_or_default();
         for name in received {
             more.scenes().receives.push_back(alone(name));
         }
     };
-    worker.run(&Guard::new(), &script.stopping, observe).expect("no error of our own");
+    worker.run(&Guard::new(), &script.stop, observe).expect("no error of our own");
     assert_eq!(seen.into_inner(), [b"Tracy", b"Peter", b"James", b"Sarah"]);
     assert_eq!(worker.counters().answered(), 4);
     assert_eq!(script.scenes().waits, [true, false, false, false, false]);
@@ -284,7 +333,7 @@ fn who_is_told_to_stop_answers_what_is_there_and_then_stops() {
 #[test]
 fn who_is_told_to_stop_before_it_begins_answers_what_is_there() {
     let (worker, script) = worker([alone(b"Tracy"), alone(b"Sarah")]);
-    script.stopping.store(true, Relaxed);
+    script.stop.raise();
     assert_eq!(run(&worker, &script, &Guard::new()).expect("no error of our own").len(), 2);
     assert_eq!(script.scenes().waits, [false; 3]);
 }

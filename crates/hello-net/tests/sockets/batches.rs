@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use hello_net::{Counters, Io, Server};
 use quinn_udp::{Transmit, UdpSocketState};
+use socket2::SockRef;
 
 use crate::network::{any_port, ask, have_ipv6, peer, peer_at, receive};
 use crate::server::{BACK_ENDS, accounted_for, serve_at};
@@ -170,7 +171,9 @@ fn flood(server: &Server, local: SocketAddr) -> Counters {
 #[test]
 fn what_the_system_drops_is_counted_and_the_sum_is_what_was_sent() {
     for &io in BACK_ENDS {
-        let (server, local) = serve_at(io, &[any_port()]);
+        let server = Server::builder().io(io).receive_buffer(1 << 16).bind([any_port()]);
+        let server = server.expect("a free port");
+        let local = server.local_addrs().next().expect("one");
         let counters = flood(&server, local);
         assert!(counters.dropped() != Some(0), "{counters:?}");
     }
@@ -186,6 +189,25 @@ fn workers_account_for_every_datagram_on_one_socket_and_on_several() {
             let locals = Vec::from_iter(server.local_addrs());
             assert_eq!(locals.len(), 2);
             flood(&server, locals[1]);
+        }
+    }
+}
+
+#[test]
+fn a_server_asks_for_large_buffers_unless_told_otherwise() {
+    for &io in BACK_ENDS {
+        let (server, _) = serve_at(io, &[any_port()]);
+        let plain = UdpSocket::bind(any_port()).expect("a free port");
+        let plain = SockRef::from(&plain);
+        // As root it gets all of it, and else what the system allows, which is no less than what
+        // every socket has.
+        assert!(server.receive_buffer() >= plain.recv_buffer_size().expect("a size"));
+        assert!(server.send_buffer() >= plain.send_buffer_size().expect("a size"));
+        if plain.set_send_buffer_size(Server::SEND_BUFFER).is_ok()
+            && plain.set_recv_buffer_size(Server::RECEIVE_BUFFER).is_ok()
+        {
+            assert!(server.receive_buffer() >= plain.recv_buffer_size().expect("a size"));
+            assert!(server.send_buffer() >= plain.send_buffer_size().expect("a size"));
         }
     }
 }

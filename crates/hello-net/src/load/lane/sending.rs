@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use super::{Lane, PAUSE, Pending, lock};
-use crate::asking::is_of_earlier;
+use crate::asking::send_past_reports;
 use crate::batch::Batch;
 use crate::clock;
 use crate::load::schedule::Schedule;
@@ -96,23 +96,13 @@ impl<O: Observer> Lane<'_, O> {
             IoSlice::new(name)
         }));
         let socket = self.places.socket(socket);
-        let mut at = clock::now();
-        let mut sent = socket.send(&messages, &parts);
-        let mut earlier = None;
-        if let Err(error) = &sent {
-            earlier = Some(ErrorClass::of(error)).filter(|class| is_of_earlier(*class));
-            // What the network reports of earlier requests comes out of the next send, which then
-            // has sent nothing (udp(7)).
-            if earlier.is_some() {
-                at = clock::now();
-                sent = socket.send(&messages, &parts);
-            }
-        }
-        // What comes out of both is this message's own.
-        let own = sent.as_ref().err().map(ErrorClass::of);
-        if let Some(class) = earlier.filter(|class| Some(*class) != own) {
-            self.tell_reported(class);
-        }
+        let (mut at, mut earlier) = (now, Vec::new());
+        let send = || {
+            at = clock::now();
+            socket.send(&messages, &parts)
+        };
+        let sent = send_past_reports(send, |error| earlier.push(error));
+        earlier.iter().for_each(|error| self.tell_reported(ErrorClass::of(error)));
         match sent {
             Ok(taken) => {
                 self.note_sent(at, taken.get());
