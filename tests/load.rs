@@ -47,14 +47,12 @@ fn bytes_to_receive(address: SocketAddr) -> Vec<u64> {
 #[test]
 fn what_was_sent_is_answered_refused_failed_or_dropped_and_nothing_else() {
     for back_end in BACK_ENDS {
-        for options in [
-            &["--receive-buffer", "16384"][..],
-            &["--workers", "2"],
-            &["--workers", "2", "--reuseport"],
-            &["--spin", "1ms"],
-        ] {
-            let common = ["--bind", "127.0.0.1:0", "--quiet", "--io", back_end];
-            let (server, address) = server(&[&common, options].concat());
+        for options in
+            [&[][..], &["--workers", "2"], &["--workers", "2", "--reuseport"], &["--spin", "1ms"]]
+        {
+            let small = ["--receive-buffer", "16384", "--bind", "127.0.0.1:0"];
+            let common = [&small[..], &["--quiet", "--io", back_end]].concat();
+            let (server, address) = server(&[&common[..], options].concat());
             let sent = flood(&server, address);
             let summary = summary(server);
             let settled = settled(&summary);

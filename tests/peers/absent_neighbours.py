@@ -50,7 +50,9 @@ def answered():
         return False
 
 
-command = (sys.argv[1], "--json", "--quiet", "--bind", f"{SERVER}:{PORT}")
+# A send buffer that is filled; with the default one, none would be.
+small = ("--send-buffer", "65536")
+command = (sys.argv[1], "--json", "--quiet", *small, "--bind", f"{SERVER}:{PORT}")
 with Server(*command) as server:
     asked = 0
     for batch in range(20):

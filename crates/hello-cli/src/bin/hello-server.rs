@@ -10,7 +10,7 @@ use hello_cli::log::{Failure, Log};
 use hello_cli::server::args::Args;
 use hello_cli::server::chores::{Ask, Chores};
 use hello_cli::server::metrics::MetricsFile;
-use hello_cli::server::report::{self, ReceiveBuffer};
+use hello_cli::server::report;
 use hello_cli::server::supervisor::Supervisor;
 use hello_cli::signals::Signals;
 use hello_cli::status_bar;
@@ -36,15 +36,11 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     metrics.as_ref().map_or(Ok(()), |file| file.write(&server.counters()))?;
 
     let left_out = move |lines| report::left_out(format, lines);
-    let buffer = ReceiveBuffer { asked: args.receive_buffer, given: server.receive_buffer() };
-    let listening = server.local_addrs().map(|address| report::listening(format, address, buffer));
-    let (log, printer) = Log::start(
-        io::stdout(),
-        status_bar(format),
-        listening.collect(),
-        args.max_lines,
-        left_out,
-    )?;
+    let (buffers, addresses) = (args.buffers(&server), Vec::from_iter(server.local_addrs()));
+    let listening = addresses.iter().map(|address| report::listening(format, *address, &buffers));
+    let first = Vec::from_iter(listening.chain(buffers.lines(format, &addresses)));
+    let (log, printer) =
+        Log::start(io::stdout(), status_bar(format), first, args.max_lines, left_out)?;
 
     let served = serve(args, &server, &log, metrics.clone(), signals);
     let counters = server.counters();

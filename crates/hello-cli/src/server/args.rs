@@ -15,6 +15,7 @@ use hello_proto::{Guard, Limit, MAX_NAME_LEN, Refusal};
 use crate::common::Common;
 use crate::endpoint::Endpoint;
 use crate::io_choice::IoChoice;
+use crate::server::report::{Buffer, Buffers};
 use crate::server::supervisor;
 use crate::{network, seconds};
 
@@ -88,13 +89,15 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", value_parser = spin)]
     spin: Option<Duration>,
 
-    /// How much room to ask the system for, for datagrams that wait to be received.
-    #[arg(
-        long,
-        value_name = "BYTES",
-        value_parser = value_parser!(u32).range(1..=MAX_RECEIVE_BUFFER),
-    )]
-    pub receive_buffer: Option<u32>,
+    /// Ask the system for a receive buffer of this size for each socket [default: 4 MiB]. It holds
+    /// what comes in a burst.
+    #[arg(long, value_name = "BYTES", value_parser = value_parser!(u32).range(1..=MAX_BUFFER))]
+    receive_buffer: Option<u32>,
+
+    /// Ask the system for a send buffer of this size for each socket [default: 16 MiB]. It holds
+    /// replies that wait for address resolution; while it is full, nobody is answered.
+    #[arg(long, value_name = "BYTES", value_parser = value_parser!(u32).range(1..=MAX_BUFFER))]
+    send_buffer: Option<u32>,
 
     /// By which system calls to receive and send.
     #[arg(long, value_name = "HOW", default_value_t)]
@@ -138,15 +141,15 @@ Examples:
   hello-server --bind 0.0.0.0 --bind ::             every address of this machine
   hello-server --bind 0.0.0.0 --limit 100 --stats 60 --quiet
                                                     for strangers
-  hello-server --workers 4 --quiet --receive-buffer 4194304
+  hello-server --workers 4 --quiet --receive-buffer 16777216
                                                     under heavy load
 
 Exit status:
   0  stopped by SIGINT or SIGTERM
   2  the command line is at fault, or a socket cannot be had or fails";
 
-/// The largest receive buffer that can be asked for, in bytes: what Linux can double.
-const MAX_RECEIVE_BUFFER: i64 = (i32::MAX / 2) as i64;
+/// The largest buffer that can be asked for, in bytes: what Linux can double.
+const MAX_BUFFER: i64 = (i32::MAX / 2) as i64;
 
 impl Args {
     /// Opens the server's sockets, or takes over those that the supervisor hands over.
@@ -187,7 +190,23 @@ impl Args {
         if let Some(bytes) = self.receive_buffer {
             builder = builder.receive_buffer(bytes.try_into()?);
         }
+        if let Some(bytes) = self.send_buffer {
+            builder = builder.send_buffer(bytes.try_into()?);
+        }
         Ok(builder)
+    }
+
+    /// Returns the sizes of a server's buffers, as they were asked for and as they are.
+    pub fn buffers(&self, server: &Server) -> Buffers {
+        let buffer = |asked: Option<u32>, default, given| Buffer {
+            asked: asked.map_or(default, |bytes| bytes as usize),
+            is_default: asked.is_none(),
+            given,
+        };
+        Buffers {
+            receive: buffer(self.receive_buffer, Server::RECEIVE_BUFFER, server.receive_buffer()),
+            send: buffer(self.send_buffer, Server::SEND_BUFFER, server.send_buffer()),
+        }
     }
 
     fn addresses(&self) -> Result<Vec<SocketAddr>, Box<dyn Error>> {

@@ -98,10 +98,15 @@ impl<'a> Chores<'a> {
     }
 
     fn look_after(&mut self, now: Instant) {
-        let often = self.supervisor.watchdog().map_or(SECOND, |timeout| SECOND.min(timeout / 4));
+        self.heard = self.heard || self.server.is_serving() && self.supervisor.ready();
+        let often = match self.supervisor.watchdog() {
+            // It is told as soon as every thread serves.
+            _ if !self.heard && self.supervisor.listens() => SHORTEST,
+            Some(timeout) => SECOND.min(timeout / 4),
+            None => SECOND,
+        };
         self.pulse = now + often.max(SHORTEST);
-        self.heard = self.heard || self.supervisor.ready();
-        if self.server.take_pulse() {
+        if self.server.take_pulse() && self.heard {
             self.supervisor.alive();
         }
         let counters = self.server.counters();
@@ -179,7 +184,7 @@ mod tests {
     use std::net::{Ipv4Addr, UdpSocket};
     use std::os::unix::net::UnixDatagram;
     use std::sync::{Mutex, mpsc};
-    use std::{env, fs, io, process};
+    use std::{env, fs, io, process, thread};
 
     use indicatif::ProgressBar;
 
@@ -234,14 +239,45 @@ mod tests {
         while supervisor.ready() {
             noise += 1;
         }
-        chores.look_after(chores.start);
-        for _ in 0..noise {
-            hear(&ear);
-        }
-        chores.look_after(chores.start);
-        chores.look_after(chores.start);
-        supervisor.stopping();
+        let look_after = || {
+            while !server.is_serving() {
+                thread::yield_now();
+            }
+            chores.look_after(chores.start);
+            for _ in 0..noise {
+                hear(&ear);
+            }
+            chores.look_after(chores.start);
+            chores.look_after(chores.start);
+            supervisor.stopping();
+        };
+        server.serve_while(|_| (), look_after).expect("no broken socket");
         assert_eq!([hear(&ear), hear(&ear)], ["READY=1", "STOPPING=1"], "once is enough");
+    }
+
+    #[test]
+    fn a_supervisor_is_told_that_the_server_serves_when_every_thread_does_and_not_before() {
+        let path = env::temp_dir().join(format!("hello-chores-ready-{}", process::id()));
+        let ear = UnixDatagram::bind(&path).expect("a new name");
+        ear.set_nonblocking(true).expect("possible");
+        let supervisor = Supervisor::new(Some(OsStr::new(&path)), None);
+        fs::remove_file(&path).expect("ours");
+        let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into(); 2]);
+        let server = server.expect("free ports");
+        let (log, _printer) = log();
+        let mut chores = Chores::new(&server, &log, &supervisor, Format::Text, None, None);
+        chores.look_after(chores.start);
+        assert!(ear.recv(&mut [0; 64]).is_err(), "nobody serves yet");
+        assert_eq!(chores.due() - chores.start, SHORTEST, "it is looked at soon again");
+        let serving = || {
+            while !server.is_serving() {
+                assert!(!chores.heard);
+                thread::yield_now();
+            }
+            chores.look_after(chores.start);
+            hear(&ear)
+        };
+        assert_eq!(server.serve_while(|_| (), serving).expect("no broken socket"), "READY=1");
     }
 
     fn hear(ear: &UnixDatagram) -> String {

@@ -1,5 +1,6 @@
 //! What `hello-server` prints.
 
+mod buffers;
 mod line;
 
 use std::array;
@@ -11,6 +12,7 @@ use hello_net::{Counters, ErrorClass, Event, Outcome};
 use hello_proto::Refusal;
 use serde::Serialize;
 
+pub use self::buffers::{Buffer, Buffers};
 use self::line::Line;
 use crate::Format;
 use crate::escape::{Brief, start};
@@ -20,37 +22,17 @@ use crate::json;
 /// and a stranger chooses the names.
 const SHOWN: usize = 1024;
 
-/// The size of a receive buffer, in bytes.
-#[derive(Clone, Copy, Debug)]
-pub struct ReceiveBuffer {
-    /// As it was asked for, if it was.
-    pub asked: Option<u32>,
-    /// As the system says it is. Linux doubles what is asked for, to have room for its own
-    /// bookkeeping (SO_RCVBUF, socket(7)).
-    pub given: usize,
-}
-
-impl ReceiveBuffer {
-    fn is_short(self) -> bool {
-        let share = if cfg!(target_os = "linux") { self.given / 2 } else { self.given };
-        self.asked.is_some_and(|asked| share < asked as usize)
-    }
-}
-
-/// Says that an address is served, and what became of a receive buffer that was asked for.
-pub fn listening(format: Format, address: SocketAddr, buffer: ReceiveBuffer) -> String {
-    let ReceiveBuffer { asked, given } = buffer;
-    match (format, asked) {
-        (Format::Text, Some(asked)) if buffer.is_short() => format!(
-            "listening on {address}, receive buffer {given} bytes, less than {asked} asked for: \
-             the system limits it (on Linux, net.core.rmem_max)"
-        ),
-        (Format::Text, Some(_)) => format!("listening on {address}, receive buffer {given} bytes"),
-        (Format::Text, None) => format!("listening on {address}"),
-        (Format::Json, _) => {
-            let short = buffer.is_short();
-            json::line(&Line::Listening { address, receive_buffer: given, short })
-        }
+/// Returns the line that reports an address as served.
+pub fn listening(format: Format, address: SocketAddr, buffers: &Buffers) -> String {
+    match format {
+        Format::Text => format!("listening on {address}"),
+        Format::Json => json::line(&Line::Listening {
+            address,
+            receive_buffer: buffers.receive.given,
+            receive_buffer_short: buffers.receive.is_short(),
+            send_buffer: buffers.send.given,
+            send_buffer_short: buffers.send.is_short(),
+        }),
     }
 }
 
@@ -254,19 +236,16 @@ mod tests {
     }
 
     #[test]
-    fn a_receive_buffer_smaller_than_asked_for_is_said() {
-        let line = |format, asked| {
-            listening(format, ([192, 0, 2, 1], 9999).into(), ReceiveBuffer { asked, given: 4096 })
-        };
-        assert_eq!(line(Format::Text, None), "listening on 192.0.2.1:9999");
-        let given = "listening on 192.0.2.1:9999, receive buffer 4096 bytes";
-        assert_eq!(line(Format::Text, Some(2048)), given);
-        let short = line(Format::Text, Some(8192));
-        assert!(short.starts_with(&format!("{given}, less than 8192 asked for: ")), "{short}");
-        let json = r#"{"event":"listening","address":"192.0.2.1:9999","receive_buffer":4096"#;
-        assert_eq!(line(Format::Json, None), format!("{json}}}"));
-        let short = format!(r#"{json},"receive_buffer_short":true}}"#);
-        assert_eq!(line(Format::Json, Some(8192)), short);
+    fn an_address_is_reported_with_the_buffers_of_its_socket() {
+        let receive = Buffer { asked: 8192, is_default: true, given: 4096 };
+        let send = Buffer { asked: 1024, ..receive };
+        let buffers = Buffers { receive, send };
+        let line = |format| listening(format, ([192, 0, 2, 1], 9999).into(), &buffers);
+        assert_eq!(line(Format::Text), "listening on 192.0.2.1:9999");
+        assert_eq!(
+            line(Format::Json),
+            r#"{"event":"listening","address":"192.0.2.1:9999","receive_buffer":4096,"receive_buffer_short":true,"send_buffer":4096}"#
+        );
     }
 
     #[test]

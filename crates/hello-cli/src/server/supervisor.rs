@@ -67,6 +67,11 @@ impl Supervisor {
         self.tell("READY=1")
     }
 
+    /// Returns whether there is somebody to be told.
+    pub fn listens(&self) -> bool {
+        self.socket.is_some()
+    }
+
     /// Tells in a few words how the server is doing.
     pub fn status(&self, status: &str) {
         self.tell(&format!("STATUS={status}"));

@@ -17,8 +17,12 @@ pub(super) enum Line<'a> {
         address: SocketAddr,
         receive_buffer: usize,
         /// It is smaller than what was asked for.
-        #[serde(rename = "receive_buffer_short", skip_serializing_if = "std::ops::Not::not")]
-        short: bool,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        receive_buffer_short: bool,
+        send_buffer: usize,
+        /// It is smaller than what was asked for.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        send_buffer_short: bool,
     },
     Datagram {
         outcome: &'static str,
