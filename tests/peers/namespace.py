@@ -5,6 +5,8 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
+import time
 
 PORT = 9999
 
@@ -20,18 +22,64 @@ def checksum(data):
     return ~(total + (total >> 16)) & 0xFFFF
 
 
-def packet(source, source_port, to, name):
-    """Returns an IP packet with a request to the server that says it comes from `source`."""
-    udp = struct.pack("!HHHH", source_port, PORT, 8 + len(name), 0) + name
+def ip_packet(source, to, protocol, payload):
+    """Returns an IP packet of either family."""
     if ":" in to:
         addresses = b"".join(socket.inet_pton(socket.AF_INET6, one) for one in (source, to))
-        # It takes a checksum, over a header that is not sent (RFC 8200 section 8.1).
-        total = checksum(addresses + struct.pack("!II", len(udp), socket.IPPROTO_UDP) + udp)
-        udp = udp[:6] + struct.pack("!H", total or 0xFFFF) + udp[8:]
-        return struct.pack("!IHBB", 6 << 28, len(udp), socket.IPPROTO_UDP, 64) + addresses + udp
+        return struct.pack("!IHBB", 6 << 28, len(payload), protocol, 64) + addresses + payload
     addresses = socket.inet_aton(source) + socket.inet_aton(to)
-    header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0) + addresses
-    return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + udp
+    header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(payload), 0, 0, 64, protocol, 0) + addresses
+    return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + payload
+
+
+def ip_checksum(source, to, protocol, payload):
+    """Returns the checksum over a payload and a header that is not sent (RFC 8200 section 8.1)."""
+    family = socket.AF_INET6 if ":" in to else socket.AF_INET
+    addresses = b"".join(socket.inet_pton(family, one) for one in (source, to))
+    return checksum(addresses + struct.pack("!II", len(payload), protocol) + payload)
+
+
+def packet(source, source_port, to, name, to_port=PORT, damage=0):
+    """Returns an IP packet with a datagram, by default a request to the server, that says it comes
+    from `source`. With `damage`, its checksum is wrong."""
+    udp = struct.pack("!HHHH", source_port, to_port, 8 + len(name), 0) + name
+    if ":" in to or damage:
+        total = ip_checksum(source, to, socket.IPPROTO_UDP, udp) or 0xFFFF
+        udp = udp[:6] + struct.pack("!H", total ^ damage) + udp[8:]
+    return ip_packet(source, to, socket.IPPROTO_UDP, udp)
+
+
+def spoofer(address):
+    """Returns a socket that sends whole IP packets of an address's family."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW)
+
+
+class Attack(threading.Thread):
+    """Does something again and again until it is stopped, but not for ever."""
+
+    LONGEST = 20
+
+    def __init__(self, attack, interval):
+        super().__init__(daemon=True)
+        self.attack, self.interval, self.stopped = attack, interval, threading.Event()
+        self.count = 0
+        self.start()
+
+    def run(self):
+        end = time.monotonic() + self.LONGEST
+        while time.monotonic() < end:
+            self.attack()
+            self.count += 1
+            if self.stopped.wait(self.interval):
+                break
+
+    def stop(self):
+        """Stops it, and returns whether it was still going on."""
+        lasted = self.is_alive()
+        self.stopped.set()
+        self.join()
+        return lasted
 
 
 def late(*_):

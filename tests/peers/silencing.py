@@ -1,0 +1,95 @@
+"""Tries to silence a server: sends requests in the name of neighbours that do not exist, whose replies
+wait for address resolution, and asks as somebody else meanwhile, from behind a router.
+
+Usage: silencing.py SERVER FAMILY RATE SECONDS [OPTION...], FAMILY 4 or 6, RATE in requests a second of
+1000 bytes. Prints how many requests of somebody else were answered, of how many, and the server's
+summary.
+"""
+import json
+import socket
+import subprocess
+import sys
+import time
+
+from namespace import PORT, Server, ip, packet, without_zeros
+
+SERVER, FAMILY, RATE, SECONDS, *OPTIONS = sys.argv[1:]
+RATE, SECONDS = int(RATE), float(SECONDS)
+NAME = b"x" * 1000
+# The bystander asks that often.
+INTERVAL = 0.01
+# The server, the router, the bystander and the absent neighbours.
+HERE, ROUTER, BYSTANDER, ABSENT = {
+    "4": ("10.9.0.1", "10.9.0.2", "192.0.2.7", lambda host: f"10.9.1.{host}"),
+    "6": ("2001:db8::1", "2001:db8::2", "2001:db8:1::7", lambda host: f"2001:db8::1:{host:x}"),
+}[FAMILY]
+LINK, ALONE = {"4": ("/16", "/32"), "6": ("/64", "/128")}[FAMILY]
+
+machine = subprocess.Popen(
+    ("unshare", "--net", "sh", "-c", "echo; read line"),
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+)
+machine.stdout.readline()
+INSIDE = ("nsenter", f"--net=/proc/{machine.pid}/ns/net")
+to_mac, from_mac = b"\2\0\0\0\0\1", b"\2\0\0\0\0\2"
+macs = to_mac.hex(":"), from_mac.hex(":")
+ip("link", "add", "there", "address", macs[1], "type", "veth", "peer", "name", "here", "address", macs[0])
+ip("link", "set", "dev", "here", "netns", str(machine.pid))
+ip("link", "set", "dev", "lo", "up")
+for device, address, run in (("there", ROUTER, ()), ("here", HERE, INSIDE)):
+    more = ("nodad",) if FAMILY == "6" else ()
+    subprocess.run((*run, "ip", "link", "set", "dev", device, "up"), check=True)
+    subprocess.run((*run, "ip", "address", "add", address + LINK, "dev", device, *more), check=True)
+ip("address", "add", BYSTANDER + ALONE, "dev", "lo", *(("nodad",) if FAMILY == "6" else ()))
+subprocess.run(
+    (*INSIDE, "ip", f"-{FAMILY}", "route", "add", BYSTANDER + ALONE, "via", ROUTER), check=True
+)
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+wire.bind(("there", 0))
+kind = {"4": b"\x08\x00", "6": b"\x86\xdd"}[FAMILY]
+frames = [
+    to_mac + from_mac + kind + packet(ABSENT(host), 40001, HERE, NAME) for host in range(1, 201)
+]
+family = socket.AF_INET6 if FAMILY == "6" else socket.AF_INET
+bystander = socket.socket(family, socket.SOCK_DGRAM)
+bystander.bind((BYSTANDER, 0))
+bystander.setblocking(False)
+bind = f"[{HERE}]:{PORT}" if FAMILY == "6" else f"{HERE}:{PORT}"
+
+with Server(*INSIDE, SERVER, "--json", "--quiet", *OPTIONS, "--bind", bind) as server:
+    answered = set()
+
+    def collect():
+        try:
+            while True:
+                answered.add(bystander.recv(64))
+        except BlockingIOError:
+            pass
+
+    # Both addresses are known before anything is measured.
+    while not answered:
+        bystander.sendto(b"Tracy", (HERE, PORT))
+        time.sleep(INTERVAL)
+        collect()
+    answered.clear()
+    start, sent, asked = time.monotonic(), 0, 0
+    while (now := time.monotonic() - start) < SECONDS:
+        while sent < min(now * RATE, RATE * SECONDS):
+            wire.send(frames[sent % len(frames)])
+            sent += 1
+        if asked < now / INTERVAL:
+            bystander.sendto(b"%d" % asked, (HERE, PORT))
+            asked += 1
+        collect()
+        time.sleep(0.001)
+    end = time.monotonic() + 20
+    last = b"Hello, last!"
+    while last not in answered and time.monotonic() < end:
+        bystander.sendto(b"last", (HERE, PORT))
+        time.sleep(INTERVAL)
+        collect()
+    answered &= {b"Hello, %d!" % number for number in range(asked)}
+    result = {"sent": sent, "asked": asked, "answered": len(answered)}
+    print(json.dumps(result | {"summary": without_zeros(server.summary())}))
+machine.communicate()

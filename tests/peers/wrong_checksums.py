@@ -1,0 +1,66 @@
+"""Sends datagrams whose checksum is wrong to each tool, without a pause, in a network namespace.
+
+The kernel may verify them only inside the receive call, which then does not return. Each tool has
+to end all the same, while the attack goes on. Usage: wrong_checksums.py SERVER BACK_END. Prints what
+the server counted, and of each tool whether it ended during the attack.
+"""
+import json
+import os
+import socket
+import subprocess
+import sys
+
+from namespace import PORT, Attack, Server, ip, packet, spoofer
+
+HERE = "127.0.0.1"
+# The kernel verifies short ones at once.
+NAME = b"x" * 200
+INTERVAL = 0.01
+
+TOOLS = {
+    "hello-client": ("--attempts", "1", "--timeout", "300ms", "--server", HERE, "Tracy"),
+    "hello-ping": ("-c", "3", "-i", "50ms", "-W", "300ms", HERE),
+    "hello-load": ("--duration", "300ms", "--warm-up", "0", "-W", "300ms", HERE),
+}
+
+ip("link", "set", "dev", "lo", "up")
+wire = spoofer(HERE)
+
+
+def attack(source_port, to_port):
+    damaged = packet(HERE, source_port, HERE, NAME, to_port, damage=0x5555)
+    return Attack(lambda: wire.sendto(damaged, (HERE, 0)), INTERVAL)
+
+
+def dropped(port):
+    """Returns how many datagrams the kernel dropped at a port (proc_net_udp)."""
+    with open("/proc/net/udp") as sockets:
+        rows = [row.split() for row in sockets][1:]
+    return sum(int(row[-1]) for row in rows if row[1].endswith(f":{port:04X}"))
+
+
+ended = {}
+with Server(sys.argv[1], "--json", "--io", sys.argv[2], "--bind", f"{HERE}:{PORT}") as server:
+    storm = attack(40001, PORT)
+    while dropped(PORT) < 10:
+        pass
+    summary = server.summary()
+    ended["hello-server"] = storm.stop()
+
+# A server that answers nothing, and whose name the attacker uses.
+silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+silent.bind((HERE, PORT))
+for tool, arguments in TOOLS.items():
+    command = (os.path.join(os.path.dirname(sys.argv[1]), tool), *arguments)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, (_, port) = silent.recvfrom(2048)
+    storm = attack(PORT, port)
+    process.wait(timeout=Attack.LONGEST + 10)
+    ended[tool] = storm.stop()
+    silent.setblocking(False)
+    try:
+        while True:
+            silent.recvfrom(2048)
+    except BlockingIOError:
+        silent.setblocking(True)
+print(json.dumps({"ended": ended, "summary": summary}))
