@@ -46,7 +46,7 @@ impl Outputs {
 
     /// Tells whether results are exported to the standard output.
     pub fn to_stdout(&self) -> bool {
-        self.exports().any(|(_, path)| path == STDOUT)
+        self.exports().any(|(_, path)| is_stdout(path))
     }
 
     /// Makes sure that what the run comes to can be written at its end, for it may be long.
@@ -56,13 +56,13 @@ impl Outputs {
     /// Says which file cannot be written, or that two cannot share the standard output.
     pub fn check(&self) -> Result<(), Box<dyn Error>> {
         let (out, exports): (Vec<_>, Vec<_>) =
-            self.exports().map(|(_, path)| path).partition(|path| *path == STDOUT);
+            self.exports().map(|(_, path)| path).partition(|path| is_stdout(path));
         if out.len() > 1 {
             return Err(
                 "only one export can have the standard output: give the others a file".into()
             );
         }
-        if self.plot.as_deref() == Some(Path::new(STDOUT)) {
+        if self.plot.as_deref().is_some_and(is_stdout) {
             return Err("a picture takes a file: give --plot its name".into());
         }
         Ok(exports.into_iter().chain(self.plot.as_deref()).try_for_each(export::check)?)
@@ -102,8 +102,9 @@ impl Outputs {
     }
 }
 
-/// Stands for the standard output.
-const STDOUT: &str = "-";
+fn is_stdout(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
 
 #[cfg(test)]
 mod tests {
