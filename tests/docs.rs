@@ -116,6 +116,15 @@ fn the_dependencies_listed_are_those_of_the_programs() {
 }
 
 #[test]
+fn the_oldest_rust_that_the_readme_names_is_that_of_the_manifest() {
+    let manifest = read("Cargo.toml");
+    let mut values = manifest.lines().filter_map(|line| line.strip_prefix("rust-version = "));
+    let oldest = values.next().expect("a version").trim_matches('"');
+    let sentence = format!("Rust toolchain ({oldest} or later)");
+    assert!(read("README.md").contains(&sentence), "{sentence}");
+}
+
+#[test]
 fn the_metrics_listed_are_those_of_the_server() {
     let document = read("docs/operations.md");
     let listed = rows(&document, "### Metrics").into_iter().map(|row| {
