@@ -27,7 +27,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let (mut targets, mut probers) = (Vec::new(), Vec::new());
     args.outputs.check()?;
     for (name, address) in args.targets()? {
-        let plan = args.plan(address)?;
+        let plan = args.plan();
         let (name_len, flows) = (plan.name_len, plan.flows.get().into());
         targets.push(Target { name, address, name_len, flows });
         probers.push(Prober::new(address, plan).map_err(|error| args.explain(error))?);

@@ -142,7 +142,8 @@ impl Args {
     /// # Errors
     ///
     /// Says which target has no such address, or is there twice: it would be asked twice as often
-    /// as it was said, and metrics would have two values of one name.
+    /// as it was said, and metrics would have two values of one name. Says that the interval is too
+    /// short for a network that others use, too.
     pub fn targets(&self) -> Result<Vec<Named>, Box<dyn Error>> {
         let mut targets = Vec::new();
         for (index, target) in self.targets.iter().enumerate() {
@@ -151,6 +152,7 @@ impl Args {
             }
             targets.push((target.to_string(), self.family.address(target)?));
         }
+        self.check_rates(&targets)?;
         Ok(targets)
     }
 
@@ -172,26 +174,16 @@ impl Args {
         Thresholds { max_loss, max_p99, max_jitter }
     }
 
-    /// Returns when to send probes to one of the targets, and how.
-    ///
-    /// # Errors
-    ///
-    /// Says that an interval is too short for a network that others use, too.
-    pub fn plan(&self, target: SocketAddr) -> Result<ProbePlan, Box<dyn Error>> {
+    /// Returns when to send probes to each of the targets, and how.
+    pub fn plan(&self) -> ProbePlan {
         let interval = self.interval;
-        if interval < SHORTEST_INTERVAL && !target.ip().to_canonical().is_loopback() {
-            return Err(format!(
-                "an interval of {interval:?} is a load, not a probe: to {target}, use {SHORTEST_INTERVAL:?} or more"
-            )
-            .into());
-        }
         let of_duration = self.duration.map(|duration| {
             let probes = duration.as_nanos().div_ceil(interval.as_nanos());
             u64::try_from(probes).unwrap_or(u64::MAX)
         });
         let source = self.interface.as_ref().and_then(|interface| interface.parse().ok());
         let interface = self.interface.clone().filter(|_| source.is_none());
-        Ok(ProbePlan {
+        ProbePlan {
             interval,
             count: self.count.into_iter().chain(of_duration).min(),
             timeout: self.timeout,
@@ -199,11 +191,41 @@ impl Args {
             flows: self.flows,
             source: source.map(|source: IpAddr| source),
             interface,
-        })
+        }
+    }
+
+    /// Checks that no host receives more probes than one each [`SHORTEST_INTERVAL`], all its ports
+    /// taken together. The loopback disturbs no network.
+    fn check_rates(&self, targets: &[Named]) -> Result<(), String> {
+        let interval = self.interval;
+        let host = |(_, address): &Named| address.ip().to_canonical();
+        let on = |ip| targets.iter().filter(move |target| host(target) == ip).count();
+        let remote = targets.iter().filter(|target| !host(target).is_loopback());
+        let busiest = remote.map(|target| (on(host(target)), target));
+        // The first of several that receive the same.
+        let Some((count, target)) = busiest.rev().max_by_key(|(count, _)| *count) else {
+            return Ok(());
+        };
+        let shortest = SHORTEST_INTERVAL.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
+        match count {
+            _ if interval >= shortest => Ok(()),
+            1 => Err(format!(
+                "an interval of {interval:?} is a load, not a probe: to {}, use {shortest:?} or more",
+                target.1
+            )),
+            _ => Err(format!(
+                "an interval of {interval:?} is a load, not a probe, for {count} targets on the \
+                 host {}, which share its {} probes a second: use {shortest:?} or more",
+                host(target),
+                SECOND.as_millis() / SHORTEST_INTERVAL.as_millis(),
+            )),
+        }
     }
 }
 
-/// Below this, ping(8) lets the superuser only.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The shortest time between two probes to one host: below this, ping(8) lets the superuser only.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(2);
 
 #[cfg(test)]
@@ -211,7 +233,11 @@ mod tests {
     use super::*;
 
     fn args<const N: usize>(args: [&str; N]) -> Args {
-        Args::parse_from([&["hello-ping"], &args[..]].concat())
+        args_of(&args)
+    }
+
+    fn args_of(args: &[&str]) -> Args {
+        Args::parse_from([&["hello-ping"], args].concat())
     }
 
     #[test]
@@ -222,5 +248,50 @@ mod tests {
         }
         let targets = args(["127.0.0.1:1", "127.0.0.1:2"]).targets().expect("two");
         assert_eq!(targets.len(), 2);
+    }
+
+    #[test]
+    fn all_targets_on_one_host_share_its_rate_however_its_address_is_written() {
+        let rate = "which share its 500 probes a second";
+        for (hosts, interval, error) in [
+            (&["192.0.2.1:1", "192.0.2.2:1"][..], "2ms", None),
+            (&["192.0.2.1:1", "192.0.2.1:2"], "4ms", None),
+            (
+                &["192.0.2.1:1", "192.0.2.1:2"],
+                "3.999ms",
+                Some(("an interval of 3.999ms", "2 targets on the host 192.0.2.1", "4ms")),
+            ),
+            (
+                &["192.0.2.2:1", "[::ffff:192.0.2.1]:1", "192.0.2.1:2", "192.0.2.1:3"],
+                "5ms",
+                Some(("an interval of 5ms", "3 targets on the host 192.0.2.1", "6ms")),
+            ),
+            (
+                &["[fe80::1%1]:1", "[fe80::1%2]:1"],
+                "2ms",
+                Some(("an interval of 2ms", "2 targets on the host fe80::1", "4ms")),
+            ),
+            (&["127.0.0.1:1", "127.0.0.1:2", "[::1]:1", "[::1]:2"], "1us", None),
+        ] {
+            let found = args_of(&[&["-i", interval], hosts].concat()).targets().map(drop);
+            let said = error.map(|(interval, targets, enough)| {
+                format!(
+                    "{interval} is a load, not a probe, for {targets}, {rate}: use {enough} or more"
+                )
+            });
+            assert_eq!(found.err().map(|error| error.to_string()), said, "{hosts:?} {interval}");
+        }
+    }
+
+    #[test]
+    fn the_interval_that_the_error_names_would_do() {
+        let hosts = Vec::from_iter((1..=40).map(|port| format!("192.0.2.1:{port}")));
+        let hosts = Vec::from_iter(hosts.iter().map(String::as_str));
+        let error = args_of(&[&["-i", "2ms"], &hosts[..]].concat()).targets().expect_err("a load");
+        let error = error.to_string();
+        let (_, enough) = error.rsplit_once(": use ").expect("advice");
+        let enough = enough.strip_suffix(" or more").expect("advice");
+        assert_eq!(enough, "80ms");
+        args_of(&[&["-i", enough], &hosts[..]].concat()).targets().expect("no load");
     }
 }

@@ -218,7 +218,7 @@ mod tests {
         let style = Style { format: Format::Text, quiet: true, terminal: false };
         let report = Report::start(style, &mut room[..], ProgressBar::hidden(), [target]);
         let session = Session::new(&args, report.expect("room")).expect("no metrics");
-        let prober = Prober::new(address, args.plan(address).expect("a plan")).expect("a port");
+        let prober = Prober::new(address, args.plan()).expect("a port");
         let mut signals = Signals::register([]).expect("a pipe");
         let error = session.watch(&[prober], &mut signals).expect_err("no room");
         assert_eq!(error.to_string(), "cannot write to standard output");
