@@ -1,23 +1,29 @@
 //! Bytes from the network, made fit for a terminal or a log.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// Shows bytes as text on one line, which does nothing to a terminal; different bytes look
 /// different.
 ///
 /// What is printable in UTF-8 stands for itself. Control characters, format characters (those
-/// that change the direction of writing among them) and unassigned ones are escaped as Rust does
-/// it (`\n`, `\u{202e}`), bytes that are no UTF-8 as `\xff`, and the backslash as `\\`.
+/// that change the direction of writing among them), unassigned and invisible ones are escaped as
+/// Rust does it (`\n`, `\u{202e}`), bytes that are no UTF-8 as `\xff`, and the backslash as `\\`.
 #[derive(Clone, Copy, Debug)]
 pub struct Text<'a>(pub &'a [u8]);
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
-            // `escape_debug` escapes quotes, too; a greeting has no use for that.
-            for piece in chunk.valid().split_inclusive(['\'', '"']) {
-                let plain = piece.trim_end_matches(['\'', '"']);
-                write!(f, "{}{}", plain.escape_debug(), &piece[plain.len()..])?;
+            // `escape_debug` escapes quotes, too, which a greeting has no use for, and not all that
+            // is invisible. It escapes a combining character at the start of a piece.
+            for piece in chunk.valid().split_inclusive(is_special) {
+                let plain = piece.trim_end_matches(is_special);
+                write!(f, "{}", plain.escape_debug())?;
+                match piece[plain.len()..].chars().next() {
+                    Some(last) if is_invisible(last) => write!(f, "{}", last.escape_unicode())?,
+                    Some(quote) => f.write_char(quote)?,
+                    None => {}
+                }
             }
             write!(f, "{}", chunk.invalid().escape_ascii())?;
         }
@@ -54,12 +60,46 @@ pub fn start(bytes: &[u8], max: usize) -> &[u8] {
     &bytes[..end.unwrap_or(max)]
 }
 
+/// Tells whether a character is not left to `escape_debug`.
+fn is_special(char: char) -> bool {
+    matches!(char, '\'' | '"') || is_invisible(char)
+}
+
+/// Tells whether a character takes no ink, so that a text with it looks like one without.
+fn is_invisible(char: char) -> bool {
+    INVISIBLE.iter().any(|(first, last)| (*first..=*last).contains(&char))
+}
+
+/// `Default_Ignorable_Code_Point` of Unicode 16.0 (`DerivedCoreProperties.txt`), and the blank
+/// pattern of Braille.
+const INVISIBLE: [(char, char); 18] = [
+    ('\u{ad}', '\u{ad}'),
+    ('\u{34f}', '\u{34f}'),
+    ('\u{61c}', '\u{61c}'),
+    ('\u{115f}', '\u{1160}'),
+    ('\u{17b4}', '\u{17b5}'),
+    ('\u{180b}', '\u{180f}'),
+    ('\u{200b}', '\u{200f}'),
+    ('\u{202a}', '\u{202e}'),
+    ('\u{2060}', '\u{206f}'),
+    ('\u{2800}', '\u{2800}'),
+    ('\u{3164}', '\u{3164}'),
+    ('\u{fe00}', '\u{fe0f}'),
+    ('\u{feff}', '\u{feff}'),
+    ('\u{ffa0}', '\u{ffa0}'),
+    ('\u{fff0}', '\u{fff8}'),
+    ('\u{1bca0}', '\u{1bca3}'),
+    ('\u{1d173}', '\u{1d17a}'),
+    ('\u{e0000}', '\u{e0fff}'),
+];
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
 
     use super::*;
     use proptest::prelude::*;
+    use regex::Regex;
 
     #[test]
     fn what_people_are_called_is_shown_as_it_is() {
@@ -87,6 +127,32 @@ mod tests {
     }
 
     #[test]
+    fn the_edges_of_what_is_invisible_are_escaped_wherever_they_stand() {
+        for (first, last) in INVISIBLE {
+            for char in [first, last] {
+                let escaped = format!(r"\u{{{:x}}}", u32::from(char));
+                for (before, after) in [("", ""), ("a", "b"), ("'", "\""), ("\n", "\u{301}")] {
+                    let text = format!("{before}{char}{char}{after}");
+                    let [before, after] =
+                        [before, after].map(|text| Text(text.as_bytes()).to_string());
+                    let expected = format!("{before}{escaped}{escaped}{after}");
+                    assert_eq!(Text(text.as_bytes()).to_string(), expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_unicode_ignores_by_default_is_invisible_and_but_for_a_blank_nothing_else_is() {
+        let all = String::from_iter('\0'..=char::MAX);
+        let ignorable = Regex::new(r"\p{Default_Ignorable_Code_Point}+").expect("a property");
+        let expected = Vec::from_iter(ignorable.find_iter(&all).map(|found| found.as_str()));
+        let found = all.chars().filter(|char| is_invisible(*char) && *char != '\u{2800}');
+        assert_eq!(String::from_iter(found), expected.concat());
+        assert!(is_invisible('\u{2800}'));
+    }
+
+    #[test]
     fn long_bytes_are_cut_and_counted() {
         let name = [b'x'; 65];
         assert_eq!(Brief(&name[..64]).to_string(), "x".repeat(64));
@@ -96,6 +162,22 @@ mod tests {
         let name = [0x80; 65];
         assert_eq!(Brief(&name).to_string(), format!("{}… (65 bytes)", r"\x80".repeat(64)));
     }
+
+    /// Invisible characters, how they are escaped, and what may change that.
+    const PIECES: [&str; 12] = [
+        "\u{34f}",
+        r"\u{34f}",
+        "\u{fe0f}",
+        "\u{e0100}",
+        "\u{2800}",
+        "\u{3164}",
+        "\u{301}",
+        "a",
+        "\\",
+        "'",
+        "\"",
+        "\n",
+    ];
 
     proptest! {
         #[test]
@@ -113,6 +195,22 @@ mod tests {
             for bytes in &all {
                 if let Some(other) = seen.insert(Text(bytes).to_string(), bytes) {
                     prop_assert!(false, "{other:?} and {bytes:?} look the same");
+                }
+            }
+        }
+
+        #[test]
+        fn texts_that_differ_in_what_is_invisible_look_different(all in prop::collection::hash_set(
+            prop::collection::vec(prop::sample::select(PIECES.to_vec()), 0..6)
+                .prop_map(|pieces| pieces.concat()),
+            0..40,
+        )) {
+            let mut seen = HashMap::new();
+            for text in &all {
+                let shown = Text(text.as_bytes()).to_string();
+                prop_assert!(!shown.contains(is_invisible), "{shown:?}");
+                if let Some(other) = seen.insert(shown, text) {
+                    prop_assert!(false, "{other:?} and {text:?} look the same");
                 }
             }
         }
