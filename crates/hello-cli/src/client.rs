@@ -10,7 +10,7 @@ use hello_net::{ErrorClass, Greeting, Progress, Silence, Unanswered};
 use hello_proto::{DecodeError, Request};
 
 use crate::escape::{Brief, Text};
-use crate::json::{self, text_or_hex};
+use crate::json;
 use crate::names::NameError;
 use crate::{Format, OutputError, describe};
 use line::{Asked, Line, millis};
@@ -129,8 +129,7 @@ impl<O: Write, E: Write> Report<O, E> {
         }
         let why = error.map_or("greeting of another name".into(), |error| error.to_string());
         let text = format!("{server}: skipped \"{}\": {why}", Brief(datagram));
-        let (datagram, datagram_hex) = text_or_hex(datagram);
-        self.note(&text, &Line::Skipped { server, datagram, datagram_hex, why })
+        self.note(&text, &Line::Skipped { server, datagram: datagram.into(), why })
     }
 
     /// Says what is no greeting, as text or as JSON. As text it is printed in one piece, for
@@ -321,6 +320,18 @@ mod tests {
             r#"{"event":"greeting","server":"192.0.2.1:9999","name":"Tracy","attempts":1,"rtt_ms":null,"elapsed_ms":1.234,"skipped":0}"#,
         ];
         assert_eq!((Vec::from_iter(out.lines()), &*err), (lines.to_vec(), ""));
+    }
+
+    #[test]
+    fn a_long_datagram_that_is_skipped_is_cut_in_json_and_that_is_said() {
+        let datagram = &[b'x'; 65_507][..];
+        let skipped = Progress::Skipped { server: server(1), datagram, error: None };
+        let [out, _] = printed(Format::Json, |report| {
+            report.progress(skipped).expect("printed");
+        });
+        let shown = "x".repeat(json::SHOWN);
+        let cut = format!(r#""datagram":"{shown}","cut":true,"why":"greeting of another name"}}"#);
+        assert!(out.ends_with(&(cut + "\n")), "{out}");
     }
 
     #[test]

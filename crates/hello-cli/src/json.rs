@@ -6,6 +6,8 @@ use std::io;
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
+use crate::escape::start;
+
 /// Returns `value` as a JSON object on one line, without the newline.
 ///
 /// Every character above `~` is escaped (`\u009b`), for to a terminal some are commands.
@@ -35,8 +37,38 @@ impl<'a> From<&'a [u8]> for Name<'a> {
     }
 }
 
+/// A stranger's datagram as JSON has it: text if it is UTF-8, else its bytes in hexadecimal, cut as
+/// [`shown`] cuts it.
+#[derive(Debug, Serialize)]
+pub struct Datagram<'a> {
+    datagram: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    datagram_hex: Option<String>,
+    /// The datagram is longer than this.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    cut: bool,
+}
+
+impl<'a> From<&'a [u8]> for Datagram<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        let (bytes, cut) = shown(bytes);
+        let (datagram, datagram_hex) = text_or_hex(bytes);
+        Self { datagram, datagram_hex, cut }
+    }
+}
+
+/// The most bytes of a stranger that a line shows: lines wait in memory for their reader, and a
+/// stranger chooses what is in them.
+pub const SHOWN: usize = 1024;
+
+/// Returns the beginning of a stranger's bytes, as a line shows it, and whether it was cut.
+pub fn shown(bytes: &[u8]) -> (&[u8], bool) {
+    let shown = start(bytes, SHOWN);
+    (shown, shown.len() < bytes.len())
+}
+
 /// Returns bytes as text if they are UTF-8, else in hexadecimal.
-pub fn text_or_hex(bytes: &[u8]) -> (Option<&str>, Option<String>) {
+fn text_or_hex(bytes: &[u8]) -> (Option<&str>, Option<String>) {
     match str::from_utf8(bytes) {
         Ok(text) => (Some(text), None),
         Err(_) => (None, Some(hex(bytes))),
@@ -87,6 +119,20 @@ mod tests {
         ] {
             assert_eq!(line(&Name::from(name)), expected);
         }
+    }
+
+    #[test]
+    fn a_long_datagram_is_cut_between_characters_and_that_is_said() {
+        let json = |bytes: &[u8]| line(&Datagram::from(bytes));
+        let text = "x".repeat(SHOWN);
+        assert_eq!(json(text.as_bytes()), format!(r#"{{"datagram":"{text}"}}"#));
+        let cut = format!(r#"{{"datagram":"{text}","cut":true}}"#);
+        assert_eq!(json(format!("{text}y").as_bytes()), cut);
+        let cut = format!(r#"{{"datagram":"{}","cut":true}}"#, &text[1..]);
+        assert_eq!(json(format!("{}é", &text[1..]).as_bytes()), cut);
+        let hex = "ff".repeat(SHOWN);
+        let cut = format!(r#"{{"datagram":null,"datagram_hex":"{hex}","cut":true}}"#);
+        assert_eq!(json(&[0xff; 65_507]), cut);
     }
 
     proptest! {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hello_net::{ErrorClass, Silence};
 use serde::Serialize;
 
-use crate::json::Name;
+use crate::json::{Datagram, Name};
 
 /// A line, by what it tells of.
 #[derive(Serialize)]
@@ -35,9 +35,8 @@ pub(super) enum Line<'a> {
     },
     Skipped {
         server: SocketAddr,
-        datagram: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        datagram_hex: Option<String>,
+        #[serde(flatten)]
+        datagram: Datagram<'a>,
         why: String,
     },
     Error {

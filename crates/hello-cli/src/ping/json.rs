@@ -10,8 +10,7 @@ use serde::Serialize;
 
 use super::Target;
 use super::summary::Summary;
-use crate::escape::start;
-use crate::json::{line, text_or_hex};
+use crate::json::{Datagram, line};
 use crate::times::millis;
 
 /// Says whom the probes go to.
@@ -57,9 +56,6 @@ pub fn summary(summary: &Summary, at: Duration) -> String {
     line(&Line::Summary { at_s: at.as_secs_f64(), summary })
 }
 
-/// How many bytes of a datagram that is no reply to us a line has at most.
-const SHOWN: usize = 1024;
-
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum Line<'a> {
@@ -104,35 +100,30 @@ enum What<'a> {
     Duplicate { seq: u32 },
     Forgotten { seq: u32 },
     Lost { seq: u32 },
-    Corrupt(Datagram<'a>),
-    Foreign(Datagram<'a>),
+    Corrupt(NoReply<'a>),
+    Foreign(NoReply<'a>),
     Error { class: &'static str },
     NotSent { reason: &'static str },
 }
 
-/// A datagram that is no reply to us: text if it is UTF-8, else its bytes in hexadecimal.
+/// A datagram that is no reply to us.
 #[derive(Serialize)]
-struct Datagram<'a> {
+struct NoReply<'a> {
     bytes: usize,
-    datagram: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    datagram_hex: Option<String>,
-    /// The datagram is longer than this.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    cut: bool,
+    #[serde(flatten)]
+    datagram: Datagram<'a>,
 }
 
-impl<'a> From<&'a [u8]> for Datagram<'a> {
+impl<'a> From<&'a [u8]> for NoReply<'a> {
     fn from(bytes: &'a [u8]) -> Self {
-        let shown = start(bytes, SHOWN);
-        let (datagram, datagram_hex) = text_or_hex(shown);
-        Self { bytes: bytes.len(), datagram, datagram_hex, cut: shown.len() < bytes.len() }
+        Self { bytes: bytes.len(), datagram: bytes.into() }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::SHOWN;
     use crate::ping::tally::Tally;
     use hello_net::{ErrorClass, NotSent};
 

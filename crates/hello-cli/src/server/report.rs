@@ -15,12 +15,8 @@ use serde::Serialize;
 pub use self::buffers::{Buffer, Buffers};
 use self::line::Line;
 use crate::Format;
-use crate::escape::{Brief, start};
+use crate::escape::Brief;
 use crate::json;
-
-/// How many bytes of a name a JSON line has at most. Lines wait in memory for whoever reads them,
-/// and a stranger chooses the names.
-const SHOWN: usize = 1024;
 
 /// Returns the line that reports an address as served.
 pub fn listening(format: Format, address: SocketAddr, buffers: &Buffers) -> String {
@@ -57,9 +53,8 @@ pub fn event(format: Format, event: &Event<'_>, untold: u64) -> String {
                 Outcome::OverLimit => ("refused", Some(OVER_LIMIT)),
                 Outcome::SendFailed(class) => ("send-failed", Some(class.label())),
             };
-            let shown = start(name, SHOWN);
-            let cut = shown.len() < name.len();
-            let name = shown.into();
+            let (name, cut) = json::shown(name);
+            let name = name.into();
             json::line(&Line::Datagram { source, local, name, cut, outcome, reason, untold })
         }
     }
@@ -229,6 +224,7 @@ fn list(text: &mut String, what: &str, counts: &[(&str, u64)]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::SHOWN;
 
     fn datagram(name: &[u8], outcome: Outcome) -> Event<'_> {
         let source = ([192, 0, 2, 7], 40_001).into();
