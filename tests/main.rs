@@ -4,6 +4,7 @@
 mod activation;
 mod client;
 mod deploy;
+mod descriptors;
 mod docs;
 mod faults;
 mod foreign;

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use hello_net::{ErrorClass, Greeting, Progress, Silence, Unanswered};
 use hello_proto::{DecodeError, Request};
 
+use crate::descriptors;
 use crate::escape::{Brief, Text};
 use crate::json;
 use crate::names::NameError;
@@ -110,6 +111,9 @@ impl<O: Write, E: Write> Report<O, E> {
             return Ok(());
         }
         let why = match class {
+            ErrorClass::Other if descriptors::advice(error).is_some() => {
+                format!("cannot open a port: {}", describe(error))
+            }
             ErrorClass::Other => error.to_string(),
             class => class.to_string(),
         };

@@ -7,6 +7,7 @@ pub mod client;
 pub mod common;
 pub mod counts;
 pub mod course;
+pub mod descriptors;
 pub mod distribution;
 pub mod endpoint;
 pub mod escape;
@@ -85,9 +86,10 @@ pub fn exit(tool: &str, result: Result<ExitCode, Box<dyn Error>>) -> ExitCode {
     ExitCode::from(EXIT_TROUBLE)
 }
 
-/// Says an error with all its causes.
+/// Says an error with all its causes, and what to do if file descriptors were lacking.
 pub fn describe(error: &(dyn Error + 'static)) -> String {
-    let texts: Vec<_> = causes(error).map(ToString::to_string).collect();
+    let mut texts = Vec::from_iter(causes(error).map(ToString::to_string));
+    texts.extend(descriptors::advice(error).map(str::to_owned));
     texts.join(": ")
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use signal_hook::{flag, low_level};
+use thiserror::Error;
 
 /// Waits for signals, each of which has a meaning.
 #[derive(Debug)]
@@ -33,8 +34,8 @@ impl<M: Copy> Signals<M> {
     ///
     /// # Errors
     ///
-    /// What the system reports of the pipe or the registration.
-    pub fn register(meanings: impl IntoIterator<Item = (i32, M)>) -> io::Result<Self> {
+    /// [`SignalsError`] with what the system reports of the pipe or the registration.
+    pub fn register(meanings: impl IntoIterator<Item = (i32, M)>) -> Result<Self, SignalsError> {
         let (wakes, wake) = io::pipe()?;
         let mut signals = Self { raised: Vec::new(), wakes, wake };
         for (signal, meaning) in meanings {
@@ -48,8 +49,8 @@ impl<M: Copy> Signals<M> {
     ///
     /// # Errors
     ///
-    /// What the system reports of one more file descriptor.
-    pub fn raise_on_drop(&mut self, meaning: M) -> io::Result<RaiseOnDrop> {
+    /// [`SignalsError`] with what the system reports of one more file descriptor.
+    pub fn raise_on_drop(&mut self, meaning: M) -> Result<RaiseOnDrop, SignalsError> {
         let wake = self.wake.try_clone()?;
         Ok(RaiseOnDrop { raised: self.add(meaning), wake })
     }
@@ -99,6 +100,11 @@ impl Drop for RaiseOnDrop {
         let _ = self.wake.write(&[0]);
     }
 }
+
+/// Nothing can wait for signals.
+#[derive(Debug, Error)]
+#[error("cannot open a pipe to wait for signals")]
+pub struct SignalsError(#[from] io::Error);
 
 /// For how long a signal is not noticed where the system cannot wait for it.
 const UNATTENDED: Duration = Duration::from_millis(100);

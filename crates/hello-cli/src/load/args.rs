@@ -21,7 +21,7 @@ use crate::common::Common;
 use crate::endpoint::Endpoint;
 use crate::family::Family;
 use crate::outputs::Outputs;
-use crate::{percent, seconds};
+use crate::{descriptors, percent, seconds};
 
 /// Asks a hello server as much as it takes, or as much as it is told to, and says what came of it:
 /// rates, loss, and latencies since each request was due and since it left.
@@ -342,13 +342,11 @@ impl Args {
     pub fn explain(&self, error: LoadError) -> Box<dyn Error> {
         let causes = crate::describe(&error);
         match error {
-            LoadError::Connect { source, .. } if source.raw_os_error() == Some(TOO_MANY_FILES) => {
-                format!(
-                    "{causes}: a port takes a file descriptor; ask from fewer --sources, raise \
-                     `ulimit -n`, or give --sources-by addresses"
-                )
-                .into()
-            }
+            LoadError::Connect { source, .. } if descriptors::advice(&source).is_some() => format!(
+                "{causes}, use fewer --sources, or --sources-by addresses: each port takes a file \
+                 descriptor"
+            )
+            .into(),
             LoadError::Send { .. } if self.train > 1 => {
                 format!("{causes}: try a shorter --train, or a shorter --size").into()
             }
@@ -371,9 +369,6 @@ const WARM_UP: Duration = Duration::from_secs(5);
 
 /// Nobody waits longer.
 pub(super) const AS_LONG_AS_IT_TAKES: Duration = Duration::from_secs(100 * 365 * 86_400);
-
-/// EMFILE, "too many open files".
-const TOO_MANY_FILES: i32 = 24;
 
 /// What keeps --find-max and its options out: to clap, a requirement is void where what it requires
 /// conflicts with something else.

@@ -15,7 +15,7 @@ use crate::endpoint::Endpoint;
 use crate::family::Family;
 use crate::outputs::Outputs;
 use crate::ping::thresholds::Thresholds;
-use crate::{percent, seconds};
+use crate::{descriptors, percent, seconds};
 
 /// Asks hello servers again and again, and says what the way there is worth: loss, round-trip times
 /// and their percentiles, jitter, and what else came back.
@@ -159,6 +159,14 @@ impl Args {
     /// Adds to an error of a socket what it was asked for.
     pub fn explain(&self, error: ProbeError) -> Box<dyn Error> {
         match (&self.interface, error) {
+            (_, error @ ProbeError::Connect { .. }) if descriptors::advice(&error).is_some() => {
+                let causes = crate::describe(&error);
+                format!(
+                    "{causes}, or use fewer --flows: each takes a port, which takes file \
+                     descriptors"
+                )
+                .into()
+            }
             (Some(interface), error @ ProbeError::Connect { .. }) => {
                 let causes = crate::describe(&error);
                 format!("{causes}: is {interface:?} (-I) an address or an interface of ours?")

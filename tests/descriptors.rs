@@ -1,0 +1,110 @@
+//! What the tools say when they run out of file descriptors.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{CLIENT, Finished, LOAD, PING, SERVER};
+
+/// An address where nobody answers.
+const NOBODY: &str = "127.78.0.1:9";
+
+/// A command that runs a tool with at most that many descriptors.
+fn limited(descriptors: u32, tool: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new("sh");
+    let script = format!("ulimit -n {descriptors} && exec \"$@\"");
+    command.args(["-c", &script, "sh", tool]).args(arguments);
+    command
+}
+
+/// Runs a tool to its end; one that prints a line is told to end then.
+fn run(command: &mut Command) -> Finished {
+    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("runs");
+    let mut line = String::new();
+    let mut out = BufReader::new(child.stdout.take().expect("piped"));
+    out.read_line(&mut line).expect("UTF-8");
+    if !line.is_empty() {
+        kill_process(Pid::from_child(&child), Signal::TERM).expect("our own child");
+    }
+    let mut finished = Finished::from(child.wait_with_output().expect("our own child"));
+    finished.out = line;
+    finished
+}
+
+/// Runs a tool with ever more descriptors, and returns what it says where they are too few. With
+/// fewer than four nothing can be run at all.
+fn complaints(tool: &str, arguments: &[&str]) -> Vec<String> {
+    let (mut complaints, mut enough) = (Vec::new(), false);
+    for descriptors in 4..32 {
+        let Finished { err, status, .. } = run(&mut limited(descriptors, tool, arguments));
+        enough = !err.contains("Too many open files");
+        if enough {
+            assert_ne!(status, Some(2), "{descriptors}: {err}");
+        } else {
+            assert!(err.contains("`ulimit -n`"), "{descriptors}: {err}");
+            complaints.push(err);
+        }
+    }
+    assert!(enough, "32 are enough: {complaints:?}");
+    complaints
+}
+
+/// Checks that every complaint begins with one of these, and that each of these is one's beginning.
+fn say(complaints: &[String], beginnings: &[&str]) {
+    let begins = |complaint: &String| {
+        beginnings.iter().position(|beginning| complaint.starts_with(beginning))
+    };
+    let mut found = Vec::from_iter(complaints.iter().map(begins));
+    found.sort_unstable();
+    found.dedup();
+    let expected = Vec::from_iter((0..beginnings.len()).map(Some));
+    assert_eq!(found, expected, "{complaints:#?}");
+}
+
+#[test]
+fn a_server_without_descriptors_names_what_it_needs_them_for() {
+    let path = format!("{}/descriptors.prom", env!("CARGO_TARGET_TMPDIR"));
+    let bind = ["--bind", "127.0.0.1:0", "--bind", "127.0.0.1:0", "--metrics-file", &path];
+    let pipe = "hello-server: cannot open a pipe to wait for signals: Too many open files";
+    let file = format!("hello-server: cannot write the metrics file {path:?}");
+    let port = "hello-server: cannot bind 127.0.0.1:0: Too many open files";
+    say(&complaints(SERVER, &bind), &[port, pipe, &file]);
+}
+
+#[test]
+fn a_prober_without_descriptors_names_its_flows() {
+    let flows = ["--flows", "4", "-c", "1", "-W", "10ms", NOBODY];
+    let complaints = complaints(PING, &flows);
+    let pipe = "hello-ping: cannot open a pipe to wait for signals: Too many open files";
+    let port = format!("hello-ping: cannot ask {NOBODY}: Too many open files");
+    say(&complaints, &[pipe, &port]);
+    let asks = complaints.iter().filter(|complaint| complaint.starts_with(&port));
+    for complaint in asks {
+        assert!(complaint.contains("use fewer --flows"), "{complaint}");
+    }
+}
+
+#[test]
+fn a_load_without_descriptors_names_its_sources() {
+    let sources = ["--sources", "4", "--duration", "10ms", "--warm-up", "0", "-W", "10ms", NOBODY];
+    let complaints = complaints(LOAD, &sources);
+    let pipe = "hello-load: cannot open a pipe to wait for signals: Too many open files";
+    let port = format!("hello-load: cannot ask {NOBODY}: Too many open files");
+    say(&complaints, &[pipe, &port]);
+    let asks = complaints.iter().filter(|complaint| complaint.starts_with(&port));
+    for complaint in asks {
+        assert!(complaint.contains("use fewer --sources"), "{complaint}");
+    }
+}
+
+#[test]
+fn a_client_without_descriptors_says_that_it_has_no_port() {
+    let arguments = ["--local", "--attempts", "1", "--timeout", "10ms", "Tracy"];
+    let complaints = complaints(CLIENT, &arguments);
+    say(&complaints, &["hello-client: 127.0.0.1:"]);
+    for complaint in complaints {
+        assert!(complaint.contains(": cannot open a port: Too many open files"), "{complaint}");
+    }
+}
