@@ -188,7 +188,8 @@ fn the_service_may_make_every_system_call_that_the_server_makes() {
             call.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_').then_some(call)
         });
         let calls: BTreeSet<_> = calls.map(str::to_owned).collect();
-        assert!(["recvmmsg", "rename", "exit_group"].iter().all(|call| calls.contains(*call)));
+        assert!(["recvmmsg", "exit_group"].iter().all(|call| calls.contains(*call)));
+        assert!(calls.iter().any(|call| call.starts_with("rename")), "{calls:?}");
         let forbidden: Vec<_> = calls.difference(&allowed).collect();
         assert!(forbidden.is_empty(), "{back_end}: {forbidden:?}");
     }

@@ -1,4 +1,4 @@
-//! What the tools say when they run out of file descriptors.
+//! The errors of tools that run out of file descriptors.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -18,7 +18,7 @@ fn limited(descriptors: u32, tool: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs a tool to its end; one that prints a line is told to end then.
+/// Runs a tool to its end, and stops it once it has printed a line.
 fn run(command: &mut Command) -> Finished {
     let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("runs");
@@ -33,8 +33,8 @@ fn run(command: &mut Command) -> Finished {
     finished
 }
 
-/// Runs a tool with ever more descriptors, and returns what it says where they are too few. With
-/// fewer than four nothing can be run at all.
+/// Runs a tool with more descriptors each time, and returns its errors until they suffice. With
+/// fewer than four, no program can be loaded.
 fn complaints(tool: &str, arguments: &[&str]) -> Vec<String> {
     let (mut complaints, mut enough) = (Vec::new(), false);
     for descriptors in 4..32 {
@@ -51,7 +51,7 @@ fn complaints(tool: &str, arguments: &[&str]) -> Vec<String> {
     complaints
 }
 
-/// Checks that every complaint begins with one of these, and that each of these is one's beginning.
+/// Checks that each complaint begins with one of these, and that each of these begins one.
 fn say(complaints: &[String], beginnings: &[&str]) {
     let begins = |complaint: &String| {
         beginnings.iter().position(|beginning| complaint.starts_with(beginning))

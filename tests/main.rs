@@ -12,6 +12,7 @@ mod generated;
 mod hello_load;
 mod limits;
 mod load;
+mod metrics_file;
 mod namespaces;
 mod observability;
 mod ping;

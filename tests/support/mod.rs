@@ -13,8 +13,7 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde_json::Value;
 
-use network::skip;
-pub(crate) use network::{ask, have_ipv6, peer, receive};
+pub(crate) use network::{ask, have_ipv6, peer, receive, skip};
 pub(crate) use supervisor::Supervisor;
 pub(crate) use terminal::at_a_terminal;
 

@@ -14,8 +14,8 @@ pub struct Text<'a>(pub &'a [u8]);
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
-            // `escape_debug` escapes quotes, too, which a greeting has no use for, and not all that
-            // is invisible. It escapes a combining character at the start of a piece.
+            // `escape_debug` escapes quotes, which a greeting does not need, and not every invisible
+            // character. At the start of a piece, it escapes a combining character.
             for piece in chunk.valid().split_inclusive(is_special) {
                 let plain = piece.trim_end_matches(is_special);
                 write!(f, "{}", plain.escape_debug())?;
@@ -60,12 +60,12 @@ pub fn start(bytes: &[u8], max: usize) -> &[u8] {
     &bytes[..end.unwrap_or(max)]
 }
 
-/// Tells whether a character is not left to `escape_debug`.
+/// Returns whether `escape_debug` must not see this character.
 fn is_special(char: char) -> bool {
     matches!(char, '\'' | '"') || is_invisible(char)
 }
 
-/// Tells whether a character takes no ink, so that a text with it looks like one without.
+/// Returns whether a character leaves no mark, so that a text looks the same without it.
 fn is_invisible(char: char) -> bool {
     INVISIBLE.iter().any(|(first, last)| (*first..=*last).contains(&char))
 }
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_unicode_ignores_by_default_is_invisible_and_but_for_a_blank_nothing_else_is() {
+    fn what_is_invisible_is_what_unicode_ignores_by_default_and_one_blank() {
         let all = String::from_iter('\0'..=char::MAX);
         let ignorable = Regex::new(r"\p{Default_Ignorable_Code_Point}+").expect("a property");
         let expected = Vec::from_iter(ignorable.find_iter(&all).map(|found| found.as_str()));

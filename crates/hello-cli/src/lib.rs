@@ -86,7 +86,7 @@ pub fn exit(tool: &str, result: Result<ExitCode, Box<dyn Error>>) -> ExitCode {
     ExitCode::from(EXIT_TROUBLE)
 }
 
-/// Says an error with all its causes, and what to do if file descriptors were lacking.
+/// Describes an error with all its causes, and adds what to do about a lack of file descriptors.
 pub fn describe(error: &(dyn Error + 'static)) -> String {
     let mut texts = Vec::from_iter(causes(error).map(ToString::to_string));
     texts.extend(descriptors::advice(error).map(str::to_owned));

@@ -1,54 +1,12 @@
 //! Files for the textfile collector of Prometheus' node exporter.
 
+mod file;
+mod writer;
+
 use std::fmt::{Display, Write as _};
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
 
-use thiserror::Error;
-
-/// A file that always holds what was written last, and never a half of it.
-#[derive(Clone, Debug)]
-pub struct Textfile {
-    path: PathBuf,
-    /// What is not whole yet, beside the file, so that it can be renamed to it; whoever reads all
-    /// files `*.prom` of the directory passes it over.
-    unfinished: PathBuf,
-}
-
-impl Textfile {
-    /// Writes to `path` from now on.
-    ///
-    /// # Errors
-    ///
-    /// [`TextfileError`] if the path names no file.
-    pub fn new(path: &Path) -> Result<Self, TextfileError> {
-        let failed =
-            || TextfileError { path: path.into(), source: io::ErrorKind::IsADirectory.into() };
-        let mut unfinished = path.file_name().ok_or_else(failed)?.to_owned();
-        unfinished.push(".unfinished");
-        Ok(Self { path: path.into(), unfinished: path.with_file_name(unfinished) })
-    }
-
-    /// Replaces the file as a whole, so that whoever reads it finds one state and no half.
-    ///
-    /// # Errors
-    ///
-    /// [`TextfileError`] if it cannot be written.
-    pub fn replace(&self, text: &str) -> Result<(), TextfileError> {
-        fs::write(&self.unfinished, text)
-            .and_then(|()| fs::rename(&self.unfinished, &self.path))
-            .map_err(|source| TextfileError { path: self.path.clone(), source })
-    }
-}
-
-/// The metrics file cannot be written.
-#[derive(Debug, Error)]
-#[error("cannot write the metrics file {path:?}; its directory has to exist and be writable")]
-pub struct TextfileError {
-    path: PathBuf,
-    source: io::Error,
-}
+pub use self::file::TextfileError;
+pub use self::writer::Textfile;
 
 /// Metrics in Prometheus' text format (exposition format 0.0.4), whose names all begin alike.
 #[derive(Debug)]
@@ -127,11 +85,5 @@ mod tests {
             # HELP hello_took How long.\n# TYPE hello_took histogram\n\
             hello_took_sum{a=\"x\\\"y\\\\z\\n\",b=\"\"} 0.5\n";
         assert_eq!(families.into_text(), expected);
-    }
-
-    #[test]
-    fn a_path_that_names_no_file_is_an_error_before_anything_is_written() {
-        let error = Textfile::new(Path::new("/")).expect_err("a directory");
-        assert!(error.to_string().starts_with("cannot write the metrics file \"/\""), "{error}");
     }
 }

@@ -29,11 +29,12 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     // Before anything else is opened, for a descriptor that is to be handed over and is not open
     // is not to be somebody else's.
     let server = args.open()?;
+    // Before signals are handled: until then, one ends a start that waits for a hung file system.
+    let metrics = args.metrics_file.as_deref();
+    let start = |path| MetricsFile::start(path, SystemTime::now(), &server.counters());
+    let metrics = metrics.map(start).transpose()?;
     let signals =
         Signals::register([(SIGINT, Ask::Stop), (SIGTERM, Ask::Stop), (SIGUSR1, Ask::Snapshot)])?;
-    let metrics = args.metrics_file.as_deref();
-    let metrics = metrics.map(|path| MetricsFile::new(path, SystemTime::now())).transpose()?;
-    metrics.as_ref().map_or(Ok(()), |file| file.write(&server.counters()))?;
 
     let left_out = move |lines| report::left_out(format, lines);
     let (buffers, addresses) = (args.buffers(&server), Vec::from_iter(server.local_addrs()));
@@ -42,11 +43,11 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let (log, printer) =
         Log::start(io::stdout(), status_bar(format), first, args.max_lines, left_out)?;
 
-    let served = serve(args, &server, &log, metrics.clone(), signals);
+    let served = serve(args, &server, &log, metrics.as_ref(), signals);
     let counters = server.counters();
     // From here on nobody is kept waiting: who asks now is refused.
     drop(server);
-    let written = metrics.map_or(Ok(()), |file| file.write(&counters));
+    let written = metrics.map_or(Ok(()), |file| file.finish(&counters));
     printer.finish(log, report::summary(format, &counters));
     served?;
     written?;
@@ -58,7 +59,7 @@ fn serve(
     args: &Args,
     server: &Server,
     log: &Log,
-    metrics: Option<MetricsFile>,
+    metrics: Option<&MetricsFile>,
     mut signals: Signals<Ask>,
 ) -> Result<(), Box<dyn Error>> {
     let format = args.common.format();

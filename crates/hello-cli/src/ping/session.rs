@@ -48,11 +48,11 @@ impl<'a, O: Write + Send> Session<'a, O> {
     ///
     /// Says that the metrics file cannot be written.
     pub fn new(args: &'a Args, report: Report<O>) -> Result<Self, Box<dyn Error>> {
-        let metrics = args.metrics_file.as_deref().map(Textfile::new).transpose()?;
+        let metrics = args.metrics_file.as_deref();
+        let metrics =
+            metrics.map(|path| Textfile::start(path, in_numbers(&report, Duration::ZERO)));
         let (report, broken) = (Mutex::new(report), Mutex::new(None));
-        let session = Self { args, report, broken, metrics, start: Instant::now() };
-        session.write_metrics()?;
-        Ok(session)
+        Ok(Self { args, report, broken, metrics: metrics.transpose()?, start: Instant::now() })
     }
 
     /// Sends all probes, and prints what happens, until nothing more is to be waited for.
@@ -115,8 +115,9 @@ impl<'a, O: Write + Send> Session<'a, O> {
         let draw = || plot::draw(&Vec::from_iter(report.runs()));
         // One that fails costs no other.
         let outputs = self.args.outputs.write(&summaries, NOTHING, exports, draw);
+        let last = |file: &Textfile| file.finish(in_numbers(&report, self.start.elapsed()));
+        let metrics = self.metrics.as_ref().map_or(Ok(()), last);
         drop(report);
-        let metrics = self.write_metrics();
         let thresholds = self.args.thresholds();
         let exceeded = Vec::from_iter(summaries.iter().flat_map(|one| thresholds.exceeded(one)));
         for line in &exceeded {
@@ -162,8 +163,10 @@ impl<'a, O: Write + Send> Session<'a, O> {
             if now >= second {
                 second = next(second, SECOND, now).unwrap_or(now + SECOND);
                 lock(&self.report).status(self.start.elapsed());
-                // It is tried again in a second, and the last time it counts.
-                let _ = self.write_metrics();
+                // One that fails is tried again in a second, and the last time it counts.
+                if let Some(file) = &self.metrics {
+                    file.write(in_numbers(&lock(&self.report), self.start.elapsed()));
+                }
             }
         }
     }
@@ -175,17 +178,12 @@ impl<'a, O: Write + Send> Session<'a, O> {
             probers.iter().for_each(Prober::stop);
         }
     }
+}
 
-    fn write_metrics(&self) -> Result<(), Box<dyn Error>> {
-        if let Some(file) = &self.metrics {
-            let report = lock(&self.report);
-            let tallies: Vec<&Tally> = report.runs().map(|(tally, _)| tally).collect();
-            let text = metrics::text(&tallies, self.start.elapsed());
-            drop(report);
-            file.replace(&text)?;
-        }
-        Ok(())
-    }
+/// Puts the run so far into Prometheus' text format.
+fn in_numbers<O: Write>(report: &Report<O>, now: Duration) -> String {
+    let tallies: Vec<&Tally> = report.runs().map(|(tally, _)| tally).collect();
+    metrics::text(&tallies, now)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

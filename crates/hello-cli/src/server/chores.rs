@@ -30,7 +30,7 @@ pub struct Chores<'a> {
     /// The supervisor has heard that the server serves.
     heard: bool,
     format: Format,
-    metrics: Option<MetricsFile>,
+    metrics: Option<&'a MetricsFile>,
     start: Instant,
     stats: Option<Pace>,
     status: Pace,
@@ -50,7 +50,7 @@ impl<'a> Chores<'a> {
         supervisor: &'a Supervisor,
         format: Format,
         stats: Option<Duration>,
-        metrics: Option<MetricsFile>,
+        metrics: Option<&'a MetricsFile>,
     ) -> Self {
         let start = Instant::now();
         let pace = |period| Pace::new(period, start, server.counters());
@@ -111,6 +111,7 @@ impl<'a> Chores<'a> {
         }
         let counters = self.server.counters();
         self.tell_receive_errors(&counters);
+        self.report_write_failure();
         if let Some(rates) = self.status.rates(now, counters) {
             self.log.status(|| report::status(&rates));
         }
@@ -136,11 +137,16 @@ impl<'a> Chores<'a> {
     }
 
     fn write(&self, counters: &Counters) {
-        let Some(Err(error)) = self.metrics.as_ref().map(|file| file.write(counters)) else {
-            return;
-        };
-        let line = |times| report::error(self.format, &describe(&error), times);
-        self.log.failure(Failure::Metrics, 1, line);
+        if let Some(file) = self.metrics {
+            file.write(counters);
+        }
+    }
+
+    fn report_write_failure(&self) {
+        if let Some(error) = self.metrics.and_then(MetricsFile::failure) {
+            let line = |times| report::error(self.format, &describe(&error), times);
+            self.log.failure(Failure::Metrics, 1, line);
+        }
     }
 }
 

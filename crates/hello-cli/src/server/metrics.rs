@@ -8,30 +8,44 @@ use hello_net::Counters;
 use crate::server::report::{by_class, refusals};
 use crate::textfile::{Families, Sample, Textfile, TextfileError};
 
-/// A file that always holds what was counted last, in Prometheus' text format.
-#[derive(Clone, Debug)]
+/// A file that holds the counters in Prometheus' text format.
+#[derive(Debug)]
 pub struct MetricsFile {
     file: Textfile,
     start: SystemTime,
 }
 
 impl MetricsFile {
-    /// Writes to `path` from now on; the server started at `start`.
+    /// Writes the counters to `path` for the first time; the server started at `start`.
     ///
     /// # Errors
     ///
-    /// [`TextfileError`] if the path names no file.
-    pub fn new(path: &Path, start: SystemTime) -> Result<Self, TextfileError> {
-        Ok(Self { file: Textfile::new(path)?, start })
+    /// What [`Textfile::start`] reports.
+    pub fn start(
+        path: &Path,
+        start: SystemTime,
+        counters: &Counters,
+    ) -> Result<Self, TextfileError> {
+        Ok(Self { file: Textfile::start(path, text(counters, start))?, start })
     }
 
-    /// Replaces the file as a whole, so that whoever reads it finds one state and no half.
+    /// Queues the counters to be written, and returns at once.
+    pub fn write(&self, counters: &Counters) {
+        self.file.write(text(counters, self.start));
+    }
+
+    /// Returns an error to report, as [`Textfile::failure`] does.
+    pub fn failure(&self) -> Option<TextfileError> {
+        self.file.failure()
+    }
+
+    /// Writes the counters for the last time, and waits as [`Textfile::finish`] does.
     ///
     /// # Errors
     ///
-    /// [`TextfileError`] if it cannot be written.
-    pub fn write(&self, counters: &Counters) -> Result<(), TextfileError> {
-        self.file.replace(&text(counters, self.start))
+    /// [`TextfileError`] if they are not written by then.
+    pub fn finish(&self, counters: &Counters) -> Result<(), TextfileError> {
+        self.file.finish(text(counters, self.start))
     }
 }
 
