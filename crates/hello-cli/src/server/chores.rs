@@ -190,6 +190,7 @@ mod tests {
     use std::net::{Ipv4Addr, UdpSocket};
     use std::os::unix::net::UnixDatagram;
     use std::sync::{Mutex, mpsc};
+    use std::time::SystemTime;
     use std::{env, fs, io, process, thread};
 
     use indicatif::ProgressBar;
@@ -295,6 +296,25 @@ mod tests {
     fn log() -> (Log, Printer) {
         Log::start(io::sink(), ProgressBar::hidden(), vec![], 0, |_| String::new())
             .expect("a thread")
+    }
+
+    #[test]
+    fn a_snapshot_writes_the_metrics_file() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("a.prom");
+        let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into()]);
+        let server = server.expect("a free port");
+        let file = MetricsFile::start(&path, SystemTime::now(), &server.counters());
+        let file = file.expect("a new name");
+        let (log, _printer) = log();
+        let supervisor = Supervisor::new(None, None);
+        let mut chores = Chores::new(&server, &log, &supervisor, Format::Text, None, Some(&file));
+        fs::remove_file(&path).expect("there");
+        chores.snapshot();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !path.exists() {
+            assert!(Instant::now() < deadline, "nothing is written");
+        }
     }
 
     /// A supervisor that stands still itself would not be heard; so this calls by hand.
