@@ -10,10 +10,11 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use serde_json::Value;
 
 use crate::support::{
     BACK_ENDS, Finished, Process, SERVER, Supervisor, activated, activated_under, ask, can_unshare,
-    count, have, listening, peer, receive, server, settled, summary,
+    count, have, in_namespace, listening, peer, receive, server, settled, summary,
 };
 
 fn socket() -> (UdpSocket, SocketAddr) {
@@ -210,5 +211,19 @@ fn a_server_in_an_empty_network_answers_in_that_where_its_socket_was_opened() {
         let address = ([127, 78, 0, 4], port).into();
         assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!", "{back_end}");
         assert_eq!(summary(server)["answered"], 1, "{back_end}");
+    }
+}
+
+#[test]
+fn a_socket_that_is_handed_over_gets_its_options_back_and_is_served_whatever_they_are() {
+    let test = "a_socket_that_is_handed_over_gets_its_options_back_and_is_served_whatever_they_are";
+    for back_end in BACK_ENDS {
+        let Some(seen) = in_namespace(test, "adopted_options.py", &[back_end]) else { return };
+        assert_ne!(seen["served"], seen["before"], "{back_end}: it was served in another way");
+        assert_eq!(seen["after"], seen["before"], "{back_end}");
+        // A train is still known as one, though there was more to be told of it than has room.
+        let replies = ["Hello, Al!", "Hello, Sarah!", "Hello, Tracy!"];
+        assert_eq!(seen["replies"], Value::from_iter(replies), "{back_end}");
+        assert_eq!(seen["summary"]["answered"], 3, "{back_end}: {}", seen["summary"]);
     }
 }

@@ -2,6 +2,7 @@
 //! ours, and against faults.
 
 mod activation;
+mod attacks;
 mod client;
 mod deploy;
 mod descriptors;

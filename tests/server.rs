@@ -1,8 +1,11 @@
 //! `hello-server` as administrators run it.
 
+use std::fs;
 use std::io::Write;
 use std::net::UdpSocket;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -205,4 +208,30 @@ fn an_address_that_cannot_be_had_is_an_error_with_advice() {
         }
     }
     assert_eq!(summary(first)["received"], 0);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn idle_workers_wait_without_a_timeout_and_a_stop_wakes_them_all() {
+    const WORKERS: usize = 8;
+    let (server, address) = server(&["--bind", "127.0.0.1:0", "--workers", "8", "--quiet"]);
+    assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
+    // "271 0x7f… 0x2 0x0 …": a call, and its arguments. A worker polls its socket and the stop.
+    let waits_for_ever = |task: &str| {
+        let mut words = task.split(' ').skip(2);
+        (words.next(), words.next()) == (Some("0x2"), Some("0x0"))
+    };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let tasks = fs::read_dir(format!("/proc/{}/task", server.id())).expect("Linux has it");
+        let calls =
+            tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("syscall")).ok());
+        let waiting = calls.filter(|call| waits_for_ever(call)).count();
+        if waiting == WORKERS {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{waiting} of {WORKERS} wait for a datagram or a stop");
+        thread::yield_now();
+    }
+    assert_eq!(summary(server)["answered"], 1);
 }

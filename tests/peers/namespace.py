@@ -55,6 +55,51 @@ def spoofer(address):
     return socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW)
 
 
+class Machine:
+    """Another network namespace: that of a process which waits for the end of its input."""
+
+    def __init__(self):
+        self.process = subprocess.Popen(
+            ("unshare", "--net", "sh", "-c", "echo; read line"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self.process.stdout.readline()
+        self.inside = ("nsenter", f"--net=/proc/{self.process.pid}/ns/net")
+        self.ip("link", "set", "dev", "lo", "up")
+
+    def ip(self, *arguments):
+        subprocess.run((*self.inside, "ip", *arguments), check=True)
+
+    def sysctl(self, name, value):
+        command = (*self.inside, "sh", "-c", f"echo {value} > /proc/sys/{name}")
+        subprocess.run(command, check=True)
+
+    def end(self):
+        self.process.communicate()
+
+
+def wire(machine, here, there, mtu=1500, other=None):
+    """Lays a wire between two namespaces, `machine` and this one or `other`, and gives its ends the
+    addresses `there` and `here`, of networks named alike."""
+    near, far = (f"to{machine.process.pid}", "wire") if other is None else ("out", "in")
+    ip("link", "add", near, "mtu", str(mtu), "type", "veth", "peer", "name", far, "mtu", str(mtu))
+    ip("link", "set", "dev", far, "netns", str(machine.process.pid))
+    if other is not None:
+        ip("link", "set", "dev", near, "netns", str(other.process.pid))
+    for run, device, addresses in (
+        (ip if other is None else other.ip, near, here),
+        (machine.ip, far, there),
+    ):
+        # Addresses are there at once, without a search for duplicates.
+        run("link", "set", "dev", device, "addrgenmode", "none", "up")
+        link_local = "fe80::1/64" if device == near else "fe80::2/64"
+        for address in (*addresses, link_local):
+            more = ("nodad",) if ":" in address else ("broadcast", "+")
+            run("address", "add", address, "dev", device, *more)
+    return near
+
+
 class Attack(threading.Thread):
     """Does something again and again until it is stopped, but not for ever."""
 

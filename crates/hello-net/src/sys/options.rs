@@ -65,7 +65,8 @@ const IPV6_MIN_MTU: i32 = 1280;
 pub(crate) fn verify_before_queueing(socket: &UdpSocket) {
     #[cfg(target_os = "linux")]
     if !linux::has_filter(socket) {
-        const ACCEPT: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+        // BPF_RET | BPF_K (bpf(4)): return the constant, how many bytes to keep.
+        const ACCEPT: u16 = 0x06;
         let accept_all = [socket2::SockFilter::new(ACCEPT, 0, 0, u32::MAX)];
         // It can fail for want of memory only, and the socket works without it.
         let _ = SockRef::from(socket).attach_filter(&accept_all);

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::network::{peer, peer_at, receive};
+use crate::network::{have_ipv6, peer, peer_at, receive};
 use hello_net::{Client, ErrorClass, Greeting, Progress, Silence, Unanswered};
 use hello_proto::{DecodeError, Request, Retry};
 
@@ -348,4 +348,24 @@ fn a_wait_of_zero_still_looks_for_what_is_there() {
     let (result, seen) = greet(&mut client, b"Sarah", || ());
     assert!(matches!(result, Err(Unanswered { attempts: 2, .. })));
     assert_eq!(seen, ["asked 1", "connection-refused", "asked 2", "connection-refused"]);
+}
+
+#[test]
+fn a_server_at_the_unspecified_address_is_one_of_this_machine() {
+    for (bound, unspecified) in [("127.0.0.1:0", "0.0.0.0"), ("[::1]:0", "::")] {
+        let test = "a_server_at_the_unspecified_address_is_one_of_this_machine";
+        if unspecified == "::" && !have_ipv6(test) {
+            return;
+        }
+        let server = peer_at(bound.parse().expect("an address"));
+        let port = server.local_addr().expect("bound").port();
+        let asked = SocketAddr::new(unspecified.parse().expect("an address"), port);
+        let mut client = client(&[asked], retry(LONG, 1));
+        let (result, seen) = greet(&mut client, b"Tracy", || {
+            let (_, source) = receive(&server);
+            server.send_to(b"Hello, Tracy!", source).expect("sent");
+        });
+        assert_eq!(result.expect("an answer").server, asked);
+        assert_eq!(seen, ["asked 1"]);
+    }
 }

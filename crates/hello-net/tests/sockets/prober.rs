@@ -346,6 +346,45 @@ fn a_prober_runs_once() {
 }
 
 #[test]
+fn two_runs_at_once_are_one_run() {
+    let server = peer();
+    let plan = ProbePlan { timeout: Duration::from_millis(1), ..plan(50) };
+    let prober = Prober::new(server.local_addr().expect("bound"), plan).expect("a port");
+    let sent = thread::scope(|scope| {
+        let runs = [(); 2].map(|()| scope.spawn(|| prober.run(|_| ())));
+        runs.map(|run| run.join().expect("no panic").expect("no broken socket").sent)
+    });
+    assert_eq!(sent.iter().sum::<u64>(), 50, "{sent:?}");
+}
+
+#[test]
+fn an_observer_that_panics_at_a_reply_ends_the_sender_too() {
+    let server = peer();
+    let endless = ProbePlan { count: None, ..plan(1) };
+    let prober = Prober::new(server.local_addr().expect("bound"), endless).expect("a port");
+    let panic = thread::scope(|scope| {
+        scope.spawn(|| serve(&server, 1, |_, name| vec![greeting(name)]));
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            prober.run(|event| match event.kind {
+                ProbeEventKind::Received { .. } => panic!("the observer's own"),
+                _ => {}
+            })
+        }))
+    });
+    assert_eq!(panic.expect_err("it goes on").downcast_ref(), Some(&"the observer's own"));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_thread_that_calls_a_prober_has_its_timer_slack_back() {
+    let slack = || rustix::thread::current_timer_slack().expect("Linux has it");
+    let before = slack();
+    assert!(before > 1, "it is not punctual by itself");
+    probe(plan(1), |_, name| vec![greeting(name)]);
+    assert_eq!(slack(), before);
+}
+
+#[test]
 fn an_observer_that_panics_ends_both_threads() {
     let server = peer();
     let prober = Prober::new(server.local_addr().expect("bound"), plan(3)).expect("a port");

@@ -1,0 +1,128 @@
+//! What a stranger can send, from programs that build their packets themselves.
+
+use serde_json::Value;
+
+use crate::support::{BACK_ENDS, count, have_ipv6, in_namespace};
+
+#[test]
+fn wrong_checksums_hold_no_tool() {
+    for back_end in BACK_ENDS {
+        let test = "wrong_checksums_hold_no_tool";
+        let Some(seen) = in_namespace(test, "wrong_checksums.py", &[back_end]) else { return };
+        for (tool, ended) in seen["ended"].as_object().expect("by tool") {
+            assert_eq!(*ended, true, "{tool}, {back_end}, during the attack");
+        }
+        let summary = &seen["summary"];
+        assert_eq!(summary["received"], 0, "{back_end}: {summary}");
+        assert!(count(&summary["dropped"]) >= 10, "{back_end}: they are counted: {summary}");
+    }
+}
+
+#[test]
+fn no_icmp_error_ends_or_stalls_a_tool() {
+    let test = "no_icmp_error_ends_or_stalls_a_tool";
+    if !have_ipv6(test) {
+        return;
+    }
+    let Some(cases) = in_namespace(test, "icmp_errors.py", &[]) else { return };
+    let mut errors = 0;
+    for case in cases.as_array().expect("cases") {
+        let last = &case["last"];
+        assert_eq!((&case["status"], &case["ended"]), (&0.into(), &true.into()), "{case}");
+        if case["tool"] == "hello-client" {
+            assert_eq!(
+                (&last["event"], &last["attempts"]),
+                (&"greeting".into(), &1.into()),
+                "{case}"
+            );
+            continue;
+        }
+        // A busy machine may hold a load up; but no request fails for an ICMP error.
+        let held_up = last["not_sent"]["held-up"].as_u64().unwrap_or(0);
+        let not_sent = last["not_sent"].as_object().expect("reasons");
+        assert!(not_sent.keys().all(|reason| reason == "held-up"), "{case}");
+        assert_eq!(count(&last["answered"]) + held_up, 60, "{case}");
+        assert_eq!(last["lost"], 0, "{case}");
+        errors += usize::from(last["errors"].as_object().is_some_and(|errors| !errors.is_empty()));
+    }
+    // Linux passes on some 20 of them, to both tools.
+    assert!(errors >= 30, "{errors} cases with errors");
+}
+
+#[test]
+fn absent_neighbours_silence_no_server() {
+    let test = "absent_neighbours_silence_no_server";
+    if !have_ipv6(test) {
+        return;
+    }
+    for family in ["4", "6"] {
+        let Some(seen) = in_namespace(test, "silencing.py", &[family, "5000", "4"]) else { return };
+        let [asked, answered] = ["asked", "answered"].map(|key| count(&seen[key]));
+        assert!(answered * 100 >= asked * 99, "IPv{family}: {seen}");
+    }
+}
+
+#[test]
+fn replies_pass_narrow_paths_and_no_forged_report_makes_more_packets_of_them() {
+    let test = "replies_pass_narrow_paths_and_no_forged_report_makes_more_packets_of_them";
+    if !have_ipv6(test) {
+        return;
+    }
+    // By the MTUs of 1500 and 900 bytes, and of IPv6 of 1280: so many packets of each reply.
+    let expected = [
+        ("IPv4, --max-name 1024, 1000 bytes", 1, 2),
+        ("IPv6, --max-name 1024, 1000 bytes", 1, 1),
+        ("IPv4, --max-name 4096, 1000 bytes", 1, 2),
+        ("IPv4, --max-name 4096, 1460 bytes", 1, 2),
+        ("IPv4, --max-name 4096, 4000 bytes", 3, 6),
+        ("IPv6, --max-name 4096, 1000 bytes", 1, 1),
+        ("IPv6, --max-name 4096, 1460 bytes", 2, 2),
+        ("IPv6, --max-name 4096, 4000 bytes", 4, 4),
+    ];
+    for back_end in BACK_ENDS {
+        let Some(seen) = in_namespace(test, "narrow_path.py", &[back_end]) else { return };
+        for (case, wide, narrow) in expected {
+            let packets = ["wide", "forged", "narrow"].map(|path| count(&seen[case][path]));
+            assert_eq!(packets, [wide, wide, narrow], "{back_end}: {case}");
+        }
+        assert_eq!(seen.as_object().map(serde_json::Map::len), Some(expected.len()));
+    }
+}
+
+#[test]
+fn a_request_to_many_is_counted_once_and_never_answered_twice() {
+    let test = "a_request_to_many_is_counted_once_and_never_answered_twice";
+    for back_end in BACK_ENDS {
+        let Some(seen) = in_namespace(test, "shared_destinations.py", &[back_end]) else { return };
+        for (rules, case) in [(true, &seen[0]), (false, &seen[1])] {
+            let (summary, [shared, single]) =
+                (&case["summary"], ["shared", "single"].map(|key| count(&case[key])));
+            assert_eq!(count(&summary["received"]), shared + single, "{back_end}: {case}");
+            let answered = if rules { single } else { shared + single };
+            assert_eq!(count(&summary["answered"]), answered, "{back_end}: {case}");
+            let refused = summary["refused"].as_object().map_or(0, |refused| {
+                refused.values().map(|refused| refused.as_u64().unwrap_or(0)).sum()
+            });
+            assert_eq!(refused, shared + single - answered, "{back_end}: {case}");
+            let replies = ["replies", "most"].map(|key| count(&case[key]));
+            assert_eq!(replies, if rules { [0, 0] } else { [shared, 1] }, "{back_end}: {case}");
+        }
+    }
+}
+
+#[test]
+fn an_address_of_a_prefix_that_is_local_as_a_whole_answers_from_itself() {
+    let test = "an_address_of_a_prefix_that_is_local_as_a_whole_answers_from_itself";
+    if !have_ipv6(test) {
+        return;
+    }
+    for back_end in BACK_ENDS {
+        let Some(Value::Object(seen)) = in_namespace(test, "any_ip.py", &[back_end]) else {
+            return;
+        };
+        assert_eq!(seen.len(), 3);
+        for (asked, from) in seen {
+            assert_eq!(from, asked, "{back_end}");
+        }
+    }
+}
