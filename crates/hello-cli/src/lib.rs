@@ -21,6 +21,7 @@ pub mod load;
 pub mod log;
 pub mod names;
 pub mod network;
+pub mod output;
 pub mod outputs;
 pub mod percent;
 pub mod ping;
@@ -35,7 +36,7 @@ pub mod textfile;
 pub mod times;
 
 use std::error::Error;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::iter;
 use std::process::ExitCode;
 
@@ -80,9 +81,7 @@ pub fn exit(tool: &str, result: Result<ExitCode, Box<dyn Error>>) -> ExitCode {
     if causes(&*error).any(is_broken_pipe) {
         return ExitCode::SUCCESS;
     }
-    // Not eprintln!, which panics if that fails; and in one piece, for others may print there.
-    let line = format!("{tool}: {}\n", describe(&*error));
-    let _ = io::stderr().write_all(line.as_bytes());
+    output::warn(&format!("{tool}: {}", describe(&*error)));
     ExitCode::from(EXIT_TROUBLE)
 }
 

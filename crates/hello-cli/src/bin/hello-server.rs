@@ -1,12 +1,12 @@
 //! `hello-server`: greets whoever sends a name over UDP.
 
 use std::error::Error;
-use std::io;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::Parser;
-use hello_cli::log::{Failure, Log};
+use hello_cli::log::{self, Failure, Log};
+use hello_cli::output::{Output, Stream};
 use hello_cli::server::args::Args;
 use hello_cli::server::chores::{Ask, Chores};
 use hello_cli::server::metrics::MetricsFile;
@@ -36,19 +36,22 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let signals =
         Signals::register([(SIGINT, Ask::Stop), (SIGTERM, Ask::Stop), (SIGUSR1, Ask::Snapshot)])?;
 
-    let left_out = move |lines| report::left_out(format, lines);
     let (buffers, addresses) = (args.buffers(&server), Vec::from_iter(server.local_addrs()));
-    let listening = addresses.iter().map(|address| report::listening(format, *address, &buffers));
-    let first = Vec::from_iter(listening.chain(buffers.lines(format, &addresses)));
-    let (log, printer) =
-        Log::start(io::stdout(), status_bar(format), first, args.max_lines, left_out)?;
+    // An output that fails stops the log and not the server.
+    let out = Output::start(Stream::Stdout, status_bar(format), format, log::ROOM, ())?;
+    for address in &addresses {
+        out.line(report::listening(format, *address, &buffers));
+    }
+    buffers.lines(format, &addresses).into_iter().for_each(|line| out.line(line));
+    let log = Log::new(out, args.max_lines);
 
     let served = serve(args, &server, &log, metrics.as_ref(), signals);
     let counters = server.counters();
     // From here on nobody is kept waiting: who asks now is refused.
     drop(server);
     let written = metrics.map_or(Ok(()), |file| file.finish(&counters));
-    printer.finish(log, report::summary(format, &counters));
+    // Nor is it a failure if nobody reads the summary.
+    let _ = log.finish(report::summary(format, &counters));
     served?;
     written?;
     Ok(ExitCode::SUCCESS)

@@ -196,7 +196,7 @@ mod tests {
     use indicatif::ProgressBar;
 
     use super::*;
-    use crate::log::Printer;
+    use crate::output::{Output, Stream};
 
     #[test]
     fn what_is_due_has_the_rates_since_it_was_due_last_and_keeps_in_step() {
@@ -212,7 +212,7 @@ mod tests {
     fn who_looks_after_the_rest_waits_for_what_is_due_first() {
         let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into()]);
         let server = server.expect("a free port");
-        let (log, _printer) = log();
+        let log = log();
         for (stats, watchdog, due) in [
             (None, None, 1000),
             (Some(200), None, 200),
@@ -240,7 +240,7 @@ mod tests {
         fs::remove_file(&path).expect("ours");
         let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into()]);
         let server = server.expect("a free port");
-        let (log, _printer) = log();
+        let log = log();
         let mut chores = Chores::new(&server, &log, &supervisor, Format::Text, None, None);
         let mut noise = 0;
         while supervisor.ready() {
@@ -293,9 +293,10 @@ mod tests {
         String::from_utf8_lossy(&buf[..len]).into_owned()
     }
 
-    fn log() -> (Log, Printer) {
-        Log::start(io::sink(), ProgressBar::hidden(), vec![], 0, |_| String::new())
-            .expect("a thread")
+    fn log() -> Log {
+        let nowhere = Stream::Other(Box::new(io::sink()));
+        let out = Output::start(nowhere, ProgressBar::hidden(), Format::Text, 0, ());
+        Log::new(out.expect("a thread"), 0)
     }
 
     #[test]
@@ -327,7 +328,7 @@ mod tests {
         fs::remove_file(&path).expect("ours");
         let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into(); 2]);
         let server = server.expect("free ports");
-        let (log, _printer) = log();
+        let log = log();
         let mut chores = Chores::new(&server, &log, &supervisor, Format::Text, None, None);
         let mut beats = || {
             chores.look_after(chores.start);

@@ -60,14 +60,6 @@ pub fn event(format: Format, event: &Event<'_>, untold: u64) -> String {
     }
 }
 
-/// Says how many lines were left out.
-pub fn left_out(format: Format, lines: u64) -> String {
-    match format {
-        Format::Text => format!("({lines} more lines left out)"),
-        Format::Json => json::line(&Line::LeftOut { lines }),
-    }
-}
-
 /// Says that receive calls failed.
 pub fn receive_failed(format: Format, class: ErrorClass, times: u64) -> String {
     match format {

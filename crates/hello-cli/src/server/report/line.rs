@@ -47,9 +47,6 @@ pub(super) enum Line<'a> {
         error: &'a str,
         times: u64,
     },
-    LeftOut {
-        lines: u64,
-    },
     Stats {
         rates: &'a Rates,
         #[serde(flatten)]
