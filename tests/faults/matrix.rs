@@ -234,22 +234,6 @@ fn no_fault_keeps_a_server_busy_however_long_it_lasts_nor_from_stopping() {
 }
 
 #[test]
-fn a_system_without_memory_for_a_poll_keeps_no_main_thread_busy() {
-    let test = "a_system_without_memory_for_a_poll_keeps_no_main_thread_busy";
-    if !have("strace", "-V", test) {
-        return;
-    }
-    let (server, _, faults) = faulty("ppoll:error=ENOMEM", &["--io", "linux"]);
-    let mut faults = faults.of_main();
-    let start = faults.next().expect("a call");
-    let took = faults.nth(99).expect("a call") - start;
-    assert!(took >= Duration::from_millis(100 - 16), "100 calls in {took:?}");
-    server.signal(Signal::TERM);
-    faults.for_each(drop);
-    assert_eq!(summary(server)["received"], 0);
-}
-
-#[test]
 fn a_system_that_returns_at_once_with_nothing_keeps_no_server_busy() {
     let test = "a_system_that_returns_at_once_with_nothing_keeps_no_server_busy";
     if !have("strace", "-V", test) {

@@ -36,11 +36,7 @@ fn faulty(fault: &str, arguments: &[&str]) -> (Process, SocketAddr, Faults) {
         .stderr(writer);
     let (server, address) = listening(&mut command);
     let main = server.id().to_string();
-    (
-        server,
-        address,
-        Faults { log: BufReader::new(reader), main, at: Duration::ZERO, of_main: false },
-    )
+    (server, address, Faults { log: BufReader::new(reader), main, at: Duration::ZERO })
 }
 
 /// The calls that failed in a server as they were to, until it ends: when each was made.
@@ -51,14 +47,6 @@ struct Faults {
     main: String,
     /// When the last call was made that the log has.
     at: Duration,
-    of_main: bool,
-}
-
-impl Faults {
-    /// Returns those of the main thread instead.
-    fn of_main(self) -> Self {
-        Self { of_main: true, ..self }
-    }
 }
 
 impl Iterator for Faults {
@@ -73,7 +61,7 @@ impl Iterator for Faults {
             let thread = words.next()?;
             let seconds = words.next().and_then(|word| word.parse().ok()).expect("a time");
             self.at += Duration::from_secs_f64(seconds);
-            if (thread == self.main) == self.of_main && line.ends_with("(INJECTED)\n") {
+            if thread != self.main && line.ends_with("(INJECTED)\n") {
                 return Some(self.at);
             }
         }

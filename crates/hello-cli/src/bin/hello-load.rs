@@ -8,7 +8,6 @@ use clap::Parser;
 use hello_cli::load::args::Args;
 use hello_cli::load::session::{Ask, Session};
 use hello_cli::signals::Signals;
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 fn main() -> ExitCode {
     hello_cli::exit("hello-load", run(&Args::parse()))
@@ -18,10 +17,12 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     if args.common.generated::<Args>()? {
         return Ok(ExitCode::SUCCESS);
     }
-    let signals = Signals::register([(SIGINT, Ask::Stop), (SIGTERM, Ask::Stop)])?;
     args.outputs.check()?;
+    // Before signals are taken over, for nothing but their default action ends a lookup.
+    let target = args.target()?;
+    let signals = Signals::register(Ask::Stop, Ask::Abort, [])?;
     let printer = args.outputs.printer(args.common.format());
-    let mut session = Session::start(args, printer, signals)?;
+    let mut session = Session::start(args, target, printer, signals)?;
     let run = session.run();
     // What is known always, also of a run that a broken socket ended.
     let finished = session.finish(&mut io::stdout());

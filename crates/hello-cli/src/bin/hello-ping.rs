@@ -12,7 +12,7 @@ use hello_cli::ping::report::{Report, Style};
 use hello_cli::ping::session::{Ask, Session};
 use hello_cli::signals::Signals;
 use hello_net::Prober;
-use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::SIGQUIT;
 
 fn main() -> ExitCode {
     hello_cli::exit("hello-ping", run(&Args::parse()))
@@ -22,11 +22,12 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     if args.common.generated::<Args>()? {
         return Ok(ExitCode::SUCCESS);
     }
-    let signals = [(SIGINT, Ask::Stop), (SIGTERM, Ask::Stop), (SIGQUIT, Ask::Snapshot)];
-    let mut signals = Signals::register(signals)?;
-    let (mut targets, mut probers) = (Vec::new(), Vec::new());
     args.outputs.check()?;
-    for (name, address) in args.targets()? {
+    // Before signals are taken over, for nothing but their default action ends a lookup.
+    let named = args.targets()?;
+    let signals = Signals::register(Ask::Stop, Ask::Abort, [(SIGQUIT, Ask::Snapshot)])?;
+    let (mut targets, mut probers) = (Vec::new(), Vec::new());
+    for (name, address) in named {
         let plan = args.plan();
         let (name_len, flows) = (plan.name_len, plan.flows.get().into());
         targets.push(Target { name, address, name_len, flows });
@@ -37,7 +38,9 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let (out, bar) = args.outputs.printer(format);
     let report = Report::start(style, out, bar, targets).map_err(OutputError::from)?;
     let session = Session::new(args, report)?;
-    let watched = session.watch(&probers, &mut signals);
+    let watched = session.watch(&probers, &signals);
+    // From here on, the first signal ends the tool as a second one does.
+    drop(signals);
     // A summary always, also of a run that a broken socket ended.
     let finished = session.finish(&mut io::stdout());
     watched?;

@@ -15,7 +15,7 @@ use hello_cli::server::supervisor::Supervisor;
 use hello_cli::signals::Signals;
 use hello_cli::status_bar;
 use hello_net::{Event, Outcome, Server};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::SIGUSR1;
 
 fn main() -> ExitCode {
     hello_cli::exit("hello-server", run(&Args::parse()))
@@ -33,8 +33,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let metrics = args.metrics_file.as_deref();
     let start = |path| MetricsFile::start(path, SystemTime::now(), &server.counters());
     let metrics = metrics.map(start).transpose()?;
-    let signals =
-        Signals::register([(SIGINT, Ask::Stop), (SIGTERM, Ask::Stop), (SIGUSR1, Ask::Snapshot)])?;
+    let signals = Signals::register(Ask::Stop, Ask::Stop, [(SIGUSR1, Ask::Snapshot)])?;
 
     let (buffers, addresses) = (args.buffers(&server), Vec::from_iter(server.local_addrs()));
     // An output that fails stops the log and not the server.
@@ -63,10 +62,10 @@ fn serve(
     server: &Server,
     log: &Log,
     metrics: Option<&MetricsFile>,
-    mut signals: Signals<Ask>,
+    signals: Signals<Ask>,
 ) -> Result<(), Box<dyn Error>> {
     let format = args.common.format();
-    let ended = signals.raise_on_drop(Ask::Stop)?;
+    let ended = signals.send_on_drop(Ask::Stop);
     let observe = move |event: &Event<'_>| {
         // However serving ends, this is dropped then, and the chores are to end, too.
         let _ended = &ended;
@@ -81,7 +80,7 @@ fn serve(
     let supervisor = Supervisor::from_env();
     let mut chores = Chores::new(server, log, &supervisor, format, args.stats, metrics);
     let during = || {
-        chores.run(&mut signals);
+        chores.run(&signals);
         supervisor.stopping();
     };
     Ok(server.serve_while(observe, during)?)

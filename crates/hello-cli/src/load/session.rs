@@ -28,6 +28,8 @@ use crate::{Format, OutputError};
 pub enum Ask {
     /// To send no more.
     Stop,
+    /// To wait for nothing more, either.
+    Abort,
     /// To look no longer after what has ended.
     End,
 }
@@ -50,17 +52,18 @@ pub struct Session<'a, O> {
 }
 
 impl<'a, O: Write> Session<'a, O> {
-    /// Says who is asked. `bar` shows how it goes, where there is somebody to see it.
+    /// Prints the target, which [`Args::target`] returned, and the plan. `bar` shows how it goes, where there is somebody to see it.
     ///
     /// # Errors
     ///
-    /// What [`Args::target`] and [`Args::plan`] report; [`OutputError`] if nothing can be printed.
+    /// What [`Args::plan`] reports; [`OutputError`] if nothing can be printed.
     pub fn start(
         args: &'a Args,
+        (target, address): (String, SocketAddr),
         (out, bar): (O, ProgressBar),
         signals: Signals<Ask>,
     ) -> Result<Self, Box<dyn Error>> {
-        let ((target, address), plan) = (args.target()?, args.plan()?);
+        let plan = args.plan()?;
         plan.check(address)?;
         bar.set_style(ProgressStyle::with_template(PROGRESS)?);
         let mut session = Self {
@@ -153,7 +156,7 @@ impl<'a, O: Write> Session<'a, O> {
         let loader = loader.map_err(|error| self.args.explain(error))?;
         let threads = plan.threads.get();
         let tallies = Vec::from_iter((0..threads).map(|_| Mutex::new(Tally::default())));
-        let ended = self.signals.raise_on_drop(Ask::End)?;
+        let ended = self.signals.send_on_drop(Ask::End);
         let run = thread::scope(|scope| {
             let run = || {
                 let _ended = ended;
@@ -212,10 +215,12 @@ impl<'a, O: Write> Session<'a, O> {
         loop {
             let tick = Instant::now() + TICK;
             let asked = self.signals.wait_until(interval.map_or(tick, |at| at.min(tick)));
-            if asked == Some(Ask::Stop) {
-                self.stopped = true;
-                loader.stop();
+            match asked {
+                Some(Ask::Stop) => loader.stop(),
+                Some(Ask::Abort) => loader.end(),
+                Some(Ask::End) | None => {}
             }
+            self.stopped |= matches!(asked, Some(Ask::Stop | Ask::Abort));
             let (is_over, now) = (asked == Some(Ask::End), Instant::now());
             if let (Some(at), Some(every)) = (interval, self.args.every)
                 && (is_over || now >= at)

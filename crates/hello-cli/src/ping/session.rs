@@ -24,6 +24,8 @@ use crate::textfile::Textfile;
 pub enum Ask {
     /// To send no more.
     Stop,
+    /// To wait for nothing more, either.
+    Abort,
     /// To sum up, and go on.
     Snapshot,
     /// To end, for nothing more is to be waited for.
@@ -60,12 +62,8 @@ impl<'a, O: Write + Send> Session<'a, O> {
     /// # Errors
     ///
     /// What goes wrong with a socket of our own, or with the output, once all have ended.
-    pub fn watch(
-        &self,
-        probers: &[Prober],
-        signals: &mut Signals<Ask>,
-    ) -> Result<(), Box<dyn Error>> {
-        let ended = Arc::new(signals.raise_on_drop(Ask::End)?);
+    pub fn watch(&self, probers: &[Prober], signals: &Signals<Ask>) -> Result<(), Box<dyn Error>> {
+        let ended = Arc::new(signals.send_on_drop(Ask::End));
         let results = thread::scope(|scope| {
             let mut threads = Vec::new();
             for (target, prober) in probers.iter().enumerate() {
@@ -135,7 +133,7 @@ impl<'a, O: Write + Send> Session<'a, O> {
     }
 
     /// Does what is due and what signals ask for, until the run ends.
-    fn look_after(&self, probers: &[Prober], signals: &mut Signals<Ask>) {
+    fn look_after(&self, probers: &[Prober], signals: &Signals<Ask>) {
         // What is further away than the clock goes is never due.
         let mut deadline = self.args.deadline.and_then(|after| self.start.checked_add(after));
         let mut interval = self.args.every.and_then(|every| self.start.checked_add(every));
@@ -145,6 +143,7 @@ impl<'a, O: Write + Send> Session<'a, O> {
             match signals.wait_until(due) {
                 Some(Ask::End) => return,
                 Some(Ask::Stop) => probers.iter().for_each(Prober::stop),
+                Some(Ask::Abort) => probers.iter().for_each(Prober::end),
                 Some(Ask::Snapshot) => {
                     self.print(probers, |report| report.snapshot(self.start.elapsed()));
                 }
@@ -217,8 +216,8 @@ mod tests {
         let report = Report::start(style, &mut room[..], ProgressBar::hidden(), [target]);
         let session = Session::new(&args, report.expect("room")).expect("no metrics");
         let prober = Prober::new(address, args.plan()).expect("a port");
-        let mut signals = Signals::register([]).expect("a pipe");
-        let error = session.watch(&[prober], &mut signals).expect_err("no room");
+        let signals = Signals::new();
+        let error = session.watch(&[prober], &signals).expect_err("no room");
         assert_eq!(error.to_string(), "cannot write to standard output");
     }
 }

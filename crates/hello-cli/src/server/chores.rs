@@ -71,7 +71,7 @@ impl<'a> Chores<'a> {
     }
 
     /// Goes on until a signal asks to stop.
-    pub fn run(&mut self, signals: &mut Signals<Ask>) {
+    pub fn run(&mut self, signals: &Signals<Ask>) {
         loop {
             match signals.wait_until(self.due()) {
                 Some(Ask::Stop) => return,
