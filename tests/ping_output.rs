@@ -13,7 +13,6 @@ use hello_cli::ping::report::{Report, Style};
 use hello_cli::ping::summary::Summary;
 use hello_net::{ErrorClass, NotSent, ProbeEvent, ProbeEventKind};
 use hello_proto::Arrival;
-use indicatif::ProgressBar;
 use regex::Regex;
 use serde_json::Value;
 
@@ -52,20 +51,19 @@ fn eventful() -> Vec<ProbeEventKind<'static>> {
 fn printed(format: Format, events: &[ProbeEventKind<'_>]) -> String {
     let address = ([127, 0, 0, 1], 9999).into();
     let target = Target { name: "127.0.0.1:9999".into(), address, name_len: 16, flows: 1 };
-    let mut out = Vec::new();
     let style = Style { format, quiet: false, terminal: false };
-    let mut report =
-        Report::start(style, &mut out, ProgressBar::hidden(), [target]).expect("memory");
+    let mut report = Report::new(style, [target]);
+    let mut lines = report.headers();
     for (second, kind) in (0..).zip(events) {
         let event = ProbeEvent { at: Duration::from_secs(second), flow: 0, kind: *kind };
-        report.event(0, &event).expect("memory");
+        lines.extend(report.event(0, &event));
     }
     let now = Duration::from_millis(4005);
     if format == Format::Json {
-        report.interval(now).expect("memory");
+        lines.extend(report.interval(now));
     }
-    report.finish(now).expect("memory");
-    String::from_utf8(out).expect("UTF-8")
+    lines.extend(report.finish(now));
+    lines.join("\n") + "\n"
 }
 
 /// Two answers and a duplicate. Like ping, jc knows no columns for more.

@@ -9,7 +9,8 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::export::{self, Export, Row};
-use crate::{Format, status_bar};
+use crate::output::{Output, ROOM, Stream};
+use crate::{Format, OutputError};
 
 /// Where the results of a run are written.
 #[derive(Debug, Args)]
@@ -68,13 +69,24 @@ impl Outputs {
         Ok(exports.into_iter().chain(self.plot.as_deref()).try_for_each(export::check)?)
     }
 
-    /// Returns where all else is printed, and what shows how things are: what is exported to the
-    /// standard output has that for itself.
-    pub fn printer(&self, format: Format) -> (Box<dyn Write + Send>, ProgressBar) {
-        match self.to_stdout() {
-            true => (Box::new(io::stderr()), ProgressBar::hidden()),
-            false => (Box::new(io::stdout()), status_bar(format)),
-        }
+    /// Starts the output of all else: to standard error if an export has standard output for
+    /// itself. `bar` shows the status, but not beside an export. `failed` is dropped at the first
+    /// error.
+    ///
+    /// # Errors
+    ///
+    /// The system's error if there is no thread to be had.
+    pub fn console(
+        &self,
+        format: Format,
+        bar: impl FnOnce() -> ProgressBar,
+        failed: impl Send + 'static,
+    ) -> io::Result<Output> {
+        let (stream, bar) = match self.to_stdout() {
+            true => (Stream::Stderr, ProgressBar::hidden()),
+            false => (Stream::Stdout, bar()),
+        };
+        Output::start(stream, bar, format, ROOM, failed)
     }
 
     /// Writes the results and what they come to together, if anything; to `out` what is for the
@@ -100,6 +112,23 @@ impl Outputs {
         }
         written.into_iter().collect()
     }
+}
+
+/// Prints what [`Outputs::write`] wrote for standard output, and waits for its reader as
+/// [`Output::finish`] does.
+///
+/// # Errors
+///
+/// [`OutputError`] if it cannot be printed, or nobody reads it.
+pub fn print_export(text: &[u8], stopped: bool) -> Result<(), OutputError> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let bar = ProgressBar::hidden();
+    let out = Output::start(Stream::Stdout, bar, Format::Text, 0, ())?;
+    let text = String::from_utf8_lossy(text);
+    out.close(vec![text.strip_suffix('\n').unwrap_or(&text).to_owned()]);
+    out.finish(stopped)
 }
 
 fn is_stdout(path: &Path) -> bool {

@@ -1,7 +1,6 @@
 //! `hello-load`: how much a hello server carries.
 
 use std::error::Error;
-use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -21,11 +20,10 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     // Before signals are taken over, for nothing but their default action ends a lookup.
     let target = args.target()?;
     let signals = Signals::register(Ask::Stop, Ask::Abort, [])?;
-    let printer = args.outputs.printer(args.common.format());
-    let mut session = Session::start(args, target, printer, signals)?;
+    let mut session = Session::start(args, target, signals)?;
     let run = session.run();
     // What is known always, also of a run that a broken socket ended.
-    let finished = session.finish(&mut io::stdout());
+    let finished = session.finish();
     run?;
     finished
 }

@@ -5,12 +5,12 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::Parser;
-use hello_cli::OutputError;
 use hello_cli::ping::Target;
 use hello_cli::ping::args::Args;
 use hello_cli::ping::report::{Report, Style};
 use hello_cli::ping::session::{Ask, Session};
 use hello_cli::signals::Signals;
+use hello_cli::status_bar;
 use hello_net::Prober;
 use signal_hook::consts::SIGQUIT;
 
@@ -35,14 +35,14 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     }
     let (format, terminal) = (args.common.format(), io::stdout().is_terminal());
     let style = Style { format, quiet: args.quiet, terminal };
-    let (out, bar) = args.outputs.printer(format);
-    let report = Report::start(style, out, bar, targets).map_err(OutputError::from)?;
-    let session = Session::new(args, report)?;
+    let failed = signals.send_on_drop(Ask::Stop);
+    let out = args.outputs.console(format, || status_bar(format), failed)?;
+    let session = Session::start(args, Report::new(style, targets), out)?;
     let watched = session.watch(&probers, &signals);
     // From here on, the first signal ends the tool as a second one does.
     drop(signals);
     // A summary always, also of a run that a broken socket ended.
-    let finished = session.finish(&mut io::stdout());
+    let finished = session.finish();
     watched?;
     finished
 }

@@ -1,7 +1,6 @@
 //! A run under load, a search or a sweep, from its start to its end.
 
 use std::error::Error;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::process::ExitCode;
@@ -11,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use hello_net::{Effort, LoadError, LoadPlan, Loader};
 use hello_proto::Counts;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressStyle;
 
 use super::args::{Args, Mode};
 use super::interval::Interval;
@@ -19,9 +18,11 @@ use super::search::{Search, SearchPlan};
 use super::summary::{End, Plan, Summary, Throughput};
 use super::tally::{Tally, add};
 use super::{json, limits, plot, text};
+use crate::output::{Output, Status};
+use crate::outputs::print_export;
 use crate::signals::Signals;
 use crate::step::next;
-use crate::{Format, OutputError};
+use crate::{Format, status_bar};
 
 /// What a run is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,13 +37,12 @@ pub enum Ask {
 
 /// Runs against one server, and what they have come to so far.
 #[derive(Debug)]
-pub struct Session<'a, O> {
+pub struct Session<'a> {
     args: &'a Args,
     target: String,
     address: SocketAddr,
     plan: LoadPlan,
-    out: O,
-    bar: ProgressBar,
+    out: Output,
     signals: Signals<Ask>,
     stopped: bool,
     results: Vec<Summary>,
@@ -51,48 +51,46 @@ pub struct Session<'a, O> {
     last: Tally,
 }
 
-impl<'a, O: Write> Session<'a, O> {
-    /// Prints the target, which [`Args::target`] returned, and the plan. `bar` shows how it goes, where there is somebody to see it.
+impl<'a> Session<'a> {
+    /// Prints the target, which [`Args::target`] returned, and the plan.
     ///
     /// # Errors
     ///
-    /// What [`Args::plan`] reports; [`OutputError`] if nothing can be printed.
+    /// What [`Args::plan`] reports, or that nothing can be printed.
     pub fn start(
         args: &'a Args,
         (target, address): (String, SocketAddr),
-        (out, bar): (O, ProgressBar),
         signals: Signals<Ask>,
     ) -> Result<Self, Box<dyn Error>> {
         let plan = args.plan()?;
         plan.check(address)?;
-        bar.set_style(ProgressStyle::with_template(PROGRESS)?);
-        let mut session = Self {
+        let (format, style) = (args.common.format(), ProgressStyle::with_template(PROGRESS)?);
+        let bar = || status_bar(format).with_style(style);
+        let out = args.outputs.console(format, bar, signals.send_on_drop(Ask::Stop))?;
+        let trials = args.mode() != Mode::Single;
+        out.line(match format {
+            Format::Text => text::header(&target, address, &plan, trials),
+            Format::Json => json::header(&target, address, &plan, trials),
+        });
+        Ok(Self {
             args,
             target,
             address,
             plan,
             out,
-            bar,
             signals,
             stopped: false,
             results: Vec::new(),
             throughput: None,
             last: Tally::default(),
-        };
-        let Self { target, plan, .. } = &session;
-        let trials = args.mode() != Mode::Single;
-        session.line(&match args.common.format() {
-            Format::Text => text::header(target, address, plan, trials),
-            Format::Json => json::header(target, address, plan, trials),
-        })?;
-        Ok(session)
+        })
     }
 
     /// Makes all runs there are to be, and prints each of several when it is over.
     ///
     /// # Errors
     ///
-    /// What goes wrong with a socket of our own, or with the output.
+    /// What goes wrong with a socket of our own.
     pub fn run(&mut self) -> Result<(), Box<dyn Error>> {
         match self.args.mode() {
             Mode::Single => self.measure(&self.plan.clone()),
@@ -113,11 +111,13 @@ impl<'a, O: Write> Session<'a, O> {
             self.trial(load)?;
             if self.stopped {
                 // What is known of it, without a verdict.
-                return Ok(self.print_trial()?);
+                self.print_trial();
+                return Ok(());
             }
             if self.is_silent() {
                 note(self, &search, End::Silent);
-                return Ok(self.print_trial()?);
+                self.print_trial();
+                return Ok(());
             }
             let Some(summary) = self.results.last_mut() else { break };
             let verdict = limits::judge(summary, tolerance);
@@ -125,7 +125,7 @@ impl<'a, O: Write> Session<'a, O> {
             search.handle(verdict);
             let is_over = search.next_load().is_none();
             note(self, &search, if is_over { End::Found } else { End::Open });
-            self.print_trial()?;
+            self.print_trial();
         }
         Ok(())
     }
@@ -133,7 +133,7 @@ impl<'a, O: Write> Session<'a, O> {
     fn sweep(&mut self, loads: &[NonZeroU64]) -> Result<(), Box<dyn Error>> {
         for &load in loads {
             self.trial(load)?;
-            self.print_trial()?;
+            self.print_trial();
             if self.stopped || self.is_silent() {
                 break;
             }
@@ -164,12 +164,11 @@ impl<'a, O: Write> Session<'a, O> {
             };
             let thread = thread::Builder::new().spawn_scoped(scope, run);
             let thread = thread.map_err(LoadError::Thread)?;
-            let printed = self.look_after(&loader, &tallies, plan);
-            let run = thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause));
-            Ok::<_, LoadError>((run, printed))
+            self.look_after(&loader, &tallies, plan);
+            Ok(thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause)))
         });
-        self.bar.set_message("");
-        let (run, printed) = run.map_err(|error| self.args.explain(error))?;
+        self.out.status(Status::default);
+        let run = run.map_err(|error| self.args.explain(error))?;
         let (effort, failed) = match run {
             Ok(effort) => (effort, None),
             Err(error) => (Effort::default(), Some(error)),
@@ -182,24 +181,14 @@ impl<'a, O: Write> Session<'a, O> {
         if failed.is_none() || summary.sent > 0 {
             self.results.push(summary);
         }
-        failed.map_or(Ok(()), |error| Err(self.args.explain(error)))?;
-        Ok(printed?)
+        failed.map_or(Ok(()), |error| Err(self.args.explain(error)))
     }
 
-    /// Shows how a run goes and does what signals ask for, until it ends. What cannot be printed
-    /// stops it.
-    fn look_after(
-        &mut self,
-        loader: &Loader,
-        tallies: &[Mutex<Tally>],
-        plan: &LoadPlan,
-    ) -> Result<(), OutputError> {
+    /// Shows how a run goes and does what signals ask for, until it ends.
+    fn look_after(&mut self, loader: &Loader, tallies: &[Mutex<Tally>], plan: &LoadPlan) {
         let start = Instant::now();
         let whole = plan.warm_up.saturating_add(plan.duration);
-        self.bar.set_length(match plan.count {
-            Some(count) => count,
-            None => u64::try_from(whole.as_millis()).unwrap_or(u64::MAX),
-        });
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let rate = Plan::from(plan).rate;
         let seen = || {
             let mut counts = Counts::default();
@@ -208,7 +197,7 @@ impl<'a, O: Write> Session<'a, O> {
             }
             (start.elapsed().saturating_sub(plan.warm_up), counts)
         };
-        let (mut shown, mut printed, mut broken) = (seen(), seen(), Ok(()));
+        let (mut shown, mut printed) = (seen(), seen());
         // What is further away than the clock goes is never due.
         let first = self.args.every.and_then(|every| plan.warm_up.checked_add(every));
         let mut interval = first.and_then(|after| start.checked_add(after));
@@ -228,48 +217,43 @@ impl<'a, O: Write> Session<'a, O> {
                 let by_now = seen();
                 let part = Interval::between(printed, by_now, rate);
                 // At the end, there may be nothing left.
-                if !(is_over && part.is_empty())
-                    && let Err(error) = self.print_interval(&part)
-                {
-                    broken = Err(error);
-                    self.stopped = true;
-                    loader.stop();
+                if !(is_over && part.is_empty()) {
+                    self.print_interval(&part);
                 }
-                (printed, interval) = (by_now, next(at, every, now).filter(|_| broken.is_ok()));
+                (printed, interval) = (by_now, next(at, every, now));
             }
             if is_over {
-                return broken;
+                return;
             }
-            if !self.bar.is_hidden() {
+            self.out.status(|| {
                 let by_now = seen();
-                self.bar.set_position(match plan.count {
-                    Some(_) => by_now.1.sent,
-                    None => u64::try_from((now - start).as_millis()).unwrap_or(u64::MAX),
-                });
-                self.bar.set_message(match now - start < plan.warm_up {
+                let message = match now - start < plan.warm_up {
                     true => "warming up".into(),
                     false => text::status(&Interval::between(shown, by_now, rate)),
-                });
+                };
                 shown = by_now;
-            }
+                let progress = match plan.count {
+                    Some(count) => (by_now.1.sent, count),
+                    None => (millis(now - start), millis(whole)),
+                };
+                Status { message, progress: Some(progress) }
+            });
         }
     }
 
-    fn print_interval(&mut self, interval: &Interval) -> Result<(), OutputError> {
-        let line = match self.args.common.format() {
+    fn print_interval(&self, interval: &Interval) {
+        self.out.line(match self.args.common.format() {
             Format::Text => text::interval(interval),
             Format::Json => json::interval(interval),
-        };
-        self.line(&line)
+        });
     }
 
-    fn print_trial(&mut self) -> Result<(), OutputError> {
-        let Some(summary) = self.results.last() else { return Ok(()) };
-        let line = match self.args.common.format() {
+    fn print_trial(&self) {
+        let Some(summary) = self.results.last() else { return };
+        self.out.line(match self.args.common.format() {
             Format::Text => text::trial(summary),
             Format::Json => json::trial(summary),
-        };
-        self.line(&line)
+        });
     }
 
     /// Prints what all came to, writes what else was asked for, and returns the status to exit
@@ -278,8 +262,9 @@ impl<'a, O: Write> Session<'a, O> {
     /// # Errors
     ///
     /// Says which output cannot be written.
-    pub fn finish(&mut self, exports: &mut impl Write) -> Result<ExitCode, Box<dyn Error>> {
-        self.bar.finish_and_clear();
+    pub fn finish(mut self) -> Result<ExitCode, Box<dyn Error>> {
+        // From here on, the first signal ends the tool as a second one does.
+        drop(self.signals);
         let mode = self.args.mode();
         let is_text = self.args.common.format() == Format::Text;
         let lines = match (&mode, &self.throughput) {
@@ -296,26 +281,24 @@ impl<'a, O: Write> Session<'a, O> {
             }
             _ => vec![],
         };
-        // A reader who has left costs no file.
-        let printed = lines.iter().try_for_each(|line| self.line(line));
+        self.out.close(lines);
         let (results, throughput) = (&self.results, self.throughput.as_ref());
-        let last = &mut self.last;
+        let (last, mut exported) = (&mut self.last, Vec::new());
         let draw = || match mode {
             Mode::Single => plot::run(&self.target, last),
             _ => plot::loads(&self.target, results, throughput),
         };
-        self.args.outputs.write(results, throughput, exports, draw)?;
+        // One that fails costs no other, and a reader who does not read costs no file.
+        let written = self.args.outputs.write(results, throughput, &mut exported, draw);
+        let printed = self.out.finish(self.stopped);
+        let printed = printed.and_then(|()| print_export(&exported, self.stopped));
+        written?;
         printed?;
         let good = match throughput {
             Some(throughput) => throughput.throughput_per_s.is_some(),
             None => results.iter().any(|summary| summary.answered > 0),
         };
         Ok(ExitCode::from(u8::from(!good)))
-    }
-
-    fn line(&mut self, line: &str) -> Result<(), OutputError> {
-        let out = &mut self.out;
-        Ok(self.bar.suspend(|| writeln!(out, "{line}").and_then(|()| out.flush()))?)
     }
 }
 

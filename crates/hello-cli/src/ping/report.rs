@@ -1,11 +1,9 @@
 //! A run as it goes on and as it ends, in the form asked for.
 
-use std::io::{self, Write};
 use std::time::Duration;
 
 use hello_net::{ProbeEvent, ProbeEventKind};
 use hello_proto::Arrival;
-use indicatif::ProgressBar;
 
 use super::summary::Summary;
 use super::tally::Tally;
@@ -25,13 +23,10 @@ pub struct Style {
     pub terminal: bool,
 }
 
-/// Prints what happens to the probes of all targets, and adds it up.
+/// Adds up what happens to the probes of all targets, and puts it into lines.
 #[derive(Debug)]
-pub struct Report<O> {
+pub struct Report {
     style: Style,
-    out: O,
-    /// The line below all others.
-    bar: ProgressBar,
     runs: Vec<Run>,
 }
 
@@ -58,112 +53,82 @@ impl Run {
     }
 }
 
-impl<O: Write> Report<O> {
-    /// Says whom the probes go to. `bar` shows how it goes, where there is somebody to see it.
-    ///
-    /// # Errors
-    ///
-    /// Whatever `out` reports, here and in the other functions.
-    pub fn start(
-        style: Style,
-        out: O,
-        bar: ProgressBar,
-        targets: impl IntoIterator<Item = Target>,
-    ) -> io::Result<Self> {
+impl Report {
+    /// Starts with nothing sent to any target.
+    pub fn new(style: Style, targets: impl IntoIterator<Item = Target>) -> Self {
         let run = |target| {
             let whole = Tally::new(target);
             Run { part: whole.clone(), whole, course: Course::new() }
         };
-        let runs = Vec::from_iter(targets.into_iter().map(run));
-        let mut report = Self { style, out, bar, runs };
-        for index in 0..report.runs.len() {
-            let target = report.runs[index].whole.target();
-            report.line(&match style.format {
-                Format::Text => text::header(target),
-                Format::Json => json::header(target),
-            })?;
-        }
-        Ok(report)
+        Self { style, runs: Vec::from_iter(targets.into_iter().map(run)) }
     }
 
-    /// Adds an event up, and prints it. Targets are counted from 0.
-    ///
-    /// # Errors
-    ///
-    /// Whatever `out` reports.
+    /// Adds an event up, and returns its line if it has one. Targets are counted from 0.
     ///
     /// # Panics
     ///
     /// If there is no such target.
-    pub fn event(&mut self, target: usize, event: &ProbeEvent<'_>) -> io::Result<()> {
+    pub fn event(&mut self, target: usize, event: &ProbeEvent<'_>) -> Option<String> {
         let run = &mut self.runs[target];
         run.handle(event);
-        let line = match self.style.format {
+        match self.style.format {
             _ if self.style.quiet => None,
             Format::Text => text::event(run.whole.target(), event),
             Format::Json => json::event(run.whole.target(), event),
-        };
-        line.map_or(Ok(()), |line| self.line(&line))
+        }
     }
 
     /// Sums up what happened since the last call.
-    ///
-    /// # Errors
-    ///
-    /// Whatever `out` reports.
-    pub fn interval(&mut self, now: Duration) -> io::Result<()> {
-        for index in 0..self.runs.len() {
-            let part = &mut self.runs[index].part;
+    pub fn interval(&mut self, now: Duration) -> Vec<String> {
+        let format = self.style.format;
+        let lines = self.runs.iter_mut().map(|Run { part, .. }| {
             let summary = part.summary(now);
             part.reset(now);
-            self.line(&match self.style.format {
+            match format {
                 Format::Text => text::interval(&summary),
                 Format::Json => json::interval(&summary, now),
-            })?;
-        }
-        Ok(())
+            }
+        });
+        lines.collect()
+    }
+
+    /// Returns a line for each target that stands before all others.
+    pub fn headers(&self) -> Vec<String> {
+        let header = |run: &Run| match self.style.format {
+            Format::Text => text::header(run.whole.target()),
+            Format::Json => json::header(run.whole.target()),
+        };
+        self.runs.iter().map(header).collect()
     }
 
     /// Sums the run up so far, while it goes on.
-    ///
-    /// # Errors
-    ///
-    /// Whatever `out` reports.
-    pub fn snapshot(&mut self, now: Duration) -> io::Result<()> {
-        self.summaries(now).iter().try_for_each(|summary| {
-            self.line(&match self.style.format {
-                Format::Text => text::summary(summary, &[]),
-                Format::Json => json::snapshot(summary, now),
-            })
-        })
+    pub fn snapshot(&self, now: Duration) -> Vec<String> {
+        let line = |summary: &Summary| match self.style.format {
+            Format::Text => text::summary(summary, &[]),
+            Format::Json => json::snapshot(summary, now),
+        };
+        self.summaries(now).iter().map(line).collect()
     }
 
-    /// Shows how it goes, if there is somebody to see it.
-    pub fn status(&self, now: Duration) {
-        if !self.bar.is_hidden() {
-            self.bar.set_message(text::status(&self.summaries(now)));
-        }
+    /// Returns the progress of the run in one line.
+    pub fn status(&self, now: Duration) -> String {
+        text::status(&self.summaries(now))
     }
 
     /// Sums the whole run up: of several targets, each and all side by side.
-    ///
-    /// # Errors
-    ///
-    /// Whatever `out` reports.
-    pub fn finish(&mut self, now: Duration) -> io::Result<Vec<Summary>> {
-        self.bar.finish_and_clear();
+    pub fn finish(&self, now: Duration) -> Vec<String> {
+        let mut lines = Vec::new();
         let summaries = self.summaries(now);
         if summaries.len() > 1 && self.style.format == Format::Text {
-            self.line(&format!("\n{}", text::comparison(&summaries)))?;
+            lines.push(format!("\n{}", text::comparison(&summaries)));
         }
-        for (index, summary) in summaries.iter().enumerate() {
-            let line = match self.style.format {
+        lines.extend(summaries.iter().enumerate().map(
+            |(index, summary)| match self.style.format {
                 Format::Text => text::summary(summary, &self.more(index, summary)),
                 Format::Json => json::summary(summary, now),
-            };
-            self.line(&line)?;
-        }
-        Ok(summaries)
+            },
+        ));
+        lines
     }
 
     /// Sums up at `now`, without printing it.
@@ -187,11 +152,6 @@ impl<O: Write> Report<O> {
         }
         more
     }
-
-    fn line(&mut self, line: &str) -> io::Result<()> {
-        let out = &mut self.out;
-        self.bar.suspend(|| writeln!(out, "{line}").and_then(|()| out.flush()))
-    }
 }
 
 /// What fits beside the numbers in 80 columns.
@@ -207,26 +167,26 @@ mod tests {
     /// What is printed of a run of two targets, the second of which is silent.
     fn printed(style: Style) -> String {
         let silent = Target { name: "silent:9999".into(), flows: 2, ..target() };
-        let mut out = Vec::new();
-        let bar = ProgressBar::hidden();
-        let mut report = Report::start(style, &mut out, bar, [target(), silent]).expect("memory");
+        let mut report = Report::new(style, [target(), silent]);
+        let mut lines = report.headers();
         let mut event = |target, kind: ProbeEventKind<'_>| {
-            report.event(target, &ProbeEvent { at: SECOND, flow: 0, kind }).expect("memory");
+            lines.extend(report.event(target, &ProbeEvent { at: SECOND, flow: 0, kind }));
         };
         for kind in [sent(0), answered(SECOND / 1000), sent(1), answered(SECOND / 500)] {
             event(0, kind);
         }
         event(1, sent(0));
         event(1, lost(0));
-        report.interval(SECOND).expect("memory");
-        report.interval(2 * SECOND).expect("memory");
-        let summaries = report.finish(3 * SECOND).expect("memory");
+        lines.extend(report.interval(SECOND));
+        lines.extend(report.interval(2 * SECOND));
+        lines.extend(report.finish(3 * SECOND));
+        let summaries = report.summaries(3 * SECOND);
         assert_eq!(summaries.iter().map(|summary| summary.sent).sum::<u64>(), 3);
         let losses = report.runs().map(|(tally, course)| {
             (tally.counts().lost, course.periods().map(|(_, period)| period.lost).sum())
         });
         assert_eq!(Vec::from_iter(losses), [(0, 0), (1, 1)]);
-        String::from_utf8(out).expect("UTF-8")
+        lines.join("\n") + "\n"
     }
 
     #[test]

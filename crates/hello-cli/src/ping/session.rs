@@ -1,8 +1,8 @@
 //! A run of probes from its start to its end: threads, signals, times.
 
 use std::error::Error;
-use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,8 +13,9 @@ use super::args::Args;
 use super::report::Report;
 use super::tally::Tally;
 use super::{metrics, plot};
-use crate::OutputError;
 use crate::export::NOTHING;
+use crate::output::{self, Output};
+use crate::outputs::print_export;
 use crate::signals::Signals;
 use crate::step::next;
 use crate::textfile::Textfile;
@@ -34,35 +35,37 @@ pub enum Ask {
 
 /// A run of probes to one target or several.
 #[derive(Debug)]
-pub struct Session<'a, O> {
+pub struct Session<'a> {
     args: &'a Args,
-    report: Mutex<Report<O>>,
-    /// The first error of the output, after which there is none.
-    broken: Mutex<Option<io::Error>>,
+    report: Mutex<Report>,
+    out: Output,
     metrics: Option<Textfile>,
     start: Instant,
+    stopped: AtomicBool,
 }
 
-impl<'a, O: Write + Send> Session<'a, O> {
-    /// Makes ready to print by way of `report`.
+impl<'a> Session<'a> {
+    /// Prints the headers of `report` to `out`.
     ///
     /// # Errors
     ///
     /// Says that the metrics file cannot be written.
-    pub fn new(args: &'a Args, report: Report<O>) -> Result<Self, Box<dyn Error>> {
+    pub fn start(args: &'a Args, report: Report, out: Output) -> Result<Self, Box<dyn Error>> {
         let metrics = args.metrics_file.as_deref();
         let metrics =
             metrics.map(|path| Textfile::start(path, in_numbers(&report, Duration::ZERO)));
-        let (report, broken) = (Mutex::new(report), Mutex::new(None));
-        Ok(Self { args, report, broken, metrics: metrics.transpose()?, start: Instant::now() })
+        let (metrics, report, start) = (metrics.transpose()?, Mutex::new(report), Instant::now());
+        let session = Self { args, report, out, metrics, start, stopped: false.into() };
+        session.print(|report| report.headers());
+        Ok(session)
     }
 
     /// Sends all probes, and prints what happens, until nothing more is to be waited for.
     ///
     /// # Errors
     ///
-    /// What goes wrong with a socket of our own, or with the output, once all have ended.
-    pub fn watch(&self, probers: &[Prober], signals: &Signals<Ask>) -> Result<(), Box<dyn Error>> {
+    /// What goes wrong with a socket of our own, once all have ended.
+    pub fn watch(&self, probers: &[Prober], signals: &Signals<Ask>) -> Result<(), ProbeError> {
         let ended = Arc::new(signals.send_on_drop(Ask::End));
         let results = thread::scope(|scope| {
             let mut threads = Vec::new();
@@ -71,7 +74,11 @@ impl<'a, O: Write + Send> Session<'a, O> {
                 let run = move || {
                     let _ended = ended;
                     let print = |event: &ProbeEvent<'_>| {
-                        self.print(probers, |report| report.event(target, event));
+                        let mut report = lock(&self.report);
+                        // While the report is locked, for lines to be in the order of its sums.
+                        if let Some(line) = report.event(target, event) {
+                            self.out.event(line);
+                        }
                     };
                     prober.run(print).map(drop)
                 };
@@ -88,11 +95,7 @@ impl<'a, O: Write + Send> Session<'a, O> {
             };
             Ok::<_, ProbeError>(Vec::from_iter(threads.into_iter().map(join)))
         })?;
-        results.into_iter().collect::<Result<(), _>>()?;
-        match lock(&self.broken).take() {
-            Some(error) => Err(OutputError::from(error).into()),
-            None => Ok(()),
-        }
+        results.into_iter().collect()
     }
 
     /// Prints the summaries, writes what else was asked for, and returns the status to exit with.
@@ -100,30 +103,32 @@ impl<'a, O: Write + Send> Session<'a, O> {
     /// # Errors
     ///
     /// Says which output cannot be written.
-    pub fn finish(&self, exports: &mut impl Write) -> Result<ExitCode, Box<dyn Error>> {
+    pub fn finish(self) -> Result<ExitCode, Box<dyn Error>> {
         let mut report = lock(&self.report);
         let now = self.start.elapsed();
         let summaries = report.summaries(now);
-        // A reader who has left costs no file.
-        let printed = match self.args.every {
-            // What is left, so that the parts add up to the whole.
-            Some(_) => report.interval(now).and_then(|()| report.finish(now)),
-            None => report.finish(now),
-        };
+        // What is left, so that the parts add up to the whole.
+        let mut last = self.args.every.map_or_else(Vec::new, |_| report.interval(now));
+        last.extend(report.finish(now));
+        self.out.close(last);
         let draw = || plot::draw(&Vec::from_iter(report.runs()));
-        // One that fails costs no other.
-        let outputs = self.args.outputs.write(&summaries, NOTHING, exports, draw);
+        let mut exported = Vec::new();
+        // One that fails costs no other, and a reader who does not read costs no file.
+        let outputs = self.args.outputs.write(&summaries, NOTHING, &mut exported, draw);
         let last = |file: &Textfile| file.finish(in_numbers(&report, self.start.elapsed()));
         let metrics = self.metrics.as_ref().map_or(Ok(()), last);
         drop(report);
+        let stopped = self.stopped.load(Relaxed);
+        let printed = self.out.finish(stopped).and_then(|()| print_export(&exported, stopped));
         let thresholds = self.args.thresholds();
         let exceeded = Vec::from_iter(summaries.iter().flat_map(|one| thresholds.exceeded(one)));
-        for line in &exceeded {
-            let _ = io::stderr().write_all(format!("hello-ping: {line}\n").as_bytes());
+        if !exceeded.is_empty() {
+            let lines = exceeded.iter().map(|line| format!("hello-ping: {line}"));
+            output::warn(&Vec::from_iter(lines).join("\n"));
         }
         outputs?;
         metrics?;
-        printed.map_err(OutputError::from)?;
+        printed?;
         let enough = match (self.args.count, self.args.deadline) {
             (Some(count), Some(_)) => count,
             _ => 1,
@@ -142,11 +147,12 @@ impl<'a, O: Write + Send> Session<'a, O> {
             let due = [deadline, interval].into_iter().flatten().fold(second, Instant::min);
             match signals.wait_until(due) {
                 Some(Ask::End) => return,
-                Some(Ask::Stop) => probers.iter().for_each(Prober::stop),
-                Some(Ask::Abort) => probers.iter().for_each(Prober::end),
-                Some(Ask::Snapshot) => {
-                    self.print(probers, |report| report.snapshot(self.start.elapsed()));
+                Some(Ask::Stop) => {
+                    self.stopped.store(true, Relaxed);
+                    probers.iter().for_each(Prober::stop);
                 }
+                Some(Ask::Abort) => probers.iter().for_each(Prober::end),
+                Some(Ask::Snapshot) => self.print(|report| report.snapshot(self.start.elapsed())),
                 None => {}
             }
             let now = Instant::now();
@@ -157,11 +163,11 @@ impl<'a, O: Write + Send> Session<'a, O> {
                 && now >= at
             {
                 interval = next(at, every, now);
-                self.print(probers, |report| report.interval(self.start.elapsed()));
+                self.print(|report| report.interval(self.start.elapsed()));
             }
             if now >= second {
                 second = next(second, SECOND, now).unwrap_or(now + SECOND);
-                lock(&self.report).status(self.start.elapsed());
+                self.out.status(|| lock(&self.report).status(self.start.elapsed()).into());
                 // One that fails is tried again in a second, and the last time it counts.
                 if let Some(file) = &self.metrics {
                     file.write(in_numbers(&lock(&self.report), self.start.elapsed()));
@@ -170,17 +176,14 @@ impl<'a, O: Write + Send> Session<'a, O> {
         }
     }
 
-    /// Prints something. What nobody sees need not go on: an error of the output stops all probers.
-    fn print(&self, probers: &[Prober], print: impl FnOnce(&mut Report<O>) -> io::Result<()>) {
-        if let Err(error) = print(&mut lock(&self.report)) {
-            lock(&self.broken).get_or_insert(error);
-            probers.iter().for_each(Prober::stop);
-        }
+    fn print(&self, lines: impl FnOnce(&mut Report) -> Vec<String>) {
+        let mut report = lock(&self.report);
+        lines(&mut report).into_iter().for_each(|line| self.out.line(line));
     }
 }
 
 /// Puts the run so far into Prometheus' text format.
-fn in_numbers<O: Write>(report: &Report<O>, now: Duration) -> String {
+fn in_numbers(report: &Report, now: Duration) -> String {
     let tallies: Vec<&Tally> = report.runs().map(|(tally, _)| tally).collect();
     metrics::text(&tallies, now)
 }
@@ -193,6 +196,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
     use std::net::{Ipv4Addr, UdpSocket};
 
     use clap::Parser;
@@ -200,6 +204,7 @@ mod tests {
 
     use super::*;
     use crate::Format;
+    use crate::output::Stream;
     use crate::ping::Target;
     use crate::ping::report::Style;
 
@@ -211,13 +216,16 @@ mod tests {
         let args = Args::parse_from(args);
         let target = Target { name: address.to_string(), address, name_len: 16, flows: 1 };
         // The head fits in, and then there is no more room.
-        let mut room = [0; 100];
+        let room = Stream::Other(Box::new(Cursor::new([0; 100])));
         let style = Style { format: Format::Text, quiet: true, terminal: false };
-        let report = Report::start(style, &mut room[..], ProgressBar::hidden(), [target]);
-        let session = Session::new(&args, report.expect("room")).expect("no metrics");
-        let prober = Prober::new(address, args.plan()).expect("a port");
+        let report = Report::new(style, [target]);
         let signals = Signals::new();
-        let error = session.watch(&[prober], &signals).expect_err("no room");
+        let (bar, failed) = (ProgressBar::hidden(), signals.send_on_drop(Ask::Stop));
+        let out = Output::start(room, bar, Format::Text, 9, failed).expect("a thread");
+        let session = Session::start(&args, report, out).expect("no metrics");
+        let prober = Prober::new(address, args.plan()).expect("a port");
+        session.watch(&[prober], &signals).expect("no broken socket");
+        let error = session.finish().expect_err("no room");
         assert_eq!(error.to_string(), "cannot write to standard output");
     }
 }

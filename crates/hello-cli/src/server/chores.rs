@@ -271,7 +271,7 @@ mod tests {
         fs::remove_file(&path).expect("ours");
         let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into(); 2]);
         let server = server.expect("free ports");
-        let (log, _printer) = log();
+        let log = log();
         let mut chores = Chores::new(&server, &log, &supervisor, Format::Text, None, None);
         chores.look_after(chores.start);
         assert!(ear.recv(&mut [0; 64]).is_err(), "nobody serves yet");
@@ -307,7 +307,7 @@ mod tests {
         let server = server.expect("a free port");
         let file = MetricsFile::start(&path, SystemTime::now(), &server.counters());
         let file = file.expect("a new name");
-        let (log, _printer) = log();
+        let log = log();
         let supervisor = Supervisor::new(None, None);
         let mut chores = Chores::new(&server, &log, &supervisor, Format::Text, None, Some(&file));
         fs::remove_file(&path).expect("there");
