@@ -44,7 +44,9 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     buffers.lines(format, &addresses).into_iter().for_each(|line| out.line(line));
     let log = Log::new(out, args.max_lines);
 
-    let served = serve(args, &server, &log, metrics.as_ref(), signals);
+    let served = serve(args, &server, &log, metrics.as_ref(), &signals);
+    // From here on, the first signal ends the server as a second one does.
+    drop(signals);
     let counters = server.counters();
     // From here on nobody is kept waiting: who asks now is refused.
     drop(server);
@@ -62,7 +64,7 @@ fn serve(
     server: &Server,
     log: &Log,
     metrics: Option<&MetricsFile>,
-    signals: Signals<Ask>,
+    signals: &Signals<Ask>,
 ) -> Result<(), Box<dyn Error>> {
     let format = args.common.format();
     let ended = signals.send_on_drop(Ask::Stop);
@@ -80,7 +82,7 @@ fn serve(
     let supervisor = Supervisor::from_env();
     let mut chores = Chores::new(server, log, &supervisor, format, args.stats, metrics);
     let during = || {
-        chores.run(&signals);
+        chores.run(signals);
         supervisor.stopping();
     };
     Ok(server.serve_while(observe, during)?)
