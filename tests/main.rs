@@ -20,6 +20,7 @@ mod ping;
 mod ping_output;
 mod relay;
 mod server;
+mod signals;
 mod spoofing;
 mod support;
 mod truth;

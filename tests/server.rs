@@ -1,7 +1,6 @@
 //! `hello-server` as administrators run it.
 
 use std::fs;
-use std::io::Write;
 use std::net::UdpSocket;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -10,7 +9,8 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::support::{
-    Finished, Process, SERVER, ask, client, greet, have_ipv6, json, peer, server, summary,
+    Finished, Process, SERVER, ask, client, full_pipe, greet, have_ipv6, json, peer, server,
+    summary,
 };
 
 #[test]
@@ -152,10 +152,7 @@ fn an_output_that_nobody_reads_keeps_no_server_from_its_end() {
 
 #[test]
 fn an_output_that_is_full_from_the_start_holds_up_no_reply() {
-    let (reader, mut writer) = std::io::pipe().expect("a pipe");
-    rustix::io::ioctl_fionbio(&writer, true).expect("possible");
-    while writer.write(&[b'x'; 4096]).is_ok() {}
-    rustix::io::ioctl_fionbio(&writer, false).expect("possible");
+    let (reader, writer) = full_pipe();
     // It cannot say where it listens, so that must be known beforehand.
     let free = UdpSocket::bind(("127.78.0.3", 0)).expect("a free port");
     let address = free.local_addr().expect("bound");

@@ -5,10 +5,12 @@ mod supervisor;
 mod terminal;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde_json::Value;
@@ -35,6 +37,14 @@ pub(crate) struct Process {
 impl Process {
     pub(crate) fn start(command: &mut Command) -> Self {
         Self::start_with_its_input(command.stdin(Stdio::piped()))
+    }
+
+    /// Starts a process that prints to a pipe of the test's own.
+    pub(crate) fn start_printing_to(command: &mut Command, out: PipeWriter) -> Self {
+        let child = command.stdin(Stdio::null()).stdout(out).spawn().expect("it runs");
+        // The command would keep the pipe open.
+        command.stdout(Stdio::null());
+        Self { child, out: None }
     }
 
     /// Starts a process whose input is what the command says.
@@ -96,6 +106,19 @@ impl Process {
         self.child.try_wait().expect("our own child").is_some()
     }
 
+    /// Waits for the end, doing something again and again meanwhile, but not for ever.
+    pub(crate) fn end(&mut self, mut meanwhile: impl FnMut(&Self)) -> ExitStatus {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Some(status) = self.child.try_wait().expect("our own child") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it goes on for 20 seconds");
+            meanwhile(self);
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Waits for the end without reading the output.
     pub(crate) fn exit_status(&mut self) -> Option<i32> {
         self.child.wait().expect("our own child").code()
@@ -118,6 +141,22 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A pipe that is full: the process that prints to it blocks until all is read.
+pub(crate) fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    rustix::io::ioctl_fionbio(&writer, true).expect("possible");
+    while writer.write(&[b'x'; 4096]).is_ok() {}
+    rustix::io::ioctl_fionbio(&writer, false).expect("possible");
+    (reader, writer)
+}
+
+/// Reads a pipe that was [full](full_pipe) to its end, and returns what was printed to it.
+pub(crate) fn read_full_pipe(mut reader: PipeReader) -> String {
+    let mut text = String::new();
+    reader.read_to_string(&mut text).expect("UTF-8");
+    text.trim_start_matches('x').to_owned()
 }
 
 /// Starts `hello-server --json` and returns it with the address it says it listens on.
@@ -226,7 +265,7 @@ pub(crate) fn in_namespace(test: &str, script: &str, arguments: &[&str]) -> Opti
     }
     let script = format!("{}/../../tests/peers/{script}", env!("CARGO_MANIFEST_DIR"));
     let mut command = Command::new("unshare");
-    command.args(["--net", "python3", "-B", &script, SERVER]).args(arguments);
+    command.args(["--net", "--mount", "python3", "-B", &script, SERVER]).args(arguments);
     let Finished { out, err, status } = command.output().expect("runs").into();
     assert_eq!((&*err, status), ("", Some(0)));
     Some(json(&out))
@@ -234,7 +273,7 @@ pub(crate) fn in_namespace(test: &str, script: &str, arguments: &[&str]) -> Opti
 
 /// Returns whether a network namespace can be made, which takes root; see [`skip`].
 pub(crate) fn can_unshare(test: &str) -> bool {
-    let output = Command::new("unshare").args(["--net", "true"]).output();
+    let output = Command::new("unshare").args(["--net", "--mount", "true"]).output();
     output.is_ok_and(|output| output.status.success())
         || skip(test, "no network namespace can be made, which takes root")
 }

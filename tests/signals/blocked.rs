@@ -1,0 +1,244 @@
+//! Tools whose standard output nobody reads.
+
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::{address, answer_one, command, reply};
+use crate::observability::place;
+use crate::relay::Greeter;
+use crate::support::{
+    LOAD, PING, Process, SERVER, client, count, full_pipe, json, peer, read_full_pipe, receive,
+};
+
+const NOBODY_READS: &str = "cannot write to standard output: nobody has read it for 3 seconds\n";
+
+/// Starts a tool whose output is blocked, waits until it does its work, and returns it with what
+/// keeps its output open.
+fn working(tool: &str, number: u8) -> (Process, impl Send + use<>) {
+    let (reader, writer) = full_pipe();
+    if tool == SERVER {
+        // It cannot print where it listens, so that must be known beforehand.
+        let address = format!("127.78.1.{number}:9999");
+        let mut command = Command::new(SERVER);
+        let server = Process::start_printing_to(command.args(["--bind", &address]), writer);
+        // More than one attempt, for it may not be there yet.
+        let attempts = ["--timeout", "1s", "--attempts", "9", "Tracy"];
+        let greeted = client(&[&["--server", &address], &attempts[..]].concat());
+        assert_eq!(greeted.out, "Hello, Tracy!\n");
+        return (server, (reader, None));
+    }
+    let peer = peer();
+    let mut command = command(tool, address(&peer));
+    let process = Process::start_printing_to(command.stderr(Stdio::null()), writer);
+    answer_one(&peer);
+    (process, (reader, Some(peer)))
+}
+
+/// Returns whether a run has written its export, and waits for its reader only.
+fn is_written(file: &Path) -> bool {
+    fs::read_to_string(file).is_ok_and(|text| text.ends_with('\n'))
+}
+
+/// Does something with each tool and signal, side by side.
+fn for_each(check: impl Fn(&'static str, Signal, u8) + Sync) {
+    let check = &check;
+    thread::scope(|scope| {
+        let mut number = 0;
+        for tool in [PING, LOAD, SERVER] {
+            for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+                number += 1;
+                scope.spawn(move || check(tool, signal, number));
+            }
+        }
+    });
+}
+
+#[test]
+fn a_signal_ends_every_tool_whose_output_nobody_reads() {
+    for_each(|tool, signal, number| {
+        let (mut process, _open) = working(tool, number);
+        process.signal(signal);
+        let status = process.end(|_| ());
+        let expected = if tool == SERVER { 0 } else { 2 };
+        assert_eq!(status.code(), Some(expected), "{tool} {signal:?}: {status}");
+    });
+}
+
+#[test]
+fn a_second_signal_ends_every_tool_whose_output_nobody_reads_by_its_default_action() {
+    for_each(|tool, signal, number| {
+        let (mut process, _open) = working(tool, 100 + number);
+        // The first few count as one, as they are sent by timeout(1).
+        let status = process.end(|process| process.signal(signal));
+        assert_eq!(status.signal(), Some(signal.as_raw()), "{tool}: {status}");
+    });
+}
+
+#[test]
+fn a_run_whose_output_nobody_reads_says_so_at_its_end_and_writes_its_files() {
+    for tool in [PING, LOAD] {
+        let name = format!("nobody_reads_{}", tool.ends_with("load"));
+        let (file, peer) = (place(&name), peer());
+        let (reader, writer) = full_pipe();
+        let (mut errors, stderr) = std::io::pipe().expect("a pipe");
+        let mut command = command(tool, address(&peer));
+        command.args(["--count", "2", "--export-json"]).arg(&file).stderr(stderr);
+        let mut process = Process::start_printing_to(&mut command, writer);
+        drop(command);
+        for _ in 0..2 {
+            let (name, client) = receive(&peer);
+            reply(&peer, &name, client);
+        }
+        assert_eq!(process.end(|_| ()).code(), Some(2), "{tool}");
+        let mut text = String::new();
+        errors.read_to_string(&mut text).expect("UTF-8");
+        assert!(text.ends_with(NOBODY_READS), "{tool}: {text}");
+        let results = json(&fs::read_to_string(&file).expect("there"));
+        assert_eq!(results["results"][0]["answered"], 2, "{tool}");
+        drop(reader);
+    }
+}
+
+#[test]
+fn at_its_end_a_tool_that_waits_for_its_reader_ends_at_the_first_signal() {
+    for tool in [PING, LOAD] {
+        let name = format!("waits_for_its_reader_{}", tool.ends_with("load"));
+        let (file, peer) = (place(&name), peer());
+        let (reader, writer) = full_pipe();
+        let mut command = command(tool, address(&peer));
+        command.args(["--count", "1", "--export-json"]).arg(&file).stderr(Stdio::null());
+        let mut process = Process::start_printing_to(&mut command, writer);
+        let (name, client) = receive(&peer);
+        reply(&peer, &name, client);
+        let mut told = false;
+        let status = process.end(|process| {
+            if !told && is_written(&file) {
+                process.signal(Signal::TERM);
+                told = true;
+            }
+        });
+        assert_eq!(status.signal(), Some(Signal::TERM.as_raw()), "{tool}: {status}");
+        drop(reader);
+    }
+}
+
+#[test]
+fn an_output_that_is_blocked_delays_no_probe_and_is_complete_once_it_is_read() {
+    const PROBES: usize = 400;
+    let (peer, (reader, writer)) = (peer(), full_pipe());
+    let mut command = Command::new(PING);
+    command.args(["-i", "5ms", "-W", "20s", "--every", "1s", "--json"]);
+    command.args(["-c", &PROBES.to_string(), &address(&peer).to_string()]);
+    let mut process = Process::start_printing_to(&mut command, writer);
+    for _ in 0..PROBES {
+        let (name, client) = receive(&peer);
+        reply(&peer, &name, client);
+    }
+    let text = read_full_pipe(reader);
+    let lines = Vec::from_iter(text.lines().map(json));
+    let events = |event: &str| lines.iter().filter(|line| line["event"] == event).count();
+    assert_eq!((events("start"), events("reply"), events("left-out")), (1, PROBES, 0));
+    assert!(events("interval") >= 1, "{text}");
+    let summary = lines.last().expect("a summary");
+    assert_eq!(summary["event"], "summary");
+    assert_eq!((&summary["sent"], &summary["answered"]), (&PROBES.into(), &PROBES.into()));
+    assert_eq!(summary["not_sent"], serde_json::json!({}));
+    assert_eq!(process.end(|_| ()).code(), Some(0));
+}
+
+#[test]
+fn events_that_find_no_room_are_left_out_and_counted_and_nothing_else_is() {
+    const PROBES: u64 = 6000;
+    for json_lines in [true, false] {
+        let file = place(&format!("events_that_find_no_room_{json_lines}"));
+        let (greeter, (reader, writer)) = (Greeter::start(), full_pipe());
+        let mut command = Command::new(PING);
+        command.args(["-i", "100us", "-W", "20s", "--every", "100ms", "--export-csv"]).arg(&file);
+        command.args(["-c", &PROBES.to_string(), &greeter.address().to_string()]);
+        command.args(json_lines.then_some("--json"));
+        let mut process = Process::start_printing_to(&mut command, writer);
+        while !is_written(&file) {
+            assert!(!process.has_ended());
+            thread::yield_now();
+        }
+        let text = read_full_pipe(reader);
+        assert_eq!(process.end(|_| ()).code(), Some(0));
+        greeter.finish();
+        let (mut events, mut left_out, mut intervals) = (0, 0, 0);
+        for line in text.lines() {
+            if json_lines {
+                let line = json(line);
+                match line["event"].as_str().expect("text") {
+                    "reply" | "not-sent" | "duplicate" | "lost" => events += 1,
+                    "left-out" => left_out += count(&line["lines"]),
+                    "interval" => intervals += 1,
+                    _ => {}
+                }
+            } else if let Some(note) = line.strip_suffix(" more lines left out)") {
+                left_out += note[1..].parse::<u64>().expect("a number");
+            } else if line.contains(": seq=") || line.contains(": not sent: ") {
+                events += 1;
+            } else if line.contains(" packets transmitted") {
+                intervals += 1;
+            }
+        }
+        assert_eq!((events + left_out, left_out > 0), (PROBES, true), "{events} {left_out}");
+        assert!(intervals >= 2, "{text}");
+        if json_lines {
+            assert_eq!(json(text.lines().last().expect("a summary"))["event"], "summary");
+        } else {
+            assert!(text.contains(" ping statistics ---\n"));
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_reads_little_at_a_time_gets_the_summary() {
+    let (peer, (mut reader, writer)) = (peer(), full_pipe());
+    let mut command = Command::new(PING);
+    command.args(["-i", "1ms", "-W", "20s", "-c", "10", "-q", &address(&peer).to_string()]);
+    let mut process = Process::start_printing_to(&mut command, writer);
+    for _ in 0..10 {
+        let (name, client) = receive(&peer);
+        reply(&peer, &name, client);
+    }
+    // Less than what makes room for a write, for longer than a reader that reads nothing is waited
+    // for.
+    let mut few = [0; 16];
+    for _ in 0..16 {
+        reader.read_exact(&mut few).expect("full");
+        // Nothing is waited for: this is the slowness.
+        thread::sleep(Duration::from_millis(250));
+    }
+    let text = read_full_pipe(reader);
+    assert!(text.contains("\n10 packets transmitted, 10 received, "), "{text}");
+    assert_eq!(process.end(|_| ()).code(), Some(0));
+}
+
+#[test]
+fn an_export_to_a_blocked_output_keeps_no_tool_from_its_end() {
+    for (read, expected) in [(false, 2), (true, 0)] {
+        let (peer, (reader, writer)) = (peer(), full_pipe());
+        let mut command = command(PING, address(&peer));
+        command.args(["--export-json", "-"]).stderr(Stdio::null());
+        let mut process = Process::start_printing_to(&mut command, writer);
+        answer_one(&peer);
+        process.signal(Signal::INT);
+        if read {
+            let results: Value = json(&read_full_pipe(reader));
+            assert_eq!(results["results"][0]["answered"], 1);
+            assert_eq!(process.end(|_| ()).code(), Some(expected));
+        } else {
+            assert_eq!(process.end(|_| ()).code(), Some(expected));
+            drop(reader);
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! How the tools end when signals say so.
+
+mod blocked;
+
+use std::net::{SocketAddr, UdpSocket};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Command;
+use std::sync::mpsc::{self, TryRecvError};
+use std::thread;
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::relay::{Void, until_told};
+use crate::support::{
+    CLIENT, LOAD, PING, Process, SERVER, asking, in_namespace, json, peer, receive, server,
+};
+
+/// Starts a tool that sends requests, without an end, to a server.
+fn sending(tool: &str, server: SocketAddr) -> Process {
+    Process::start(&mut command(tool, server))
+}
+
+/// A tool that sends requests, without an end, to a server.
+fn command(tool: &str, server: SocketAddr) -> Command {
+    let mut command = Command::new(tool);
+    command.args(match tool {
+        LOAD => &["--rate", "100", "--duration", "1h", "--warm-up", "0"][..],
+        _ => &["-i", "10ms"],
+    });
+    command.args(["-W", "60s", "--every", "100ms", "--json", &server.to_string()]);
+    command
+}
+
+fn reply(peer: &UdpSocket, name: &[u8], client: SocketAddr) {
+    peer.send_to(&[b"Hello, ", name, b"!"].concat(), client).expect("sent");
+}
+
+fn address(peer: &UdpSocket) -> SocketAddr {
+    peer.local_addr().expect("bound")
+}
+
+/// Waits for a request, answers it, and waits for the next one: the answer is known by then, or
+/// soon after.
+fn answer_one(peer: &UdpSocket) {
+    let (name, client) = receive(peer);
+    reply(peer, &name, client);
+    receive(peer);
+}
+
+#[test]
+fn a_hangup_ends_with_a_summary() {
+    for tool in [PING, LOAD] {
+        let peer = peer();
+        let process = sending(tool, address(&peer));
+        answer_one(&peer);
+        process.signal(Signal::HUP);
+        let (lines, status) = process.finish();
+        let summary = json(lines.last().expect("a summary"));
+        assert_eq!((&summary["event"], status), (&"summary".into(), Some(0)), "{tool}");
+    }
+    let (server, _) = server(&["--bind", "127.0.0.1:0"]);
+    server.signal(Signal::HUP);
+    let (lines, status) = server.finish();
+    let summary = json(lines.last().expect("a summary"));
+    assert_eq!((&summary["event"], status), (&"summary".into(), Some(0)));
+}
+
+#[test]
+fn a_hangup_that_was_ignored_at_the_start_still_is() {
+    for tool in [PING, LOAD] {
+        let peer = peer();
+        let mut nohup = Command::new("sh");
+        nohup.args(["-c", "trap '' HUP; exec \"$@\"", "sh", tool]);
+        nohup.args(command(tool, address(&peer)).get_args());
+        let process = Process::start(&mut nohup);
+        answer_one(&peer);
+        process.signal(Signal::HUP);
+        // Far more than what may be on its way.
+        for _ in 0..50 {
+            receive(&peer);
+        }
+        process.signal(Signal::INT);
+        let (lines, status) = process.finish();
+        let summary = json(lines.last().expect("a summary"));
+        assert_eq!((&summary["event"], status), (&"summary".into(), Some(0)), "{tool}");
+    }
+    let mut nohup = Command::new("sh");
+    nohup.args(["-c", "trap '' HUP; exec \"$@\"", "sh", SERVER, "--bind", "127.0.0.1:0"]);
+    let (mut server, _) = crate::support::listening(&mut nohup);
+    server.signal(Signal::HUP);
+    server.signal(Signal::USR1);
+    assert_eq!(server.json()["event"], "snapshot");
+    assert_eq!(crate::support::summary(server)["received"], 0);
+}
+
+#[test]
+fn a_second_signal_ends_the_wait_for_replies_with_a_summary() {
+    for tool in [PING, LOAD] {
+        until_told(0, |_| {
+            let peer = peer();
+            let mut process = sending(tool, address(&peer));
+            let (name, client) = receive(&peer);
+            // The first reply takes as long as a hundred requests, so those in flight are waited
+            // for three times as long.
+            for _ in 0..100 {
+                receive(&peer);
+            }
+            reply(&peer, &name, client);
+            receive(&peer);
+            let status = process.end(|process| process.signal(Signal::INT));
+            let (lines, _) = process.finish();
+            // A machine that is held up for half a second cannot print in that time.
+            let code = status.code().ok_or_else(|| Void(format!("it died: {status}")))?;
+            let summary = json(lines.last().expect("a summary"));
+            assert_eq!((&summary["event"], code), (&"summary".into(), 0), "{tool}");
+            assert!(crate::support::count(&summary["in_flight"]) > 0, "{summary}");
+            Ok(())
+        });
+    }
+}
+
+#[test]
+fn an_interrupt_ends_the_client_at_once_whatever_it_waits_for() {
+    let silent = peer();
+    let to = address(&silent).to_string();
+    let mut waiting = vec![asking(&to, &["Tracy"])];
+    receive(&silent);
+    for arguments in [&["--local", "-"][..], &["--server", &to, "-"]] {
+        let mut client = Process::start(Command::new(CLIENT).args(arguments));
+        client.write(b"Tracy\n");
+        if arguments.contains(&"--server") {
+            let (name, client) = receive(&silent);
+            reply(&silent, &name, client);
+        }
+        assert_eq!(client.line(), "Hello, Tracy!");
+        // Now it waits for its input.
+        waiting.push(client);
+    }
+    for mut client in waiting {
+        client.signal(Signal::INT);
+        assert_eq!(client.end(|_| ()).signal(), Some(Signal::INT.as_raw()));
+    }
+}
+
+#[test]
+fn an_interrupt_ends_every_tool_that_waits_for_a_silent_resolver() {
+    let test = "an_interrupt_ends_every_tool_that_waits_for_a_silent_resolver";
+    let tools = [PING, LOAD, CLIENT];
+    let Some(ends) = in_namespace(test, "silent_resolver.py", &tools) else { return };
+    assert_eq!(ends, json!({"hello-ping": -2, "hello-load": -2, "hello-client": -2}));
+}
+
+#[test]
+fn a_storm_of_datagrams_keeps_no_tool_from_its_end() {
+    for tool in [PING, LOAD] {
+        let peer = peer();
+        let mut process = sending(tool, address(&peer));
+        let (name, client) = receive(&peer);
+        reply(&peer, &name, client);
+        let summary = thread::scope(|scope| {
+            let (stop, stopped) = mpsc::channel::<()>();
+            let peer = &peer;
+            scope.spawn(move || {
+                // Until the tool has ended, or the test has failed.
+                while stopped.try_recv() != Err(TryRecvError::Disconnected) {
+                    let _ = peer.send_to(b"Hello, stranger!", client);
+                }
+            });
+            // The header, and at least one interval in the storm.
+            for _ in 0..5 {
+                process.line();
+            }
+            process.signal(Signal::INT);
+            let (lines, status) = process.finish();
+            drop(stop);
+            assert_eq!(status, Some(0), "{tool}");
+            json(lines.last().expect("a summary"))
+        });
+        assert_eq!(summary["event"], "summary", "{tool}");
+    }
+}
