@@ -125,12 +125,14 @@ Examples:
   hello-ping -c 500 -i 20ms --plot rtt.svg 192.0.2.1
 
 Signals:
-  SIGINT, SIGTERM  stop, and print the summary
-  SIGQUIT          print the summary so far, and go on
+  SIGINT, SIGTERM, SIGHUP  stop sending, wait briefly for replies, and print the summary; a second
+                           signal skips the wait, and ends the tool within half a second
+  SIGQUIT                  print the summary so far, and go on
 
 Exit status:
   0  every target answered, and no threshold was exceeded
-  1  a target never answered, or a threshold was exceeded
+  1  a target never answered; or answered fewer than COUNT probes (-c) before the deadline (-w);
+     or a threshold was exceeded
   2  the command line is at fault, or a socket or an output failed";
 
 /// Whom to ask, as it was written, and the address that this was found to be.

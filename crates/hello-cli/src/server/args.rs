@@ -21,8 +21,8 @@ use crate::{network, seconds};
 
 /// Greets whoever sends a name over UDP: the reply to NAME is "Hello, NAME!".
 ///
-/// Prints where it listens and who was greeted; at SIGUSR1, and when SIGINT or SIGTERM stops it,
-/// what it counted.
+/// Prints where it listens and who was greeted; at SIGUSR1, and when a signal stops it, what it
+/// counted.
 #[derive(Debug, Parser)]
 #[command(name = "hello-server", version, after_help = EXAMPLES)]
 pub struct Args {
@@ -144,8 +144,13 @@ Examples:
   hello-server --workers 4 --quiet --receive-buffer 16777216
                                                     under heavy load
 
+Signals:
+  SIGINT, SIGTERM, SIGHUP  stop, and print the summary; a second signal ends the server within half
+                           a second
+  SIGUSR1                  print the counts so far, write the metrics file, and go on
+
 Exit status:
-  0  stopped by SIGINT or SIGTERM
+  0  stopped by SIGINT, SIGTERM or SIGHUP
   2  the command line is at fault, or a socket cannot be had or fails";
 
 /// The largest buffer that can be asked for, in bytes: what Linux can double.

@@ -28,7 +28,8 @@ Examples:
   hello-load --rate 1k --remote 192.0.2.1       another machine
 
 Signals:
-  SIGINT, SIGTERM  stop, and print what is known
+  SIGINT, SIGTERM, SIGHUP  stop sending, wait briefly for replies, and print what is known; a
+                           second signal skips the wait, and ends the tool within half a second
 
 Exit status:
   0  there were answers; with --find-max, a load was carried
