@@ -13,9 +13,11 @@ use serde_json::Value;
 
 use super::{address, answer_one, command, reply};
 use crate::observability::place;
+use crate::ping_output::are_valid;
 use crate::relay::Greeter;
 use crate::support::{
-    LOAD, PING, Process, SERVER, client, count, full_pipe, json, peer, read_full_pipe, receive,
+    LOAD, PING, Process, SERVER, client, count, full_pipe, have, json, peer, read_full_pipe,
+    receive,
 };
 
 const NOBODY_READS: &str = "cannot write to standard output: nobody has read it for 3 seconds\n";
@@ -157,6 +159,7 @@ fn an_output_that_is_blocked_delays_no_probe_and_is_complete_once_it_is_read() {
 #[test]
 fn events_that_find_no_room_are_left_out_and_counted_and_nothing_else_is() {
     const PROBES: u64 = 6000;
+    let test = "events_that_find_no_room_are_left_out_and_counted_and_nothing_else_is";
     for json_lines in [true, false] {
         let file = place(&format!("events_that_find_no_room_{json_lines}"));
         let (greeter, (reader, writer)) = (Greeter::start(), full_pipe());
@@ -172,6 +175,10 @@ fn events_that_find_no_room_are_left_out_and_counted_and_nothing_else_is() {
         let text = read_full_pipe(reader);
         assert_eq!(process.end(|_| ()).code(), Some(0));
         greeter.finish();
+        let notes = Vec::from_iter(text.lines().filter(|line| line.contains("left-out")));
+        if json_lines && have("jsonschema", "--version", test) {
+            assert!(are_valid(test, notes.iter().map(|&note| note.to_owned())), "{notes:?}");
+        }
         let (mut events, mut left_out, mut intervals) = (0, 0, 0);
         for line in text.lines() {
             if json_lines {
