@@ -165,7 +165,7 @@ impl Builder {
         let worker = |endpoint| Worker::new(endpoint, self.spin, accounts.clone());
         let workers = endpoints.iter().cloned().map(worker).collect();
         endpoints.dedup_by(|one, other| Arc::ptr_eq(one, other));
-        Server::new(self.guard, locals, endpoints, workers).map_err(ServerError::Thread)
+        Server::new(self.guard, locals, endpoints, workers).map_err(ServerError::Wake)
     }
 }
 

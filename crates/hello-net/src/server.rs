@@ -179,6 +179,9 @@ pub enum ServerError {
         /// What the system said.
         source: io::Error,
     },
+    /// There is no pair of sockets to wake the threads by.
+    #[error("cannot open a pair of sockets to wake the threads by")]
+    Wake(#[source] io::Error),
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),

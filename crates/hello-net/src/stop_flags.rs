@@ -1,7 +1,8 @@
 //! Requests to stop that wake whoever waits.
 
-use std::io::{self, PipeReader, PipeWriter, Write};
+use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -37,13 +38,13 @@ pub(crate) struct Latch {
     lock: Mutex<()>,
     changed: Condvar,
     /// For those who poll: has a byte, which nobody reads, from when the flag is raised.
-    reader: PipeReader,
-    writer: PipeWriter,
+    reader: UnixStream,
+    writer: UnixStream,
 }
 
 impl Latch {
     pub(crate) fn new() -> io::Result<Self> {
-        let (reader, writer) = io::pipe()?;
+        let (reader, writer) = UnixStream::pair()?;
         let (raised, lock, changed) = (AtomicBool::new(false), Mutex::new(()), Condvar::new());
         Ok(Self { raised, lock, changed, reader, writer })
     }
@@ -52,7 +53,7 @@ impl Latch {
         let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.raised.swap(true, SeqCst) {
             self.changed.notify_all();
-            // One byte does not fill a pipe.
+            // One byte finds room.
             let _ = (&self.writer).write(&[0]);
         }
         drop(lock);
@@ -93,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_raised_flag_ends_every_wait_on_every_thread_and_stays_raised() {
-        let latch = Latch::new().expect("a pipe");
+        let latch = Latch::new().expect("sockets");
         let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         thread::scope(|scope| {
             for _ in 0..4 {
@@ -113,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_sleep_without_a_flag_lasts_its_time_and_a_datagram_ends_a_wait() {
-        let latch = Latch::new().expect("a pipe");
+        let latch = Latch::new().expect("sockets");
         let start = Instant::now();
         latch.sleep(Duration::from_millis(5));
         assert!(start.elapsed() >= Duration::from_millis(5));
@@ -125,7 +126,7 @@ mod tests {
 
     #[test]
     fn to_abort_is_to_stop_too() {
-        let flags = StopFlags::new().expect("pipes");
+        let flags = StopFlags::new().expect("sockets");
         flags.stop.raise();
         assert!(!flags.abort.is_raised());
         flags.abort();

@@ -129,7 +129,7 @@ mod tests {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = socket.local_addr().expect("bound");
         let ready = Ready::new(&[socket.try_clone().expect("a descriptor")]).expect("descriptors");
-        let latch = Latch::new().expect("a pipe");
+        let latch = Latch::new().expect("sockets");
         ready.wait(Duration::from_micros(1), &latch).expect("nothing comes");
         socket.send_to(b"Tracy", address).expect("sent");
         ready.wait(Duration::from_secs(600), &latch).expect("something is there");

@@ -23,7 +23,7 @@ pub(crate) struct Script {
 
 impl Default for Script {
     fn default() -> Self {
-        Self { scenes: Arc::default(), stop: Arc::new(Latch::new().expect("a pipe")) }
+        Self { scenes: Arc::default(), stop: Arc::new(Latch::new().expect("sockets")) }
     }
 }
 

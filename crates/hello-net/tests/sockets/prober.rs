@@ -365,9 +365,10 @@ fn an_observer_that_panics_at_a_reply_ends_the_sender_too() {
     let panic = thread::scope(|scope| {
         scope.spawn(|| serve(&server, 1, |_, name| vec![greeting(name)]));
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            prober.run(|event| match event.kind {
-                ProbeEventKind::Received { .. } => panic!("the observer's own"),
-                _ => {}
+            prober.run(|event| {
+                if let ProbeEventKind::Received { .. } = event.kind {
+                    panic!("the observer's own");
+                }
             })
         }))
     });
