@@ -1,8 +1,13 @@
 //! What a stranger can send, from programs that build their packets themselves.
 
+use std::process::Command;
+
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{BACK_ENDS, count, have_ipv6, in_namespace};
+use crate::support::{
+    BACK_ENDS, Process, SERVER, count, have_ipv6, in_namespace, peer, receive, skip,
+};
 
 #[test]
 fn wrong_checksums_hold_no_tool() {
@@ -124,5 +129,31 @@ fn an_address_of_a_prefix_that_is_local_as_a_whole_answers_from_itself() {
         for (asked, from) in seen {
             assert_eq!(from, asked, "{back_end}");
         }
+    }
+}
+
+#[test]
+fn a_burst_costs_nobody_else_a_request() {
+    const BURST: usize = 5000;
+    let test = "a_burst_costs_nobody_else_a_request";
+    let mut server = Process::start(Command::new(SERVER).args(["--json", "--bind", "127.0.0.1:0"]));
+    let listening = server.json();
+    if listening["receive_buffer_short"] == true {
+        skip(test, "the system gives no receive buffer of 4 MiB (net.core.rmem_max)");
+        return;
+    }
+    let address = listening["address"].as_str().expect("an address");
+    let (stranger, bystander) = (peer(), peer());
+    server.signal(Signal::STOP);
+    server.wait_until_stopped();
+    for _ in 0..BURST {
+        stranger.send_to(b"stranger", address).expect("sent");
+    }
+    for number in 0..20 {
+        bystander.send_to(format!("{number}").as_bytes(), address).expect("sent");
+    }
+    server.signal(Signal::CONT);
+    for number in 0..20 {
+        assert_eq!(receive(&bystander).0, format!("Hello, {number}!").into_bytes());
     }
 }

@@ -1,6 +1,6 @@
 //! Sockets as this crate wants them.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -44,12 +44,13 @@ pub(crate) fn is_shared(address: IpAddr) -> bool {
 }
 
 /// Returns whether an address is that of a subnet's broadcast, or everybody's. Only the system
-/// knows: it connects no socket to one that was not allowed to broadcast (SO_BROADCAST, ip(7)).
+/// knows: it connects no socket to one that was not allowed to broadcast (EACCES, connect(2)).
+/// Where no socket can be had, no address is known to be one.
 pub(crate) fn is_broadcast(address: Ipv4Addr) -> bool {
-    let probe = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0));
-    let connected = probe.and_then(|probe| probe.connect((address, ANY_PORT)));
-    address.is_broadcast()
-        || connected.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+    let probe = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP));
+    let connected = probe.map(|probe| probe.connect(&SocketAddr::from((address, ANY_PORT)).into()));
+    let refused = |error: io::Error| error.raw_os_error() == Some(libc::EACCES);
+    address.is_broadcast() || connected.is_ok_and(|connected| connected.is_err_and(refused))
 }
 
 /// A port that nothing is sent to: the one of the discard service (RFC 863).
@@ -87,4 +88,19 @@ fn bind_to(socket: &Socket, interface: &str) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn bind_to(_: &Socket, _: &str) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broadcast_address_is_known_from_others() {
+        let broadcast = |address: [u8; 4]| is_broadcast(address.into());
+        assert!(broadcast([255, 255, 255, 255]));
+        // The loopback's, on Linux.
+        assert_eq!(broadcast([127, 255, 255, 255]), cfg!(target_os = "linux"));
+        assert!(!broadcast([127, 0, 0, 1]) && !broadcast([127, 0, 0, 255]));
+        assert!(is_shared([224, 0, 0, 1].into()) && !is_shared([127, 0, 0, 1].into()));
+    }
 }
