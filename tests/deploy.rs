@@ -6,6 +6,7 @@ use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use hello_net::Server;
 use rustix::process::Signal;
 
 use crate::support::{
@@ -207,4 +208,15 @@ fn kubernetes_knows_every_field_of_the_manifests() {
     let output = output.expect("runs");
     let said = [output.stdout, output.stderr].concat();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+}
+
+#[test]
+fn the_socket_unit_asks_for_the_buffers_that_a_server_asks_for() {
+    let unit = read(Path::new("systemd").join(SOCKET));
+    for (setting, bytes) in
+        [("ReceiveBuffer", Server::RECEIVE_BUFFER), ("SendBuffer", Server::SEND_BUFFER)]
+    {
+        let line = format!("{setting}={}M", bytes >> 20);
+        assert!(unit.lines().any(|one| one == line), "{line}");
+    }
 }
