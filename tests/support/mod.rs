@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde_json::Value;
 
-pub(crate) use network::{ask, have_ipv6, peer, receive, skip};
+pub(crate) use network::{ask, have_ipv6, peer, peer_at, receive, skip};
 pub(crate) use supervisor::Supervisor;
 pub(crate) use terminal::at_a_terminal;
 

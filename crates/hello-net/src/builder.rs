@@ -29,10 +29,11 @@ impl Builder {
         Self { guard, ..self }
     }
 
-    /// Sets to which rate each source is held; to none unless told otherwise.
+    /// Sets the rate that each source network is held to ([`RateLimit::default`] by default);
+    /// `None` switches the limit off.
     #[must_use]
-    pub fn rate_limit(self, limit: RateLimit) -> Self {
-        Self { limit: Some(limit), ..self }
+    pub fn rate_limit(self, limit: impl Into<Option<RateLimit>>) -> Self {
+        Self { limit: limit.into(), ..self }
     }
 
     /// Sets by which system calls datagrams are received and sent.
@@ -177,7 +178,20 @@ impl Default for Builder {
             workers: NonZeroUsize::MIN,
             reuse_port: false,
             spin: Duration::ZERO,
-            limit: None,
+            limit: Some(RateLimit::default()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_on_until_it_is_switched_off() {
+        assert_eq!(Builder::default().limit, Some(RateLimit::default()));
+        assert_eq!(Builder::default().rate_limit(None).limit, None);
+        let other = RateLimit::default().dry_run(true);
+        assert_eq!(Builder::default().rate_limit(other.clone()).limit, Some(other));
     }
 }

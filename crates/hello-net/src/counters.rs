@@ -56,8 +56,8 @@ impl Counters {
         self.over_limit
     }
 
-    /// Returns how many were over the limit and not refused: one of four, or all in a dry run. What
-    /// became of each is counted apart, as of any other.
+    /// Returns how many were over the limit and not refused: one in four on average, or all in a dry
+    /// run. What became of each is counted apart, as of any other.
     pub fn over_limit_answered(&self) -> u64 {
         self.over_limit_answered
     }
@@ -125,7 +125,7 @@ impl Tally {
     }
 
     /// Notes datagrams that were over the limit and are answered all the same.
-    pub(crate) fn spare(&self, datagrams: u64) {
+    pub(crate) fn leak(&self, datagrams: u64) {
         self.over_limit_answered.fetch_add(datagrams, Relaxed);
     }
 
@@ -201,7 +201,7 @@ mod tests {
     fn sums_add_up_counter_by_counter() {
         let tally = Tally::default();
         tally.receive(4);
-        tally.spare(1);
+        tally.leak(1);
         let refused = Outcome::Refused(Refusal::GreetedTwice);
         let failed = Outcome::SendFailed(ErrorClass::Denied);
         tally.settle([Outcome::Answered, refused, Outcome::OverLimit, failed].into_iter());

@@ -1,12 +1,29 @@
 use std::hash::RandomState;
-use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use hello_proto::{Account, Limit, Limiter};
-use ipnet::{IpNet, Ipv4Net};
+use hello_proto::{Limit, Limiter, Refusal, Verdict};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// To which rate a server holds the networks that it answers, and which of them it does not.
+/// The rate that a server holds each source network to, and the networks exempt from it.
+///
+/// The default is 1000 requests per second with bursts of 2000 ([`Limit::default`]) for every
+/// network but the loopback (127.0.0.0/8 and `::1`).
+///
+/// ```
+/// use std::num::NonZeroU32;
+///
+/// use hello_net::{RateLimit, Server};
+/// use hello_proto::Limit;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let limit = Limit::new(NonZeroU32::try_from(200)?, NonZeroU32::try_from(400)?)?;
+/// let limit = RateLimit::new(limit).exempt(["192.0.2.0/24".parse()?]);
+/// let server = Server::builder().rate_limit(limit).bind([([127, 0, 0, 1], 0).into()])?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateLimit {
     limit: Limit,
@@ -15,12 +32,13 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// Holds every source network to `limit`, in memory that does not grow; see [`Limiter`].
+    /// Holds every source network to `limit`, those of the loopback too, in memory that never
+    /// grows; see [`Limiter`].
     pub fn new(limit: Limit) -> Self {
         Self { limit, exempt: Vec::new(), dry_run: false }
     }
 
-    /// Holds these networks to no limit. Those of IPv4-mapped IPv6 addresses count as the IPv4
+    /// Exempts networks from the limit. Those of IPv4-mapped IPv6 addresses count as the IPv4
     /// networks they stand for.
     #[must_use]
     pub fn exempt(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
@@ -28,7 +46,7 @@ impl RateLimit {
         self
     }
 
-    /// Sets whether what is over the limit is counted and answered all the same
+    /// Sets whether requests over the limit are counted but answered all the same
     /// ([`Counters::over_limit_answered`](crate::Counters::over_limit_answered)), to see what a
     /// limit would do.
     #[must_use]
@@ -37,43 +55,70 @@ impl RateLimit {
     }
 }
 
+impl Default for RateLimit {
+    fn default() -> Self {
+        Self::new(Limit::default()).exempt(LOOPBACK)
+    }
+}
+
 /// The accounts of a server's sources, which all of its workers share.
 #[derive(Debug)]
 pub(crate) struct Accounts {
     limiter: Mutex<Limiter<RandomState>>,
-    exempt: Vec<IpNet>,
+    exempt: Exempt,
     pub(crate) dry_run: bool,
     start: Instant,
 }
 
-/// The accounts while one worker decides.
+/// The accounts at the time of one batch, whose datagrams all have the same.
 #[derive(Debug)]
 pub(crate) struct OpenAccounts<'a> {
-    limiter: MutexGuard<'a, Limiter<RandomState>>,
-    exempt: &'a [IpNet],
-    now: Duration,
+    accounts: &'a Accounts,
+    /// Read for the first source that is not exempt.
+    now: Option<Duration>,
 }
 
 impl Accounts {
     pub(crate) fn new(limit: RateLimit) -> Self {
         let RateLimit { limit, exempt, dry_run } = limit;
         let limiter = Mutex::new(Limiter::new(limit, RandomState::new()));
-        Self { limiter, exempt, dry_run, start: Instant::now() }
+        Self { limiter, exempt: Exempt::new(&exempt), dry_run, start: Instant::now() }
     }
 
-    /// Takes the accounts for a whole batch, so that its datagrams have one time.
     pub(crate) fn open(&self) -> OpenAccounts<'_> {
-        let limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
-        OpenAccounts { limiter, exempt: &self.exempt, now: self.start.elapsed() }
+        OpenAccounts { accounts: self, now: None }
     }
 }
 
 impl OpenAccounts<'_> {
-    /// Returns the account of the source's network, unless that is exempt.
-    pub(crate) fn of(&mut self, source: IpAddr) -> Option<Account<'_>> {
+    /// Debits the datagrams of one source that the guard lets pass, in their order, unless the
+    /// source is exempt. The other workers wait meanwhile, so nothing else is done here.
+    pub(crate) fn debit(&mut self, source: IpAddr, decisions: &mut [Result<Verdict, Refusal>]) {
         let source = source.to_canonical();
-        let exempt = self.exempt.iter().any(|network| network.contains(&source));
-        (!exempt).then(|| self.limiter.account(source, self.now))
+        if decisions.iter().all(Result::is_err) || self.accounts.exempt.contains(source) {
+            return;
+        }
+        let now = *self.now.get_or_insert_with(|| self.accounts.start.elapsed());
+        let mut limiter = self.accounts.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut account = limiter.account(source, now);
+        decisions.iter_mut().flatten().for_each(|verdict| *verdict = account.debit());
+    }
+}
+
+/// Networks that no two have an address in common, in the order of their addresses.
+#[derive(Debug)]
+struct Exempt(Vec<IpNet>);
+
+impl Exempt {
+    fn new(networks: &Vec<IpNet>) -> Self {
+        let mut disjoint = IpNet::aggregate(networks);
+        disjoint.sort_unstable();
+        Self(disjoint)
+    }
+
+    fn contains(&self, source: IpAddr) -> bool {
+        let behind = self.0.partition_point(|network| network.network() <= source);
+        self.0[..behind].last().is_some_and(|network| network.contains(&source))
     }
 }
 
@@ -86,6 +131,12 @@ fn canonical(network: IpNet) -> IpNet {
     stood_for.map_or(network, IpNet::V4)
 }
 
+/// The networks of the loopback (RFC 6890).
+const LOOPBACK: [IpNet; 2] = [
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
+];
+
 /// How many bits of an IPv4-mapped IPv6 address stand before the IPv4 address.
 const MAPPED: u8 = 96;
 
@@ -93,39 +144,113 @@ const MAPPED: u8 = 96;
 mod tests {
     use std::num::NonZeroU32;
 
-    use hello_proto::Verdict;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     use super::*;
 
+    fn accounts(burst: u32, limit: impl FnOnce(RateLimit) -> RateLimit) -> Accounts {
+        let burst = NonZeroU32::new(burst).expect("not zero");
+        let rate = Limit::new(NonZeroU32::MIN, burst).expect("a low rate");
+        Accounts::new(limit(RateLimit::new(rate)))
+    }
+
+    /// Debits one request, as if no time had passed, however long this takes.
+    fn debit(accounts: &Accounts, source: IpAddr) -> Verdict {
+        let mut decisions = [Ok(Verdict::Within)];
+        let mut open = OpenAccounts { now: Some(Duration::ZERO), ..accounts.open() };
+        open.debit(source, &mut decisions);
+        decisions[0].expect("the guard refused nothing")
+    }
+
+    /// Returns whether a source is held to a limit of one request.
+    fn is_limited(accounts: &Accounts, source: &str) -> bool {
+        let source = source.parse().expect("an address");
+        (0..2).any(|_| debit(accounts, source) != Verdict::Within)
+    }
+
     #[test]
-    fn exempt_networks_have_no_account_whatever_family_the_socket_has() {
-        let limit = Limit::new(NonZeroU32::MIN, NonZeroU32::MIN).expect("a low rate");
+    fn exempt_networks_have_no_limit_whatever_family_the_socket_has() {
         let networks = ["192.0.2.0/25", "2001:db8::/32", "::ffff:203.0.113.0/121", "::/80"]
             .map(|text| text.parse().expect("one"));
-        let accounts = Accounts::new(RateLimit::new(limit).exempt(networks));
-        let mut open = accounts.open();
-        let mut limited = |text: &str| open.of(text.parse().expect("an address")).is_some();
+        let accounts = accounts(1, |limit| limit.exempt(networks));
         for exempt in
             ["192.0.2.127", "::ffff:192.0.2.1", "2001:db8:ffff::1", "203.0.113.127", "::1"]
         {
-            assert!(!limited(exempt), "{exempt}");
+            assert!(!is_limited(&accounts, exempt), "{exempt}");
         }
         for source in ["192.0.2.128", "::ffff:192.0.2.129", "2001:db9::1", "203.0.113.128"] {
-            assert!(limited(source), "{source}");
+            assert!(is_limited(&accounts, source), "{source}");
+        }
+    }
+
+    #[test]
+    fn the_default_limits_every_network_but_the_loopback() {
+        let RateLimit { limit, exempt, dry_run } = RateLimit::default();
+        assert_eq!((limit, dry_run), (Limit::default(), false));
+        let accounts = accounts(1, |limit| limit.exempt(exempt));
+        for exempt in ["127.0.0.1", "127.255.255.255", "::1", "::ffff:127.0.0.1"] {
+            assert!(!is_limited(&accounts, exempt), "{exempt}");
+        }
+        for source in ["126.255.255.255", "128.0.0.0", "::", "::2", "192.0.2.1", "fe80::1"] {
+            assert!(is_limited(&accounts, source), "{source}");
         }
     }
 
     #[test]
     fn accounts_last_from_one_batch_to_the_next() {
-        let rate = NonZeroU32::MIN;
-        let burst = NonZeroU32::new(2).expect("not zero");
-        let accounts = Accounts::new(RateLimit::new(Limit::new(rate, burst).expect("a low rate")));
-        let verdicts = [(); 3].map(|()| {
-            let mut open = accounts.open();
-            // As if no time had passed, however long this takes.
-            open.now = Duration::ZERO;
-            open.of([192, 0, 2, 7].into()).map(|mut account| account.debit())
+        let accounts = accounts(2, |limit| limit);
+        let verdicts = [(); 3].map(|()| debit(&accounts, [192, 0, 2, 7].into()));
+        assert_eq!(verdicts[..2], [Verdict::Within; 2]);
+        assert_ne!(verdicts[2], Verdict::Within);
+    }
+
+    #[test]
+    fn what_the_guard_refused_costs_nothing_and_stays_refused() {
+        let accounts = accounts(2, |limit| limit);
+        let refused = Err(Refusal::GreetedTwice);
+        let mut decisions = [refused, Ok(Verdict::Within), refused, Ok(Verdict::Within), refused];
+        let before = decisions;
+        accounts.open().debit([192, 0, 2, 7].into(), &mut decisions);
+        assert_eq!(decisions, before);
+    }
+
+    fn network() -> impl Strategy<Value = IpNet> {
+        // Few addresses, so that networks meet, contain and touch each other.
+        let v4 = (0..64_u32, 24..=32_u8).prop_map(|(address, len)| {
+            let address = Ipv4Addr::from_bits(0xc000_0200 | address << 2);
+            IpNet::new(address.into(), len).expect("a length")
         });
-        assert_eq!(verdicts, [Verdict::Within, Verdict::Within, Verdict::Over].map(Some));
+        let v6 = (0..64_u128, 120..=128_u8, any::<bool>()).prop_map(|(address, len, mapped)| {
+            let prefix = if mapped { 0xffff_c000_0200 } else { 0 };
+            let address = Ipv6Addr::from_bits(prefix | address << 2);
+            IpNet::new(address.into(), len).expect("a length")
+        });
+        prop_oneof![
+            v4,
+            v6,
+            Just("0.0.0.0/0".parse().expect("one")),
+            Just("::/0".parse().expect("one"))
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_source_is_exempt_if_any_of_the_networks_contains_it(
+            networks in vec(network(), 0..20),
+        ) {
+            let networks = Vec::from_iter(networks.into_iter().map(canonical));
+            let exempt = Exempt::new(&networks);
+            for host in 0..=0x1ff {
+                for source in [
+                    IpAddr::from(Ipv4Addr::from_bits(0xc000_01ff + host)),
+                    Ipv6Addr::from_bits(host.into()).into(),
+                    Ipv6Addr::from_bits((0x2001_0db8 << 96) + u128::from(host)).into(),
+                ] {
+                    let naive = networks.iter().any(|network| network.contains(&source));
+                    prop_assert_eq!(exempt.contains(source), naive, "{}", source);
+                }
+            }
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use hello_proto::{Account, Guard, Verdict};
+use hello_proto::{Guard, Verdict};
 
 use crate::batch::{Arrival, Batch, Destination};
 use crate::counters::Tally;
@@ -183,29 +183,30 @@ impl Worker {
         replies: &mut Replies,
     ) {
         let mut accounts = self.accounts.as_ref().map(|accounts| accounts.open());
-        let mut spared = 0;
+        let (mut leaked, mut decisions) = (0, Vec::new());
         replies.clear();
         while replies.datagrams().len() < ENOUGH
             && let Some(index) = arrivals.next()
         {
             let arrival = batch.arrivals()[index];
             let asked = arrival.destination.map(Destination::scope);
-            let local = self.asked_at(asked);
+            let addresses = guard.check_addresses(arrival.source, self.asked_at(asked));
+            let check = |name| guard.check_name(batch.bytes(name)).map(|_name| Verdict::Within);
+            decisions.clear();
+            decisions.extend(batch.places(index).map(|name| addresses.and_then(|()| check(name))));
+            if let Some(accounts) = &mut accounts {
+                accounts.debit(arrival.source.ip(), &mut decisions);
+            }
             let from = arrival.destination.map(|destination| destination.own);
             let lane = replies.lane(Route { to: arrival.source, from });
-            let addresses = guard.check_addresses(arrival.source, local);
             let alone = arrival.len <= arrival.segment;
-            let mut account =
-                accounts.as_mut().and_then(|accounts| accounts.of(arrival.source.ip()));
-            for name in batch.places(index) {
-                let refused =
-                    addresses.and_then(|()| guard.check_name(batch.bytes(name.clone())).map(drop));
-                match refused.map(|()| account.as_mut().map_or(Verdict::Within, Account::debit)) {
+            for (name, decision) in batch.places(index).zip(&decisions) {
+                match *decision {
                     Ok(Verdict::Over) if !self.is_dry_run() => {
                         replies.refuse(index, name, Outcome::OverLimit);
                     }
                     Ok(verdict) => {
-                        spared += u64::from(verdict != Verdict::Within);
+                        leaked += u64::from(verdict != Verdict::Within);
                         let reply = batch.write(&name, alone);
                         replies.answer(index, name, reply, &lane);
                     }
@@ -213,7 +214,7 @@ impl Worker {
                 }
             }
         }
-        self.tally.spare(spared);
+        self.tally.leak(leaked);
     }
 
     fn is_dry_run(&self) -> bool {

@@ -7,7 +7,9 @@ use core::time::Duration;
 
 use thiserror::Error;
 
-/// How many requests one network may have answered: so many a second, and so many at once.
+/// A rate and a burst: how many requests of one network are answered per second, and at once.
+///
+/// The default is [`DEFAULT_RATE`](Self::DEFAULT_RATE) and [`DEFAULT_BURST`](Self::DEFAULT_BURST).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
     /// What a request costs, in nanoseconds: how long it takes to earn one.
@@ -17,10 +19,16 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// The highest rate, in requests a second: one each nanosecond, in which time is counted.
+    /// The highest rate, in requests per second: one each nanosecond, the unit of time here.
     pub const MAX_RATE: u32 = 1_000_000_000;
 
-    /// Allows `rate` requests a second on the average, and up to `burst` at once.
+    /// The default rate, in requests per second.
+    pub const DEFAULT_RATE: u32 = 1000;
+
+    /// The default burst, in requests: two seconds' worth.
+    pub const DEFAULT_BURST: u32 = 2000;
+
+    /// Allows `rate` requests per second on average, and up to `burst` at once.
     ///
     /// # Errors
     ///
@@ -29,9 +37,16 @@ impl Limit {
         if rate.get() > Self::MAX_RATE {
             return Err(RateTooHigh { rate: rate.get(), max: Self::MAX_RATE });
         }
-        // Rounded up, so that no rounding allows more than was said.
+        // Rounded up, so that rounding never allows more than the rate.
         let cost = u64::from(Self::MAX_RATE.div_ceil(rate.get()));
         Ok(Self { cost, savings: cost * u64::from(burst.get()) })
+    }
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        let cost = u64::from(Self::MAX_RATE / Self::DEFAULT_RATE);
+        Self { cost, savings: cost * u64::from(Self::DEFAULT_BURST) }
     }
 }
 
@@ -45,150 +60,185 @@ pub struct RateTooHigh {
     pub max: u32,
 }
 
-/// Holds each source network (/24 of IPv4, /64 of IPv6) to a [`Limit`], in memory that never
-/// grows.
+/// A rate limiter that holds each source network to a [`Limit`], in memory that never grows.
 ///
-/// A source address is easily a lie. Who asks in the name of a victim, to have the replies flood
-/// it or to have the victim itself go unanswered, is held to the limit. But one of
-/// [`SPARED_ONE_IN`](Self::SPARED_ONE_IN) requests over it is answered all the same, so that a
-/// victim that asks again is heard.
+/// A network is a /24 of IPv4 or a /64 of IPv6. Prefixes that strangers share count address by
+/// address: link-local (`fe80::/10`), NAT64 (`64:ff9b::/96`, `64:ff9b:1::/48`) and Teredo
+/// (`2001::/32`).
+///
+/// Source addresses can be spoofed. An attacker who spoofs a victim, to flood it with replies or to
+/// use up its limit, is held to the limit too. But one in [`LEAK_ONE_IN`](Self::LEAK_ONE_IN)
+/// requests over the limit is answered all the same, so a victim that retries gets through. Which
+/// one is drawn at random: nobody can keep in step with it, and past replies do not predict it.
 ///
 /// ```
 /// use core::num::NonZeroU32;
 /// use core::time::Duration;
 /// use std::hash::RandomState;
 ///
-/// use hello_proto::{Limit, Limiter, Verdict::*};
+/// use hello_proto::{Limit, Limiter, Verdict};
 ///
 /// let limit = Limit::new(NonZeroU32::new(10).unwrap(), NonZeroU32::new(2).unwrap())?;
 /// let mut limiter = Limiter::new(limit, RandomState::new());
 ///
 /// let mut account = limiter.account([192, 0, 2, 7].into(), Duration::ZERO);
-/// let verdicts: [_; 7] = std::array::from_fn(|_| account.debit());
-/// assert_eq!(verdicts, [Within, Within, Over, Over, Over, Spared, Over]);
+/// let verdicts: [_; 1002] = std::array::from_fn(|_| account.debit());
+/// let (burst, over) = verdicts.split_at(2);
+/// assert_eq!(burst, [Verdict::Within; 2]);
+/// assert!(!over.contains(&Verdict::Within));
+/// let leaked = over.iter().filter(|verdict| **verdict == Verdict::Leaked).count();
+/// assert!((150..350).contains(&leaked), "about one in four");
 ///
 /// let mut later = limiter.account([192, 0, 2, 9].into(), Duration::from_millis(100));
-/// assert_eq!([later.debit(), later.debit()], [Within, Over]);
+/// assert_eq!(later.debit(), Verdict::Within);
+/// assert_ne!(later.debit(), Verdict::Within);
 /// # Ok::<(), hello_proto::RateTooHigh>(())
 /// ```
 ///
 /// # What it keeps
 ///
-/// A token bucket for each network, kept as the time at which it will be full again (the generic
-/// cell rate algorithm, ITU-T I.371), in a table of [`BUCKETS`](Self::BUCKETS). The places that a
-/// network can have are chosen by `S`, which is to be keyed at random, lest somebody finds sources
-/// that share them. Where all of them are taken, the bucket that is nearest to full makes way. A
-/// full one is forgotten without loss; so only where more networks are active at once than the
-/// table has room for may one have more answered than its limit. None ever has less in all.
+/// A token bucket for each network, stored as the time at which it will be full again (the generic
+/// cell rate algorithm, ITU-T I.371), in an 8-way set-associative table of
+/// [`BUCKETS`](Self::BUCKETS). `S` chooses a network's set and draws what leaks. Key it at random,
+/// or an attacker can compute sources that share a set, and foresee the draws.
+///
+/// When a set is full, the fullest bucket is evicted. Evicting a full one loses nothing, so a
+/// network can exceed its limit only while more networks are active than the table holds. No
+/// network ever gets less than its limit.
 #[derive(Debug)]
 pub struct Limiter<S> {
     limit: Limit,
     buckets: Vec<Bucket>,
     hasher: S,
+    draws: u64,
 }
 
 impl<S> Limiter<S> {
-    /// How many networks are remembered at the most.
+    /// The most networks it remembers.
     pub const BUCKETS: usize = SETS * WAYS;
 
-    /// Of so many requests over the limit, the last is answered.
-    pub const SPARED_ONE_IN: u8 = 4;
+    /// One in this many requests over the limit is answered, on average.
+    pub const LEAK_ONE_IN: u64 = 4;
 }
 
 impl<S: BuildHasher> Limiter<S> {
-    /// Takes all the memory it will ever need, about 1.5 MiB.
+    /// Creates a limiter, and allocates all the memory it will ever need, about 1.5 MiB.
     pub fn new(limit: Limit, hasher: S) -> Self {
-        Self { limit, buckets: vec![Bucket::FULL; Self::BUCKETS], hasher }
+        Self { limit, buckets: vec![Bucket::FULL; Self::BUCKETS], hasher, draws: 0 }
     }
 
-    /// Looks up the account of the network that `source` belongs to; `now` is the time since any
-    /// origin, always the same. One who gets many datagrams of one sender at once asks only once.
+    /// Looks up the account of the network that `source` belongs to, at `now`, the time since any
+    /// fixed origin. Call it once for all datagrams of one source in a batch.
     ///
-    /// A network takes its place with its first debit, lest what is refused for other reasons has
-    /// others forgotten.
-    ///
-    /// IPv4-mapped IPv6 addresses count as the IPv4 addresses they stand for.
-    pub fn account(&mut self, source: IpAddr, now: Duration) -> Account<'_> {
+    /// A network enters the table with its first debit, so requests refused for other reasons evict
+    /// nobody. IPv4-mapped IPv6 addresses count as the IPv4 addresses they stand for.
+    pub fn account(&mut self, source: IpAddr, now: Duration) -> Account<'_, S> {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        let network = network(source);
+        let network = Network::of(source);
         let set = set(self.hasher.hash_one(network)) * WAYS;
         let set = &mut self.buckets[set..][..WAYS];
         let place = set.iter().position(|bucket| bucket.network == network).unwrap_or_else(|| {
             let fuller = |a: usize, b: usize| if set[b].full_at < set[a].full_at { b } else { a };
             (1..WAYS).fold(0, fuller)
         });
-        Account { limit: self.limit, network, bucket: &mut set[place], now }
+        let (bucket, hasher, draws) = (&mut set[place], &self.hasher, &mut self.draws);
+        Account { limit: self.limit, network, bucket, now, hasher, draws }
     }
 }
 
-/// What one network has left.
+/// The account of one network in a [`Limiter`].
 #[derive(Debug)]
-pub struct Account<'a> {
+pub struct Account<'a, S> {
     limit: Limit,
-    network: u64,
-    /// Its own, or the one that makes way for it.
+    network: Network,
+    /// Its own, or the one that it will evict.
     bucket: &'a mut Bucket,
     now: u64,
+    hasher: &'a S,
+    /// How many draws there were before, of any network.
+    draws: &'a mut u64,
 }
 
-impl Account<'_> {
+impl<S: BuildHasher> Account<'_, S> {
     /// Decides on one request, and takes its cost from the account if it is within the limit.
     pub fn debit(&mut self) -> Verdict {
         if self.bucket.network != self.network {
             *self.bucket = Bucket { network: self.network, ..Bucket::FULL };
         }
-        let Bucket { full_at, until_spared, .. } = &mut *self.bucket;
-        let after = self.now.max(*full_at).saturating_add(self.limit.cost);
+        let after = self.now.max(self.bucket.full_at).saturating_add(self.limit.cost);
         if after - self.now <= self.limit.savings {
-            *full_at = after;
+            self.bucket.full_at = after;
             return Verdict::Within;
         }
-        *until_spared -= 1;
-        if *until_spared > 0 {
-            return Verdict::Over;
+        // A keyed hash of a counter: without the key, earlier draws do not predict the next.
+        *self.draws = self.draws.wrapping_add(1);
+        match self.hasher.hash_one(*self.draws) % Limiter::<S>::LEAK_ONE_IN {
+            0 => Verdict::Leaked,
+            _ => Verdict::Over,
         }
-        *until_spared = Limiter::<()>::SPARED_ONE_IN;
-        Verdict::Spared
     }
 }
 
-/// What a [`Limiter`] says to a request.
+/// The decision of a [`Limiter`] on one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// It is within the limit.
     Within,
-    /// It is over the limit, and not to be answered.
+    /// It is over the limit; do not answer it.
     Over,
-    /// It is over the limit, and to be answered all the same.
-    Spared,
+    /// It is over the limit, but drawn to be answered all the same.
+    Leaked,
 }
 
 /// A network's bucket of tokens.
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
-    network: u64,
+    network: Network,
     /// When it will be full, if nothing is taken from it until then, in nanoseconds.
     full_at: u64,
-    /// How many requests over the limit there are to come, until the last of them is spared.
-    until_spared: u8,
 }
 
 impl Bucket {
-    /// Not all zeros: those the system would give no memory before they change.
-    const FULL: Self = Self { network: 0, full_at: 0, until_spared: Limiter::<()>::SPARED_ONE_IN };
+    /// A full bucket. Not all zeros, since the system backs zeroed memory only once it changes. No
+    /// source has this network: it is a multicast group.
+    const FULL: Self = Self { network: Network { high: u64::MAX, low: u64::MAX }, full_at: 0 };
 }
 
-/// Returns the number of a network: the first 64 bits of an IPv6 address, the first 24 of an IPv4
-/// address behind bits that no IPv6 source starts with, for they would make it a multicast group.
-fn network(source: IpAddr) -> u64 {
-    match source.to_canonical() {
-        IpAddr::V4(address) => u64::MAX << 24 | u64::from(address.to_bits() >> 8),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments().map(u64::from);
-            a << 48 | b << 32 | c << 16 | d
-        }
+/// The address of a network, with IPv4 networks in their IPv4-mapped form. Two halves, because a
+/// `u128` would be aligned to 16 bytes and pad the bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Network {
+    high: u64,
+    low: u64,
+}
+
+impl Network {
+    #[expect(clippy::cast_possible_truncation, reason = "the upper half is kept apart")]
+    fn of(source: IpAddr) -> Self {
+        let source = match source {
+            IpAddr::V4(address) => address.to_ipv6_mapped(),
+            IpAddr::V6(address) => address,
+        };
+        let bits = source.to_bits();
+        let is_in = |prefix: u128, len: u32| (bits ^ prefix) >> (128 - len) == 0;
+        let known = NETWORKS.iter().find(|(prefix, len, _)| is_in(*prefix, *len));
+        let len = known.map_or(64, |(.., network)| *network);
+        let network = bits & !0 << (128 - len);
+        Self { high: (network >> 64) as u64, low: network as u64 }
     }
 }
+
+/// The prefixes whose networks are not /64: each with its length, and that of the networks in it.
+const NETWORKS: [(u128, u32, u32); 5] = [
+    // IPv4-mapped (RFC 4291 section 2.5.5.2): a /24 of IPv4.
+    (0xffff << 32, 96, 96 + 24),
+    // Link-local (RFC 4291 section 2.5.6), NAT64 (RFC 6052 and, for local use, RFC 8215) and Teredo
+    // (RFC 4380): strangers share these.
+    (0xfe80 << 112, 10, 128),
+    (0x0064_ff9b << 96, 96, 128),
+    (0x0064_ff9b_0001 << 80, 48, 128),
+    (0x2001_0000 << 96, 32, 128),
+];
 
 /// Returns the number of the set that a hash belongs to.
 #[expect(clippy::cast_possible_truncation, reason = "a few of the bits are enough")]
@@ -202,135 +252,4 @@ const WAYS: usize = 8;
 const SETS: usize = 8192;
 
 #[cfg(test)]
-mod tests {
-    extern crate std;
-    use std::hash::RandomState;
-    use std::net::{Ipv4Addr, Ipv6Addr};
-
-    use super::Verdict::{Over, Spared, Within};
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn limiter(rate: u32, burst: u32) -> Limiter<RandomState> {
-        let [rate, burst] = [rate, burst].map(|number| NonZeroU32::new(number).expect("not zero"));
-        Limiter::new(Limit::new(rate, burst).expect("a rate"), RandomState::new())
-    }
-
-    fn within(limiter: &mut Limiter<RandomState>, source: IpAddr, now: Duration) -> usize {
-        let mut account = limiter.account(source, now);
-        (0..1000).filter(|_| account.debit() == Within).count()
-    }
-
-    #[test]
-    fn no_rounding_allows_more_than_the_rate() {
-        for rate in [1, 3, 7, 999_999_999, 1_000_000_000] {
-            let limit = Limit::new(NonZeroU32::new(rate).expect("not zero"), NonZeroU32::MIN);
-            let cost = limit.expect("a rate").cost;
-            assert!(cost * u64::from(rate) >= 1_000_000_000, "{rate}");
-            assert!((cost - 1) * u64::from(rate) < 1_000_000_000, "{rate}");
-        }
-        let (rate, max) = (1_000_000_001, 1_000_000_000);
-        let refused = Limit::new(NonZeroU32::new(rate).expect("not zero"), NonZeroU32::MIN);
-        assert_eq!(refused, Err(RateTooHigh { rate, max }));
-    }
-
-    #[test]
-    fn a_burst_is_answered_and_then_what_was_earned() {
-        let mut limiter = limiter(10, 5);
-        let source = IpAddr::from([192, 0, 2, 7]);
-        assert_eq!(within(&mut limiter, source, SECOND), 5);
-        assert_eq!(within(&mut limiter, source, SECOND), 0);
-        assert_eq!(within(&mut limiter, source, SECOND + SECOND / 5), 2);
-        assert_eq!(within(&mut limiter, source, 100 * SECOND), 5, "no more is saved up");
-    }
-
-    #[test]
-    fn one_of_four_over_the_limit_is_spared_and_costs_nothing() {
-        let mut limiter = limiter(1, 1);
-        let source = IpAddr::from([192, 0, 2, 7]);
-        let mut account = limiter.account(source, SECOND);
-        assert_eq!(account.debit(), Within);
-        for _ in 0..100 {
-            let verdicts: [_; 4] = core::array::from_fn(|_| account.debit());
-            assert_eq!(verdicts, [Over, Over, Over, Spared]);
-        }
-        assert_eq!(within(&mut limiter, source, 2 * SECOND), 1);
-    }
-
-    #[test]
-    fn a_network_is_24_bits_of_ipv4_and_64_of_ipv6() {
-        let numbers =
-            |texts: [&str; 2]| texts.map(|text| network(text.parse().expect("an address")));
-        for texts in [
-            ["192.0.2.0", "192.0.2.255"],
-            ["192.0.2.7", "::ffff:192.0.2.9"],
-            ["2001:db8::", "2001:db8::ffff:ffff:ffff:ffff"],
-        ] {
-            let [one, other] = numbers(texts);
-            assert_eq!(one, other, "{texts:?}");
-        }
-        for texts in [
-            ["192.0.2.255", "192.0.3.0"],
-            ["2001:db8::1", "2001:db8:0:1::1"],
-            ["0.0.0.0", "::"],
-            ["255.255.255.255", "feff:ffff:ffff:ffff::1"],
-        ] {
-            let [one, other] = numbers(texts);
-            assert_ne!(one, other, "{texts:?}");
-        }
-    }
-
-    #[test]
-    fn who_is_over_the_limit_is_remembered_among_a_million_who_are_not() {
-        let mut limiter = limiter(10, 10);
-        let victim = IpAddr::from(Ipv4Addr::new(192, 0, 2, 7));
-        assert_eq!(within(&mut limiter, victim, Duration::ZERO), 10);
-        for number in 0..1_000_000_u128 {
-            let source = Ipv6Addr::from_bits(0x2001_0db8 << 96 | number << 64);
-            let mut account = limiter.account(source.into(), Duration::ZERO);
-            assert_eq!(account.debit(), Within);
-        }
-        assert_eq!(within(&mut limiter, victim, Duration::ZERO), 0);
-    }
-
-    #[test]
-    fn who_asks_nothing_that_is_answered_makes_nobody_be_forgotten() {
-        /// Has all networks share one set.
-        struct Same;
-        impl BuildHasher for Same {
-            type Hasher = std::hash::DefaultHasher;
-            fn build_hasher(&self) -> Self::Hasher {
-                Self::Hasher::default()
-            }
-            fn hash_one<T>(&self, _: T) -> u64 {
-                0
-            }
-        }
-        let limit = Limit::new(NonZeroU32::MIN, NonZeroU32::MIN).expect("a rate");
-        let mut limiter = Limiter::new(limit, Same);
-        let networks: [_; 256] =
-            core::array::from_fn(|i| IpAddr::from([192, 0, i.to_le_bytes()[0], 7]));
-        let (known, others) = networks.split_at(WAYS);
-        for source in known {
-            assert_eq!(limiter.account(*source, SECOND).debit(), Within);
-        }
-        for source in others {
-            let _ = limiter.account(*source, SECOND);
-        }
-        for source in known {
-            assert_eq!(limiter.account(*source, SECOND).debit(), Over, "{source}");
-        }
-        assert_eq!(limiter.account(others[0], SECOND).debit(), Within);
-        assert_eq!(limiter.account(known[0], SECOND).debit(), Within, "it made way");
-    }
-
-    #[test]
-    fn no_time_is_too_late() {
-        let mut limiter = limiter(1, u32::MAX);
-        let source = IpAddr::from([192, 0, 2, 7]);
-        for now in [Duration::MAX, Duration::ZERO, Duration::MAX] {
-            limiter.account(source, now).debit();
-        }
-    }
-}
+mod tests;
