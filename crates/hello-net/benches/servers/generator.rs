@@ -22,7 +22,7 @@ pub(crate) fn episode(workload: &Workload, server: &Process) -> Result<f64, Box<
     // At first only to warm up: what is left of the server before this one in caches and in the
     // system's stores of memory is to be at nobody's expense.
     work_through(workload, server)?;
-    if workload.kind == Kind::Workers {
+    if workload.is_spread() {
         server.spread()?;
     }
     work_through(workload, server)
@@ -160,7 +160,7 @@ impl Witness<'_> {
         self.left = self.left.saturating_sub(usize::try_from(count)?);
         let Some(server) = self.stopped.filter(|_| self.left == 0) else { return Ok(()) };
         server.go_on()?;
-        if self.workload.kind == Kind::Workers {
+        if self.workload.is_spread() {
             // Both processors are the server's until it is through.
             thread::sleep(Duration::from_millis(50));
         }

@@ -24,7 +24,7 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 use peers::Peer;
 use process::{GENERATOR, Process, SERVERS};
 use report::Outcome;
-use workloads::{Kind, Workload};
+use workloads::Workload;
 
 /// Compares the Hello server with others at the same work.
 #[derive(Debug, Parser)]
@@ -181,10 +181,8 @@ fn measure_processes(
     directory: &Path,
     result: &mut Outcome,
 ) -> Result<(), Box<dyn Error>> {
-    let processors: &[usize] = match result.workload.kind {
-        Kind::Workers => &[SERVERS, GENERATOR],
-        _ => &[SERVERS],
-    };
+    let processors: &[usize] =
+        if result.workload.is_spread() { &[SERVERS, GENERATOR] } else { &[SERVERS] };
     let peers = result.workload.peers.iter().filter(|peer| peers.contains(peer));
     let servers = peers.map(|peer| Process::start(*peer, processors, directory, BUFFER));
     let servers = servers.collect::<Result<Vec<_>, _>>()?;

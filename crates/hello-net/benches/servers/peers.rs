@@ -30,10 +30,12 @@ pub(crate) enum Peer {
     HelloSpinning,
     /// Ours, refusing nothing.
     HelloUnguarded,
-    /// Ours, holding its sources to a rate that they do not reach.
+    /// Ours with a limit that its sources do not reach; the others have none.
     HelloLimited,
     /// Ours with two threads on one socket.
     HelloTwoWorkers,
+    /// The same with that limit.
+    HelloTwoWorkersLimited,
     /// C: recvmmsg and sendmmsg.
     CBatch,
     /// C: recvfrom and sendto.
@@ -93,7 +95,7 @@ impl Peer {
     /// Is the server, for those written in Rust; returns only if it fails.
     pub(crate) fn serve(self, buffer: usize) -> Result<(), Box<dyn Error>> {
         let guard = Guard::new().with_max_name_len(MAX_NAME);
-        let hello = Server::builder().guard(guard).receive_buffer(buffer);
+        let hello = Server::builder().guard(guard).receive_buffer(buffer).rate_limit(None);
         let hello = match self {
             Self::Hello | Self::HelloAgain => hello,
             Self::HelloPortable => hello.io(Io::Portable),
@@ -102,11 +104,9 @@ impl Peer {
                 let all = Refusal::ALL.into_iter().filter(|rule| *rule != Refusal::NameTooLong);
                 hello.guard(all.fold(guard, Guard::allow))
             }
-            Self::HelloLimited => {
-                let limit = Limit::new(NonZeroU32::try_from(Limit::MAX_RATE)?, NonZeroU32::MAX)?;
-                hello.rate_limit(RateLimit::new(limit))
-            }
-            Self::HelloTwoWorkers => hello.workers(NonZeroUsize::MIN.saturating_add(1)),
+            Self::HelloLimited => hello.rate_limit(unreached()?),
+            Self::HelloTwoWorkers => hello.workers(TWO),
+            Self::HelloTwoWorkersLimited => hello.workers(TWO).rate_limit(unreached()?),
             Self::RustStd => return Ok(serve_std(&bound(buffer)?)?),
             Self::Tokio => return Ok(serve_tokio(bound(buffer)?)?),
             Self::QuinnUdp => return Ok(serve_quinn(&bound(buffer)?)?),
@@ -116,6 +116,14 @@ impl Peer {
         server.local_addrs().try_for_each(announce)?;
         Ok(server.serve(|_event| ())?)
     }
+}
+
+const TWO: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
+
+/// Returns a limit that holds for the loopback, too, and that nobody exceeds.
+fn unreached() -> Result<RateLimit, Box<dyn Error>> {
+    let rate = NonZeroU32::try_from(Limit::MAX_RATE)?;
+    Ok(RateLimit::new(Limit::new(rate, NonZeroU32::MAX)?))
 }
 
 /// Returns the command that compiles a peer written in C.

@@ -48,8 +48,8 @@ impl Outcome {
     /// Yields whose ratio was to be at most what, and what it is.
     fn targets(&self) -> impl Iterator<Item = Target> {
         self.workload.targets.iter().filter_map(|&(of, to, at_most)| {
-            let ratio = self.ratio(of, to)?.median;
-            Some(Target { of, to, at_most, ratio, met: ratio <= at_most })
+            let Summary { median: ratio, low, high } = self.ratio(of, to)?;
+            Some(Target { of, to, at_most, ratio, low, high, met: ratio <= at_most })
         })
     }
 }
@@ -81,9 +81,12 @@ impl fmt::Display for Outcome {
             }
             writeln!(f)?;
         }
-        for Target { of, to, at_most, ratio, met } in self.targets() {
+        for Target { of, to, at_most, ratio, low, high, met } in self.targets() {
             let (of, to, verdict) = (of.name(), to.name(), if met { "met" } else { "MISSED" });
-            writeln!(f, "  target: {of} / {to} at most {at_most:.3}: {ratio:.3}, {verdict}")?;
+            writeln!(
+                f,
+                "  target: {of} / {to} at most {at_most:.3}: {ratio:.3} ({low:.3} to {high:.3}), {verdict}"
+            )?;
         }
         match self.ratio(Peer::HelloAgain, Peer::Hello) {
             Some(ratio) if self.is_void() => {
@@ -132,6 +135,9 @@ struct Target {
     to: Peer,
     at_most: f64,
     ratio: f64,
+    /// The 10th and the 90th percentile of the ratio.
+    low: f64,
+    high: f64,
     met: bool,
 }
 

@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     /// The same as `Queue`, with one worker and two on two processors: the time from the first
     /// reply to the last, by the kernel's timestamps.
     Workers,
+    /// The same as `Queue` on two processors, with one worker and two, with a limit and without.
+    Limit,
     /// One after the other, each when the reply to the one before it is there.
     PingPong(Figure),
 }
@@ -78,6 +80,25 @@ impl Workload {
             reference: Peer::Hello,
             ..Self::queue(Kind::Workers, 256, 8, &[(Peer::HelloTwoWorkers, Peer::Hello, 1.0 / 1.6)])
         });
+        all.push(Self {
+            peers: &[
+                Peer::Hello,
+                Peer::HelloLimited,
+                Peer::HelloTwoWorkers,
+                Peer::HelloTwoWorkersLimited,
+                Peer::HelloAgain,
+            ],
+            reference: Peer::Hello,
+            ..Self::queue(
+                Kind::Limit,
+                256,
+                8,
+                &[
+                    (Peer::HelloLimited, Peer::Hello, 1.04),
+                    (Peer::HelloTwoWorkersLimited, Peer::HelloTwoWorkers, 1.04),
+                ],
+            )
+        });
         for figure in [Figure::RoundTripTime, Figure::ProcessorTime] {
             let targets: &[_] = match figure {
                 Figure::RoundTripTime => &[
@@ -111,16 +132,22 @@ impl Workload {
             Kind::Trains => format!("trains-{}", self.len),
             Kind::Guard => "guard".into(),
             Kind::Workers => "workers".into(),
+            Kind::Limit => "limit".into(),
             Kind::PingPong(Figure::RoundTripTime) => "ping-pong".into(),
             Kind::PingPong(Figure::ProcessorTime) => "ping-pong-cpu".into(),
         }
+    }
+
+    /// Whether the server has both processors.
+    pub(crate) fn is_spread(&self) -> bool {
+        matches!(self.kind, Kind::Workers | Kind::Limit)
     }
 
     /// How many requests an episode has; their datagrams and the replies fit the buffers.
     pub(crate) fn requests(&self) -> usize {
         match (self.kind, self.len) {
             (Kind::PingPong(_), _) => 300,
-            (Kind::Workers, _) => 10_000,
+            (Kind::Workers | Kind::Limit, _) => 10_000,
             (Kind::Trains, ..=64) => 120 * self.train(),
             (Kind::Trains, _) => 40 * self.train(),
             (_, ..=64) => 4096,
@@ -148,6 +175,10 @@ impl fmt::Display for Workload {
             Kind::Workers => {
                 write!(f, "two workers and one, {sources} sources, names of {len} bytes")
             }
+            Kind::Limit => write!(
+                f,
+                "one worker and two, with a limit and without, {sources} sources, names of {len} bytes"
+            ),
             Kind::PingPong(_) => write!(f, "ping-pong, one request outstanding"),
         }
     }
