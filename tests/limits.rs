@@ -118,8 +118,10 @@ fn a_limit_that_makes_no_sense_is_an_error_that_says_what_would() {
     for (arguments, advice) in [
         (&["--limit", "0"][..], "0 is not in 1..=1000000000"),
         (&["--limit", "1000000001"], "1000000001 is not in 1..=1000000000"),
-        (&["--limit-burst", "5"], "--limit <RATE>"),
-        (&["--limit-dry-run"], "--limit <RATE>"),
+        (&["--limit", "none"], "none is not in 1..=1000000000, and is not \"off\""),
+        (&["--limit", "off", "--limit-burst", "5"], "--limit-burst needs a limit"),
+        (&["--limit", "off", "--limit-exempt", "::1"], "--limit-exempt needs a limit"),
+        (&["--limit-dry-run", "--limit", "off"], "--limit-dry-run needs a limit"),
         (&["--limit", "1", "--limit-burst", "0"], "0 is not in 1.."),
         (&["--limit", "1", "--limit-exempt", "here"], "not a network: try 192.0.2.0/24"),
         (&["--limit", "1", "--limit-exempt", "192.0.2.7/24"], "do you mean 192.0.2.0/24?"),

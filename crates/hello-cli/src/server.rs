@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod chores;
+pub mod limit;
 pub mod metrics;
 pub mod report;
 pub mod supervisor;

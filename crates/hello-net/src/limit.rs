@@ -46,6 +46,12 @@ impl RateLimit {
         self
     }
 
+    /// Exempts the loopback, 127.0.0.0/8 and `::1`.
+    #[must_use]
+    pub fn exempt_loopback(self) -> Self {
+        self.exempt(LOOPBACK)
+    }
+
     /// Sets whether requests over the limit are counted but answered all the same
     /// ([`Counters::over_limit_answered`](crate::Counters::over_limit_answered)), to see what a
     /// limit would do.
@@ -57,7 +63,7 @@ impl RateLimit {
 
 impl Default for RateLimit {
     fn default() -> Self {
-        Self::new(Limit::default()).exempt(LOOPBACK)
+        Self::new(Limit::default()).exempt_loopback()
     }
 }
 

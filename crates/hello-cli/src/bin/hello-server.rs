@@ -13,7 +13,7 @@ use hello_cli::server::metrics::MetricsFile;
 use hello_cli::server::report;
 use hello_cli::server::supervisor::Supervisor;
 use hello_cli::signals::Signals;
-use hello_cli::status_bar;
+use hello_cli::{Format, status_bar};
 use hello_net::{Event, Outcome, Server};
 use signal_hook::consts::SIGUSR1;
 
@@ -36,12 +36,17 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let signals = Signals::register(Ask::Stop, Ask::Stop, [(SIGUSR1, Ask::Snapshot)])?;
 
     let (buffers, addresses) = (args.buffers(&server), Vec::from_iter(server.local_addrs()));
+    let limit = args.limit.in_force(addresses.iter().copied());
     // An output that fails stops the log and not the server.
     let out = Output::start(Stream::Stdout, status_bar(format), format, log::ROOM, ())?;
     for address in &addresses {
-        out.line(report::listening(format, *address, &buffers));
+        let limit = args.limit.in_force([*address]);
+        out.line(report::listening(format, *address, &buffers, limit));
     }
     buffers.lines(format, &addresses).into_iter().for_each(|line| out.line(line));
+    // In JSON, the lines above have it.
+    let notice = limit.filter(|_| format == Format::Text).map(|limit| limit.notice());
+    notice.into_iter().for_each(|line| out.line(line));
     let log = Log::new(out, args.max_lines);
 
     let served = serve(args, &server, &log, metrics.as_ref(), &signals);
@@ -52,7 +57,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     drop(server);
     let written = metrics.map_or(Ok(()), |file| file.finish(&counters));
     // Nor is it a failure if nobody reads the summary.
-    let _ = log.finish(report::summary(format, &counters));
+    let _ = log.finish(report::summary(format, &counters, limit));
     served?;
     written?;
     Ok(ExitCode::SUCCESS)

@@ -3,21 +3,22 @@
 use std::error::Error;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, value_parser};
-use hello_net::{Builder, IpNet, RateLimit, Server, ServerError};
-use hello_proto::{Guard, Limit, MAX_NAME_LEN, Refusal};
+use hello_net::{Builder, Server, ServerError};
+use hello_proto::{Guard, MAX_NAME_LEN, Refusal};
 
 use crate::common::Common;
 use crate::endpoint::Endpoint;
 use crate::io_choice::IoChoice;
+use crate::seconds;
+use crate::server::limit::LimitArgs;
 use crate::server::report::{Buffer, Buffers};
 use crate::server::supervisor;
-use crate::{network, seconds};
 
 /// Greets whoever sends a name over UDP: the reply to NAME is "Hello, NAME!".
 ///
@@ -49,27 +50,10 @@ pub struct Args {
     #[arg(long, value_name = "RULE", value_parser = refusal())]
     allow: Vec<Refusal>,
 
-    /// How many requests a second are answered to each source network (/24 of IPv4, /64 of IPv6),
-    /// on the average; of those above it, one of four is answered all the same.
-    #[arg(
-        long,
-        value_name = "RATE",
-        value_parser = value_parser!(u32).range(1..=i64::from(Limit::MAX_RATE)),
-    )]
-    limit: Option<u32>,
-
-    /// How many requests of a source network are answered at once [default: a second's].
-    #[arg(long, value_name = "COUNT", requires = "limit", value_parser = value_parser!(u32).range(1..))]
-    limit_burst: Option<u32>,
-
-    /// A network that the limit does not hold for, such as 192.0.2.0/24; may be given several
-    /// times.
-    #[arg(long, value_name = "NETWORK", requires = "limit", value_parser = network::parse)]
-    limit_exempt: Vec<IpNet>,
-
-    /// Only count what is over the limit, and answer it.
-    #[arg(long, requires = "limit")]
-    limit_dry_run: bool,
+    // No documentation comment: it would become that of the command.
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "it would become the help of the whole command")]
+    pub limit: LimitArgs,
 
     /// How many threads serve each address.
     #[arg(
@@ -183,15 +167,8 @@ impl Args {
             .io(self.io.into())
             .workers(NonZeroUsize::try_from(usize::from(self.workers))?)
             .reuse_port(self.reuseport)
-            .spin(self.spin.unwrap_or_default());
-        if let Some(rate) = self.limit {
-            let rate = NonZeroU32::try_from(rate)?;
-            let burst = self.limit_burst.map_or(Ok(rate), NonZeroU32::try_from)?;
-            let limit = RateLimit::new(Limit::new(rate, burst)?)
-                .exempt(self.limit_exempt.iter().copied())
-                .dry_run(self.limit_dry_run);
-            builder = builder.rate_limit(limit);
-        }
+            .spin(self.spin.unwrap_or_default())
+            .rate_limit(self.limit.rate_limit()?);
         if let Some(bytes) = self.receive_buffer {
             builder = builder.receive_buffer(bytes.try_into()?);
         }

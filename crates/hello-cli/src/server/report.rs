@@ -17,9 +17,15 @@ use self::line::Line;
 use crate::Format;
 use crate::escape::Brief;
 use crate::json;
+use crate::server::limit::LimitReport;
 
 /// Returns the line that reports an address as served.
-pub fn listening(format: Format, address: SocketAddr, buffers: &Buffers) -> String {
+pub fn listening(
+    format: Format,
+    address: SocketAddr,
+    buffers: &Buffers,
+    limit: Option<LimitReport>,
+) -> String {
     match format {
         Format::Text => format!("listening on {address}"),
         Format::Json => json::line(&Line::Listening {
@@ -28,6 +34,7 @@ pub fn listening(format: Format, address: SocketAddr, buffers: &Buffers) -> Stri
             receive_buffer_short: buffers.receive.is_short(),
             send_buffer: buffers.send.given,
             send_buffer_short: buffers.send.is_short(),
+            limit,
         }),
     }
 }
@@ -83,11 +90,16 @@ fn and_more(untold: u64) -> String {
     }
 }
 
-/// Sums up at the end.
-pub fn summary(format: Format, counters: &Counters) -> String {
-    match format {
-        Format::Text => totals(counters),
-        Format::Json => json::line(&Line::Summary { totals: counters.into() }),
+/// Sums up at the end, with the limit that was in force.
+pub fn summary(format: Format, counters: &Counters, limit: Option<LimitReport>) -> String {
+    match (format, limit) {
+        (Format::Json, _) => json::line(&Line::Summary { totals: counters.into(), limit }),
+        (Format::Text, Some(limit))
+            if counters.over_limit() + counters.over_limit_answered() > 0 =>
+        {
+            format!("{}\n  {}", totals(counters), limit.advice())
+        }
+        (Format::Text, _) => totals(counters),
     }
 }
 
@@ -228,12 +240,11 @@ mod tests {
         let receive = Buffer { asked: 8192, is_default: true, given: 4096 };
         let send = Buffer { asked: 1024, ..receive };
         let buffers = Buffers { receive, send };
-        let line = |format| listening(format, ([192, 0, 2, 1], 9999).into(), &buffers);
+        let line = |format| listening(format, ([192, 0, 2, 1], 9999).into(), &buffers, None);
         assert_eq!(line(Format::Text), "listening on 192.0.2.1:9999");
-        assert_eq!(
-            line(Format::Json),
-            r#"{"event":"listening","address":"192.0.2.1:9999","receive_buffer":4096,"receive_buffer_short":true,"send_buffer":4096}"#
-        );
+        let json = r#"{"event":"listening","address":"192.0.2.1:9999","receive_buffer":4096"#;
+        let rest = r#","receive_buffer_short":true,"send_buffer":4096,"limit":null}"#;
+        assert_eq!(line(Format::Json), format!("{json}{rest}"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{Rates, by_class, refusals};
 use crate::json::Name;
+use crate::server::limit::LimitReport;
 
 /// A line, by what it tells of.
 #[derive(Serialize)]
@@ -23,6 +24,8 @@ pub(super) enum Line<'a> {
         /// It is smaller than what was asked for.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         send_buffer_short: bool,
+        /// `null` where none is in force.
+        limit: Option<LimitReport>,
     },
     Datagram {
         outcome: &'static str,
@@ -60,6 +63,8 @@ pub(super) enum Line<'a> {
     Summary {
         #[serde(flatten)]
         totals: Totals,
+        /// `null` where none was in force.
+        limit: Option<LimitReport>,
     },
 }
 
