@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use hello_cli::load::limits::Limit;
+use hello_cli::load::rate_limit::SuspectedLimit;
 use hello_cli::load::search::Verdict;
 use serde_json::{Value, json};
 
@@ -62,6 +63,7 @@ fn rare(real: &[Value]) -> Vec<Value> {
     summary["errors"] = json!({"would-block": 1});
     summary["not_sent"] = json!({"held-up": 1});
     summary["generator"]["dropped"] = Value::Null;
+    summary["suspected_limit"] = json!(SuspectedLimit { rate: 1000, burst: 2000 });
     all.push(summary);
     for verdict in [Verdict::Carried, Verdict::Lost, Verdict::NotOffered] {
         let mut trial = of("trial");

@@ -9,6 +9,7 @@ pub mod interval;
 pub mod json;
 pub mod limits;
 pub mod plot;
+pub mod rate_limit;
 mod row;
 #[cfg(test)]
 mod sample;

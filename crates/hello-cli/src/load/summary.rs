@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::args::AS_LONG_AS_IT_TAKES;
 use super::limits::Limit;
+use super::rate_limit::SuspectedLimit;
 use super::search::{Bound, Outcome, Verdict};
 use crate::silence::Instead;
 use crate::times::{TimerError, Times};
@@ -65,6 +66,8 @@ pub struct Summary {
     pub timer_error_ms: Option<TimerError>,
     /// What the generator did.
     pub generator: Generator,
+    /// The server's rate limit that the losses look like.
+    pub suspected_limit: Option<SuspectedLimit>,
     /// What became of a trial of a search.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,

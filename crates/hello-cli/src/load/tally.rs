@@ -8,6 +8,7 @@ use hello_net::{Effort, LoadEvent, LoadEventKind, LoadPlan, Observer, Offer};
 use hello_proto::{Arrival, Counts};
 
 use super::limits::Limit;
+use super::rate_limit::SuspectedLimit;
 use super::summary::{Generator, Plan, Summary};
 use crate::course::Course;
 use crate::distribution::Distribution;
@@ -152,6 +153,7 @@ impl Tally {
                 dropped: effort.dropped,
                 limits: Vec::new(),
             },
+            suspected_limit: None,
             verdict: None,
         };
         if !summary.is_paced() {
@@ -159,6 +161,7 @@ impl Tally {
             summary.generator.processor_time_per_request_us = None;
         }
         summary.generator.limits = Limit::of(&summary);
+        summary.suspected_limit = SuspectedLimit::of(&summary);
         summary
     }
 }

@@ -76,7 +76,11 @@ pub fn summary(summary: &Summary) -> String {
         let errors = joined(&[error.p50, error.p99, error.max]);
         line(format!("timer error p50/p99/max = {errors}"));
     }
-    text + &generator(summary)
+    text += &generator(summary);
+    if let Some(limit) = &summary.suspected_limit {
+        let _ = write!(text, "\n{limit}");
+    }
+    text
 }
 
 /// Says what the generator did, and whether it was the limit.
@@ -164,6 +168,9 @@ pub fn trial(summary: &Summary) -> String {
     let limits = Vec::from_iter(summary.generator.limits.iter().map(Limit::brief));
     if !limits.is_empty() {
         let _ = write!(text, "  [generator: {}]", limits.join(", "));
+    }
+    if summary.suspected_limit.is_some() {
+        text += "  [losses like a rate limit's]";
     }
     text.trim_end().into()
 }

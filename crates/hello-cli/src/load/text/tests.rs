@@ -4,6 +4,7 @@ use hello_net::{LoadPlan, Offer, Sources};
 
 use super::*;
 use crate::load::limits::Limit;
+use crate::load::rate_limit::SuspectedLimit;
 use crate::load::sample::{EFFORT, plan, summary, tally};
 use crate::load::search::{Bound, Outcome};
 use crate::load::summary::End;
@@ -121,6 +122,15 @@ fn rates_of_what_was_sent_before_the_server_answered_are_not_taken_for_its_own()
         Summary { plan: Plan { outstanding: Some(3), rate: None, ..summary().plan }, ..summary() };
     let expected = ": so few were sent for so many outstanding that the rates are not the server's";
     assert!(super::summary(&closed).ends_with(expected));
+}
+
+#[test]
+fn losses_that_look_like_a_rate_limit_are_told_at_the_end() {
+    let mut summary = summary();
+    summary.suspected_limit = Some(SuspectedLimit { rate: 1000, burst: 2000 });
+    let text = super::summary(&summary);
+    assert!(text.ends_with("\nthe losses look like a rate limit of 1000 requests/s per source network, hello-server's default: raise it with hello-server --limit"), "{text}");
+    assert!(trial(&summary).ends_with("  [losses like a rate limit's]"));
 }
 
 #[test]

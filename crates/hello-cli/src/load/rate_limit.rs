@@ -1,0 +1,171 @@
+//! Whether losses look like those of a server's rate limit.
+
+use std::fmt;
+
+use hello_proto::{Limit, Limiter};
+use serde::Serialize;
+
+use super::summary::Summary;
+
+/// The rate limit of a server that the losses of a run look like: `hello-server`'s default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SuspectedLimit {
+    /// Requests per second from each source network.
+    pub rate: u32,
+    /// Requests from a source network at once.
+    pub burst: u32,
+}
+
+impl SuspectedLimit {
+    /// Compares a run with what the limit would have made of it. Only silent losses count, since
+    /// what the limit refuses gets no reply and no error, and the loopback is exempt.
+    pub fn of(summary: &Summary) -> Option<Self> {
+        let is_silent = summary.errors.is_empty() && summary.generator.dropped.unwrap_or(0) == 0;
+        if summary.address.ip().to_canonical().is_loopback() || !is_silent {
+            return None;
+        }
+        let (sent, seconds) = ((summary.answered + summary.lost) as f64, summary.duration_s);
+        let warm_up = summary.plan.warm_up_s;
+        let saved = match summary.plan.outstanding {
+            // A closed loop uses a burst up as fast as the server answers.
+            Some(_) if warm_up > 0.0 => 0.0,
+            Some(_) => BURST,
+            None => left_of_burst(sent / seconds, warm_up),
+        };
+        let answered = answered_under_limit(sent, seconds, saved);
+        let lost = sent - answered;
+        let is_near = |count: u64, expected: f64, tolerance: f64| {
+            (count as f64 - expected).abs() <= tolerance * expected
+        };
+        let looks_limited = lost > 0.0
+            && is_near(summary.answered, answered, 0.05)
+            // Where few are lost, most counts of answers would do.
+            && is_near(summary.lost, lost, 0.25);
+        looks_limited.then_some(Self { rate: Limit::DEFAULT_RATE, burst: Limit::DEFAULT_BURST })
+    }
+}
+
+impl fmt::Display for SuspectedLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rate, .. } = self;
+        write!(
+            f,
+            "the losses look like a rate limit of {rate} requests/s per source network, \
+             hello-server's default: raise it with hello-server --limit"
+        )
+    }
+}
+
+/// Returns how many of `sent` requests the limit answers on average, of a network that has `saved`
+/// requests of its burst left.
+fn answered_under_limit(sent: f64, seconds: f64, saved: f64) -> f64 {
+    let within = sent.min(saved + RATE * seconds);
+    within + (sent - within) / Limiter::<()>::LEAK_ONE_IN as f64
+}
+
+/// Returns how much of the burst is left after so many seconds of an even load.
+fn left_of_burst(load_per_s: f64, seconds: f64) -> f64 {
+    (BURST - (load_per_s - RATE).max(0.0) * seconds).max(0.0)
+}
+
+const RATE: f64 = Limit::DEFAULT_RATE as f64;
+
+const BURST: f64 = Limit::DEFAULT_BURST as f64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::sample::summary;
+
+    #[test]
+    fn a_limit_answers_what_was_saved_and_earned_and_a_quarter_of_the_rest() {
+        for (sent, seconds, saved, answered) in [
+            (1000.0, 1.0, 2000.0, 1000.0),
+            (3000.0, 1.0, 2000.0, 3000.0),
+            (3400.0, 1.0, 2000.0, 3100.0),
+            (3400.0, 1.0, 0.0, 1600.0),
+            (0.0, 0.0, 0.0, 0.0),
+        ] {
+            assert_eq!(answered_under_limit(sent, seconds, saved), answered, "{sent} {saved}");
+        }
+    }
+
+    #[test]
+    fn a_burst_is_used_up_by_what_exceeds_the_rate() {
+        for (load, seconds, left) in [
+            (500.0, 9.0, 2000.0),
+            (1000.0, 9.0, 2000.0),
+            (1500.0, 0.0, 2000.0),
+            (1500.0, 1.0, 1500.0),
+            (1500.0, 9.0, 0.0),
+        ] {
+            assert_eq!(left_of_burst(load, seconds), left, "{load} for {seconds} s");
+        }
+    }
+
+    /// A run of ten seconds against 192.0.2.1.
+    fn run(answered: u64, lost: u64) -> Summary {
+        Summary { duration_s: 10.0, sent: answered + lost, answered, lost, ..summary() }
+    }
+
+    fn is_suspected(summary: &Summary) -> bool {
+        SuspectedLimit::of(summary).is_some()
+    }
+
+    #[test]
+    fn losses_within_five_per_cent_of_the_limits_are_named() {
+        // Of 20,000 requests, 12,000 are within the limit, and 2000 of the others leak.
+        for (answered, expected) in [
+            (14_000, true),
+            (13_301, true),
+            (13_299, false),
+            (14_699, true),
+            (14_701, false),
+            (20_000, false),
+            (0, false),
+        ] {
+            assert_eq!(is_suspected(&run(answered, 20_000 - answered)), expected, "{answered}");
+        }
+        let of = SuspectedLimit::of(&run(14_000, 6000)).expect("named");
+        assert_eq!(
+            of.to_string(),
+            "the losses look like a rate limit of 1000 requests/s per source network, \
+             hello-server's default: raise it with hello-server --limit"
+        );
+    }
+
+    #[test]
+    fn a_load_within_the_limit_and_a_loss_out_of_proportion_are_not() {
+        for (answered, lost) in [(12_000, 0), (11_900, 100), (12_990, 10), (11_000, 1000)] {
+            assert!(!is_suspected(&run(answered, lost)), "{answered} {lost}");
+        }
+    }
+
+    #[test]
+    fn losses_with_another_cause_are_not() {
+        let limited = || run(14_000, 6000);
+        assert!(is_suspected(&limited()));
+        let errors = [("connection-refused", 1)].into();
+        assert!(!is_suspected(&Summary { errors, ..limited() }), "the network reported something");
+        let mut ours = limited();
+        ours.generator.dropped = Some(1);
+        assert!(!is_suspected(&ours), "our own buffer was full");
+        let address = ([127, 0, 0, 1], 9999).into();
+        assert!(!is_suspected(&Summary { address, ..limited() }), "the loopback is exempt");
+    }
+
+    #[test]
+    fn what_a_warm_up_used_of_the_burst_is_not_there_any_more() {
+        let mut limited = run(12_500, 7500);
+        assert!(!is_suspected(&limited));
+        limited.plan.warm_up_s = 5.0;
+        assert!(is_suspected(&limited));
+        // A closed loop sends as fast as it is answered, whatever it sends on average.
+        let mut closed = run(10_200, 600);
+        (closed.plan.outstanding, closed.plan.rate) = (Some(64), None);
+        closed.plan.warm_up_s = 1.0;
+        assert!(is_suspected(&closed));
+        closed.plan.warm_up_s = 0.0;
+        assert!(!is_suspected(&closed));
+    }
+}
