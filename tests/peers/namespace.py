@@ -15,6 +15,27 @@ def ip(*arguments):
     subprocess.run(("ip", *arguments), check=True)
 
 
+def machine():
+    """Starts another machine: a process with a network namespace of its own, which waits for the
+    end of its input. Returns it, and what to put in front of a command that is to run there."""
+    process = subprocess.Popen(
+        ("unshare", "--net", "sh", "-c", "echo; read line"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    process.stdout.readline()
+    return process, ("nsenter", f"--net=/proc/{process.pid}/ns/net")
+
+
+def wire(other, inside, here, there):
+    """Lays a wire to another machine, whose end has the address `there`, and ours `here`."""
+    ip("link", "add", "here", "type", "veth", "peer", "name", "there")
+    ip("link", "set", "dev", "there", "netns", str(other.pid))
+    for run, link, address in (((), "here", here), (inside, "there", there)):
+        subprocess.run((*run, "ip", "address", "add", address, "dev", link), check=True)
+        subprocess.run((*run, "ip", "link", "set", "dev", link, "up"), check=True)
+
+
 def checksum(data):
     data += b"\0" * (len(data) % 2)
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))

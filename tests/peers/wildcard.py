@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 
-from namespace import PORT, Server, ip, without_zeros
+from namespace import PORT, Server, ip, machine, without_zeros
 
 OWN = [f"10.9.0.{host}" for host in range(1, 17)] + [f"2001:db8::{host:x}" for host in range(1, 17)]
 LINK_LOCAL = "fe80::1"
@@ -18,14 +18,8 @@ BURST = 8
 # Over each family.
 REPLIES = 100_000 if sys.argv[2] == "linux" else 10_000
 
-# The server's machine is a process that waits for the end of its input.
-machine = subprocess.Popen(
-    ("unshare", "--net", "sh", "-c", "echo; read line"),
-    stdin=subprocess.PIPE,
-    stdout=subprocess.PIPE,
-)
-machine.stdout.readline()
-INSIDE = ("nsenter", f"--net=/proc/{machine.pid}/ns/net")
+# The server's.
+other, INSIDE = machine()
 
 
 def configure(link, addresses, run=()):
@@ -80,16 +74,16 @@ def ask_all(addresses, then):
 
 
 ip("link", "add", "there", "type", "veth", "peer", "name", "here")
-ip("link", "set", "dev", "here", "netns", str(machine.pid))
+ip("link", "set", "dev", "here", "netns", str(other.pid))
 configure("there", ["10.9.0.100/24", "2001:db8::100/64", "fe80::100/64"])
 configure("here", [f"{own}/{64 if ':' in own else 24}" for own in [*OWN, LINK_LOCAL]], INSIDE)
 
-binds = ("--bind", f"0.0.0.0:{PORT}", "--bind", f"[::]:{PORT}")
-with Server(*INSIDE, sys.argv[1], "--json", "--quiet", *binds, "--io", sys.argv[2]) as server:
+options = ("--bind", f"0.0.0.0:{PORT}", "--bind", f"[::]:{PORT}", "--limit", "off")
+with Server(*INSIDE, sys.argv[1], "--json", "--quiet", *options, "--io", sys.argv[2]) as server:
     server.process.stdout.readline()
     greeted = ask_at_each(OWN[:16]) + ask_at_each(OWN[16:])
     greeted += ask_at_each([LINK_LOCAL + "%there"] * 2)
     ask_all(SHARED[0], OWN[0])
     ask_all(SHARED[1], LINK_LOCAL + "%there")
     print(json.dumps({"greeted": greeted + 2} | without_zeros(server.summary())))
-machine.communicate()
+other.communicate()

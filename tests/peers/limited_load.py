@@ -1,0 +1,29 @@
+"""Loads a server over a wire between two network namespaces, above the server's default limit, with
+that limit and without it.
+
+Usage: limited_load.py SERVER LOAD. Prints for both what the server printed at its start and at its
+end, and the load generator's summary.
+"""
+import json
+import subprocess
+import sys
+
+from namespace import PORT, Server, machine, wire
+
+SERVER, LOAD = sys.argv[1:]
+HERE, THERE = "10.9.0.100", "10.9.0.1"
+
+other, inside = machine()
+wire(other, inside, f"{HERE}/24", f"{THERE}/24")
+command = (*inside, SERVER, "--json", "--quiet", "--bind", f"{THERE}:{PORT}")
+load = (LOAD, "--remote", "--rate", "4000", "--duration", "2", "--json", f"{THERE}:{PORT}")
+results = []
+for options in ((), ("--limit", "off")):
+    # Room for all of it, so that nothing else is lost, however long the server is held up.
+    with Server(*command, "--receive-buffer", "16777216", *options) as server:
+        out = subprocess.run(load, stdout=subprocess.PIPE, check=True, timeout=60).stdout
+        summary = json.loads(out.splitlines()[-1])
+        started, ended = server.listening, server.summary()
+    results.append({"started": started, "ended": ended, "load": summary})
+other.communicate()
+print(json.dumps(results))
