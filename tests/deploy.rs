@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use hello_net::Server;
+use hello_proto::Limit;
 use rustix::process::Signal;
 
 use crate::support::{
@@ -118,6 +119,38 @@ fn the_programs_take_the_options_they_are_deployed_with() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{program} {arguments:?}: {said}");
     }
+}
+
+#[test]
+fn every_deployed_command_names_the_limit_and_is_the_default_but_in_the_example() {
+    for arguments in [
+        started_with(SERVICE),
+        words("container/Containerfile", "CMD "),
+        words("kubernetes/deployment.yaml", "args: "),
+    ] {
+        let [rate, burst] =
+            [Limit::DEFAULT_RATE, Limit::DEFAULT_BURST].map(|number| number.to_string());
+        let limit = ["--limit", &rate, "--limit-burst", &burst];
+        assert!(arguments.windows(4).any(|window| *window == limit), "{arguments:?}");
+    }
+    assert!(started_with(DROP_IN).iter().any(|argument| argument == "--limit"));
+}
+
+#[test]
+fn the_probe_of_kubernetes_is_answered_under_the_deployed_limit() {
+    let mut arguments = words("kubernetes/deployment.yaml", "args: ");
+    let bind = arguments.iter_mut().find(|argument| *argument == "0.0.0.0").expect("an address");
+    *bind = "127.0.0.1:0".into();
+    let (server, address) = listening(Command::new(SERVER).args(arguments));
+    let probe = words("kubernetes/deployment.yaml", "command: &ask ");
+    let probes: u64 = 5;
+    for _ in 0..probes {
+        let mut command = Command::new(CLIENT);
+        let output = command.args(["--server", &address.to_string()]).args(&probe[1..]).output();
+        assert!(output.expect("runs").status.success());
+    }
+    let summary = summary(server);
+    assert_eq!((&summary["answered"], &summary["limit"]["rate"]), (&probes.into(), &1000.into()));
 }
 
 /// Returns the system calls of a name in a filter: those of a group such as `@file-system`, or the
