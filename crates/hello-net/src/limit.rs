@@ -1,5 +1,6 @@
 use std::hash::RandomState;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -111,21 +112,39 @@ impl OpenAccounts<'_> {
     }
 }
 
-/// Networks that no two have an address in common, in the order of their addresses.
+/// The addresses of the exempt networks: of each family in ranges that do not overlap, in order.
 #[derive(Debug)]
-struct Exempt(Vec<IpNet>);
+struct Exempt {
+    v4: Vec<RangeInclusive<u32>>,
+    v6: Vec<RangeInclusive<u128>>,
+}
 
 impl Exempt {
     fn new(networks: &Vec<IpNet>) -> Self {
         let mut disjoint = IpNet::aggregate(networks);
         disjoint.sort_unstable();
-        Self(disjoint)
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for network in disjoint {
+            match network {
+                IpNet::V4(net) => v4.push(net.network().to_bits()..=net.broadcast().to_bits()),
+                IpNet::V6(net) => v6.push(net.network().to_bits()..=net.broadcast().to_bits()),
+            }
+        }
+        Self { v4, v6 }
     }
 
     fn contains(&self, source: IpAddr) -> bool {
-        let behind = self.0.partition_point(|network| network.network() <= source);
-        self.0[..behind].last().is_some_and(|network| network.contains(&source))
+        match source {
+            IpAddr::V4(source) => contains(&self.v4, source.to_bits()),
+            IpAddr::V6(source) => contains(&self.v6, source.to_bits()),
+        }
     }
+}
+
+/// Returns whether one of the ranges contains an address, by a binary search.
+fn contains<T: Ord>(ranges: &[RangeInclusive<T>], address: T) -> bool {
+    let behind = ranges.partition_point(|range| *range.start() <= address);
+    ranges[..behind].last().is_some_and(|range| address <= *range.end())
 }
 
 /// Returns a network as [`IpAddr::to_canonical`] has its addresses.

@@ -215,29 +215,25 @@ struct Network {
 impl Network {
     #[expect(clippy::cast_possible_truncation, reason = "the upper half is kept apart")]
     fn of(source: IpAddr) -> Self {
-        let source = match source {
-            IpAddr::V4(address) => address.to_ipv6_mapped(),
-            IpAddr::V6(address) => address,
+        let network = match source.to_canonical() {
+            IpAddr::V4(address) => address.to_ipv6_mapped().to_bits() & !0 << 8,
+            IpAddr::V6(address) => {
+                let bits = address.to_bits();
+                let is_in = |(prefix, len): &(u128, u32)| (bits ^ prefix) >> (128 - len) == 0;
+                if SHARED.iter().any(is_in) { bits } else { bits & !0 << 64 }
+            }
         };
-        let bits = source.to_bits();
-        let is_in = |prefix: u128, len: u32| (bits ^ prefix) >> (128 - len) == 0;
-        let known = NETWORKS.iter().find(|(prefix, len, _)| is_in(*prefix, *len));
-        let len = known.map_or(64, |(.., network)| *network);
-        let network = bits & !0 << (128 - len);
         Self { high: (network >> 64) as u64, low: network as u64 }
     }
 }
 
-/// The prefixes whose networks are not /64: each with its length, and that of the networks in it.
-const NETWORKS: [(u128, u32, u32); 5] = [
-    // IPv4-mapped (RFC 4291 section 2.5.5.2): a /24 of IPv4.
-    (0xffff << 32, 96, 96 + 24),
-    // Link-local (RFC 4291 section 2.5.6), NAT64 (RFC 6052 and, for local use, RFC 8215) and Teredo
-    // (RFC 4380): strangers share these.
-    (0xfe80 << 112, 10, 128),
-    (0x0064_ff9b << 96, 96, 128),
-    (0x0064_ff9b_0001 << 80, 48, 128),
-    (0x2001_0000 << 96, 32, 128),
+/// The prefixes that strangers share, each with its length: link-local (RFC 4291 section 2.5.6),
+/// NAT64 (RFC 6052 and, for local use, RFC 8215) and Teredo (RFC 4380).
+const SHARED: [(u128, u32); 4] = [
+    (0xfe80 << 112, 10),
+    (0x0064_ff9b << 96, 96),
+    (0x0064_ff9b_0001 << 80, 48),
+    (0x2001_0000 << 96, 32),
 ];
 
 /// Returns the number of the set that a hash belongs to.
