@@ -67,7 +67,7 @@ fn a_quiet_host_is_heard_beside_a_noisy_one_of_its_network_that_keeps_in_step() 
     let mut answered = 0;
     let mut drain = || {
         while quiet.recv(&mut [0; 64]).is_ok() {
-            answered += 1
+            answered += 1;
         }
     };
     for _ in 0..ROUNDS {

@@ -142,7 +142,7 @@ impl Exempt {
 }
 
 /// Returns whether one of the ranges contains an address, by a binary search.
-fn contains<T: Ord>(ranges: &[RangeInclusive<T>], address: T) -> bool {
+fn contains<T: Ord + Copy>(ranges: &[RangeInclusive<T>], address: T) -> bool {
     let behind = ranges.partition_point(|range| *range.start() <= address);
     ranges[..behind].last().is_some_and(|range| address <= *range.end())
 }

@@ -273,10 +273,10 @@ fn an_idle_worker_waits_for_a_datagram_or_a_stop_and_a_busy_one_only_receives() 
 
 #[test]
 fn who_is_over_the_limit_is_refused_but_for_what_leaks_and_costs_nobody_else() {
-    const REQUESTS: u64 = 1001;
+    const REQUESTS: usize = 1001;
     let exempt = SocketAddr::from(([203, 0, 113, 7], 40_001));
     let mut messages = vec![datagram(b"no port", client(0)); 9];
-    messages.push(train(&[b"Tracy"; REQUESTS as usize], client(40_001)));
+    messages.push(train(&[b"Tracy"; REQUESTS], client(40_001)));
     messages.extend(vec![datagram(b"Sarah", exempt); 9]);
     messages.push(datagram(b"Peter", ([198, 51, 100, 8], 40_002).into()));
     messages.push(datagram(b"James", ([198, 51, 101, 7], 40_001).into()));
@@ -300,7 +300,7 @@ fn who_is_over_the_limit_is_refused_but_for_what_leaks_and_costs_nobody_else() {
         assert_eq!(outcomes(b"James"), [Outcome::Answered], "another network");
         let counters = worker.counters();
         // The same network is over the limit, too.
-        let over = REQUESTS - 2 + outcomes(b"Peter").len() as u64;
+        let over = (REQUESTS - 2 + outcomes(b"Peter").len()) as u64;
         assert_eq!(counters.over_limit() + counters.over_limit_answered(), over);
         let names = seen.iter().map(|(name, ..)| name.clone());
         let sent = messages.iter().flat_map(|(arrival, bytes)| bytes.chunks(arrival.segment));
