@@ -5,6 +5,7 @@ Usage: limited_load.py SERVER LOAD. Prints for both what the server printed at i
 end, and the load generator's summary.
 """
 import json
+import socket
 import subprocess
 import sys
 
@@ -16,11 +17,23 @@ HERE, THERE = "10.9.0.100", "10.9.0.1"
 other, inside = machine()
 wire(other, inside, f"{HERE}/24", f"{THERE}/24")
 command = (*inside, SERVER, "--json", "--quiet", "--bind", f"{THERE}:{PORT}")
-load = (LOAD, "--remote", "--rate", "4000", "--duration", "2", "--json", f"{THERE}:{PORT}")
+rate = ("--rate", "4000", "--duration", "2", "--warm-up", "0")
+load = (LOAD, "--remote", *rate, "--json", f"{THERE}:{PORT}")
+
+
+def greet():
+    """Waits until the two machines know each other's link addresses, which can take a second."""
+    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client.settimeout(20)
+    client.sendto(b"Tracy", (THERE, PORT))
+    assert client.recv(64) == b"Hello, Tracy!"
+
+
 results = []
 for options in ((), ("--limit", "off")):
     # Room for all of it, so that nothing else is lost, however long the server is held up.
     with Server(*command, "--receive-buffer", "16777216", *options) as server:
+        greet()
         out = subprocess.run(load, stdout=subprocess.PIPE, check=True, timeout=60).stdout
         summary = json.loads(out.splitlines()[-1])
         started, ended = server.listening, server.summary()
