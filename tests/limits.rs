@@ -1,8 +1,13 @@
 //! What `hello-server` refuses, and what it is told not to refuse.
 
+use std::net::SocketAddr;
 use std::process::Command;
 
-use crate::support::{Finished, SERVER, ask, count, peer, peer_at, receive, server, summary};
+use rustix::process::Signal;
+
+use crate::support::{
+    Finished, Process, SERVER, ask, count, peer, peer_at, receive, server, summary,
+};
 
 #[test]
 fn a_rule_that_is_switched_off_refuses_nothing() {
@@ -111,6 +116,42 @@ fn who_is_exempt_is_never_over_the_limit() {
         (&summary["answered"], &summary["over_limit_answered"]),
         (&REQUESTS.into(), &0.into())
     );
+}
+
+#[test]
+fn the_limit_in_force_is_told_at_the_start_and_beside_what_exceeded_it() {
+    for (options, limit) in [
+        (
+            &["--limit", "1"][..],
+            Some("limit: 1 requests/s for each source network (/24, /64), bursts of 2"),
+        ),
+        // The default, which the loopback is exempt from.
+        (&[], None),
+    ] {
+        let command = [&["--bind", "127.0.0.1:0", "--quiet"], options].concat();
+        let mut server = Process::start(Command::new(SERVER).args(command));
+        let line = server.line();
+        let address: SocketAddr =
+            line.strip_prefix("listening on ").expect("first").parse().expect("an address");
+        if let Some(limit) = limit {
+            assert_eq!(server.line(), format!("{limit}; --limit changes it"));
+        }
+        let client = peer();
+        for _ in 0..100 {
+            client.send_to(b"Tracy", address).expect("sent");
+        }
+        server.signal(Signal::TERM);
+        let (lines, status) = server.finish();
+        assert_eq!(status, Some(0));
+        assert!(lines[0].starts_with("100 received, "), "{lines:?}");
+        let last = lines.last().expect("a summary").trim_start();
+        match limit {
+            Some(limit) => {
+                assert!(last.starts_with(&format!("{limit}; raise it with --limit")), "{last}")
+            }
+            None => assert_eq!(lines.len(), 1, "{lines:?}"),
+        }
+    }
 }
 
 #[test]

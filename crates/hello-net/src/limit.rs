@@ -1,6 +1,6 @@
 use std::hash::RandomState;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -77,13 +77,8 @@ pub(crate) struct Accounts {
     start: Instant,
 }
 
-/// The accounts at the time of one batch, whose datagrams all have the same.
-#[derive(Debug)]
-pub(crate) struct OpenAccounts<'a> {
-    accounts: &'a Accounts,
-    /// Read for the first source that is not exempt.
-    now: Option<Duration>,
-}
+/// What becomes of a datagram: the guard's refusal, or the limiter's verdict.
+pub(crate) type Decision = Result<Verdict, Refusal>;
 
 impl Accounts {
     pub(crate) fn new(limit: RateLimit) -> Self {
@@ -92,23 +87,32 @@ impl Accounts {
         Self { limiter, exempt: Exempt::new(&exempt), dry_run, start: Instant::now() }
     }
 
-    pub(crate) fn open(&self) -> OpenAccounts<'_> {
-        OpenAccounts { accounts: self, now: None }
+    /// Returns whether the source is held to the limit.
+    pub(crate) fn is_limited(&self, source: IpAddr) -> bool {
+        !self.exempt.contains(source.to_canonical())
     }
-}
 
-impl OpenAccounts<'_> {
-    /// Debits the datagrams of one source that the guard lets pass, in their order, unless the
-    /// source is exempt. The other workers wait meanwhile, so nothing else is done here.
-    pub(crate) fn debit(&mut self, source: IpAddr, decisions: &mut [Result<Verdict, Refusal>]) {
-        let source = source.to_canonical();
-        if decisions.iter().all(Result::is_err) || self.accounts.exempt.contains(source) {
-            return;
+    /// Debits what the guard lets pass of a batch, whose datagrams all have the same time: the
+    /// decisions of each source, in their order. The other workers wait meanwhile, so nothing else
+    /// is done here.
+    pub(crate) fn debit(&self, sources: &[(IpAddr, Range<usize>)], decisions: &mut [Decision]) {
+        if !sources.is_empty() {
+            self.debit_at(self.start.elapsed(), sources, decisions);
         }
-        let now = *self.now.get_or_insert_with(|| self.accounts.start.elapsed());
-        let mut limiter = self.accounts.limiter.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut account = limiter.account(source, now);
-        decisions.iter_mut().flatten().for_each(|verdict| *verdict = account.debit());
+    }
+
+    fn debit_at(
+        &self,
+        now: Duration,
+        sources: &[(IpAddr, Range<usize>)],
+        decisions: &mut [Decision],
+    ) {
+        let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        for (source, range) in sources {
+            let mut account = limiter.account(*source, now);
+            let passed = decisions[range.clone()].iter_mut().flatten();
+            passed.for_each(|verdict| *verdict = account.debit());
+        }
     }
 }
 
@@ -183,8 +187,9 @@ mod tests {
     /// Debits one request, as if no time had passed, however long this takes.
     fn debit(accounts: &Accounts, source: IpAddr) -> Verdict {
         let mut decisions = [Ok(Verdict::Within)];
-        let mut open = OpenAccounts { now: Some(Duration::ZERO), ..accounts.open() };
-        open.debit(source, &mut decisions);
+        if accounts.is_limited(source) {
+            accounts.debit_at(Duration::ZERO, &[(source, 0..1)], &mut decisions);
+        }
         decisions[0].expect("the guard refused nothing")
     }
 
@@ -236,7 +241,7 @@ mod tests {
         let refused = Err(Refusal::GreetedTwice);
         let mut decisions = [refused, Ok(Verdict::Within), refused, Ok(Verdict::Within), refused];
         let before = decisions;
-        accounts.open().debit([192, 0, 2, 7].into(), &mut decisions);
+        accounts.debit(&[([192, 0, 2, 7].into(), 0..5)], &mut decisions);
         assert_eq!(decisions, before);
     }
 

@@ -11,7 +11,7 @@ use hello_proto::{Guard, Verdict};
 use crate::batch::{Arrival, Batch, Destination};
 use crate::counters::Tally;
 use crate::endpoint::Endpoint;
-use crate::limit::Accounts;
+use crate::limit::{Accounts, Decision};
 use crate::message::Route;
 use crate::patience::Patience;
 use crate::replies::Replies;
@@ -182,26 +182,17 @@ impl Worker {
         batch: &mut Batch,
         replies: &mut Replies,
     ) {
-        let mut accounts = self.accounts.as_ref().map(|accounts| accounts.open());
-        let (mut leaked, mut decisions) = (0, Vec::new());
+        let undecided = arrivals.clone();
+        let decisions = self.classify(guard, arrivals, batch);
+        let (mut decisions, mut leaked) = (decisions.into_iter(), 0);
         replies.clear();
-        while replies.datagrams().len() < ENOUGH
-            && let Some(index) = arrivals.next()
-        {
+        for index in undecided.start..arrivals.start {
             let arrival = batch.arrivals()[index];
-            let asked = arrival.destination.map(Destination::scope);
-            let addresses = guard.check_addresses(arrival.source, self.asked_at(asked));
-            let check = |name| guard.check_name(batch.bytes(name)).map(|_name| Verdict::Within);
-            decisions.clear();
-            decisions.extend(batch.places(index).map(|name| addresses.and_then(|()| check(name))));
-            if let Some(accounts) = &mut accounts {
-                accounts.debit(arrival.source.ip(), &mut decisions);
-            }
             let from = arrival.destination.map(|destination| destination.own);
             let lane = replies.lane(Route { to: arrival.source, from });
             let alone = arrival.len <= arrival.segment;
-            for (name, decision) in batch.places(index).zip(&decisions) {
-                match *decision {
+            for (name, decision) in batch.places(index).zip(decisions.by_ref()) {
+                match decision {
                     Ok(Verdict::Over) if !self.is_dry_run() => {
                         replies.refuse(index, name, Outcome::OverLimit);
                     }
@@ -215,6 +206,34 @@ impl Worker {
             }
         }
         self.tally.leak(leaked);
+    }
+
+    /// Returns the decision on each datagram of the arrivals, until there are [`ENOUGH`]: first of
+    /// the guard on all of them, then of the limiter on what the guard lets pass.
+    fn classify(&self, guard: &Guard, arrivals: &mut Range<usize>, batch: &Batch) -> Vec<Decision> {
+        let mut decisions = Vec::with_capacity(arrivals.len());
+        let mut limited = Vec::new();
+        while decisions.len() < ENOUGH
+            && let Some(index) = arrivals.next()
+        {
+            let arrival = batch.arrivals()[index];
+            let asked = arrival.destination.map(Destination::scope);
+            let addresses = guard.check_addresses(arrival.source, self.asked_at(asked));
+            let check = |name| guard.check_name(batch.bytes(name)).map(|_name| Verdict::Within);
+            let start = decisions.len();
+            decisions.extend(batch.places(index).map(|name| addresses.and_then(|()| check(name))));
+            let source = arrival.source.ip();
+            if let Some(accounts) = &self.accounts
+                && decisions[start..].iter().any(Result::is_ok)
+                && accounts.is_limited(source)
+            {
+                limited.push((source, start..decisions.len()));
+            }
+        }
+        if let Some(accounts) = &self.accounts {
+            accounts.debit(&limited, &mut decisions);
+        }
+        decisions
     }
 
     fn is_dry_run(&self) -> bool {

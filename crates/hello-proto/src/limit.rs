@@ -1,6 +1,6 @@
 use alloc::vec;
 use alloc::vec::Vec;
-use core::hash::BuildHasher;
+use core::hash::{BuildHasher, Hash, Hasher};
 use core::net::IpAddr;
 use core::num::NonZeroU32;
 use core::time::Duration;
@@ -206,10 +206,17 @@ impl Bucket {
 
 /// The address of a network, with IPv4 networks in their IPv4-mapped form. Two halves, because a
 /// `u128` would be aligned to 16 bytes and pad the bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Network {
     high: u64,
     low: u64,
+}
+
+impl Hash for Network {
+    /// Hashes both halves at once, which takes a hasher less time.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(u128::from(self.high) << 64 | u128::from(self.low));
+    }
 }
 
 impl Network {
