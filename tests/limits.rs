@@ -119,7 +119,7 @@ fn who_is_exempt_is_never_over_the_limit() {
 }
 
 #[test]
-fn the_limit_in_force_is_told_at_the_start_and_beside_what_exceeded_it() {
+fn the_limit_in_force_is_printed_at_the_start_and_beside_what_exceeded_it() {
     for (options, limit) in [
         (
             &["--limit", "1"][..],
@@ -147,7 +147,7 @@ fn the_limit_in_force_is_told_at_the_start_and_beside_what_exceeded_it() {
         let last = lines.last().expect("a summary").trim_start();
         match limit {
             Some(limit) => {
-                assert!(last.starts_with(&format!("{limit}; raise it with --limit")), "{last}")
+                assert!(last.starts_with(&format!("{limit}; raise it with --limit")), "{last}");
             }
             None => assert_eq!(lines.len(), 1, "{lines:?}"),
         }

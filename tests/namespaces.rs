@@ -55,8 +55,8 @@ fn a_server_at_every_address_answers_from_the_one_asked_and_not_at_those_of_many
 }
 
 #[test]
-fn a_load_over_a_wire_is_held_to_the_default_limit_and_told_that_it_looks_so() {
-    let test = "a_load_over_a_wire_is_held_to_the_default_limit_and_told_that_it_looks_so";
+fn a_load_over_a_wire_is_held_to_the_default_limit_and_the_generator_recognises_it() {
+    let test = "a_load_over_a_wire_is_held_to_the_default_limit_and_the_generator_recognises_it";
     let Some(results) = in_namespace(test, "limited_load.py", &[LOAD]) else { return };
     let [limited, unlimited] = [0, 1].map(|run| &results[run]);
     let limit = json!({"rate": 1000, "burst": 2000, "dry_run": false});

@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_told_at_the_start_and_beside_what_was_over_it() {
+    fn a_limit_is_printed_at_the_start_and_beside_what_was_over_it() {
         let report = LimitReport { rate: 1000, burst: 2000, dry_run: false };
         let limit = "limit: 1000 requests/s for each source network (/24, /64), bursts of 2000";
         assert_eq!(report.notice(), format!("{limit}; --limit changes it"));

@@ -125,7 +125,7 @@ fn rates_of_what_was_sent_before_the_server_answered_are_not_taken_for_its_own()
 }
 
 #[test]
-fn losses_that_look_like_a_rate_limit_are_told_at_the_end() {
+fn losses_that_look_like_a_rate_limit_are_named_at_the_end() {
     let mut summary = summary();
     summary.suspected_limit = Some(SuspectedLimit { rate: 1000, burst: 2000 });
     let text = super::summary(&summary);
