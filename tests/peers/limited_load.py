@@ -9,14 +9,14 @@ import socket
 import subprocess
 import sys
 
-from namespace import PORT, Server, machine, wire
+from namespace import PORT, Machine, Server, wire
 
 SERVER, LOAD = sys.argv[1:]
 HERE, THERE = "10.9.0.100", "10.9.0.1"
 
-other, inside = machine()
-wire(other, inside, f"{HERE}/24", f"{THERE}/24")
-command = (*inside, SERVER, "--json", "--quiet", "--bind", f"{THERE}:{PORT}")
+other = Machine()
+wire(other, [f"{HERE}/24"], [f"{THERE}/24"])
+command = (*other.inside, SERVER, "--json", "--quiet", "--bind", f"{THERE}:{PORT}")
 rate = ("--rate", "4000", "--duration", "2", "--warm-up", "0")
 load = (LOAD, "--remote", *rate, "--json", f"{THERE}:{PORT}")
 
@@ -38,5 +38,5 @@ for options in ((), ("--limit", "off")):
         summary = json.loads(out.splitlines()[-1])
         started, ended = server.listening, server.summary()
     results.append({"started": started, "ended": ended, "load": summary})
-other.communicate()
+other.end()
 print(json.dumps(results))

@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 
-from namespace import PORT, Server, machine, wire
+from namespace import PORT, Machine, Server, wire
 
 HERE, THERE = "10.9.0.100", "10.9.0.1"
 LOOPS = 64
@@ -19,8 +19,8 @@ LOOPS = 64
 ENOUGH = 100_000
 
 lengths = itertools.cycle((512, 0, 74))
-other, inside = machine()
-wire(other, inside, f"{HERE}/24", f"{THERE}/24")
+other = Machine()
+wire(other, [f"{HERE}/24"], [f"{THERE}/24"])
 peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 peer.bind((HERE, 40001))
 peer.settimeout(0.1)
@@ -32,7 +32,7 @@ def over_limit(server):
 
 
 command = (sys.argv[1], "--json", "--quiet", "--bind", f"{THERE}:{PORT}", "--io", sys.argv[2])
-with Server(*inside, *command) as server:
+with Server(*other.inside, *command) as server:
     start, replies = time.monotonic(), 0
     for _ in range(LOOPS):
         peer.sendto(b"Tracy", (THERE, PORT))
@@ -49,5 +49,5 @@ with Server(*inside, *command) as server:
         peer.sendto((bytes(range(32, 127)) * 6)[: next(lengths)], (THERE, PORT))
     seconds = time.monotonic() - start
     summary = server.summary()
-other.communicate()
+other.end()
 print(json.dumps({"loops": LOOPS, "replies": replies, "seconds": seconds, "summary": summary}))

@@ -15,27 +15,6 @@ def ip(*arguments):
     subprocess.run(("ip", *arguments), check=True)
 
 
-def machine():
-    """Starts another machine: a process with a network namespace of its own, which waits for the
-    end of its input. Returns it, and what to put in front of a command that is to run there."""
-    process = subprocess.Popen(
-        ("unshare", "--net", "sh", "-c", "echo; read line"),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    process.stdout.readline()
-    return process, ("nsenter", f"--net=/proc/{process.pid}/ns/net")
-
-
-def wire(other, inside, here, there):
-    """Lays a wire to another machine, whose end has the address `there`, and ours `here`."""
-    ip("link", "add", "here", "type", "veth", "peer", "name", "there")
-    ip("link", "set", "dev", "there", "netns", str(other.pid))
-    for run, link, address in (((), "here", here), (inside, "there", there)):
-        subprocess.run((*run, "ip", "address", "add", address, "dev", link), check=True)
-        subprocess.run((*run, "ip", "link", "set", "dev", link, "up"), check=True)
-
-
 def checksum(data):
     data += b"\0" * (len(data) % 2)
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
@@ -100,25 +79,30 @@ class Machine:
         self.process.communicate()
 
 
-def wire(machine, here, there, mtu=1500, other=None):
-    """Lays a wire between two namespaces, `machine` and this one or `other`, and gives its ends the
-    addresses `there` and `here`, of networks named alike."""
-    near, far = (f"to{machine.process.pid}", "wire") if other is None else ("out", "in")
-    ip("link", "add", near, "mtu", str(mtu), "type", "veth", "peer", "name", far, "mtu", str(mtu))
+# The link addresses of a wire's ends.
+NEAR_MAC, FAR_MAC = b"\2\0\0\0\0\2", b"\2\0\0\0\0\1"
+
+
+def wire(machine, here, there, other=None):
+    """Lays a wire from this namespace, or that of `other`, to a machine, gives its ends these addresses,
+    and returns the names of both ends. Each end has a link-local address, too: fe80::100 and fe80::1.
+    """
+    near, far = ("there", "here") if other is None else ("out", "in")
+    near_mac, far_mac = NEAR_MAC.hex(":"), FAR_MAC.hex(":")
+    ip("link", "add", near, "address", near_mac, "type", "veth", "peer", "name", far, "address", far_mac)
     ip("link", "set", "dev", far, "netns", str(machine.process.pid))
     if other is not None:
         ip("link", "set", "dev", near, "netns", str(other.process.pid))
     for run, device, addresses in (
-        (ip if other is None else other.ip, near, here),
-        (machine.ip, far, there),
+        (ip if other is None else other.ip, near, [*here, "fe80::100/64"]),
+        (machine.ip, far, [*there, "fe80::1/64"]),
     ):
         # Addresses are there at once, without a search for duplicates.
         run("link", "set", "dev", device, "addrgenmode", "none", "up")
-        link_local = "fe80::1/64" if device == near else "fe80::2/64"
-        for address in (*addresses, link_local):
+        for address in addresses:
             more = ("nodad",) if ":" in address else ("broadcast", "+")
             run("address", "add", address, "dev", device, *more)
-    return near
+    return near, far
 
 
 class Attack(threading.Thread):

@@ -20,7 +20,7 @@ ip("link", "set", "dev", "lo", "up")
 router, machine = Machine(), Machine()
 router.sysctl("net/ipv4/ip_forward", 1)
 router.sysctl("net/ipv6/conf/all/forwarding", 1)
-device = wire(router, [f"{HERE[4]}/24", f"{HERE[6]}/64"], ["10.9.1.2/24", "2001:db8:1::2/64"])
+device, _ = wire(router, [f"{HERE[4]}/24", f"{HERE[6]}/64"], ["10.9.1.2/24", "2001:db8:1::2/64"])
 wire(
     machine,
     ["10.9.2.1/24", "2001:db8:2::1/64"],
@@ -36,7 +36,7 @@ for version, gateway in ((4, "10.9.2.1"), (6, "2001:db8:2::1")):
 def narrow(version, mtu):
     """Has the router send nothing longer to here, while here may send as before."""
     network = {4: "10.9.1.0/24", 6: "2001:db8:1::/64"}[version]
-    router.ip(f"-{version}", "route", "replace", network, "dev", "wire", "mtu", str(mtu))
+    router.ip(f"-{version}", "route", "replace", network, "dev", "here", "mtu", str(mtu))
 
 
 def packets(version, name_len):

@@ -7,11 +7,10 @@ summary.
 """
 import json
 import socket
-import subprocess
 import sys
 import time
 
-from namespace import PORT, Server, ip, packet, without_zeros
+from namespace import FAR_MAC, NEAR_MAC, PORT, Machine, Server, ip, packet, wire, without_zeros
 
 SERVER, FAMILY, RATE, SECONDS, *OPTIONS = sys.argv[1:]
 RATE, SECONDS = int(RATE), float(SECONDS)
@@ -25,31 +24,17 @@ HERE, ROUTER, BYSTANDER, ABSENT = {
 }[FAMILY]
 LINK, ALONE = {"4": ("/16", "/32"), "6": ("/64", "/128")}[FAMILY]
 
-machine = subprocess.Popen(
-    ("unshare", "--net", "sh", "-c", "echo; read line"),
-    stdin=subprocess.PIPE,
-    stdout=subprocess.PIPE,
-)
-machine.stdout.readline()
-INSIDE = ("nsenter", f"--net=/proc/{machine.pid}/ns/net")
-to_mac, from_mac = b"\2\0\0\0\0\1", b"\2\0\0\0\0\2"
-macs = to_mac.hex(":"), from_mac.hex(":")
-ip("link", "add", "there", "address", macs[1], "type", "veth", "peer", "name", "here", "address", macs[0])
-ip("link", "set", "dev", "here", "netns", str(machine.pid))
+machine = Machine()
+near, _ = wire(machine, [ROUTER + LINK], [HERE + LINK])
 ip("link", "set", "dev", "lo", "up")
-for device, address, run in (("there", ROUTER, ()), ("here", HERE, INSIDE)):
-    more = ("nodad",) if FAMILY == "6" else ()
-    subprocess.run((*run, "ip", "link", "set", "dev", device, "up"), check=True)
-    subprocess.run((*run, "ip", "address", "add", address + LINK, "dev", device, *more), check=True)
 ip("address", "add", BYSTANDER + ALONE, "dev", "lo", *(("nodad",) if FAMILY == "6" else ()))
-subprocess.run(
-    (*INSIDE, "ip", f"-{FAMILY}", "route", "add", BYSTANDER + ALONE, "via", ROUTER), check=True
-)
-wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-wire.bind(("there", 0))
+machine.ip(f"-{FAMILY}", "route", "add", BYSTANDER + ALONE, "via", ROUTER)
+
+link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+link.bind((near, 0))
 kind = {"4": b"\x08\x00", "6": b"\x86\xdd"}[FAMILY]
 frames = [
-    to_mac + from_mac + kind + packet(ABSENT(host), 40001, HERE, NAME) for host in range(1, 201)
+    FAR_MAC + NEAR_MAC + kind + packet(ABSENT(host), 40001, HERE, NAME) for host in range(1, 201)
 ]
 family = socket.AF_INET6 if FAMILY == "6" else socket.AF_INET
 bystander = socket.socket(family, socket.SOCK_DGRAM)
@@ -57,7 +42,7 @@ bystander.bind((BYSTANDER, 0))
 bystander.setblocking(False)
 bind = f"[{HERE}]:{PORT}" if FAMILY == "6" else f"{HERE}:{PORT}"
 
-with Server(*INSIDE, SERVER, "--json", "--quiet", *OPTIONS, "--bind", bind) as server:
+with Server(*machine.inside, SERVER, "--json", "--quiet", *OPTIONS, "--bind", bind) as server:
     answered = set()
 
     def collect():
@@ -76,7 +61,7 @@ with Server(*INSIDE, SERVER, "--json", "--quiet", *OPTIONS, "--bind", bind) as s
     start, sent, asked = time.monotonic(), 0, 0
     while (now := time.monotonic() - start) < SECONDS:
         while sent < min(now * RATE, RATE * SECONDS):
-            wire.send(frames[sent % len(frames)])
+            link.send(frames[sent % len(frames)])
             sent += 1
         if asked < now / INTERVAL:
             bystander.sendto(b"%d" % asked, (HERE, PORT))
@@ -92,4 +77,4 @@ with Server(*INSIDE, SERVER, "--json", "--quiet", *OPTIONS, "--bind", bind) as s
     answered &= {b"Hello, %d!" % number for number in range(asked)}
     result = {"sent": sent, "asked": asked, "answered": len(answered)}
     print(json.dumps(result | {"summary": without_zeros(server.summary())}))
-machine.communicate()
+machine.end()

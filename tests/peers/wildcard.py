@@ -6,10 +6,9 @@ Usage: wildcard.py SERVER BACK_END. Prints the server's summary, and how many it
 """
 import json
 import socket
-import subprocess
 import sys
 
-from namespace import PORT, Server, ip, machine, without_zeros
+from namespace import PORT, Machine, Server, wire, without_zeros
 
 OWN = [f"10.9.0.{host}" for host in range(1, 17)] + [f"2001:db8::{host:x}" for host in range(1, 17)]
 LINK_LOCAL = "fe80::1"
@@ -17,18 +16,6 @@ SHARED = ["10.9.0.255", "255.255.255.255", "224.0.0.1"], ["ff02::1"]
 BURST = 8
 # Over each family.
 REPLIES = 100_000 if sys.argv[2] == "linux" else 10_000
-
-# The server's.
-other, INSIDE = machine()
-
-
-def configure(link, addresses, run=()):
-    # Addresses are there at once, without a search for duplicates.
-    subprocess.run((*run, "ip", "link", "set", "dev", link, "addrgenmode", "none", "up"), check=True)
-    for address in addresses:
-        more = ("nodad",) if ":" in address else ("broadcast", "+")
-        subprocess.run((*run, "ip", "address", "add", address, "dev", link, *more), check=True)
-
 
 def client(address):
     family, _, _, _, target = socket.getaddrinfo(address, PORT, type=socket.SOCK_DGRAM)[0]
@@ -73,17 +60,16 @@ def ask_all(addresses, then):
         pass
 
 
-ip("link", "add", "there", "type", "veth", "peer", "name", "here")
-ip("link", "set", "dev", "here", "netns", str(other.pid))
-configure("there", ["10.9.0.100/24", "2001:db8::100/64", "fe80::100/64"])
-configure("here", [f"{own}/{64 if ':' in own else 24}" for own in [*OWN, LINK_LOCAL]], INSIDE)
+other = Machine()
+there = [f"{own}/{64 if ':' in own else 24}" for own in OWN]
+wire(other, ["10.9.0.100/24", "2001:db8::100/64"], there)
 
 options = ("--bind", f"0.0.0.0:{PORT}", "--bind", f"[::]:{PORT}", "--limit", "off")
-with Server(*INSIDE, sys.argv[1], "--json", "--quiet", *options, "--io", sys.argv[2]) as server:
+with Server(*other.inside, sys.argv[1], "--json", "--quiet", *options, "--io", sys.argv[2]) as server:
     server.process.stdout.readline()
     greeted = ask_at_each(OWN[:16]) + ask_at_each(OWN[16:])
     greeted += ask_at_each([LINK_LOCAL + "%there"] * 2)
     ask_all(SHARED[0], OWN[0])
     ask_all(SHARED[1], LINK_LOCAL + "%there")
     print(json.dumps({"greeted": greeted + 2} | without_zeros(server.summary())))
-other.communicate()
+other.end()
