@@ -66,19 +66,25 @@ fn every_test_that_the_page_on_security_names_is_there() {
 }
 
 #[test]
-fn every_threat_and_every_recommendation_has_a_test_or_says_that_it_has_none() {
+fn every_threat_has_a_number_and_a_test_and_every_recommendation_a_test_or_says_that_it_has_none() {
     let document = read("docs/security.md");
+    for row in rows(&document, "## RFC 8085") {
+        let last = row.last().expect("a cell");
+        let none = ["none", "does not apply"].contains(last);
+        assert!(none || code(last).any(is_test), "{row:?}");
+    }
     for heading in [
-        "### A stranger off the path, with any source address",
-        "### Somebody on the server's own link",
-        "### A local user of the machine",
-        "### Whoever reads what is printed",
-        "## RFC 8085",
+        "### Off the path, with any source address: the server",
+        "### Off the path: the tools",
+        "### On the path",
+        "### Local user of the machine",
+        "### Through what is printed",
+        "### After taking over the server",
     ] {
         for row in rows(&document, heading) {
-            let last = row.last().expect("a cell");
-            let none = ["none", "does not apply"].contains(last);
-            assert!(none || code(last).any(is_test), "{heading}: {row:?}");
+            let [_, _, impact, shown] = row[..] else { panic!("{heading}: {row:?}") };
+            let has_number = impact.contains(|char: char| char.is_ascii_digit());
+            assert!(has_number && code(shown).any(is_test), "{heading}: {row:?}");
         }
     }
 }
@@ -148,19 +154,59 @@ fn the_metrics_listed_are_those_of_the_server() {
     assert_eq!(BTreeMap::from_iter(listed), BTreeMap::from_iter(samples));
 }
 
-#[test]
-fn prometheus_takes_the_rules_to_begin_with() {
-    if !have("promtool", "--version", "prometheus_takes_the_rules_to_begin_with") {
-        return;
-    }
+/// Writes the rules of the documentation into a file, with `more` behind them in another, and returns
+/// both paths.
+fn rules(test: &str, more: &str) -> [String; 2] {
     let document = read("docs/operations.md");
     let (_, rest) = document.split_once("```yaml\n").expect("rules");
     let (rules, _) = rest.split_once("```\n").expect("an end");
-    let path = format!("{}/rules.yaml", env!("CARGO_TARGET_TMPDIR"));
-    fs::write(&path, rules).expect("written");
+    [("rules", rules), ("tests", more)].map(|(name, text)| {
+        let path = format!("{}/{test}.{name}.yaml", env!("CARGO_TARGET_TMPDIR"));
+        fs::write(&path, text).expect("written");
+        path
+    })
+}
+
+#[test]
+fn prometheus_takes_the_rules_to_begin_with() {
+    let test = "prometheus_takes_the_rules_to_begin_with";
+    if !have("promtool", "--version", test) {
+        return;
+    }
+    let [path, _] = rules(test, "");
     let output = Command::new("promtool").args(["check", "rules", &path]).output();
     let Finished { out, err, status } = output.expect("runs").into();
     assert_eq!(status, Some(0), "{out}{err}");
-    let alerts = format!("SUCCESS: {} rules found", rules.matches("- alert:").count());
-    assert!(out.contains(&alerts), "{out}");
+    let alerts = fs::read_to_string(path).expect("written").matches("- alert:").count();
+    assert!(out.contains(&format!("SUCCESS: {alerts} rules found")), "{out}");
+}
+
+#[test]
+fn wrong_checksums_raise_no_alert_of_dropped_requests() {
+    let test = "wrong_checksums_raise_no_alert_of_dropped_requests";
+    if !have("promtool", "--version", test) {
+        return;
+    }
+    // Both machines drop; on one of them, buffers are full.
+    let tests = format!(
+        "
+rule_files: [{test}.rules.yaml]
+tests:
+  - interval: 1m
+    input_series:
+      - {{series: 'hello_server_dropped_total{{instance=\"attacked\"}}', values: '0+600x30'}}
+      - {{series: 'node_netstat_Udp_RcvbufErrors{{instance=\"attacked\"}}', values: '7x30'}}
+      - {{series: 'hello_server_dropped_total{{instance=\"full\"}}', values: '0+600x30'}}
+      - {{series: 'node_netstat_Udp_RcvbufErrors{{instance=\"full\"}}', values: '0x30'}}
+      - {{series: 'node_netstat_Udp6_RcvbufErrors{{instance=\"full\"}}', values: '0+600x30'}}
+    alert_rule_test:
+      - eval_time: 20m
+        alertname: HelloServerDrops
+        exp_alerts: [{{exp_labels: {{instance: full}}}}]
+"
+    );
+    let [_, path] = rules(test, &tests);
+    let output = Command::new("promtool").args(["test", "rules", &path]).output();
+    let Finished { out, err, status } = output.expect("runs").into();
+    assert_eq!(status, Some(0), "{out}{err}");
 }
