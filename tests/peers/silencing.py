@@ -1,9 +1,9 @@
 """Tries to silence a server: sends requests in the name of neighbours that do not exist, whose replies
 wait for address resolution, and asks as somebody else meanwhile, from behind a router.
 
-Usage: silencing.py SERVER FAMILY RATE SECONDS [OPTION...], FAMILY 4 or 6, RATE in requests a second of
-1000 bytes. Prints how many requests of somebody else were answered, of how many, and the server's
-summary.
+Usage: silencing.py SERVER USER FAMILY RATE SECONDS [OPTION...], USER root or nobody, FAMILY 4 or 6, RATE
+in requests a second of 1000 bytes. Prints how many requests of somebody else were answered, of how many,
+and the server's summary.
 """
 import json
 import socket
@@ -12,7 +12,7 @@ import time
 
 from namespace import FAR_MAC, NEAR_MAC, PORT, Machine, Server, ip, packet, wire, without_zeros
 
-SERVER, FAMILY, RATE, SECONDS, *OPTIONS = sys.argv[1:]
+SERVER, USER, FAMILY, RATE, SECONDS, *OPTIONS = sys.argv[1:]
 RATE, SECONDS = int(RATE), float(SECONDS)
 NAME = b"x" * 1000
 # The bystander asks that often.
@@ -42,7 +42,9 @@ bystander.bind((BYSTANDER, 0))
 bystander.setblocking(False)
 bind = f"[{HERE}]:{PORT}" if FAMILY == "6" else f"{HERE}:{PORT}"
 
-with Server(*machine.inside, SERVER, "--json", "--quiet", *OPTIONS, "--bind", bind) as server:
+nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+user = nobody if USER == "nobody" else ()
+with Server(*machine.inside, *user, SERVER, "--json", "--quiet", *OPTIONS, "--bind", bind) as server:
     answered = set()
 
     def collect():
@@ -75,6 +77,6 @@ with Server(*machine.inside, SERVER, "--json", "--quiet", *OPTIONS, "--bind", bi
         time.sleep(INTERVAL)
         collect()
     answered &= {b"Hello, %d!" % number for number in range(asked)}
-    result = {"sent": sent, "asked": asked, "answered": len(answered)}
+    result = {"sent": sent, "asked": asked, "answered": len(answered), "listening": server.listening}
     print(json.dumps(result | {"summary": without_zeros(server.summary())}))
 machine.end()

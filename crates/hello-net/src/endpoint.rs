@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use hello_proto::{Guard, OVERHEAD};
 
 use crate::socket::{self, Sharing};
-use crate::sys::{AdoptedOptions, Buffer, Datagrams, Fragmentation, Io};
+use crate::sys::{AdoptedOptions, Buffer, Datagrams, Fragmentation, Io, granted};
 
 /// A bound socket, which one worker serves, or several.
 #[derive(Debug)]
@@ -46,7 +46,8 @@ impl Endpoint {
         options: Options,
         guard: &Guard,
     ) -> io::Result<Self> {
-        let endpoint = Self::open(socket::bind(address, sharing)?, options, guard)?;
+        let socket = socket::bind(address, sharing)?;
+        let endpoint = Self::open(socket, options, guard, sharing == Sharing::Alone)?;
         Ok(Self { takes_shared: sharing != Sharing::Further, ..endpoint })
     }
 
@@ -56,10 +57,17 @@ impl Endpoint {
             return Err(io::Error::new(ErrorKind::InvalidInput, "it is not bound to a port"));
         }
         let adopted = AdoptedOptions::take(&socket)?;
-        Ok(Self { _adopted: Some(adopted), ..Self::open(socket, options, guard)? })
+        Ok(Self { _adopted: Some(adopted), ..Self::open(socket, options, guard, false)? })
     }
 
-    fn open(socket: UdpSocket, options: Options, guard: &Guard) -> io::Result<Self> {
+    /// Opens a socket for service; if it `may_share` its address with spares, these make up for a
+    /// small send buffer.
+    fn open(
+        socket: UdpSocket,
+        options: Options,
+        guard: &Guard,
+        may_share: bool,
+    ) -> io::Result<Self> {
         let local = socket.local_addr()?;
         let size = |buffer: Buffer, asked, default| {
             match asked {
@@ -71,7 +79,13 @@ impl Endpoint {
         let receive_buffer = size(Buffer::Receive, options.receive_buffer, RECEIVE_BUFFER)?;
         let send_buffer = size(Buffer::Send, options.send_buffer, SEND_BUFFER)?;
         let fragmentation = fragmentation(local, guard.max_name_len() + OVERHEAD);
-        let socket = options.io.take(socket, fragmentation)?;
+        let is_short = send_buffer < granted(options.send_buffer.unwrap_or(SEND_BUFFER));
+        // On the loopback, no reply waits for a neighbour.
+        let spares = may_share && is_short && !local.ip().to_canonical().is_loopback();
+        let socket = match spares {
+            true => options.io.take_with_spares(socket, fragmentation)?,
+            false => options.io.take(socket, fragmentation)?,
+        };
         // What was dropped before is none of ours.
         let drops = Mutex::new(Drops { last: socket.drops().unwrap_or_default(), total: 0 });
         let (takes_shared, _adopted) = (true, None);

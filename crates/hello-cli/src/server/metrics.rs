@@ -85,7 +85,8 @@ fn text(counters: &Counters, start: SystemTime) -> String {
         families.add(name, "counter", help, &samples);
     }
     if let Some(dropped) = counters.dropped() {
-        let help = "Messages that the system dropped: the receive buffer was full, or the checksum wrong.";
+        let help =
+            "Messages that the system dropped: the receive buffer was full, or the checksum wrong.";
         families.add("dropped_total", "counter", help, &alone(dropped));
     }
     let help = "When the server started, in seconds since 1970 (UTC).";

@@ -14,6 +14,8 @@ mod portable;
 mod ready;
 #[cfg(test)]
 pub(crate) mod script;
+#[cfg(target_os = "linux")]
+mod spares;
 
 use std::fmt::Debug;
 use std::io::{self, IoSlice};
@@ -23,7 +25,9 @@ use std::time::Duration;
 
 #[cfg(all(fuzzing, target_os = "linux"))]
 pub use self::control::read_control;
-pub(crate) use self::options::{AdoptedOptions, Buffer, Fragmentation, verify_before_queueing};
+pub(crate) use self::options::{
+    AdoptedOptions, Buffer, Fragmentation, granted, verify_before_queueing,
+};
 pub(crate) use self::ready::Ready;
 use crate::batch::Batch;
 use crate::message::Message;
@@ -71,6 +75,23 @@ impl Io {
             }
             Self::Portable => Box::new(portable::Portable::new(socket, fragmentation)?),
         })
+    }
+}
+
+impl Io {
+    /// Takes over a socket that is bound alone and whose send buffer is small, with spares beside it
+    /// to send by; without any, where the system has no such thing or no more descriptors.
+    pub(crate) fn take_with_spares(
+        self,
+        socket: UdpSocket,
+        fragmentation: Fragmentation,
+    ) -> io::Result<Box<dyn Datagrams>> {
+        #[cfg(target_os = "linux")]
+        match spares::Spared::new(self, socket.try_clone()?, fragmentation) {
+            Ok(spared) => return Ok(Box::new(spared)),
+            Err(_) => options::share_port(&socket, false)?,
+        }
+        self.take(socket, fragmentation)
     }
 }
 

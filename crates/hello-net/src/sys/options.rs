@@ -65,15 +65,38 @@ const IPV6_MIN_MTU: i32 = 1280;
 pub(crate) fn verify_before_queueing(socket: &UdpSocket) {
     #[cfg(target_os = "linux")]
     if !linux::has_filter(socket) {
-        // BPF_RET | BPF_K (bpf(4)): return the constant, how many bytes to keep.
-        const ACCEPT: u16 = 0x06;
-        let accept_all = [socket2::SockFilter::new(ACCEPT, 0, 0, u32::MAX)];
+        // It returns how many bytes of a datagram are kept.
+        let accept_all = [socket2::SockFilter::new(BPF_RET, 0, 0, u32::MAX)];
         // It can fail for want of memory only, and the socket works without it.
         let _ = SockRef::from(socket).attach_filter(&accept_all);
     }
     #[cfg(not(target_os = "linux"))]
     let _ = socket;
 }
+
+/// Makes the system queue nothing for a socket: a filter that rejects every datagram.
+#[cfg(target_os = "linux")]
+pub(super) fn receive_nothing(socket: &UdpSocket) -> io::Result<()> {
+    SockRef::from(socket).attach_filter(&[socket2::SockFilter::new(BPF_RET, 0, 0, 0)])
+}
+
+/// Sets whether the same user may bind further sockets to the address of a bound one
+/// (SO_REUSEPORT, socket(7)).
+#[cfg(target_os = "linux")]
+pub(super) fn share_port(socket: &UdpSocket, shared: bool) -> io::Result<()> {
+    SockRef::from(socket).set_reuse_port(shared)
+}
+
+/// Makes all datagrams to an address that sockets share go to the first that was bound
+/// (SO_ATTACH_REUSEPORT_CBPF, socket(7)): the program returns the number of a socket.
+#[cfg(target_os = "linux")]
+pub(super) fn receive_at_first_only(socket: &UdpSocket) -> io::Result<()> {
+    linux::attach_reuseport_program(socket, BPF_RET, 0)
+}
+
+/// `BPF_RET | BPF_K` (bpf(4)): a program of this one instruction returns the constant beside it.
+#[cfg(target_os = "linux")]
+const BPF_RET: u16 = 0x06;
 
 /// Lets an IPv6 socket send from every address whose datagrams it is given, also where a whole
 /// prefix is local and no single address is (AnyIP; IPV6_FREEBIND takes no privilege).
@@ -160,7 +183,7 @@ impl Buffer {
 }
 
 /// Returns the size that a system reports of a buffer for which it grants `bytes`.
-fn granted(bytes: usize) -> usize {
+pub(crate) fn granted(bytes: usize) -> usize {
     if cfg!(target_os = "linux") { bytes.saturating_mul(2) } else { bytes }
 }
 

@@ -56,7 +56,7 @@ impl Buffers {
             })
         };
         let bursts = "a burst or a flood costs others their requests";
-        let neighbours = "requests in the name of absent neighbours can silence the server";
+        let neighbours = "requests in the name of absent neighbours can cost others their replies";
         let warnings = [
             short(receive, "receive", "--receive-buffer", "net.core.rmem_max", bursts),
             short(send, "send", "--send-buffer", "net.core.wmem_max", neighbours),
