@@ -167,3 +167,33 @@ impl Datagrams for Portable {
         super::drops(&self.socket)
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::net::SocketAddr;
+    use std::thread;
+
+    use super::*;
+    use crate::message::Route;
+    use crate::socket::{self, Sharing};
+
+    #[test]
+    fn segmenting_is_tried_again_after_one_message_that_was_not_segmented() {
+        let bound = socket::bind((Ipv4Addr::LOCALHOST, 0).into(), Sharing::Alone);
+        let portable = Portable::new(bound.expect("a free port"), Fragmentation::Never);
+        let portable = portable.expect("a UDP socket");
+        let many = portable.max_segments();
+        assert!(many > 1, "Linux segments");
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let message = Message::new(Route { to: nowhere, from: None }, 5);
+        let train = Message { count: 2, len: 10, parts: 0..1, ..message };
+        portable.send(&[train], &[IoSlice::new(b"TracySarah")]).expect_err("port 0 is nobody's");
+        assert_eq!(portable.max_segments(), 1, "it is given up, for a while");
+        let deadline = Instant::now() + 20 * REMEMBERED;
+        while portable.max_segments() == 1 {
+            assert!(Instant::now() < deadline, "it is given up for ever");
+            thread::yield_now();
+        }
+        assert_eq!(portable.max_segments(), many);
+    }
+}
