@@ -10,7 +10,7 @@ use crate::support::{BACK_ENDS, count, have_ipv6, in_namespace};
 const PEERS: [&str; 4] = ["echo", "greeter", "chargen", "dns"];
 
 /// The ports they do it at that are known for it, and the rule against each.
-const PORTS: [(u16, &str); 10] = [
+const PORTS: [(u16, &str); 11] = [
     (7, "source-port-privileged"),
     (19, "source-port-privileged"),
     (53, "source-port-privileged"),
@@ -20,6 +20,7 @@ const PORTS: [(u16, &str); 10] = [
     (3702, "source-port-reflector"),
     (5353, "source-port-reflector"),
     (5355, "source-port-reflector"),
+    (5683, "source-port-reflector"),
     (11211, "source-port-reflector"),
 ];
 

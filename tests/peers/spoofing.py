@@ -15,7 +15,7 @@ from namespace import PORT, Server, ip, packet, without_zeros
 # Each in a network of its own.
 HERE, OTHER = "127.0.0.1", "127.0.1.1"
 EPHEMERAL = 40001
-PORTS = (7, 19, 53, 123, 161, 1900, 3702, 5353, 5355, 11211, EPHEMERAL)
+PORTS = (7, 19, 53, 123, 161, 1900, 3702, 5353, 5355, 5683, 11211, EPHEMERAL)
 NAME = b"Tracy"
 # What could go on for ever ends after so many answers.
 ENOUGH = 200

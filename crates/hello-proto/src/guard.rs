@@ -158,7 +158,7 @@ pub enum Refusal {
     #[error("source port is below 1024")]
     SourcePortPrivileged,
     /// The source port belongs to a service that answers strangers: SSDP 1900, WS-Discovery
-    /// 3702, mDNS 5353, LLMNR 5355 or memcached 11211 (RFC 9308 section 8.1).
+    /// 3702, mDNS 5353, LLMNR 5355, CoAP 5683 (RFC 7252) or memcached 11211 (RFC 9308 section 8.1).
     #[error("source port belongs to a known reflector")]
     SourcePortReflector,
     /// The source port is the one asked: another server like this one.
@@ -227,7 +227,7 @@ impl Refusal {
 }
 
 /// Ports from 1024 up whose services answer datagrams from anybody.
-const REFLECTORS: [u16; 5] = [1900, 3702, 5353, 5355, 11211];
+const REFLECTORS: [u16; 6] = [1900, 3702, 5353, 5355, 5683, 11211];
 
 fn is_broadcast(address: IpAddr) -> bool {
     matches!(address, IpAddr::V4(address) if address.is_broadcast())

@@ -19,7 +19,7 @@ fn each_of_the_65536_source_ports_gets_its_verdict() {
             let expected = match port {
                 0 => Some(Refusal::SourcePortZero),
                 1..=1023 => Some(Refusal::SourcePortPrivileged),
-                1900 | 3702 | 5353 | 5355 | 11211 => Some(Refusal::SourcePortReflector),
+                1900 | 3702 | 5353 | 5355 | 5683 | 11211 => Some(Refusal::SourcePortReflector),
                 port if port == own => Some(Refusal::SourcePortOwn),
                 _ => None,
             };
@@ -33,7 +33,7 @@ fn each_rule_on_ports_can_be_switched_off_alone() {
     let rules = [
         (Refusal::SourcePortZero, vec![0]),
         (Refusal::SourcePortPrivileged, (1..1024).collect()),
-        (Refusal::SourcePortReflector, vec![1900, 3702, 5353, 5355, 11211]),
+        (Refusal::SourcePortReflector, vec![1900, 3702, 5353, 5355, 5683, 11211]),
         (Refusal::SourcePortOwn, vec![9999]),
     ];
     for (allowed, ports) in rules {
