@@ -70,9 +70,10 @@ fn is_invisible(char: char) -> bool {
     INVISIBLE.iter().any(|(first, last)| (*first..=*last).contains(&char))
 }
 
-/// `Default_Ignorable_Code_Point` of Unicode 16.0 (`DerivedCoreProperties.txt`), and the blank
-/// pattern of Braille.
-const INVISIBLE: [(char, char); 18] = [
+/// `Default_Ignorable_Code_Point` of Unicode 16.0 (`DerivedCoreProperties.txt`), and what is blank
+/// though it is none: the blank pattern of Braille, the Khitan filler, the blanks of hieroglyphs, and
+/// a notehead that is not there.
+const INVISIBLE: [(char, char); 21] = [
     ('\u{ad}', '\u{ad}'),
     ('\u{34f}', '\u{34f}'),
     ('\u{61c}', '\u{61c}'),
@@ -88,7 +89,10 @@ const INVISIBLE: [(char, char); 18] = [
     ('\u{feff}', '\u{feff}'),
     ('\u{ffa0}', '\u{ffa0}'),
     ('\u{fff0}', '\u{fff8}'),
+    ('\u{13441}', '\u{13442}'),
+    ('\u{16fe4}', '\u{16fe4}'),
     ('\u{1bca0}', '\u{1bca3}'),
+    ('\u{1d159}', '\u{1d159}'),
     ('\u{1d173}', '\u{1d17a}'),
     ('\u{e0000}', '\u{e0fff}'),
 ];
@@ -143,13 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_invisible_is_what_unicode_ignores_by_default_and_one_blank() {
+    fn what_is_invisible_is_what_unicode_ignores_by_default_and_some_blanks() {
+        let blank = |char| "\u{2800}\u{13441}\u{13442}\u{16fe4}\u{1d159}".contains(char);
         let all = String::from_iter('\0'..=char::MAX);
         let ignorable = Regex::new(r"\p{Default_Ignorable_Code_Point}+").expect("a property");
         let expected = Vec::from_iter(ignorable.find_iter(&all).map(|found| found.as_str()));
-        let found = all.chars().filter(|char| is_invisible(*char) && *char != '\u{2800}');
+        let found = all.chars().filter(|char| is_invisible(*char) && !blank(*char));
         assert_eq!(String::from_iter(found), expected.concat());
-        assert!(is_invisible('\u{2800}'));
+        assert_eq!(all.chars().filter(|char| is_invisible(*char) && blank(*char)).count(), 5);
     }
 
     #[test]
