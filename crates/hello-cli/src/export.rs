@@ -1,14 +1,22 @@
 //! What a run came to, in files.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::iter;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::json;
+use crate::output::PATIENCE;
 use crate::percent::percent;
 
 /// In which form results are exported.
@@ -118,18 +126,57 @@ pub fn check(path: &Path) -> Result<(), ExportError> {
     if path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
         return Ok(());
     }
-    let opened = fs::OpenOptions::new().create(true).append(true).open(path);
+    let opened = OpenOptions::new().create(true).append(true).open(path);
     opened.map(drop).map_err(|source| ExportError { path: path.into(), source })
 }
 
-/// Writes a file.
+/// Writes a file, or to a pipe whose reader reads.
 ///
 /// # Errors
 ///
-/// [`ExportError`] if it cannot be written.
+/// [`ExportError`] if it cannot be written, or if nobody reads a pipe for [`PATIENCE`].
 pub fn write(path: &Path, text: &str) -> Result<(), ExportError> {
-    fs::write(path, text).map_err(|source| ExportError { path: path.into(), source })
+    let is_pipe = path.metadata().is_ok_and(|found| found.file_type().is_fifo());
+    let written = if is_pipe { write_pipe(path, text.as_bytes()) } else { fs::write(path, text) };
+    written.map_err(|source| ExportError { path: path.into(), source })
 }
+
+/// Writes to a pipe that others made, and waits for its reader no longer than [`PATIENCE`] at a time.
+fn write_pipe(path: &Path, mut bytes: &[u8]) -> io::Result<()> {
+    let nobody = || io::Error::new(io::ErrorKind::TimedOut, "nobody reads this pipe");
+    let (start, nonblocking) = (Instant::now(), OFlags::NONBLOCK.bits().cast_signed());
+    let mut pipe = loop {
+        let opened = OpenOptions::new().write(true).custom_flags(nonblocking).open(path);
+        match opened {
+            // There is no reader yet.
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::NXIO) => {
+                if start.elapsed() > PATIENCE {
+                    return Err(nobody());
+                }
+                thread::sleep(GLANCE);
+            }
+            opened => break opened?,
+        }
+    };
+    let patience = Timespec::try_from(PATIENCE).map_err(io::Error::other)?;
+    while !bytes.is_empty() {
+        match pipe.write(bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let mut polled = [PollFd::new(&pipe, PollFlags::OUT)];
+                if poll(&mut polled, Some(&patience))? == 0 {
+                    return Err(nobody());
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// How often it is looked whether a pipe has a reader.
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// Results cannot be exported.
 #[derive(Debug, Error)]

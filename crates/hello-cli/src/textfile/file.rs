@@ -46,6 +46,8 @@ impl File {
                     OpenOptions::new().write(true).create_new(true).mode(0o666).open(path)
                 })?;
             unfinished.as_file_mut().write_all(text.as_bytes())?;
+            // Where space is found only then, a file that found none is not to take the other's place.
+            unfinished.as_file().sync_data()?;
             unfinished.persist(&self.path).map_err(|error| error.error)
         };
         let source = match write() {
