@@ -63,7 +63,7 @@ fn answered_under_limit(sent: f64, seconds: f64, saved: f64) -> f64 {
     within + (sent - within) / Limiter::<()>::LEAK_ONE_IN as f64
 }
 
-/// Returns how much of the burst is left after so many seconds of an even load.
+/// Returns how much of the burst is left after some seconds of an even load.
 fn left_of_burst(load_per_s: f64, seconds: f64) -> f64 {
     (BURST - (load_per_s - RATE).max(0.0) * seconds).max(0.0)
 }
