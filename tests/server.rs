@@ -213,10 +213,12 @@ fn idle_workers_wait_without_a_timeout_and_a_stop_wakes_them_all() {
     const WORKERS: usize = 8;
     let (server, address) = server(&["--bind", "127.0.0.1:0", "--workers", "8", "--quiet"]);
     assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
-    // "271 0x7f… 0x2 0x0 …": a call, and its arguments. A worker polls its socket and the stop.
+    // "281 0x8 0x7f… 0x1 0xffffffff …": epoll_pwait(2), and its arguments. A worker waits for one event
+    // of its socket or the stop, and for -1 ms.
     let waits_for_ever = |task: &str| {
-        let mut words = task.split(' ').skip(2);
-        (words.next(), words.next()) == (Some("0x2"), Some("0x0"))
+        let mut words = task.split(' ').skip(3);
+        let (events, timeout) = (words.next(), words.next());
+        events == Some("0x1") && timeout.is_some_and(|timeout| timeout.ends_with("ffffffff"))
     };
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {

@@ -115,6 +115,9 @@ fn a_command_line_at_fault_says_what_to_write() {
         (&["-4", "-6"], "'--ipv4' cannot be used with '--ipv6'"),
         (&["127.0.0.1:0"], "write the port the server listens on"),
         (&["-4", "::1"], "[::1]:9999 has no IPv4 address; leave -4 and -6 out"),
+        (&["255.255.255.255"], "255.255.255.255:9999 is for many hosts: name one"),
+        (&["ff02::1%1"], "is for many hosts: name one"),
+        (&["224.0.0.1:7"], "224.0.0.1:7 is for many hosts: name one"),
         (&["-6", "127.0.0.1"], "127.0.0.1:9999 has no IPv6 address; leave -4 and -6 out"),
     ] {
         let Finished { out, err, status } = ping(arguments);
@@ -126,8 +129,7 @@ fn a_command_line_at_fault_says_what_to_write() {
 #[test]
 fn a_socket_that_cannot_be_had_is_trouble() {
     for (arguments, class) in [
-        (&["255.255.255.255"][..], "Permission denied"),
-        (&["-I", "192.0.2.1", "127.0.0.1"], "Cannot assign requested address"),
+        (&["-I", "192.0.2.1", "127.0.0.1"][..], "Cannot assign requested address"),
         (&["-I", "no-such", "127.0.0.1"], "No such device"),
     ] {
         let Finished { out, err, status } = ping(arguments);

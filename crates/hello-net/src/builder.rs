@@ -150,8 +150,14 @@ impl Builder {
         let mut groups = Vec::new();
         for socket in sockets {
             let address = socket.local_addr().unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into());
-            let endpoint = Endpoint::adopt(socket, self.options, &self.guard).map(Arc::new);
-            let endpoint = endpoint.map_err(|source| ServerError::Adopt { address, source })?;
+            let endpoint = Endpoint::adopt(socket, self.options, &self.guard);
+            let mut endpoint = endpoint.map_err(|source| ServerError::Adopt { address, source })?;
+            // Of several at one address, each gets a copy of what is sent to everybody.
+            if groups.iter().any(|group: &Vec<Arc<Endpoint>>| group[0].local() == endpoint.local())
+            {
+                endpoint = endpoint.without_shared();
+            }
+            let endpoint = Arc::new(endpoint);
             groups.push(vec![endpoint; self.workers.get()]);
         }
         self.server(&groups)

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use hello_proto::{Guard, OVERHEAD};
 
 use crate::socket::{self, Sharing};
-use crate::sys::{AdoptedOptions, Buffer, Datagrams, Fragmentation, Io, granted};
+use crate::sys::{AdoptedOptions, Buffer, Datagrams, Fragmentation, Io};
 
 /// A bound socket, which one worker serves, or several.
 #[derive(Debug)]
@@ -60,8 +60,7 @@ impl Endpoint {
         Ok(Self { _adopted: Some(adopted), ..Self::open(socket, options, guard, false)? })
     }
 
-    /// Opens a socket for service; if it `may_share` its address with spares, these make up for a
-    /// small send buffer.
+    /// Opens a socket for service; if it `may_share` its address, with spares to send by.
     fn open(
         socket: UdpSocket,
         options: Options,
@@ -72,16 +71,16 @@ impl Endpoint {
         let size = |buffer: Buffer, asked, default| {
             match asked {
                 Some(bytes) => buffer.set(&socket, bytes)?,
-                None => buffer.enlarge(&socket, default)?,
+                // A system that gives less serves as well, until it is flooded.
+                None => drop(buffer.enlarge(&socket, default)),
             }
             buffer.size(&socket)
         };
         let receive_buffer = size(Buffer::Receive, options.receive_buffer, RECEIVE_BUFFER)?;
         let send_buffer = size(Buffer::Send, options.send_buffer, SEND_BUFFER)?;
         let fragmentation = fragmentation(local, guard.max_name_len() + OVERHEAD);
-        let is_short = send_buffer < granted(options.send_buffer.unwrap_or(SEND_BUFFER));
         // On the loopback, no reply waits for a neighbour.
-        let spares = may_share && is_short && !local.ip().to_canonical().is_loopback();
+        let spares = may_share && !local.ip().to_canonical().is_loopback();
         let socket = match spares {
             true => options.io.take_with_spares(socket, fragmentation)?,
             false => options.io.take(socket, fragmentation)?,
@@ -106,8 +105,7 @@ impl Endpoint {
         }
     }
 
-    /// Gives up datagrams to a shared address, as another socket has them, too.
-    #[cfg(test)]
+    /// Leaves datagrams to a shared address to another socket that gets them, too.
     pub(crate) fn without_shared(self) -> Self {
         Self { takes_shared: false, ..self }
     }
@@ -147,8 +145,9 @@ impl Endpoint {
     }
 }
 
-/// Returns what may become of replies of up to `longest` bytes that leave from `local`.
-fn fragmentation(local: SocketAddr, longest: usize) -> Fragmentation {
+/// Returns what may become of datagrams of up to `longest` bytes that leave from `local`, or between
+/// addresses like it.
+pub(crate) fn fragmentation(local: SocketAddr, longest: usize) -> Fragmentation {
     let unfragmented = match local {
         // No router stands between, and the loopback takes more than any of these.
         SocketAddr::V4(local) if local.ip().is_loopback() => MAX_UNFRAGMENTED_V6,
@@ -164,7 +163,7 @@ const MAX_UNFRAGMENTED_V4: usize = 576 - 20 - 8;
 
 /// The longest payload, in bytes, that passes every path in one piece over IPv6: 1280 bytes
 /// (RFC 8200 section 5), less 40 of IPv6 and 8 of UDP.
-pub(crate) const MAX_UNFRAGMENTED_V6: usize = 1280 - 40 - 8;
+const MAX_UNFRAGMENTED_V6: usize = 1280 - 40 - 8;
 
 /// The receive buffer asked for, in bytes: room for 10,000 short datagrams.
 pub(crate) const RECEIVE_BUFFER: usize = 4 << 20;

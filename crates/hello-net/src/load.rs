@@ -73,7 +73,7 @@ impl Loader {
         let open = |i| Places::open(server, &plan, part(i));
         let places = (0..threads).map(open).collect::<Result<_, _>>();
         let places = Mutex::new(places.map_err(|source| LoadError::Connect { server, source })?);
-        let flags = StopFlags::new().map_err(|source| LoadError::Connect { server, source })?;
+        let flags = StopFlags::new().map_err(LoadError::Wake)?;
         Ok(Self { server, plan, flags, places })
     }
 

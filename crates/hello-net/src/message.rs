@@ -63,10 +63,14 @@ impl Route {
     /// A number that differs between routes as well as a few instructions can make it. Somebody
     /// who chooses sources that share one gains nothing: there are only so many in a batch.
     pub(crate) fn hash(self) -> usize {
-        let low = match self.to.ip() {
+        self.address_hash() ^ usize::from(self.to.port())
+    }
+
+    /// The same for the address that it leads to, whatever the port.
+    pub(crate) fn address_hash(self) -> usize {
+        match self.to.ip() {
             IpAddr::V4(address) => address.to_bits() as usize,
             IpAddr::V6(address) => address.segments()[7].into(),
-        };
-        low ^ usize::from(self.to.port())
+        }
     }
 }

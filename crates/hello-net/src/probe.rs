@@ -80,10 +80,14 @@ pub enum ProbeEventKind<'a> {
         seq: u32,
     },
     /// The network or the system reported an error that concerns earlier probes; of which, it does
-    /// not say. They are lost in their time, unless their replies come. One of
-    /// [`ErrorClass::NoBuffers`] may be a datagram for which the receive buffer had no room: this
-    /// process was held up for too long.
+    /// not say. They are lost in their time, unless their replies come.
     Reported(ErrorClass),
+    /// The system dropped datagrams before they could be received: the receive buffer was full, for
+    /// this process was held up or flooded, or their checksums were wrong.
+    Dropped {
+        /// How many, or trains of them.
+        count: u32,
+    },
 }
 
 /// Why a probe that was due did not leave.
@@ -136,6 +140,9 @@ pub enum ProbeError {
         /// What the system said.
         source: io::Error,
     },
+    /// There are no pairs of sockets to wake the threads by.
+    #[error("cannot open pairs of sockets to wake the threads by")]
+    Wake(#[source] io::Error),
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),

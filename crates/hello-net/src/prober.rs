@@ -91,7 +91,7 @@ impl Prober {
         let flows = (0..plan.flows.get()).map(open).collect::<io::Result<_>>();
         let flows = flows.map_err(|source| ProbeError::Connect { server, source })?;
         let latches = StopFlags::new().and_then(|flags| Ok((flags, Latch::new()?)));
-        let (flags, sent_all) = latches.map_err(|source| ProbeError::Connect { server, source })?;
+        let (flags, sent_all) = latches.map_err(ProbeError::Wake)?;
         let (started, done) = (AtomicBool::new(false), OnceLock::new());
         Ok(Self { server, plan, flows, flags, started, done, sent_all })
     }
@@ -226,8 +226,13 @@ impl Prober {
             };
             let all = over || timeout.is_some_and(|timeout| timeout <= now);
             for (number, flow) in self.flows.iter().enumerate() {
+                // A flood on many flows takes long to receive, and a run that is to end has no time.
+                if self.is_out_of_time(shared) {
+                    break;
+                }
                 if all || ready[number] {
-                    self.receive(flow, number, all, shared, &mut batch, &mut patience)?;
+                    let (what, until) = ((number, flow), (now, all));
+                    self.receive(what, until, shared, &mut batch, &mut patience)?;
                 }
                 if all {
                     // Told before the losses that may come of it. The count has 32 bits only.
@@ -253,13 +258,12 @@ impl Prober {
         }
     }
 
-    /// Receives what is there; all of it, or as much as one call brings. What comes meanwhile may
-    /// go on for ever, and is for the next round.
+    /// Receives what was there at `now`; all of it, or as much as one call brings. What comes meanwhile
+    /// may go on for ever, and is for the next round.
     fn receive<O: FnMut(&ProbeEvent<'_>)>(
         &self,
-        flow: &Flow,
-        number: usize,
-        all: bool,
+        (number, flow): (usize, &Flow),
+        (now, all): (Duration, bool),
         shared: &Mutex<Shared<O>>,
         batch: &mut Batch,
         patience: &mut Patience,
@@ -268,8 +272,9 @@ impl Prober {
             match flow.receiving.receive(batch, false) {
                 Ok(()) => {
                     *patience = Patience::default();
-                    lock(shared).handle(batch, number);
-                    if !all {
+                    let latest = lock(shared).handle(batch, number);
+                    // Nobody waits for the rest, or it came later.
+                    if !all || latest > now || self.flags.abort.is_raised() {
                         return Ok(());
                     }
                 }
@@ -314,12 +319,25 @@ impl Prober {
 
     /// Tells whether nothing more is to be waited for.
     fn is_over<O>(&self, shared: &Shared<O>, now: Duration) -> bool {
-        let Some(done) = self.done.get() else { return false };
+        self.done.get().is_some() && shared.ledger.counts().in_flight() == 0
+            || self.has_waited_enough(shared.largest_rtt, now)
+    }
+
+    /// Tells whether a run that is to end has no time to receive any more.
+    fn is_out_of_time<O>(&self, shared: &Mutex<Shared<O>>) -> bool {
+        let stopping = self.flags.stop.is_raised() && self.done.get().is_some();
+        stopping && {
+            // A flood moves this by no more than a batch.
+            let largest_rtt = lock(shared).largest_rtt;
+            self.has_waited_enough(largest_rtt, clock::now().saturating_sub(LONGEST_WAIT))
+        }
+    }
+
+    fn has_waited_enough(&self, largest_rtt: Option<Duration>, now: Duration) -> bool {
         let stopping = self.flags.stop.is_raised();
-        let most = asking::longest_wait(stopping, shared.largest_rtt, self.plan.timeout);
-        self.flags.abort.is_raised()
-            || shared.ledger.counts().in_flight() == 0
-            || now >= done.saturating_add(most)
+        let most = asking::longest_wait(stopping, largest_rtt, self.plan.timeout);
+        let done = self.done.get().copied();
+        done.is_some_and(|done| self.flags.abort.is_raised() || now >= done.saturating_add(most))
     }
 }
 

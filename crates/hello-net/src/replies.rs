@@ -207,11 +207,11 @@ impl Unsegmented {
     const PERIOD: Duration = Duration::from_secs(1);
 
     fn insert(&mut self, route: Route) {
-        self.0[route.hash() % Self::CAPACITY] = Some((route.to.ip(), Instant::now()));
+        self.0[route.address_hash() % Self::CAPACITY] = Some((route.to.ip(), Instant::now()));
     }
 
     fn contains(&self, route: Route) -> bool {
-        self.0[route.hash() % Self::CAPACITY].is_some_and(|(destination, since)| {
+        self.0[route.address_hash() % Self::CAPACITY].is_some_and(|(destination, since)| {
             destination == route.to.ip() && since.elapsed() < Self::PERIOD
         })
     }

@@ -23,11 +23,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// The receive buffer that a server asks for unless told otherwise, in bytes: room for 10,000
-    /// short datagrams.
+    /// The receive buffer that a server asks for by default, in bytes: room for 10,000 short
+    /// datagrams.
     pub const RECEIVE_BUFFER: usize = endpoint::RECEIVE_BUFFER;
 
-    /// The send buffer that a server asks for unless told otherwise, in bytes.
+    /// The send buffer that a server asks for by default, in bytes.
     pub const SEND_BUFFER: usize = endpoint::SEND_BUFFER;
 
     /// Returns a builder: a server with every rule of the default [`Guard`].

@@ -31,6 +31,8 @@ pub(crate) fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<UdpSocke
     if sharing == Sharing::Further {
         socket.set_reuse_port(true)?;
     }
+    // Before the first datagram is queued, of which it would not be known any more.
+    sys::report_destinations(&socket, address)?;
     socket.bind(&address.into())?;
     if sharing == Sharing::First {
         socket.set_reuse_port(true)?;
@@ -47,10 +49,15 @@ pub(crate) fn is_shared(address: IpAddr) -> bool {
 /// knows: it connects no socket to one that was not allowed to broadcast (EACCES, connect(2)).
 /// Where no socket can be had, no address is known to be one.
 pub(crate) fn is_broadcast(address: Ipv4Addr) -> bool {
-    let probe = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP));
-    let connected = probe.map(|probe| probe.connect(&SocketAddr::from((address, ANY_PORT)).into()));
-    let refused = |error: io::Error| error.raw_os_error() == Some(libc::EACCES);
-    address.is_broadcast() || connected.is_ok_and(|connected| connected.is_err_and(refused))
+    let is_refused = |address: Ipv4Addr| {
+        let probe = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP));
+        let to = SocketAddr::from((address, ANY_PORT)).into();
+        let connected = probe.map(|probe| probe.connect(&to));
+        let refused = |error: io::Error| error.raw_os_error() == Some(libc::EACCES);
+        connected.is_ok_and(|connected| connected.is_err_and(refused))
+    };
+    // A system that refuses everything says nothing about this address.
+    address.is_broadcast() || is_refused(address) && !is_refused(Ipv4Addr::LOCALHOST)
 }
 
 /// A port that nothing is sent to: the one of the discard service (RFC 863).

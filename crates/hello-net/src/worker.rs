@@ -16,6 +16,7 @@ use crate::message::Route;
 use crate::patience::Patience;
 use crate::replies::Replies;
 use crate::stop_flags::Latch;
+use crate::sys::Waiter;
 use crate::{Counters, ErrorClass, Event, Outcome};
 
 /// The server's loop on one thread: the socket it serves, and what it counted.
@@ -57,6 +58,7 @@ impl Worker {
         stop: &Latch,
         observe: impl Fn(&Event<'_>),
     ) -> io::Result<()> {
+        let waiter = self.endpoint.socket.waiter(stop)?;
         let mut idle = false;
         let mut batch = Batch::new();
         let mut replies = Replies::new();
@@ -66,9 +68,11 @@ impl Worker {
             if stop.is_raised() {
                 break;
             }
-            let received = self.receive(&mut batch, idle, stop);
-            self.started.store(true, Relaxed);
+            let received = self.receive(&mut batch, idle.then_some(&waiter), stop);
             idle = received.as_ref().is_err_and(is_idle);
+            if idle || received.is_ok() {
+                self.started.store(true, Relaxed);
+            }
             match received {
                 Ok(()) => {
                     patience = Patience::default();
@@ -115,8 +119,9 @@ impl Worker {
     }
 
     /// Waits for datagrams, at first without giving the processor away. If nothing came of late, it
-    /// waits for a datagram or a stop, and only then receives; else a receive call is all it takes.
-    fn receive(&self, batch: &mut Batch, idle: bool, stop: &Latch) -> io::Result<()> {
+    /// waits by `waiter` for a datagram or a stop, and only then receives; else a receive call is all
+    /// it takes.
+    fn receive(&self, batch: &mut Batch, waiter: Option<&Waiter>, stop: &Latch) -> io::Result<()> {
         if !self.spin.is_zero() {
             let start = Instant::now();
             while start.elapsed() < self.spin && !stop.is_raised() {
@@ -126,9 +131,11 @@ impl Worker {
                 }
             }
         }
-        if idle {
+        if let Some(waiter) = waiter {
             self.waiting.store(true, Relaxed);
-            let waited = self.endpoint.socket.wait(stop);
+            let waited = self.endpoint.socket.wait(waiter);
+            // Alive without a gap.
+            self.beating.store(true, Relaxed);
             self.waiting.store(false, Relaxed);
             waited?;
             if stop.is_raised() {

@@ -152,7 +152,11 @@ impl Args {
             if self.targets[..index].iter().any(|other| other.to_string() == target.to_string()) {
                 return Err(format!("{target} is there twice; name each target once").into());
             }
-            targets.push((target.to_string(), self.family.address(target)?));
+            let address = self.family.address(target)?;
+            if is_for_many(address.ip()) {
+                return Err(format!("{address} is for many hosts: name one").into());
+            }
+            targets.push((target.to_string(), address));
         }
         self.check_rates(&targets)?;
         Ok(targets)
@@ -237,6 +241,12 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// The shortest time between two probes to one host: below this, ping(8) lets the superuser only.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(2);
+
+/// Tells whether many hosts get what is sent to an address, of whose answers none would count.
+fn is_for_many(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    address.is_multicast() || matches!(address, IpAddr::V4(address) if address.is_broadcast())
+}
 
 #[cfg(test)]
 mod tests {

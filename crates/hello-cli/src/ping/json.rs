@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use hello_net::{ProbeEvent, ProbeEventKind};
+use hello_net::{ErrorClass, ProbeEvent, ProbeEventKind};
 use hello_proto::Arrival;
 use serde::Serialize;
 
@@ -34,7 +34,10 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
             Arrival::Foreign => What::Foreign(datagram.into()),
         },
         ProbeEventKind::Lost { seq } => What::Lost { seq },
-        ProbeEventKind::Reported(class) => What::Error { class: class.label() },
+        ProbeEventKind::Reported(class) => What::Error { class: class.label(), count: 1 },
+        ProbeEventKind::Dropped { count } => {
+            What::Error { class: ErrorClass::NoBuffers.label(), count }
+        }
         ProbeEventKind::NotSent(why) => What::NotSent { reason: why.label() },
     };
     let at_s = event.at.as_secs_f64();
@@ -102,7 +105,7 @@ enum What<'a> {
     Lost { seq: u32 },
     Corrupt(NoReply<'a>),
     Foreign(NoReply<'a>),
-    Error { class: &'static str },
+    Error { class: &'static str, count: u32 },
     NotSent { reason: &'static str },
 }
 
@@ -166,7 +169,7 @@ mod tests {
             (said(ProbeEventKind::Lost { seq: 3 }), r#"{"event":"lost","seq":3,"#),
             (
                 said(ProbeEventKind::Reported(ErrorClass::ConnectionRefused)),
-                r#"{"event":"error","class":"connection-refused","#,
+                r#"{"event":"error","class":"connection-refused","count":1,"#,
             ),
             (
                 said(ProbeEventKind::NotSent(NotSent::HeldUp)),

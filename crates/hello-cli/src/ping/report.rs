@@ -11,6 +11,7 @@ use super::{Target, json, text};
 use crate::Format;
 use crate::bars::bars;
 use crate::course::Course;
+use crate::limit::LineLimit;
 
 /// How much is printed.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +29,8 @@ pub struct Style {
 pub struct Report {
     style: Style,
     runs: Vec<Run>,
+    /// Limits the lines that others than we cause.
+    strange: LineLimit,
 }
 
 /// One target of a [`Report`].
@@ -60,10 +63,14 @@ impl Report {
             let whole = Tally::new(target);
             Run { part: whole.clone(), whole, course: Course::new() }
         };
-        Self { style, runs: Vec::from_iter(targets.into_iter().map(run)) }
+        let strange = LineLimit::new(STRANGE_LINES);
+        Self { style, runs: Vec::from_iter(targets.into_iter().map(run)), strange }
     }
 
     /// Adds an event up, and returns its line if it has one. Targets are counted from 0.
+    ///
+    /// Of what is no answer and no loss there is no end: of these, it returns the first
+    /// [`STRANGE_LINES`] of each second, and counts the others.
     ///
     /// # Panics
     ///
@@ -73,9 +80,15 @@ impl Report {
         run.handle(event);
         match self.style.format {
             _ if self.style.quiet => None,
+            _ if is_strange(event) && !self.strange.admit(event.at) => None,
             Format::Text => text::event(run.whole.target(), event),
             Format::Json => json::event(run.whole.target(), event),
         }
+    }
+
+    /// Returns how many lines were left out since the last call, for there were too many.
+    pub fn take_left_out(&mut self) -> u64 {
+        self.strange.take_left_out()
     }
 
     /// Sums up what happened since the last call.
@@ -153,6 +166,23 @@ impl Report {
         more
     }
 }
+
+/// Tells whether an event is one that others can cause without end: there is an answer or a loss at
+/// most of each probe.
+fn is_strange(event: &ProbeEvent<'_>) -> bool {
+    use ProbeEventKind::{Dropped, Received, Reported};
+
+    match event.kind {
+        Received { arrival, .. } => {
+            !matches!(arrival, Arrival::Answered { .. } | Arrival::Late { .. })
+        }
+        Reported(_) | Dropped { .. } => true,
+        _ => false,
+    }
+}
+
+/// How many lines a second there are at most about what others cause.
+pub const STRANGE_LINES: u16 = 1000;
 
 /// What fits beside the numbers in 80 columns.
 const BAR_WIDTH: usize = 40;

@@ -110,6 +110,7 @@ impl<'a> Session<'a> {
         // What is left, so that the parts add up to the whole.
         let mut last = self.args.every.map_or_else(Vec::new, |_| report.interval(now));
         last.extend(report.finish(now));
+        self.out.leave_out(report.take_left_out());
         self.out.close(last);
         let draw = || plot::draw(&Vec::from_iter(report.runs()));
         let mut exported = Vec::new();
@@ -167,6 +168,7 @@ impl<'a> Session<'a> {
             }
             if now >= second {
                 second = next(second, SECOND, now).unwrap_or(now + SECOND);
+                self.out.leave_out(lock(&self.report).take_left_out());
                 self.out.status(|| lock(&self.report).status(self.start.elapsed()).into());
                 // One that fails is tried again in a second, and the last time it counts.
                 if let Some(file) = &self.metrics {

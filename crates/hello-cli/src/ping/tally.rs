@@ -6,7 +6,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hello_net::{ProbeEvent, ProbeEventKind};
+use hello_net::{ErrorClass, ProbeEvent, ProbeEventKind};
 use hello_proto::{Arrival, Counts};
 
 use super::Target;
@@ -125,6 +125,10 @@ impl Tally {
                 }
             }
             ProbeEventKind::Reported(class) => *self.errors.entry(class.label()).or_default() += 1,
+            ProbeEventKind::Dropped { count } => {
+                let label = ErrorClass::NoBuffers.label();
+                *self.errors.entry(label).or_default() += u64::from(count);
+            }
         }
     }
 

@@ -179,20 +179,33 @@ impl<'a, O: Observer> Lane<'a, O> {
     }
 
     /// Receives a batch from each socket that has something, and tells whether there was anything;
-    /// waits for a first datagram, if there is one socket only and it is to.
+    /// waits for a first datagram, if there is one socket only and it is to. If that takes long, the
+    /// rest have their turn later, and what is due has its turn before.
     fn receive(&mut self, waits: bool) -> Result<bool, LoadError> {
-        let mut ready = std::mem::take(&mut self.ready);
-        // Where the system cannot tell, the same are asked again.
-        let _ = self.places.look(&mut ready);
-        let mut any = false;
-        for &socket in &ready {
-            any |= self.receive_from(socket, waits)?;
-        }
-        self.ready = ready;
-        Ok(any)
+        Ok(self.receive_all(waits)?.is_some())
     }
 
-    fn receive_from(&mut self, socket: usize, waits: bool) -> Result<bool, LoadError> {
+    /// Does the same, and returns when the earliest of the latest datagrams of each socket came.
+    fn receive_all(&mut self, waits: bool) -> Result<Option<Duration>, LoadError> {
+        let (mut ready, start) = (std::mem::take(&mut self.ready), clock::now());
+        // Where the system cannot tell, the same are asked again.
+        let _ = self.places.look(&mut ready);
+        let mut earliest = None;
+        for &socket in &ready {
+            if let Some(latest) = self.receive_from(socket, waits)? {
+                earliest = Some(earliest.map_or(latest, |earliest: Duration| earliest.min(latest)));
+            }
+            if clock::now().saturating_sub(start) > LONGEST_TURN {
+                break;
+            }
+        }
+        self.ready = ready;
+        Ok(earliest)
+    }
+
+    /// Receives a batch from a socket, and returns when the last of it came, if anything did; zero, if
+    /// that is not known.
+    fn receive_from(&mut self, socket: usize, waits: bool) -> Result<Option<Duration>, LoadError> {
         let before = waits.then(clock::now);
         let received = self.places.socket(socket).receive(&mut self.batch, waits);
         if let Some(before) = before {
@@ -200,12 +213,11 @@ impl<'a, O: Observer> Lane<'a, O> {
         }
         let Err(source) = received else {
             self.patience = Patience::default();
-            self.handle(socket);
-            return Ok(true);
+            return Ok(Some(self.handle(socket)));
         };
         let class = ErrorClass::of(&source);
         match class {
-            ErrorClass::WouldBlock | ErrorClass::Interrupted => return Ok(false),
+            ErrorClass::WouldBlock | ErrorClass::Interrupted => return Ok(None),
             // A report about one request: the next call has another, or a reply.
             _ if is_from_earlier_send(&source) => {}
             _ => {
@@ -217,15 +229,18 @@ impl<'a, O: Observer> Lane<'a, O> {
             }
         }
         self.tell_reported(class);
-        Ok(true)
+        Ok(Some(Duration::ZERO))
     }
 
-    /// Decides what each datagram of a batch is, and tells of it.
-    fn handle(&mut self, socket: usize) {
+    /// Decides what each datagram of a batch is, tells of it, and returns when the last one came; zero,
+    /// if the system does not say.
+    fn handle(&mut self, socket: usize) -> Duration {
         self.clocks.look(Moment::now());
+        let mut latest = Duration::ZERO;
         let mut observer = lock(self.observer);
         for (index, arrival) in self.batch.arrivals().iter().enumerate() {
             let at = self.clocks.of(arrival.time);
+            latest = latest.max(arrival.time.map_or(Duration::ZERO, |_| at));
             let source = self.places.source(socket, arrival);
             for place in self.batch.places(index) {
                 if let Some(kind) = self.book.handle(self.batch.bytes(place), source, at) {
@@ -233,6 +248,7 @@ impl<'a, O: Observer> Lane<'a, O> {
                 }
             }
         }
+        latest
     }
 
     /// Tells of each request that is lost by now, and whether there was reason to look for any.
@@ -253,10 +269,14 @@ impl<'a, O: Observer> Lane<'a, O> {
         Ok(true)
     }
 
-    /// Receives all that is there.
+    /// Receives all that is there. What comes meanwhile may go on for ever: it ends when each socket
+    /// has brought something later, or when that takes too long.
     fn drain(&mut self) -> Result<(), LoadError> {
+        let start = clock::now();
         for _ in 0..MOST_BATCHES * self.places.turns() {
-            if !self.receive(false)? {
+            let earliest = self.receive_all(false)?;
+            let is_over = clock::now().saturating_sub(start) > LONGEST_DRAIN;
+            if is_over || earliest.is_none_or(|earliest| earliest > start) {
                 break;
             }
         }
@@ -333,6 +353,12 @@ fn wait_until(wake: Duration, due: Option<Duration>, now: Duration) -> Duration 
 fn lock<O>(observer: &Mutex<O>) -> MutexGuard<'_, O> {
     observer.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// How long a thread receives at most before it looks what is due.
+const LONGEST_TURN: Duration = Duration::from_millis(2);
+
+/// How long a thread receives at most before it takes requests for lost.
+const LONGEST_DRAIN: Duration = Duration::from_millis(100);
 
 /// How long a thread waits at most before it looks whether the run is over.
 const LONGEST_IDLE: Duration = Duration::from_millis(100);

@@ -253,6 +253,9 @@ pub enum LoadError {
         /// What the system said.
         source: io::Error,
     },
+    /// There are no pairs of sockets to wake the threads by.
+    #[error("cannot open pairs of sockets to wake the threads by")]
+    Wake(#[source] io::Error),
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),

@@ -3,12 +3,11 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
-use std::thread;
 use std::time::Duration;
 
 use crate::asking;
 use crate::batch::{Arrival, Batch, Destination, Origin};
-use crate::endpoint::MAX_UNFRAGMENTED_V6;
+use crate::endpoint::fragmentation;
 use crate::message::Route;
 use crate::stop_flags::Latch;
 use crate::sys::{self, Datagrams, Fragmentation, Ready};
@@ -61,9 +60,8 @@ impl Places {
         let ready = if all_are_asked { None } else { Some(Ready::new(&opened)?) };
         let mut sockets = Vec::with_capacity(opened.len());
         let mut batch = Batch::new();
-        // Those that fit through most paths take the system less work if nothing fragments them.
-        let fragmentation = match *plan.name_len.end() {
-            ..=MAX_UNFRAGMENTED_V6 => Fragmentation::Never,
+        let fragmentation = match fragmentation(server, *plan.name_len.end()) {
+            Fragmentation::Never => Fragmentation::Never,
             _ => Fragmentation::SystemDefault,
         };
         for socket in opened {
@@ -153,7 +151,7 @@ impl Places {
         match &self.ready {
             Some(ready) => ready.wait(timeout, latch),
             None => {
-                thread::sleep(timeout);
+                latch.sleep(timeout);
                 Ok(())
             }
         }

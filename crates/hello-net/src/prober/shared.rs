@@ -68,10 +68,14 @@ impl<O: FnMut(&ProbeEvent<'_>)> Shared<O> {
         Ok((token.seq, at))
     }
 
-    pub(super) fn handle(&mut self, batch: &Batch, flow: usize) {
+    /// Decides what each datagram of a batch is, and returns when the last of them came; zero, if the
+    /// system does not say.
+    pub(super) fn handle(&mut self, batch: &Batch, flow: usize) -> Duration {
         self.clocks.look(Moment::now());
+        let mut latest = Duration::ZERO;
         for (index, arrival) in batch.arrivals().iter().enumerate() {
             let at = self.clocks.of(arrival.time);
+            latest = latest.max(arrival.time.map_or(Duration::ZERO, |_| at));
             for place in batch.places(index) {
                 let datagram = batch.bytes(place);
                 let arrival = self.ledger.handle_datagram(datagram, at);
@@ -81,12 +85,13 @@ impl<O: FnMut(&ProbeEvent<'_>)> Shared<O> {
                 self.tell(at, flow, ProbeEventKind::Received { arrival, datagram });
             }
         }
+        latest
     }
 
-    /// Tells of so many datagrams that the system could not keep for us.
-    pub(super) fn tell_dropped(&mut self, flow: usize, number: u32) {
-        for _ in 0..number {
-            self.tell(clock::now(), flow, ProbeEventKind::Reported(ErrorClass::NoBuffers));
+    /// Tells of datagrams that the system could not keep for us, if there are any.
+    pub(super) fn tell_dropped(&mut self, flow: usize, count: u32) {
+        if count > 0 {
+            self.tell(clock::now(), flow, ProbeEventKind::Dropped { count });
         }
     }
 

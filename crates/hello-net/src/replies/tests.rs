@@ -195,7 +195,9 @@ fn a_destination_whose_trains_are_not_segmented_gets_replies_one_by_one_and_no_o
     }));
     let mut replies = Replies::new();
     let mut calls = || {
-        let received = vec![train(&[b"Tracy"; 10], source(0)), train(&[b"Sarah"; 10], source(1))];
+        // The path to an address is the same for all its ports.
+        let other = SocketAddr::from(([203, 0, 113, 9], 40_000));
+        let received = vec![train(&[b"Tracy"; 10], source(0)), train(&[b"Sarah"; 10], other)];
         let before = script.scenes().send_calls;
         answer_with(&mut replies, &script, received);
         assert_eq!(outcomes(&replies), [Outcome::Answered; 20]);

@@ -120,10 +120,16 @@ fn split(bytes: &[u8]) -> Option<(c_int, c_int, &[u8], &[u8])> {
 
 /// Reads a `struct in_pktinfo`: the interface's index, our own address that a reply comes from,
 /// and the address in the datagram (ip(7)).
+///
+/// Of a datagram that was queued before the socket asked for this, Linux does not know the second.
+/// It is then taken for the third: from an address that is not ours, the system sends nothing.
 fn pktinfo(data: &[u8]) -> Option<Destination> {
-    let [own, address] = [4, 8]
-        .map(|at| data.get(at..).and_then(first::<4>).map(|octets| Ipv4Addr::from(octets).into()));
-    Some(Destination { address: address?, own: Origin { address: own?, interface: 0 } })
+    let address = |at: usize| data.get(at..).and_then(first).map(Ipv4Addr::from);
+    let (own, address) = (address(4)?, address(8)?);
+    let is_unknown = own.is_unspecified() && !address.is_multicast();
+    let own = if is_unknown { address } else { own };
+    let own = Origin { address: own.into(), interface: 0 };
+    Some(Destination { address: address.into(), own })
 }
 
 /// Reads a `struct in6_pktinfo`: the address in the datagram, and the interface's index
@@ -202,6 +208,17 @@ mod tests {
         let destination = Some(Destination { address: [192, 0, 2, 255].into(), own });
         assert_eq!(received, Received { segment: Some(1200), destination, time: None });
         assert_eq!(read(&[]), Received::default());
+    }
+
+    #[test]
+    fn a_datagram_that_was_queued_before_its_destination_was_asked_for_is_no_broadcast() {
+        for (address, own) in [([192, 0, 2, 7], [192, 0, 2, 7]), ([224, 0, 0, 1], [0; 4])] {
+            let info = [&[0; 8][..], &address].concat();
+            let received = read(&message(libc::IPPROTO_IP, libc::IP_PKTINFO, &info));
+            let own = Origin { address: own.into(), interface: 0 };
+            let expected = Destination { address: address.into(), own };
+            assert_eq!(received.destination, Some(expected));
+        }
     }
 
     #[test]

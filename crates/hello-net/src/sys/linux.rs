@@ -20,7 +20,7 @@ use libc::{c_int, iovec, mmsghdr};
 
 use super::address::Address;
 use super::control::Control;
-use super::{Datagrams, RECV_TIMEOUT, options};
+use super::{Datagrams, RECV_TIMEOUT, Waiter, options};
 use crate::batch::{Arrival, Batch};
 use crate::message::Message;
 use crate::stop_flags::Latch;
@@ -43,16 +43,17 @@ impl Mmsg {
         // Kernels before 5.0 do not know it, and deliver the datagrams one by one.
         let _ = set(&socket, libc::SOL_UDP, libc::UDP_GRO, 1);
         let local = socket.local_addr()?;
-        match (local.ip().is_unspecified(), local.is_ipv4()) {
-            (false, _) => {}
-            (true, true) => set(&socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?,
-            (true, false) => {
-                set(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
-                options::send_from_any_local(&socket)?;
-            }
+        options::report_destinations(&socket, local)?;
+        if local.ip().is_unspecified() && local.is_ipv6() {
+            options::send_from_any_local(&socket)?;
         }
         let connected = socket.peer_addr().is_ok();
         Ok(Self { socket, connected })
+    }
+
+    /// Sends to the address of each message, whatever the socket is connected to.
+    pub(super) fn sending_anywhere(self) -> Self {
+        Self { connected: false, ..self }
     }
 
     fn send_up_to<const N: usize>(
@@ -160,8 +161,8 @@ impl Datagrams for Mmsg {
         }
     }
 
-    fn wait(&self, latch: &Latch) -> io::Result<()> {
-        latch.wait_or_readable(&self.socket)
+    fn waiter(&self, flag: &Latch) -> io::Result<Waiter> {
+        Waiter::new(Some(&self.socket), flag)
     }
 
     fn drops(&self) -> Option<u32> {
@@ -208,25 +209,6 @@ pub(super) fn refuse_trains(socket: &UdpSocket) -> io::Result<()> {
         Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => Ok(()),
         result => result,
     }
-}
-
-/// Attaches a program of one instruction, which chooses among the sockets that share an address
-/// (SO_ATTACH_REUSEPORT_CBPF, socket(7)).
-pub(super) fn attach_reuseport_program(socket: &impl AsFd, code: u16, k: u32) -> io::Result<()> {
-    let mut instruction = libc::sock_filter { code, jt: 0, jf: 0, k };
-    let program = libc::sock_fprog { len: 1, filter: &raw mut instruction };
-    // SAFETY: the pointers are to `program`, whose size is given, and to its one instruction; the
-    // call copies both.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_fd().as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_ATTACH_REUSEPORT_CBPF,
-            ptr::from_ref(&program).cast(),
-            size_of_val(&program) as _,
-        )
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Returns whether a socket has a filter (SO_GET_FILTER; an error is about a filter that cannot be

@@ -16,6 +16,7 @@ mod ready;
 pub(crate) mod script;
 #[cfg(target_os = "linux")]
 mod spares;
+mod waiter;
 
 use std::fmt::Debug;
 use std::io::{self, IoSlice};
@@ -25,10 +26,13 @@ use std::time::Duration;
 
 #[cfg(all(fuzzing, target_os = "linux"))]
 pub use self::control::read_control;
+#[cfg(target_os = "linux")]
+use self::options::granted;
 pub(crate) use self::options::{
-    AdoptedOptions, Buffer, Fragmentation, granted, verify_before_queueing,
+    AdoptedOptions, Buffer, Fragmentation, report_destinations, verify_before_queueing,
 };
 pub(crate) use self::ready::Ready;
+pub(crate) use self::waiter::Waiter;
 use crate::batch::Batch;
 use crate::message::Message;
 use crate::stop_flags::Latch;
@@ -76,21 +80,33 @@ impl Io {
             Self::Portable => Box::new(portable::Portable::new(socket, fragmentation)?),
         })
     }
-}
 
-impl Io {
-    /// Takes over a socket that is bound alone and whose send buffer is small, with spares beside it
-    /// to send by; without any, where the system has no such thing or no more descriptors.
+    /// Takes over a socket that is connected, and sends to others all the same.
+    #[cfg(target_os = "linux")]
+    fn take_to_send_anywhere(
+        self,
+        socket: UdpSocket,
+        fragmentation: Fragmentation,
+    ) -> io::Result<Box<dyn Datagrams>> {
+        Ok(match self {
+            Self::Linux => {
+                fragmentation.apply(&socket)?;
+                Box::new(linux::Mmsg::new(socket)?.sending_anywhere())
+            }
+            Self::Portable => self.take(socket, fragmentation)?,
+        })
+    }
+
+    /// Takes over a socket that is bound alone, with spares to send by while its send buffer is full,
+    /// where the system has such a thing.
     pub(crate) fn take_with_spares(
         self,
         socket: UdpSocket,
         fragmentation: Fragmentation,
     ) -> io::Result<Box<dyn Datagrams>> {
         #[cfg(target_os = "linux")]
-        match spares::Spared::new(self, socket.try_clone()?, fragmentation) {
-            Ok(spared) => return Ok(Box::new(spared)),
-            Err(_) => options::share_port(&socket, false)?,
-        }
+        return Ok(Box::new(spares::Spared::new(self, socket, fragmentation)?));
+        #[cfg(not(target_os = "linux"))]
         self.take(socket, fragmentation)
     }
 }
@@ -110,8 +126,13 @@ pub(crate) trait Datagrams: Debug + Send + Sync {
     /// error is that of the first message.
     fn send(&self, messages: &[Message], parts: &[IoSlice<'_>]) -> io::Result<NonZeroUsize>;
 
+    /// Returns what a worker waits by for a datagram or the flag.
+    fn waiter(&self, flag: &Latch) -> io::Result<Waiter>;
+
     /// Waits until there is a datagram or the flag is raised, however long that takes.
-    fn wait(&self, latch: &Latch) -> io::Result<()>;
+    fn wait(&self, waiter: &Waiter) -> io::Result<()> {
+        waiter.wait()
+    }
 
     /// Returns how many messages the system has dropped before they could be received, modulo 2^32:
     /// the receive buffer was full, or the checksum wrong. `None` if it does not say.

@@ -1,7 +1,8 @@
 //! Socket options: what this crate sets, and how an adopted socket gets its own back.
 
 use std::io;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
 #[cfg(target_os = "linux")]
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
@@ -35,9 +36,14 @@ impl Fragmentation {
                 Self::Never => libc::IP_PMTUDISC_PROBE,
                 Self::Allowed => libc::IP_PMTUDISC_OMIT,
             };
-            // On an IPv6 socket, too, for IPv4 peers of one that takes both.
-            linux::set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, mode)?;
-            if socket.local_addr()?.is_ipv6() {
+            let is_ipv6 = socket.local_addr()?.is_ipv6();
+            // What passes every path over IPv6 may not over IPv4, if a socket takes both.
+            let mode_v4 = match self {
+                Self::Never if is_ipv6 => libc::IP_PMTUDISC_OMIT,
+                _ => mode,
+            };
+            linux::set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, mode_v4)?;
+            if is_ipv6 {
                 let never = i32::from(self == Self::Never);
                 // Routers do not fragment IPv6, so this is the size that every path takes.
                 let mtu = if self == Self::Allowed { IPV6_MIN_MTU } else { 0 };
@@ -74,24 +80,11 @@ pub(crate) fn verify_before_queueing(socket: &UdpSocket) {
     let _ = socket;
 }
 
-/// Makes the system queue nothing for a socket: a filter that rejects every datagram.
-#[cfg(target_os = "linux")]
-pub(super) fn receive_nothing(socket: &UdpSocket) -> io::Result<()> {
-    SockRef::from(socket).attach_filter(&[socket2::SockFilter::new(BPF_RET, 0, 0, 0)])
-}
-
 /// Sets whether the same user may bind further sockets to the address of a bound one
 /// (SO_REUSEPORT, socket(7)).
 #[cfg(target_os = "linux")]
 pub(super) fn share_port(socket: &UdpSocket, shared: bool) -> io::Result<()> {
     SockRef::from(socket).set_reuse_port(shared)
-}
-
-/// Makes all datagrams to an address that sockets share go to the first that was bound
-/// (SO_ATTACH_REUSEPORT_CBPF, socket(7)): the program returns the number of a socket.
-#[cfg(target_os = "linux")]
-pub(super) fn receive_at_first_only(socket: &UdpSocket) -> io::Result<()> {
-    linux::attach_reuseport_program(socket, BPF_RET, 0)
 }
 
 /// `BPF_RET | BPF_K` (bpf(4)): a program of this one instruction returns the constant beside it.
@@ -105,6 +98,20 @@ pub(super) fn send_from_any_local(socket: &UdpSocket) -> io::Result<()> {
     linux::set(socket, libc::IPPROTO_IPV6, libc::IPV6_FREEBIND, 1)?;
     #[cfg(not(target_os = "linux"))]
     let _ = socket;
+    Ok(())
+}
+
+/// Makes the system tell of each datagram where it was sent to, if `local` is not an address of one
+/// machine alone; where that can be said.
+pub(crate) fn report_destinations(socket: &impl AsFd, local: SocketAddr) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    match (local.ip().is_unspecified(), local.is_ipv4()) {
+        (false, _) => {}
+        (true, true) => linux::set(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?,
+        (true, false) => linux::set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?,
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (socket, local);
     Ok(())
 }
 
@@ -238,8 +245,15 @@ impl Drop for AdoptedOptions {
                 // It cannot be read back.
                 let _ = linux::set(&self.socket, libc::IPPROTO_IPV6, libc::IPV6_MTU, 0);
             }
-            for &(level, name, value) in &self.numbers {
-                let _ = linux::set(&self.socket, level, name, value);
+            // Options of which one switches another off come last.
+            for is_last in [false, true] {
+                for &(level, name, value) in &self.numbers {
+                    let changed =
+                        linux::get(&self.socket, level, name).is_ok_and(|now| now != value);
+                    if changed && is_last == (value != 0) {
+                        let _ = linux::set(&self.socket, level, name, value);
+                    }
+                }
             }
             if !self.had_filter {
                 let _ = SockRef::from(&self.socket).detach_filter();
@@ -260,14 +274,19 @@ const CHANGED: &[(i32, i32)] = &[
     (libc::IPPROTO_IPV6, libc::IPV6_FREEBIND),
 ];
 
-/// The options that add control messages (ip(7), ipv6(7), socket(7)), and those that make ICMP about
-/// one reply an error of another call.
+/// The options that add control messages (ip(7), ipv6(7), socket(7)), those that make ICMP about one
+/// reply an error of another call, and those that let replies go to everybody, together, or without
+/// a checksum.
 #[cfg(target_os = "linux")]
 const SWITCHED_OFF: &[(i32, i32)] = &[
+    (libc::SOL_SOCKET, libc::SO_BROADCAST),
     (libc::SOL_SOCKET, libc::SO_RXQ_OVFL),
     (libc::SOL_SOCKET, libc::SO_TIMESTAMP),
     (libc::SOL_SOCKET, libc::SO_TIMESTAMPNS),
     (libc::SOL_SOCKET, libc::SO_TIMESTAMPING),
+    (libc::SOL_UDP, libc::UDP_CORK),
+    (libc::SOL_UDP, libc::UDP_NO_CHECK6_TX),
+    (libc::SOL_UDP, libc::UDP_SEGMENT),
     (libc::IPPROTO_IP, libc::IP_RECVERR),
     (libc::IPPROTO_IP, libc::IP_RECVTTL),
     (libc::IPPROTO_IP, libc::IP_RECVTOS),

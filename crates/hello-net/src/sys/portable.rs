@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::{Datagrams, Fragmentation, RECV_TIMEOUT, options};
+use super::{Datagrams, Fragmentation, RECV_TIMEOUT, Waiter, options};
 use crate::batch::{Arrival, Batch, Destination, Origin};
 use crate::message::Message;
 use crate::socket::is_broadcast;
@@ -73,7 +73,8 @@ impl Portable {
         }
         let broadcast = is_broadcast(address);
         known.retain(|(known, _, at)| *known != address && at.elapsed() < REMEMBERED);
-        known.truncate(MAX_KNOWN - 1);
+        let too_many = (known.len() + 1).saturating_sub(MAX_KNOWN);
+        known.drain(..too_many);
         known.push((address, broadcast, Instant::now()));
         broadcast
     }
@@ -159,8 +160,8 @@ impl Datagrams for Portable {
         Ok(NonZeroUsize::MIN)
     }
 
-    fn wait(&self, latch: &Latch) -> io::Result<()> {
-        latch.wait_or_readable(&self.socket)
+    fn waiter(&self, flag: &Latch) -> io::Result<Waiter> {
+        Waiter::new(Some(&self.socket), flag)
     }
 
     fn drops(&self) -> Option<u32> {

@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use super::Datagrams;
+use super::{Datagrams, Waiter};
 use crate::batch::{Arrival, Batch};
 use crate::message::{Message, Route};
 use crate::replies::Replies;
@@ -140,8 +140,12 @@ impl Datagrams for Script {
         NonZeroUsize::new(taken).ok_or_else(|| ErrorKind::WriteZero.into())
     }
 
+    fn waiter(&self, flag: &Latch) -> io::Result<Waiter> {
+        Waiter::new(None, flag)
+    }
+
     /// There is always a next scene.
-    fn wait(&self, _: &Latch) -> io::Result<()> {
+    fn wait(&self, _: &Waiter) -> io::Result<()> {
         self.scenes().idle_waits += 1;
         Ok(())
     }

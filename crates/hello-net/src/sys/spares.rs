@@ -4,8 +4,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::num::NonZeroUsize;
+use std::sync::OnceLock;
 
-use super::{Buffer, Datagrams, Fragmentation, Io, options};
+use super::{Buffer, Datagrams, Fragmentation, Io, Waiter, granted, options};
 use crate::ErrorClass;
 use crate::batch::Batch;
 use crate::message::Message;
@@ -14,47 +15,65 @@ use crate::stop_flags::Latch;
 
 /// A socket that receives, and spares at the same address that only send.
 ///
-/// Replies to neighbours that do not exist fill a send buffer and keep it full. A process without
-/// privileges gets no large one, but it may have many: a reply that finds the first full leaves by
-/// the spare of its network. So whoever fills them is in the way of few others.
+/// Replies to neighbours that do not exist wait for address resolution, for seconds, and keep a send
+/// buffer full. A reply that finds it full leaves by the spare of its network, so that few networks
+/// are in each other's way. The spares are opened when that happens for the first time.
 #[derive(Debug)]
 pub(super) struct Spared {
-    spares: Vec<Box<dyn Datagrams>>,
-    /// Keyed at random, so that nobody can choose who shares a spare with him.
+    spares: OnceLock<Vec<Box<dyn Datagrams>>>,
+    /// Keyed at random, so that nobody can choose whom to share a spare with.
     hasher: RandomState,
     main: Box<dyn Datagrams>,
+    /// The socket of `main`.
+    socket: UdpSocket,
+    io: Io,
+    fragmentation: Fragmentation,
 }
 
 impl Spared {
-    /// Takes over `main`, which is bound alone, and opens as many spares as there are to be.
-    pub(super) fn new(io: Io, main: UdpSocket, fragmentation: Fragmentation) -> io::Result<Self> {
-        let (local, bytes) = (main.local_addr()?, Buffer::Send.size(&main)?);
-        let mut spares = Vec::with_capacity(SPARES);
-        options::share_port(&main, true)?;
-        for _ in 0..SPARES {
-            let spare = socket::bind(local, Sharing::Further)?;
-            if spares.is_empty() {
-                options::receive_at_first_only(&main)?;
-            }
-            // It gets copies of what is sent to everybody, which nobody would ever receive.
-            options::receive_nothing(&spare)?;
-            Buffer::Receive.set(&spare, 0)?;
-            Buffer::Send.enlarge(&spare, bytes)?;
-            spares.push(io.take(spare, fragmentation)?);
-        }
-        Ok(Self { spares, hasher: RandomState::new(), main: io.take(main, fragmentation)? })
+    /// Takes over a socket that is bound alone.
+    pub(super) fn new(io: Io, socket: UdpSocket, fragmentation: Fragmentation) -> io::Result<Self> {
+        let main = io.take(socket.try_clone()?, fragmentation)?;
+        let (spares, hasher) = (OnceLock::new(), RandomState::new());
+        Ok(Self { spares, hasher, main, socket, io, fragmentation })
     }
 
-    fn spare(&self, to: SocketAddr) -> &dyn Datagrams {
-        let network = match to.ip().to_canonical() {
-            IpAddr::V4(address) => u64::from(address.to_bits() >> 8),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments().map(u64::from);
-                a << 48 | b << 32 | c << 16 | d
-            }
+    /// Opens the spares.
+    ///
+    /// Each is connected to an address that never sends, so that the system gives it nothing of what
+    /// is sent to the first socket. While they are bound, the same user could bind the port, too
+    /// (SO_REUSEPORT, socket(7)); after that, nobody can.
+    fn open(&self) -> io::Result<Vec<Box<dyn Datagrams>>> {
+        let local = self.socket.local_addr()?;
+        let bytes = Buffer::Send.size(&self.socket)?.min(LARGEST);
+        options::share_port(&self.socket, true)?;
+        let bind = |_| {
+            let spare = socket::bind(local, Sharing::Further)?;
+            spare.connect(nobody(local))?;
+            Ok(spare)
         };
-        let hash = self.hasher.hash_one(network) % SPARES as u64;
-        &*self.spares[usize::try_from(hash).unwrap_or(0)]
+        let bound = (0..SPARES).map(bind).collect::<io::Result<Vec<_>>>();
+        options::share_port(&self.socket, false)?;
+        let take = |spare: UdpSocket| {
+            options::share_port(&spare, false)?;
+            // As far as the system lets us.
+            let _ = Buffer::Send.enlarge(&spare, bytes / granted(1));
+            self.io.take_to_send_anywhere(spare, self.fragmentation)
+        };
+        bound?.into_iter().map(take).collect()
+    }
+
+    /// Returns the spare for a destination; `None` if the system gave none.
+    fn spare(&self, to: SocketAddr) -> Option<&dyn Datagrams> {
+        let spares = self.spares.get_or_init(|| self.open().unwrap_or_default());
+        let network = match to.ip().to_canonical() {
+            IpAddr::V4(address) => u128::from(address.to_bits() >> 8),
+            // Strangers share this prefix.
+            IpAddr::V6(address) if address.is_unicast_link_local() => address.to_bits(),
+            IpAddr::V6(address) => address.to_bits() >> 64,
+        };
+        let number = self.hasher.hash_one(network) % SPARES as u64;
+        Some(&**spares.get(usize::try_from(number).ok()?)?)
     }
 }
 
@@ -66,15 +85,19 @@ impl Datagrams for Spared {
     fn send(&self, messages: &[Message], parts: &[IoSlice<'_>]) -> io::Result<NonZeroUsize> {
         let sent = self.main.send(messages, parts);
         match (&sent, messages) {
-            (Err(error), [first, ..]) if ErrorClass::of(error) == ErrorClass::WouldBlock => {
-                self.spare(first.route.to).send(&messages[..1], parts)
+            // Without an address of ours to send from, a spare would choose its own.
+            (Err(error), [first, ..])
+                if ErrorClass::of(error) == ErrorClass::WouldBlock
+                    && !first.route.from.is_some_and(|from| from.address.is_unspecified()) =>
+            {
+                self.spare(first.route.to).map_or(sent, |spare| spare.send(&messages[..1], parts))
             }
             _ => sent,
         }
     }
 
-    fn wait(&self, latch: &Latch) -> io::Result<()> {
-        self.main.wait(latch)
+    fn waiter(&self, flag: &Latch) -> io::Result<Waiter> {
+        self.main.waiter(flag)
     }
 
     fn drops(&self) -> Option<u32> {
@@ -82,9 +105,19 @@ impl Datagrams for Spared {
     }
 }
 
-/// How many spares there are: each network that is in the way of others is in the way of one in so
-/// many of them.
+/// Returns an address of `local`'s family that sends nothing: the discard service (RFC 863) of this
+/// machine.
+fn nobody(local: SocketAddr) -> SocketAddr {
+    let mut address = local;
+    address.set_port(9);
+    address
+}
+
+/// How many spares there are. A network shares its spare with one in 32 of the others.
 const SPARES: usize = 32;
+
+/// The largest send buffer of a spare, in bytes as the system has it.
+const LARGEST: usize = 2 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -98,12 +131,24 @@ mod tests {
         (Ipv4Addr::LOCALHOST, 0).into()
     }
 
+    fn spared(io: Io) -> (Spared, SocketAddr) {
+        let socket = socket::bind(localhost(), Sharing::Alone).expect("a free port");
+        let address = socket.local_addr().expect("bound");
+        (Spared::new(io, socket, Fragmentation::Never).expect("a UDP socket"), address)
+    }
+
+    /// Sends what says which socket it is by, and where to.
+    fn send(socket: &Spared, host: u8, port: u16) -> io::Result<usize> {
+        let route = Route { to: ([192, 0, 2, host], port).into(), from: None };
+        let message = Message { parts: 0..1, ..Message::new(route, 5) };
+        socket.send(&[message], &[IoSlice::new(b"Tracy")]).map(NonZeroUsize::get)
+    }
+
     #[test]
-    fn the_first_socket_receives_everything_and_nobody_else_can_bind_its_port() {
+    fn spares_take_nothing_from_the_first_socket_and_nobody_else_can_join_them() {
         for io in [Io::Linux, Io::Portable] {
-            let main = socket::bind(localhost(), Sharing::Alone).expect("a free port");
-            let address = main.local_addr().expect("bound");
-            let spared = Spared::new(io, main, Fragmentation::Never).expect("descriptors");
+            let (spared, address) = spared(io);
+            assert_eq!(spared.spares.get_or_init(|| spared.open().expect("sockets")).len(), SPARES);
             let (mut batch, mut received) = (Batch::new(), 0);
             // Each source has its own hash.
             for _ in 0..200 {
@@ -114,7 +159,22 @@ mod tests {
                 received += batch.datagrams();
             }
             assert_eq!(received, 200, "{io:?}");
-            assert!(socket::bind(address, Sharing::Alone).is_err(), "{io:?}");
+            for sharing in [Sharing::Alone, Sharing::Further] {
+                assert!(socket::bind(address, sharing).is_err(), "{io:?}, {sharing:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_spare_sends_from_the_address_of_the_first_socket() {
+        for io in [Io::Linux, Io::Portable] {
+            let (spared, address) = spared(io);
+            let client = UdpSocket::bind(localhost()).expect("a free port");
+            let to = client.local_addr().expect("bound");
+            let message = Message { parts: 0..1, ..Message::new(Route { to, from: None }, 5) };
+            let spare = spared.spare(to).expect("sockets");
+            spare.send(&[message], &[IoSlice::new(b"Tracy")]).expect("room");
+            assert_eq!(client.recv_from(&mut [0; 8]).expect("sent"), (5, address), "{io:?}");
         }
     }
 
@@ -127,20 +187,28 @@ mod tests {
             _ => Ok(()),
         }));
         let scripts = Vec::from_iter((0..SPARES).map(|_| Script::default()));
-        let spares = scripts.iter().cloned().map(|script| Box::new(script) as _).collect();
-        let spared = Spared { spares, hasher: RandomState::new(), main: Box::new(full.clone()) };
-        let send = |host: u8, port| {
-            let route = Route { to: ([192, 0, 2, host], port).into(), from: None };
-            let message = Message { parts: 0..1, ..Message::new(route, 5) };
-            spared.send(&[message], &[IoSlice::new(b"Tracy")]).map(NonZeroUsize::get)
-        };
-        assert_eq!(send(7, 3).expect("room"), 1);
+        let boxed = |script: &Script| Box::new(script.clone()) as Box<dyn Datagrams>;
+        let spares = Vec::from_iter(scripts.iter().map(boxed));
+        let mut spared = spared(Io::default()).0;
+        (spared.main, spared.spares) = (Box::new(full.clone()), OnceLock::from(spares));
+        assert_eq!(send(&spared, 7, 3).expect("room"), 1);
         assert_eq!(full.scenes().sent.len(), 1, "it has room for others");
-        assert!(send(7, 2).is_err(), "a firewall is not evaded");
+        assert!(send(&spared, 7, 2).is_err(), "a firewall is not evaded");
         for host in 0..3 {
-            assert_eq!(send(host, 1).expect("room in a spare"), 1);
+            assert_eq!(send(&spared, host, 1).expect("room in a spare"), 1);
         }
         let sent = Vec::from_iter(scripts.iter().map(|script| script.scenes().sent.len()));
         assert_eq!(sent.iter().filter(|sent| **sent > 0).collect::<Vec<_>>(), [&3]);
+    }
+
+    #[test]
+    fn without_spares_a_full_send_buffer_is_an_error_as_ever() {
+        let full = Script::default();
+        full.scenes().verdict =
+            Some(Box::new(|_, _| Err(io::Error::from_raw_os_error(libc::EAGAIN))));
+        let mut spared = spared(Io::default()).0;
+        (spared.main, spared.spares) = (Box::new(full), OnceLock::from(Vec::new()));
+        let error = send(&spared, 7, 1).expect_err("no room anywhere");
+        assert_eq!(ErrorClass::of(&error), ErrorClass::WouldBlock);
     }
 }

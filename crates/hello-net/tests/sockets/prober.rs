@@ -57,6 +57,7 @@ enum Told {
     Else(Arrival),
     Lost(u32),
     Reported(ErrorClass),
+    Dropped(u32),
 }
 
 impl From<&ProbeEvent<'_>> for Told {
@@ -70,6 +71,7 @@ impl From<&ProbeEvent<'_>> for Told {
             ProbeEventKind::Received { arrival, .. } => Self::Else(arrival),
             ProbeEventKind::Lost { seq } => Self::Lost(seq),
             ProbeEventKind::Reported(class) => Self::Reported(class),
+            ProbeEventKind::Dropped { count } => Self::Dropped(count),
         }
     }
 }
@@ -256,7 +258,7 @@ fn what_the_receive_buffer_has_no_room_for_is_told_of_and_not_taken_for_the_netw
             }
         }
         ProbeEventKind::Received { .. } => received += 1,
-        ProbeEventKind::Reported(ErrorClass::NoBuffers) => dropped += 1,
+        ProbeEventKind::Dropped { count } => dropped += count as usize,
         _ => {}
     });
     assert_eq!(counts.expect("no broken socket").lost, 1);
