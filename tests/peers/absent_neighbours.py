@@ -1,6 +1,7 @@
 """Asks the server given, in a network namespace, in the name of neighbours that do not exist.
 
-Every reply to them waits for an ARP answer that never comes, and fills the server's send buffer.
+Every reply to them waits for an ARP answer that never comes, and fills the server's send buffer, and
+that of the spare which replies to their network leave by.
 Then somebody asks who does exist, until there is an answer, which takes as long as ARP takes to
 give up. Prints the server's summary, with the number of requests added as "asked".
 """
@@ -57,7 +58,7 @@ with Server(*command) as server:
     asked = 0
     for batch in range(20):
         for host in range(20):
-            wire.send(frame(mac, f"10.9.{batch + 1}.{host + 1}"))
+            wire.send(frame(mac, f"10.9.1.{20 * (batch % 12) + host + 1}"))
             asked += 1
         # No more than the receive buffer holds.
         while bytes_to_receive():

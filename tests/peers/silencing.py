@@ -1,9 +1,9 @@
 """Tries to silence a server: sends requests in the name of neighbours that do not exist, whose replies
 wait for address resolution, and asks as somebody else meanwhile, from behind a router.
 
-Usage: silencing.py SERVER USER FAMILY RATE SECONDS [OPTION...], USER root or nobody, FAMILY 4 or 6, RATE
-in requests a second of 1000 bytes. Prints how many requests of somebody else were answered, of how many,
-and the server's summary.
+Usage: silencing.py SERVER USER FAMILY NETWORKS RATE SECONDS [OPTION...], USER root or nobody, FAMILY 4 or
+6, NETWORKS how many /24s or /64s the 200 neighbours are in, RATE in requests a second of 1000 bytes. Prints
+how many requests of somebody else were answered, of how many, and the server's summary.
 """
 import json
 import socket
@@ -12,17 +12,17 @@ import time
 
 from namespace import FAR_MAC, NEAR_MAC, PORT, Machine, Server, ip, packet, wire, without_zeros
 
-SERVER, USER, FAMILY, RATE, SECONDS, *OPTIONS = sys.argv[1:]
-RATE, SECONDS = int(RATE), float(SECONDS)
+SERVER, USER, FAMILY, NETWORKS, RATE, SECONDS, *OPTIONS = sys.argv[1:]
+NETWORKS, RATE, SECONDS = int(NETWORKS), int(RATE), float(SECONDS)
 NAME = b"x" * 1000
 # The bystander asks that often.
 INTERVAL = 0.01
 # The server, the router, the bystander and the absent neighbours.
 HERE, ROUTER, BYSTANDER, ABSENT = {
-    "4": ("10.9.0.1", "10.9.0.2", "192.0.2.7", lambda host: f"10.9.1.{host}"),
-    "6": ("2001:db8::1", "2001:db8::2", "2001:db8:1::7", lambda host: f"2001:db8::1:{host:x}"),
+    "4": ("10.9.0.1", "10.9.0.2", "192.0.2.7", "10.9.{}.{}"),
+    "6": ("2001:db8::1", "2001:db8::2", "2001:db8:1::7", "2001:db8:0:{:x}::{:x}"),
 }[FAMILY]
-LINK, ALONE = {"4": ("/16", "/32"), "6": ("/64", "/128")}[FAMILY]
+LINK, ALONE = {"4": ("/16", "/32"), "6": ("/48", "/128")}[FAMILY]
 
 machine = Machine()
 near, _ = wire(machine, [ROUTER + LINK], [HERE + LINK])
@@ -33,9 +33,8 @@ machine.ip(f"-{FAMILY}", "route", "add", BYSTANDER + ALONE, "via", ROUTER)
 link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 link.bind((near, 0))
 kind = {"4": b"\x08\x00", "6": b"\x86\xdd"}[FAMILY]
-frames = [
-    FAR_MAC + NEAR_MAC + kind + packet(ABSENT(host), 40001, HERE, NAME) for host in range(1, 201)
-]
+absent = [ABSENT.format(1 + host % NETWORKS, 7 + host // NETWORKS) for host in range(200)]
+frames = [FAR_MAC + NEAR_MAC + kind + packet(host, 40001, HERE, NAME) for host in absent]
 family = socket.AF_INET6 if FAMILY == "6" else socket.AF_INET
 bystander = socket.socket(family, socket.SOCK_DGRAM)
 bystander.bind((BYSTANDER, 0))
