@@ -215,6 +215,21 @@ fn a_server_in_an_empty_network_answers_in_that_where_its_socket_was_opened() {
 }
 
 #[test]
+fn what_was_queued_before_the_server_had_its_socket_is_answered() {
+    for back_end in BACK_ENDS {
+        let socket = UdpSocket::bind("0.0.0.0:0").expect("a free port");
+        let port = socket.local_addr().expect("bound").port();
+        let client = peer();
+        // The system did not note down which of its addresses this was sent to.
+        client.send_to(b"Tracy", ("127.0.0.1", port)).expect("sent");
+        let (server, _) = listening(activated(socket).args(["--io", back_end]));
+        let expected = (b"Hello, Tracy!".to_vec(), ([127, 0, 0, 1], port).into());
+        assert_eq!(receive(&client), expected, "{back_end}");
+        assert_eq!(summary(server)["answered"], 1, "{back_end}");
+    }
+}
+
+#[test]
 fn a_socket_that_is_handed_over_gets_its_options_back_and_is_served_whatever_they_are() {
     let test = "a_socket_that_is_handed_over_gets_its_options_back_and_is_served_whatever_they_are";
     for back_end in BACK_ENDS {

@@ -11,16 +11,35 @@ use crate::support::{
 
 #[test]
 fn wrong_checksums_hold_no_tool() {
-    for back_end in BACK_ENDS {
-        let test = "wrong_checksums_hold_no_tool";
-        let Some(seen) = in_namespace(test, "wrong_checksums.py", &[back_end]) else { return };
+    let test = "wrong_checksums_hold_no_tool";
+    let families = if have_ipv6(test) { &["127.0.0.1", "::1"][..] } else { &["127.0.0.1"] };
+    for (back_end, address) in
+        BACK_ENDS.iter().flat_map(|one| families.iter().map(move |to| (one, to)))
+    {
+        let arguments = [*back_end, *address];
+        let Some(seen) = in_namespace(test, "wrong_checksums.py", &arguments) else { return };
         for (tool, ended) in seen["ended"].as_object().expect("by tool") {
-            assert_eq!(*ended, true, "{tool}, {back_end}, during the attack");
+            assert_eq!(*ended, true, "{tool}, {arguments:?}, during the attack");
         }
         let summary = &seen["summary"];
-        assert_eq!(summary["received"], 0, "{back_end}: {summary}");
-        assert!(count(&summary["dropped"]) >= 10, "{back_end}: they are counted: {summary}");
+        assert_eq!(seen["answered"], summary["received"], "{arguments:?}: {summary}");
+        assert_eq!(summary["received"], 20, "{arguments:?}: {summary}");
+        assert!(count(&summary["dropped"]) >= 10, "{arguments:?}: they are counted: {summary}");
     }
+}
+
+#[test]
+fn a_flood_from_the_servers_address_keeps_no_tool_from_its_end() {
+    let test = "a_flood_from_the_servers_address_keeps_no_tool_from_its_end";
+    let Some(seen) = in_namespace(test, "flooding.py", &[]) else { return };
+    for (tool, seen) in seen.as_object().expect("by tool") {
+        assert_eq!((&seen["ended"], &seen["status"]), (&true.into(), &1.into()), "{tool}: {seen}");
+    }
+    assert_eq!(seen["hello-client"]["last"]["event"], "unanswered", "{seen}");
+    assert_eq!(seen["hello-ping"]["last"]["lost"], 3, "{seen}");
+    let dropped = count(&seen["hello-ping"]["last"]["errors"]["no-buffers"]);
+    assert!(dropped > 0, "the test needs a faster flood: {seen}");
+    assert_eq!(seen["hello-load"]["last"]["event"], "summary", "{seen}");
 }
 
 #[test]

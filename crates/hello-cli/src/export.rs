@@ -288,6 +288,24 @@ mod tests {
     }
 
     #[test]
+    fn a_pipe_gets_everything_while_it_is_read_and_is_an_error_where_nobody_does() {
+        let path = std::env::temp_dir().join(format!("hello-export-{}.pipe", std::process::id()));
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("runs").success());
+        check(&path).expect("a pipe");
+        // More than a pipe holds.
+        let text = "x".repeat(1 << 20);
+        let read = thread::spawn({
+            let path = path.clone();
+            move || fs::read_to_string(path)
+        });
+        write(&path, &text).expect("it is read");
+        assert!(read.join().expect("no panic").expect("text") == text);
+        let error = write(&path, &text).expect_err("nobody reads it");
+        assert_eq!(error.source.kind(), io::ErrorKind::TimedOut);
+        fs::remove_file(&path).expect("removed");
+    }
+
+    #[test]
     fn a_dash_is_the_output_and_a_file_that_cannot_be_written_is_named() {
         let mut out = Vec::new();
         Export::Csv.write(Path::new("-"), &mut out, &TRIPS, NOTHING).expect("memory");

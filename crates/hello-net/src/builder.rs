@@ -90,9 +90,12 @@ impl Builder {
     /// Replies to neighbours that do not exist wait in it for address resolution, for seconds, and
     /// while it is full no reply leaves. [`Server::send_buffer`] returns what the system gave:
     /// Linux no more than `net.core.wmem_max`, unless this process may configure the network
-    /// (CAP_NET_ADMIN). If that is less than asked for, a socket that [`bind`](Self::bind) opens
-    /// beyond the loopback has 32 spares on Linux, each of which sends to some networks while the
-    /// first one's buffer is full; without them, if descriptors run out.
+    /// (CAP_NET_ADMIN).
+    ///
+    /// On Linux, a socket that [`bind`](Self::bind) opens beyond the loopback, and not with
+    /// [`reuse_port`](Self::reuse_port), gets 32 spares when its buffer is full for the first time:
+    /// sockets at the same address, each of which sends to some networks while the buffer is full.
+    /// There are none if descriptors run out.
     #[must_use]
     pub fn send_buffer(mut self, bytes: usize) -> Self {
         self.options.send_buffer = Some(bytes);

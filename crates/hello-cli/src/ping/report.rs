@@ -189,6 +189,8 @@ const BAR_WIDTH: usize = 40;
 
 #[cfg(test)]
 mod tests {
+    use hello_net::ErrorClass;
+
     use super::*;
     use crate::ping::sample::{answered, lost, sent, target};
 
@@ -217,6 +219,20 @@ mod tests {
         });
         assert_eq!(Vec::from_iter(losses), [(0, 0), (1, 1)]);
         lines.join("\n") + "\n"
+    }
+
+    #[test]
+    fn of_what_others_cause_a_thousand_lines_a_second_are_printed_and_every_answer() {
+        let style = Style { format: Format::Text, quiet: false, terminal: false };
+        let mut report = Report::new(style, [target()]);
+        let mut lines = |kind: ProbeEventKind<'_>, times: u16| {
+            let mut line = || report.event(0, &ProbeEvent { at: SECOND, flow: 0, kind });
+            (0..times).filter_map(|_| line()).count()
+        };
+        assert_eq!(lines(ProbeEventKind::Dropped { count: 7 }, 400), 400);
+        assert_eq!(lines(ProbeEventKind::Reported(ErrorClass::Denied), 800), 600);
+        assert_eq!(lines(answered(SECOND / 1000), 1), 1);
+        assert_eq!(report.take_left_out(), 200);
     }
 
     #[test]
