@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{address, answer_one, command, reply};
+use super::{address, answer_one, command, heeding_hangups, reply};
 use crate::observability::place;
 use crate::ping_output::are_valid;
 use crate::relay::Greeter;
@@ -29,7 +29,7 @@ fn working(tool: &str, number: u8) -> (Process, impl Send + use<>) {
     if tool == SERVER {
         // It cannot print where it listens, so that must be known beforehand.
         let address = format!("127.78.1.{number}:9999");
-        let mut command = Command::new(SERVER);
+        let mut command = heeding_hangups(SERVER);
         let server = Process::start_printing_to(command.args(["--bind", &address]), writer);
         // More than one attempt, for it may not be there yet.
         let attempts = ["--timeout", "1s", "--attempts", "9", "Tracy"];

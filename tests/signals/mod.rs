@@ -2,6 +2,7 @@
 
 mod blocked;
 
+use std::fs;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
@@ -13,7 +14,7 @@ use serde_json::json;
 
 use crate::relay::{Void, until_told};
 use crate::support::{
-    CLIENT, LOAD, PING, Process, SERVER, asking, in_namespace, json, peer, receive, server,
+    CLIENT, LOAD, PING, Process, SERVER, asking, in_namespace, json, listening, peer, receive,
 };
 
 /// Starts a tool that sends requests, without an end, to a server.
@@ -23,12 +24,31 @@ fn sending(tool: &str, server: SocketAddr) -> Process {
 
 /// A tool that sends requests, without an end, to a server.
 fn command(tool: &str, server: SocketAddr) -> Command {
-    let mut command = Command::new(tool);
-    command.args(match tool {
+    let mut command = heeding_hangups(tool);
+    command.args(arguments(tool)).arg(server.to_string());
+    command
+}
+
+/// The arguments with which a tool sends requests, without an end.
+fn arguments(tool: &str) -> Vec<&str> {
+    let without_end = match tool {
         LOAD => &["--rate", "100", "--duration", "1h", "--warm-up", "0"][..],
         _ => &["-i", "10ms"],
-    });
-    command.args(["-W", "60s", "--every", "100ms", "--json", &server.to_string()]);
+    };
+    [without_end, &["-W", "60s", "--every", "100ms", "--json"]].concat()
+}
+
+/// A command that runs a tool on which hangups have an effect, though they have none on the tests
+/// (nohup(1)).
+fn heeding_hangups(tool: &str) -> Command {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:\t"));
+    let ignored = ignored.and_then(|signals| u64::from_str_radix(signals, 16).ok());
+    if ignored.is_none_or(|signals| signals & 1 == 0) {
+        return Command::new(tool);
+    }
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP", tool]);
     command
 }
 
@@ -59,7 +79,7 @@ fn a_hangup_ends_with_a_summary() {
         let summary = json(lines.last().expect("a summary"));
         assert_eq!((&summary["event"], status), (&"summary".into(), Some(0)), "{tool}");
     }
-    let (server, _) = server(&["--bind", "127.0.0.1:0"]);
+    let (server, _) = listening(heeding_hangups(SERVER).args(["--bind", "127.0.0.1:0"]));
     server.signal(Signal::HUP);
     let (lines, status) = server.finish();
     let summary = json(lines.last().expect("a summary"));
@@ -72,7 +92,7 @@ fn a_hangup_that_was_ignored_at_the_start_still_is() {
         let peer = peer();
         let mut nohup = Command::new("sh");
         nohup.args(["-c", "trap '' HUP; exec \"$@\"", "sh", tool]);
-        nohup.args(command(tool, address(&peer)).get_args());
+        nohup.args(arguments(tool)).arg(address(&peer).to_string());
         let process = Process::start(&mut nohup);
         answer_one(&peer);
         process.signal(Signal::HUP);
@@ -87,7 +107,7 @@ fn a_hangup_that_was_ignored_at_the_start_still_is() {
     }
     let mut nohup = Command::new("sh");
     nohup.args(["-c", "trap '' HUP; exec \"$@\"", "sh", SERVER, "--bind", "127.0.0.1:0"]);
-    let (mut server, _) = crate::support::listening(&mut nohup);
+    let (mut server, _) = listening(&mut nohup);
     server.signal(Signal::HUP);
     server.signal(Signal::USR1);
     assert_eq!(server.json()["event"], "snapshot");
