@@ -164,8 +164,11 @@ fn write_pipe(path: &Path, mut bytes: &[u8]) -> io::Result<()> {
             Ok(written) => bytes = &bytes[written..],
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let mut polled = [PollFd::new(&pipe, PollFlags::OUT)];
-                if poll(&mut polled, Some(&patience))? == 0 {
-                    return Err(nobody());
+                match poll(&mut polled, Some(&patience)) {
+                    Ok(0) => return Err(nobody()),
+                    // A signal is no reader.
+                    Ok(_) | Err(Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
