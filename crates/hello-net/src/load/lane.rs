@@ -1,8 +1,9 @@
+mod receiving;
 mod sending;
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{hint, thread};
 
 use fastrand::Rng;
@@ -14,8 +15,7 @@ use super::watch::Watch;
 use super::{Effort, Loader, Observer, seed_of, window};
 use crate::asking;
 use crate::batch::Batch;
-use crate::class::is_from_earlier_send;
-use crate::clock::{self, Clocks, Moment};
+use crate::clock::{self, Clocks};
 use crate::patience::Patience;
 use crate::stop_flags::Latch;
 use crate::sys::RECV_TIMEOUT;
@@ -178,79 +178,6 @@ impl<'a, O: Observer> Lane<'a, O> {
         Ok(received)
     }
 
-    /// Receives a batch from each socket that has something, and tells whether there was anything;
-    /// waits for a first datagram, if there is one socket only and it is to. If that takes long, the
-    /// rest have their turn later, and what is due has its turn before.
-    fn receive(&mut self, waits: bool) -> Result<bool, LoadError> {
-        Ok(self.receive_all(waits)?.is_some())
-    }
-
-    /// Does the same, and returns when the earliest of the latest datagrams of each socket came.
-    fn receive_all(&mut self, waits: bool) -> Result<Option<Duration>, LoadError> {
-        let (mut ready, start) = (std::mem::take(&mut self.ready), clock::now());
-        // Where the system cannot tell, the same are asked again.
-        let _ = self.places.look(&mut ready);
-        let mut earliest = None;
-        for &socket in &ready {
-            if let Some(latest) = self.receive_from(socket, waits)? {
-                earliest = Some(earliest.map_or(latest, |earliest: Duration| earliest.min(latest)));
-            }
-            if clock::now().saturating_sub(start) > LONGEST_TURN {
-                break;
-            }
-        }
-        self.ready = ready;
-        Ok(earliest)
-    }
-
-    /// Receives a batch from a socket, and returns when the last of it came, if anything did; zero, if
-    /// that is not known.
-    fn receive_from(&mut self, socket: usize, waits: bool) -> Result<Option<Duration>, LoadError> {
-        let before = waits.then(clock::now);
-        let received = self.places.socket(socket).receive(&mut self.batch, waits);
-        if let Some(before) = before {
-            self.watch.add_idle(clock::now().saturating_sub(before));
-        }
-        let Err(source) = received else {
-            self.patience = Patience::default();
-            return Ok(Some(self.handle(socket)));
-        };
-        let class = ErrorClass::of(&source);
-        match class {
-            ErrorClass::WouldBlock | ErrorClass::Interrupted => return Ok(None),
-            // A report about one request: the next call has another, or a reply.
-            _ if is_from_earlier_send(&source) => {}
-            _ => {
-                let broken = LoadError::Receive { server: self.loader.server, source };
-                let wait = self.patience.wait(class, Instant::now()).ok_or(broken)?;
-                let before = clock::now();
-                self.latch().sleep(wait);
-                self.watch.add_idle(clock::now().saturating_sub(before));
-            }
-        }
-        self.tell_reported(class);
-        Ok(Some(Duration::ZERO))
-    }
-
-    /// Decides what each datagram of a batch is, tells of it, and returns when the last one came; zero,
-    /// if the system does not say.
-    fn handle(&mut self, socket: usize) -> Duration {
-        self.clocks.look(Moment::now());
-        let mut latest = Duration::ZERO;
-        let mut observer = lock(self.observer);
-        for (index, arrival) in self.batch.arrivals().iter().enumerate() {
-            let at = self.clocks.of(arrival.time);
-            latest = latest.max(arrival.time.map_or(Duration::ZERO, |_| at));
-            let source = self.places.source(socket, arrival);
-            for place in self.batch.places(index) {
-                if let Some(kind) = self.book.handle(self.batch.bytes(place), source, at) {
-                    observer.observe(&LoadEvent { at: at.saturating_sub(self.zero), kind });
-                }
-            }
-        }
-        latest
-    }
-
     /// Tells of each request that is lost by now, and whether there was reason to look for any.
     /// What came before this moment is received before anything is lost at it, also if we were held
     /// up since.
@@ -267,20 +194,6 @@ impl<'a, O: Observer> Lane<'a, O> {
             }
         }
         Ok(true)
-    }
-
-    /// Receives all that is there. What comes meanwhile may go on for ever: it ends when each socket
-    /// has brought something later, or when that takes too long.
-    fn drain(&mut self) -> Result<(), LoadError> {
-        let start = clock::now();
-        for _ in 0..MOST_BATCHES * self.places.turns() {
-            let earliest = self.receive_all(false)?;
-            let is_over = clock::now().saturating_sub(start) > LONGEST_DRAIN;
-            if is_over || earliest.is_none_or(|earliest| earliest > start) {
-                break;
-            }
-        }
-        Ok(())
     }
 
     /// Tells whether there is nothing to do but to wait for a reply at one socket, for as long as a
@@ -354,12 +267,6 @@ fn lock<O>(observer: &Mutex<O>) -> MutexGuard<'_, O> {
     observer.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How long a thread receives at most before it looks what is due.
-const LONGEST_TURN: Duration = Duration::from_millis(2);
-
-/// How long a thread receives at most before it takes requests for lost.
-const LONGEST_DRAIN: Duration = Duration::from_millis(100);
-
 /// How long a thread waits at most before it looks whether the run is over.
 const LONGEST_IDLE: Duration = Duration::from_millis(100);
 
@@ -368,9 +275,6 @@ const PAUSE: Duration = Duration::from_micros(100);
 
 /// How often losses are looked for at the most.
 const SETTLE: Duration = Duration::from_millis(1);
-
-/// In how many batches a socket can surely be emptied of what is there.
-const MOST_BATCHES: usize = 256;
 
 #[cfg(test)]
 mod tests {
