@@ -31,8 +31,8 @@ impl Counters {
         self.received
     }
 
-    /// Returns how many messages the system dropped before the server could receive them, because
-    /// the receive buffer was full; `None` where the system does not say.
+    /// Returns how many messages the system dropped before the server could receive them: the
+    /// receive buffer was full, or the checksum wrong; `None` where the system does not say.
     ///
     /// Linux counts a train that it delivers in one piece (UDP_GRO, udp(7)) as one, so where
     /// somebody sends trains this can be less than the number of datagrams.

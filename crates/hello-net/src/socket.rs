@@ -17,6 +17,9 @@ pub(crate) enum Sharing {
     First,
     /// This is another of them.
     Further,
+    /// This is another of them, which receives nothing.
+    #[cfg(target_os = "linux")]
+    Spare,
 }
 
 /// Opens a socket to be asked at `address`.
@@ -28,8 +31,14 @@ pub(crate) fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<UdpSocke
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    if sharing == Sharing::Further {
-        socket.set_reuse_port(true)?;
+    match sharing {
+        Sharing::Alone | Sharing::First => {}
+        Sharing::Further => socket.set_reuse_port(true)?,
+        #[cfg(target_os = "linux")]
+        Sharing::Spare => {
+            sys::receive_nothing(&socket)?;
+            socket.set_reuse_port(true)?;
+        }
     }
     // Before the first datagram is queued, of which it would not be known any more.
     sys::report_destinations(&socket, address)?;

@@ -51,7 +51,9 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
         ProbeEventKind::Lost { seq } => format!("{address}: seq={seq}{flow} lost"),
         ProbeEventKind::Reported(class) => format!("{address}:{flow} {class}"),
         ProbeEventKind::Dropped { count } => {
-            format!("{address}:{flow} {count} datagrams dropped by this system: no room for them")
+            format!(
+                "{address}:{flow} {count} datagrams dropped by this system: no room, or a wrong checksum"
+            )
         }
         ProbeEventKind::NotSent(why) => {
             let why = match why {

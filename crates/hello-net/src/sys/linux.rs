@@ -211,6 +211,25 @@ pub(super) fn refuse_trains(socket: &UdpSocket) -> io::Result<()> {
     }
 }
 
+/// Attaches a program of one instruction, which chooses among the sockets that share an address
+/// (SO_ATTACH_REUSEPORT_CBPF, socket(7)).
+pub(super) fn attach_reuseport_program(socket: &impl AsFd, code: u16, k: u32) -> io::Result<()> {
+    let mut instruction = libc::sock_filter { code, jt: 0, jf: 0, k };
+    let program = libc::sock_fprog { len: 1, filter: &raw mut instruction };
+    // SAFETY: the pointers are to `program`, whose size is given, and to its one instruction; the
+    // call copies both.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_REUSEPORT_CBPF,
+            ptr::from_ref(&program).cast(),
+            size_of_val(&program) as _,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Returns whether a socket has a filter (SO_GET_FILTER; an error is about a filter that cannot be
 /// shown).
 pub(super) fn has_filter(socket: &impl AsFd) -> bool {

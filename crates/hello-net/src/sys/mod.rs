@@ -28,6 +28,8 @@ use std::time::Duration;
 pub use self::control::read_control;
 #[cfg(target_os = "linux")]
 use self::options::granted;
+#[cfg(target_os = "linux")]
+pub(crate) use self::options::receive_nothing;
 pub(crate) use self::options::{
     AdoptedOptions, Buffer, Fragmentation, report_destinations, verify_before_queueing,
 };

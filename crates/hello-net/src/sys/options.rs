@@ -87,6 +87,20 @@ pub(super) fn share_port(socket: &UdpSocket, shared: bool) -> io::Result<()> {
     SockRef::from(socket).set_reuse_port(shared)
 }
 
+/// Makes the system queue nothing for a socket, and count what it is given as dropped: a filter that
+/// rejects every datagram.
+#[cfg(target_os = "linux")]
+pub(crate) fn receive_nothing(socket: &impl AsFd) -> io::Result<()> {
+    SockRef::from(socket).attach_filter(&[socket2::SockFilter::new(BPF_RET, 0, 0, 0)])
+}
+
+/// Makes all datagrams to an address that sockets share go to the first that was bound
+/// (SO_ATTACH_REUSEPORT_CBPF, socket(7)): the program returns the number of a socket.
+#[cfg(target_os = "linux")]
+pub(super) fn receive_at_first_only(socket: &UdpSocket) -> io::Result<()> {
+    linux::attach_reuseport_program(socket, BPF_RET, 0)
+}
+
 /// `BPF_RET | BPF_K` (bpf(4)): a program of this one instruction returns the constant beside it.
 #[cfg(target_os = "linux")]
 const BPF_RET: u16 = 0x06;

@@ -41,14 +41,22 @@ impl Spared {
     /// Opens the spares.
     ///
     /// Each is connected to an address that never sends, so that the system gives it nothing of what
-    /// is sent to the first socket. While they are bound, the same user could bind the port, too
+    /// is sent to the first socket, and rejects what reached it before that, or in that name: such
+    /// datagrams count as dropped. There are few, for once the first spare is bound, a program gives
+    /// all to the first socket. While the spares are bound, the same user could bind the port, too
     /// (SO_REUSEPORT, socket(7)); after that, nobody can.
     fn open(&self) -> io::Result<Vec<Box<dyn Datagrams>>> {
         let local = self.socket.local_addr()?;
         let bytes = Buffer::Send.size(&self.socket)?.min(LARGEST);
         options::share_port(&self.socket, true)?;
-        let bind = |_| {
-            let spare = socket::bind(local, Sharing::Further)?;
+        let bind = |number| {
+            let spare = socket::bind(local, Sharing::Spare)?;
+            if number == 0 {
+                options::receive_at_first_only(&self.socket)?;
+            }
+            if local.is_ipv6() && local.ip().is_unspecified() {
+                options::send_from_any_local(&spare)?;
+            }
             spare.connect(nobody(local))?;
             Ok(spare)
         };
@@ -101,7 +109,9 @@ impl Datagrams for Spared {
     }
 
     fn drops(&self) -> Option<u32> {
-        self.main.drops()
+        let spares = self.spares.get().into_iter().flatten();
+        let rejected = spares.filter_map(|spare| spare.drops()).fold(0, u32::wrapping_add);
+        Some(self.main.drops()?.wrapping_add(rejected))
     }
 }
 
@@ -121,9 +131,12 @@ const LARGEST: usize = 2 << 20;
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, Ipv6Addr};
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+    use std::thread;
 
     use super::*;
+    use crate::batch::Origin;
     use crate::message::Route;
     use crate::sys::script::Script;
 
@@ -162,6 +175,55 @@ mod tests {
             for sharing in [Sharing::Alone, Sharing::Further] {
                 assert!(socket::bind(address, sharing).is_err(), "{io:?}, {sharing:?}");
             }
+        }
+    }
+
+    #[test]
+    fn what_comes_while_spares_are_opened_is_received_or_counted_as_dropped() {
+        let (mut received, mut sent, mut dropped) = (0, 0, 0);
+        for _ in 0..20 {
+            let (spared, address) = spared(Io::Linux);
+            let opened = AtomicBool::new(false);
+            let mut batch = Batch::new();
+            thread::scope(|scope| {
+                let flood = scope.spawn(|| {
+                    let client = UdpSocket::bind(localhost()).expect("a free port");
+                    let mut sent = 0;
+                    while !opened.load(SeqCst) {
+                        client.send_to(b"Tracy", address).expect("sent");
+                        sent += 1;
+                    }
+                    sent
+                });
+                spared.spares.get_or_init(|| spared.open().expect("sockets"));
+                opened.store(true, SeqCst);
+                sent += flood.join().expect("no panic");
+            });
+            while spared.receive(&mut batch, false).is_ok() {
+                received += batch.datagrams();
+            }
+            dropped += u64::from(spared.drops().expect("Linux counts them"));
+        }
+        assert_eq!(received + dropped, sent);
+    }
+
+    #[test]
+    fn a_spare_sends_from_every_local_address() {
+        // No address of this machine, but it may be one of a prefix that is local (AnyIP).
+        let from = "2001:db8::9".parse::<Ipv6Addr>().expect("an address");
+        let Ok(socket) = socket::bind((Ipv6Addr::UNSPECIFIED, 0).into(), Sharing::Alone) else {
+            return;
+        };
+        for io in [Io::Linux, Io::Portable] {
+            let socket = socket.try_clone().expect("a descriptor");
+            let spared = Spared::new(io, socket, Fragmentation::Never).expect("a UDP socket");
+            let client = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).expect("a free port");
+            let from = Some(Origin { address: from.into(), interface: 0 });
+            let route = Route { to: client.local_addr().expect("bound"), from };
+            let message = Message { parts: 0..1, ..Message::new(route, 5) };
+            let spare = spared.spare(route.to).expect("sockets");
+            let sent = spare.send(&[message], &[IoSlice::new(b"Tracy")]);
+            assert!(sent.is_ok(), "{io:?}: {sent:?}");
         }
     }
 
