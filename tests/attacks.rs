@@ -83,6 +83,7 @@ fn absent_neighbours_silence_no_server() {
     let stock = &["--send-buffer", "212992"][..];
     for (user, networks, rate, options) in [
         ("root", "200", "5000", &[][..]),
+        ("unit", "200", "5000", &[]),
         ("nobody", "1", "5000", stock),
         ("nobody", "200", "1000", stock),
     ] {

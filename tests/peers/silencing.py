@@ -1,8 +1,8 @@
 """Tries to silence a server: sends requests in the name of neighbours that do not exist, whose replies
 wait for address resolution, and asks as somebody else meanwhile, from behind a router.
 
-Usage: silencing.py SERVER USER FAMILY NETWORKS RATE SECONDS [OPTION...], USER root or nobody, FAMILY 4 or
-6, NETWORKS how many /24s or /64s the 200 neighbours are in, RATE in requests a second of 1000 bytes. Prints
+Usage: silencing.py SERVER USER FAMILY NETWORKS RATE SECONDS [OPTION...], USER root, nobody, or unit for a
+server that is handed its socket as the socket unit has it, FAMILY 4 or 6, NETWORKS how many /24s or /64s the 200 neighbours are in, RATE in requests a second of 1000 bytes. Prints
 how many requests of somebody else were answered, of how many, and the server's summary.
 """
 import json
@@ -41,9 +41,25 @@ bystander.bind((BYSTANDER, 0))
 bystander.setblocking(False)
 bind = f"[{HERE}]:{PORT}" if FAMILY == "6" else f"{HERE}:{PORT}"
 
+# Opens a socket at an address, with SO_SNDBUFFORCE and SO_RCVBUFFORCE, and becomes a command.
+HAND_OVER = """
+import os, socket, sys
+family, address, send, receive, *command = sys.argv[1:]
+kept = socket.socket(socket.AF_INET6 if family == "6" else socket.AF_INET, socket.SOCK_DGRAM)
+kept.setsockopt(socket.SOL_SOCKET, 32, int(send))
+kept.setsockopt(socket.SOL_SOCKET, 33, int(receive))
+kept.bind((address, 9999))
+os.dup2(kept.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+os.execv(command[0], command)
+"""
+# SendBuffer= and ReceiveBuffer= of deploy/systemd/hello-server.socket.
+UNIT = ("python3", "-c", HAND_OVER, FAMILY, HERE, str(64 << 20), str(4 << 20))
 nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-user = nobody if USER == "nobody" else ()
-with Server(*machine.inside, *user, SERVER, "--json", "--quiet", *OPTIONS, "--bind", bind) as server:
+front = {"root": (), "nobody": nobody, "unit": UNIT}[USER]
+address = () if USER == "unit" else ("--bind", bind)
+with Server(*machine.inside, *front, SERVER, "--json", "--quiet", *OPTIONS, *address) as server:
     answered = set()
 
     def collect():
