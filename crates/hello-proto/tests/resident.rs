@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use hello_proto::{Limit, Limiter};
 
-/// Returns how much memory of this process is resident, in KiB (proc_pid_status(5)).
+/// Returns how much memory of this process is resident and no file's, in KiB: by its pages, for the
+/// sum that the system keeps (VmRSS) is behind by some (proc_pid_smaps(5)).
 fn resident() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").expect("Linux has it");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its size");
+    let sums = fs::read_to_string("/proc/self/smaps_rollup").expect("Linux has it");
+    let line = sums.lines().find_map(|line| line.strip_prefix("Anonymous:")).expect("its size");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
