@@ -16,8 +16,10 @@ fn neighbours_that_do_not_exist_never_make_the_server_wait() {
     // Were sends to wait for the send buffer, none would fail, and everybody would wait.
     let failed = count(&summary["send_failed"]["would-block"]);
     assert!(failed > 0, "{summary}");
-    assert_eq!(summary["received"], summary["asked"]);
-    assert_eq!(count(&summary["answered"]) + failed, count(&summary["received"]));
+    // A few reach a spare while it is opened, which rejects them.
+    let (received, dropped) = (count(&summary["received"]), count(&summary["dropped"]));
+    assert_eq!(received + dropped, count(&summary["asked"]), "{summary}");
+    assert_eq!(count(&summary["answered"]) + failed, received, "{summary}");
 }
 
 #[test]
