@@ -183,6 +183,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::sink::Broken;
 
     /// What is printed to the output and to the error output.
     fn printed(
@@ -277,23 +278,15 @@ mod tests {
 
     #[test]
     fn an_error_output_that_fails_keeps_no_greeting_back() {
-        struct Full;
-        impl Write for Full {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(io::ErrorKind::StorageFull.into())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
         let request = Request::new(TRACY).expect("short");
         let mut out = Vec::new();
-        let mut report = Report::new(Format::Text, &mut out, Full);
+        let mut report = Report::new(Format::Text, &mut out, Broken(io::ErrorKind::StorageFull));
         report.result(request, &unanswered(&[])).expect("nothing for the output");
         report.result(request, &greeting(None)).expect("printed");
         assert_eq!(out, b"Hello, Tracy!\n");
 
-        let error = Report::new(Format::Text, Full, &mut out).result(request, &greeting(None));
+        let error = Report::new(Format::Text, Broken(io::ErrorKind::StorageFull), &mut out)
+            .result(request, &greeting(None));
         assert!(
             matches!(error, Err(OutputError(cause)) if cause.kind() == io::ErrorKind::StorageFull)
         );

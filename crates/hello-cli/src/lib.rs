@@ -30,6 +30,8 @@ pub mod seconds;
 pub mod server;
 pub mod signals;
 pub mod silence;
+#[cfg(test)]
+mod sink;
 pub mod step;
 pub mod table;
 pub mod textfile;

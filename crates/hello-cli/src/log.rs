@@ -98,7 +98,6 @@ pub const ROOM: usize = 256;
 #[cfg(test)]
 mod tests {
     use std::io::{self, Write};
-    use std::sync::Arc;
     use std::sync::mpsc::{self, Receiver};
 
     use indicatif::ProgressBar;
@@ -106,6 +105,7 @@ mod tests {
     use super::*;
     use crate::Format;
     use crate::output::Stream;
+    use crate::sink::{Broken, Memory};
 
     fn start(out: impl Write + Send + 'static, per_second: u16) -> Log {
         let out = Stream::Other(Box::new(out));
@@ -115,26 +115,6 @@ mod tests {
             out.line("first".to_owned());
         }
         Log::new(out, per_second)
-    }
-
-    /// Memory to print to, which stays with the test.
-    #[derive(Clone, Default)]
-    struct Memory(Arc<Mutex<Vec<u8>>>);
-
-    impl Memory {
-        fn lines(&self) -> Vec<String> {
-            let bytes = self.0.lock().expect("no panic").clone();
-            String::from_utf8(bytes).expect("UTF-8").lines().map(str::to_owned).collect()
-        }
-    }
-
-    impl Write for Memory {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("no panic").write(bytes)
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
     }
 
     #[test]
@@ -212,16 +192,7 @@ mod tests {
 
     #[test]
     fn an_output_that_is_gone_stops_nobody() {
-        struct Gone;
-        impl Write for Gone {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(io::ErrorKind::BrokenPipe.into())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        let log = start(Gone, 10);
+        let log = start(Broken(io::ErrorKind::BrokenPipe), 10);
         log.line(|| "nobody hears this".into());
         log.finish("nor this".into()).expect_err("said at the end");
     }

@@ -1,28 +1,7 @@
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Mutex, PoisonError};
 
 use super::*;
-
-/// Memory that lines are written to, and that stays with the test.
-#[derive(Clone, Default)]
-struct Memory(Arc<Mutex<Vec<u8>>>);
-
-impl Memory {
-    fn text(&self) -> String {
-        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        String::from_utf8(bytes).expect("UTF-8")
-    }
-}
-
-impl Write for Memory {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use crate::sink::{Broken, Memory};
 
 /// A reader that takes one write for each message, and everything once nobody sends any more.
 struct Blocked {
@@ -175,17 +154,8 @@ fn events_that_still_wait_after_a_stop_make_room_for_the_last_lines() {
 
 #[test]
 fn the_first_error_is_announced_at_once_and_reported_at_the_end() {
-    struct Full;
-    impl Write for Full {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(io::ErrorKind::StorageFull.into())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
     let (failed, announced) = mpsc::channel::<()>();
-    let out = Stream::Other(Box::new(Full));
+    let out = Stream::Other(Box::new(Broken(io::ErrorKind::StorageFull)));
     let output = Output::start(out, ProgressBar::hidden(), Format::Text, 9, failed);
     let output = output.expect("a thread");
     output.event("one".into());
