@@ -60,12 +60,12 @@ impl Endpoint {
         Ok(Self { _adopted: Some(adopted), ..Self::open(socket, options, guard, false)? })
     }
 
-    /// Opens a socket for service; if it `may_share` its address, with spares to send by.
+    /// Opens a socket for service; if it is alone at its address, with spares to send by.
     fn open(
         socket: UdpSocket,
         options: Options,
         guard: &Guard,
-        may_share: bool,
+        is_alone: bool,
     ) -> io::Result<Self> {
         let local = socket.local_addr()?;
         let size = |buffer: Buffer, asked, default| {
@@ -80,7 +80,7 @@ impl Endpoint {
         let send_buffer = size(Buffer::Send, options.send_buffer, SEND_BUFFER)?;
         let fragmentation = fragmentation(local, guard.max_name_len() + OVERHEAD);
         // On the loopback, no reply waits for a neighbour.
-        let spares = may_share && !local.ip().to_canonical().is_loopback();
+        let spares = is_alone && !local.ip().to_canonical().is_loopback();
         let socket = match spares {
             true => options.io.take_with_spares(socket, fragmentation)?,
             false => options.io.take(socket, fragmentation)?,

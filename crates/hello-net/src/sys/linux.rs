@@ -51,11 +51,6 @@ impl Mmsg {
         Ok(Self { socket, connected })
     }
 
-    /// Sends to the address of each message, whatever the socket is connected to.
-    pub(super) fn sending_anywhere(self) -> Self {
-        Self { connected: false, ..self }
-    }
-
     fn send_up_to<const N: usize>(
         &self,
         messages: &[Message],

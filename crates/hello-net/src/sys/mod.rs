@@ -83,22 +83,6 @@ impl Io {
         })
     }
 
-    /// Takes over a socket that is connected, and sends to others all the same.
-    #[cfg(target_os = "linux")]
-    fn take_to_send_anywhere(
-        self,
-        socket: UdpSocket,
-        fragmentation: Fragmentation,
-    ) -> io::Result<Box<dyn Datagrams>> {
-        Ok(match self {
-            Self::Linux => {
-                fragmentation.apply(&socket)?;
-                Box::new(linux::Mmsg::new(socket)?.sending_anywhere())
-            }
-            Self::Portable => self.take(socket, fragmentation)?,
-        })
-    }
-
     /// Takes over a socket that is bound alone, with spares to send by while its send buffer is full,
     /// where the system has such a thing.
     pub(crate) fn take_with_spares(

@@ -139,7 +139,7 @@ pub(crate) enum Buffer {
 impl Buffer {
     /// Returns its size in bytes, as the system has it. Linux doubles what is asked for, to have
     /// room for its own bookkeeping (SO_RCVBUF, socket(7)).
-    pub(crate) fn size(self, socket: &UdpSocket) -> io::Result<usize> {
+    pub(crate) fn size(self, socket: &impl AsFd) -> io::Result<usize> {
         let socket = SockRef::from(socket);
         match self {
             Self::Receive => socket.recv_buffer_size(),
@@ -156,7 +156,7 @@ impl Buffer {
         if self.force(socket, bytes).is_ok() {
             return Ok(());
         }
-        self.set_within_limit(&SockRef::from(socket), bytes)
+        self.set_within_limit(socket, bytes)
     }
 
     /// Makes it at least as large, as far as the system lets us; never smaller.
@@ -173,19 +173,16 @@ impl Buffer {
             // Somebody with the privilege may have made it larger than we can. The limit is the
             // same for sockets of every kind, so another one shows it.
             let other = UnixDatagram::unbound()?;
-            self.set_within_limit(&SockRef::from(&other), bytes)?;
-            let limit = match self {
-                Self::Receive => SockRef::from(&other).recv_buffer_size()?,
-                Self::Send => SockRef::from(&other).send_buffer_size()?,
-            };
-            if limit <= before {
+            self.set_within_limit(&other, bytes)?;
+            if self.size(&other)? <= before {
                 return Ok(());
             }
         }
-        self.set_within_limit(&SockRef::from(socket), bytes)
+        self.set_within_limit(socket, bytes)
     }
 
-    fn set_within_limit(self, socket: &SockRef<'_>, bytes: usize) -> io::Result<()> {
+    fn set_within_limit(self, socket: &impl AsFd, bytes: usize) -> io::Result<()> {
+        let socket = SockRef::from(socket);
         match self {
             Self::Receive => socket.set_recv_buffer_size(bytes),
             Self::Send => socket.set_send_buffer_size(bytes),

@@ -54,21 +54,17 @@ impl Spared {
             if number == 0 {
                 options::receive_at_first_only(&self.socket)?;
             }
-            if local.is_ipv6() && local.ip().is_unspecified() {
-                options::send_from_any_local(&spare)?;
-            }
+            // As far as the system lets us.
+            let _ = Buffer::Send.enlarge(&spare, bytes / granted(1));
+            // Before it is connected, so that it is taken for one that sends to everybody.
+            let taken = self.io.take(spare.try_clone()?, self.fragmentation)?;
             spare.connect(nobody(local))?;
-            Ok(spare)
+            Ok((spare, taken))
         };
         let bound = (0..SPARES).map(bind).collect::<io::Result<Vec<_>>>();
         options::share_port(&self.socket, false)?;
-        let take = |spare: UdpSocket| {
-            options::share_port(&spare, false)?;
-            // As far as the system lets us.
-            let _ = Buffer::Send.enlarge(&spare, bytes / granted(1));
-            self.io.take_to_send_anywhere(spare, self.fragmentation)
-        };
-        bound?.into_iter().map(take).collect()
+        let close = |(spare, taken)| options::share_port(&spare, false).map(|()| taken);
+        bound?.into_iter().map(close).collect()
     }
 
     /// Returns the spare for a destination; `None` if the system gave none.
