@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::ErrorClass;
 use crate::batch::Batch;
 use crate::class::is_from_earlier_send;
+use crate::clock::Clocks;
 use crate::sys::{self, Buffer, Datagrams, Fragmentation, Io};
 
 /// Makes a socket ready to receive replies, with the system's times, and takes it over.
@@ -27,15 +28,11 @@ pub(crate) fn take(
 }
 
 /// Sends by way of `send`, again after each error that is a report about an earlier datagram: it
-/// comes out of the next call, which then has sent nothing (udp(7)). Shows the reports to `report`.
-///
-/// # Errors
-///
-/// What the system says of this datagram, which is what it says again and again.
+/// comes out of the next call, which then has sent nothing (udp(7)). Returns what became of this
+/// datagram, whose error is what the system says of it again and again, and the reports.
 pub(crate) fn send_past_reports<T>(
     mut send: impl FnMut() -> io::Result<T>,
-    report: impl FnMut(io::Error),
-) -> io::Result<T> {
+) -> (io::Result<T>, Vec<io::Error>) {
     let mut earlier = Vec::new();
     let result = loop {
         match send() {
@@ -47,8 +44,14 @@ pub(crate) fn send_past_reports<T>(
     };
     // What this datagram failed of is no report about an earlier one.
     let own = result.as_ref().err().map(ErrorClass::of);
-    earlier.into_iter().filter(|error| Some(ErrorClass::of(error)) != own).for_each(report);
-    result
+    earlier.retain(|error| Some(ErrorClass::of(error)) != own);
+    (result, earlier)
+}
+
+/// Returns when the last message of a batch came; zero, if the system does not say.
+pub(crate) fn latest(batch: &Batch, clocks: &Clocks) -> Duration {
+    let latest = batch.arrivals().iter().filter_map(|arrival| arrival.time).max();
+    latest.map_or(Duration::ZERO, |wall| clocks.of(Some(wall)))
 }
 
 /// Returns for how long replies are waited for once nothing more is sent. A run that was not told to
@@ -81,12 +84,14 @@ mod tests {
         move || errors.next().map_or(Ok(7), |error| Err(io::Error::from_raw_os_error(error)))
     }
 
+    fn classes(errors: &[io::Error]) -> Vec<ErrorClass> {
+        errors.iter().map(ErrorClass::of).collect()
+    }
+
     #[test]
     fn reports_about_earlier_datagrams_cost_the_next_one_nothing() {
         let errors = [libc::EPROTO, libc::EACCES, libc::EMSGSIZE, libc::ECONNREFUSED];
-        let mut reports = Vec::new();
-        let sent =
-            send_past_reports(results(&errors), |error| reports.push(ErrorClass::of(&error)));
+        let (sent, reports) = send_past_reports(results(&errors));
         assert_eq!(sent.expect("nothing wrong with it"), 7);
         let expected = [
             ErrorClass::Protocol,
@@ -94,19 +99,18 @@ mod tests {
             ErrorClass::TooLong,
             ErrorClass::ConnectionRefused,
         ];
-        assert_eq!(reports, expected);
+        assert_eq!(classes(&reports), expected);
     }
 
     #[test]
     fn what_a_datagram_itself_fails_of_is_its_own_error_and_no_report() {
         let mut errors = vec![libc::ECONNREFUSED];
         errors.extend([libc::ENETUNREACH; 99]);
-        let mut reports = Vec::new();
-        let sent =
-            send_past_reports(results(&errors), |error| reports.push(ErrorClass::of(&error)));
+        let (sent, reports) = send_past_reports(results(&errors));
         assert_eq!(sent.expect_err("no route").raw_os_error(), Some(libc::ENETUNREACH));
-        assert_eq!(reports, [ErrorClass::ConnectionRefused]);
-        let sent = send_past_reports(results(&[libc::EPERM]), |_| panic!("a firewall's own"));
+        assert_eq!(classes(&reports), [ErrorClass::ConnectionRefused]);
+        let (sent, reports) = send_past_reports(results(&[libc::EPERM]));
+        assert!(reports.is_empty(), "a firewall's own");
         assert_eq!(sent.expect_err("a firewall").raw_os_error(), Some(libc::EPERM));
     }
 }

@@ -80,8 +80,7 @@ impl Flow {
     ) -> Verdict {
         self.asked = true;
         self.problem = None;
-        let mut earlier = Vec::new();
-        let sent = send_past_reports(|| self.send(request), |error| earlier.push(error));
+        let (sent, earlier) = send_past_reports(|| self.send(request));
         earlier.iter().for_each(|error| self.fail(error, true, observe));
         if let Err(error) = sent {
             self.fail(&error, wait.alone, observe);

@@ -4,7 +4,7 @@ use std::time::Duration;
 use hello_proto::{Arrival, Ledger};
 
 use super::Flow;
-use crate::asking::send_past_reports;
+use crate::asking::{self, send_past_reports};
 use crate::batch::Batch;
 use crate::clock::{self, Clocks, Moment};
 use crate::{ErrorClass, NotSent, ProbeEvent, ProbeEventKind};
@@ -53,12 +53,12 @@ impl<O: FnMut(&ProbeEvent<'_>)> Shared<O> {
         let token = self.ledger.tokens().next().ok_or(NotSent::TooManyInFlight)?;
         // The length of the name was looked at before.
         let _ = token.encode(name);
-        let (mut at, mut earlier) = (Duration::ZERO, Vec::new());
+        let mut at = Duration::ZERO;
         let send = || {
             at = clock::now();
             flow.send(name)
         };
-        let sent = send_past_reports(send, |error| earlier.push(error));
+        let (sent, earlier) = send_past_reports(send);
         for error in earlier {
             self.tell(at, number, ProbeEventKind::Reported(ErrorClass::of(&error)));
         }
@@ -72,10 +72,8 @@ impl<O: FnMut(&ProbeEvent<'_>)> Shared<O> {
     /// system does not say.
     pub(super) fn handle(&mut self, batch: &Batch, flow: usize) -> Duration {
         self.clocks.look(Moment::now());
-        let mut latest = Duration::ZERO;
         for (index, arrival) in batch.arrivals().iter().enumerate() {
             let at = self.clocks.of(arrival.time);
-            latest = latest.max(arrival.time.map_or(Duration::ZERO, |_| at));
             for place in batch.places(index) {
                 let datagram = batch.bytes(place);
                 let arrival = self.ledger.handle_datagram(datagram, at);
@@ -85,7 +83,7 @@ impl<O: FnMut(&ProbeEvent<'_>)> Shared<O> {
                 self.tell(at, flow, ProbeEventKind::Received { arrival, datagram });
             }
         }
-        latest
+        asking::latest(batch, &self.clocks)
     }
 
     /// Tells of datagrams that the system could not keep for us, if there are any.

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Lane, lock};
+use crate::asking;
 use crate::class::is_from_earlier_send;
 use crate::clock::{self, Moment};
 use crate::load::Observer;
@@ -102,11 +103,9 @@ impl<O: Observer> Lane<'_, O> {
     /// if the system does not say.
     fn handle(&mut self, socket: usize) -> Duration {
         self.clocks.look(Moment::now());
-        let mut latest = Duration::ZERO;
         let mut observer = lock(self.observer);
         for (index, arrival) in self.batch.arrivals().iter().enumerate() {
             let at = self.clocks.of(arrival.time);
-            latest = latest.max(arrival.time.map_or(Duration::ZERO, |_| at));
             let source = self.places.source(socket, arrival);
             for place in self.batch.places(index) {
                 if let Some(kind) = self.book.handle(self.batch.bytes(place), source, at) {
@@ -114,7 +113,7 @@ impl<O: Observer> Lane<'_, O> {
                 }
             }
         }
-        latest
+        asking::latest(&self.batch, &self.clocks)
     }
 }
 

@@ -96,12 +96,12 @@ impl<O: Observer> Lane<'_, O> {
             IoSlice::new(name)
         }));
         let socket = self.places.socket(socket);
-        let (mut at, mut earlier) = (now, Vec::new());
+        let mut at = now;
         let send = || {
             at = clock::now();
             socket.send(&messages, &parts)
         };
-        let sent = send_past_reports(send, |error| earlier.push(error));
+        let (sent, earlier) = send_past_reports(send);
         earlier.iter().for_each(|error| self.tell_reported(ErrorClass::of(error)));
         match sent {
             Ok(taken) => {
