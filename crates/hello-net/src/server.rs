@@ -42,7 +42,10 @@ impl Server {
         endpoints: Vec<Arc<Endpoint>>,
         workers: Vec<Worker>,
     ) -> io::Result<Self> {
-        Ok(Self { guard, addresses, endpoints, workers, stop: Latch::new()? })
+        let stop = Latch::new()?;
+        // Before anybody is told that this is a server: later, a descriptor may be lacking.
+        workers.iter().try_for_each(|worker| worker.waiter(&stop).map(drop))?;
+        Ok(Self { guard, addresses, endpoints, workers, stop })
     }
 
     /// Answers until [`stop`](Self::stop) is called, on the threads of each bound address, and

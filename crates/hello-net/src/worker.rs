@@ -2,8 +2,8 @@ use std::hint;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use hello_proto::{Guard, Verdict};
@@ -34,6 +34,7 @@ pub(crate) struct Worker {
     waiting: AtomicBool,
     /// It has gone round once.
     started: AtomicBool,
+    waiter: OnceLock<Waiter>,
 }
 
 impl Worker {
@@ -43,7 +44,17 @@ impl Worker {
         accounts: Option<Arc<Accounts>>,
     ) -> Self {
         let [beating, waiting, started] = [(); 3].map(|()| AtomicBool::new(false));
-        Self { endpoint, spin, accounts, tally: Tally::default(), beating, waiting, started }
+        let waiter = OnceLock::new();
+        Self {
+            endpoint,
+            spin,
+            accounts,
+            tally: Tally::default(),
+            beating,
+            waiting,
+            started,
+            waiter,
+        }
     }
 
     /// Datagrams in, at most one reply out for each, one count up for each, until told to stop and
@@ -58,7 +69,7 @@ impl Worker {
         stop: &Latch,
         observe: impl Fn(&Event<'_>),
     ) -> io::Result<()> {
-        let waiter = self.endpoint.socket.waiter(stop)?;
+        let waiter = self.waiter(stop)?;
         let mut idle = false;
         let mut batch = Batch::new();
         let mut replies = Replies::new();
@@ -68,7 +79,7 @@ impl Worker {
             if stop.is_raised() {
                 break;
             }
-            let received = self.receive(&mut batch, idle.then_some(&waiter), stop);
+            let received = self.receive(&mut batch, idle.then_some(waiter), stop);
             idle = received.as_ref().is_err_and(is_idle);
             if idle || received.is_ok() {
                 self.started.store(true, Relaxed);
@@ -93,6 +104,15 @@ impl Worker {
             }
         }
         Ok(())
+    }
+
+    /// Returns by what the loop waits, which takes a descriptor and is made when this is first called.
+    pub(crate) fn waiter(&self, stop: &Latch) -> io::Result<&Waiter> {
+        if let Some(waiter) = self.waiter.get() {
+            return Ok(waiter);
+        }
+        let waiter = self.endpoint.socket.waiter(stop)?;
+        Ok(self.waiter.get_or_init(|| waiter))
     }
 
     /// Returns whether the loop has gone round once.
