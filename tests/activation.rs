@@ -236,7 +236,7 @@ fn a_socket_that_is_handed_over_gets_its_options_back_and_is_served_whatever_the
         let Some(seen) = in_namespace(test, "adopted_options.py", &[back_end]) else { return };
         assert_ne!(seen["served"], seen["before"], "{back_end}: it was served in another way");
         assert_eq!(seen["after"], seen["before"], "{back_end}");
-        // A train is still known as one, though there was more to be told of it than has room.
+        // A train is still known as one, though more belongs to it than has room.
         let replies = ["Hello, Al!", "Hello, Sarah!", "Hello, Tracy!"];
         assert_eq!(seen["replies"], Value::from_iter(replies), "{back_end}");
         assert_eq!(seen["summary"]["answered"], 3, "{back_end}: {}", seen["summary"]);
