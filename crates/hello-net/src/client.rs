@@ -1,3 +1,5 @@
+mod exchange;
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -5,8 +7,8 @@ use std::time::{Duration, Instant};
 use hello_proto::{DecodeError, MAX_DATAGRAM_LEN, Request, Retry};
 use thiserror::Error;
 
-use crate::ErrorClass;
-use crate::flow::{Flow, Verdict, Wait};
+use self::exchange::{Flow, Verdict, Wait};
+use crate::udp::error_class::ErrorClass;
 
 /// Asks for greetings, one at a time.
 ///

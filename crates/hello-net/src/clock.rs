@@ -1,15 +1,8 @@
 //! The time, as probes are measured by it.
 
-use std::marker::PhantomData;
-use std::num::NonZeroU64;
 use std::time::Duration;
 
-use rustix::time::{ClockId, Timespec, clock_gettime};
-
-/// Returns the time on a clock that never jumps (CLOCK_MONOTONIC, clock_gettime(2)).
-pub(crate) fn now() -> Duration {
-    read(ClockId::Monotonic)
-}
+use crate::sys::{monotonic, realtime};
 
 /// Takes times of the system's clock (CLOCK_REALTIME) to [`now`]'s. The former may be set at any
 /// moment, and is when the machine wakes up.
@@ -43,7 +36,7 @@ impl Clocks {
         match (self.last, wall) {
             (Some(moment), Some(wall)) if moment.now >= self.doubtful => moment.of(wall),
             (Some(moment), _) => moment.now,
-            (None, _) => now(),
+            (None, _) => monotonic(),
         }
     }
 }
@@ -53,7 +46,7 @@ impl Moment {
     /// between, we would take what was received for as much later.
     pub(crate) fn now() -> Self {
         let reading = || {
-            let (before, wall, now) = (now(), read(ClockId::Realtime), now());
+            let (before, wall, now) = (monotonic(), realtime(), monotonic());
             (now.saturating_sub(before), Self { now, wall })
         };
         let mut best = reading();
@@ -94,55 +87,6 @@ const QUICK: Duration = Duration::from_micros(2);
 
 /// How often the clocks are read at the most.
 const READINGS: usize = 4;
-
-/// Sleeps until [`now`] is `deadline`, or a signal comes.
-pub(crate) fn sleep_until(deadline: Duration) {
-    #[cfg(target_os = "linux")]
-    if let Ok(deadline) = Timespec::try_from(deadline) {
-        let _ = rustix::thread::clock_nanosleep_absolute(ClockId::Monotonic, &deadline);
-    }
-    #[cfg(not(target_os = "linux"))]
-    std::thread::sleep(deadline.saturating_sub(now()));
-}
-
-/// Makes the system wake the calling thread when it asked for it, and not up to 50 microseconds
-/// later, which saves the system a wakeup now and then (PR_SET_TIMERSLACK, prctl(2)); until the
-/// returned value is dropped, on the same thread.
-#[must_use]
-pub(crate) fn be_punctual() -> Punctual {
-    #[cfg(target_os = "linux")]
-    {
-        let before = rustix::thread::current_timer_slack().ok().and_then(NonZeroU64::new);
-        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
-        Punctual { before, _this_thread: PhantomData }
-    }
-    #[cfg(not(target_os = "linux"))]
-    Punctual { before: None, _this_thread: PhantomData }
-}
-
-/// While this lives, its thread is woken punctually.
-#[derive(Debug)]
-pub(crate) struct Punctual {
-    /// The timer slack before, in nanoseconds.
-    before: Option<NonZeroU64>,
-    /// It stays on its thread.
-    _this_thread: PhantomData<*const ()>,
-}
-
-impl Drop for Punctual {
-    fn drop(&mut self) {
-        #[cfg(target_os = "linux")]
-        let _ = rustix::thread::set_current_timer_slack(self.before);
-        #[cfg(not(target_os = "linux"))]
-        let _ = self.before;
-    }
-}
-
-pub(crate) fn read(clock: ClockId) -> Duration {
-    let Timespec { tv_sec, tv_nsec } = clock_gettime(clock);
-    // Neither is ever negative on a clock that is set to our times.
-    Duration::new(tv_sec.try_into().unwrap_or(0), tv_nsec.try_into().unwrap_or(0))
-}
 
 #[cfg(test)]
 mod tests {
@@ -191,27 +135,5 @@ mod tests {
         assert_eq!(moment.of(4998 * second), 98 * second);
         assert_eq!(moment.of(5001 * second), 100 * second, "nothing comes from the future");
         assert_eq!(moment.of(Duration::ZERO), Duration::ZERO);
-    }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn the_callers_timer_slack_is_its_own_again() {
-        let slack = || rustix::thread::current_timer_slack().expect("Linux has it");
-        rustix::thread::set_current_timer_slack(NonZeroU64::new(70_000)).expect("possible");
-        let punctual = be_punctual();
-        assert_eq!(slack(), 1);
-        drop(punctual);
-        assert_eq!(slack(), 70_000);
-    }
-
-    #[test]
-    fn a_sleep_does_not_end_before_its_time() {
-        for _ in 0..3 {
-            let deadline = now() + Duration::from_millis(5);
-            while now() < deadline {
-                sleep_until(deadline);
-            }
-            assert!(now() >= deadline);
-        }
     }
 }

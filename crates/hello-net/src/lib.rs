@@ -29,50 +29,36 @@
 //! reported to the caller's observer. `Err` means that a socket of our own is broken, or that
 //! nobody answered.
 
-mod asking;
-mod batch;
-mod builder;
-mod class;
 mod client;
 mod clock;
-mod counters;
-mod endpoint;
-mod event;
-mod flow;
-mod limit;
 mod load;
-mod message;
-mod patience;
-mod probe;
 mod prober;
-mod random;
-mod replies;
+mod requester;
 mod server;
-mod socket;
 mod stop_flags;
 mod sys;
-mod worker;
+mod thread;
+mod udp;
 
-pub use builder::Builder;
-pub use class::ErrorClass;
 pub use client::{Client, Greeting, NoAddress, Progress, Silence, Unanswered};
-pub use counters::Counters;
-pub use event::{Event, Outcome};
 pub use ipnet::IpNet;
-pub use limit::RateLimit;
-pub use load::{
-    Arrivals, Effort, Idle, LoadError, LoadEvent, LoadEventKind, LoadPlan, Loader, Observer, Offer,
-    Sources,
-};
-pub use probe::{NotSent, ProbeError, ProbeEvent, ProbeEventKind, ProbePlan};
+pub use load::event::{Effort, LoadEvent, LoadEventKind};
+pub use load::plan::{Arrivals, Idle, LoadError, LoadPlan, Offer, Sources};
+pub use load::{Loader, Observer};
 pub use prober::Prober;
+pub use prober::plan::{NotSent, ProbeError, ProbeEvent, ProbeEventKind, ProbePlan};
+pub use server::builder::Builder;
+pub use server::counters::Counters;
+pub use server::event::{Event, Outcome};
+pub use server::rate_limit::RateLimit;
 pub use server::{Server, ServerError};
-pub use sys::Io;
+pub use udp::Backend;
+pub use udp::error_class::ErrorClass;
 
 /// What fuzz targets see besides.
 #[cfg(all(fuzzing, target_os = "linux"))]
 pub mod fuzzing {
-    pub use crate::sys::read_control;
+    pub use crate::udp::linux::cmsg::read_control;
 }
 
 /// The README's Rust is compiled and run with the documentation tests.

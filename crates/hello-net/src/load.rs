@@ -1,10 +1,10 @@
-mod book;
-mod event;
-mod lane;
-mod plan;
+pub(crate) mod event;
+pub(crate) mod plan;
 mod schedule;
-mod sources;
-mod watch;
+mod source_sockets;
+mod tracker;
+mod usage;
+mod worker;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -13,13 +13,13 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-pub use self::event::{Effort, LoadEvent, LoadEventKind};
-use self::lane::Lane;
-pub use self::plan::{Arrivals, Idle, LoadError, LoadPlan, Offer, Sources};
-use self::sources::Places;
-use crate::server::join;
+use self::event::{Effort, LoadEvent};
+use self::plan::{LoadError, LoadPlan, Offer};
+use self::source_sockets::Places;
+use self::worker::Lane;
 use crate::stop_flags::StopFlags;
-use crate::{clock, random};
+use crate::thread::join;
+use crate::{requester, sys};
 
 /// Offers a load to one server, and knows what became of each request.
 ///
@@ -52,7 +52,7 @@ impl Loader {
     pub const SPIN: Duration = Duration::from_micros(50);
 
     /// How late a request of an open loop may leave, or by an interval, if that is longer. What is
-    /// later is not sent ([`NotSent::HeldUp`](crate::NotSent::HeldUp)): a generator that was held
+    /// later is not sent ([`NotSent::HeldUp`](crate::prober::plan::NotSent::HeldUp)): a generator that was held
     /// up would catch up by a burst, and measure that.
     pub const HELD_UP: Duration = Duration::from_millis(10);
 
@@ -100,12 +100,12 @@ impl Loader {
         assert_eq!(observers.len(), places.len(), "each thread has its observer");
         let efforts = thread::scope(|scope| {
             let parts = (0..).zip(&mut places).zip(observers);
-            let run = random::run();
+            let run = requester::run_id();
             let lanes = parts
                 .map(|((thread, places), observer)| Lane::new(self, run, thread, places, observer));
             // All memory is had before anything is due, and all threads are there.
             let lanes = Vec::from_iter(lanes);
-            let start = clock::now() + SPAWNING * u32::from(self.plan.threads.get() - 1);
+            let start = sys::monotonic() + SPAWNING * u32::from(self.plan.threads.get() - 1);
             let mut threads = Vec::with_capacity(lanes.len());
             for lane in lanes {
                 let run = move || {
@@ -204,8 +204,9 @@ mod tests {
 
     use hello_proto::{Arrival, Request};
 
+    use super::event::LoadEventKind;
     use super::*;
-    use crate::batch::Batch;
+    use crate::udp::batch::Batch;
 
     /// Is the server, too: it has answered a request several times before the generator goes on.
     struct Repeating {

@@ -1,4 +1,5 @@
-mod shared;
+pub(crate) mod plan;
+mod state;
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -12,16 +13,19 @@ use hello_proto::{Counts, Ledger, MAX_NAME_LEN, Token};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::SendFlags;
 
-use self::shared::Shared;
-use crate::asking;
-use crate::batch::Batch;
-use crate::class::is_from_earlier_send;
-use crate::clock::{self, Clocks, Moment};
-use crate::patience::Patience;
-use crate::server::join;
-use crate::stop_flags::{Latch, StopFlags};
-use crate::sys::{Datagrams, Fragmentation};
-use crate::{ErrorClass, ProbeError, ProbeEvent, ProbeEventKind, ProbePlan, random, socket};
+use self::plan::{ProbeError, ProbeEvent, ProbeEventKind, ProbePlan};
+use self::state::Shared;
+use crate::clock::{Clocks, Moment};
+use crate::stop_flags::StopFlags;
+use crate::sys::latch::Latch;
+use crate::sys::options::Fragmentation;
+use crate::thread::join;
+use crate::udp::batch::Batch;
+use crate::udp::datagram_socket::DatagramSocket;
+use crate::udp::error_class::{ErrorClass, is_from_earlier_send};
+use crate::udp::recv_backoff::Patience;
+use crate::udp::{reply_socket, socket};
+use crate::{requester, sys};
 
 /// Sends probes to one server at fixed times, whether it answers or not, and knows what became of
 /// each.
@@ -48,7 +52,7 @@ pub struct Prober {
 #[derive(Debug)]
 struct Flow {
     sending: UdpSocket,
-    receiving: Box<dyn Datagrams>,
+    receiving: Box<dyn DatagramSocket>,
 }
 
 /// Notes when sending ended, however it ended, so that the receiver does not wait for more.
@@ -56,7 +60,7 @@ struct DoneOnDrop<'a>(&'a Prober);
 
 impl Drop for DoneOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.done.get_or_init(clock::now);
+        self.0.done.get_or_init(sys::monotonic);
         self.0.sent_all.raise();
     }
 }
@@ -109,9 +113,9 @@ impl Prober {
         if self.started.swap(true, Relaxed) {
             return Ok(Counts::default());
         }
-        let first = Token { run: random::run(), seq: 0 };
+        let first = Token { run: requester::run_id(), seq: 0 };
         let ledger = Ledger::new(first, self.window(), self.plan.timeout);
-        let start = clock::now();
+        let start = sys::monotonic();
         let shared = Mutex::new(Shared {
             start,
             ledger,
@@ -169,14 +173,14 @@ impl Prober {
     }
 
     fn send_all<O: FnMut(&ProbeEvent<'_>)>(&self, shared: &Mutex<Shared<O>>) {
-        let _punctual = clock::be_punctual();
+        let _punctual = sys::set_timer_slack();
         let start = lock(shared).start;
         let mut name = vec![0; self.plan.name_len];
         // How many were sent, or passed over, without a wait in between.
         let mut at_once = 0_u64;
         for k in 0..self.plan.count.unwrap_or(u64::MAX) {
             let due = start + nanos(self.plan.interval.as_nanos() * u128::from(k));
-            at_once = if clock::now() < due { 0 } else { at_once + 1 };
+            at_once = if sys::monotonic() < due { 0 } else { at_once + 1 };
             if !self.sleep_until(due) {
                 return;
             }
@@ -192,7 +196,7 @@ impl Prober {
             if self.flags.stop.is_raised() {
                 return false;
             }
-            let now = clock::now();
+            let now = sys::monotonic();
             if now >= due {
                 return true;
             }
@@ -201,7 +205,7 @@ impl Prober {
             if left > PUNCTUAL {
                 self.flags.stop.sleep(left - PUNCTUAL);
             } else {
-                clock::sleep_until(due);
+                sys::sleep_until(due);
             }
         }
     }
@@ -253,7 +257,8 @@ impl Prober {
             if self.plan.interval < GATHER && cfg!(target_os = "linux") {
                 thread::sleep(GATHER.min(self.plan.interval.saturating_mul(MOST_GATHERED)));
             }
-            let wait = timeout.map_or(LONGEST_WAIT, |timeout| timeout.saturating_sub(clock::now()));
+            let wait =
+                timeout.map_or(LONGEST_WAIT, |timeout| timeout.saturating_sub(sys::monotonic()));
             self.wait(wait.min(LONGEST_WAIT), &mut ready);
         }
     }
@@ -291,7 +296,7 @@ impl Prober {
                             self.latch().sleep(wait);
                         }
                     }
-                    lock(shared).tell(clock::now(), number, ProbeEventKind::Reported(class));
+                    lock(shared).tell(sys::monotonic(), number, ProbeEventKind::Reported(class));
                 }
             }
         }
@@ -329,13 +334,13 @@ impl Prober {
         stopping && {
             // A flood moves this by no more than a batch.
             let largest_rtt = lock(shared).largest_rtt;
-            self.has_waited_enough(largest_rtt, clock::now().saturating_sub(LONGEST_WAIT))
+            self.has_waited_enough(largest_rtt, sys::monotonic().saturating_sub(LONGEST_WAIT))
         }
     }
 
     fn has_waited_enough(&self, largest_rtt: Option<Duration>, now: Duration) -> bool {
         let stopping = self.flags.stop.is_raised();
-        let most = asking::longest_wait(stopping, largest_rtt, self.plan.timeout);
+        let most = requester::longest_wait(stopping, largest_rtt, self.plan.timeout);
         let done = self.done.get().copied();
         done.is_some_and(|done| self.flags.abort.is_raised() || now >= done.saturating_add(most))
     }
@@ -345,7 +350,8 @@ impl Flow {
     fn open(server: SocketAddr, plan: &ProbePlan) -> io::Result<Self> {
         let socket = socket::connect_from(plan.source, plan.interface.as_deref(), server)?;
         let sending = socket.try_clone()?;
-        let receiving = asking::take(socket, Fragmentation::SystemDefault, &mut Batch::new())?;
+        let receiving =
+            reply_socket::open(socket, Fragmentation::SystemDefault, &mut Batch::new())?;
         Ok(Self { sending, receiving })
     }
 

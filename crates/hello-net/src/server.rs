@@ -1,16 +1,28 @@
+pub(crate) mod builder;
+pub(crate) mod counters;
+pub(crate) mod event;
+#[cfg(test)]
+mod fixtures;
+mod listener;
+pub(crate) mod rate_limit;
+mod replies;
+mod worker;
+
 use std::io;
 use std::net::SocketAddr;
-use std::panic;
 use std::sync::Arc;
 use std::thread::{self, Scope, ScopedJoinHandle};
 
 use hello_proto::Guard;
 use thiserror::Error;
 
-use crate::endpoint::{self, Endpoint};
-use crate::stop_flags::Latch;
-use crate::worker::Worker;
-use crate::{Builder, Counters, Event};
+use self::builder::Builder;
+use self::counters::Counters;
+use self::event::Event;
+use self::listener::Endpoint;
+use self::worker::Worker;
+use crate::sys::latch::Latch;
+use crate::thread::join;
 
 /// Answers requests on one or more addresses, and counts what became of each.
 #[derive(Debug)]
@@ -25,10 +37,10 @@ pub struct Server {
 impl Server {
     /// The receive buffer that a server asks for by default, in bytes: room for 10,000 short
     /// datagrams.
-    pub const RECEIVE_BUFFER: usize = endpoint::RECEIVE_BUFFER;
+    pub const RECEIVE_BUFFER: usize = listener::RECEIVE_BUFFER;
 
     /// The send buffer that a server asks for by default, in bytes.
-    pub const SEND_BUFFER: usize = endpoint::SEND_BUFFER;
+    pub const SEND_BUFFER: usize = listener::SEND_BUFFER;
 
     /// Returns a builder: a server with every rule of the default [`Guard`].
     pub fn builder() -> Builder {
@@ -203,11 +215,6 @@ fn spawn<'scope, T: Send + 'scope>(
     run: impl FnOnce() -> T + Send + 'scope,
 ) -> Result<ScopedJoinHandle<'scope, T>, ServerError> {
     thread::Builder::new().spawn_scoped(scope, run).map_err(ServerError::Thread)
-}
-
-/// Waits for a thread, and goes on with its panic if it ended so.
-pub(crate) fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
-    thread.join().unwrap_or_else(|cause| panic::resume_unwind(cause))
 }
 
 /// Stops the server however its thread ends, lest the others serve on alone.

@@ -2,9 +2,10 @@ use std::time::Duration;
 
 use hello_proto::Arrival;
 
-use crate::{ErrorClass, NotSent};
+use crate::prober::plan::NotSent;
+use crate::udp::error_class::ErrorClass;
 
-/// Something that happened to a [`Loader`](crate::Loader)'s requests after the warm-up.
+/// Something that happened to a [`Loader`](crate::load::Loader)'s requests after the warm-up.
 #[derive(Clone, Copy, Debug)]
 pub struct LoadEvent<'a> {
     /// When, since the end of the warm-up.
@@ -13,7 +14,7 @@ pub struct LoadEvent<'a> {
     pub kind: LoadEventKind<'a>,
 }
 
-/// What happened to a [`Loader`](crate::Loader)'s requests. Each is sent or not, and if so,
+/// What happened to a [`Loader`](crate::load::Loader)'s requests. Each is sent or not, and if so,
 /// answered or lost, unless the run ends first. All times are since the end of the warm-up.
 #[derive(Clone, Copy, Debug)]
 pub enum LoadEventKind<'a> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hello_proto::{MAX_DATAGRAM_LEN, MAX_NAME_LEN, Token};
 use thiserror::Error;
 
-use crate::message::Message;
+use crate::udp::transmit::Message;
 
 /// How much to ask, for how long, and from where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ pub enum Sources {
 /// What a thread does while nothing is due and nothing has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Idle {
-    /// It waits. The last [`Loader::SPIN`](crate::Loader::SPIN) before a request is due it spends
+    /// It waits. The last [`Loader::SPIN`](crate::load::Loader::SPIN) before a request is due it spends
     /// asking for the time, for who wakes up is late by about as much.
     #[default]
     Wait,

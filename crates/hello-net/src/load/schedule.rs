@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use super::plan::{Arrivals, LoadPlan, Offer};
 use super::seed_of;
-use crate::{Arrivals, LoadPlan, Offer};
 
 /// When the next message of one thread is due.
 #[derive(Clone, Debug)]

@@ -1,0 +1,234 @@
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, UdpSocket};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hello_proto::{Reply, Request};
+
+use super::{Progress, Silence};
+use crate::requester::send_past_reports;
+use crate::udp::error_class::{ErrorClass, is_from_earlier_send};
+use crate::udp::socket;
+
+/// Asks one server for one greeting, in one attempt or more, from one port.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    server: SocketAddr,
+    /// Where the server answers from: where it is asked, or an address of this machine, if that is
+    /// none (0.0.0.0 or `::`).
+    peer: SocketAddr,
+    /// Connected to the server; `None` as long as that failed.
+    socket: Option<UdpSocket>,
+    asked: bool,
+    sent: Sent,
+    /// What was reported last, of the last attempt.
+    problem: Option<ErrorClass>,
+}
+
+/// What was sent so far, as far as the round-trip time depends on it.
+#[derive(Clone, Copy, Debug)]
+enum Sent {
+    Nothing,
+    Once(Instant),
+    /// More than once, and nobody knows which of them a reply is to.
+    Again,
+}
+
+impl Sent {
+    /// Returns the round-trip time of a reply that comes now, where it can be known.
+    fn rtt(self) -> Option<Duration> {
+        match self {
+            Self::Once(at) => Some(at.elapsed()),
+            Self::Nothing | Self::Again => None,
+        }
+    }
+}
+
+/// One wait of the schedule.
+#[derive(Clone, Copy)]
+pub(crate) struct Wait {
+    pub(crate) start: Instant,
+    pub(crate) length: Duration,
+    /// No other server is left to ask in this attempt.
+    pub(crate) alone: bool,
+}
+
+pub(crate) enum Verdict {
+    Answered {
+        rtt: Option<Duration>,
+    },
+    /// An error was reported, and another server is left to ask.
+    Failed,
+    Silent,
+}
+
+impl Flow {
+    pub(crate) fn new(server: SocketAddr) -> Self {
+        let peer = server;
+        Self { server, peer, socket: None, asked: false, sent: Sent::Nothing, problem: None }
+    }
+
+    /// Sends the request once, and waits for its reply.
+    ///
+    /// Where no other server is left, an error is a diagnosis and not the end: somebody may
+    /// listen there in a moment.
+    pub(crate) fn ask(
+        &mut self,
+        request: Request<'_>,
+        wait: Wait,
+        buf: &mut [u8],
+        observe: &mut impl FnMut(Progress<'_>),
+    ) -> Verdict {
+        self.asked = true;
+        self.problem = None;
+        let (sent, earlier) = send_past_reports(|| self.send(request));
+        earlier.iter().for_each(|error| self.fail(error, true, observe));
+        if let Err(error) = sent {
+            self.fail(&error, wait.alone, observe);
+            if !wait.alone {
+                return Verdict::Failed;
+            }
+        }
+        self.listen(request, wait, buf, observe)
+    }
+
+    /// Tells whether a reply came since the server was last waited for.
+    pub(crate) fn look(
+        &mut self,
+        request: Request<'_>,
+        buf: &mut [u8],
+        observe: &mut impl FnMut(Progress<'_>),
+    ) -> bool {
+        let over = Wait { start: Instant::now(), length: Duration::ZERO, alone: true };
+        !matches!(self.sent, Sent::Nothing)
+            && matches!(self.listen(request, over, buf, observe), Verdict::Answered { .. })
+    }
+
+    pub(crate) fn server(&self) -> SocketAddr {
+        self.server
+    }
+
+    /// Returns why the server did not answer, if it was asked.
+    pub(crate) fn silence(&self) -> Option<Silence> {
+        self.asked.then_some(Silence { server: self.server, problem: self.problem })
+    }
+
+    fn send(&mut self, request: Request<'_>) -> io::Result<()> {
+        let socket = match &mut self.socket {
+            Some(socket) => socket,
+            none => {
+                let socket = socket::connect(self.server)?;
+                self.peer = socket.peer_addr()?;
+                none.insert(socket)
+            }
+        };
+        let now = Instant::now();
+        socket.send(request.encode())?;
+        self.sent = match self.sent {
+            Sent::Nothing => Sent::Once(now),
+            Sent::Once(_) | Sent::Again => Sent::Again,
+        };
+        Ok(())
+    }
+
+    /// Receives until there is the reply or the wait is over; what is in the socket by then is
+    /// still looked at, for this process may have been stopped meanwhile.
+    fn listen(
+        &mut self,
+        request: Request<'_>,
+        wait: Wait,
+        buf: &mut [u8],
+        observe: &mut impl FnMut(Progress<'_>),
+    ) -> Verdict {
+        let mut last_looks = 0..LAST_LOOKS;
+        loop {
+            let remaining = wait.length.saturating_sub(wait.start.elapsed());
+            match self.receive(remaining, buf) {
+                Ok(datagram) => match Reply::decode(datagram) {
+                    Ok(reply) if reply.answers(request) => {
+                        return Verdict::Answered { rtt: self.sent.rtt() };
+                    }
+                    other => {
+                        let (server, error) = (self.server, other.err());
+                        observe(Progress::Skipped { server, datagram, error });
+                    }
+                },
+                Err(error) => match ErrorClass::of(&error) {
+                    ErrorClass::Interrupted => continue,
+                    ErrorClass::WouldBlock if remaining.is_zero() => return Verdict::Silent,
+                    ErrorClass::WouldBlock => (),
+                    _ => {
+                        self.fail(&error, wait.alone && !remaining.is_zero(), observe);
+                        if !wait.alone {
+                            return Verdict::Failed;
+                        }
+                        // An error of the socket itself may be there to stay, and is not to keep us
+                        // busy. A report is gone, and the reply may be there already.
+                        if !is_from_earlier_send(&error) {
+                            thread::sleep(Duration::from_millis(1));
+                        }
+                    }
+                },
+            }
+            if remaining.is_zero() && last_looks.next().is_none() {
+                return Verdict::Silent;
+            }
+        }
+    }
+
+    /// Waits for a datagram of the server's; with a timeout of zero, looks whether there is one.
+    /// Without a socket, waits for nothing, as long.
+    fn receive<'b>(&self, timeout: Duration, buf: &'b mut [u8]) -> io::Result<&'b [u8]> {
+        let Some(socket) = &self.socket else {
+            thread::sleep(timeout);
+            return Err(ErrorKind::WouldBlock.into());
+        };
+        // Linux lets long timeouts run over by up to an eighth (its timer wheel is coarse for
+        // them), so it is asked for less, and the loop above asks again. Zero would mean to wait
+        // for ever (socket(7)), and is an error to std.
+        let timeout = if timeout > COARSE { timeout - timeout / 8 } else { timeout };
+        socket.set_read_timeout(Some(timeout.max(Duration::from_micros(1))))?;
+        let (len, source) = socket.recv_from(buf)?;
+        // The system gives a socket its port a moment before it connects it, and what somebody
+        // else sends in that moment stays in it. To the loop above it is a wait cut short.
+        if (source.ip(), source.port()) != (self.peer.ip(), self.peer.port()) {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        Ok(&buf[..len])
+    }
+
+    fn fail(&mut self, error: &io::Error, waits: bool, observe: &mut impl FnMut(Progress<'_>)) {
+        self.problem = Some(ErrorClass::of(error));
+        observe(Progress::Failed { server: self.server, error, waits });
+    }
+}
+
+/// From where on the system's timeouts are coarser than a few milliseconds.
+const COARSE: Duration = Duration::from_millis(100);
+
+/// How many datagrams are looked at after the end of a wait.
+const LAST_LOOKS: u32 = 256;
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn what_somebody_else_sent_before_the_socket_was_connected_is_no_reply() {
+        let [socket, server, stranger] =
+            [(); 3].map(|()| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"));
+        let here = socket.local_addr().expect("bound");
+        let mut flow = Flow::new(server.local_addr().expect("bound"));
+        stranger.send_to(b"Hello, Tracy!", here).expect("sent");
+        socket.connect(flow.server).expect("loopback has a route");
+        (flow.socket, flow.sent) = (Some(socket), Sent::Once(Instant::now()));
+
+        let request = Request::new(b"Tracy").expect("short");
+        let mut buf = [0; 64];
+        assert!(!flow.look(request, &mut buf, &mut |_| ()));
+        server.send_to(b"Hello, Tracy!", here).expect("sent");
+        assert!(flow.look(request, &mut buf, &mut |_| ()));
+    }
+}

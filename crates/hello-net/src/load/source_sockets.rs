@@ -1,0 +1,262 @@
+//! Where requests come from, and replies to.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::Range;
+use std::time::Duration;
+
+use super::plan::{Idle, LoadPlan, Sources};
+use crate::sys::latch::Latch;
+use crate::sys::options::Fragmentation;
+use crate::sys::{self, Poller};
+use crate::udp::batch::{Arrival, Batch, Destination, Origin};
+use crate::udp::datagram_socket::DatagramSocket;
+use crate::udp::reply_socket;
+use crate::udp::socket::{self, fragmentation};
+use crate::udp::transmit::Route;
+
+/// The sources of one thread, counted from 0 over those of all.
+#[derive(Debug)]
+pub(super) struct Places {
+    server: SocketAddr,
+    numbers: Range<u32>,
+    kind: Kind,
+    sockets: Vec<Box<dyn DatagramSocket>>,
+    /// Asked which sockets have something, unless all are asked: what it knows, the system notes at
+    /// each reply, on a loopback at the expense of the server.
+    ready: Option<Poller>,
+    /// What each socket had dropped before that counted.
+    dropped: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    /// Each is a connected socket.
+    Ports,
+    /// All are addresses of one socket, which hears from everybody.
+    Addresses,
+}
+
+impl Places {
+    /// Opens the sockets of these sources.
+    pub(super) fn open(
+        server: SocketAddr,
+        plan: &LoadPlan,
+        numbers: Range<u32>,
+    ) -> io::Result<Self> {
+        let (kind, opened) = match plan.sources {
+            Sources::Ports(_) => (Kind::Ports, numbers.len()),
+            Sources::Addresses(_) => (Kind::Addresses, 1),
+        };
+        let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let open = |_| match kind {
+            Kind::Ports => socket::connect(server),
+            Kind::Addresses => socket::bind(everywhere, socket::Sharing::Alone),
+        };
+        let opened = (0..opened).map(open).collect::<io::Result<Vec<_>>>()?;
+        let all_are_asked = match plan.idle {
+            Idle::Wait => false,
+            Idle::Spin => opened.len() == 1,
+            Idle::Sleep(_) => true,
+        };
+        let ready = if all_are_asked { None } else { Some(Poller::new(&opened)?) };
+        let mut sockets = Vec::with_capacity(opened.len());
+        let mut batch = Batch::new();
+        let fragmentation = match fragmentation(server, *plan.name_len.end()) {
+            Fragmentation::Never => Fragmentation::Never,
+            _ => Fragmentation::SystemDefault,
+        };
+        for socket in opened {
+            // Every back end takes trains; to refuse them is a word to the socket itself.
+            let same = (!plan.takes_trains).then(|| socket.try_clone()).transpose()?;
+            sockets.push(reply_socket::open(socket, fragmentation, &mut batch)?);
+            same.as_ref().map_or(Ok(()), sys::disable_gro)?;
+        }
+        let dropped = vec![0; sockets.len()];
+        Ok(Self { server, numbers, kind, sockets, ready, dropped })
+    }
+
+    /// Returns by which socket, counted from 0, a source sends, and how.
+    pub(super) fn route(&self, source: u32) -> (usize, Route) {
+        let to = self.server;
+        match self.kind {
+            Kind::Ports => ((source - self.numbers.start) as usize, Route { to, from: None }),
+            Kind::Addresses => {
+                let address = Ipv4Addr::from_bits(FIRST_ADDRESS + source).into();
+                (0, Route { to, from: Some(Origin { address, interface: 0 }) })
+            }
+        }
+    }
+
+    /// Returns to which source a message came by which socket, be it one of this thread's or not;
+    /// `None` if it is not from the server.
+    pub(super) fn source(&self, socket: usize, arrival: &Arrival) -> Option<u32> {
+        match (self.kind, arrival.destination) {
+            (Kind::Ports, _) => Some(self.numbers.start + u32::try_from(socket).ok()?),
+            (Kind::Addresses, Some(Destination { address: IpAddr::V4(address), .. }))
+                if arrival.source == self.server =>
+            {
+                address.to_bits().checked_sub(FIRST_ADDRESS)
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the source whose turn is after this one's.
+    pub(super) fn next(&self, source: u32) -> u32 {
+        if source + 1 < self.numbers.end { source + 1 } else { self.numbers.start }
+    }
+
+    pub(super) fn numbers(&self) -> &Range<u32> {
+        &self.numbers
+    }
+
+    /// Tells whether a reply may come to another source than the one that asked: one address is no
+    /// more than one of those where its socket hears.
+    pub(super) fn are_several(&self) -> bool {
+        self.numbers.len() > 1 || self.kind == Kind::Addresses
+    }
+
+    pub(super) fn socket(&self, socket: usize) -> &dyn DatagramSocket {
+        &*self.sockets[socket]
+    }
+
+    pub(super) fn is_one_socket(&self) -> bool {
+        self.sockets.len() == 1
+    }
+
+    /// Notes which sockets may have something to be received.
+    pub(super) fn look(&self, found: &mut Vec<usize>) -> io::Result<()> {
+        if self.is_one_socket() {
+            // To ask it is as quick as to ask about it.
+            found.clear();
+            found.push(0);
+            return Ok(());
+        }
+        match &self.ready {
+            Some(ready) => ready.poll_ready(found),
+            None => {
+                found.clear();
+                found.extend(0..self.sockets.len());
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns after how many looks each socket has had its turn.
+    pub(super) fn turns(&self) -> usize {
+        self.sockets.len().div_ceil(Poller::MAX_READY)
+    }
+
+    /// Waits until something can be received or the flag is raised, and for `timeout` at the most.
+    pub(super) fn wait(&self, timeout: Duration, latch: &Latch) -> io::Result<()> {
+        match &self.ready {
+            Some(ready) => ready.wait(timeout, latch),
+            None => {
+                latch.sleep(timeout);
+                Ok(())
+            }
+        }
+    }
+
+    /// Forgets what was dropped so far.
+    pub(super) fn forget_drops(&mut self) {
+        for (socket, before) in self.sockets.iter().zip(&mut self.dropped) {
+            *before = socket.drops().unwrap_or_default();
+        }
+    }
+
+    /// Returns how many datagrams the system has dropped since then for want of room; `None` if it
+    /// does not say.
+    pub(super) fn dropped(&self) -> Option<u64> {
+        let mut all = 0;
+        for (socket, before) in self.sockets.iter().zip(&self.dropped) {
+            all += u64::from(socket.drops()?.wrapping_sub(*before));
+        }
+        Some(all)
+    }
+}
+
+/// 127.0.0.1.
+const FIRST_ADDRESS: u32 = Ipv4Addr::LOCALHOST.to_bits();
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::io::IoSlice;
+    use std::net::UdpSocket;
+
+    use super::*;
+    use crate::udp::Backend;
+    use crate::udp::transmit::Message;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_train_arrives_in_one_piece_or_cut_as_the_plan_has_it() {
+        for (takes_trains, messages) in [(true, 1), (false, 3)] {
+            let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+            let address = server.local_addr().expect("bound");
+            let plan = LoadPlan { takes_trains, ..LoadPlan::default() };
+            let places = Places::open(address, &plan, 0..1).expect("a port");
+            let (number, route) = places.route(0);
+            let (socket, name) = (places.socket(number), b"Tracy");
+            let message = Message::new(route, name.len());
+            let message = Message { count: 1, len: name.len(), parts: 0..1, ..message };
+            socket.send(&[message], &[IoSlice::new(name)]).expect("room");
+            let (_, client) = server.recv_from(&mut [0; 8]).expect("a request");
+            let server =
+                Backend::default().open(server, Fragmentation::Never).expect("a UDP socket");
+            let route = Route { to: client, from: None };
+            let train =
+                Message { count: 3, len: 3 * name.len(), ..Message::new(route, name.len()) };
+            let train = Message { parts: 0..3, ..train };
+            server.send(&[train], &[IoSlice::new(name); 3]).expect("room");
+            let (mut batch, mut arrivals, mut datagrams) = (Batch::new(), 0, 0);
+            while datagrams < 3 {
+                socket.receive(&mut batch, true).expect("a reply in time");
+                arrivals += batch.arrivals().len();
+                datagrams += (0..batch.arrivals().len())
+                    .map(|index| batch.places(index).count())
+                    .sum::<usize>();
+            }
+            assert_eq!((arrivals, datagrams), (messages, 3), "{takes_trains}");
+        }
+    }
+
+    #[test]
+    fn each_socket_has_its_turn_however_many_have_something() {
+        let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let address = server.local_addr().expect("bound");
+        let sources = Sources::Ports(100.try_into().expect("not zero"));
+        let plan = LoadPlan { sources, ..LoadPlan::default() };
+        let places = Places::open(address, &plan, 0..100).expect("ports");
+        for source in 0..100 {
+            let (number, route) = places.route(source);
+            let message = Message { parts: 0..1, ..Message::new(route, 5) };
+            places.socket(number).send(&[message], &[IoSlice::new(b"Tracy")]).expect("room");
+            let (_, client) = server.recv_from(&mut [0; 8]).expect("a request");
+            server.send_to(b"Hello, Tracy!", client).expect("room");
+        }
+        let (mut all, mut found) = (BTreeSet::new(), Vec::new());
+        for _ in 0..places.turns() {
+            places.look(&mut found).expect("works");
+            all.extend(found.iter().copied());
+        }
+        assert!(all.into_iter().eq(0..100), "{found:?}");
+    }
+
+    #[test]
+    fn who_sleeps_asks_every_source_and_who_waits_those_that_have_something() {
+        let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let address = server.local_addr().expect("bound");
+        let sources = Sources::Ports(3.try_into().expect("not zero"));
+        let sleep = Idle::Sleep(Duration::from_millis(1));
+        for (idle, expected) in [(sleep, &[0, 1, 2][..]), (Idle::Wait, &[]), (Idle::Spin, &[])] {
+            let plan = LoadPlan { sources, idle, ..LoadPlan::default() };
+            let places = Places::open(address, &plan, 0..3).expect("three ports");
+            let mut found = vec![7];
+            places.look(&mut found).expect("works");
+            assert_eq!(found, expected, "{idle:?}");
+        }
+    }
+}

@@ -1,0 +1,266 @@
+use std::num::NonZeroU32;
+use std::ops::Range;
+use std::time::Duration;
+
+use hello_proto::{Arrival, Ledger, Reply, Token};
+
+use super::event::LoadEventKind;
+
+/// What becomes of the requests of one thread: a ledger, and beside it when each request was due
+/// and who asked.
+#[derive(Debug)]
+pub(super) struct Book {
+    run: u16,
+    ledger: Ledger,
+    /// The last requests, each at the place of its sequence number: no more than there is room for,
+    /// and as long as that suffices, all.
+    requests: Vec<Request>,
+    /// How many there is room for.
+    len: usize,
+    /// When the warm-up ends. What was due before that is not told of.
+    zero: Duration,
+    /// Whether a reply may come to another source than the one that asked.
+    several: bool,
+    /// The first source.
+    first: u32,
+    /// Of each source, which request is the last sent of those answered: in which order replies
+    /// came to different sources, nobody knows.
+    latest: Vec<Option<u32>>,
+    largest_rtt: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    due: Duration,
+    source: u32,
+    seq: u32,
+}
+
+impl Book {
+    pub(super) fn new(
+        run: u16,
+        window: NonZeroU32,
+        timeout: Duration,
+        sources: &Range<u32>,
+        several: bool,
+    ) -> Self {
+        let first = Token { run, seq: 0 };
+        // A power of two, so that the places go around where the sequence numbers do.
+        let len = window.get().next_power_of_two() as usize;
+        Self {
+            run: first.run,
+            ledger: Ledger::new(first, window, timeout),
+            requests: Vec::with_capacity(len),
+            len,
+            zero: Duration::ZERO,
+            several,
+            first: sources.start,
+            latest: vec![None; sources.len()],
+            largest_rtt: None,
+        }
+    }
+
+    /// Notes when the warm-up ends, before anything is sent.
+    pub(super) fn begin(&mut self, zero: Duration) {
+        self.zero = zero;
+    }
+
+    /// Notes that the next request was sent at `now`, in a name of so many bytes.
+    pub(super) fn note_sent(&mut self, name_len: usize, now: Duration, due: Duration, source: u32) {
+        if let Some(Token { seq, .. }) = self.tokens().next() {
+            self.ledger.handle_sent(name_len, now);
+            let place = self.place(seq);
+            let request = Request { due, source, seq };
+            match self.requests.get_mut(place) {
+                Some(forgotten) => *forgotten = request,
+                None => self.requests.push(request),
+            }
+        }
+    }
+
+    /// Decides what a datagram is that came to `source` at `now`, if it was one of ours; and
+    /// returns what is to be told of it.
+    pub(super) fn handle<'a>(
+        &mut self,
+        datagram: &'a [u8],
+        source: Option<u32>,
+        now: Duration,
+    ) -> Option<LoadEventKind<'a>> {
+        let foreign = LoadEventKind::Other { arrival: Arrival::Foreign, datagram };
+        let Some(source) = source else { return (now >= self.zero).then_some(foreign) };
+        if self.several
+            && let Some(request) = self.answered_by(datagram)
+            && request.source != source
+        {
+            return (request.due >= self.zero).then_some(LoadEventKind::Misdirected);
+        }
+        let arrival = self.ledger.handle_datagram(datagram, now);
+        let due = match arrival {
+            Arrival::Answered { seq, .. }
+            | Arrival::Late { seq, .. }
+            | Arrival::Duplicate { seq } => self.requests[self.place(seq)].due,
+            Arrival::Forgotten { .. } | Arrival::Corrupt | Arrival::Foreign => now,
+        };
+        let kind = match arrival {
+            Arrival::Answered { seq, rtt, .. } => {
+                self.largest_rtt = self.largest_rtt.max(Some(rtt));
+                let reordered = self.is_reordered(source, seq);
+                LoadEventKind::Answered { due: due.saturating_sub(self.zero), rtt, reordered }
+            }
+            arrival => LoadEventKind::Other { arrival, datagram },
+        };
+        (due >= self.zero).then_some(kind)
+    }
+
+    /// Settles the oldest request in flight as lost if its timeout is over, and returns what is to
+    /// be told of it. `None` if there is no such request; of one of the warm-up, nothing is told.
+    pub(super) fn poll_lost(&mut self, now: Duration) -> Option<Option<LoadEventKind<'static>>> {
+        let seq = self.ledger.poll_lost(now)?;
+        let due = self.requests[self.place(seq)].due.checked_sub(self.zero);
+        Some(due.map(|due| LoadEventKind::Lost { due }))
+    }
+
+    /// Returns when the next request may be lost.
+    pub(super) fn poll_timeout(&self) -> Option<Duration> {
+        self.ledger.poll_timeout()
+    }
+
+    /// Yields the tokens of the next requests, as many as may be sent now.
+    pub(super) fn tokens(&self) -> impl ExactSizeIterator<Item = Token> + use<> {
+        self.ledger.tokens()
+    }
+
+    pub(super) fn in_flight(&self) -> u64 {
+        self.ledger.counts().in_flight()
+    }
+
+    /// Tells whether each request is answered, or lost and told to be: one whose reply was late is
+    /// not in flight, and still to be told of.
+    pub(super) fn is_settled(&self) -> bool {
+        self.poll_timeout().is_none()
+    }
+
+    /// Tells whether nothing was ever sent.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ledger.counts().sent == 0
+    }
+
+    pub(super) fn largest_rtt(&self) -> Option<Duration> {
+        self.largest_rtt
+    }
+
+    /// Notes that a request is answered, and tells whether one that the same source sent later was
+    /// answered before.
+    fn is_reordered(&mut self, source: u32, seq: u32) -> bool {
+        let place = source.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
+        let Some(latest) = place.and_then(|place| self.latest.get_mut(place)) else { return false };
+        // Sequence numbers go around, and half of them are before any (RFC 1982 section 3.2).
+        let overtaken = latest.is_some_and(|latest| seq.wrapping_sub(latest) > u32::MAX / 2);
+        if !overtaken {
+            *latest = Some(seq);
+        }
+        overtaken
+    }
+
+    /// Returns to which of our last requests a datagram is a reply.
+    fn answered_by(&self, datagram: &[u8]) -> Option<&Request> {
+        let Token { run, seq } = Token::decode(Reply::decode(datagram).ok()?.name())?;
+        let request = self.requests.get(self.place(seq))?;
+        (run == self.run && seq == request.seq).then_some(request)
+    }
+
+    fn place(&self, seq: u32) -> usize {
+        seq as usize % self.len
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hello_proto::Request;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A book of three seconds, one of which is warm-up, with a request due in each from a source
+    /// of that number, and sent half a second late; and the replies.
+    fn book() -> (Book, [Vec<u8>; 3]) {
+        let window = NonZeroU32::new(3).expect("not zero");
+        let mut book = Book::new(7, window, 10 * SECOND, &(0..3), true);
+        book.begin(SECOND);
+        let replies = [0, 1, 2].map(|number| {
+            let mut name = [0; 16];
+            let token = book.tokens().next().expect("room");
+            token.encode(&mut name).expect("room");
+            let due = number * SECOND;
+            book.note_sent(16, due + SECOND / 2, due, number);
+            Request::new(&name).expect("short").reply().parts().concat()
+        });
+        (book, replies)
+    }
+
+    #[test]
+    fn what_was_due_in_the_warm_up_is_not_told_of() {
+        let (mut book, replies) = book();
+        for _ in 0..2 {
+            assert!(book.handle(&replies[0], Some(0), 3 * SECOND).is_none());
+        }
+        let answered = book.handle(&replies[1], Some(1), 3 * SECOND);
+        let Some(LoadEventKind::Answered { due, rtt, reordered: false }) = answered else {
+            panic!("{answered:?}");
+        };
+        assert_eq!((due, rtt), (Duration::ZERO, SECOND + SECOND / 2));
+        let again = book.handle(&replies[1], Some(1), 3 * SECOND);
+        let duplicate = Arrival::Duplicate { seq: 1 };
+        assert!(
+            matches!(again, Some(LoadEventKind::Other { arrival, .. }) if arrival == duplicate),
+            "{again:?}"
+        );
+        assert_eq!(book.in_flight(), 1);
+
+        let (mut book, _) = self::book();
+        let lost = Vec::from_iter(std::iter::from_fn(|| book.poll_lost(20 * SECOND)));
+        assert!(matches!(
+            lost[..],
+            [
+                None,
+                Some(LoadEventKind::Lost { due: Duration::ZERO }),
+                Some(LoadEventKind::Lost { due: SECOND })
+            ]
+        ));
+    }
+
+    #[test]
+    fn a_reply_is_reordered_if_one_to_a_later_request_of_its_source_came_before() {
+        let mut book = Book::new(7, NonZeroU32::MIN, SECOND, &(5..7), true);
+        for (source, seq, reordered) in [
+            (5, 7, false),
+            (5, 6, true),
+            (6, 3, false),
+            (5, 8, false),
+            (6, 4, false),
+            (5, 7, true),
+            // Where the numbers go around.
+            (6, u32::MAX, true),
+            (6, 5, false),
+        ] {
+            assert_eq!(book.is_reordered(source, seq), reordered, "{source} {seq}");
+        }
+        book.latest[0] = Some(u32::MAX);
+        assert!(!book.is_reordered(5, 0));
+        assert!(book.is_reordered(5, u32::MAX));
+    }
+
+    #[test]
+    fn a_reply_at_another_source_is_no_answer() {
+        let (mut book, replies) = book();
+        let misdirected = book.handle(&replies[2], Some(1), 3 * SECOND);
+        assert!(matches!(misdirected, Some(LoadEventKind::Misdirected)), "{misdirected:?}");
+        assert_eq!(book.in_flight(), 3);
+        let answered = book.handle(&replies[2], Some(2), 3 * SECOND);
+        assert!(matches!(answered, Some(LoadEventKind::Answered { .. })), "{answered:?}");
+        let foreign = book.handle(&replies[1], None, 3 * SECOND);
+        assert!(matches!(foreign, Some(LoadEventKind::Other { arrival: Arrival::Foreign, .. })));
+        assert_eq!(book.in_flight(), 2);
+    }
+}

@@ -1,0 +1,128 @@
+//! How a thread of a load receives.
+
+use std::time::{Duration, Instant};
+
+use super::{Lane, lock};
+use crate::clock::Moment;
+use crate::load::Observer;
+use crate::load::event::LoadEvent;
+use crate::load::plan::LoadError;
+use crate::udp::error_class::{ErrorClass, is_from_earlier_send};
+use crate::udp::recv_backoff::Patience;
+use crate::{requester, sys};
+
+/// What the sockets that were asked had.
+struct Received {
+    /// When the earliest of the latest datagrams of each came; `None` if there was none.
+    earliest: Option<Duration>,
+    /// Whether none is left to be asked before the system is, which of them have something.
+    is_whole: bool,
+}
+
+impl<O: Observer> Lane<'_, O> {
+    /// Receives a batch from each socket that has something, and tells whether there was anything;
+    /// waits for a first datagram, if there is one socket only and it is to. If that takes long, what is
+    /// due has its turn, and then the rest of the sockets.
+    pub(super) fn receive(&mut self, waits: bool) -> Result<bool, LoadError> {
+        Ok(self.receive_all(waits)?.earliest.is_some())
+    }
+
+    fn receive_all(&mut self, waits: bool) -> Result<Received, LoadError> {
+        let (mut ready, start) = (std::mem::take(&mut self.ready), sys::monotonic());
+        if ready.is_empty() {
+            // A system that cannot tell is asked again.
+            let _ = self.places.look(&mut ready);
+        }
+        let (mut earliest, mut asked) = (None, 0);
+        for &socket in &ready {
+            if let Some(latest) = self.receive_from(socket, waits)? {
+                earliest = Some(earliest.map_or(latest, |earliest: Duration| earliest.min(latest)));
+            }
+            asked += 1;
+            if sys::monotonic().saturating_sub(start) > LONGEST_TURN {
+                break;
+            }
+        }
+        ready.drain(..asked);
+        self.ready = ready;
+        Ok(Received { earliest, is_whole: self.ready.is_empty() })
+    }
+
+    /// Receives all that is there. What comes meanwhile may go on for ever: it ends when each socket
+    /// has brought something later or nothing, or when that takes too long.
+    pub(super) fn drain(&mut self) -> Result<(), LoadError> {
+        let (start, turns) = (sys::monotonic(), self.places.turns());
+        let (mut later, mut is_later, mut is_empty) = (0, true, true);
+        for _ in 0..MOST_BATCHES * turns {
+            let Received { earliest, is_whole } = self.receive_all(false)?;
+            is_later &= earliest.is_none_or(|earliest| earliest > start);
+            is_empty &= earliest.is_none();
+            if is_whole {
+                later = if is_later { later + 1 } else { 0 };
+                if is_empty || later >= turns {
+                    break;
+                }
+                (is_later, is_empty) = (true, true);
+            }
+            if sys::monotonic().saturating_sub(start) > LONGEST_DRAIN {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Receives a batch from a socket, and returns when the last of it came, if anything did; zero, if
+    /// that is not known.
+    fn receive_from(&mut self, socket: usize, waits: bool) -> Result<Option<Duration>, LoadError> {
+        let before = waits.then(sys::monotonic);
+        let received = self.places.socket(socket).receive(&mut self.batch, waits);
+        if let Some(before) = before {
+            self.watch.add_idle(sys::monotonic().saturating_sub(before));
+        }
+        let Err(source) = received else {
+            self.patience = Patience::default();
+            return Ok(Some(self.handle(socket)));
+        };
+        let class = ErrorClass::of(&source);
+        match class {
+            ErrorClass::WouldBlock | ErrorClass::Interrupted => return Ok(None),
+            // A report about one request: the next call has another, or a reply.
+            _ if is_from_earlier_send(&source) => {}
+            _ => {
+                let broken = LoadError::Receive { server: self.loader.server, source };
+                let wait = self.patience.wait(class, Instant::now()).ok_or(broken)?;
+                let before = sys::monotonic();
+                self.latch().sleep(wait);
+                self.watch.add_idle(sys::monotonic().saturating_sub(before));
+            }
+        }
+        self.tell_reported(class);
+        Ok(Some(Duration::ZERO))
+    }
+
+    /// Decides what each datagram of a batch is, tells of it, and returns when the last one came; zero,
+    /// if the system does not say.
+    fn handle(&mut self, socket: usize) -> Duration {
+        self.clocks.look(Moment::now());
+        let mut observer = lock(self.observer);
+        for (index, arrival) in self.batch.arrivals().iter().enumerate() {
+            let at = self.clocks.of(arrival.time);
+            let source = self.places.source(socket, arrival);
+            for place in self.batch.places(index) {
+                if let Some(kind) = self.book.handle(self.batch.bytes(place), source, at) {
+                    observer.observe(&LoadEvent { at: at.saturating_sub(self.zero), kind });
+                }
+            }
+        }
+        requester::latest(&self.batch, &self.clocks)
+    }
+}
+
+/// How long a thread receives at most before it looks what is due.
+const LONGEST_TURN: Duration = Duration::from_millis(2);
+
+/// How long a thread receives at most before it takes requests for lost.
+const LONGEST_DRAIN: Duration = Duration::from_millis(100);
+
+/// In how many batches a socket can surely be emptied of what is there.
+const MOST_BATCHES: usize = 256;

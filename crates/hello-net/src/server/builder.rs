@@ -1,0 +1,209 @@
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hello_proto::Guard;
+
+use super::listener::{Endpoint, Options};
+use super::rate_limit::{Accounts, RateLimit};
+use super::worker::Worker;
+use super::{Server, ServerError};
+use crate::udp::Backend;
+use crate::udp::socket::{Sharing, is_shared};
+
+/// What a [`Server`] is to be, before it is bound.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    guard: Guard,
+    options: Options,
+    workers: NonZeroUsize,
+    reuse_port: bool,
+    spin: Duration,
+    limit: Option<RateLimit>,
+}
+
+impl Builder {
+    /// Sets what may be answered.
+    #[must_use]
+    pub fn guard(self, guard: Guard) -> Self {
+        Self { guard, ..self }
+    }
+
+    /// Sets the rate that each source network is held to ([`RateLimit::default`] by default);
+    /// `None` switches the limit off.
+    #[must_use]
+    pub fn rate_limit(self, limit: impl Into<Option<RateLimit>>) -> Self {
+        Self { limit: limit.into(), ..self }
+    }
+
+    /// Sets by which system calls datagrams are received and sent.
+    #[must_use]
+    pub fn io(mut self, io: Backend) -> Self {
+        self.options.io = io;
+        self
+    }
+
+    /// Sets how many threads serve each address; 1 unless told otherwise.
+    #[must_use]
+    pub fn workers(self, workers: NonZeroUsize) -> Self {
+        Self { workers, ..self }
+    }
+
+    /// Gives each worker a socket of its own (SO_REUSEPORT, socket(7)) instead of one that all
+    /// workers of an address share. The system then deals the sources out to them, so that one
+    /// busy source keeps but one worker busy.
+    ///
+    /// An address that is bound already is an error all the same. But once the server is bound,
+    /// other processes of the same user can be bound there, too, if they ask for it, and take
+    /// some of the sources away.
+    ///
+    /// A broadcast or multicast address is served by one socket all the same: the system would hand
+    /// each of several a copy.
+    #[must_use]
+    pub fn reuse_port(self, reuse_port: bool) -> Self {
+        Self { reuse_port, ..self }
+    }
+
+    /// Sets for how long a worker without datagrams asks for them again and again before it waits
+    /// and lets others have the processor; not at all unless told otherwise.
+    ///
+    /// It makes replies faster, and takes the processor for up to that time after each.
+    #[must_use]
+    pub fn spin(self, spin: Duration) -> Self {
+        Self { spin, ..self }
+    }
+
+    /// Sets the size of each socket's receive buffer, in bytes: room for datagrams that were not
+    /// received yet. By default it is made [`Server::RECEIVE_BUFFER`] at least.
+    ///
+    /// [`Server::receive_buffer`] returns what the system gave. Linux gives no more than
+    /// `net.core.rmem_max`, unless this process may configure the network (CAP_NET_ADMIN).
+    #[must_use]
+    pub fn receive_buffer(mut self, bytes: usize) -> Self {
+        self.options.receive_buffer = Some(bytes);
+        self
+    }
+
+    /// Sets the size of each socket's send buffer, in bytes. By default it is made
+    /// [`Server::SEND_BUFFER`] at least.
+    ///
+    /// Replies to neighbours that do not exist wait in it for address resolution, for seconds, and
+    /// while it is full no reply leaves. [`Server::send_buffer`] returns what the system gave:
+    /// Linux no more than `net.core.wmem_max`, unless this process may configure the network
+    /// (CAP_NET_ADMIN).
+    ///
+    /// On Linux, a socket that [`bind`](Self::bind) opens beyond the loopback, and not with
+    /// [`reuse_port`](Self::reuse_port), gets 32 spares when its buffer is full for the first time:
+    /// sockets at the same address, each of which sends to some networks while the buffer is full.
+    /// There are none if descriptors run out.
+    #[must_use]
+    pub fn send_buffer(mut self, bytes: usize) -> Self {
+        self.options.send_buffer = Some(bytes);
+        self
+    }
+
+    /// Opens the sockets for each address. Port 0 asks the system for a free one; `[::]` stands
+    /// for every IPv6 address of this machine, and for no IPv4 address.
+    ///
+    /// A server bound to `[::]` or `0.0.0.0` answers from the address that was asked.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::NoAddress`] if there is none, [`ServerError::Bind`] for the first that
+    /// cannot be bound.
+    pub fn bind(
+        self,
+        addresses: impl IntoIterator<Item = SocketAddr>,
+    ) -> Result<Server, ServerError> {
+        let open = |address, sharing| {
+            let endpoint = Endpoint::bind(address, sharing, self.options, &self.guard);
+            endpoint.map(Arc::new).map_err(|source| ServerError::Bind { address, source })
+        };
+        let mut groups = Vec::new();
+        for address in addresses {
+            let several = self.reuse_port && !is_shared(address.ip());
+            let sharing = if several { Sharing::First } else { Sharing::Alone };
+            let mut group = vec![open(address, sharing)?];
+            for _ in 1..self.workers.get() {
+                group.push(match several {
+                    true => open(group[0].local(), Sharing::Further)?,
+                    false => Arc::clone(&group[0]),
+                });
+            }
+            groups.push(group);
+        }
+        self.server(&groups)
+    }
+
+    /// Takes over sockets that somebody else bound, such as a supervisor that keeps them open while
+    /// servers come and go: what is sent meanwhile waits in them, and nothing is lost. All workers
+    /// of an address share its socket.
+    ///
+    /// An IPv6 socket that takes IPv4, too, is served as it is. When the server is dropped, each
+    /// socket has the options again that it had, but for the sizes of its buffers.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::NoAddress`] if there is none, [`ServerError::Adopt`] for the first that
+    /// cannot be served, such as one that is not bound.
+    pub fn adopt(
+        self,
+        sockets: impl IntoIterator<Item = UdpSocket>,
+    ) -> Result<Server, ServerError> {
+        let mut groups = Vec::new();
+        for socket in sockets {
+            let address = socket.local_addr().unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into());
+            let endpoint = Endpoint::adopt(socket, self.options, &self.guard);
+            let mut endpoint = endpoint.map_err(|source| ServerError::Adopt { address, source })?;
+            // Of several at one address, each gets a copy of what is sent to everybody.
+            if groups.iter().any(|group: &Vec<Arc<Endpoint>>| group[0].local() == endpoint.local())
+            {
+                endpoint = endpoint.without_shared();
+            }
+            let endpoint = Arc::new(endpoint);
+            groups.push(vec![endpoint; self.workers.get()]);
+        }
+        self.server(&groups)
+    }
+
+    /// Makes the server of the sockets of each address, one for each worker, be it the same.
+    fn server(self, groups: &[Vec<Arc<Endpoint>>]) -> Result<Server, ServerError> {
+        let locals = Vec::from_iter(groups.iter().map(|group| group[0].local()));
+        if locals.is_empty() {
+            return Err(ServerError::NoAddress);
+        }
+        let accounts = self.limit.map(|limit| Arc::new(Accounts::new(limit)));
+        let mut endpoints = groups.concat();
+        let worker = |endpoint| Worker::new(endpoint, self.spin, accounts.clone());
+        let workers = endpoints.iter().cloned().map(worker).collect();
+        endpoints.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        Server::new(self.guard, locals, endpoints, workers).map_err(ServerError::Wake)
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            guard: Guard::default(),
+            options: Options::default(),
+            workers: NonZeroUsize::MIN,
+            reuse_port: false,
+            spin: Duration::ZERO,
+            limit: Some(RateLimit::default()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_on_until_it_is_switched_off() {
+        assert_eq!(Builder::default().limit, Some(RateLimit::default()));
+        assert_eq!(Builder::default().rate_limit(None).limit, None);
+        let other = RateLimit::default().dry_run(true);
+        assert_eq!(Builder::default().rate_limit(other.clone()).limit, Some(other));
+    }
+}

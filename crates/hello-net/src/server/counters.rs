@@ -1,0 +1,218 @@
+use std::array;
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+
+use hello_proto::Refusal;
+
+use super::event::Outcome;
+use crate::udp::error_class::ErrorClass;
+
+/// What became of every datagram a [`Server`](crate::server::Server) received, in datagrams.
+///
+/// Each adds one to exactly one of answered, one of the refusals (over the limit is one of them),
+/// and send-failed by its class.
+/// While a datagram is being handled it is received and not yet anything else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    received: u64,
+    dropped: Option<u64>,
+    answered: u64,
+    refused: [u64; Refusal::ALL.len()],
+    over_limit: u64,
+    over_limit_answered: u64,
+    send_failed: [u64; ErrorClass::ALL.len()],
+    receive_errors: [u64; ErrorClass::ALL.len()],
+}
+
+impl Counters {
+    /// Returns how many datagrams were received.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Returns how many messages the system dropped before the server could receive them: the
+    /// receive buffer was full, or the checksum wrong; `None` where the system does not say.
+    ///
+    /// Linux counts a train that it delivers in one piece (UDP_GRO, udp(7)) as one, so where
+    /// somebody sends trains this can be less than the number of datagrams.
+    pub fn dropped(&self) -> Option<u64> {
+        self.dropped
+    }
+
+    /// Returns how many were answered: the system took the reply. Whether it arrives, nobody
+    /// knows.
+    pub fn answered(&self) -> u64 {
+        self.answered
+    }
+
+    /// Returns how many were refused by one rule of the guard.
+    pub fn refused(&self, refusal: Refusal) -> u64 {
+        self.refused[refusal as usize]
+    }
+
+    /// Returns how many were refused because their source was over the limit.
+    pub fn over_limit(&self) -> u64 {
+        self.over_limit
+    }
+
+    /// Returns how many were over the limit and not refused: one in four on average, or all in a dry
+    /// run. What became of each is counted apart, as of any other.
+    pub fn over_limit_answered(&self) -> u64 {
+        self.over_limit_answered
+    }
+
+    /// Returns how many were refused for any reason.
+    pub fn refused_total(&self) -> u64 {
+        self.refused.iter().sum::<u64>() + self.over_limit
+    }
+
+    /// Returns how many replies the system did not take, by the class of its error.
+    pub fn send_failed(&self, class: ErrorClass) -> u64 {
+        self.send_failed[class as usize]
+    }
+
+    /// Returns how many replies the system did not take.
+    pub fn send_failed_total(&self) -> u64 {
+        self.send_failed.iter().sum()
+    }
+
+    /// Returns how many receive calls failed, by the class of their error. No datagram was
+    /// received by them.
+    pub fn receive_errors(&self, class: ErrorClass) -> u64 {
+        self.receive_errors[class as usize]
+    }
+
+    /// Adds up what the workers counted; `dropped` is counted by socket.
+    pub(crate) fn sum(workers: impl Iterator<Item = Self>, dropped: Option<u64>) -> Self {
+        workers.fold(Self { dropped, ..Self::default() }, |mut sum, worker| {
+            sum.received += worker.received;
+            sum.answered += worker.answered;
+            sum.over_limit += worker.over_limit;
+            sum.over_limit_answered += worker.over_limit_answered;
+            let arrays = [
+                (&mut sum.refused[..], &worker.refused[..]),
+                (&mut sum.send_failed[..], &worker.send_failed[..]),
+                (&mut sum.receive_errors[..], &worker.receive_errors[..]),
+            ];
+            for (sums, addends) in arrays {
+                for (sum, addend) in sums.iter_mut().zip(addends) {
+                    *sum += addend;
+                }
+            }
+            sum
+        })
+    }
+}
+
+/// The counters of one worker, which it adds to while others read; aligned so that no two workers
+/// write to one cache line (pairs of lines are fetched together).
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Tally {
+    received: AtomicU64,
+    answered: AtomicU64,
+    refused: [AtomicU64; Refusal::ALL.len()],
+    over_limit: AtomicU64,
+    over_limit_answered: AtomicU64,
+    send_failed: [AtomicU64; ErrorClass::ALL.len()],
+    receive_errors: [AtomicU64; ErrorClass::ALL.len()],
+}
+
+impl Tally {
+    pub(crate) fn receive(&self, datagrams: u64) {
+        self.received.fetch_add(datagrams, Relaxed);
+    }
+
+    /// Notes datagrams that were over the limit and are answered all the same.
+    pub(crate) fn leak(&self, datagrams: u64) {
+        self.over_limit_answered.fetch_add(datagrams, Relaxed);
+    }
+
+    pub(crate) fn settle(&self, outcomes: impl Iterator<Item = Outcome>) {
+        let mut answered = 0;
+        for outcome in outcomes {
+            let counter = match outcome {
+                Outcome::Answered => {
+                    answered += 1;
+                    continue;
+                }
+                Outcome::Refused(refusal) => &self.refused[refusal as usize],
+                Outcome::OverLimit => &self.over_limit,
+                Outcome::SendFailed(class) => &self.send_failed[class as usize],
+            };
+            counter.fetch_add(1, Release);
+        }
+        self.answered.fetch_add(answered, Release);
+    }
+
+    pub(crate) fn receive_error(&self, class: ErrorClass) {
+        self.receive_errors[class as usize].fetch_add(1, Relaxed);
+    }
+
+    /// Reads the outcomes first, so that there are never more of them than datagrams received.
+    pub(crate) fn snapshot(&self) -> Counters {
+        Counters {
+            answered: self.answered.load(Acquire),
+            refused: array::from_fn(|i| self.refused[i].load(Acquire)),
+            over_limit: self.over_limit.load(Acquire),
+            over_limit_answered: self.over_limit_answered.load(Relaxed),
+            send_failed: array::from_fn(|i| self.send_failed[i].load(Acquire)),
+            receive_errors: array::from_fn(|i| self.receive_errors[i].load(Relaxed)),
+            received: self.received.load(Relaxed),
+            dropped: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_outcome_is_counted_once_under_its_own_name() {
+        let tally = Tally::default();
+        let outcomes = [Outcome::Answered]
+            .into_iter()
+            .chain(Refusal::ALL.map(Outcome::Refused))
+            .chain([Outcome::OverLimit])
+            .chain(ErrorClass::ALL.map(Outcome::SendFailed));
+        let mut settled = 0;
+        for (times, outcome) in (1..).zip(outcomes) {
+            tally.receive(times);
+            tally.settle((0..times).map(|_| outcome));
+            settled += times;
+            let counters = tally.snapshot();
+            let count = match outcome {
+                Outcome::Answered => counters.answered(),
+                Outcome::Refused(refusal) => counters.refused(refusal),
+                Outcome::OverLimit => counters.over_limit(),
+                Outcome::SendFailed(class) => counters.send_failed(class),
+            };
+            assert_eq!(count, times);
+            assert_eq!(counters.received(), settled);
+        }
+        let counters = tally.snapshot();
+        let all = counters.answered() + counters.refused_total() + counters.send_failed_total();
+        assert_eq!(all, counters.received());
+    }
+
+    #[test]
+    fn sums_add_up_counter_by_counter() {
+        let tally = Tally::default();
+        tally.receive(4);
+        tally.leak(1);
+        let refused = Outcome::Refused(Refusal::GreetedTwice);
+        let failed = Outcome::SendFailed(ErrorClass::Denied);
+        tally.settle([Outcome::Answered, refused, Outcome::OverLimit, failed].into_iter());
+        tally.receive_error(ErrorClass::Interrupted);
+        let sum = Counters::sum([tally.snapshot(); 2].into_iter(), Some(7));
+        assert_eq!((sum.received(), sum.answered(), sum.dropped()), (8, 2, Some(7)));
+        assert_eq!(sum.refused(Refusal::GreetedTwice), 2);
+        assert_eq!(sum.send_failed(ErrorClass::Denied), 2);
+        assert_eq!(sum.receive_errors(ErrorClass::Interrupted), 2);
+        assert_eq!((sum.over_limit(), sum.over_limit_answered()), (2, 2));
+        assert_eq!((sum.refused_total(), sum.send_failed_total()), (4, 2));
+    }
+}

@@ -1,0 +1,191 @@
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::{Mutex, PoisonError};
+
+use hello_proto::{Guard, OVERHEAD};
+
+use crate::sys::options::{AdoptedOptions, Buffer};
+use crate::udp::Backend;
+use crate::udp::datagram_socket::DatagramSocket;
+use crate::udp::socket::{self, Sharing, fragmentation};
+
+/// A bound socket, which one worker serves, or several.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    local: SocketAddr,
+    receive_buffer: usize,
+    send_buffer: usize,
+    /// Whether datagrams to a shared address are its own, and not copies of another's.
+    takes_shared: bool,
+    pub(crate) socket: Box<dyn DatagramSocket>,
+    drops: Mutex<Drops>,
+    /// Dropped behind the socket.
+    _adopted: Option<AdoptedOptions>,
+}
+
+/// How a socket is to be.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Options {
+    pub(crate) io: Backend,
+    /// In bytes; [`RECEIVE_BUFFER`] at least, if not given.
+    pub(crate) receive_buffer: Option<usize>,
+    /// In bytes; [`SEND_BUFFER`] at least, if not given.
+    pub(crate) send_buffer: Option<usize>,
+}
+
+/// The messages that the system has dropped.
+#[derive(Debug, Default)]
+struct Drops {
+    /// What the system said last, modulo 2^32.
+    last: u32,
+    total: u64,
+}
+
+impl Endpoint {
+    pub(crate) fn bind(
+        address: SocketAddr,
+        sharing: Sharing,
+        options: Options,
+        guard: &Guard,
+    ) -> io::Result<Self> {
+        let socket = socket::bind(address, sharing)?;
+        let endpoint = Self::open(socket, options, guard, sharing == Sharing::Alone)?;
+        Ok(Self { takes_shared: sharing != Sharing::Further, ..endpoint })
+    }
+
+    /// Takes over a socket, which has to be bound, and leaves it as it was when this is dropped.
+    pub(crate) fn adopt(socket: UdpSocket, options: Options, guard: &Guard) -> io::Result<Self> {
+        if socket.local_addr()?.port() == 0 {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "it is not bound to a port"));
+        }
+        let adopted = AdoptedOptions::take(&socket)?;
+        Ok(Self { _adopted: Some(adopted), ..Self::open(socket, options, guard, false)? })
+    }
+
+    /// Opens a socket for service; if it is alone at its address, with spares to send by.
+    fn open(
+        socket: UdpSocket,
+        options: Options,
+        guard: &Guard,
+        is_alone: bool,
+    ) -> io::Result<Self> {
+        let local = socket.local_addr()?;
+        let size = |buffer: Buffer, asked, default| {
+            match asked {
+                Some(bytes) => buffer.set(&socket, bytes)?,
+                // A system that gives less serves as well, until it is flooded.
+                None => drop(buffer.enlarge(&socket, default)),
+            }
+            buffer.size(&socket)
+        };
+        let receive_buffer = size(Buffer::Receive, options.receive_buffer, RECEIVE_BUFFER)?;
+        let send_buffer = size(Buffer::Send, options.send_buffer, SEND_BUFFER)?;
+        let fragmentation = fragmentation(local, guard.max_name_len() + OVERHEAD);
+        // On the loopback, no reply waits for a neighbour.
+        let spares = is_alone && !local.ip().to_canonical().is_loopback();
+        let socket = match spares {
+            true => options.io.open_with_spares(socket, fragmentation)?,
+            false => options.io.open(socket, fragmentation)?,
+        };
+        // What was dropped before is none of ours.
+        let drops = Mutex::new(Drops { last: socket.drops().unwrap_or_default(), total: 0 });
+        let (takes_shared, _adopted) = (true, None);
+        Ok(Self { local, receive_buffer, send_buffer, takes_shared, socket, drops, _adopted })
+    }
+
+    /// Takes over a socket of a test's.
+    #[cfg(test)]
+    pub(crate) fn of(local: SocketAddr, socket: impl DatagramSocket + 'static) -> Self {
+        Self {
+            local,
+            receive_buffer: 0,
+            send_buffer: 0,
+            takes_shared: true,
+            socket: Box::new(socket),
+            drops: Mutex::default(),
+            _adopted: None,
+        }
+    }
+
+    /// Leaves datagrams to a shared address to another socket that gets them, too.
+    pub(crate) fn without_shared(self) -> Self {
+        Self { takes_shared: false, ..self }
+    }
+
+    /// Returns the bound address.
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Returns the size of the receive buffer in bytes, as the system has it.
+    pub(crate) fn receive_buffer(&self) -> usize {
+        self.receive_buffer
+    }
+
+    /// Returns the size of the send buffer in bytes, as the system has it.
+    pub(crate) fn send_buffer(&self) -> usize {
+        self.send_buffer
+    }
+
+    /// Returns whether the socket answers for datagrams to a multicast group or a broadcast
+    /// address, of which each socket of a group gets a copy (SO_REUSEPORT, socket(7)).
+    pub(crate) fn takes_shared(&self) -> bool {
+        self.takes_shared
+    }
+
+    /// Returns how many messages the system has dropped before they could be received, and `None` if
+    /// it does not say.
+    ///
+    /// The system's own count has 32 bits only, so this is to be called before it has come round.
+    pub(crate) fn dropped(&self) -> Option<u64> {
+        // The count is read under the lock, lest an older one is taken for a newer one.
+        let mut drops = self.drops.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.socket.drops()?;
+        drops.total += u64::from(now.wrapping_sub(drops.last));
+        drops.last = now;
+        Some(drops.total)
+    }
+}
+
+/// The receive buffer asked for, in bytes: room for 10,000 short datagrams.
+pub(crate) const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// The send buffer asked for, in bytes. Replies to neighbours that do not exist wait in it for
+/// seconds, and while it is full no reply to anybody leaves.
+pub(crate) const SEND_BUFFER: usize = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::udp::mock::Script;
+
+    #[test]
+    fn a_buffer_is_never_made_smaller_by_default_and_no_size_comes_out_as_another() {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        for buffer in [Buffer::Receive, Buffer::Send] {
+            let before = buffer.size(&socket).expect("a size");
+            buffer.enlarge(&socket, 1).expect("nothing to do");
+            assert_eq!(buffer.size(&socket).expect("a size"), before);
+            buffer.enlarge(&socket, before).expect("as far as the system lets us");
+            assert!(buffer.size(&socket).expect("a size") >= before);
+            buffer.set(&socket, 1 << 32).expect("as far as the system lets us");
+            assert!(buffer.size(&socket).expect("a size") >= before, "{buffer:?}");
+        }
+    }
+
+    #[test]
+    fn the_systems_count_of_drops_may_come_round() {
+        let script = Script::default();
+        let endpoint = Endpoint::of(([192, 0, 2, 1], 9999).into(), script.clone());
+        let mut expected = 0;
+        for step in [0, 5, u32::MAX - 5, 10, u32::MAX, 1] {
+            let mut scenes = script.scenes();
+            scenes.drops = scenes.drops.wrapping_add(step);
+            drop(scenes);
+            expected += u64::from(step);
+            assert_eq!(endpoint.dropped(), Some(expected));
+        }
+    }
+}

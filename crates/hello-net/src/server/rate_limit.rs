@@ -1,0 +1,286 @@
+use std::hash::RandomState;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::{Range, RangeInclusive};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use hello_proto::{Limit, Limiter, Refusal, Verdict};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+/// The rate that a server holds each source network to, and the networks exempt from it.
+///
+/// The default is 1000 requests per second with bursts of 2000 ([`Limit::default`]) for every
+/// network but the loopback (127.0.0.0/8 and `::1`).
+///
+/// ```
+/// use std::num::NonZeroU32;
+///
+/// use hello_net::{RateLimit, Server};
+/// use hello_proto::Limit;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let limit = Limit::new(NonZeroU32::try_from(200)?, NonZeroU32::try_from(400)?)?;
+/// let limit = RateLimit::new(limit).exempt(["192.0.2.0/24".parse()?]);
+/// let server = Server::builder().rate_limit(limit).bind([([127, 0, 0, 1], 0).into()])?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    limit: Limit,
+    exempt: Vec<IpNet>,
+    dry_run: bool,
+}
+
+impl RateLimit {
+    /// Holds every source network to `limit`, those of the loopback too, in memory that never
+    /// grows; see [`Limiter`].
+    pub fn new(limit: Limit) -> Self {
+        Self { limit, exempt: Vec::new(), dry_run: false }
+    }
+
+    /// Exempts networks from the limit. Those of IPv4-mapped IPv6 addresses count as the IPv4
+    /// networks they stand for.
+    #[must_use]
+    pub fn exempt(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
+        self.exempt.extend(networks.into_iter().map(canonical));
+        self
+    }
+
+    /// Exempts the loopback, 127.0.0.0/8 and `::1`.
+    #[must_use]
+    pub fn exempt_loopback(self) -> Self {
+        self.exempt(LOOPBACK)
+    }
+
+    /// Sets whether requests over the limit are counted but answered all the same
+    /// ([`Counters::over_limit_answered`](crate::server::counters::Counters::over_limit_answered)), to see what a
+    /// limit would do.
+    #[must_use]
+    pub fn dry_run(self, dry_run: bool) -> Self {
+        Self { dry_run, ..self }
+    }
+}
+
+impl Default for RateLimit {
+    fn default() -> Self {
+        Self::new(Limit::default()).exempt_loopback()
+    }
+}
+
+/// The accounts of a server's sources, which all of its workers share.
+#[derive(Debug)]
+pub(crate) struct Accounts {
+    limiter: Mutex<Limiter<RandomState>>,
+    exempt: Exempt,
+    pub(crate) dry_run: bool,
+    start: Instant,
+}
+
+/// What becomes of a datagram: the guard's refusal, or the limiter's verdict.
+pub(crate) type Decision = Result<Verdict, Refusal>;
+
+impl Accounts {
+    pub(crate) fn new(limit: RateLimit) -> Self {
+        let RateLimit { limit, exempt, dry_run } = limit;
+        let limiter = Mutex::new(Limiter::new(limit, RandomState::new()));
+        Self { limiter, exempt: Exempt::new(&exempt), dry_run, start: Instant::now() }
+    }
+
+    /// Returns whether the source is held to the limit.
+    pub(crate) fn is_limited(&self, source: IpAddr) -> bool {
+        !self.exempt.contains(source.to_canonical())
+    }
+
+    /// Debits what the guard lets pass of a batch, whose datagrams all have the same time: the
+    /// decisions of each source, in their order. The other workers wait meanwhile, so nothing else
+    /// is done here.
+    pub(crate) fn debit(&self, sources: &[(IpAddr, Range<usize>)], decisions: &mut [Decision]) {
+        if !sources.is_empty() {
+            self.debit_at(self.start.elapsed(), sources, decisions);
+        }
+    }
+
+    fn debit_at(
+        &self,
+        now: Duration,
+        sources: &[(IpAddr, Range<usize>)],
+        decisions: &mut [Decision],
+    ) {
+        let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        for (source, range) in sources {
+            let mut account = limiter.account(*source, now);
+            let passed = decisions[range.clone()].iter_mut().flatten();
+            passed.for_each(|verdict| *verdict = account.debit());
+        }
+    }
+}
+
+/// The addresses of the exempt networks: of each family in ranges that do not overlap, in order.
+#[derive(Debug)]
+struct Exempt {
+    v4: Vec<RangeInclusive<u32>>,
+    v6: Vec<RangeInclusive<u128>>,
+}
+
+impl Exempt {
+    fn new(networks: &Vec<IpNet>) -> Self {
+        let mut disjoint = IpNet::aggregate(networks);
+        disjoint.sort_unstable();
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for network in disjoint {
+            match network {
+                IpNet::V4(net) => v4.push(net.network().to_bits()..=net.broadcast().to_bits()),
+                IpNet::V6(net) => v6.push(net.network().to_bits()..=net.broadcast().to_bits()),
+            }
+        }
+        Self { v4, v6 }
+    }
+
+    fn contains(&self, source: IpAddr) -> bool {
+        match source {
+            IpAddr::V4(source) => contains(&self.v4, source.to_bits()),
+            IpAddr::V6(source) => contains(&self.v6, source.to_bits()),
+        }
+    }
+}
+
+/// Returns whether one of the ranges contains an address, by a binary search.
+fn contains<T: Ord + Copy>(ranges: &[RangeInclusive<T>], address: T) -> bool {
+    let behind = ranges.partition_point(|range| *range.start() <= address);
+    ranges[..behind].last().is_some_and(|range| address <= *range.end())
+}
+
+/// Returns a network as [`IpAddr::to_canonical`] has its addresses.
+fn canonical(network: IpNet) -> IpNet {
+    let IpNet::V6(mapped) = network else { return network };
+    let prefix = mapped.prefix_len().checked_sub(MAPPED);
+    let known = mapped.addr().to_ipv4_mapped().zip(prefix);
+    let stood_for = known.and_then(|(address, prefix)| Ipv4Net::new(address, prefix).ok());
+    stood_for.map_or(network, IpNet::V4)
+}
+
+/// The networks of the loopback (RFC 6890).
+const LOOPBACK: [IpNet; 2] = [
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
+];
+
+/// How many bits of an IPv4-mapped IPv6 address stand before the IPv4 address.
+const MAPPED: u8 = 96;
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn accounts(burst: u32, limit: impl FnOnce(RateLimit) -> RateLimit) -> Accounts {
+        let burst = NonZeroU32::new(burst).expect("not zero");
+        let rate = Limit::new(NonZeroU32::MIN, burst).expect("a low rate");
+        Accounts::new(limit(RateLimit::new(rate)))
+    }
+
+    /// Debits one request, as if no time had passed, however long this takes.
+    fn debit(accounts: &Accounts, source: IpAddr) -> Verdict {
+        let mut decisions = [Ok(Verdict::Within)];
+        if accounts.is_limited(source) {
+            accounts.debit_at(Duration::ZERO, &[(source, 0..1)], &mut decisions);
+        }
+        decisions[0].expect("the guard refused nothing")
+    }
+
+    /// Returns whether a source is held to a limit of one request.
+    fn is_limited(accounts: &Accounts, source: &str) -> bool {
+        let source = source.parse().expect("an address");
+        (0..2).any(|_| debit(accounts, source) != Verdict::Within)
+    }
+
+    #[test]
+    fn exempt_networks_have_no_limit_whatever_family_the_socket_has() {
+        let networks = ["192.0.2.0/25", "2001:db8::/32", "::ffff:203.0.113.0/121", "::/80"]
+            .map(|text| text.parse().expect("one"));
+        let accounts = accounts(1, |limit| limit.exempt(networks));
+        for exempt in
+            ["192.0.2.127", "::ffff:192.0.2.1", "2001:db8:ffff::1", "203.0.113.127", "::1"]
+        {
+            assert!(!is_limited(&accounts, exempt), "{exempt}");
+        }
+        for source in ["192.0.2.128", "::ffff:192.0.2.129", "2001:db9::1", "203.0.113.128"] {
+            assert!(is_limited(&accounts, source), "{source}");
+        }
+    }
+
+    #[test]
+    fn the_default_limits_every_network_but_the_loopback() {
+        let RateLimit { limit, exempt, dry_run } = RateLimit::default();
+        assert_eq!((limit, dry_run), (Limit::default(), false));
+        let accounts = accounts(1, |limit| limit.exempt(exempt));
+        for exempt in ["127.0.0.1", "127.255.255.255", "::1", "::ffff:127.0.0.1"] {
+            assert!(!is_limited(&accounts, exempt), "{exempt}");
+        }
+        for source in ["126.255.255.255", "128.0.0.0", "::", "::2", "192.0.2.1", "fe80::1"] {
+            assert!(is_limited(&accounts, source), "{source}");
+        }
+    }
+
+    #[test]
+    fn accounts_last_from_one_batch_to_the_next() {
+        let accounts = accounts(2, |limit| limit);
+        let verdicts = [(); 3].map(|()| debit(&accounts, [192, 0, 2, 7].into()));
+        assert_eq!(verdicts[..2], [Verdict::Within; 2]);
+        assert_ne!(verdicts[2], Verdict::Within);
+    }
+
+    #[test]
+    fn what_the_guard_refused_costs_nothing_and_stays_refused() {
+        let accounts = accounts(2, |limit| limit);
+        let refused = Err(Refusal::GreetedTwice);
+        let mut decisions = [refused, Ok(Verdict::Within), refused, Ok(Verdict::Within), refused];
+        let before = decisions;
+        accounts.debit(&[([192, 0, 2, 7].into(), 0..5)], &mut decisions);
+        assert_eq!(decisions, before);
+    }
+
+    fn network() -> impl Strategy<Value = IpNet> {
+        // Few addresses, so that networks meet, contain and touch each other.
+        let v4 = (0..64_u32, 24..=32_u8).prop_map(|(address, len)| {
+            let address = Ipv4Addr::from_bits(0xc000_0200 | address << 2);
+            IpNet::new(address.into(), len).expect("a length")
+        });
+        let v6 = (0..64_u128, 120..=128_u8, any::<bool>()).prop_map(|(address, len, mapped)| {
+            let prefix = if mapped { 0xffff_c000_0200 } else { 0 };
+            let address = Ipv6Addr::from_bits(prefix | address << 2);
+            IpNet::new(address.into(), len).expect("a length")
+        });
+        prop_oneof![
+            v4,
+            v6,
+            Just("0.0.0.0/0".parse().expect("one")),
+            Just("::/0".parse().expect("one"))
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_source_is_exempt_if_any_of_the_networks_contains_it(
+            networks in vec(network(), 0..20),
+        ) {
+            let networks = Vec::from_iter(networks.into_iter().map(canonical));
+            let exempt = Exempt::new(&networks);
+            for host in 0..=0x1ff {
+                for source in [
+                    IpAddr::from(Ipv4Addr::from_bits(0xc000_01ff + host)),
+                    Ipv6Addr::from_bits(host.into()).into(),
+                    Ipv6Addr::from_bits((0x2001_0db8 << 96) + u128::from(host)).into(),
+                ] {
+                    let naive = networks.iter().any(|network| network.contains(&source));
+                    prop_assert_eq!(exempt.contains(source), naive, "{}", source);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,339 @@
+use std::collections::HashMap;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use hello_proto::MAX_DATAGRAM_LEN;
+
+use super::*;
+use crate::server::fixtures::{answer, answer_with};
+use crate::udp::batch::Batch;
+use crate::udp::mock::{Script, datagram, train};
+use crate::udp::tests::{BACK_ENDS, open};
+
+fn outcomes(replies: &Replies) -> Vec<Outcome> {
+    replies.datagrams().iter().map(|datagram| datagram.outcome).collect()
+}
+
+fn source(number: usize) -> SocketAddr {
+    ([198, 51, 100, 7], u16::try_from(40_000 + number).expect("few")).into()
+}
+
+fn greeting(name: &[u8]) -> Vec<u8> {
+    [b"Hello, ", name, b"!"].concat()
+}
+
+fn errno(code: i32) -> io::Error {
+    io::Error::from_raw_os_error(code)
+}
+
+#[test]
+fn replies_to_one_source_leave_together_and_in_order() {
+    let script = Script::default();
+    let names = ["Michael", "Tracey!", "Sarah", "Tracy", "Bob", "Al", "Victoria", "Ed"];
+    let received = names.iter().enumerate();
+    let received = received.map(|(i, name)| datagram(name.as_bytes(), source(i % 2)));
+    answer(&script, received.collect());
+    // A shorter one ends a message, and a longer one begins the next.
+    let messages: [(usize, &[&str]); 5] = [
+        (0, &["Michael", "Sarah"]),
+        (1, &["Tracey!", "Tracy"]),
+        (0, &["Bob"]),
+        (1, &["Al", "Ed"]),
+        (0, &["Victoria"]),
+    ];
+    let sent = messages.map(|(number, names)| {
+        (source(number), names.iter().map(|name| greeting(name.as_bytes())).collect())
+    });
+    assert_eq!(script.scenes().sent, sent);
+    assert_eq!(script.scenes().send_calls, 1);
+}
+
+#[test]
+fn datagrams_alone_and_in_trains_share_a_message() {
+    let script = Script::default();
+    let received = [
+        datagram(b"Sarah", source(1)),
+        train(&[&b"Tracy"[..], b"Peter", b"Al"], source(1)),
+        train(&[b"Susan", b"Roger"], source(1)),
+        datagram(b"James", source(1)),
+    ];
+    answer(&script, received.to_vec());
+    let names: [&[&[u8]]; 2] =
+        [&[b"Sarah", b"Tracy", b"Peter", b"Al"], &[b"Susan", b"Roger", b"James"]];
+    let sent =
+        names.map(|names| (source(1), names.iter().map(|name| greeting(name)).collect::<Vec<_>>()));
+    assert_eq!(script.scenes().sent, sent);
+}
+
+#[test]
+fn a_message_is_no_longer_than_the_system_takes() {
+    let script = Script::default();
+    // One reply more than segments; then as many bytes as fit, and more.
+    answer(&script, vec![train(&[b"Tracy"; Message::MAX_SEGMENTS + 1], source(1))]);
+    answer(
+        &script,
+        vec![train(&[&[b'x'; 1000]; 64], source(2)), train(&[&[b'x'; 1000]; 2], source(2))],
+    );
+    let counts = Vec::from_iter(script.scenes().sent.iter().map(|(_, replies)| replies.len()));
+    assert_eq!(counts, [Message::MAX_SEGMENTS, 1, 64, 2]);
+    // Longer ones do not fit that often.
+    let script = Script::default();
+    answer(&script, (0..64).map(|_| datagram(&[b'x'; 1200], source(3))).collect());
+    let counts = Vec::from_iter(script.scenes().sent.iter().map(|(_, replies)| replies.len()));
+    assert_eq!(counts, [MAX_DATAGRAM_LEN / 1208, 64 - MAX_DATAGRAM_LEN / 1208]);
+}
+
+/// What a system reports of a message that it does not take, and its class.
+const POISONS: [(i32, ErrorClass); 12] = [
+    (libc::EINVAL, ErrorClass::Invalid),
+    (libc::EACCES, ErrorClass::Denied),
+    (libc::EPERM, ErrorClass::Denied),
+    (libc::ENETUNREACH, ErrorClass::Unreachable),
+    (libc::EHOSTUNREACH, ErrorClass::Unreachable),
+    (libc::ENETDOWN, ErrorClass::Unreachable),
+    (libc::EMSGSIZE, ErrorClass::TooLong),
+    (libc::EAGAIN, ErrorClass::WouldBlock),
+    (libc::ENOBUFS, ErrorClass::NoBuffers),
+    (libc::ENOMEM, ErrorClass::NoBuffers),
+    (libc::ECONNREFUSED, ErrorClass::ConnectionRefused),
+    (libc::EIO, ErrorClass::Other),
+];
+
+#[test]
+fn a_poisoned_message_costs_exactly_its_reply_wherever_it_stands() {
+    const SOURCES: usize = 9;
+    for (code, class) in POISONS {
+        for poisoned in 0..SOURCES {
+            for limit in [None, Some(1), Some(4)] {
+                let script = Script::default();
+                script.scenes().limit = limit;
+                script.scenes().verdict =
+                    Some(Box::new(
+                        move |to, _| {
+                            if to == source(poisoned) { Err(errno(code)) } else { Ok(()) }
+                        },
+                    ));
+                let received = (0..SOURCES).map(|number| datagram(b"Tracy", source(number)));
+                let replies = answer(&script, received.collect());
+                for (number, outcome) in outcomes(&replies).into_iter().enumerate() {
+                    let failed = number == poisoned;
+                    let expected =
+                        if failed { Outcome::SendFailed(class) } else { Outcome::Answered };
+                    assert_eq!(outcome, expected, "{number} of those poisoned at {poisoned}");
+                }
+                assert_eq!(script.scenes().sent.len(), SOURCES - 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_poisoned_reply_costs_none_of_those_it_shares_a_message_with() {
+    const NAMES: [&[u8]; 5] = [b"Tracy", b"Sarah", b"Peter", b"Roger", b"James"];
+    let is_full = |class| matches!(class, ErrorClass::WouldBlock | ErrorClass::NoBuffers);
+    for (code, class) in POISONS.into_iter().filter(|(_, class)| !is_full(*class)) {
+        for (poisoned, bad_name) in NAMES.into_iter().enumerate() {
+            for trains in [false, true] {
+                let script = Script::default();
+                script.scenes().verdict = Some(Box::new(move |_, replies| {
+                    let bad = replies.contains(&greeting(bad_name));
+                    if bad { Err(errno(code)) } else { Ok(()) }
+                }));
+                let received = match trains {
+                    true => vec![datagram(b"Susan", source(1)), train(&NAMES, source(0))],
+                    false => NAMES.map(|name| datagram(name, source(0))).into(),
+                };
+                let replies = answer(&script, received);
+                let failed = NAMES.map(|name| match name == bad_name {
+                    true => Outcome::SendFailed(class),
+                    false => Outcome::Answered,
+                });
+                assert!(outcomes(&replies).ends_with(&failed), "{:?}", outcomes(&replies));
+                let scenes = script.scenes();
+                let sent = scenes.sent.iter().filter(|(to, _)| *to == source(0));
+                let expected = NAMES.iter().enumerate().filter(|(i, _)| *i != poisoned);
+                let expected = expected.map(|(_, name)| vec![greeting(name)]);
+                assert!(
+                    sent.map(|(_, replies)| replies.clone()).eq(expected),
+                    "one by one, in order"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_system_without_segments_gets_every_reply_by_itself() {
+    let script = Script::default();
+    script.scenes().verdict =
+        Some(Box::new(|_, replies| if replies.len() > 1 { Err(errno(libc::EIO)) } else { Ok(()) }));
+    let replies = answer(&script, vec![train(&[b"Tracy"; 10], source(0))]);
+    assert_eq!(outcomes(&replies), [Outcome::Answered; 10]);
+    assert_eq!(script.scenes().sent.len(), 10);
+}
+
+#[test]
+fn a_train_that_finds_the_buffer_full_is_one_call_and_not_one_for_each_datagram() {
+    for code in [libc::EAGAIN, libc::ENOBUFS, libc::ENOMEM] {
+        let script = Script::default();
+        script.scenes().verdict =
+            Some(Box::new(move |to, _| if to == source(0) { Err(errno(code)) } else { Ok(()) }));
+        let received = vec![train(&[b"Tracy"; 10], source(0)), datagram(b"Sarah", source(1))];
+        let mut expected = vec![Outcome::SendFailed(ErrorClass::of(&errno(code))); 10];
+        expected.push(Outcome::Answered);
+        assert_eq!(outcomes(&answer(&script, received)), expected);
+        assert_eq!(script.scenes().send_calls, 2);
+    }
+}
+
+#[test]
+fn a_destination_whose_trains_are_not_segmented_gets_replies_one_by_one_and_no_other_does() {
+    let script = Script::default();
+    script.scenes().verdict = Some(Box::new(|to, replies| {
+        let refuses = to == source(0) && replies.len() > 1;
+        if refuses { Err(errno(libc::EIO)) } else { Ok(()) }
+    }));
+    let mut replies = Replies::new();
+    let mut calls = || {
+        // The path to an address is the same for all its ports.
+        let other = SocketAddr::from(([203, 0, 113, 9], 40_000));
+        let received = vec![train(&[b"Tracy"; 10], source(0)), train(&[b"Sarah"; 10], other)];
+        let before = script.scenes().send_calls;
+        answer_with(&mut replies, &script, received);
+        assert_eq!(outcomes(&replies), [Outcome::Answered; 20]);
+        script.scenes().send_calls - before
+    };
+    // As a whole, one by one, and the other train; then each reply and the other train at once.
+    assert_eq!([calls(), calls()], [3, 1]);
+    let lens = Vec::from_iter(script.scenes().sent.iter().map(|(_, replies)| replies.len()));
+    assert_eq!(lens, [[1; 10].as_slice(), &[10], &[1; 10], &[10]].concat());
+}
+
+#[test]
+fn a_send_that_a_signal_interrupts_is_tried_again_but_not_for_ever() {
+    for (signals, answered) in [(MAX_INTERRUPTIONS, 2), (MAX_INTERRUPTIONS + 1, 1)] {
+        let script = Script::default();
+        let mut signals = 0..signals;
+        script.scenes().verdict =
+            Some(Box::new(move |_, _| signals.next().map_or(Ok(()), |_| Err(errno(libc::EINTR)))));
+        let received = vec![datagram(b"Tracy", source(0)), datagram(b"Sarah", source(1))];
+        let replies = answer(&script, received);
+        let count =
+            outcomes(&replies).iter().filter(|outcome| **outcome == Outcome::Answered).count();
+        assert_eq!(count, answered);
+        assert_eq!(script.scenes().sent.len(), answered);
+    }
+}
+
+#[test]
+fn sources_whose_hashes_are_equal_are_still_apart() {
+    let sources = (0..64u8)
+        .map(|number| SocketAddr::from(([198, 51, 100, number], 40_000 ^ u16::from(number))));
+    let sources = Vec::from_iter(sources);
+    let hash = |to: &SocketAddr| Route { to: *to, from: None }.hash() % ROUTES;
+    assert!(sources.iter().all(|to| hash(to) == hash(&sources[0])));
+    let script = Script::default();
+    answer(&script, sources.iter().map(|source| datagram(b"Tracy", *source)).collect());
+    let scenes = script.scenes();
+    assert!(scenes.sent.iter().map(|(to, _)| to).eq(&sources));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn every_reply_is_sent_once_and_in_order_or_has_failed(
+        arrivals in vec((0..6usize, vec(any::<u8>(), 1..600), 1..200usize), 1..=Batch::CAPACITY),
+        bad_source in 0..8usize,
+        bad_byte in any::<u8>(),
+        segments in any::<bool>(),
+        limit in proptest::option::of(1..5usize),
+    ) {
+        let received = Vec::from_iter(arrivals.iter().map(|(number, bytes, segment)| {
+            let names = Vec::from_iter(bytes.chunks(*segment));
+            if names.len() > 1 { train(&names, source(*number)) } else { datagram(bytes, source(*number)) }
+        }));
+        let names = received.iter().flat_map(|(arrival, bytes)| {
+            bytes.chunks(arrival.segment).map(|name| (arrival.source, name.to_vec()))
+        });
+        let names = Vec::from_iter(names);
+        let bad = move |to: SocketAddr, reply: &Vec<u8>| {
+            to == source(bad_source) || reply.get(7) == Some(&bad_byte)
+        };
+        let script = Script::default();
+        script.scenes().limit = limit;
+        script.scenes().verdict = Some(Box::new(move |to, replies| {
+            let taken = (segments || replies.len() == 1) && !replies.iter().any(|reply| bad(to, reply));
+            if taken { Ok(()) } else { Err(errno(libc::EINVAL)) }
+        }));
+        let replies = answer(&script, received.clone());
+
+        let mut expected: HashMap<SocketAddr, Vec<Vec<u8>>> = HashMap::new();
+        prop_assert_eq!(outcomes(&replies).len(), names.len());
+        for ((to, name), outcome) in names.iter().zip(outcomes(&replies)) {
+            let reply = greeting(name);
+            let failed = Outcome::SendFailed(ErrorClass::Invalid);
+            prop_assert_eq!(outcome, if bad(*to, &reply) { failed } else { Outcome::Answered });
+            if !bad(*to, &reply) {
+                expected.entry(*to).or_default().push(reply);
+            }
+        }
+        let mut sent: HashMap<SocketAddr, Vec<Vec<u8>>> = HashMap::new();
+        for (to, replies) in &script.scenes().sent {
+            sent.entry(*to).or_default().extend(replies.iter().cloned());
+        }
+        prop_assert_eq!(sent, expected);
+    }
+}
+
+/// Receives one message, and returns its datagrams.
+fn receive(socket: &dyn DatagramSocket) -> Vec<Vec<u8>> {
+    let mut batch = Batch::new();
+    socket.receive(&mut batch, true).expect("a message in time");
+    assert_eq!(batch.arrivals().len(), 1);
+    batch.places(0).map(|place| batch.bytes(place).to_vec()).collect()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_train_leaves_and_arrives_in_one_piece() {
+    for &io in BACK_ENDS {
+        let ((here, _), (there, address)) = (open(io), open(io));
+        let long = [[b'x'; 500], [b'y'; 500]];
+        let mut names: Vec<Vec<u8>> = vec![b"Sarah".into(), b"Tracy".into(), b"Al".into()];
+        for _ in 0..2 {
+            let outcomes = outcomes(&answer(&*here, vec![train(&names, address)]));
+            assert_eq!(outcomes, vec![Outcome::Answered; names.len()], "{io:?}");
+            let greeting = |name: &Vec<u8>| [b"Hello, ", &name[..], b"!"].concat();
+            assert_eq!(receive(&*there), Vec::from_iter(names.iter().map(greeting)));
+            names = long.map(Vec::from).into();
+        }
+    }
+}
+
+#[test]
+fn what_this_system_does_not_take_costs_no_other_reply_wherever_it_stands() {
+    let port_0: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
+    let everybody: SocketAddr = (Ipv4Addr::BROADCAST, 40_001).into();
+    for &io in BACK_ENDS {
+        let (here, _) = open(io);
+        for poison in [port_0, everybody] {
+            for poisoned in 0..5 {
+                let peers: [_; 5] = std::array::from_fn(|_| open(io));
+                let to = |i: usize| if i == poisoned { poison } else { peers[i].1 };
+                let received = (0..5).map(|i| datagram(b"Tracy", to(i)));
+                let outcomes = outcomes(&answer(&*here, received.collect()));
+                for (i, outcome) in outcomes.into_iter().enumerate() {
+                    let failed = matches!(outcome, Outcome::SendFailed(_));
+                    assert_eq!(failed, i == poisoned, "{io:?}: {i} of {poisoned}: {outcome:?}");
+                    if !failed {
+                        assert_eq!(receive(&*peers[i].0), [b"Hello, Tracy!"]);
+                    }
+                }
+            }
+        }
+    }
+}

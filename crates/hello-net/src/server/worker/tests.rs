@@ -1,0 +1,350 @@
+use std::cell::RefCell;
+use std::net::Ipv4Addr;
+use std::num::NonZeroU32;
+
+use hello_proto::{Limit, Refusal};
+
+use super::*;
+use crate::server::rate_limit::RateLimit;
+use crate::udp::batch::Origin;
+use crate::udp::mock::{Received, Script, datagram, train};
+use crate::udp::recv_backoff::PATIENCE;
+
+type Receive = io::Result<Vec<Received>>;
+type Seen = Vec<(Vec<u8>, SocketAddr, Outcome)>;
+
+fn worker(receives: impl IntoIterator<Item = Receive>) -> (Worker, Script) {
+    let script = Script::default();
+    script.scenes().receives = receives.into_iter().collect();
+    let endpoint = Endpoint::of(([192, 0, 2, 1], 9999).into(), script.clone());
+    (Worker::new(Arc::new(endpoint), Duration::ZERO, None), script)
+}
+
+/// Runs to the end of the script, and returns what was observed.
+fn run(worker: &Worker, script: &Script, guard: &Guard) -> io::Result<Seen> {
+    let seen = RefCell::new(Vec::new());
+    worker.run(guard, &script.stop, |event| {
+        seen.borrow_mut().push((event.name.to_vec(), event.local, event.outcome));
+    })?;
+    Ok(seen.into_inner())
+}
+
+fn client(port: u16) -> SocketAddr {
+    ([198, 51, 100, 7], port).into()
+}
+
+fn errno(code: i32) -> io::Error {
+    io::Error::from_raw_os_error(code)
+}
+
+fn alone(name: &[u8]) -> Receive {
+    Ok(vec![datagram(name, client(40_001))])
+}
+
+#[test]
+fn every_datagram_has_one_outcome_however_it_comes() {
+    let guard = Guard::new().with_max_name_len(32);
+    let expected: [(&[u8], u16, Outcome); 7] = [
+        (b"Michael", 40_001, Outcome::Answered),
+        (b"", 40_002, Outcome::Answered),
+        (b"port 0", 0, Outcome::Refused(Refusal::SourcePortZero)),
+        (&[b'x'; 33], 40_003, Outcome::Refused(Refusal::NameTooLong)),
+        (b"Hello, Hello, World!!", 40_004, Outcome::Refused(Refusal::GreetedTwice)),
+        (b"no way", 40_005, Outcome::SendFailed(ErrorClass::Unreachable)),
+        (b"Sarah", 40_006, Outcome::Answered),
+    ];
+    let messages = expected.map(|(name, port, _)| datagram(name, client(port)));
+    let batches = [vec![Ok(messages.to_vec())], messages.map(|message| Ok(vec![message])).into()];
+    for batches in batches {
+        let (worker, script) = worker(batches);
+        script.scenes().verdict = Some(Box::new(|to, _| match to.port() {
+            40_005 => Err(errno(libc::ENETUNREACH)),
+            _ => Ok(()),
+        }));
+        let seen = run(&worker, &script, &guard).expect("no error of our own");
+
+        let local = worker.local();
+        let all = expected.map(|(name, _, outcome)| (name.to_vec(), local, outcome));
+        assert_eq!(seen, all);
+        let sent = [
+            (client(40_001), vec![b"Hello, Michael!".to_vec()]),
+            (client(40_002), vec![b"Hello, !".to_vec()]),
+            (client(40_006), vec![b"Hello, Sarah!".to_vec()]),
+        ];
+        assert_eq!(script.scenes().sent, sent);
+        let counters = worker.counters();
+        assert_eq!((counters.received(), counters.answered()), (7, 3));
+        assert_eq!((counters.refused_total(), counters.send_failed_total()), (3, 1));
+    }
+}
+
+#[test]
+fn a_train_is_judged_datagram_by_datagram() {
+    let names: [&[u8]; 4] =
+        [b"Michael, Jackson", b"Hello, Hello, M!", b"Hello, Michael!!", b"Tracy"];
+    let (worker, script) = worker([Ok(vec![train(&names, client(40_001))])]);
+    let seen = run(&worker, &script, &Guard::new()).expect("no error of our own");
+    let refused = Outcome::Refused(Refusal::GreetedTwice);
+    let outcomes = [Outcome::Answered, refused, Outcome::Answered, Outcome::Answered];
+    let expected =
+        names.iter().zip(outcomes).map(|(name, outcome)| (name.to_vec(), worker.local(), outcome));
+    assert_eq!(seen, Vec::from_iter(expected));
+    let replies = [&b"Hello, Michael, Jackson!"[..], b"Hello, Hello, Michael!!!", b"Hello, Tracy!"];
+    assert_eq!(script.scenes().sent, [(client(40_001), replies.map(<[u8]>::to_vec).into())]);
+    assert_eq!((worker.counters().received(), worker.counters().answered()), (4, 3));
+}
+
+#[test]
+fn trains_of_tiny_datagrams_are_answered_in_portions() {
+    let all = vec![b"x"; 65_535];
+    let (worker, script) = worker([Ok(vec![train(&all, client(40_001)); 2])]);
+    let seen = run(&worker, &script, &Guard::new()).expect("no error of our own");
+    assert_eq!(seen.len(), 2 * all.len());
+    assert_eq!(worker.counters().received(), 2 * all.len() as u64);
+    assert_eq!(worker.counters().answered(), 2 * all.len() as u64);
+    let sent = script.scenes().sent.iter().map(|(_, replies)| replies.len()).sum::<usize>();
+    assert_eq!(sent, 2 * all.len());
+    assert_eq!(script.scenes().send_calls, 2);
+}
+
+#[test]
+fn who_asks_an_address_that_is_not_ours_alone_is_refused_and_sees_which() {
+    let asked = |address: [u8; 4], own: [u8; 4]| {
+        let (mut arrival, bytes) = datagram(b"Tracy", client(40_001));
+        let own = Origin { address: own.into(), interface: 0 };
+        arrival.destination = Some(Destination { address: address.into(), own });
+        (arrival, bytes)
+    };
+    let here = [192, 0, 2, 1];
+    let messages = [
+        asked(here, here),
+        asked([192, 0, 2, 255], here),
+        asked([255; 4], here),
+        asked([224, 0, 0, 1], here),
+    ];
+    let (worker, script) = worker([Ok(messages.to_vec())]);
+    let seen = run(&worker, &script, &Guard::new()).expect("no error of our own");
+    let [broadcast, multicast] = [Refusal::DestinationBroadcast, Refusal::DestinationMulticast];
+    let expected = [
+        (here, Outcome::Answered),
+        ([192, 0, 2, 255], Outcome::Refused(broadcast)),
+        ([255; 4], Outcome::Refused(broadcast)),
+        ([224, 0, 0, 1], Outcome::Refused(multicast)),
+    ]
+    .map(|(address, outcome)| (b"Tracy".to_vec(), (Ipv4Addr::from(address), 9999).into(), outcome));
+    assert_eq!(seen, expected);
+    assert_eq!(script.scenes().sent.len(), 1);
+}
+
+#[test]
+fn errors_between_datagrams_are_counted_and_paused_after() {
+    let (worker, script) = worker([
+        Err(errno(libc::ENETDOWN)),
+        Err(errno(libc::ENOMEM)),
+        alone(b"Michael"),
+        Err(errno(libc::EPERM)),
+        Err(errno(libc::EAGAIN)),
+        Err(errno(libc::EPERM)),
+        alone(b"Tracy"),
+    ]);
+    run(&worker, &script, &Guard::new()).expect("no error of our own");
+    let counters = worker.counters();
+    assert_eq!((counters.received(), counters.answered()), (2, 2));
+    assert_eq!(counters.receive_errors(ErrorClass::Unreachable), 1);
+    assert_eq!(counters.receive_errors(ErrorClass::NoBuffers), 1);
+    assert_eq!(counters.receive_errors(ErrorClass::Denied), 2);
+    assert_eq!(counters.receive_errors(ErrorClass::WouldBlock), 0, "idle is no error");
+    // Twice as long after the second in a row; a datagram or an idle wait starts anew.
+    assert_eq!(script.scenes().pauses, [1, 2, 1, 1].map(Duration::from_millis));
+}
+
+#[test]
+fn a_socket_that_does_nothing_but_fail_is_given_up() {
+    let (worker, script) = worker((0..99).map(|_| Err(errno(libc::EBADF))));
+    let error = run(&worker, &script, &Guard::new()).expect_err("a broken socket");
+    assert_eq!(error.raw_os_error(), Some(libc::EBADF));
+    assert_eq!(worker.counters().receive_errors(ErrorClass::Other), 13);
+    let waited: Duration = script.scenes().pauses.iter().sum();
+    assert_eq!(waited, PATIENCE.waits().sum());
+}
+
+#[test]
+fn what_may_pass_by_itself_is_endured_however_long_it_lasts() {
+    for code in [libc::ENOMEM, libc::ENOBUFS, libc::ENETDOWN, libc::EPERM, libc::ECONNREFUSED] {
+        let errors = (0..999).map(|_| Err(errno(code)));
+        let (worker, script) = worker(errors.chain([alone(b"Tracy")]));
+        run(&worker, &script, &Guard::new()).expect("no error of our own");
+        let counters = worker.counters();
+        let class = ErrorClass::of(&errno(code));
+        assert_eq!((counters.receive_errors(class), counters.answered()), (999, 1));
+        let pauses = &script.scenes().pauses;
+        let waited: Duration = pauses.iter().sum();
+        let growing: Duration = PATIENCE.waits().sum();
+        let rest = u32::try_from(999 - PATIENCE.waits().len()).expect("fewer than a thousand");
+        assert_eq!(waited, growing + rest * PATIENCE.max());
+        // It looks whether it is to stop meanwhile.
+        assert!(pauses.iter().all(|pause| *pause <= BEAT));
+    }
+}
+
+#[test]
+fn neither_signals_nor_idle_waits_that_take_no_time_end_the_server_or_keep_it_busy() {
+    for (code, counted) in [(libc::EINTR, 999), (libc::EAGAIN, 0)] {
+        let errors = (0..999).map(|_| Err(errno(code)));
+        let (worker, script) = worker(errors.chain([alone(b"Tracy")]));
+        run(&worker, &script, &Guard::new()).expect("no error of our own");
+        let counters = worker.counters();
+        let interruptions = counters.receive_errors(ErrorClass::Interrupted);
+        assert_eq!((interruptions, counters.answered()), (counted, 1));
+        // All but the first few, unless this machine stands still between two of them.
+        let pauses = script.scenes().pauses.len();
+        assert!((900..999).contains(&pauses), "{pauses}");
+    }
+}
+
+#[test]
+fn only_a_spinning_worker_asks_before_it_waits() {
+    for (spin, waits) in [(0, &[true, true][..]), (60, &[false, false, true])] {
+        let (mut worker, script) = worker([alone(b"Tracy")]);
+        worker.spin = Duration::from_secs(spin);
+        run(&worker, &script, &Guard::new()).expect("no error of our own");
+        assert_eq!(worker.counters().answered(), 1);
+        // The last call looks what is left at the end.
+        assert_eq!(script.scenes().waits, [waits, &[false]].concat());
+    }
+}
+
+fn limited(worker: Worker, burst: u32, dry_run: bool) -> Worker {
+    let rate = NonZeroU32::MIN;
+    let limit = Limit::new(rate, NonZeroU32::new(burst).expect("not zero")).expect("a low rate");
+    let exempt = "203.0.113.0/24".parse().expect("a network");
+    let limit = RateLimit::new(limit).exempt([exempt]).dry_run(dry_run);
+    Worker { accounts: Some(Arc::new(Accounts::new(limit))), ..worker }
+}
+
+#[test]
+fn of_what_each_socket_of_a_group_gets_a_copy_one_counts_it() {
+    let shared = |address: [u8; 4]| {
+        let (mut arrival, bytes) = datagram(b"Tracy", client(40_001));
+        let own = Origin { address: [192, 0, 2, 1].into(), interface: 0 };
+        arrival.destination = Some(Destination { address: address.into(), own });
+        (arrival, bytes)
+    };
+    let messages = vec![shared([192, 0, 2, 1]), shared([192, 0, 2, 255]), shared([224, 0, 0, 1])];
+    for (takes_shared, received) in [(true, 3), (false, 1)] {
+        let script = Script::default();
+        script.scenes().receives.push_back(Ok(messages.clone()));
+        let mut endpoint = Endpoint::of(([0, 0, 0, 0], 9999).into(), script.clone());
+        if !takes_shared {
+            endpoint = endpoint.without_shared();
+        }
+        let worker = Worker::new(Arc::new(endpoint), Duration::ZERO, None);
+        // With the rules off, each copy would be answered.
+        let guard =
+            Guard::new().allow(Refusal::DestinationBroadcast).allow(Refusal::DestinationMulticast);
+        let seen = run(&worker, &script, &guard).expect("no error of our own");
+        let counters = worker.counters();
+        assert_eq!((counters.received(), counters.answered()), (received, received));
+        assert_eq!(seen.len() as u64, received);
+    }
+}
+
+#[test]
+fn a_message_whose_control_information_is_cut_off_is_an_error_and_no_datagram() {
+    let (mut arrival, bytes) = datagram(b"TracySarah", client(40_001));
+    arrival.discarded = true;
+    let messages = vec![(arrival, bytes), datagram(b"Michael", client(40_002))];
+    let (worker, script) = worker([Ok(messages)]);
+    let seen = run(&worker, &script, &Guard::new()).expect("no error of our own");
+    assert_eq!(seen, [(b"Michael".to_vec(), worker.local(), Outcome::Answered)]);
+    let counters = worker.counters();
+    assert_eq!((counters.received(), counters.answered()), (1, 1));
+    assert_eq!(counters.receive_errors(ErrorClass::TooLong), 1);
+}
+
+#[test]
+fn an_idle_worker_waits_for_a_datagram_or_a_stop_and_a_busy_one_only_receives() {
+    let nothing = || Err(ErrorKind::WouldBlock.into());
+    let (worker, script) =
+        worker([alone(b"Michael"), alone(b"Tracy"), nothing(), alone(b"Sarah"), alone(b"Al")]);
+    run(&worker, &script, &Guard::new()).expect("no error of our own");
+    assert_eq!((worker.counters().answered(), script.scenes().idle_waits), (4, 1));
+}
+
+#[test]
+fn who_is_over_the_limit_is_refused_but_for_what_leaks_and_costs_nobody_else() {
+    const REQUESTS: usize = 1001;
+    let exempt = SocketAddr::from(([203, 0, 113, 7], 40_001));
+    let mut messages = vec![datagram(b"no port", client(0)); 9];
+    messages.push(train(&[b"Tracy"; REQUESTS], client(40_001)));
+    messages.extend(vec![datagram(b"Sarah", exempt); 9]);
+    messages.push(datagram(b"Peter", ([198, 51, 100, 8], 40_002).into()));
+    messages.push(datagram(b"James", ([198, 51, 101, 7], 40_001).into()));
+    for dry_run in [false, true] {
+        let (worker, script) = worker([Ok(messages.clone())]);
+        let worker = limited(worker, 2, dry_run);
+        let seen = run(&worker, &script, &Guard::new()).expect("no error of our own");
+        let outcomes = |name: &[u8]| {
+            let seen = seen.iter().filter(|(seen, ..)| seen == name);
+            Vec::from_iter(seen.map(|(.., outcome)| *outcome))
+        };
+        let train = outcomes(b"Tracy");
+        // What the guard refused cost nothing of the burst.
+        assert_eq!(train[..2], [Outcome::Answered; 2]);
+        let refused = train.iter().filter(|outcome| **outcome == Outcome::OverLimit).count();
+        match dry_run {
+            true => assert_eq!(refused, 0),
+            false => assert!((600..900).contains(&refused), "{refused}: about three in four"),
+        }
+        assert_eq!(outcomes(b"Sarah"), [Outcome::Answered; 9]);
+        assert_eq!(outcomes(b"James"), [Outcome::Answered], "another network");
+        let counters = worker.counters();
+        // The same network is over the limit, too.
+        let over = (REQUESTS - 2 + outcomes(b"Peter").len()) as u64;
+        assert_eq!(counters.over_limit() + counters.over_limit_answered(), over);
+        let names = seen.iter().map(|(name, ..)| name.clone());
+        let sent = messages.iter().flat_map(|(arrival, bytes)| bytes.chunks(arrival.segment));
+        assert!(names.eq(sent), "in the order in which they came");
+        assert_eq!(counters.refused_total(), counters.over_limit() + 9);
+        assert_eq!(counters.received(), counters.answered() + counters.refused_total());
+    }
+}
+
+#[test]
+fn who_is_told_to_stop_answers_what_is_there_and_then_stops() {
+    let (worker, script) = worker([]);
+    let more = script.clone();
+    let batches = RefCell::new(vec![vec![b"Sarah"], vec![b"Peter", b"James"]]);
+    script.scenes().receives.push_back(alone(b"Tracy"));
+    let seen = RefCell::new(Vec::new());
+    let observe = |event: &Event<'_>| {
+        seen.borrow_mut().push(event.name.to_vec());
+        more.stop.raise();
+        let received = batches.borrow_mut().pop().unwrap_or_default();
+        for name in received {
+            more.scenes().receives.push_back(alone(name));
+        }
+    };
+    worker.run(&Guard::new(), &script.stop, observe).expect("no error of our own");
+    assert_eq!(seen.into_inner(), [b"Tracy", b"Peter", b"James", b"Sarah"]);
+    assert_eq!(worker.counters().answered(), 4);
+    assert_eq!(script.scenes().waits, [true, false, false, false, false]);
+}
+
+#[test]
+fn who_is_told_to_stop_before_it_begins_answers_what_is_there() {
+    let (worker, script) = worker([alone(b"Tracy"), alone(b"Sarah")]);
+    script.stop.raise();
+    assert_eq!(run(&worker, &script, &Guard::new()).expect("no error of our own").len(), 2);
+    assert_eq!(script.scenes().waits, [false; 3]);
+}
+
+#[test]
+fn a_loop_beats_until_that_is_forgotten() {
+    let (worker, script) = worker([alone(b"Tracy")]);
+    assert!(!worker.beats(), "it does not run yet");
+    run(&worker, &script, &Guard::new()).expect("no error of our own");
+    assert!(worker.beats());
+    worker.forget_beat();
+    assert!(!worker.beats());
+}

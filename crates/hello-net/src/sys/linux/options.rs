@@ -1,0 +1,227 @@
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixDatagram;
+
+use socket2::{SockFilter, SockRef, Socket};
+
+pub(crate) use super::sockopt::drops;
+use super::sockopt::{attach_reuseport_program, get, has_filter, set};
+use crate::sys::options::{Buffer, Fragmentation};
+
+/// Sets what becomes of long datagrams. It does not depend on what was set before.
+pub(crate) fn set_fragmentation(
+    socket: &UdpSocket,
+    fragmentation: Fragmentation,
+) -> io::Result<()> {
+    let mode = match fragmentation {
+        Fragmentation::SystemDefault => libc::IP_PMTUDISC_WANT,
+        Fragmentation::Never => libc::IP_PMTUDISC_PROBE,
+        // As name servers have it: no ICMP from off the path makes the system send more packets.
+        Fragmentation::Allowed => libc::IP_PMTUDISC_OMIT,
+    };
+    let is_ipv6 = socket.local_addr()?.is_ipv6();
+    // What passes every path over IPv6 may not over IPv4, if a socket takes both.
+    let mode_v4 = match fragmentation {
+        Fragmentation::Never if is_ipv6 => libc::IP_PMTUDISC_OMIT,
+        _ => mode,
+    };
+    set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, mode_v4)?;
+    if is_ipv6 {
+        let never = i32::from(fragmentation == Fragmentation::Never);
+        // Routers do not fragment IPv6, so this is the size that every path takes.
+        let mtu = if fragmentation == Fragmentation::Allowed { IPV6_MIN_MTU } else { 0 };
+        set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, mode)?;
+        set(socket, libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG, never)?;
+        set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU, mtu)?;
+    }
+    Ok(())
+}
+
+/// The smallest maximum transmission unit that a path may have over IPv6 (RFC 8200 section 5).
+const IPV6_MIN_MTU: i32 = 1280;
+
+/// Makes the system verify the checksum of each datagram before it queues the datagram.
+///
+/// Linux otherwise verifies that of a longer one inside the receive call, and starts the call's
+/// timeout anew after each that is wrong: a few of them a second would hold the call for ever. With
+/// any filter it verifies first, and this filter accepts everything. A socket that has a filter
+/// keeps it.
+pub(crate) fn verify_before_queueing(socket: &UdpSocket) {
+    if !has_filter(socket) {
+        // It returns how many bytes of a datagram are kept.
+        let accept_all = [SockFilter::new(BPF_RET, 0, 0, u32::MAX)];
+        // It can fail for want of memory only, and the socket works without it.
+        let _ = SockRef::from(socket).attach_filter(&accept_all);
+    }
+}
+
+/// Sets whether the same user may bind further sockets to the address of a bound one
+/// (SO_REUSEPORT, socket(7)).
+pub(crate) fn share_port(socket: &UdpSocket, shared: bool) -> io::Result<()> {
+    SockRef::from(socket).set_reuse_port(shared)
+}
+
+/// Makes the system queue nothing for a socket, and count what it is given as dropped: a filter that
+/// rejects every datagram.
+pub(crate) fn receive_nothing(socket: &impl AsFd) -> io::Result<()> {
+    SockRef::from(socket).attach_filter(&[SockFilter::new(BPF_RET, 0, 0, 0)])
+}
+
+/// Makes all datagrams to an address that sockets share go to the first that was bound
+/// (SO_ATTACH_REUSEPORT_CBPF, socket(7)): the program returns the number of a socket.
+pub(crate) fn receive_at_first_only(socket: &UdpSocket) -> io::Result<()> {
+    attach_reuseport_program(socket, BPF_RET, 0)
+}
+
+/// `BPF_RET | BPF_K` (bpf(4)): a program of this one instruction returns the constant beside it.
+const BPF_RET: u16 = 0x06;
+
+/// Lets an IPv6 socket send from every address whose datagrams it is given, also where a whole
+/// prefix is local and no single address is (AnyIP; IPV6_FREEBIND takes no privilege).
+pub(crate) fn send_from_any_local(socket: &UdpSocket) -> io::Result<()> {
+    set(socket, libc::IPPROTO_IPV6, libc::IPV6_FREEBIND, 1)
+}
+
+/// Makes the system report the destination of each datagram (IP_PKTINFO, ip(7)), if `local` is not
+/// an address of one machine alone.
+pub(crate) fn report_destinations(socket: &impl AsFd, local: SocketAddr) -> io::Result<()> {
+    match (local.ip().is_unspecified(), local.is_ipv4()) {
+        (false, _) => Ok(()),
+        (true, true) => set(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1),
+        (true, false) => set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1),
+    }
+}
+
+/// Makes the system report when it received each message (SO_TIMESTAMPNS, socket(7)).
+pub(crate) fn enable_timestamps(socket: &UdpSocket) -> io::Result<()> {
+    set(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)
+}
+
+/// Makes the system deliver the datagrams of a train in one piece (UDP_GRO, udp(7)), where it can.
+pub(crate) fn enable_gro(socket: &UdpSocket) {
+    // Kernels before 5.0 do not know it, and deliver the datagrams one by one.
+    let _ = set(socket, libc::SOL_UDP, libc::UDP_GRO, 1);
+}
+
+/// Makes the system deliver the datagrams of a train one by one, whatever a back end asked for.
+pub(crate) fn disable_gro(socket: &UdpSocket) -> io::Result<()> {
+    match set(socket, libc::SOL_UDP, libc::UDP_GRO, 0) {
+        // Kernels before 5.0 do nothing else.
+        Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => Ok(()),
+        result => result,
+    }
+}
+
+/// Makes a socket send and receive by one interface only (SO_BINDTODEVICE, socket(7)).
+pub(crate) fn bind_to_interface(socket: &Socket, interface: &str) -> io::Result<()> {
+    socket.bind_device(Some(interface.as_bytes()))
+}
+
+/// Returns the size that the system reports of a buffer for which it grants `bytes`: it doubles
+/// them, to have room for its own bookkeeping (SO_RCVBUF, socket(7)).
+pub(crate) fn granted(bytes: usize) -> usize {
+    bytes.saturating_mul(2)
+}
+
+/// Sets the size of a buffer beyond the limit for everybody, which takes CAP_NET_ADMIN
+/// (SO_RCVBUFFORCE, SO_SNDBUFFORCE, socket(7)).
+pub(crate) fn force_buffer(socket: &UdpSocket, buffer: Buffer, bytes: usize) -> io::Result<()> {
+    let name = match buffer {
+        Buffer::Receive => libc::SO_RCVBUFFORCE,
+        Buffer::Send => libc::SO_SNDBUFFORCE,
+    };
+    set(socket, libc::SOL_SOCKET, name, i32::try_from(bytes).unwrap_or(i32::MAX))
+}
+
+/// Returns the size that a buffer would have if an unprivileged process asked for `bytes`. The limit
+/// is the same for sockets of every kind, so another one shows it.
+pub(crate) fn unprivileged_size(buffer: Buffer, bytes: usize) -> io::Result<usize> {
+    let other = UnixDatagram::unbound()?;
+    buffer.set_within_limit(&other, bytes)?;
+    buffer.size(&other)
+}
+
+/// The options of an adopted socket that this system changes or switches off.
+#[derive(Debug)]
+pub(crate) struct SavedOptions {
+    /// By level and name, the value.
+    numbers: Vec<(i32, i32, i32)>,
+    had_filter: bool,
+}
+
+impl SavedOptions {
+    /// Notes the options that a back end changes, and switches off what would add to a datagram
+    /// what no back end has room for, or report an error of one reply in place of the next.
+    pub(crate) fn save(socket: &UdpSocket) -> io::Result<Self> {
+        let all = [CHANGED, SWITCHED_OFF].concat().into_iter();
+        let numbers = Vec::from_iter(all.filter_map(
+            // Not an option of the other family, nor one that an older kernel does not know.
+            |(level, name)| Some((level, name, get(socket, level, name).ok()?)),
+        ));
+        for &(level, name, value) in &numbers {
+            if value != 0 && SWITCHED_OFF.contains(&(level, name)) {
+                set(socket, level, name, 0)?;
+            }
+        }
+        Ok(Self { numbers, had_filter: has_filter(socket) })
+    }
+
+    /// Gives a socket its own options back.
+    pub(crate) fn restore(&self, socket: &UdpSocket) {
+        if socket.local_addr().is_ok_and(|local| local.is_ipv6()) {
+            // It cannot be read back.
+            let _ = set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU, 0);
+        }
+        // Options of which one switches another off come last.
+        for is_last in [false, true] {
+            for &(level, name, value) in &self.numbers {
+                let changed = get(socket, level, name).is_ok_and(|now| now != value);
+                if changed && is_last == (value != 0) {
+                    let _ = set(socket, level, name, value);
+                }
+            }
+        }
+        if !self.had_filter {
+            let _ = SockRef::from(socket).detach_filter();
+        }
+    }
+}
+
+/// The options that one back end or the other changes.
+const CHANGED: &[(i32, i32)] = &[
+    (libc::SOL_UDP, libc::UDP_GRO),
+    (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER),
+    (libc::IPPROTO_IP, libc::IP_PKTINFO),
+    (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER),
+    (libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG),
+    (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO),
+    (libc::IPPROTO_IPV6, libc::IPV6_FREEBIND),
+];
+
+/// The options that add control messages (ip(7), ipv6(7), socket(7)), those that make ICMP about one
+/// reply an error of another call, and those that let replies go to everybody, together, or without
+/// a checksum.
+const SWITCHED_OFF: &[(i32, i32)] = &[
+    (libc::SOL_SOCKET, libc::SO_BROADCAST),
+    (libc::SOL_SOCKET, libc::SO_RXQ_OVFL),
+    (libc::SOL_SOCKET, libc::SO_TIMESTAMP),
+    (libc::SOL_SOCKET, libc::SO_TIMESTAMPNS),
+    (libc::SOL_SOCKET, libc::SO_TIMESTAMPING),
+    (libc::SOL_UDP, libc::UDP_CORK),
+    (libc::SOL_UDP, libc::UDP_NO_CHECK6_TX),
+    (libc::SOL_UDP, libc::UDP_SEGMENT),
+    (libc::IPPROTO_IP, libc::IP_RECVERR),
+    (libc::IPPROTO_IP, libc::IP_RECVTTL),
+    (libc::IPPROTO_IP, libc::IP_RECVTOS),
+    (libc::IPPROTO_IP, libc::IP_RECVOPTS),
+    (libc::IPPROTO_IP, libc::IP_RETOPTS),
+    (libc::IPPROTO_IP, libc::IP_RECVORIGDSTADDR),
+    (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
+    (libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT),
+    (libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS),
+    (libc::IPPROTO_IPV6, libc::IPV6_RECVRTHDR),
+    (libc::IPPROTO_IPV6, libc::IPV6_RECVHOPOPTS),
+    (libc::IPPROTO_IPV6, libc::IPV6_RECVDSTOPTS),
+    (libc::IPPROTO_IPV6, libc::IPV6_RECVORIGDSTADDR),
+];

@@ -1,0 +1,96 @@
+//! Socket options that std, socket2 and rustix do not know.
+#![expect(unsafe_code, reason = "std knows none of these system calls")]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "our lengths are small, and C libraries differ in the types they have for them"
+)]
+
+use std::io;
+use std::net::UdpSocket;
+use std::os::fd::{AsFd, AsRawFd};
+use std::ptr;
+
+use libc::c_int;
+
+/// Sets an option of a socket to a number (setsockopt(2)).
+pub(super) fn set(socket: &impl AsFd, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
+    let len = size_of_val(&value) as _;
+    // SAFETY: the pointer is to `value`, and `len` is its size.
+    let result = unsafe {
+        libc::setsockopt(socket.as_fd().as_raw_fd(), level, name, ptr::from_ref(&value).cast(), len)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Reads an option of a socket that is a number (getsockopt(2)).
+pub(super) fn get(socket: &impl AsFd, level: c_int, name: c_int) -> io::Result<c_int> {
+    let mut value: c_int = 0;
+    let mut len = size_of_val(&value) as _;
+    // SAFETY: the pointers are to `value` and to its size.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            level,
+            name,
+            ptr::from_mut(&mut value).cast(),
+            &raw mut len,
+        )
+    };
+    if result == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Attaches a program of one instruction, which chooses among the sockets that share an address
+/// (SO_ATTACH_REUSEPORT_CBPF, socket(7)).
+pub(super) fn attach_reuseport_program(socket: &impl AsFd, code: u16, k: u32) -> io::Result<()> {
+    let mut instruction = libc::sock_filter { code, jt: 0, jf: 0, k };
+    let program = libc::sock_fprog { len: 1, filter: &raw mut instruction };
+    // SAFETY: the pointers are to `program`, whose size is given, and to its one instruction; the
+    // call copies both.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_REUSEPORT_CBPF,
+            ptr::from_ref(&program).cast(),
+            size_of_val(&program) as _,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Returns whether a socket has a filter (SO_GET_FILTER; an error is about a filter that cannot be
+/// shown).
+pub(super) fn has_filter(socket: &impl AsFd) -> bool {
+    let mut instructions = 0;
+    // SAFETY: a length of 0 asks for the number of instructions, which is written in its place; no
+    // other memory is touched.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_GET_FILTER,
+            ptr::null_mut(),
+            &raw mut instructions,
+        )
+    };
+    result != 0 || instructions > 0
+}
+
+/// Returns how many messages the system has dropped, modulo 2^32: the socket's receive buffer was
+/// full, or the checksum wrong (SO_MEMINFO, socket(7)).
+pub(crate) fn drops(socket: &UdpSocket) -> Option<u32> {
+    let mut info = [0u32; libc::SK_MEMINFO_DROPS as usize + 1];
+    let mut len = size_of_val(&info) as _;
+    // SAFETY: the pointers are to `info` and to its size.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            info.as_mut_ptr().cast(),
+            &raw mut len,
+        )
+    };
+    (result == 0 && len as usize == size_of_val(&info))
+        .then(|| info[libc::SK_MEMINFO_DROPS as usize])
+}

@@ -1,0 +1,73 @@
+use std::marker::PhantomData;
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use rustix::time::{ClockId, Timespec, clock_gettime};
+
+/// Returns the time on a clock that never jumps (CLOCK_MONOTONIC, clock_gettime(2)).
+pub(crate) fn monotonic() -> Duration {
+    read(ClockId::Monotonic)
+}
+
+/// Returns the time since 1970 in UTC, on a clock that may be set (CLOCK_REALTIME).
+pub(crate) fn realtime() -> Duration {
+    read(ClockId::Realtime)
+}
+
+/// Returns the CPU time of this thread, the kernel's on its behalf included
+/// (CLOCK_THREAD_CPUTIME_ID).
+pub(crate) fn thread_time() -> Duration {
+    read(ClockId::ThreadCPUTime)
+}
+
+/// Sleeps until [`monotonic`] is `deadline`, or a signal comes.
+pub(crate) fn sleep_until(deadline: Duration) {
+    if let Ok(deadline) = Timespec::try_from(deadline) {
+        let _ = rustix::thread::clock_nanosleep_absolute(ClockId::Monotonic, &deadline);
+    }
+}
+
+/// Makes the system wake the calling thread on time, and not up to 50 microseconds later to save a
+/// wake-up (PR_SET_TIMERSLACK, prctl(2)), until the returned value is dropped.
+#[must_use]
+pub(crate) fn set_timer_slack() -> TimerSlack {
+    let before = rustix::thread::current_timer_slack().ok().and_then(NonZeroU64::new);
+    let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+    TimerSlack { before, _this_thread: PhantomData }
+}
+
+/// While this lives, its thread has the smallest timer slack.
+#[derive(Debug)]
+pub(crate) struct TimerSlack {
+    /// The timer slack before, in nanoseconds.
+    before: Option<NonZeroU64>,
+    /// It stays on its thread.
+    _this_thread: PhantomData<*const ()>,
+}
+
+impl Drop for TimerSlack {
+    fn drop(&mut self) {
+        let _ = rustix::thread::set_current_timer_slack(self.before);
+    }
+}
+
+fn read(clock: ClockId) -> Duration {
+    let Timespec { tv_sec, tv_nsec } = clock_gettime(clock);
+    // Neither is ever negative on a clock that is set to our times.
+    Duration::new(tv_sec.try_into().unwrap_or(0), tv_nsec.try_into().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_callers_timer_slack_is_its_own_again() {
+        let slack = || rustix::thread::current_timer_slack().expect("Linux has it");
+        rustix::thread::set_current_timer_slack(NonZeroU64::new(70_000)).expect("possible");
+        let smallest = set_timer_slack();
+        assert_eq!(slack(), 1);
+        drop(smallest);
+        assert_eq!(slack(), 70_000);
+    }
+}

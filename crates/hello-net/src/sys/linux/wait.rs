@@ -1,0 +1,85 @@
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::UdpSocket;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::sys::latch::Latch;
+
+/// Waits until a socket has something to be received or a latch is raised, for any time.
+///
+/// Of several that wait for one socket, a datagram wakes one (EPOLLEXCLUSIVE, epoll_ctl(2)); the
+/// latch wakes all.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    epoll: OwnedFd,
+}
+
+impl Waiter {
+    /// Waits for a socket, if there is one, and for the latch.
+    pub(crate) fn new(socket: Option<&dyn AsFd>, latch: &Latch) -> io::Result<Self> {
+        let (epoll, data) = (epoll::create(CreateFlags::CLOEXEC)?, EventData::new_u64(0));
+        if let Some(socket) = socket {
+            epoll::add(&epoll, socket.as_fd(), data, EventFlags::IN | EventFlags::EXCLUSIVE)?;
+        }
+        epoll::add(&epoll, latch, data, EventFlags::IN)?;
+        Ok(Self { epoll })
+    }
+
+    pub(crate) fn wait(&self) -> io::Result<()> {
+        let mut events = [const { MaybeUninit::uninit() }; 1];
+        epoll::wait(&self.epoll, &mut events, None)?;
+        Ok(())
+    }
+}
+
+/// Finds which of many sockets have something to be received, in a time that does not depend on
+/// how many have nothing (epoll(7)).
+#[derive(Debug)]
+pub(crate) struct Poller {
+    epoll: OwnedFd,
+}
+
+impl Poller {
+    /// How many sockets one call of [`poll_ready`](Self::poll_ready) returns at most.
+    pub(crate) const MAX_READY: usize = 64;
+
+    /// Watches these sockets, which are counted from 0.
+    pub(crate) fn new(sockets: &[UdpSocket]) -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        for (number, socket) in (0..).zip(sockets) {
+            epoll::add(&epoll, socket, EventData::new_u64(number), EventFlags::IN)?;
+        }
+        Ok(Self { epoll })
+    }
+
+    /// Waits until one has something or the latch is raised, and for `timeout` at the most.
+    pub(crate) fn wait(&self, timeout: Duration, latch: &Latch) -> io::Result<()> {
+        // epoll_wait(2) itself knows milliseconds only.
+        let timeout = Timespec::try_from(timeout).ok();
+        poll(&mut [PollFd::new(&self.epoll, PollFlags::IN), latch.poll_fd()], timeout.as_ref())?;
+        Ok(())
+    }
+
+    /// Stores those that have something in `ready`, or some of them if they are many: each has its
+    /// turn.
+    pub(crate) fn poll_ready(&self, ready: &mut Vec<usize>) -> io::Result<()> {
+        let mut events = [const { MaybeUninit::uninit() }; Self::MAX_READY];
+        let now = Timespec::default();
+        let (events, _) = epoll::wait(&self.epoll, &mut events, Some(&now))?;
+        ready.clear();
+        let numbers = events.iter().map(|event| event.data.u64());
+        ready.extend(numbers.filter_map(|number| usize::try_from(number).ok()));
+        Ok(())
+    }
+}
+
+/// Waits until a socket has something to be received, and for `timeout` at the most.
+pub(crate) fn wait_readable(socket: &UdpSocket, timeout: Duration) -> io::Result<()> {
+    let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
+    poll(&mut [PollFd::new(socket, PollFlags::IN)], Some(&timeout))?;
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! Any other system of the Unix family, macOS among them: what POSIX has, and `quinn-udp`.
+
+use libc::{
+    EACCES, ECONNREFUSED, EHOSTDOWN, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENOBUFS, ENOPROTOOPT,
+    EOPNOTSUPP, EPROTO,
+};
+
+use super::ErrorCodes;
+
+pub(super) const ERROR_CODES: ErrorCodes = ErrorCodes {
+    no_buffers: &[ENOBUFS],
+    too_long: &[EMSGSIZE],
+    protocol: &[EPROTO, ENOPROTOOPT, EOPNOTSUPP],
+    unreachable: &[EHOSTDOWN],
+    icmp_reports: &[
+        ECONNREFUSED,
+        EHOSTUNREACH,
+        ENETUNREACH,
+        EACCES,
+        EPROTO,
+        ENOPROTOOPT,
+        EMSGSIZE,
+        EHOSTDOWN,
+        EOPNOTSUPP,
+    ],
+};
+
+/// The options here are those that the portable back end sets itself; the others are Linux's.
+pub(super) mod options {
+    use std::io;
+    use std::net::{SocketAddr, UdpSocket};
+    use std::os::fd::AsFd;
+
+    use socket2::Socket;
+
+    use crate::sys::latch::Latch;
+    use crate::sys::options::{Buffer, Fragmentation};
+
+    pub(crate) fn set_fragmentation(_: &UdpSocket, _: Fragmentation) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The system verifies checksums before it queues.
+    pub(crate) fn verify_before_queueing(_: &UdpSocket) {}
+
+    pub(crate) fn send_from_any_local(_: &UdpSocket) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn report_destinations(_: &impl AsFd, _: SocketAddr) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn enable_timestamps(_: &UdpSocket) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn disable_gro(_: &UdpSocket) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn bind_to_interface(_: &Socket, _: &str) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The system does not report what it drops.
+    pub(crate) fn drops(_: &UdpSocket) -> Option<u32> {
+        None
+    }
+
+    pub(crate) fn granted(bytes: usize) -> usize {
+        bytes
+    }
+
+    pub(crate) fn force_buffer(_: &UdpSocket, _: Buffer, _: usize) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// No privilege makes a difference.
+    pub(crate) fn unprivileged_size(_: Buffer, _: usize) -> io::Result<usize> {
+        Ok(usize::MAX)
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct SavedOptions;
+
+    impl SavedOptions {
+        #[expect(
+            clippy::unnecessary_wraps,
+            reason = "as on systems where there is something to save"
+        )]
+        pub(crate) fn save(_: &UdpSocket) -> io::Result<Self> {
+            Ok(Self)
+        }
+
+        pub(crate) fn restore(&self, _: &UdpSocket) {}
+    }
+}
+
+pub(super) mod time {
+    use std::marker::PhantomData;
+    use std::time::Duration;
+
+    use rustix::time::{ClockId, Timespec, clock_gettime};
+
+    pub(crate) fn monotonic() -> Duration {
+        read(ClockId::Monotonic)
+    }
+
+    pub(crate) fn realtime() -> Duration {
+        read(ClockId::Realtime)
+    }
+
+    pub(crate) fn thread_time() -> Duration {
+        read(ClockId::ThreadCPUTime)
+    }
+
+    pub(crate) fn sleep_until(deadline: Duration) {
+        std::thread::sleep(deadline.saturating_sub(monotonic()));
+    }
+
+    /// The system has no such setting.
+    #[must_use]
+    pub(crate) fn set_timer_slack() -> TimerSlack {
+        TimerSlack { _this_thread: PhantomData }
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct TimerSlack {
+        _this_thread: PhantomData<*const ()>,
+    }
+
+    fn read(clock: ClockId) -> Duration {
+        let Timespec { tv_sec, tv_nsec } = clock_gettime(clock);
+        // Neither is ever negative on a clock that is set to our times.
+        Duration::new(tv_sec.try_into().unwrap_or(0), tv_nsec.try_into().unwrap_or(0))
+    }
+}
+
+/// All by poll(2).
+pub(super) mod wait {
+    use std::io;
+    use std::net::UdpSocket;
+    use std::os::fd::{AsFd, OwnedFd};
+    use std::time::Duration;
+
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    #[derive(Debug)]
+    pub(crate) struct Waiter {
+        polled: Vec<OwnedFd>,
+    }
+
+    impl Waiter {
+        pub(crate) fn new(socket: Option<&dyn AsFd>, latch: &Latch) -> io::Result<Self> {
+            let both = socket.into_iter().chain([latch as &dyn AsFd]);
+            let own = both.map(|one| one.as_fd().try_clone_to_owned());
+            Ok(Self { polled: own.collect::<io::Result<_>>()? })
+        }
+
+        pub(crate) fn wait(&self) -> io::Result<()> {
+            let polled = self.polled.iter().map(|one| PollFd::new(one, PollFlags::IN));
+            poll(&mut Vec::from_iter(polled), None)?;
+            Ok(())
+        }
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct Poller {
+        sockets: Vec<UdpSocket>,
+    }
+
+    impl Poller {
+        pub(crate) const MAX_READY: usize = 64;
+
+        pub(crate) fn new(sockets: &[UdpSocket]) -> io::Result<Self> {
+            let sockets = sockets.iter().map(UdpSocket::try_clone).collect::<io::Result<_>>()?;
+            Ok(Self { sockets })
+        }
+
+        pub(crate) fn wait(&self, timeout: Duration, latch: &Latch) -> io::Result<()> {
+            self.poll(timeout, Some(latch)).map(drop)
+        }
+
+        pub(crate) fn poll_ready(&self, ready: &mut Vec<usize>) -> io::Result<()> {
+            let found = self.poll(Duration::ZERO, None)?;
+            ready.clear();
+            ready.extend((0..).zip(found).filter_map(|(number, found)| found.then_some(number)));
+            Ok(())
+        }
+
+        fn poll(&self, timeout: Duration, latch: Option<&Latch>) -> io::Result<Vec<bool>> {
+            let ports = self.sockets.iter().map(|socket| PollFd::new(socket, PollFlags::IN));
+            let mut polled = Vec::from_iter(ports.chain(latch.map(Latch::poll_fd)));
+            poll(&mut polled, Timespec::try_from(timeout).ok().as_ref())?;
+            let ports = polled.iter().take(self.sockets.len());
+            Ok(ports.map(|polled| !polled.revents().is_empty()).collect())
+        }
+    }
+
+    pub(crate) fn wait_readable(socket: &UdpSocket, timeout: Duration) -> io::Result<()> {
+        let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
+        poll(&mut [PollFd::new(socket, PollFlags::IN)], Some(&timeout))?;
+        Ok(())
+    }
+}

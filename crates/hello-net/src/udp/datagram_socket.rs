@@ -1,0 +1,47 @@
+use std::fmt::Debug;
+use std::io::{self, IoSlice};
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use super::batch::Batch;
+use super::transmit::Message;
+use crate::sys::Waiter;
+use crate::sys::latch::Latch;
+
+/// A socket of the server's: datagrams in, replies out. Several threads may use it at once.
+pub(crate) trait DatagramSocket: Debug + Send + Sync {
+    /// Receives what is there, up to a batch; with `wait`, waits for a first datagram.
+    ///
+    /// An error of the kind `WouldBlock` or `TimedOut` says that there was none, or none for
+    /// [`RECV_TIMEOUT`].
+    fn receive(&self, batch: &mut Batch, wait: bool) -> io::Result<()>;
+
+    /// Sends messages, and fails rather than wait. `parts` are the bytes of all of them; each
+    /// message knows which are its own.
+    ///
+    /// Returns how many the system took before it stopped at one, or at a limit of its own. An
+    /// error is that of the first message.
+    fn send(&self, messages: &[Message], parts: &[IoSlice<'_>]) -> io::Result<NonZeroUsize>;
+
+    /// Returns what a worker waits by for a datagram or the flag.
+    fn waiter(&self, flag: &Latch) -> io::Result<Waiter>;
+
+    /// Waits until there is a datagram or the flag is raised, however long that takes.
+    fn wait(&self, waiter: &Waiter) -> io::Result<()> {
+        waiter.wait()
+    }
+
+    /// Returns how many messages the system has dropped before they could be received, modulo 2^32:
+    /// the receive buffer was full, or the checksum wrong. `None` if it does not say.
+    fn drops(&self) -> Option<u32>;
+
+    /// Waits before a receive that follows an error, so that no error can keep the loop busy; not
+    /// after the flag is raised.
+    fn pause(&self, wait: Duration, latch: &Latch) {
+        latch.sleep(wait);
+    }
+}
+
+/// How long a receive call waits at most. A worker that got nothing for as long waits for a datagram
+/// or a stop, whichever comes first; but while datagrams come, it makes no call more than it must.
+pub(crate) const RECV_TIMEOUT: Duration = Duration::from_millis(20);

@@ -1,0 +1,161 @@
+use std::fmt;
+use std::io::{self, ErrorKind};
+
+use crate::sys::ERROR_CODES;
+
+/// What kind of error the system reported, coarse enough to count and to act upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorClass {
+    /// A signal came first (EINTR).
+    Interrupted,
+    /// It would have taken a wait: the socket's send buffer is full (EAGAIN).
+    WouldBlock,
+    /// The system ran short of memory for it (ENOBUFS, ENOMEM), or the socket did.
+    NoBuffers,
+    /// Somebody does not permit it: a firewall, or a prohibiting route, or the address is a
+    /// broadcast one (EPERM, EACCES).
+    Denied,
+    /// No path leads there now (ENETUNREACH, EHOSTUNREACH, ENETDOWN, EHOSTDOWN, ENONET).
+    Unreachable,
+    /// Nothing listens there (ECONNREFUSED).
+    ConnectionRefused,
+    /// The address cannot be sent to: port 0, a blackhole route (EINVAL, EADDRNOTAVAIL).
+    Invalid,
+    /// The datagram is longer than the interface or the socket takes (EMSGSIZE).
+    TooLong,
+    /// The network or the host there does not take it for a valid packet of a protocol it has
+    /// (EPROTO, ENOPROTOOPT, EOPNOTSUPP): ICMP parameter problem, protocol unreachable, or source
+    /// route failed.
+    Protocol,
+    /// Anything else.
+    Other,
+}
+
+impl ErrorClass {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 10] = [
+        Self::Interrupted,
+        Self::WouldBlock,
+        Self::NoBuffers,
+        Self::Denied,
+        Self::Unreachable,
+        Self::ConnectionRefused,
+        Self::Invalid,
+        Self::TooLong,
+        Self::Protocol,
+        Self::Other,
+    ];
+
+    /// Classifies an error of a socket call.
+    pub fn of(error: &io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::Interrupted => Self::Interrupted,
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => Self::WouldBlock,
+            ErrorKind::OutOfMemory => Self::NoBuffers,
+            ErrorKind::PermissionDenied => Self::Denied,
+            ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable | ErrorKind::NetworkDown => {
+                Self::Unreachable
+            }
+            ErrorKind::ConnectionRefused => Self::ConnectionRefused,
+            ErrorKind::InvalidInput | ErrorKind::AddrNotAvailable => Self::Invalid,
+            _ => {
+                let is_one_of =
+                    |codes: &[i32]| error.raw_os_error().is_some_and(|code| codes.contains(&code));
+                match () {
+                    () if is_one_of(ERROR_CODES.no_buffers) => Self::NoBuffers,
+                    () if is_one_of(ERROR_CODES.too_long) => Self::TooLong,
+                    () if is_one_of(ERROR_CODES.protocol) => Self::Protocol,
+                    () if is_one_of(ERROR_CODES.unreachable) => Self::Unreachable,
+                    () => Self::Other,
+                }
+            }
+        }
+    }
+
+    /// Returns the name under which it is counted, in `kebab-case`.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Interrupted => "interrupted",
+            Self::WouldBlock => "would-block",
+            Self::NoBuffers => "no-buffers",
+            Self::Denied => "denied",
+            Self::Unreachable => "unreachable",
+            Self::ConnectionRefused => "connection-refused",
+            Self::Invalid => "invalid",
+            Self::TooLong => "too-long",
+            Self::Protocol => "protocol-error",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Says it to a person, as the rest of a sentence.
+impl fmt::Display for ErrorClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Interrupted => "interrupted by a signal",
+            Self::WouldBlock => "send buffer full",
+            Self::NoBuffers => "system out of buffers",
+            Self::Denied => {
+                "not permitted (a firewall, a prohibiting route or a broadcast address)"
+            }
+            Self::Unreachable => "unreachable",
+            Self::ConnectionRefused => "refused (nothing listens there)",
+            Self::Invalid => "address cannot be sent to",
+            Self::TooLong => "datagram too long for the interface",
+            Self::Protocol => "rejected as a protocol error",
+            Self::Other => "failed for another reason",
+        })
+    }
+}
+
+/// Returns whether an error may be an ICMP report about an earlier datagram. It comes out of any
+/// call on a connected socket, which then has done nothing else (udp(7)), and is never a reason to
+/// stop or to wait: somebody off the path may have forged it.
+pub(crate) fn is_from_earlier_send(error: &io::Error) -> bool {
+    error.raw_os_error().is_some_and(|code| ERROR_CODES.icmp_reports.contains(&code))
+}
+
+#[cfg(test)]
+mod tests {
+    use libc::{
+        EACCES, ECONNREFUSED, EHOSTDOWN, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENOBUFS, ENOPROTOOPT,
+        EOPNOTSUPP, EPROTO,
+    };
+
+    use super::*;
+
+    #[test]
+    fn all_lists_every_class_in_the_order_of_declaration() {
+        for (i, class) in ErrorClass::ALL.into_iter().enumerate() {
+            assert_eq!(class as usize, i);
+        }
+        assert_eq!(ErrorClass::Other as usize, ErrorClass::ALL.len() - 1);
+    }
+
+    #[test]
+    fn the_errors_that_socket_calls_report_have_their_class() {
+        for (code, class) in [
+            (libc::EINTR, ErrorClass::Interrupted),
+            (libc::EAGAIN, ErrorClass::WouldBlock),
+            (ENOBUFS, ErrorClass::NoBuffers),
+            (libc::ENOMEM, ErrorClass::NoBuffers),
+            (libc::EPERM, ErrorClass::Denied),
+            (EACCES, ErrorClass::Denied),
+            (ENETUNREACH, ErrorClass::Unreachable),
+            (EHOSTUNREACH, ErrorClass::Unreachable),
+            (libc::ENETDOWN, ErrorClass::Unreachable),
+            (ECONNREFUSED, ErrorClass::ConnectionRefused),
+            (libc::EINVAL, ErrorClass::Invalid),
+            (libc::EADDRNOTAVAIL, ErrorClass::Invalid),
+            (EMSGSIZE, ErrorClass::TooLong),
+            (EHOSTDOWN, ErrorClass::Unreachable),
+            (EPROTO, ErrorClass::Protocol),
+            (ENOPROTOOPT, ErrorClass::Protocol),
+            (EOPNOTSUPP, ErrorClass::Protocol),
+            (libc::EBADF, ErrorClass::Other),
+        ] {
+            assert_eq!(ErrorClass::of(&io::Error::from_raw_os_error(code)), class, "{code}");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Linux: many datagrams for each call, in both directions (recvmmsg(2), sendmmsg(2)), and many
+//! for each message (UDP_GRO and UDP_SEGMENT, udp(7)).
+//!
+//! What the system writes is read elsewhere, by safe code ([`Address`], [`Control`]). Besides this
+//! file, only `sys/linux/sockopt.rs` has `unsafe` code.
+#![expect(unsafe_code, reason = "std knows none of these system calls")]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "our lengths are small, and C libraries differ in the types they have for them"
+)]
+
+pub(crate) mod cmsg;
+mod sockaddr;
+pub(super) mod spares;
+
+use std::io::{self, IoSlice};
+use std::mem;
+use std::net::UdpSocket;
+use std::num::NonZeroUsize;
+use std::os::fd::AsRawFd;
+use std::ptr;
+
+use libc::{iovec, mmsghdr};
+
+use self::cmsg::Control;
+use self::sockaddr::Address;
+use self::spares::Spared;
+use super::Backend;
+use super::batch::{Arrival, Batch};
+use super::datagram_socket::{DatagramSocket, RECV_TIMEOUT};
+use super::transmit::Message;
+use crate::sys::latch::Latch;
+use crate::sys::options::Fragmentation;
+use crate::sys::{self, Waiter};
+
+pub(super) fn open(
+    socket: UdpSocket,
+    fragmentation: Fragmentation,
+) -> io::Result<Box<dyn DatagramSocket>> {
+    if fragmentation != Fragmentation::SystemDefault {
+        fragmentation.apply(&socket)?;
+    }
+    Ok(Box::new(Mmsg::new(socket)?))
+}
+
+pub(super) fn open_with_spares(
+    backend: Backend,
+    socket: UdpSocket,
+    fragmentation: Fragmentation,
+) -> io::Result<Box<dyn DatagramSocket>> {
+    Ok(Box::new(Spared::new(backend, socket, fragmentation)?))
+}
+
+/// A blocking socket with a receive timeout.
+#[derive(Debug)]
+pub(super) struct Mmsg {
+    socket: UdpSocket,
+    /// It sends to one peer only. Without an address beside each message, the system looks no route
+    /// up.
+    connected: bool,
+}
+
+impl Mmsg {
+    /// Asks the system to deliver trains in one piece, and to report the destination where that is
+    /// not the bound address.
+    pub(super) fn new(socket: UdpSocket) -> io::Result<Self> {
+        socket.set_nonblocking(false)?;
+        socket.set_read_timeout(Some(RECV_TIMEOUT))?;
+        sys::enable_gro(&socket);
+        let local = socket.local_addr()?;
+        sys::report_destinations(&socket, local)?;
+        if local.ip().is_unspecified() && local.is_ipv6() {
+            sys::send_from_any_local(&socket)?;
+        }
+        let connected = socket.peer_addr().is_ok();
+        Ok(Self { socket, connected })
+    }
+
+    fn send_up_to<const N: usize>(
+        &self,
+        messages: &[Message],
+        parts: &[IoSlice<'_>],
+    ) -> io::Result<NonZeroUsize> {
+        let mut targets = [Address::EMPTY; N];
+        let mut controls = [Control::EMPTY; N];
+        // SAFETY: a struct of numbers and pointers, for which zero is a value.
+        let mut headers: [mmsghdr; N] = unsafe { mem::zeroed() };
+        let mut count = 0;
+        for (((header, target), control), message) in
+            headers.iter_mut().zip(&mut targets).zip(&mut controls).zip(messages)
+        {
+            let parts = &parts[message.parts.clone()];
+            let segment = (message.count > 1).then_some(message.segment as u16);
+            let header = &mut header.msg_hdr;
+            if !self.connected {
+                header.msg_namelen = target.write(message.route.to) as _;
+                header.msg_name = target.as_mut_ptr().cast();
+            }
+            // `IoSlice` has the layout of an iovec, as std promises, and sending writes to none.
+            header.msg_iov = parts.as_ptr().cast_mut().cast();
+            header.msg_iovlen = parts.len() as _;
+            header.msg_controllen = control.write(message.route.from, segment) as _;
+            if header.msg_controllen > 0 {
+                header.msg_control = control.as_mut_ptr().cast();
+            }
+            count += 1;
+        }
+        // SAFETY: the first `count` headers are filled in, and what they point to outlives the
+        // call, with its true length.
+        let sent = unsafe {
+            libc::sendmmsg(
+                self.socket.as_raw_fd(),
+                headers.as_mut_ptr(),
+                count,
+                libc::MSG_DONTWAIT as _,
+            )
+        };
+        let sent = usize::try_from(sent).map_err(|_| io::Error::last_os_error())?;
+        NonZeroUsize::new(sent).ok_or_else(|| io::ErrorKind::WriteZero.into())
+    }
+}
+
+impl DatagramSocket for Mmsg {
+    fn receive(&self, batch: &mut Batch, wait: bool) -> io::Result<()> {
+        let flags = if wait { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
+        let mut sources = [Address::EMPTY; Batch::CAPACITY];
+        let mut controls = [Control::EMPTY; Batch::CAPACITY];
+        // SAFETY: both are structs of numbers and pointers, for which zero is a value.
+        let (mut headers, mut vectors): ([mmsghdr; Batch::CAPACITY], [iovec; Batch::CAPACITY]) =
+            unsafe { mem::zeroed() };
+        let (mut count, spaces) = (0, batch.spaces());
+        for ((((header, vector), source), control), space) in
+            headers.iter_mut().zip(&mut vectors).zip(&mut sources).zip(&mut controls).zip(spaces)
+        {
+            *vector = iovec { iov_base: space.as_mut_ptr().cast(), iov_len: space.len() };
+            let header = &mut header.msg_hdr;
+            header.msg_name = source.as_mut_ptr().cast();
+            header.msg_namelen = Address::CAPACITY as _;
+            header.msg_iov = vector;
+            header.msg_iovlen = 1;
+            header.msg_control = control.as_mut_ptr().cast();
+            header.msg_controllen = Control::CAPACITY as _;
+            count += 1;
+        }
+        // SAFETY: the first `count` headers are filled in. Each points to memory of its own, which
+        // outlives the call and is not otherwise used in it, with its true length.
+        let received = unsafe {
+            libc::recvmmsg(
+                self.socket.as_raw_fd(),
+                headers.as_mut_ptr(),
+                count,
+                flags as _,
+                ptr::null_mut(),
+            )
+        };
+        let received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
+        for ((header, source), control) in
+            headers.iter().zip(&sources).zip(&controls).take(received)
+        {
+            let discarded = header.msg_hdr.msg_flags & libc::MSG_CTRUNC != 0;
+            let control = control.read(header.msg_hdr.msg_controllen as _);
+            let len = header.msg_len as usize;
+            let segment = control.segment.unwrap_or(len);
+            let (destination, time) = (control.destination, control.time);
+            batch.push(Arrival {
+                source: source.read(),
+                destination,
+                len,
+                segment,
+                time,
+                discarded,
+            });
+        }
+        Ok(())
+    }
+
+    fn send(&self, messages: &[Message], parts: &[IoSlice<'_>]) -> io::Result<NonZeroUsize> {
+        match messages {
+            [_] => self.send_up_to::<1>(messages, parts),
+            _ => self.send_up_to::<{ Batch::CAPACITY }>(messages, parts),
+        }
+    }
+
+    fn waiter(&self, flag: &Latch) -> io::Result<Waiter> {
+        Waiter::new(Some(&self.socket), flag)
+    }
+
+    fn drops(&self) -> Option<u32> {
+        sys::drops(&self.socket)
+    }
+}

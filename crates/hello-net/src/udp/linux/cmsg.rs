@@ -1,0 +1,312 @@
+//! Linux's control messages as bytes (cmsg(3)): read by safe code, for no kernel's word is taken
+//! for a length.
+
+use std::mem::size_of;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use libc::{c_int, c_long};
+
+use crate::udp::batch::{Destination, Origin};
+
+/// Control messages on their way to or from the system.
+#[repr(C, align(8))]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Control {
+    bytes: [u8; Self::CAPACITY],
+}
+
+/// What the system says about a message received.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Received {
+    /// The length of each datagram of a train.
+    pub(super) segment: Option<usize>,
+    pub(super) destination: Option<Destination>,
+    /// When the message was received, since 1970 (UTC).
+    pub(super) time: Option<Duration>,
+}
+
+impl Control {
+    /// Room for a segment length, an IPv6 address with its interface, and a time: the most there
+    /// is.
+    pub(super) const CAPACITY: usize =
+        space(size_of::<c_int>()) + space(IN6_PKTINFO_LEN) + space(2 * size_of::<c_long>());
+
+    pub(super) const EMPTY: Self = Self { bytes: [0; Self::CAPACITY] };
+
+    pub(super) fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.bytes.as_mut_ptr()
+    }
+
+    /// Asks to send from an address, and to cut the message into segments; returns how many bytes
+    /// that takes.
+    pub(super) fn write(&mut self, from: Option<Origin>, segment: Option<u16>) -> usize {
+        let mut len = 0;
+        if let Some(segment) = segment {
+            len += self.put(len, libc::SOL_UDP, libc::UDP_SEGMENT, &segment.to_ne_bytes());
+        }
+        match from {
+            Some(Origin { address: IpAddr::V4(address), interface }) => {
+                let mut info = [0; IN_PKTINFO_LEN];
+                info[..4].copy_from_slice(&interface.to_ne_bytes());
+                info[4..8].copy_from_slice(&address.octets());
+                len += self.put(len, libc::IPPROTO_IP, libc::IP_PKTINFO, &info);
+            }
+            Some(Origin { address: IpAddr::V6(address), interface }) => {
+                let mut info = [0; IN6_PKTINFO_LEN];
+                info[..16].copy_from_slice(&address.octets());
+                info[16..].copy_from_slice(&interface.to_ne_bytes());
+                len += self.put(len, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
+            }
+            None => {}
+        }
+        len
+    }
+
+    /// Reads the first `len` bytes, as the system has filled them.
+    pub(super) fn read(&self, len: usize) -> Received {
+        read(&self.bytes[..len.min(Self::CAPACITY)])
+    }
+
+    /// Puts a control message at `start`, and returns how much room it takes.
+    fn put(&mut self, start: usize, level: c_int, kind: c_int, data: &[u8]) -> usize {
+        let message = &mut self.bytes[start..][..space(data.len())];
+        message[..LEVEL].copy_from_slice(&(HEADER_LEN + data.len()).to_ne_bytes());
+        message[LEVEL..KIND].copy_from_slice(&level.to_ne_bytes());
+        message[KIND..HEADER_LEN].copy_from_slice(&kind.to_ne_bytes());
+        message[HEADER_LEN..][..data.len()].copy_from_slice(data);
+        message.len()
+    }
+}
+
+/// Reads control messages, and skips those that say nothing to us. What comes after one that makes
+/// no sense is not read.
+fn read(mut bytes: &[u8]) -> Received {
+    let mut received = Received::default();
+    while let Some((level, kind, data, rest)) = split(bytes) {
+        match (level, kind) {
+            (libc::SOL_UDP, libc::UDP_GRO) => {
+                let segment = first(data).map(c_int::from_ne_bytes);
+                received.segment = segment.and_then(|segment| segment.try_into().ok());
+            }
+            (libc::IPPROTO_IP, libc::IP_PKTINFO) => received.destination = pktinfo(data),
+            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => received.destination = pktinfo6(data),
+            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => received.time = time(data),
+            _ => {}
+        }
+        bytes = rest;
+    }
+    received
+}
+
+/// Shows a fuzz target what is read of any bytes: the segment length, the destination, and the
+/// address and interface that a reply comes from.
+#[cfg(fuzzing)]
+pub fn read_control(bytes: &[u8]) -> (Option<usize>, Option<(IpAddr, IpAddr, u32)>) {
+    let Received { segment, destination, .. } = read(bytes);
+    let addresses = |to: Destination| (to.address, to.own.address, to.own.interface);
+    (segment, destination.map(addresses))
+}
+
+/// Splits the first control message off: its level, its type, its data, and what follows.
+fn split(bytes: &[u8]) -> Option<(c_int, c_int, &[u8], &[u8])> {
+    let len = usize::from_ne_bytes(first(bytes)?);
+    let level = c_int::from_ne_bytes(first(bytes.get(LEVEL..)?)?);
+    let kind = c_int::from_ne_bytes(first(bytes.get(KIND..)?)?);
+    let data = bytes.get(HEADER_LEN..len)?;
+    let rest = bytes.get(space(data.len())..).unwrap_or_default();
+    Some((level, kind, data, rest))
+}
+
+/// Reads a `struct in_pktinfo`: the interface's index, our own address that a reply comes from,
+/// and the address in the datagram (ip(7)).
+///
+/// Of a datagram that was queued before the socket asked for this, Linux does not know the second.
+/// It is then taken for the third: from an address that is not ours, the system sends nothing.
+fn pktinfo(data: &[u8]) -> Option<Destination> {
+    let address = |at: usize| data.get(at..).and_then(first).map(Ipv4Addr::from);
+    let (own, address) = (address(4)?, address(8)?);
+    let is_unknown = own.is_unspecified() && !address.is_multicast();
+    let own = if is_unknown { address } else { own };
+    let own = Origin { address: own.into(), interface: 0 };
+    Some(Destination { address: address.into(), own })
+}
+
+/// Reads a `struct in6_pktinfo`: the address in the datagram, and the interface's index
+/// (RFC 3542 section 6).
+fn pktinfo6(data: &[u8]) -> Option<Destination> {
+    let address = Ipv6Addr::from(first::<16>(data)?);
+    let interface = u32::from_ne_bytes(data.get(16..).and_then(first)?);
+    let own = match address {
+        group if group.is_multicast() => {
+            Origin { address: Ipv6Addr::UNSPECIFIED.into(), interface }
+        }
+        own if own.is_unicast_link_local() => Origin { address: own.into(), interface },
+        own => Origin { address: own.into(), interface: 0 },
+    };
+    Some(Destination { address: address.into(), own })
+}
+
+/// Reads a `struct timespec`: seconds and nanoseconds since 1970 (UTC).
+fn time(data: &[u8]) -> Option<Duration> {
+    let seconds = c_long::from_ne_bytes(first(data)?);
+    let nanos = c_long::from_ne_bytes(first(data.get(size_of::<c_long>()..)?)?);
+    let seconds = Duration::from_secs(seconds.try_into().ok()?);
+    seconds.checked_add(Duration::from_nanos(nanos.try_into().ok()?))
+}
+
+fn first<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
+    bytes.first_chunk().copied()
+}
+
+/// How much room a control message with so many bytes of data takes (CMSG_SPACE).
+const fn space(data: usize) -> usize {
+    (HEADER_LEN + data).next_multiple_of(size_of::<usize>())
+}
+
+/// Where the level of a control message stands, behind its length (a `size_t` to the kernel).
+const LEVEL: usize = size_of::<usize>();
+/// Where its type stands.
+const KIND: usize = LEVEL + size_of::<c_int>();
+/// Where its data stands; a multiple of the alignment on every machine.
+const HEADER_LEN: usize = KIND + size_of::<c_int>();
+
+const IN_PKTINFO_LEN: usize = size_of::<libc::in_pktinfo>();
+const IN6_PKTINFO_LEN: usize = size_of::<libc::in6_pktinfo>();
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A control message as the kernel lays it out, padded.
+    fn message(level: c_int, kind: c_int, data: &[u8]) -> Vec<u8> {
+        let mut bytes = (HEADER_LEN + data.len()).to_ne_bytes().to_vec();
+        bytes.extend(level.to_ne_bytes());
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(data);
+        bytes.resize(bytes.len().next_multiple_of(size_of::<usize>()), 0xa5);
+        bytes
+    }
+
+    fn segment(segment: c_int) -> Vec<u8> {
+        message(libc::SOL_UDP, libc::UDP_GRO, &segment.to_ne_bytes())
+    }
+
+    #[test]
+    fn what_the_system_says_is_read_and_the_rest_is_skipped() {
+        let here = message(
+            libc::IPPROTO_IP,
+            libc::IP_PKTINFO,
+            &[2, 0, 0, 0, 192, 0, 2, 1, 192, 0, 2, 255],
+        );
+        let other = message(libc::SOL_SOCKET, libc::SO_RXQ_OVFL, &[1, 0, 0, 0]);
+        let received = read(&[other.clone(), here, other, segment(1200)].concat());
+        let own = Origin { address: [192, 0, 2, 1].into(), interface: 0 };
+        let destination = Some(Destination { address: [192, 0, 2, 255].into(), own });
+        assert_eq!(received, Received { segment: Some(1200), destination, time: None });
+        assert_eq!(read(&[]), Received::default());
+    }
+
+    #[test]
+    fn a_datagram_that_was_queued_before_its_destination_was_asked_for_is_no_broadcast() {
+        for (address, own) in [([192, 0, 2, 7], [192, 0, 2, 7]), ([224, 0, 0, 1], [0; 4])] {
+            let info = [&[0; 8][..], &address].concat();
+            let received = read(&message(libc::IPPROTO_IP, libc::IP_PKTINFO, &info));
+            let own = Origin { address: own.into(), interface: 0 };
+            let expected = Destination { address: address.into(), own };
+            assert_eq!(received.destination, Some(expected));
+        }
+    }
+
+    #[test]
+    fn an_ipv6_destination_has_an_interface_only_where_it_needs_one() {
+        for (text, own, interface) in
+            [("2001:db8::1", "2001:db8::1", 0), ("fe80::1", "fe80::1", 7), ("ff02::1", "::", 7)]
+        {
+            let [address, own] =
+                [text, own].map(|text| text.parse::<Ipv6Addr>().expect("an address"));
+            let mut info = address.octets().to_vec();
+            info.extend(7u32.to_ne_bytes());
+            let received = read(&message(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info));
+            let own = Origin { address: own.into(), interface };
+            assert_eq!(received.destination, Some(Destination { address: address.into(), own }));
+        }
+    }
+
+    #[test]
+    fn a_time_that_is_none_is_not_read() {
+        let read = |seconds: c_long, nanos: c_long| {
+            let data = [seconds.to_ne_bytes(), nanos.to_ne_bytes()].concat();
+            read(&message(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &data)).time
+        };
+        assert_eq!(read(1_700_000_000, 5), Some(Duration::new(1_700_000_000, 5)));
+        assert_eq!((read(-1, 0), read(0, -1)), (None, None));
+        let short = [0; size_of::<c_long>()];
+        let message = message(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &short);
+        assert_eq!(super::read(&message).time, None);
+    }
+
+    #[test]
+    fn a_segment_that_is_no_length_is_none() {
+        assert_eq!(read(&segment(-1)).segment, None);
+        assert_eq!(read(&segment(0)).segment, Some(0));
+    }
+
+    #[test]
+    fn what_is_sent_is_laid_out_as_the_system_reads_it() {
+        let origin = |text: &str, interface| {
+            Some(Origin { address: text.parse().expect("an address"), interface })
+        };
+        let segment = message(libc::SOL_UDP, libc::UDP_SEGMENT, &1208u16.to_ne_bytes());
+        let v4 =
+            message(libc::IPPROTO_IP, libc::IP_PKTINFO, &[0, 0, 0, 0, 192, 0, 2, 1, 0, 0, 0, 0]);
+        let mut info = "fe80::1".parse::<Ipv6Addr>().expect("an address").octets().to_vec();
+        info.extend(3u32.to_ne_bytes());
+        let v6 = message(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
+        for (from, count, expected) in [
+            (None, None, vec![]),
+            (None, Some(1208), segment.clone()),
+            (origin("192.0.2.1", 0), None, v4.clone()),
+            (origin("192.0.2.1", 0), Some(1208), [segment.clone(), v4].concat()),
+            (origin("fe80::1", 3), Some(1208), [segment, v6].concat()),
+        ] {
+            let mut control = Control { bytes: [0xa5; Control::CAPACITY] };
+            let len = control.write(from, count);
+            assert_eq!(control.bytes[..len], expected);
+            assert_eq!(control.bytes[len..], [0xa5; Control::CAPACITY][len..]);
+        }
+    }
+
+    proptest! {
+        /// Whatever the bytes: no panic, nothing read beyond them, and an end.
+        #[test]
+        fn any_bytes_are_read_to_an_end(bytes in vec(any::<u8>(), 0..=2 * Control::CAPACITY)) {
+            let received = read(&bytes);
+            prop_assert!(received.segment.is_none_or(|segment| segment <= c_int::MAX as usize));
+        }
+
+        /// Bytes that are nearly right, with any length in the first header.
+        #[test]
+        fn any_length_is_survived(len in any::<usize>(), behind in any::<c_int>(), kind in any::<c_int>()) {
+            let mut bytes = segment(1200);
+            bytes[..LEVEL].copy_from_slice(&len.to_ne_bytes());
+            bytes[KIND..HEADER_LEN].copy_from_slice(&kind.to_ne_bytes());
+            bytes.extend(segment(behind));
+            let _ = read(&bytes);
+        }
+
+        #[test]
+        fn what_was_written_is_read(segment in any::<u16>(), octets in any::<[u8; 16]>(), at in 0..3usize) {
+            let unknown = message(-1, -1, &octets[..at]);
+            let info = [&octets[..], &[0; 4]].concat();
+            let known = message(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
+            let received = read(&[unknown, known, self::segment(segment.into())].concat());
+            prop_assert_eq!(received.segment, Some(segment.into()));
+            let address = IpAddr::from(octets);
+            prop_assert_eq!(received.destination.map(|destination| destination.address), Some(address));
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! A socket with others beside it that it sends by while its own send buffer is full.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::num::NonZeroUsize;
+use std::sync::OnceLock;
+
+use crate::sys::latch::Latch;
+use crate::sys::options::{Buffer, Fragmentation, granted};
+use crate::sys::{self, Waiter};
+use crate::udp::Backend;
+use crate::udp::batch::Batch;
+use crate::udp::datagram_socket::DatagramSocket;
+use crate::udp::error_class::ErrorClass;
+use crate::udp::socket::{self};
+use crate::udp::transmit::Message;
+
+/// A socket that receives, and spares at the same address that only send.
+///
+/// Replies to neighbours that do not exist wait for address resolution, for seconds, and keep a send
+/// buffer full. A reply that finds it full leaves by the spare of its network, so that few networks
+/// are in each other's way. The spares are opened when that happens for the first time.
+#[derive(Debug)]
+pub(super) struct Spared {
+    spares: OnceLock<Vec<Box<dyn DatagramSocket>>>,
+    /// Keyed at random, so that nobody can choose whom to share a spare with.
+    hasher: RandomState,
+    main: Box<dyn DatagramSocket>,
+    /// The socket of `main`.
+    socket: UdpSocket,
+    io: Backend,
+    fragmentation: Fragmentation,
+}
+
+impl Spared {
+    /// Takes over a socket that is bound alone.
+    pub(super) fn new(
+        io: Backend,
+        socket: UdpSocket,
+        fragmentation: Fragmentation,
+    ) -> io::Result<Self> {
+        let main = io.open(socket.try_clone()?, fragmentation)?;
+        let (spares, hasher) = (OnceLock::new(), RandomState::new());
+        Ok(Self { spares, hasher, main, socket, io, fragmentation })
+    }
+
+    /// Opens the spares.
+    ///
+    /// Each is connected to an address that never sends, so that the system gives it nothing of what
+    /// is sent to the first socket, and rejects what reached it before that, or in that name: such
+    /// datagrams count as dropped. There are few, for once the first spare is bound, a program gives
+    /// all to the first socket. While the spares are bound, the same user could bind the port, too
+    /// (SO_REUSEPORT, socket(7)); after that, nobody can.
+    fn open(&self) -> io::Result<Vec<Box<dyn DatagramSocket>>> {
+        let local = self.socket.local_addr()?;
+        let bytes = Buffer::Send.size(&self.socket)?.min(LARGEST);
+        sys::share_port(&self.socket, true)?;
+        let bind = |number| {
+            let spare = UdpSocket::from(socket::bind_prepared(local, |spare| {
+                sys::receive_nothing(spare)?;
+                spare.set_reuse_port(true)
+            })?);
+            if number == 0 {
+                sys::receive_at_first_only(&self.socket)?;
+            }
+            // As far as the system lets us.
+            let _ = Buffer::Send.enlarge(&spare, bytes / granted(1));
+            // Before it is connected, so that it is taken for one that sends to everybody.
+            let taken = self.io.open(spare.try_clone()?, self.fragmentation)?;
+            spare.connect(nobody(local))?;
+            Ok((spare, taken))
+        };
+        let bound = (0..SPARES).map(bind).collect::<io::Result<Vec<_>>>();
+        sys::share_port(&self.socket, false)?;
+        let close = |(spare, taken)| sys::share_port(&spare, false).map(|()| taken);
+        bound?.into_iter().map(close).collect()
+    }
+
+    /// Returns the spare for a destination; `None` if the system gave none.
+    fn spare(&self, to: SocketAddr) -> Option<&dyn DatagramSocket> {
+        let spares = self.spares.get_or_init(|| self.open().unwrap_or_default());
+        let network = match to.ip().to_canonical() {
+            IpAddr::V4(address) => u128::from(address.to_bits() >> 8),
+            // Strangers share this prefix.
+            IpAddr::V6(address) if address.is_unicast_link_local() => address.to_bits(),
+            IpAddr::V6(address) => address.to_bits() >> 64,
+        };
+        let number = self.hasher.hash_one(network) % SPARES as u64;
+        Some(&**spares.get(usize::try_from(number).ok()?)?)
+    }
+}
+
+impl DatagramSocket for Spared {
+    fn receive(&self, batch: &mut Batch, wait: bool) -> io::Result<()> {
+        self.main.receive(batch, wait)
+    }
+
+    fn send(&self, messages: &[Message], parts: &[IoSlice<'_>]) -> io::Result<NonZeroUsize> {
+        let sent = self.main.send(messages, parts);
+        match (&sent, messages) {
+            // Without an address of ours to send from, a spare would choose its own.
+            (Err(error), [first, ..])
+                if ErrorClass::of(error) == ErrorClass::WouldBlock
+                    && !first.route.from.is_some_and(|from| from.address.is_unspecified()) =>
+            {
+                self.spare(first.route.to).map_or(sent, |spare| spare.send(&messages[..1], parts))
+            }
+            _ => sent,
+        }
+    }
+
+    fn waiter(&self, flag: &Latch) -> io::Result<Waiter> {
+        self.main.waiter(flag)
+    }
+
+    fn drops(&self) -> Option<u32> {
+        let spares = self.spares.get().into_iter().flatten();
+        let rejected = spares.filter_map(|spare| spare.drops()).fold(0, u32::wrapping_add);
+        Some(self.main.drops()?.wrapping_add(rejected))
+    }
+}
+
+/// Returns an address of `local`'s family that sends nothing: the discard service (RFC 863) of this
+/// machine.
+fn nobody(local: SocketAddr) -> SocketAddr {
+    let mut address = local;
+    address.set_port(9);
+    address
+}
+
+/// How many spares there are. A network shares its spare with one in 32 of the others.
+const SPARES: usize = 32;
+
+/// The largest send buffer of a spare, in bytes as the system has it.
+const LARGEST: usize = 2 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+    use std::thread;
+
+    use super::*;
+    use crate::udp::batch::Origin;
+    use crate::udp::mock::Script;
+    use crate::udp::transmit::Route;
+
+    fn localhost() -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, 0).into()
+    }
+
+    fn spared(io: Backend) -> (Spared, SocketAddr) {
+        let socket = socket::bind(localhost(), Sharing::Alone).expect("a free port");
+        let address = socket.local_addr().expect("bound");
+        (Spared::new(io, socket, Fragmentation::Never).expect("a UDP socket"), address)
+    }
+
+    /// Sends what says which socket it is by, and where to.
+    fn send(socket: &Spared, host: u8, port: u16) -> io::Result<usize> {
+        let route = Route { to: ([192, 0, 2, host], port).into(), from: None };
+        let message = Message { parts: 0..1, ..Message::new(route, 5) };
+        socket.send(&[message], &[IoSlice::new(b"Tracy")]).map(NonZeroUsize::get)
+    }
+
+    #[test]
+    fn spares_take_nothing_from_the_first_socket_and_nobody_else_can_join_them() {
+        for io in [Backend::Native, Backend::Portable] {
+            let (spared, address) = spared(io);
+            assert_eq!(spared.spares.get_or_init(|| spared.open().expect("sockets")).len(), SPARES);
+            let (mut batch, mut received) = (Batch::new(), 0);
+            // Each source has its own hash.
+            for _ in 0..200 {
+                let client = UdpSocket::bind(localhost()).expect("a free port");
+                client.send_to(b"Tracy", address).expect("sent");
+            }
+            while spared.receive(&mut batch, false).is_ok() {
+                received += batch.datagrams();
+            }
+            assert_eq!(received, 200, "{io:?}");
+            for sharing in [Sharing::Alone, Sharing::Further] {
+                assert!(socket::bind(address, sharing).is_err(), "{io:?}, {sharing:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_comes_while_spares_are_opened_is_received_or_counted_as_dropped() {
+        let (mut received, mut sent, mut dropped) = (0, 0, 0);
+        for _ in 0..20 {
+            let (spared, address) = spared(Backend::Native);
+            let opened = AtomicBool::new(false);
+            let mut batch = Batch::new();
+            thread::scope(|scope| {
+                let flood = scope.spawn(|| {
+                    let client = UdpSocket::bind(localhost()).expect("a free port");
+                    let mut sent = 0;
+                    while !opened.load(SeqCst) {
+                        client.send_to(b"Tracy", address).expect("sent");
+                        sent += 1;
+                    }
+                    sent
+                });
+                spared.spares.get_or_init(|| spared.open().expect("sockets"));
+                opened.store(true, SeqCst);
+                sent += flood.join().expect("no panic");
+            });
+            while spared.receive(&mut batch, false).is_ok() {
+                received += batch.datagrams();
+            }
+            dropped += u64::from(spared.drops().expect("Linux counts them"));
+        }
+        assert_eq!(received + dropped, sent);
+    }
+
+    #[test]
+    fn a_spare_sends_from_every_local_address() {
+        // No address of this machine, but it may be one of a prefix that is local (AnyIP).
+        let from = "2001:db8::9".parse::<Ipv6Addr>().expect("an address");
+        let Ok(socket) = socket::bind((Ipv6Addr::UNSPECIFIED, 0).into(), Sharing::Alone) else {
+            return;
+        };
+        for io in [Backend::Native, Backend::Portable] {
+            let socket = socket.try_clone().expect("a descriptor");
+            let spared = Spared::new(io, socket, Fragmentation::Never).expect("a UDP socket");
+            let client = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).expect("a free port");
+            let from = Some(Origin { address: from.into(), interface: 0 });
+            let route = Route { to: client.local_addr().expect("bound"), from };
+            let message = Message { parts: 0..1, ..Message::new(route, 5) };
+            let spare = spared.spare(route.to).expect("sockets");
+            let sent = spare.send(&[message], &[IoSlice::new(b"Tracy")]);
+            assert!(sent.is_ok(), "{io:?}: {sent:?}");
+        }
+    }
+
+    #[test]
+    fn a_spare_sends_from_the_address_of_the_first_socket() {
+        for io in [Backend::Native, Backend::Portable] {
+            let (spared, address) = spared(io);
+            let client = UdpSocket::bind(localhost()).expect("a free port");
+            let to = client.local_addr().expect("bound");
+            let message = Message { parts: 0..1, ..Message::new(Route { to, from: None }, 5) };
+            let spare = spared.spare(to).expect("sockets");
+            spare.send(&[message], &[IoSlice::new(b"Tracy")]).expect("room");
+            assert_eq!(client.recv_from(&mut [0; 8]).expect("sent"), (5, address), "{io:?}");
+        }
+    }
+
+    #[test]
+    fn what_finds_the_first_send_buffer_full_leaves_by_the_spare_of_its_network() {
+        let full = Script::default();
+        full.scenes().verdict = Some(Box::new(|to, _| match to.port() {
+            1 => Err(io::Error::from_raw_os_error(libc::EAGAIN)),
+            2 => Err(io::Error::from_raw_os_error(libc::EPERM)),
+            _ => Ok(()),
+        }));
+        let scripts = Vec::from_iter((0..SPARES).map(|_| Script::default()));
+        let boxed = |script: &Script| Box::new(script.clone()) as Box<dyn DatagramSocket>;
+        let spares = Vec::from_iter(scripts.iter().map(boxed));
+        let mut spared = spared(Backend::default()).0;
+        (spared.main, spared.spares) = (Box::new(full.clone()), OnceLock::from(spares));
+        assert_eq!(send(&spared, 7, 3).expect("room"), 1);
+        assert_eq!(full.scenes().sent.len(), 1, "it has room for others");
+        assert!(send(&spared, 7, 2).is_err(), "a firewall is not evaded");
+        for host in 0..3 {
+            assert_eq!(send(&spared, host, 1).expect("room in a spare"), 1);
+        }
+        let sent = Vec::from_iter(scripts.iter().map(|script| script.scenes().sent.len()));
+        assert_eq!(sent.iter().filter(|sent| **sent > 0).collect::<Vec<_>>(), [&3]);
+    }
+
+    #[test]
+    fn without_spares_a_full_send_buffer_is_an_error_as_ever() {
+        let full = Script::default();
+        full.scenes().verdict =
+            Some(Box::new(|_, _| Err(io::Error::from_raw_os_error(libc::EAGAIN))));
+        let mut spared = spared(Backend::default()).0;
+        (spared.main, spared.spares) = (Box::new(full), OnceLock::from(Vec::new()));
+        let error = send(&spared, 7, 1).expect_err("no room anywhere");
+        assert_eq!(ErrorClass::of(&error), ErrorClass::WouldBlock);
+    }
+}

@@ -1,0 +1,217 @@
+//! Every system that `quinn-udp` knows: batches, trains and destination addresses where the
+//! system has them.
+
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
+
+use super::batch::{Arrival, Batch, Destination, Origin};
+use super::datagram_socket::{DatagramSocket, RECV_TIMEOUT};
+use super::socket::is_broadcast;
+use super::transmit::Message;
+use crate::sys::latch::Latch;
+use crate::sys::options::Fragmentation;
+use crate::sys::{self, Waiter};
+
+pub(super) fn open(
+    socket: UdpSocket,
+    fragmentation: Fragmentation,
+) -> io::Result<Box<dyn DatagramSocket>> {
+    Ok(Box::new(Portable::new(socket, fragmentation)?))
+}
+
+/// Systems that have no other back end have no spares.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn open_with_spares(
+    backend: Backend,
+    socket: UdpSocket,
+    fragmentation: Fragmentation,
+) -> io::Result<Box<dyn DatagramSocket>> {
+    backend.open(socket, fragmentation)
+}
+
+/// A socket that does not block.
+#[derive(Debug)]
+pub(super) struct Portable {
+    socket: UdpSocket,
+    fragmentation: Fragmentation,
+    segmenting: RwLock<Segmenting>,
+    /// The socket is bound to all addresses of this machine, and has to be told which was asked.
+    wildcard: bool,
+    /// Which addresses are those of a subnet's broadcast, and when that was found out.
+    known: Mutex<Vec<(Ipv4Addr, bool, Instant)>>,
+}
+
+/// `quinn-udp`'s state, which for one message that the system does not segment segments no more.
+#[derive(Debug)]
+struct Segmenting {
+    state: UdpSocketState,
+    /// How many segments a message had at most to begin with.
+    max: usize,
+    /// When they were given up.
+    given_up: Option<Instant>,
+}
+
+impl Portable {
+    pub(super) fn new(socket: UdpSocket, fragmentation: Fragmentation) -> io::Result<Self> {
+        let segmenting = RwLock::new(Segmenting::new(&socket, fragmentation)?);
+        let local = socket.local_addr()?;
+        let wildcard = local.ip().is_unspecified();
+        if wildcard && local.is_ipv6() {
+            sys::send_from_any_local(&socket)?;
+        }
+        Ok(Self { socket, fragmentation, segmenting, wildcard, known: Mutex::default() })
+    }
+
+    /// Returns where a message was sent to.
+    fn destination(&self, meta: &RecvMeta) -> Option<Destination> {
+        let address = meta.dst_ip.filter(|_| self.wildcard)?;
+        let own = match address {
+            IpAddr::V4(shared) if shared.is_multicast() || self.is_broadcast(shared) => {
+                Ipv4Addr::UNSPECIFIED.into()
+            }
+            IpAddr::V6(group) if group.is_multicast() => Ipv6Addr::UNSPECIFIED.into(),
+            own => own,
+        };
+        Some(Destination { address, own: Origin { address: own, interface: 0 } })
+    }
+
+    /// Returns whether an address is that of a subnet's broadcast, as the system had it within the
+    /// last second.
+    fn is_broadcast(&self, address: Ipv4Addr) -> bool {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, broadcast, _)) =
+            known.iter().find(|(known, _, at)| *known == address && at.elapsed() < REMEMBERED)
+        {
+            return *broadcast;
+        }
+        let broadcast = is_broadcast(address);
+        known.retain(|(known, _, at)| *known != address && at.elapsed() < REMEMBERED);
+        let too_many = (known.len() + 1).saturating_sub(MAX_KNOWN);
+        known.drain(..too_many);
+        known.push((address, broadcast, Instant::now()));
+        broadcast
+    }
+
+    /// Returns how many segments a message may have now.
+    fn max_segments(&self) -> usize {
+        let segmenting = self.segmenting.read().unwrap_or_else(PoisonError::into_inner);
+        let max = segmenting.state.max_gso_segments();
+        if max == segmenting.max {
+            return max;
+        }
+        drop(segmenting);
+        let mut segmenting = self.segmenting.write().unwrap_or_else(PoisonError::into_inner);
+        let given_up = *segmenting.given_up.get_or_insert_with(Instant::now);
+        if given_up.elapsed() >= REMEMBERED
+            && let Ok(anew) = Segmenting::new(&self.socket, self.fragmentation)
+        {
+            *segmenting = anew;
+        }
+        segmenting.state.max_gso_segments()
+    }
+}
+
+impl Segmenting {
+    /// `quinn-udp` has nothing fragmented, as QUIC wants it; on Linux, what is said here holds.
+    fn new(socket: &UdpSocket, fragmentation: Fragmentation) -> io::Result<Self> {
+        let state = UdpSocketState::new(socket.into())?;
+        fragmentation.apply(socket)?;
+        Ok(Self { max: state.max_gso_segments(), given_up: None, state })
+    }
+}
+
+/// How long what the system said of an address, or of segments, is taken for true.
+const REMEMBERED: Duration = Duration::from_secs(1);
+
+/// How many addresses are remembered at most; a machine with more is asked more often.
+const MAX_KNOWN: usize = 64;
+
+impl DatagramSocket for Portable {
+    fn receive(&self, batch: &mut Batch, wait: bool) -> io::Result<()> {
+        let mut metas = [RecvMeta::default(); BATCH_SIZE];
+        let mut spaces = Vec::from_iter(batch.spaces().take(BATCH_SIZE).map(IoSliceMut::new));
+        let mut receive = || {
+            let segmenting = self.segmenting.read().unwrap_or_else(PoisonError::into_inner);
+            segmenting.state.recv((&self.socket).into(), &mut spaces, &mut metas)
+        };
+        let received = match receive() {
+            Err(error) if wait && error.kind() == ErrorKind::WouldBlock => {
+                sys::wait_readable(&self.socket, RECV_TIMEOUT)?;
+                receive()?
+            }
+            received => received?,
+        };
+        for meta in &metas[..received] {
+            let (source, destination) = (meta.addr, self.destination(meta));
+            let (len, segment, time, discarded) = (meta.len, meta.stride, None, false);
+            batch.push(Arrival { source, destination, len, segment, time, discarded });
+        }
+        Ok(())
+    }
+
+    /// Sends the first message. Where the system cuts no message into segments, one that needs it
+    /// is an error, and its replies are sent one by one.
+    fn send(&self, messages: &[Message], parts: &[IoSlice<'_>]) -> io::Result<NonZeroUsize> {
+        if let Some(message) = messages.first() {
+            if message.count > 1 && message.count > self.max_segments() {
+                return Err(ErrorKind::Unsupported.into());
+            }
+            let own = message.route.from.map(|own| own.address);
+            let segmenting = self.segmenting.read().unwrap_or_else(PoisonError::into_inner);
+            segmenting.state.try_send(
+                (&self.socket).into(),
+                &Transmit {
+                    destination: message.route.to,
+                    ecn: None,
+                    contents: &message.bytes(parts),
+                    segment_size: (message.count > 1).then_some(message.segment),
+                    src_ip: own.filter(|address| !address.is_unspecified()),
+                },
+            )?;
+        }
+        Ok(NonZeroUsize::MIN)
+    }
+
+    fn waiter(&self, flag: &Latch) -> io::Result<Waiter> {
+        Waiter::new(Some(&self.socket), flag)
+    }
+
+    fn drops(&self) -> Option<u32> {
+        sys::drops(&self.socket)
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::net::SocketAddr;
+    use std::thread;
+
+    use super::*;
+    use crate::udp::socket::{self, Sharing};
+    use crate::udp::transmit::Route;
+
+    #[test]
+    fn segmenting_is_tried_again_after_one_message_that_was_not_segmented() {
+        let bound = socket::bind((Ipv4Addr::LOCALHOST, 0).into(), Sharing::Alone);
+        let portable = Portable::new(bound.expect("a free port"), Fragmentation::Never);
+        let portable = portable.expect("a UDP socket");
+        let many = portable.max_segments();
+        assert!(many > 1, "Linux segments");
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let message = Message::new(Route { to: nowhere, from: None }, 5);
+        let train = Message { count: 2, len: 10, parts: 0..1, ..message };
+        portable.send(&[train], &[IoSlice::new(b"TracySarah")]).expect_err("port 0 is nobody's");
+        assert_eq!(portable.max_segments(), 1, "it is given up, for a while");
+        let deadline = Instant::now() + 20 * REMEMBERED;
+        while portable.max_segments() == 1 {
+            assert!(Instant::now() < deadline, "it is given up for ever");
+            thread::yield_now();
+        }
+        assert_eq!(portable.max_segments(), many);
+    }
+}

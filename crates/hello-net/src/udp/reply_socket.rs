@@ -1,0 +1,28 @@
+use std::io;
+use std::net::UdpSocket;
+
+use super::Backend;
+use super::batch::Batch;
+use super::datagram_socket::DatagramSocket;
+use crate::sys;
+use crate::sys::options::{Buffer, Fragmentation};
+
+/// Makes a socket ready to receive replies, with the system's times, and takes it over.
+pub(crate) fn open(
+    socket: UdpSocket,
+    fragmentation: Fragmentation,
+    batch: &mut Batch,
+) -> io::Result<Box<dyn DatagramSocket>> {
+    sys::enable_timestamps(&socket)?;
+    // What does not fit in while we are held up is not the network's loss.
+    let _ = Buffer::Receive.enlarge(&socket, RECEIVE_BUFFER);
+    let is_connected = socket.peer_addr().is_ok();
+    let socket = Backend::default().open(socket, fragmentation)?;
+    // The system gives a socket its port a moment before it connects it, and what somebody else
+    // sends in that moment stays in it.
+    while is_connected && socket.receive(batch, false).is_ok() {}
+    Ok(socket)
+}
+
+/// The receive buffer asked for, in bytes: for some thousand replies.
+const RECEIVE_BUFFER: usize = 4 << 20;

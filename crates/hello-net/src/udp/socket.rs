@@ -1,0 +1,154 @@
+//! Sockets as this crate wants them.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::sys;
+use crate::sys::options::Fragmentation;
+
+/// Whether several sockets of this server are bound to one address (SO_REUSEPORT, socket(7)).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Sharing {
+    /// This one only.
+    Alone,
+    /// This is the first of them, which is bound only if nobody else is, not even one who would
+    /// share.
+    First,
+    /// This is another of them.
+    Further,
+}
+
+/// Opens a socket that receives at `address`.
+///
+/// `[::]` means IPv6 and nothing else (IPV6_V6ONLY), so that it and `0.0.0.0` can be bound side
+/// by side. SO_REUSEADDR stays off: with it, Linux lets a second process take the port over.
+pub(crate) fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<UdpSocket> {
+    let prepare = |socket: &Socket| match sharing {
+        Sharing::Alone | Sharing::First => Ok(()),
+        Sharing::Further => socket.set_reuse_port(true),
+    };
+    let socket = bind_prepared(address, prepare)?;
+    if sharing == Sharing::First {
+        socket.set_reuse_port(true)?;
+    }
+    Ok(socket.into())
+}
+
+/// Opens a socket, prepares it as the caller wants it, and binds it to `address`.
+pub(super) fn bind_prepared(
+    address: SocketAddr,
+    prepare: impl FnOnce(&Socket) -> io::Result<()>,
+) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    prepare(&socket)?;
+    // Before the first datagram is queued, whose destination would be unknown.
+    sys::report_destinations(&socket, address)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// Returns whether an address is one at which every socket bound to the port gets a copy.
+pub(crate) fn is_shared(address: IpAddr) -> bool {
+    address.is_multicast() || matches!(address, IpAddr::V4(address) if is_broadcast(address))
+}
+
+/// Returns whether an address is that of a subnet's broadcast, or everybody's. Only the system
+/// knows: it connects no socket to one that was not allowed to broadcast (EACCES, connect(2)).
+/// Where no socket can be had, no address is known to be one.
+pub(crate) fn is_broadcast(address: Ipv4Addr) -> bool {
+    let is_refused = |address: Ipv4Addr| {
+        let probe = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP));
+        let to = SocketAddr::from((address, ANY_PORT)).into();
+        let connected = probe.map(|probe| probe.connect(&to));
+        let refused = |error: io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+        connected.is_ok_and(|connected| connected.is_err_and(refused))
+    };
+    // A system that refuses everything says nothing about this address.
+    address.is_broadcast() || is_refused(address) && !is_refused(Ipv4Addr::LOCALHOST)
+}
+
+/// A port that nothing is sent to: the one of the discard service (RFC 863).
+const ANY_PORT: u16 = 9;
+
+/// Opens a socket that sends to `server`, and hears from nobody else once it is connected.
+pub(crate) fn connect(server: SocketAddr) -> io::Result<UdpSocket> {
+    connect_from(None, None, server)
+}
+
+/// Does the same, from an address or by an interface of one's choice.
+pub(crate) fn connect_from(
+    source: Option<IpAddr>,
+    interface: Option<&str>,
+    server: SocketAddr,
+) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(server), Type::DGRAM, Some(Protocol::UDP))?;
+    if let Some(interface) = interface {
+        sys::bind_to_interface(&socket, interface)?;
+    }
+    if let Some(source) = source {
+        socket.bind(&SocketAddr::from((source, 0)).into())?;
+    }
+    socket.connect(&server.into())?;
+    let socket = socket.into();
+    sys::verify_before_queueing(&socket);
+    Ok(socket)
+}
+
+/// Returns what may become of datagrams of up to `longest` bytes that leave from `local`, or between
+/// addresses like it.
+pub(crate) fn fragmentation(local: SocketAddr, longest: usize) -> Fragmentation {
+    let unfragmented = match local {
+        // No router stands between, and the loopback takes more than any of these.
+        SocketAddr::V4(local) if local.ip().is_loopback() => MAX_UNFRAGMENTED_V6,
+        SocketAddr::V4(_) => MAX_UNFRAGMENTED_V4,
+        SocketAddr::V6(_) => MAX_UNFRAGMENTED_V6,
+    };
+    if longest <= unfragmented { Fragmentation::Never } else { Fragmentation::Allowed }
+}
+
+/// The longest payload, in bytes, that passes every path in one piece over IPv4: each host takes
+/// packets of 576 bytes (RFC 791 section 3.1), less 20 of IPv4 and 8 of UDP.
+const MAX_UNFRAGMENTED_V4: usize = 576 - 20 - 8;
+
+/// The longest payload, in bytes, that passes every path in one piece over IPv6: 1280 bytes
+/// (RFC 8200 section 5), less 40 of IPv6 and 8 of UDP.
+const MAX_UNFRAGMENTED_V6: usize = 1280 - 40 - 8;
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+
+    use super::*;
+
+    #[test]
+    fn a_broadcast_address_is_known_from_others() {
+        let broadcast = |address: [u8; 4]| is_broadcast(address.into());
+        assert!(broadcast([255, 255, 255, 255]));
+        // The loopback's, on Linux.
+        assert_eq!(broadcast([127, 255, 255, 255]), cfg!(target_os = "linux"));
+        assert!(!broadcast([127, 0, 0, 1]) && !broadcast([127, 0, 0, 255]));
+        assert!(is_shared([224, 0, 0, 1].into()) && !is_shared([127, 0, 0, 1].into()));
+    }
+
+    #[test]
+    fn replies_are_sent_whole_only_where_every_path_takes_them_whole() {
+        let here = |address: [u8; 4]| SocketAddr::from((Ipv4Addr::from(address), 9999));
+        let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 9999));
+        for (local, longest, expected) in [
+            (here([192, 0, 2, 1]), 548, Fragmentation::Never),
+            (here([192, 0, 2, 1]), 549, Fragmentation::Allowed),
+            (here([0, 0, 0, 0]), 1032, Fragmentation::Allowed),
+            (here([127, 0, 0, 1]), 1232, Fragmentation::Never),
+            (here([127, 0, 0, 1]), 1233, Fragmentation::Allowed),
+            (v6, 1232, Fragmentation::Never),
+            (v6, 1233, Fragmentation::Allowed),
+        ] {
+            assert_eq!(fragmentation(local, longest), expected, "{local}, {longest}");
+        }
+    }
+}
