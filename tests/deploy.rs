@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use hello_net::Server;
-use hello_proto::Limit;
+use hello_proto::Rate;
 use rustix::process::Signal;
 
 use crate::support::{
@@ -129,7 +129,7 @@ fn every_deployed_command_names_the_limit_and_is_the_default_but_in_the_example(
         words("kubernetes/deployment.yaml", "args: "),
     ] {
         let [rate, burst] =
-            [Limit::DEFAULT_RATE, Limit::DEFAULT_BURST].map(|number| number.to_string());
+            [Rate::DEFAULT_RATE, Rate::DEFAULT_BURST].map(|number| number.to_string());
         let limit = ["--limit", &rate, "--limit-burst", &burst];
         assert!(arguments.windows(4).any(|window| *window == limit), "{arguments:?}");
     }

@@ -12,7 +12,7 @@ use hello_cli::ping::Target;
 use hello_cli::ping::report::{Report, Style};
 use hello_cli::ping::summary::Summary;
 use hello_net::{ErrorClass, NotSent, ProbeEvent, ProbeEventKind};
-use hello_proto::Arrival;
+use hello_proto::ReplyKind;
 use regex::Regex;
 use serde_json::Value;
 
@@ -26,7 +26,7 @@ fn eventful() -> Vec<ProbeEventKind<'static>> {
     let received = |arrival| ProbeEventKind::Received { arrival, datagram };
     let answered = |seq, micros| {
         let (rtt, reordered) = (Duration::from_micros(micros), seq == 1);
-        received(Arrival::Answered { seq, rtt, reordered })
+        received(ReplyKind::Answered { seq, rtt, reordered })
     };
     let mut events = Vec::from(
         [0, 1, 2, 3, 4].map(|seq| ProbeEventKind::Sent { seq, late: Duration::from_micros(50) }),
@@ -36,13 +36,13 @@ fn eventful() -> Vec<ProbeEventKind<'static>> {
         answered(2, 61),
         answered(1, 54),
         ProbeEventKind::Lost { seq: 3 },
-        received(Arrival::Late { seq: 3, rtt: Duration::from_millis(1500) }),
-        received(Arrival::Duplicate { seq: 0 }),
-        received(Arrival::Forgotten { seq: 0 }),
-        received(Arrival::Foreign),
-        ProbeEventKind::Received { arrival: Arrival::Corrupt, datagram: b"\xff" },
-        ProbeEventKind::Reported(ErrorClass::ConnectionRefused),
-        ProbeEventKind::NotSent(NotSent::HeldUp),
+        received(ReplyKind::Late { seq: 3, rtt: Duration::from_millis(1500) }),
+        received(ReplyKind::Duplicate { seq: 0 }),
+        received(ReplyKind::OutOfWindow { seq: 0 }),
+        received(ReplyKind::Unsolicited),
+        ProbeEventKind::Received { arrival: ReplyKind::Corrupt, datagram: b"\xff" },
+        ProbeEventKind::SocketError(ErrorClass::ConnectionRefused),
+        ProbeEventKind::NotSent(NotSent::Late),
     ]);
     events
 }
@@ -71,7 +71,7 @@ fn plain() -> Vec<ProbeEventKind<'static>> {
     let mut events = eventful();
     events.retain(|event| match event {
         ProbeEventKind::Received { arrival, .. } => {
-            matches!(arrival, Arrival::Answered { .. } | Arrival::Duplicate { .. })
+            matches!(arrival, ReplyKind::Answered { .. } | ReplyKind::Duplicate { .. })
         }
         ProbeEventKind::Sent { .. } | ProbeEventKind::Lost { .. } => true,
         _ => false,

@@ -137,7 +137,7 @@ fn a_warm_up_is_seen_by_the_server_and_left_out_of_every_number() {
         let (summary, status) = run(&[loop_options, &common[..]].concat());
         assert_eq!((due(&summary), status), (50, Some(0)), "{summary}");
         assert_eq!(summary["plan"]["warm_up_s"], 0.25);
-        assert_eq!((&summary["foreign"], &summary["corrupt"]), (&0.into(), &0.into()));
+        assert_eq!((&summary["unsolicited"], &summary["corrupt"]), (&0.into(), &0.into()));
         assert_eq!(summary["answered"], summary["sent"]);
         assert_eq!(summary["lost"], 0, "{summary}");
         let seen = server.finish().len() as u64;

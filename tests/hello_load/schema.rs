@@ -49,14 +49,14 @@ fn rare(real: &[Value]) -> Vec<Value> {
     let of = |event| real.iter().find(|line| line["event"] == event).expect("one").clone();
     let mut all = vec![];
     let limits = [
-        Limit::HeldUp { requests: 1 },
-        Limit::TooManyInFlight { requests: 1 },
-        Limit::NotTaken { requests: 1 },
-        Limit::NoRoomToSend { times: 1 },
-        Limit::Stalled { share: 0.5 },
-        Limit::Dropped { datagrams: 1 },
-        Limit::Busy { share: 1.0 },
-        Limit::Timer { p99_ms: 1.5 },
+        Rate::Late { requests: 1 },
+        Rate::TooManyInFlight { requests: 1 },
+        Rate::NotTaken { requests: 1 },
+        Rate::NoRoomToSend { times: 1 },
+        Rate::Stalled { share: 0.5 },
+        Rate::Dropped { datagrams: 1 },
+        Rate::Busy { share: 1.0 },
+        Rate::Timer { p99_ms: 1.5 },
     ];
     let mut summary = of("summary");
     summary["generator"]["limits"] = json!(limits);

@@ -92,7 +92,7 @@ impl Server {
         self.address.to_string()
     }
 
-    /// Waits until it was asked so often.
+    /// Delays until it was asked so often.
     pub(super) fn wait_for(&self, requests: usize) {
         let (asked, changed) = &*self.asked;
         let asked = asked.lock().expect("nobody panics");

@@ -68,8 +68,8 @@ fn assert_counts(summary: &Value, truth: &Truth) {
         "late": truth.late,
         "duplicate": truth.duplicate,
         "corrupt": truth.corrupt,
-        "foreign": truth.foreign,
-        "forgotten": 0,
+        "unsolicited": truth.unsolicited,
+        "out_of_window": 0,
         "misdirected": 0,
         "errors": {},
     });
@@ -171,9 +171,9 @@ fn what_is_damaged_is_corrupt_and_answers_nothing() {
 
 #[test]
 fn replies_to_somebody_else_are_foreign_and_answer_nothing() {
-    let back = Impairments { foreign: 300, lost: 100, ..slow() };
+    let back = Impairments { unsolicited: 300, lost: 100, ..slow() };
     for truth in agree(&quick(), &back) {
-        assert!(truth.foreign > 10 && truth.lost.len() > 3, "{truth:?}");
+        assert!(truth.unsolicited > 10 && truth.lost.len() > 3, "{truth:?}");
     }
 }
 
@@ -181,8 +181,11 @@ fn replies_to_somebody_else_are_foreign_and_answer_nothing() {
 fn everything_at_once_is_told_apart() {
     let (there, back) = everything();
     for truth in agree(&there, &back) {
-        let Truth { late, duplicate, corrupt, foreign, .. } = truth;
-        assert!([late, duplicate, corrupt, foreign].iter().all(|count| *count > 0), "{truth:?}");
+        let Truth { late, duplicate, corrupt, unsolicited, .. } = truth;
+        assert!(
+            [late, duplicate, corrupt, unsolicited].iter().all(|count| *count > 0),
+            "{truth:?}"
+        );
     }
 }
 

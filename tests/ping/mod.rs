@@ -31,7 +31,7 @@ fn summary(out: &str) -> Value {
     summary
 }
 
-/// Waits for the next line of JSON that says this.
+/// Delays for the next line of JSON that says this.
 fn wait_for(process: &mut Process, event: &str) -> Value {
     loop {
         let line = process.json();

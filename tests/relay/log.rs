@@ -57,7 +57,7 @@ pub(crate) struct Truth {
     pub(crate) late: u64,
     pub(crate) duplicate: u64,
     pub(crate) corrupt: u64,
-    pub(crate) foreign: u64,
+    pub(crate) unsolicited: u64,
 }
 
 /// An answer in time.
@@ -115,7 +115,7 @@ impl Log {
         for reply in &self.replies {
             let arrival = self.arrival(reply, &mut probes, timeout)?;
             match arrival {
-                Arrival::Answered { nth, shortest, longest } => {
+                ReplyKind::Answered { nth, shortest, longest } => {
                     let reordered = last_answered > Some(nth);
                     let seq = seq(&self.requests[nth]);
                     truth.answers.push(Answer { seq, reordered, shortest, longest });
@@ -126,10 +126,10 @@ impl Log {
                     }
                     continue;
                 }
-                Arrival::Late => truth.late += 1,
-                Arrival::Duplicate => truth.duplicate += 1,
-                Arrival::Corrupt => truth.corrupt += 1,
-                Arrival::Foreign => truth.foreign += 1,
+                ReplyKind::Late => truth.late += 1,
+                ReplyKind::Duplicate => truth.duplicate += 1,
+                ReplyKind::Corrupt => truth.corrupt += 1,
+                ReplyKind::Unsolicited => truth.unsolicited += 1,
             }
             if reply.latest > last.earliest {
                 return Err(Void(format!("{arrival:?} came behind the last request")));
@@ -159,8 +159,8 @@ impl Log {
         reply: &'a Sent,
         probes: &mut HashMap<(SocketAddr, &'a [u8]), Probe>,
         timeout: Duration,
-    ) -> Result<Arrival, Void> {
-        let Ok(decoded) = Reply::decode(&reply.datagram) else { return Ok(Arrival::Corrupt) };
+    ) -> Result<ReplyKind, Void> {
+        let Ok(decoded) = Reply::decode(&reply.datagram) else { return Ok(ReplyKind::Corrupt) };
         let name = decoded.name();
         let Some(probe) = probes.get_mut(&(reply.client, name)) else {
             return Ok(self.not_asked_for(name));
@@ -168,22 +168,22 @@ impl Log {
         let shortest = reply.earliest.saturating_duration_since(probe.latest);
         let longest = reply.latest - probe.earliest;
         if probe.fate != ProbeFate::Open {
-            return Ok(Arrival::Duplicate);
+            return Ok(ReplyKind::Duplicate);
         }
         if longest < timeout {
             probe.fate = ProbeFate::Answered;
-            return Ok(Arrival::Answered { nth: probe.nth, shortest, longest });
+            return Ok(ReplyKind::Answered { nth: probe.nth, shortest, longest });
         }
         if shortest < timeout {
             return Err(Void(format!("a reply took between {shortest:?} and {longest:?}")));
         }
         probe.fate = ProbeFate::Late;
-        Ok(Arrival::Late)
+        Ok(ReplyKind::Late)
     }
 
     /// Decides what a well-formed reply is that answers no request: if none of its length was sent,
     /// only a token of ours can have been ours.
-    fn not_asked_for(&self, name: &[u8]) -> Arrival {
+    fn not_asked_for(&self, name: &[u8]) -> ReplyKind {
         let ours = |request: &Received| Token::decode(&request.name);
         let first = self.requests.first().and_then(ours).expect("only tokens are asked for");
         let as_long = self.requests.iter().any(|request| request.name.len() == name.len());
@@ -192,9 +192,9 @@ impl Log {
                 && self.requests.iter().filter_map(ours).any(|sent| sent.seq == token.seq)
         };
         match Token::decode(name) {
-            Some(token) if sent(token) => Arrival::Corrupt,
-            None if as_long => Arrival::Corrupt,
-            _ => Arrival::Foreign,
+            Some(token) if sent(token) => ReplyKind::Corrupt,
+            None if as_long => ReplyKind::Corrupt,
+            _ => ReplyKind::Unsolicited,
         }
     }
 }
@@ -219,12 +219,12 @@ fn seq(request: &Received) -> u32 {
 }
 
 #[derive(Debug)]
-enum Arrival {
+enum ReplyKind {
     Answered { nth: usize, shortest: Duration, longest: Duration },
     Late,
     Duplicate,
     Corrupt,
-    Foreign,
+    Unsolicited,
 }
 
 impl Probe {

@@ -235,7 +235,7 @@ impl Passage {
         let nth = self.exchanges[&(flow, name)];
         let request = &mut self.log.requests[nth];
         let fate = self.back.fate(nth, request.back.len() as u64, self.in_burst[nth]);
-        let strange = fate.foreign.map(|which| foreign(&request.name, which));
+        let strange = fate.unsolicited.map(|which| unsolicited(&request.name, which));
         request.back.push(fate.clone());
         if let Some(strange) = strange {
             let pass = Pass { behind: 0, delay: Duration::ZERO };
@@ -328,11 +328,11 @@ fn damaged(datagram: &[u8], damage: Option<Damage>) -> Vec<u8> {
 }
 
 /// A reply to another run, to what was not asked yet, or to a person.
-fn foreign(name: &[u8], which: u64) -> Vec<u8> {
-    let Token { run, seq } = Token::decode(name).expect("only tokens are asked for");
+fn unsolicited(name: &[u8], which: u64) -> Vec<u8> {
+    let Token { run_id, seq } = Token::decode(name).expect("only tokens are asked for");
     let token = match which % 3 {
-        0 => Token { run: !run, seq },
-        1 => Token { run, seq: seq ^ 1 << 31 },
+        0 => Token { run_id: !run, seq },
+        1 => Token { run_id, seq: seq ^ 1 << 31 },
         _ => return b"Hello, Tracy!".to_vec(),
     };
     let mut name = name.to_vec();

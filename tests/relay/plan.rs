@@ -38,7 +38,7 @@ pub(crate) struct Impairments {
     /// Passes after so long, of all things.
     pub(crate) late: (Share, Duration),
     /// A stranger's well-formed reply comes first; of replies alone.
-    pub(crate) foreign: Share,
+    pub(crate) unsolicited: Share,
 }
 
 /// A probability, in thousandths.
@@ -56,7 +56,7 @@ pub(crate) struct Bursts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fate {
     /// Which stranger's reply comes first, by a number at random.
-    pub(crate) foreign: Option<u64>,
+    pub(crate) unsolicited: Option<u64>,
     pub(crate) damage: Option<Damage>,
     /// Each time that it passes; never, if it is lost.
     pub(crate) passes: Vec<Pass>,
@@ -80,7 +80,7 @@ impl Fate {
     /// That of a datagram to which nothing is done.
     pub(crate) fn calm() -> Self {
         let pass = Pass { behind: 0, delay: Duration::ZERO };
-        Self { foreign: None, damage: None, passes: vec![pass] }
+        Self { unsolicited: None, damage: None, passes: vec![pass] }
     }
 }
 
@@ -93,7 +93,7 @@ impl Impairments {
         let corrupted = random.happens(self.corrupted);
         let truncated = random.happens(self.truncated);
         let duplicated = random.happens(self.duplicated);
-        let foreign = random.happens(self.foreign).then(|| random.next());
+        let unsolicited = random.happens(self.unsolicited).then(|| random.next());
         let damage = match (corrupted, truncated) {
             (true, _) => Some(Damage::Corrupted(random.next(), random.next())),
             (_, true) => Some(Damage::Truncated(random.next())),
@@ -106,7 +106,7 @@ impl Impairments {
         if lost || in_burst || self.blackout.contains(&nth) {
             passes.clear();
         }
-        Fate { foreign, damage, passes }
+        Fate { unsolicited, damage, passes }
     }
 
     fn pass(&self, random: &mut Random) -> Pass {

@@ -26,7 +26,7 @@ fn everything(seed: u64) -> Plan {
         ..Impairments::default()
     };
     let late = (50, 2 * TIMEOUT);
-    let back = Impairments { foreign: 100, late, blackout: 60..70, ..there.clone() };
+    let back = Impairments { unsolicited: 100, late, blackout: 60..70, ..there.clone() };
     Plan { seed, there, back, calm_from: 200 }
 }
 
@@ -41,7 +41,7 @@ fn probe(plan: &Plan, count: u32, interval: Duration) -> Result<(Counts, Log), V
     let greeter = Greeter::start();
     let relay = Relay::start(greeter.address(), plan);
     let (socket, start) = (socket(), Instant::now());
-    let mut ledger = Ledger::new(Token { run: 4711, seq: u32::MAX - 100 }, WINDOW, TIMEOUT);
+    let mut ledger = Ledger::new(Token { run_id: 4711, seq: u32::MAX - 100 }, WINDOW, TIMEOUT);
     let (mut buf, mut name) = ([0; 65_536], [0; 20]);
     let (mut looked, mut last_sent) = (Duration::ZERO, Duration::ZERO);
     loop {
@@ -83,10 +83,11 @@ fn a_ledger_over_one_socket_counts_what_the_log_says() {
         (expected.sent, expected.reordered) = (truth.sent, truth.reordered());
         (expected.answered, expected.lost) = (truth.answers.len() as u64, truth.lost.len() as u64);
         (expected.late, expected.duplicate) = (truth.late, truth.duplicate);
-        (expected.corrupt, expected.foreign) = (truth.corrupt, truth.foreign);
+        (expected.corrupt, expected.unsolicited) = (truth.corrupt, truth.unsolicited);
         assert_eq!((counts, counts.in_flight()), (expected, truth.in_flight), "seed {seed}");
-        let Counts { answered, lost, reordered, late, duplicate, corrupt, foreign, .. } = counts;
-        let each = [answered, lost, reordered, late, duplicate, corrupt, foreign];
+        let Counts { answered, lost, reordered, late, duplicate, corrupt, unsolicited, .. } =
+            counts;
+        let each = [answered, lost, reordered, late, duplicate, corrupt, unsolicited];
         assert!(each.iter().all(|count| *count > 0), "seed {seed}: {counts:?}");
         Ok(())
     });

@@ -60,7 +60,7 @@ fn address(peer: &UdpSocket) -> SocketAddr {
     peer.local_addr().expect("bound")
 }
 
-/// Waits for a request, answers it, and waits for the next one: the answer is known by then, or
+/// Delays for a request, answers it, and waits for the next one: the answer is known by then, or
 /// soon after.
 fn answer_one(peer: &UdpSocket) {
     let (name, client) = receive(peer);

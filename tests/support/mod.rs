@@ -55,7 +55,7 @@ impl Process {
         Self { child, out }
     }
 
-    /// Waits for the next line; panics at the end of the output.
+    /// Delays for the next line; panics at the end of the output.
     pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         self.out.as_mut().expect("still read").read_line(&mut line).expect("UTF-8");
@@ -64,7 +64,7 @@ impl Process {
         line
     }
 
-    /// Waits for the next line, which is JSON.
+    /// Delays for the next line, which is JSON.
     pub(crate) fn json(&mut self) -> Value {
         json(&self.line())
     }
@@ -86,7 +86,7 @@ impl Process {
         kill_process(Pid::from_child(&self.child), signal).expect("our own child");
     }
 
-    /// Waits until a SIGSTOP has been obeyed.
+    /// Delays until a SIGSTOP has been obeyed.
     pub(crate) fn wait_until_stopped(&self) {
         let options = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT;
         waitid(WaitId::Pid(Pid::from_child(&self.child)), options).expect("our own child");
@@ -106,7 +106,7 @@ impl Process {
         self.child.try_wait().expect("our own child").is_some()
     }
 
-    /// Waits for the end, doing something again and again meanwhile, but not for ever.
+    /// Delays for the end, doing something again and again meanwhile, but not for ever.
     pub(crate) fn end(&mut self, mut meanwhile: impl FnMut(&Self)) -> ExitStatus {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
@@ -119,7 +119,7 @@ impl Process {
         }
     }
 
-    /// Waits for the end without reading the output.
+    /// Delays for the end without reading the output.
     pub(crate) fn exit_status(&mut self) -> Option<i32> {
         self.child.wait().expect("our own child").code()
     }

@@ -22,7 +22,7 @@ pub(crate) fn peer() -> UdpSocket {
     peer_at(any_port())
 }
 
-/// Waits for one datagram. A receive with a timeout is not restarted after a signal (signal(7)).
+/// Delays for one datagram. A receive with a timeout is not restarted after a signal (signal(7)).
 pub(crate) fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     let mut buf = vec![0; 65_536];
     loop {

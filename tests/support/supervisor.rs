@@ -22,7 +22,7 @@ impl Supervisor {
         command.env("NOTIFY_SOCKET", format!("@{}", self.name));
     }
 
-    /// Waits for the next message.
+    /// Delays for the next message.
     pub(crate) fn hear(&self) -> String {
         let mut buf = [0; 4096];
         let len = self.socket.recv(&mut buf).expect("a message within 20 seconds");

@@ -14,7 +14,7 @@ fn impaired(seed: u64) -> Plan {
         duplicated: 100,
         late: (50, LONG),
         jitter: SHORT,
-        foreign: 50,
+        unsolicited: 50,
         ..there.clone()
     };
     Plan { seed, there, back, calm_from: IMPAIRED }

@@ -42,7 +42,8 @@ pub(crate) fn everything() -> (Impairments, Impairments) {
         jitter: SHORT / 2,
         ..Impairments::default()
     };
-    let back = Impairments { foreign: 100, late: (100, LONG), blackout: 60..70, ..there.clone() };
+    let back =
+        Impairments { unsolicited: 100, late: (100, LONG), blackout: 60..70, ..there.clone() };
     (there, back)
 }
 
@@ -99,9 +100,9 @@ fn what_is_damaged_is_corrupt_and_answers_nothing() {
 
 #[test]
 fn replies_to_somebody_else_are_foreign_and_answer_nothing() {
-    let back = Impairments { foreign: 300, lost: 100, ..slow() };
+    let back = Impairments { unsolicited: 300, lost: 100, ..slow() };
     for truth in agree(&quick(), &back) {
-        assert!(truth.foreign > 20 && truth.lost.len() > 5, "{truth:?}");
+        assert!(truth.unsolicited > 20 && truth.lost.len() > 5, "{truth:?}");
     }
 }
 
@@ -109,8 +110,11 @@ fn replies_to_somebody_else_are_foreign_and_answer_nothing() {
 fn everything_at_once_is_told_apart() {
     let (there, back) = everything();
     for truth in agree(&there, &back) {
-        let Truth { late, duplicate, corrupt, foreign, .. } = truth;
-        assert!([late, duplicate, corrupt, foreign].iter().all(|count| *count > 0), "{truth:?}");
+        let Truth { late, duplicate, corrupt, unsolicited, .. } = truth;
+        assert!(
+            [late, duplicate, corrupt, unsolicited].iter().all(|count| *count > 0),
+            "{truth:?}"
+        );
     }
 }
 

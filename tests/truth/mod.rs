@@ -131,8 +131,8 @@ impl Run {
             "late": truth.late,
             "duplicate": truth.duplicate,
             "corrupt": truth.corrupt,
-            "foreign": truth.foreign,
-            "forgotten": 0,
+            "unsolicited": truth.unsolicited,
+            "out_of_window": 0,
             "errors": {},
         });
         let names = expected.as_object().expect("it is one").keys();
@@ -145,7 +145,7 @@ impl Run {
             ("late", "late"),
             ("duplicate", "duplicate"),
             ("corrupt", "corrupt"),
-            ("foreign", "foreign"),
+            ("unsolicited", "unsolicited"),
         ] {
             assert_eq!(summary[name], self.events(event).count(), "{event}");
         }

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 
-use hello_net::{ErrorClass, Greeting, Progress, Silence, Unanswered};
+use hello_net::{ErrorClass, Greeting, NoReply, Progress, Unanswered};
 use hello_proto::{DecodeError, Request};
 
 use crate::descriptors;
@@ -45,7 +45,7 @@ impl<O: Write, E: Write> Report<O, E> {
     /// [`OutputError`] if `out` fails.
     pub fn progress(&mut self, progress: Progress<'_>) -> Result<(), OutputError> {
         match progress {
-            Progress::Asks { .. } => Ok(()),
+            Progress::Sending { .. } => Ok(()),
             Progress::Failed { server, error, waits } => self.failed(server, error, waits),
             Progress::Skipped { server, datagram, error } => self.skipped(server, datagram, error),
         }
@@ -79,7 +79,7 @@ impl<O: Write, E: Write> Report<O, E> {
             (Err(unanswered), _) => {
                 let line = Line::Unanswered {
                     name: name.into(),
-                    servers: unanswered.silences.iter().map(Asked::from).collect(),
+                    servers: unanswered.servers.iter().map(Asked::from).collect(),
                     attempts: unanswered.attempts,
                     elapsed_ms: millis(unanswered.elapsed),
                     skipped,
@@ -156,8 +156,8 @@ impl<O: Write, E: Write> Report<O, E> {
 
 /// Puts into words why there is no greeting, and what was tried.
 fn explain(unanswered: &Unanswered, skipped: u64) -> String {
-    let Unanswered { attempts, elapsed, silences } = unanswered;
-    let reasons = silences.iter().map(|Silence { server, problem }| match problem {
+    let Unanswered { attempts, elapsed, servers } = unanswered;
+    let reasons = servers.iter().map(|NoReply { server, problem }| match problem {
         None => format!("no answer from {server}"),
         Some(ErrorClass::ConnectionRefused) => {
             format!("refused by {server}: nothing listens there")
@@ -199,10 +199,10 @@ mod tests {
         ([192, 0, 2, 1], port).into()
     }
 
-    fn unanswered(silences: &[(u16, Option<ErrorClass>)]) -> Result<Greeting, Unanswered> {
-        let silence = |&(port, problem)| Silence { server: server(port), problem };
-        let silences = silences.iter().map(silence).collect();
-        Err(Unanswered { attempts: 3, elapsed: Duration::from_millis(7012), silences })
+    fn unanswered(servers: &[(u16, Option<ErrorClass>)]) -> Result<Greeting, Unanswered> {
+        let silence = |&(port, problem)| NoReply { server: server(port), problem };
+        let servers = servers.iter().map(silence).collect();
+        Err(Unanswered { attempts: 3, elapsed: Duration::from_millis(7012), servers })
     }
 
     fn greeting(rtt: Option<Duration>) -> Result<Greeting, Unanswered> {
@@ -229,7 +229,7 @@ mod tests {
     fn why_there_is_no_greeting_is_said_on_the_error_output() {
         let request = Request::new(TRACY).expect("short");
         let refused = Some(ErrorClass::ConnectionRefused);
-        for (silences, why) in [
+        for (servers, why) in [
             (&[(1, None)][..], "no answer from 192.0.2.1:1"),
             (&[(1, refused)], "refused by 192.0.2.1:1: nothing listens there"),
             (&[(1, Some(ErrorClass::Unreachable))], "unreachable: 192.0.2.1:1"),
@@ -239,7 +239,7 @@ mod tests {
             ),
         ] {
             let [out, err] = printed(Format::Text, |report| {
-                report.result(request, &unanswered(silences)).expect("printed");
+                report.result(request, &unanswered(servers)).expect("printed");
             });
             let line = format!("hello-client: Tracy: {why} (3 attempts in 7.0 s)\n");
             assert_eq!((out, err), (String::new(), line));
@@ -346,8 +346,8 @@ mod tests {
     fn an_unanswered_name_is_a_json_line_with_a_reason_for_each_server() {
         let request = Request::new(b"\xff").expect("short");
         let [out, err] = printed(Format::Json, |report| {
-            let silences = [(1, None), (2, Some(ErrorClass::ConnectionRefused))];
-            report.result(request, &unanswered(&silences)).expect("printed");
+            let servers = [(1, None), (2, Some(ErrorClass::ConnectionRefused))];
+            report.result(request, &unanswered(&servers)).expect("printed");
         });
         let servers = r#"[{"server":"192.0.2.1:1","reason":"no-answer"},{"server":"192.0.2.1:2","reason":"connection-refused"}]"#;
         let line = format!(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// Says those that are not zero, if there are any: `2 late, 1 foreign`.
+/// Says those that are not zero, if there are any: `2 late, 1 unsolicited`.
 pub fn present(counts: &[(&str, u64)]) -> Option<String> {
     let counts = counts.iter().filter(|(_, count)| *count > 0);
     let counts = Vec::from_iter(counts.map(|(what, count)| format!("{count} {what}")));
@@ -21,8 +21,8 @@ mod tests {
 
     #[test]
     fn what_there_was_is_said_and_nothing_of_what_there_was_not() {
-        assert_eq!(present(&[("late", 0), ("foreign", 0)]), None);
-        let counts = [("late", 2), ("foreign", 0), ("corrupt", 1)];
+        assert_eq!(present(&[("late", 0), ("unsolicited", 0)]), None);
+        let counts = [("late", 2), ("unsolicited", 0), ("corrupt", 1)];
         assert_eq!(present(&counts), Some("2 late, 1 corrupt".into()));
         assert_eq!(list("errors", &BTreeMap::new()), None);
         let counts = BTreeMap::from([("too-long", 1), ("denied", 3)]);

@@ -18,10 +18,10 @@ pub enum IoChoice {
 
 impl Default for IoChoice {
     fn default() -> Self {
-        match Io::default() {
+        match Backend::default() {
             #[cfg(target_os = "linux")]
-            Io::Linux => Self::Linux,
-            Io::Portable => Self::Portable,
+            Backend::Native => Self::Linux,
+            Backend::Portable => Self::Portable,
         }
     }
 }

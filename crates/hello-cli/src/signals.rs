@@ -85,7 +85,7 @@ impl<M: Copy + Send + 'static> Signals<M> {
         SendOnDrop { sender: self.sender.clone(), message }
     }
 
-    /// Waits for the next message; `None` if there is none before `deadline`.
+    /// Delays for the next message; `None` if there is none before `deadline`.
     pub fn wait_until(&self, deadline: Instant) -> Option<M> {
         self.messages.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
     }

@@ -19,8 +19,8 @@ async fn main() -> io::Result<()> {
     let mut buf = [0; Guard::DEFAULT_MAX_NAME_LEN + OVERHEAD];
     let mut frame = Frame::new(&mut buf).map_err(io::Error::other)?;
     loop {
-        let (len, source) = socket.recv_from(frame.space()).await?;
-        if let Err(refusal) = guard.check(source, local, &frame.space()[..len]) {
+        let (len, source) = socket.recv_from(frame.recv_buf()).await?;
+        if let Err(refusal) = guard.check(source, local, &frame.recv_buf()[..len]) {
             println!("{source} refused: {refusal}");
         } else if let Ok(reply) = frame.reply(len)
             && let Err(error) = socket.send_to(reply, source).await

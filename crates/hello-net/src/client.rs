@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use hello_proto::{DecodeError, MAX_DATAGRAM_LEN, Request, Retry};
 use thiserror::Error;
 
-use self::exchange::{Flow, Verdict, Wait};
+use self::exchange::{AttemptResult, Exchange, Wait};
 use crate::udp::error_class::ErrorClass;
 
 /// Asks for greetings, one at a time.
@@ -22,7 +22,7 @@ pub struct Client {
     current: usize,
     retry: Retry,
     /// The sockets of the last greeting. They keep its ports from being the next one's.
-    previous: Vec<Flow>,
+    previous: Vec<Exchange>,
     buf: Vec<u8>,
 }
 
@@ -60,50 +60,50 @@ impl Client {
         request: Request<'_>,
         observe: impl FnMut(Progress<'_>),
     ) -> Result<Greeting, Unanswered> {
-        let mut flows = Vec::from_iter(self.servers.iter().copied().map(Flow::new));
-        let result = self.ask_in_turn(&mut flows, request, observe);
-        self.previous = flows;
+        let mut exchanges = Vec::from_iter(self.servers.iter().copied().map(Exchange::new));
+        let result = self.ask_in_turn(&mut exchanges, request, observe);
+        self.previous = exchanges;
         result
     }
 
     fn ask_in_turn(
         &mut self,
-        flows: &mut [Flow],
+        exchanges: &mut [Exchange],
         request: Request<'_>,
         mut observe: impl FnMut(Progress<'_>),
     ) -> Result<Greeting, Unanswered> {
         let started = Instant::now();
         let mut attempts = 0;
-        for length in self.retry.waits() {
+        for length in self.retry.delays() {
             attempts += 1;
             let start = Instant::now();
-            let greeted = |flow: &Flow, rtt| {
-                let (server, elapsed) = (flow.server(), started.elapsed());
+            let greeted = |exchange: &Exchange, rtt| {
+                let (server, elapsed) = (exchange.server(), started.elapsed());
                 Ok(Greeting { server, attempts, rtt, elapsed })
             };
-            for others_left in (0..flows.len()).rev() {
-                let wait = Wait { start, length, alone: others_left == 0 };
-                let flow = &mut flows[self.current];
-                observe(Progress::Asks { server: flow.server(), attempt: attempts });
-                match flow.ask(request, wait, &mut self.buf, &mut observe) {
-                    Verdict::Answered { rtt } => return greeted(flow, rtt),
-                    Verdict::Failed => self.current = (self.current + 1) % flows.len(),
-                    Verdict::Silent => break,
+            for others_left in (0..exchanges.len()).rev() {
+                let wait = Wait { start, length, is_last: others_left == 0 };
+                let exchange = &mut exchanges[self.current];
+                observe(Progress::Sending { server: exchange.server(), attempt: attempts });
+                match exchange.ask(request, wait, &mut self.buf, &mut observe) {
+                    AttemptResult::Answered { rtt } => return greeted(exchange, rtt),
+                    AttemptResult::Failed => self.current = (self.current + 1) % exchanges.len(),
+                    AttemptResult::Silent => break,
                 }
             }
             // One that was asked before may have answered since.
             let silent = self.current;
-            for further in 1..flows.len() {
-                self.current = (silent + further) % flows.len();
-                let flow = &mut flows[self.current];
-                if flow.look(request, &mut self.buf, &mut observe) {
-                    return greeted(flow, None);
+            for further in 1..exchanges.len() {
+                self.current = (silent + further) % exchanges.len();
+                let exchange = &mut exchanges[self.current];
+                if exchange.poll_reply(request, &mut self.buf, &mut observe) {
+                    return greeted(exchange, None);
                 }
             }
-            self.current = (silent + 1) % flows.len();
+            self.current = (silent + 1) % exchanges.len();
         }
-        let silences = flows.iter().filter_map(Flow::silence).collect();
-        Err(Unanswered { attempts, elapsed: started.elapsed(), silences })
+        let servers = exchanges.iter().filter_map(Exchange::no_reply).collect();
+        Err(Unanswered { attempts, elapsed: started.elapsed(), servers })
     }
 }
 
@@ -128,7 +128,7 @@ pub struct Greeting {
 #[derive(Clone, Copy, Debug)]
 pub enum Progress<'a> {
     /// A request is about to be sent.
-    Asks {
+    Sending {
         /// To whom.
         server: SocketAddr,
         /// In which attempt, from 1.
@@ -163,12 +163,12 @@ pub struct Unanswered {
     /// How long they took.
     pub elapsed: Duration,
     /// Each server that was asked, and why it did not answer.
-    pub silences: Vec<Silence>,
+    pub servers: Vec<NoReply>,
 }
 
 /// A server that was asked and did not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Silence {
+pub struct NoReply {
     /// Who was asked.
     pub server: SocketAddr,
     /// What the system or the network reported last, of the last attempt; `None` if nothing.

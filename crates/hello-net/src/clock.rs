@@ -5,43 +5,45 @@ use std::time::Duration;
 use crate::sys::{monotonic, realtime};
 
 /// Takes times of the system's clock (CLOCK_REALTIME) to [`now`]'s. The former may be set at any
-/// moment, and is when the machine wakes up.
+/// sample, and is when the machine wakes up.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Clocks {
-    last: Option<Moment>,
+pub(crate) struct TimestampMapper {
+    last: Option<ClockSample>,
     /// Until when a time may be one from before the clock was set.
-    doubtful: Duration,
+    distrusted_until: Duration,
 }
 
-/// One moment on two clocks, to take times from one to the other.
+/// One sample on two timestamps, to take times from one to the other.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
+pub(crate) struct ClockSample {
     pub(crate) now: Duration,
     /// Since 1970 (UTC).
     wall: Duration,
 }
 
-impl Clocks {
+impl TimestampMapper {
     /// Looks whether the clock was set since the last call; the oftener, the smaller a step is
     /// seen.
-    pub(crate) fn look(&mut self, moment: Moment) {
-        if self.last.replace(moment).is_some_and(|last| moment.is_set_since(last)) {
-            self.doubtful = moment.now + SETTLED;
+    pub(crate) fn update(&mut self, sample: ClockSample) {
+        if self.last.replace(sample).is_some_and(|last| sample.is_set_since(last)) {
+            self.distrusted_until = sample.now + SETTLED;
         }
     }
 
-    /// Returns when something was on [`now`]'s clock that was at `wall` on the other, a moment
+    /// Returns when something was on [`now`]'s clock that was at `wall` on the other, a sample
     /// before the one last looked at; that one, if it cannot be told.
-    pub(crate) fn of(&self, wall: Option<Duration>) -> Duration {
+    pub(crate) fn to_monotonic(&self, wall: Option<Duration>) -> Duration {
         match (self.last, wall) {
-            (Some(moment), Some(wall)) if moment.now >= self.doubtful => moment.of(wall),
-            (Some(moment), _) => moment.now,
+            (Some(sample), Some(wall)) if sample.now >= self.distrusted_until => {
+                sample.to_monotonic(wall)
+            }
+            (Some(sample), _) => sample.now,
             (None, _) => monotonic(),
         }
     }
 }
 
-impl Moment {
+impl ClockSample {
     /// Reads one clock between two readings of the other, and again if that took long: held up in
     /// between, we would take what was received for as much later.
     pub(crate) fn now() -> Self {
@@ -60,7 +62,7 @@ impl Moment {
         best.1
     }
 
-    fn of(self, wall: Duration) -> Duration {
+    fn to_monotonic(self, wall: Duration) -> Duration {
         self.now.saturating_sub(self.wall.saturating_sub(wall))
     }
 
@@ -68,7 +70,7 @@ impl Moment {
     /// less than a thousandth (adjtimex(2)).
     fn is_set_since(self, earlier: Self) -> bool {
         let ahead =
-            |moment: Self| moment.wall.as_nanos().wrapping_sub(moment.now.as_nanos()) as i128;
+            |sample: Self| sample.wall.as_nanos().wrapping_sub(sample.now.as_nanos()) as i128;
         let passed = self.now.saturating_sub(earlier.now);
         let apart = ahead(self).abs_diff(ahead(earlier));
         apart > (TOLERANCE + passed / 1000).as_nanos()
@@ -79,22 +81,22 @@ impl Moment {
 /// been read by then.
 const SETTLED: Duration = Duration::from_secs(1);
 
-/// By how much the clocks may seem to differ though nobody set them.
+/// By how much the timestamps may seem to differ though nobody set them.
 const TOLERANCE: Duration = Duration::from_micros(500);
 
-/// What reading the clocks takes if nothing comes in between.
+/// What reading the timestamps takes if nothing comes in between.
 const QUICK: Duration = Duration::from_micros(2);
 
-/// How often the clocks are read at the most.
+/// How often the timestamps are read at the most.
 const READINGS: usize = 4;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn moment(now_millis: u64, wall_millis: u64) -> Moment {
+    fn moment(now_millis: u64, wall_millis: u64) -> ClockSample {
         let [now, wall] = [now_millis, wall_millis].map(Duration::from_millis);
-        Moment { now, wall }
+        ClockSample { now, wall }
     }
 
     #[test]
@@ -103,37 +105,49 @@ mod tests {
         // Received at 1050 and at 5050 ms on one clock and the other.
         let received = Some(millis(5050));
         for (wall, step) in [(5100, false), (5101, true), (5099, true), (9000, true), (0, true)] {
-            let mut clocks = Clocks::default();
-            clocks.look(moment(1000, 5000));
-            clocks.look(moment(1100, wall));
-            assert_eq!(clocks.of(None), millis(1100));
-            assert_eq!(clocks.of(received), millis(if step { 1100 } else { 1050 }), "{wall}");
+            let mut timestamps = TimestampMapper::default();
+            timestamps.update(moment(1000, 5000));
+            timestamps.update(moment(1100, wall));
+            assert_eq!(timestamps.to_monotonic(None), millis(1100));
+            assert_eq!(
+                timestamps.to_monotonic(received),
+                millis(if step { 1100 } else { 1050 }),
+                "{wall}"
+            );
             // What is in the socket still may be read later, and after that all is as before.
-            clocks.look(moment(1200, wall + 100));
-            assert_eq!(clocks.of(received) == millis(1200), step || wall + 100 < 5050, "{wall}");
-            clocks.look(moment(2200, wall + 1100));
-            assert_eq!(clocks.of(Some(millis(wall + 1000))), millis(2100), "{wall}");
+            timestamps.update(moment(1200, wall + 100));
+            assert_eq!(
+                timestamps.to_monotonic(received) == millis(1200),
+                step || wall + 100 < 5050,
+                "{wall}"
+            );
+            timestamps.update(moment(2200, wall + 1100));
+            assert_eq!(timestamps.to_monotonic(Some(millis(wall + 1000))), millis(2100), "{wall}");
         }
     }
 
     #[test]
     fn a_clock_that_is_made_faster_is_not_one_that_is_set() {
-        let mut clocks = Clocks::default();
+        let mut timestamps = TimestampMapper::default();
         for tick in 0..100 {
             let faster = Duration::from_micros(50 * tick);
-            let Moment { now, wall } = moment(100 * tick, 5000 + 100 * tick);
-            clocks.look(Moment { now, wall: wall + faster });
+            let ClockSample { now, wall } = moment(100 * tick, 5000 + 100 * tick);
+            timestamps.update(ClockSample { now, wall: wall + faster });
             let ago = Duration::from_millis(1).min(now);
-            assert_eq!(clocks.of(Some(wall + faster - ago)), now - ago);
+            assert_eq!(timestamps.to_monotonic(Some(wall + faster - ago)), now - ago);
         }
     }
 
     #[test]
     fn a_time_on_one_clock_is_as_long_ago_on_the_other() {
         let second = Duration::from_secs(1);
-        let moment = Moment { now: 100 * second, wall: 5000 * second };
-        assert_eq!(moment.of(4998 * second), 98 * second);
-        assert_eq!(moment.of(5001 * second), 100 * second, "nothing comes from the future");
-        assert_eq!(moment.of(Duration::ZERO), Duration::ZERO);
+        let sample = ClockSample { now: 100 * second, wall: 5000 * second };
+        assert_eq!(sample.to_monotonic(4998 * second), 98 * second);
+        assert_eq!(
+            sample.to_monotonic(5001 * second),
+            100 * second,
+            "nothing comes from the future"
+        );
+        assert_eq!(sample.to_monotonic(Duration::ZERO), Duration::ZERO);
     }
 }

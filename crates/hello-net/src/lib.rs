@@ -1,5 +1,5 @@
 //! [Hello](hello_proto) over UDP sockets: a [`Server`] that accounts for every datagram, a
-//! [`Client`] that asks with deadlines, a [`Prober`] that asks at fixed times, and a [`Loader`] that
+//! [`Client`] that asks with deadlines, a [`Prober`] that asks at fixed times, and a [`LoadGenerator`] that
 //! asks as much as it is told to.
 //!
 //! ```
@@ -40,16 +40,16 @@ mod sys;
 mod thread;
 mod udp;
 
-pub use client::{Client, Greeting, NoAddress, Progress, Silence, Unanswered};
+pub use client::{Client, Greeting, NoAddress, NoReply, Progress, Unanswered};
 pub use ipnet::IpNet;
-pub use load::event::{Effort, LoadEvent, LoadEventKind};
-pub use load::plan::{Arrivals, Idle, LoadError, LoadPlan, Offer, Sources};
-pub use load::{Loader, Observer};
+pub use load::event::{GeneratorUsage, LoadEvent, LoadEventKind};
+pub use load::plan::{ArrivalProcess, LoadError, LoadPlan, Pacing, Sources, WaitStrategy};
+pub use load::{LoadGenerator, Observer};
 pub use prober::Prober;
 pub use prober::plan::{NotSent, ProbeError, ProbeEvent, ProbeEventKind, ProbePlan};
-pub use server::builder::Builder;
-pub use server::counters::Counters;
-pub use server::event::{Event, Outcome};
+pub use server::builder::ServerBuilder;
+pub use server::counters::ServerCounters;
+pub use server::event::{Outcome, ServerEvent};
 pub use server::rate_limit::RateLimit;
 pub use server::{Server, ServerError};
 pub use udp::Backend;

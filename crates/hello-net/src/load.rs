@@ -13,10 +13,10 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use self::event::{Effort, LoadEvent};
-use self::plan::{LoadError, LoadPlan, Offer};
-use self::source_sockets::Places;
-use self::worker::Lane;
+use self::event::{GeneratorUsage, LoadEvent};
+use self::plan::{LoadError, LoadPlan, Pacing};
+use self::source_sockets::SourceSockets;
+use self::worker::LoadWorker;
 use crate::stop_flags::StopFlags;
 use crate::thread::join;
 use crate::{requester, sys};
@@ -32,12 +32,12 @@ use crate::{requester, sys};
 /// every reply is compared. When a reply came, the system says, where it does (SO_TIMESTAMPNS,
 /// socket(7)).
 #[derive(Debug)]
-pub struct Loader {
+pub struct LoadGenerator {
     server: SocketAddr,
     plan: LoadPlan,
     flags: StopFlags,
     /// The sources of each thread, until it takes them.
-    places: Mutex<Vec<Places>>,
+    sources: Mutex<Vec<SourceSockets>>,
 }
 
 /// Sees what happens to the requests of one thread.
@@ -46,15 +46,15 @@ pub trait Observer {
     fn observe(&mut self, event: &LoadEvent<'_>);
 }
 
-impl Loader {
+impl LoadGenerator {
     /// For how long before a request is due a thread asks for the time again and again
-    /// ([`Idle::Wait`]).
+    /// ([`WaitStrategy::Wait`]).
     pub const SPIN: Duration = Duration::from_micros(50);
 
     /// How late a request of an open loop may leave, or by an interval, if that is longer. What is
-    /// later is not sent ([`NotSent::HeldUp`](crate::prober::plan::NotSent::HeldUp)): a generator that was held
+    /// later is not sent ([`NotSent::Late`](crate::prober::plan::NotSent::Late)): a generator that was held
     /// up would catch up by a burst, and measure that.
-    pub const HELD_UP: Duration = Duration::from_millis(10);
+    pub const MAX_LATENESS: Duration = Duration::from_millis(10);
 
     /// Opens the sockets, and sends nothing yet.
     ///
@@ -64,17 +64,17 @@ impl Loader {
     /// server cannot be reached from here.
     pub fn new(server: SocketAddr, plan: LoadPlan) -> Result<Self, LoadError> {
         plan.check(server)?;
-        let (all, threads) = (plan.sources.number(), u32::from(plan.threads.get()));
+        let (all, threads) = (plan.sources.count(), u32::from(plan.threads.get()));
         // Those of thread i, so that no two differ by more than one in number.
         let part = |i: u32| -> Range<u32> {
             let start = |i: u32| i * (all / threads) + i.min(all % threads);
             start(i)..start(i + 1)
         };
-        let open = |i| Places::open(server, &plan, part(i));
-        let places = (0..threads).map(open).collect::<Result<_, _>>();
-        let places = Mutex::new(places.map_err(|source| LoadError::Connect { server, source })?);
+        let open = |i| SourceSockets::open(server, &plan, part(i));
+        let sources = (0..threads).map(open).collect::<Result<_, _>>();
+        let sources = Mutex::new(sources.map_err(|source| LoadError::Connect { server, source })?);
         let flags = StopFlags::new().map_err(LoadError::Wake)?;
-        Ok(Self { server, plan, flags, places })
+        Ok(Self { server, plan, flags, sources })
     }
 
     /// Offers the whole load, and then waits until each request is answered or lost. What has come
@@ -91,42 +91,46 @@ impl Loader {
     /// # Panics
     ///
     /// If there are not as many observers as threads.
-    pub fn run<O: Observer + Send>(&self, observers: &[Mutex<O>]) -> Result<Effort, LoadError> {
-        let mut places =
-            std::mem::take(&mut *self.places.lock().unwrap_or_else(PoisonError::into_inner));
-        if places.is_empty() {
-            return Ok(Effort::default());
+    pub fn run<O: Observer + Send>(
+        &self,
+        observers: &[Mutex<O>],
+    ) -> Result<GeneratorUsage, LoadError> {
+        let mut sources =
+            std::mem::take(&mut *self.sources.lock().unwrap_or_else(PoisonError::into_inner));
+        if sources.is_empty() {
+            return Ok(GeneratorUsage::default());
         }
-        assert_eq!(observers.len(), places.len(), "each thread has its observer");
-        let efforts = thread::scope(|scope| {
-            let parts = (0..).zip(&mut places).zip(observers);
+        assert_eq!(observers.len(), sources.len(), "each thread has its observer");
+        let usages = thread::scope(|scope| {
+            let iovecs = (0..).zip(&mut sources).zip(observers);
             let run = requester::run_id();
-            let lanes = parts
-                .map(|((thread, places), observer)| Lane::new(self, run, thread, places, observer));
+            let workers = iovecs.map(|((thread, sources), observer)| {
+                LoadWorker::new(self, run, thread, sources, observer)
+            });
             // All memory is had before anything is due, and all threads are there.
-            let lanes = Vec::from_iter(lanes);
+            let workers = Vec::from_iter(workers);
             let start = sys::monotonic() + SPAWNING * u32::from(self.plan.threads.get() - 1);
-            let mut threads = Vec::with_capacity(lanes.len());
-            for lane in lanes {
+            let mut threads = Vec::with_capacity(workers.len());
+            for worker in workers {
                 let run = move || {
                     let _stop = StopOnPanic(self);
-                    lane.run(start).inspect_err(|_| self.end())
+                    worker.run(start).inspect_err(|_| self.abort())
                 };
                 let spawned = thread::Builder::new().spawn_scoped(scope, run);
                 threads.push(spawned.map_err(|error| {
-                    self.end();
+                    self.abort();
                     LoadError::Thread(error)
                 })?);
             }
             threads.into_iter().map(join).collect::<Result<Vec<_>, _>>()
         })?;
         let number = u32::from(self.plan.threads.get());
-        Ok(Effort {
-            span: efforts.iter().map(|effort| effort.span).max().unwrap_or_default(),
-            processor_time: efforts.iter().map(|effort| effort.processor_time).sum(),
-            busy: efforts.iter().map(|effort| effort.busy).sum::<Duration>() / number,
-            stalled: efforts.iter().map(|effort| effort.stalled).sum::<Duration>() / number,
-            dropped: places.iter().map(Places::dropped).sum(),
+        Ok(GeneratorUsage {
+            measured: usages.iter().map(|usage| usage.measured).max().unwrap_or_default(),
+            processor_time: usages.iter().map(|usage| usage.processor_time).sum(),
+            busy: usages.iter().map(|usage| usage.busy).sum::<Duration>() / number,
+            stalled: usages.iter().map(|usage| usage.stalled).sum::<Duration>() / number,
+            dropped: sources.iter().map(SourceSockets::dropped).sum(),
         })
     }
 
@@ -138,7 +142,7 @@ impl Loader {
     }
 
     /// Makes [`run`](Self::run) send no more requests, and return soon, whatever is in flight.
-    pub fn end(&self) {
+    pub fn abort(&self) {
         self.flags.abort();
     }
 
@@ -149,12 +153,12 @@ impl Loader {
 }
 
 /// Ends the other threads if one panics, lest they go on alone.
-struct StopOnPanic<'a>(&'a Loader);
+struct StopOnPanic<'a>(&'a LoadGenerator);
 
 impl Drop for StopOnPanic<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0.end();
+            self.0.abort();
         }
     }
 }
@@ -168,11 +172,11 @@ fn window(plan: &LoadPlan) -> NonZeroU32 {
     };
     let in_flight = match plan.offer {
         // Beside one that is not answered, the others go on until its timeout is over.
-        Offer::Closed { outstanding } => {
+        Pacing::Closed { outstanding } => {
             let quickest = QUICKEST * u64::from(plan.train.get());
             u128::from(outstanding.get()) + spanned(quickest) / 2
         }
-        Offer::Open { rate, .. } => spanned(rate.get()),
+        Pacing::Open { rate, .. } => spanned(rate.get()),
     };
     // Nor more than there will ever be.
     let all = plan.count.filter(|_| plan.warm_up.is_zero()).map_or(u128::MAX, u128::from);
@@ -202,11 +206,11 @@ const LARGEST_WINDOW: u32 = 1 << 22;
 mod tests {
     use std::net::{Ipv4Addr, UdpSocket};
 
-    use hello_proto::{Arrival, Request};
+    use hello_proto::{ReplyKind, Request};
 
     use super::event::LoadEventKind;
     use super::*;
-    use crate::udp::batch::Batch;
+    use crate::udp::batch::RecvBatch;
 
     /// Is the server, too: it has answered a request several times before the generator goes on.
     struct Repeating {
@@ -215,7 +219,7 @@ mod tests {
         duplicates: usize,
     }
 
-    const TIMES: usize = 2 * Batch::CAPACITY + 1;
+    const TIMES: usize = 2 * RecvBatch::CAPACITY + 1;
 
     impl Observer for Repeating {
         fn observe(&mut self, event: &LoadEvent<'_>) {
@@ -233,7 +237,7 @@ mod tests {
                     self.server.recv_from(&mut name).expect("our own");
                 }
                 LoadEventKind::Answered { .. } => self.answered += 1,
-                LoadEventKind::Other { arrival: Arrival::Duplicate { .. }, .. } => {
+                LoadEventKind::Other { arrival: ReplyKind::Duplicate { .. }, .. } => {
                     self.duplicates += 1;
                 }
                 other => panic!("{other:?}"),
@@ -246,7 +250,7 @@ mod tests {
         let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = server.local_addr().expect("bound");
         let plan = LoadPlan { count: Some(1), ..LoadPlan::default() };
-        let loader = Loader::new(address, plan).expect("a plan that makes sense");
+        let loader = LoadGenerator::new(address, plan).expect("a plan that makes sense");
         let observer = Mutex::new(Repeating { server, answered: 0, duplicates: 0 });
         loader.run(std::slice::from_ref(&observer)).expect("sent");
         let Repeating { answered, duplicates, .. } = observer.into_inner().expect("no panic");

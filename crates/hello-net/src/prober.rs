@@ -14,16 +14,16 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::SendFlags;
 
 use self::plan::{ProbeError, ProbeEvent, ProbeEventKind, ProbePlan};
-use self::state::Shared;
-use crate::clock::{Clocks, Moment};
+use self::state::State;
+use crate::clock::{ClockSample, TimestampMapper};
 use crate::stop_flags::StopFlags;
 use crate::sys::latch::Latch;
 use crate::sys::options::Fragmentation;
 use crate::thread::join;
-use crate::udp::batch::Batch;
+use crate::udp::batch::RecvBatch;
 use crate::udp::datagram_socket::DatagramSocket;
 use crate::udp::error_class::{ErrorClass, is_from_earlier_send};
-use crate::udp::recv_backoff::Patience;
+use crate::udp::recv_backoff::RecvBackoff;
 use crate::udp::{reply_socket, socket};
 use crate::{requester, sys};
 
@@ -39,7 +39,7 @@ use crate::{requester, sys};
 pub struct Prober {
     server: SocketAddr,
     plan: ProbePlan,
-    flows: Vec<Flow>,
+    flows: Vec<SourcePort>,
     flags: StopFlags,
     started: AtomicBool,
     /// When the last probe was sent.
@@ -50,7 +50,7 @@ pub struct Prober {
 
 /// One source port.
 #[derive(Debug)]
-struct Flow {
+struct SourcePort {
     sending: UdpSocket,
     receiving: Box<dyn DatagramSocket>,
 }
@@ -71,7 +71,7 @@ struct AbortOnPanic<'a>(&'a Prober);
 impl Drop for AbortOnPanic<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0.end();
+            self.0.abort();
         }
     }
 }
@@ -91,7 +91,7 @@ impl Prober {
         if plan.interval.is_zero() || plan.timeout.is_zero() {
             return Err(ProbeError::Interval);
         }
-        let open = |_| Flow::open(server, &plan);
+        let open = |_| SourcePort::open(server, &plan);
         let flows = (0..plan.flows.get()).map(open).collect::<io::Result<_>>();
         let flows = flows.map_err(|source| ProbeError::Connect { server, source })?;
         let latches = StopFlags::new().and_then(|flags| Ok((flags, Latch::new()?)));
@@ -113,14 +113,14 @@ impl Prober {
         if self.started.swap(true, Relaxed) {
             return Ok(Counts::default());
         }
-        let first = Token { run: requester::run_id(), seq: 0 };
+        let first = Token { run_id: requester::run_id(), seq: 0 };
         let ledger = Ledger::new(first, self.window(), self.plan.timeout);
         let start = sys::monotonic();
-        let shared = Mutex::new(Shared {
+        let state = Mutex::new(State {
             start,
             ledger,
             largest_rtt: None,
-            clocks: Clocks::default(),
+            timestamps: TimestampMapper::default(),
             next: 0,
             flows: self.plan.flows,
             observe,
@@ -130,15 +130,15 @@ impl Prober {
             let receiver = builder.spawn_scoped(scope, || {
                 let _abort = AbortOnPanic(self);
                 // Without a receiver there is nothing to send for.
-                self.receive_all(&shared).inspect_err(|_| self.stop())
+                self.receive_all(&state).inspect_err(|_| self.stop())
             });
             let receiver = receiver.map_err(ProbeError::Thread)?;
             let (abort, done) = (AbortOnPanic(self), DoneOnDrop(self));
-            self.send_all(&shared);
+            self.send_all(&state);
             drop((done, abort));
             join(receiver)
         })?;
-        let counts = lock(&shared).ledger.counts();
+        let counts = lock(&state).ledger.counts();
         Ok(counts)
     }
 
@@ -150,7 +150,7 @@ impl Prober {
     }
 
     /// Makes [`run`](Self::run) send no more probes, and return at once, whatever is in flight.
-    pub fn end(&self) {
+    pub fn abort(&self) {
         self.flags.abort();
     }
 
@@ -172,9 +172,9 @@ impl Prober {
         NonZeroU32::new(window.clamp(SMALLEST_WINDOW, LARGEST_WINDOW)).unwrap_or(NonZeroU32::MAX)
     }
 
-    fn send_all<O: FnMut(&ProbeEvent<'_>)>(&self, shared: &Mutex<Shared<O>>) {
+    fn send_all<O: FnMut(&ProbeEvent<'_>)>(&self, state: &Mutex<State<O>>) {
         let _punctual = sys::set_timer_slack();
-        let start = lock(shared).start;
+        let start = lock(state).start;
         let mut name = vec![0; self.plan.name_len];
         // How many were sent, or passed over, without a wait in between.
         let mut at_once = 0_u64;
@@ -184,9 +184,9 @@ impl Prober {
             if !self.sleep_until(due) {
                 return;
             }
-            let held_up = if at_once < MOST_AT_ONCE { HELD_UP } else { Duration::ZERO };
+            let held_up = if at_once < MAX_BURST { MAX_LATENESS } else { Duration::ZERO };
             let too_late = due.saturating_add(self.plan.interval.max(held_up));
-            lock(shared).probe(due, too_late, &self.flows, &mut name);
+            lock(state).send_due(due, too_late, &self.flows, &mut name);
         }
     }
 
@@ -202,8 +202,8 @@ impl Prober {
             }
             // A stop ends a sleep of this kind, but a sleep of the other kind is punctual.
             let left = due - now;
-            if left > PUNCTUAL {
-                self.flags.stop.sleep(left - PUNCTUAL);
+            if left > PRECISE_WAKE_UP {
+                self.flags.stop.sleep(left - PRECISE_WAKE_UP);
             } else {
                 sys::sleep_until(due);
             }
@@ -212,50 +212,50 @@ impl Prober {
 
     fn receive_all<O: FnMut(&ProbeEvent<'_>)>(
         &self,
-        shared: &Mutex<Shared<O>>,
+        state: &Mutex<State<O>>,
     ) -> Result<(), ProbeError> {
-        let (mut batch, mut patience) = (Batch::new(), Patience::default());
+        let (mut batch, mut backoff) = (RecvBatch::new(), RecvBackoff::default());
         let mut ready = vec![true; self.flows.len()];
-        let drops = |flow: &Flow| flow.receiving.drops().unwrap_or_default();
+        let drops = |flow: &SourcePort| flow.receiving.drops().unwrap_or_default();
         let mut dropped = Vec::from_iter(self.flows.iter().map(drops));
         loop {
             // What came before this moment is received before anything is lost at it, also if we
             // were held up since.
-            let moment = Moment::now();
+            let moment = ClockSample::now();
             let now = moment.now;
             let (over, timeout) = {
-                let mut shared = lock(shared);
-                shared.clocks.look(moment);
-                (self.is_over(&shared, now), shared.ledger.poll_timeout())
+                let mut state = lock(state);
+                state.timestamps.update(moment);
+                (self.is_over(&state, now), state.ledger.poll_timeout())
             };
             let all = over || timeout.is_some_and(|timeout| timeout <= now);
             for (number, flow) in self.flows.iter().enumerate() {
                 // A flood on many flows takes long to receive, and a run that is to end has no time.
-                if self.is_out_of_time(shared) {
+                if self.is_out_of_time(state) {
                     break;
                 }
                 if all || ready[number] {
                     let (what, until) = ((number, flow), (now, all));
-                    self.receive(what, until, shared, &mut batch, &mut patience)?;
+                    self.receive(what, until, state, &mut batch, &mut backoff)?;
                 }
                 if all {
                     // Told before the losses that may come of it. The count has 32 bits only.
                     let now = drops(flow);
                     let fresh = now.wrapping_sub(std::mem::replace(&mut dropped[number], now));
-                    lock(shared).tell_dropped(number, fresh);
+                    lock(state).report_dropped(number, fresh);
                 }
             }
             let (timeout, ended) = {
-                let mut shared = lock(shared);
-                (shared.settle(now), self.is_over(&shared, now))
+                let mut state = lock(state);
+                (state.settle(now), self.is_over(&state, now))
             };
             match (over, ended) {
                 (true, _) => return Ok(()),
                 (false, true) => continue,
                 (false, false) => {}
             }
-            if self.plan.interval < GATHER && cfg!(target_os = "linux") {
-                thread::sleep(GATHER.min(self.plan.interval.saturating_mul(MOST_GATHERED)));
+            if self.plan.interval < COALESCE && cfg!(target_os = "linux") {
+                thread::sleep(COALESCE.min(self.plan.interval.saturating_mul(MAX_COALESCED)));
             }
             let wait =
                 timeout.map_or(LONGEST_WAIT, |timeout| timeout.saturating_sub(sys::monotonic()));
@@ -267,17 +267,17 @@ impl Prober {
     /// may go on for ever, and is for the next round.
     fn receive<O: FnMut(&ProbeEvent<'_>)>(
         &self,
-        (number, flow): (usize, &Flow),
+        (number, flow): (usize, &SourcePort),
         (now, all): (Duration, bool),
-        shared: &Mutex<Shared<O>>,
-        batch: &mut Batch,
-        patience: &mut Patience,
+        state: &Mutex<State<O>>,
+        batch: &mut RecvBatch,
+        backoff: &mut RecvBackoff,
     ) -> Result<(), ProbeError> {
-        for _ in 0..MOST_BATCHES {
+        for _ in 0..MAX_BATCHES {
             match flow.receiving.receive(batch, false) {
                 Ok(()) => {
-                    *patience = Patience::default();
-                    let latest = lock(shared).handle(batch, number);
+                    *backoff = RecvBackoff::default();
+                    let latest = lock(state).handle(batch, number);
                     // Nobody waits for the rest, or it came later.
                     if !all || latest > now || self.flags.abort.is_raised() {
                         return Ok(());
@@ -292,11 +292,15 @@ impl Prober {
                         _ => {
                             let server = self.server;
                             let broken = ProbeError::Receive { server, source: error };
-                            let wait = patience.wait(class, Instant::now()).ok_or(broken)?;
+                            let wait = backoff.wait(class, Instant::now()).ok_or(broken)?;
                             self.latch().sleep(wait);
                         }
                     }
-                    lock(shared).tell(sys::monotonic(), number, ProbeEventKind::Reported(class));
+                    lock(state).notify(
+                        sys::monotonic(),
+                        number,
+                        ProbeEventKind::SocketError(class),
+                    );
                 }
             }
         }
@@ -308,7 +312,7 @@ impl Prober {
         if self.sent_all.is_raised() { &self.flags.abort } else { &self.sent_all }
     }
 
-    /// Waits until something can be received, and notes from which flows.
+    /// Delays until something can be received, and notes from which flows.
     fn wait(&self, timeout: Duration, ready: &mut [bool]) {
         let ports = self.flows.iter().map(|flow| PollFd::new(&flow.sending, PollFlags::IN));
         let mut polled = Vec::from_iter(ports.chain([self.latch().poll_fd()]));
@@ -323,35 +327,35 @@ impl Prober {
     }
 
     /// Tells whether nothing more is to be waited for.
-    fn is_over<O>(&self, shared: &Shared<O>, now: Duration) -> bool {
-        self.done.get().is_some() && shared.ledger.counts().in_flight() == 0
-            || self.has_waited_enough(shared.largest_rtt, now)
+    fn is_over<O>(&self, state: &State<O>, now: Duration) -> bool {
+        self.done.get().is_some() && state.ledger.counts().in_flight() == 0
+            || self.has_waited_enough(state.largest_rtt, now)
     }
 
     /// Tells whether a run that is to end has no time to receive any more.
-    fn is_out_of_time<O>(&self, shared: &Mutex<Shared<O>>) -> bool {
+    fn is_out_of_time<O>(&self, state: &Mutex<State<O>>) -> bool {
         let stopping = self.flags.stop.is_raised() && self.done.get().is_some();
         stopping && {
             // A flood moves this by no more than a batch.
-            let largest_rtt = lock(shared).largest_rtt;
+            let largest_rtt = lock(state).largest_rtt;
             self.has_waited_enough(largest_rtt, sys::monotonic().saturating_sub(LONGEST_WAIT))
         }
     }
 
     fn has_waited_enough(&self, largest_rtt: Option<Duration>, now: Duration) -> bool {
         let stopping = self.flags.stop.is_raised();
-        let most = requester::longest_wait(stopping, largest_rtt, self.plan.timeout);
+        let most = requester::drain_timeout(stopping, largest_rtt, self.plan.timeout);
         let done = self.done.get().copied();
         done.is_some_and(|done| self.flags.abort.is_raised() || now >= done.saturating_add(most))
     }
 }
 
-impl Flow {
+impl SourcePort {
     fn open(server: SocketAddr, plan: &ProbePlan) -> io::Result<Self> {
         let socket = socket::connect_from(plan.source, plan.interface.as_deref(), server)?;
         let sending = socket.try_clone()?;
         let receiving =
-            reply_socket::open(socket, Fragmentation::SystemDefault, &mut Batch::new())?;
+            reply_socket::open(socket, Fragmentation::SystemDefault, &mut RecvBatch::new())?;
         Ok(Self { sending, receiving })
     }
 
@@ -361,8 +365,8 @@ impl Flow {
     }
 }
 
-fn lock<O>(shared: &Mutex<Shared<O>>) -> MutexGuard<'_, Shared<O>> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<O>(state: &Mutex<State<O>>) -> MutexGuard<'_, State<O>> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn nanos(nanos: u128) -> Duration {
@@ -370,27 +374,27 @@ fn nanos(nanos: u128) -> Duration {
 }
 
 /// For how long before a probe is due a stop may go unnoticed.
-const PUNCTUAL: Duration = Duration::from_millis(10);
+const PRECISE_WAKE_UP: Duration = Duration::from_millis(10);
 
 /// How long the receiver waits at most before it looks whether the run is over.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 /// A probe that is later than this, and than an interval, is not sent any more.
-const HELD_UP: Duration = Duration::from_secs(1);
+const MAX_LATENESS: Duration = Duration::from_secs(1);
 
 /// How many probes make up for lost time at once. More would lose some of each other, and wait for
 /// each other: a loss and round-trip times of our own making.
-const MOST_AT_ONCE: u64 = 64;
+const MAX_BURST: u64 = 64;
 
 /// Replies that come faster than that are received some at a time, which saves a wakeup for most of
 /// them. It changes no time where that is the system's.
-const GATHER: Duration = Duration::from_millis(1);
+const COALESCE: Duration = Duration::from_millis(1);
 
 /// And how many, about: the smallest receive buffer holds more.
-const MOST_GATHERED: u32 = 64;
+const MAX_COALESCED: u32 = 64;
 
 /// In how many batches a socket can surely be emptied: its receive buffer holds fewer datagrams.
-const MOST_BATCHES: usize = 256;
+const MAX_BATCHES: usize = 256;
 
 /// What a ledger remembers at least, in probes.
 const SMALLEST_WINDOW: u32 = 1024;

@@ -4,8 +4,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::time::Duration;
 
-use crate::clock::Clocks;
-use crate::udp::batch::Batch;
+use crate::clock::TimestampMapper;
+use crate::udp::batch::RecvBatch;
 use crate::udp::error_class::{ErrorClass, is_from_earlier_send};
 
 /// Sends by way of `send`, again after each error that is a report about an earlier datagram: it
@@ -30,14 +30,14 @@ pub(crate) fn send_past_reports<T>(
 }
 
 /// Returns when the last message of a batch came; zero, if the system does not say.
-pub(crate) fn latest(batch: &Batch, clocks: &Clocks) -> Duration {
-    let latest = batch.arrivals().iter().filter_map(|arrival| arrival.time).max();
-    latest.map_or(Duration::ZERO, |wall| clocks.of(Some(wall)))
+pub(crate) fn latest(batch: &RecvBatch, timestamps: &TimestampMapper) -> Duration {
+    let latest = batch.metas().iter().filter_map(|arrival| arrival.time).max();
+    latest.map_or(Duration::ZERO, |wall| timestamps.to_monotonic(Some(wall)))
 }
 
 /// Returns for how long replies are waited for once nothing more is sent. A run that was not told to
 /// stop waits for each loss: if it ended sooner, it would not count the last.
-pub(crate) fn longest_wait(
+pub(crate) fn drain_timeout(
     stopping: bool,
     largest_rtt: Option<Duration>,
     timeout: Duration,

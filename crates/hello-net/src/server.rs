@@ -16,10 +16,10 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 use hello_proto::Guard;
 use thiserror::Error;
 
-use self::builder::Builder;
-use self::counters::Counters;
-use self::event::Event;
-use self::listener::Endpoint;
+use self::builder::ServerBuilder;
+use self::counters::ServerCounters;
+use self::event::ServerEvent;
+use self::listener::Listener;
 use self::worker::Worker;
 use crate::sys::latch::Latch;
 use crate::thread::join;
@@ -29,7 +29,7 @@ use crate::thread::join;
 pub struct Server {
     guard: Guard,
     addresses: Vec<SocketAddr>,
-    endpoints: Vec<Arc<Endpoint>>,
+    listeners: Vec<Arc<Listener>>,
     workers: Vec<Worker>,
     stop: Latch,
 }
@@ -43,21 +43,21 @@ impl Server {
     pub const SEND_BUFFER: usize = listener::SEND_BUFFER;
 
     /// Returns a builder: a server with every rule of the default [`Guard`].
-    pub fn builder() -> Builder {
-        Builder::default()
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::default()
     }
 
     /// Makes a server of bound sockets.
     pub(crate) fn new(
         guard: Guard,
         addresses: Vec<SocketAddr>,
-        endpoints: Vec<Arc<Endpoint>>,
+        listeners: Vec<Arc<Listener>>,
         workers: Vec<Worker>,
     ) -> io::Result<Self> {
         let stop = Latch::new()?;
         // Before anybody is told that this is a server: later, a descriptor may be lacking.
         workers.iter().try_for_each(|worker| worker.waiter(&stop).map(drop))?;
-        Ok(Self { guard, addresses, endpoints, workers, stop })
+        Ok(Self { guard, addresses, listeners, workers, stop })
     }
 
     /// Answers until [`stop`](Self::stop) is called, on the threads of each bound address, and
@@ -71,7 +71,7 @@ impl Server {
     /// [`ServerError::Receive`] if a socket is broken: nothing but errors for several seconds.
     /// [`ServerError::Thread`] if the system has no thread for one. The whole server is then
     /// stopped.
-    pub fn serve(&self, observe: impl Fn(&Event<'_>) + Sync) -> Result<(), ServerError> {
+    pub fn serve(&self, observe: impl Fn(&ServerEvent<'_>) + Sync) -> Result<(), ServerError> {
         if self.is_stopped() { Ok(()) } else { self.run(observe) }
     }
 
@@ -83,7 +83,7 @@ impl Server {
     /// As [`serve`](Self::serve).
     pub fn serve_while<T>(
         &self,
-        observe: impl Fn(&Event<'_>) + Send + Sync,
+        observe: impl Fn(&ServerEvent<'_>) + Send + Sync,
         during: impl FnOnce() -> T,
     ) -> Result<T, ServerError> {
         if self.is_stopped() {
@@ -113,10 +113,10 @@ impl Server {
 
     /// Returns whether every thread has made progress since the last call, or waits for a datagram
     /// or after an error: the liveness signal for a watchdog.
-    pub fn take_pulse(&self) -> bool {
-        let all = self.workers.iter().all(Worker::beats);
+    pub fn check_liveness(&self) -> bool {
+        let all = self.workers.iter().all(Worker::made_progress);
         if all {
-            self.workers.iter().for_each(Worker::forget_beat);
+            self.workers.iter().for_each(Worker::clear_progress);
         }
         all
     }
@@ -133,25 +133,25 @@ impl Server {
     /// Linux counts its own bookkeeping in, for which it doubles what is asked for (SO_RCVBUF,
     /// socket(7)).
     pub fn receive_buffer(&self) -> usize {
-        self.endpoints.iter().map(|endpoint| endpoint.receive_buffer()).min().unwrap_or(0)
+        self.listeners.iter().map(|listener| listener.receive_buffer()).min().unwrap_or(0)
     }
 
     /// Returns the size of each socket's send buffer, likewise (SO_SNDBUF, socket(7)).
     pub fn send_buffer(&self) -> usize {
-        self.endpoints.iter().map(|endpoint| endpoint.send_buffer()).min().unwrap_or(0)
+        self.listeners.iter().map(|listener| listener.send_buffer()).min().unwrap_or(0)
     }
 
     /// Returns what was counted so far, over all addresses.
-    pub fn counters(&self) -> Counters {
+    pub fn counters(&self) -> ServerCounters {
         // What was dropped is read last, so that it and what was received are never too few in
         // all for what was sent before this call.
         let workers = Vec::from_iter(self.workers.iter().map(Worker::counters));
-        let dropped = self.endpoints.iter().map(|endpoint| endpoint.dropped()).sum();
-        Counters::sum(workers.into_iter(), dropped)
+        let dropped = self.listeners.iter().map(|listener| listener.dropped()).sum();
+        ServerCounters::sum(workers.into_iter(), dropped)
     }
 
     /// Answers until told to stop, and then what is there, also if that was before it began.
-    fn run(&self, observe: impl Fn(&Event<'_>) + Sync) -> Result<(), ServerError> {
+    fn run(&self, observe: impl Fn(&ServerEvent<'_>) + Sync) -> Result<(), ServerError> {
         thread::scope(|scope| {
             let mut threads = Vec::new();
             for worker in &self.workers {

@@ -13,7 +13,7 @@ use crate::{BufferTooSmall, DecodeError, MAX_DATAGRAM_LEN, OVERHEAD, PREFIX, Req
 /// let mut buf = [0; 1024 + OVERHEAD];
 /// let mut frame = Frame::new(&mut buf)?;
 ///
-/// let len = receive(frame.space()); // a socket's recv_from, say
+/// let len = receive(frame.recv_buf()); // a socket's recv_from, say
 /// let bytes = frame.reply(len)?;
 /// assert_eq!(bytes, b"Hello, Tracy!");
 /// # Ok(())
@@ -47,11 +47,11 @@ impl<'b> Frame<'b> {
     /// It is one byte longer than the longest name the frame can answer. A receive call that
     /// cuts datagrams off at the end of its buffer, as recvfrom(2) does, thus still shows which
     /// ones were too long: they fill it.
-    pub fn space(&mut self) -> &mut [u8] {
+    pub fn recv_buf(&mut self) -> &mut [u8] {
         &mut self.buf[PREFIX.len()..]
     }
 
-    /// Makes the first `len` bytes of [`space`](Self::space) a reply, and returns it whole.
+    /// Makes the first `len` bytes of [`recv_buf`](Self::recv_buf) a reply, and returns it whole.
     ///
     /// A frame may be replied from again, as long as nothing is received between.
     ///
@@ -65,7 +65,7 @@ impl<'b> Frame<'b> {
         Ok(&self.buf[..end])
     }
 
-    /// Reads the first `len` bytes of [`space`](Self::space) as a request.
+    /// Reads the first `len` bytes of [`recv_buf`](Self::recv_buf) as a request.
     ///
     /// # Errors
     ///
@@ -102,8 +102,8 @@ mod tests {
         let mut buf = [0xa5; 5 + OVERHEAD];
         let mut frame = Frame::new(&mut buf).expect("room for five");
         assert_eq!(frame.max_name_len(), 5);
-        assert_eq!(frame.space().len(), 6);
-        frame.space().copy_from_slice(b"Sarah!");
+        assert_eq!(frame.recv_buf().len(), 6);
+        frame.recv_buf().copy_from_slice(b"Sarah!");
         assert_eq!(frame.reply(6), Err(DecodeError::TooLong { len: 6, max: 5 }));
         assert_eq!(frame.reply(5), Ok(&b"Hello, Sarah!"[..]));
     }
@@ -124,7 +124,7 @@ mod tests {
         let mut buf = [0xa5; 32];
         let mut frame = Frame::new(&mut buf).expect("room");
         for name in [&b"Michael"[..], b"Al", b"", b"Tracy"] {
-            frame.space()[..name.len()].copy_from_slice(name);
+            frame.recv_buf()[..name.len()].copy_from_slice(name);
             assert_eq!(frame.request(name.len()).map(Request::name), Ok(name));
             let reply = frame.reply(name.len()).expect("fits");
             assert_eq!(reply.len(), name.len() + OVERHEAD);

@@ -23,7 +23,7 @@ use crate::{Reply, Token};
 /// #     (second != 1).then(|| Request::new(name).expect("short").reply().parts().concat())
 /// # };
 /// # let (mut name, mut lost) = ([0; 16], vec![]);
-/// let mut ledger = Ledger::new(Token { run: 0xbeef, seq: 0 }, WINDOW, Duration::from_secs(1));
+/// let mut ledger = Ledger::new(Token { run_id: 0xbeef, seq: 0 }, WINDOW, Duration::from_secs(1));
 ///
 /// for second in 0..5 {
 ///     let now = Duration::from_secs(second);
@@ -46,7 +46,7 @@ use crate::{Reply, Token};
 ///
 /// The last probes, as many as its window has, with 16 bytes for each. All memory is allocated
 /// when it is made, and each call takes constant time, over a run of any length ([`poll_lost`]
-/// and [`handle_datagram`] on average). A probe in flight is never forgotten: while the oldest of
+/// and [`handle_datagram`] on average). A probe in flight is never out_of_window: while the oldest of
 /// the window is, no further one may be sent.
 ///
 /// # Times
@@ -69,7 +69,7 @@ pub struct Ledger {
     timeout: Duration,
     window: Window,
     /// How many probes were sent since the oldest that is open, and with it.
-    open: u32,
+    outstanding: u32,
     /// The shortest and the longest name sent, in bytes.
     lengths: Option<(usize, usize)>,
     /// Which probe is the last sent of those answered, counted from 1.
@@ -83,13 +83,13 @@ impl Ledger {
     ///
     /// It knows of the last `window` probes, rounded up to a power of two, and of no more than
     /// 2^31. To keep up a rate, they have to span the timeout; to tell duplicates and late replies
-    /// from those to probes that are forgotten, as much more as such replies may take.
+    /// from those to probes that are out_of_window, as much more as such replies may take.
     pub fn new(first: Token, window: NonZeroU32, timeout: Duration) -> Self {
         Self {
             next: first,
             timeout,
             window: Window::new(window),
-            open: 0,
+            outstanding: 0,
             lengths: None,
             last_answered: 0,
             counts: Counts::default(),
@@ -105,10 +105,13 @@ impl Ledger {
     ///
     /// If there is no such token, because the window is full.
     pub fn handle_sent(&mut self, name_len: usize, now: Duration) {
-        assert!(self.open < self.window.len(), "the oldest probe of the window is in flight");
+        assert!(
+            self.outstanding < self.window.len(),
+            "the oldest probe of the window is in flight"
+        );
         *self.window.slot_mut(self.next.seq) = Slot::new(name_len, now);
         self.next.seq = self.next.seq.wrapping_add(1);
-        self.open += 1;
+        self.outstanding += 1;
         self.counts.sent += 1;
         let (shortest, longest) = self.lengths.unwrap_or((name_len, name_len));
         self.lengths = Some((shortest.min(name_len), longest.max(name_len)));
@@ -116,21 +119,21 @@ impl Ledger {
 
     /// Decides what a datagram received is, and counts it.
     ///
-    /// A reply on the timeout or after it is [`Arrival::Late`], and settles its probe as lost if
+    /// A reply on the timeout or after it is [`ReplyKind::Late`], and settles its probe as lost if
     /// nothing did before.
-    pub fn handle_datagram(&mut self, datagram: &[u8], now: Duration) -> Arrival {
-        let arrival = self.judge(datagram, now);
+    pub fn handle_datagram(&mut self, datagram: &[u8], now: Duration) -> ReplyKind {
+        let arrival = self.classify(datagram, now);
         match arrival {
-            Arrival::Answered { reordered, .. } => {
+            ReplyKind::Answered { reordered, .. } => {
                 self.counts.answered += 1;
                 self.counts.reordered += u64::from(reordered);
-                self.close_settled();
+                self.advance();
             }
-            Arrival::Late { .. } => self.counts.late += 1,
-            Arrival::Duplicate { .. } => self.counts.duplicate += 1,
-            Arrival::Forgotten { .. } => self.counts.forgotten += 1,
-            Arrival::Corrupt => self.counts.corrupt += 1,
-            Arrival::Foreign => self.counts.foreign += 1,
+            ReplyKind::Late { .. } => self.counts.late += 1,
+            ReplyKind::Duplicate { .. } => self.counts.duplicate += 1,
+            ReplyKind::OutOfWindow { .. } => self.counts.out_of_window += 1,
+            ReplyKind::Corrupt => self.counts.corrupt += 1,
+            ReplyKind::Unsolicited => self.counts.unsolicited += 1,
         }
         arrival
     }
@@ -148,10 +151,10 @@ impl Ledger {
                 self.counts.lost += 1;
                 State::Lost
             }
-            State::Overdue => State::Late,
+            State::LateUnreported => State::Late,
             _ => return None,
         };
-        self.close_settled();
+        self.advance();
         Some(seq)
     }
 
@@ -165,9 +168,9 @@ impl Ledger {
     /// Yields the tokens of the next probes in order, as many as may be sent now: none while the
     /// probe that would leave the window is in flight, or while nobody was told of its loss.
     pub fn tokens(&self) -> impl ExactSizeIterator<Item = Token> + use<> {
-        let Token { run, seq } = self.next;
-        let free = self.window.len() - self.open;
-        (0..free).map(move |i| Token { run, seq: seq.wrapping_add(i) })
+        let Token { run_id, seq } = self.next;
+        let free = self.window.len() - self.outstanding;
+        (0..free).map(move |i| Token { run_id, seq: seq.wrapping_add(i) })
     }
 
     /// Returns how much there was of everything so far.
@@ -176,22 +179,22 @@ impl Ledger {
     }
 
     /// Decides what a datagram is, and moves its probe to its next state.
-    fn judge(&mut self, datagram: &[u8], now: Duration) -> Arrival {
-        let Ok(reply) = Reply::decode(datagram) else { return Arrival::Corrupt };
+    fn classify(&mut self, datagram: &[u8], now: Duration) -> ReplyKind {
+        let Ok(reply) = Reply::decode(datagram) else { return ReplyKind::Corrupt };
         let len = reply.name().len();
         let likely_ours =
             self.lengths.is_some_and(|(shortest, longest)| (shortest..=longest).contains(&len));
         let Some(token) = Token::decode(reply.name()) else {
-            return if likely_ours { Arrival::Corrupt } else { Arrival::Foreign };
+            return if likely_ours { ReplyKind::Corrupt } else { ReplyKind::Unsolicited };
         };
-        let Some(back) = self.back(token) else { return Arrival::Foreign };
+        let Some(back) = self.distance(token) else { return ReplyKind::Unsolicited };
         let seq = token.seq;
         if back > u64::from(self.window.len()) {
-            return if likely_ours { Arrival::Forgotten { seq } } else { Arrival::Corrupt };
+            return if likely_ours { ReplyKind::OutOfWindow { seq } } else { ReplyKind::Corrupt };
         }
         let slot = self.window.slot_mut(seq);
         if !slot.has_len(len) {
-            return Arrival::Corrupt;
+            return ReplyKind::Corrupt;
         }
         let rtt = slot.age(now);
         match slot.state {
@@ -200,49 +203,49 @@ impl Ledger {
                 let nth = self.counts.sent - back + 1;
                 let reordered = nth < self.last_answered;
                 self.last_answered = self.last_answered.max(nth);
-                Arrival::Answered { seq, rtt, reordered }
+                ReplyKind::Answered { seq, rtt, reordered }
             }
             State::InFlight => {
-                slot.state = State::Overdue;
+                slot.state = State::LateUnreported;
                 self.counts.lost += 1;
-                Arrival::Late { seq, rtt }
+                ReplyKind::Late { seq, rtt }
             }
             State::Lost => {
                 slot.state = State::Late;
-                Arrival::Late { seq, rtt }
+                ReplyKind::Late { seq, rtt }
             }
-            State::Answered | State::Overdue | State::Late => Arrival::Duplicate { seq },
+            State::Answered | State::LateUnreported | State::Late => ReplyKind::Duplicate { seq },
         }
     }
 
     /// Returns how many probes ago the one with a token was sent, at least 1, if it was.
-    fn back(&self, token: Token) -> Option<u64> {
+    fn distance(&self, token: Token) -> Option<u64> {
         let back = match self.next.seq.wrapping_sub(token.seq) {
             0 => 1 << u32::BITS,
             back => u64::from(back),
         };
-        (token.run == self.next.run && back <= self.counts.sent).then_some(back)
+        (token.run_id == self.next.run_id && back <= self.counts.sent).then_some(back)
     }
 
     /// Passes over what is settled, up to the oldest probe that is open. Over a whole run, this
     /// takes one step for each probe.
-    fn close_settled(&mut self) {
+    fn advance(&mut self) {
         while let Some(seq) = self.oldest_open() {
             match self.window.slot(seq).state {
-                State::InFlight | State::Overdue => break,
-                State::Answered | State::Lost | State::Late => self.open -= 1,
+                State::InFlight | State::LateUnreported => break,
+                State::Answered | State::Lost | State::Late => self.outstanding -= 1,
             }
         }
     }
 
     fn oldest_open(&self) -> Option<u32> {
-        (self.open > 0).then(|| self.next.seq.wrapping_sub(self.open))
+        (self.outstanding > 0).then(|| self.next.seq.wrapping_sub(self.outstanding))
     }
 }
 
 /// What a datagram is to the one who sent the probes; see [`Ledger::handle_datagram`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Arrival {
+pub enum ReplyKind {
     /// The first reply to a probe, before its timeout.
     Answered {
         /// The probe's sequence number.
@@ -265,7 +268,7 @@ pub enum Arrival {
         seq: u32,
     },
     /// A reply to a probe older than the window: nobody knows any more whether it is the first.
-    Forgotten {
+    OutOfWindow {
         /// The probe's sequence number.
         seq: u32,
     },
@@ -274,13 +277,13 @@ pub enum Arrival {
     Corrupt,
     /// A reply to somebody else: to a token of another run or of a probe not sent, or to a name
     /// longer or shorter than all that were sent.
-    Foreign,
+    Unsolicited,
 }
 
 /// How many probes and datagrams there were of each kind.
 ///
 /// Of the probes sent, each is answered, lost or [in flight](Self::in_flight). Of the datagrams
-/// received, each is answered, late, duplicate, forgotten, corrupt or foreign; see [`Arrival`].
+/// received, each is answered, late, duplicate, out_of_window, corrupt or unsolicited; see [`ReplyKind`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
@@ -297,11 +300,11 @@ pub struct Counts {
     /// Further replies to probes.
     pub duplicate: u64,
     /// Replies to probes older than the window.
-    pub forgotten: u64,
+    pub out_of_window: u64,
     /// Datagrams that are no replies to anything, as far as can be told.
     pub corrupt: u64,
     /// Replies to somebody else.
-    pub foreign: u64,
+    pub unsolicited: u64,
 }
 
 impl Counts {

@@ -44,7 +44,7 @@ mod guard;
 #[cfg(feature = "alloc")]
 mod ledger;
 #[cfg(feature = "alloc")]
-mod limit;
+mod rate_limit;
 mod reply;
 mod request;
 mod retry;
@@ -55,11 +55,11 @@ pub use error::{BufferTooSmall, DecodeError, NameTooLong};
 pub use frame::Frame;
 pub use guard::{Guard, Refusal};
 #[cfg(feature = "alloc")]
-pub use ledger::{Arrival, Counts, Ledger};
+pub use ledger::{Counts, Ledger, ReplyKind};
 #[cfg(feature = "alloc")]
-pub use limit::{Account, Limit, Limiter, RateTooHigh, Verdict};
+pub use rate_limit::{Bucket, Decision, Limiter, Rate, RateTooHigh};
 pub use reply::Reply;
 pub use request::Request;
-pub use retry::{Retry, Waits};
+pub use retry::{Delays, Retry};
 pub use token::Token;
 pub use wire::{DEFAULT_PORT, MAX_DATAGRAM_LEN, MAX_NAME_LEN, OVERHEAD, PREFIX, SUFFIX};

@@ -9,7 +9,7 @@ use core::{iter::FusedIterator, num::NonZeroU32, time::Duration};
 /// use core::time::Duration;
 /// use hello_proto::Retry;
 ///
-/// let seconds: Vec<u64> = Retry::default().waits().map(|wait| wait.as_secs()).collect();
+/// let seconds: Vec<u64> = Retry::default().delays().map(|wait| wait.as_secs()).collect();
 /// assert_eq!(seconds, [1, 2, 4]);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +27,8 @@ impl Retry {
     }
 
     /// Yields how long to wait for a reply after each attempt, in order.
-    pub fn waits(self) -> Waits {
-        Waits { next: self.first.min(self.max), left: self.attempts.get(), max: self.max }
+    pub fn delays(self) -> Delays {
+        Delays { next: self.first.min(self.max), left: self.attempts.get(), max: self.max }
     }
 
     /// Returns the longest wait.
@@ -48,13 +48,13 @@ impl Default for Retry {
 
 /// How long to wait after each attempt; see [`Retry::waits`].
 #[derive(Clone, Debug)]
-pub struct Waits {
+pub struct Delays {
     next: Duration,
     left: u32,
     max: Duration,
 }
 
-impl Iterator for Waits {
+impl Iterator for Delays {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
@@ -69,8 +69,8 @@ impl Iterator for Waits {
     }
 }
 
-impl ExactSizeIterator for Waits {}
-impl FusedIterator for Waits {}
+impl ExactSizeIterator for Delays {}
+impl FusedIterator for Delays {}
 
 #[cfg(test)]
 mod tests {
@@ -93,15 +93,15 @@ mod tests {
             (retry(7, 2, 5), &[5, 5]),
             (retry(0, 2, 5), &[0, 0]),
         ] {
-            let waits: Vec<u64> = retry.waits().map(|wait| wait.as_secs()).collect();
+            let waits: Vec<u64> = retry.delays().map(|wait| wait.as_secs()).collect();
             assert_eq!(waits, expected);
-            assert_eq!(retry.waits().len(), expected.len());
+            assert_eq!(retry.delays().len(), expected.len());
         }
     }
 
     #[test]
     fn the_longest_schedule_saturates() {
-        let mut waits = retry(u64::MAX, u32::MAX, u64::MAX).waits();
+        let mut waits = retry(u64::MAX, u32::MAX, u64::MAX).delays();
         assert_eq!(waits.nth(99), Some(Duration::from_secs(u64::MAX)));
         assert_eq!(waits.len(), u32::MAX as usize - 100);
     }

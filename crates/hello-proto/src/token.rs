@@ -10,7 +10,7 @@ use crate::BufferTooSmall;
 /// ```
 /// use hello_proto::Token;
 ///
-/// let token = Token { run: 0xbeef, seq: 1 };
+/// let token = Token { run_id: 0xbeef, seq: 1 };
 /// let mut name = [0; 20];
 /// token.encode(&mut name)?;
 /// assert_eq!(&name, b"vu8AAAABvu8AAAABvu8A");
@@ -20,7 +20,7 @@ use crate::BufferTooSmall;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Token {
     /// Who asks: drawn at random once a run.
-    pub run: u16,
+    pub run_id: u16,
     /// Which probe it is, counted from 0 and around again at 2^32.
     pub seq: u32,
 }
@@ -58,14 +58,14 @@ impl Token {
         }
         let [.., run_high, run_low, a, b, c, d] = bits.to_be_bytes();
         Some(Self {
-            run: u16::from_be_bytes([run_high, run_low]),
+            run_id: u16::from_be_bytes([run_high, run_low]),
             seq: u32::from_be_bytes([a, b, c, d]),
         })
     }
 
     fn digits(self) -> [u8; Self::MIN_LEN] {
         let mut digits = [0; Self::MIN_LEN];
-        let mut rest = u64::from(self.run) << u32::BITS | u64::from(self.seq);
+        let mut rest = u64::from(self.run_id) << u32::BITS | u64::from(self.seq);
         for digit in digits.iter_mut().rev() {
             let [lowest, ..] = rest.to_le_bytes();
             *digit = ALPHABET[usize::from(lowest) % ALPHABET.len()];
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn the_shortest_token_has_eight_bytes() {
-        let token = Token { run: u16::MAX, seq: u32::MAX };
+        let token = Token { run_id: u16::MAX, seq: u32::MAX };
         let mut name = [0xa5; 8];
         assert_eq!(token.encode(&mut name[..7]), Err(BufferTooSmall { needed: 8, available: 7 }));
         assert_eq!(name, [0xa5; 8]);

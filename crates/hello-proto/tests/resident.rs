@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use hello_proto::{Limit, Limiter};
+use hello_proto::{Limiter, Rate};
 
 /// Returns how much memory of this process is resident and no file's, in KiB: by its pages, for the
 /// sum that the system keeps (VmRSS) is behind by some (proc_pid_smaps(5)).
@@ -27,19 +27,19 @@ fn source(number: u32) -> IpAddr {
 
 #[test]
 fn ten_million_sources_take_no_more_memory_than_none() {
-    let limit = Limit::new(NonZeroU32::MIN, NonZeroU32::MIN).expect("a low rate");
+    let limit = Rate::new(NonZeroU32::MIN, NonZeroU32::MIN).expect("a low rate");
     // What the program itself takes when it first does all this is no matter of sources.
     let mut other = Limiter::new(limit, RandomState::new());
     for number in 0..100_000 {
-        let _ = other.account(source(number), Duration::ZERO).debit();
-        let _ = other.account(source(number), Duration::ZERO).debit();
+        let _ = other.bucket(source(number), Duration::ZERO).check();
+        let _ = other.bucket(source(number), Duration::ZERO).check();
     }
     drop(other);
     let mut limiter = Limiter::new(limit, RandomState::new());
     let before = resident();
     for number in 0..10_000_000 {
         let now = Duration::from_micros(number.into());
-        let _ = limiter.account(source(number), now).debit();
+        let _ = limiter.bucket(source(number), now).check();
     }
     let after = resident();
     assert!(after.saturating_sub(before) <= 64, "{before} KiB before, {after} KiB after");

@@ -65,7 +65,7 @@ fn every_token_has_the_name_beside_it() {
     for [run, seq, name] in rows("### Token names") {
         let name = bytes(name);
         let token = Token {
-            run: run.parse().expect("a run"),
+            run_id: run.parse().expect("a run"),
             seq: seq.parse().expect("a sequence number"),
         };
         let mut buf = vec![0xa5; name.len()];

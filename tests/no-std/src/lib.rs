@@ -10,11 +10,11 @@ use hello_proto::{Frame, Guard, Reply, Request, Retry, Token};
 /// Uses what the crate has, and returns how many bytes that made.
 pub fn greet() -> usize {
     let mut name = [0; 16];
-    let token = Token { run: 1, seq: 2 };
+    let token = Token { run_id: 1, seq: 2 };
     let mut buf = [0; 64];
     let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 9999));
     let there = SocketAddr::from((Ipv4Addr::LOCALHOST, 40_001));
-    let mut len = Retry::default().waits().len();
+    let mut len = Retry::default().delays().len();
 
     if token.encode(&mut name).is_ok() && Guard::new().check(there, here, &name).is_ok() {
         if let Ok(request) = Request::decode(&name) {

@@ -14,7 +14,7 @@ use hello_cli::server::report;
 use hello_cli::server::supervisor::Supervisor;
 use hello_cli::signals::Signals;
 use hello_cli::{Format, status_bar};
-use hello_net::{Event, Outcome, Server};
+use hello_net::{Outcome, Server, ServerEvent};
 use signal_hook::consts::SIGUSR1;
 
 fn main() -> ExitCode {
@@ -73,7 +73,7 @@ fn serve(
 ) -> Result<(), Box<dyn Error>> {
     let format = args.common.format();
     let ended = signals.send_on_drop(Ask::Stop);
-    let observe = move |event: &Event<'_>| {
+    let observe = move |event: &ServerEvent<'_>| {
         // However serving ends, this is dropped then, and the chores are to end, too.
         let _ended = &ended;
         match event.outcome {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use hello_net::{ErrorClass, Silence};
+use hello_net::{ErrorClass, NoReply};
 use serde::Serialize;
 
 use crate::json::{Datagram, Name};
@@ -51,8 +51,8 @@ pub(super) struct Asked {
     reason: &'static str,
 }
 
-impl From<&Silence> for Asked {
-    fn from(silence: &Silence) -> Self {
+impl From<&NoReply> for Asked {
+    fn from(silence: &NoReply) -> Self {
         let reason = silence.problem.map_or("no-answer", ErrorClass::label);
         Self { server: silence.server, reason }
     }

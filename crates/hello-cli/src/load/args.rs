@@ -9,7 +9,7 @@ use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use clap::Parser;
-use hello_net::{Arrivals, LoadError, LoadPlan, Offer, Sources};
+use hello_net::{ArrivalProcess, LoadError, LoadPlan, Pacing, Sources};
 
 use self::help::{EXAMPLES, LOAD, OUTPUT, SEARCH, TARGET, TIME};
 use self::values::{
@@ -291,13 +291,13 @@ impl Args {
         let train = NonZeroU16::new(self.train).unwrap_or(NonZeroU16::MIN);
         let default = LoadPlan::default();
         let offer = match (self.rate, self.outstanding) {
-            (Some(rate), _) => Offer::Open { rate, arrivals },
-            (None, Some(outstanding)) => Offer::Closed { outstanding },
-            (None, None) if is_open => Offer::Open { rate: FIRST_LOAD, arrivals },
-            (None, None) => Offer::Closed { outstanding: MESSAGES.saturating_mul(train.into()) },
+            (Some(rate), _) => Pacing::Open { rate, arrivals },
+            (None, Some(outstanding)) => Pacing::Closed { outstanding },
+            (None, None) if is_open => Pacing::Open { rate: FIRST_LOAD, arrivals },
+            (None, None) => Pacing::Closed { outstanding: MESSAGES.saturating_mul(train.into()) },
         };
         let least = u32::from(self.train) * u32::from(self.threads.get());
-        if let Offer::Closed { outstanding } = offer
+        if let Pacing::Closed { outstanding } = offer
             && outstanding.get() < least
         {
             let each = "each thread has a message outstanding, with all of its train";
@@ -331,11 +331,11 @@ impl Args {
 
     /// Returns the plan of one trial.
     pub fn trial(&self, plan: &LoadPlan, rate: NonZeroU64) -> LoadPlan {
-        LoadPlan { offer: Offer::Open { rate, arrivals: self.arrivals() }, ..plan.clone() }
+        LoadPlan { offer: Pacing::Open { rate, arrivals: self.arrivals() }, ..plan.clone() }
     }
 
-    fn arrivals(&self) -> Arrivals {
-        if self.poisson { Arrivals::Poisson } else { Arrivals::Constant }
+    fn arrivals(&self) -> ArrivalProcess {
+        if self.poisson { ArrivalProcess::Poisson } else { ArrivalProcess::Constant }
     }
 
     /// Adds to an error what can be done about it.

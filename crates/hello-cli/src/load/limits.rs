@@ -11,9 +11,9 @@ use crate::percent::percent;
 /// Why the generator, and not the server, may be what a run shows.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(tag = "limit", rename_all = "kebab-case")]
-pub enum Limit {
+pub enum GeneratorLimit {
     /// So many requests were due and did not leave, since it was too late for them.
-    HeldUp {
+    Late {
         /// How many.
         requests: u64,
     },
@@ -55,7 +55,7 @@ pub enum Limit {
     },
 }
 
-impl Limit {
+impl GeneratorLimit {
     /// Finds the reasons there are.
     pub fn of(summary: &Summary) -> Vec<Self> {
         let mut limits = Vec::new();
@@ -66,7 +66,7 @@ impl Limit {
         let dropped = summary.generator.dropped.unwrap_or(0);
         let due = summary.due() as f64;
         let many = |count: u64| count as f64 > SHORTFALL * due;
-        limits.extend(many(held_up).then_some(Self::HeldUp { requests: held_up }));
+        limits.extend(many(held_up).then_some(Self::Late { requests: held_up }));
         limits.extend(many(too_many).then_some(Self::TooManyInFlight { requests: too_many }));
         limits.extend(many(not_taken).then_some(Self::NotTaken { requests: not_taken }));
         limits.extend(many(no_room).then_some(Self::NoRoomToSend { times: no_room }));
@@ -89,7 +89,7 @@ impl Limit {
     /// Says it in a word or two.
     pub fn brief(&self) -> String {
         match self {
-            Self::HeldUp { requests } => format!("{requests} too late"),
+            Self::Late { requests } => format!("{requests} too late"),
             Self::TooManyInFlight { requests } => format!("{requests} too many in flight"),
             Self::NotTaken { requests } => format!("{requests} not taken"),
             Self::NoRoomToSend { times } => format!("no room to send {times} times"),
@@ -102,10 +102,10 @@ impl Limit {
 }
 
 /// Says it as the rest of a sentence that begins with "the generator".
-impl fmt::Display for Limit {
+impl fmt::Display for GeneratorLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::HeldUp { requests } => {
+            Self::Late { requests } => {
                 write!(f, "was too late for {requests} requests, which it did not send")
             }
             Self::TooManyInFlight { requests } => {
@@ -145,7 +145,7 @@ impl fmt::Display for Limit {
 /// left in bursts, and what was lost of those says nothing of an even load. Where our own receive
 /// buffers had no room for as many replies as it takes to come within the tolerance, the loss is
 /// not the server's.
-pub fn judge(summary: &Summary, tolerance: f64) -> Verdict {
+pub fn verdict_on(summary: &Summary, tolerance: f64) -> Verdict {
     let due = summary.due();
     let settled = (summary.answered + summary.lost) as f64;
     let most = tolerance * settled;
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn each_reason_is_found_and_said() {
         let mut summary = summary();
-        assert_eq!(Limit::of(&summary), []);
+        assert_eq!(GeneratorLimit::of(&summary), []);
         summary.sent = 100;
         summary.not_sent = [("held-up", 2), ("too-many-in-flight", 2), ("denied", 3)].into();
         (summary.generator.blocked, summary.generator.stalled) = (5, Some(0.25));
@@ -205,7 +205,8 @@ mod tests {
         summary.generator.busy = Some(0.9876);
         summary.timer_error_ms = Some(TimerError { mean: 0.0, p50: 0.0, p99: 2.5, max: 3.0 });
         summary.rtt_ms = Some(times(2.0));
-        let said = Vec::from_iter(Limit::of(&summary).iter().map(Limit::to_string));
+        let said =
+            Vec::from_iter(GeneratorLimit::of(&summary).iter().map(GeneratorLimit::to_string));
         let expected = [
             "was too late for 2 requests, which it did not send",
             "did not send 2 requests, for it could not remember more in flight",
@@ -223,9 +224,9 @@ mod tests {
     fn a_run_of_a_moment_may_be_busy_all_the_time() {
         let mut summary = summary();
         summary.generator.busy = Some(1.0);
-        assert_eq!(Limit::of(&summary), [Limit::Busy { share: 1.0 }]);
+        assert_eq!(GeneratorLimit::of(&summary), [GeneratorLimit::Busy { share: 1.0 }]);
         summary.duration_s = 0.1;
-        assert_eq!(Limit::of(&summary), []);
+        assert_eq!(GeneratorLimit::of(&summary), []);
     }
 
     #[test]
@@ -234,9 +235,9 @@ mod tests {
         summary.sent = 990;
         summary.not_sent = [("held-up", 10)].into();
         (summary.generator.blocked, summary.generator.stalled) = (10, Some(0.01));
-        assert_eq!(Limit::of(&summary), []);
+        assert_eq!(GeneratorLimit::of(&summary), []);
         summary.not_sent = [("held-up", 11)].into();
-        assert_eq!(Limit::of(&summary), [Limit::HeldUp { requests: 11 }]);
+        assert_eq!(GeneratorLimit::of(&summary), [GeneratorLimit::Late { requests: 11 }]);
     }
 
     #[test]
@@ -246,15 +247,15 @@ mod tests {
         summary.timer_error_ms = Some(TimerError { mean: 0.0, p50: 0.0, p99: 2.5, max: 3.0 });
         summary.sent = 100;
         summary.rtt_ms = Some(times(5.0));
-        assert_eq!(Limit::of(&summary), []);
+        assert_eq!(GeneratorLimit::of(&summary), []);
         summary.rtt_ms = Some(times(4.9));
-        assert_eq!(Limit::of(&summary), [Limit::Timer { p99_ms: 2.5 }]);
+        assert_eq!(GeneratorLimit::of(&summary), [GeneratorLimit::Timer { p99_ms: 2.5 }]);
         summary.sent = 99;
-        assert_eq!(Limit::of(&summary), []);
+        assert_eq!(GeneratorLimit::of(&summary), []);
         summary.sent = 100;
         summary.timer_error_ms = Some(TimerError { mean: 0.0, p50: 0.0, p99: 1.0, max: 3.0 });
         summary.rtt_ms = Some(times(0.1));
-        assert_eq!(Limit::of(&summary), []);
+        assert_eq!(GeneratorLimit::of(&summary), []);
     }
 
     #[test]
@@ -262,9 +263,9 @@ mod tests {
         let mut summary = summary();
         summary.generator.busy = Some(1.0);
         (summary.plan.rate, summary.plan.outstanding) = (None, Some(3));
-        for (sent, limits) in [(29, &[][..]), (30, &[Limit::Busy { share: 1.0 }])] {
+        for (sent, limits) in [(29, &[][..]), (30, &[GeneratorLimit::Busy { share: 1.0 }])] {
             summary.sent = sent;
-            assert_eq!(Limit::of(&summary), limits, "{sent}");
+            assert_eq!(GeneratorLimit::of(&summary), limits, "{sent}");
         }
     }
 
@@ -287,7 +288,7 @@ mod tests {
             (summary.sent, summary.answered, summary.lost) = (answered + lost, answered, lost);
             summary.generator.dropped = Some(dropped);
             summary.not_sent = [("held-up", held_up)].into();
-            let found = judge(&summary, tolerance);
+            let found = verdict_on(&summary, tolerance);
             assert_eq!(found, verdict, "{answered} {lost} {dropped} {held_up} {tolerance}");
         }
     }

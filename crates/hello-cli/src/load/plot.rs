@@ -201,7 +201,7 @@ mod tests {
             assert_eq!(svg.matches(&filled).count(), 1, "{color} {svg}");
         }
         let mut limited = summary();
-        limited.generator.limits.push(crate::load::limits::Limit::Busy { share: 1.0 });
+        limited.generator.limits.push(crate::load::limits::GeneratorLimit::Busy { share: 1.0 });
         let svg = drawn(loads("x:1", &[limited], None));
         assert_eq!(svg.matches("r=\"4\" opacity=\"1\" fill=\"none\"").count(), 1, "{svg}");
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use hello_proto::{Limit, Limiter};
+use hello_proto::{Limiter, Rate};
 use serde::Serialize;
 
 use super::summary::Summary;
@@ -41,7 +41,7 @@ impl SuspectedLimit {
             && is_near(summary.answered, answered, 0.05)
             // Where few are lost, most counts of answers would do.
             && is_near(summary.lost, lost, 0.25);
-        looks_limited.then_some(Self { rate: Limit::DEFAULT_RATE, burst: Limit::DEFAULT_BURST })
+        looks_limited.then_some(Self { rate: Rate::DEFAULT_RATE, burst: Rate::DEFAULT_BURST })
     }
 }
 
@@ -68,9 +68,9 @@ fn left_of_burst(load_per_s: f64, seconds: f64) -> f64 {
     (BURST - (load_per_s - RATE).max(0.0) * seconds).max(0.0)
 }
 
-const RATE: f64 = Limit::DEFAULT_RATE as f64;
+const RATE: f64 = Rate::DEFAULT_RATE as f64;
 
-const BURST: f64 = Limit::DEFAULT_BURST as f64;
+const BURST: f64 = Rate::DEFAULT_BURST as f64;
 
 #[cfg(test)]
 mod tests {

@@ -36,8 +36,8 @@ impl Row for Summary {
         ("reordered", |summary, _| summary.reordered.to_string()),
         ("duplicate", |summary, _| summary.duplicate.to_string()),
         ("corrupt", |summary, _| summary.corrupt.to_string()),
-        ("foreign", |summary, _| summary.foreign.to_string()),
-        ("forgotten", |summary, _| summary.forgotten.to_string()),
+        ("unsolicited", |summary, _| summary.unsolicited.to_string()),
+        ("out_of_window", |summary, _| summary.out_of_window.to_string()),
         ("misdirected", |summary, _| summary.misdirected.to_string()),
         ("errors", |summary, _| summary.errors_total().to_string()),
         ("latency_min_ms", |summary, form| form.time(summary.latency_ms.map(|times| times.min))),
@@ -81,7 +81,7 @@ mod tests {
     fn every_column_has_what_it_says() {
         let mut summary = summary();
         (summary.late, summary.reordered, summary.duplicate) = (4, 5, 6);
-        (summary.corrupt, summary.foreign, summary.forgotten) = (7, 8, 9);
+        (summary.corrupt, summary.unsolicited, summary.out_of_window) = (7, 8, 9);
         (summary.misdirected, summary.in_flight) = (10, 11);
         summary.errors = [("denied", 2), ("too-long", 10)].into();
         summary.not_sent = [("held-up", 13)].into();
@@ -115,8 +115,8 @@ mod tests {
             ("reordered", "5"),
             ("duplicate", "6"),
             ("corrupt", "7"),
-            ("foreign", "8"),
-            ("forgotten", "9"),
+            ("unsolicited", "8"),
+            ("out_of_window", "9"),
             ("misdirected", "10"),
             ("errors", "12"),
             ("latency_min_ms", "1.1"),

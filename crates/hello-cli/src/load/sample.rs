@@ -3,19 +3,21 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use hello_net::{Arrivals, Effort, LoadEvent, LoadEventKind, LoadPlan, Observer as _, Offer};
+use hello_net::{
+    ArrivalProcess, GeneratorUsage, LoadEvent, LoadEventKind, LoadPlan, Observer as _, Pacing,
+};
 
 use super::summary::Summary;
 use super::tally::Tally;
 
 pub(super) fn plan() -> LoadPlan {
     let rate = NonZeroU64::new(1000).expect("not zero");
-    let offer = Offer::Open { rate, arrivals: Arrivals::Constant };
+    let offer = Pacing::Open { rate, arrivals: ArrivalProcess::Constant };
     LoadPlan { offer, duration: Duration::from_secs(1), ..LoadPlan::default() }
 }
 
-pub(super) const EFFORT: Effort = Effort {
-    span: Duration::from_secs(1),
+pub(super) const EFFORT: GeneratorUsage = GeneratorUsage {
+    measured: Duration::from_secs(1),
     processor_time: Duration::from_millis(2),
     busy: Duration::from_millis(250),
     stalled: Duration::ZERO,

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hello_net::{Effort, LoadError, LoadPlan, Loader};
+use hello_net::{GeneratorUsage, LoadError, LoadGenerator, LoadPlan};
 use hello_proto::Counts;
 use indicatif::ProgressStyle;
 
@@ -120,7 +120,7 @@ impl<'a> Session<'a> {
                 return Ok(());
             }
             let Some(summary) = self.results.last_mut() else { break };
-            let verdict = limits::judge(summary, tolerance);
+            let verdict = limits::verdict_on(summary, tolerance);
             summary.verdict = Some(verdict);
             search.handle(verdict);
             let is_over = search.next_load().is_none();
@@ -152,7 +152,7 @@ impl<'a> Session<'a> {
 
     /// Makes one run, and adds what it came to, also if it failed after a while.
     fn measure(&mut self, plan: &LoadPlan) -> Result<(), Box<dyn Error>> {
-        let loader = Loader::new(self.address, plan.clone());
+        let loader = LoadGenerator::new(self.address, plan.clone());
         let loader = loader.map_err(|error| self.args.explain(error))?;
         let threads = plan.threads.get();
         let tallies = Vec::from_iter((0..threads).map(|_| Mutex::new(Tally::default())));
@@ -171,7 +171,7 @@ impl<'a> Session<'a> {
         let run = run.map_err(|error| self.args.explain(error))?;
         let (effort, failed) = match run {
             Ok(effort) => (effort, None),
-            Err(error) => (Effort::default(), Some(error)),
+            Err(error) => (GeneratorUsage::default(), Some(error)),
         };
         self.last = Tally::default();
         for tally in tallies {
@@ -185,7 +185,7 @@ impl<'a> Session<'a> {
     }
 
     /// Shows how a run goes and does what signals ask for, until it ends.
-    fn look_after(&mut self, loader: &Loader, tallies: &[Mutex<Tally>], plan: &LoadPlan) {
+    fn look_after(&mut self, loader: &LoadGenerator, tallies: &[Mutex<Tally>], plan: &LoadPlan) {
         let start = Instant::now();
         let whole = plan.warm_up.saturating_add(plan.duration);
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
@@ -206,7 +206,7 @@ impl<'a> Session<'a> {
             let asked = self.signals.wait_until(interval.map_or(tick, |at| at.min(tick)));
             match asked {
                 Some(Ask::Stop) => loader.stop(),
-                Some(Ask::Abort) => loader.end(),
+                Some(Ask::Abort) => loader.abort(),
                 Some(Ask::End) | None => {}
             }
             self.stopped |= matches!(asked, Some(Ask::Stop | Ask::Abort));

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use hello_net::{Arrivals, LoadPlan, Offer, Sources};
+use hello_net::{ArrivalProcess, LoadPlan, Pacing, Sources};
 use serde::Serialize;
 
 use super::args::AS_LONG_AS_IT_TAKES;
-use super::limits::Limit;
+use super::limits::GeneratorLimit;
 use super::rate_limit::SuspectedLimit;
 use super::search::{Bound, Outcome, Verdict};
 use crate::silence::Instead;
@@ -49,9 +49,9 @@ pub struct Summary {
     /// Datagrams that are no replies to anything.
     pub corrupt: u64,
     /// Replies to somebody else.
-    pub foreign: u64,
+    pub unsolicited: u64,
     /// Replies to requests older than what is remembered.
-    pub forgotten: u64,
+    pub out_of_window: u64,
     /// Replies to our requests that came to another of our sources.
     pub misdirected: u64,
     /// Errors that were reported, by their class.
@@ -76,8 +76,8 @@ pub struct Summary {
 impl Summary {
     /// Says why nothing was answered, if nothing was and that is known by now.
     pub fn silence(&self) -> Option<&'static str> {
-        let strange = self.corrupt + self.foreign + self.misdirected;
-        let instead = Instead::of(&self.errors, self.late + self.forgotten, strange);
+        let strange = self.corrupt + self.unsolicited + self.misdirected;
+        let instead = Instead::of(&self.errors, self.late + self.out_of_window, strange);
         let is_known = self.lost > 0 || instead != Instead::default();
         (self.answered == 0 && self.sent > 0 && is_known).then(|| instead.say())
     }
@@ -145,11 +145,11 @@ impl Plan {
 impl From<&LoadPlan> for Plan {
     fn from(plan: &LoadPlan) -> Self {
         let (outstanding, rate, arrivals) = match plan.offer {
-            Offer::Closed { outstanding } => (Some(outstanding.get()), None, None),
-            Offer::Open { rate, arrivals } => {
+            Pacing::Closed { outstanding } => (Some(outstanding.get()), None, None),
+            Pacing::Open { rate, arrivals } => {
                 let arrivals = match arrivals {
-                    Arrivals::Constant => "constant",
-                    Arrivals::Poisson => "poisson",
+                    ArrivalProcess::Constant => "constant",
+                    ArrivalProcess::Poisson => "poisson",
                 };
                 (None, Some(rate.get()), Some(arrivals))
             }
@@ -159,7 +159,7 @@ impl From<&LoadPlan> for Plan {
             rate,
             arrivals,
             train: plan.train.get(),
-            sources: plan.sources.number(),
+            sources: plan.sources.count(),
             sources_by: match plan.sources {
                 Sources::Ports(_) => "ports",
                 Sources::Addresses(_) => "addresses",
@@ -193,7 +193,7 @@ pub struct Generator {
     /// Datagrams that its own receive buffers had no room for; `None` if the system does not say.
     pub dropped: Option<u64>,
     /// Why what was measured is its own doing, and not the server's alone.
-    pub limits: Vec<Limit>,
+    pub limits: Vec<GeneratorLimit>,
 }
 
 /// What a search for the highest load carried came to: throughput, as RFC 1242 section 3.17 has it,

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use hello_net::{Effort, LoadEvent, LoadEventKind, LoadPlan, Observer, Offer};
-use hello_proto::{Arrival, Counts};
+use hello_net::{GeneratorUsage, LoadEvent, LoadEventKind, LoadPlan, Observer, Pacing};
+use hello_proto::{Counts, ReplyKind};
 
-use super::limits::Limit;
+use super::limits::GeneratorLimit;
 use super::rate_limit::SuspectedLimit;
 use super::summary::{Generator, Plan, Summary};
 use crate::course::Course;
@@ -58,17 +58,19 @@ impl Observer for Tally {
             }
             LoadEventKind::Other { arrival, .. } => {
                 *match arrival {
-                    Arrival::Answered { .. } => &mut counts.answered,
-                    Arrival::Late { .. } => &mut counts.late,
-                    Arrival::Duplicate { .. } => &mut counts.duplicate,
-                    Arrival::Forgotten { .. } => &mut counts.forgotten,
-                    Arrival::Corrupt => &mut counts.corrupt,
-                    Arrival::Foreign => &mut counts.foreign,
+                    ReplyKind::Answered { .. } => &mut counts.answered,
+                    ReplyKind::Late { .. } => &mut counts.late,
+                    ReplyKind::Duplicate { .. } => &mut counts.duplicate,
+                    ReplyKind::OutOfWindow { .. } => &mut counts.out_of_window,
+                    ReplyKind::Corrupt => &mut counts.corrupt,
+                    ReplyKind::Unsolicited => &mut counts.unsolicited,
                 } += 1;
             }
             LoadEventKind::Misdirected => self.misdirected += 1,
-            LoadEventKind::Reported(class) => *self.errors.entry(class.label()).or_default() += 1,
-            LoadEventKind::Blocked(_) => self.blocked += 1,
+            LoadEventKind::SocketError(class) => {
+                *self.errors.entry(class.label()).or_default() += 1
+            }
+            LoadEventKind::SendBufferFull(_) => self.blocked += 1,
         }
     }
 }
@@ -111,13 +113,13 @@ impl Tally {
         target: &str,
         address: SocketAddr,
         plan: &LoadPlan,
-        effort: Effort,
+        effort: GeneratorUsage,
     ) -> Summary {
         let Counts { sent, answered, lost, .. } = self.counts;
-        let span = effort.span.as_secs_f64();
+        let span = usage.measured.as_secs_f64();
         let in_a_second = |count: u64| (span > 0.0).then(|| count as f64 / span);
         let share = |part: Duration| (span > 0.0).then(|| (part.as_secs_f64() / span).min(1.0));
-        let is_open = matches!(plan.offer, Offer::Open { .. });
+        let is_open = matches!(plan.offer, Pacing::Open { .. });
         let processor_time = effort.processor_time.as_secs_f64();
         let mut summary = Summary {
             target: target.into(),
@@ -135,8 +137,8 @@ impl Tally {
             reordered: self.counts.reordered,
             duplicate: self.counts.duplicate,
             corrupt: self.counts.corrupt,
-            foreign: self.counts.foreign,
-            forgotten: self.counts.forgotten,
+            unsolicited: self.counts.unsolicited,
+            out_of_window: self.counts.out_of_window,
             misdirected: self.misdirected,
             errors: self.errors.clone(),
             not_sent: self.not_sent.clone(),
@@ -160,7 +162,7 @@ impl Tally {
             // Much of it is spent after the last request was due.
             summary.generator.processor_time_per_request_us = None;
         }
-        summary.generator.limits = Limit::of(&summary);
+        summary.generator.limits = GeneratorLimit::of(&summary);
         summary.suspected_limit = SuspectedLimit::of(&summary);
         summary
     }
@@ -174,9 +176,9 @@ pub fn add(counts: &mut Counts, other: &Counts) {
     counts.reordered += other.reordered;
     counts.late += other.late;
     counts.duplicate += other.duplicate;
-    counts.forgotten += other.forgotten;
+    counts.out_of_window += other.out_of_window;
     counts.corrupt += other.corrupt;
-    counts.foreign += other.foreign;
+    counts.unsolicited += other.unsolicited;
 }
 
 /// A distribution to which equal durations are added at once: those of a train are.
@@ -251,25 +253,29 @@ mod tests {
         let mut observe = |kind| tally.observe(&LoadEvent { at: Duration::ZERO, kind });
         let rtt = Duration::ZERO;
         for (times, arrival) in [
-            (1, Arrival::Late { seq: 0, rtt }),
-            (2, Arrival::Duplicate { seq: 0 }),
-            (3, Arrival::Forgotten { seq: 0 }),
-            (4, Arrival::Corrupt),
-            (5, Arrival::Foreign),
+            (1, ReplyKind::Late { seq: 0, rtt }),
+            (2, ReplyKind::Duplicate { seq: 0 }),
+            (3, ReplyKind::OutOfWindow { seq: 0 }),
+            (4, ReplyKind::Corrupt),
+            (5, ReplyKind::Unsolicited),
         ] {
             (0..times).for_each(|_| observe(LoadEventKind::Other { arrival, datagram: b"" }));
         }
         (0..6).for_each(|_| observe(LoadEventKind::Misdirected));
         observe(LoadEventKind::Answered { due: Duration::ZERO, rtt, reordered: true });
-        for reason in [NotSent::HeldUp, NotSent::Failed(ErrorClass::Denied)] {
+        for reason in [NotSent::Late, NotSent::Failed(ErrorClass::Denied)] {
             observe(LoadEventKind::NotSent { due: Duration::ZERO, count: 64, reason });
         }
-        observe(LoadEventKind::Reported(ErrorClass::ConnectionRefused));
-        (0..7).for_each(|_| observe(LoadEventKind::Blocked(ErrorClass::WouldBlock)));
+        observe(LoadEventKind::SocketError(ErrorClass::ConnectionRefused));
+        (0..7).for_each(|_| observe(LoadEventKind::SendBufferFull(ErrorClass::WouldBlock)));
         observe(LoadEventKind::Sent { due: Duration::ZERO, count: 64 });
         let summary = tally.summary("", ([127, 0, 0, 1], 1).into(), &plan(), EFFORT);
-        let Summary { late, duplicate, forgotten, corrupt, foreign, misdirected, .. } = summary;
-        assert_eq!((late, duplicate, forgotten, corrupt, foreign, misdirected), (1, 2, 3, 4, 5, 6));
+        let Summary { late, duplicate, out_of_window, corrupt, unsolicited, misdirected, .. } =
+            summary;
+        assert_eq!(
+            (late, duplicate, out_of_window, corrupt, unsolicited, misdirected),
+            (1, 2, 3, 4, 5, 6)
+        );
         assert_eq!((summary.sent, summary.reordered, summary.in_flight), (64, 1, 63));
         assert_eq!(summary.not_sent, [("held-up", 64), ("denied", 64)].into());
         assert_eq!(summary.errors, [("connection-refused", 1)].into());
@@ -302,7 +308,8 @@ mod tests {
             let mut tally = tally();
             let kind = LoadEventKind::Sent { due: Duration::ZERO, count: more };
             tally.observe(&LoadEvent { at: Duration::ZERO, kind });
-            let plan = LoadPlan { offer: Offer::Closed { outstanding: NonZeroU32::MIN }, ..plan() };
+            let plan =
+                LoadPlan { offer: Pacing::Closed { outstanding: NonZeroU32::MIN }, ..plan() };
             let summary = tally.summary("", ([127, 0, 0, 1], 1).into(), &plan, EFFORT);
             let time = summary.generator.processor_time_per_request_us;
             assert_eq!(time.is_some(), known, "{summary:?}");

@@ -10,7 +10,7 @@ use std::time::Duration;
 use hello_net::LoadPlan;
 
 use super::interval::Interval;
-use super::limits::{Limit, tenths};
+use super::limits::{GeneratorLimit, tenths};
 use super::search::Verdict;
 use super::summary::{Plan, Summary, Throughput};
 use crate::counts::{list, present};
@@ -140,8 +140,8 @@ fn details(summary: &Summary) -> Vec<String> {
         ("reordered", summary.reordered),
         ("duplicates", summary.duplicate),
         ("corrupt", summary.corrupt),
-        ("foreign", summary.foreign),
-        ("forgotten", summary.forgotten),
+        ("unsolicited", summary.unsolicited),
+        ("out_of_window", summary.out_of_window),
         ("misdirected", summary.misdirected),
     ];
     let mut lines = Vec::from_iter(present(&counts));
@@ -165,7 +165,7 @@ pub fn trial(summary: &Summary) -> String {
     if let Some(verdict) = summary.verdict {
         let _ = write!(text, "  {}", said(verdict));
     }
-    let limits = Vec::from_iter(summary.generator.limits.iter().map(Limit::brief));
+    let limits = Vec::from_iter(summary.generator.limits.iter().map(GeneratorLimit::brief));
     if !limits.is_empty() {
         let _ = write!(text, "  [generator: {}]", limits.join(", "));
     }

@@ -115,7 +115,7 @@ impl Queue {
         self.lock().written
     }
 
-    /// Waits until all is printed. Returns the first error, or `None` if it takes longer.
+    /// Delays until all is printed. Returns the first error, or `None` if it takes longer.
     pub(super) fn wait_for_end(&self, timeout: Duration) -> Option<io::Result<()>> {
         let state = self.lock();
         let waited = self.changed.wait_timeout_while(state, timeout, |state| !state.has_ended);
@@ -123,7 +123,7 @@ impl Queue {
         state.has_ended.then(|| state.error.take().map_or(Ok(()), Err))
     }
 
-    /// Waits for something to print; `None` once the queue is closed and empty.
+    /// Delays for something to print; `None` once the queue is closed and empty.
     pub(super) fn next(&self) -> Option<Batch> {
         let mut state = self.lock();
         loop {

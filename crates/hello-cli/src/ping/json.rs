@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hello_net::{ErrorClass, ProbeEvent, ProbeEventKind};
-use hello_proto::Arrival;
+use hello_proto::ReplyKind;
 use serde::Serialize;
 
 use super::Target;
@@ -24,17 +24,17 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
     let what = match event.kind {
         ProbeEventKind::Sent { .. } => return None,
         ProbeEventKind::Received { arrival, datagram } => match arrival {
-            Arrival::Answered { seq, rtt, reordered } => {
+            ReplyKind::Answered { seq, rtt, reordered } => {
                 What::Reply { seq, rtt_ms: millis(rtt), reordered, bytes: datagram.len() }
             }
-            Arrival::Late { seq, rtt } => What::Late { seq, rtt_ms: millis(rtt) },
-            Arrival::Duplicate { seq } => What::Duplicate { seq },
-            Arrival::Forgotten { seq } => What::Forgotten { seq },
-            Arrival::Corrupt => What::Corrupt(datagram.into()),
-            Arrival::Foreign => What::Foreign(datagram.into()),
+            ReplyKind::Late { seq, rtt } => What::Late { seq, rtt_ms: millis(rtt) },
+            ReplyKind::Duplicate { seq } => What::Duplicate { seq },
+            ReplyKind::OutOfWindow { seq } => What::OutOfWindow { seq },
+            ReplyKind::Corrupt => What::Corrupt(datagram.into()),
+            ReplyKind::Unsolicited => What::Unsolicited(datagram.into()),
         },
         ProbeEventKind::Lost { seq } => What::Lost { seq },
-        ProbeEventKind::Reported(class) => What::Error { class: class.label(), count: 1 },
+        ProbeEventKind::SocketError(class) => What::Error { class: class.label(), count: 1 },
         ProbeEventKind::Dropped { count } => {
             What::Error { class: ErrorClass::NoBuffers.label(), count }
         }
@@ -101,10 +101,10 @@ enum What<'a> {
     Reply { seq: u32, rtt_ms: f64, reordered: bool, bytes: usize },
     Late { seq: u32, rtt_ms: f64 },
     Duplicate { seq: u32 },
-    Forgotten { seq: u32 },
+    OutOfWindow { seq: u32 },
     Lost { seq: u32 },
     Corrupt(NoReply<'a>),
-    Foreign(NoReply<'a>),
+    Unsolicited(NoReply<'a>),
     Error { class: &'static str, count: u32 },
     NotSent { reason: &'static str },
 }
@@ -139,7 +139,7 @@ mod tests {
         event(&target(), &ProbeEvent { at: Duration::from_millis(1500), flow: 0, kind })
     }
 
-    fn received(arrival: Arrival, datagram: &[u8]) -> Option<String> {
+    fn received(arrival: ReplyKind, datagram: &[u8]) -> Option<String> {
         said(ProbeEventKind::Received { arrival, datagram })
     }
 
@@ -149,30 +149,33 @@ mod tests {
         let rest = r#""target":"example.org:9999","flow":0,"at_s":1.5}"#;
         for (line, expected) in [
             (
-                received(Arrival::Answered { seq: 3, rtt, reordered: true }, &[b'x'; 24]),
+                received(ReplyKind::Answered { seq: 3, rtt, reordered: true }, &[b'x'; 24]),
                 r#"{"event":"reply","seq":3,"rtt_ms":0.041007,"reordered":true,"bytes":24,"#,
             ),
             (
-                received(Arrival::Late { seq: 3, rtt }, b""),
+                received(ReplyKind::Late { seq: 3, rtt }, b""),
                 r#"{"event":"late","seq":3,"rtt_ms":0.041007,"#,
             ),
-            (received(Arrival::Duplicate { seq: 3 }, b""), r#"{"event":"duplicate","seq":3,"#),
-            (received(Arrival::Forgotten { seq: 3 }, b""), r#"{"event":"forgotten","seq":3,"#),
+            (received(ReplyKind::Duplicate { seq: 3 }, b""), r#"{"event":"duplicate","seq":3,"#),
             (
-                received(Arrival::Corrupt, b"\xff"),
+                received(ReplyKind::OutOfWindow { seq: 3 }, b""),
+                r#"{"event":"out_of_window","seq":3,"#,
+            ),
+            (
+                received(ReplyKind::Corrupt, b"\xff"),
                 r#"{"event":"corrupt","bytes":1,"datagram":null,"datagram_hex":"ff","#,
             ),
             (
-                received(Arrival::Foreign, b"Hello, \x1b!"),
-                r#"{"event":"foreign","bytes":9,"datagram":"Hello, \u001b!","#,
+                received(ReplyKind::Unsolicited, b"Hello, \x1b!"),
+                r#"{"event":"unsolicited","bytes":9,"datagram":"Hello, \u001b!","#,
             ),
             (said(ProbeEventKind::Lost { seq: 3 }), r#"{"event":"lost","seq":3,"#),
             (
-                said(ProbeEventKind::Reported(ErrorClass::ConnectionRefused)),
+                said(ProbeEventKind::SocketError(ErrorClass::ConnectionRefused)),
                 r#"{"event":"error","class":"connection-refused","count":1,"#,
             ),
             (
-                said(ProbeEventKind::NotSent(NotSent::HeldUp)),
+                said(ProbeEventKind::NotSent(NotSent::Late)),
                 r#"{"event":"not-sent","reason":"held-up","#,
             ),
         ] {
@@ -183,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_long_datagram_is_cut_and_that_is_said() {
-        let line = |len| received(Arrival::Foreign, &[b'x'; 2000][..len]).unwrap_or_default();
+        let line = |len| received(ReplyKind::Unsolicited, &[b'x'; 2000][..len]).unwrap_or_default();
         assert!(!line(SHOWN).contains("cut"));
         let cut = format!(r#""bytes":1025,"datagram":"{}","cut":true,"#, "x".repeat(SHOWN));
         assert!(line(SHOWN + 1).contains(&cut));
@@ -194,8 +197,8 @@ mod tests {
         let line = summary(&Tally::new(target()).summary(Duration::ZERO), Duration::ZERO);
         let expected = r#"{"event":"summary","at_s":0.0,"target":"example.org:9999","#.to_owned()
             + r#""address":"192.0.2.1:9999","sent":0,"answered":0,"lost":0,"in_flight":0,"#
-            + r#""loss":null,"late":0,"reordered":0,"duplicate":0,"corrupt":0,"foreign":0,"#
-            + r#""forgotten":0,"errors":{},"not_sent":{},"rtt_ms":null,"jitter_ms":null,"#
+            + r#""loss":null,"late":0,"reordered":0,"duplicate":0,"corrupt":0,"unsolicited":0,"#
+            + r#""out_of_window":0,"errors":{},"not_sent":{},"rtt_ms":null,"jitter_ms":null,"#
             + r#""timer_error_ms":null,"duration_s":0.0,"flows":[{"flow":0,"sent":0,"#
             + r#""answered":0,"lost":0,"loss":null,"p50_ms":null,"p99_ms":null}]}"#;
         assert_eq!(line, expected);

@@ -51,9 +51,9 @@ const COUNTERS: [(&str, &str, Count); 9] = [
     ("responses_corrupt_total", "Datagrams that are no replies to anything.", |summary| {
         summary.corrupt
     }),
-    ("responses_foreign_total", "Replies to somebody else.", |summary| summary.foreign),
+    ("responses_foreign_total", "Replies to somebody else.", |summary| summary.unsolicited),
     ("responses_forgotten_total", "Replies to probes older than what is remembered.", |summary| {
-        summary.forgotten
+        summary.out_of_window
     }),
 ];
 
@@ -101,7 +101,7 @@ mod tests {
         let answers = [40, 60, 150, 1_000_000].map(Duration::from_micros).map(answered);
         events(&mut tally, answers);
         events(&mut tally, [lost(9)]);
-        events(&mut tally, [ProbeEventKind::Reported(ErrorClass::ConnectionRefused)]);
+        events(&mut tally, [ProbeEventKind::SocketError(ErrorClass::ConnectionRefused)]);
         let text = text(&[&tally], Duration::ZERO);
         let target = r#"target="192.0.2.1:9999""#;
         for (name, labels, value) in [

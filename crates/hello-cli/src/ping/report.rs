@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hello_net::{ProbeEvent, ProbeEventKind};
-use hello_proto::Arrival;
+use hello_proto::ReplyKind;
 
 use super::summary::Summary;
 use super::tally::Tally;
@@ -47,7 +47,7 @@ impl Run {
         self.whole.handle(event);
         self.part.handle(event);
         match event.kind {
-            ProbeEventKind::Received { arrival: Arrival::Answered { rtt, .. }, .. } => {
+            ProbeEventKind::Received { arrival: ReplyKind::Answered { rtt, .. }, .. } => {
                 self.course.answered(event.at, rtt);
             }
             ProbeEventKind::Lost { .. } => self.course.lost(event.at),
@@ -174,7 +174,7 @@ fn is_strange(event: &ProbeEvent<'_>) -> bool {
 
     match event.kind {
         Received { arrival, .. } => {
-            !matches!(arrival, Arrival::Answered { .. } | Arrival::Late { .. })
+            !matches!(arrival, ReplyKind::Answered { .. } | ReplyKind::Late { .. })
         }
         Reported(_) | Dropped { .. } => true,
         _ => false,
@@ -230,7 +230,7 @@ mod tests {
             (0..times).filter_map(|_| line()).count()
         };
         assert_eq!(lines(ProbeEventKind::Dropped { count: 7 }, 400), 400);
-        assert_eq!(lines(ProbeEventKind::Reported(ErrorClass::Denied), 800), 600);
+        assert_eq!(lines(ProbeEventKind::SocketError(ErrorClass::Denied), 800), 600);
         assert_eq!(lines(answered(SECOND / 1000), 1), 1);
         assert_eq!(report.take_left_out(), 200);
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hello_net::{ProbeEvent, ProbeEventKind};
-use hello_proto::Arrival;
+use hello_proto::ReplyKind;
 
 use super::Target;
 use super::tally::Tally;
@@ -25,13 +25,13 @@ pub(super) fn sent(seq: u32) -> ProbeEventKind<'static> {
 }
 
 pub(super) fn answered(rtt: Duration) -> ProbeEventKind<'static> {
-    received(Arrival::Answered { seq: 0, rtt, reordered: false })
+    received(ReplyKind::Answered { seq: 0, rtt, reordered: false })
 }
 
 pub(super) fn lost(seq: u32) -> ProbeEventKind<'static> {
     ProbeEventKind::Lost { seq }
 }
 
-pub(super) fn received(arrival: Arrival) -> ProbeEventKind<'static> {
+pub(super) fn received(arrival: ReplyKind) -> ProbeEventKind<'static> {
     ProbeEventKind::Received { arrival, datagram: b"Hello, AAAAAAAAAAAAAAAA!" }
 }

@@ -36,9 +36,9 @@ pub struct Summary {
     /// Datagrams that are no replies to anything.
     pub corrupt: u64,
     /// Replies to somebody else.
-    pub foreign: u64,
+    pub unsolicited: u64,
     /// Replies to probes older than what is remembered.
-    pub forgotten: u64,
+    pub out_of_window: u64,
     /// Errors that were reported, by their class.
     pub errors: BTreeMap<&'static str, u64>,
     /// Probes that were due and did not leave, by the reason.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hello_net::{ErrorClass, ProbeEvent, ProbeEventKind};
-use hello_proto::{Arrival, Counts};
+use hello_proto::{Counts, ReplyKind};
 
 use super::Target;
 use super::summary::{FlowSummary, Jitter, Summary};
@@ -92,7 +92,8 @@ impl Tally {
             }
             ProbeEventKind::NotSent(why) => *self.not_sent.entry(why.label()).or_default() += 1,
             ProbeEventKind::Received {
-                arrival: Arrival::Answered { rtt, reordered, .. }, ..
+                arrival: ReplyKind::Answered { rtt, reordered, .. },
+                ..
             } => {
                 self.counts.answered += 1;
                 self.counts.reordered += u64::from(reordered);
@@ -109,12 +110,12 @@ impl Tally {
             ProbeEventKind::Received { arrival, .. } => {
                 let counts = &mut self.counts;
                 *match arrival {
-                    Arrival::Late { .. } => &mut counts.late,
-                    Arrival::Duplicate { .. } => &mut counts.duplicate,
-                    Arrival::Forgotten { .. } => &mut counts.forgotten,
-                    Arrival::Corrupt => &mut counts.corrupt,
-                    Arrival::Foreign => &mut counts.foreign,
-                    Arrival::Answered { .. } => &mut counts.answered,
+                    ReplyKind::Late { .. } => &mut counts.late,
+                    ReplyKind::Duplicate { .. } => &mut counts.duplicate,
+                    ReplyKind::OutOfWindow { .. } => &mut counts.out_of_window,
+                    ReplyKind::Corrupt => &mut counts.corrupt,
+                    ReplyKind::Unsolicited => &mut counts.unsolicited,
+                    ReplyKind::Answered { .. } => &mut counts.answered,
                 } += 1;
             }
             ProbeEventKind::Lost { .. } => {
@@ -124,7 +125,9 @@ impl Tally {
                     flow.lost += 1;
                 }
             }
-            ProbeEventKind::Reported(class) => *self.errors.entry(class.label()).or_default() += 1,
+            ProbeEventKind::SocketError(class) => {
+                *self.errors.entry(class.label()).or_default() += 1
+            }
             ProbeEventKind::Dropped { count } => {
                 let label = ErrorClass::NoBuffers.label();
                 *self.errors.entry(label).or_default() += u64::from(count);
@@ -183,8 +186,8 @@ impl Tally {
             reordered: self.counts.reordered,
             duplicate: self.counts.duplicate,
             corrupt: self.counts.corrupt,
-            foreign: self.counts.foreign,
-            forgotten: self.counts.forgotten,
+            unsolicited: self.counts.unsolicited,
+            out_of_window: self.counts.out_of_window,
             errors: self.errors.clone(),
             not_sent: self.not_sent.clone(),
             rtt_ms: Times::of(&self.rtts),

@@ -6,7 +6,7 @@ mod tests;
 use std::fmt::Write as _;
 
 use hello_net::{NotSent, ProbeEvent, ProbeEventKind};
-use hello_proto::Arrival;
+use hello_proto::ReplyKind;
 
 use super::Target;
 use super::summary::{FlowSummary, Summary};
@@ -35,21 +35,21 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
         ProbeEventKind::Received { arrival, datagram } => {
             let from = format!("{} bytes from {address}:", datagram.len());
             match arrival {
-                Arrival::Answered { seq, rtt, reordered } => {
+                ReplyKind::Answered { seq, rtt, reordered } => {
                     let mark = if reordered { " (reordered)" } else { "" };
                     format!("{from} seq={seq}{flow} time={:.3} ms{mark}", millis(rtt))
                 }
-                Arrival::Late { seq, rtt } => {
+                ReplyKind::Late { seq, rtt } => {
                     format!("{from} seq={seq}{flow} time={:.3} ms (late)", millis(rtt))
                 }
-                Arrival::Duplicate { seq } => format!("{from} seq={seq}{flow} (DUP!)"),
-                Arrival::Forgotten { seq } => format!("{from} seq={seq}{flow} (forgotten)"),
-                Arrival::Corrupt => format!("{from}{flow} (corrupt) {}", Brief(datagram)),
-                Arrival::Foreign => format!("{from}{flow} (foreign) {}", Brief(datagram)),
+                ReplyKind::Duplicate { seq } => format!("{from} seq={seq}{flow} (DUP!)"),
+                ReplyKind::OutOfWindow { seq } => format!("{from} seq={seq}{flow} (out_of_window)"),
+                ReplyKind::Corrupt => format!("{from}{flow} (corrupt) {}", Brief(datagram)),
+                ReplyKind::Unsolicited => format!("{from}{flow} (unsolicited) {}", Brief(datagram)),
             }
         }
         ProbeEventKind::Lost { seq } => format!("{address}: seq={seq}{flow} lost"),
-        ProbeEventKind::Reported(class) => format!("{address}:{flow} {class}"),
+        ProbeEventKind::SocketError(class) => format!("{address}:{flow} {class}"),
         ProbeEventKind::Dropped { count } => {
             format!(
                 "{address}:{flow} {count} datagrams dropped by this system: no room, or a wrong checksum"
@@ -58,7 +58,7 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
         ProbeEventKind::NotSent(why) => {
             let why = match why {
                 NotSent::Failed(class) => class.to_string(),
-                NotSent::HeldUp => "this process was held up".into(),
+                NotSent::Late => "this process was held up".into(),
                 NotSent::TooManyInFlight => "too many in flight".into(),
             };
             format!("{address}:{flow} not sent: {why}")
@@ -90,12 +90,13 @@ fn details(summary: &Summary) -> Vec<String> {
         ("in flight", summary.in_flight),
         ("late", summary.late),
         ("reordered", summary.reordered),
-        ("foreign", summary.foreign),
-        ("forgotten", summary.forgotten),
+        ("unsolicited", summary.unsolicited),
+        ("out_of_window", summary.out_of_window),
     ];
     let mut lines = Vec::from_iter(present(&counts));
     if summary.answered == 0 && summary.lost > 0 {
-        let (late, strange) = (summary.late + summary.forgotten, summary.corrupt + summary.foreign);
+        let (late, strange) =
+            (summary.late + summary.out_of_window, summary.corrupt + summary.unsolicited);
         let instead = Instead::of(&summary.errors, late, strange);
         lines.push(instead.say().into());
     }

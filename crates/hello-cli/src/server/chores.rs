@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hello_net::{Counters, ErrorClass, Server};
+use hello_net::{ErrorClass, Server, ServerCounters};
 
 use crate::log::{Failure, Log};
 use crate::server::metrics::MetricsFile;
@@ -106,7 +106,7 @@ impl<'a> Chores<'a> {
             None => SECOND,
         };
         self.pulse = now + often.max(SHORTEST);
-        if self.server.take_pulse() && self.heard {
+        if self.server.check_liveness() && self.heard {
             self.supervisor.alive();
         }
         let counters = self.server.counters();
@@ -124,7 +124,7 @@ impl<'a> Chores<'a> {
         }
     }
 
-    fn tell_receive_errors(&mut self, counters: &Counters) {
+    fn tell_receive_errors(&mut self, counters: &ServerCounters) {
         for (told, class) in self.receive_errors.iter_mut().zip(ErrorClass::ALL) {
             let count = counters.receive_errors(class);
             let new = count - std::mem::replace(told, count);
@@ -136,7 +136,7 @@ impl<'a> Chores<'a> {
         }
     }
 
-    fn write(&self, counters: &Counters) {
+    fn write(&self, counters: &ServerCounters) {
         if let Some(file) = self.metrics {
             file.write(counters);
         }
@@ -156,16 +156,16 @@ struct Pace {
     period: Duration,
     due: Instant,
     last: Instant,
-    counters: Counters,
+    counters: ServerCounters,
 }
 
 impl Pace {
-    fn new(period: Duration, now: Instant, counters: Counters) -> Self {
+    fn new(period: Duration, now: Instant, counters: ServerCounters) -> Self {
         Self { period, due: now + period, last: now, counters }
     }
 
     /// Returns the rates since it was due last, if it is due again.
-    fn rates(&mut self, now: Instant, counters: Counters) -> Option<Rates> {
+    fn rates(&mut self, now: Instant, counters: ServerCounters) -> Option<Rates> {
         if now < self.due {
             return None;
         }
@@ -202,9 +202,9 @@ mod tests {
     fn what_is_due_has_the_rates_since_it_was_due_last_and_keeps_in_step() {
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
-        let mut pace = Pace::new(Duration::from_secs(1), start, Counters::default());
+        let mut pace = Pace::new(Duration::from_secs(1), start, ServerCounters::default());
         let due = [999, 1000, 1999, 2500, 2501, 2999, 3000, 9100, 9999, 10_000]
-            .map(|millis| pace.rates(at(millis), Counters::default()).is_some());
+            .map(|millis| pace.rates(at(millis), ServerCounters::default()).is_some());
         assert_eq!(due, [false, true, false, true, false, false, true, true, false, true]);
     }
 

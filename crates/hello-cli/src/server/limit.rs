@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 
 use clap::value_parser;
 use hello_net::{IpNet, RateLimit};
-use hello_proto::Limit;
+use hello_proto::Rate;
 use serde::Serialize;
 
 use crate::network;
@@ -56,7 +56,7 @@ impl LimitArgs {
             };
         };
         let [rate, burst] = [numbers.rate, numbers.burst].map(NonZeroU32::try_from);
-        let limit = RateLimit::new(Limit::new(rate?, burst?)?);
+        let limit = RateLimit::new(Rate::new(rate?, burst?)?);
         let limit = if self.limit.is_none() { limit.exempt_loopback() } else { limit };
         Ok(Some(limit.exempt(self.limit_exempt.iter().copied()).dry_run(self.limit_dry_run)))
     }
@@ -71,7 +71,7 @@ impl LimitArgs {
 
     fn numbers(&self) -> Option<LimitReport> {
         let rate = match self.limit {
-            None => Limit::DEFAULT_RATE,
+            None => Rate::DEFAULT_RATE,
             Some(Rate::Off) => return None,
             Some(Rate::PerSecond(rate)) => rate,
         };
@@ -136,7 +136,7 @@ fn rate(text: &str) -> Result<Rate, String> {
     if text == "off" {
         return Ok(Rate::Off);
     }
-    let rates = 1..=Limit::MAX_RATE;
+    let rates = 1..=Rate::MAX_RATE;
     match text.parse() {
         Ok(rate) if rates.contains(&rate) => Ok(Rate::PerSecond(rate)),
         _ => Err(format!("{text} is not in {rates:?}, and is not \"off\"")),
@@ -174,7 +174,7 @@ mod tests {
     fn a_rate_that_is_given_holds_for_the_loopback_too_and_off_for_nobody() {
         let limit = |rate, burst| {
             let [rate, burst] = [rate, burst].map(|number| NonZeroU32::new(number).expect("one"));
-            RateLimit::new(Limit::new(rate, burst).expect("a rate"))
+            RateLimit::new(Rate::new(rate, burst).expect("a rate"))
         };
         let network: IpNet = "192.0.2.0/24".parse().expect("one");
         for (arguments, expected) in [

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use hello_net::Counters;
+use hello_net::ServerCounters;
 
 use crate::server::report::{by_class, refusals};
 use crate::textfile::{Families, Sample, Textfile, TextfileError};
@@ -24,13 +24,13 @@ impl MetricsFile {
     pub fn start(
         path: &Path,
         start: SystemTime,
-        counters: &Counters,
+        counters: &ServerCounters,
     ) -> Result<Self, TextfileError> {
         Ok(Self { file: Textfile::start(path, text(counters, start))?, start })
     }
 
     /// Queues the counters to be written, and returns at once.
-    pub fn write(&self, counters: &Counters) {
+    pub fn write(&self, counters: &ServerCounters) {
         self.file.write(text(counters, self.start));
     }
 
@@ -44,13 +44,13 @@ impl MetricsFile {
     /// # Errors
     ///
     /// [`TextfileError`] if they are not written by then.
-    pub fn finish(&self, counters: &Counters) -> Result<(), TextfileError> {
+    pub fn finish(&self, counters: &ServerCounters) -> Result<(), TextfileError> {
         self.file.finish(text(counters, self.start))
     }
 }
 
 /// Puts the counters into Prometheus' text format.
-fn text(counters: &Counters, start: SystemTime) -> String {
+fn text(counters: &ServerCounters, start: SystemTime) -> String {
     let mut families = Families::new("hello_server");
     let alone = |value: u64| vec![Sample::alone(value)];
     let labelled = |key: &str, counts: &[(&str, u64)]| {
@@ -74,12 +74,12 @@ fn text(counters: &Counters, start: SystemTime) -> String {
         (
             "send_failed_total",
             "Datagrams whose reply the system did not take, by the class of its error.",
-            labelled("class", &by_class(counters, Counters::send_failed)),
+            labelled("class", &by_class(counters, ServerCounters::send_failed)),
         ),
         (
             "receive_errors_total",
             "Receive calls that failed, by the class of their error.",
-            labelled("class", &by_class(counters, Counters::receive_errors)),
+            labelled("class", &by_class(counters, ServerCounters::receive_errors)),
         ),
     ] {
         families.add(name, "counter", help, &samples);

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use hello_net::{Counters, ErrorClass, Event, Outcome};
+use hello_net::{ErrorClass, Outcome, ServerCounters, ServerEvent};
 use hello_proto::Refusal;
 use serde::Serialize;
 
@@ -41,8 +41,8 @@ pub fn listening(
 
 /// Says what became of a datagram, and of how many others whose sends failed for the same reason
 /// nothing was said.
-pub fn event(format: Format, event: &Event<'_>, untold: u64) -> String {
-    let Event { source, local, name, outcome } = *event;
+pub fn event(format: Format, event: &ServerEvent<'_>, untold: u64) -> String {
+    let ServerEvent { source, local, name, outcome } = *event;
     match (format, outcome) {
         (Format::Text, Outcome::Answered) => format!("{source} greeted as {}", Brief(name)),
         (Format::Text, Outcome::Refused(refusal @ Refusal::NameTooLong)) => {
@@ -91,7 +91,7 @@ fn and_more(untold: u64) -> String {
 }
 
 /// Sums up at the end, with the limit that was in force.
-pub fn summary(format: Format, counters: &Counters, limit: Option<LimitReport>) -> String {
+pub fn summary(format: Format, counters: &ServerCounters, limit: Option<LimitReport>) -> String {
     match (format, limit) {
         (Format::Json, _) => json::line(&Line::Summary { totals: counters.into(), limit }),
         (Format::Text, Some(limit))
@@ -104,7 +104,7 @@ pub fn summary(format: Format, counters: &Counters, limit: Option<LimitReport>) 
 }
 
 /// Sums up while the server goes on, after so long.
-pub fn snapshot(format: Format, counters: &Counters, uptime: Duration) -> String {
+pub fn snapshot(format: Format, counters: &ServerCounters, uptime: Duration) -> String {
     let seconds = uptime.as_secs();
     match format {
         Format::Text => {
@@ -116,7 +116,7 @@ pub fn snapshot(format: Format, counters: &Counters, uptime: Duration) -> String
 }
 
 /// Says what was counted so far, and at which rates of late.
-pub fn stats(format: Format, counters: &Counters, rates: &Rates) -> String {
+pub fn stats(format: Format, counters: &ServerCounters, rates: &Rates) -> String {
     match format {
         Format::Text => {
             let dropped = counters.dropped().zip(rates.dropped);
@@ -148,7 +148,7 @@ pub fn status(rates: &Rates) -> String {
 }
 
 /// Returns how many datagrams were refused, by the reason.
-pub fn refusals(counters: &Counters) -> [(&'static str, u64); Refusal::ALL.len() + 1] {
+pub fn refusals(counters: &ServerCounters) -> [(&'static str, u64); Refusal::ALL.len() + 1] {
     array::from_fn(|i| match Refusal::ALL.get(i) {
         Some(refusal) => (refusal.label(), counters.refused(*refusal)),
         None => (OVER_LIMIT, counters.over_limit()),
@@ -174,22 +174,23 @@ pub struct Rates {
 
 impl Rates {
     /// Returns the rates between `before` and `after`, which lie `interval` apart.
-    pub fn between(before: &Counters, after: &Counters, interval: Duration) -> Self {
+    pub fn between(before: &ServerCounters, after: &ServerCounters, interval: Duration) -> Self {
         let seconds = interval.as_secs_f64();
-        let rate = |count: fn(&Counters) -> u64| (count(after) - count(before)) as f64 / seconds;
+        let rate =
+            |count: fn(&ServerCounters) -> u64| (count(after) - count(before)) as f64 / seconds;
         let dropped = before.dropped().zip(after.dropped());
         Self {
             interval_s: seconds,
-            received: rate(Counters::received),
-            answered: rate(Counters::answered),
-            refused: rate(Counters::refused_total),
-            send_failed: rate(Counters::send_failed_total),
+            received: rate(ServerCounters::received),
+            answered: rate(ServerCounters::answered),
+            refused: rate(ServerCounters::refused_total),
+            send_failed: rate(ServerCounters::send_failed_total),
             dropped: dropped.map(|(before, after)| (after - before) as f64 / seconds),
         }
     }
 }
 
-fn totals(counters: &Counters) -> String {
+fn totals(counters: &ServerCounters) -> String {
     let mut text = format!(
         "{} received, {} answered, {} refused, {} send failed, {} dropped by the system",
         counters.received(),
@@ -199,16 +200,16 @@ fn totals(counters: &Counters) -> String {
         counters.dropped().map_or_else(|| "unknown".into(), |dropped| dropped.to_string()),
     );
     list(&mut text, "refused", &refusals(counters));
-    list(&mut text, "send failed", &by_class(counters, Counters::send_failed));
-    list(&mut text, "receive errors", &by_class(counters, Counters::receive_errors));
+    list(&mut text, "send failed", &by_class(counters, ServerCounters::send_failed));
+    list(&mut text, "receive errors", &by_class(counters, ServerCounters::receive_errors));
     list(&mut text, "answered though over the limit", &[("", counters.over_limit_answered())]);
     text
 }
 
 /// Returns counts by the class of the error.
 pub fn by_class(
-    counters: &Counters,
-    count: fn(&Counters, ErrorClass) -> u64,
+    counters: &ServerCounters,
+    count: fn(&ServerCounters, ErrorClass) -> u64,
 ) -> [(&'static str, u64); ErrorClass::ALL.len()] {
     ErrorClass::ALL.map(|class| (class.label(), count(counters, class)))
 }
@@ -230,9 +231,9 @@ mod tests {
     use super::*;
     use crate::json::SHOWN;
 
-    fn datagram(name: &[u8], outcome: Outcome) -> Event<'_> {
+    fn datagram(name: &[u8], outcome: Outcome) -> ServerEvent<'_> {
         let source = ([192, 0, 2, 7], 40_001).into();
-        Event { source, local: ([192, 0, 2, 1], 9999).into(), name, outcome }
+        ServerEvent { source, local: ([192, 0, 2, 1], 9999).into(), name, outcome }
     }
 
     #[test]

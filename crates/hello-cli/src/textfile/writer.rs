@@ -131,7 +131,7 @@ impl Slot {
         state.put
     }
 
-    /// Waits for a text to write; `None` once the file is dropped.
+    /// Delays for a text to write; `None` once the file is dropped.
     fn take(&self) -> Option<(u64, String)> {
         let is_idle = |state: &mut State| state.next.is_none() && !state.is_closed;
         let waited = self.changed.wait_while(self.lock(), is_idle);
@@ -150,7 +150,7 @@ impl Slot {
         self.changed.notify_all();
     }
 
-    /// Waits until this text or a later one is written, and returns the result; `None` if that takes
+    /// Delays until this text or a later one is written, and returns the result; `None` if that takes
     /// longer than `patience`.
     fn wait_for(&self, number: u64, patience: Duration) -> Option<Result<(), TextfileError>> {
         let is_open = |state: &mut State| state.done < number;

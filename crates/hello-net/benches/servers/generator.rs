@@ -7,7 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use hello_net::{Idle, LoadEvent, LoadEventKind, LoadPlan, Loader, Observer, Offer, Sources};
+use hello_net::{
+    LoadEvent, LoadEventKind, LoadGenerator, LoadPlan, Observer, Pacing, Sources, WaitStrategy,
+};
 
 use crate::process::Process;
 use crate::stats::Summary;
@@ -30,7 +32,7 @@ pub(crate) fn episode(workload: &Workload, server: &Process) -> Result<f64, Box<
 
 /// Lets a server work through requests that wait in its receive buffer.
 fn work_through(workload: &Workload, server: &Process) -> Result<f64, Box<dyn Error>> {
-    let loader = Loader::new(server.address, plan(workload)?)?;
+    let loader = LoadGenerator::new(server.address, plan(workload)?)?;
     server.stop()?;
     let before = server.processor_time()?;
     let replies = run(&loader, workload, Some(server))?;
@@ -48,7 +50,7 @@ fn work_through(workload: &Workload, server: &Process) -> Result<f64, Box<dyn Er
 
 /// Asks one by one, and returns the figure wanted, in nanoseconds.
 fn ping_pong(workload: &Workload, server: &Process, figure: Figure) -> Result<f64, Box<dyn Error>> {
-    let loader = Loader::new(server.address, plan(workload)?)?;
+    let loader = LoadGenerator::new(server.address, plan(workload)?)?;
     server.wait_for_sleep()?;
     let before = server.processor_time()?;
     let replies = run(&loader, workload, None)?;
@@ -70,18 +72,18 @@ fn plan(workload: &Workload) -> Result<LoadPlan, Box<dyn Error>> {
     let requests = u32::try_from(workload.requests())?;
     let (outstanding, idle) = match workload.kind {
         // Without a wait, for the client's own wakeup is not to be measured.
-        Kind::PingPong(_) => (1, Idle::Spin),
+        Kind::PingPong(_) => (1, WaitStrategy::Spin),
         // Without one that a reply would end, at the server's expense.
-        _ => (requests, Idle::Sleep(Duration::from_micros(300))),
+        _ => (requests, WaitStrategy::Sleep(Duration::from_micros(300))),
     };
     let train = if workload.kind == Kind::Trains { workload.train() } else { 1 };
     Ok(LoadPlan {
-        offer: Offer::Closed { outstanding: NonZeroU32::try_from(outstanding)? },
+        offer: Pacing::Closed { outstanding: NonZeroU32::try_from(outstanding)? },
         count: Some(requests.into()),
         timeout: Duration::from_secs(5),
         name_len: workload.len..=workload.len,
         train: NonZeroU16::try_from(u16::try_from(train)?)?,
-        takes_trains: workload.kind == Kind::Trains,
+        gro: workload.kind == Kind::Trains,
         sources: Sources::Ports(NonZeroU32::try_from(u32::try_from(workload.sources)?)?),
         idle,
         ..LoadPlan::default()
@@ -91,7 +93,7 @@ fn plan(workload: &Workload) -> Result<LoadPlan, Box<dyn Error>> {
 /// Asks for everything, and returns all replies, each of which is to come once and right. Once all
 /// is sent, `stopped` goes on.
 fn run(
-    loader: &Loader,
+    loader: &LoadGenerator,
     workload: &Workload,
     stopped: Option<&Process>,
 ) -> Result<Vec<Answer>, Box<dyn Error>> {

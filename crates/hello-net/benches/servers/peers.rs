@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use hello_net::{Io, RateLimit, Server};
-use hello_proto::{Frame, Guard, Limit, OVERHEAD, Refusal, Request};
+use hello_net::{Backend, RateLimit, Server};
+use hello_proto::{Frame, Guard, OVERHEAD, Rate, Refusal, Request};
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use rustix::event::{PollFd, PollFlags, poll};
 use serde::Serialize;
@@ -98,7 +98,7 @@ impl Peer {
         let hello = Server::builder().guard(guard).receive_buffer(buffer).rate_limit(None);
         let hello = match self {
             Self::Hello | Self::HelloAgain => hello,
-            Self::HelloPortable => hello.io(Io::Portable),
+            Self::HelloPortable => hello.io(Backend::Portable),
             Self::HelloSpinning => hello.spin(Duration::from_micros(50)),
             Self::HelloUnguarded => {
                 let all = Refusal::ALL.into_iter().filter(|rule| *rule != Refusal::NameTooLong);
@@ -122,8 +122,8 @@ const TWO: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
 
 /// Returns a limit that holds for the loopback, too, and that nobody exceeds.
 fn unreached() -> Result<RateLimit, Box<dyn Error>> {
-    let rate = NonZeroU32::try_from(Limit::MAX_RATE)?;
-    Ok(RateLimit::new(Limit::new(rate, NonZeroU32::MAX)?))
+    let rate = NonZeroU32::try_from(Rate::MAX_RATE)?;
+    Ok(RateLimit::new(Rate::new(rate, NonZeroU32::MAX)?))
 }
 
 /// Returns the command that compiles a peer written in C.
@@ -155,7 +155,7 @@ fn serve_std(socket: &UdpSocket) -> io::Result<()> {
     let mut buf = [0; MAX_NAME + OVERHEAD];
     let mut frame = Frame::new(&mut buf).map_err(io::Error::other)?;
     loop {
-        let (len, source) = socket.recv_from(frame.space())?;
+        let (len, source) = socket.recv_from(frame.recv_buf())?;
         let reply = frame.reply(len).map_err(io::Error::other)?;
         socket.send_to(reply, source)?;
     }
@@ -168,7 +168,7 @@ fn serve_tokio(socket: UdpSocket) -> io::Result<()> {
         let mut buf = [0; MAX_NAME + OVERHEAD];
         let mut frame = Frame::new(&mut buf).map_err(io::Error::other)?;
         loop {
-            let (len, source) = socket.recv_from(frame.space()).await?;
+            let (len, source) = socket.recv_from(frame.recv_buf()).await?;
             let reply = frame.reply(len).map_err(io::Error::other)?;
             socket.send_to(reply, source).await?;
         }

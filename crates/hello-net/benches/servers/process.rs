@@ -67,7 +67,7 @@ impl Process {
         Ok(())
     }
 
-    /// Waits until all of its threads sleep: then its processor time stands still.
+    /// Delays until all of its threads sleep: then its processor time stands still.
     pub(crate) fn wait_for_sleep(&self) -> Result<(), Box<dyn Error>> {
         self.wait_for("S")
     }

@@ -32,7 +32,7 @@ pub(crate) enum Kind {
     /// reply to the last, by the kernel's timestamps.
     Workers,
     /// The same as `Queue` on two processors, with one worker and two, with a limit and without.
-    Limit,
+    Rate,
     /// One after the other, each when the reply to the one before it is there.
     PingPong(Figure),
 }
@@ -90,7 +90,7 @@ impl Workload {
             ],
             reference: Peer::Hello,
             ..Self::queue(
-                Kind::Limit,
+                Kind::Rate,
                 256,
                 8,
                 &[
@@ -132,7 +132,7 @@ impl Workload {
             Kind::Trains => format!("trains-{}", self.len),
             Kind::Guard => "guard".into(),
             Kind::Workers => "workers".into(),
-            Kind::Limit => "limit".into(),
+            Kind::Rate => "limit".into(),
             Kind::PingPong(Figure::RoundTripTime) => "ping-pong".into(),
             Kind::PingPong(Figure::ProcessorTime) => "ping-pong-cpu".into(),
         }
@@ -140,14 +140,14 @@ impl Workload {
 
     /// Whether the server has both processors.
     pub(crate) fn is_spread(&self) -> bool {
-        matches!(self.kind, Kind::Workers | Kind::Limit)
+        matches!(self.kind, Kind::Workers | Kind::Rate)
     }
 
     /// How many requests an episode has; their datagrams and the replies fit the buffers.
     pub(crate) fn requests(&self) -> usize {
         match (self.kind, self.len) {
             (Kind::PingPong(_), _) => 300,
-            (Kind::Workers | Kind::Limit, _) => 10_000,
+            (Kind::Workers | Kind::Rate, _) => 10_000,
             (Kind::Trains, ..=64) => 120 * self.train(),
             (Kind::Trains, _) => 40 * self.train(),
             (_, ..=64) => 4096,
@@ -175,7 +175,7 @@ impl fmt::Display for Workload {
             Kind::Workers => {
                 write!(f, "two workers and one, {sources} sources, names of {len} bytes")
             }
-            Kind::Limit => write!(
+            Kind::Rate => write!(
                 f,
                 "one worker and two, with a limit and without, {sources} sources, names of {len} bytes"
             ),

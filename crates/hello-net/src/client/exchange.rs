@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use hello_proto::{Reply, Request};
 
-use super::{Progress, Silence};
+use super::{NoReply, Progress};
 use crate::requester::send_past_reports;
 use crate::udp::error_class::{ErrorClass, is_from_earlier_send};
 use crate::udp::socket;
 
 /// Asks one server for one greeting, in one attempt or more, from one port.
 #[derive(Debug)]
-pub(crate) struct Flow {
+pub(crate) struct Exchange {
     server: SocketAddr,
     /// Where the server answers from: where it is asked, or an address of this machine, if that is
     /// none (0.0.0.0 or `::`).
@@ -50,10 +50,10 @@ pub(crate) struct Wait {
     pub(crate) start: Instant,
     pub(crate) length: Duration,
     /// No other server is left to ask in this attempt.
-    pub(crate) alone: bool,
+    pub(crate) is_last: bool,
 }
 
-pub(crate) enum Verdict {
+pub(crate) enum AttemptResult {
     Answered {
         rtt: Option<Duration>,
     },
@@ -62,7 +62,7 @@ pub(crate) enum Verdict {
     Silent,
 }
 
-impl Flow {
+impl Exchange {
     pub(crate) fn new(server: SocketAddr) -> Self {
         let peer = server;
         Self { server, peer, socket: None, asked: false, sent: Sent::Nothing, problem: None }
@@ -78,30 +78,33 @@ impl Flow {
         wait: Wait,
         buf: &mut [u8],
         observe: &mut impl FnMut(Progress<'_>),
-    ) -> Verdict {
+    ) -> AttemptResult {
         self.asked = true;
         self.problem = None;
         let (sent, earlier) = send_past_reports(|| self.send(request));
         earlier.iter().for_each(|error| self.fail(error, true, observe));
         if let Err(error) = sent {
-            self.fail(&error, wait.alone, observe);
-            if !wait.alone {
-                return Verdict::Failed;
+            self.fail(&error, wait.is_last, observe);
+            if !wait.is_last {
+                return AttemptResult::Failed;
             }
         }
-        self.listen(request, wait, buf, observe)
+        self.await_reply(request, wait, buf, observe)
     }
 
     /// Tells whether a reply came since the server was last waited for.
-    pub(crate) fn look(
+    pub(crate) fn poll_reply(
         &mut self,
         request: Request<'_>,
         buf: &mut [u8],
         observe: &mut impl FnMut(Progress<'_>),
     ) -> bool {
-        let over = Wait { start: Instant::now(), length: Duration::ZERO, alone: true };
+        let over = Wait { start: Instant::now(), length: Duration::ZERO, is_last: true };
         !matches!(self.sent, Sent::Nothing)
-            && matches!(self.listen(request, over, buf, observe), Verdict::Answered { .. })
+            && matches!(
+                self.await_reply(request, over, buf, observe),
+                AttemptResult::Answered { .. }
+            )
     }
 
     pub(crate) fn server(&self) -> SocketAddr {
@@ -109,8 +112,8 @@ impl Flow {
     }
 
     /// Returns why the server did not answer, if it was asked.
-    pub(crate) fn silence(&self) -> Option<Silence> {
-        self.asked.then_some(Silence { server: self.server, problem: self.problem })
+    pub(crate) fn no_reply(&self) -> Option<NoReply> {
+        self.asked.then_some(NoReply { server: self.server, problem: self.problem })
     }
 
     fn send(&mut self, request: Request<'_>) -> io::Result<()> {
@@ -133,20 +136,20 @@ impl Flow {
 
     /// Receives until there is the reply or the wait is over; what is in the socket by then is
     /// still looked at, for this process may have been stopped meanwhile.
-    fn listen(
+    fn await_reply(
         &mut self,
         request: Request<'_>,
         wait: Wait,
         buf: &mut [u8],
         observe: &mut impl FnMut(Progress<'_>),
-    ) -> Verdict {
-        let mut last_looks = 0..LAST_LOOKS;
+    ) -> AttemptResult {
+        let mut last_looks = 0..MAX_LATE_DATAGRAMS;
         loop {
             let remaining = wait.length.saturating_sub(wait.start.elapsed());
             match self.receive(remaining, buf) {
                 Ok(datagram) => match Reply::decode(datagram) {
                     Ok(reply) if reply.answers(request) => {
-                        return Verdict::Answered { rtt: self.sent.rtt() };
+                        return AttemptResult::Answered { rtt: self.sent.rtt() };
                     }
                     other => {
                         let (server, error) = (self.server, other.err());
@@ -155,12 +158,12 @@ impl Flow {
                 },
                 Err(error) => match ErrorClass::of(&error) {
                     ErrorClass::Interrupted => continue,
-                    ErrorClass::WouldBlock if remaining.is_zero() => return Verdict::Silent,
+                    ErrorClass::WouldBlock if remaining.is_zero() => return AttemptResult::Silent,
                     ErrorClass::WouldBlock => (),
                     _ => {
-                        self.fail(&error, wait.alone && !remaining.is_zero(), observe);
-                        if !wait.alone {
-                            return Verdict::Failed;
+                        self.fail(&error, wait.is_last && !remaining.is_zero(), observe);
+                        if !wait.is_last {
+                            return AttemptResult::Failed;
                         }
                         // An error of the socket itself may be there to stay, and is not to keep us
                         // busy. A report is gone, and the reply may be there already.
@@ -171,12 +174,12 @@ impl Flow {
                 },
             }
             if remaining.is_zero() && last_looks.next().is_none() {
-                return Verdict::Silent;
+                return AttemptResult::Silent;
             }
         }
     }
 
-    /// Waits for a datagram of the server's; with a timeout of zero, looks whether there is one.
+    /// Delays for a datagram of the server's; with a timeout of zero, looks whether there is one.
     /// Without a socket, waits for nothing, as long.
     fn receive<'b>(&self, timeout: Duration, buf: &'b mut [u8]) -> io::Result<&'b [u8]> {
         let Some(socket) = &self.socket else {
@@ -207,7 +210,7 @@ impl Flow {
 const COARSE: Duration = Duration::from_millis(100);
 
 /// How many datagrams are looked at after the end of a wait.
-const LAST_LOOKS: u32 = 256;
+const MAX_LATE_DATAGRAMS: u32 = 256;
 
 #[cfg(test)]
 mod tests {
@@ -220,15 +223,15 @@ mod tests {
         let [socket, server, stranger] =
             [(); 3].map(|()| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"));
         let here = socket.local_addr().expect("bound");
-        let mut flow = Flow::new(server.local_addr().expect("bound"));
+        let mut exchange = Exchange::new(server.local_addr().expect("bound"));
         stranger.send_to(b"Hello, Tracy!", here).expect("sent");
-        socket.connect(flow.server).expect("loopback has a route");
-        (flow.socket, flow.sent) = (Some(socket), Sent::Once(Instant::now()));
+        socket.connect(exchange.server).expect("loopback has a route");
+        (exchange.socket, exchange.sent) = (Some(socket), Sent::Once(Instant::now()));
 
         let request = Request::new(b"Tracy").expect("short");
         let mut buf = [0; 64];
-        assert!(!flow.look(request, &mut buf, &mut |_| ()));
+        assert!(!exchange.poll_reply(request, &mut buf, &mut |_| ()));
         server.send_to(b"Hello, Tracy!", here).expect("sent");
-        assert!(flow.look(request, &mut buf, &mut |_| ()));
+        assert!(exchange.poll_reply(request, &mut buf, &mut |_| ()));
     }
 }

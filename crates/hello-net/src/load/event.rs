@@ -1,11 +1,11 @@
 use std::time::Duration;
 
-use hello_proto::Arrival;
+use hello_proto::ReplyKind;
 
 use crate::prober::plan::NotSent;
 use crate::udp::error_class::ErrorClass;
 
-/// Something that happened to a [`Loader`](crate::load::Loader)'s requests after the warm-up.
+/// Something that happened to a [`LoadGenerator`](crate::load::LoadGenerator)'s requests after the warm-up.
 #[derive(Clone, Copy, Debug)]
 pub struct LoadEvent<'a> {
     /// When, since the end of the warm-up.
@@ -14,7 +14,7 @@ pub struct LoadEvent<'a> {
     pub kind: LoadEventKind<'a>,
 }
 
-/// What happened to a [`Loader`](crate::load::Loader)'s requests. Each is sent or not, and if so,
+/// What happened to a [`LoadGenerator`](crate::load::LoadGenerator)'s requests. Each is sent or not, and if so,
 /// answered or lost, unless the run ends first. All times are since the end of the warm-up.
 #[derive(Clone, Copy, Debug)]
 pub enum LoadEventKind<'a> {
@@ -53,8 +53,8 @@ pub enum LoadEventKind<'a> {
     },
     /// Another datagram came: late, a duplicate, corrupt, or somebody else's.
     Other {
-        /// What it is; never [`Arrival::Answered`].
-        arrival: Arrival,
+        /// What it is; never [`ReplyKind::Answered`].
+        arrival: ReplyKind,
         /// Its bytes.
         datagram: &'a [u8],
     },
@@ -62,17 +62,17 @@ pub enum LoadEventKind<'a> {
     /// is not answered by it.
     Misdirected,
     /// The network or the system reported an error that concerns earlier requests.
-    Reported(ErrorClass),
+    SocketError(ErrorClass),
     /// The system had no room for what was to be sent, and it is tried again.
-    Blocked(ErrorClass),
+    SendBufferFull(ErrorClass),
 }
 
 /// What it took to offer a load, after the warm-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Effort {
+pub struct GeneratorUsage {
     /// For how long requests were due: in an open loop, until the one behind the last would have
     /// been.
-    pub span: Duration,
+    pub measured: Duration,
     /// Processor time of all threads in that span, the kernel's on their behalf included.
     pub processor_time: Duration,
     /// How much of that span the threads were neither waiting nor asking in vain, on average. A

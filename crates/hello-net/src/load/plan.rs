@@ -7,13 +7,13 @@ use std::time::Duration;
 use hello_proto::{MAX_DATAGRAM_LEN, MAX_NAME_LEN, Token};
 use thiserror::Error;
 
-use crate::udp::transmit::Message;
+use crate::udp::transmit::Transmit;
 
 /// How much to ask, for how long, and from where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadPlan {
     /// When the next request is due.
-    pub offer: Offer,
+    pub offer: Pacing,
     /// For how long requests are due, after the warm-up.
     pub duration: Duration,
     /// How many are due after the warm-up at the most; as many as there is time for, if not given.
@@ -30,20 +30,20 @@ pub struct LoadPlan {
     pub train: NonZeroU16,
     /// Whether replies that left as one are received as one (UDP_GRO, udp(7)). If not, the system
     /// cuts them, on a loopback at the expense of the server: as it is with most clients.
-    pub takes_trains: bool,
+    pub gro: bool,
     /// From where the messages are sent in turn.
     pub sources: Sources,
     /// How many threads share the work. Each has its part of the sources.
     pub threads: NonZeroU16,
     /// What a thread does while nothing is due and nothing has come.
-    pub idle: Idle,
+    pub idle: WaitStrategy,
     /// What is drawn, is drawn anew from this: the same plan draws the same lengths and times.
     pub seed: u64,
 }
 
 /// When the next request is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Offer {
+pub enum Pacing {
     /// When one is answered or lost, so that so many are outstanding all the time: the server says
     /// how fast it goes.
     Closed {
@@ -55,14 +55,14 @@ pub enum Offer {
         /// Requests a second.
         rate: NonZeroU64,
         /// How the times lie.
-        arrivals: Arrivals,
+        arrivals: ArrivalProcess,
     },
 }
 
 /// How the times of an open loop lie.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Arrivals {
-    /// Message k is due at the start and k intervals.
+pub enum ArrivalProcess {
+    /// Transmit k is due at the start and k intervals.
     #[default]
     Constant,
     /// Messages are due independently of each other (a Poisson process), as those of many clients
@@ -82,8 +82,8 @@ pub enum Sources {
 
 /// What a thread does while nothing is due and nothing has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Idle {
-    /// It waits. The last [`Loader::SPIN`](crate::load::Loader::SPIN) before a request is due it spends
+pub enum WaitStrategy {
+    /// It waits. The last [`LoadGenerator::SPIN`](crate::load::LoadGenerator::SPIN) before a request is due it spends
     /// asking for the time, for who wakes up is late by about as much.
     #[default]
     Wait,
@@ -100,17 +100,17 @@ impl Default for LoadPlan {
         let outstanding = NonZeroU32::MIN.saturating_add(63);
         let second = Duration::from_secs(1);
         Self {
-            offer: Offer::Closed { outstanding },
+            offer: Pacing::Closed { outstanding },
             duration: 10 * second,
             count: None,
             warm_up: Duration::ZERO,
             timeout: second,
             name_len: 2 * Token::MIN_LEN..=2 * Token::MIN_LEN,
             train: NonZeroU16::MIN,
-            takes_trains: true,
+            gro: true,
             sources: Sources::Ports(NonZeroU32::MIN),
             threads: NonZeroU16::MIN,
-            idle: Idle::Wait,
+            idle: WaitStrategy::Wait,
             seed: 0,
         }
     }
@@ -124,7 +124,7 @@ impl LoadPlan {
     pub const MAX_RATE: u64 = 1_000_000_000;
 }
 
-const _: () = assert!(LoadPlan::MAX_TRAIN as usize == Message::MAX_SEGMENTS);
+const _: () = assert!(LoadPlan::MAX_TRAIN as usize == Transmit::MAX_SEGMENTS);
 
 impl LoadPlan {
     /// Makes sure that it makes sense for a server.
@@ -141,7 +141,7 @@ impl LoadPlan {
         if shortest < min || longest > max || self.name_len.is_empty() {
             return Err(LoadError::NameLength { shortest, longest, min, max });
         }
-        let most = (MAX_DATAGRAM_LEN / longest).min(Message::MAX_SEGMENTS);
+        let most = (MAX_DATAGRAM_LEN / longest).min(Transmit::MAX_SEGMENTS);
         let train = self.train.get();
         if usize::from(train) > most {
             return Err(LoadError::Train { train, longest, most });
@@ -150,7 +150,7 @@ impl LoadPlan {
             return Err(LoadError::Timeout);
         }
         match self.offer {
-            Offer::Open { rate, .. } if rate.get() > Self::MAX_RATE => {
+            Pacing::Open { rate, .. } if rate.get() > Self::MAX_RATE => {
                 return Err(LoadError::Rate { rate: rate.get(), most: Self::MAX_RATE });
             }
             _ => {}
@@ -159,17 +159,17 @@ impl LoadPlan {
             Sources::Addresses(_) if !is_loopback_v4(server) => {
                 return Err(LoadError::NotLoopback { server });
             }
-            Sources::Addresses(number) if number > MOST_ADDRESSES => {
-                return Err(LoadError::TooManyAddresses { most: MOST_ADDRESSES });
+            Sources::Addresses(number) if number > MAX_ADDRESSES => {
+                return Err(LoadError::TooManyAddresses { most: MAX_ADDRESSES });
             }
             _ => {}
         }
         let threads = u32::from(self.threads.get());
         let outstanding = match self.offer {
-            Offer::Closed { outstanding } => outstanding.get(),
-            Offer::Open { .. } => u32::MAX,
+            Pacing::Closed { outstanding } => outstanding.get(),
+            Pacing::Open { .. } => u32::MAX,
         };
-        if threads > outstanding.min(self.sources.number()) {
+        if threads > outstanding.min(self.sources.count()) {
             return Err(LoadError::Threads { threads: self.threads });
         }
         Ok(())
@@ -178,7 +178,7 @@ impl LoadPlan {
 
 impl Sources {
     /// Returns how many there are.
-    pub fn number(self) -> u32 {
+    pub fn count(self) -> u32 {
         let (Self::Ports(number) | Self::Addresses(number)) = self;
         number.get()
     }
@@ -189,7 +189,7 @@ fn is_loopback_v4(address: SocketAddr) -> bool {
 }
 
 /// From 127.0.0.1 to 127.255.255.254.
-const MOST_ADDRESSES: NonZeroU32 = NonZeroU32::new((1 << 24) - 2).expect("not zero");
+const MAX_ADDRESSES: NonZeroU32 = NonZeroU32::new((1 << 24) - 2).expect("not zero");
 
 /// A load cannot be offered.
 #[derive(Debug, Error)]

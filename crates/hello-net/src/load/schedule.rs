@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::plan::{Arrivals, LoadPlan, Offer};
+use super::plan::{ArrivalProcess, LoadPlan, Pacing};
 use super::seed_of;
 
 /// When the next message of one thread is due.
@@ -23,18 +23,18 @@ impl Schedule {
     pub(super) fn new(plan: &LoadPlan, thread: u16) -> Self {
         let (threads, train) = (plan.threads.get(), plan.train.get());
         match plan.offer {
-            Offer::Closed { outstanding } => {
+            Pacing::Closed { outstanding } => {
                 let (threads, thread) = (u32::from(threads), u32::from(thread));
                 let (each, rest) = (outstanding.get() / threads, outstanding.get() % threads);
                 Self::Closed { outstanding: u64::from(each + u32::from(thread < rest)) }
             }
-            Offer::Open { rate, arrivals: Arrivals::Constant } => Self::Constant {
+            Pacing::Open { rate, arrivals: ArrivalProcess::Constant } => Self::Constant {
                 number: thread.into(),
                 step: threads.into(),
                 requests: train.into(),
                 rate: rate.get().into(),
             },
-            Offer::Open { rate, arrivals: Arrivals::Poisson } => {
+            Pacing::Open { rate, arrivals: ArrivalProcess::Poisson } => {
                 let mut schedule = Self::Poisson {
                     due: 0.0,
                     mean: 1e9 * f64::from(train) * f64::from(threads) / rate.get() as f64,
@@ -60,7 +60,7 @@ impl Schedule {
 
     /// Returns when the message behind the last one is due, be it this thread's or not, where the
     /// threads take turns; else when the next one is due.
-    pub(super) fn behind_the_last(&self) -> Option<Duration> {
+    pub(super) fn end_of_schedule(&self) -> Option<Duration> {
         match self {
             Self::Constant { number, step, requests, rate } => {
                 Some(nanos((number + 1).saturating_sub(*step) * requests * NANOS / rate))
@@ -127,10 +127,10 @@ mod tests {
 
     use super::*;
 
-    fn plan(rate: u64, arrivals: Arrivals, threads: u16) -> LoadPlan {
+    fn plan(rate: u64, arrivals: ArrivalProcess, threads: u16) -> LoadPlan {
         let rate = NonZeroU64::new(rate).expect("not zero");
         let threads = NonZeroU16::new(threads).expect("not zero");
-        LoadPlan { offer: Offer::Open { rate, arrivals }, threads, ..LoadPlan::default() }
+        LoadPlan { offer: Pacing::Open { rate, arrivals }, threads, ..LoadPlan::default() }
     }
 
     /// The times of the first messages of all threads, in order.
@@ -153,7 +153,7 @@ mod tests {
         for (train, threads) in [(1, 1), (1, 3), (7, 1), (64, 2)] {
             let plan = LoadPlan {
                 train: NonZeroU16::new(train).expect("not zero"),
-                ..plan(300_007, Arrivals::Constant, threads)
+                ..plan(300_007, ArrivalProcess::Constant, threads)
             };
             let dues = dues(&plan, 2000);
             for (k, due) in (0_u128..).zip(dues) {
@@ -167,7 +167,7 @@ mod tests {
     fn to_skip_messages_is_to_pass_over_each_that_is_due_before() {
         for (train, threads) in [(1, 1), (7, 3)] {
             let train = NonZeroU16::new(train).expect("not zero");
-            let plan = LoadPlan { train, ..plan(300_007, Arrivals::Constant, threads) };
+            let plan = LoadPlan { train, ..plan(300_007, ArrivalProcess::Constant, threads) };
             for thread in 0..threads {
                 let mut one_by_one = Schedule::new(&plan, thread);
                 let mut at_once = one_by_one.clone();
@@ -183,7 +183,7 @@ mod tests {
                 }
             }
         }
-        let mut poisson = Schedule::new(&plan(1000, Arrivals::Poisson, 1), 0);
+        let mut poisson = Schedule::new(&plan(1000, ArrivalProcess::Poisson, 1), 0);
         let second = Duration::from_secs(1);
         let skipped = poisson.skip(second, u64::MAX);
         assert!((950..=1000).contains(&skipped), "{skipped}");
@@ -195,16 +195,16 @@ mod tests {
     #[test]
     fn behind_the_last_of_all_threads_is_one_interval_of_all() {
         for thread in 0..3 {
-            let mut schedule = Schedule::new(&plan(100, Arrivals::Constant, 3), thread);
+            let mut schedule = Schedule::new(&plan(100, ArrivalProcess::Constant, 3), thread);
             schedule.advance();
             let last = Duration::from_millis(10 * u64::from(thread));
-            assert_eq!(schedule.behind_the_last(), Some(last + Duration::from_millis(10)));
+            assert_eq!(schedule.end_of_schedule(), Some(last + Duration::from_millis(10)));
         }
     }
 
     #[test]
     fn an_interval_is_that_of_one_threads_messages() {
-        for arrivals in [Arrivals::Constant, Arrivals::Poisson] {
+        for arrivals in [ArrivalProcess::Constant, ArrivalProcess::Poisson] {
             let train = NonZeroU16::new(5).expect("not zero");
             let schedule = Schedule::new(&LoadPlan { train, ..plan(1000, arrivals, 2) }, 0);
             assert_eq!(schedule.interval(), Some(Duration::from_millis(10)), "{arrivals:?}");
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_century_of_constant_times_is_as_exact_as_the_first_second() {
-        let mut schedule = Schedule::new(&plan(3, Arrivals::Constant, 1), 0);
+        let mut schedule = Schedule::new(&plan(3, ArrivalProcess::Constant, 1), 0);
         let century = 100 * 365 * 86_400;
         if let Schedule::Constant { number, .. } = &mut schedule {
             *number = 3 * century;
@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn poisson_times_have_the_rate_and_the_spread_of_their_process() {
         for threads in [1, 4] {
-            let dues = dues(&plan(1_000_000, Arrivals::Poisson, threads), 100_000);
+            let dues = dues(&plan(1_000_000, ArrivalProcess::Poisson, threads), 100_000);
             // The threads do not end at the same time; up to here, all have gone.
             let all = &dues[..90_000 * usize::from(threads)];
             let gaps =
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn what_is_drawn_is_drawn_again_from_the_same_seed_only() {
-        let plan = plan(1000, Arrivals::Poisson, 1);
+        let plan = plan(1000, ArrivalProcess::Poisson, 1);
         let other = LoadPlan { seed: 1, ..plan.clone() };
         assert_eq!(dues(&plan, 10), dues(&plan, 10));
         assert_ne!(dues(&plan, 10), dues(&other, 10));
@@ -253,19 +253,19 @@ mod tests {
 
     #[test]
     fn a_closed_loop_deals_out_all_that_may_be_outstanding() {
-        for (outstanding, threads, parts) in
+        for (outstanding, threads, iovecs) in
             [(64, 1, &[64][..]), (64, 3, &[22, 21, 21]), (3, 3, &[1, 1, 1])]
         {
             let outstanding = NonZeroU32::new(outstanding).expect("not zero");
             let plan = LoadPlan {
-                offer: Offer::Closed { outstanding },
-                ..plan(1, Arrivals::Constant, threads)
+                offer: Pacing::Closed { outstanding },
+                ..plan(1, ArrivalProcess::Constant, threads)
             };
             let part = |thread| match Schedule::new(&plan, thread) {
                 Schedule::Closed { outstanding } => outstanding,
                 open => panic!("{open:?}"),
             };
-            assert_eq!(Vec::from_iter((0..threads).map(part)), parts);
+            assert_eq!(Vec::from_iter((0..threads).map(part)), iovecs);
         }
     }
 }

@@ -5,11 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::time::Duration;
 
-use super::plan::{Idle, LoadPlan, Sources};
+use super::plan::{LoadPlan, Sources, WaitStrategy};
 use crate::sys::latch::Latch;
 use crate::sys::options::Fragmentation;
 use crate::sys::{self, Poller};
-use crate::udp::batch::{Arrival, Batch, Destination, Origin};
+use crate::udp::batch::{Destination, LocalAddr, RecvBatch, RecvMeta};
 use crate::udp::datagram_socket::DatagramSocket;
 use crate::udp::reply_socket;
 use crate::udp::socket::{self, fragmentation};
@@ -17,14 +17,14 @@ use crate::udp::transmit::Route;
 
 /// The sources of one thread, counted from 0 over those of all.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct SourceSockets {
     server: SocketAddr,
     numbers: Range<u32>,
     kind: Kind,
     sockets: Vec<Box<dyn DatagramSocket>>,
     /// Asked which sockets have something, unless all are asked: what it knows, the system notes at
     /// each reply, on a loopback at the expense of the server.
-    ready: Option<Poller>,
+    poller: Option<Poller>,
     /// What each socket had dropped before that counted.
     dropped: Vec<u32>,
 }
@@ -37,7 +37,7 @@ enum Kind {
     Addresses,
 }
 
-impl Places {
+impl SourceSockets {
     /// Opens the sockets of these sources.
     pub(super) fn open(
         server: SocketAddr,
@@ -51,29 +51,29 @@ impl Places {
         let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let open = |_| match kind {
             Kind::Ports => socket::connect(server),
-            Kind::Addresses => socket::bind(everywhere, socket::Sharing::Alone),
+            Kind::Addresses => socket::bind(everywhere, socket::PortSharing::Exclusive),
         };
         let opened = (0..opened).map(open).collect::<io::Result<Vec<_>>>()?;
         let all_are_asked = match plan.idle {
-            Idle::Wait => false,
-            Idle::Spin => opened.len() == 1,
-            Idle::Sleep(_) => true,
+            WaitStrategy::Wait => false,
+            WaitStrategy::Spin => opened.len() == 1,
+            WaitStrategy::Sleep(_) => true,
         };
-        let ready = if all_are_asked { None } else { Some(Poller::new(&opened)?) };
+        let poller = if all_are_asked { None } else { Some(Poller::new(&opened)?) };
         let mut sockets = Vec::with_capacity(opened.len());
-        let mut batch = Batch::new();
+        let mut batch = RecvBatch::new();
         let fragmentation = match fragmentation(server, *plan.name_len.end()) {
             Fragmentation::Never => Fragmentation::Never,
             _ => Fragmentation::SystemDefault,
         };
         for socket in opened {
             // Every back end takes trains; to refuse them is a word to the socket itself.
-            let same = (!plan.takes_trains).then(|| socket.try_clone()).transpose()?;
+            let same = (!plan.gro).then(|| socket.try_clone()).transpose()?;
             sockets.push(reply_socket::open(socket, fragmentation, &mut batch)?);
             same.as_ref().map_or(Ok(()), sys::disable_gro)?;
         }
         let dropped = vec![0; sockets.len()];
-        Ok(Self { server, numbers, kind, sockets, ready, dropped })
+        Ok(Self { server, numbers, kind, sockets, poller, dropped })
     }
 
     /// Returns by which socket, counted from 0, a source sends, and how.
@@ -83,14 +83,14 @@ impl Places {
             Kind::Ports => ((source - self.numbers.start) as usize, Route { to, from: None }),
             Kind::Addresses => {
                 let address = Ipv4Addr::from_bits(FIRST_ADDRESS + source).into();
-                (0, Route { to, from: Some(Origin { address, interface: 0 }) })
+                (0, Route { to, from: Some(LocalAddr { address, interface: 0 }) })
             }
         }
     }
 
     /// Returns to which source a message came by which socket, be it one of this thread's or not;
     /// `None` if it is not from the server.
-    pub(super) fn source(&self, socket: usize, arrival: &Arrival) -> Option<u32> {
+    pub(super) fn source(&self, socket: usize, arrival: &RecvMeta) -> Option<u32> {
         match (self.kind, arrival.destination) {
             (Kind::Ports, _) => Some(self.numbers.start + u32::try_from(socket).ok()?),
             (Kind::Addresses, Some(Destination { address: IpAddr::V4(address), .. }))
@@ -113,7 +113,7 @@ impl Places {
 
     /// Tells whether a reply may come to another source than the one that asked: one address is no
     /// more than one of those where its socket hears.
-    pub(super) fn are_several(&self) -> bool {
+    pub(super) fn has_several_sources(&self) -> bool {
         self.numbers.len() > 1 || self.kind == Kind::Addresses
     }
 
@@ -126,18 +126,18 @@ impl Places {
     }
 
     /// Notes which sockets may have something to be received.
-    pub(super) fn look(&self, found: &mut Vec<usize>) -> io::Result<()> {
+    pub(super) fn poll_ready(&self, ready: &mut Vec<usize>) -> io::Result<()> {
         if self.is_one_socket() {
             // To ask it is as quick as to ask about it.
-            found.clear();
-            found.push(0);
+            ready.clear();
+            ready.push(0);
             return Ok(());
         }
-        match &self.ready {
-            Some(ready) => ready.poll_ready(found),
+        match &self.poller {
+            Some(poller) => poller.poll_ready(ready),
             None => {
-                found.clear();
-                found.extend(0..self.sockets.len());
+                ready.clear();
+                ready.extend(0..self.sockets.len());
                 Ok(())
             }
         }
@@ -148,10 +148,10 @@ impl Places {
         self.sockets.len().div_ceil(Poller::MAX_READY)
     }
 
-    /// Waits until something can be received or the flag is raised, and for `timeout` at the most.
+    /// Delays until something can be received or the flag is raised, and for `timeout` at the most.
     pub(super) fn wait(&self, timeout: Duration, latch: &Latch) -> io::Result<()> {
-        match &self.ready {
-            Some(ready) => ready.wait(timeout, latch),
+        match &self.poller {
+            Some(poller) => poller.wait(timeout, latch),
             None => {
                 latch.sleep(timeout);
                 Ok(())
@@ -188,38 +188,38 @@ mod tests {
 
     use super::*;
     use crate::udp::Backend;
-    use crate::udp::transmit::Message;
+    use crate::udp::transmit::Transmit;
 
     #[test]
     #[cfg(target_os = "linux")]
     fn a_train_arrives_in_one_piece_or_cut_as_the_plan_has_it() {
-        for (takes_trains, messages) in [(true, 1), (false, 3)] {
+        for (gro, messages) in [(true, 1), (false, 3)] {
             let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
             let address = server.local_addr().expect("bound");
-            let plan = LoadPlan { takes_trains, ..LoadPlan::default() };
-            let places = Places::open(address, &plan, 0..1).expect("a port");
-            let (number, route) = places.route(0);
-            let (socket, name) = (places.socket(number), b"Tracy");
-            let message = Message::new(route, name.len());
-            let message = Message { count: 1, len: name.len(), parts: 0..1, ..message };
+            let plan = LoadPlan { gro, ..LoadPlan::default() };
+            let sources = SourceSockets::open(address, &plan, 0..1).expect("a port");
+            let (number, route) = sources.route(0);
+            let (socket, name) = (sources.socket(number), b"Tracy");
+            let message = Transmit::new(route, name.len());
+            let message = Transmit { count: 1, len: name.len(), iovecs: 0..1, ..message };
             socket.send(&[message], &[IoSlice::new(name)]).expect("room");
             let (_, client) = server.recv_from(&mut [0; 8]).expect("a request");
             let server =
                 Backend::default().open(server, Fragmentation::Never).expect("a UDP socket");
             let route = Route { to: client, from: None };
             let train =
-                Message { count: 3, len: 3 * name.len(), ..Message::new(route, name.len()) };
-            let train = Message { parts: 0..3, ..train };
+                Transmit { count: 3, len: 3 * name.len(), ..Transmit::new(route, name.len()) };
+            let train = Transmit { iovecs: 0..3, ..train };
             server.send(&[train], &[IoSlice::new(name); 3]).expect("room");
-            let (mut batch, mut arrivals, mut datagrams) = (Batch::new(), 0, 0);
+            let (mut batch, mut arrivals, mut datagrams) = (RecvBatch::new(), 0, 0);
             while datagrams < 3 {
                 socket.receive(&mut batch, true).expect("a reply in time");
-                arrivals += batch.arrivals().len();
-                datagrams += (0..batch.arrivals().len())
-                    .map(|index| batch.places(index).count())
+                arrivals += batch.metas().len();
+                datagrams += (0..batch.metas().len())
+                    .map(|index| batch.datagram_ranges(index).count())
                     .sum::<usize>();
             }
-            assert_eq!((arrivals, datagrams), (messages, 3), "{takes_trains}");
+            assert_eq!((arrivals, datagrams), (messages, 3), "{gro}");
         }
     }
 
@@ -229,17 +229,17 @@ mod tests {
         let address = server.local_addr().expect("bound");
         let sources = Sources::Ports(100.try_into().expect("not zero"));
         let plan = LoadPlan { sources, ..LoadPlan::default() };
-        let places = Places::open(address, &plan, 0..100).expect("ports");
+        let sources = SourceSockets::open(address, &plan, 0..100).expect("ports");
         for source in 0..100 {
-            let (number, route) = places.route(source);
-            let message = Message { parts: 0..1, ..Message::new(route, 5) };
-            places.socket(number).send(&[message], &[IoSlice::new(b"Tracy")]).expect("room");
+            let (number, route) = sources.route(source);
+            let message = Transmit { iovecs: 0..1, ..Transmit::new(route, 5) };
+            sources.socket(number).send(&[message], &[IoSlice::new(b"Tracy")]).expect("room");
             let (_, client) = server.recv_from(&mut [0; 8]).expect("a request");
             server.send_to(b"Hello, Tracy!", client).expect("room");
         }
         let (mut all, mut found) = (BTreeSet::new(), Vec::new());
-        for _ in 0..places.turns() {
-            places.look(&mut found).expect("works");
+        for _ in 0..sources.turns() {
+            sources.poll_ready(&mut found).expect("works");
             all.extend(found.iter().copied());
         }
         assert!(all.into_iter().eq(0..100), "{found:?}");
@@ -250,12 +250,14 @@ mod tests {
         let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = server.local_addr().expect("bound");
         let sources = Sources::Ports(3.try_into().expect("not zero"));
-        let sleep = Idle::Sleep(Duration::from_millis(1));
-        for (idle, expected) in [(sleep, &[0, 1, 2][..]), (Idle::Wait, &[]), (Idle::Spin, &[])] {
+        let sleep = WaitStrategy::Sleep(Duration::from_millis(1));
+        for (idle, expected) in
+            [(sleep, &[0, 1, 2][..]), (WaitStrategy::Wait, &[]), (WaitStrategy::Spin, &[])]
+        {
             let plan = LoadPlan { sources, idle, ..LoadPlan::default() };
-            let places = Places::open(address, &plan, 0..3).expect("three ports");
+            let sources = SourceSockets::open(address, &plan, 0..3).expect("three ports");
             let mut found = vec![7];
-            places.look(&mut found).expect("works");
+            sources.poll_ready(&mut found).expect("works");
             assert_eq!(found, expected, "{idle:?}");
         }
     }

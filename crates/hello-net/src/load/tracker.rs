@@ -2,15 +2,15 @@ use std::num::NonZeroU32;
 use std::ops::Range;
 use std::time::Duration;
 
-use hello_proto::{Arrival, Ledger, Reply, Token};
+use hello_proto::{Ledger, Reply, ReplyKind, Token};
 
 use super::event::LoadEventKind;
 
 /// What becomes of the requests of one thread: a ledger, and beside it when each request was due
 /// and who asked.
 #[derive(Debug)]
-pub(super) struct Book {
-    run: u16,
+pub(super) struct RequestTracker {
+    run_id: u16,
     ledger: Ledger,
     /// The last requests, each at the place of its sequence number: no more than there is room for,
     /// and as long as that suffices, all.
@@ -18,14 +18,14 @@ pub(super) struct Book {
     /// How many there is room for.
     len: usize,
     /// When the warm-up ends. What was due before that is not told of.
-    zero: Duration,
+    epoch: Duration,
     /// Whether a reply may come to another source than the one that asked.
-    several: bool,
+    has_several_sources: bool,
     /// The first source.
     first: u32,
     /// Of each source, which request is the last sent of those answered: in which order replies
     /// came to different sources, nobody knows.
-    latest: Vec<Option<u32>>,
+    last_answered: Vec<Option<u32>>,
     largest_rtt: Option<Duration>,
 }
 
@@ -36,33 +36,33 @@ struct Request {
     seq: u32,
 }
 
-impl Book {
+impl RequestTracker {
     pub(super) fn new(
-        run: u16,
+        run_id: u16,
         window: NonZeroU32,
         timeout: Duration,
         sources: &Range<u32>,
-        several: bool,
+        has_several_sources: bool,
     ) -> Self {
-        let first = Token { run, seq: 0 };
-        // A power of two, so that the places go around where the sequence numbers do.
+        let first = Token { run_id, seq: 0 };
+        // A power of two, so that the sources go around where the sequence numbers do.
         let len = window.get().next_power_of_two() as usize;
         Self {
-            run: first.run,
+            run_id: first.run_id,
             ledger: Ledger::new(first, window, timeout),
             requests: Vec::with_capacity(len),
             len,
-            zero: Duration::ZERO,
-            several,
+            epoch: Duration::ZERO,
+            has_several_sources,
             first: sources.start,
-            latest: vec![None; sources.len()],
+            last_answered: vec![None; sources.len()],
             largest_rtt: None,
         }
     }
 
     /// Notes when the warm-up ends, before anything is sent.
-    pub(super) fn begin(&mut self, zero: Duration) {
-        self.zero = zero;
+    pub(super) fn measure_from(&mut self, epoch: Duration) {
+        self.epoch = epoch;
     }
 
     /// Notes that the next request was sent at `now`, in a name of so many bytes.
@@ -72,7 +72,7 @@ impl Book {
             let place = self.place(seq);
             let request = Request { due, source, seq };
             match self.requests.get_mut(place) {
-                Some(forgotten) => *forgotten = request,
+                Some(out_of_window) => *out_of_window = request,
                 None => self.requests.push(request),
             }
         }
@@ -86,37 +86,37 @@ impl Book {
         source: Option<u32>,
         now: Duration,
     ) -> Option<LoadEventKind<'a>> {
-        let foreign = LoadEventKind::Other { arrival: Arrival::Foreign, datagram };
-        let Some(source) = source else { return (now >= self.zero).then_some(foreign) };
-        if self.several
+        let unsolicited = LoadEventKind::Other { arrival: ReplyKind::Unsolicited, datagram };
+        let Some(source) = source else { return (now >= self.epoch).then_some(unsolicited) };
+        if self.has_several_sources
             && let Some(request) = self.answered_by(datagram)
             && request.source != source
         {
-            return (request.due >= self.zero).then_some(LoadEventKind::Misdirected);
+            return (request.due >= self.epoch).then_some(LoadEventKind::Misdirected);
         }
         let arrival = self.ledger.handle_datagram(datagram, now);
         let due = match arrival {
-            Arrival::Answered { seq, .. }
-            | Arrival::Late { seq, .. }
-            | Arrival::Duplicate { seq } => self.requests[self.place(seq)].due,
-            Arrival::Forgotten { .. } | Arrival::Corrupt | Arrival::Foreign => now,
+            ReplyKind::Answered { seq, .. }
+            | ReplyKind::Late { seq, .. }
+            | ReplyKind::Duplicate { seq } => self.requests[self.place(seq)].due,
+            ReplyKind::OutOfWindow { .. } | ReplyKind::Corrupt | ReplyKind::Unsolicited => now,
         };
         let kind = match arrival {
-            Arrival::Answered { seq, rtt, .. } => {
+            ReplyKind::Answered { seq, rtt, .. } => {
                 self.largest_rtt = self.largest_rtt.max(Some(rtt));
                 let reordered = self.is_reordered(source, seq);
-                LoadEventKind::Answered { due: due.saturating_sub(self.zero), rtt, reordered }
+                LoadEventKind::Answered { due: due.saturating_sub(self.epoch), rtt, reordered }
             }
             arrival => LoadEventKind::Other { arrival, datagram },
         };
-        (due >= self.zero).then_some(kind)
+        (due >= self.epoch).then_some(kind)
     }
 
     /// Settles the oldest request in flight as lost if its timeout is over, and returns what is to
     /// be told of it. `None` if there is no such request; of one of the warm-up, nothing is told.
     pub(super) fn poll_lost(&mut self, now: Duration) -> Option<Option<LoadEventKind<'static>>> {
         let seq = self.ledger.poll_lost(now)?;
-        let due = self.requests[self.place(seq)].due.checked_sub(self.zero);
+        let due = self.requests[self.place(seq)].due.checked_sub(self.epoch);
         Some(due.map(|due| LoadEventKind::Lost { due }))
     }
 
@@ -153,20 +153,23 @@ impl Book {
     /// answered before.
     fn is_reordered(&mut self, source: u32, seq: u32) -> bool {
         let place = source.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
-        let Some(latest) = place.and_then(|place| self.latest.get_mut(place)) else { return false };
+        let Some(last_answered) = place.and_then(|place| self.last_answered.get_mut(place)) else {
+            return false;
+        };
         // Sequence numbers go around, and half of them are before any (RFC 1982 section 3.2).
-        let overtaken = latest.is_some_and(|latest| seq.wrapping_sub(latest) > u32::MAX / 2);
+        let overtaken = last_answered
+            .is_some_and(|last_answered| seq.wrapping_sub(last_answered) > u32::MAX / 2);
         if !overtaken {
-            *latest = Some(seq);
+            *last_answered = Some(seq);
         }
         overtaken
     }
 
     /// Returns to which of our last requests a datagram is a reply.
     fn answered_by(&self, datagram: &[u8]) -> Option<&Request> {
-        let Token { run, seq } = Token::decode(Reply::decode(datagram).ok()?.name())?;
+        let Token { run_id, seq } = Token::decode(Reply::decode(datagram).ok()?.name())?;
         let request = self.requests.get(self.place(seq))?;
-        (run == self.run && seq == request.seq).then_some(request)
+        (run_id == self.run_id && seq == request.seq).then_some(request)
     }
 
     fn place(&self, seq: u32) -> usize {
@@ -182,44 +185,44 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// A book of three seconds, one of which is warm-up, with a request due in each from a source
+    /// A tracker of three seconds, one of which is warm-up, with a request due in each from a source
     /// of that number, and sent half a second late; and the replies.
-    fn book() -> (Book, [Vec<u8>; 3]) {
-        let window = NonZeroU32::new(3).expect("not zero");
-        let mut book = Book::new(7, window, 10 * SECOND, &(0..3), true);
-        book.begin(SECOND);
+    fn tracker() -> (RequestTracker, [Vec<u8>; 3]) {
+        let window = NonZeroU32::new(3).expect("not epoch");
+        let mut tracker = RequestTracker::new(7, window, 10 * SECOND, &(0..3), true);
+        tracker.measure_from(SECOND);
         let replies = [0, 1, 2].map(|number| {
             let mut name = [0; 16];
-            let token = book.tokens().next().expect("room");
+            let token = tracker.tokens().next().expect("room");
             token.encode(&mut name).expect("room");
             let due = number * SECOND;
-            book.note_sent(16, due + SECOND / 2, due, number);
+            tracker.note_sent(16, due + SECOND / 2, due, number);
             Request::new(&name).expect("short").reply().parts().concat()
         });
-        (book, replies)
+        (tracker, replies)
     }
 
     #[test]
     fn what_was_due_in_the_warm_up_is_not_told_of() {
-        let (mut book, replies) = book();
+        let (mut tracker, replies) = tracker();
         for _ in 0..2 {
-            assert!(book.handle(&replies[0], Some(0), 3 * SECOND).is_none());
+            assert!(tracker.handle(&replies[0], Some(0), 3 * SECOND).is_none());
         }
-        let answered = book.handle(&replies[1], Some(1), 3 * SECOND);
+        let answered = tracker.handle(&replies[1], Some(1), 3 * SECOND);
         let Some(LoadEventKind::Answered { due, rtt, reordered: false }) = answered else {
             panic!("{answered:?}");
         };
         assert_eq!((due, rtt), (Duration::ZERO, SECOND + SECOND / 2));
-        let again = book.handle(&replies[1], Some(1), 3 * SECOND);
-        let duplicate = Arrival::Duplicate { seq: 1 };
+        let again = tracker.handle(&replies[1], Some(1), 3 * SECOND);
+        let duplicate = ReplyKind::Duplicate { seq: 1 };
         assert!(
             matches!(again, Some(LoadEventKind::Other { arrival, .. }) if arrival == duplicate),
             "{again:?}"
         );
-        assert_eq!(book.in_flight(), 1);
+        assert_eq!(tracker.in_flight(), 1);
 
-        let (mut book, _) = self::book();
-        let lost = Vec::from_iter(std::iter::from_fn(|| book.poll_lost(20 * SECOND)));
+        let (mut tracker, _) = self::tracker();
+        let lost = Vec::from_iter(std::iter::from_fn(|| tracker.poll_lost(20 * SECOND)));
         assert!(matches!(
             lost[..],
             [
@@ -232,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_reply_is_reordered_if_one_to_a_later_request_of_its_source_came_before() {
-        let mut book = Book::new(7, NonZeroU32::MIN, SECOND, &(5..7), true);
+        let mut tracker = RequestTracker::new(7, NonZeroU32::MIN, SECOND, &(5..7), true);
         for (source, seq, reordered) in [
             (5, 7, false),
             (5, 6, true),
@@ -244,23 +247,26 @@ mod tests {
             (6, u32::MAX, true),
             (6, 5, false),
         ] {
-            assert_eq!(book.is_reordered(source, seq), reordered, "{source} {seq}");
+            assert_eq!(tracker.is_reordered(source, seq), reordered, "{source} {seq}");
         }
-        book.latest[0] = Some(u32::MAX);
-        assert!(!book.is_reordered(5, 0));
-        assert!(book.is_reordered(5, u32::MAX));
+        tracker.last_answered[0] = Some(u32::MAX);
+        assert!(!tracker.is_reordered(5, 0));
+        assert!(tracker.is_reordered(5, u32::MAX));
     }
 
     #[test]
     fn a_reply_at_another_source_is_no_answer() {
-        let (mut book, replies) = book();
-        let misdirected = book.handle(&replies[2], Some(1), 3 * SECOND);
+        let (mut tracker, replies) = tracker();
+        let misdirected = tracker.handle(&replies[2], Some(1), 3 * SECOND);
         assert!(matches!(misdirected, Some(LoadEventKind::Misdirected)), "{misdirected:?}");
-        assert_eq!(book.in_flight(), 3);
-        let answered = book.handle(&replies[2], Some(2), 3 * SECOND);
+        assert_eq!(tracker.in_flight(), 3);
+        let answered = tracker.handle(&replies[2], Some(2), 3 * SECOND);
         assert!(matches!(answered, Some(LoadEventKind::Answered { .. })), "{answered:?}");
-        let foreign = book.handle(&replies[1], None, 3 * SECOND);
-        assert!(matches!(foreign, Some(LoadEventKind::Other { arrival: Arrival::Foreign, .. })));
-        assert_eq!(book.in_flight(), 2);
+        let unsolicited = tracker.handle(&replies[1], None, 3 * SECOND);
+        assert!(matches!(
+            unsolicited,
+            Some(LoadEventKind::Other { arrival: ReplyKind::Unsolicited, .. })
+        ));
+        assert_eq!(tracker.in_flight(), 2);
     }
 }

@@ -1,47 +1,47 @@
 use std::time::Duration;
 
-use super::event::Effort;
+use super::event::GeneratorUsage;
 use crate::sys;
 
 /// Watches what a thread of ours takes, from the end of the warm-up until no more requests are due.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
+pub(super) struct UsageMeter {
     /// Whether the processor's time is also spent in asking in vain.
     spins: bool,
-    begin: Option<Begin>,
+    begin: Option<Baseline>,
     idle: Duration,
     stalled: Duration,
-    effort: Option<Effort>,
+    usage: Option<GeneratorUsage>,
 }
 
 #[derive(Debug)]
-struct Begin {
+struct Baseline {
     processor_time: Duration,
     idle: Duration,
     stalled: Duration,
 }
 
-impl Watch {
+impl UsageMeter {
     pub(super) fn new(spins: bool) -> Self {
         Self { spins, ..Self::default() }
     }
 
     /// Looks at the time, and whether it is over that requests are due; tells whether the warm-up
     /// has just ended.
-    pub(super) fn look(&mut self, now: Duration, zero: Duration, over: Option<Duration>) -> bool {
+    pub(super) fn update(&mut self, now: Duration, zero: Duration, over: Option<Duration>) -> bool {
         let begins = self.begin.is_none() && now >= zero;
         if begins {
             let Self { idle, stalled, .. } = *self;
-            self.begin = Some(Begin { processor_time: processor_time(), idle, stalled });
+            self.begin = Some(Baseline { processor_time: processor_time(), idle, stalled });
         }
-        if let (Some(begin), Some(over), None) = (&self.begin, over, self.effort) {
-            let span = over.saturating_sub(zero);
+        if let (Some(begin), Some(over), None) = (&self.begin, over, self.usage) {
+            let measured = over.saturating_sub(zero);
             let processor_time = processor_time().saturating_sub(begin.processor_time);
-            let busy = span.saturating_sub(self.idle.saturating_sub(begin.idle));
+            let busy = measured.saturating_sub(self.idle.saturating_sub(begin.idle));
             // Who waits in a receive call, and never spins, is busy where the system receives.
-            let busy = if self.spins { busy } else { busy.max(processor_time.min(span)) };
-            self.effort = Some(Effort {
-                span,
+            let busy = if self.spins { busy } else { busy.max(processor_time.min(measured)) };
+            self.usage = Some(GeneratorUsage {
+                measured,
                 processor_time,
                 busy,
                 stalled: self.stalled.saturating_sub(begin.stalled),
@@ -62,8 +62,8 @@ impl Watch {
     }
 
     /// Returns what it took; nothing, if it ended before the warm-up did.
-    pub(super) fn effort(&self) -> Effort {
-        self.effort.unwrap_or_default()
+    pub(super) fn usage(&self) -> GeneratorUsage {
+        self.usage.unwrap_or_default()
     }
 }
 

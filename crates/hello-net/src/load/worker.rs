@@ -8,57 +8,57 @@ use std::{hint, thread};
 
 use fastrand::Rng;
 
-use super::event::{Effort, LoadEvent, LoadEventKind};
-use super::plan::{Idle, LoadError, LoadPlan, Offer};
+use super::event::{GeneratorUsage, LoadEvent, LoadEventKind};
+use super::plan::{LoadError, LoadPlan, Pacing, WaitStrategy};
 use super::schedule::Schedule;
-use super::source_sockets::Places;
-use super::tracker::Book;
-use super::usage::Watch;
-use super::{Loader, Observer, seed_of, window};
-use crate::clock::Clocks;
+use super::source_sockets::SourceSockets;
+use super::tracker::RequestTracker;
+use super::usage::UsageMeter;
+use super::{LoadGenerator, Observer, seed_of, window};
+use crate::clock::TimestampMapper;
 use crate::sys::latch::Latch;
-use crate::udp::batch::Batch;
+use crate::udp::batch::RecvBatch;
 use crate::udp::datagram_socket::RECV_TIMEOUT;
 use crate::udp::error_class::ErrorClass;
-use crate::udp::recv_backoff::Patience;
+use crate::udp::recv_backoff::RecvBackoff;
 use crate::{requester, sys};
 
 /// One thread of a load: it sends what is due, receives what is there, and waits.
 ///
 /// It does all three by itself, so that its ledger needs no lock, and no other thread of ours takes
 /// the processor from it.
-pub(super) struct Lane<'a, O> {
-    loader: &'a Loader,
+pub(super) struct LoadWorker<'a, O> {
+    loader: &'a LoadGenerator,
     observer: &'a Mutex<O>,
-    places: &'a mut Places,
+    sources: &'a mut SourceSockets,
     schedule: Schedule,
     start: Duration,
     /// When the warm-up ends.
-    zero: Duration,
+    epoch: Duration,
     /// How many requests may be due yet, after the warm-up.
-    left: u64,
+    remaining: u64,
     /// Messages that are due and not sent yet.
     pending: VecDeque<Pending>,
     /// The source of the next message.
     source: u32,
     rng: Rng,
-    book: Book,
-    batch: Batch,
+    tracker: RequestTracker,
+    batch: RecvBatch,
     /// Which sockets may have something.
     ready: Vec<usize>,
     /// The names of the messages that are sent at once.
     names: Vec<u8>,
-    clocks: Clocks,
-    patience: Patience,
+    timestamps: TimestampMapper,
+    backoff: RecvBackoff,
     /// Before that, nothing is sent: the system did not take it.
-    hold: Duration,
+    retry_at: Duration,
     /// When replies are looked for next.
-    look: Duration,
+    next_receive: Duration,
     /// When losses are looked for next.
-    settle: Duration,
+    next_settle: Duration,
     /// When it was over that requests were due.
-    over: Option<Duration>,
-    watch: Watch,
+    ended_at: Option<Duration>,
+    usage: UsageMeter,
 }
 
 /// A message that is due.
@@ -71,12 +71,12 @@ struct Pending {
     len: usize,
 }
 
-impl<'a, O: Observer> Lane<'a, O> {
+impl<'a, O: Observer> LoadWorker<'a, O> {
     pub(super) fn new(
-        loader: &'a Loader,
+        loader: &'a LoadGenerator,
         run: u16,
         thread: u16,
-        places: &'a mut Places,
+        sources: &'a mut SourceSockets,
         observer: &'a Mutex<O>,
     ) -> Self {
         let LoadPlan { count, timeout, seed, threads, .. } = loader.plan;
@@ -84,52 +84,56 @@ impl<'a, O: Observer> Lane<'a, O> {
             Some(count) => (count / u64::from(threads.get()), count % u64::from(threads.get())),
             None => (u64::MAX, 0),
         };
-        let (sources, several) = (places.numbers(), places.are_several());
-        let is_open = matches!(loader.plan.offer, Offer::Open { .. });
-        let spins = is_open || loader.plan.idle != Idle::Wait;
-        let book =
-            Book::new(run.wrapping_add(thread), window(&loader.plan), timeout, sources, several);
+        let is_open = matches!(loader.plan.offer, Pacing::Open { .. });
+        let spins = is_open || loader.plan.idle != WaitStrategy::Wait;
+        let tracker = RequestTracker::new(
+            run.wrapping_add(thread),
+            window(&loader.plan),
+            timeout,
+            sources.numbers(),
+            sources.has_several_sources(),
+        );
         Self {
             loader,
             observer,
             schedule: Schedule::new(&loader.plan, thread),
             start: Duration::ZERO,
-            zero: Duration::ZERO,
-            left: of_each.saturating_add(u64::from(u64::from(thread) < rest)),
+            epoch: Duration::ZERO,
+            remaining: of_each.saturating_add(u64::from(u64::from(thread) < rest)),
             pending: VecDeque::new(),
-            source: places.numbers().start,
-            places,
+            source: sources.numbers().start,
+            sources,
             // Not what the schedule draws from, lest lengths and times hang together.
             rng: Rng::with_seed(!seed_of(seed, thread)),
-            book,
-            batch: Batch::new(),
+            tracker,
+            batch: RecvBatch::new(),
             ready: Vec::new(),
             names: Vec::new(),
-            clocks: Clocks::default(),
-            patience: Patience::default(),
-            hold: Duration::ZERO,
-            look: Duration::ZERO,
-            settle: Duration::ZERO,
-            over: None,
-            watch: Watch::new(spins),
+            timestamps: TimestampMapper::default(),
+            backoff: RecvBackoff::default(),
+            retry_at: Duration::ZERO,
+            next_receive: Duration::ZERO,
+            next_settle: Duration::ZERO,
+            ended_at: None,
+            usage: UsageMeter::new(spins),
         }
     }
 
     /// Offers the load from `start` on.
-    pub(super) fn run(mut self, start: Duration) -> Result<Effort, LoadError> {
-        let _punctual = sys::set_timer_slack();
-        (self.start, self.zero) = (start, start.saturating_add(self.loader.plan.warm_up));
-        self.book.begin(self.zero);
+    pub(super) fn run(mut self, start: Duration) -> Result<GeneratorUsage, LoadError> {
+        let _slack = sys::set_timer_slack();
+        (self.start, self.epoch) = (start, start.saturating_add(self.loader.plan.warm_up));
+        self.tracker.measure_from(self.epoch);
         while sys::monotonic() < start {
             sys::sleep_until(start);
         }
         loop {
             let now = sys::monotonic();
-            self.fill(now);
+            self.enqueue_due(now);
             if self.is_over(now) {
                 // A duplicate in another socket, or in another batch, is known only now.
                 self.drain()?;
-                return Ok(self.watch.effort());
+                return Ok(self.usage.usage());
             }
             let mut sent = false;
             while self.send(now)? {
@@ -137,14 +141,14 @@ impl<'a, O: Observer> Lane<'a, O> {
             }
             let stalled = self.is_stalled();
             let waits = self.waits_for_a_reply(now);
-            let received = self.look(now, waits)?;
+            let received = self.receive_ready(now, waits)?;
             let settled = self.settle(now)?;
             if !(sent || received || waits || settled) {
                 self.idle(now);
-                self.watch.add_idle(sys::monotonic().saturating_sub(now));
+                self.usage.add_idle(sys::monotonic().saturating_sub(now));
             }
             if stalled {
-                self.watch.add_stalled(sys::monotonic().saturating_sub(now));
+                self.usage.add_stalled(sys::monotonic().saturating_sub(now));
             }
         }
     }
@@ -153,29 +157,32 @@ impl<'a, O: Observer> Lane<'a, O> {
     fn is_over(&mut self, now: Duration) -> bool {
         let stopping = self.loader.flags.stop.is_raised();
         if stopping {
-            self.over.get_or_insert(now.min(self.end()));
+            self.ended_at.get_or_insert(now.min(self.end()));
             self.pending.clear();
         }
-        if self.watch.look(now, self.zero, self.over) {
-            self.places.forget_drops();
+        if self.usage.update(now, self.epoch, self.ended_at) {
+            self.sources.forget_drops();
         }
-        let Some(over) = self.over else { return false };
-        let most =
-            requester::longest_wait(stopping, self.book.largest_rtt(), self.loader.plan.timeout);
+        let Some(over) = self.ended_at else { return false };
+        let most = requester::drain_timeout(
+            stopping,
+            self.tracker.largest_rtt(),
+            self.loader.plan.timeout,
+        );
         self.loader.flags.abort.is_raised()
-            || self.pending.is_empty() && self.book.is_settled()
+            || self.pending.is_empty() && self.tracker.is_settled()
             || now >= over.saturating_add(most)
     }
 
     /// Receives, unless there was nothing a moment ago and there is to be a sleep before the next
     /// try: to ask all sources takes long.
-    fn look(&mut self, now: Duration, waits: bool) -> Result<bool, LoadError> {
-        if now < self.look {
+    fn receive_ready(&mut self, now: Duration, waits: bool) -> Result<bool, LoadError> {
+        if now < self.next_receive {
             return Ok(false);
         }
         let received = self.receive(waits)?;
-        if let (false, Idle::Sleep(time)) = (received, self.loader.plan.idle) {
-            self.look = now.saturating_add(time);
+        if let (false, WaitStrategy::Sleep(time)) = (received, self.loader.plan.idle) {
+            self.next_receive = now.saturating_add(time);
         }
         Ok(received)
     }
@@ -184,15 +191,16 @@ impl<'a, O: Observer> Lane<'a, O> {
     /// What came before this moment is received before anything is lost at it, also if we were held
     /// up since.
     fn settle(&mut self, now: Duration) -> Result<bool, LoadError> {
-        if now < self.settle || self.book.poll_timeout().is_none_or(|timeout| timeout > now) {
+        if now < self.next_settle || self.tracker.poll_timeout().is_none_or(|timeout| timeout > now)
+        {
             return Ok(false);
         }
-        self.settle = now + SETTLE.min(self.loader.plan.timeout);
+        self.next_settle = now + SETTLE.min(self.loader.plan.timeout);
         self.drain()?;
         let mut observer = lock(self.observer);
-        while let Some(lost) = self.book.poll_lost(now) {
+        while let Some(lost) = self.tracker.poll_lost(now) {
             if let Some(kind) = lost {
-                observer.observe(&LoadEvent { at: now.saturating_sub(self.zero), kind });
+                observer.observe(&LoadEvent { at: now.saturating_sub(self.epoch), kind });
             }
         }
         Ok(true)
@@ -201,29 +209,29 @@ impl<'a, O: Observer> Lane<'a, O> {
     /// Tells whether there is nothing to do but to wait for a reply at one socket, for as long as a
     /// receive call waits: a closed loop is full, and nothing lost by then.
     fn waits_for_a_reply(&self, now: Duration) -> bool {
-        self.loader.plan.idle == Idle::Wait
+        self.loader.plan.idle == WaitStrategy::Wait
             && self.schedule.due().is_none()
             && self.pending.is_empty()
-            && self.book.in_flight() > 0
-            && (self.over.is_some() || self.room().is_none())
-            && self.places.is_one_socket()
-            && self.wakes(now) >= now + RECV_TIMEOUT
+            && self.tracker.in_flight() > 0
+            && (self.ended_at.is_some() || self.room().is_none())
+            && self.sources.is_one_socket()
+            && self.next_wakeup(now) >= now + RECV_TIMEOUT
     }
 
-    /// Waits until something is to be done, or not at all.
+    /// Delays until something is to be done, or not at all.
     fn idle(&mut self, now: Duration) {
-        let wake = self.wakes(now).min(now + LONGEST_IDLE);
-        let due = self.due().filter(|_| self.over.is_none());
+        let wake = self.next_wakeup(now).min(now + MAX_IDLE);
+        let due = self.due().filter(|_| self.ended_at.is_none());
         let wait = match self.loader.plan.idle {
-            Idle::Spin => Duration::ZERO,
-            Idle::Sleep(time) => {
+            WaitStrategy::Spin => Duration::ZERO,
+            WaitStrategy::Sleep(time) => {
                 return self.latch().sleep(wake.saturating_sub(sys::monotonic()).min(time));
             }
-            Idle::Wait => wait_until(wake, due, sys::monotonic()),
+            WaitStrategy::Wait => wait_until(wake, due, sys::monotonic()),
         };
         if wait.is_zero() {
             hint::spin_loop();
-        } else if self.places.wait(wait, self.latch()).is_err() {
+        } else if self.sources.wait(wait, self.latch()).is_err() {
             // A system that cannot wait for us keeps us no busier than this.
             thread::sleep(wait.min(PAUSE));
         }
@@ -236,23 +244,23 @@ impl<'a, O: Observer> Lane<'a, O> {
     }
 
     /// Returns when there is something to be done, though no reply comes.
-    fn wakes(&self, now: Duration) -> Duration {
-        let lost = self.book.poll_timeout().map(|timeout| timeout.max(self.settle));
-        let held = (!self.pending.is_empty()).then_some(self.hold);
-        let due = self.due().filter(|_| self.over.is_none());
+    fn next_wakeup(&self, now: Duration) -> Duration {
+        let lost = self.tracker.poll_timeout().map(|timeout| timeout.max(self.next_settle));
+        let held = (!self.pending.is_empty()).then_some(self.retry_at);
+        let due = self.due().filter(|_| self.ended_at.is_none());
         // What is waited before the warm-up ends is apart from what is waited after it.
-        let zero = Some(self.zero).filter(|zero| *zero > now);
-        let end = Some(self.end()).filter(|_| self.over.is_none());
-        [lost, held, due, zero, end].into_iter().flatten().min().unwrap_or(Duration::MAX)
+        let epoch = Some(self.epoch).filter(|epoch| *epoch > now);
+        let end = Some(self.end()).filter(|_| self.ended_at.is_none());
+        [lost, held, due, epoch, end].into_iter().flatten().min().unwrap_or(Duration::MAX)
     }
 
-    fn tell_reported(&mut self, class: ErrorClass) {
-        self.tell(sys::monotonic(), LoadEventKind::Reported(class));
+    fn report_socket_error(&mut self, class: ErrorClass) {
+        self.notify(sys::monotonic(), LoadEventKind::SocketError(class));
     }
 
     /// Tells of something that happened after the warm-up.
-    fn tell(&mut self, now: Duration, kind: LoadEventKind<'_>) {
-        if let Some(at) = now.checked_sub(self.zero) {
+    fn notify(&mut self, now: Duration, kind: LoadEventKind<'_>) {
+        if let Some(at) = now.checked_sub(self.epoch) {
             lock(self.observer).observe(&LoadEvent { at, kind });
         }
     }
@@ -261,7 +269,8 @@ impl<'a, O: Observer> Lane<'a, O> {
 /// Returns how long to wait at `now`, if there is something to be done at `wake`: not to its end,
 /// if that is to send a request that is due.
 fn wait_until(wake: Duration, due: Option<Duration>, now: Duration) -> Duration {
-    let spin = if due.is_some_and(|due| due <= wake) { Loader::SPIN } else { Duration::ZERO };
+    let spin =
+        if due.is_some_and(|due| due <= wake) { LoadGenerator::SPIN } else { Duration::ZERO };
     wake.saturating_sub(now).saturating_sub(spin)
 }
 
@@ -270,7 +279,7 @@ fn lock<O>(observer: &Mutex<O>) -> MutexGuard<'_, O> {
 }
 
 /// How long a thread waits at most before it looks whether the run is over.
-const LONGEST_IDLE: Duration = Duration::from_millis(100);
+const MAX_IDLE: Duration = Duration::from_millis(100);
 
 /// How long nothing is sent after the system did not take something.
 const PAUSE: Duration = Duration::from_micros(100);
@@ -285,7 +294,7 @@ mod tests {
     #[test]
     fn before_a_request_is_due_nobody_sleeps() {
         let (due, later) = (Duration::from_millis(1), Duration::from_millis(2));
-        let spins = due - Loader::SPIN;
+        let spins = due - LoadGenerator::SPIN;
         assert_eq!(wait_until(due, Some(due), Duration::ZERO), spins);
         assert_eq!(wait_until(due, Some(due), spins), Duration::ZERO);
         assert_eq!(wait_until(due, Some(due), later), Duration::ZERO);

@@ -3,7 +3,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use hello_proto::{Arrival, Token};
+use hello_proto::{ReplyKind, Token};
 use thiserror::Error;
 
 use crate::udp::error_class::ErrorClass;
@@ -69,7 +69,7 @@ pub enum ProbeEventKind<'a> {
     /// A datagram came from the server.
     Received {
         /// What it is.
-        arrival: Arrival,
+        arrival: ReplyKind,
         /// Its bytes.
         datagram: &'a [u8],
     },
@@ -81,7 +81,7 @@ pub enum ProbeEventKind<'a> {
     },
     /// The network or the system reported an error that concerns earlier probes; of which, it does
     /// not say. They are lost in their time, unless their replies come.
-    Reported(ErrorClass),
+    SocketError(ErrorClass),
     /// The system dropped datagrams before they could be received: the receive buffer was full, for
     /// this process was held up or flooded, or their checksums were wrong.
     Dropped {
@@ -95,12 +95,12 @@ pub enum ProbeEventKind<'a> {
 pub enum NotSent {
     /// The system did not take it.
     Failed(ErrorClass),
-    /// This process was held up, and its time was over: of a load, as [`Loader::HELD_UP`] has it;
+    /// This process was held up, and its time was over: of a load, as [`LoadGenerator::MAX_LATENESS`] has it;
     /// of a probe, by more than an interval, and by more than a second, or dozens of others have
     /// just left as late. Sent now, it would have been one of a burst.
     ///
-    /// [`Loader::HELD_UP`]: crate::load::Loader::HELD_UP
-    HeldUp,
+    /// [`LoadGenerator::MAX_LATENESS`]: crate::load::LoadGenerator::MAX_LATENESS
+    Late,
     /// More probes are in flight than the ledger has room for.
     TooManyInFlight,
 }
@@ -110,7 +110,7 @@ impl NotSent {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Failed(class) => class.label(),
-            Self::HeldUp => "held-up",
+            Self::Late => "held-up",
             Self::TooManyInFlight => "too-many-in-flight",
         }
     }

@@ -1,40 +1,40 @@
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use hello_proto::{Arrival, Ledger};
+use hello_proto::{Ledger, ReplyKind};
 
-use super::Flow;
+use super::SourcePort;
 use super::plan::{NotSent, ProbeEvent, ProbeEventKind};
-use crate::clock::{Clocks, Moment};
+use crate::clock::{ClockSample, TimestampMapper};
 use crate::requester::{self, send_past_reports};
 use crate::sys;
-use crate::udp::batch::Batch;
+use crate::udp::batch::RecvBatch;
 use crate::udp::error_class::ErrorClass;
 
 /// What both threads write to.
-pub(super) struct Shared<O> {
+pub(super) struct State<O> {
     pub(super) start: Duration,
     pub(super) ledger: Ledger,
     pub(super) largest_rtt: Option<Duration>,
-    pub(super) clocks: Clocks,
+    pub(super) timestamps: TimestampMapper,
     /// The number of the next probe.
     pub(super) next: u32,
     pub(super) flows: NonZeroU16,
     pub(super) observe: O,
 }
 
-impl<O: FnMut(&ProbeEvent<'_>)> Shared<O> {
+impl<O: FnMut(&ProbeEvent<'_>)> State<O> {
     /// Sends the probe that is due, unless it is too late.
-    pub(super) fn probe(
+    pub(super) fn send_due(
         &mut self,
         due: Duration,
         too_late: Duration,
-        flows: &[Flow],
+        flows: &[SourcePort],
         name: &mut [u8],
     ) {
         let (now, number) = (sys::monotonic(), self.flow_of(self.next));
         let sent = if now > too_late {
-            Err(NotSent::HeldUp)
+            Err(NotSent::Late)
         } else {
             self.send(&flows[number], number, name)
         };
@@ -42,13 +42,13 @@ impl<O: FnMut(&ProbeEvent<'_>)> Shared<O> {
             Ok((seq, at)) => (at, ProbeEventKind::Sent { seq, late: at.saturating_sub(due) }),
             Err(reason) => (now, ProbeEventKind::NotSent(reason)),
         };
-        self.tell(at, number, kind);
+        self.notify(at, number, kind);
     }
 
     /// Sends a probe, and returns its number and when it left.
     fn send(
         &mut self,
-        flow: &Flow,
+        flow: &SourcePort,
         number: usize,
         name: &mut [u8],
     ) -> Result<(u32, Duration), NotSent> {
@@ -62,7 +62,7 @@ impl<O: FnMut(&ProbeEvent<'_>)> Shared<O> {
         };
         let (sent, earlier) = send_past_reports(send);
         for error in earlier {
-            self.tell(at, number, ProbeEventKind::Reported(ErrorClass::of(&error)));
+            self.notify(at, number, ProbeEventKind::SocketError(ErrorClass::of(&error)));
         }
         sent.map_err(|error| NotSent::Failed(ErrorClass::of(&error)))?;
         self.ledger.handle_sent(name.len(), at);
@@ -72,33 +72,33 @@ impl<O: FnMut(&ProbeEvent<'_>)> Shared<O> {
 
     /// Decides what each datagram of a batch is, and returns when the last of them came; zero, if the
     /// system does not say.
-    pub(super) fn handle(&mut self, batch: &Batch, flow: usize) -> Duration {
-        self.clocks.look(Moment::now());
-        for (index, arrival) in batch.arrivals().iter().enumerate() {
-            let at = self.clocks.of(arrival.time);
-            for place in batch.places(index) {
+    pub(super) fn handle(&mut self, batch: &RecvBatch, flow: usize) -> Duration {
+        self.timestamps.update(ClockSample::now());
+        for (index, arrival) in batch.metas().iter().enumerate() {
+            let at = self.timestamps.to_monotonic(arrival.time);
+            for place in batch.datagram_ranges(index) {
                 let datagram = batch.bytes(place);
                 let arrival = self.ledger.handle_datagram(datagram, at);
-                if let Arrival::Answered { rtt, .. } = arrival {
+                if let ReplyKind::Answered { rtt, .. } = arrival {
                     self.largest_rtt = self.largest_rtt.max(Some(rtt));
                 }
-                self.tell(at, flow, ProbeEventKind::Received { arrival, datagram });
+                self.notify(at, flow, ProbeEventKind::Received { arrival, datagram });
             }
         }
-        requester::latest(batch, &self.clocks)
+        requester::latest(batch, &self.timestamps)
     }
 
     /// Tells of datagrams that the system could not keep for us, if there are any.
-    pub(super) fn tell_dropped(&mut self, flow: usize, count: u32) {
+    pub(super) fn report_dropped(&mut self, flow: usize, count: u32) {
         if count > 0 {
-            self.tell(sys::monotonic(), flow, ProbeEventKind::Dropped { count });
+            self.notify(sys::monotonic(), flow, ProbeEventKind::Dropped { count });
         }
     }
 
     /// Tells of each probe that is lost by now, and returns when the next one may be.
     pub(super) fn settle(&mut self, now: Duration) -> Option<Duration> {
         while let Some(seq) = self.ledger.poll_lost(now) {
-            self.tell(now, self.flow_of(seq), ProbeEventKind::Lost { seq });
+            self.notify(now, self.flow_of(seq), ProbeEventKind::Lost { seq });
         }
         self.ledger.poll_timeout()
     }
@@ -108,7 +108,7 @@ impl<O: FnMut(&ProbeEvent<'_>)> Shared<O> {
         usize::from(u16::try_from(seq % u32::from(self.flows.get())).unwrap_or(0))
     }
 
-    pub(super) fn tell(&mut self, at: Duration, flow: usize, kind: ProbeEventKind<'_>) {
+    pub(super) fn notify(&mut self, at: Duration, flow: usize, kind: ProbeEventKind<'_>) {
         (self.observe)(&ProbeEvent { at: at.saturating_sub(self.start), flow, kind });
     }
 }

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use hello_proto::Guard;
 
-use super::listener::{Endpoint, Options};
-use super::rate_limit::{Accounts, RateLimit};
+use super::listener::{Listener, Options};
+use super::rate_limit::{RateLimit, SharedLimiter};
 use super::worker::Worker;
 use super::{Server, ServerError};
 use crate::udp::Backend;
-use crate::udp::socket::{Sharing, is_shared};
+use crate::udp::socket::{PortSharing, is_shared};
 
 /// What a [`Server`] is to be, before it is bound.
 #[derive(Clone, Debug)]
-pub struct Builder {
+pub struct ServerBuilder {
     guard: Guard,
     options: Options,
     workers: NonZeroUsize,
@@ -23,7 +23,7 @@ pub struct Builder {
     limit: Option<RateLimit>,
 }
 
-impl Builder {
+impl ServerBuilder {
     /// Sets what may be answered.
     #[must_use]
     pub fn guard(self, guard: Guard) -> Self {
@@ -117,17 +117,17 @@ impl Builder {
         addresses: impl IntoIterator<Item = SocketAddr>,
     ) -> Result<Server, ServerError> {
         let open = |address, sharing| {
-            let endpoint = Endpoint::bind(address, sharing, self.options, &self.guard);
-            endpoint.map(Arc::new).map_err(|source| ServerError::Bind { address, source })
+            let listener = Listener::bind(address, sharing, self.options, &self.guard);
+            listener.map(Arc::new).map_err(|source| ServerError::Bind { address, source })
         };
         let mut groups = Vec::new();
         for address in addresses {
             let several = self.reuse_port && !is_shared(address.ip());
-            let sharing = if several { Sharing::First } else { Sharing::Alone };
+            let sharing = if several { PortSharing::ReuseFirst } else { PortSharing::Exclusive };
             let mut group = vec![open(address, sharing)?];
             for _ in 1..self.workers.get() {
                 group.push(match several {
-                    true => open(group[0].local(), Sharing::Further)?,
+                    true => open(group[0].local(), PortSharing::Reuse)?,
                     false => Arc::clone(&group[0]),
                 });
             }
@@ -154,35 +154,35 @@ impl Builder {
         let mut groups = Vec::new();
         for socket in sockets {
             let address = socket.local_addr().unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into());
-            let endpoint = Endpoint::adopt(socket, self.options, &self.guard);
-            let mut endpoint = endpoint.map_err(|source| ServerError::Adopt { address, source })?;
+            let listener = Listener::adopt(socket, self.options, &self.guard);
+            let mut listener = listener.map_err(|source| ServerError::Adopt { address, source })?;
             // Of several at one address, each gets a copy of what is sent to everybody.
-            if groups.iter().any(|group: &Vec<Arc<Endpoint>>| group[0].local() == endpoint.local())
+            if groups.iter().any(|group: &Vec<Arc<Listener>>| group[0].local() == listener.local())
             {
-                endpoint = endpoint.without_shared();
+                listener = listener.without_shared();
             }
-            let endpoint = Arc::new(endpoint);
-            groups.push(vec![endpoint; self.workers.get()]);
+            let listener = Arc::new(listener);
+            groups.push(vec![listener; self.workers.get()]);
         }
         self.server(&groups)
     }
 
     /// Makes the server of the sockets of each address, one for each worker, be it the same.
-    fn server(self, groups: &[Vec<Arc<Endpoint>>]) -> Result<Server, ServerError> {
+    fn server(self, groups: &[Vec<Arc<Listener>>]) -> Result<Server, ServerError> {
         let locals = Vec::from_iter(groups.iter().map(|group| group[0].local()));
         if locals.is_empty() {
             return Err(ServerError::NoAddress);
         }
-        let accounts = self.limit.map(|limit| Arc::new(Accounts::new(limit)));
-        let mut endpoints = groups.concat();
-        let worker = |endpoint| Worker::new(endpoint, self.spin, accounts.clone());
-        let workers = endpoints.iter().cloned().map(worker).collect();
-        endpoints.dedup_by(|one, other| Arc::ptr_eq(one, other));
-        Server::new(self.guard, locals, endpoints, workers).map_err(ServerError::Wake)
+        let limiter = self.limit.map(|limit| Arc::new(SharedLimiter::new(limit)));
+        let mut listeners = groups.concat();
+        let worker = |listener| Worker::new(listener, self.spin, limiter.clone());
+        let workers = listeners.iter().cloned().map(worker).collect();
+        listeners.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        Server::new(self.guard, locals, listeners, workers).map_err(ServerError::Wake)
     }
 }
 
-impl Default for Builder {
+impl Default for ServerBuilder {
     fn default() -> Self {
         Self {
             guard: Guard::default(),
@@ -201,9 +201,9 @@ mod tests {
 
     #[test]
     fn a_limit_is_on_until_it_is_switched_off() {
-        assert_eq!(Builder::default().limit, Some(RateLimit::default()));
-        assert_eq!(Builder::default().rate_limit(None).limit, None);
+        assert_eq!(ServerBuilder::default().limit, Some(RateLimit::default()));
+        assert_eq!(ServerBuilder::default().rate_limit(None).limit, None);
         let other = RateLimit::default().dry_run(true);
-        assert_eq!(Builder::default().rate_limit(other.clone()).limit, Some(other));
+        assert_eq!(ServerBuilder::default().rate_limit(other.clone()).limit, Some(other));
     }
 }

@@ -15,7 +15,7 @@ use crate::udp::error_class::ErrorClass;
 /// and send-failed by its class.
 /// While a datagram is being handled it is received and not yet anything else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
+pub struct ServerCounters {
     received: u64,
     dropped: Option<u64>,
     answered: u64,
@@ -26,7 +26,7 @@ pub struct Counters {
     receive_errors: [u64; ErrorClass::ALL.len()],
 }
 
-impl Counters {
+impl ServerCounters {
     /// Returns how many datagrams were received.
     pub fn received(&self) -> u64 {
         self.received
@@ -152,8 +152,8 @@ impl Tally {
     }
 
     /// Reads the outcomes first, so that there are never more of them than datagrams received.
-    pub(crate) fn snapshot(&self) -> Counters {
-        Counters {
+    pub(crate) fn snapshot(&self) -> ServerCounters {
+        ServerCounters {
             answered: self.answered.load(Acquire),
             refused: array::from_fn(|i| self.refused[i].load(Acquire)),
             over_limit: self.over_limit.load(Acquire),
@@ -207,7 +207,7 @@ mod tests {
         let failed = Outcome::SendFailed(ErrorClass::Denied);
         tally.settle([Outcome::Answered, refused, Outcome::OverLimit, failed].into_iter());
         tally.receive_error(ErrorClass::Interrupted);
-        let sum = Counters::sum([tally.snapshot(); 2].into_iter(), Some(7));
+        let sum = ServerCounters::sum([tally.snapshot(); 2].into_iter(), Some(7));
         assert_eq!((sum.received(), sum.answered(), sum.dropped()), (8, 2, Some(7)));
         assert_eq!(sum.refused(Refusal::GreetedTwice), 2);
         assert_eq!(sum.send_failed(ErrorClass::Denied), 2);

@@ -6,7 +6,7 @@ use crate::udp::error_class::ErrorClass;
 
 /// A datagram that a [`Server`](crate::server::Server) received, and what became of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Event<'a> {
+pub struct ServerEvent<'a> {
     /// Who sent it, or so it says.
     pub source: SocketAddr,
     /// Where it was sent to; the bound address, if that stands for all of this machine's and the

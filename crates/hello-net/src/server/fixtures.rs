@@ -1,9 +1,9 @@
 //! What the tests of the server share.
 
 use super::replies::Replies;
-use crate::udp::batch::Batch;
+use crate::udp::batch::RecvBatch;
 use crate::udp::datagram_socket::DatagramSocket;
-use crate::udp::mock::{Received, Script};
+use crate::udp::mock::{MockSocket, Received};
 use crate::udp::transmit::Route;
 
 /// Answers all of what it is said to have received, by way of a socket.
@@ -19,16 +19,16 @@ pub(crate) fn answer_with(
     socket: &dyn DatagramSocket,
     received: Vec<Received>,
 ) {
-    let (script, mut batch) = (Script::default(), Batch::new());
+    let (script, mut batch) = (MockSocket::default(), RecvBatch::new());
     replies.clear();
-    script.scenes().receives.push_back(Ok(received));
+    script.state().receives.push_back(Ok(received));
     script.receive(&mut batch, false).expect("what was put there");
-    for index in 0..batch.arrivals().len() {
-        let arrival = batch.arrivals()[index];
-        let lane = replies.lane(Route { to: arrival.source, from: None });
-        for name in batch.places(index) {
-            let reply = batch.write(&name, arrival.len <= arrival.segment);
-            replies.answer(index, name, reply, &lane);
+    for index in 0..batch.metas().len() {
+        let arrival = batch.metas()[index];
+        let slot = replies.slot(Route { to: arrival.source, from: None });
+        for name in batch.datagram_ranges(index) {
+            let reply = batch.encode_reply(&name, arrival.len <= arrival.segment);
+            replies.push_reply(index, name, reply, &slot);
         }
     }
     replies.send(socket, &batch);

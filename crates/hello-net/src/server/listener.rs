@@ -7,11 +7,11 @@ use hello_proto::{Guard, OVERHEAD};
 use crate::sys::options::{AdoptedOptions, Buffer};
 use crate::udp::Backend;
 use crate::udp::datagram_socket::DatagramSocket;
-use crate::udp::socket::{self, Sharing, fragmentation};
+use crate::udp::socket::{self, PortSharing, fragmentation};
 
 /// A bound socket, which one worker serves, or several.
 #[derive(Debug)]
-pub(crate) struct Endpoint {
+pub(crate) struct Listener {
     local: SocketAddr,
     receive_buffer: usize,
     send_buffer: usize,
@@ -41,16 +41,16 @@ struct Drops {
     total: u64,
 }
 
-impl Endpoint {
+impl Listener {
     pub(crate) fn bind(
         address: SocketAddr,
-        sharing: Sharing,
+        sharing: PortSharing,
         options: Options,
         guard: &Guard,
     ) -> io::Result<Self> {
         let socket = socket::bind(address, sharing)?;
-        let endpoint = Self::open(socket, options, guard, sharing == Sharing::Alone)?;
-        Ok(Self { takes_shared: sharing != Sharing::Further, ..endpoint })
+        let listener = Self::open(socket, options, guard, sharing == PortSharing::Exclusive)?;
+        Ok(Self { takes_shared: sharing != PortSharing::Reuse, ..listener })
     }
 
     /// Takes over a socket, which has to be bound, and leaves it as it was when this is dropped.
@@ -159,7 +159,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::udp::mock::Script;
+    use crate::udp::mock::MockSocket;
 
     #[test]
     fn a_buffer_is_never_made_smaller_by_default_and_no_size_comes_out_as_another() {
@@ -177,15 +177,15 @@ mod tests {
 
     #[test]
     fn the_systems_count_of_drops_may_come_round() {
-        let script = Script::default();
-        let endpoint = Endpoint::of(([192, 0, 2, 1], 9999).into(), script.clone());
+        let script = MockSocket::default();
+        let listener = Listener::of(([192, 0, 2, 1], 9999).into(), script.clone());
         let mut expected = 0;
         for step in [0, 5, u32::MAX - 5, 10, u32::MAX, 1] {
-            let mut scenes = script.scenes();
-            scenes.drops = scenes.drops.wrapping_add(step);
-            drop(scenes);
+            let mut state = script.state();
+            state.drops = state.drops.wrapping_add(step);
+            drop(state);
             expected += u64::from(step);
-            assert_eq!(endpoint.dropped(), Some(expected));
+            assert_eq!(listener.dropped(), Some(expected));
         }
     }
 }

@@ -4,22 +4,22 @@ use std::ops::{Range, RangeInclusive};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use hello_proto::{Limit, Limiter, Refusal, Verdict};
+use hello_proto::{Decision, Limiter, Rate, Refusal};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 /// The rate that a server holds each source network to, and the networks exempt from it.
 ///
-/// The default is 1000 requests per second with bursts of 2000 ([`Limit::default`]) for every
+/// The default is 1000 requests per second with bursts of 2000 ([`Rate::default`]) for every
 /// network but the loopback (127.0.0.0/8 and `::1`).
 ///
 /// ```
 /// use std::num::NonZeroU32;
 ///
 /// use hello_net::{RateLimit, Server};
-/// use hello_proto::Limit;
+/// use hello_proto::Rate;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let limit = Limit::new(NonZeroU32::try_from(200)?, NonZeroU32::try_from(400)?)?;
+/// let limit = Rate::new(NonZeroU32::try_from(200)?, NonZeroU32::try_from(400)?)?;
 /// let limit = RateLimit::new(limit).exempt(["192.0.2.0/24".parse()?]);
 /// let server = Server::builder().rate_limit(limit).bind([([127, 0, 0, 1], 0).into()])?;
 /// # Ok(())
@@ -27,7 +27,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    limit: Limit,
+    limit: Rate,
     exempt: Vec<IpNet>,
     dry_run: bool,
 }
@@ -35,7 +35,7 @@ pub struct RateLimit {
 impl RateLimit {
     /// Holds every source network to `limit`, those of the loopback too, in memory that never
     /// grows; see [`Limiter`].
-    pub fn new(limit: Limit) -> Self {
+    pub fn new(limit: Rate) -> Self {
         Self { limit, exempt: Vec::new(), dry_run: false }
     }
 
@@ -54,7 +54,7 @@ impl RateLimit {
     }
 
     /// Sets whether requests over the limit are counted but answered all the same
-    /// ([`Counters::over_limit_answered`](crate::server::counters::Counters::over_limit_answered)), to see what a
+    /// ([`ServerCounters::over_limit_answered`](crate::server::counters::ServerCounters::over_limit_answered)), to see what a
     /// limit would do.
     #[must_use]
     pub fn dry_run(self, dry_run: bool) -> Self {
@@ -64,13 +64,13 @@ impl RateLimit {
 
 impl Default for RateLimit {
     fn default() -> Self {
-        Self::new(Limit::default()).exempt_loopback()
+        Self::new(Rate::default()).exempt_loopback()
     }
 }
 
-/// The accounts of a server's sources, which all of its workers share.
+/// The limiter of a server's sources, which all of its workers share.
 #[derive(Debug)]
-pub(crate) struct Accounts {
+pub(crate) struct SharedLimiter {
     limiter: Mutex<Limiter<RandomState>>,
     exempt: Exempt,
     pub(crate) dry_run: bool,
@@ -78,9 +78,9 @@ pub(crate) struct Accounts {
 }
 
 /// What becomes of a datagram: the guard's refusal, or the limiter's verdict.
-pub(crate) type Decision = Result<Verdict, Refusal>;
+pub(crate) type Classified = Result<Decision, Refusal>;
 
-impl Accounts {
+impl SharedLimiter {
     pub(crate) fn new(limit: RateLimit) -> Self {
         let RateLimit { limit, exempt, dry_run } = limit;
         let limiter = Mutex::new(Limiter::new(limit, RandomState::new()));
@@ -95,23 +95,23 @@ impl Accounts {
     /// Debits what the guard lets pass of a batch, whose datagrams all have the same time: the
     /// decisions of each source, in their order. The other workers wait meanwhile, so nothing else
     /// is done here.
-    pub(crate) fn debit(&self, sources: &[(IpAddr, Range<usize>)], decisions: &mut [Decision]) {
+    pub(crate) fn check(&self, sources: &[(IpAddr, Range<usize>)], decisions: &mut [Classified]) {
         if !sources.is_empty() {
-            self.debit_at(self.start.elapsed(), sources, decisions);
+            self.check_at(self.start.elapsed(), sources, decisions);
         }
     }
 
-    fn debit_at(
+    fn check_at(
         &self,
         now: Duration,
         sources: &[(IpAddr, Range<usize>)],
-        decisions: &mut [Decision],
+        decisions: &mut [Classified],
     ) {
         let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
         for (source, range) in sources {
-            let mut account = limiter.account(*source, now);
+            let mut bucket = limiter.bucket(*source, now);
             let passed = decisions[range.clone()].iter_mut().flatten();
-            passed.for_each(|verdict| *verdict = account.debit());
+            passed.for_each(|verdict| *verdict = bucket.check());
         }
     }
 }
@@ -178,70 +178,71 @@ mod tests {
 
     use super::*;
 
-    fn accounts(burst: u32, limit: impl FnOnce(RateLimit) -> RateLimit) -> Accounts {
+    fn limiter(burst: u32, limit: impl FnOnce(RateLimit) -> RateLimit) -> SharedLimiter {
         let burst = NonZeroU32::new(burst).expect("not zero");
-        let rate = Limit::new(NonZeroU32::MIN, burst).expect("a low rate");
-        Accounts::new(limit(RateLimit::new(rate)))
+        let rate = Rate::new(NonZeroU32::MIN, burst).expect("a low rate");
+        SharedLimiter::new(limit(RateLimit::new(rate)))
     }
 
     /// Debits one request, as if no time had passed, however long this takes.
-    fn debit(accounts: &Accounts, source: IpAddr) -> Verdict {
-        let mut decisions = [Ok(Verdict::Within)];
-        if accounts.is_limited(source) {
-            accounts.debit_at(Duration::ZERO, &[(source, 0..1)], &mut decisions);
+    fn check(limiter: &SharedLimiter, source: IpAddr) -> Decision {
+        let mut decisions = [Ok(Decision::Conforming)];
+        if limiter.is_limited(source) {
+            limiter.check_at(Duration::ZERO, &[(source, 0..1)], &mut decisions);
         }
         decisions[0].expect("the guard refused nothing")
     }
 
     /// Returns whether a source is held to a limit of one request.
-    fn is_limited(accounts: &Accounts, source: &str) -> bool {
+    fn is_limited(limiter: &SharedLimiter, source: &str) -> bool {
         let source = source.parse().expect("an address");
-        (0..2).any(|_| debit(accounts, source) != Verdict::Within)
+        (0..2).any(|_| check(limiter, source) != Decision::Conforming)
     }
 
     #[test]
     fn exempt_networks_have_no_limit_whatever_family_the_socket_has() {
         let networks = ["192.0.2.0/25", "2001:db8::/32", "::ffff:203.0.113.0/121", "::/80"]
             .map(|text| text.parse().expect("one"));
-        let accounts = accounts(1, |limit| limit.exempt(networks));
+        let limiter = limiter(1, |limit| limit.exempt(networks));
         for exempt in
             ["192.0.2.127", "::ffff:192.0.2.1", "2001:db8:ffff::1", "203.0.113.127", "::1"]
         {
-            assert!(!is_limited(&accounts, exempt), "{exempt}");
+            assert!(!is_limited(&limiter, exempt), "{exempt}");
         }
         for source in ["192.0.2.128", "::ffff:192.0.2.129", "2001:db9::1", "203.0.113.128"] {
-            assert!(is_limited(&accounts, source), "{source}");
+            assert!(is_limited(&limiter, source), "{source}");
         }
     }
 
     #[test]
     fn the_default_limits_every_network_but_the_loopback() {
         let RateLimit { limit, exempt, dry_run } = RateLimit::default();
-        assert_eq!((limit, dry_run), (Limit::default(), false));
-        let accounts = accounts(1, |limit| limit.exempt(exempt));
+        assert_eq!((limit, dry_run), (Rate::default(), false));
+        let limiter = limiter(1, |limit| limit.exempt(exempt));
         for exempt in ["127.0.0.1", "127.255.255.255", "::1", "::ffff:127.0.0.1"] {
-            assert!(!is_limited(&accounts, exempt), "{exempt}");
+            assert!(!is_limited(&limiter, exempt), "{exempt}");
         }
         for source in ["126.255.255.255", "128.0.0.0", "::", "::2", "192.0.2.1", "fe80::1"] {
-            assert!(is_limited(&accounts, source), "{source}");
+            assert!(is_limited(&limiter, source), "{source}");
         }
     }
 
     #[test]
     fn accounts_last_from_one_batch_to_the_next() {
-        let accounts = accounts(2, |limit| limit);
-        let verdicts = [(); 3].map(|()| debit(&accounts, [192, 0, 2, 7].into()));
-        assert_eq!(verdicts[..2], [Verdict::Within; 2]);
-        assert_ne!(verdicts[2], Verdict::Within);
+        let limiter = limiter(2, |limit| limit);
+        let verdicts = [(); 3].map(|()| check(&limiter, [192, 0, 2, 7].into()));
+        assert_eq!(verdicts[..2], [Decision::Conforming; 2]);
+        assert_ne!(verdicts[2], Decision::Conforming);
     }
 
     #[test]
     fn what_the_guard_refused_costs_nothing_and_stays_refused() {
-        let accounts = accounts(2, |limit| limit);
+        let limiter = limiter(2, |limit| limit);
         let refused = Err(Refusal::GreetedTwice);
-        let mut decisions = [refused, Ok(Verdict::Within), refused, Ok(Verdict::Within), refused];
+        let mut decisions =
+            [refused, Ok(Decision::Conforming), refused, Ok(Decision::Conforming), refused];
         let before = decisions;
-        accounts.debit(&[([192, 0, 2, 7].into(), 0..5)], &mut decisions);
+        limiter.check(&[([192, 0, 2, 7].into(), 0..5)], &mut decisions);
         assert_eq!(decisions, before);
     }
 

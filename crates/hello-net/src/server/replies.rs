@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use hello_proto::{OVERHEAD, PREFIX, SUFFIX};
 
 use super::event::Outcome;
-use crate::udp::batch::Batch;
+use crate::udp::batch::RecvBatch;
 use crate::udp::datagram_socket::DatagramSocket;
 use crate::udp::error_class::ErrorClass;
-use crate::udp::transmit::{Message, Route};
+use crate::udp::transmit::{Route, Transmit};
 
 /// The datagrams of a batch in the order in which they came, what becomes of each, and the
 /// messages in which the replies leave.
@@ -21,7 +21,7 @@ use crate::udp::transmit::{Message, Route};
 #[derive(Debug)]
 pub(crate) struct Replies {
     datagrams: Vec<Datagram>,
-    messages: Vec<Message>,
+    messages: Vec<Transmit>,
     /// What each message answers.
     chains: Vec<Chain>,
     /// The last message on each route: its index, found by the hash of the route.
@@ -57,7 +57,7 @@ struct Chain {
 
 /// A route, and where its latest message is noted.
 #[derive(Debug)]
-pub(crate) struct Lane {
+pub(crate) struct RouteSlot {
     route: Route,
     entry: usize,
     /// Each reply leaves as a message of its own.
@@ -79,36 +79,36 @@ impl Replies {
     }
 
     /// Adds a datagram that gets no reply.
-    pub(crate) fn refuse(&mut self, arrival: usize, name: Range<usize>, outcome: Outcome) {
+    pub(crate) fn push_refused(&mut self, arrival: usize, name: Range<usize>, outcome: Outcome) {
         self.datagrams.push(Datagram { arrival, name, outcome, reply: None, next: None });
     }
 
     /// Looks a route up, once for all datagrams of an arrival.
-    pub(crate) fn lane(&self, route: Route) -> Lane {
+    pub(crate) fn slot(&self, route: Route) -> RouteSlot {
         // Found or free: a batch has no more routes than half as many as there are entries.
         let mut entry = route.hash() % ROUTES;
         while self.messages.get(self.latest[entry]).is_some_and(|message| message.route != route) {
             entry = (entry + 1) % ROUTES;
         }
         let singly = self.unsegmented.contains(route);
-        Lane { route, entry, singly }
+        RouteSlot { route, entry, singly }
     }
 
     /// Adds a datagram that gets a reply, which stands somewhere already or is to be gathered.
-    pub(crate) fn answer(
+    pub(crate) fn push_reply(
         &mut self,
         arrival: usize,
         name: Range<usize>,
         reply: Option<Range<usize>>,
-        lane: &Lane,
+        slot: &RouteSlot,
     ) {
         let (datagram, len) = (self.datagrams.len(), name.len() + OVERHEAD);
         let outcome = Outcome::Answered;
         self.datagrams.push(Datagram { arrival, name, outcome, reply, next: None });
 
-        let latest = &mut self.latest[lane.entry];
+        let latest = &mut self.latest[slot.entry];
         match self.messages.get_mut(*latest) {
-            Some(message) if message.takes(len) && !lane.singly => {
+            Some(message) if message.fits(len) && !slot.singly => {
                 message.count += 1;
                 message.len += len;
                 let chain = &mut self.chains[*latest];
@@ -117,22 +117,22 @@ impl Replies {
             }
             _ => {
                 *latest = self.messages.len();
-                self.messages.push(Message::new(lane.route, len));
+                self.messages.push(Transmit::new(slot.route, len));
                 self.chains.push(Chain { first: datagram, last: datagram });
             }
         }
     }
 
     /// Sends the replies, and notes for each that the system does not take why.
-    pub(crate) fn send(&mut self, socket: &dyn DatagramSocket, batch: &Batch) {
+    pub(crate) fn send(&mut self, socket: &dyn DatagramSocket, batch: &RecvBatch) {
         let Self { datagrams, messages, chains, unsegmented, .. } = self;
-        let mut parts = Vec::with_capacity(datagrams.len() + messages.len());
+        let mut iovecs = Vec::with_capacity(datagrams.len() + messages.len());
         for (message, chain) in messages.iter_mut().zip(&*chains) {
-            let start = parts.len();
-            gather(batch, chain.datagrams(datagrams).map(|i| &datagrams[i]), &mut parts);
-            message.parts = start..parts.len();
+            let start = iovecs.len();
+            gather(batch, chain.datagrams(datagrams).map(|i| &datagrams[i]), &mut iovecs);
+            message.iovecs = start..iovecs.len();
         }
-        deliver(socket, messages, &parts, |index, error| {
+        send_all(socket, messages, &iovecs, |index, error| {
             let (message, chain) = (&messages[index], chains[index]);
             let class = ErrorClass::of(&error);
             let is_full = matches!(class, ErrorClass::WouldBlock | ErrorClass::NoBuffers);
@@ -154,21 +154,21 @@ impl Replies {
 /// them were taken.
 fn send_singly(
     socket: &dyn DatagramSocket,
-    batch: &Batch,
+    batch: &RecvBatch,
     datagrams: &mut [Datagram],
     route: Route,
     chain: Chain,
 ) -> bool {
     let answered = Vec::from_iter(chain.datagrams(datagrams));
-    let (mut parts, mut singles) = (Vec::new(), Vec::with_capacity(answered.len()));
+    let (mut iovecs, mut singles) = (Vec::new(), Vec::with_capacity(answered.len()));
     for datagram in answered.iter().map(|i| &datagrams[*i]) {
-        let start = parts.len();
-        gather(batch, iter::once(datagram), &mut parts);
-        let single = Message::new(route, datagram.name.len() + OVERHEAD);
-        singles.push(Message { parts: start..parts.len(), ..single });
+        let start = iovecs.len();
+        gather(batch, iter::once(datagram), &mut iovecs);
+        let single = Transmit::new(route, datagram.name.len() + OVERHEAD);
+        singles.push(Transmit { iovecs: start..iovecs.len(), ..single });
     }
     let mut all = true;
-    deliver(socket, &singles, &parts, |index, error| {
+    send_all(socket, &singles, &iovecs, |index, error| {
         datagrams[answered[index]].outcome = Outcome::SendFailed(ErrorClass::of(&error));
         all = false;
     });
@@ -177,15 +177,15 @@ fn send_singly(
 
 /// Hands messages to the system, which stops at the first that it does not take; shows the
 /// index of each such one to `failed`, and goes on behind it (sendmmsg(2)).
-fn deliver(
+fn send_all(
     socket: &dyn DatagramSocket,
-    messages: &[Message],
-    parts: &[IoSlice<'_>],
+    messages: &[Transmit],
+    iovecs: &[IoSlice<'_>],
     mut failed: impl FnMut(usize, io::Error),
 ) {
     let (mut interruptions, mut next) = (0..MAX_INTERRUPTIONS, 0);
     while let Some(rest @ [_, ..]) = messages.get(next..) {
-        next += match socket.send(rest, parts) {
+        next += match socket.send(rest, iovecs) {
             Ok(taken) => taken.get(),
             Err(error)
                 if ErrorClass::of(&error) == ErrorClass::Interrupted
@@ -234,40 +234,40 @@ impl Chain {
     }
 }
 
-/// Adds the bytes of the replies to `parts`, in as few pieces as can be.
+/// Adds the bytes of the replies to `iovecs`, in as few pieces as can be.
 fn gather<'b, 'd>(
-    batch: &'b Batch,
+    batch: &'b RecvBatch,
     datagrams: impl Iterator<Item = &'d Datagram>,
-    parts: &mut Vec<IoSlice<'b>>,
+    iovecs: &mut Vec<IoSlice<'b>>,
 ) {
-    let mut open = Open::Nothing;
+    let mut open = PendingPart::Nothing;
     for Datagram { name, reply, .. } in datagrams {
         open = match (open, reply) {
-            (Open::Standing(before), Some(reply)) if before.end == reply.start => {
-                Open::Standing(before.start..reply.end)
+            (PendingPart::Standing(before), Some(reply)) if before.end == reply.start => {
+                PendingPart::Standing(before.start..reply.end)
             }
             (open, Some(reply)) => {
-                parts.extend(open.close(batch));
-                Open::Standing(reply.clone())
+                iovecs.extend(open.close(batch));
+                PendingPart::Standing(reply.clone())
             }
             (open, None) => {
                 match open {
-                    Open::Suffix => parts.push(IoSlice::new(&SUFFIX_AND_PREFIX)),
+                    PendingPart::Suffix => iovecs.push(IoSlice::new(&SUFFIX_AND_PREFIX)),
                     open => {
-                        parts.extend(open.close(batch));
-                        parts.push(IoSlice::new(PREFIX));
+                        iovecs.extend(open.close(batch));
+                        iovecs.push(IoSlice::new(PREFIX));
                     }
                 }
-                parts.push(IoSlice::new(batch.bytes(name.clone())));
-                Open::Suffix
+                iovecs.push(IoSlice::new(batch.bytes(name.clone())));
+                PendingPart::Suffix
             }
         };
     }
-    parts.extend(open.close(batch));
+    iovecs.extend(open.close(batch));
 }
 
 /// The part of a message that the next reply may make longer.
-enum Open {
+enum PendingPart {
     Nothing,
     /// Replies that stand side by side.
     Standing(Range<usize>),
@@ -275,8 +275,8 @@ enum Open {
     Suffix,
 }
 
-impl Open {
-    fn close(self, batch: &Batch) -> Option<IoSlice<'_>> {
+impl PendingPart {
+    fn close(self, batch: &RecvBatch) -> Option<IoSlice<'_>> {
         match self {
             Self::Nothing => None,
             Self::Standing(replies) => Some(IoSlice::new(batch.bytes(replies))),
@@ -298,7 +298,7 @@ const SUFFIX_AND_PREFIX: [u8; OVERHEAD] = {
 const MAX_INTERRUPTIONS: u32 = 8;
 
 /// Entries in the table of latest messages.
-const ROUTES: usize = 2 * Batch::CAPACITY;
+const ROUTES: usize = 2 * RecvBatch::CAPACITY;
 
 /// A free entry in that table.
 const NONE: usize = usize::MAX;

@@ -3,8 +3,8 @@ use std::io::{self, IoSlice};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use super::batch::Batch;
-use super::transmit::Message;
+use super::batch::RecvBatch;
+use super::transmit::Transmit;
 use crate::sys::Waiter;
 use crate::sys::latch::Latch;
 
@@ -14,19 +14,19 @@ pub(crate) trait DatagramSocket: Debug + Send + Sync {
     ///
     /// An error of the kind `WouldBlock` or `TimedOut` says that there was none, or none for
     /// [`RECV_TIMEOUT`].
-    fn receive(&self, batch: &mut Batch, wait: bool) -> io::Result<()>;
+    fn receive(&self, batch: &mut RecvBatch, wait: bool) -> io::Result<()>;
 
-    /// Sends messages, and fails rather than wait. `parts` are the bytes of all of them; each
+    /// Sends messages, and fails rather than wait. `iovecs` are the bytes of all of them; each
     /// message knows which are its own.
     ///
     /// Returns how many the system took before it stopped at one, or at a limit of its own. An
     /// error is that of the first message.
-    fn send(&self, messages: &[Message], parts: &[IoSlice<'_>]) -> io::Result<NonZeroUsize>;
+    fn send(&self, messages: &[Transmit], iovecs: &[IoSlice<'_>]) -> io::Result<NonZeroUsize>;
 
     /// Returns what a worker waits by for a datagram or the flag.
     fn waiter(&self, flag: &Latch) -> io::Result<Waiter>;
 
-    /// Waits until there is a datagram or the flag is raised, however long that takes.
+    /// Delays until there is a datagram or the flag is raised, however long that takes.
     fn wait(&self, waiter: &Waiter) -> io::Result<()> {
         waiter.wait()
     }
@@ -35,7 +35,7 @@ pub(crate) trait DatagramSocket: Debug + Send + Sync {
     /// the receive buffer was full, or the checksum wrong. `None` if it does not say.
     fn drops(&self) -> Option<u32>;
 
-    /// Waits before a receive that follows an error, so that no error can keep the loop busy; not
+    /// Delays before a receive that follows an error, so that no error can keep the loop busy; not
     /// after the flag is raised.
     fn pause(&self, wait: Duration, latch: &Latch) {
         latch.sleep(wait);

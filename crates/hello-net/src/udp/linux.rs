@@ -1,7 +1,7 @@
 //! Linux: many datagrams for each call, in both directions (recvmmsg(2), sendmmsg(2)), and many
 //! for each message (UDP_GRO and UDP_SEGMENT, udp(7)).
 //!
-//! What the system writes is read elsewhere, by safe code ([`Address`], [`Control`]). Besides this
+//! What the system writes is read elsewhere, by safe code ([`RawSockAddr`], [`ControlBuf`]). Besides this
 //! file, only `sys/linux/sockopt.rs` has `unsafe` code.
 #![expect(unsafe_code, reason = "std knows none of these system calls")]
 #![expect(
@@ -22,13 +22,13 @@ use std::ptr;
 
 use libc::{iovec, mmsghdr};
 
-use self::cmsg::Control;
-use self::sockaddr::Address;
+use self::cmsg::ControlBuf;
+use self::sockaddr::RawSockAddr;
 use self::spares::Spared;
 use super::Backend;
-use super::batch::{Arrival, Batch};
+use super::batch::{RecvBatch, RecvMeta};
 use super::datagram_socket::{DatagramSocket, RECV_TIMEOUT};
-use super::transmit::Message;
+use super::transmit::Transmit;
 use crate::sys::latch::Latch;
 use crate::sys::options::Fragmentation;
 use crate::sys::{self, Waiter};
@@ -40,7 +40,7 @@ pub(super) fn open(
     if fragmentation != Fragmentation::SystemDefault {
         fragmentation.apply(&socket)?;
     }
-    Ok(Box::new(Mmsg::new(socket)?))
+    Ok(Box::new(MmsgSocket::new(socket)?))
 }
 
 pub(super) fn open_with_spares(
@@ -53,14 +53,14 @@ pub(super) fn open_with_spares(
 
 /// A blocking socket with a receive timeout.
 #[derive(Debug)]
-pub(super) struct Mmsg {
+pub(super) struct MmsgSocket {
     socket: UdpSocket,
     /// It sends to one peer only. Without an address beside each message, the system looks no route
     /// up.
     connected: bool,
 }
 
-impl Mmsg {
+impl MmsgSocket {
     /// Asks the system to deliver trains in one piece, and to report the destination where that is
     /// not the bound address.
     pub(super) fn new(socket: UdpSocket) -> io::Result<Self> {
@@ -78,18 +78,18 @@ impl Mmsg {
 
     fn send_up_to<const N: usize>(
         &self,
-        messages: &[Message],
-        parts: &[IoSlice<'_>],
+        messages: &[Transmit],
+        iovecs: &[IoSlice<'_>],
     ) -> io::Result<NonZeroUsize> {
-        let mut targets = [Address::EMPTY; N];
-        let mut controls = [Control::EMPTY; N];
+        let mut targets = [RawSockAddr::EMPTY; N];
+        let mut controls = [ControlBuf::EMPTY; N];
         // SAFETY: a struct of numbers and pointers, for which zero is a value.
         let mut headers: [mmsghdr; N] = unsafe { mem::zeroed() };
         let mut count = 0;
         for (((header, target), control), message) in
             headers.iter_mut().zip(&mut targets).zip(&mut controls).zip(messages)
         {
-            let parts = &parts[message.parts.clone()];
+            let iovecs = &iovecs[message.iovecs.clone()];
             let segment = (message.count > 1).then_some(message.segment as u16);
             let header = &mut header.msg_hdr;
             if !self.connected {
@@ -97,8 +97,8 @@ impl Mmsg {
                 header.msg_name = target.as_mut_ptr().cast();
             }
             // `IoSlice` has the layout of an iovec, as std promises, and sending writes to none.
-            header.msg_iov = parts.as_ptr().cast_mut().cast();
-            header.msg_iovlen = parts.len() as _;
+            header.msg_iov = iovecs.as_ptr().cast_mut().cast();
+            header.msg_iovlen = iovecs.len() as _;
             header.msg_controllen = control.write(message.route.from, segment) as _;
             if header.msg_controllen > 0 {
                 header.msg_control = control.as_mut_ptr().cast();
@@ -120,26 +120,28 @@ impl Mmsg {
     }
 }
 
-impl DatagramSocket for Mmsg {
-    fn receive(&self, batch: &mut Batch, wait: bool) -> io::Result<()> {
+impl DatagramSocket for MmsgSocket {
+    fn receive(&self, batch: &mut RecvBatch, wait: bool) -> io::Result<()> {
         let flags = if wait { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
-        let mut sources = [Address::EMPTY; Batch::CAPACITY];
-        let mut controls = [Control::EMPTY; Batch::CAPACITY];
+        let mut sources = [RawSockAddr::EMPTY; RecvBatch::CAPACITY];
+        let mut controls = [ControlBuf::EMPTY; RecvBatch::CAPACITY];
         // SAFETY: both are structs of numbers and pointers, for which zero is a value.
-        let (mut headers, mut vectors): ([mmsghdr; Batch::CAPACITY], [iovec; Batch::CAPACITY]) =
-            unsafe { mem::zeroed() };
-        let (mut count, spaces) = (0, batch.spaces());
+        let (mut headers, mut vectors): (
+            [mmsghdr; RecvBatch::CAPACITY],
+            [iovec; RecvBatch::CAPACITY],
+        ) = unsafe { mem::zeroed() };
+        let (mut count, spaces) = (0, batch.recv_buffers());
         for ((((header, vector), source), control), space) in
             headers.iter_mut().zip(&mut vectors).zip(&mut sources).zip(&mut controls).zip(spaces)
         {
             *vector = iovec { iov_base: space.as_mut_ptr().cast(), iov_len: space.len() };
             let header = &mut header.msg_hdr;
             header.msg_name = source.as_mut_ptr().cast();
-            header.msg_namelen = Address::CAPACITY as _;
+            header.msg_namelen = RawSockAddr::CAPACITY as _;
             header.msg_iov = vector;
             header.msg_iovlen = 1;
             header.msg_control = control.as_mut_ptr().cast();
-            header.msg_controllen = Control::CAPACITY as _;
+            header.msg_controllen = ControlBuf::CAPACITY as _;
             count += 1;
         }
         // SAFETY: the first `count` headers are filled in. Each points to memory of its own, which
@@ -162,7 +164,7 @@ impl DatagramSocket for Mmsg {
             let len = header.msg_len as usize;
             let segment = control.segment.unwrap_or(len);
             let (destination, time) = (control.destination, control.time);
-            batch.push(Arrival {
+            batch.push(RecvMeta {
                 source: source.read(),
                 destination,
                 len,
@@ -174,10 +176,10 @@ impl DatagramSocket for Mmsg {
         Ok(())
     }
 
-    fn send(&self, messages: &[Message], parts: &[IoSlice<'_>]) -> io::Result<NonZeroUsize> {
+    fn send(&self, messages: &[Transmit], iovecs: &[IoSlice<'_>]) -> io::Result<NonZeroUsize> {
         match messages {
-            [_] => self.send_up_to::<1>(messages, parts),
-            _ => self.send_up_to::<{ Batch::CAPACITY }>(messages, parts),
+            [_] => self.send_up_to::<1>(messages, iovecs),
+            _ => self.send_up_to::<{ RecvBatch::CAPACITY }>(messages, iovecs),
         }
     }
 

@@ -8,27 +8,27 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use super::batch::{Arrival, Batch};
+use super::batch::{RecvBatch, RecvMeta};
 use super::datagram_socket::DatagramSocket;
-use super::transmit::Message;
+use super::transmit::Transmit;
 use crate::sys::Waiter;
 use crate::sys::latch::Latch;
 
 /// Plays its receives one by one, then stops the worker; writes down what the worker does.
 #[derive(Clone)]
-pub(crate) struct Script {
-    scenes: Arc<Mutex<Scenes>>,
+pub(crate) struct MockSocket {
+    state: Arc<Mutex<MockState>>,
     pub(crate) stop: Arc<Latch>,
 }
 
-impl Default for Script {
+impl Default for MockSocket {
     fn default() -> Self {
-        Self { scenes: Arc::default(), stop: Arc::new(Latch::new().expect("sockets")) }
+        Self { state: Arc::default(), stop: Arc::new(Latch::new().expect("sockets")) }
     }
 }
 
 #[derive(Default)]
-pub(crate) struct Scenes {
+pub(crate) struct MockState {
     pub(crate) receives: VecDeque<io::Result<Vec<Received>>>,
     /// Decides on each message, as the system does; without it, all are taken.
     pub(crate) verdict: Option<Box<Verdict>>,
@@ -46,13 +46,13 @@ pub(crate) struct Scenes {
 }
 
 /// A message to be received.
-pub(crate) type Received = (Arrival, Vec<u8>);
+pub(crate) type Received = (RecvMeta, Vec<u8>);
 
 /// A datagram that arrives alone.
 pub(crate) fn datagram(name: &[u8], source: SocketAddr) -> Received {
     let len = name.len();
     (
-        Arrival { source, destination: None, len, segment: len, time: None, discarded: false },
+        RecvMeta { source, destination: None, len, segment: len, time: None, discarded: false },
         name.to_vec(),
     )
 }
@@ -61,53 +61,53 @@ pub(crate) fn datagram(name: &[u8], source: SocketAddr) -> Received {
 pub(crate) fn train<N: AsRef<[u8]>>(names: &[N], source: SocketAddr) -> Received {
     let bytes = Vec::from_iter(names.iter().flat_map(AsRef::as_ref).copied());
     let (len, segment) = (bytes.len(), names[0].as_ref().len());
-    (Arrival { source, destination: None, len, segment, time: None, discarded: false }, bytes)
+    (RecvMeta { source, destination: None, len, segment, time: None, discarded: false }, bytes)
 }
 
 /// Says whether the system takes a message, by its target and its replies.
 pub(crate) type Verdict = dyn FnMut(SocketAddr, &[Vec<u8>]) -> io::Result<()> + Send;
 
-impl Script {
-    pub(crate) fn scenes(&self) -> MutexGuard<'_, Scenes> {
-        self.scenes.lock().expect("no panic")
+impl MockSocket {
+    pub(crate) fn state(&self) -> MutexGuard<'_, MockState> {
+        self.state.lock().expect("no panic")
     }
 }
 
-impl fmt::Debug for Script {
+impl fmt::Debug for MockSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Script")
+        f.write_str("MockSocket")
     }
 }
 
-impl DatagramSocket for Script {
-    fn receive(&self, batch: &mut Batch, wait: bool) -> io::Result<()> {
-        let mut scenes = self.scenes();
-        scenes.waits.push(wait);
-        let received = scenes.receives.pop_front();
-        drop(scenes);
+impl DatagramSocket for MockSocket {
+    fn receive(&self, batch: &mut RecvBatch, wait: bool) -> io::Result<()> {
+        let mut state = self.state();
+        state.waits.push(wait);
+        let received = state.receives.pop_front();
+        drop(state);
         let received = received.unwrap_or_else(|| {
             self.stop.raise();
             Err(ErrorKind::WouldBlock.into())
         })?;
-        for (space, (_, bytes)) in batch.spaces().zip(&received) {
+        for (space, (_, bytes)) in batch.recv_buffers().zip(&received) {
             space[..bytes.len()].copy_from_slice(bytes);
         }
         received.into_iter().for_each(|(arrival, _)| batch.push(arrival));
         Ok(())
     }
 
-    fn send(&self, messages: &[Message], parts: &[IoSlice<'_>]) -> io::Result<NonZeroUsize> {
-        let mut scenes = self.scenes();
-        scenes.send_calls += 1;
+    fn send(&self, messages: &[Transmit], iovecs: &[IoSlice<'_>]) -> io::Result<NonZeroUsize> {
+        let mut state = self.state();
+        state.send_calls += 1;
         let mut taken = 0;
-        for message in &messages[..scenes.limit.unwrap_or(messages.len()).min(messages.len())] {
-            let bytes = message.bytes(parts);
+        for message in &messages[..state.limit.unwrap_or(messages.len()).min(messages.len())] {
+            let bytes = message.bytes(iovecs);
             assert_eq!(bytes.len(), message.len);
             let replies = Vec::from_iter(bytes.chunks(message.segment).map(<[u8]>::to_vec));
             assert_eq!(replies.len(), message.count);
-            let verdict = scenes.verdict.as_mut();
+            let verdict = state.verdict.as_mut();
             match verdict.map_or(Ok(()), |verdict| verdict(message.route.to, &replies)) {
-                Ok(()) => scenes.sent.push((message.route.to, replies)),
+                Ok(()) => state.sent.push((message.route.to, replies)),
                 Err(error) if taken == 0 => return Err(error),
                 Err(_) => break,
             }
@@ -122,15 +122,15 @@ impl DatagramSocket for Script {
 
     /// There is always a next scene.
     fn wait(&self, _: &Waiter) -> io::Result<()> {
-        self.scenes().idle_waits += 1;
+        self.state().idle_waits += 1;
         Ok(())
     }
 
     fn drops(&self) -> Option<u32> {
-        Some(self.scenes().drops)
+        Some(self.state().drops)
     }
 
     fn pause(&self, wait: Duration, _: &Latch) {
-        self.scenes().pauses.push(wait);
+        self.state().pauses.push(wait);
     }
 }

@@ -7,12 +7,12 @@ use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
+use quinn_udp::{BATCH_SIZE, UdpSocketState};
 
-use super::batch::{Arrival, Batch, Destination, Origin};
+use super::batch::{Destination, LocalAddr, RecvBatch, RecvMeta};
 use super::datagram_socket::{DatagramSocket, RECV_TIMEOUT};
 use super::socket::is_broadcast;
-use super::transmit::Message;
+use super::transmit::Transmit;
 use crate::sys::latch::Latch;
 use crate::sys::options::Fragmentation;
 use crate::sys::{self, Waiter};
@@ -68,7 +68,7 @@ impl Portable {
     }
 
     /// Returns where a message was sent to.
-    fn destination(&self, meta: &RecvMeta) -> Option<Destination> {
+    fn destination(&self, meta: &quinn_udp::RecvMeta) -> Option<Destination> {
         let address = meta.dst_ip.filter(|_| self.wildcard)?;
         let own = match address {
             IpAddr::V4(shared) if shared.is_multicast() || self.is_broadcast(shared) => {
@@ -77,7 +77,7 @@ impl Portable {
             IpAddr::V6(group) if group.is_multicast() => Ipv6Addr::UNSPECIFIED.into(),
             own => own,
         };
-        Some(Destination { address, own: Origin { address: own, interface: 0 } })
+        Some(Destination { address, reply_from: LocalAddr { address: own, interface: 0 } })
     }
 
     /// Returns whether an address is that of a subnet's broadcast, as the system had it within the
@@ -132,9 +132,9 @@ const REMEMBERED: Duration = Duration::from_secs(1);
 const MAX_KNOWN: usize = 64;
 
 impl DatagramSocket for Portable {
-    fn receive(&self, batch: &mut Batch, wait: bool) -> io::Result<()> {
-        let mut metas = [RecvMeta::default(); BATCH_SIZE];
-        let mut spaces = Vec::from_iter(batch.spaces().take(BATCH_SIZE).map(IoSliceMut::new));
+    fn receive(&self, batch: &mut RecvBatch, wait: bool) -> io::Result<()> {
+        let mut metas = [quinn_udp::RecvMeta::default(); BATCH_SIZE];
+        let mut spaces = Vec::from_iter(batch.recv_buffers().take(BATCH_SIZE).map(IoSliceMut::new));
         let mut receive = || {
             let segmenting = self.segmenting.read().unwrap_or_else(PoisonError::into_inner);
             segmenting.state.recv((&self.socket).into(), &mut spaces, &mut metas)
@@ -149,14 +149,14 @@ impl DatagramSocket for Portable {
         for meta in &metas[..received] {
             let (source, destination) = (meta.addr, self.destination(meta));
             let (len, segment, time, discarded) = (meta.len, meta.stride, None, false);
-            batch.push(Arrival { source, destination, len, segment, time, discarded });
+            batch.push(RecvMeta { source, destination, len, segment, time, discarded });
         }
         Ok(())
     }
 
     /// Sends the first message. Where the system cuts no message into segments, one that needs it
     /// is an error, and its replies are sent one by one.
-    fn send(&self, messages: &[Message], parts: &[IoSlice<'_>]) -> io::Result<NonZeroUsize> {
+    fn send(&self, messages: &[Transmit], iovecs: &[IoSlice<'_>]) -> io::Result<NonZeroUsize> {
         if let Some(message) = messages.first() {
             if message.count > 1 && message.count > self.max_segments() {
                 return Err(ErrorKind::Unsupported.into());
@@ -165,10 +165,10 @@ impl DatagramSocket for Portable {
             let segmenting = self.segmenting.read().unwrap_or_else(PoisonError::into_inner);
             segmenting.state.try_send(
                 (&self.socket).into(),
-                &Transmit {
+                &quinn_udp::Transmit {
                     destination: message.route.to,
                     ecn: None,
-                    contents: &message.bytes(parts),
+                    contents: &message.bytes(iovecs),
                     segment_size: (message.count > 1).then_some(message.segment),
                     src_ip: own.filter(|address| !address.is_unspecified()),
                 },
@@ -192,19 +192,19 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::udp::socket::{self, Sharing};
+    use crate::udp::socket::{self, PortSharing};
     use crate::udp::transmit::Route;
 
     #[test]
     fn segmenting_is_tried_again_after_one_message_that_was_not_segmented() {
-        let bound = socket::bind((Ipv4Addr::LOCALHOST, 0).into(), Sharing::Alone);
+        let bound = socket::bind((Ipv4Addr::LOCALHOST, 0).into(), PortSharing::Exclusive);
         let portable = Portable::new(bound.expect("a free port"), Fragmentation::Never);
         let portable = portable.expect("a UDP socket");
         let many = portable.max_segments();
         assert!(many > 1, "Linux segments");
         let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let message = Message::new(Route { to: nowhere, from: None }, 5);
-        let train = Message { count: 2, len: 10, parts: 0..1, ..message };
+        let message = Transmit::new(Route { to: nowhere, from: None }, 5);
+        let train = Transmit { count: 2, len: 10, iovecs: 0..1, ..message };
         portable.send(&[train], &[IoSlice::new(b"TracySarah")]).expect_err("port 0 is nobody's");
         assert_eq!(portable.max_segments(), 1, "it is given up, for a while");
         let deadline = Instant::now() + 20 * REMEMBERED;

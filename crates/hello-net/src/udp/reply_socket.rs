@@ -2,7 +2,7 @@ use std::io;
 use std::net::UdpSocket;
 
 use super::Backend;
-use super::batch::Batch;
+use super::batch::RecvBatch;
 use super::datagram_socket::DatagramSocket;
 use crate::sys;
 use crate::sys::options::{Buffer, Fragmentation};
@@ -11,7 +11,7 @@ use crate::sys::options::{Buffer, Fragmentation};
 pub(crate) fn open(
     socket: UdpSocket,
     fragmentation: Fragmentation,
-    batch: &mut Batch,
+    batch: &mut RecvBatch,
 ) -> io::Result<Box<dyn DatagramSocket>> {
     sys::enable_timestamps(&socket)?;
     // What does not fit in while we are held up is not the network's loss.

@@ -10,27 +10,27 @@ use crate::sys::options::Fragmentation;
 
 /// Whether several sockets of this server are bound to one address (SO_REUSEPORT, socket(7)).
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Sharing {
+pub(crate) enum PortSharing {
     /// This one only.
-    Alone,
+    Exclusive,
     /// This is the first of them, which is bound only if nobody else is, not even one who would
     /// share.
-    First,
+    ReuseFirst,
     /// This is another of them.
-    Further,
+    Reuse,
 }
 
 /// Opens a socket that receives at `address`.
 ///
 /// `[::]` means IPv6 and nothing else (IPV6_V6ONLY), so that it and `0.0.0.0` can be bound side
 /// by side. SO_REUSEADDR stays off: with it, Linux lets a second process take the port over.
-pub(crate) fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<UdpSocket> {
+pub(crate) fn bind(address: SocketAddr, sharing: PortSharing) -> io::Result<UdpSocket> {
     let prepare = |socket: &Socket| match sharing {
-        Sharing::Alone | Sharing::First => Ok(()),
-        Sharing::Further => socket.set_reuse_port(true),
+        PortSharing::Exclusive | PortSharing::ReuseFirst => Ok(()),
+        PortSharing::Reuse => socket.set_reuse_port(true),
     };
     let socket = bind_prepared(address, prepare)?;
-    if sharing == Sharing::First {
+    if sharing == PortSharing::ReuseFirst {
         socket.set_reuse_port(true)?;
     }
     Ok(socket.into())

@@ -1,8 +1,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
-use super::batch::Batch;
+use super::batch::RecvBatch;
 use super::error_class::ErrorClass;
-use super::socket::Sharing;
+use super::socket::PortSharing;
 use super::*;
 
 pub(crate) const BACK_ENDS: &[Backend] = &[
@@ -12,7 +12,7 @@ pub(crate) const BACK_ENDS: &[Backend] = &[
 ];
 
 pub(crate) fn open(io: Backend) -> (Box<dyn DatagramSocket>, SocketAddr) {
-    let socket = socket::bind((Ipv4Addr::LOCALHOST, 0).into(), Sharing::Alone);
+    let socket = socket::bind((Ipv4Addr::LOCALHOST, 0).into(), PortSharing::Exclusive);
     let socket = socket.expect("a free port");
     let address = socket.local_addr().expect("bound");
     (io.open(socket, Fragmentation::Never).expect("a UDP socket"), address)
@@ -23,7 +23,7 @@ fn nothing_there_is_an_idle_wait_and_no_error() {
     for &io in BACK_ENDS {
         let (socket, _) = open(io);
         for wait in [false, true] {
-            let error = socket.receive(&mut Batch::new(), wait).expect_err("nobody sends");
+            let error = socket.receive(&mut RecvBatch::new(), wait).expect_err("nobody sends");
             assert_eq!(ErrorClass::of(&error), ErrorClass::WouldBlock);
         }
     }

@@ -7,11 +7,11 @@ use std::ops::Range;
 
 use hello_proto::MAX_DATAGRAM_LEN;
 
-use super::batch::Origin;
+use super::batch::LocalAddr;
 
 /// DatagramSocket on one route that leave as one: one datagram, or a train (UDP_SEGMENT, udp(7)).
 #[derive(Clone, Debug)]
-pub(crate) struct Message {
+pub(crate) struct Transmit {
     pub(crate) route: Route,
     /// The length of each datagram but the last, which may be shorter, in bytes.
     pub(crate) segment: usize,
@@ -19,8 +19,8 @@ pub(crate) struct Message {
     pub(crate) count: usize,
     /// Their length in all, in bytes.
     pub(crate) len: usize,
-    /// Which of the parts given beside it are its bytes.
-    pub(crate) parts: Range<usize>,
+    /// Which of the iovecs given beside it are its bytes.
+    pub(crate) iovecs: Range<usize>,
 }
 
 /// Between whom a message travels.
@@ -28,33 +28,33 @@ pub(crate) struct Message {
 pub(crate) struct Route {
     pub(crate) to: SocketAddr,
     /// The address to send from, where the socket has several.
-    pub(crate) from: Option<Origin>,
+    pub(crate) from: Option<LocalAddr>,
 }
 
-impl Message {
+impl Transmit {
     /// How many datagrams a message has at most: what every kernel that segments at all takes
     /// (UDP_MAX_SEGMENTS).
     pub(crate) const MAX_SEGMENTS: usize = 64;
 
-    /// A datagram of so many bytes, whose parts are still to be told.
+    /// A datagram of so many bytes, whose iovecs are still to be told.
     pub(crate) fn new(route: Route, len: usize) -> Self {
-        Self { route, segment: len, count: 1, len, parts: 0..0 }
+        Self { route, segment: len, count: 1, len, iovecs: 0..0 }
     }
 
     /// Tells whether a datagram of `len` bytes may follow: all before it have the same length, it
     /// is not longer, and the whole is no more than a message can be.
-    pub(crate) fn takes(&self, len: usize) -> bool {
+    pub(crate) fn fits(&self, len: usize) -> bool {
         self.len == self.segment * self.count
             && len <= self.segment
             && self.count < Self::MAX_SEGMENTS
             && self.len + len <= MAX_DATAGRAM_LEN
     }
 
-    /// Returns its bytes in one piece; `parts` are those of all messages.
-    pub(crate) fn bytes<'p>(&self, parts: &'p [IoSlice<'_>]) -> Cow<'p, [u8]> {
-        match &parts[self.parts.clone()] {
+    /// Returns its bytes in one piece; `iovecs` are those of all messages.
+    pub(crate) fn bytes<'p>(&self, iovecs: &'p [IoSlice<'_>]) -> Cow<'p, [u8]> {
+        match &iovecs[self.iovecs.clone()] {
             [part] => Cow::Borrowed(part),
-            parts => parts.iter().flat_map(|part| part.iter()).copied().collect(),
+            iovecs => iovecs.iter().flat_map(|part| part.iter()).copied().collect(),
         }
     }
 }

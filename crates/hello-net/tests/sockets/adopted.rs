@@ -73,7 +73,7 @@ fn what_waits_when_a_server_is_stopped_is_answered() {
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[any_port()]);
         let client = peer();
-        let stop_at_the_first = |_: &hello_net::Event<'_>| server.stop();
+        let stop_at_the_first = |_: &hello_net::ServerEvent<'_>| server.stop();
         for number in 0..200 {
             client.send_to(format!("{number}").as_bytes(), local).expect("sent");
         }

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hello_net::{Counters, Io, Server};
+use hello_net::{Backend, Server, ServerCounters};
 use quinn_udp::{Transmit, UdpSocketState};
 use socket2::SockRef;
 
@@ -85,7 +85,7 @@ fn what_waits_from_many_sources_is_answered_in_order_to_each() {
 }
 
 /// Asks from connected sockets, which hear no other address than the one asked.
-fn ask_at_each(server: &Server, addresses: &[SocketAddr], rounds: usize, io: Io) {
+fn ask_at_each(server: &Server, addresses: &[SocketAddr], rounds: usize, io: Backend) {
     const BURST: usize = 8;
     let clients = Vec::from_iter(addresses.iter().map(|address| {
         let any = if address.is_ipv4() {
@@ -98,7 +98,7 @@ fn ask_at_each(server: &Server, addresses: &[SocketAddr], rounds: usize, io: Io)
         client
     }));
     let local =
-        |event: &hello_net::Event<'_>| assert!(addresses.contains(&event.local), "{event:?}");
+        |event: &hello_net::ServerEvent<'_>| assert!(addresses.contains(&event.local), "{event:?}");
     let greet = || {
         for round in 0..rounds {
             for client in &clients {
@@ -124,7 +124,7 @@ fn a_wildcard_server_answers_from_the_address_asked() {
         let addresses = (1..=16).map(|host| (Ipv4Addr::new(127, 0, 0, host), local.port()).into());
         let addresses = Vec::from_iter(addresses);
         // 100,096 replies with the one back end, fewer with the other.
-        ask_at_each(&server, &addresses, if io == Io::default() { 782 } else { 79 }, io);
+        ask_at_each(&server, &addresses, if io == Backend::default() { 782 } else { 79 }, io);
     }
 }
 
@@ -140,7 +140,7 @@ fn the_ipv6_wildcard_answers_from_the_address_asked() {
 }
 
 /// Sends far more than the receive buffer holds while nobody receives, and counts it all.
-fn flood(server: &Server, local: SocketAddr) -> Counters {
+fn flood(server: &Server, local: SocketAddr) -> ServerCounters {
     const SENT: u64 = 5000;
     let clients = Vec::from_iter((0..4).map(|_| peer()));
     for (number, client) in (0..SENT).zip(clients.iter().cycle()) {

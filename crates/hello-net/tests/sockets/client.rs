@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::network::{have_ipv6, peer, peer_at, receive};
-use hello_net::{Client, ErrorClass, Greeting, Progress, Silence, Unanswered};
+use hello_net::{Client, ErrorClass, Greeting, NoReply, Progress, Unanswered};
 use hello_proto::{DecodeError, Request, Retry};
 
 /// Long enough for any machine; only attempts that are to fail wait for shorter.
@@ -24,7 +24,7 @@ fn client(servers: &[SocketAddr], retry: Retry) -> Client {
 /// What an observer saw, in words.
 fn words(progress: Progress<'_>) -> String {
     match progress {
-        Progress::Asks { attempt, .. } => format!("asked {attempt}"),
+        Progress::Sending { attempt, .. } => format!("asked {attempt}"),
         Progress::Failed { error, .. } => ErrorClass::of(error).label().to_owned(),
         Progress::Skipped { datagram, error: None, .. } => {
             format!("skipped {}", datagram.escape_ascii())
@@ -147,10 +147,10 @@ fn silence_is_no_answer_after_every_attempt() {
     let (server, address) = loopback_peer();
     let mut client = client(&[address], retry(SHORT, 3));
     let (result, seen) = greet(&mut client, b"Sarah", || ());
-    let Err(Unanswered { attempts: 3, elapsed, silences }) = result else {
+    let Err(Unanswered { attempts: 3, elapsed, servers }) = result else {
         panic!("{result:?}");
     };
-    assert_eq!(silences, [Silence { server: address, problem: None }]);
+    assert_eq!(servers, [NoReply { server: address, problem: None }]);
     assert!(elapsed >= 3 * SHORT);
     assert_eq!(seen, ["asked 1", "asked 2", "asked 3"]);
     for _ in 0..3 {
@@ -187,11 +187,11 @@ fn a_flood_of_wrong_replies_moves_no_deadline() {
 fn where_nothing_listens_it_says_refused_and_goes_on_asking() {
     let mut client = client(&[nobody(1)], retry(SHORT, 2));
     let (result, seen) = greet(&mut client, b"Sarah", || ());
-    let Err(Unanswered { attempts: 2, elapsed, silences }) = result else {
+    let Err(Unanswered { attempts: 2, elapsed, servers }) = result else {
         panic!("{result:?}");
     };
     let problem = Some(ErrorClass::ConnectionRefused);
-    assert_eq!(silences, [Silence { server: nobody(1), problem }]);
+    assert_eq!(servers, [NoReply { server: nobody(1), problem }]);
     assert!(elapsed >= 2 * SHORT, "every wait was waited for");
     assert_eq!(seen, ["asked 1", "connection-refused", "asked 2", "connection-refused"]);
 }
@@ -278,12 +278,12 @@ fn a_late_reply_of_an_address_that_is_not_waited_for_counts() {
 fn two_addresses_that_refuse_are_both_asked_and_the_wait_is_waited_for() {
     let mut client = client(&[nobody(4), nobody(5)], retry(SHORT, 1));
     let (result, seen) = greet(&mut client, b"Sarah", || ());
-    let Err(Unanswered { attempts: 1, elapsed, silences }) = result else {
+    let Err(Unanswered { attempts: 1, elapsed, servers }) = result else {
         panic!("{result:?}");
     };
     assert!(elapsed >= SHORT);
-    let refused = |server| Silence { server, problem: Some(ErrorClass::ConnectionRefused) };
-    assert_eq!(silences, [refused(nobody(4)), refused(nobody(5))]);
+    let refused = |server| NoReply { server, problem: Some(ErrorClass::ConnectionRefused) };
+    assert_eq!(servers, [refused(nobody(4)), refused(nobody(5))]);
     assert_eq!(seen, ["asked 1", "connection-refused", "asked 1", "connection-refused"]);
 }
 
@@ -292,8 +292,8 @@ fn an_address_that_was_not_asked_has_no_reason() {
     let (_silent, silent) = loopback_peer();
     let mut client = client(&[silent, nobody(8)], retry(SHORT, 1));
     let (result, _) = greet(&mut client, b"Sarah", || ());
-    let Err(Unanswered { silences, .. }) = result else { panic!("{result:?}") };
-    assert_eq!(silences, [Silence { server: silent, problem: None }]);
+    let Err(Unanswered { servers, .. }) = result else { panic!("{result:?}") };
+    assert_eq!(servers, [NoReply { server: silent, problem: None }]);
 }
 
 #[test]
@@ -306,10 +306,10 @@ fn each_address_has_its_own_reason_of_its_last_attempt() {
             waited_for.push((server, waits));
         }
     });
-    let Err(Unanswered { silences, .. }) = result else { panic!("{result:?}") };
-    let silence = |server, problem| Silence { server, problem };
+    let Err(Unanswered { servers, .. }) = result else { panic!("{result:?}") };
+    let silence = |server, problem| NoReply { server, problem };
     let refused = Some(ErrorClass::ConnectionRefused);
-    assert_eq!(silences, [silence(silent, None), silence(nobody(7), refused)]);
+    assert_eq!(servers, [silence(silent, None), silence(nobody(7), refused)]);
     // In the second attempt, which then went on to the silent one.
     assert_eq!(waited_for, [(nobody(7), false)]);
 }
@@ -329,8 +329,8 @@ fn an_address_that_cannot_be_sent_to_gives_way_to_the_next() {
 
     let mut alone = client(&[broadcast], retry(SHORT, 2));
     let (result, seen) = greet(&mut alone, b"Sarah", || ());
-    let Err(Unanswered { silences, elapsed, .. }) = result else { panic!("{result:?}") };
-    assert_eq!(silences, [Silence { server: broadcast, problem: Some(ErrorClass::Denied) }]);
+    let Err(Unanswered { servers, elapsed, .. }) = result else { panic!("{result:?}") };
+    assert_eq!(servers, [NoReply { server: broadcast, problem: Some(ErrorClass::Denied) }]);
     assert!(elapsed >= 2 * SHORT, "every wait was waited for");
     assert_eq!(seen, ["asked 1", "denied", "asked 2", "denied"]);
 }

@@ -15,10 +15,10 @@ use std::thread;
 use std::time::Duration;
 
 use hello_net::{
-    Arrivals, Effort, ErrorClass, Idle, LoadEvent, LoadEventKind, LoadPlan, Loader, NotSent,
-    Observer, Offer, Sources,
+    ArrivalProcess, ErrorClass, GeneratorUsage, LoadEvent, LoadEventKind, LoadGenerator, LoadPlan,
+    NotSent, Observer, Pacing, Sources, WaitStrategy,
 };
-use hello_proto::{Arrival, Token};
+use hello_proto::{ReplyKind, Token};
 
 use crate::network::{peer, receive};
 
@@ -26,7 +26,7 @@ use crate::network::{peer, receive};
 fn closed(outstanding: u32, count: u64) -> LoadPlan {
     let outstanding = NonZeroU32::new(outstanding).expect("not zero");
     LoadPlan {
-        offer: Offer::Closed { outstanding },
+        offer: Pacing::Closed { outstanding },
         duration: Duration::from_secs(3600),
         count: Some(count),
         timeout: Duration::from_secs(20),
@@ -35,9 +35,9 @@ fn closed(outstanding: u32, count: u64) -> LoadPlan {
 }
 
 /// The same in an open loop, at so many a second.
-fn open(rate: u64, arrivals: Arrivals, count: u64) -> LoadPlan {
+fn open(rate: u64, arrivals: ArrivalProcess, count: u64) -> LoadPlan {
     let rate = NonZeroU64::new(rate).expect("not zero");
-    LoadPlan { offer: Offer::Open { rate, arrivals }, ..closed(1, count) }
+    LoadPlan { offer: Pacing::Open { rate, arrivals }, ..closed(1, count) }
 }
 
 fn ports(number: u32) -> Sources {
@@ -86,7 +86,7 @@ enum Told {
     NotSent { due: Duration, count: u32, reason: NotSent },
     Answered { due: Duration, rtt: Duration, reordered: bool },
     Lost { due: Duration },
-    Other(Arrival),
+    Other(ReplyKind),
     Misdirected,
     Reported(ErrorClass),
 }
@@ -106,7 +106,9 @@ impl Observer for Heard {
             LoadEventKind::Lost { due } => Told::Lost { due },
             LoadEventKind::Other { arrival, .. } => Told::Other(arrival),
             LoadEventKind::Misdirected => Told::Misdirected,
-            LoadEventKind::Reported(class) | LoadEventKind::Blocked(class) => Told::Reported(class),
+            LoadEventKind::SocketError(class) | LoadEventKind::SendBufferFull(class) => {
+                Told::Reported(class)
+            }
         };
         self.0.push((event.at, told));
     }
@@ -141,7 +143,7 @@ impl Heard {
     }
 
     fn late(&self) -> u64 {
-        self.count(|told| matches!(told, Told::Other(Arrival::Late { .. })))
+        self.count(|told| matches!(told, Told::Other(ReplyKind::Late { .. })))
     }
 
     /// Returns when each request was due, sent or not, in order.
@@ -161,7 +163,7 @@ impl Heard {
 /// What became of a load.
 #[derive(Debug)]
 struct Offered {
-    effort: Effort,
+    usage: GeneratorUsage,
     /// What each thread told.
     threads: Vec<Heard>,
     /// What all told.
@@ -190,18 +192,18 @@ fn offer(plan: LoadPlan, answer: impl FnMut(&Asked<'_>) + Send) -> Offered {
 
 fn offer_to(server: &UdpSocket, plan: LoadPlan, answer: impl FnMut(&Asked<'_>) + Send) -> Offered {
     let observers = Vec::from_iter((0..plan.threads.get()).map(|_| Mutex::<Heard>::default()));
-    let loader = Loader::new(server.local_addr().expect("bound"), plan).expect("ports");
-    let (effort, seen) = thread::scope(|scope| {
+    let loader = LoadGenerator::new(server.local_addr().expect("bound"), plan).expect("ports");
+    let (usage, seen) = thread::scope(|scope| {
         let serving = scope.spawn(|| serve(server, answer));
-        let effort = loader.run(&observers);
+        let usage = loader.run(&observers);
         // What was sent is in the server's buffer, and so before that.
         peer().send_to(&[], loader.server()).expect("sent");
-        (effort, serving.join().expect("no panic"))
+        (usage, serving.join().expect("no panic"))
     });
     let heard = observers.into_iter().map(|heard| heard.into_inner().expect("no panic"));
     let threads = Vec::from_iter(heard);
     let all = Heard(threads.iter().flat_map(|heard| heard.0.iter().copied()).collect());
-    Offered { effort: effort.expect("no broken socket"), threads, all, seen }
+    Offered { usage: usage.expect("no broken socket"), threads, all, seen }
 }
 
 #[test]
@@ -223,7 +225,7 @@ fn each_request_is_sent_and_answered_once_and_told_of() {
 fn all_threads_and_trains_together_send_as_many_as_were_to_be_sent() {
     for (threads, train, count) in [(2, 1, 101), (2, 8, 501), (3, 5, 7), (3, 1, 2)] {
         let (sources, threads, train) = (ports(5), number(threads), number(train));
-        for plan in [closed(32, count), open(5000, Arrivals::Poisson, count)] {
+        for plan in [closed(32, count), open(5000, ArrivalProcess::Poisson, count)] {
             let plan = LoadPlan { sources, threads, train, ..plan };
             let Offered { all, threads, seen, .. } = offer(plan, greet);
             assert_eq!((all.sent() + all.not_sent(), all.answered()), (count, seen), "{all:?}");
@@ -269,9 +271,11 @@ fn lengths_are_drawn_again_from_the_same_seed_only() {
 
 #[test]
 fn every_way_to_be_idle_sends_and_receives_all() {
-    for idle in [Idle::Wait, Idle::Spin, Idle::Sleep(Duration::from_micros(200))] {
+    for idle in
+        [WaitStrategy::Wait, WaitStrategy::Spin, WaitStrategy::Sleep(Duration::from_micros(200))]
+    {
         for sources in [ports(1), ports(3)] {
-            for plan in [closed(5, 40), open(2000, Arrivals::Constant, 40)] {
+            for plan in [closed(5, 40), open(2000, ArrivalProcess::Constant, 40)] {
                 let plan = LoadPlan { idle, sources, ..plan };
                 let Offered { all, seen, .. } = offer(plan, greet);
                 assert_eq!(all.sent() + all.not_sent(), 40, "{idle:?}");

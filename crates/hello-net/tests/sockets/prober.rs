@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hello_net::{ErrorClass, NotSent, ProbeError, ProbeEvent, ProbeEventKind, ProbePlan, Prober};
-use hello_proto::{Arrival, Counts, Token};
+use hello_proto::{Counts, ReplyKind, Token};
 
 use crate::network::{any_port, peer, receive};
 
@@ -54,7 +54,7 @@ enum Told {
     Sent(u32),
     NotSent,
     Answered(u32),
-    Else(Arrival),
+    Else(ReplyKind),
     Lost(u32),
     Reported(ErrorClass),
     Dropped(u32),
@@ -65,12 +65,12 @@ impl From<&ProbeEvent<'_>> for Told {
         match event.kind {
             ProbeEventKind::Sent { seq, .. } => Self::Sent(seq),
             ProbeEventKind::NotSent(_) => Self::NotSent,
-            ProbeEventKind::Received { arrival: Arrival::Answered { seq, .. }, .. } => {
+            ProbeEventKind::Received { arrival: ReplyKind::Answered { seq, .. }, .. } => {
                 Self::Answered(seq)
             }
             ProbeEventKind::Received { arrival, .. } => Self::Else(arrival),
             ProbeEventKind::Lost { seq } => Self::Lost(seq),
-            ProbeEventKind::Reported(class) => Self::Reported(class),
+            ProbeEventKind::SocketError(class) => Self::Reported(class),
             ProbeEventKind::Dropped { count } => Self::Dropped(count),
         }
     }
@@ -104,9 +104,9 @@ fn what_comes_back_is_told_apart() {
         }
         _ => vec![greeting(name)],
     });
-    let all = (counts.sent, counts.answered, counts.duplicate, counts.corrupt, counts.foreign);
+    let all = (counts.sent, counts.answered, counts.duplicate, counts.corrupt, counts.unsolicited);
     assert_eq!(all, (6, 6, 1, 2, 1));
-    assert!(told.contains(&(0, Told::Else(Arrival::Duplicate { seq: 0 }))), "{told:?}");
+    assert!(told.contains(&(0, Told::Else(ReplyKind::Duplicate { seq: 0 }))), "{told:?}");
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn a_server_that_is_not_there_is_told_from_one_that_is_silent() {
     let prober = Prober::new(nobody, plan).expect("a port");
     let mut refused = 0;
     let counts = prober.run(|event| match event.kind {
-        ProbeEventKind::Reported(class) => {
+        ProbeEventKind::SocketError(class) => {
             assert_eq!(class, ErrorClass::ConnectionRefused);
             refused += 1;
         }
@@ -208,7 +208,7 @@ fn who_is_to_end_waits_for_nothing() {
         let (name, source) = receive(&server);
         server.send_to(&greeting(&name), source).expect("sent");
         receive(&server);
-        prober.end();
+        prober.abort();
         running.join().expect("no panic")
     });
     assert!(counts.in_flight() > 0);
@@ -233,7 +233,7 @@ fn a_server_that_never_falls_silent_keeps_nobody_from_ending() {
                 for _ in 0..2 {
                     server.send_to(b"Hello, again!", port).expect("sent");
                 }
-                prober.end();
+                prober.abort();
             }
         })
         .expect("no broken socket");
@@ -276,7 +276,7 @@ fn who_was_held_up_sends_no_burst() {
     prober
         .run(|event| match event.kind {
             ProbeEventKind::Sent { seq: 0, .. } => thread::sleep(200 * interval),
-            ProbeEventKind::NotSent(NotSent::HeldUp) => held_up += 1,
+            ProbeEventKind::NotSent(NotSent::Late) => held_up += 1,
             _ => {}
         })
         .expect("no broken socket");

@@ -5,25 +5,25 @@ use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hello_net::{Counters, ErrorClass, Io, Outcome, Server, ServerError};
+use hello_net::{ErrorClass, Backend, Outcome, Server, ServerCounters, ServerError};
 use hello_proto::{Guard, MAX_NAME_LEN, Refusal};
 
 use crate::network::{any_port, ask, have_ipv6, peer, peer_at, receive};
 
 /// Every back end passes the same tests.
-pub(crate) const BACK_ENDS: &[Io] = &[
+pub(crate) const BACK_ENDS: &[Backend] = &[
     #[cfg(target_os = "linux")]
-    Io::Linux,
-    Io::Portable,
+    Backend::Native,
+    Backend::Portable,
 ];
 
-pub(crate) fn serve_at(io: Io, addresses: &[SocketAddr]) -> (Server, SocketAddr) {
+pub(crate) fn serve_at(io: Backend, addresses: &[SocketAddr]) -> (Server, SocketAddr) {
     let server = Server::builder().io(io).bind(addresses.iter().copied()).expect("free ports");
     let local = server.local_addrs().next().expect("at least one");
     (server, local)
 }
 
-pub(crate) fn accounted_for(counters: &Counters) -> u64 {
+pub(crate) fn accounted_for(counters: &ServerCounters) -> u64 {
     counters.answered() + counters.refused_total() + counters.send_failed_total()
 }
 
@@ -61,7 +61,7 @@ fn what_the_guard_refuses_gets_no_reply_and_is_counted_and_the_next_is_answered(
         // The same port as the server's, at another address of this machine.
         let twin = peer_at((Ipv4Addr::new(127, 0, 0, 2), local.port()).into());
         let seen = Mutex::new(Vec::new());
-        let observe = |event: &hello_net::Event<'_>| {
+        let observe = |event: &hello_net::ServerEvent<'_>| {
             seen.lock().expect("no panic").push((event.name.len(), event.source, event.outcome));
         };
         server
@@ -241,7 +241,7 @@ fn an_observer_that_panics_stops_every_thread() {
         let (server, local) = serve_at(io, &[any_port(), any_port()]);
         let client = peer();
         client.send_to(b"boo", local).expect("sent");
-        let observe = |_: &hello_net::Event<'_>| panic!("the observer's own");
+        let observe = |_: &hello_net::ServerEvent<'_>| panic!("the observer's own");
         let panic = catch_unwind(AssertUnwindSafe(|| server.serve(observe)));
         let cause = panic.expect_err("the panic goes on to the caller");
         assert_eq!(cause.downcast_ref(), Some(&"the observer's own"));
@@ -252,16 +252,16 @@ fn an_observer_that_panics_stops_every_thread() {
 fn the_pulse_is_that_of_every_thread() {
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[any_port(), any_port()]);
-        assert!(!server.take_pulse(), "nobody serves yet");
+        assert!(!server.check_liveness(), "nobody serves yet");
         let (go_on, wait) = mpsc::channel::<()>();
         let wait = Mutex::new(wait);
-        let stand_still = |_: &hello_net::Event<'_>| {
+        let stand_still = |_: &hello_net::ServerEvent<'_>| {
             let _ = wait.lock().expect("no panic").recv();
         };
         let look = || {
             let beats = || {
                 let deadline = Instant::now() + Duration::from_secs(20);
-                while !server.take_pulse() {
+                while !server.check_liveness() {
                     assert!(Instant::now() < deadline, "a thread stands still");
                     thread::yield_now();
                 }
@@ -274,7 +274,7 @@ fn the_pulse_is_that_of_every_thread() {
             let later = Instant::now() + Duration::from_millis(400);
             let mut pulses = 0;
             while Instant::now() < later {
-                pulses += u32::from(server.take_pulse());
+                pulses += u32::from(server.check_liveness());
                 thread::yield_now();
             }
             assert!(pulses <= 1, "one of two stands still");
@@ -293,7 +293,7 @@ fn threads_that_spin_have_a_pulse_though_nobody_asks() {
         let look = || {
             let deadline = Instant::now() + Duration::from_secs(20);
             for _ in 0..3 {
-                while !server.take_pulse() {
+                while !server.check_liveness() {
                     assert!(Instant::now() < deadline, "a living thread is taken for dead");
                     thread::yield_now();
                 }
@@ -309,7 +309,7 @@ fn who_waits_for_the_observer_to_be_gone_hears_that_nobody_answers_any_more() {
         let (server, local) = serve_at(io, &[any_port(), any_port()]);
         let (observing, ended) = mpsc::channel::<()>();
         let stopping = &server;
-        let stop_at_the_first = move |_: &hello_net::Event<'_>| {
+        let stop_at_the_first = move |_: &hello_net::ServerEvent<'_>| {
             let _observing = &observing;
             stopping.stop();
         };

@@ -15,6 +15,6 @@ fuzz_target!(|datagram: &[u8]| {
 
     let mut in_place = vec![0xa5; bytes.len()];
     let mut frame = Frame::new(&mut in_place).expect("as long as the reply");
-    frame.space()[..datagram.len()].copy_from_slice(datagram);
+    frame.recv_buf()[..datagram.len()].copy_from_slice(datagram);
     assert_eq!(frame.reply(datagram.len()), Ok(bytes));
 });

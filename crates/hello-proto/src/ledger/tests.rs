@@ -14,7 +14,7 @@ const fn ms(millis: u64) -> Duration {
 /// A ledger of four probes at most, the first of which has number `first`.
 fn ledger(first: u32) -> Ledger {
     let window = NonZeroU32::new(4).expect("not zero");
-    Ledger::new(Token { run: RUN, seq: first }, window, TIMEOUT)
+    Ledger::new(Token { run_id: RUN, seq: first }, window, TIMEOUT)
 }
 
 /// Sends a probe of 16 bytes at each of the times, in milliseconds.
@@ -27,12 +27,12 @@ fn send<const N: usize>(ledger: &mut Ledger, times: [u64; N]) {
 fn reply(run: u16, seq: u32, name_len: usize) -> Vec<u8> {
     let mut name = [0xa5; 64];
     let name = &mut name[..name_len];
-    Token { run, seq }.encode(name).expect("long enough");
+    Token { run_id, seq }.encode(name).expect("long enough");
     Request::new(name).expect("short").reply().parts().concat()
 }
 
 /// Hands in a reply to a probe of 16 bytes.
-fn receive(ledger: &mut Ledger, seq: u32, millis: u64) -> Arrival {
+fn receive(ledger: &mut Ledger, seq: u32, millis: u64) -> ReplyKind {
     ledger.handle_datagram(&reply(RUN, seq, 16), ms(millis))
 }
 
@@ -63,12 +63,12 @@ fn a_reply_is_in_time_up_to_the_last_nanosecond_before_the_timeout() {
         if polled {
             assert_eq!(ledger.poll_lost(rtt), None);
         }
-        let answered = Arrival::Answered { seq: 0, rtt, reordered: false };
+        let answered = ReplyKind::Answered { seq: 0, rtt, reordered: false };
         assert_eq!(ledger.handle_datagram(&reply(RUN, 0, 16), rtt), answered);
         if polled {
             assert_eq!(ledger.poll_lost(TIMEOUT), Some(1));
         }
-        assert_eq!(receive(&mut ledger, 1, 100), Arrival::Late { seq: 1, rtt: TIMEOUT });
+        assert_eq!(receive(&mut ledger, 1, 100), ReplyKind::Late { seq: 1, rtt: TIMEOUT });
         assert_eq!((ledger.counts().lost, ledger.counts().late), (1, 1));
     }
 }
@@ -78,15 +78,15 @@ fn a_loss_is_named_once_and_in_order_whenever_the_late_reply_came() {
     let mut ledger = ledger(0);
     send(&mut ledger, [0, 1, 2, 3]);
     for seq in [3, 1] {
-        assert!(matches!(receive(&mut ledger, seq, 200), Arrival::Late { .. }));
-        assert_eq!(receive(&mut ledger, seq, 200), Arrival::Duplicate { seq });
+        assert!(matches!(receive(&mut ledger, seq, 200), ReplyKind::Late { .. }));
+        assert_eq!(receive(&mut ledger, seq, 200), ReplyKind::Duplicate { seq });
     }
     assert_eq!((ledger.counts().lost, ledger.counts().in_flight()), (2, 2));
     assert_eq!(lost(&mut ledger, 200), [0, 1, 2, 3]);
     assert_eq!((ledger.counts().lost, ledger.counts().in_flight()), (4, 0));
     assert_eq!(lost(&mut ledger, 999), []);
-    assert_eq!(receive(&mut ledger, 0, 300), Arrival::Late { seq: 0, rtt: ms(300) });
-    assert_eq!(receive(&mut ledger, 0, 301), Arrival::Duplicate { seq: 0 });
+    assert_eq!(receive(&mut ledger, 0, 300), ReplyKind::Late { seq: 0, rtt: ms(300) });
+    assert_eq!(receive(&mut ledger, 0, 301), ReplyKind::Duplicate { seq: 0 });
     assert_eq!((ledger.counts().lost, ledger.counts().late), (4, 3));
 }
 
@@ -132,7 +132,7 @@ fn replies_are_reordered_as_seen_from_the_last_one_answered() {
     send(&mut ledger, [0; 4]);
     for (seq, is_reordered) in [(0, false), (u32::MAX, true), (2, false), (1, true)] {
         let arrival = receive(&mut ledger, seq, 7);
-        assert_eq!(arrival, Arrival::Answered { seq, rtt: ms(7), reordered: is_reordered });
+        assert_eq!(arrival, ReplyKind::Answered { seq, rtt: ms(7), reordered: is_reordered });
     }
     assert_eq!((ledger.counts().answered, ledger.counts().reordered), (4, 2));
 }
@@ -144,31 +144,35 @@ fn a_reply_to_a_probe_older_than_the_window_is_forgotten() {
         send(&mut ledger, [0]);
         receive(&mut ledger, seq, 1);
     }
-    assert_eq!(receive(&mut ledger, u32::MAX - 1, 2), Arrival::Duplicate { seq: u32::MAX - 1 });
+    assert_eq!(receive(&mut ledger, u32::MAX - 1, 2), ReplyKind::Duplicate { seq: u32::MAX - 1 });
     send(&mut ledger, [2]);
-    assert_eq!(receive(&mut ledger, u32::MAX - 1, 2), Arrival::Forgotten { seq: u32::MAX - 1 });
+    assert_eq!(receive(&mut ledger, u32::MAX - 1, 2), ReplyKind::OutOfWindow { seq: u32::MAX - 1 });
     // Two probes ago, and not yet sent.
-    assert_eq!(receive(&mut ledger, u32::MAX, 3), Arrival::Duplicate { seq: u32::MAX });
-    assert_eq!(receive(&mut ledger, 3, 3), Arrival::Foreign);
-    assert_eq!(receive(&mut ledger, u32::MAX - 2, 3), Arrival::Foreign);
+    assert_eq!(receive(&mut ledger, u32::MAX, 3), ReplyKind::Duplicate { seq: u32::MAX });
+    assert_eq!(receive(&mut ledger, 3, 3), ReplyKind::Unsolicited);
+    assert_eq!(receive(&mut ledger, u32::MAX - 2, 3), ReplyKind::Unsolicited);
 }
 
 #[test]
 fn after_all_numbers_were_used_the_next_one_was_too() {
     let mut ledger = ledger(0);
-    assert_eq!(receive(&mut ledger, 0, 1), Arrival::Foreign);
+    assert_eq!(receive(&mut ledger, 0, 1), ReplyKind::Unsolicited);
     send(&mut ledger, [0]);
     ledger.counts.sent += 1 << u32::BITS;
-    assert_eq!(receive(&mut ledger, 1, 1), Arrival::Forgotten { seq: 1 });
-    let answered = Arrival::Answered { seq: 0, rtt: ms(1), reordered: false };
+    assert_eq!(receive(&mut ledger, 1, 1), ReplyKind::OutOfWindow { seq: 1 });
+    let answered = ReplyKind::Answered { seq: 0, rtt: ms(1), reordered: false };
     assert_eq!(receive(&mut ledger, 0, 1), answered);
 }
 
 #[test]
 fn what_is_no_reply_to_a_probe_is_corrupt_or_foreign() {
-    use Arrival::{Corrupt, Foreign};
-    let nothing_sent: &[(&[u8], Arrival)] =
-        &[(b"", Corrupt), (b"Hello, ", Corrupt), (b"Hello, !", Foreign), (b"Hello, you!", Foreign)];
+    use ReplyKind::{Corrupt, Unsolicited};
+    let nothing_sent: &[(&[u8], ReplyKind)] = &[
+        (b"", Corrupt),
+        (b"Hello, ", Corrupt),
+        (b"Hello, !", Unsolicited),
+        (b"Hello, you!", Unsolicited),
+    ];
     let mut ledger = ledger(0);
     for (datagram, arrival) in nothing_sent {
         assert_eq!(ledger.handle_datagram(datagram, ms(0)), *arrival);
@@ -177,35 +181,38 @@ fn what_is_no_reply_to_a_probe_is_corrupt_or_foreign() {
     ledger.handle_sent(16, ms(0));
 
     let too_long = [b'!'; MAX_DATAGRAM_LEN + 1];
-    let cases: &[(&[u8], Arrival)] = &[
+    let cases: &[(&[u8], ReplyKind)] = &[
         (&too_long, Corrupt),
         (b"hello, vu8AAAAAvu8A!", Corrupt),
         // No tokens: shorter than all names, as long as some, as long as none though it might be,
         // longer than all.
-        (b"Hello, eleven byte!", Foreign),
+        (b"Hello, eleven byte!", Unsolicited),
         (b"Hello, vu8AAAAAvu8B!", Corrupt),
         (b"Hello, vu8AAAAAvu8AB!", Corrupt),
         (b"Hello, vu8AAAAAvu8AAAAB!", Corrupt),
-        (b"Hello, vu8AAAAAvu8AAAAAB!", Foreign),
+        (b"Hello, vu8AAAAAvu8AAAAAB!", Unsolicited),
         // Tokens of ours in names of another length, and those of others in any.
         (&reply(RUN, 0, 16), Corrupt),
         (&reply(RUN, 1, 12), Corrupt),
         (&reply(RUN, 1, 64), Corrupt),
-        (&reply(RUN, 2, 12), Foreign),
-        (&reply(RUN - 1, 0, 12), Foreign),
+        (&reply(RUN, 2, 12), Unsolicited),
+        (&reply(RUN - 1, 0, 12), Unsolicited),
     ];
     for (datagram, arrival) in cases {
         let name = datagram.escape_ascii();
         assert_eq!(ledger.handle_datagram(datagram, ms(1)), *arrival, "{name}");
     }
-    assert_eq!((ledger.counts().corrupt, ledger.counts().foreign), (2 + 8, 2 + 4));
+    assert_eq!((ledger.counts().corrupt, ledger.counts().unsolicited), (2 + 8, 2 + 4));
     assert_eq!(ledger.counts().in_flight(), 2);
 
     for _ in 2..6 {
         lost(&mut ledger, 100);
         ledger.handle_sent(16, ms(100));
     }
-    assert_eq!(ledger.handle_datagram(&reply(RUN, 1, 16), ms(1)), Arrival::Forgotten { seq: 1 });
+    assert_eq!(
+        ledger.handle_datagram(&reply(RUN, 1, 16), ms(1)),
+        ReplyKind::OutOfWindow { seq: 1 }
+    );
     assert_eq!(ledger.handle_datagram(&reply(RUN, 1, 17), ms(1)), Corrupt);
 }
 
@@ -214,7 +221,7 @@ fn times_that_go_back_or_are_beyond_reckoning_break_nothing() {
     let mut ledger = ledger(0);
     ledger.handle_sent(16, ms(50));
     ledger.handle_sent(16, ms(50));
-    let answered = Arrival::Answered { seq: 0, rtt: ms(0), reordered: false };
+    let answered = ReplyKind::Answered { seq: 0, rtt: ms(0), reordered: false };
     assert_eq!(receive(&mut ledger, 0, 49), answered);
     assert_eq!(ledger.poll_lost(ms(49)), None);
     assert_eq!(ledger.poll_lost(Duration::MAX), Some(1));
@@ -227,7 +234,7 @@ fn times_that_go_back_or_are_beyond_reckoning_break_nothing() {
 fn windows_are_powers_of_two() {
     for (asked, made) in [(1, 1), (2, 2), (3, 4), (1000, 1024), (1024, 1024)] {
         let window = NonZeroU32::new(asked).expect("not zero");
-        let ledger = Ledger::new(Token { run: RUN, seq: 7 }, window, TIMEOUT);
+        let ledger = Ledger::new(Token { run_id: RUN, seq: 7 }, window, TIMEOUT);
         assert_eq!(ledger.tokens().len(), made);
     }
 }

@@ -31,7 +31,7 @@ pub(super) enum State {
     /// Answered in time.
     Answered,
     /// Open: lost, since its reply was late, and nobody was told of the loss yet.
-    Overdue,
+    LateUnreported,
     /// Lost, and nothing has come back.
     Lost,
     /// Lost, and its reply was late.

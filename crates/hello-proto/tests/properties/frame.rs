@@ -22,7 +22,7 @@ proptest! {
             Ok(mut frame) => {
                 let max = frame.max_name_len();
                 prop_assert_eq!(max, (len - OVERHEAD).min(MAX_NAME_LEN));
-                let space = frame.space();
+                let space = frame.recv_buf();
                 let received = name.len().min(space.len());
                 space[..received].copy_from_slice(&name[..received]);
 
@@ -43,7 +43,7 @@ proptest! {
         let mut buf = vec![0xa5; MAX_NAME_LEN + OVERHEAD];
         let mut frame = Frame::new(&mut buf)?;
         for name in names {
-            frame.space()[..name.len()].copy_from_slice(&name);
+            frame.recv_buf()[..name.len()].copy_from_slice(&name);
             prop_assert_eq!(frame.request(name.len())?.name(), &name[..]);
             prop_assert_eq!(frame.reply(name.len())?, super::greeting(&name));
             prop_assert_eq!(frame.reply(name.len())?, super::greeting(&name));

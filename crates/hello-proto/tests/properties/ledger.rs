@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::mem::{Discriminant, discriminant};
 use std::num::NonZeroU32;
 
-use hello_proto::Arrival;
+use hello_proto::ReplyKind;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -42,12 +42,12 @@ proptest! {
 #[test]
 fn everything_that_can_arrive_does() {
     let mut runner = TestRunner::deterministic();
-    let mut seen = HashSet::<(Discriminant<Arrival>, bool)>::new();
+    let mut seen = HashSet::<(Discriminant<ReplyKind>, bool)>::new();
     for _ in 0..256 {
         let run = (model(), steps()).new_tree(&mut runner).expect("nothing is filtered");
         let (mut model, steps) = run.current();
         seen.extend(steps.into_iter().filter_map(|step| model.step(step)).map(|arrival| {
-            let reordered = matches!(arrival, Arrival::Answered { reordered: true, .. });
+            let reordered = matches!(arrival, ReplyKind::Answered { reordered: true, .. });
             (discriminant(&arrival), reordered)
         }));
     }

@@ -5,9 +5,9 @@ mod frame;
 mod guard;
 #[cfg(feature = "alloc")]
 mod ledger;
-#[cfg(feature = "alloc")]
-mod limit;
 mod loops;
+#[cfg(feature = "alloc")]
+mod rate_limit;
 mod retry;
 mod token;
 

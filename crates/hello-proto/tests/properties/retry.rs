@@ -16,7 +16,7 @@ proptest! {
         max in any::<Duration>(),
     ) {
         let attempts = NonZeroU32::new(attempts).expect("at least one");
-        let waits: Vec<_> = Retry::new(first, attempts, max).waits().collect();
+        let waits: Vec<_> = Retry::new(first, attempts, max).delays().collect();
 
         prop_assert_eq!(waits.len(), attempts.get() as usize);
         for (k, wait) in waits.iter().enumerate() {

@@ -5,7 +5,7 @@ use super::{config, name};
 
 fn token() -> impl Strategy<Value = Token> {
     let seq = prop_oneof![any::<u32>(), 0..100_u32, u32::MAX - 100..=u32::MAX];
-    (any::<u16>(), seq).prop_map(|(run, seq)| Token { run, seq })
+    (any::<u16>(), seq).prop_map(|(run_id, seq)| Token { run_id, seq })
 }
 
 proptest! {

@@ -27,7 +27,7 @@ fn without_options_it_is_a_closed_loop_of_ten_seconds_after_one() {
 #[test]
 fn each_thread_has_a_message_outstanding_at_least() {
     let outstanding = |list: [&str; 2]| match plan(list).offer {
-        Offer::Closed { outstanding } => outstanding.get(),
+        Pacing::Closed { outstanding } => outstanding.get(),
         open => panic!("{open:?}"),
     };
     assert_eq!(outstanding(["--train=8", "--threads=2"]), 512);
@@ -54,14 +54,14 @@ fn a_warm_up_is_a_tenth_and_nothing_where_only_a_count_ends_the_run() {
 
 #[test]
 fn an_open_loop_has_times_to_draw_and_a_closed_one_has_none() {
-    let open = |arrivals| Offer::Open { rate: load(10_000), arrivals };
-    assert_eq!(plan(["--rate", "10k"]).offer, open(Arrivals::Constant));
+    let open = |arrivals| Pacing::Open { rate: load(10_000), arrivals };
+    assert_eq!(plan(["--rate", "10k"]).offer, open(ArrivalProcess::Constant));
     for list in
         [["--rate=10k", "--poisson"], ["--find-max", "--poisson"], ["--sweep=1..2", "--poisson"]]
     {
-        assert_eq!(plan(list).offer, open(Arrivals::Poisson), "{list:?}");
+        assert_eq!(plan(list).offer, open(ArrivalProcess::Poisson), "{list:?}");
         let trial = args(list).trial(&plan(list), load(7));
-        assert_eq!(trial.offer, Offer::Open { rate: load(7), arrivals: Arrivals::Poisson });
+        assert_eq!(trial.offer, Pacing::Open { rate: load(7), arrivals: ArrivalProcess::Poisson });
     }
     let error = args(["--poisson"]).plan().expect_err("no times");
     assert_eq!(error.to_string(), "--poisson draws times: give --rate, too");

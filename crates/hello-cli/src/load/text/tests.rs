@@ -1,9 +1,9 @@
 use std::num::{NonZeroU16, NonZeroU32};
 
-use hello_net::{LoadPlan, Offer, Sources};
+use hello_net::{LoadPlan, Pacing, Sources};
 
 use super::*;
-use crate::load::limits::Limit;
+use crate::load::limits::GeneratorLimit;
 use crate::load::rate_limit::SuspectedLimit;
 use crate::load::sample::{EFFORT, plan, summary, tally};
 use crate::load::search::{Bound, Outcome};
@@ -20,7 +20,7 @@ fn a_head_says_what_is_offered() {
     assert_eq!(headed(&plan(), false), "1000 requests/s (constant), 16 bytes, 1 port, 1 s");
     assert_eq!(headed(&plan(), true), "constant loads, 16 bytes, 1 port, 1 s each");
     let plan = LoadPlan {
-        offer: Offer::Closed { outstanding: NonZeroU32::new(32).expect("not zero") },
+        offer: Pacing::Closed { outstanding: NonZeroU32::new(32).expect("not zero") },
         train: NonZeroU16::new(8).expect("not zero"),
         threads: NonZeroU16::new(2).expect("not zero"),
         sources: Sources::Addresses(NonZeroU32::new(9).expect("not zero")),
@@ -55,7 +55,8 @@ fn what_else_there_was_is_said_and_what_was_not_is_left_out() {
     (summary.late, summary.duplicate, summary.misdirected) = (1, 2, 3);
     summary.errors = [(REFUSED, 4)].into();
     summary.not_sent = [("held-up", 5)].into();
-    summary.generator.limits = vec![Limit::HeldUp { requests: 5 }, Limit::Busy { share: 0.99 }];
+    summary.generator.limits =
+        vec![GeneratorLimit::Late { requests: 5 }, GeneratorLimit::Busy { share: 0.99 }];
     let text = super::summary(&summary);
     for part in [
         ", 1 lost (33.3333%), 2 in flight, in 1.000 s\n1 late, 2 duplicates, 3 misdirected\n",
@@ -81,7 +82,7 @@ fn of_a_run_that_ended_in_its_warm_up_nothing_is_known() {
         "127.0.0.1:9999",
         ([127, 0, 0, 1], 9999).into(),
         &plan(),
-        hello_net::Effort::default(),
+        hello_net::GeneratorUsage::default(),
     );
     let expected = "
 --- 127.0.0.1:9999 load statistics ---
@@ -105,7 +106,7 @@ fn what_was_due_and_not_sent_at_all_is_the_generators_limit() {
     (summary.sent, summary.answered, summary.lost) = (0, 0, 0);
     summary.not_sent = [("held-up", 5)].into();
     summary.generator.processor_time_per_request_us = None;
-    summary.generator.limits = vec![Limit::HeldUp { requests: 5 }];
+    summary.generator.limits = vec![GeneratorLimit::Late { requests: 5 }];
     let expected = "
 not sent: held-up 5
 timer error p50/p99/max = 0.100/0.100/0.100 ms
@@ -137,7 +138,8 @@ fn losses_that_look_like_a_rate_limit_are_named_at_the_end() {
 fn a_trial_is_a_line() {
     let mut summary = summary();
     summary.verdict = Some(Verdict::Lost);
-    summary.generator.limits = vec![Limit::Dropped { datagrams: 7 }, Limit::Timer { p99_ms: 2.0 }];
+    summary.generator.limits =
+        vec![GeneratorLimit::Dropped { datagrams: 7 }, GeneratorLimit::Timer { p99_ms: 2.0 }];
     assert_eq!(
         trial(&summary),
         "     1000/s   33.3333% lost  latency p50/p99 1.101/3.100 ms    rtt 1.000/3.000 ms    \
@@ -152,7 +154,7 @@ fn a_sweep_is_a_table() {
         "x:1",
         ([127, 0, 0, 1], 1).into(),
         &plan(),
-        hello_net::Effort { busy: EFFORT.span, ..EFFORT },
+        hello_net::GeneratorUsage { busy: EFFORT.measured, ..EFFORT },
     );
     let text = sweep(&[summary(), limited], 2);
     let lines = Vec::from_iter(text.lines());

@@ -45,7 +45,7 @@ fn loss_is_a_share_of_the_settled_and_what_is_in_flight_is_told_apart() {
     let summary = tally.summary(ms(0));
     assert_eq!((summary.loss, summary.in_flight), (Some(0.25), 1));
     // Its reply comes late, and it stays lost.
-    events(&mut tally, [received(Arrival::Late { seq: 3, rtt: ms(2000) })]);
+    events(&mut tally, [received(ReplyKind::Late { seq: 3, rtt: ms(2000) })]);
     let summary = tally.summary(ms(0));
     assert_eq!((summary.lost, summary.late, summary.answered), (1, 1, 3));
     assert_eq!(summary.rtt_ms.map(|rtt| rtt.max), Some(1.0));
@@ -67,9 +67,9 @@ fn refused_held_up_and_late_timers_are_told_apart() {
         &mut tally,
         [
             sent(0),
-            ProbeEventKind::Reported(ErrorClass::ConnectionRefused),
-            ProbeEventKind::Reported(ErrorClass::ConnectionRefused),
-            ProbeEventKind::NotSent(NotSent::HeldUp),
+            ProbeEventKind::SocketError(ErrorClass::ConnectionRefused),
+            ProbeEventKind::SocketError(ErrorClass::ConnectionRefused),
+            ProbeEventKind::NotSent(NotSent::Late),
             ProbeEventKind::NotSent(NotSent::Failed(ErrorClass::Denied)),
         ],
     );
@@ -83,7 +83,7 @@ fn refused_held_up_and_late_timers_are_told_apart() {
 #[test]
 fn a_reset_forgets_all_but_what_goes_on() {
     let mut tally = Tally::new(target());
-    let refused = ProbeEventKind::Reported(ErrorClass::ConnectionRefused);
+    let refused = ProbeEventKind::SocketError(ErrorClass::ConnectionRefused);
     events(&mut tally, [sent(0), sent(1), answered(ms(10)), refused]);
     tally.reset(ms(1000));
     let summary = tally.summary(ms(3000));
@@ -121,7 +121,7 @@ const WINDOW: NonZeroU32 = NonZeroU32::new(16).expect("not zero");
 proptest! {
     #[test]
     fn what_the_events_come_to_is_what_the_ledger_counts(steps in steps()) {
-        let first = Token { run: 0xbeef, seq: u32::MAX - 20 };
+        let first = Token { run_id: 0xbeef, seq: u32::MAX - 20 };
         let mut ledger = Ledger::new(first, WINDOW, ms(1000));
         let mut tally = Tally::new(target());
         let (mut now, mut next, mut rtts) = (ms(0), first, Vec::new());
@@ -129,7 +129,7 @@ proptest! {
             let mut receive = |tally: &mut Tally, ledger: &mut Ledger, name: &[u8]| {
                 let datagram = Request::new(name).expect("short").reply().parts().concat();
                 let arrival = ledger.handle_datagram(&datagram, now);
-                if let Arrival::Answered { rtt, .. } = arrival {
+                if let ReplyKind::Answered { rtt, .. } = arrival {
                     rtts.push(rtt);
                 }
                 let kind = ProbeEventKind::Received { arrival, datagram: &datagram };

@@ -25,31 +25,32 @@ fn the_header_has_the_bytes_of_the_name_and_of_the_packet() {
 #[test]
 fn each_event_is_a_line() {
     let rtt = Duration::from_nanos(41_499);
-    let foreign = ProbeEventKind::Received { arrival: Arrival::Foreign, datagram: b"\x1b[2J" };
+    let unsolicited =
+        ProbeEventKind::Received { arrival: ReplyKind::Unsolicited, datagram: b"\x1b[2J" };
     for (kind, line) in [
         (sent(0), ""),
         (answered(rtt), "24 bytes from 192.0.2.1:9999: seq=0 time=0.041 ms"),
         (
-            received(Arrival::Answered { seq: 7, rtt, reordered: true }),
+            received(ReplyKind::Answered { seq: 7, rtt, reordered: true }),
             "24 bytes from 192.0.2.1:9999: seq=7 time=0.041 ms (reordered)",
         ),
         (
-            received(Arrival::Late { seq: 7, rtt: ms(1500) }),
+            received(ReplyKind::Late { seq: 7, rtt: ms(1500) }),
             "24 bytes from 192.0.2.1:9999: seq=7 time=1500.000 ms (late)",
         ),
-        (received(Arrival::Duplicate { seq: 7 }), "24 bytes from 192.0.2.1:9999: seq=7 (DUP!)"),
+        (received(ReplyKind::Duplicate { seq: 7 }), "24 bytes from 192.0.2.1:9999: seq=7 (DUP!)"),
         (
-            received(Arrival::Forgotten { seq: 7 }),
-            "24 bytes from 192.0.2.1:9999: seq=7 (forgotten)",
+            received(ReplyKind::OutOfWindow { seq: 7 }),
+            "24 bytes from 192.0.2.1:9999: seq=7 (out_of_window)",
         ),
         (
-            received(Arrival::Corrupt),
+            received(ReplyKind::Corrupt),
             "24 bytes from 192.0.2.1:9999: (corrupt) Hello, AAAAAAAAAAAAAAAA!",
         ),
-        (foreign, r"4 bytes from 192.0.2.1:9999: (foreign) \u{1b}[2J"),
+        (unsolicited, r"4 bytes from 192.0.2.1:9999: (unsolicited) \u{1b}[2J"),
         (lost(7), "192.0.2.1:9999: seq=7 lost"),
         (
-            ProbeEventKind::Reported(ErrorClass::ConnectionRefused),
+            ProbeEventKind::SocketError(ErrorClass::ConnectionRefused),
             "192.0.2.1:9999: refused (nothing listens there)",
         ),
         (
@@ -69,11 +70,11 @@ fn eventful() -> Tally {
     let mut tally = Tally::new(target());
     events(&mut tally, [0, 1, 2, 3, 4].map(sent));
     events(&mut tally, [40, 60, 50].map(Duration::from_micros).map(answered));
-    let refused = ProbeEventKind::Reported(ErrorClass::ConnectionRefused);
-    let duplicate = received(Arrival::Duplicate { seq: 0 });
-    let late = received(Arrival::Late { seq: 3, rtt: ms(1500) });
-    let held_up = ProbeEventKind::NotSent(NotSent::HeldUp);
-    let corrupt = received(Arrival::Corrupt);
+    let refused = ProbeEventKind::SocketError(ErrorClass::ConnectionRefused);
+    let duplicate = received(ReplyKind::Duplicate { seq: 0 });
+    let late = received(ReplyKind::Late { seq: 3, rtt: ms(1500) });
+    let held_up = ProbeEventKind::NotSent(NotSent::Late);
+    let corrupt = received(ReplyKind::Corrupt);
     events(&mut tally, [lost(3), late, duplicate, corrupt, refused, refused, held_up]);
     tally
 }
@@ -104,16 +105,16 @@ fn nothing_answered_is_silent_or_refused_and_has_a_summary_all_the_same() {
     let end = "\n1 packets transmitted, 0 received, 100% packet loss, time 1000ms\n";
     assert!(silent.ends_with(end), "{silent}");
     for (arrival, why) in [
-        (Arrival::Late { seq: 0, rtt: ms(1500) }, "no answer in time"),
-        (Arrival::Corrupt, "no answer to us, but something else"),
-        (Arrival::Foreign, "no answer to us, but something else"),
+        (ReplyKind::Late { seq: 0, rtt: ms(1500) }, "no answer in time"),
+        (ReplyKind::Corrupt, "no answer to us, but something else"),
+        (ReplyKind::Unsolicited, "no answer to us, but something else"),
     ] {
         let mut tally = tally.clone();
         events(&mut tally, [received(arrival)]);
         let not_silent = summary(&tally.summary(ms(1000)), &[]);
         assert!(not_silent.contains(&format!("\n  {why}\n")), "{not_silent}");
     }
-    events(&mut tally, [ProbeEventKind::Reported(ErrorClass::ConnectionRefused)]);
+    events(&mut tally, [ProbeEventKind::SocketError(ErrorClass::ConnectionRefused)]);
     let refused = summary(&tally.summary(ms(1000)), &[]);
     let line = "\n  no answer: refused (nothing listens there)\n  errors: connection-refused 1\n";
     assert!(refused.contains(line), "{refused}");

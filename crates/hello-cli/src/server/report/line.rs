@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use hello_net::Counters;
+use hello_net::ServerCounters;
 use serde::Serialize;
 
 use super::{Rates, by_class, refusals};
@@ -81,15 +81,15 @@ pub(super) struct Totals {
     dropped: Option<u64>,
 }
 
-impl From<&Counters> for Totals {
-    fn from(counters: &Counters) -> Self {
+impl From<&ServerCounters> for Totals {
+    fn from(counters: &ServerCounters) -> Self {
         Self {
             received: counters.received(),
             answered: counters.answered(),
             refused: refusals(counters).into(),
             over_limit_answered: counters.over_limit_answered(),
-            send_failed: by_class(counters, Counters::send_failed).into(),
-            receive_errors: by_class(counters, Counters::receive_errors).into(),
+            send_failed: by_class(counters, ServerCounters::send_failed).into(),
+            receive_errors: by_class(counters, ServerCounters::receive_errors).into(),
             dropped: counters.dropped(),
         }
     }

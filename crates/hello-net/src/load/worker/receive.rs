@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Lane, lock};
-use crate::clock::Moment;
+use super::{LoadWorker, lock};
+use crate::clock::ClockSample;
 use crate::load::Observer;
 use crate::load::event::LoadEvent;
 use crate::load::plan::LoadError;
 use crate::udp::error_class::{ErrorClass, is_from_earlier_send};
-use crate::udp::recv_backoff::Patience;
+use crate::udp::recv_backoff::RecvBackoff;
 use crate::{requester, sys};
 
 /// What the sockets that were asked had.
@@ -19,7 +19,7 @@ struct Received {
     is_whole: bool,
 }
 
-impl<O: Observer> Lane<'_, O> {
+impl<O: Observer> LoadWorker<'_, O> {
     /// Receives a batch from each socket that has something, and tells whether there was anything;
     /// waits for a first datagram, if there is one socket only and it is to. If that takes long, what is
     /// due has its turn, and then the rest of the sockets.
@@ -31,7 +31,7 @@ impl<O: Observer> Lane<'_, O> {
         let (mut ready, start) = (std::mem::take(&mut self.ready), sys::monotonic());
         if ready.is_empty() {
             // A system that cannot tell is asked again.
-            let _ = self.places.look(&mut ready);
+            let _ = self.sources.poll_ready(&mut ready);
         }
         let (mut earliest, mut asked) = (None, 0);
         for &socket in &ready {
@@ -39,7 +39,7 @@ impl<O: Observer> Lane<'_, O> {
                 earliest = Some(earliest.map_or(latest, |earliest: Duration| earliest.min(latest)));
             }
             asked += 1;
-            if sys::monotonic().saturating_sub(start) > LONGEST_TURN {
+            if sys::monotonic().saturating_sub(start) > MAX_TURN {
                 break;
             }
         }
@@ -51,9 +51,9 @@ impl<O: Observer> Lane<'_, O> {
     /// Receives all that is there. What comes meanwhile may go on for ever: it ends when each socket
     /// has brought something later or nothing, or when that takes too long.
     pub(super) fn drain(&mut self) -> Result<(), LoadError> {
-        let (start, turns) = (sys::monotonic(), self.places.turns());
+        let (start, turns) = (sys::monotonic(), self.sources.turns());
         let (mut later, mut is_later, mut is_empty) = (0, true, true);
-        for _ in 0..MOST_BATCHES * turns {
+        for _ in 0..MAX_BATCHES * turns {
             let Received { earliest, is_whole } = self.receive_all(false)?;
             is_later &= earliest.is_none_or(|earliest| earliest > start);
             is_empty &= earliest.is_none();
@@ -64,23 +64,23 @@ impl<O: Observer> Lane<'_, O> {
                 }
                 (is_later, is_empty) = (true, true);
             }
-            if sys::monotonic().saturating_sub(start) > LONGEST_DRAIN {
+            if sys::monotonic().saturating_sub(start) > MAX_DRAIN {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Receives a batch from a socket, and returns when the last of it came, if anything did; zero, if
+    /// Receives a batch from a socket, and returns when the last of it came, if anything did; epoch, if
     /// that is not known.
     fn receive_from(&mut self, socket: usize, waits: bool) -> Result<Option<Duration>, LoadError> {
         let before = waits.then(sys::monotonic);
-        let received = self.places.socket(socket).receive(&mut self.batch, waits);
+        let received = self.sources.socket(socket).receive(&mut self.batch, waits);
         if let Some(before) = before {
-            self.watch.add_idle(sys::monotonic().saturating_sub(before));
+            self.usage.add_idle(sys::monotonic().saturating_sub(before));
         }
         let Err(source) = received else {
-            self.patience = Patience::default();
+            self.backoff = RecvBackoff::default();
             return Ok(Some(self.handle(socket)));
         };
         let class = ErrorClass::of(&source);
@@ -90,39 +90,39 @@ impl<O: Observer> Lane<'_, O> {
             _ if is_from_earlier_send(&source) => {}
             _ => {
                 let broken = LoadError::Receive { server: self.loader.server, source };
-                let wait = self.patience.wait(class, Instant::now()).ok_or(broken)?;
+                let wait = self.backoff.wait(class, Instant::now()).ok_or(broken)?;
                 let before = sys::monotonic();
                 self.latch().sleep(wait);
-                self.watch.add_idle(sys::monotonic().saturating_sub(before));
+                self.usage.add_idle(sys::monotonic().saturating_sub(before));
             }
         }
-        self.tell_reported(class);
+        self.report_socket_error(class);
         Ok(Some(Duration::ZERO))
     }
 
-    /// Decides what each datagram of a batch is, tells of it, and returns when the last one came; zero,
+    /// Decides what each datagram of a batch is, tells of it, and returns when the last one came; epoch,
     /// if the system does not say.
     fn handle(&mut self, socket: usize) -> Duration {
-        self.clocks.look(Moment::now());
+        self.timestamps.update(ClockSample::now());
         let mut observer = lock(self.observer);
-        for (index, arrival) in self.batch.arrivals().iter().enumerate() {
-            let at = self.clocks.of(arrival.time);
-            let source = self.places.source(socket, arrival);
-            for place in self.batch.places(index) {
-                if let Some(kind) = self.book.handle(self.batch.bytes(place), source, at) {
-                    observer.observe(&LoadEvent { at: at.saturating_sub(self.zero), kind });
+        for (index, arrival) in self.batch.metas().iter().enumerate() {
+            let at = self.timestamps.to_monotonic(arrival.time);
+            let source = self.sources.source(socket, arrival);
+            for place in self.batch.datagram_ranges(index) {
+                if let Some(kind) = self.tracker.handle(self.batch.bytes(place), source, at) {
+                    observer.observe(&LoadEvent { at: at.saturating_sub(self.epoch), kind });
                 }
             }
         }
-        requester::latest(&self.batch, &self.clocks)
+        requester::latest(&self.batch, &self.timestamps)
     }
 }
 
 /// How long a thread receives at most before it looks what is due.
-const LONGEST_TURN: Duration = Duration::from_millis(2);
+const MAX_TURN: Duration = Duration::from_millis(2);
 
 /// How long a thread receives at most before it takes requests for lost.
-const LONGEST_DRAIN: Duration = Duration::from_millis(100);
+const MAX_DRAIN: Duration = Duration::from_millis(100);
 
 /// In how many batches a socket can surely be emptied of what is there.
-const MOST_BATCHES: usize = 256;
+const MAX_BATCHES: usize = 256;

@@ -3,38 +3,38 @@
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
-use super::{Lane, PAUSE, Pending, lock};
+use super::{LoadWorker, PAUSE, Pending, lock};
 use crate::load::event::{LoadEvent, LoadEventKind};
 use crate::load::plan::LoadError;
 use crate::load::schedule::Schedule;
-use crate::load::{Loader, Observer};
+use crate::load::{LoadGenerator, Observer};
 use crate::prober::plan::NotSent;
 use crate::requester::send_past_reports;
 use crate::sys;
-use crate::udp::batch::Batch;
+use crate::udp::batch::RecvBatch;
 use crate::udp::error_class::ErrorClass;
-use crate::udp::transmit::Message;
+use crate::udp::transmit::Transmit;
 
-impl<O: Observer> Lane<'_, O> {
+impl<O: Observer> LoadWorker<'_, O> {
     /// Notes which messages are due.
-    pub(super) fn fill(&mut self, now: Duration) {
-        while self.over.is_none() && self.pending.len() < AT_ONCE {
+    pub(super) fn enqueue_due(&mut self, now: Duration) {
+        while self.ended_at.is_none() && self.pending.len() < MAX_BATCH {
             let due = self.due();
             let at = due.unwrap_or(now);
-            if at >= self.end() || self.left == 0 && at >= self.zero {
+            if at >= self.end() || self.remaining == 0 && at >= self.epoch {
                 // It lasts until then, also if nothing of it is left.
-                self.over = Some(at.min(self.end())).filter(|over| *over <= now);
+                self.ended_at = Some(at.min(self.end())).filter(|over| *over <= now);
                 return;
             }
             let Some(mut count) = self.room().filter(|_| at <= now) else { return };
-            if at >= self.zero {
-                count = count.min(self.left);
-                self.left -= count;
+            if at >= self.epoch {
+                count = count.min(self.remaining);
+                self.remaining -= count;
             }
             let count = u32::try_from(count).unwrap_or(u32::MAX);
             let len = self.rng.usize(self.loader.plan.name_len.clone());
             self.pending.push_back(Pending { due: at, source: self.source, count, len });
-            self.source = self.places.next(self.source);
+            self.source = self.sources.next(self.source);
             self.schedule.advance();
         }
     }
@@ -46,66 +46,66 @@ impl<O: Observer> Lane<'_, O> {
         let train = train.min(outstanding);
         let wanted = (self.pending.len() as u64 + 1) * train;
         // As one that is not answered for long fills the ledger by and by, there may be less room.
-        let room = outstanding.saturating_sub(self.book.in_flight());
-        (wanted <= room.min(self.book.tokens().len() as u64)).then_some(train)
+        let room = outstanding.saturating_sub(self.tracker.in_flight());
+        (wanted <= room.min(self.tracker.tokens().len() as u64)).then_some(train)
     }
 
     /// Tells whether a closed loop does not send for the only reason that its ledger is full.
     pub(super) fn is_stalled(&self) -> bool {
         let Schedule::Closed { outstanding } = self.schedule else { return false };
         let train = u64::from(self.loader.plan.train.get()).min(outstanding);
-        self.over.is_none()
+        self.ended_at.is_none()
             && self.pending.is_empty()
-            && self.book.in_flight() + train <= outstanding
-            && (self.book.tokens().len() as u64) < train
+            && self.tracker.in_flight() + train <= outstanding
+            && (self.tracker.tokens().len() as u64) < train
     }
 
     /// Returns from when on nothing is due, however much is left.
     pub(super) fn end(&self) -> Duration {
-        self.zero.saturating_add(self.loader.plan.duration)
+        self.epoch.saturating_add(self.loader.plan.duration)
     }
 
     /// Returns when the next message is due, in an open loop; or would have been, if none is left.
     pub(super) fn due(&self) -> Option<Duration> {
         let due = self.start.saturating_add(self.schedule.due()?);
-        if self.left > 0 || due < self.zero {
+        if self.remaining > 0 || due < self.epoch {
             return Some(due);
         }
-        let behind_the_last = self.start.saturating_add(self.schedule.behind_the_last()?);
-        Some(behind_the_last.max(self.zero))
+        let end_of_schedule = self.start.saturating_add(self.schedule.end_of_schedule()?);
+        Some(end_of_schedule.max(self.epoch))
     }
 
     /// Sends messages that are due, as many as one call takes, or gives them up; tells whether
     /// there were any and more can be sent now.
     pub(super) fn send(&mut self, now: Duration) -> Result<bool, LoadError> {
-        if now < self.hold {
+        if now < self.retry_at {
             return Ok(false);
         }
-        let dropped = self.drop_what_is_too_late(now);
+        let dropped = self.drop_late(now);
         if self.pending.is_empty() {
             return Ok(dropped);
         }
         let (messages, socket) = self.write();
         if messages.is_empty() {
             if let Some(message) = self.pending.pop_front() {
-                self.tell_not_sent(now, message.due, message.count, NotSent::TooManyInFlight);
+                self.report_not_sent(now, message.due, message.count, NotSent::TooManyInFlight);
             }
             return Ok(true);
         }
         let mut names = &*self.names;
-        let parts = Vec::from_iter(messages.iter().map(|message| {
+        let iovecs = Vec::from_iter(messages.iter().map(|message| {
             let (name, rest) = names.split_at(message.len);
             names = rest;
             IoSlice::new(name)
         }));
-        let socket = self.places.socket(socket);
+        let socket = self.sources.socket(socket);
         let mut at = now;
         let send = || {
             at = sys::monotonic();
-            socket.send(&messages, &parts)
+            socket.send(&messages, &iovecs)
         };
         let (sent, earlier) = send_past_reports(send);
-        earlier.iter().for_each(|error| self.tell_reported(ErrorClass::of(error)));
+        earlier.iter().for_each(|error| self.report_socket_error(ErrorClass::of(error)));
         match sent {
             Ok(taken) => {
                 self.note_sent(at, taken.get());
@@ -117,47 +117,47 @@ impl<O: Observer> Lane<'_, O> {
 
     /// Gives up what is due for too long, and tells whether there was any. A closed loop just waits
     /// until the system takes it, as long as it goes on.
-    fn drop_what_is_too_late(&mut self, now: Duration) -> bool {
+    fn drop_late(&mut self, now: Duration) -> bool {
         let held_up = match self.schedule.interval() {
-            Some(interval) => Loader::HELD_UP.max(interval),
-            None if self.over.is_some() => Loader::HELD_UP,
+            Some(interval) => LoadGenerator::MAX_LATENESS.max(interval),
+            None if self.ended_at.is_some() => LoadGenerator::MAX_LATENESS,
             None => return false,
         };
         let too_late = now.saturating_sub(held_up);
         let mut any = false;
         while let Some(&message) = self.pending.front().filter(|message| message.due < too_late) {
             self.pending.pop_front();
-            self.tell_not_sent(now, message.due, message.count, NotSent::HeldUp);
+            self.report_not_sent(now, message.due, message.count, NotSent::Late);
             any = true;
         }
-        if any && self.pending.is_empty() && self.skip_what_is_too_late(now, too_late) {
+        if any && self.pending.is_empty() && self.skip_late(now, too_late) {
             // What is left is in time, and a moment later would not be.
-            self.fill(now);
+            self.enqueue_due(now);
         }
         any
     }
 
     /// Gives up at once what is due for too long and not even noted, if that is much: at a rate
     /// beyond what can be noted one by one, we would never catch up. Tells whether it did.
-    fn skip_what_is_too_late(&mut self, now: Duration, too_late: Duration) -> bool {
-        let Some(due) = self.due().filter(|_| self.over.is_none()) else { return false };
-        let few = self.schedule.interval().map(|interval| interval.saturating_mul(FEW));
+    fn skip_late(&mut self, now: Duration, too_late: Duration) -> bool {
+        let Some(due) = self.due().filter(|_| self.ended_at.is_none()) else { return false };
+        let few = self.schedule.interval().map(|interval| interval.saturating_mul(MIN_SHARE));
         if few.is_none_or(|few| too_late.saturating_sub(due) < few) {
             return false;
         }
         let train = u64::from(self.loader.plan.train.get());
-        if due < self.zero {
-            self.schedule.skip(self.zero.min(too_late).saturating_sub(self.start), u64::MAX);
+        if due < self.epoch {
+            self.schedule.skip(self.epoch.min(too_late).saturating_sub(self.start), u64::MAX);
             // What is due after the warm-up may be too late, too.
-            return too_late <= self.zero;
+            return too_late <= self.epoch;
         }
         let until = self.end().min(too_late).saturating_sub(self.start);
-        let messages = self.schedule.skip(until, self.left.div_ceil(train));
-        let mut skipped = messages.saturating_mul(train).min(self.left);
-        self.left -= skipped;
+        let messages = self.schedule.skip(until, self.remaining.div_ceil(train));
+        let mut skipped = messages.saturating_mul(train).min(self.remaining);
+        self.remaining -= skipped;
         while skipped > 0 {
             let count = u32::try_from(skipped).unwrap_or(u32::MAX);
-            self.tell_not_sent(now, due, count, NotSent::HeldUp);
+            self.report_not_sent(now, due, count, NotSent::Late);
             skipped -= u64::from(count);
         }
         true
@@ -165,16 +165,16 @@ impl<O: Observer> Lane<'_, O> {
 
     /// Writes the names of the messages that can be sent by one call, and returns those and their
     /// socket.
-    fn write(&mut self) -> (Vec<Message>, usize) {
-        let mut tokens = self.book.tokens();
+    fn write(&mut self) -> (Vec<Transmit>, usize) {
+        let mut tokens = self.tracker.tokens();
         let (mut messages, mut socket) = (Vec::with_capacity(self.pending.len()), None);
         self.names.clear();
         for &Pending { source, count, len, .. } in &self.pending {
-            let (number, route) = self.places.route(source);
+            let (number, route) = self.sources.route(source);
             let (start, count) = (self.names.len(), count as usize);
             if *socket.get_or_insert(number) != number
                 || tokens.len() < count
-                || start > 0 && start + count * len > MOST_BYTES
+                || start > 0 && start + count * len > MAX_BATCH_BYTES
             {
                 break;
             }
@@ -184,8 +184,13 @@ impl<O: Observer> Lane<'_, O> {
                 let _ = token.encode(name);
             }
             let index = messages.len();
-            let message = Message::new(route, len);
-            messages.push(Message { count, len: count * len, parts: index..index + 1, ..message });
+            let message = Transmit::new(route, len);
+            messages.push(Transmit {
+                count,
+                len: count * len,
+                iovecs: index..index + 1,
+                ..message
+            });
         }
         (messages, socket.unwrap_or(0))
     }
@@ -195,10 +200,10 @@ impl<O: Observer> Lane<'_, O> {
         let mut observer = lock(self.observer);
         for Pending { due, source, count, len } in self.pending.drain(..messages) {
             for _ in 0..count {
-                self.book.note_sent(len, at, due, source);
+                self.tracker.note_sent(len, at, due, source);
             }
-            if let Some(due) = due.checked_sub(self.zero) {
-                let at = at.saturating_sub(self.zero);
+            if let Some(due) = due.checked_sub(self.epoch) {
+                let at = at.saturating_sub(self.epoch);
                 observer.observe(&LoadEvent { at, kind: LoadEventKind::Sent { due, count } });
             }
         }
@@ -207,38 +212,38 @@ impl<O: Observer> Lane<'_, O> {
     /// Notes that the first of the messages due was not taken, and why.
     fn fail(&mut self, now: Duration, source: io::Error) -> Result<(), LoadError> {
         let class = ErrorClass::of(&source);
-        self.hold = now + PAUSE;
+        self.retry_at = now + PAUSE;
         match class {
-            ErrorClass::Interrupted => self.hold = now,
+            ErrorClass::Interrupted => self.retry_at = now,
             // There will be room in a moment.
             ErrorClass::WouldBlock | ErrorClass::NoBuffers => {
-                self.tell(now, LoadEventKind::Blocked(class));
+                self.notify(now, LoadEventKind::SendBufferFull(class));
             }
             _ => {
                 let Some(message) = self.pending.pop_front() else { return Ok(()) };
-                if self.book.is_empty() {
+                if self.tracker.is_empty() {
                     let (train, len) = (message.count as usize, message.len);
                     return Err(LoadError::Send { server: self.loader.server, train, len, source });
                 }
-                self.tell_not_sent(now, message.due, message.count, NotSent::Failed(class));
+                self.report_not_sent(now, message.due, message.count, NotSent::Failed(class));
             }
         }
         Ok(())
     }
 
     /// Tells of requests that were due after the warm-up and did not leave.
-    fn tell_not_sent(&mut self, now: Duration, due: Duration, count: u32, reason: NotSent) {
-        if let Some(due) = due.checked_sub(self.zero) {
-            self.tell(now, LoadEventKind::NotSent { due, count, reason });
+    fn report_not_sent(&mut self, now: Duration, due: Duration, count: u32, reason: NotSent) {
+        if let Some(due) = due.checked_sub(self.epoch) {
+            self.notify(now, LoadEventKind::NotSent { due, count, reason });
         }
     }
 }
 
 /// How many messages are sent by one call at the most.
-const AT_ONCE: usize = Batch::CAPACITY;
+const MAX_BATCH: usize = RecvBatch::CAPACITY;
 
 /// And how many bytes, if they are several: more take the system as long as many calls.
-const MOST_BYTES: usize = 1 << 17;
+const MAX_BATCH_BYTES: usize = 1 << 17;
 
 /// How many messages that are too late are told of one by one, as they would have left.
-const FEW: u32 = 1024;
+const MIN_SHARE: u32 = 1024;

@@ -9,8 +9,8 @@ use hello_proto::MAX_DATAGRAM_LEN;
 
 use super::*;
 use crate::server::fixtures::{answer, answer_with};
-use crate::udp::batch::Batch;
-use crate::udp::mock::{Script, datagram, train};
+use crate::udp::batch::RecvBatch;
+use crate::udp::mock::{MockSocket, datagram, train};
 use crate::udp::tests::{BACK_ENDS, open};
 
 fn outcomes(replies: &Replies) -> Vec<Outcome> {
@@ -31,7 +31,7 @@ fn errno(code: i32) -> io::Error {
 
 #[test]
 fn replies_to_one_source_leave_together_and_in_order() {
-    let script = Script::default();
+    let script = MockSocket::default();
     let names = ["Michael", "Tracey!", "Sarah", "Tracy", "Bob", "Al", "Victoria", "Ed"];
     let received = names.iter().enumerate();
     let received = received.map(|(i, name)| datagram(name.as_bytes(), source(i % 2)));
@@ -47,13 +47,13 @@ fn replies_to_one_source_leave_together_and_in_order() {
     let sent = messages.map(|(number, names)| {
         (source(number), names.iter().map(|name| greeting(name.as_bytes())).collect())
     });
-    assert_eq!(script.scenes().sent, sent);
-    assert_eq!(script.scenes().send_calls, 1);
+    assert_eq!(script.state().sent, sent);
+    assert_eq!(script.state().send_calls, 1);
 }
 
 #[test]
 fn datagrams_alone_and_in_trains_share_a_message() {
-    let script = Script::default();
+    let script = MockSocket::default();
     let received = [
         datagram(b"Sarah", source(1)),
         train(&[&b"Tracy"[..], b"Peter", b"Al"], source(1)),
@@ -65,24 +65,24 @@ fn datagrams_alone_and_in_trains_share_a_message() {
         [&[b"Sarah", b"Tracy", b"Peter", b"Al"], &[b"Susan", b"Roger", b"James"]];
     let sent =
         names.map(|names| (source(1), names.iter().map(|name| greeting(name)).collect::<Vec<_>>()));
-    assert_eq!(script.scenes().sent, sent);
+    assert_eq!(script.state().sent, sent);
 }
 
 #[test]
 fn a_message_is_no_longer_than_the_system_takes() {
-    let script = Script::default();
+    let script = MockSocket::default();
     // One reply more than segments; then as many bytes as fit, and more.
-    answer(&script, vec![train(&[b"Tracy"; Message::MAX_SEGMENTS + 1], source(1))]);
+    answer(&script, vec![train(&[b"Tracy"; Transmit::MAX_SEGMENTS + 1], source(1))]);
     answer(
         &script,
         vec![train(&[&[b'x'; 1000]; 64], source(2)), train(&[&[b'x'; 1000]; 2], source(2))],
     );
-    let counts = Vec::from_iter(script.scenes().sent.iter().map(|(_, replies)| replies.len()));
-    assert_eq!(counts, [Message::MAX_SEGMENTS, 1, 64, 2]);
+    let counts = Vec::from_iter(script.state().sent.iter().map(|(_, replies)| replies.len()));
+    assert_eq!(counts, [Transmit::MAX_SEGMENTS, 1, 64, 2]);
     // Longer ones do not fit that often.
-    let script = Script::default();
+    let script = MockSocket::default();
     answer(&script, (0..64).map(|_| datagram(&[b'x'; 1200], source(3))).collect());
-    let counts = Vec::from_iter(script.scenes().sent.iter().map(|(_, replies)| replies.len()));
+    let counts = Vec::from_iter(script.state().sent.iter().map(|(_, replies)| replies.len()));
     assert_eq!(counts, [MAX_DATAGRAM_LEN / 1208, 64 - MAX_DATAGRAM_LEN / 1208]);
 }
 
@@ -108,9 +108,9 @@ fn a_poisoned_message_costs_exactly_its_reply_wherever_it_stands() {
     for (code, class) in POISONS {
         for poisoned in 0..SOURCES {
             for limit in [None, Some(1), Some(4)] {
-                let script = Script::default();
-                script.scenes().limit = limit;
-                script.scenes().verdict =
+                let script = MockSocket::default();
+                script.state().limit = limit;
+                script.state().verdict =
                     Some(Box::new(
                         move |to, _| {
                             if to == source(poisoned) { Err(errno(code)) } else { Ok(()) }
@@ -124,7 +124,7 @@ fn a_poisoned_message_costs_exactly_its_reply_wherever_it_stands() {
                         if failed { Outcome::SendFailed(class) } else { Outcome::Answered };
                     assert_eq!(outcome, expected, "{number} of those poisoned at {poisoned}");
                 }
-                assert_eq!(script.scenes().sent.len(), SOURCES - 1);
+                assert_eq!(script.state().sent.len(), SOURCES - 1);
             }
         }
     }
@@ -137,8 +137,8 @@ fn a_poisoned_reply_costs_none_of_those_it_shares_a_message_with() {
     for (code, class) in POISONS.into_iter().filter(|(_, class)| !is_full(*class)) {
         for (poisoned, bad_name) in NAMES.into_iter().enumerate() {
             for trains in [false, true] {
-                let script = Script::default();
-                script.scenes().verdict = Some(Box::new(move |_, replies| {
+                let script = MockSocket::default();
+                script.state().verdict = Some(Box::new(move |_, replies| {
                     let bad = replies.contains(&greeting(bad_name));
                     if bad { Err(errno(code)) } else { Ok(()) }
                 }));
@@ -152,8 +152,8 @@ fn a_poisoned_reply_costs_none_of_those_it_shares_a_message_with() {
                     false => Outcome::Answered,
                 });
                 assert!(outcomes(&replies).ends_with(&failed), "{:?}", outcomes(&replies));
-                let scenes = script.scenes();
-                let sent = scenes.sent.iter().filter(|(to, _)| *to == source(0));
+                let state = script.state();
+                let sent = state.sent.iter().filter(|(to, _)| *to == source(0));
                 let expected = NAMES.iter().enumerate().filter(|(i, _)| *i != poisoned);
                 let expected = expected.map(|(_, name)| vec![greeting(name)]);
                 assert!(
@@ -167,32 +167,32 @@ fn a_poisoned_reply_costs_none_of_those_it_shares_a_message_with() {
 
 #[test]
 fn a_system_without_segments_gets_every_reply_by_itself() {
-    let script = Script::default();
-    script.scenes().verdict =
+    let script = MockSocket::default();
+    script.state().verdict =
         Some(Box::new(|_, replies| if replies.len() > 1 { Err(errno(libc::EIO)) } else { Ok(()) }));
     let replies = answer(&script, vec![train(&[b"Tracy"; 10], source(0))]);
     assert_eq!(outcomes(&replies), [Outcome::Answered; 10]);
-    assert_eq!(script.scenes().sent.len(), 10);
+    assert_eq!(script.state().sent.len(), 10);
 }
 
 #[test]
 fn a_train_that_finds_the_buffer_full_is_one_call_and_not_one_for_each_datagram() {
     for code in [libc::EAGAIN, libc::ENOBUFS, libc::ENOMEM] {
-        let script = Script::default();
-        script.scenes().verdict =
+        let script = MockSocket::default();
+        script.state().verdict =
             Some(Box::new(move |to, _| if to == source(0) { Err(errno(code)) } else { Ok(()) }));
         let received = vec![train(&[b"Tracy"; 10], source(0)), datagram(b"Sarah", source(1))];
         let mut expected = vec![Outcome::SendFailed(ErrorClass::of(&errno(code))); 10];
         expected.push(Outcome::Answered);
         assert_eq!(outcomes(&answer(&script, received)), expected);
-        assert_eq!(script.scenes().send_calls, 2);
+        assert_eq!(script.state().send_calls, 2);
     }
 }
 
 #[test]
 fn a_destination_whose_trains_are_not_segmented_gets_replies_one_by_one_and_no_other_does() {
-    let script = Script::default();
-    script.scenes().verdict = Some(Box::new(|to, replies| {
+    let script = MockSocket::default();
+    script.state().verdict = Some(Box::new(|to, replies| {
         let refuses = to == source(0) && replies.len() > 1;
         if refuses { Err(errno(libc::EIO)) } else { Ok(()) }
     }));
@@ -201,30 +201,30 @@ fn a_destination_whose_trains_are_not_segmented_gets_replies_one_by_one_and_no_o
         // The path to an address is the same for all its ports.
         let other = SocketAddr::from(([203, 0, 113, 9], 40_000));
         let received = vec![train(&[b"Tracy"; 10], source(0)), train(&[b"Sarah"; 10], other)];
-        let before = script.scenes().send_calls;
+        let before = script.state().send_calls;
         answer_with(&mut replies, &script, received);
         assert_eq!(outcomes(&replies), [Outcome::Answered; 20]);
-        script.scenes().send_calls - before
+        script.state().send_calls - before
     };
     // As a whole, one by one, and the other train; then each reply and the other train at once.
     assert_eq!([calls(), calls()], [3, 1]);
-    let lens = Vec::from_iter(script.scenes().sent.iter().map(|(_, replies)| replies.len()));
+    let lens = Vec::from_iter(script.state().sent.iter().map(|(_, replies)| replies.len()));
     assert_eq!(lens, [[1; 10].as_slice(), &[10], &[1; 10], &[10]].concat());
 }
 
 #[test]
 fn a_send_that_a_signal_interrupts_is_tried_again_but_not_for_ever() {
     for (signals, answered) in [(MAX_INTERRUPTIONS, 2), (MAX_INTERRUPTIONS + 1, 1)] {
-        let script = Script::default();
+        let script = MockSocket::default();
         let mut signals = 0..signals;
-        script.scenes().verdict =
+        script.state().verdict =
             Some(Box::new(move |_, _| signals.next().map_or(Ok(()), |_| Err(errno(libc::EINTR)))));
         let received = vec![datagram(b"Tracy", source(0)), datagram(b"Sarah", source(1))];
         let replies = answer(&script, received);
         let count =
             outcomes(&replies).iter().filter(|outcome| **outcome == Outcome::Answered).count();
         assert_eq!(count, answered);
-        assert_eq!(script.scenes().sent.len(), answered);
+        assert_eq!(script.state().sent.len(), answered);
     }
 }
 
@@ -235,10 +235,10 @@ fn sources_whose_hashes_are_equal_are_still_apart() {
     let sources = Vec::from_iter(sources);
     let hash = |to: &SocketAddr| Route { to: *to, from: None }.hash() % ROUTES;
     assert!(sources.iter().all(|to| hash(to) == hash(&sources[0])));
-    let script = Script::default();
+    let script = MockSocket::default();
     answer(&script, sources.iter().map(|source| datagram(b"Tracy", *source)).collect());
-    let scenes = script.scenes();
-    assert!(scenes.sent.iter().map(|(to, _)| to).eq(&sources));
+    let state = script.state();
+    assert!(state.sent.iter().map(|(to, _)| to).eq(&sources));
 }
 
 proptest! {
@@ -246,7 +246,7 @@ proptest! {
 
     #[test]
     fn every_reply_is_sent_once_and_in_order_or_has_failed(
-        arrivals in vec((0..6usize, vec(any::<u8>(), 1..600), 1..200usize), 1..=Batch::CAPACITY),
+        arrivals in vec((0..6usize, vec(any::<u8>(), 1..600), 1..200usize), 1..=RecvBatch::CAPACITY),
         bad_source in 0..8usize,
         bad_byte in any::<u8>(),
         segments in any::<bool>(),
@@ -263,9 +263,9 @@ proptest! {
         let bad = move |to: SocketAddr, reply: &Vec<u8>| {
             to == source(bad_source) || reply.get(7) == Some(&bad_byte)
         };
-        let script = Script::default();
-        script.scenes().limit = limit;
-        script.scenes().verdict = Some(Box::new(move |to, replies| {
+        let script = MockSocket::default();
+        script.state().limit = limit;
+        script.state().verdict = Some(Box::new(move |to, replies| {
             let taken = (segments || replies.len() == 1) && !replies.iter().any(|reply| bad(to, reply));
             if taken { Ok(()) } else { Err(errno(libc::EINVAL)) }
         }));
@@ -282,7 +282,7 @@ proptest! {
             }
         }
         let mut sent: HashMap<SocketAddr, Vec<Vec<u8>>> = HashMap::new();
-        for (to, replies) in &script.scenes().sent {
+        for (to, replies) in &script.state().sent {
             sent.entry(*to).or_default().extend(replies.iter().cloned());
         }
         prop_assert_eq!(sent, expected);
@@ -291,10 +291,10 @@ proptest! {
 
 /// Receives one message, and returns its datagrams.
 fn receive(socket: &dyn DatagramSocket) -> Vec<Vec<u8>> {
-    let mut batch = Batch::new();
+    let mut batch = RecvBatch::new();
     socket.receive(&mut batch, true).expect("a message in time");
-    assert_eq!(batch.arrivals().len(), 1);
-    batch.places(0).map(|place| batch.bytes(place).to_vec()).collect()
+    assert_eq!(batch.metas().len(), 1);
+    batch.datagram_ranges(0).map(|place| batch.bytes(place).to_vec()).collect()
 }
 
 #[test]

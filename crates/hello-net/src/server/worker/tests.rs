@@ -2,26 +2,26 @@ use std::cell::RefCell;
 use std::net::Ipv4Addr;
 use std::num::NonZeroU32;
 
-use hello_proto::{Limit, Refusal};
+use hello_proto::{Rate, Refusal};
 
 use super::*;
 use crate::server::rate_limit::RateLimit;
-use crate::udp::batch::Origin;
-use crate::udp::mock::{Received, Script, datagram, train};
-use crate::udp::recv_backoff::PATIENCE;
+use crate::udp::batch::LocalAddr;
+use crate::udp::mock::{MockSocket, Received, datagram, train};
+use crate::udp::recv_backoff::RECV_BACKOFF;
 
 type Receive = io::Result<Vec<Received>>;
 type Seen = Vec<(Vec<u8>, SocketAddr, Outcome)>;
 
-fn worker(receives: impl IntoIterator<Item = Receive>) -> (Worker, Script) {
-    let script = Script::default();
-    script.scenes().receives = receives.into_iter().collect();
-    let endpoint = Endpoint::of(([192, 0, 2, 1], 9999).into(), script.clone());
-    (Worker::new(Arc::new(endpoint), Duration::ZERO, None), script)
+fn worker(receives: impl IntoIterator<Item = Receive>) -> (Worker, MockSocket) {
+    let script = MockSocket::default();
+    script.state().receives = receives.into_iter().collect();
+    let listener = Listener::of(([192, 0, 2, 1], 9999).into(), script.clone());
+    (Worker::new(Arc::new(listener), Duration::ZERO, None), script)
 }
 
 /// Runs to the end of the script, and returns what was observed.
-fn run(worker: &Worker, script: &Script, guard: &Guard) -> io::Result<Seen> {
+fn run(worker: &Worker, script: &MockSocket, guard: &Guard) -> io::Result<Seen> {
     let seen = RefCell::new(Vec::new());
     worker.run(guard, &script.stop, |event| {
         seen.borrow_mut().push((event.name.to_vec(), event.local, event.outcome));
@@ -57,11 +57,11 @@ fn every_datagram_has_one_outcome_however_it_comes() {
     let batches = [vec![Ok(messages.to_vec())], messages.map(|message| Ok(vec![message])).into()];
     for batches in batches {
         let (worker, script) = worker(batches);
-        script.scenes().verdict = Some(Box::new(|to, _| match to.port() {
+        script.state().verdict = Some(Box::new(|to, _| match to.port() {
             40_005 => Err(errno(libc::ENETUNREACH)),
             _ => Ok(()),
         }));
-        let seen = run(&worker, &script, &guard).expect("no error of our own");
+        let seen = run(&worker, &script, &guard).expect("no error of our reply_from");
 
         let local = worker.local();
         let all = expected.map(|(name, _, outcome)| (name.to_vec(), local, outcome));
@@ -71,7 +71,7 @@ fn every_datagram_has_one_outcome_however_it_comes() {
             (client(40_002), vec![b"Hello, !".to_vec()]),
             (client(40_006), vec![b"Hello, Sarah!".to_vec()]),
         ];
-        assert_eq!(script.scenes().sent, sent);
+        assert_eq!(script.state().sent, sent);
         let counters = worker.counters();
         assert_eq!((counters.received(), counters.answered()), (7, 3));
         assert_eq!((counters.refused_total(), counters.send_failed_total()), (3, 1));
@@ -83,14 +83,14 @@ fn a_train_is_judged_datagram_by_datagram() {
     let names: [&[u8]; 4] =
         [b"Michael, Jackson", b"Hello, Hello, M!", b"Hello, Michael!!", b"Tracy"];
     let (worker, script) = worker([Ok(vec![train(&names, client(40_001))])]);
-    let seen = run(&worker, &script, &Guard::new()).expect("no error of our own");
+    let seen = run(&worker, &script, &Guard::new()).expect("no error of our reply_from");
     let refused = Outcome::Refused(Refusal::GreetedTwice);
     let outcomes = [Outcome::Answered, refused, Outcome::Answered, Outcome::Answered];
     let expected =
         names.iter().zip(outcomes).map(|(name, outcome)| (name.to_vec(), worker.local(), outcome));
     assert_eq!(seen, Vec::from_iter(expected));
     let replies = [&b"Hello, Michael, Jackson!"[..], b"Hello, Hello, Michael!!!", b"Hello, Tracy!"];
-    assert_eq!(script.scenes().sent, [(client(40_001), replies.map(<[u8]>::to_vec).into())]);
+    assert_eq!(script.state().sent, [(client(40_001), replies.map(<[u8]>::to_vec).into())]);
     assert_eq!((worker.counters().received(), worker.counters().answered()), (4, 3));
 }
 
@@ -98,21 +98,21 @@ fn a_train_is_judged_datagram_by_datagram() {
 fn trains_of_tiny_datagrams_are_answered_in_portions() {
     let all = vec![b"x"; 65_535];
     let (worker, script) = worker([Ok(vec![train(&all, client(40_001)); 2])]);
-    let seen = run(&worker, &script, &Guard::new()).expect("no error of our own");
+    let seen = run(&worker, &script, &Guard::new()).expect("no error of our reply_from");
     assert_eq!(seen.len(), 2 * all.len());
     assert_eq!(worker.counters().received(), 2 * all.len() as u64);
     assert_eq!(worker.counters().answered(), 2 * all.len() as u64);
-    let sent = script.scenes().sent.iter().map(|(_, replies)| replies.len()).sum::<usize>();
+    let sent = script.state().sent.iter().map(|(_, replies)| replies.len()).sum::<usize>();
     assert_eq!(sent, 2 * all.len());
-    assert_eq!(script.scenes().send_calls, 2);
+    assert_eq!(script.state().send_calls, 2);
 }
 
 #[test]
 fn who_asks_an_address_that_is_not_ours_alone_is_refused_and_sees_which() {
-    let asked = |address: [u8; 4], own: [u8; 4]| {
+    let asked = |address: [u8; 4], reply_from: [u8; 4]| {
         let (mut arrival, bytes) = datagram(b"Tracy", client(40_001));
-        let own = Origin { address: own.into(), interface: 0 };
-        arrival.destination = Some(Destination { address: address.into(), own });
+        let reply_from = LocalAddr { address: reply_from.into(), interface: 0 };
+        arrival.destination = Some(Destination { address: address.into(), reply_from });
         (arrival, bytes)
     };
     let here = [192, 0, 2, 1];
@@ -123,7 +123,7 @@ fn who_asks_an_address_that_is_not_ours_alone_is_refused_and_sees_which() {
         asked([224, 0, 0, 1], here),
     ];
     let (worker, script) = worker([Ok(messages.to_vec())]);
-    let seen = run(&worker, &script, &Guard::new()).expect("no error of our own");
+    let seen = run(&worker, &script, &Guard::new()).expect("no error of our reply_from");
     let [broadcast, multicast] = [Refusal::DestinationBroadcast, Refusal::DestinationMulticast];
     let expected = [
         (here, Outcome::Answered),
@@ -133,7 +133,7 @@ fn who_asks_an_address_that_is_not_ours_alone_is_refused_and_sees_which() {
     ]
     .map(|(address, outcome)| (b"Tracy".to_vec(), (Ipv4Addr::from(address), 9999).into(), outcome));
     assert_eq!(seen, expected);
-    assert_eq!(script.scenes().sent.len(), 1);
+    assert_eq!(script.state().sent.len(), 1);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn errors_between_datagrams_are_counted_and_paused_after() {
         Err(errno(libc::EPERM)),
         alone(b"Tracy"),
     ]);
-    run(&worker, &script, &Guard::new()).expect("no error of our own");
+    run(&worker, &script, &Guard::new()).expect("no error of our reply_from");
     let counters = worker.counters();
     assert_eq!((counters.received(), counters.answered()), (2, 2));
     assert_eq!(counters.receive_errors(ErrorClass::Unreachable), 1);
@@ -155,7 +155,7 @@ fn errors_between_datagrams_are_counted_and_paused_after() {
     assert_eq!(counters.receive_errors(ErrorClass::Denied), 2);
     assert_eq!(counters.receive_errors(ErrorClass::WouldBlock), 0, "idle is no error");
     // Twice as long after the second in a row; a datagram or an idle wait starts anew.
-    assert_eq!(script.scenes().pauses, [1, 2, 1, 1].map(Duration::from_millis));
+    assert_eq!(script.state().pauses, [1, 2, 1, 1].map(Duration::from_millis));
 }
 
 #[test]
@@ -164,8 +164,8 @@ fn a_socket_that_does_nothing_but_fail_is_given_up() {
     let error = run(&worker, &script, &Guard::new()).expect_err("a broken socket");
     assert_eq!(error.raw_os_error(), Some(libc::EBADF));
     assert_eq!(worker.counters().receive_errors(ErrorClass::Other), 13);
-    let waited: Duration = script.scenes().pauses.iter().sum();
-    assert_eq!(waited, PATIENCE.waits().sum());
+    let waited: Duration = script.state().pauses.iter().sum();
+    assert_eq!(waited, RECV_BACKOFF.delays().sum());
 }
 
 #[test]
@@ -173,15 +173,15 @@ fn what_may_pass_by_itself_is_endured_however_long_it_lasts() {
     for code in [libc::ENOMEM, libc::ENOBUFS, libc::ENETDOWN, libc::EPERM, libc::ECONNREFUSED] {
         let errors = (0..999).map(|_| Err(errno(code)));
         let (worker, script) = worker(errors.chain([alone(b"Tracy")]));
-        run(&worker, &script, &Guard::new()).expect("no error of our own");
+        run(&worker, &script, &Guard::new()).expect("no error of our reply_from");
         let counters = worker.counters();
         let class = ErrorClass::of(&errno(code));
         assert_eq!((counters.receive_errors(class), counters.answered()), (999, 1));
-        let pauses = &script.scenes().pauses;
+        let pauses = &script.state().pauses;
         let waited: Duration = pauses.iter().sum();
-        let growing: Duration = PATIENCE.waits().sum();
-        let rest = u32::try_from(999 - PATIENCE.waits().len()).expect("fewer than a thousand");
-        assert_eq!(waited, growing + rest * PATIENCE.max());
+        let growing: Duration = RECV_BACKOFF.delays().sum();
+        let rest = u32::try_from(999 - RECV_BACKOFF.delays().len()).expect("fewer than a thousand");
+        assert_eq!(waited, growing + rest * RECV_BACKOFF.max());
         // It looks whether it is to stop meanwhile.
         assert!(pauses.iter().all(|pause| *pause <= BEAT));
     }
@@ -192,12 +192,12 @@ fn neither_signals_nor_idle_waits_that_take_no_time_end_the_server_or_keep_it_bu
     for (code, counted) in [(libc::EINTR, 999), (libc::EAGAIN, 0)] {
         let errors = (0..999).map(|_| Err(errno(code)));
         let (worker, script) = worker(errors.chain([alone(b"Tracy")]));
-        run(&worker, &script, &Guard::new()).expect("no error of our own");
+        run(&worker, &script, &Guard::new()).expect("no error of our reply_from");
         let counters = worker.counters();
         let interruptions = counters.receive_errors(ErrorClass::Interrupted);
         assert_eq!((interruptions, counters.answered()), (counted, 1));
         // All but the first few, unless this machine stands still between two of them.
-        let pauses = script.scenes().pauses.len();
+        let pauses = script.state().pauses.len();
         assert!((900..999).contains(&pauses), "{pauses}");
     }
 }
@@ -207,42 +207,42 @@ fn only_a_spinning_worker_asks_before_it_waits() {
     for (spin, waits) in [(0, &[true, true][..]), (60, &[false, false, true])] {
         let (mut worker, script) = worker([alone(b"Tracy")]);
         worker.spin = Duration::from_secs(spin);
-        run(&worker, &script, &Guard::new()).expect("no error of our own");
+        run(&worker, &script, &Guard::new()).expect("no error of our reply_from");
         assert_eq!(worker.counters().answered(), 1);
         // The last call looks what is left at the end.
-        assert_eq!(script.scenes().waits, [waits, &[false]].concat());
+        assert_eq!(script.state().waits, [waits, &[false]].concat());
     }
 }
 
 fn limited(worker: Worker, burst: u32, dry_run: bool) -> Worker {
     let rate = NonZeroU32::MIN;
-    let limit = Limit::new(rate, NonZeroU32::new(burst).expect("not zero")).expect("a low rate");
+    let limit = Rate::new(rate, NonZeroU32::new(burst).expect("not zero")).expect("a low rate");
     let exempt = "203.0.113.0/24".parse().expect("a network");
     let limit = RateLimit::new(limit).exempt([exempt]).dry_run(dry_run);
-    Worker { accounts: Some(Arc::new(Accounts::new(limit))), ..worker }
+    Worker { limiter: Some(Arc::new(SharedLimiter::new(limit))), ..worker }
 }
 
 #[test]
 fn of_what_each_socket_of_a_group_gets_a_copy_one_counts_it() {
     let shared = |address: [u8; 4]| {
         let (mut arrival, bytes) = datagram(b"Tracy", client(40_001));
-        let own = Origin { address: [192, 0, 2, 1].into(), interface: 0 };
-        arrival.destination = Some(Destination { address: address.into(), own });
+        let reply_from = LocalAddr { address: [192, 0, 2, 1].into(), interface: 0 };
+        arrival.destination = Some(Destination { address: address.into(), reply_from });
         (arrival, bytes)
     };
     let messages = vec![shared([192, 0, 2, 1]), shared([192, 0, 2, 255]), shared([224, 0, 0, 1])];
     for (takes_shared, received) in [(true, 3), (false, 1)] {
-        let script = Script::default();
-        script.scenes().receives.push_back(Ok(messages.clone()));
-        let mut endpoint = Endpoint::of(([0, 0, 0, 0], 9999).into(), script.clone());
+        let script = MockSocket::default();
+        script.state().receives.push_back(Ok(messages.clone()));
+        let mut listener = Listener::of(([0, 0, 0, 0], 9999).into(), script.clone());
         if !takes_shared {
-            endpoint = endpoint.without_shared();
+            listener = listener.without_shared();
         }
-        let worker = Worker::new(Arc::new(endpoint), Duration::ZERO, None);
+        let worker = Worker::new(Arc::new(listener), Duration::ZERO, None);
         // With the rules off, each copy would be answered.
         let guard =
             Guard::new().allow(Refusal::DestinationBroadcast).allow(Refusal::DestinationMulticast);
-        let seen = run(&worker, &script, &guard).expect("no error of our own");
+        let seen = run(&worker, &script, &guard).expect("no error of our reply_from");
         let counters = worker.counters();
         assert_eq!((counters.received(), counters.answered()), (received, received));
         assert_eq!(seen.len() as u64, received);
@@ -255,7 +255,7 @@ fn a_message_whose_control_information_is_cut_off_is_an_error_and_no_datagram() 
     arrival.discarded = true;
     let messages = vec![(arrival, bytes), datagram(b"Michael", client(40_002))];
     let (worker, script) = worker([Ok(messages)]);
-    let seen = run(&worker, &script, &Guard::new()).expect("no error of our own");
+    let seen = run(&worker, &script, &Guard::new()).expect("no error of our reply_from");
     assert_eq!(seen, [(b"Michael".to_vec(), worker.local(), Outcome::Answered)]);
     let counters = worker.counters();
     assert_eq!((counters.received(), counters.answered()), (1, 1));
@@ -267,8 +267,8 @@ fn an_idle_worker_waits_for_a_datagram_or_a_stop_and_a_busy_one_only_receives() 
     let nothing = || Err(ErrorKind::WouldBlock.into());
     let (worker, script) =
         worker([alone(b"Michael"), alone(b"Tracy"), nothing(), alone(b"Sarah"), alone(b"Al")]);
-    run(&worker, &script, &Guard::new()).expect("no error of our own");
-    assert_eq!((worker.counters().answered(), script.scenes().idle_waits), (4, 1));
+    run(&worker, &script, &Guard::new()).expect("no error of our reply_from");
+    assert_eq!((worker.counters().answered(), script.state().idle_waits), (4, 1));
 }
 
 #[test]
@@ -283,7 +283,7 @@ fn who_is_over_the_limit_is_refused_but_for_what_leaks_and_costs_nobody_else() {
     for dry_run in [false, true] {
         let (worker, script) = worker([Ok(messages.clone())]);
         let worker = limited(worker, 2, dry_run);
-        let seen = run(&worker, &script, &Guard::new()).expect("no error of our own");
+        let seen = run(&worker, &script, &Guard::new()).expect("no error of our reply_from");
         let outcomes = |name: &[u8]| {
             let seen = seen.iter().filter(|(seen, ..)| seen == name);
             Vec::from_iter(seen.map(|(.., outcome)| *outcome))
@@ -315,36 +315,36 @@ fn who_is_told_to_stop_answers_what_is_there_and_then_stops() {
     let (worker, script) = worker([]);
     let more = script.clone();
     let batches = RefCell::new(vec![vec![b"Sarah"], vec![b"Peter", b"James"]]);
-    script.scenes().receives.push_back(alone(b"Tracy"));
+    script.state().receives.push_back(alone(b"Tracy"));
     let seen = RefCell::new(Vec::new());
-    let observe = |event: &Event<'_>| {
+    let observe = |event: &ServerEvent<'_>| {
         seen.borrow_mut().push(event.name.to_vec());
         more.stop.raise();
         let received = batches.borrow_mut().pop().unwrap_or_default();
         for name in received {
-            more.scenes().receives.push_back(alone(name));
+            more.state().receives.push_back(alone(name));
         }
     };
-    worker.run(&Guard::new(), &script.stop, observe).expect("no error of our own");
+    worker.run(&Guard::new(), &script.stop, observe).expect("no error of our reply_from");
     assert_eq!(seen.into_inner(), [b"Tracy", b"Peter", b"James", b"Sarah"]);
     assert_eq!(worker.counters().answered(), 4);
-    assert_eq!(script.scenes().waits, [true, false, false, false, false]);
+    assert_eq!(script.state().waits, [true, false, false, false, false]);
 }
 
 #[test]
 fn who_is_told_to_stop_before_it_begins_answers_what_is_there() {
     let (worker, script) = worker([alone(b"Tracy"), alone(b"Sarah")]);
     script.stop.raise();
-    assert_eq!(run(&worker, &script, &Guard::new()).expect("no error of our own").len(), 2);
-    assert_eq!(script.scenes().waits, [false; 3]);
+    assert_eq!(run(&worker, &script, &Guard::new()).expect("no error of our reply_from").len(), 2);
+    assert_eq!(script.state().waits, [false; 3]);
 }
 
 #[test]
 fn a_loop_beats_until_that_is_forgotten() {
     let (worker, script) = worker([alone(b"Tracy")]);
-    assert!(!worker.beats(), "it does not run yet");
-    run(&worker, &script, &Guard::new()).expect("no error of our own");
-    assert!(worker.beats());
-    worker.forget_beat();
-    assert!(!worker.beats());
+    assert!(!worker.made_progress(), "it does not run yet");
+    run(&worker, &script, &Guard::new()).expect("no error of our reply_from");
+    assert!(worker.made_progress());
+    worker.clear_progress();
+    assert!(!worker.made_progress());
 }

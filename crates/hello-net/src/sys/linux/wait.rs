@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::sys::latch::Latch;
 
-/// Waits until a socket has something to be received or a latch is raised, for any time.
+/// Delays until a socket has something to be received or a latch is raised, for any time.
 ///
 /// Of several that wait for one socket, a datagram wakes one (EPOLLEXCLUSIVE, epoll_ctl(2)); the
 /// latch wakes all.
@@ -19,7 +19,7 @@ pub(crate) struct Waiter {
 }
 
 impl Waiter {
-    /// Waits for a socket, if there is one, and for the latch.
+    /// Delays for a socket, if there is one, and for the latch.
     pub(crate) fn new(socket: Option<&dyn AsFd>, latch: &Latch) -> io::Result<Self> {
         let (epoll, data) = (epoll::create(CreateFlags::CLOEXEC)?, EventData::new_u64(0));
         if let Some(socket) = socket {
@@ -56,7 +56,7 @@ impl Poller {
         Ok(Self { epoll })
     }
 
-    /// Waits until one has something or the latch is raised, and for `timeout` at the most.
+    /// Delays until one has something or the latch is raised, and for `timeout` at the most.
     pub(crate) fn wait(&self, timeout: Duration, latch: &Latch) -> io::Result<()> {
         // epoll_wait(2) itself knows milliseconds only.
         let timeout = Timespec::try_from(timeout).ok();
@@ -77,7 +77,7 @@ impl Poller {
     }
 }
 
-/// Waits until a socket has something to be received, and for `timeout` at the most.
+/// Delays until a socket has something to be received, and for `timeout` at the most.
 pub(crate) fn wait_readable(socket: &UdpSocket, timeout: Duration) -> io::Result<()> {
     let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
     poll(&mut [PollFd::new(socket, PollFlags::IN)], Some(&timeout))?;

@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use libc::{c_int, c_long};
 
-use crate::udp::batch::{Destination, Origin};
+use crate::udp::batch::{Destination, LocalAddr};
 
-/// Control messages on their way to or from the system.
+/// ControlBuf messages on their way to or from the system.
 #[repr(C, align(8))]
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Control {
+pub(super) struct ControlBuf {
     bytes: [u8; Self::CAPACITY],
 }
 
 /// What the system says about a message received.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Received {
+pub(super) struct RecvControl {
     /// The length of each datagram of a train.
     pub(super) segment: Option<usize>,
     pub(super) destination: Option<Destination>,
@@ -26,7 +26,7 @@ pub(super) struct Received {
     pub(super) time: Option<Duration>,
 }
 
-impl Control {
+impl ControlBuf {
     /// Room for a segment length, an IPv6 address with its interface, and a time: the most there
     /// is.
     pub(super) const CAPACITY: usize =
@@ -40,19 +40,19 @@ impl Control {
 
     /// Asks to send from an address, and to cut the message into segments; returns how many bytes
     /// that takes.
-    pub(super) fn write(&mut self, from: Option<Origin>, segment: Option<u16>) -> usize {
+    pub(super) fn write(&mut self, from: Option<LocalAddr>, segment: Option<u16>) -> usize {
         let mut len = 0;
         if let Some(segment) = segment {
             len += self.put(len, libc::SOL_UDP, libc::UDP_SEGMENT, &segment.to_ne_bytes());
         }
         match from {
-            Some(Origin { address: IpAddr::V4(address), interface }) => {
+            Some(LocalAddr { address: IpAddr::V4(address), interface }) => {
                 let mut info = [0; IN_PKTINFO_LEN];
                 info[..4].copy_from_slice(&interface.to_ne_bytes());
                 info[4..8].copy_from_slice(&address.octets());
                 len += self.put(len, libc::IPPROTO_IP, libc::IP_PKTINFO, &info);
             }
-            Some(Origin { address: IpAddr::V6(address), interface }) => {
+            Some(LocalAddr { address: IpAddr::V6(address), interface }) => {
                 let mut info = [0; IN6_PKTINFO_LEN];
                 info[..16].copy_from_slice(&address.octets());
                 info[16..].copy_from_slice(&interface.to_ne_bytes());
@@ -64,7 +64,7 @@ impl Control {
     }
 
     /// Reads the first `len` bytes, as the system has filled them.
-    pub(super) fn read(&self, len: usize) -> Received {
+    pub(super) fn read(&self, len: usize) -> RecvControl {
         read(&self.bytes[..len.min(Self::CAPACITY)])
     }
 
@@ -81,8 +81,8 @@ impl Control {
 
 /// Reads control messages, and skips those that say nothing to us. What comes after one that makes
 /// no sense is not read.
-fn read(mut bytes: &[u8]) -> Received {
-    let mut received = Received::default();
+fn read(mut bytes: &[u8]) -> RecvControl {
+    let mut received = RecvControl::default();
     while let Some((level, kind, data, rest)) = split(bytes) {
         match (level, kind) {
             (libc::SOL_UDP, libc::UDP_GRO) => {
@@ -103,8 +103,8 @@ fn read(mut bytes: &[u8]) -> Received {
 /// address and interface that a reply comes from.
 #[cfg(fuzzing)]
 pub fn read_control(bytes: &[u8]) -> (Option<usize>, Option<(IpAddr, IpAddr, u32)>) {
-    let Received { segment, destination, .. } = read(bytes);
-    let addresses = |to: Destination| (to.address, to.own.address, to.own.interface);
+    let RecvControl { segment, destination, .. } = read(bytes);
+    let addresses = |to: Destination| (to.address, to.reply_from.address, to.reply_from.interface);
     (segment, destination.map(addresses))
 }
 
@@ -118,18 +118,18 @@ fn split(bytes: &[u8]) -> Option<(c_int, c_int, &[u8], &[u8])> {
     Some((level, kind, data, rest))
 }
 
-/// Reads a `struct in_pktinfo`: the interface's index, our own address that a reply comes from,
+/// Reads a `struct in_pktinfo`: the interface's index, our reply_from address that a reply comes from,
 /// and the address in the datagram (ip(7)).
 ///
 /// Of a datagram that was queued before the socket asked for this, Linux does not know the second.
 /// It is then taken for the third: from an address that is not ours, the system sends nothing.
 fn pktinfo(data: &[u8]) -> Option<Destination> {
     let address = |at: usize| data.get(at..).and_then(first).map(Ipv4Addr::from);
-    let (own, address) = (address(4)?, address(8)?);
-    let is_unknown = own.is_unspecified() && !address.is_multicast();
-    let own = if is_unknown { address } else { own };
-    let own = Origin { address: own.into(), interface: 0 };
-    Some(Destination { address: address.into(), own })
+    let (reply_from, address) = (address(4)?, address(8)?);
+    let is_unknown = reply_from.is_unspecified() && !address.is_multicast();
+    let reply_from = if is_unknown { address } else { reply_from };
+    let reply_from = LocalAddr { address: reply_from.into(), interface: 0 };
+    Some(Destination { address: address.into(), reply_from })
 }
 
 /// Reads a `struct in6_pktinfo`: the address in the datagram, and the interface's index
@@ -137,14 +137,14 @@ fn pktinfo(data: &[u8]) -> Option<Destination> {
 fn pktinfo6(data: &[u8]) -> Option<Destination> {
     let address = Ipv6Addr::from(first::<16>(data)?);
     let interface = u32::from_ne_bytes(data.get(16..).and_then(first)?);
-    let own = match address {
+    let reply_from = match address {
         group if group.is_multicast() => {
-            Origin { address: Ipv6Addr::UNSPECIFIED.into(), interface }
+            LocalAddr { address: Ipv6Addr::UNSPECIFIED.into(), interface }
         }
-        own if own.is_unicast_link_local() => Origin { address: own.into(), interface },
-        own => Origin { address: own.into(), interface: 0 },
+        reply_from if reply_from.is_unicast_link_local() => LocalAddr { address: reply_from.into(), interface },
+        reply_from => LocalAddr { address: reply_from.into(), interface: 0 },
     };
-    Some(Destination { address: address.into(), own })
+    Some(Destination { address: address.into(), reply_from })
 }
 
 /// Reads a `struct timespec`: seconds and nanoseconds since 1970 (UTC).
@@ -204,35 +204,35 @@ mod tests {
         );
         let other = message(libc::SOL_SOCKET, libc::SO_RXQ_OVFL, &[1, 0, 0, 0]);
         let received = read(&[other.clone(), here, other, segment(1200)].concat());
-        let own = Origin { address: [192, 0, 2, 1].into(), interface: 0 };
-        let destination = Some(Destination { address: [192, 0, 2, 255].into(), own });
-        assert_eq!(received, Received { segment: Some(1200), destination, time: None });
-        assert_eq!(read(&[]), Received::default());
+        let reply_from = LocalAddr { address: [192, 0, 2, 1].into(), interface: 0 };
+        let destination = Some(Destination { address: [192, 0, 2, 255].into(), reply_from });
+        assert_eq!(received, RecvControl { segment: Some(1200), destination, time: None });
+        assert_eq!(read(&[]), RecvControl::default());
     }
 
     #[test]
     fn a_datagram_that_was_queued_before_its_destination_was_asked_for_is_no_broadcast() {
-        for (address, own) in [([192, 0, 2, 7], [192, 0, 2, 7]), ([224, 0, 0, 1], [0; 4])] {
+        for (address, reply_from) in [([192, 0, 2, 7], [192, 0, 2, 7]), ([224, 0, 0, 1], [0; 4])] {
             let info = [&[0; 8][..], &address].concat();
             let received = read(&message(libc::IPPROTO_IP, libc::IP_PKTINFO, &info));
-            let own = Origin { address: own.into(), interface: 0 };
-            let expected = Destination { address: address.into(), own };
+            let reply_from = LocalAddr { address: reply_from.into(), interface: 0 };
+            let expected = Destination { address: address.into(), reply_from };
             assert_eq!(received.destination, Some(expected));
         }
     }
 
     #[test]
     fn an_ipv6_destination_has_an_interface_only_where_it_needs_one() {
-        for (text, own, interface) in
+        for (text, reply_from, interface) in
             [("2001:db8::1", "2001:db8::1", 0), ("fe80::1", "fe80::1", 7), ("ff02::1", "::", 7)]
         {
-            let [address, own] =
-                [text, own].map(|text| text.parse::<Ipv6Addr>().expect("an address"));
+            let [address, reply_from] =
+                [text, reply_from].map(|text| text.parse::<Ipv6Addr>().expect("an address"));
             let mut info = address.octets().to_vec();
             info.extend(7u32.to_ne_bytes());
             let received = read(&message(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info));
-            let own = Origin { address: own.into(), interface };
-            assert_eq!(received.destination, Some(Destination { address: address.into(), own }));
+            let reply_from = LocalAddr { address: reply_from.into(), interface };
+            assert_eq!(received.destination, Some(Destination { address: address.into(), reply_from }));
         }
     }
 
@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn what_is_sent_is_laid_out_as_the_system_reads_it() {
         let origin = |text: &str, interface| {
-            Some(Origin { address: text.parse().expect("an address"), interface })
+            Some(LocalAddr { address: text.parse().expect("an address"), interface })
         };
         let segment = message(libc::SOL_UDP, libc::UDP_SEGMENT, &1208u16.to_ne_bytes());
         let v4 =
@@ -273,17 +273,17 @@ mod tests {
             (origin("192.0.2.1", 0), Some(1208), [segment.clone(), v4].concat()),
             (origin("fe80::1", 3), Some(1208), [segment, v6].concat()),
         ] {
-            let mut control = Control { bytes: [0xa5; Control::CAPACITY] };
+            let mut control = ControlBuf { bytes: [0xa5; ControlBuf::CAPACITY] };
             let len = control.write(from, count);
             assert_eq!(control.bytes[..len], expected);
-            assert_eq!(control.bytes[len..], [0xa5; Control::CAPACITY][len..]);
+            assert_eq!(control.bytes[len..], [0xa5; ControlBuf::CAPACITY][len..]);
         }
     }
 
     proptest! {
         /// Whatever the bytes: no panic, nothing read beyond them, and an end.
         #[test]
-        fn any_bytes_are_read_to_an_end(bytes in vec(any::<u8>(), 0..=2 * Control::CAPACITY)) {
+        fn any_bytes_are_read_to_an_end(bytes in vec(any::<u8>(), 0..=2 * ControlBuf::CAPACITY)) {
             let received = read(&bytes);
             prop_assert!(received.segment.is_none_or(|segment| segment <= c_int::MAX as usize));
         }

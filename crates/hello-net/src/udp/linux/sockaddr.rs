@@ -8,11 +8,11 @@ use libc::{c_int, sa_family_t, sockaddr_in, sockaddr_in6};
 /// A socket address on its way to or from the system, and room for any that UDP knows.
 #[repr(C, align(4))]
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Address {
+pub(super) struct RawSockAddr {
     bytes: [u8; Self::CAPACITY],
 }
 
-impl Address {
+impl RawSockAddr {
     pub(super) const CAPACITY: usize = size_of::<sockaddr_in6>();
 
     pub(super) const EMPTY: Self = Self { bytes: [0; Self::CAPACITY] };
@@ -89,7 +89,7 @@ mod tests {
     fn an_address_is_read_as_it_was_written() {
         for text in ["192.0.2.7:40001", "0.0.0.0:0", "[2001:db8::7]:65535", "[fe80::1%3]:9999"] {
             let address: SocketAddr = text.parse().expect("an address");
-            let mut bytes = Address { bytes: [0xa5; Address::CAPACITY] };
+            let mut bytes = RawSockAddr { bytes: [0xa5; RawSockAddr::CAPACITY] };
             assert_eq!(bytes.write(address), if address.is_ipv4() { 16 } else { 28 });
             assert_eq!(bytes.read(), address);
             assert!(address.is_ipv4() || bytes.bytes[4..8] == [0; 4], "the flow label");

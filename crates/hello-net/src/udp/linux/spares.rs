@@ -10,11 +10,11 @@ use crate::sys::latch::Latch;
 use crate::sys::options::{Buffer, Fragmentation, granted};
 use crate::sys::{self, Waiter};
 use crate::udp::Backend;
-use crate::udp::batch::Batch;
+use crate::udp::batch::RecvBatch;
 use crate::udp::datagram_socket::DatagramSocket;
 use crate::udp::error_class::ErrorClass;
 use crate::udp::socket::{self};
-use crate::udp::transmit::Message;
+use crate::udp::transmit::Transmit;
 
 /// A socket that receives, and spares at the same address that only send.
 ///
@@ -92,19 +92,19 @@ impl Spared {
 }
 
 impl DatagramSocket for Spared {
-    fn receive(&self, batch: &mut Batch, wait: bool) -> io::Result<()> {
+    fn receive(&self, batch: &mut RecvBatch, wait: bool) -> io::Result<()> {
         self.main.receive(batch, wait)
     }
 
-    fn send(&self, messages: &[Message], parts: &[IoSlice<'_>]) -> io::Result<NonZeroUsize> {
-        let sent = self.main.send(messages, parts);
+    fn send(&self, messages: &[Transmit], iovecs: &[IoSlice<'_>]) -> io::Result<NonZeroUsize> {
+        let sent = self.main.send(messages, iovecs);
         match (&sent, messages) {
             // Without an address of ours to send from, a spare would choose its own.
             (Err(error), [first, ..])
                 if ErrorClass::of(error) == ErrorClass::WouldBlock
                     && !first.route.from.is_some_and(|from| from.address.is_unspecified()) =>
             {
-                self.spare(first.route.to).map_or(sent, |spare| spare.send(&messages[..1], parts))
+                self.spare(first.route.to).map_or(sent, |spare| spare.send(&messages[..1], iovecs))
             }
             _ => sent,
         }
@@ -142,8 +142,9 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::udp::batch::Origin;
-    use crate::udp::mock::Script;
+    use crate::udp::socket::PortSharing;
+    use crate::udp::batch::LocalAddr;
+    use crate::udp::mock::MockSocket;
     use crate::udp::transmit::Route;
 
     fn localhost() -> SocketAddr {
@@ -151,7 +152,7 @@ mod tests {
     }
 
     fn spared(io: Backend) -> (Spared, SocketAddr) {
-        let socket = socket::bind(localhost(), Sharing::Alone).expect("a free port");
+        let socket = socket::bind(localhost(), PortSharing::Exclusive).expect("a free port");
         let address = socket.local_addr().expect("bound");
         (Spared::new(io, socket, Fragmentation::Never).expect("a UDP socket"), address)
     }
@@ -159,7 +160,7 @@ mod tests {
     /// Sends what says which socket it is by, and where to.
     fn send(socket: &Spared, host: u8, port: u16) -> io::Result<usize> {
         let route = Route { to: ([192, 0, 2, host], port).into(), from: None };
-        let message = Message { parts: 0..1, ..Message::new(route, 5) };
+        let message = Transmit { iovecs: 0..1, ..Transmit::new(route, 5) };
         socket.send(&[message], &[IoSlice::new(b"Tracy")]).map(NonZeroUsize::get)
     }
 
@@ -168,7 +169,7 @@ mod tests {
         for io in [Backend::Native, Backend::Portable] {
             let (spared, address) = spared(io);
             assert_eq!(spared.spares.get_or_init(|| spared.open().expect("sockets")).len(), SPARES);
-            let (mut batch, mut received) = (Batch::new(), 0);
+            let (mut batch, mut received) = (RecvBatch::new(), 0);
             // Each source has its own hash.
             for _ in 0..200 {
                 let client = UdpSocket::bind(localhost()).expect("a free port");
@@ -178,7 +179,7 @@ mod tests {
                 received += batch.datagrams();
             }
             assert_eq!(received, 200, "{io:?}");
-            for sharing in [Sharing::Alone, Sharing::Further] {
+            for sharing in [PortSharing::Exclusive, PortSharing::Reuse] {
                 assert!(socket::bind(address, sharing).is_err(), "{io:?}, {sharing:?}");
             }
         }
@@ -190,7 +191,7 @@ mod tests {
         for _ in 0..20 {
             let (spared, address) = spared(Backend::Native);
             let opened = AtomicBool::new(false);
-            let mut batch = Batch::new();
+            let mut batch = RecvBatch::new();
             thread::scope(|scope| {
                 let flood = scope.spawn(|| {
                     let client = UdpSocket::bind(localhost()).expect("a free port");
@@ -217,16 +218,17 @@ mod tests {
     fn a_spare_sends_from_every_local_address() {
         // No address of this machine, but it may be one of a prefix that is local (AnyIP).
         let from = "2001:db8::9".parse::<Ipv6Addr>().expect("an address");
-        let Ok(socket) = socket::bind((Ipv6Addr::UNSPECIFIED, 0).into(), Sharing::Alone) else {
+        let Ok(socket) = socket::bind((Ipv6Addr::UNSPECIFIED, 0).into(), PortSharing::Exclusive)
+        else {
             return;
         };
         for io in [Backend::Native, Backend::Portable] {
             let socket = socket.try_clone().expect("a descriptor");
             let spared = Spared::new(io, socket, Fragmentation::Never).expect("a UDP socket");
             let client = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).expect("a free port");
-            let from = Some(Origin { address: from.into(), interface: 0 });
+            let from = Some(LocalAddr { address: from.into(), interface: 0 });
             let route = Route { to: client.local_addr().expect("bound"), from };
-            let message = Message { parts: 0..1, ..Message::new(route, 5) };
+            let message = Transmit { iovecs: 0..1, ..Transmit::new(route, 5) };
             let spare = spared.spare(route.to).expect("sockets");
             let sent = spare.send(&[message], &[IoSlice::new(b"Tracy")]);
             assert!(sent.is_ok(), "{io:?}: {sent:?}");
@@ -239,7 +241,7 @@ mod tests {
             let (spared, address) = spared(io);
             let client = UdpSocket::bind(localhost()).expect("a free port");
             let to = client.local_addr().expect("bound");
-            let message = Message { parts: 0..1, ..Message::new(Route { to, from: None }, 5) };
+            let message = Transmit { iovecs: 0..1, ..Transmit::new(Route { to, from: None }, 5) };
             let spare = spared.spare(to).expect("sockets");
             spare.send(&[message], &[IoSlice::new(b"Tracy")]).expect("room");
             assert_eq!(client.recv_from(&mut [0; 8]).expect("sent"), (5, address), "{io:?}");
@@ -248,31 +250,31 @@ mod tests {
 
     #[test]
     fn what_finds_the_first_send_buffer_full_leaves_by_the_spare_of_its_network() {
-        let full = Script::default();
-        full.scenes().verdict = Some(Box::new(|to, _| match to.port() {
+        let full = MockSocket::default();
+        full.state().verdict = Some(Box::new(|to, _| match to.port() {
             1 => Err(io::Error::from_raw_os_error(libc::EAGAIN)),
             2 => Err(io::Error::from_raw_os_error(libc::EPERM)),
             _ => Ok(()),
         }));
-        let scripts = Vec::from_iter((0..SPARES).map(|_| Script::default()));
-        let boxed = |script: &Script| Box::new(script.clone()) as Box<dyn DatagramSocket>;
+        let scripts = Vec::from_iter((0..SPARES).map(|_| MockSocket::default()));
+        let boxed = |script: &MockSocket| Box::new(script.clone()) as Box<dyn DatagramSocket>;
         let spares = Vec::from_iter(scripts.iter().map(boxed));
         let mut spared = spared(Backend::default()).0;
         (spared.main, spared.spares) = (Box::new(full.clone()), OnceLock::from(spares));
         assert_eq!(send(&spared, 7, 3).expect("room"), 1);
-        assert_eq!(full.scenes().sent.len(), 1, "it has room for others");
+        assert_eq!(full.state().sent.len(), 1, "it has room for others");
         assert!(send(&spared, 7, 2).is_err(), "a firewall is not evaded");
         for host in 0..3 {
             assert_eq!(send(&spared, host, 1).expect("room in a spare"), 1);
         }
-        let sent = Vec::from_iter(scripts.iter().map(|script| script.scenes().sent.len()));
+        let sent = Vec::from_iter(scripts.iter().map(|script| script.state().sent.len()));
         assert_eq!(sent.iter().filter(|sent| **sent > 0).collect::<Vec<_>>(), [&3]);
     }
 
     #[test]
     fn without_spares_a_full_send_buffer_is_an_error_as_ever() {
-        let full = Script::default();
-        full.scenes().verdict =
+        let full = MockSocket::default();
+        full.state().verdict =
             Some(Box::new(|_, _| Err(io::Error::from_raw_os_error(libc::EAGAIN))));
         let mut spared = spared(Backend::default()).0;
         (spared.main, spared.spares) = (Box::new(full), OnceLock::from(Vec::new()));

@@ -7,22 +7,23 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hello_net::{
-    Arrivals, Effort, ErrorClass, Idle, LoadEvent, LoadPlan, Loader, NotSent, Observer,
+    ArrivalProcess, ErrorClass, GeneratorUsage, LoadEvent, LoadGenerator, LoadPlan, NotSent,
+    Observer, WaitStrategy,
 };
 
 use super::{Heard, Offered, Told, closed, greet, greeting, number, offer, open, ports};
 use crate::network::{peer, receive};
 
-fn loader(server: SocketAddr, plan: LoadPlan) -> Loader {
-    Loader::new(server, plan).expect("a port")
+fn loader(server: SocketAddr, plan: LoadPlan) -> LoadGenerator {
+    LoadGenerator::new(server, plan).expect("a port")
 }
 
 /// Runs a loader of one thread.
-fn run(loader: &Loader) -> (Effort, Heard) {
+fn run(loader: &LoadGenerator) -> (GeneratorUsage, Heard) {
     let heard = [Mutex::<Heard>::default()];
-    let effort = loader.run(&heard).expect("no broken socket");
+    let usage = loader.run(&heard).expect("no broken socket");
     let [heard] = heard.map(|heard| heard.into_inner().expect("no panic"));
-    (effort, heard)
+    (usage, heard)
 }
 
 /// A plan without an end, or a timeout that is waited for.
@@ -32,7 +33,7 @@ fn endless(plan: LoadPlan) -> LoadPlan {
 
 #[test]
 fn a_server_that_is_not_there_is_told_from_one_that_is_silent() {
-    for plan in [closed(3, 9), open(1000, Arrivals::Constant, 9)] {
+    for plan in [closed(3, 9), open(1000, ArrivalProcess::Constant, 9)] {
         let nobody = peer().local_addr().expect("bound");
         let plan = LoadPlan { timeout: Duration::from_millis(30), ..plan };
         let (_, heard) = run(&loader(nobody, plan));
@@ -42,7 +43,7 @@ fn a_server_that_is_not_there_is_told_from_one_that_is_silent() {
         // What is reported of one request keeps no other from being sent.
         let others = heard.count(|told| match told {
             Told::Reported(class) => class != ErrorClass::ConnectionRefused,
-            Told::NotSent { reason, .. } => reason != NotSent::HeldUp,
+            Told::NotSent { reason, .. } => reason != NotSent::Late,
             _ => false,
         });
         assert_eq!(others, 0, "{heard:?}");
@@ -51,7 +52,7 @@ fn a_server_that_is_not_there_is_told_from_one_that_is_silent() {
 
 #[test]
 fn who_is_stopped_waits_for_nobody_who_never_answered() {
-    let trains = LoadPlan { train: number(64), ..open(1, Arrivals::Constant, 1) };
+    let trains = LoadPlan { train: number(64), ..open(1, ArrivalProcess::Constant, 1) };
     for (plan, sent, events) in [
         (endless(closed(3, 0)), 3, 3),
         // The next is due in a minute.
@@ -102,7 +103,7 @@ fn who_is_to_end_waits_for_nothing() {
             thread::sleep(Duration::from_millis(500));
             server.send_to(&greeting(&first.0), first.1).expect("sent");
             let third = receive(&server);
-            loader.end();
+            loader.abort();
             // Who was only stopped would wait for longer than that.
             thread::sleep(Duration::from_secs(1));
             for (name, source) in [second, third] {
@@ -129,8 +130,8 @@ fn a_loader_runs_once() {
     let plan = LoadPlan { timeout: Duration::from_millis(1), ..closed(3, 3) };
     let loader = loader(server.local_addr().expect("bound"), plan);
     assert_eq!(run(&loader).1.sent(), 3);
-    let (effort, heard) = run(&loader);
-    assert_eq!((effort, heard.0), (Effort::default(), vec![]));
+    let (usage, heard) = run(&loader);
+    assert_eq!((usage, heard.0), (GeneratorUsage::default(), vec![]));
 }
 
 #[test]
@@ -162,9 +163,9 @@ fn an_observer_that_panics_ends_all_threads() {
 fn a_run_takes_the_whole_of_its_duration_and_tells_how_much_of_it_was_work() {
     let duration = Duration::from_millis(60);
     // At one a second, the last is due at the start.
-    let slow = open(1, Arrivals::Constant, u64::MAX);
-    for plan in [closed(2, u64::MAX), open(1000, Arrivals::Poisson, u64::MAX), slow] {
-        for idle in [Idle::Wait, Idle::Spin] {
+    let slow = open(1, ArrivalProcess::Constant, u64::MAX);
+    for plan in [closed(2, u64::MAX), open(1000, ArrivalProcess::Poisson, u64::MAX), slow] {
+        for idle in [WaitStrategy::Wait, WaitStrategy::Spin] {
             for threads in [1, 2] {
                 let plan = LoadPlan {
                     idle,
@@ -174,11 +175,11 @@ fn a_run_takes_the_whole_of_its_duration_and_tells_how_much_of_it_was_work() {
                     ..plan.clone()
                 };
                 let start = Instant::now();
-                let Offered { effort, .. } = offer(plan, greet);
+                let Offered { usage, .. } = offer(plan, greet);
                 assert!(start.elapsed() >= duration);
-                assert_eq!(effort.span, duration, "{effort:?}");
-                assert!(effort.processor_time > Duration::ZERO);
-                assert!(effort.busy < duration, "{effort:?}");
+                assert_eq!(usage.measured, duration, "{usage:?}");
+                assert!(usage.processor_time > Duration::ZERO);
+                assert!(usage.busy < duration, "{usage:?}");
             }
         }
     }
@@ -188,10 +189,10 @@ fn a_run_takes_the_whole_of_its_duration_and_tells_how_much_of_it_was_work() {
 fn a_run_that_ends_by_its_count_ends_when_one_more_would_have_been_due() {
     for threads in [1, 3] {
         for (count, millis) in [(1, 10), (3, 30), (5, 50)] {
-            let plan = open(100, Arrivals::Constant, count);
+            let plan = open(100, ArrivalProcess::Constant, count);
             let plan = LoadPlan { threads: number(threads), sources: ports(3), ..plan };
-            let Offered { effort, .. } = offer(plan, greet);
-            assert_eq!(effort.span, Duration::from_millis(millis), "{threads} {count}");
+            let Offered { usage, .. } = offer(plan, greet);
+            assert_eq!(usage.measured, Duration::from_millis(millis), "{threads} {count}");
         }
     }
 }
@@ -199,11 +200,11 @@ fn a_run_that_ends_by_its_count_ends_when_one_more_would_have_been_due() {
 #[test]
 fn who_asks_in_vain_takes_the_processor_and_is_not_busy() {
     let duration = Duration::from_millis(200);
-    let effort = |idle| {
-        let plan = open(1, Arrivals::Constant, u64::MAX);
-        offer(LoadPlan { idle, duration, ..plan }, greet).effort
+    let usage = |idle| {
+        let plan = open(1, ArrivalProcess::Constant, u64::MAX);
+        offer(LoadPlan { idle, duration, ..plan }, greet).usage
     };
-    let [spins, waits] = [effort(Idle::Spin), effort(Idle::Wait)];
+    let [spins, waits] = [usage(WaitStrategy::Spin), usage(WaitStrategy::Wait)];
     assert!(spins.processor_time > waits.processor_time, "{spins:?} {waits:?}");
     assert!(spins.busy < duration / 2 && waits.busy < duration / 2, "{spins:?} {waits:?}");
 }
@@ -215,15 +216,15 @@ fn the_warm_up_is_no_effort() {
         duration: Duration::from_millis(50),
         ..closed(1, u64::MAX)
     };
-    let Offered { effort, .. } = offer(plan, greet);
-    assert_eq!(effort.span, Duration::from_millis(50));
-    assert!(effort.busy <= effort.span);
+    let Offered { usage, .. } = offer(plan, greet);
+    assert_eq!(usage.measured, Duration::from_millis(50));
+    assert!(usage.busy <= usage.measured);
 }
 
 #[test]
 fn a_rate_beyond_what_can_be_sent_ends_in_time_and_is_all_work() {
     let duration = Duration::from_millis(100);
-    for arrivals in [Arrivals::Constant, Arrivals::Poisson] {
+    for arrivals in [ArrivalProcess::Constant, ArrivalProcess::Poisson] {
         for train in [1, 64] {
             let plan = LoadPlan {
                 duration,
@@ -232,9 +233,9 @@ fn a_rate_beyond_what_can_be_sent_ends_in_time_and_is_all_work() {
                 ..open(LoadPlan::MAX_RATE, arrivals, u64::MAX)
             };
             let server = peer();
-            let (effort, heard) = run(&loader(server.local_addr().expect("bound"), plan));
-            assert_eq!(effort.span, duration);
-            assert!(effort.busy > duration / 2, "{effort:?}");
+            let (usage, heard) = run(&loader(server.local_addr().expect("bound"), plan));
+            assert_eq!(usage.measured, duration);
+            assert!(usage.busy > duration / 2, "{usage:?}");
             let due = heard.sent() + heard.not_sent();
             assert!(due.abs_diff(LoadPlan::MAX_RATE / 10) < 1_000_000, "{due}");
             // Not only in the beginning.
@@ -254,7 +255,7 @@ fn no_time_is_too_long_for_a_plan() {
     for (duration, warm_up, timeout) in times {
         // In a warm-up without an end, a rate without a limit floods the server.
         let rate = if warm_up == max { 1 } else { LoadPlan::MAX_RATE };
-        for plan in [closed(1, 1), open(rate, Arrivals::Constant, 1)] {
+        for plan in [closed(1, 1), open(rate, ArrivalProcess::Constant, 1)] {
             let server = peer();
             server.set_read_timeout(Some(Duration::from_millis(50))).expect("not zero");
             let plan = LoadPlan { duration, warm_up, timeout, ..plan };
@@ -263,7 +264,7 @@ fn no_time_is_too_long_for_a_plan() {
                 scope.spawn(|| {
                     // Who was held up for as long as it lasts has sent nothing.
                     let _ = server.recv_from(&mut [0; 64]);
-                    loader.end();
+                    loader.abort();
                 });
                 run(&loader);
             });
@@ -306,9 +307,9 @@ fn what_the_receive_buffer_has_no_room_for_is_told_of() {
     let plan = LoadPlan { timeout: Duration::from_millis(20), ..closed(1, 1) };
     let loader = loader(server.local_addr().expect("bound"), plan);
     let floods = [Mutex::new(Floods { server: &server, received: 0 })];
-    let effort = loader.run(&floods).expect("no broken socket");
+    let usage = loader.run(&floods).expect("no broken socket");
     let [floods] = floods.map(|floods| floods.into_inner().expect("no panic"));
-    let dropped = effort.dropped.expect("the system says it");
+    let dropped = usage.dropped.expect("the system says it");
     assert!(dropped > 0, "the test needs a smaller buffer");
     assert_eq!(floods.received + dropped, Floods::MANY);
 }

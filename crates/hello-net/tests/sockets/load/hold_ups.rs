@@ -4,8 +4,10 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use hello_net::{Arrivals, LoadEvent, LoadEventKind, LoadPlan, Loader, NotSent, Observer};
-use hello_proto::Arrival;
+use hello_net::{
+    ArrivalProcess, LoadEvent, LoadEventKind, LoadGenerator, LoadPlan, NotSent, Observer,
+};
+use hello_proto::ReplyKind;
 
 use super::{Heard, Told, closed, greet, number, open, serve};
 use crate::network::peer;
@@ -42,21 +44,21 @@ fn who_was_held_up_sends_no_burst_and_says_what_is_missing() {
 fn is_held_up(rate: u64) {
     let server = peer();
     let count = rate / 10;
-    let plan = LoadPlan { timeout: HELD, ..open(rate, Arrivals::Constant, count) };
-    let loader = Loader::new(server.local_addr().expect("bound"), plan).expect("a port");
+    let plan = LoadPlan { timeout: HELD, ..open(rate, ArrivalProcess::Constant, count) };
+    let loader = LoadGenerator::new(server.local_addr().expect("bound"), plan).expect("a port");
     let slow = [Mutex::<Slow>::default()];
     loader.run(&slow).expect("no broken socket");
     let [slow] = slow.map(|slow| slow.into_inner().expect("no panic"));
     let held = slow.held.expect("something was sent");
-    let missed = held + HELD - Loader::HELD_UP;
+    let missed = held + HELD - LoadGenerator::MAX_LATENESS;
     let mut held_up = 0;
     for (at, told) in &slow.heard.0 {
         match told {
             // What left by the same call is told of after that.
             Told::Sent { due, .. } => assert!(*at == held || *due >= missed, "{at:?} {due:?}"),
             Told::NotSent { due, reason, .. } => {
-                assert_eq!(*reason, NotSent::HeldUp);
-                assert!(*at - *due > Loader::HELD_UP, "{at:?} {due:?}");
+                assert_eq!(*reason, NotSent::Late);
+                assert!(*at - *due > LoadGenerator::MAX_LATENESS, "{at:?} {due:?}");
                 held_up += u32::from(*due > held && *due < missed);
             }
             _ => {}
@@ -73,7 +75,7 @@ fn what_came_in_time_while_we_were_held_up_is_neither_lost_nor_late() {
     let timeout = HELD * 4 / 5;
     // More than is received at once; and then others, so that what is late is seen.
     let plan = LoadPlan { timeout, train: number(64), ..closed(256, 512) };
-    let loader = Loader::new(server.local_addr().expect("bound"), plan).expect("a port");
+    let loader = LoadGenerator::new(server.local_addr().expect("bound"), plan).expect("a port");
     let slow = [Mutex::<Slow>::default()];
     thread::scope(|scope| {
         scope.spawn(|| serve(&server, greet));
@@ -83,7 +85,7 @@ fn what_came_in_time_while_we_were_held_up_is_neither_lost_nor_late() {
     let [slow] = slow.map(|slow| slow.into_inner().expect("no panic"));
     for told in slow.heard.told() {
         match told {
-            Told::Other(Arrival::Late { rtt, .. }) => assert!(rtt >= timeout, "{rtt:?}"),
+            Told::Other(ReplyKind::Late { rtt, .. }) => assert!(rtt >= timeout, "{rtt:?}"),
             Told::Answered { rtt, .. } => assert!(rtt < timeout, "{rtt:?}"),
             _ => {}
         }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use hello_net::{Arrivals, ErrorClass, LoadError, LoadPlan, Loader};
+use hello_net::{ArrivalProcess, ErrorClass, LoadError, LoadGenerator, LoadPlan};
 
 use super::{Heard, addresses, closed, number, open, ports};
 use crate::network::peer;
@@ -12,7 +12,7 @@ use crate::network::peer;
 const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9);
 
 fn error(server: SocketAddr, plan: LoadPlan) -> LoadError {
-    Loader::new(server, plan).expect_err("no sense")
+    LoadGenerator::new(server, plan).expect_err("no sense")
 }
 
 #[test]
@@ -22,7 +22,7 @@ fn names_that_hold_no_token_or_fit_no_datagram_are_an_error() {
         let error = error(SERVER, LoadPlan { name_len, ..closed(1, 1) });
         assert!(matches!(error, LoadError::NameLength { min: 8, max: 65_499, .. }), "{error:?}");
     }
-    assert!(Loader::new(SERVER, LoadPlan { name_len: 8..=65_499, ..closed(1, 1) }).is_ok());
+    assert!(LoadGenerator::new(SERVER, LoadPlan { name_len: 8..=65_499, ..closed(1, 1) }).is_ok());
     // Gone through before, a range has its ends and nothing in it.
     let mut name_len = 16..=16;
     name_len.next();
@@ -38,7 +38,7 @@ fn a_train_longer_than_a_message_is_an_error() {
         assert!(matches!(error, LoadError::Train { most, .. } if most == expected), "{error:?}");
     }
     let plan = LoadPlan { train: number(64), name_len: 8..=1023, ..closed(64, 1) };
-    assert!(Loader::new(SERVER, plan).is_ok());
+    assert!(LoadGenerator::new(SERVER, plan).is_ok());
 }
 
 #[test]
@@ -50,9 +50,9 @@ fn a_timeout_of_nothing_is_an_error() {
 #[test]
 fn a_rate_of_more_than_one_each_nanosecond_is_an_error() {
     let most = LoadPlan::MAX_RATE;
-    let error = error(SERVER, open(most + 1, Arrivals::Constant, 1));
+    let error = error(SERVER, open(most + 1, ArrivalProcess::Constant, 1));
     assert!(matches!(error, LoadError::Rate { rate, .. } if rate == most + 1), "{error:?}");
-    assert!(Loader::new(SERVER, open(most, Arrivals::Constant, 1)).is_ok());
+    assert!(LoadGenerator::new(SERVER, open(most, ArrivalProcess::Constant, 1)).is_ok());
 }
 
 #[test]
@@ -65,7 +65,9 @@ fn addresses_are_for_servers_in_their_network_and_no_more_than_it_has() {
     let error = error(SERVER, LoadPlan { sources: addresses(all + 1), ..closed(1, 1) });
     let LoadError::TooManyAddresses { most } = error else { panic!("{error:?}") };
     assert_eq!(most.get(), all);
-    assert!(Loader::new(SERVER, LoadPlan { sources: addresses(all), ..closed(1, 1) }).is_ok());
+    assert!(
+        LoadGenerator::new(SERVER, LoadPlan { sources: addresses(all), ..closed(1, 1) }).is_ok()
+    );
 }
 
 #[test]
@@ -78,7 +80,7 @@ fn a_thread_with_nothing_to_do_is_an_error() {
         let error = error(SERVER, plan);
         assert!(matches!(error, LoadError::Threads { threads } if threads == number(2)));
     }
-    assert!(Loader::new(SERVER, LoadPlan { sources: ports(2), ..two }).is_ok());
+    assert!(LoadGenerator::new(SERVER, LoadPlan { sources: ports(2), ..two }).is_ok());
 }
 
 #[test]
@@ -92,9 +94,9 @@ fn a_server_that_cannot_be_reached_is_an_error() {
 #[test]
 fn a_first_message_that_cannot_be_sent_is_an_error() {
     let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    for plan in [closed(8, 8), open(1000, Arrivals::Constant, 8)] {
+    for plan in [closed(8, 8), open(1000, ArrivalProcess::Constant, 8)] {
         let plan = LoadPlan { sources: addresses(2), train: number(4), ..plan };
-        let loader = Loader::new(nowhere, plan).expect("a port");
+        let loader = LoadGenerator::new(nowhere, plan).expect("a port");
         let heard = [Mutex::<Heard>::default()];
         let error = loader.run(&heard).expect_err("nobody is there");
         let LoadError::Send { server, train: 4, len: 16, source } = error else {

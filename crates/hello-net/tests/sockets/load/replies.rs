@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hello_net::LoadPlan;
-use hello_proto::{Arrival, Token};
+use hello_proto::{ReplyKind, Token};
 
 use super::{Offered, Told, closed, greeting, offer, ports};
 
@@ -22,9 +22,9 @@ fn what_comes_back_is_told_apart() {
             3 => asked.reply(&greeting(b"Mallory")),
             4 => {
                 // What another run asks for.
-                let Token { run, seq } = Token::decode(&asked.name).expect("a token");
+                let Token { run_id, seq } = Token::decode(&asked.name).expect("a token");
                 let mut name = asked.name.clone();
-                Token { run: !run, seq }.encode(&mut name).expect("room");
+                Token { run_id: !run_id, seq }.encode(&mut name).expect("room");
                 asked.reply(&greeting(&name));
             }
             _ => {}
@@ -36,11 +36,11 @@ fn what_comes_back_is_told_apart() {
         _ => None,
     }));
     let expected = [
-        Arrival::Duplicate { seq: 0 },
-        Arrival::Corrupt,
-        Arrival::Corrupt,
-        Arrival::Foreign,
-        Arrival::Foreign,
+        ReplyKind::Duplicate { seq: 0 },
+        ReplyKind::Corrupt,
+        ReplyKind::Corrupt,
+        ReplyKind::Unsolicited,
+        ReplyKind::Unsolicited,
     ];
     assert_eq!(others, expected);
     assert_eq!((seen, all.answered(), all.0.len()), (6, 6, 17));
@@ -56,7 +56,7 @@ fn every_byte_of_a_reply_is_compared() {
         asked.greet();
         (place, bit) = (place + 1, (bit + 3) % 8);
     });
-    assert_eq!(all.count(|told| told == Told::Other(Arrival::Corrupt)), 24);
+    assert_eq!(all.count(|told| told == Told::Other(ReplyKind::Corrupt)), 24);
     assert_eq!(all.answered(), 24);
 }
 
@@ -73,7 +73,7 @@ fn a_late_reply_is_told_of_and_its_request_stays_lost() {
         }
         _ => asked.greet(),
     });
-    let late = |told| matches!(told, Told::Other(Arrival::Late { seq: 0, .. }));
+    let late = |told| matches!(told, Told::Other(ReplyKind::Late { seq: 0, .. }));
     assert_eq!(all.count(late), 1, "{all:?}");
     assert_eq!((all.sent(), all.answered() + all.lost()), (4, 4));
     assert!(all.lost() >= 1);

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hello_net::{Arrivals, Idle, LoadPlan, Loader, NotSent, Offer};
+use hello_net::{ArrivalProcess, LoadGenerator, LoadPlan, NotSent, Pacing, WaitStrategy};
 use hello_proto::Token;
 
 use super::{Heard, Offered, Told, closed, greet, number, offer, open, ports, serve};
@@ -85,14 +85,15 @@ fn a_full_closed_loop_sends_again_as_soon_as_a_request_is_lost() {
 #[test]
 fn a_closed_loop_goes_on_beside_a_request_that_is_not_answered() {
     let server = peer();
-    let loader = Loader::new(server.local_addr().expect("bound"), closed(2, 6000)).expect("a port");
+    let loader =
+        LoadGenerator::new(server.local_addr().expect("bound"), closed(2, 6000)).expect("a port");
     let heard = [Mutex::<Heard>::default()];
     thread::scope(|scope| {
         scope.spawn(|| {
             serve(&server, |asked| match asked.number {
                 0 => {}
                 // Long before the timeout.
-                5999 => loader.end(),
+                5999 => loader.abort(),
                 _ => asked.greet(),
             })
         });
@@ -118,7 +119,7 @@ fn a_train_is_no_longer_than_what_may_be_outstanding() {
 #[test]
 fn requests_are_due_at_their_times_whether_others_are_answered_or_not() {
     for (arrivals, threads) in
-        [(Arrivals::Constant, 1), (Arrivals::Constant, 2), (Arrivals::Poisson, 2)]
+        [(ArrivalProcess::Constant, 1), (ArrivalProcess::Constant, 2), (ArrivalProcess::Poisson, 2)]
     {
         let plan = LoadPlan {
             threads: number(threads),
@@ -131,15 +132,15 @@ fn requests_are_due_at_their_times_whether_others_are_answered_or_not() {
         assert_eq!(answered.dues(), silent.dues());
         assert_eq!((silent.answered(), silent.lost()), (0, silent.sent()));
         let exact = (0..90).map(|k| Duration::from_nanos(k * 1_000_000_000 / 3000));
-        assert_eq!(silent.dues().into_iter().eq(exact), arrivals == Arrivals::Constant);
+        assert_eq!(silent.dues().into_iter().eq(exact), arrivals == ArrivalProcess::Constant);
         let other = offer(LoadPlan { seed: 1, ..plan }, |_| ()).all;
-        assert_eq!(silent.dues() == other.dues(), arrivals == Arrivals::Constant);
+        assert_eq!(silent.dues() == other.dues(), arrivals == ArrivalProcess::Constant);
     }
 }
 
 #[test]
 fn a_train_is_due_at_once_and_the_next_when_as_many_are() {
-    let plan = LoadPlan { train: number(4), ..open(4000, Arrivals::Constant, 18) };
+    let plan = LoadPlan { train: number(4), ..open(4000, ArrivalProcess::Constant, 18) };
     let Offered { all, .. } = offer(plan, greet);
     let expected = (0..18).map(|request| Duration::from_millis(request / 4));
     assert!(all.dues().into_iter().eq(expected), "{all:?}");
@@ -149,7 +150,7 @@ fn a_train_is_due_at_once_and_the_next_when_as_many_are() {
 fn no_request_is_due_at_the_end_of_the_duration_or_after_it() {
     let duration = Duration::from_millis(40);
     for count in [None, Some(1000), Some(7)] {
-        let plan = LoadPlan { duration, count, ..open(1000, Arrivals::Constant, 0) };
+        let plan = LoadPlan { duration, count, ..open(1000, ArrivalProcess::Constant, 0) };
         let Offered { all, seen, .. } = offer(plan, greet);
         assert_eq!(all.sent(), seen);
         let dues = (0..count.unwrap_or(40).min(40)).map(Duration::from_millis);
@@ -160,8 +161,8 @@ fn no_request_is_due_at_the_end_of_the_duration_or_after_it() {
 #[test]
 fn no_request_leaves_before_it_is_due_and_its_reply_took_as_long_as_it_was_gone() {
     // Most are late by some of that.
-    let idle = Idle::Sleep(Duration::from_millis(2));
-    let plan = LoadPlan { idle, ..open(2000, Arrivals::Constant, 100) };
+    let idle = WaitStrategy::Sleep(Duration::from_millis(2));
+    let plan = LoadPlan { idle, ..open(2000, ArrivalProcess::Constant, 100) };
     let Offered { all, .. } = offer(plan, greet);
     let mut late = 0;
     for (at, told) in &all.0 {
@@ -183,11 +184,11 @@ fn the_ledger_has_room_for_all_that_a_silent_server_keeps_in_flight() {
         timeout: Duration::from_millis(100),
         duration: Duration::from_millis(150),
         train: number(64),
-        ..open(200_000, Arrivals::Constant, u64::MAX)
+        ..open(200_000, ArrivalProcess::Constant, u64::MAX)
     };
     // Nobody reads what would fill any buffer.
     let server = peer();
-    let loader = Loader::new(server.local_addr().expect("bound"), plan).expect("a port");
+    let loader = LoadGenerator::new(server.local_addr().expect("bound"), plan).expect("a port");
     let heard = [Mutex::<Heard>::default()];
     loader.run(&heard).expect("no broken socket");
     let [all] = heard.map(|heard| heard.into_inner().expect("no panic"));
@@ -201,7 +202,7 @@ fn the_ledger_has_room_for_all_that_a_silent_server_keeps_in_flight() {
 fn what_is_sent_in_the_warm_up_reaches_the_server_and_is_not_told_of() {
     let (start, warm_up) = (Instant::now(), Duration::from_millis(200));
     let (mut first, mut last) = (None, false);
-    let plan = LoadPlan { warm_up, ..open(500, Arrivals::Constant, 20) };
+    let plan = LoadPlan { warm_up, ..open(500, ArrivalProcess::Constant, 20) };
     let Offered { all, seen, .. } = offer(plan, |asked| {
         let seq = Token::decode(&asked.name).expect("a token").seq;
         // What was asked in the warm-up is answered long after it, and again.
@@ -257,8 +258,10 @@ fn a_thread_that_has_nothing_to_ask_after_the_warm_up_asks_in_it_all_the_same() 
 #[test]
 fn making_ready_for_many_in_flight_holds_nobody_up() {
     let first = || {
-        let plan =
-            LoadPlan { timeout: Duration::from_secs(10_000), ..open(1000, Arrivals::Constant, 1) };
+        let plan = LoadPlan {
+            timeout: Duration::from_secs(10_000),
+            ..open(1000, ArrivalProcess::Constant, 1)
+        };
         offer(plan, greet).all.sent()
     };
     // Not each time, as somebody else may have the processor.
@@ -268,7 +271,7 @@ fn making_ready_for_many_in_flight_holds_nobody_up() {
 #[test]
 fn more_may_be_outstanding_than_any_socket_holds() {
     let outstanding = NonZeroU32::new(100).expect("not zero");
-    let offered = Offer::Closed { outstanding };
+    let offered = Pacing::Closed { outstanding };
     let plan = LoadPlan { offer: offered, sources: ports(100), ..closed(1, 1000) };
     let Offered { all, seen, .. } = offer(plan, greet);
     assert_eq!((seen, all.answered()), (1000, 1000));

@@ -7,8 +7,8 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Mutex;
 use std::thread;
 
-use hello_net::{LoadPlan, Loader, Server};
-use hello_proto::Arrival;
+use hello_net::{LoadGenerator, LoadPlan, Server};
+use hello_proto::ReplyKind;
 use quinn_udp::{RecvMeta, UdpSocketState};
 
 use super::{Heard, Offered, Told, addresses, closed, greeting, number, offer, ports};
@@ -67,7 +67,7 @@ fn who_hears_from_everybody_believes_the_server_only() {
         stranger.send_to(&greeting(&asked.name), asked.source).expect("sent");
         asked.greet();
     });
-    assert_eq!(all.count(|told| told == Told::Other(Arrival::Foreign)), 9);
+    assert_eq!(all.count(|told| told == Told::Other(ReplyKind::Unsolicited)), 9);
     assert_eq!((all.answered(), all.0.len()), (9, 27));
 }
 
@@ -122,7 +122,7 @@ fn a_train_leaves_as_one_message_of_one_length_from_one_source() {
             ..closed(train.into(), count)
         };
         let heard = [Mutex::<Heard>::default()];
-        let loader = Loader::new(server.local_addr().expect("bound"), plan).expect("ports");
+        let loader = LoadGenerator::new(server.local_addr().expect("bound"), plan).expect("ports");
         let trains = thread::scope(|scope| {
             let serving = scope.spawn(|| serve_trains(&server, &state));
             let run = loader.run(&heard);
@@ -154,12 +154,12 @@ fn our_own_server_carries_every_load() {
             train: number(train),
             name_len: 8..=64,
             sources,
-            threads: number(if sources.number() > 1 { 2 } else { 1 }),
+            threads: number(if sources.count() > 1 { 2 } else { 1 }),
             ..closed(130, 3000)
         };
         let heard = iter::repeat_with(Mutex::<Heard>::default);
         let heard = Vec::from_iter(heard.take(plan.threads.get().into()));
-        let loader = Loader::new(local, plan).expect("ports");
+        let loader = LoadGenerator::new(local, plan).expect("ports");
         let run = server.serve_while(|_| (), || loader.run(&heard)).expect("no broken socket");
         assert_eq!(run.expect("no broken socket").dropped, dropped());
         let heard = heard.into_iter().map(|heard| heard.into_inner().expect("no panic"));

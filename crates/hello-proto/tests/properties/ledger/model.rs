@@ -4,7 +4,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use hello_proto::{Arrival, Ledger, Token};
+use hello_proto::{Ledger, ReplyKind, Token};
 
 /// What can happen to a ledger. `back` says how many probes ago: 1 is the last sent, 0 the next.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +45,7 @@ pub(super) struct Model {
     /// All that were ever sent.
     probes: Vec<Probe>,
     /// All that ever arrived.
-    arrivals: Vec<Arrival>,
+    arrivals: Vec<ReplyKind>,
 }
 
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Probe {
 
 impl Model {
     pub(super) fn new(first: u32, window: NonZeroU32) -> Self {
-        let first = Token { run: 0xbeef, seq: first };
+        let first = Token { run_id: 0xbeef, seq: first };
         Self {
             ledger: Ledger::new(first, window, TIMEOUT),
             first,
@@ -83,7 +83,7 @@ impl Model {
 
     /// Takes a step, and returns what arrived in it. Panics if the ledger says anything else than
     /// the model.
-    pub(super) fn step(&mut self, step: Step) -> Option<Arrival> {
+    pub(super) fn step(&mut self, step: Step) -> Option<ReplyKind> {
         match step {
             Step::Send { spare } => self.send(spare),
             Step::Wait { millis } => self.now += Duration::from_millis(millis.into()),
@@ -114,46 +114,46 @@ impl Model {
         }
     }
 
-    fn receive(&mut self, datagram: &[u8]) -> Arrival {
-        let arrival = self.judge(datagram);
+    fn receive(&mut self, datagram: &[u8]) -> ReplyKind {
+        let arrival = self.classify(datagram);
         assert_eq!(self.ledger.handle_datagram(datagram, self.now), arrival);
         self.arrivals.push(arrival);
         arrival
     }
 
-    fn judge(&mut self, datagram: &[u8]) -> Arrival {
+    fn classify(&mut self, datagram: &[u8]) -> ReplyKind {
         let name = datagram.strip_prefix(b"Hello, ").and_then(|rest| rest.strip_suffix(b"!"));
-        let Some(name) = name else { return Arrival::Corrupt };
+        let Some(name) = name else { return ReplyKind::Corrupt };
 
         let lengths = || self.probes.iter().map(|probe| probe.name.len());
         let fits = lengths().min() <= Some(name.len()) && lengths().max() >= Some(name.len());
         let Some(token) = Token::decode(name) else {
-            return if fits { Arrival::Corrupt } else { Arrival::Foreign };
+            return if fits { ReplyKind::Corrupt } else { ReplyKind::Unsolicited };
         };
         let seq = token.seq;
         let i = seq.wrapping_sub(self.first.seq) as usize;
-        if token.run != self.first.run || i >= self.probes.len() {
-            return Arrival::Foreign;
+        if token.run_id != self.first.run_id || i >= self.probes.len() {
+            return ReplyKind::Unsolicited;
         }
         let sent_later = self.probes.len() - i - 1;
         if sent_later >= self.window as usize {
-            return if fits { Arrival::Forgotten { seq } } else { Arrival::Corrupt };
+            return if fits { ReplyKind::OutOfWindow { seq } } else { ReplyKind::Corrupt };
         }
         let answered_later = self.probes[i + 1..].iter().any(|probe| probe.replied && !probe.lost);
         let probe = &mut self.probes[i];
         if probe.name != name {
-            return Arrival::Corrupt;
+            return ReplyKind::Corrupt;
         }
         if probe.replied {
-            return Arrival::Duplicate { seq };
+            return ReplyKind::Duplicate { seq };
         }
         let rtt = self.now - probe.sent;
         probe.lost |= rtt >= TIMEOUT;
         probe.replied = true;
         if probe.lost {
-            return Arrival::Late { seq, rtt };
+            return ReplyKind::Late { seq, rtt };
         }
-        Arrival::Answered { seq, rtt, reordered: answered_later }
+        ReplyKind::Answered { seq, rtt, reordered: answered_later }
     }
 
     /// The datagram that a step makes arrive.
@@ -169,8 +169,8 @@ impl Model {
             }
             Step::ReplyToToken { back, run_change, spare } => {
                 let token = self.token(self.sent().wrapping_sub(back));
-                let run = token.run ^ run_change;
-                Some(greeting(&name(Token { run, ..token }, spare)))
+                let run_id = token.run_id ^ run_change;
+                Some(greeting(&name(Token { run_id, ..token }, spare)))
             }
             Step::ReplyToName { byte, len } => Some(greeting(&vec![byte; len])),
         }
@@ -179,7 +179,8 @@ impl Model {
     /// Compares all that the ledger says of itself.
     fn check(&self) {
         let probes = |is: fn(&Probe) -> bool| self.probes.iter().filter(|probe| is(probe)).count();
-        let arrivals = |is: fn(&Arrival) -> bool| self.arrivals.iter().filter(|it| is(it)).count();
+        let arrivals =
+            |is: fn(&ReplyKind) -> bool| self.arrivals.iter().filter(|it| is(it)).count();
         let counts = self.ledger.counts();
         for (counted, expected) in [
             (counts.sent, self.probes.len()),
@@ -189,12 +190,12 @@ impl Model {
             (counts.late, probes(|probe| probe.replied && probe.lost)),
             (
                 counts.reordered,
-                arrivals(|it| matches!(it, Arrival::Answered { reordered: true, .. })),
+                arrivals(|it| matches!(it, ReplyKind::Answered { reordered: true, .. })),
             ),
-            (counts.duplicate, arrivals(|it| matches!(it, Arrival::Duplicate { .. }))),
-            (counts.forgotten, arrivals(|it| matches!(it, Arrival::Forgotten { .. }))),
-            (counts.corrupt, arrivals(|it| matches!(it, Arrival::Corrupt))),
-            (counts.foreign, arrivals(|it| matches!(it, Arrival::Foreign))),
+            (counts.duplicate, arrivals(|it| matches!(it, ReplyKind::Duplicate { .. }))),
+            (counts.out_of_window, arrivals(|it| matches!(it, ReplyKind::OutOfWindow { .. }))),
+            (counts.corrupt, arrivals(|it| matches!(it, ReplyKind::Corrupt))),
+            (counts.unsolicited, arrivals(|it| matches!(it, ReplyKind::Unsolicited))),
         ] {
             assert_eq!(counted, expected as u64, "{counts:?}");
         }

@@ -11,14 +11,14 @@ use thiserror::Error;
 ///
 /// The default is [`DEFAULT_RATE`](Self::DEFAULT_RATE) and [`DEFAULT_BURST`](Self::DEFAULT_BURST).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limit {
+pub struct Rate {
     /// What a request costs, in nanoseconds: how long it takes to earn one.
-    cost: u64,
-    /// What can be saved up, in nanoseconds: a burst's cost.
-    savings: u64,
+    emission_interval: u64,
+    /// What can be saved up, in nanoseconds: a burst's worth.
+    burst_tolerance: u64,
 }
 
-impl Limit {
+impl Rate {
     /// The highest rate, in requests per second: one each nanosecond, the unit of time here.
     pub const MAX_RATE: u32 = 1_000_000_000;
 
@@ -38,15 +38,18 @@ impl Limit {
             return Err(RateTooHigh { rate: rate.get(), max: Self::MAX_RATE });
         }
         // Rounded up, so that rounding never allows more than the rate.
-        let cost = u64::from(Self::MAX_RATE.div_ceil(rate.get()));
-        Ok(Self { cost, savings: cost * u64::from(burst.get()) })
+        let emission_interval = u64::from(Self::MAX_RATE.div_ceil(rate.get()));
+        Ok(Self { emission_interval, burst_tolerance: emission_interval * u64::from(burst.get()) })
     }
 }
 
-impl Default for Limit {
+impl Default for Rate {
     fn default() -> Self {
-        let cost = u64::from(Self::MAX_RATE / Self::DEFAULT_RATE);
-        Self { cost, savings: cost * u64::from(Self::DEFAULT_BURST) }
+        let emission_interval = u64::from(Self::MAX_RATE / Self::DEFAULT_RATE);
+        Self {
+            emission_interval,
+            burst_tolerance: emission_interval * u64::from(Self::DEFAULT_BURST),
+        }
     }
 }
 
@@ -60,7 +63,7 @@ pub struct RateTooHigh {
     pub max: u32,
 }
 
-/// A rate limiter that holds each source network to a [`Limit`], in memory that never grows.
+/// A rate limiter that holds each source network to a [`Rate`], in memory that never grows.
 ///
 /// A network is a /24 of IPv4 or a /64 of IPv6. Prefixes that strangers share count address by
 /// address: link-local (`fe80::/10`), NAT64 (`64:ff9b::/96`, `64:ff9b:1::/48`) and Teredo
@@ -76,22 +79,22 @@ pub struct RateTooHigh {
 /// use core::time::Duration;
 /// use std::hash::RandomState;
 ///
-/// use hello_proto::{Limit, Limiter, Verdict};
+/// use hello_proto::{Decision, Limiter, Rate};
 ///
-/// let limit = Limit::new(NonZeroU32::new(10).unwrap(), NonZeroU32::new(2).unwrap())?;
+/// let limit = Rate::new(NonZeroU32::new(10).unwrap(), NonZeroU32::new(2).unwrap())?;
 /// let mut limiter = Limiter::new(limit, RandomState::new());
 ///
-/// let mut account = limiter.account([192, 0, 2, 7].into(), Duration::ZERO);
-/// let verdicts: [_; 1002] = std::array::from_fn(|_| account.debit());
+/// let mut bucket = limiter.bucket([192, 0, 2, 7].into(), Duration::ZERO);
+/// let verdicts: [_; 1002] = std::array::from_fn(|_| bucket.check());
 /// let (burst, over) = verdicts.split_at(2);
-/// assert_eq!(burst, [Verdict::Within; 2]);
-/// assert!(!over.contains(&Verdict::Within));
-/// let leaked = over.iter().filter(|verdict| **verdict == Verdict::Leaked).count();
+/// assert_eq!(burst, [Decision::Conforming; 2]);
+/// assert!(!over.contains(&Decision::Conforming));
+/// let leaked = over.iter().filter(|verdict| **verdict == Decision::Leaked).count();
 /// assert!((150..350).contains(&leaked), "about one in four");
 ///
-/// let mut later = limiter.account([192, 0, 2, 9].into(), Duration::from_millis(100));
-/// assert_eq!(later.debit(), Verdict::Within);
-/// assert_ne!(later.debit(), Verdict::Within);
+/// let mut later = limiter.bucket([192, 0, 2, 9].into(), Duration::from_millis(100));
+/// assert_eq!(later.check(), Decision::Conforming);
+/// assert_ne!(later.check(), Decision::Conforming);
 /// # Ok::<(), hello_proto::RateTooHigh>(())
 /// ```
 ///
@@ -107,8 +110,8 @@ pub struct RateTooHigh {
 /// network ever gets less than its limit.
 #[derive(Debug)]
 pub struct Limiter<S> {
-    limit: Limit,
-    buckets: Vec<Bucket>,
+    limit: Rate,
+    buckets: Vec<BucketState>,
     hasher: S,
     draws: u64,
 }
@@ -123,16 +126,16 @@ impl<S> Limiter<S> {
 
 impl<S: BuildHasher> Limiter<S> {
     /// Creates a limiter, and allocates all the memory it will ever need, about 1.5 MiB.
-    pub fn new(limit: Limit, hasher: S) -> Self {
-        Self { limit, buckets: vec![Bucket::FULL; Self::BUCKETS], hasher, draws: 0 }
+    pub fn new(limit: Rate, hasher: S) -> Self {
+        Self { limit, buckets: vec![BucketState::FULL; Self::BUCKETS], hasher, draws: 0 }
     }
 
-    /// Looks up the account of the network that `source` belongs to, at `now`, the time since any
+    /// Looks up the bucket of the network that `source` belongs to, at `now`, the time since any
     /// fixed origin. Call it once for all datagrams of one source in a batch.
     ///
     /// A network enters the table with its first debit, so requests refused for other reasons evict
     /// nobody. IPv4-mapped IPv6 addresses count as the IPv4 addresses they stand for.
-    pub fn account(&mut self, source: IpAddr, now: Duration) -> Account<'_, S> {
+    pub fn bucket(&mut self, source: IpAddr, now: Duration) -> Bucket<'_, S> {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         let network = Network::of(source);
         let set = set(self.hasher.hash_one(network)) * WAYS;
@@ -142,63 +145,63 @@ impl<S: BuildHasher> Limiter<S> {
             (1..WAYS).fold(0, fuller)
         });
         let (bucket, hasher, draws) = (&mut set[place], &self.hasher, &mut self.draws);
-        Account { limit: self.limit, network, bucket, now, hasher, draws }
+        Bucket { limit: self.limit, network, bucket, now, hasher, draws }
     }
 }
 
-/// The account of one network in a [`Limiter`].
+/// The bucket of one network in a [`Limiter`].
 #[derive(Debug)]
-pub struct Account<'a, S> {
-    limit: Limit,
+pub struct Bucket<'a, S> {
+    limit: Rate,
     network: Network,
     /// Its own, or the one that it will evict.
-    bucket: &'a mut Bucket,
+    bucket: &'a mut BucketState,
     now: u64,
     hasher: &'a S,
     /// How many draws there were before, of any network.
     draws: &'a mut u64,
 }
 
-impl<S: BuildHasher> Account<'_, S> {
-    /// Decides on one request, and takes its cost from the account if it is within the limit.
-    pub fn debit(&mut self) -> Verdict {
+impl<S: BuildHasher> Bucket<'_, S> {
+    /// Decides on one request, and takes its cost from the bucket if it is within the limit.
+    pub fn check(&mut self) -> Decision {
         if self.bucket.network != self.network {
-            *self.bucket = Bucket { network: self.network, ..Bucket::FULL };
+            *self.bucket = BucketState { network: self.network, ..BucketState::FULL };
         }
-        let after = self.now.max(self.bucket.full_at).saturating_add(self.limit.cost);
-        if after - self.now <= self.limit.savings {
+        let after = self.now.max(self.bucket.full_at).saturating_add(self.limit.emission_interval);
+        if after - self.now <= self.limit.burst_tolerance {
             self.bucket.full_at = after;
-            return Verdict::Within;
+            return Decision::Conforming;
         }
         // A keyed hash of a counter: without the key, earlier draws do not predict the next.
         *self.draws = self.draws.wrapping_add(1);
         match self.hasher.hash_one(*self.draws) % Limiter::<S>::LEAK_ONE_IN {
-            0 => Verdict::Leaked,
-            _ => Verdict::Over,
+            0 => Decision::Leaked,
+            _ => Decision::Exceeding,
         }
     }
 }
 
 /// The decision of a [`Limiter`] on one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verdict {
+pub enum Decision {
     /// It is within the limit.
-    Within,
+    Conforming,
     /// It is over the limit; do not answer it.
-    Over,
+    Exceeding,
     /// It is over the limit, but drawn to be answered all the same.
     Leaked,
 }
 
 /// A network's bucket of tokens.
 #[derive(Clone, Copy, Debug)]
-struct Bucket {
+struct BucketState {
     network: Network,
     /// When it will be full, if nothing is taken from it until then, in nanoseconds.
     full_at: u64,
 }
 
-impl Bucket {
+impl BucketState {
     /// A full bucket. Not all zeros, since the system backs zeroed memory only once it changes. No
     /// source has this network: it is a multicast group.
     const FULL: Self = Self { network: Network { high: u64::MAX, low: u64::MAX }, full_at: 0 };

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use hello_proto::{Limit, Limiter, Verdict};
+use hello_proto::{Decision, Limiter, Rate};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -15,10 +15,10 @@ use super::config;
 struct Exact {
     rate: u128,
     burst: u128,
-    buckets: HashMap<u32, Bucket>,
+    buckets: HashMap<u32, BucketState>,
 }
 
-struct Bucket {
+struct BucketState {
     earned: u128,
     seen: Duration,
 }
@@ -30,10 +30,10 @@ impl Exact {
         Self { rate: rate.into(), burst: burst.into(), buckets: HashMap::new() }
     }
 
-    /// Takes a request's cost from the bucket, if there is enough in it.
-    fn debit(&mut self, network: u32, now: Duration) -> bool {
+    /// Takes a request's emission_interval from the bucket, if there is enough in it.
+    fn check(&mut self, network: u32, now: Duration) -> bool {
         let full = self.burst * REQUEST;
-        let fresh = Bucket { earned: full, seen: now };
+        let fresh = BucketState { earned: full, seen: now };
         let bucket = self.buckets.entry(network).or_insert(fresh);
         let earned = (now - bucket.seen).as_nanos() * self.rate;
         (bucket.earned, bucket.seen) = (full.min(bucket.earned + earned), now);
@@ -71,16 +71,16 @@ fn play<S: BuildHasher>(
     (rate, burst): (u32, u32),
     hasher: S,
     steps: Steps,
-    mut compare: impl FnMut(u32, Verdict, bool) -> Result<(), TestCaseError>,
+    mut compare: impl FnMut(u32, Decision, bool) -> Result<(), TestCaseError>,
 ) -> Result<(), TestCaseError> {
     let [r, b] = [rate, burst].map(|number| NonZeroU32::new(number).expect("not zero"));
-    let mut limiter = Limiter::new(Limit::new(r, b)?, hasher);
+    let mut limiter = Limiter::new(Rate::new(r, b)?, hasher);
     let (mut exact, mut now) = (Exact::new(rate, burst), Duration::ZERO);
     for (wait, network, host, times) in steps {
         now += Duration::from_nanos(wait);
-        let mut account = limiter.account(source(network, host), now);
+        let mut bucket = limiter.bucket(source(network, host), now);
         for _ in 0..times {
-            compare(network, account.debit(), exact.debit(network, now))?;
+            compare(network, bucket.check(), exact.check(network, now))?;
         }
     }
     Ok(())
@@ -109,9 +109,9 @@ proptest! {
     ) {
         let (mut over, mut leaked) = (0_u32, 0_u32);
         play((rate, burst), RandomState::new(), steps, |_, ours, exact| {
-            prop_assert_eq!(ours == Verdict::Within, exact);
+            prop_assert_eq!(ours == Decision::Conforming, exact);
             over += u32::from(!exact);
-            leaked += u32::from(ours == Verdict::Leaked);
+            leaked += u32::from(ours == Decision::Leaked);
             Ok(())
         })?;
         // Six standard deviations.
@@ -129,7 +129,7 @@ proptest! {
         let mut more = HashMap::new();
         play((rate, burst), BuildHasherDefault::<Crowded>::default(), steps, |network, ours, exact| {
             let more: &mut i32 = more.entry(network).or_default();
-            *more += i32::from(ours == Verdict::Within) - i32::from(exact);
+            *more += i32::from(ours == Decision::Conforming) - i32::from(exact);
             prop_assert!(*more >= 0);
             Ok(())
         })?;
@@ -142,7 +142,7 @@ proptest! {
         steps in steps(8),
     ) {
         play((rate, burst), BuildHasherDefault::<Crowded>::default(), steps, |_, ours, exact| {
-            prop_assert_eq!(ours == Verdict::Within, exact);
+            prop_assert_eq!(ours == Decision::Conforming, exact);
             Ok(())
         })?;
     }

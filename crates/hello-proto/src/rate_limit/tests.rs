@@ -2,31 +2,31 @@ extern crate std;
 use std::hash::{BuildHasherDefault, RandomState};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::Verdict::{Leaked, Over, Within};
+use super::Decision::{Leaked, Over, Within};
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn limiter(rate: u32, burst: u32) -> Limiter<RandomState> {
     let [rate, burst] = [rate, burst].map(|number| NonZeroU32::new(number).expect("not zero"));
-    Limiter::new(Limit::new(rate, burst).expect("a rate"), RandomState::new())
+    Limiter::new(Rate::new(rate, burst).expect("a rate"), RandomState::new())
 }
 
 fn within(limiter: &mut Limiter<RandomState>, source: IpAddr, now: Duration) -> usize {
-    let mut account = limiter.account(source, now);
-    (0..1000).filter(|_| account.debit() == Within).count()
+    let mut bucket = limiter.bucket(source, now);
+    (0..1000).filter(|_| bucket.check() == Within).count()
 }
 
 #[test]
 fn no_rounding_allows_more_than_the_rate() {
     for rate in [1, 3, 7, 999_999_999, 1_000_000_000] {
-        let limit = Limit::new(NonZeroU32::new(rate).expect("not zero"), NonZeroU32::MIN);
-        let cost = limit.expect("a rate").cost;
-        assert!(cost * u64::from(rate) >= 1_000_000_000, "{rate}");
-        assert!((cost - 1) * u64::from(rate) < 1_000_000_000, "{rate}");
+        let limit = Rate::new(NonZeroU32::new(rate).expect("not zero"), NonZeroU32::MIN);
+        let emission_interval = limit.expect("a rate").emission_interval;
+        assert!(emission_interval * u64::from(rate) >= 1_000_000_000, "{rate}");
+        assert!((emission_interval - 1) * u64::from(rate) < 1_000_000_000, "{rate}");
     }
     let (rate, max) = (1_000_000_001, 1_000_000_000);
-    let refused = Limit::new(NonZeroU32::new(rate).expect("not zero"), NonZeroU32::MIN);
+    let refused = Rate::new(NonZeroU32::new(rate).expect("not zero"), NonZeroU32::MIN);
     assert_eq!(refused, Err(RateTooHigh { rate, max }));
 }
 
@@ -45,13 +45,13 @@ fn one_in_four_over_the_limit_leaks_at_random_and_costs_nothing() {
     const REQUESTS: usize = 100_000;
     // Without a key, so that every run draws the same.
     let hasher = BuildHasherDefault::<std::hash::DefaultHasher>::default();
-    let limit = Limit::new(NonZeroU32::MIN, NonZeroU32::MIN).expect("a rate");
+    let limit = Rate::new(NonZeroU32::MIN, NonZeroU32::MIN).expect("a rate");
     let mut limiter = Limiter::new(limit, hasher);
     let source = IpAddr::from([192, 0, 2, 7]);
-    let mut account = limiter.account(source, SECOND);
-    assert_eq!(account.debit(), Within);
+    let mut bucket = limiter.bucket(source, SECOND);
+    assert_eq!(bucket.check(), Within);
     let leaks: Vec<_> = (0..REQUESTS)
-        .map(|_| match account.debit() {
+        .map(|_| match bucket.check() {
             Within => panic!("within the limit"),
             verdict => verdict == Leaked,
         })
@@ -71,7 +71,7 @@ fn one_in_four_over_the_limit_leaks_at_random_and_costs_nothing() {
             leaks.windows(distance + 1).filter(|run| run[0]).map(|run| run[distance]).collect();
         assert!((0.23..0.27).contains(&share(&after)), "{distance} after a leak");
     }
-    assert_eq!(limiter.account(source, 2 * SECOND).debit(), Within);
+    assert_eq!(limiter.bucket(source, 2 * SECOND).check(), Within);
 }
 
 #[test]
@@ -80,10 +80,10 @@ fn neither_a_neighbour_in_step_nor_one_that_watches_its_replies_silences_a_victi
     let [attacker, victim] = [[192, 0, 2, 66], [192, 0, 2, 7]].map(IpAddr::from);
     let answered_of = |attack: &mut dyn FnMut(&mut dyn FnMut() -> bool)| {
         let mut limiter = limiter(1, 1);
-        assert_eq!(limiter.account(attacker, SECOND).debit(), Within);
+        assert_eq!(limiter.bucket(attacker, SECOND).check(), Within);
         let answered = (0..REQUESTS).filter(|_| {
-            attack(&mut || limiter.account(attacker, SECOND).debit() != Over);
-            limiter.account(victim, SECOND).debit() != Over
+            attack(&mut || limiter.bucket(attacker, SECOND).check() != Over);
+            limiter.bucket(victim, SECOND).check() != Over
         });
         answered.count() as f64 / f64::from(REQUESTS)
     };
@@ -152,15 +152,15 @@ fn a_network_is_24_bits_of_ipv4_64_of_ipv6_or_an_address_where_strangers_share_a
 
 #[test]
 fn a_bucket_has_no_padding_and_is_not_all_zeros() {
-    assert_eq!(size_of::<Bucket>(), 24);
-    assert_ne!(Bucket::FULL.network, Network { high: 0, low: 0 });
+    assert_eq!(size_of::<BucketState>(), 24);
+    assert_ne!(BucketState::FULL.network, Network { high: 0, low: 0 });
 }
 
 #[test]
 fn the_default_is_a_thousand_per_second_and_twice_that_at_once() {
-    let [rate, burst] = [Limit::DEFAULT_RATE, Limit::DEFAULT_BURST].map(NonZeroU32::new);
-    let same = Limit::new(rate.expect("not zero"), burst.expect("not zero"));
-    assert_eq!(same, Ok(Limit::default()));
+    let [rate, burst] = [Rate::DEFAULT_RATE, Rate::DEFAULT_BURST].map(NonZeroU32::new);
+    let same = Rate::new(rate.expect("not zero"), burst.expect("not zero"));
+    assert_eq!(same, Ok(Rate::default()));
     assert_eq!((rate, burst), (NonZeroU32::new(1000), NonZeroU32::new(2000)));
 }
 
@@ -171,8 +171,8 @@ fn who_is_over_the_limit_is_remembered_among_a_million_who_are_not() {
     assert_eq!(within(&mut limiter, victim, Duration::ZERO), 10);
     for number in 0..1_000_000_u128 {
         let source = Ipv6Addr::from_bits(0x2001_0db8 << 96 | number << 64);
-        let mut account = limiter.account(source.into(), Duration::ZERO);
-        assert_eq!(account.debit(), Within);
+        let mut bucket = limiter.bucket(source.into(), Duration::ZERO);
+        assert_eq!(bucket.check(), Within);
     }
     assert_eq!(within(&mut limiter, victim, Duration::ZERO), 0);
 }
@@ -190,22 +190,22 @@ fn who_asks_nothing_that_is_answered_makes_nobody_be_forgotten() {
             0
         }
     }
-    let limit = Limit::new(NonZeroU32::MIN, NonZeroU32::MIN).expect("a rate");
+    let limit = Rate::new(NonZeroU32::MIN, NonZeroU32::MIN).expect("a rate");
     let mut limiter = Limiter::new(limit, Same);
     let networks: [_; 256] =
         core::array::from_fn(|i| IpAddr::from([192, 0, i.to_le_bytes()[0], 7]));
     let (known, others) = networks.split_at(WAYS);
     for source in known {
-        assert_eq!(limiter.account(*source, SECOND).debit(), Within);
+        assert_eq!(limiter.bucket(*source, SECOND).check(), Within);
     }
     for source in others {
-        let _ = limiter.account(*source, SECOND);
+        let _ = limiter.bucket(*source, SECOND);
     }
     for source in known {
-        assert_ne!(limiter.account(*source, SECOND).debit(), Within, "{source}");
+        assert_ne!(limiter.bucket(*source, SECOND).check(), Within, "{source}");
     }
-    assert_eq!(limiter.account(others[0], SECOND).debit(), Within);
-    assert_eq!(limiter.account(known[0], SECOND).debit(), Within, "it made way");
+    assert_eq!(limiter.bucket(others[0], SECOND).check(), Within);
+    assert_eq!(limiter.bucket(known[0], SECOND).check(), Within, "it made way");
 }
 
 #[test]
@@ -213,6 +213,6 @@ fn no_time_is_too_late() {
     let mut limiter = limiter(1, u32::MAX);
     let source = IpAddr::from([192, 0, 2, 7]);
     for now in [Duration::MAX, Duration::ZERO, Duration::MAX] {
-        limiter.account(source, now).debit();
+        limiter.bucket(source, now).check();
     }
 }
