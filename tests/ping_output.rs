@@ -11,8 +11,8 @@ use hello_cli::export::{Export, NOTHING};
 use hello_cli::ping::Target;
 use hello_cli::ping::report::{Report, Style};
 use hello_cli::ping::summary::Summary;
+use hello_measure::ReplyKind;
 use hello_net::{ErrorClass, NotSent, ProbeEvent, ProbeEventKind};
-use hello_proto::ReplyKind;
 use regex::Regex;
 use serde_json::Value;
 

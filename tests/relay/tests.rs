@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hello_proto::{Counts, Ledger, Token};
+use hello_measure::{Counts, Ledger};
+use hello_proto::Token;
 
 use super::{
     Bursts, Fate, Greeter, HEARTBEAT, Impairments, Log, Plan, Relay, Void, receive, socket,

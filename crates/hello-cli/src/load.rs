@@ -5,16 +5,12 @@
 //! one run after the other.
 
 pub mod args;
-pub mod interval;
-pub mod json;
-pub mod limits;
-pub mod plot;
-pub mod rate_limit;
-mod row;
 #[cfg(test)]
-mod sample;
-pub mod search;
+mod fixtures;
+pub mod interval;
+pub mod output;
+pub mod rate_limit;
+pub mod recorder;
+pub mod saturation;
 pub mod session;
 pub mod summary;
-pub mod tally;
-pub mod text;

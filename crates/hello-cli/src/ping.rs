@@ -4,17 +4,13 @@
 //! what it comes to; every form of output has one of them, or an event, for its argument.
 
 pub mod args;
-pub mod json;
-pub mod metrics;
-pub mod plot;
-pub mod report;
-mod row;
 #[cfg(test)]
-mod sample;
+mod fixtures;
+pub mod output;
+pub mod recorder;
+pub mod report;
 pub mod session;
 pub mod summary;
-pub mod tally;
-pub mod text;
 pub mod thresholds;
 
 use std::net::SocketAddr;

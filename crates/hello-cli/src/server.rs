@@ -1,8 +1,9 @@
-//! What `hello-server` does beside serving.
+//! The shell around a [`Server`](hello_net::Server) that runs as a service.
 
 pub mod args;
-pub mod chores;
-pub mod limit;
+pub mod housekeeping;
+pub mod log;
 pub mod metrics;
+pub mod rate_limit;
 pub mod report;
-pub mod supervisor;
+pub mod systemd;

@@ -27,7 +27,7 @@ use crate::{requester, sys};
 /// it left is known; so no slow answer hides how many others would have been slow (coordinated
 /// omission). In a closed loop the server says how fast it goes.
 ///
-/// Each thread sends, receives and keeps a [`Ledger`](hello_proto::Ledger) of its own. It knows
+/// Each thread sends, receives and keeps a [`Ledger`](hello_measure::Ledger) of its own. It knows
 /// each reply by its [`Token`](hello_proto::Token), which is all of the name, so that every byte of
 /// every reply is compared. When a reply came, the system says, where it does (SO_TIMESTAMPNS,
 /// socket(7)).
@@ -206,7 +206,8 @@ const LARGEST_WINDOW: u32 = 1 << 22;
 mod tests {
     use std::net::{Ipv4Addr, UdpSocket};
 
-    use hello_proto::{ReplyKind, Request};
+    use hello_measure::ReplyKind;
+    use hello_proto::Request;
 
     use super::event::LoadEventKind;
     use super::*;

@@ -9,7 +9,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hello_proto::{Counts, Ledger, MAX_NAME_LEN, Token};
+use hello_measure::{Counts, Ledger};
+use hello_proto::{MAX_NAME_LEN, Token};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::SendFlags;
 

@@ -26,11 +26,10 @@
 #![cfg_attr(feature = "alloc", doc = "| hold each source to a rate | [`Limiter`] |")]
 //! | ask again, and know when | [`Retry`] |
 //! | recognise one's own replies among others | [`Token`] |
-#![cfg_attr(feature = "alloc", doc = "| know what became of each of many requests | [`Ledger`] |")]
 //!
 //! The crate is `no_std` and forbids unsafe code. The feature `bytes`, on by default, adds
-//! [`Reply::put`] and [`Reply::decode_name`]; the feature `alloc` what needs memory of its own,
-//! `Ledger` and `Limiter`.
+//! [`Reply::put`] and [`Reply::decode_name`]; the feature `alloc` adds what needs memory of its
+//! own, `Limiter`.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -42,8 +41,6 @@ mod error;
 mod frame;
 mod guard;
 #[cfg(feature = "alloc")]
-mod ledger;
-#[cfg(feature = "alloc")]
 mod rate_limit;
 mod reply;
 mod request;
@@ -54,8 +51,6 @@ mod wire;
 pub use error::{BufferTooSmall, DecodeError, NameTooLong};
 pub use frame::Frame;
 pub use guard::{Guard, Refusal};
-#[cfg(feature = "alloc")]
-pub use ledger::{Counts, Ledger, ReplyKind};
 #[cfg(feature = "alloc")]
 pub use rate_limit::{Bucket, Decision, Limiter, Rate, RateTooHigh};
 pub use reply::Reply;

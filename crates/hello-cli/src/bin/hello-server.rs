@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::Parser;
-use hello_cli::log::{self, Failure, Log};
+use hello_cli::log::{Failure, Log};
 use hello_cli::output::{Output, Stream};
 use hello_cli::server::args::Args;
 use hello_cli::server::chores::{Ask, Chores};
@@ -13,7 +13,7 @@ use hello_cli::server::metrics::MetricsFile;
 use hello_cli::server::report;
 use hello_cli::server::supervisor::Supervisor;
 use hello_cli::signals::Signals;
-use hello_cli::{Format, status_bar};
+use hello_cli::{Format, log, status_bar};
 use hello_net::{Outcome, Server, ServerEvent};
 use signal_hook::consts::SIGUSR1;
 

@@ -9,6 +9,7 @@ use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use clap::Parser;
+use hello_measure::SearchPlan;
 use hello_net::{ArrivalProcess, LoadError, LoadPlan, Pacing, Sources};
 
 use self::help::{EXAMPLES, LOAD, OUTPUT, SEARCH, TARGET, TIME};
@@ -16,12 +17,13 @@ use self::values::{
     By, Loads, Size, at_least_one, least_load, parse_count, parse_load, parse_loads, parse_number,
     parse_size,
 };
-use super::search::SearchPlan;
-use crate::common::Common;
-use crate::endpoint::Endpoint;
-use crate::family::Family;
-use crate::outputs::Outputs;
-use crate::{descriptors, percent, seconds};
+use crate::args::address_family::Family;
+use crate::args::common::Common;
+use crate::args::duration;
+use crate::args::endpoint::Endpoint;
+use crate::output::options::Outputs;
+use crate::output::percent;
+use crate::process::descriptors;
 
 /// Asks a hello server as much as it takes, or as much as it is told to, and says what came of it:
 /// rates, loss, and latencies since each request was due and since it left.
@@ -340,7 +342,7 @@ impl Args {
 
     /// Adds to an error what can be done about it.
     pub fn explain(&self, error: LoadError) -> Box<dyn Error> {
-        let causes = crate::describe(&error);
+        let causes = crate::process::exit::describe(&error);
         match error {
             LoadError::Connect { source, .. } if descriptors::advice(&source).is_some() => format!(
                 "{causes}, use fewer --sources, or --sources-by addresses: each port takes a file \

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hello_proto::Counts;
+use hello_measure::Counts;
 use serde::Serialize;
 
 /// What happened in a part of a run. What was answered or lost in it may have been sent before it.

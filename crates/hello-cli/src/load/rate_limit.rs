@@ -75,7 +75,7 @@ const BURST: f64 = Rate::DEFAULT_BURST as f64;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::sample::summary;
+    use crate::load::fixtures::summary;
 
     #[test]
     fn a_limit_answers_what_was_saved_and_earned_and_a_quarter_of_the_rest() {

@@ -8,21 +8,22 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use hello_measure::{Counts, Search, SearchPlan};
 use hello_net::{GeneratorUsage, LoadError, LoadGenerator, LoadPlan};
-use hello_proto::Counts;
 use indicatif::ProgressStyle;
 
 use super::args::{Args, Mode};
 use super::interval::Interval;
-use super::search::{Search, SearchPlan};
+use super::output::{json, plot, text};
+use super::recorder::{Tally, add};
+use super::saturation;
 use super::summary::{End, Plan, Summary, Throughput};
-use super::tally::{Tally, add};
-use super::{json, limits, plot, text};
-use crate::output::{Output, Status};
-use crate::outputs::print_export;
-use crate::signals::Signals;
-use crate::step::next;
-use crate::{Format, status_bar};
+use crate::output::Format;
+use crate::output::console::{Output, Status};
+use crate::output::options::print_export;
+use crate::output::status::status_bar;
+use crate::process::signals::Signals;
+use crate::process::ticker::next;
 
 /// What a run is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

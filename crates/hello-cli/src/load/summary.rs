@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use hello_measure::{Bound, Quantiles, SearchOutcome, TimerError, TrialVerdict};
 use hello_net::{ArrivalProcess, LoadPlan, Pacing, Sources};
 use serde::Serialize;
 
 use super::args::AS_LONG_AS_IT_TAKES;
-use super::limits::GeneratorLimit;
 use super::rate_limit::SuspectedLimit;
-use super::search::{Bound, Outcome, Verdict};
-use crate::silence::Instead;
-use crate::times::{TimerError, Times};
+use super::saturation::GeneratorLimit;
+use crate::output::no_answer::Instead;
 
 /// What a run, or a trial of a search or a sweep, comes to: what every form of output prints, under
 /// the names it has in JSON. All of it is about requests that were due after the warm-up.
@@ -70,7 +69,7 @@ pub struct Summary {
     pub suspected_limit: Option<SuspectedLimit>,
     /// What became of a trial of a search.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub verdict: Option<Verdict>,
+    pub verdict: Option<TrialVerdict>,
 }
 
 impl Summary {
@@ -237,7 +236,7 @@ impl Throughput {
 
     /// Says what a search came to by now.
     pub fn new(
-        outcome: Outcome,
+        outcome: SearchOutcome,
         end: End,
         (tolerance, resolution, trials): (f64, f64, u32),
         trial: Duration,
@@ -247,7 +246,7 @@ impl Throughput {
             (End::Open, _) => "interrupted",
             (End::Found, Bound::Lost(_)) => "server",
             (End::Found, Bound::NotOffered(_)) => "generator",
-            (End::Found, Bound::Most | Bound::Open) => "max-rate",
+            (End::Found, Bound::Max | Bound::Open) => "max-rate",
         };
         Self {
             throughput_per_s: outcome.carried.map(Into::into),

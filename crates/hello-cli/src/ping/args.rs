@@ -10,12 +10,14 @@ use clap::{Parser, value_parser};
 use hello_net::{ProbeError, ProbePlan};
 use hello_proto::{MAX_NAME_LEN, Token};
 
-use crate::common::Common;
-use crate::endpoint::Endpoint;
-use crate::family::Family;
-use crate::outputs::Outputs;
-use crate::ping::thresholds::Thresholds;
-use crate::{descriptors, percent, seconds};
+use super::thresholds::Thresholds;
+use crate::args::address_family::Family;
+use crate::args::common::Common;
+use crate::args::duration;
+use crate::args::endpoint::Endpoint;
+use crate::output::options::Outputs;
+use crate::output::percent;
+use crate::process::descriptors;
 
 /// Asks hello servers again and again, and says what the way there is worth: loss, round-trip times
 /// and their percentiles, jitter, and what else came back.
@@ -166,7 +168,7 @@ impl Args {
     pub fn explain(&self, error: ProbeError) -> Box<dyn Error> {
         match (&self.interface, error) {
             (_, error @ ProbeError::Connect { .. }) if descriptors::advice(&error).is_some() => {
-                let causes = crate::describe(&error);
+                let causes = crate::process::exit::describe(&error);
                 format!(
                     "{causes}, or use fewer --flows: each takes a port, which takes file \
                      descriptors"
@@ -174,7 +176,7 @@ impl Args {
                 .into()
             }
             (Some(interface), error @ ProbeError::Connect { .. }) => {
-                let causes = crate::describe(&error);
+                let causes = crate::process::exit::describe(&error);
                 format!("{causes}: is {interface:?} (-I) an address or an interface of ours?")
                     .into()
             }

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
+use hello_measure::{ReplyKind, Timeline};
 use hello_net::{ProbeEvent, ProbeEventKind};
-use hello_proto::ReplyKind;
 
+use super::Target;
+use super::output::{json, text};
+use super::recorder::Tally;
 use super::summary::Summary;
-use super::tally::Tally;
-use super::{Target, json, text};
-use crate::Format;
-use crate::bars::bars;
-use crate::course::Course;
-use crate::limit::LineLimit;
+use crate::output::Format;
+use crate::output::histogram::bars;
+use crate::output::throttle::LineLimit;
 
 /// How much is printed.
 #[derive(Clone, Copy, Debug)]
@@ -192,7 +192,7 @@ mod tests {
     use hello_net::ErrorClass;
 
     use super::*;
-    use crate::ping::sample::{answered, lost, sent, target};
+    use crate::ping::fixtures::{answered, lost, sent, target};
 
     const SECOND: Duration = Duration::from_secs(1);
 

@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 use hello_net::{ProbeError, ProbeEvent, Prober};
 
 use super::args::Args;
+use super::output::{metrics, plot};
+use super::recorder::Tally;
 use super::report::Report;
-use super::tally::Tally;
-use super::{metrics, plot};
-use crate::export::NOTHING;
-use crate::output::{self, Output};
-use crate::outputs::print_export;
-use crate::signals::Signals;
-use crate::step::next;
-use crate::textfile::Textfile;
+use crate::output::console::{self, Output};
+use crate::output::export::NOTHING;
+use crate::output::options::print_export;
+use crate::output::prometheus::writer::Textfile;
+use crate::process::signals::Signals;
+use crate::process::ticker::next;
 
 /// What a run is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,8 +205,8 @@ mod tests {
     use indicatif::ProgressBar;
 
     use super::*;
-    use crate::Format;
-    use crate::output::Stream;
+    use crate::output::Format;
+    use crate::output::console::Stream;
     use crate::ping::Target;
     use crate::ping::report::Style;
 

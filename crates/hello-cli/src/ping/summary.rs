@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use crate::times::{TimerError, Times};
+use hello_measure::{Quantiles, TimerError};
 
 /// What a run, or a part of it, comes to for one target: what every form of output prints, under
 /// the names it has in JSON.

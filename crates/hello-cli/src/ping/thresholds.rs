@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use hello_measure::millis;
+
 use super::summary::Summary;
-use crate::escape::Text;
-use crate::percent::percent;
-use crate::times::millis;
+use crate::output::escape::Text;
+use crate::output::percent::percent;
 
 /// What a run may come to at most, for the exit status to be 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -62,8 +63,8 @@ impl Thresholds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ping::sample::{answered, events, lost, target};
-    use crate::ping::tally::Tally;
+    use crate::ping::fixtures::{answered, events, lost, target};
+    use crate::ping::recorder::Tally;
 
     const MILLI: Duration = Duration::from_millis(1);
 

@@ -12,13 +12,13 @@ use clap::{Parser, value_parser};
 use hello_net::{Builder, Server, ServerError};
 use hello_proto::{Guard, MAX_NAME_LEN, Refusal};
 
-use crate::common::Common;
-use crate::endpoint::Endpoint;
-use crate::io_choice::IoChoice;
-use crate::seconds;
-use crate::server::limit::LimitArgs;
-use crate::server::report::{Buffer, Buffers};
-use crate::server::supervisor;
+use super::rate_limit::LimitArgs;
+use super::report::buffers::{Buffer, Buffers};
+use super::systemd;
+use crate::args::backend::IoChoice;
+use crate::args::common::Common;
+use crate::args::duration;
+use crate::args::endpoint::Endpoint;
 
 /// Greets whoever sends a name over UDP: the reply to NAME is "Hello, NAME!".
 ///

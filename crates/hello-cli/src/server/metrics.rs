@@ -5,8 +5,10 @@ use std::time::SystemTime;
 
 use hello_net::ServerCounters;
 
-use crate::server::report::{by_class, refusals};
-use crate::textfile::{Families, Sample, Textfile, TextfileError};
+use super::report::{by_class, refusals};
+use crate::output::prometheus::file::TextfileError;
+use crate::output::prometheus::writer::Textfile;
+use crate::output::prometheus::{Families, Sample};
 
 /// A file that holds the counters in Prometheus' text format.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! What `hello-server` prints.
 
 mod buffers;
-mod line;
+mod json;
 
 use std::array;
 use std::fmt::Write as _;
@@ -13,11 +13,10 @@ use hello_proto::Refusal;
 use serde::Serialize;
 
 pub use self::buffers::{Buffer, Buffers};
-use self::line::Line;
-use crate::Format;
-use crate::escape::Brief;
-use crate::json;
-use crate::server::limit::LimitReport;
+use self::json::Line;
+use super::rate_limit::LimitReport;
+use crate::output::escape::Brief;
+use crate::output::{Format, json};
 
 /// Returns the line that reports an address as served.
 pub fn listening(
@@ -229,7 +228,7 @@ fn list(text: &mut String, what: &str, counts: &[(&str, u64)]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::SHOWN;
+    use crate::output::json::SHOWN;
 
     fn datagram(name: &[u8], outcome: Outcome) -> ServerEvent<'_> {
         let source = ([192, 0, 2, 7], 40_001).into();

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use hello_proto::ReplyKind;
+use hello_measure::ReplyKind;
 
 use crate::prober::plan::NotSent;
 use crate::udp::error_class::ErrorClass;

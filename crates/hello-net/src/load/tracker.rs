@@ -2,7 +2,8 @@ use std::num::NonZeroU32;
 use std::ops::Range;
 use std::time::Duration;
 
-use hello_proto::{Ledger, Reply, ReplyKind, Token};
+use hello_measure::{Ledger, ReplyKind};
+use hello_proto::{Reply, Token};
 
 use super::event::LoadEventKind;
 

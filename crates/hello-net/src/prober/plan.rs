@@ -3,7 +3,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use hello_proto::{ReplyKind, Token};
+use hello_measure::ReplyKind;
+use hello_proto::Token;
 use thiserror::Error;
 
 use crate::udp::error_class::ErrorClass;

@@ -1,7 +1,7 @@
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use hello_proto::{Ledger, ReplyKind};
+use hello_measure::{Ledger, ReplyKind};
 
 use super::SourcePort;
 use super::plan::{NotSent, ProbeEvent, ProbeEventKind};

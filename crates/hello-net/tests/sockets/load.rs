@@ -14,11 +14,12 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
+use hello_measure::ReplyKind;
 use hello_net::{
     ArrivalProcess, ErrorClass, GeneratorUsage, LoadEvent, LoadEventKind, LoadGenerator, LoadPlan,
     NotSent, Observer, Pacing, Sources, WaitStrategy,
 };
-use hello_proto::{ReplyKind, Token};
+use hello_proto::Token;
 
 use crate::network::{peer, receive};
 

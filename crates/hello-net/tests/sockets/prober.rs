@@ -3,8 +3,9 @@ use std::num::NonZeroU16;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use hello_measure::{Counts, ReplyKind};
 use hello_net::{ErrorClass, NotSent, ProbeError, ProbeEvent, ProbeEventKind, ProbePlan, Prober};
-use hello_proto::{Counts, ReplyKind, Token};
+use hello_proto::Token;
 
 use crate::network::{any_port, peer, receive};
 

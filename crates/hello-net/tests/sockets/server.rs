@@ -5,7 +5,7 @@ use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hello_net::{ErrorClass, Backend, Outcome, Server, ServerCounters, ServerError};
+use hello_net::{Backend, ErrorClass, Outcome, Server, ServerCounters, ServerError};
 use hello_proto::{Guard, MAX_NAME_LEN, Refusal};
 
 use crate::network::{any_port, ask, have_ipv6, peer, peer_at, receive};

@@ -3,8 +3,6 @@
 mod codec;
 mod frame;
 mod guard;
-#[cfg(feature = "alloc")]
-mod ledger;
 mod loops;
 #[cfg(feature = "alloc")]
 mod rate_limit;

@@ -103,7 +103,7 @@ fn a_search_begins_where_it_is_told_to() {
     assert_eq!(plan, SearchPlan { start, least, most, trials, resolution: 0.02 });
     assert_eq!(tolerance, 0.005);
     let short = args(["--find-max", "--duration=0.1", "--train=4"]).mode();
-    assert!(matches!(short, Mode::FindMax(plan, _) if plan.least == load(40)), "{short:?}");
+    assert!(matches!(short, Mode::FindMax(plan, _) if plan.min == load(40)), "{short:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 
-use crate::Format;
+use crate::output::Format;
 
 /// The sizes of a server's socket buffers.
 #[derive(Clone, Copy, Debug)]

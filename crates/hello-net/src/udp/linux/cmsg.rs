@@ -141,7 +141,9 @@ fn pktinfo6(data: &[u8]) -> Option<Destination> {
         group if group.is_multicast() => {
             LocalAddr { address: Ipv6Addr::UNSPECIFIED.into(), interface }
         }
-        reply_from if reply_from.is_unicast_link_local() => LocalAddr { address: reply_from.into(), interface },
+        reply_from if reply_from.is_unicast_link_local() => {
+            LocalAddr { address: reply_from.into(), interface }
+        }
         reply_from => LocalAddr { address: reply_from.into(), interface: 0 },
     };
     Some(Destination { address: address.into(), reply_from })
@@ -232,7 +234,10 @@ mod tests {
             info.extend(7u32.to_ne_bytes());
             let received = read(&message(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info));
             let reply_from = LocalAddr { address: reply_from.into(), interface };
-            assert_eq!(received.destination, Some(Destination { address: address.into(), reply_from }));
+            assert_eq!(
+                received.destination,
+                Some(Destination { address: address.into(), reply_from })
+            );
         }
     }
 

@@ -4,10 +4,10 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
+use hello_measure::ReplyKind;
 use hello_net::{
     ArrivalProcess, LoadEvent, LoadEventKind, LoadGenerator, LoadPlan, NotSent, Observer,
 };
-use hello_proto::ReplyKind;
 
 use super::{Heard, Told, closed, greet, number, open, serve};
 use crate::network::peer;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use hello_measure::ReplyKind;
 use hello_net::LoadPlan;
-use hello_proto::{ReplyKind, Token};
+use hello_proto::Token;
 
 use super::{Offered, Told, closed, greeting, offer, ports};
 

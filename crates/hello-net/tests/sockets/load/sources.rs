@@ -7,8 +7,8 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Mutex;
 use std::thread;
 
+use hello_measure::ReplyKind;
 use hello_net::{LoadGenerator, LoadPlan, Server};
-use hello_proto::ReplyKind;
 use quinn_udp::{RecvMeta, UdpSocketState};
 
 use super::{Heard, Offered, Told, addresses, closed, greeting, number, offer, ports};

@@ -1,0 +1,358 @@
+//! What `hello-client` prints.
+
+mod json;
+
+use std::collections::HashSet;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+
+use hello_net::{ErrorClass, Greeting, NoReply, Progress, Unanswered};
+use hello_proto::{DecodeError, Request};
+
+use self::json::{Asked, Line, millis};
+use super::names::NameError;
+use crate::output::escape::{Brief, Text};
+use crate::output::{Format, OutputError, json};
+use crate::process::descriptors;
+use crate::process::exit::describe;
+
+/// Prints greetings to `out`, and as text what goes wrong to `err`. JSON lines all go to `out`.
+///
+/// What cannot be written to `err` is lost; what cannot be written to `out` is an error.
+#[derive(Debug)]
+pub struct Report<O, E> {
+    format: Format,
+    out: O,
+    err: E,
+    /// What was reported, lest every attempt at every name repeats it.
+    reported: HashSet<(SocketAddr, ErrorClass)>,
+    /// How many datagrams were skipped since the last result.
+    skipped: u64,
+}
+
+impl<O: Write, E: Write> Report<O, E> {
+    /// Prints in `format`.
+    pub fn new(format: Format, out: O, err: E) -> Self {
+        Self { format, out, err, reported: HashSet::new(), skipped: 0 }
+    }
+
+    /// Says what happens before there is a result: of skipped datagrams the first, and of errors
+    /// those that are new. As text, only those that are waited after, for another address may
+    /// be answering already.
+    ///
+    /// # Errors
+    ///
+    /// [`OutputError`] if `out` fails.
+    pub fn progress(&mut self, progress: Progress<'_>) -> Result<(), OutputError> {
+        match progress {
+            Progress::Sending { .. } => Ok(()),
+            Progress::Failed { server, error, waits } => self.failed(server, error, waits),
+            Progress::Skipped { server, datagram, error } => self.skipped(server, datagram, error),
+        }
+    }
+
+    /// Prints the result of a request.
+    ///
+    /// # Errors
+    ///
+    /// [`OutputError`] if `out` fails.
+    pub fn result(
+        &mut self,
+        request: Request<'_>,
+        result: &Result<Greeting, Unanswered>,
+    ) -> Result<(), OutputError> {
+        let skipped = std::mem::take(&mut self.skipped);
+        let name = request.name();
+        match (result, self.format) {
+            (Ok(_), Format::Text) => {
+                let [prefix, name, suffix] = request.reply().parts().map(Text);
+                self.line(&format!("{prefix}{name}{suffix}"))
+            }
+            (Ok(greeting), Format::Json) => self.line(&json::line(&Line::Greeting {
+                server: greeting.server,
+                name: name.into(),
+                attempts: greeting.attempts,
+                rtt_ms: greeting.rtt.map(millis),
+                elapsed_ms: millis(greeting.elapsed),
+                skipped,
+            })),
+            (Err(unanswered), _) => {
+                let line = Line::Unanswered {
+                    name: name.into(),
+                    servers: unanswered.servers.iter().map(Asked::from).collect(),
+                    attempts: unanswered.attempts,
+                    elapsed_ms: millis(unanswered.elapsed),
+                    skipped,
+                };
+                self.note(&format!("{}: {}", Brief(name), explain(unanswered, skipped)), &line)
+            }
+        }
+    }
+
+    /// Says that a name cannot be asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`OutputError`] if `out` fails.
+    pub fn no_name(&mut self, error: &NameError) -> Result<(), OutputError> {
+        let error = describe(error);
+        self.note(&error, &Line::Error { error: &error })
+    }
+
+    fn failed(
+        &mut self,
+        server: SocketAddr,
+        error: &io::Error,
+        waits: bool,
+    ) -> Result<(), OutputError> {
+        let class = ErrorClass::of(error);
+        let elsewhere = self.format == Format::Text && !waits;
+        if elsewhere || !self.reported.insert((server, class)) {
+            return Ok(());
+        }
+        let why = match class {
+            ErrorClass::Other if descriptors::advice(error).is_some() => {
+                format!("cannot open a port: {}", describe(error))
+            }
+            ErrorClass::Other => error.to_string(),
+            class => class.to_string(),
+        };
+        let line = Line::Failed { server, reason: class.label() };
+        self.note(&format!("{server}: {why}; still waiting"), &line)
+    }
+
+    fn skipped(
+        &mut self,
+        server: SocketAddr,
+        datagram: &[u8],
+        error: Option<DecodeError>,
+    ) -> Result<(), OutputError> {
+        self.skipped += 1;
+        if self.skipped > 1 {
+            return Ok(());
+        }
+        let why = error.map_or("greeting of another name".into(), |error| error.to_string());
+        let text = format!("{server}: skipped \"{}\": {why}", Brief(datagram));
+        self.note(&text, &Line::Skipped { server, datagram: datagram.into(), why })
+    }
+
+    /// Says what is no greeting, as text or as JSON. As text it is printed in one piece, for
+    /// others may print there, too.
+    fn note(&mut self, text: &str, line: &Line<'_>) -> Result<(), OutputError> {
+        match self.format {
+            Format::Json => self.line(&json::line(line)),
+            Format::Text => {
+                let _ = self.err.write_all(format!("hello-client: {text}\n").as_bytes());
+                Ok(())
+            }
+        }
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), OutputError> {
+        writeln!(self.out, "{line}")?;
+        Ok(self.out.flush()?)
+    }
+}
+
+/// Puts into words why there is no greeting, and what was tried.
+fn explain(unanswered: &Unanswered, skipped: u64) -> String {
+    let Unanswered { attempts, elapsed, servers } = unanswered;
+    let reasons = servers.iter().map(|NoReply { server, problem }| match problem {
+        None => format!("no answer from {server}"),
+        Some(ErrorClass::ConnectionRefused) => {
+            format!("refused by {server}: nothing listens there")
+        }
+        Some(class) => format!("{class}: {server}"),
+    });
+    let reasons = Vec::from_iter(reasons).join("; ");
+    let attempts = count(u64::from(*attempts), "attempt");
+    let skipped = match skipped {
+        0 => String::new(),
+        _ => format!(", {} skipped", count(skipped, "datagram")),
+    };
+    format!("{reasons} ({attempts} in {:.1} s{skipped})", elapsed.as_secs_f64())
+}
+
+fn count(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::output::fixtures::Broken;
+
+    /// What is printed to the output and to the error output.
+    fn printed(
+        format: Format,
+        print: impl FnOnce(&mut Report<&mut Vec<u8>, &mut Vec<u8>>),
+    ) -> [String; 2] {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        print(&mut Report::new(format, &mut out, &mut err));
+        [out, err].map(|bytes| String::from_utf8(bytes).expect("UTF-8"))
+    }
+
+    fn server(port: u16) -> SocketAddr {
+        ([192, 0, 2, 1], port).into()
+    }
+
+    fn unanswered(servers: &[(u16, Option<ErrorClass>)]) -> Result<Greeting, Unanswered> {
+        let silence = |&(port, problem)| NoReply { server: server(port), problem };
+        let servers = servers.iter().map(silence).collect();
+        Err(Unanswered { attempts: 3, elapsed: Duration::from_millis(7012), servers })
+    }
+
+    fn greeting(rtt: Option<Duration>) -> Result<Greeting, Unanswered> {
+        let elapsed = Duration::from_nanos(1_234_567);
+        Ok(Greeting { server: server(9999), attempts: 1, rtt, elapsed })
+    }
+
+    const TRACY: &[u8] = b"Tracy";
+
+    #[test]
+    fn the_greeting_is_printed_as_the_tutorial_does() {
+        for (name, line) in
+            [(TRACY, "Hello, Tracy!\n"), (b"\x1b[2J\xff", "Hello, \\u{1b}[2J\\xff!\n")]
+        {
+            let request = Request::new(name).expect("short");
+            let [out, err] = printed(Format::Text, |report| {
+                report.result(request, &greeting(None)).expect("printed");
+            });
+            assert_eq!((&*out, &*err), (line, ""));
+        }
+    }
+
+    #[test]
+    fn why_there_is_no_greeting_is_said_on_the_error_output() {
+        let request = Request::new(TRACY).expect("short");
+        let refused = Some(ErrorClass::ConnectionRefused);
+        for (servers, why) in [
+            (&[(1, None)][..], "no answer from 192.0.2.1:1"),
+            (&[(1, refused)], "refused by 192.0.2.1:1: nothing listens there"),
+            (&[(1, Some(ErrorClass::Unreachable))], "unreachable: 192.0.2.1:1"),
+            (
+                &[(1, None), (2, refused)],
+                "no answer from 192.0.2.1:1; refused by 192.0.2.1:2: nothing listens there",
+            ),
+        ] {
+            let [out, err] = printed(Format::Text, |report| {
+                report.result(request, &unanswered(servers)).expect("printed");
+            });
+            let line = format!("hello-client: Tracy: {why} (3 attempts in 7.0 s)\n");
+            assert_eq!((out, err), (String::new(), line));
+        }
+    }
+
+    #[test]
+    fn an_error_that_is_waited_after_is_said_once() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let unreachable = io::Error::from(io::ErrorKind::HostUnreachable);
+        let failed = |port, error, waits| Progress::Failed { server: server(port), error, waits };
+        let play = |report: &mut Report<&mut Vec<u8>, &mut Vec<u8>>| {
+            for progress in [
+                failed(1, &refused, false),
+                failed(2, &refused, true),
+                failed(1, &unreachable, true),
+                failed(2, &refused, true),
+            ] {
+                report.progress(progress).expect("printed");
+            }
+        };
+        let [_, err] = printed(Format::Text, play);
+        let expected = [
+            "hello-client: 192.0.2.1:2: refused (nothing listens there); still waiting",
+            "hello-client: 192.0.2.1:1: unreachable; still waiting",
+        ];
+        assert_eq!(Vec::from_iter(err.lines()), expected);
+        let [out, _] = printed(Format::Json, play);
+        let line = |port, reason| {
+            format!(r#"{{"event":"failed","server":"192.0.2.1:{port}","reason":"{reason}"}}"#)
+        };
+        let expected =
+            [line(1, "connection-refused"), line(2, "connection-refused"), line(1, "unreachable")];
+        assert_eq!(Vec::from_iter(out.lines()), expected);
+    }
+
+    #[test]
+    fn an_error_output_that_fails_keeps_no_greeting_back() {
+        let request = Request::new(TRACY).expect("short");
+        let mut out = Vec::new();
+        let mut report = Report::new(Format::Text, &mut out, Broken(io::ErrorKind::StorageFull));
+        report.result(request, &unanswered(&[])).expect("nothing for the output");
+        report.result(request, &greeting(None)).expect("printed");
+        assert_eq!(out, b"Hello, Tracy!\n");
+
+        let error = Report::new(Format::Text, Broken(io::ErrorKind::StorageFull), &mut out)
+            .result(request, &greeting(None));
+        assert!(
+            matches!(error, Err(OutputError(cause)) if cause.kind() == io::ErrorKind::StorageFull)
+        );
+    }
+
+    #[test]
+    fn of_what_is_skipped_the_first_is_shown_and_all_are_counted() {
+        let request = Request::new(TRACY).expect("short");
+        let skipped = |datagram| Progress::Skipped { server: server(1), datagram, error: None };
+        let play = |report: &mut Report<&mut Vec<u8>, &mut Vec<u8>>| {
+            for datagram in [&b"Hello, \x07!"[..], b"Hello, Mallory!"] {
+                report.progress(skipped(datagram)).expect("printed");
+            }
+            let rtt = Some(Duration::from_nanos(123_456));
+            report.result(request, &greeting(rtt)).expect("printed");
+            report.result(request, &greeting(None)).expect("printed");
+        };
+        let [out, err] = printed(Format::Text, play);
+        assert_eq!(out, "Hello, Tracy!\nHello, Tracy!\n");
+        let line =
+            "hello-client: 192.0.2.1:1: skipped \"Hello, \\u{7}!\": greeting of another name\n";
+        assert_eq!(err, line);
+
+        let [out, err] = printed(Format::Json, play);
+        let lines = [
+            r#"{"event":"skipped","server":"192.0.2.1:1","datagram":"Hello, \u0007!","why":"greeting of another name"}"#,
+            r#"{"event":"greeting","server":"192.0.2.1:9999","name":"Tracy","attempts":1,"rtt_ms":0.123,"elapsed_ms":1.234,"skipped":2}"#,
+            r#"{"event":"greeting","server":"192.0.2.1:9999","name":"Tracy","attempts":1,"rtt_ms":null,"elapsed_ms":1.234,"skipped":0}"#,
+        ];
+        assert_eq!((Vec::from_iter(out.lines()), &*err), (lines.to_vec(), ""));
+    }
+
+    #[test]
+    fn a_long_datagram_that_is_skipped_is_cut_in_json_and_that_is_said() {
+        let datagram = &[b'x'; 65_507][..];
+        let skipped = Progress::Skipped { server: server(1), datagram, error: None };
+        let [out, _] = printed(Format::Json, |report| {
+            report.progress(skipped).expect("printed");
+        });
+        let shown = "x".repeat(json::SHOWN);
+        let cut = format!(r#""datagram":"{shown}","cut":true,"why":"greeting of another name"}}"#);
+        assert!(out.ends_with(&(cut + "\n")), "{out}");
+    }
+
+    #[test]
+    fn skipped_datagrams_are_counted_where_there_is_no_greeting() {
+        let request = Request::new(TRACY).expect("short");
+        let progress = Progress::Skipped { server: server(1), datagram: b"Tracy", error: None };
+        let [_, err] = printed(Format::Text, |report| {
+            report.progress(progress).expect("printed");
+            report.result(request, &unanswered(&[(1, None)])).expect("printed");
+        });
+        assert!(err.ends_with("(3 attempts in 7.0 s, 1 datagram skipped)\n"), "{err}");
+    }
+
+    #[test]
+    fn an_unanswered_name_is_a_json_line_with_a_reason_for_each_server() {
+        let request = Request::new(b"\xff").expect("short");
+        let [out, err] = printed(Format::Json, |report| {
+            let servers = [(1, None), (2, Some(ErrorClass::ConnectionRefused))];
+            report.result(request, &unanswered(&servers)).expect("printed");
+        });
+        let servers = r#"[{"server":"192.0.2.1:1","reason":"no-answer"},{"server":"192.0.2.1:2","reason":"connection-refused"}]"#;
+        let line = format!(
+            r#"{{"event":"unanswered","name":null,"name_hex":"ff","servers":{servers},"attempts":3,"elapsed_ms":7012.0,"skipped":0}}"#
+        );
+        assert_eq!((out, err), (line + "\n", String::new()));
+    }
+}

@@ -1,0 +1,64 @@
+//! The JSON lines of `hello-client`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hello_net::{ErrorClass, NoReply};
+use serde::Serialize;
+
+use crate::output::json::{Datagram, Name};
+
+/// A line, by what it tells of.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub(super) enum Line<'a> {
+    Greeting {
+        server: SocketAddr,
+        #[serde(flatten)]
+        name: Name<'a>,
+        attempts: u32,
+        rtt_ms: Option<f64>,
+        elapsed_ms: f64,
+        skipped: u64,
+    },
+    Unanswered {
+        #[serde(flatten)]
+        name: Name<'a>,
+        servers: Vec<Asked>,
+        attempts: u32,
+        elapsed_ms: f64,
+        skipped: u64,
+    },
+    Failed {
+        server: SocketAddr,
+        reason: &'static str,
+    },
+    Skipped {
+        server: SocketAddr,
+        #[serde(flatten)]
+        datagram: Datagram<'a>,
+        why: String,
+    },
+    Error {
+        error: &'a str,
+    },
+}
+
+/// A server that did not answer.
+#[derive(Serialize)]
+pub(super) struct Asked {
+    server: SocketAddr,
+    reason: &'static str,
+}
+
+impl From<&NoReply> for Asked {
+    fn from(silence: &NoReply) -> Self {
+        let reason = silence.problem.map_or("no-answer", ErrorClass::label);
+        Self { server: silence.server, reason }
+    }
+}
+
+/// Returns milliseconds to the microsecond.
+pub(super) fn millis(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1000.0
+}

@@ -1,0 +1,6 @@
+//! The forms of output, one file each.
+
+mod columns;
+pub mod json;
+pub mod plot;
+pub mod text;

@@ -1,0 +1,239 @@
+//! Runs as pictures.
+
+use std::error::Error;
+
+use plotters::prelude::*;
+
+use hello_measure::TrialVerdict;
+
+use super::text;
+use crate::load::recorder::Tally;
+use crate::load::summary::{Summary, Throughput};
+use crate::output::escape::Text as Escaped;
+use crate::output::plot::{self, Area};
+
+/// The picture of one run, in pixels.
+const RUN: (u32, u32) = (1200, 320);
+
+/// The room for latencies over time, beside their distribution.
+const COURSE_WIDTH: u32 = 800;
+
+/// The picture of several runs, in pixels.
+const LOADS: (u32, u32) = (1000, 640);
+
+/// The room for latencies, above that for the loss.
+const LATENCIES_HEIGHT: u32 = 420;
+
+/// Draws the latencies of a run over time, with the losses, and their distribution.
+///
+/// # Errors
+///
+/// What the drawing reports.
+pub fn run(target: &str, tally: &mut Tally) -> Result<String, Box<dyn Error>> {
+    const WHAT: &str = "latency since due";
+    let caption = format!("{}, {} lost", Escaped(target.as_bytes()), tally.counts().lost);
+    plot::picture(RUN, |area| {
+        let (left, right) = area.split_horizontally(COURSE_WIDTH);
+        plot::course(&left, &caption, WHAT, tally.course())?;
+        plot::distribution(&right, WHAT, tally.latencies())
+    })
+}
+
+/// Draws latencies and loss over the load, of a sweep or of the trials of a search.
+///
+/// # Errors
+///
+/// What the drawing reports.
+pub fn loads(
+    target: &str,
+    summaries: &[Summary],
+    throughput: Option<&Throughput>,
+) -> Result<String, Box<dyn Error>> {
+    let mut caption = Escaped(target.as_bytes()).to_string();
+    if let Some(found) = throughput.and_then(text::found) {
+        caption += &format!(": {found}");
+    }
+    let mut summaries = Vec::from_iter(summaries);
+    summaries.sort_by_key(|summary| summary.plan.rate);
+    let most = summaries.iter().map(|summary| load(summary)).fold(1.0, f64::max);
+    plot::picture(LOADS, |area| {
+        let (above, below) = area.split_vertically(LATENCIES_HEIGHT);
+        draw_latencies(&above, &caption, most, &summaries)?;
+        draw_losses(&below, most, &summaries)
+    })
+}
+
+fn draw_latencies(
+    area: &Area<'_>,
+    caption: &str,
+    most: f64,
+    summaries: &[&Summary],
+) -> Result<(), Box<dyn Error>> {
+    let points = |of: fn(&Summary) -> Option<f64>| {
+        let point = |summary: &&Summary| Some((load(summary), of(summary)?.max(LEAST_MS)));
+        Vec::from_iter(summaries.iter().filter_map(point))
+    };
+    let lines = [
+        ("p99 since due", RED, points(|summary| Some(summary.latency_ms?.p99))),
+        ("p50 since due", BLUE, points(|summary| Some(summary.latency_ms?.p50))),
+        ("p99 since sent", RGBColor(255, 170, 170), points(|summary| Some(summary.rtt_ms?.p99))),
+        ("p50 since sent", RGBColor(170, 170, 255), points(|summary| Some(summary.rtt_ms?.p50))),
+    ];
+    let all = lines.iter().flat_map(|(_, _, points)| points.iter().map(|(_, time)| *time));
+    let (low, high) =
+        all.fold((f64::MAX, 0.0_f64), |(low, high), time| (low.min(time), high.max(time)));
+    // The names of the lines stand above them.
+    let (low, high) = if high > 0.0 { (low / 1.5, high * 8.0) } else { (0.1, 1.0) };
+    let mut chart = ChartBuilder::on(area)
+        .caption(caption, ("sans-serif", 20))
+        .margin(12)
+        .margin_right(32)
+        .x_label_area_size(16)
+        .y_label_area_size(72)
+        .build_cartesian_2d(0.0..most * 1.02, (low..high).log_scale())?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .x_labels(10)
+        .x_label_formatter(&|_| String::new())
+        .y_label_formatter(&|time| format!("{time:.3}"))
+        .y_desc("latency, ms")
+        .draw()?;
+    for (name, color, points) in lines {
+        chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, color.filled())))?;
+        chart
+            .draw_series(LineSeries::new(medians(&points), color.stroke_width(2)))?
+            .label(name)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], color.stroke_width(2)));
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperLeft)
+        .background_style(WHITE.mix(0.8))
+        .border_style(BLACK.mix(0.3))
+        .draw()?;
+    Ok(())
+}
+
+fn draw_losses(area: &Area<'_>, most: f64, summaries: &[&Summary]) -> Result<(), Box<dyn Error>> {
+    let percent = |summary: &&Summary| Some((load(summary), summary.loss? * 100.0));
+    let losses = Vec::from_iter(summaries.iter().filter_map(percent));
+    let top = losses.iter().map(|(_, loss)| loss * 1.1).fold(1.0, f64::max);
+    let mut chart = ChartBuilder::on(area)
+        .margin(12)
+        .margin_right(32)
+        .x_label_area_size(40)
+        .y_label_area_size(72)
+        .build_cartesian_2d(0.0..most * 1.02, 0.0..top)?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .x_labels(10)
+        .y_labels(5)
+        .x_label_formatter(&|load| format!("{load:.0}"))
+        .x_desc("load, requests/s; hollow: limited by the generator")
+        .y_desc("loss, %")
+        .draw()?;
+    chart.draw_series(LineSeries::new(medians(&losses), BLACK.mix(0.4)))?;
+    for summary in summaries {
+        let Some(loss) = summary.loss else { continue };
+        let color = match summary.verdict {
+            Some(TrialVerdict::Carried) => GREEN,
+            Some(TrialVerdict::Lost) => RED,
+            Some(TrialVerdict::NotOffered) | None => BLACK,
+        };
+        let limited = !summary.generator.limits.is_empty();
+        let style = if limited { color.stroke_width(1) } else { color.filled() };
+        chart.draw_series([Circle::new((load(summary), loss * 100.0), 4, style)])?;
+    }
+    Ok(())
+}
+
+/// Returns one point for each load, with the median of what its trials have; points are in the
+/// order of their loads.
+fn medians(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let of_one_load = points.chunk_by(|one, other| one.0.total_cmp(&other.0).is_eq());
+    let median = |trials: &[(f64, f64)]| {
+        let mut trials = trials.to_vec();
+        trials.sort_by(|one, other| one.1.total_cmp(&other.1));
+        let (low, high) = (trials[(trials.len() - 1) / 2], trials[trials.len() / 2]);
+        (low.0, (low.1 + high.1) / 2.0)
+    };
+    of_one_load.map(median).collect()
+}
+
+fn load(summary: &Summary) -> f64 {
+    summary.plan.rate.unwrap_or_default() as f64
+}
+
+/// A logarithmic scale has no zero.
+const LEAST_MS: f64 = 1e-6;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use hello_measure::{Bound, SearchOutcome};
+
+    use super::*;
+    use crate::load::fixtures::{summary, tally};
+    use crate::load::summary::End;
+
+    fn drawn(picture: Result<String, Box<dyn Error>>) -> String {
+        picture.expect("a picture")
+    }
+
+    #[test]
+    fn a_run_has_its_name_its_losses_and_its_latencies() {
+        let svg = drawn(run("a<b>\x1b:1", &mut tally()));
+        assert!(svg.contains(r"a&lt;b&gt;\u{1b}:1, 1 lost"), "{svg}");
+        assert!(svg.contains("latency since due, ms"), "{svg}");
+    }
+
+    #[test]
+    fn trials_are_points_in_the_color_of_their_verdict_and_hollow_if_limited() {
+        let trials = [Some(TrialVerdict::Carried), Some(TrialVerdict::Lost), None].map(|verdict| {
+            let mut summary = summary();
+            summary.verdict = verdict;
+            summary
+        });
+        let svg = drawn(loads("x:1", &trials, None));
+        for color in ["#00FF00", "#000000"] {
+            let filled = format!("r=\"4\" opacity=\"1\" fill=\"{color}\"");
+            assert_eq!(svg.matches(&filled).count(), 1, "{color} {svg}");
+        }
+        let mut limited = summary();
+        limited.generator.limits.push(crate::load::saturation::GeneratorLimit::Busy { share: 1.0 });
+        let svg = drawn(loads("x:1", &[limited], None));
+        assert_eq!(svg.matches("r=\"4\" opacity=\"1\" fill=\"none\"").count(), 1, "{svg}");
+    }
+
+    #[test]
+    fn what_a_search_found_is_said_as_in_text() {
+        let load = |load| std::num::NonZeroU64::new(load).expect("not zero");
+        for (bound, said) in [
+            (Bound::Lost(load(8)), "x:1: throughput 7 requests/s"),
+            (Bound::NotOffered(load(8)), "x:1: throughput at least 7 requests/s"),
+        ] {
+            let outcome = SearchOutcome { carried: Some(load(7)), bound };
+            let found =
+                Throughput::new(outcome, End::Found, (0.0, 0.02, 3), Duration::from_secs(2));
+            let svg = drawn(loads("x:1", &[], Some(&found)));
+            assert!(svg.contains(said), "{svg}");
+        }
+    }
+
+    #[test]
+    fn nothing_at_all_is_a_picture_too() {
+        let svg = drawn(loads("x:1", &[], None));
+        assert!(svg.contains("x:1"), "{svg}");
+        let svg = drawn(run("x:1", &mut Tally::default()));
+        assert!(svg.contains("no replies"), "{svg}");
+    }
+
+    #[test]
+    fn a_line_goes_through_the_median_of_each_load() {
+        let points = [(1.0, 5.0), (1.0, 1.0), (1.0, 3.0), (2.0, 4.0), (2.0, 2.0)];
+        assert_eq!(medians(&points), [(1.0, 3.0), (2.0, 3.0)]);
+    }
+}

@@ -1,0 +1,246 @@
+use std::num::{NonZeroU16, NonZeroU32};
+
+use hello_measure::{Bound, SearchOutcome};
+use hello_net::{LoadPlan, Pacing, Sources};
+
+use super::*;
+use crate::load::fixtures::{EFFORT, plan, summary, tally};
+use crate::load::rate_limit::SuspectedLimit;
+use crate::load::saturation::GeneratorLimit;
+use crate::load::summary::End;
+use crate::output::no_answer::REFUSED;
+
+fn headed(plan: &LoadPlan, trials: bool) -> String {
+    let head = header("example.org:9999", ([192, 0, 2, 1], 9999).into(), plan, trials);
+    head.strip_prefix("LOAD example.org:9999 (192.0.2.1): ").expect("a head").into()
+}
+
+#[test]
+fn a_head_says_what_is_offered() {
+    assert_eq!(headed(&plan(), false), "1000 requests/s (constant), 16 bytes, 1 port, 1 s");
+    assert_eq!(headed(&plan(), true), "constant loads, 16 bytes, 1 port, 1 s each");
+    let plan = LoadPlan {
+        offer: Pacing::Closed { outstanding: NonZeroU32::new(32).expect("not zero") },
+        train: NonZeroU16::new(8).expect("not zero"),
+        threads: NonZeroU16::new(2).expect("not zero"),
+        sources: Sources::Addresses(NonZeroU32::new(9).expect("not zero")),
+        name_len: 8..=64,
+        warm_up: Duration::from_millis(250),
+        duration: Duration::from_millis(1500),
+        ..plan()
+    };
+    let expected = "32 outstanding, 8 to 64 bytes, trains of 8, 9 addresses, 2 threads";
+    assert_eq!(headed(&plan, false), format!("{expected}, 1.5 s after 0.25 s"));
+    let counted = LoadPlan { count: Some(1), ..plan };
+    assert_eq!(headed(&counted, false), format!("{expected}, 1 request"));
+}
+
+#[test]
+fn a_summary_has_every_number_once() {
+    let expected = "
+--- 192.0.2.1:9999 load statistics ---
+3 requests sent (3.0/s), 2 answered (2.0/s), 1 lost (33.3333%), in 1.000 s
+latency min/avg/p50/p90/p99/p99.9/max = 1.100/2.100/1.101/3.100/3.100/3.100/3.100 ms, since due
+rtt     min/avg/p50/p90/p99/p99.9/max = 1.000/2.000/1.000/3.000/3.000/3.000/3.000 ms, since sent
+timer error p50/p99/max = 0.100/0.100/0.100 ms
+the generator was busy for 25% of the time, with 666.667 us of a processor for each request, \
+punctual waiting included: no sign that it was the limit";
+    assert_eq!(super::summary(&summary()), expected);
+}
+
+#[test]
+fn what_else_there_was_is_said_and_what_was_not_is_left_out() {
+    let mut summary = summary();
+    (summary.answered, summary.in_flight) = (0, 2);
+    (summary.late, summary.duplicate, summary.misdirected) = (1, 2, 3);
+    summary.errors = [(REFUSED, 4)].into();
+    summary.not_sent = [("held-up", 5)].into();
+    summary.generator.limits =
+        vec![GeneratorLimit::Late { requests: 5 }, GeneratorLimit::Busy { share: 0.99 }];
+    let text = super::summary(&summary);
+    for part in [
+        ", 1 lost (33.3333%), 2 in flight, in 1.000 s\n1 late, 2 duplicates, 3 misdirected\n",
+        "\nno answer: refused (nothing listens there)\nerrors: connection-refused 4\n",
+        "\nnot sent: held-up 5\n",
+        "for each request, punctual waiting included\nLIMITED BY THE GENERATOR, not by the server alone: it was too late for 5 ",
+        "\nLIMITED BY THE GENERATOR, not by the server alone: it was busy for 99% of the time",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    summary.errors.clear();
+    (summary.late, summary.misdirected) = (0, 0);
+    assert!(super::summary(&summary).contains("\nno answer and no error: silent\n"));
+    summary.corrupt = 1;
+    assert!(super::summary(&summary).contains("\nno answer to us, but something else\n"));
+    (summary.lost, summary.corrupt) = (0, 0);
+    assert!(!super::summary(&summary).contains("no answer"), "nobody knows yet");
+}
+
+#[test]
+fn of_a_run_that_ended_in_its_warm_up_nothing_is_known() {
+    let nothing = crate::load::recorder::Tally::default().summary(
+        "127.0.0.1:9999",
+        ([127, 0, 0, 1], 9999).into(),
+        &plan(),
+        hello_net::GeneratorUsage::default(),
+    );
+    let expected = "
+--- 127.0.0.1:9999 load statistics ---
+0 requests sent, 0 answered, 0 lost, in 0.000 s
+it ended in the warm-up, which is left out";
+    assert_eq!(super::summary(&nothing), expected);
+    let closed = LoadPlan::default();
+    let nothing = crate::load::recorder::Tally::default().summary(
+        "127.0.0.1:9999",
+        ([127, 0, 0, 1], 9999).into(),
+        &closed,
+        EFFORT,
+    );
+    let advice = " in it is unanswered: give a --duration longer than --timeout";
+    assert!(super::summary(&nothing).ends_with(advice));
+}
+
+#[test]
+fn what_was_due_and_not_sent_at_all_is_the_generators_limit() {
+    let mut summary = summary();
+    (summary.sent, summary.answered, summary.lost) = (0, 0, 0);
+    summary.not_sent = [("held-up", 5)].into();
+    summary.generator.processor_time_per_request_us = None;
+    summary.generator.limits = vec![GeneratorLimit::Late { requests: 5 }];
+    let expected = "
+not sent: held-up 5
+timer error p50/p99/max = 0.100/0.100/0.100 ms
+the generator was busy for 25% of the time
+LIMITED BY THE GENERATOR, not by the server alone: it was too late for 5 requests, which it did not \
+send";
+    let text = super::summary(&Summary { latency_ms: None, rtt_ms: None, ..summary });
+    assert!(text.ends_with(expected), "{text}");
+}
+
+#[test]
+fn rates_of_what_was_sent_before_the_server_answered_are_not_taken_for_its_own() {
+    let closed =
+        Summary { plan: Plan { outstanding: Some(3), rate: None, ..summary().plan }, ..summary() };
+    let expected = ": so few were sent for so many outstanding that the rates are not the server's";
+    assert!(super::summary(&closed).ends_with(expected));
+}
+
+#[test]
+fn losses_that_look_like_a_rate_limit_are_named_at_the_end() {
+    let mut summary = summary();
+    summary.suspected_limit = Some(SuspectedLimit { rate: 1000, burst: 2000 });
+    let text = super::summary(&summary);
+    assert!(text.ends_with("\nthe losses look like a rate limit of 1000 requests/s per source network, hello-server's default: raise it with hello-server --limit"), "{text}");
+    assert!(trial(&summary).ends_with("  [losses like a rate limit's]"));
+}
+
+#[test]
+fn a_trial_is_a_line() {
+    let mut summary = summary();
+    summary.verdict = Some(TrialVerdict::Lost);
+    summary.generator.limits =
+        vec![GeneratorLimit::Dropped { datagrams: 7 }, GeneratorLimit::Timer { p99_ms: 2.0 }];
+    assert_eq!(
+        trial(&summary),
+        "     1000/s   33.3333% lost  latency p50/p99 1.101/3.100 ms    rtt 1.000/3.000 ms    \
+         too much lost  [generator: 7 dropped, timer p99 2.000 ms]"
+    );
+}
+
+#[test]
+fn a_sweep_is_a_table() {
+    let mut tally = tally();
+    let limited = tally.summary(
+        "x:1",
+        ([127, 0, 0, 1], 1).into(),
+        &plan(),
+        hello_net::GeneratorUsage { busy: EFFORT.measured, ..EFFORT },
+    );
+    let text = sweep(&[summary(), limited], 2);
+    let lines = Vec::from_iter(text.lines());
+    assert_eq!(lines.len(), 3);
+    assert!(lines[0].starts_with("load/s  sent/s  answered/s"), "{text}");
+    assert!(lines[1].ends_with("   25%"), "{text}");
+    assert!(lines[2].ends_with("  100%  generator"), "{text}");
+    assert!(sweep(&[summary()], 2).ends_with("\nended after 1 of 2 loads"));
+}
+
+#[test]
+fn a_search_ends_with_what_was_found_and_with_what_bounds_it() {
+    let load = |load| std::num::NonZeroU64::new(load).expect("not zero");
+    let said = |carried: Option<u64>, bound, is_over| {
+        let outcome = SearchOutcome { carried: carried.map(load), bound };
+        let end = if is_over { End::Found } else { End::Open };
+        let found = Throughput::new(outcome, end, (0.001, 0.02, 3), Duration::from_secs(2));
+        throughput(&found)
+    };
+    let ends = |text: String, parts: [&str; 2]| {
+        let expected = format!("\n{}\n{}; up to 3 trials of 2 s for each load", parts[0], parts[1]);
+        assert_eq!(text, expected);
+    };
+    let found = "throughput 70000 requests/s, with loss of 0.1% at most";
+    let known = "throughput at least 70000 requests/s, with loss of 0.1% at most";
+    ends(
+        said(Some(70_000), Bound::Lost(load(71_000)), true),
+        [found, "of 71000/s too much was lost (resolution 2%)"],
+    );
+    ends(
+        said(Some(70_000), Bound::NotOffered(load(71_000)), true),
+        [
+            known,
+            "LIMITED BY THE GENERATOR, which did not offer 71000/s evenly: the server may carry more \
+             (try --train, more --threads, --sources or --trials)",
+        ],
+    );
+    ends(said(Some(70_000), Bound::Max, true), [known, "more was not tried (--max-rate)"]);
+    ends(
+        said(Some(70_000), Bound::Lost(load(99_000)), false),
+        [known, "interrupted, after 99000/s was not carried"],
+    );
+    ends(said(Some(70_000), Bound::Open, false), [known, "interrupted before any load failed"]);
+    let none = "no load was carried with loss of 0.1% at most";
+    ends(
+        said(None, Bound::Lost(load(1)), true),
+        [none, "of 1/s too much was lost (resolution 2%)"],
+    );
+}
+
+#[test]
+fn the_losses_of_a_fast_run_are_not_cut_off_where_80_characters_are_shown() {
+    let fast = Interval {
+        at_s: 1.0,
+        duration_s: 1.0,
+        rate: Some(999_999),
+        sent: 999_999,
+        answered: 999_999,
+        lost: 99_999,
+        in_flight: 99_999,
+        sent_per_s: Some(999_999.0),
+        answered_per_s: Some(999_999.0),
+    };
+    let status = status(&fast);
+    let end = status.find(" lost").expect("said") + " lost".len();
+    // Behind the bar of a progress line.
+    assert!("##########  100%  ".len() + end < 80, "{status}");
+}
+
+#[test]
+fn a_part_of_a_run_is_a_line() {
+    let part = Interval {
+        at_s: 2.5,
+        duration_s: 0.5,
+        rate: None,
+        sent: 400,
+        answered: 300,
+        lost: 10,
+        in_flight: 90,
+        sent_per_s: Some(800.4),
+        answered_per_s: Some(600.0),
+    };
+    let status = "800 sent/s, 600 answered/s, 10 lost, 90 in flight";
+    assert_eq!(interval(&part), format!("   2.500 s  {status}"));
+    let short = Interval { sent_per_s: None, answered_per_s: None, ..part };
+    assert!(super::status(&short).starts_with("- sent/s, - answered/s, 10 "));
+    let open = Interval { rate: Some(900), ..part };
+    assert_eq!(super::status(&open), format!("900/s: {status}"));
+}

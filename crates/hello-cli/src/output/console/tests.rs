@@ -1,0 +1,166 @@
+use std::sync::mpsc::{self, Receiver, Sender};
+
+use super::*;
+use crate::output::fixtures::{Broken, Memory};
+
+/// A reader that takes one write for each message, and everything once nobody sends any more.
+struct Blocked {
+    entered: Sender<()>,
+    go_on: Receiver<()>,
+    memory: Memory,
+}
+
+impl Write for Blocked {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = self.entered.send(());
+        let _ = self.go_on.recv();
+        self.memory.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn start(out: impl Write + Send + 'static, format: Format, room: usize) -> Output {
+    let out = Stream::Other(Box::new(out));
+    Output::start(out, ProgressBar::hidden(), format, room, ()).expect("a thread")
+}
+
+/// An output whose thread is blocked by the line "first".
+fn blocked(format: Format, room: usize) -> (Output, Sender<()>, Memory) {
+    let ((entered, inside), (unblock, go_on)) = (mpsc::channel(), mpsc::channel());
+    let memory = Memory::default();
+    let output = start(Blocked { entered, go_on, memory: memory.clone() }, format, room);
+    output.line("first".into());
+    inside.recv().expect("it writes");
+    (output, unblock, memory)
+}
+
+#[test]
+fn events_beyond_the_room_are_left_out_and_counted_before_the_last_lines() {
+    for (format, note) in [
+        (Format::Text, "(6 more lines left out)"),
+        (Format::Json, r#"{"event":"left-out","lines":6}"#),
+    ] {
+        let (output, unblock, memory) = blocked(format, 2);
+        let admitted = (0..6).map(|number| output.event(format!("event {number}")));
+        assert_eq!(admitted.filter(|admitted| *admitted).count(), 2);
+        output.line("interval".into());
+        output.leave_out(2);
+        output.close(vec!["summary".into(), "end".into()]);
+        drop(unblock);
+        output.finish(false).expect("memory");
+        let expected = format!("first\nevent 0\nevent 1\ninterval\n{note}\nsummary\nend\n");
+        assert_eq!(memory.text(), expected);
+    }
+}
+
+#[test]
+fn lines_that_are_no_events_wait_in_a_room_of_their_own() {
+    let (output, unblock, memory) = blocked(Format::Text, 0);
+    for number in 0..5000 {
+        output.line(number.to_string());
+    }
+    drop(unblock);
+    output.finish(false).expect("memory");
+    let text = memory.text();
+    let shown = text.lines().filter(|line| line.parse::<u64>().is_ok()).count();
+    // The first one waits with them.
+    assert_eq!(shown, 4095);
+    assert!(text.ends_with("\n4094\n(905 more lines left out)\n"), "{text}");
+}
+
+#[test]
+fn what_waits_is_written_in_pieces_that_fit_a_pipe() {
+    struct Pipe(Memory);
+    impl Write for Pipe {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            assert!(bytes.len() <= 4096 && bytes.ends_with(b"\n"));
+            self.0.write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let memory = Memory::default();
+    let output = start(Pipe(memory.clone()), Format::Text, 1000);
+    let lines = Vec::from_iter((0..1000).map(|number| "x".repeat(number % 60)));
+    for line in &lines {
+        assert!(output.event(line.clone()));
+    }
+    output.finish(false).expect("memory");
+    assert_eq!(memory.text(), lines.join("\n") + "\n");
+}
+
+#[test]
+fn a_reader_that_reads_nothing_is_an_error_at_the_end() {
+    thread::scope(|scope| {
+        for stopped in [false, true] {
+            scope.spawn(move || {
+                let (output, _unblock, _) = blocked(Format::Text, 9);
+                let error = output.finish(stopped).expect_err("blocked");
+                let expected = "cannot write to standard output: nobody has read it for 3 seconds";
+                assert_eq!(crate::process::exit::describe(&error), expected);
+            });
+        }
+    });
+}
+
+#[test]
+fn a_slow_reader_is_waited_for_while_it_reads() {
+    let (output, unblock, memory) = blocked(Format::Text, 9);
+    for _ in 0..4 {
+        output.event("x".repeat(4000));
+    }
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for _ in 0..5 {
+                // Nothing is waited for: this is the slowness.
+                thread::sleep(PATIENCE / 4);
+                unblock.send(()).expect("waited for");
+            }
+        });
+        output.close(vec!["end".into()]);
+        output.finish(false).expect("read");
+    });
+    assert!(memory.text().ends_with("\nend\n"));
+}
+
+#[test]
+fn events_that_still_wait_after_a_stop_make_room_for_the_last_lines() {
+    let (output, unblock, memory) = blocked(Format::Text, 1000);
+    for _ in 0..1000 {
+        output.event("x".repeat(4000));
+    }
+    thread::scope(|scope| {
+        let slow = scope.spawn(move || {
+            // Nothing is waited for: this is the slowness.
+            while unblock.send(()).is_ok() {
+                thread::sleep(PATIENCE / 20);
+            }
+        });
+        output.close(vec!["end".into()]);
+        output.finish(true).expect("read");
+        slow.join().expect("no panic");
+    });
+    let text = memory.text();
+    let mut last = text.lines().rev();
+    assert_eq!(last.next(), Some("end"));
+    let note = last.next().and_then(|line| line.strip_prefix('(')?.split(' ').next());
+    let left_out = note.and_then(|number| number.parse::<usize>().ok()).expect("a note");
+    assert_eq!(left_out + text.matches("xxxx\n").count(), 1000);
+}
+
+#[test]
+fn the_first_error_is_announced_at_once_and_reported_at_the_end() {
+    let (failed, announced) = mpsc::channel::<()>();
+    let out = Stream::Other(Box::new(Broken(io::ErrorKind::StorageFull)));
+    let output = Output::start(out, ProgressBar::hidden(), Format::Text, 9, failed);
+    let output = output.expect("a thread");
+    output.event("one".into());
+    announced.recv().expect_err("dropped");
+    output.event("other".into());
+    let error = output.finish(false).expect_err("full");
+    assert_eq!(error.to_string(), "cannot write to standard output");
+}

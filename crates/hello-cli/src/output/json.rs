@@ -1,0 +1,146 @@
+//! JSON lines that are safe to print: whatever they hold, they are ASCII.
+
+use std::fmt::Write as _;
+use std::io;
+
+use serde::Serialize;
+use serde_json::ser::Formatter;
+
+use super::escape::start;
+
+/// Returns `value` as a JSON object on one line, without the newline.
+///
+/// Every character above `~` is escaped (`\u009b`), for to a terminal some are commands.
+///
+/// # Panics
+///
+/// If `value` has no JSON form, such as a map whose keys are no text.
+pub fn line(value: &impl Serialize) -> String {
+    let mut bytes = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Ascii);
+    value.serialize(&mut serializer).expect("a JSON form");
+    String::from_utf8(bytes).expect("ASCII")
+}
+
+/// A name as JSON has it: text if it is UTF-8, else its bytes in hexadecimal.
+#[derive(Debug, Serialize)]
+pub struct Name<'a> {
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name_hex: Option<String>,
+}
+
+impl<'a> From<&'a [u8]> for Name<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        let (name, name_hex) = text_or_hex(bytes);
+        Self { name, name_hex }
+    }
+}
+
+/// A stranger's datagram as JSON has it: text if it is UTF-8, else its bytes in hexadecimal, cut as
+/// [`shown`] cuts it.
+#[derive(Debug, Serialize)]
+pub struct Datagram<'a> {
+    datagram: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    datagram_hex: Option<String>,
+    /// The datagram is longer than this.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    cut: bool,
+}
+
+impl<'a> From<&'a [u8]> for Datagram<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        let (bytes, cut) = shown(bytes);
+        let (datagram, datagram_hex) = text_or_hex(bytes);
+        Self { datagram, datagram_hex, cut }
+    }
+}
+
+/// The most bytes of a stranger that a line shows: lines wait in memory for their reader, and a
+/// stranger chooses what is in them.
+pub const SHOWN: usize = 1024;
+
+/// Returns the beginning of a stranger's bytes, as a line shows it, and whether it was cut.
+pub fn shown(bytes: &[u8]) -> (&[u8], bool) {
+    let shown = start(bytes, SHOWN);
+    (shown, shown.len() < bytes.len())
+}
+
+/// Returns bytes as text if they are UTF-8, else in hexadecimal.
+fn text_or_hex(bytes: &[u8]) -> (Option<&str>, Option<String>) {
+    match str::from_utf8(bytes) {
+        Ok(text) => (Some(text), None),
+        Err(_) => (None, Some(hex(bytes))),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+struct Ascii;
+
+impl Formatter for Ascii {
+    fn write_string_fragment<W>(&mut self, out: &mut W, fragment: &str) -> io::Result<()>
+    where
+        W: ?Sized + io::Write,
+    {
+        for char in fragment.chars() {
+            if char <= '~' {
+                write!(out, "{char}")?;
+            } else {
+                for unit in char.encode_utf16(&mut [0; 2]) {
+                    write!(out, "\\u{unit:04x}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    #[test]
+    fn names_are_text_or_hexadecimal() {
+        for (name, expected) in [
+            (&b"Michael"[..], r#"{"name":"Michael"}"#),
+            (b"", r#"{"name":""}"#),
+            (b"\"\\\n\x7f\x1b", r#"{"name":"\"\\\n\u007f\u001b"}"#),
+            ("é\u{9b}🦀".as_bytes(), r#"{"name":"\u00e9\u009b\ud83e\udd80"}"#),
+            (b"\xff\x00", r#"{"name":null,"name_hex":"ff00"}"#),
+        ] {
+            assert_eq!(line(&Name::from(name)), expected);
+        }
+    }
+
+    #[test]
+    fn a_long_datagram_is_cut_between_characters_and_that_is_said() {
+        let json = |bytes: &[u8]| line(&Datagram::from(bytes));
+        let text = "x".repeat(SHOWN);
+        assert_eq!(json(text.as_bytes()), format!(r#"{{"datagram":"{text}"}}"#));
+        let cut = format!(r#"{{"datagram":"{text}","cut":true}}"#);
+        assert_eq!(json(format!("{text}y").as_bytes()), cut);
+        let cut = format!(r#"{{"datagram":"{}","cut":true}}"#, &text[1..]);
+        assert_eq!(json(format!("{}é", &text[1..]).as_bytes()), cut);
+        let hex = "ff".repeat(SHOWN);
+        let cut = format!(r#"{{"datagram":null,"datagram_hex":"{hex}","cut":true}}"#);
+        assert_eq!(json(&[0xff; 65_507]), cut);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_comes_back_and_is_printable_ascii(text in any::<String>()) {
+            let line = line(&text);
+            prop_assert!(line.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+            prop_assert_eq!(serde_json::from_str::<Value>(&line)?, Value::String(text));
+        }
+    }
+}

@@ -1,0 +1,19 @@
+use std::io::{self, IsTerminal};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::Format;
+
+/// Returns what shows on a terminal, in one line below all others, how things are; nothing
+/// elsewhere.
+///
+/// # Panics
+///
+/// Never: the template is our own.
+pub fn status_bar(format: Format) -> ProgressBar {
+    if format == Format::Json || !io::stdout().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{wide_msg}").expect("a template");
+    ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout()).with_style(style)
+}

@@ -1,0 +1,37 @@
+//! Events for tests.
+
+use std::time::Duration;
+
+use hello_measure::ReplyKind;
+use hello_net::{ProbeEvent, ProbeEventKind};
+
+use super::Target;
+use super::recorder::Tally;
+
+pub(super) fn target() -> Target {
+    let address = ([192, 0, 2, 1], 9999).into();
+    Target { name: "192.0.2.1:9999".into(), address, name_len: 16, flows: 1 }
+}
+
+/// Adds up what happens to the first flow, one thing a second.
+pub(super) fn events<'a>(tally: &mut Tally, kinds: impl IntoIterator<Item = ProbeEventKind<'a>>) {
+    for (second, kind) in (1..).zip(kinds) {
+        tally.handle(&ProbeEvent { at: Duration::from_secs(second), flow: 0, kind });
+    }
+}
+
+pub(super) fn sent(seq: u32) -> ProbeEventKind<'static> {
+    ProbeEventKind::Sent { seq, late: Duration::from_micros(50) }
+}
+
+pub(super) fn answered(rtt: Duration) -> ProbeEventKind<'static> {
+    received(ReplyKind::Answered { seq: 0, rtt, reordered: false })
+}
+
+pub(super) fn lost(seq: u32) -> ProbeEventKind<'static> {
+    ProbeEventKind::Lost { seq }
+}
+
+pub(super) fn received(arrival: ReplyKind) -> ProbeEventKind<'static> {
+    ProbeEventKind::Received { arrival, datagram: b"Hello, AAAAAAAAAAAAAAAA!" }
+}

@@ -1,0 +1,206 @@
+//! What `hello-ping` prints for programs: a JSON object a line, as `docs/hello-ping.schema.json`
+//! has it. Readers are to ignore what they do not know; more may come.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hello_measure::{ReplyKind, millis};
+use hello_net::{ErrorClass, ProbeEvent, ProbeEventKind};
+use serde::Serialize;
+
+use crate::output::json::{Datagram, line};
+use crate::ping::Target;
+use crate::ping::summary::Summary;
+
+/// Says whom the probes go to.
+pub fn header(target: &Target) -> String {
+    let Target { name, address, name_len, flows } = target;
+    line(&Line::Start { target: name, address: *address, name_bytes: *name_len, flows: *flows })
+}
+
+/// Says an event; nothing of a probe that was sent, for its reply or its loss will be said.
+pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
+    let what = match event.kind {
+        ProbeEventKind::Sent { .. } => return None,
+        ProbeEventKind::Received { arrival, datagram } => match arrival {
+            ReplyKind::Answered { seq, rtt, reordered } => {
+                What::Reply { seq, rtt_ms: millis(rtt), reordered, bytes: datagram.len() }
+            }
+            ReplyKind::Late { seq, rtt } => What::Late { seq, rtt_ms: millis(rtt) },
+            ReplyKind::Duplicate { seq } => What::Duplicate { seq },
+            ReplyKind::OutOfWindow { seq } => What::OutOfWindow { seq },
+            ReplyKind::Corrupt => What::Corrupt(datagram.into()),
+            ReplyKind::Unsolicited => What::Unsolicited(datagram.into()),
+        },
+        ProbeEventKind::Lost { seq } => What::Lost { seq },
+        ProbeEventKind::SocketError(class) => What::Error { class: class.label(), count: 1 },
+        ProbeEventKind::Dropped { count } => {
+            What::Error { class: ErrorClass::NoBuffers.label(), count }
+        }
+        ProbeEventKind::NotSent(why) => What::NotSent { reason: why.label() },
+    };
+    let at_s = event.at.as_secs_f64();
+    Some(line(&Event { target: &target.name, flow: event.flow, at_s, what }))
+}
+
+/// Sums a part of the run up that ended at `at`.
+pub fn interval(summary: &Summary, at: Duration) -> String {
+    line(&Line::Interval { at_s: at.as_secs_f64(), summary })
+}
+
+/// Sums up a run that goes on.
+pub fn snapshot(summary: &Summary, at: Duration) -> String {
+    line(&Line::Snapshot { at_s: at.as_secs_f64(), summary })
+}
+
+/// Sums the whole run up.
+pub fn summary(summary: &Summary, at: Duration) -> String {
+    line(&Line::Summary { at_s: at.as_secs_f64(), summary })
+}
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum Line<'a> {
+    Start {
+        target: &'a str,
+        address: SocketAddr,
+        name_bytes: usize,
+        flows: usize,
+    },
+    Interval {
+        at_s: f64,
+        #[serde(flatten)]
+        summary: &'a Summary,
+    },
+    Snapshot {
+        at_s: f64,
+        #[serde(flatten)]
+        summary: &'a Summary,
+    },
+    Summary {
+        at_s: f64,
+        #[serde(flatten)]
+        summary: &'a Summary,
+    },
+}
+
+/// What happened, to which probes.
+#[derive(Serialize)]
+struct Event<'a> {
+    #[serde(flatten)]
+    what: What<'a>,
+    target: &'a str,
+    flow: usize,
+    at_s: f64,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum What<'a> {
+    Reply { seq: u32, rtt_ms: f64, reordered: bool, bytes: usize },
+    Late { seq: u32, rtt_ms: f64 },
+    Duplicate { seq: u32 },
+    OutOfWindow { seq: u32 },
+    Lost { seq: u32 },
+    Corrupt(NoReply<'a>),
+    Unsolicited(NoReply<'a>),
+    Error { class: &'static str, count: u32 },
+    NotSent { reason: &'static str },
+}
+
+/// A datagram that is no reply to us.
+#[derive(Serialize)]
+struct NoReply<'a> {
+    bytes: usize,
+    #[serde(flatten)]
+    datagram: Datagram<'a>,
+}
+
+impl<'a> From<&'a [u8]> for NoReply<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self { bytes: bytes.len(), datagram: bytes.into() }
+    }
+}
+
+use hello_net::{ErrorClass, NotSent};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::json::SHOWN;
+    use crate::ping::recorder::Tally;
+
+    fn target() -> Target {
+        let address = ([192, 0, 2, 1], 9999).into();
+        Target { name: "example.org:9999".into(), address, name_len: 16, flows: 1 }
+    }
+
+    fn said(kind: ProbeEventKind<'_>) -> Option<String> {
+        event(&target(), &ProbeEvent { at: Duration::from_millis(1500), flow: 0, kind })
+    }
+
+    fn received(arrival: ReplyKind, datagram: &[u8]) -> Option<String> {
+        said(ProbeEventKind::Received { arrival, datagram })
+    }
+
+    #[test]
+    fn each_event_is_a_line_with_numbers_as_numbers() {
+        let rtt = Duration::from_nanos(41_007);
+        let rest = r#""target":"example.org:9999","flow":0,"at_s":1.5}"#;
+        for (line, expected) in [
+            (
+                received(ReplyKind::Answered { seq: 3, rtt, reordered: true }, &[b'x'; 24]),
+                r#"{"event":"reply","seq":3,"rtt_ms":0.041007,"reordered":true,"bytes":24,"#,
+            ),
+            (
+                received(ReplyKind::Late { seq: 3, rtt }, b""),
+                r#"{"event":"late","seq":3,"rtt_ms":0.041007,"#,
+            ),
+            (received(ReplyKind::Duplicate { seq: 3 }, b""), r#"{"event":"duplicate","seq":3,"#),
+            (
+                received(ReplyKind::OutOfWindow { seq: 3 }, b""),
+                r#"{"event":"out_of_window","seq":3,"#,
+            ),
+            (
+                received(ReplyKind::Corrupt, b"\xff"),
+                r#"{"event":"corrupt","bytes":1,"datagram":null,"datagram_hex":"ff","#,
+            ),
+            (
+                received(ReplyKind::Unsolicited, b"Hello, \x1b!"),
+                r#"{"event":"unsolicited","bytes":9,"datagram":"Hello, \u001b!","#,
+            ),
+            (said(ProbeEventKind::Lost { seq: 3 }), r#"{"event":"lost","seq":3,"#),
+            (
+                said(ProbeEventKind::SocketError(ErrorClass::ConnectionRefused)),
+                r#"{"event":"error","class":"connection-refused","count":1,"#,
+            ),
+            (
+                said(ProbeEventKind::NotSent(NotSent::Late)),
+                r#"{"event":"not-sent","reason":"held-up","#,
+            ),
+        ] {
+            assert_eq!(line, Some(format!("{expected}{rest}")));
+        }
+        assert_eq!(said(ProbeEventKind::Sent { seq: 0, late: rtt }), None);
+    }
+
+    #[test]
+    fn a_long_datagram_is_cut_and_that_is_said() {
+        let line = |len| received(ReplyKind::Unsolicited, &[b'x'; 2000][..len]).unwrap_or_default();
+        assert!(!line(SHOWN).contains("cut"));
+        let cut = format!(r#""bytes":1025,"datagram":"{}","cut":true,"#, "x".repeat(SHOWN));
+        assert!(line(SHOWN + 1).contains(&cut));
+    }
+
+    #[test]
+    fn a_summary_without_an_answer_is_one_all_the_same() {
+        let line = summary(&Tally::new(target()).summary(Duration::ZERO), Duration::ZERO);
+        let expected = r#"{"event":"summary","at_s":0.0,"target":"example.org:9999","#.to_owned()
+            + r#""address":"192.0.2.1:9999","sent":0,"answered":0,"lost":0,"in_flight":0,"#
+            + r#""loss":null,"late":0,"reordered":0,"duplicate":0,"corrupt":0,"unsolicited":0,"#
+            + r#""out_of_window":0,"errors":{},"not_sent":{},"rtt_ms":null,"jitter_ms":null,"#
+            + r#""timer_error_ms":null,"duration_s":0.0,"flows":[{"flow":0,"sent":0,"#
+            + r#""answered":0,"lost":0,"loss":null,"p50_ms":null,"p99_ms":null}]}"#;
+        assert_eq!(line, expected);
+    }
+}

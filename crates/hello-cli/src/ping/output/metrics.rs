@@ -1,0 +1,125 @@
+//! The counts of a run for Prometheus, named as smokeping_prober names them where it has them.
+
+use std::collections::BTreeMap;
+use std::iter;
+use std::time::Duration;
+
+use crate::output::prometheus::{Families, Sample};
+use crate::ping::recorder::Tally;
+use crate::ping::summary::Summary;
+
+/// Puts the counts of every target into Prometheus' text format.
+pub fn text(tallies: &[&Tally], now: Duration) -> String {
+    let summaries = Vec::from_iter(tallies.iter().map(|tally| tally.summary(now)));
+    let mut families = Families::new("hello_ping");
+    for (name, help, count) in COUNTERS {
+        let sample =
+            |summary: &Summary| Sample::new(&[("target", &summary.target)], count(summary));
+        let samples = Vec::from_iter(summaries.iter().map(sample));
+        families.add(name, "counter", help, &samples);
+    }
+    for (name, help, key, counts) in LABELLED {
+        let samples = summaries.iter().flat_map(|summary| {
+            counts(summary).iter().map(|(label, count)| {
+                Sample::new(&[("target", &summary.target), (key, label)], count)
+            })
+        });
+        families.add(name, "counter", help, &Vec::from_iter(samples));
+    }
+    let in_flight =
+        |summary: &Summary| Sample::new(&[("target", &summary.target)], summary.in_flight);
+    let samples = Vec::from_iter(summaries.iter().map(in_flight));
+    families.add("in_flight", "gauge", "Probes neither answered nor lost yet.", &samples);
+    let samples = Vec::from_iter(tallies.iter().flat_map(|tally| histogram(tally)));
+    let help = "Round-trip times of the answered probes.";
+    families.add("response_duration_seconds", "histogram", help, &samples);
+    families.into_text()
+}
+
+type Count = fn(&Summary) -> u64;
+type Counts = fn(&Summary) -> &BTreeMap<&'static str, u64>;
+
+const COUNTERS: [(&str, &str, Count); 9] = [
+    ("requests_total", "Probes sent.", |summary| summary.sent),
+    ("responses_total", "Probes answered before their timeout.", |summary| summary.answered),
+    ("lost_total", "Probes not answered before their timeout.", |summary| summary.lost),
+    ("response_duplicates_total", "Further replies to probes.", |summary| summary.duplicate),
+    ("responses_late_total", "First replies to probes that are lost.", |summary| summary.late),
+    ("responses_reordered_total", "Probes answered after one that was sent later.", |summary| {
+        summary.reordered
+    }),
+    ("responses_corrupt_total", "Datagrams that are no replies to anything.", |summary| {
+        summary.corrupt
+    }),
+    ("responses_foreign_total", "Replies to somebody else.", |summary| summary.unsolicited),
+    ("responses_forgotten_total", "Replies to probes older than what is remembered.", |summary| {
+        summary.out_of_window
+    }),
+];
+
+const LABELLED: [(&str, &str, &str, Counts); 2] = [
+    ("send_errors_total", "Probes that were due and did not leave.", "reason", |summary| {
+        &summary.not_sent
+    }),
+    ("receive_errors_total", "Errors that were reported of earlier probes.", "class", |summary| {
+        &summary.errors
+    }),
+];
+
+/// The upper bounds of smokeping_prober's histogram: from 50 us, and up to 26 s by doubling from
+/// 100 us.
+fn bounds() -> impl Iterator<Item = Duration> {
+    iter::once(Duration::from_micros(50))
+        .chain((0..19).map(|power| Duration::from_micros(100 << power)))
+}
+
+/// The buckets have the precision of the percentiles.
+fn histogram(tally: &Tally) -> Vec<Sample> {
+    let (target, rtts) = (&*tally.target().name, tally.rtts());
+    let bucket = |bound: &str, count| {
+        Sample::new(&[("target", target), ("le", bound)], count).part("_bucket")
+    };
+    let buckets =
+        bounds().map(|bound| bucket(&bound.as_secs_f64().to_string(), rtts.count_up_to(bound)));
+    let mut samples = Vec::from_iter(buckets);
+    samples.push(bucket("+Inf", rtts.count()));
+    let alone = [("target", target)];
+    samples.push(Sample::new(&alone, rtts.sum().as_secs_f64()).part("_sum"));
+    samples.push(Sample::new(&alone, rtts.count()).part("_count"));
+    samples
+}
+
+use hello_net::{ErrorClass, ProbeEventKind};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ping::fixtures::{answered, events, lost, target};
+
+    #[test]
+    fn every_bucket_holds_the_ones_below_it_and_the_last_holds_all() {
+        let mut tally = Tally::new(target());
+        let answers = [40, 60, 150, 1_000_000].map(Duration::from_micros).map(answered);
+        events(&mut tally, answers);
+        events(&mut tally, [lost(9)]);
+        events(&mut tally, [ProbeEventKind::SocketError(ErrorClass::ConnectionRefused)]);
+        let text = text(&[&tally], Duration::ZERO);
+        let target = r#"target="192.0.2.1:9999""#;
+        for (name, labels, value) in [
+            ("response_duration_seconds_bucket", r#",le="0.00005""#, "1"),
+            ("response_duration_seconds_bucket", r#",le="0.0001""#, "2"),
+            ("response_duration_seconds_bucket", r#",le="0.0002""#, "3"),
+            ("response_duration_seconds_bucket", r#",le="0.8192""#, "3"),
+            ("response_duration_seconds_bucket", r#",le="26.2144""#, "4"),
+            ("response_duration_seconds_bucket", r#",le="+Inf""#, "4"),
+            ("response_duration_seconds_sum", "", "1.00025"),
+            ("response_duration_seconds_count", "", "4"),
+            ("responses_total", "", "4"),
+            ("lost_total", "", "1"),
+            ("receive_errors_total", r#",class="connection-refused""#, "1"),
+        ] {
+            let line = format!("hello_ping_{name}{{{target}{labels}}} {value}");
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! What `hello-ping` prints for people, and for programs that read what ping prints.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write as _;
+
+use hello_measure::{ReplyKind, millis};
+use hello_net::{NotSent, ProbeEvent, ProbeEventKind};
+
+use crate::output::escape::{Brief, Text};
+use crate::output::format::{joined, list, present};
+use crate::output::no_answer::Instead;
+use crate::output::percent::{self, percent};
+use crate::output::table::table;
+use crate::ping::Target;
+use crate::ping::summary::{FlowSummary, Summary};
+use crate::times;
+
+/// Says whom the probes go to, and of how many bytes they are: the name, and with it the headers
+/// of UDP and IP.
+pub fn header(target: &Target) -> String {
+    let Target { name, address, name_len, .. } = target;
+    let headers = if address.is_ipv4() { 20 } else { 40 } + 8;
+    let (name, whole) = (Text(name.as_bytes()), name_len + headers);
+    format!("PING {name} ({}) {name_len}({whole}) bytes of data.", address.ip())
+}
+
+/// Says an event; nothing of a probe that was sent, for its reply or its loss will be said.
+pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
+    let Target { address, flows, .. } = target;
+    let flow = if *flows > 1 { format!(" flow={}", event.flow) } else { String::new() };
+    Some(match event.kind {
+        ProbeEventKind::Sent { .. } => return None,
+        ProbeEventKind::Received { arrival, datagram } => {
+            let from = format!("{} bytes from {address}:", datagram.len());
+            match arrival {
+                ReplyKind::Answered { seq, rtt, reordered } => {
+                    let mark = if reordered { " (reordered)" } else { "" };
+                    format!("{from} seq={seq}{flow} time={:.3} ms{mark}", millis(rtt))
+                }
+                ReplyKind::Late { seq, rtt } => {
+                    format!("{from} seq={seq}{flow} time={:.3} ms (late)", millis(rtt))
+                }
+                ReplyKind::Duplicate { seq } => format!("{from} seq={seq}{flow} (DUP!)"),
+                ReplyKind::OutOfWindow { seq } => format!("{from} seq={seq}{flow} (out_of_window)"),
+                ReplyKind::Corrupt => format!("{from}{flow} (corrupt) {}", Brief(datagram)),
+                ReplyKind::Unsolicited => format!("{from}{flow} (unsolicited) {}", Brief(datagram)),
+            }
+        }
+        ProbeEventKind::Lost { seq } => format!("{address}: seq={seq}{flow} lost"),
+        ProbeEventKind::SocketError(class) => format!("{address}:{flow} {class}"),
+        ProbeEventKind::Dropped { count } => {
+            format!(
+                "{address}:{flow} {count} datagrams dropped by this system: no room, or a wrong checksum"
+            )
+        }
+        ProbeEventKind::NotSent(why) => {
+            let why = match why {
+                NotSent::Failed(class) => class.to_string(),
+                NotSent::Late => "this process was held up".into(),
+                NotSent::TooManyInFlight => "too many in flight".into(),
+            };
+            format!("{address}:{flow} not sent: {why}")
+        }
+    })
+}
+
+/// Sums up, with `more` indented in between.
+///
+/// Our own lines come first: what reads ping's summary takes it from the end of the output. At
+/// the end of a summary without round-trip times stands an empty line, as ping has it.
+pub fn summary(summary: &Summary, more: &[String]) -> String {
+    let name = Text(summary.target.as_bytes());
+    let mut text = format!("\n{name}\n");
+    for line in details(summary).iter().chain(more).flat_map(|text| text.lines()) {
+        let _ = writeln!(text, "  {line}");
+    }
+    let _ = write!(text, "\n--- {name} ping statistics ---\n{}\n", packets(summary));
+    if let Some(rtt) = &summary.rtt_ms {
+        let times = joined(&[rtt.min, rtt.mean, rtt.max, rtt.stddev]);
+        let _ = write!(text, "rtt min/avg/max/mdev = {times}");
+    }
+    text
+}
+
+/// What ping does not say.
+fn details(summary: &Summary) -> Vec<String> {
+    let counts = [
+        ("in flight", summary.in_flight),
+        ("late", summary.late),
+        ("reordered", summary.reordered),
+        ("unsolicited", summary.unsolicited),
+        ("out_of_window", summary.out_of_window),
+    ];
+    let mut lines = Vec::from_iter(present(&counts));
+    if summary.answered == 0 && summary.lost > 0 {
+        let (late, strange) =
+            (summary.late + summary.out_of_window, summary.corrupt + summary.unsolicited);
+        let instead = Instead::of(&summary.errors, late, strange);
+        lines.push(instead.say().into());
+    }
+    lines.extend(list("errors", &summary.errors));
+    lines.extend(list("not sent", &summary.not_sent));
+    if let Some(rtt) = &summary.rtt_ms {
+        let percentiles = joined(&[rtt.p50, rtt.p90, rtt.p95, rtt.p99, rtt.p999]);
+        lines.push(format!("rtt p50/p90/p95/p99/p99.9 = {percentiles}"));
+    }
+    if let Some(jitter) = &summary.jitter_ms {
+        lines.push(format!("jitter mean/rfc3550 = {}", joined(&[jitter.mean, jitter.rfc3550])));
+    }
+    if let Some(error) = &summary.timer_error_ms {
+        let errors = joined(&[error.p50, error.p99, error.max]);
+        lines.push(format!("timer error p50/p99/max = {errors}"));
+    }
+    lines
+}
+
+/// The line that ping has of its packets. As there, what is zero is left out, and so is a loss of
+/// which nothing is known.
+fn packets(summary: &Summary) -> String {
+    let Summary { sent, answered, .. } = summary;
+    let mut text = format!("{sent} packets transmitted, {answered} received");
+    let extra = [
+        ("duplicates", summary.duplicate),
+        ("corrupted", summary.corrupt),
+        ("errors", summary.errors_total()),
+    ];
+    for (what, count) in extra.iter().filter(|(_, count)| *count > 0) {
+        let _ = write!(text, ", +{count} {what}");
+    }
+    if let Some(loss) = summary.loss {
+        let _ = write!(text, ", {}% packet loss", percent(loss));
+    }
+    let _ = write!(text, ", time {:.0}ms", summary.duration_s * 1e3);
+    text
+}
+
+/// Sums a part of the run up, in one line.
+pub fn interval(summary: &Summary) -> String {
+    let mut text = format!("{}: {}", Text(summary.target.as_bytes()), packets(summary));
+    if summary.in_flight > 0 {
+        let _ = write!(text, ", {} in flight", summary.in_flight);
+    }
+    if let Some(rtt) = &summary.rtt_ms {
+        let _ = write!(text, ", rtt p50/p99/max = {}", joined(&[rtt.p50, rtt.p99, rtt.max]));
+    }
+    if let Some(jitter) = &summary.jitter_ms {
+        let _ = write!(text, ", jitter mean = {}", joined(&[jitter.mean]));
+    }
+    text
+}
+
+/// Says in one line how it goes; of several targets, in few words.
+pub fn status(summaries: &[Summary]) -> String {
+    if let [summary] = summaries {
+        let Summary { sent, in_flight, .. } = summary;
+        let mut text =
+            format!("{sent} sent, {} lost, {in_flight} in flight", percent::or_dash(summary.loss));
+        if let Some(rtt) = &summary.rtt_ms {
+            let _ = write!(text, ", p50/p99/max {}", joined(&[rtt.p50, rtt.p99, rtt.max]));
+        }
+        return text;
+    }
+    let short = |summary: &Summary| {
+        let (name, loss) = (Text(target(summary)), percent::or_dash(summary.loss));
+        let p50 = summary.rtt_ms.map_or_else(String::new, |rtt| format!(", p50 {:.3} ms", rtt.p50));
+        format!("{name} {loss} lost{p50}")
+    };
+    Vec::from_iter(summaries.iter().map(short)).join(" | ")
+}
+
+fn target(summary: &Summary) -> &[u8] {
+    summary.target.as_bytes()
+}
+
+/// Compares several targets side by side, times in milliseconds.
+pub fn comparison(summaries: &[Summary]) -> String {
+    let heads =
+        ["target", "sent", "lost", "loss", "min", "p50", "p90", "p99", "max", "jitter", "errors"];
+    let rows = summaries.iter().map(|summary| {
+        let rtt = summary.rtt_ms.as_ref();
+        vec![
+            Text(target(summary)).to_string(),
+            summary.sent.to_string(),
+            summary.lost.to_string(),
+            percent::or_dash(summary.loss),
+            times::or_dash(rtt.map(|rtt| rtt.min)),
+            times::or_dash(rtt.map(|rtt| rtt.p50)),
+            times::or_dash(rtt.map(|rtt| rtt.p90)),
+            times::or_dash(rtt.map(|rtt| rtt.p99)),
+            times::or_dash(rtt.map(|rtt| rtt.max)),
+            times::or_dash(summary.jitter_ms.map(|jitter| jitter.mean)),
+            summary.errors_total().to_string(),
+        ]
+    });
+    table(0, &heads, rows)
+}
+
+/// Compares the flows of a target, times in milliseconds.
+pub fn flows(flows: &[FlowSummary]) -> String {
+    let heads = ["flow", "sent", "answered", "lost", "loss", "p50", "p99"];
+    let rows = flows.iter().map(|flow| {
+        vec![
+            flow.flow.to_string(),
+            flow.sent.to_string(),
+            flow.answered.to_string(),
+            flow.lost.to_string(),
+            percent::or_dash(flow.loss),
+            times::or_dash(flow.p50_ms),
+            times::or_dash(flow.p99_ms),
+        ]
+    });
+    table(usize::MAX, &heads, rows)
+}

@@ -1,0 +1,152 @@
+use std::time::Duration;
+
+use hello_net::ErrorClass;
+
+use super::*;
+use crate::ping::fixtures::{answered, events, lost, received, sent, target};
+use crate::ping::recorder::Tally;
+
+fn said(kind: ProbeEventKind<'_>) -> String {
+    event(&target(), &ProbeEvent { at: Duration::ZERO, flow: 0, kind }).unwrap_or_default()
+}
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+#[test]
+fn the_header_has_the_bytes_of_the_name_and_of_the_packet() {
+    let v4 = header(&Target { name: "example.org:9999".into(), ..target() });
+    assert_eq!(v4, "PING example.org:9999 (192.0.2.1) 16(44) bytes of data.");
+    let address = "[2001:db8::1]:9999".parse().expect("an address");
+    let v6 = header(&Target { name: "a\x1bb".into(), address, ..target() });
+    assert_eq!(v6, "PING a\\u{1b}b (2001:db8::1) 16(64) bytes of data.");
+}
+
+#[test]
+fn each_event_is_a_line() {
+    let rtt = Duration::from_nanos(41_499);
+    let unsolicited =
+        ProbeEventKind::Received { arrival: ReplyKind::Unsolicited, datagram: b"\x1b[2J" };
+    for (kind, line) in [
+        (sent(0), ""),
+        (answered(rtt), "24 bytes from 192.0.2.1:9999: seq=0 time=0.041 ms"),
+        (
+            received(ReplyKind::Answered { seq: 7, rtt, reordered: true }),
+            "24 bytes from 192.0.2.1:9999: seq=7 time=0.041 ms (reordered)",
+        ),
+        (
+            received(ReplyKind::Late { seq: 7, rtt: ms(1500) }),
+            "24 bytes from 192.0.2.1:9999: seq=7 time=1500.000 ms (late)",
+        ),
+        (received(ReplyKind::Duplicate { seq: 7 }), "24 bytes from 192.0.2.1:9999: seq=7 (DUP!)"),
+        (
+            received(ReplyKind::OutOfWindow { seq: 7 }),
+            "24 bytes from 192.0.2.1:9999: seq=7 (out_of_window)",
+        ),
+        (
+            received(ReplyKind::Corrupt),
+            "24 bytes from 192.0.2.1:9999: (corrupt) Hello, AAAAAAAAAAAAAAAA!",
+        ),
+        (unsolicited, r"4 bytes from 192.0.2.1:9999: (unsolicited) \u{1b}[2J"),
+        (lost(7), "192.0.2.1:9999: seq=7 lost"),
+        (
+            ProbeEventKind::SocketError(ErrorClass::ConnectionRefused),
+            "192.0.2.1:9999: refused (nothing listens there)",
+        ),
+        (
+            ProbeEventKind::NotSent(NotSent::Failed(ErrorClass::WouldBlock)),
+            "192.0.2.1:9999: not sent: send buffer full",
+        ),
+    ] {
+        assert_eq!(said(kind), line);
+    }
+    let two = Target { flows: 2, ..target() };
+    let line = event(&two, &ProbeEvent { at: ms(0), flow: 1, kind: lost(7) });
+    assert_eq!(line.as_deref(), Some("192.0.2.1:9999: seq=7 flow=1 lost"));
+}
+
+/// Five sent, of which one is lost and one in flight, and much else.
+fn eventful() -> Tally {
+    let mut tally = Tally::new(target());
+    events(&mut tally, [0, 1, 2, 3, 4].map(sent));
+    events(&mut tally, [40, 60, 50].map(Duration::from_micros).map(answered));
+    let refused = ProbeEventKind::SocketError(ErrorClass::ConnectionRefused);
+    let duplicate = received(ReplyKind::Duplicate { seq: 0 });
+    let late = received(ReplyKind::Late { seq: 3, rtt: ms(1500) });
+    let held_up = ProbeEventKind::NotSent(NotSent::Late);
+    let corrupt = received(ReplyKind::Corrupt);
+    events(&mut tally, [lost(3), late, duplicate, corrupt, refused, refused, held_up]);
+    tally
+}
+
+#[test]
+fn a_summary_ends_as_that_of_ping_does_after_what_ping_does_not_say() {
+    let expected = "
+192.0.2.1:9999
+  1 in flight, 1 late
+  errors: connection-refused 2
+  not sent: held-up 1
+  rtt p50/p90/p95/p99/p99.9 = 0.050/0.060/0.060/0.060/0.060 ms
+  jitter mean/rfc3550 = 0.015/0.002 ms
+  timer error p50/p99/max = 0.050/0.050/0.050 ms
+
+--- 192.0.2.1:9999 ping statistics ---
+5 packets transmitted, 3 received, +1 duplicates, +1 corrupted, +2 errors, 25% packet loss, time 4005ms
+rtt min/avg/max/mdev = 0.040/0.050/0.060/0.008 ms";
+    assert_eq!(summary(&eventful().summary(ms(4005)), &[]), expected);
+}
+
+#[test]
+fn nothing_answered_is_silent_or_refused_and_has_a_summary_all_the_same() {
+    let mut tally = Tally::new(target());
+    events(&mut tally, [sent(0), lost(0)]);
+    let silent = summary(&tally.summary(ms(1000)), &[]);
+    assert!(silent.contains("\n  no answer and no error: silent\n"), "{silent}");
+    let end = "\n1 packets transmitted, 0 received, 100% packet loss, time 1000ms\n";
+    assert!(silent.ends_with(end), "{silent}");
+    for (arrival, why) in [
+        (ReplyKind::Late { seq: 0, rtt: ms(1500) }, "no answer in time"),
+        (ReplyKind::Corrupt, "no answer to us, but something else"),
+        (ReplyKind::Unsolicited, "no answer to us, but something else"),
+    ] {
+        let mut tally = tally.clone();
+        events(&mut tally, [received(arrival)]);
+        let not_silent = summary(&tally.summary(ms(1000)), &[]);
+        assert!(not_silent.contains(&format!("\n  {why}\n")), "{not_silent}");
+    }
+    events(&mut tally, [ProbeEventKind::SocketError(ErrorClass::ConnectionRefused)]);
+    let refused = summary(&tally.summary(ms(1000)), &[]);
+    let line = "\n  no answer: refused (nothing listens there)\n  errors: connection-refused 1\n";
+    assert!(refused.contains(line), "{refused}");
+    let nothing = summary(&Tally::new(target()).summary(ms(0)), &[]);
+    assert!(nothing.ends_with("\n0 packets transmitted, 0 received, time 0ms\n"), "{nothing}");
+}
+
+#[test]
+fn an_interval_and_the_status_are_one_line() {
+    let summary = eventful().summary(ms(4005));
+    let packets = packets(&summary);
+    let times = "rtt p50/p99/max = 0.050/0.060/0.060 ms, jitter mean = 0.015 ms";
+    let expected = format!("192.0.2.1:9999: {packets}, 1 in flight, {times}");
+    assert_eq!(interval(&summary), expected);
+    let expected = "5 sent, 25% lost, 1 in flight, p50/p99/max 0.050/0.060/0.060 ms";
+    assert_eq!(status(std::slice::from_ref(&summary)), expected);
+    let expected = "192.0.2.1:9999 25% lost, p50 0.050 ms | 192.0.2.1:9999 - lost";
+    assert_eq!(status(&[summary, Tally::new(target()).summary(ms(0))]), expected);
+}
+
+#[test]
+fn tables_stand_in_columns() {
+    let silent = Target { name: "[::1]:7".into(), ..target() };
+    let summaries = [eventful().summary(ms(0)), Tally::new(silent).summary(ms(0))];
+    let expected = "\
+target          sent  lost  loss    min    p50    p90    p99    max  jitter  errors
+192.0.2.1:9999     5     1   25%  0.040  0.050  0.060  0.060  0.060   0.015       2
+[::1]:7            0     0     -      -      -      -      -      -       -       0";
+    assert_eq!(comparison(&summaries), expected);
+    let expected = "\
+flow  sent  answered  lost  loss    p50    p99
+   0     5         3     1   25%  0.050  0.060";
+    assert_eq!(flows(&summaries[0].flows), expected);
+}

@@ -1,0 +1,49 @@
+//! Advice for a process or a system that has run out of file descriptors.
+
+use std::error::Error;
+use std::io;
+
+use rustix::io::Errno;
+
+use super::exit::causes;
+
+/// Returns what to do about an error that a lack of file descriptors caused; `None` for others.
+pub fn advice(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    let io_error = |cause: &(dyn Error + 'static)| {
+        cause.downcast_ref::<io::Error>().and_then(Errno::from_io_error)
+    };
+    match causes(error).find_map(io_error)? {
+        Errno::MFILE => Some("raise the limit on open files (`ulimit -n`)"),
+        Errno::NFILE => Some(
+            "close other programs or raise the system's limit (fs.file-max); a higher `ulimit -n` \
+             does not help",
+        ),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::OutputError;
+    use crate::process::exit::describe;
+
+    #[test]
+    fn errors_for_lack_of_descriptors_end_with_what_to_do_and_others_do_not() {
+        for (errno, advice) in [
+            (Errno::MFILE, Some(": raise the limit on open files (`ulimit -n`)")),
+            (Errno::NFILE, Some("(fs.file-max); a higher `ulimit -n` does not help")),
+            (Errno::ACCESS, None),
+        ] {
+            let cause = io::Error::from(errno);
+            let plain = format!("cannot write to standard output: {cause}");
+            let said = describe(&OutputError::from(cause));
+            let rest = said.strip_prefix(&plain);
+            assert!(
+                rest.is_some_and(|rest| rest.ends_with(advice.unwrap_or_default())
+                    && rest.is_empty() == advice.is_none()),
+                "{said}"
+            );
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! How a tool ends.
+
+use std::error::Error;
+use std::io;
+use std::iter;
+use std::process::ExitCode;
+
+use super::descriptors;
+use crate::output::console;
+
+/// The exit status for a command line that makes no sense and for input and output that fail, as
+/// clap has it for the former.
+pub const EXIT_TROUBLE: u8 = 2;
+
+/// Ends a tool: prints an error with all its causes, and returns the status to exit with.
+///
+/// That nobody reads our output any more is no error: `hello-client | head -1` is a success.
+pub fn exit(tool: &str, result: Result<ExitCode, Box<dyn Error>>) -> ExitCode {
+    let error = match result {
+        Ok(code) => return code,
+        Err(error) => error,
+    };
+    if causes(&*error).any(is_broken_pipe) {
+        return ExitCode::SUCCESS;
+    }
+    console::warn(&format!("{tool}: {}", describe(&*error)));
+    ExitCode::from(EXIT_TROUBLE)
+}
+
+/// Describes an error with all its causes, and adds what to do about a lack of file descriptors.
+pub fn describe(error: &(dyn Error + 'static)) -> String {
+    let mut texts = Vec::from_iter(causes(error).map(ToString::to_string));
+    texts.extend(descriptors::advice(error).map(str::to_owned));
+    texts.join(": ")
+}
+
+/// Yields an error and its causes.
+pub(crate) fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    iter::successors(Some(error), |&error| error.source())
+}
+
+pub(crate) fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,199 @@
+//! The server's lines on standard output.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use hello_net::ErrorClass;
+
+use crate::output::OutputError;
+use crate::output::console::Output;
+use crate::output::throttle::{ErrorLimit, LineLimit};
+
+/// Limits the lines of a server, whose number strangers choose, and prints them by an [`Output`].
+///
+/// A line above the limit of a second is left out and counted, as is one for which the output has
+/// no room. Of each kind of error there is one line in thirty seconds, with the number of errors
+/// since the last one.
+#[derive(Debug)]
+pub struct Log {
+    limits: Mutex<Limits>,
+    start: Instant,
+    out: Output,
+}
+
+/// The limits of lines and errors.
+#[derive(Debug)]
+struct Limits {
+    lines: LineLimit,
+    errors: ErrorLimit<Failure>,
+}
+
+/// A kind of error, of which one line reports many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// Replies that the system did not take.
+    Send(ErrorClass),
+    /// Receive calls that failed.
+    Receive(ErrorClass),
+    /// The metrics file could not be written.
+    Metrics,
+}
+
+impl Log {
+    /// Prints to `out` at most this many lines a second.
+    pub fn new(out: Output, per_second: u16) -> Self {
+        let (lines, errors) = (LineLimit::new(per_second), ErrorLimit::default());
+        Self { limits: Mutex::new(Limits { lines, errors }), start: Instant::now(), out }
+    }
+
+    /// Prints a line if there is room for it; makes it only then.
+    pub fn line(&self, line: impl FnOnce() -> String) {
+        let mut limits = self.lock();
+        if limits.lines.admit(self.start.elapsed()) {
+            self.out.event(line());
+        }
+        self.out.leave_out(limits.lines.take_left_out());
+    }
+
+    /// Prints a line about errors of a kind if one is due; makes it only then, from the number of
+    /// errors since the last one, these included.
+    pub fn failure(&self, failure: Failure, errors: u64, line: impl FnOnce(u64) -> String) {
+        let mut limits = self.lock();
+        if let Some(errors) = limits.errors.admit(failure, errors, self.start.elapsed())
+            && !self.out.event(line(errors))
+        {
+            limits.errors.take_back(&failure, errors);
+        }
+    }
+
+    /// Prints a line whose number does not depend on strangers.
+    pub fn note(&self, line: String) {
+        self.out.line(line);
+    }
+
+    /// Shows a status, which is made only if somebody sees it.
+    pub fn status(&self, status: impl FnOnce() -> String) {
+        self.out.status(|| status().into());
+    }
+
+    /// Prints one more line behind all others, and waits for the reader as the end of a stopped
+    /// run does.
+    ///
+    /// # Errors
+    ///
+    /// What [`Output::finish`] reports.
+    pub fn finish(self, last: String) -> Result<(), OutputError> {
+        self.out.close(vec![last]);
+        self.out.finish(true)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Limits> {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The number of lines that may wait for the reader: a stranger chooses the names in them.
+pub const ROOM: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::mpsc::{self, Receiver};
+
+    use indicatif::ProgressBar;
+
+    use super::*;
+    use crate::output::Format;
+    use crate::output::console::Stream;
+    use crate::output::fixtures::{Broken, Memory};
+
+    fn start(out: impl Write + Send + 'static, per_second: u16) -> Log {
+        let out = Stream::Other(Box::new(out));
+        let out = Output::start(out, ProgressBar::hidden(), Format::Text, ROOM, ());
+        let out = out.expect("a thread");
+        for _ in 0..2 * ROOM {
+            out.line("first".to_owned());
+        }
+        Log::new(out, per_second)
+    }
+
+    #[test]
+    fn what_is_over_the_limit_is_counted_at_the_end_at_the_latest() {
+        let memory = Memory::default();
+        let log = start(memory.clone(), 3);
+        for number in 0..10 {
+            log.line(|| format!("line {number}"));
+        }
+        log.finish("the end".into()).expect("printed");
+
+        let lines = memory.lines();
+        assert_eq!(lines[..2 * ROOM], vec!["first"; 2 * ROOM]);
+        let lines = &lines[2 * ROOM..];
+        // Should the machine take more than a second for these, more are shown.
+        assert_eq!(lines[..3], ["line 0", "line 1", "line 2"]);
+        assert_eq!(lines.last().map(String::as_str), Some("the end"));
+        let (shown, left_out) = count(lines);
+        assert_eq!(shown + left_out, 10);
+    }
+
+    /// How many lines are shown, and how many are said to be left out.
+    fn count(lines: &[String]) -> (usize, usize) {
+        let shown = lines.iter().filter(|line| line.starts_with("line")).count();
+        let left_out = lines.iter().filter_map(|line| line.strip_prefix('(')?.split(' ').next());
+        (shown, left_out.map(|number| number.parse::<usize>().expect("a number")).sum())
+    }
+
+    #[test]
+    fn an_output_that_blocks_holds_up_nobody_and_is_accounted_for() {
+        /// Writes nothing before it is told to.
+        struct Blocked(Receiver<()>, Memory);
+        impl Write for Blocked {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                let _ = self.0.recv();
+                self.1.write(bytes)
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let memory = Memory::default();
+        let (unblock, blocked) = mpsc::channel();
+        let log = start(Blocked(blocked, memory.clone()), 10_000);
+        for number in 0..5000 {
+            log.line(|| format!("line {number}"));
+        }
+        drop(unblock);
+        log.finish("the end".into()).expect("printed");
+        let lines = memory.lines();
+        let (shown, left_out) = count(&lines);
+        assert_eq!(shown + left_out, 5000);
+        assert!(shown <= ROOM + 1, "{shown}");
+        assert_eq!(lines.last().map(String::as_str), Some("the end"));
+    }
+
+    #[test]
+    fn errors_and_notes_have_their_lines_whatever_else_is_left_out() {
+        let memory = Memory::default();
+        let log = start(memory.clone(), 0);
+        let lines = |failure: Failure| move |errors| format!("{errors} of {failure:?}");
+        for failure in [Failure::Metrics, Failure::Send(ErrorClass::Denied)] {
+            for _ in 0..9 {
+                log.failure(failure, 2, lines(failure));
+                log.line(|| "never".into());
+            }
+        }
+        log.note("a note".into());
+        log.status(|| panic!("nobody sees it"));
+        log.finish("the end".into()).expect("printed");
+        let expected =
+            ["2 of Metrics", "2 of Send(Denied)", "a note", "(18 more lines left out)", "the end"];
+        assert_eq!(memory.lines()[2 * ROOM..], expected);
+    }
+
+    #[test]
+    fn an_output_that_is_gone_stops_nobody() {
+        let log = start(Broken(io::ErrorKind::BrokenPipe), 10);
+        log.line(|| "nobody hears this".into());
+        log.finish("nor this".into()).expect_err("said at the end");
+    }
+}

@@ -1,0 +1,100 @@
+//! The JSON lines of `hello-server`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use hello_net::ServerCounters;
+use serde::Serialize;
+
+use super::{Rates, by_class, refusals};
+use crate::output::json::Name;
+use crate::server::rate_limit::LimitReport;
+
+/// A line, by what it tells of.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub(super) enum Line<'a> {
+    Listening {
+        address: SocketAddr,
+        receive_buffer: usize,
+        /// It is smaller than what was asked for.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        receive_buffer_short: bool,
+        send_buffer: usize,
+        /// It is smaller than what was asked for.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        send_buffer_short: bool,
+        /// `null` where none is in force.
+        limit: Option<LimitReport>,
+    },
+    Datagram {
+        outcome: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'static str>,
+        source: SocketAddr,
+        local: SocketAddr,
+        #[serde(flatten)]
+        name: Name<'a>,
+        /// The name is longer than this.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        cut: bool,
+        /// Others before it, whose sends failed for the same reason.
+        #[serde(skip_serializing_if = "is_zero")]
+        untold: u64,
+    },
+    ReceiveFailed {
+        reason: &'static str,
+        times: u64,
+    },
+    Error {
+        error: &'a str,
+        times: u64,
+    },
+    Stats {
+        rates: &'a Rates,
+        #[serde(flatten)]
+        totals: Totals,
+    },
+    Snapshot {
+        uptime_s: u64,
+        #[serde(flatten)]
+        totals: Totals,
+    },
+    Summary {
+        #[serde(flatten)]
+        totals: Totals,
+        /// `null` where none was in force.
+        limit: Option<LimitReport>,
+    },
+}
+
+/// What was counted since the start.
+#[derive(Serialize)]
+pub(super) struct Totals {
+    received: u64,
+    answered: u64,
+    refused: BTreeMap<&'static str, u64>,
+    over_limit_answered: u64,
+    send_failed: BTreeMap<&'static str, u64>,
+    receive_errors: BTreeMap<&'static str, u64>,
+    /// `null` where the system does not say.
+    dropped: Option<u64>,
+}
+
+impl From<&ServerCounters> for Totals {
+    fn from(counters: &ServerCounters) -> Self {
+        Self {
+            received: counters.received(),
+            answered: counters.answered(),
+            refused: refusals(counters).into(),
+            over_limit_answered: counters.over_limit_answered(),
+            send_failed: by_class(counters, ServerCounters::send_failed).into(),
+            receive_errors: by_class(counters, ServerCounters::receive_errors).into(),
+            dropped: counters.dropped(),
+        }
+    }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}

@@ -1,0 +1,66 @@
+//! Properties of the ledger, in isolation: no sockets, no clocks.
+
+mod model;
+
+use std::collections::HashSet;
+use std::mem::{Discriminant, discriminant};
+use std::num::NonZeroU32;
+
+use hello_measure::ReplyKind;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+
+use self::model::{Model, Step};
+
+/// At least 1,000 cases, and regressions kept beside this file.
+fn config() -> ProptestConfig {
+    use proptest::test_runner::FileFailurePersistence::WithSource;
+    ProptestConfig {
+        cases: 1024,
+        failure_persistence: Some(Box::new(WithSource("regressions"))),
+        ..ProptestConfig::default()
+    }
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    vec(any::<[u8; 4]>().prop_map(Step::from), 0..200)
+}
+
+/// Windows that fill up, and sequence numbers that soon begin anew, or not.
+fn model() -> impl Strategy<Value = Model> {
+    let first = prop_oneof![Just(0), any::<u32>(), u32::MAX - 30..=u32::MAX];
+    let window = (1..=16_u32).prop_map(|window| NonZeroU32::new(window).expect("not zero"));
+    (first, window).prop_map(|(first, window)| Model::new(first, window))
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn whatever_happens_the_ledger_says_what_one_who_forgets_nothing_does(
+        mut model in model(),
+        steps in steps(),
+    ) {
+        for step in steps {
+            model.step(step);
+        }
+    }
+}
+
+/// Every kind of arrival is among what the property above looks at.
+#[test]
+fn everything_that_can_arrive_does() {
+    let mut runner = TestRunner::deterministic();
+    let mut seen = HashSet::<(Discriminant<ReplyKind>, bool)>::new();
+    for _ in 0..256 {
+        let run = (model(), steps()).new_tree(&mut runner).expect("nothing is filtered");
+        let (mut model, steps) = run.current();
+        seen.extend(steps.into_iter().filter_map(|step| model.step(step)).map(|arrival| {
+            let reordered = matches!(arrival, ReplyKind::Answered { reordered: true, .. });
+            (discriminant(&arrival), reordered)
+        }));
+    }
+    assert_eq!(seen.len(), 7, "six kinds, one of them in two ways");
+}

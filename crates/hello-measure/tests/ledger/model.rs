@@ -1,0 +1,247 @@
+//! A ledger beside what it is to say, by somebody who forgets nothing and counts from the start
+//! each time. The fuzz target has it, too.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use hello_measure::{Ledger, ReplyKind};
+use hello_proto::Token;
+
+/// What can happen to a ledger. `back` says how many probes ago: 1 is the last sent, 0 the next.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Step {
+    Send { spare: usize },
+    Wait { millis: u8 },
+    Poll,
+    Reply { back: u32 },
+    AlteredReply { back: u32, at: usize, change: u8 },
+    ReplyToToken { back: u32, run_change: u16, spare: usize },
+    ReplyToName { byte: u8, len: usize },
+}
+
+impl From<[u8; 4]> for Step {
+    fn from([kind, a, b, c]: [u8; 4]) -> Self {
+        let (back, small) = (u32::from(a % 32), usize::from(b % 4));
+        match kind % 16 {
+            0..=4 => Self::Send { spare: small },
+            5 => Self::Wait { millis: a },
+            6 => Self::Wait { millis: a % 16 },
+            7 => Self::Poll,
+            8..=10 => Self::Reply { back },
+            11 => Self::Reply { back: back % 4 },
+            12 => Self::AlteredReply { back, at: b.into(), change: c },
+            13 => Self::ReplyToToken { back, run_change: 0, spare: small },
+            14 => Self::ReplyToToken { back, run_change: c.into(), spare: small },
+            _ => Self::ReplyToName { byte: a, len: usize::from(b % 24) },
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Model {
+    ledger: Ledger,
+    first: Token,
+    window: u32,
+    now: Duration,
+    /// All that were ever sent.
+    probes: Vec<Probe>,
+    /// All that ever arrived.
+    arrivals: Vec<ReplyKind>,
+}
+
+#[derive(Debug)]
+struct Probe {
+    sent: Duration,
+    name: Vec<u8>,
+    lost: bool,
+    /// Whether `poll_lost` named it.
+    named: bool,
+    replied: bool,
+}
+
+impl Probe {
+    fn is_in_flight(&self) -> bool {
+        !self.lost && !self.replied
+    }
+
+    fn is_open(&self) -> bool {
+        self.is_in_flight() || self.lost && !self.named
+    }
+}
+
+impl Model {
+    pub(super) fn new(first: u32, window: NonZeroU32) -> Self {
+        let first = Token { run_id: 0xbeef, seq: first };
+        Self {
+            ledger: Ledger::new(first, window, TIMEOUT),
+            first,
+            window: window.get().next_power_of_two(),
+            now: Duration::ZERO,
+            probes: Vec::new(),
+            arrivals: Vec::new(),
+        }
+    }
+
+    /// Takes a step, and returns what arrived in it. Panics if the ledger says anything else than
+    /// the model.
+    pub(super) fn step(&mut self, step: Step) -> Option<ReplyKind> {
+        match step {
+            Step::Send { spare } => self.send(spare),
+            Step::Wait { millis } => self.now += Duration::from_millis(millis.into()),
+            Step::Poll => self.poll(),
+            _ => {}
+        }
+        let arrival = self.datagram(step).map(|datagram| self.receive(&datagram));
+        self.check();
+        arrival
+    }
+
+    fn send(&mut self, spare: usize) {
+        if let Some(token) = self.ledger.tokens().next() {
+            let (name, sent) = (name(token, spare), self.now);
+            self.ledger.handle_sent(name.len(), sent);
+            self.probes.push(Probe { sent, name, lost: false, named: false, replied: false });
+        }
+    }
+
+    fn poll(&mut self) {
+        loop {
+            let due = self.first_open().filter(|i| self.now >= self.probes[*i].sent + TIMEOUT);
+            let seq = due.map(|i| self.token(short(i)).seq);
+            assert_eq!(self.ledger.poll_lost(self.now), seq);
+            let Some(i) = due else { return };
+            self.probes[i].lost = true;
+            self.probes[i].named = true;
+        }
+    }
+
+    fn receive(&mut self, datagram: &[u8]) -> ReplyKind {
+        let arrival = self.classify(datagram);
+        assert_eq!(self.ledger.handle_datagram(datagram, self.now), arrival);
+        self.arrivals.push(arrival);
+        arrival
+    }
+
+    fn classify(&mut self, datagram: &[u8]) -> ReplyKind {
+        let name = datagram.strip_prefix(b"Hello, ").and_then(|rest| rest.strip_suffix(b"!"));
+        let Some(name) = name else { return ReplyKind::Corrupt };
+
+        let lengths = || self.probes.iter().map(|probe| probe.name.len());
+        let fits = lengths().min() <= Some(name.len()) && lengths().max() >= Some(name.len());
+        let Some(token) = Token::decode(name) else {
+            return if fits { ReplyKind::Corrupt } else { ReplyKind::Unsolicited };
+        };
+        let seq = token.seq;
+        let i = seq.wrapping_sub(self.first.seq) as usize;
+        if token.run_id != self.first.run_id || i >= self.probes.len() {
+            return ReplyKind::Unsolicited;
+        }
+        let sent_later = self.probes.len() - i - 1;
+        if sent_later >= self.window as usize {
+            return if fits { ReplyKind::OutOfWindow { seq } } else { ReplyKind::Corrupt };
+        }
+        let answered_later = self.probes[i + 1..].iter().any(|probe| probe.replied && !probe.lost);
+        let probe = &mut self.probes[i];
+        if probe.name != name {
+            return ReplyKind::Corrupt;
+        }
+        if probe.replied {
+            return ReplyKind::Duplicate { seq };
+        }
+        let rtt = self.now - probe.sent;
+        probe.lost |= rtt >= TIMEOUT;
+        probe.replied = true;
+        if probe.lost {
+            return ReplyKind::Late { seq, rtt };
+        }
+        ReplyKind::Answered { seq, rtt, reordered: answered_later }
+    }
+
+    /// The datagram that a step makes arrive.
+    fn datagram(&self, step: Step) -> Option<Vec<u8>> {
+        match step {
+            Step::Send { .. } | Step::Wait { .. } | Step::Poll => None,
+            Step::Reply { back } => Some(greeting(&self.name(back))),
+            Step::AlteredReply { back, at, change } => {
+                let mut datagram = greeting(&self.name(back));
+                let at = at % datagram.len();
+                datagram[at] ^= change;
+                Some(datagram)
+            }
+            Step::ReplyToToken { back, run_change, spare } => {
+                let token = self.token(self.sent().wrapping_sub(back));
+                let run_id = token.run_id ^ run_change;
+                Some(greeting(&name(Token { run_id, ..token }, spare)))
+            }
+            Step::ReplyToName { byte, len } => Some(greeting(&vec![byte; len])),
+        }
+    }
+
+    /// Compares all that the ledger says of itself.
+    fn check(&self) {
+        let probes = |is: fn(&Probe) -> bool| self.probes.iter().filter(|probe| is(probe)).count();
+        let arrivals =
+            |is: fn(&ReplyKind) -> bool| self.arrivals.iter().filter(|it| is(it)).count();
+        let counts = self.ledger.counts();
+        for (counted, expected) in [
+            (counts.sent, self.probes.len()),
+            (counts.answered, probes(|probe| probe.replied && !probe.lost)),
+            (counts.lost, probes(|probe| probe.lost)),
+            (counts.in_flight(), probes(Probe::is_in_flight)),
+            (counts.late, probes(|probe| probe.replied && probe.lost)),
+            (
+                counts.reordered,
+                arrivals(|it| matches!(it, ReplyKind::Answered { reordered: true, .. })),
+            ),
+            (counts.duplicate, arrivals(|it| matches!(it, ReplyKind::Duplicate { .. }))),
+            (counts.out_of_window, arrivals(|it| matches!(it, ReplyKind::OutOfWindow { .. }))),
+            (counts.corrupt, arrivals(|it| matches!(it, ReplyKind::Corrupt))),
+            (counts.unsolicited, arrivals(|it| matches!(it, ReplyKind::Unsolicited))),
+        ] {
+            assert_eq!(counted, expected as u64, "{counts:?}");
+        }
+        assert_eq!(counts.sent, counts.answered + counts.lost + counts.in_flight());
+        let settled = counts.sent - counts.in_flight();
+        assert_eq!(counts.loss(), (settled > 0).then(|| counts.lost as f64 / settled as f64));
+
+        let due = self.first_open().map(|i| self.probes[i].sent + TIMEOUT);
+        assert_eq!(self.ledger.poll_timeout(), due);
+        let end = self.first_open().map_or(self.sent(), short) + self.window;
+        assert!(self.ledger.tokens().eq((self.sent()..end).map(|i| self.token(i))));
+    }
+
+    fn first_open(&self) -> Option<usize> {
+        self.probes.iter().position(Probe::is_open)
+    }
+
+    /// The name of a probe, or of one that might be sent.
+    fn name(&self, back: u32) -> Vec<u8> {
+        let i = self.sent().wrapping_sub(back);
+        let sent = self.probes.get(i as usize);
+        sent.map_or_else(|| name(self.token(i), 0), |probe| probe.name.clone())
+    }
+
+    fn token(&self, i: u32) -> Token {
+        Token { seq: self.first.seq.wrapping_add(i), ..self.first }
+    }
+
+    fn sent(&self) -> u32 {
+        short(self.probes.len())
+    }
+}
+
+const TIMEOUT: Duration = Duration::from_millis(100);
+
+fn short(i: usize) -> u32 {
+    i.try_into().expect("a model sends few probes")
+}
+
+fn name(token: Token, spare: usize) -> Vec<u8> {
+    let mut name = vec![0xa5; Token::MIN_LEN + spare];
+    token.encode(&mut name).expect("long enough");
+    name
+}
+
+fn greeting(name: &[u8]) -> Vec<u8> {
+    [b"Hello, ", name, b"!"].concat()
+}
