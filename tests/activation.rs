@@ -204,7 +204,7 @@ fn a_server_in_an_empty_network_answers_in_that_where_its_socket_was_opened() {
         let socket = UdpSocket::bind("0.0.0.0:0").expect("a free port");
         let port = socket.local_addr().expect("bound").port();
         let mut command = activated_under(&["unshare", "--net"], socket);
-        let (server, _) = listening(command.args(["--io", back_end]));
+        let (server, _) = listening(command.args(["--backend", back_end]));
         let [network, ours] = [server.id(), process::id()]
             .map(|id| fs::read_link(format!("/proc/{id}/ns/net")).expect("Linux has it"));
         assert_ne!(network, ours);
@@ -222,7 +222,7 @@ fn what_was_queued_before_the_server_had_its_socket_is_answered() {
         let client = peer();
         // The system did not note down which of its addresses this was sent to.
         client.send_to(b"Tracy", ("127.0.0.1", port)).expect("sent");
-        let (server, _) = listening(activated(socket).args(["--io", back_end]));
+        let (server, _) = listening(activated(socket).args(["--backend", back_end]));
         let expected = (b"Hello, Tracy!".to_vec(), ([127, 0, 0, 1], port).into());
         assert_eq!(receive(&client), expected, "{back_end}");
         assert_eq!(summary(server)["answered"], 1, "{back_end}");

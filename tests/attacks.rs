@@ -62,9 +62,9 @@ fn no_icmp_error_ends_or_stalls_a_tool() {
             continue;
         }
         // A busy machine may hold a load up; but no request fails for an ICMP error.
-        let held_up = last["not_sent"]["held-up"].as_u64().unwrap_or(0);
+        let held_up = last["not_sent"]["late"].as_u64().unwrap_or(0);
         let not_sent = last["not_sent"].as_object().expect("reasons");
-        assert!(not_sent.keys().all(|reason| reason == "held-up"), "{case}");
+        assert!(not_sent.keys().all(|reason| reason == "late"), "{case}");
         assert_eq!(count(&last["answered"]) + held_up, 60, "{case}");
         assert_eq!(last["lost"], 0, "{case}");
         errors += usize::from(last["errors"].as_object().is_some_and(|errors| !errors.is_empty()));

@@ -200,7 +200,16 @@ fn the_service_may_make_every_system_call_that_the_server_makes() {
         let mut command = activated_under(&strace, socket);
         let supervisor = Supervisor::new(&format!("calls-{back_end}"));
         supervisor.supervise(command.env("WATCHDOG_USEC", "400000"));
-        command.args(["--io", back_end, "--workers", "2", "--stats", "0.1", "--limit", "1000"]);
+        command.args([
+            "--backend",
+            back_end,
+            "--workers",
+            "2",
+            "--stats",
+            "0.1",
+            "--limit",
+            "1000",
+        ]);
         let (mut server, address) = listening(command.args(["--metrics-file", &metrics]));
         assert_eq!([(); 2].map(|()| supervisor.hear()), ["READY=1", "WATCHDOG=1"]);
         assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");

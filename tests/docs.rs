@@ -115,7 +115,7 @@ fn the_dependencies_listed_are_those_of_the_programs() {
             assert!(all.insert(name.to_owned()), "{name} is listed twice");
         }
     }
-    let ours = ["hello-cli", "hello-net", "hello-proto"];
+    let ours = ["hello-cli", "hello-net", "hello-measure", "hello-proto"];
     let named = ours.into_iter().flat_map(|package| dependencies(package, "1")).collect();
     assert_eq!(direct, named);
     assert_eq!(all, dependencies("hello-cli", "99"));

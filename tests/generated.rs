@@ -82,7 +82,7 @@ fn the_manual_has_every_option_and_the_examples() {
                 "reuseport",
                 "spin",
                 "receive\\-buffer",
-                "io",
+                "backend",
                 "quiet",
                 "max\\-lines",
                 "json",

@@ -51,7 +51,7 @@ fn what_was_sent_is_answered_refused_failed_or_dropped_and_nothing_else() {
             [&[][..], &["--workers", "2"], &["--workers", "2", "--reuseport"], &["--spin", "1ms"]]
         {
             let small = ["--receive-buffer", "16384", "--bind", "127.0.0.1:0"];
-            let common = [&small[..], &["--quiet", "--io", back_end]].concat();
+            let common = [&small[..], &["--quiet", "--backend", back_end]].concat();
             let (server, address) = server(&[&common[..], options].concat());
             let sent = flood(&server, address);
             let summary = summary(server);
@@ -119,7 +119,7 @@ fn options_without_sense_are_errors() {
         (["--receive-buffer", "0"], "0 is not in 1..=1073741823"),
         (["--spin", "soon"], "not a duration: try 0.5, 500ms or 2s"),
         (["--spin", "50"], "must be 1s at the most: try 50us"),
-        (["--io", "carrier-pigeon"], "possible values: "),
+        (["--backend", "carrier-pigeon"], "possible values: "),
     ] {
         let Finished { out, err, status } =
             Command::new(SERVER).args(arguments).output().expect("runs").into();

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use hello_cli::Format;
-use hello_cli::export::{Export, NOTHING};
+use hello_cli::output::Format;
+use hello_cli::output::export::{Export, NO_TOTALS};
 use hello_cli::ping::Target;
 use hello_cli::ping::report::{Report, Style};
 use hello_cli::ping::summary::Summary;
@@ -179,7 +179,7 @@ fn every_line_of_json_is_what_the_schema_says_and_a_number_in_quotes_is_not() {
     let nothing = printed(Format::Json, &[]);
     let lines = Vec::from_iter(lines.into_iter().chain(nothing.lines().map(str::to_owned)));
     assert!(are_valid(test, lines.clone()), "{lines:?}");
-    assert!(are_valid(test, [Export::Json.text::<Summary>(&[], NOTHING)]));
+    assert!(are_valid(test, [Export::Json.text::<Summary>(&[], NO_TOTALS)]));
 
     let reply = lines.iter().find(|line| line.contains("\"reply\"")).expect("a reply");
     let quoted = reply.replace("0.041", "\"0.041\"");

@@ -54,7 +54,7 @@ fn json_has_every_datagram_and_every_counter() {
 
     let line = server.json();
     assert_eq!((&line["outcome"], &line["reason"]), (&"refused".into(), &"name-too-long".into()));
-    assert_eq!((&line["name_hex"], &line["cut"]), (&"ff".repeat(1024).into(), &true.into()));
+    assert_eq!((&line["name_hex"], &line["truncated"]), (&"ff".repeat(1024).into(), &true.into()));
     let line = server.json();
     assert_eq!((&line["event"], &line["outcome"]), (&"datagram".into(), &"answered".into()));
     assert_eq!(line["name"], "Tracy");
@@ -103,7 +103,7 @@ fn stop_and_count(server: Process, requests: u64) -> (u64, u64) {
     assert_eq!(status, Some(0));
     let lines: Vec<_> = lines.iter().map(|line| json(line)).collect();
     let shown = lines.iter().filter(|line| line["event"] == "datagram").count() as u64;
-    let left_out = lines.iter().filter(|line| line["event"] == "left-out");
+    let left_out = lines.iter().filter(|line| line["event"] == "suppressed");
     let left_out = left_out.map(|line| line["lines"].as_u64().expect("a number")).sum();
     assert_eq!(shown + left_out, requests);
     assert_eq!(lines.last().expect("a summary")["answered"], requests);

@@ -62,14 +62,14 @@ const ERRORS: [(&str, &str); 22] = [
 ];
 
 /// By which system calls each back end sends and receives.
-const SENDS: [(&str, &str); 2] = [("linux", "sendmmsg"), ("portable", "sendmsg")];
+const SENDS: [(&str, &str); 2] = [("native", "sendmmsg"), ("portable", "sendmsg")];
 const RECEIVES: [(&str, &str); 5] = [
-    ("linux", "recvmmsg"),
+    ("native", "recvmmsg"),
     ("portable", "recvmmsg"),
     // It asks whether there is something, for a moment.
     ("portable", "ppoll"),
     // And how an idle server waits.
-    ("linux", "epoll_pwait"),
+    ("native", "epoll_pwait"),
     ("portable", "epoll_pwait"),
 ];
 
@@ -129,7 +129,7 @@ fn a_reply_that_the_system_does_not_take_is_counted_and_the_next_is_sent() {
     rows.push(row("error=EINTR", 9, 1, "interrupted"));
     rows.push(row("retval=0", 3, 3, "other"));
     for_each(rows, |row| {
-        let (server, address, mut faults) = faulty(&row.fault(), &["--io", row.back_end]);
+        let (server, address, mut faults) = faulty(&row.fault(), &["--backend", row.back_end]);
         // Each from a source of its own, for replies to one source may leave together.
         let clients = Vec::from_iter((0..row.counted.max(1)).map(|_| peer()));
         for client in &clients {
@@ -166,7 +166,7 @@ fn a_server_survives_receive_calls_that_fail() {
         rows.insert(0, Row { back_end, call, fault, times: 13, counted: 13, class });
     }
     for_each(rows, |row| {
-        let (server, address, mut faults) = faulty(&row.fault(), &["--io", row.back_end]);
+        let (server, address, mut faults) = faulty(&row.fault(), &["--backend", row.back_end]);
         let client = peer();
         if row.call == "recvmmsg" {
             // An idle server receives only when there is something.
@@ -202,11 +202,11 @@ fn no_fault_keeps_a_server_busy_however_long_it_lasts_nor_from_stopping() {
     // Each of the others costs twice as long as the one before.
     let growing = |receives: u64| Duration::from_millis((1 << receives) - 1);
     let mut rows = vec![
-        ("linux", "recvmmsg", "EAGAIN", "would-block", 100, hasty(100)),
-        ("linux", "recvmmsg", "EINTR", "interrupted", 100, hasty(100)),
+        ("native", "recvmmsg", "EAGAIN", "would-block", 100, hasty(100)),
+        ("native", "recvmmsg", "EINTR", "interrupted", 100, hasty(100)),
         // It asks before it waits, and again after.
         ("portable", "recvmmsg", "EAGAIN", "would-block", 200, hasty(100)),
-        ("linux", "epoll_pwait", "EAGAIN", "would-block", 100, hasty(100)),
+        ("native", "epoll_pwait", "EAGAIN", "would-block", 100, hasty(100)),
         ("portable", "epoll_pwait", "EAGAIN", "would-block", 100, hasty(100)),
         ("portable", "ppoll", "EINTR", "interrupted", 100, hasty(100)),
     ];
@@ -223,7 +223,7 @@ fn no_fault_keeps_a_server_busy_however_long_it_lasts_nor_from_stopping() {
     for_each(rows, |row| {
         let (back_end, call, error, class, times, pauses) = row;
         let (server, address, mut faults) =
-            faulty(&format!("{call}:error={error}"), &["--io", back_end]);
+            faulty(&format!("{call}:error={error}"), &["--backend", back_end]);
         if call == "recvmmsg" {
             // A wait for it is over at once, and still nothing is received.
             peer().send_to(b"Tracy", address).expect("sent");
@@ -252,8 +252,8 @@ fn a_system_that_returns_at_once_with_nothing_keeps_no_server_busy() {
     if !have("strace", "-V", test) {
         return;
     }
-    for back_end in ["linux", "portable"] {
-        let (server, address, mut faults) = faulty("recvmmsg:retval=0", &["--io", back_end]);
+    for back_end in ["native", "portable"] {
+        let (server, address, mut faults) = faulty("recvmmsg:retval=0", &["--backend", back_end]);
         peer().send_to(b"Tracy", address).expect("sent");
         let start = faults.next().expect("a call");
         let took = faults.nth(99).expect("a call") - start;

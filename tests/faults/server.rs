@@ -78,7 +78,7 @@ fn a_socket_that_cannot_be_had_is_an_error_with_the_reason() {
             ("setsockopt:error=ENOMEM", "Cannot allocate memory"),
         ] {
             let mut command = injected(fault, SERVER);
-            command.args(["--json", "--io", back_end, "--bind", "127.0.0.1:0"]);
+            command.args(["--json", "--backend", back_end, "--bind", "127.0.0.1:0"]);
             let Finished { out, err, status } = command.output().expect("runs").into();
             assert_eq!((&*out, status), ("", Some(2)), "{back_end}: {fault}");
             let said = err.strip_prefix("hello-server: cannot bind 127.0.0.1:0: ");
@@ -98,7 +98,7 @@ fn a_system_without_trains_is_served_all_the_same() {
     // UDP_GRO is the third of the options that are set, after the receive timeout and
     // IP_MTU_DISCOVER.
     let mut command = injected("setsockopt:error=ENOPROTOOPT:when=3", SERVER);
-    command.args(["--io", "linux", "--bind", "127.0.0.1:0"]);
+    command.args(["--backend", "native", "--bind", "127.0.0.1:0"]);
     let (server, address) = listening(&mut command);
     assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
     assert_eq!(summary(server)["answered"], 1);

@@ -17,7 +17,7 @@ fn asked(arguments: &[&str], requests: u64) -> Vec<Asked> {
     assert_eq!((&summary["misdirected"], status), (&0.into(), Some(0)));
     let mut asked = server.finish();
     assert_eq!(asked.len() as u64, requests);
-    let runs = BTreeSet::from_iter(asked.iter().map(|request| request.token().run));
+    let runs = BTreeSet::from_iter(asked.iter().map(|request| request.token().run_id));
     if !arguments.contains(&"--threads") {
         assert_eq!(runs.len(), 1);
         asked.sort_by_key(|request| request.token().seq);

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hello_cli::load::limits::Limit;
 use hello_cli::load::rate_limit::SuspectedLimit;
-use hello_cli::load::search::Verdict;
+use hello_cli::load::saturation::GeneratorLimit;
+use hello_measure::TrialVerdict;
 use serde_json::{Value, json};
 
 use super::server::Server;
@@ -49,23 +49,23 @@ fn rare(real: &[Value]) -> Vec<Value> {
     let of = |event| real.iter().find(|line| line["event"] == event).expect("one").clone();
     let mut all = vec![];
     let limits = [
-        Rate::Late { requests: 1 },
-        Rate::TooManyInFlight { requests: 1 },
-        Rate::NotTaken { requests: 1 },
-        Rate::NoRoomToSend { times: 1 },
-        Rate::Stalled { share: 0.5 },
-        Rate::Dropped { datagrams: 1 },
-        Rate::Busy { share: 1.0 },
-        Rate::Timer { p99_ms: 1.5 },
+        GeneratorLimit::Late { requests: 1 },
+        GeneratorLimit::TooManyInFlight { requests: 1 },
+        GeneratorLimit::NotTaken { requests: 1 },
+        GeneratorLimit::NoRoomToSend { times: 1 },
+        GeneratorLimit::Stalled { share: 0.5 },
+        GeneratorLimit::Dropped { datagrams: 1 },
+        GeneratorLimit::Busy { share: 1.0 },
+        GeneratorLimit::Timer { p99_ms: 1.5 },
     ];
     let mut summary = of("summary");
     summary["generator"]["limits"] = json!(limits);
     summary["errors"] = json!({"would-block": 1});
-    summary["not_sent"] = json!({"held-up": 1});
+    summary["not_sent"] = json!({"late": 1});
     summary["generator"]["dropped"] = Value::Null;
     summary["suspected_limit"] = json!(SuspectedLimit { rate: 1000, burst: 2000 });
     all.push(summary);
-    for verdict in [Verdict::Carried, Verdict::Lost, Verdict::NotOffered] {
+    for verdict in [TrialVerdict::Carried, TrialVerdict::Lost, TrialVerdict::NotOffered] {
         let mut trial = of("trial");
         trial["verdict"] = json!(verdict);
         all.push(trial);

@@ -183,7 +183,7 @@ fn what_cannot_be_offered_is_not_the_servers_limit() {
     let (lines, status) = lines(&arguments);
     let [_, trial, throughput] = &lines[..] else { panic!("{lines:?}") };
     assert_eq!((&trial["verdict"], due(trial)), (&"not-offered".into(), 500_000));
-    assert_eq!(trial["generator"]["limits"][0]["limit"], "held-up", "{trial}");
+    assert_eq!(trial["generator"]["limits"][0]["limit"], "late", "{trial}");
     assert_eq!((&throughput["bound"], status), (&"generator".into(), Some(1)));
     assert_eq!(throughput["not_carried_per_s"], 100_000_000);
     let Finished { out, .. } = load(&arguments);

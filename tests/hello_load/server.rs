@@ -82,7 +82,7 @@ impl Server {
     pub(super) fn with_room_for(requests: usize) -> Self {
         let mut answered = HashMap::new();
         Self::start(move |request| {
-            let answered = answered.entry((request.client, request.token().run)).or_insert(0);
+            let answered = answered.entry((request.client, request.token().run_id)).or_insert(0);
             *answered += 1;
             (*answered <= requests).then(|| request.greeting())
         })

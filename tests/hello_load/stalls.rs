@@ -33,7 +33,7 @@ fn a_generator_that_gives_up_nearly_all_is_busy_with_that() {
     let (summary, _) = run(&arguments);
     assert_eq!(due(&summary), 1_000_000);
     let generator = &summary["generator"];
-    assert_eq!(generator["limits"][0]["limit"], "held-up", "{generator}");
+    assert_eq!(generator["limits"][0]["limit"], "late", "{generator}");
     assert!(number(&generator["busy"]) > 0.5, "{generator}");
 }
 
@@ -149,15 +149,15 @@ fn a_generator_that_was_stopped_says_what_it_did_not_send_and_loses_nothing() {
     assert_eq!((&summary["answered"], &summary["lost"]), (&summary["sent"], &0.into()));
     // What is later than 10 ms does not leave; one may have been about to.
     let least = (stopped - Duration::from_millis(10)).as_millis() / INTERVAL.as_millis() - 1;
-    let held_up = count(&summary["not_sent"]["held-up"]);
+    let held_up = count(&summary["not_sent"]["late"]);
     assert!(u128::from(held_up) >= least, "{held_up} of {least} in {stopped:?}");
     let limits = summary["generator"]["limits"].as_array().expect("a list");
-    let found = limits.iter().find(|limit| limit["limit"] == "held-up").expect("it is said");
+    let found = limits.iter().find(|limit| limit["limit"] == "late").expect("it is said");
     assert_eq!(found["requests"], held_up);
     let said = format!(
         "LIMITED BY THE GENERATOR, not by the server alone: it was too late for {held_up} requests, \
          which it did not send"
     );
     assert!(lines.contains(&said), "{lines:?}");
-    assert!(lines.contains(&format!("not sent: held-up {held_up}")), "{lines:?}");
+    assert!(lines.contains(&format!("not sent: late {held_up}")), "{lines:?}");
 }

@@ -49,7 +49,7 @@ address = ("127.0.0.1", kept.getsockname()[1])
 os.dup2(kept.fileno(), 3)
 os.set_inheritable(3, True)
 script = 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"'
-command = ("sh", "-c", script, "sh", sys.argv[1], "--json", "--quiet", "--io", sys.argv[2])
+command = ("sh", "-c", script, "sh", sys.argv[1], "--json", "--quiet", "--backend", sys.argv[2])
 server = subprocess.Popen(command, pass_fds=(3,), stdout=subprocess.PIPE, text=True)
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
     client.settimeout(20)

@@ -14,7 +14,7 @@ ip("link", "set", "dev", "lo", "up")
 ip("route", "add", "local", "192.0.2.0/24", "dev", "lo")
 ip("-6", "route", "add", "local", "2001:db8:5::/64", "dev", "lo")
 binds = (f"--bind=0.0.0.0:{PORT}", f"--bind=[::]:{PORT}")
-command = (sys.argv[1], "--json", "--quiet", "--io", sys.argv[2])
+command = (sys.argv[1], "--json", "--quiet", "--backend", sys.argv[2])
 answered = {}
 with Server(*command, *binds):
     for address in ASKED:

@@ -31,7 +31,7 @@ def over_limit(server):
     return server.line()["refused"]["over-limit"]
 
 
-command = (sys.argv[1], "--json", "--quiet", "--bind", f"{THERE}:{PORT}", "--io", sys.argv[2])
+command = (sys.argv[1], "--json", "--quiet", "--bind", f"{THERE}:{PORT}", "--backend", sys.argv[2])
 with Server(*other.inside, *command) as server:
     start, replies = time.monotonic(), 0
     for _ in range(LOOPS):

@@ -87,7 +87,7 @@ def forge(version, mtu):
 
 results = {}
 options = ("--json", "--quiet")
-binds = (f"--bind=0.0.0.0:{PORT}", f"--bind=[::]:{PORT}", "--io", sys.argv[2])
+binds = (f"--bind=0.0.0.0:{PORT}", f"--bind=[::]:{PORT}", "--backend", sys.argv[2])
 for max_name in (1024, 4096):
     with Server(*machine.inside, sys.argv[1], *options, *binds, f"--max-name={max_name}") as server:
         for version in (4, 6):

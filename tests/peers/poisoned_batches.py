@@ -51,7 +51,7 @@ def greeted(client, name):
 
 
 asked, expected = 0, {}
-command = (sys.argv[1], "--json", "--quiet", "--bind", f"{HERE}:{PORT}", "--io", sys.argv[2])
+command = (sys.argv[1], "--json", "--quiet", "--bind", f"{HERE}:{PORT}", "--backend", sys.argv[2])
 with Server(*command) as server:
     # A datagram of 1000 bytes is received, and no reply of 1008 fits.
     ip("link", "set", "dev", "lo", "mtu", str(20 + 8 + len(LONG)))

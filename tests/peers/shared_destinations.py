@@ -18,7 +18,7 @@ COUNT = 100
 ip("link", "set", "dev", "lo", "up")
 machine = Machine()
 device, _ = wire(machine, [f"{HERE}/24"], [f"{SERVER}/24"])
-command = (*machine.inside, sys.argv[1], "--json", "--quiet", "--io", sys.argv[2])
+command = (*machine.inside, sys.argv[1], "--json", "--quiet", "--backend", sys.argv[2])
 workers = ("--workers", "4", "--reuseport", f"--bind=0.0.0.0:{PORT}")
 allowed = ("--allow", "destination-broadcast", "--allow", "destination-multicast")
 

@@ -82,7 +82,7 @@ def there():
 
 
 def options(*addresses):
-    common = ("--json", "--max-lines", "10000", "--io", sys.argv[2], *sys.argv[3:])
+    common = ("--json", "--max-lines", "10000", "--backend", sys.argv[2], *sys.argv[3:])
     return (sys.argv[1], *common, *(f"--bind={address}" for address in addresses))
 
 

@@ -51,7 +51,7 @@ def send(source, port, to):
 
 
 outcomes = {}
-command = (sys.argv[1], "--json", "--max-lines", "10000", "--io", sys.argv[2])
+command = (sys.argv[1], "--json", "--max-lines", "10000", "--backend", sys.argv[2])
 with Server(*command, "--bind", f"0.0.0.0:{PORT}") as server:
     for name, strange in STRANGE.items():
         send(*strange)

@@ -15,7 +15,7 @@ LINK_LOCAL = "fe80::1"
 SHARED = ["10.9.0.255", "255.255.255.255", "224.0.0.1"], ["ff02::1"]
 BURST = 8
 # Over each family.
-REPLIES = 100_000 if sys.argv[2] == "linux" else 10_000
+REPLIES = 100_000 if sys.argv[2] == "native" else 10_000
 
 def client(address):
     family, _, _, _, target = socket.getaddrinfo(address, PORT, type=socket.SOCK_DGRAM)[0]
@@ -65,7 +65,7 @@ there = [f"{own}/{64 if ':' in own else 24}" for own in OWN]
 wire(other, ["10.9.0.100/24", "2001:db8::100/64"], there)
 
 options = ("--bind", f"0.0.0.0:{PORT}", "--bind", f"[::]:{PORT}", "--limit", "off")
-with Server(*other.inside, sys.argv[1], "--json", "--quiet", *options, "--io", sys.argv[2]) as server:
+with Server(*other.inside, sys.argv[1], "--json", "--quiet", *options, "--backend", sys.argv[2]) as server:
     server.process.stdout.readline()
     greeted = ask_at_each(OWN[:16]) + ask_at_each(OWN[16:])
     greeted += ask_at_each([LINK_LOCAL + "%there"] * 2)

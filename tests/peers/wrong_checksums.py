@@ -47,7 +47,7 @@ def dropped(port):
 
 ended, answered = {}, 0
 bind = f"[{HERE}]:{PORT}" if ":" in HERE else f"{HERE}:{PORT}"
-with Server(sys.argv[1], "--json", "--io", sys.argv[2], "--bind", bind) as server:
+with Server(sys.argv[1], "--json", "--backend", sys.argv[2], "--bind", bind) as server:
     storm = attack(40001, PORT)
     while dropped(PORT) < 10:
         pass

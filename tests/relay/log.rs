@@ -188,7 +188,7 @@ impl Log {
         let first = self.requests.first().and_then(ours).expect("only tokens are asked for");
         let as_long = self.requests.iter().any(|request| request.name.len() == name.len());
         let sent = |token: Token| {
-            token.run == first.run
+            token.run_id == first.run_id
                 && self.requests.iter().filter_map(ours).any(|sent| sent.seq == token.seq)
         };
         match Token::decode(name) {

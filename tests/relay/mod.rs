@@ -331,7 +331,7 @@ fn damaged(datagram: &[u8], damage: Option<Damage>) -> Vec<u8> {
 fn unsolicited(name: &[u8], which: u64) -> Vec<u8> {
     let Token { run_id, seq } = Token::decode(name).expect("only tokens are asked for");
     let token = match which % 3 {
-        0 => Token { run_id: !run, seq },
+        0 => Token { run_id: !run_id, seq },
         1 => Token { run_id, seq: seq ^ 1 << 31 },
         _ => return b"Hello, Tracy!".to_vec(),
     };

@@ -147,7 +147,7 @@ fn an_output_that_is_blocked_delays_no_probe_and_is_complete_once_it_is_read() {
     let text = read_full_pipe(reader);
     let lines = Vec::from_iter(text.lines().map(json));
     let events = |event: &str| lines.iter().filter(|line| line["event"] == event).count();
-    assert_eq!((events("start"), events("reply"), events("left-out")), (1, PROBES, 0));
+    assert_eq!((events("start"), events("reply"), events("suppressed")), (1, PROBES, 0));
     assert!(events("interval") >= 1, "{text}");
     let summary = lines.last().expect("a summary");
     assert_eq!(summary["event"], "summary");
@@ -175,7 +175,7 @@ fn events_that_find_no_room_are_left_out_and_counted_and_nothing_else_is() {
         let text = read_full_pipe(reader);
         assert_eq!(process.end(|_| ()).code(), Some(0));
         greeter.finish();
-        let notes = Vec::from_iter(text.lines().filter(|line| line.contains("left-out")));
+        let notes = Vec::from_iter(text.lines().filter(|line| line.contains("suppressed")));
         if json_lines && have("jsonschema", "--version", test) {
             assert!(are_valid(test, notes.iter().map(|&note| note.to_owned())), "{notes:?}");
         }
@@ -185,7 +185,7 @@ fn events_that_find_no_room_are_left_out_and_counted_and_nothing_else_is() {
                 let line = json(line);
                 match line["event"].as_str().expect("text") {
                     "reply" | "not-sent" | "duplicate" | "lost" => events += 1,
-                    "left-out" => left_out += count(&line["lines"]),
+                    "suppressed" => left_out += count(&line["lines"]),
                     "interval" => intervals += 1,
                     _ => {}
                 }

@@ -24,9 +24,9 @@ pub(crate) const LOAD: &str = env!("CARGO_BIN_EXE_hello-load");
 pub(crate) const PING: &str = env!("CARGO_BIN_EXE_hello-ping");
 pub(crate) const SERVER: &str = env!("CARGO_BIN_EXE_hello-server");
 
-/// The back ends of `hello-server --io`.
+/// The back ends of `hello-server --backend`.
 pub(crate) const BACK_ENDS: &[&str] =
-    if cfg!(target_os = "linux") { &["linux", "portable"] } else { &["portable"] };
+    if cfg!(target_os = "linux") { &["native", "portable"] } else { &["portable"] };
 
 /// A process that prints lines; killed when the test ends, if it still runs then.
 pub(crate) struct Process {

@@ -1,6 +1,6 @@
 //! What `hello-load` offers, and what comes of it.
 //!
-//! [`Tally`](tally::Tally) adds up what one thread of the generator sees, [`Summary`](summary::Summary)
+//! [`Recorder`](recorder::Recorder) adds up what one thread of the generator sees, [`Summary`](summary::Summary)
 //! is what a run comes to, and every form of output has it for its argument. A search or a sweep is
 //! one run after the other.
 

@@ -4,7 +4,7 @@ pub mod console;
 pub mod escape;
 pub mod export;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 pub mod format;
 pub mod histogram;
 pub mod json;
@@ -35,7 +35,7 @@ pub enum Format {
 /// What was asked for cannot be printed.
 #[derive(Debug, Error)]
 #[error("cannot write to standard output")]
-pub struct OutputError(#[from] io::Error);
+pub struct OutputError(#[from] pub(crate) io::Error);
 
 impl OutputError {
     /// Tells whether nobody reads the output any more.

@@ -1,6 +1,6 @@
 //! What `hello-ping` prints, all of it from one stream of events.
 //!
-//! [`Tally`](tally::Tally) adds the events of a target up, and [`Summary`](summary::Summary) is
+//! [`Recorder`](recorder::Recorder) adds the events of a target up, and [`Summary`](summary::Summary) is
 //! what it comes to; every form of output has one of them, or an event, for its argument.
 
 pub mod args;

@@ -6,4 +6,5 @@ pub mod log;
 pub mod metrics;
 pub mod rate_limit;
 pub mod report;
+pub mod session;
 pub mod systemd;

@@ -4,40 +4,28 @@ use std::fmt;
 
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
-use hello_net::Io;
+use hello_net::Backend;
 
-/// By which system calls to receive and send.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum IoChoice {
-    /// Many datagrams for each call (recvmmsg, sendmmsg).
-    #[cfg(target_os = "linux")]
-    Linux,
-    /// What any system has.
+/// Which system calls move the datagrams.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum BackendArg {
+    /// The fastest of this system; on Linux, many datagrams for each call (recvmmsg, sendmmsg)
+    #[default]
+    Native,
+    /// Those that every system has
     Portable,
 }
 
-impl Default for IoChoice {
-    fn default() -> Self {
-        match Backend::default() {
-            #[cfg(target_os = "linux")]
-            Backend::Native => Self::Linux,
-            Backend::Portable => Self::Portable,
+impl From<BackendArg> for Backend {
+    fn from(backend: BackendArg) -> Self {
+        match backend {
+            BackendArg::Native => Self::Native,
+            BackendArg::Portable => Self::Portable,
         }
     }
 }
 
-impl From<IoChoice> for Io {
-    fn from(choice: IoChoice) -> Self {
-        match choice {
-            #[cfg(target_os = "linux")]
-            IoChoice::Linux => Self::Linux,
-            IoChoice::Portable => Self::Portable,
-        }
-    }
-}
-
-/// Says it as it is said on the command line.
-impl fmt::Display for IoChoice {
+impl fmt::Display for BackendArg {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let value = self.to_possible_value();
         f.write_str(value.as_ref().map_or("", PossibleValue::get_name))

@@ -9,7 +9,7 @@ use crate::output::Format;
 
 /// The options that every tool has.
 #[derive(Debug, Args)]
-pub struct Common {
+pub struct CommonArgs {
     /// Print JSON, one object a line.
     #[arg(long)]
     json: bool,
@@ -19,14 +19,14 @@ pub struct Common {
     generate: Option<Generate>,
 }
 
-impl Common {
+impl CommonArgs {
     /// Generates what was asked for, for the tool whose arguments are `Args`, and tells whether
     /// anything was.
     ///
     /// # Errors
     ///
     /// What the standard output reports.
-    pub fn generated<Args: CommandFactory>(&self) -> io::Result<bool> {
+    pub fn print_generated<Args: CommandFactory>(&self) -> io::Result<bool> {
         match self.generate {
             None => Ok(false),
             Some(what) => what.write::<Args>(&mut io::stdout()).map(|()| true),

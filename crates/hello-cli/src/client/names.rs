@@ -19,7 +19,7 @@ pub enum NameError {
 }
 
 /// Yields the names of the command line, with each `-` replaced by the lines of `input`.
-pub fn names<'a>(
+pub fn read_names<'a>(
     arguments: &'a [OsString],
     input: &'a mut impl BufRead,
 ) -> impl Iterator<Item = Result<Vec<u8>, NameError>> + 'a {
@@ -56,20 +56,20 @@ fn checked(name: Vec<u8>) -> Result<Vec<u8>, NameError> {
 /// name may have is kept in memory.
 fn line(input: &mut impl BufRead) -> io::Result<Option<Result<Vec<u8>, NameTooLong>>> {
     let mut name = Vec::new();
-    let mut last = part(input, &mut name)?;
-    if last == Part::Nothing {
+    let mut last = read_chunk(input, &mut name)?;
+    if last == Chunk::Nothing {
         return Ok(None);
     }
     let (mut len, max) = (name.len(), MAX_NAME_LEN);
-    while last == Part::More {
-        last = part(input, &mut name)?;
+    while last == Chunk::More {
+        last = read_chunk(input, &mut name)?;
         len += name.len();
     }
     Ok(Some(if len > max { Err(NameTooLong { len, max }) } else { Ok(name) }))
 }
 
 #[derive(PartialEq)]
-enum Part {
+enum Chunk {
     /// The input ended before it.
     Nothing,
     /// The line ended with it.
@@ -78,14 +78,14 @@ enum Part {
 }
 
 /// Reads what is left of a line, or one byte more than a name may have of it.
-fn part(input: &mut impl BufRead, bytes: &mut Vec<u8>) -> io::Result<Part> {
+fn read_chunk(input: &mut impl BufRead, bytes: &mut Vec<u8>) -> io::Result<Chunk> {
     bytes.clear();
     let read = input.by_ref().take(MAX_NAME_LEN as u64 + 1).read_until(b'\n', bytes)?;
     let newline = bytes.pop_if(|byte| *byte == b'\n').is_some();
     Ok(match read {
-        0 => Part::Nothing,
-        _ if newline || read <= MAX_NAME_LEN => Part::Last,
-        _ => Part::More,
+        0 => Chunk::Nothing,
+        _ if newline || read <= MAX_NAME_LEN => Chunk::Last,
+        _ => Chunk::More,
     })
 }
 
@@ -96,7 +96,7 @@ mod tests {
     /// The names, and of those too long, their lengths.
     fn read(arguments: &[&str], mut input: &[u8]) -> Vec<Result<Vec<u8>, usize>> {
         let arguments: Vec<_> = arguments.iter().map(OsString::from).collect();
-        let names = names(&arguments, &mut input).map(|name| {
+        let names = read_names(&arguments, &mut input).map(|name| {
             name.map_err(|error| match error {
                 NameError::TooLong(NameTooLong { len, .. }) => len,
                 NameError::Read(error) => panic!("{error}"),
@@ -152,7 +152,7 @@ mod tests {
         }
         let arguments = ["-", "Bob"].map(OsString::from);
         let mut input = io::BufReader::new(Broken);
-        let mut names = names(&arguments, &mut input);
+        let mut names = read_names(&arguments, &mut input);
         assert!(matches!(names.next(), Some(Err(NameError::Read(_)))));
         assert!(matches!(names.next(), Some(Ok(name)) if name == b"Bob"));
         assert!(names.next().is_none());

@@ -9,12 +9,13 @@ use std::net::SocketAddr;
 use hello_net::{ErrorClass, Greeting, NoReply, Progress, Unanswered};
 use hello_proto::{DecodeError, Request};
 
-use self::json::{Asked, Line, millis};
+use self::json::{Line, ServerReason, millis};
 use super::names::NameError;
-use crate::output::escape::{Brief, Text};
-use crate::output::{Format, OutputError, json};
+use crate::output::escape::{Escaped, Truncated};
+use crate::output::json::to_line;
+use crate::output::{Format, OutputError};
 use crate::process::descriptors;
-use crate::process::exit::describe;
+use crate::process::exit::error_chain;
 
 /// Prints greetings to `out`, and as text what goes wrong to `err`. JSON lines all go to `out`.
 ///
@@ -65,10 +66,10 @@ impl<O: Write, E: Write> Report<O, E> {
         let name = request.name();
         match (result, self.format) {
             (Ok(_), Format::Text) => {
-                let [prefix, name, suffix] = request.reply().parts().map(Text);
+                let [prefix, name, suffix] = request.reply().parts().map(Escaped);
                 self.line(&format!("{prefix}{name}{suffix}"))
             }
-            (Ok(greeting), Format::Json) => self.line(&json::line(&Line::Greeting {
+            (Ok(greeting), Format::Json) => self.line(&to_line(&Line::Greeting {
                 server: greeting.server,
                 name: name.into(),
                 attempts: greeting.attempts,
@@ -79,12 +80,12 @@ impl<O: Write, E: Write> Report<O, E> {
             (Err(unanswered), _) => {
                 let line = Line::Unanswered {
                     name: name.into(),
-                    servers: unanswered.servers.iter().map(Asked::from).collect(),
+                    servers: unanswered.servers.iter().map(ServerReason::from).collect(),
                     attempts: unanswered.attempts,
                     elapsed_ms: millis(unanswered.elapsed),
                     skipped,
                 };
-                self.note(&format!("{}: {}", Brief(name), explain(unanswered, skipped)), &line)
+                self.note(&format!("{}: {}", Truncated(name), explain(unanswered, skipped)), &line)
             }
         }
     }
@@ -95,7 +96,7 @@ impl<O: Write, E: Write> Report<O, E> {
     ///
     /// [`OutputError`] if `out` fails.
     pub fn no_name(&mut self, error: &NameError) -> Result<(), OutputError> {
-        let error = describe(error);
+        let error = error_chain(error);
         self.note(&error, &Line::Error { error: &error })
     }
 
@@ -112,7 +113,7 @@ impl<O: Write, E: Write> Report<O, E> {
         }
         let why = match class {
             ErrorClass::Other if descriptors::advice(error).is_some() => {
-                format!("cannot open a port: {}", describe(error))
+                format!("cannot open a port: {}", error_chain(error))
             }
             ErrorClass::Other => error.to_string(),
             class => class.to_string(),
@@ -132,7 +133,7 @@ impl<O: Write, E: Write> Report<O, E> {
             return Ok(());
         }
         let why = error.map_or("greeting of another name".into(), |error| error.to_string());
-        let text = format!("{server}: skipped \"{}\": {why}", Brief(datagram));
+        let text = format!("{server}: skipped \"{}\": {why}", Truncated(datagram));
         self.note(&text, &Line::Skipped { server, datagram: datagram.into(), why })
     }
 
@@ -140,7 +141,7 @@ impl<O: Write, E: Write> Report<O, E> {
     /// others may print there, too.
     fn note(&mut self, text: &str, line: &Line<'_>) -> Result<(), OutputError> {
         match self.format {
-            Format::Json => self.line(&json::line(line)),
+            Format::Json => self.line(&to_line(line)),
             Format::Text => {
                 let _ = self.err.write_all(format!("hello-client: {text}\n").as_bytes());
                 Ok(())
@@ -184,6 +185,7 @@ mod tests {
 
     use super::*;
     use crate::output::fixtures::Broken;
+    use crate::output::json::SHOWN;
 
     /// What is printed to the output and to the error output.
     fn printed(
@@ -326,9 +328,10 @@ mod tests {
         let [out, _] = printed(Format::Json, |report| {
             report.progress(skipped).expect("printed");
         });
-        let shown = "x".repeat(json::SHOWN);
-        let cut = format!(r#""datagram":"{shown}","cut":true,"why":"greeting of another name"}}"#);
-        assert!(out.ends_with(&(cut + "\n")), "{out}");
+        let shown = "x".repeat(SHOWN);
+        let truncated =
+            format!(r#""datagram":"{shown}","truncated":true,"why":"greeting of another name"}}"#);
+        assert!(out.ends_with(&(truncated + "\n")), "{out}");
     }
 
     #[test]

@@ -14,14 +14,14 @@ use hello_net::{ArrivalProcess, LoadError, LoadPlan, Pacing, Sources};
 
 use self::help::{EXAMPLES, LOAD, OUTPUT, SEARCH, TARGET, TIME};
 use self::values::{
-    By, Loads, Size, at_least_one, least_load, parse_count, parse_load, parse_loads, parse_number,
-    parse_size,
+    LoadRange, Size, SourceKind, at_least_one, least_load, parse_count, parse_load, parse_loads,
+    parse_number, parse_size,
 };
 use crate::args::address_family::Family;
-use crate::args::common::Common;
+use crate::args::common::CommonArgs;
 use crate::args::duration;
 use crate::args::endpoint::Endpoint;
-use crate::output::options::Outputs;
+use crate::output::options::ExportArgs;
 use crate::output::percent;
 use crate::process::descriptors;
 
@@ -71,8 +71,8 @@ pub struct Args {
     sources: Option<NonZeroU32>,
 
     /// What a source is.
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t = By::Ports, help_heading = LOAD)]
-    sources_by: By,
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = SourceKind::Ports, help_heading = LOAD)]
+    sources_by: SourceKind,
 
     /// Send so many requests as one message, which the kernel or the network card cuts
     /// (UDP_SEGMENT); up to 64.
@@ -98,7 +98,7 @@ pub struct Args {
     size: Size,
 
     /// Measure for so long (500ms, 2m): 10 s, or 2 s for each trial of --find-max and --sweep.
-    #[arg(long, value_name = "TIME", value_parser = seconds::parse, help_heading = TIME)]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, help_heading = TIME)]
     duration: Option<Duration>,
 
     /// Stop after so many requests; without --duration, as long as that takes.
@@ -107,7 +107,7 @@ pub struct Args {
 
     /// Ask for so long before that, and leave it out: a tenth of the duration, up to 5 s; nothing
     /// with --count alone.
-    #[arg(long, value_name = "TIME", value_parser = seconds::parse_or_zero, help_heading = TIME)]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse_or_zero, help_heading = TIME)]
     warm_up: Option<Duration>,
 
     /// After how long a request without an answer is lost; an answer after that is late.
@@ -116,7 +116,7 @@ pub struct Args {
         short = 'W',
         value_name = "TIME",
         default_value = "1s",
-        value_parser = seconds::parse,
+        value_parser = duration::parse,
         help_heading = TIME,
     )]
     timeout: Duration,
@@ -189,7 +189,7 @@ pub struct Args {
         conflicts_with_all = NO_SWEEP,
         help_heading = SEARCH,
     )]
-    sweep: Option<Loads>,
+    sweep: Option<LoadRange>,
 
     /// How many loads --sweep tries, evenly spaced.
     #[arg(
@@ -212,16 +212,16 @@ pub struct Args {
     family: Family,
 
     /// Print rates and losses of the time since the last such line, that often and at the end.
-    #[arg(long, value_name = "TIME", value_parser = seconds::parse, help_heading = OUTPUT)]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, help_heading = OUTPUT)]
     pub every: Option<Duration>,
 
     #[command(flatten, next_help_heading = OUTPUT)]
-    #[expect(missing_docs, reason = "it would become the help of the whole command")]
-    pub outputs: Outputs,
+    #[expect(missing_docs, reason = "it would become the help of the totals command")]
+    pub outputs: ExportArgs,
 
     #[command(flatten, next_help_heading = OUTPUT)]
-    #[expect(missing_docs, reason = "it would become the help of the whole command")]
-    pub common: Common,
+    #[expect(missing_docs, reason = "it would become the help of the totals command")]
+    pub common: CommonArgs,
 }
 
 /// What is measured.
@@ -258,9 +258,9 @@ impl Args {
     pub fn mode(&self) -> Mode {
         if self.find_max {
             let start = self.rate.unwrap_or(FIRST_LOAD);
-            let Self { max_rate: most, trials, resolution, tolerance, .. } = *self;
-            let least = least_load(self.train, self.duration.unwrap_or(TRIAL));
-            return Mode::FindMax(SearchPlan { start, least, most, trials, resolution }, tolerance);
+            let Self { max_rate: max, trials, resolution, tolerance, .. } = *self;
+            let min = least_load(self.train, self.duration.unwrap_or(TRIAL));
+            return Mode::FindMax(SearchPlan { start, min, max, trials, resolution }, tolerance);
         }
         match self.sweep {
             None => Mode::Single,
@@ -272,7 +272,7 @@ impl Args {
                     u64::try_from(load).map_or(NonZeroU64::MAX, at_least_one)
                 };
                 let mut loads = Vec::from_iter((0..=last).map(step));
-                // There may be fewer whole numbers between the two.
+                // There may be fewer totals numbers between the two.
                 loads.dedup();
                 Mode::Sweep(loads)
             }
@@ -298,17 +298,17 @@ impl Args {
             (None, None) if is_open => Pacing::Open { rate: FIRST_LOAD, arrivals },
             (None, None) => Pacing::Closed { outstanding: MESSAGES.saturating_mul(train.into()) },
         };
-        let least = u32::from(self.train) * u32::from(self.threads.get());
+        let min = u32::from(self.train) * u32::from(self.threads.get());
         if let Pacing::Closed { outstanding } = offer
-            && outstanding.get() < least
+            && outstanding.get() < min
         {
             let each = "each thread has a message outstanding, with all of its train";
-            return Err(format!("{each}: give --outstanding {least}").into());
+            return Err(format!("{each}: give --outstanding {min}").into());
         }
         let sources = self.sources.unwrap_or(self.threads.into());
         let duration = self.duration.unwrap_or(match (self.mode(), self.count) {
             (Mode::Single, None) => default.duration,
-            (Mode::Single, Some(_)) => AS_LONG_AS_IT_TAKES,
+            (Mode::Single, Some(_)) => UNLIMITED,
             _ => TRIAL,
         });
         let no_warm_up = self.count.is_some() && self.duration.is_none();
@@ -322,8 +322,8 @@ impl Args {
             name_len: self.size.clone(),
             train,
             sources: match self.sources_by {
-                By::Ports => Sources::Ports(sources),
-                By::Addresses => Sources::Addresses(sources),
+                SourceKind::Ports => Sources::Ports(sources),
+                SourceKind::Addresses => Sources::Addresses(sources),
             },
             threads: self.threads,
             seed: self.seed,
@@ -342,7 +342,7 @@ impl Args {
 
     /// Adds to an error what can be done about it.
     pub fn explain(&self, error: LoadError) -> Box<dyn Error> {
-        let causes = crate::process::exit::describe(&error);
+        let causes = crate::process::exit::error_chain(&error);
         match error {
             LoadError::Connect { source, .. } if descriptors::advice(&source).is_some() => format!(
                 "{causes}, use fewer --sources, or --sources-by addresses: each port takes a file \
@@ -370,7 +370,7 @@ const MESSAGES: NonZeroU32 = NonZeroU32::new(64).expect("not zero");
 const WARM_UP: Duration = Duration::from_secs(5);
 
 /// Nobody waits longer.
-pub(super) const AS_LONG_AS_IT_TAKES: Duration = Duration::from_secs(100 * 365 * 86_400);
+pub(super) const UNLIMITED: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// What keeps --find-max and its options out: to clap, a requirement is void where what it requires
 /// conflicts with something else.

@@ -7,7 +7,7 @@ use hello_net::{
     ArrivalProcess, GeneratorUsage, LoadEvent, LoadEventKind, LoadPlan, Observer as _, Pacing,
 };
 
-use super::recorder::Tally;
+use super::recorder::Recorder;
 use super::summary::Summary;
 
 pub(super) fn plan() -> LoadPlan {
@@ -16,7 +16,7 @@ pub(super) fn plan() -> LoadPlan {
     LoadPlan { offer, duration: Duration::from_secs(1), ..LoadPlan::default() }
 }
 
-pub(super) const EFFORT: GeneratorUsage = GeneratorUsage {
+pub(super) const USAGE: GeneratorUsage = GeneratorUsage {
     measured: Duration::from_secs(1),
     processor_time: Duration::from_millis(2),
     busy: Duration::from_millis(250),
@@ -26,25 +26,25 @@ pub(super) const EFFORT: GeneratorUsage = GeneratorUsage {
 
 /// Three requests: due at 1, 2 and 3 ms, each sent a tenth of a millisecond late; two are answered
 /// after 1 and 3 ms, and the last one is lost.
-pub(super) fn tally() -> Tally {
-    let mut tally = Tally::default();
+pub(super) fn recorder() -> Recorder {
+    let mut recorder = Recorder::default();
     let millis = Duration::from_millis;
     for number in 1..=3 {
         let due = millis(number);
         let sent = LoadEventKind::Sent { due, count: 1 };
         let late = Duration::from_micros(100);
-        tally.observe(&LoadEvent { at: due + late, kind: sent });
+        recorder.observe(&LoadEvent { at: due + late, kind: sent });
         let rtt = millis(2 * number - 1);
         let (at, kind) = match number {
             3 => (millis(1003), LoadEventKind::Lost { due }),
             _ => (due + late + rtt, LoadEventKind::Answered { due, rtt, reordered: false }),
         };
-        tally.observe(&LoadEvent { at, kind });
+        recorder.observe(&LoadEvent { at, kind });
     }
-    tally
+    recorder
 }
 
 pub(super) fn summary() -> Summary {
     let address = ([192, 0, 2, 1], 9999).into();
-    tally().summary("192.0.2.1:9999", address, &plan(), EFFORT)
+    recorder().summary("192.0.2.1:9999", address, &plan(), USAGE)
 }

@@ -13,24 +13,24 @@ use super::summary::{Generator, Plan, Summary};
 
 /// Everything that is kept of what one thread sees, in constant memory.
 #[derive(Clone, Debug, Default)]
-pub struct Tally {
+pub struct Recorder {
     counts: Counts,
     /// Replies to our requests at another of our sources.
     misdirected: u64,
     /// How often the system had no room for what was to be sent.
     blocked: u64,
     /// Since the requests were due.
-    latencies: Runs,
+    latencies: RunLength,
     /// Since they left.
-    rtts: Runs,
+    rtts: RunLength,
     /// How much later than due they left.
-    lateness: Runs,
+    lateness: RunLength,
     errors: BTreeMap<&'static str, u64>,
     not_sent: BTreeMap<&'static str, u64>,
-    course: Course,
+    timeline: Timeline,
 }
 
-impl Observer for Tally {
+impl Observer for Recorder {
     fn observe(&mut self, event: &LoadEvent<'_>) {
         let counts = &mut self.counts;
         match event.kind {
@@ -47,11 +47,11 @@ impl Observer for Tally {
                 let latency = event.at.saturating_sub(due);
                 self.latencies.record(latency, 1);
                 self.rtts.record(rtt, 1);
-                self.course.answered(event.at, latency);
+                self.timeline.answered(event.at, latency);
             }
             LoadEventKind::Lost { .. } => {
                 counts.lost += 1;
-                self.course.lost(event.at);
+                self.timeline.lost(event.at);
             }
             LoadEventKind::Other { arrival, .. } => {
                 *match arrival {
@@ -72,7 +72,7 @@ impl Observer for Tally {
     }
 }
 
-impl Tally {
+impl Recorder {
     /// Adds what another thread saw.
     pub fn merge(&mut self, mut other: Self) {
         add(&mut self.counts, &other.counts);
@@ -86,7 +86,7 @@ impl Tally {
         {
             other.into_iter().for_each(|(label, count)| *counts.entry(label).or_default() += count);
         }
-        self.course.merge(&other.course);
+        self.timeline.merge(&other.timeline);
     }
 
     /// Returns how many requests and datagrams there were of each kind.
@@ -95,8 +95,8 @@ impl Tally {
     }
 
     /// Returns how latencies went on over the run.
-    pub fn course(&self) -> &Course {
-        &self.course
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
     }
 
     /// Returns how long the answered took since they were due.
@@ -110,14 +110,14 @@ impl Tally {
         target: &str,
         address: SocketAddr,
         plan: &LoadPlan,
-        effort: GeneratorUsage,
+        usage: GeneratorUsage,
     ) -> Summary {
         let Counts { sent, answered, lost, .. } = self.counts;
         let span = usage.measured.as_secs_f64();
         let in_a_second = |count: u64| (span > 0.0).then(|| count as f64 / span);
         let share = |part: Duration| (span > 0.0).then(|| (part.as_secs_f64() / span).min(1.0));
         let is_open = matches!(plan.offer, Pacing::Open { .. });
-        let processor_time = effort.processor_time.as_secs_f64();
+        let processor_time = usage.processor_time.as_secs_f64();
         let mut summary = Summary {
             target: target.into(),
             address,
@@ -139,23 +139,24 @@ impl Tally {
             misdirected: self.misdirected,
             errors: self.errors.clone(),
             not_sent: self.not_sent.clone(),
-            latency_ms: Times::of(self.latencies.distribution()),
-            rtt_ms: Times::of(self.rtts.distribution()),
-            timer_error_ms: TimerError::of(self.lateness.distribution()).filter(|_| is_open),
+            latency_ms: Quantiles::from_distribution(self.latencies.distribution()),
+            rtt_ms: Quantiles::from_distribution(self.rtts.distribution()),
+            timer_error_ms: TimerError::from_distribution(self.lateness.distribution())
+                .filter(|_| is_open),
             generator: Generator {
-                busy: share(effort.busy),
-                stalled: share(effort.stalled),
+                busy: share(usage.busy),
+                stalled: share(usage.stalled),
                 blocked: self.blocked,
                 processor_time_s: processor_time,
                 processor_time_per_request_us: (sent > 0 && span > 0.0)
                     .then(|| processor_time * 1e6 / sent as f64),
-                dropped: effort.dropped,
+                dropped: usage.dropped,
                 limits: Vec::new(),
             },
             suspected_limit: None,
             verdict: None,
         };
-        if !summary.is_paced() {
+        if !summary.is_steady() {
             // Much of it is spent after the last request was due.
             summary.generator.processor_time_per_request_us = None;
         }
@@ -180,13 +181,13 @@ pub fn add(counts: &mut Counts, other: &Counts) {
 
 /// A distribution to which equal durations are added at once: those of a train are.
 #[derive(Clone, Debug)]
-struct Runs {
+struct RunLength {
     distribution: Distribution,
     /// Recorded so many times, and not added yet.
     last: (Duration, u64),
 }
 
-impl Runs {
+impl RunLength {
     fn record(&mut self, duration: Duration, count: u64) {
         if duration == self.last.0 {
             self.last.1 += count;
@@ -211,7 +212,7 @@ impl Runs {
     }
 }
 
-impl Default for Runs {
+impl Default for RunLength {
     fn default() -> Self {
         Self { distribution: Distribution::new(DIGITS), last: (Duration::ZERO, 0) }
     }
@@ -227,7 +228,7 @@ mod tests {
     use hello_net::{ErrorClass, NotSent};
 
     use super::*;
-    use crate::load::fixtures::{EFFORT, plan, summary, tally};
+    use crate::load::fixtures::{USAGE, plan, recorder, summary};
 
     #[test]
     fn latencies_begin_when_a_request_is_due_and_rtts_when_it_leaves() {
@@ -246,8 +247,8 @@ mod tests {
 
     #[test]
     fn everything_is_counted_under_its_name() {
-        let mut tally = Tally::default();
-        let mut observe = |kind| tally.observe(&LoadEvent { at: Duration::ZERO, kind });
+        let mut recorder = Recorder::default();
+        let mut observe = |kind| recorder.observe(&LoadEvent { at: Duration::ZERO, kind });
         let rtt = Duration::ZERO;
         for (times, arrival) in [
             (1, ReplyKind::Late { seq: 0, rtt }),
@@ -266,7 +267,7 @@ mod tests {
         observe(LoadEventKind::SocketError(ErrorClass::ConnectionRefused));
         (0..7).for_each(|_| observe(LoadEventKind::SendBufferFull(ErrorClass::WouldBlock)));
         observe(LoadEventKind::Sent { due: Duration::ZERO, count: 64 });
-        let summary = tally.summary("", ([127, 0, 0, 1], 1).into(), &plan(), EFFORT);
+        let summary = recorder.summary("", ([127, 0, 0, 1], 1).into(), &plan(), USAGE);
         let Summary { late, duplicate, out_of_window, corrupt, unsolicited, misdirected, .. } =
             summary;
         assert_eq!(
@@ -274,27 +275,28 @@ mod tests {
             (1, 2, 3, 4, 5, 6)
         );
         assert_eq!((summary.sent, summary.reordered, summary.in_flight), (64, 1, 63));
-        assert_eq!(summary.not_sent, [("held-up", 64), ("denied", 64)].into());
+        assert_eq!(summary.not_sent, [("late", 64), ("denied", 64)].into());
         assert_eq!(summary.errors, [("connection-refused", 1)].into());
         assert_eq!(summary.generator.blocked, 7);
     }
 
     #[test]
     fn two_threads_come_to_what_one_would_have_seen() {
-        let mut both = tally();
-        both.merge(tally());
-        let mut one = tally();
-        let again = tally();
+        let mut both = recorder();
+        both.merge(recorder());
+        let mut one = recorder();
+        let again = recorder();
         assert_eq!(again.counts(), one.counts());
-        // The same events again, in the same tally.
-        one.merge(Tally::default());
+        // The same events again, in the same recorder.
+        one.merge(Recorder::default());
         one.merge(again);
-        let summed =
-            |tally: &mut Tally| tally.summary("x:1", ([127, 0, 0, 1], 1).into(), &plan(), EFFORT);
+        let summed = |recorder: &mut Recorder| {
+            recorder.summary("x:1", ([127, 0, 0, 1], 1).into(), &plan(), USAGE)
+        };
         let (both_of, one_of) = (summed(&mut both), summed(&mut one));
         assert_eq!(both_of, one_of);
         assert_eq!((both_of.sent, both_of.answered, both_of.lost), (6, 4, 2));
-        assert_eq!(both.course().periods().map(|(_, period)| period.lost).sum::<u64>(), 2);
+        assert_eq!(both.timeline().bins().map(|(_, period)| period.lost).sum::<u64>(), 2);
         assert_eq!(both_of.latency_ms, summary().latency_ms);
     }
 
@@ -302,12 +304,12 @@ mod tests {
     fn of_few_requests_of_a_closed_loop_nobody_knows_what_each_took() {
         // Ten times as many as may be outstanding are enough.
         for (more, known) in [(6, false), (7, true)] {
-            let mut tally = tally();
+            let mut recorder = recorder();
             let kind = LoadEventKind::Sent { due: Duration::ZERO, count: more };
-            tally.observe(&LoadEvent { at: Duration::ZERO, kind });
+            recorder.observe(&LoadEvent { at: Duration::ZERO, kind });
             let plan =
                 LoadPlan { offer: Pacing::Closed { outstanding: NonZeroU32::MIN }, ..plan() };
-            let summary = tally.summary("", ([127, 0, 0, 1], 1).into(), &plan, EFFORT);
+            let summary = recorder.summary("", ([127, 0, 0, 1], 1).into(), &plan, USAGE);
             let time = summary.generator.processor_time_per_request_us;
             assert_eq!(time.is_some(), known, "{summary:?}");
         }
@@ -316,7 +318,7 @@ mod tests {
     #[test]
     fn a_closed_loop_has_no_timer() {
         let closed = LoadPlan::default();
-        let summary = tally().summary("", ([127, 0, 0, 1], 1).into(), &closed, EFFORT);
+        let summary = recorder().summary("", ([127, 0, 0, 1], 1).into(), &closed, USAGE);
         assert_eq!(summary.timer_error_ms, None);
     }
 }

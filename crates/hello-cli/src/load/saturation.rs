@@ -61,20 +61,20 @@ impl GeneratorLimit {
     pub fn of(summary: &Summary) -> Vec<Self> {
         let mut limits = Vec::new();
         let not_sent = |reason| summary.not_sent.get(reason).copied().unwrap_or(0);
-        let [held_up, too_many] = ["held-up", "too-many-in-flight"].map(not_sent);
+        let [held_up, too_many] = ["late", "too-many-in-flight"].map(not_sent);
         let not_taken = summary.not_sent_total() - held_up - too_many;
         let no_room = summary.generator.blocked;
         let dropped = summary.generator.dropped.unwrap_or(0);
         let due = summary.due() as f64;
-        let many = |count: u64| count as f64 > SHORTFALL * due;
+        let many = |count: u64| count as f64 > MAX_SHORTFALL * due;
         limits.extend(many(held_up).then_some(Self::Late { requests: held_up }));
         limits.extend(many(too_many).then_some(Self::TooManyInFlight { requests: too_many }));
         limits.extend(many(not_taken).then_some(Self::NotTaken { requests: not_taken }));
         limits.extend(many(no_room).then_some(Self::NoRoomToSend { times: no_room }));
-        let stalled = summary.generator.stalled.filter(|share| *share > SHORTFALL);
+        let stalled = summary.generator.stalled.filter(|share| *share > MAX_SHORTFALL);
         limits.extend(stalled.map(|share| Self::Stalled { share }));
         limits.extend((dropped > 0).then_some(Self::Dropped { datagrams: dropped }));
-        let is_long = summary.duration_s > LONG_ENOUGH_S && summary.is_paced();
+        let is_long = summary.duration_s > LONG_ENOUGH_S && summary.is_steady();
         let busy = summary.generator.busy.filter(|share| *share > BUSY && is_long);
         limits.extend(busy.map(|share| Self::Busy { share }));
         if let (Some(timer), Some(rtt)) = (summary.timer_error_ms, summary.rtt_ms)
@@ -142,17 +142,17 @@ impl fmt::Display for GeneratorLimit {
 
 /// Decides what a trial says of the server.
 ///
-/// A load was offered if no more than [`SHORTFALL`] of what was due did not leave: else the rest
+/// A load was offered if no more than [`MAX_SHORTFALL`] of what was due did not leave: else the rest
 /// left in bursts, and what was lost of those says nothing of an even load. Where our own receive
 /// buffers had no room for as many replies as it takes to come within the tolerance, the loss is
 /// not the server's.
-pub fn verdict_on(summary: &Summary, tolerance: f64) -> TrialVerdict {
+pub fn judge_trial(summary: &Summary, tolerance: f64) -> TrialVerdict {
     let due = summary.due();
     let settled = (summary.answered + summary.lost) as f64;
     let most = tolerance * settled;
     let ours = summary.generator.dropped.unwrap_or(0);
     let theirs = summary.lost.saturating_sub(ours) as f64;
-    if due == 0 || summary.not_sent_total() as f64 > SHORTFALL * due as f64 {
+    if due == 0 || summary.not_sent_total() as f64 > MAX_SHORTFALL * due as f64 {
         TrialVerdict::NotOffered
     } else if theirs > most {
         TrialVerdict::Lost
@@ -182,18 +182,18 @@ const PUNCTUAL_MS: f64 = 1.0;
 
 /// Which share of the requests due may be missing for a load to be offered: on machines that do
 /// something else as well, no generator is there all the time.
-pub const SHORTFALL: f64 = 0.01;
-
-use hello_measure::{Quantiles, TimerError};
+pub const MAX_SHORTFALL: f64 = 0.01;
 
 #[cfg(test)]
 mod tests {
+    use hello_measure::{Quantiles, TimerError};
+
     use super::*;
     use crate::load::fixtures::summary;
 
-    fn times(p99: f64) -> Times {
+    fn times(p99: f64) -> Quantiles {
         let (min, mean, max, stddev, p50) = (0.0, 0.0, p99, 0.0, 0.0);
-        Times { min, mean, max, stddev, p50, p90: p50, p95: p50, p99, p999: p99 }
+        Quantiles { min, mean, max, stddev, p50, p90: p50, p95: p50, p99, p999: p99 }
     }
 
     #[test]
@@ -201,7 +201,7 @@ mod tests {
         let mut summary = summary();
         assert_eq!(GeneratorLimit::of(&summary), []);
         summary.sent = 100;
-        summary.not_sent = [("held-up", 2), ("too-many-in-flight", 2), ("denied", 3)].into();
+        summary.not_sent = [("late", 2), ("too-many-in-flight", 2), ("denied", 3)].into();
         (summary.generator.blocked, summary.generator.stalled) = (5, Some(0.25));
         summary.generator.dropped = Some(6);
         summary.generator.busy = Some(0.9876);
@@ -235,10 +235,10 @@ mod tests {
     fn a_request_in_a_hundred_may_be_missing() {
         let mut summary = summary();
         summary.sent = 990;
-        summary.not_sent = [("held-up", 10)].into();
+        summary.not_sent = [("late", 10)].into();
         (summary.generator.blocked, summary.generator.stalled) = (10, Some(0.01));
         assert_eq!(GeneratorLimit::of(&summary), []);
-        summary.not_sent = [("held-up", 11)].into();
+        summary.not_sent = [("late", 11)].into();
         assert_eq!(GeneratorLimit::of(&summary), [GeneratorLimit::Late { requests: 11 }]);
     }
 
@@ -289,8 +289,8 @@ mod tests {
             let mut summary = summary();
             (summary.sent, summary.answered, summary.lost) = (answered + lost, answered, lost);
             summary.generator.dropped = Some(dropped);
-            summary.not_sent = [("held-up", held_up)].into();
-            let found = verdict_on(&summary, tolerance);
+            summary.not_sent = [("late", held_up)].into();
+            let found = judge_trial(&summary, tolerance);
             assert_eq!(found, verdict, "{answered} {lost} {dropped} {held_up} {tolerance}");
         }
     }

@@ -15,19 +15,40 @@ use indicatif::ProgressStyle;
 use super::args::{Args, Mode};
 use super::interval::Interval;
 use super::output::{json, plot, text};
-use super::recorder::{Tally, add};
+use super::recorder::{Recorder, add};
 use super::saturation;
-use super::summary::{End, Plan, Summary, Throughput};
+use super::summary::{Plan, SearchEnd, Summary, Throughput};
 use crate::output::Format;
-use crate::output::console::{Output, Status};
+use crate::output::console::{Console, Status};
 use crate::output::options::print_export;
 use crate::output::status::status_bar;
 use crate::process::signals::Signals;
-use crate::process::ticker::next;
+use crate::process::ticker::next_tick;
+
+/// Runs the tool, and returns the status to exit with.
+///
+/// # Errors
+///
+/// What makes the tool fail as a whole, for a message to standard error.
+pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
+    if args.common.print_generated::<Args>()? {
+        return Ok(ExitCode::SUCCESS);
+    }
+    args.outputs.check()?;
+    // Before signals are taken over, for nothing but their default action ends a lookup.
+    let target = args.target()?;
+    let signals = Signals::register(Command::Stop, Command::Abort, [])?;
+    let mut session = Session::start(args, target, signals)?;
+    let run = session.run();
+    // What is known always, also of a run that a broken socket ended.
+    let finished = session.finish();
+    run?;
+    finished
+}
 
 /// What a run is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask {
+pub enum Command {
     /// To send no more.
     Stop,
     /// To wait for nothing more, either.
@@ -43,13 +64,13 @@ pub struct Session<'a> {
     target: String,
     address: SocketAddr,
     plan: LoadPlan,
-    out: Output,
-    signals: Signals<Ask>,
+    out: Console,
+    signals: Signals<Command>,
     stopped: bool,
     results: Vec<Summary>,
     throughput: Option<Throughput>,
     /// What the last run saw.
-    last: Tally,
+    last: Recorder,
 }
 
 impl<'a> Session<'a> {
@@ -61,13 +82,13 @@ impl<'a> Session<'a> {
     pub fn start(
         args: &'a Args,
         (target, address): (String, SocketAddr),
-        signals: Signals<Ask>,
+        signals: Signals<Command>,
     ) -> Result<Self, Box<dyn Error>> {
         let plan = args.plan()?;
         plan.check(address)?;
         let (format, style) = (args.common.format(), ProgressStyle::with_template(PROGRESS)?);
         let bar = || status_bar(format).with_style(style);
-        let out = args.outputs.console(format, bar, signals.send_on_drop(Ask::Stop))?;
+        let out = args.outputs.console(format, bar, signals.send_on_drop(Command::Stop))?;
         let trials = args.mode() != Mode::Single;
         out.line(match format {
             Format::Text => text::header(&target, address, &plan, trials),
@@ -83,7 +104,7 @@ impl<'a> Session<'a> {
             stopped: false,
             results: Vec::new(),
             throughput: None,
-            last: Tally::default(),
+            last: Recorder::default(),
         })
     }
 
@@ -107,7 +128,7 @@ impl<'a> Session<'a> {
             let trial = session.plan.duration;
             session.throughput = Some(Throughput::new(search.outcome(), end, asked, trial));
         };
-        note(self, &search, End::Open);
+        note(self, &search, SearchEnd::Open);
         while let Some(load) = search.next_load() {
             self.trial(load)?;
             if self.stopped {
@@ -116,16 +137,16 @@ impl<'a> Session<'a> {
                 return Ok(());
             }
             if self.is_silent() {
-                note(self, &search, End::Silent);
+                note(self, &search, SearchEnd::Silent);
                 self.print_trial();
                 return Ok(());
             }
             let Some(summary) = self.results.last_mut() else { break };
-            let verdict = limits::verdict_on(summary, tolerance);
+            let verdict = saturation::judge_trial(summary, tolerance);
             summary.verdict = Some(verdict);
             search.handle(verdict);
             let is_over = search.next_load().is_none();
-            note(self, &search, if is_over { End::Found } else { End::Open });
+            note(self, &search, if is_over { SearchEnd::Found } else { SearchEnd::Open });
             self.print_trial();
         }
         Ok(())
@@ -156,29 +177,29 @@ impl<'a> Session<'a> {
         let loader = LoadGenerator::new(self.address, plan.clone());
         let loader = loader.map_err(|error| self.args.explain(error))?;
         let threads = plan.threads.get();
-        let tallies = Vec::from_iter((0..threads).map(|_| Mutex::new(Tally::default())));
-        let ended = self.signals.send_on_drop(Ask::End);
+        let recorders = Vec::from_iter((0..threads).map(|_| Mutex::new(Recorder::default())));
+        let ended = self.signals.send_on_drop(Command::End);
         let run = thread::scope(|scope| {
             let run = || {
                 let _ended = ended;
-                loader.run(&tallies)
+                loader.run(&recorders)
             };
             let thread = thread::Builder::new().spawn_scoped(scope, run);
             let thread = thread.map_err(LoadError::Thread)?;
-            self.look_after(&loader, &tallies, plan);
+            self.run_due(&loader, &recorders, plan);
             Ok(thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause)))
         });
         self.out.status(Status::default);
         let run = run.map_err(|error| self.args.explain(error))?;
-        let (effort, failed) = match run {
-            Ok(effort) => (effort, None),
+        let (usage, failed) = match run {
+            Ok(usage) => (usage, None),
             Err(error) => (GeneratorUsage::default(), Some(error)),
         };
-        self.last = Tally::default();
-        for tally in tallies {
-            self.last.merge(tally.into_inner().unwrap_or_else(PoisonError::into_inner));
+        self.last = Recorder::default();
+        for recorder in recorders {
+            self.last.merge(recorder.into_inner().unwrap_or_else(PoisonError::into_inner));
         }
-        let summary = self.last.summary(&self.target, self.address, plan, effort);
+        let summary = self.last.summary(&self.target, self.address, plan, usage);
         if failed.is_none() || summary.sent > 0 {
             self.results.push(summary);
         }
@@ -186,15 +207,15 @@ impl<'a> Session<'a> {
     }
 
     /// Shows how a run goes and does what signals ask for, until it ends.
-    fn look_after(&mut self, loader: &LoadGenerator, tallies: &[Mutex<Tally>], plan: &LoadPlan) {
+    fn run_due(&mut self, loader: &LoadGenerator, recorders: &[Mutex<Recorder>], plan: &LoadPlan) {
         let start = Instant::now();
-        let whole = plan.warm_up.saturating_add(plan.duration);
+        let totals = plan.warm_up.saturating_add(plan.duration);
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let rate = Plan::from(plan).rate;
         let seen = || {
             let mut counts = Counts::default();
-            for tally in tallies {
-                add(&mut counts, &tally.lock().unwrap_or_else(PoisonError::into_inner).counts());
+            for recorder in recorders {
+                add(&mut counts, &recorder.lock().unwrap_or_else(PoisonError::into_inner).counts());
             }
             (start.elapsed().saturating_sub(plan.warm_up), counts)
         };
@@ -206,12 +227,12 @@ impl<'a> Session<'a> {
             let tick = Instant::now() + TICK;
             let asked = self.signals.wait_until(interval.map_or(tick, |at| at.min(tick)));
             match asked {
-                Some(Ask::Stop) => loader.stop(),
-                Some(Ask::Abort) => loader.abort(),
-                Some(Ask::End) | None => {}
+                Some(Command::Stop) => loader.stop(),
+                Some(Command::Abort) => loader.abort(),
+                Some(Command::End) | None => {}
             }
-            self.stopped |= matches!(asked, Some(Ask::Stop | Ask::Abort));
-            let (is_over, now) = (asked == Some(Ask::End), Instant::now());
+            self.stopped |= matches!(asked, Some(Command::Stop | Command::Abort));
+            let (is_over, now) = (asked == Some(Command::End), Instant::now());
             if let (Some(at), Some(every)) = (interval, self.args.every)
                 && (is_over || now >= at)
             {
@@ -221,7 +242,7 @@ impl<'a> Session<'a> {
                 if !(is_over && part.is_empty()) {
                     self.print_interval(&part);
                 }
-                (printed, interval) = (by_now, next(at, every, now));
+                (printed, interval) = (by_now, next_tick(at, every, now));
             }
             if is_over {
                 return;
@@ -235,7 +256,7 @@ impl<'a> Session<'a> {
                 shown = by_now;
                 let progress = match plan.count {
                     Some(count) => (by_now.1.sent, count),
-                    None => (millis(now - start), millis(whole)),
+                    None => (millis(now - start), millis(totals)),
                 };
                 Status { message, progress: Some(progress) }
             });

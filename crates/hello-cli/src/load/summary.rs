@@ -8,10 +8,10 @@ use hello_measure::{Bound, Quantiles, SearchOutcome, TimerError, TrialVerdict};
 use hello_net::{ArrivalProcess, LoadPlan, Pacing, Sources};
 use serde::Serialize;
 
-use super::args::AS_LONG_AS_IT_TAKES;
+use super::args::UNLIMITED;
 use super::rate_limit::SuspectedLimit;
 use super::saturation::GeneratorLimit;
-use crate::output::no_answer::Instead;
+use crate::output::no_answer::NoAnswer;
 
 /// What a run, or a trial of a search or a sweep, comes to: what every form of output prints, under
 /// the names it has in JSON. All of it is about requests that were due after the warm-up.
@@ -58,9 +58,9 @@ pub struct Summary {
     /// Requests that were due and did not leave, by the reason.
     pub not_sent: BTreeMap<&'static str, u64>,
     /// How long the answered took since they were due.
-    pub latency_ms: Option<Times>,
+    pub latency_ms: Option<Quantiles>,
     /// How long the answered took since they left.
-    pub rtt_ms: Option<Times>,
+    pub rtt_ms: Option<Quantiles>,
     /// How much later than due requests left; of an open loop.
     pub timer_error_ms: Option<TimerError>,
     /// What the generator did.
@@ -75,10 +75,10 @@ pub struct Summary {
 impl Summary {
     /// Says why nothing was answered, if nothing was and that is known by now.
     pub fn silence(&self) -> Option<&'static str> {
-        let strange = self.corrupt + self.unsolicited + self.misdirected;
-        let instead = Instead::of(&self.errors, self.late + self.out_of_window, strange);
-        let is_known = self.lost > 0 || instead != Instead::default();
-        (self.answered == 0 && self.sent > 0 && is_known).then(|| instead.say())
+        let unexpected = self.corrupt + self.unsolicited + self.misdirected;
+        let instead = NoAnswer::of(&self.errors, self.late + self.out_of_window, unexpected);
+        let is_known = self.lost > 0 || instead != NoAnswer::default();
+        (self.answered == 0 && self.sent > 0 && is_known).then(|| instead.as_str())
     }
 
     /// Returns how many requests were due.
@@ -93,7 +93,7 @@ impl Summary {
 
     /// Tells whether the load had the server's pace: a closed loop sends the first requests as fast
     /// as it can, and does not count the time that the last ones take.
-    pub fn is_paced(&self) -> bool {
+    pub fn is_steady(&self) -> bool {
         self.plan.outstanding.is_none_or(|most| self.sent >= 10 * u64::from(most))
     }
 
@@ -166,8 +166,7 @@ impl From<&LoadPlan> for Plan {
             threads: plan.threads.get(),
             name_bytes: [*plan.name_len.start(), *plan.name_len.end()],
             warm_up_s: plan.warm_up.as_secs_f64(),
-            duration_s: (plan.duration < AS_LONG_AS_IT_TAKES)
-                .then_some(plan.duration.as_secs_f64()),
+            duration_s: (plan.duration < UNLIMITED).then_some(plan.duration.as_secs_f64()),
             count: plan.count,
             timeout_s: plan.timeout.as_secs_f64(),
             seed: plan.seed,
@@ -219,7 +218,7 @@ pub struct Throughput {
 
 /// How a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum SearchEnd {
     /// It is over.
     Found,
     /// There may be nobody to search for.
@@ -237,16 +236,16 @@ impl Throughput {
     /// Says what a search came to by now.
     pub fn new(
         outcome: SearchOutcome,
-        end: End,
+        end: SearchEnd,
         (tolerance, resolution, trials): (f64, f64, u32),
         trial: Duration,
     ) -> Self {
         let bound = match (end, outcome.bound) {
-            (End::Silent, _) => "silence",
-            (End::Open, _) => "interrupted",
-            (End::Found, Bound::Lost(_)) => "server",
-            (End::Found, Bound::NotOffered(_)) => "generator",
-            (End::Found, Bound::Max | Bound::Open) => "max-rate",
+            (SearchEnd::Silent, _) => "silence",
+            (SearchEnd::Open, _) => "interrupted",
+            (SearchEnd::Found, Bound::Lost(_)) => "server",
+            (SearchEnd::Found, Bound::NotOffered(_)) => "generator",
+            (SearchEnd::Found, Bound::Max | Bound::Open) => "max-rate",
         };
         Self {
             throughput_per_s: outcome.carried.map(Into::into),

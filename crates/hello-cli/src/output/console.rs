@@ -23,7 +23,7 @@ use super::{Format, OutputError, json};
 /// of those is printed in their place. Each line is written and flushed as soon as the reader takes
 /// it.
 #[derive(Debug)]
-pub struct Output {
+pub struct Console {
     queue: Arc<Queue>,
     unread: Unread,
     is_watched: bool,
@@ -51,7 +51,7 @@ pub struct Status {
 /// Returns the number of bytes that the reader of a stream has not read yet, if that is known.
 type Unread = fn() -> Option<u64>;
 
-impl Output {
+impl Console {
     /// Starts printing to `stream`; `room` is the number of lines that may wait. `bar` shows the
     /// status. `failed` is dropped when the stream reports its first error.
     ///
@@ -84,8 +84,8 @@ impl Output {
     }
 
     /// Counts events for which the caller made no line.
-    pub fn leave_out(&self, lines: u64) {
-        self.queue.leave_out(lines);
+    pub fn suppress(&self, lines: u64) {
+        self.queue.suppress(lines);
     }
 
     /// Shows the status, which is made only if somebody sees it.
@@ -169,7 +169,7 @@ impl From<String> for Status {
 /// Prints text to standard error, but waits for its reader no longer than a second.
 pub fn warn(text: &str) {
     let bar = ProgressBar::hidden();
-    if let Ok(output) = Output::start(Stream::Stderr, bar, Format::Text, 0, ()) {
+    if let Ok(output) = Console::start(Stream::Stderr, bar, Format::Text, 0, ()) {
         output.close(vec![text.to_owned()]);
         // There is nowhere else to say that it failed.
         let _ = output.wait(Duration::from_secs(1), true);
@@ -186,15 +186,15 @@ pub const ROOM: usize = 4096;
 const GLANCE: Duration = Duration::from_millis(100);
 
 /// A note in place of lines left out.
-fn left_out(format: Format, lines: u64) -> String {
+fn suppressed(format: Format, lines: u64) -> String {
     #[derive(Serialize)]
     #[serde(tag = "event", rename_all = "kebab-case")]
     enum Line {
-        LeftOut { lines: u64 },
+        Suppressed { lines: u64 },
     }
     match format {
         Format::Text => format!("({lines} more lines left out)"),
-        Format::Json => json::line(&Line::LeftOut { lines }),
+        Format::Json => json::to_line(&Line::Suppressed { lines }),
     }
 }
 

@@ -9,9 +9,9 @@ use std::fmt::{self, Write as _};
 /// that change the direction of writing among them), unassigned and invisible ones are escaped as
 /// Rust does it (`\n`, `\u{202e}`), bytes that are no UTF-8 as `\xff`, and the backslash as `\\`.
 #[derive(Clone, Copy, Debug)]
-pub struct Text<'a>(pub &'a [u8]);
+pub struct Escaped<'a>(pub &'a [u8]);
 
-impl fmt::Display for Text<'_> {
+impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
             // `escape_debug` escapes quotes, which a greeting does not need, and not every invisible
@@ -31,27 +31,27 @@ impl fmt::Display for Text<'_> {
     }
 }
 
-/// Shows bytes as [`Text`], and of long ones the beginning and how many there are.
+/// Shows bytes as [`Escaped`], and of long ones the beginning and how many there are.
 #[derive(Clone, Copy, Debug)]
-pub struct Brief<'a>(pub &'a [u8]);
+pub struct Truncated<'a>(pub &'a [u8]);
 
-impl Brief<'_> {
+impl Truncated<'_> {
     /// How many bytes are shown, less what would be a part of a character.
     const LEN: usize = 64;
 }
 
-impl fmt::Display for Brief<'_> {
+impl fmt::Display for Truncated<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.len() <= Self::LEN {
-            return Text(self.0).fmt(f);
+            return Escaped(self.0).fmt(f);
         }
-        let start = start(self.0, Self::LEN);
-        write!(f, "{}… ({} bytes)", Text(start), self.0.len())
+        let start = truncate_utf8(self.0, Self::LEN);
+        write!(f, "{}… ({} bytes)", Escaped(start), self.0.len())
     }
 }
 
 /// Returns the first `max` bytes, or up to three less if that would cut a character of UTF-8.
-pub fn start(bytes: &[u8], max: usize) -> &[u8] {
+pub fn truncate_utf8(bytes: &[u8], max: usize) -> &[u8] {
     if bytes.len() <= max {
         return bytes;
     }
@@ -109,7 +109,7 @@ mod tests {
     fn what_people_are_called_is_shown_as_it_is() {
         for name in ["Michael", "José", "O'Brien", "\"Bob\"", "李小龍", "हिन्दी", "🦀", ""]
         {
-            assert_eq!(Text(name.as_bytes()).to_string(), name);
+            assert_eq!(Escaped(name.as_bytes()).to_string(), name);
         }
     }
 
@@ -126,7 +126,7 @@ mod tests {
             (b"Jos\xe9", r"Jos\xe9"),
             (b"back\\slash", r"back\\slash"),
         ] {
-            assert_eq!(Text(bytes).to_string(), text);
+            assert_eq!(Escaped(bytes).to_string(), text);
         }
     }
 
@@ -138,9 +138,9 @@ mod tests {
                 for (before, after) in [("", ""), ("a", "b"), ("'", "\""), ("\n", "\u{301}")] {
                     let text = format!("{before}{char}{char}{after}");
                     let [before, after] =
-                        [before, after].map(|text| Text(text.as_bytes()).to_string());
+                        [before, after].map(|text| Escaped(text.as_bytes()).to_string());
                     let expected = format!("{before}{escaped}{escaped}{after}");
-                    assert_eq!(Text(text.as_bytes()).to_string(), expected);
+                    assert_eq!(Escaped(text.as_bytes()).to_string(), expected);
                 }
             }
         }
@@ -160,12 +160,15 @@ mod tests {
     #[test]
     fn long_bytes_are_cut_and_counted() {
         let name = [b'x'; 65];
-        assert_eq!(Brief(&name[..64]).to_string(), "x".repeat(64));
-        assert_eq!(Brief(&name).to_string(), format!("{}… (65 bytes)", "x".repeat(64)));
+        assert_eq!(Truncated(&name[..64]).to_string(), "x".repeat(64));
+        assert_eq!(Truncated(&name).to_string(), format!("{}… (65 bytes)", "x".repeat(64)));
         let name = format!("{}🦀x", "x".repeat(61));
-        assert_eq!(Brief(name.as_bytes()).to_string(), format!("{}… (66 bytes)", "x".repeat(61)));
+        assert_eq!(
+            Truncated(name.as_bytes()).to_string(),
+            format!("{}… (66 bytes)", "x".repeat(61))
+        );
         let name = [0x80; 65];
-        assert_eq!(Brief(&name).to_string(), format!("{}… (65 bytes)", r"\x80".repeat(64)));
+        assert_eq!(Truncated(&name).to_string(), format!("{}… (65 bytes)", r"\x80".repeat(64)));
     }
 
     /// Invisible characters, how they are escaped, and what may change that.
@@ -187,7 +190,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_in_it_controls_and_it_is_one_line(bytes in any::<Vec<u8>>()) {
-            let text = Text(&bytes).to_string();
+            let text = Escaped(&bytes).to_string();
             prop_assert!(!text.contains(char::is_control), "{text:?}");
         }
 
@@ -198,7 +201,7 @@ mod tests {
         )) {
             let mut seen = HashMap::new();
             for bytes in &all {
-                if let Some(other) = seen.insert(Text(bytes).to_string(), bytes) {
+                if let Some(other) = seen.insert(Escaped(bytes).to_string(), bytes) {
                     prop_assert!(false, "{other:?} and {bytes:?} look the same");
                 }
             }
@@ -212,7 +215,7 @@ mod tests {
         )) {
             let mut seen = HashMap::new();
             for text in &all {
-                let shown = Text(text.as_bytes()).to_string();
+                let shown = Escaped(text.as_bytes()).to_string();
                 prop_assert!(!shown.contains(is_invisible), "{shown:?}");
                 if let Some(other) = seen.insert(shown, text) {
                     prop_assert!(false, "{other:?} and {text:?} look the same");

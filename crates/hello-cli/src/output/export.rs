@@ -31,17 +31,17 @@ pub enum Export {
 }
 
 /// A result that is exported: all of it as JSON, and these columns in tables.
-pub trait Row: Serialize + Sized + 'static {
+pub trait Tabular: Serialize + Sized + 'static {
     /// The columns in their order; the first one says what it is about.
     const COLUMNS: &'static [Column<Self>];
 }
 
 /// The head of a column, and what stands below it.
-pub type Column<R> = (&'static str, fn(&R, &Form) -> String);
+pub type Column<R> = (&'static str, fn(&R, &CellFormat) -> String);
 
 /// How a table puts what is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Form {
+pub struct CellFormat {
     /// How many digits behind the point milliseconds have; all that they have if it is `None`.
     digits: Option<usize>,
     /// Stands for what nobody knows.
@@ -55,14 +55,14 @@ impl Export {
     /// # Errors
     ///
     /// [`ExportError`] if it cannot be written.
-    pub fn write<R: Row>(
+    pub fn write<R: Tabular>(
         self,
         path: &Path,
         out: &mut impl Write,
         results: &[R],
-        whole: Option<&impl Serialize>,
+        totals: Option<&impl Serialize>,
     ) -> Result<(), ExportError> {
-        let text = self.text(results, whole);
+        let text = self.text(results, totals);
         match path.to_str() {
             Some("-") => {
                 let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
@@ -73,16 +73,16 @@ impl Export {
     }
 
     /// Puts the results into this form, with a newline at the end.
-    pub fn text<R: Row>(self, results: &[R], whole: Option<&impl Serialize>) -> String {
+    pub fn text<R: Tabular>(self, results: &[R], totals: Option<&impl Serialize>) -> String {
         match self {
-            Self::Json => json::line(&Results { results, whole }) + "\n",
+            Self::Json => json::to_line(&Results { results, totals }) + "\n",
             Self::Csv => {
-                let form = Form { digits: None, unknown: "" };
+                let form = CellFormat { digits: None, unknown: "" };
                 let cells = |row: Vec<String>| Vec::from_iter(row.iter().map(|cell| quoted(cell)));
                 rows(results, &form).map(|row| cells(row).join(",") + "\n").collect()
             }
             Self::Markdown => {
-                let form = Form { digits: Some(3), unknown: "-" };
+                let form = CellFormat { digits: Some(3), unknown: "-" };
                 let cells = |row: Vec<String>| {
                     Vec::from_iter(row.iter().map(|cell| cell.replace('|', "\\|")))
                 };
@@ -96,7 +96,7 @@ impl Export {
     }
 }
 
-impl Form {
+impl CellFormat {
     /// Puts a time in milliseconds.
     pub fn time(&self, millis: Option<f64>) -> String {
         self.known(millis, |millis| match self.digits {
@@ -193,14 +193,17 @@ pub struct ExportError {
 struct Results<'a, R, W> {
     results: &'a [R],
     #[serde(flatten)]
-    whole: Option<&'a W>,
+    totals: Option<&'a W>,
 }
 
 /// What results come to together that have nothing more to say.
-pub const NOTHING: Option<&()> = None;
+pub const NO_TOTALS: Option<&()> = None;
 
 /// Yields the head and then a row for each result.
-fn rows<'a, R: Row>(results: &'a [R], form: &'a Form) -> impl Iterator<Item = Vec<String>> + 'a {
+fn rows<'a, R: Tabular>(
+    results: &'a [R],
+    form: &'a CellFormat,
+) -> impl Iterator<Item = Vec<String>> + 'a {
     let head = R::COLUMNS.iter().map(|(name, _)| (*name).to_owned()).collect();
     let row = |result: &R| R::COLUMNS.iter().map(|(_, cell)| cell(result, form)).collect();
     iter::once(head).chain(results.iter().map(row))
@@ -225,7 +228,7 @@ mod tests {
         loss: Option<f64>,
     }
 
-    impl Row for Trip {
+    impl Tabular for Trip {
         const COLUMNS: &'static [Column<Self>] = &[
             ("name", |trip, _| trip.name.into()),
             ("time_ms", |trip, form| form.time(trip.time_ms)),
@@ -241,8 +244,8 @@ mod tests {
     #[test]
     fn csv_has_a_head_all_digits_and_nothing_for_what_is_unknown() {
         let expected = "name,time_ms,loss_percent\nhere,1.234567,50\n\"a,b|\"\"c\"\"\",,\n";
-        assert_eq!(Export::Csv.text(&TRIPS, NOTHING), expected);
-        assert_eq!(Export::Csv.text::<Trip>(&[], NOTHING), "name,time_ms,loss_percent\n");
+        assert_eq!(Export::Csv.text(&TRIPS, NO_TOTALS), expected);
+        assert_eq!(Export::Csv.text::<Trip>(&[], NO_TOTALS), "name,time_ms,loss_percent\n");
     }
 
     #[test]
@@ -262,18 +265,19 @@ mod tests {
 | here | 1.235 | 50 |
 | a,b\\|\"c\" | - | - |
 ";
-        assert_eq!(Export::Markdown.text(&TRIPS, NOTHING), expected);
+        assert_eq!(Export::Markdown.text(&TRIPS, NO_TOTALS), expected);
     }
 
     #[test]
     fn json_has_all_under_results() {
-        let json: Value = serde_json::from_str(&Export::Json.text(&TRIPS, NOTHING)).expect("JSON");
+        let json: Value =
+            serde_json::from_str(&Export::Json.text(&TRIPS, NO_TOTALS)).expect("JSON");
         assert_eq!(json["results"][0]["time_ms"], 1.234_567);
         assert_eq!(json["results"][1]["time_ms"], Value::Null);
-        assert_eq!(Export::Json.text::<Trip>(&[], NOTHING), "{\"results\":[]}\n");
-        let whole = Trip { name: "both", time_ms: None, loss: Some(0.25) };
+        assert_eq!(Export::Json.text::<Trip>(&[], NO_TOTALS), "{\"results\":[]}\n");
+        let totals = Trip { name: "both", time_ms: None, loss: Some(0.25) };
         let json: Value =
-            serde_json::from_str(&Export::Json.text(&TRIPS, Some(&whole))).expect("JSON");
+            serde_json::from_str(&Export::Json.text(&TRIPS, Some(&totals))).expect("JSON");
         assert_eq!((&json["results"][1]["loss"], &json["loss"]), (&Value::Null, &0.25.into()));
     }
 
@@ -311,10 +315,11 @@ mod tests {
     #[test]
     fn a_dash_is_the_output_and_a_file_that_cannot_be_written_is_named() {
         let mut out = Vec::new();
-        Export::Csv.write(Path::new("-"), &mut out, &TRIPS, NOTHING).expect("memory");
-        assert_eq!(out, Export::Csv.text(&TRIPS, NOTHING).into_bytes());
-        let error =
-            Export::Csv.write(Path::new("/"), &mut out, &TRIPS, NOTHING).expect_err("a directory");
+        Export::Csv.write(Path::new("-"), &mut out, &TRIPS, NO_TOTALS).expect("memory");
+        assert_eq!(out, Export::Csv.text(&TRIPS, NO_TOTALS).into_bytes());
+        let error = Export::Csv
+            .write(Path::new("/"), &mut out, &TRIPS, NO_TOTALS)
+            .expect_err("a directory");
         assert_eq!(error.to_string(), "cannot write \"/\"");
     }
 }

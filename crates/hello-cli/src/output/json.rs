@@ -6,7 +6,7 @@ use std::io;
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
-use super::escape::start;
+use super::escape::truncate_utf8;
 
 /// Returns `value` as a JSON object on one line, without the newline.
 ///
@@ -15,7 +15,7 @@ use super::escape::start;
 /// # Panics
 ///
 /// If `value` has no JSON form, such as a map whose keys are no text.
-pub fn line(value: &impl Serialize) -> String {
+pub fn to_line(value: &impl Serialize) -> String {
     let mut bytes = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Ascii);
     value.serialize(&mut serializer).expect("a JSON form");
@@ -24,13 +24,13 @@ pub fn line(value: &impl Serialize) -> String {
 
 /// A name as JSON has it: text if it is UTF-8, else its bytes in hexadecimal.
 #[derive(Debug, Serialize)]
-pub struct Name<'a> {
+pub struct JsonName<'a> {
     name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name_hex: Option<String>,
 }
 
-impl<'a> From<&'a [u8]> for Name<'a> {
+impl<'a> From<&'a [u8]> for JsonName<'a> {
     fn from(bytes: &'a [u8]) -> Self {
         let (name, name_hex) = text_or_hex(bytes);
         Self { name, name_hex }
@@ -46,14 +46,14 @@ pub struct Datagram<'a> {
     datagram_hex: Option<String>,
     /// The datagram is longer than this.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    cut: bool,
+    truncated: bool,
 }
 
 impl<'a> From<&'a [u8]> for Datagram<'a> {
     fn from(bytes: &'a [u8]) -> Self {
-        let (bytes, cut) = shown(bytes);
+        let (bytes, truncated) = shown(bytes);
         let (datagram, datagram_hex) = text_or_hex(bytes);
-        Self { datagram, datagram_hex, cut }
+        Self { datagram, datagram_hex, truncated }
     }
 }
 
@@ -61,9 +61,9 @@ impl<'a> From<&'a [u8]> for Datagram<'a> {
 /// stranger chooses what is in them.
 pub const SHOWN: usize = 1024;
 
-/// Returns the beginning of a stranger's bytes, as a line shows it, and whether it was cut.
+/// Returns the beginning of a stranger's bytes, as a line shows it, and whether it was truncated.
 pub fn shown(bytes: &[u8]) -> (&[u8], bool) {
-    let shown = start(bytes, SHOWN);
+    let shown = truncate_utf8(bytes, SHOWN);
     (shown, shown.len() < bytes.len())
 }
 
@@ -117,28 +117,28 @@ mod tests {
             ("é\u{9b}🦀".as_bytes(), r#"{"name":"\u00e9\u009b\ud83e\udd80"}"#),
             (b"\xff\x00", r#"{"name":null,"name_hex":"ff00"}"#),
         ] {
-            assert_eq!(line(&Name::from(name)), expected);
+            assert_eq!(to_line(&JsonName::from(name)), expected);
         }
     }
 
     #[test]
     fn a_long_datagram_is_cut_between_characters_and_that_is_said() {
-        let json = |bytes: &[u8]| line(&Datagram::from(bytes));
+        let json = |bytes: &[u8]| to_line(&Datagram::from(bytes));
         let text = "x".repeat(SHOWN);
         assert_eq!(json(text.as_bytes()), format!(r#"{{"datagram":"{text}"}}"#));
-        let cut = format!(r#"{{"datagram":"{text}","cut":true}}"#);
-        assert_eq!(json(format!("{text}y").as_bytes()), cut);
-        let cut = format!(r#"{{"datagram":"{}","cut":true}}"#, &text[1..]);
-        assert_eq!(json(format!("{}é", &text[1..]).as_bytes()), cut);
+        let truncated = format!(r#"{{"datagram":"{text}","truncated":true}}"#);
+        assert_eq!(json(format!("{text}y").as_bytes()), truncated);
+        let truncated = format!(r#"{{"datagram":"{}","truncated":true}}"#, &text[1..]);
+        assert_eq!(json(format!("{}é", &text[1..]).as_bytes()), truncated);
         let hex = "ff".repeat(SHOWN);
-        let cut = format!(r#"{{"datagram":null,"datagram_hex":"{hex}","cut":true}}"#);
-        assert_eq!(json(&[0xff; 65_507]), cut);
+        let truncated = format!(r#"{{"datagram":null,"datagram_hex":"{hex}","truncated":true}}"#);
+        assert_eq!(json(&[0xff; 65_507]), truncated);
     }
 
     proptest! {
         #[test]
         fn any_text_comes_back_and_is_printable_ascii(text in any::<String>()) {
-            let line = line(&text);
+            let line = to_line(&text);
             prop_assert!(line.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
             prop_assert_eq!(serde_json::from_str::<Value>(&line)?, Value::String(text));
         }

@@ -8,13 +8,13 @@ use clap::Args;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use super::console::{Output, ROOM, Stream};
-use super::export::{self, Export, Row};
+use super::console::{Console, ROOM, Stream};
+use super::export::{self, Export, Tabular};
 use super::{Format, OutputError};
 
 /// Where the results of a run are written.
 #[derive(Debug, Args)]
-pub struct Outputs {
+pub struct ExportArgs {
     /// Write the final summaries as JSON; "-" is standard output, and all else goes to standard
     /// error then.
     #[arg(long, value_name = "FILE")]
@@ -33,7 +33,7 @@ pub struct Outputs {
     plot: Option<PathBuf>,
 }
 
-impl Outputs {
+impl ExportArgs {
     /// Yields the files to export results to.
     pub fn exports(&self) -> impl Iterator<Item = (Export, &Path)> {
         [
@@ -81,12 +81,12 @@ impl Outputs {
         format: Format,
         bar: impl FnOnce() -> ProgressBar,
         failed: impl Send + 'static,
-    ) -> io::Result<Output> {
+    ) -> io::Result<Console> {
         let (stream, bar) = match self.to_stdout() {
             true => (Stream::Stderr, ProgressBar::hidden()),
             false => (Stream::Stdout, bar()),
         };
-        Output::start(stream, bar, format, ROOM, failed)
+        Console::start(stream, bar, format, ROOM, failed)
     }
 
     /// Writes the results and what they come to together, if anything; to `out` what is for the
@@ -96,16 +96,16 @@ impl Outputs {
     /// # Errors
     ///
     /// The first one.
-    pub fn write<R: Row>(
+    pub fn write<R: Tabular>(
         &self,
         results: &[R],
-        whole: Option<&impl Serialize>,
+        totals: Option<&impl Serialize>,
         out: &mut impl Write,
         draw: impl FnOnce() -> Result<String, Box<dyn Error>>,
     ) -> Result<(), Box<dyn Error>> {
         let mut written: Vec<Result<(), Box<dyn Error>>> = Vec::new();
         for (form, path) in self.exports() {
-            written.push(form.write(path, out, results, whole).map_err(Into::into));
+            written.push(form.write(path, out, results, totals).map_err(Into::into));
         }
         if let Some(path) = &self.plot {
             written.push(draw().and_then(|picture| Ok(export::write(path, &picture)?)));
@@ -114,8 +114,8 @@ impl Outputs {
     }
 }
 
-/// Prints what [`Outputs::write`] wrote for standard output, and waits for its reader as
-/// [`Output::finish`] does.
+/// Prints what [`ExportArgs::write`] wrote for standard output, and waits for its reader as
+/// [`Console::finish`] does.
 ///
 /// # Errors
 ///
@@ -125,7 +125,7 @@ pub fn print_export(text: &[u8], stopped: bool) -> Result<(), OutputError> {
         return Ok(());
     }
     let bar = ProgressBar::hidden();
-    let out = Output::start(Stream::Stdout, bar, Format::Text, 0, ())?;
+    let out = Console::start(Stream::Stdout, bar, Format::Text, 0, ())?;
     let text = String::from_utf8_lossy(text);
     out.close(vec![text.strip_suffix('\n').unwrap_or(&text).to_owned()]);
     out.finish(stopped)
@@ -138,16 +138,16 @@ fn is_stdout(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::export::{Column, NOTHING};
+    use crate::output::export::{Column, NO_TOTALS};
     use clap::Parser;
 
     #[derive(Parser)]
     struct Tool {
         #[command(flatten)]
-        outputs: Outputs,
+        outputs: ExportArgs,
     }
 
-    fn outputs<const N: usize>(args: [&str; N]) -> Outputs {
+    fn outputs<const N: usize>(args: [&str; N]) -> ExportArgs {
         Tool::parse_from([&["tool"], &args[..]].concat()).outputs
     }
 
@@ -175,7 +175,7 @@ mod tests {
     fn one_that_fails_costs_no_other_and_is_the_error() {
         #[derive(Serialize)]
         struct Nothing;
-        impl Row for Nothing {
+        impl Tabular for Nothing {
             const COLUMNS: &'static [Column<Self>] = &[("nothing", |_, _| String::new())];
         }
         let (mut out, mut drawn) = (Vec::new(), false);
@@ -185,7 +185,7 @@ mod tests {
             Err("cannot draw".into())
         };
         let error =
-            outputs.write::<Nothing>(&[], NOTHING, &mut out, draw).expect_err("a directory");
+            outputs.write::<Nothing>(&[], NO_TOTALS, &mut out, draw).expect_err("a directory");
         assert_eq!(error.to_string(), "cannot write \"/\"");
         assert_eq!((&out[..], drawn), (&b"nothing\n"[..], true));
     }

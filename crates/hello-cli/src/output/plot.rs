@@ -34,14 +34,14 @@ pub fn picture(
 /// # Errors
 ///
 /// What the drawing reports.
-pub fn course(
+pub fn timeline(
     area: &Area<'_>,
     caption: &str,
     what: &str,
-    course: &Course,
+    timeline: &Timeline,
 ) -> Result<(), Box<dyn Error>> {
     let (mut end, mut highest) = (0.0_f64, 0.0_f64);
-    for (at, period) in course.periods() {
+    for (at, period) in timeline.bins() {
         end = end.max(at.as_secs_f64());
         highest = highest.max(period.rtts.map_or(0.0, |(_, max)| millis(max)));
     }
@@ -60,7 +60,7 @@ pub fn course(
         .x_desc("seconds since the start")
         .y_desc(format!("{what}, ms"))
         .draw()?;
-    for (at, period) in course.periods() {
+    for (at, period) in timeline.bins() {
         let x = at.as_secs_f64();
         if period.lost > 0 {
             let line = [(x, 0.0), (x, top)];
@@ -145,16 +145,16 @@ mod tests {
 
     #[test]
     fn a_course_has_its_caption_and_every_answer_and_a_cross_for_a_loss() {
-        let mut run = Course::new();
-        let nothing = drawn(|area| course(area, "a & b", "", &run));
+        let mut run = Timeline::new();
+        let nothing = drawn(|area| timeline(area, "a & b", "", &run));
         assert!(nothing.contains("a &amp; b") && !nothing.contains("<circle"), "{nothing}");
         (1..=3).for_each(|second| run.answered(1000 * second * MILLI, second * MILLI));
-        assert_eq!(drawn(|area| course(area, "", "", &run)).matches("<circle").count(), 3);
+        assert_eq!(drawn(|area| timeline(area, "", "", &run)).matches("<circle").count(), 3);
         let red = |svg: &str| svg.matches("#FF0000").count();
-        assert_eq!(red(&drawn(|area| course(area, "", "", &run))), 0);
+        assert_eq!(red(&drawn(|area| timeline(area, "", "", &run))), 0);
         run.lost(4000 * MILLI);
         // Two lines of a cross, and one from top to bottom.
-        assert_eq!(red(&drawn(|area| course(area, "", "", &run))), 3);
+        assert_eq!(red(&drawn(|area| timeline(area, "", "", &run))), 3);
     }
 
     #[test]

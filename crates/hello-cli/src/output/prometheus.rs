@@ -1,7 +1,7 @@
 //! Files for the textfile collector of Prometheus' node exporter.
 
-mod file;
-mod writer;
+pub mod file;
+pub mod writer;
 
 use std::fmt::{Display, Write as _};
 
@@ -10,12 +10,12 @@ pub use self::writer::Textfile;
 
 /// Metrics in Prometheus' text format (exposition format 0.0.4), whose names all begin alike.
 #[derive(Debug)]
-pub struct Families {
+pub struct MetricFamilies {
     prefix: &'static str,
     text: String,
 }
 
-impl Families {
+impl MetricFamilies {
     /// Begins each name with `prefix` and an underscore.
     pub fn new(prefix: &'static str) -> Self {
         Self { prefix, text: String::new() }
@@ -46,7 +46,7 @@ pub struct Sample {
 
 impl Sample {
     /// The only value of its metric.
-    pub fn alone(value: impl Display) -> Self {
+    pub fn unlabelled(value: impl Display) -> Self {
         Self::new(&[], value)
     }
 
@@ -61,7 +61,7 @@ impl Sample {
     }
 
     /// The same as a part of a histogram (`_bucket`, `_sum`, `_count`).
-    pub fn part(self, suffix: &'static str) -> Self {
+    pub fn with_suffix(self, suffix: &'static str) -> Self {
         Self { suffix, ..self }
     }
 }
@@ -77,9 +77,9 @@ mod tests {
 
     #[test]
     fn families_have_their_help_their_type_and_labels_that_end_where_they_should() {
-        let mut families = Families::new("hello");
-        families.add("up", "gauge", "Whether.", &[Sample::alone(1)]);
-        let labelled = Sample::new(&[("a", "x\"y\\z\n"), ("b", "")], 0.5).part("_sum");
+        let mut families = MetricFamilies::new("hello");
+        families.add("up", "gauge", "Whether.", &[Sample::unlabelled(1)]);
+        let labelled = Sample::new(&[("a", "x\"y\\z\n"), ("b", "")], 0.5).with_suffix("_sum");
         families.add("took", "histogram", "How long.", &[labelled]);
         let expected = "# HELP hello_up Whether.\n# TYPE hello_up gauge\nhello_up 1\n\
             # HELP hello_took How long.\n# TYPE hello_took histogram\n\

@@ -8,17 +8,17 @@ use std::time::Duration;
 ///
 /// It has no clock: `now` is the time since any origin, and never goes back.
 #[derive(Debug)]
-pub struct LineLimit {
+pub struct LineThrottle {
     per_second: usize,
     /// When the last `per_second` lines were let through.
     admitted: VecDeque<Duration>,
-    left_out: u64,
+    suppressed: u64,
 }
 
-impl LineLimit {
+impl LineThrottle {
     /// Lets at most `per_second` lines through in any second.
     pub fn new(per_second: u16) -> Self {
-        Self { per_second: per_second.into(), admitted: VecDeque::new(), left_out: 0 }
+        Self { per_second: per_second.into(), admitted: VecDeque::new(), suppressed: 0 }
     }
 
     /// Tells whether a line may be printed now; counts it as left out if not.
@@ -29,7 +29,7 @@ impl LineLimit {
                     self.admitted.pop_front();
                 }
                 _ => {
-                    self.left_out += 1;
+                    self.suppressed += 1;
                     return false;
                 }
             }
@@ -39,8 +39,8 @@ impl LineLimit {
     }
 
     /// Returns how many lines were left out since the last call.
-    pub fn take_left_out(&mut self) -> u64 {
-        std::mem::take(&mut self.left_out)
+    pub fn take_suppressed(&mut self) -> u64 {
+        std::mem::take(&mut self.suppressed)
     }
 }
 
@@ -48,7 +48,7 @@ impl LineLimit {
 ///
 /// It has no clock: `now` is the time since any origin, and never goes back.
 #[derive(Debug)]
-pub struct ErrorLimit<K> {
+pub struct ErrorThrottle<K> {
     kinds: HashMap<K, Kind>,
 }
 
@@ -56,10 +56,10 @@ pub struct ErrorLimit<K> {
 struct Kind {
     admitted: Duration,
     /// The errors since then.
-    untold: u64,
+    suppressed: u64,
 }
 
-impl<K: Eq + Hash> ErrorLimit<K> {
+impl<K: Eq + Hash> ErrorThrottle<K> {
     /// How long after one line the next one of its kind is let through.
     pub const PERIOD: Duration = Duration::from_secs(30);
 
@@ -68,15 +68,15 @@ impl<K: Eq + Hash> ErrorLimit<K> {
     pub fn admit(&mut self, kind: K, errors: u64, now: Duration) -> Option<u64> {
         match self.kinds.get_mut(&kind) {
             Some(kind) if now < kind.admitted + Self::PERIOD => {
-                kind.untold += errors;
+                kind.suppressed += errors;
                 None
             }
             Some(kind) => {
                 kind.admitted = now;
-                Some(errors + std::mem::take(&mut kind.untold))
+                Some(errors + std::mem::take(&mut kind.suppressed))
             }
             None => {
-                self.kinds.insert(kind, Kind { admitted: now, untold: 0 });
+                self.kinds.insert(kind, Kind { admitted: now, suppressed: 0 });
                 Some(errors)
             }
         }
@@ -84,14 +84,14 @@ impl<K: Eq + Hash> ErrorLimit<K> {
 
     /// Takes back a line that was let through and could not be printed: the next one has its
     /// errors.
-    pub fn take_back(&mut self, kind: &K, errors: u64) {
+    pub fn refund(&mut self, kind: &K, errors: u64) {
         if let Some(kind) = self.kinds.get_mut(kind) {
-            kind.untold += errors;
+            kind.suppressed += errors;
         }
     }
 }
 
-impl<K> Default for ErrorLimit<K> {
+impl<K> Default for ErrorThrottle<K> {
     fn default() -> Self {
         Self { kinds: HashMap::new() }
     }
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn of_each_kind_one_line_in_thirty_seconds_tells_of_all_since_the_last() {
-        let mut limit = ErrorLimit::default();
+        let mut limit = ErrorThrottle::default();
         let mut admit =
             |kind, errors, second| limit.admit(kind, errors, Duration::from_secs(second));
         assert_eq!(admit("one", 1, 5), Some(1));
@@ -115,22 +115,22 @@ mod tests {
         assert_eq!(admit("one", 1, 64), None);
         assert_eq!(admit("one", 1, 99), Some(2));
         assert_eq!(admit("other", 1, 99), Some(1));
-        limit.take_back(&"other", 1);
+        limit.refund(&"other", 1);
         assert_eq!(limit.admit("other", 1, Duration::from_secs(200)), Some(2));
     }
 
     #[test]
     fn a_burst_is_cut_and_the_next_second_is_open_again() {
-        let mut limit = LineLimit::new(2);
+        let mut limit = LineThrottle::new(2);
         let at = Duration::from_millis;
         let admitted = [0, 0, 1, 999, 1000, 1000, 1001, 2000].map(|now| limit.admit(at(now)));
         assert_eq!(admitted, [true, true, false, false, true, true, false, true]);
-        assert_eq!((limit.take_left_out(), limit.take_left_out()), (3, 0));
+        assert_eq!((limit.take_suppressed(), limit.take_suppressed()), (3, 0));
     }
 
     #[test]
     fn none_a_second_is_none_at_all() {
-        assert!(!LineLimit::new(0).admit(Duration::from_secs(9)));
+        assert!(!LineThrottle::new(0).admit(Duration::from_secs(9)));
     }
 
     proptest! {
@@ -139,16 +139,16 @@ mod tests {
             per_second in 1..20_u16,
             steps in prop::collection::vec(0..400_u64, 1..200),
         ) {
-            let mut limit = LineLimit::new(per_second);
-            let (mut now, mut admitted, mut left_out) = (Duration::ZERO, Vec::new(), 0);
+            let mut limit = LineThrottle::new(per_second);
+            let (mut now, mut admitted, mut suppressed) = (Duration::ZERO, Vec::new(), 0);
             for step in steps {
                 now += Duration::from_millis(step);
                 let recent = admitted.iter().filter(|at| **at + Duration::from_secs(1) > now);
                 let room = recent.count() < usize::from(per_second);
                 prop_assert_eq!(limit.admit(now), room);
-                if room { admitted.push(now) } else { left_out += 1 }
+                if room { admitted.push(now) } else { suppressed += 1 }
             }
-            prop_assert_eq!(limit.take_left_out(), left_out);
+            prop_assert_eq!(limit.take_suppressed(), suppressed);
         }
     }
 }

@@ -12,10 +12,10 @@ use hello_proto::{MAX_NAME_LEN, Token};
 
 use super::thresholds::Thresholds;
 use crate::args::address_family::Family;
-use crate::args::common::Common;
+use crate::args::common::CommonArgs;
 use crate::args::duration;
 use crate::args::endpoint::Endpoint;
-use crate::output::options::Outputs;
+use crate::output::options::ExportArgs;
 use crate::output::percent;
 use crate::process::descriptors;
 
@@ -41,7 +41,7 @@ pub struct Args {
     pub count: Option<u64>,
 
     /// How long after one probe the next is sent, such as 1, 0.2 or 10ms.
-    #[arg(long, short, value_name = "TIME", default_value = "1", value_parser = seconds::parse)]
+    #[arg(long, short, value_name = "TIME", default_value = "1", value_parser = duration::parse)]
     interval: Duration,
 
     /// The length of each name that is sent, in bytes; the reply is 8 longer. Many servers refuse
@@ -56,15 +56,15 @@ pub struct Args {
     pub size: u16,
 
     /// Stop sending after so long, and then wait for what is in flight.
-    #[arg(long, value_name = "TIME", value_parser = seconds::parse)]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub duration: Option<Duration>,
 
     /// End after so long, whatever is in flight.
-    #[arg(long, short = 'w', value_name = "TIME", value_parser = seconds::parse)]
+    #[arg(long, short = 'w', value_name = "TIME", value_parser = duration::parse)]
     pub deadline: Option<Duration>,
 
     /// After how long a probe without an answer is lost; an answer after that is late.
-    #[arg(long, short = 'W', value_name = "TIME", default_value = "1", value_parser = seconds::parse)]
+    #[arg(long, short = 'W', value_name = "TIME", default_value = "1", value_parser = duration::parse)]
     timeout: Duration,
 
     // No documentation comment: it would become that of the command.
@@ -84,7 +84,7 @@ pub struct Args {
     pub quiet: bool,
 
     /// Print a summary of the time since the last one, that often and at the end.
-    #[arg(long, value_name = "TIME", value_parser = seconds::parse)]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub every: Option<Duration>,
 
     /// Exit with 1 if more than so many per cent of the settled probes of a target are lost.
@@ -92,17 +92,17 @@ pub struct Args {
     pub max_loss: Option<f64>,
 
     /// Exit with 1 if one in a hundred answers took longer than this.
-    #[arg(long, value_name = "TIME", value_parser = seconds::parse)]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub max_p99: Option<Duration>,
 
     /// Exit with 1 if round-trip times differ from one to the next by more than this on average.
-    #[arg(long, value_name = "TIME", value_parser = seconds::parse)]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub max_jitter: Option<Duration>,
 
     // No documentation comment: it would become that of the command.
     #[command(flatten)]
-    #[expect(missing_docs, reason = "it would become the help of the whole command")]
-    pub outputs: Outputs,
+    #[expect(missing_docs, reason = "it would become the help of the totals command")]
+    pub outputs: ExportArgs,
 
     /// Keep a file with the counters for Prometheus, as the node exporter's textfile collector
     /// reads it.
@@ -111,8 +111,8 @@ pub struct Args {
 
     // No documentation comment: it would become that of the command.
     #[command(flatten)]
-    #[expect(missing_docs, reason = "it would become the help of the whole command")]
-    pub common: Common,
+    #[expect(missing_docs, reason = "it would become the help of the totals command")]
+    pub common: CommonArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -132,9 +132,9 @@ Signals:
   SIGQUIT                  print the summary so far, and go on
 
 Exit status:
-  0  every target answered, and no threshold was exceeded
+  0  every target answered, and no threshold was violations
   1  a target never answered; or answered fewer than COUNT probes (-c) before the deadline (-w);
-     or a threshold was exceeded
+     or a threshold was violations
   2  the command line is at fault, or a socket or an output failed";
 
 /// Whom to ask, as it was written, and the address that this was found to be.
@@ -168,7 +168,7 @@ impl Args {
     pub fn explain(&self, error: ProbeError) -> Box<dyn Error> {
         match (&self.interface, error) {
             (_, error @ ProbeError::Connect { .. }) if descriptors::advice(&error).is_some() => {
-                let causes = crate::process::exit::describe(&error);
+                let causes = crate::process::exit::error_chain(&error);
                 format!(
                     "{causes}, or use fewer --flows: each takes a port, which takes file \
                      descriptors"
@@ -176,7 +176,7 @@ impl Args {
                 .into()
             }
             (Some(interface), error @ ProbeError::Connect { .. }) => {
-                let causes = crate::process::exit::describe(&error);
+                let causes = crate::process::exit::error_chain(&error);
                 format!("{causes}: is {interface:?} (-I) an address or an interface of ours?")
                     .into()
             }

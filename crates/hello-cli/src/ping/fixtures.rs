@@ -6,7 +6,7 @@ use hello_measure::ReplyKind;
 use hello_net::{ProbeEvent, ProbeEventKind};
 
 use super::Target;
-use super::recorder::Tally;
+use super::recorder::Recorder;
 
 pub(super) fn target() -> Target {
     let address = ([192, 0, 2, 1], 9999).into();
@@ -14,9 +14,12 @@ pub(super) fn target() -> Target {
 }
 
 /// Adds up what happens to the first flow, one thing a second.
-pub(super) fn events<'a>(tally: &mut Tally, kinds: impl IntoIterator<Item = ProbeEventKind<'a>>) {
+pub(super) fn events<'a>(
+    recorder: &mut Recorder,
+    kinds: impl IntoIterator<Item = ProbeEventKind<'a>>,
+) {
     for (second, kind) in (1..).zip(kinds) {
-        tally.handle(&ProbeEvent { at: Duration::from_secs(second), flow: 0, kind });
+        recorder.handle(&ProbeEvent { at: Duration::from_secs(second), flow: 0, kind });
     }
 }
 

@@ -16,7 +16,7 @@ use super::summary::{FlowSummary, Jitter, Summary};
 ///
 /// It takes constant memory, however long it goes on.
 #[derive(Clone, Debug)]
-pub struct Tally {
+pub struct Recorder {
     target: Target,
     counts: Counts,
     /// Sent and not settled, whenever they were sent. An answer is told by another thread than
@@ -26,7 +26,7 @@ pub struct Tally {
     not_sent: BTreeMap<&'static str, u64>,
     rtts: Distribution,
     lateness: Distribution,
-    jitter: Differences,
+    jitter: JitterEstimator,
     flows: Vec<Flow>,
     since: Duration,
 }
@@ -44,14 +44,14 @@ struct Flow {
 
 /// How much round-trip times differ from those before them.
 #[derive(Clone, Copy, Debug, Default)]
-struct Differences {
+struct JitterEstimator {
     number: u64,
     /// In nanoseconds, as `smoothed` is.
     sum: u128,
     smoothed: f64,
 }
 
-impl Tally {
+impl Recorder {
     /// Starts at the time 0.
     pub fn new(target: Target) -> Self {
         let flow = Flow {
@@ -68,7 +68,7 @@ impl Tally {
             not_sent: BTreeMap::new(),
             rtts: Distribution::new(DIGITS),
             lateness: Distribution::new(DIGITS),
-            jitter: Differences::default(),
+            jitter: JitterEstimator::default(),
             flows: vec![flow; target.flows],
             since: Duration::ZERO,
             target,
@@ -140,7 +140,8 @@ impl Tally {
         self.not_sent.clear();
         self.rtts.reset();
         self.lateness.reset();
-        self.jitter = Differences { smoothed: self.jitter.smoothed, ..Differences::default() };
+        self.jitter =
+            JitterEstimator { smoothed: self.jitter.smoothed, ..JitterEstimator::default() };
         for flow in &mut self.flows {
             (flow.sent, flow.answered, flow.lost) = (0, 0, 0);
             flow.rtts.reset();
@@ -188,9 +189,9 @@ impl Tally {
             out_of_window: self.counts.out_of_window,
             errors: self.errors.clone(),
             not_sent: self.not_sent.clone(),
-            rtt_ms: Times::of(&self.rtts),
+            rtt_ms: Quantiles::from_distribution(&self.rtts),
             jitter_ms: self.jitter.jitter(),
-            timer_error_ms: TimerError::of(&self.lateness),
+            timer_error_ms: TimerError::from_distribution(&self.lateness),
             duration_s: now.saturating_sub(self.since).as_secs_f64(),
             flows: self.flows.iter().enumerate().map(|(flow, state)| state.summary(flow)).collect(),
         }
@@ -218,7 +219,7 @@ impl Flow {
     }
 }
 
-impl Differences {
+impl JitterEstimator {
     fn add(&mut self, difference: Duration) {
         let nanos = difference.as_nanos();
         self.number += 1;

@@ -7,11 +7,11 @@ use hello_net::{ProbeEvent, ProbeEventKind};
 
 use super::Target;
 use super::output::{json, text};
-use super::recorder::Tally;
+use super::recorder::Recorder;
 use super::summary::Summary;
 use crate::output::Format;
 use crate::output::histogram::bars;
-use crate::output::throttle::LineLimit;
+use crate::output::throttle::LineThrottle;
 
 /// How much is printed.
 #[derive(Clone, Copy, Debug)]
@@ -28,29 +28,29 @@ pub struct Style {
 #[derive(Debug)]
 pub struct Report {
     style: Style,
-    runs: Vec<Run>,
+    runs: Vec<TargetRun>,
     /// Limits the lines that others than we cause.
-    strange: LineLimit,
+    unexpected: LineThrottle,
 }
 
 /// One target of a [`Report`].
 #[derive(Debug)]
-struct Run {
-    whole: Tally,
+struct TargetRun {
+    totals: Recorder,
     /// Since the last interval.
-    part: Tally,
-    course: Course,
+    part: Recorder,
+    timeline: Timeline,
 }
 
-impl Run {
+impl TargetRun {
     fn handle(&mut self, event: &ProbeEvent<'_>) {
-        self.whole.handle(event);
+        self.totals.handle(event);
         self.part.handle(event);
         match event.kind {
             ProbeEventKind::Received { arrival: ReplyKind::Answered { rtt, .. }, .. } => {
-                self.course.answered(event.at, rtt);
+                self.timeline.answered(event.at, rtt);
             }
-            ProbeEventKind::Lost { .. } => self.course.lost(event.at),
+            ProbeEventKind::Lost { .. } => self.timeline.lost(event.at),
             _ => {}
         }
     }
@@ -60,11 +60,11 @@ impl Report {
     /// Starts with nothing sent to any target.
     pub fn new(style: Style, targets: impl IntoIterator<Item = Target>) -> Self {
         let run = |target| {
-            let whole = Tally::new(target);
-            Run { part: whole.clone(), whole, course: Course::new() }
+            let totals = Recorder::new(target);
+            TargetRun { part: totals.clone(), totals, timeline: Timeline::new() }
         };
-        let strange = LineLimit::new(STRANGE_LINES);
-        Self { style, runs: Vec::from_iter(targets.into_iter().map(run)), strange }
+        let unexpected = LineThrottle::new(STRANGE_LINES);
+        Self { style, runs: Vec::from_iter(targets.into_iter().map(run)), unexpected }
     }
 
     /// Adds an event up, and returns its line if it has one. Targets are counted from 0.
@@ -80,21 +80,21 @@ impl Report {
         run.handle(event);
         match self.style.format {
             _ if self.style.quiet => None,
-            _ if is_strange(event) && !self.strange.admit(event.at) => None,
-            Format::Text => text::event(run.whole.target(), event),
-            Format::Json => json::event(run.whole.target(), event),
+            _ if is_strange(event) && !self.unexpected.admit(event.at) => None,
+            Format::Text => text::event(run.totals.target(), event),
+            Format::Json => json::event(run.totals.target(), event),
         }
     }
 
     /// Returns how many lines were left out since the last call, for there were too many.
-    pub fn take_left_out(&mut self) -> u64 {
-        self.strange.take_left_out()
+    pub fn take_suppressed(&mut self) -> u64 {
+        self.unexpected.take_suppressed()
     }
 
     /// Sums up what happened since the last call.
     pub fn interval(&mut self, now: Duration) -> Vec<String> {
         let format = self.style.format;
-        let lines = self.runs.iter_mut().map(|Run { part, .. }| {
+        let lines = self.runs.iter_mut().map(|TargetRun { part, .. }| {
             let summary = part.summary(now);
             part.reset(now);
             match format {
@@ -107,9 +107,9 @@ impl Report {
 
     /// Returns a line for each target that stands before all others.
     pub fn headers(&self) -> Vec<String> {
-        let header = |run: &Run| match self.style.format {
-            Format::Text => text::header(run.whole.target()),
-            Format::Json => json::header(run.whole.target()),
+        let header = |run: &TargetRun| match self.style.format {
+            Format::Text => text::header(run.totals.target()),
+            Format::Json => json::header(run.totals.target()),
         };
         self.runs.iter().map(header).collect()
     }
@@ -128,7 +128,7 @@ impl Report {
         text::status(&self.summaries(now))
     }
 
-    /// Sums the whole run up: of several targets, each and all side by side.
+    /// Sums the totals run up: of several targets, each and all side by side.
     pub fn finish(&self, now: Duration) -> Vec<String> {
         let mut lines = Vec::new();
         let summaries = self.summaries(now);
@@ -146,12 +146,12 @@ impl Report {
 
     /// Sums up at `now`, without printing it.
     pub fn summaries(&self, now: Duration) -> Vec<Summary> {
-        Vec::from_iter(self.runs.iter().map(|run| run.whole.summary(now)))
+        Vec::from_iter(self.runs.iter().map(|run| run.totals.summary(now)))
     }
 
     /// Yields what happened to each target, for metrics and pictures.
-    pub fn runs(&self) -> impl Iterator<Item = (&Tally, &Course)> {
-        self.runs.iter().map(|run| (&run.whole, &run.course))
+    pub fn runs(&self) -> impl Iterator<Item = (&Recorder, &Timeline)> {
+        self.runs.iter().map(|run| (&run.totals, &run.timeline))
     }
 
     /// What a summary in text has beside its lines.
@@ -161,7 +161,7 @@ impl Report {
             more.push(text::flows(&summary.flows));
         }
         if self.style.terminal && summary.answered > 1 {
-            more.push(bars(self.runs[index].whole.rtts(), BAR_WIDTH));
+            more.push(bars(self.runs[index].totals.rtts(), BAR_WIDTH));
         }
         more
     }
@@ -170,13 +170,13 @@ impl Report {
 /// Tells whether an event is one that others can cause without end: there is an answer or a loss at
 /// most of each probe.
 fn is_strange(event: &ProbeEvent<'_>) -> bool {
-    use ProbeEventKind::{Dropped, Received, Reported};
+    use ProbeEventKind::{Dropped, Received, SocketError};
 
     match event.kind {
         Received { arrival, .. } => {
             !matches!(arrival, ReplyKind::Answered { .. } | ReplyKind::Late { .. })
         }
-        Reported(_) | Dropped { .. } => true,
+        SocketError(_) | Dropped { .. } => true,
         _ => false,
     }
 }
@@ -214,8 +214,8 @@ mod tests {
         lines.extend(report.finish(3 * SECOND));
         let summaries = report.summaries(3 * SECOND);
         assert_eq!(summaries.iter().map(|summary| summary.sent).sum::<u64>(), 3);
-        let losses = report.runs().map(|(tally, course)| {
-            (tally.counts().lost, course.periods().map(|(_, period)| period.lost).sum())
+        let losses = report.runs().map(|(recorder, timeline)| {
+            (recorder.counts().lost, timeline.bins().map(|(_, period)| period.lost).sum())
         });
         assert_eq!(Vec::from_iter(losses), [(0, 0), (1, 1)]);
         lines.join("\n") + "\n"
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(lines(ProbeEventKind::Dropped { count: 7 }, 400), 400);
         assert_eq!(lines(ProbeEventKind::SocketError(ErrorClass::Denied), 800), 600);
         assert_eq!(lines(answered(SECOND / 1000), 1), 1);
-        assert_eq!(report.take_left_out(), 200);
+        assert_eq!(report.take_suppressed(), 200);
     }
 
     #[test]

@@ -9,20 +9,59 @@ use std::time::{Duration, Instant};
 
 use hello_net::{ProbeError, ProbeEvent, Prober};
 
+use super::Target;
 use super::args::Args;
 use super::output::{metrics, plot};
-use super::recorder::Tally;
+use super::recorder::Recorder;
 use super::report::Report;
-use crate::output::console::{self, Output};
-use crate::output::export::NOTHING;
+use super::report::Style;
+use crate::output::console::{self, Console};
+use crate::output::export::NO_TOTALS;
 use crate::output::options::print_export;
 use crate::output::prometheus::writer::Textfile;
+use crate::output::status::status_bar;
 use crate::process::signals::Signals;
-use crate::process::ticker::next;
+use crate::process::ticker::next_tick;
+use signal_hook::consts::SIGQUIT;
+use std::io::{self, IsTerminal};
+
+/// Runs the tool, and returns the status to exit with.
+///
+/// # Errors
+///
+/// What makes the tool fail as a whole, for a message to standard error.
+pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
+    if args.common.print_generated::<Args>()? {
+        return Ok(ExitCode::SUCCESS);
+    }
+    args.outputs.check()?;
+    // Before signals are taken over, for nothing but their default action ends a lookup.
+    let named = args.targets()?;
+    let signals = Signals::register(Command::Stop, Command::Abort, [(SIGQUIT, Command::Snapshot)])?;
+    let (mut targets, mut probers) = (Vec::new(), Vec::new());
+    for (name, address) in named {
+        let plan = args.plan();
+        let (name_len, flows) = (plan.name_len, plan.flows.get().into());
+        targets.push(Target { name, address, name_len, flows });
+        probers.push(Prober::new(address, plan).map_err(|error| args.explain(error))?);
+    }
+    let (format, terminal) = (args.common.format(), io::stdout().is_terminal());
+    let style = Style { format, quiet: args.quiet, terminal };
+    let failed = signals.send_on_drop(Command::Stop);
+    let out = args.outputs.console(format, || status_bar(format), failed)?;
+    let session = Session::start(args, Report::new(style, targets), out)?;
+    let watched = session.watch(&probers, &signals);
+    // From here on, the first signal ends the tool as a second one does.
+    drop(signals);
+    // A summary always, also of a run that a broken socket ended.
+    let finished = session.finish();
+    watched?;
+    finished
+}
 
 /// What a run is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask {
+pub enum Command {
     /// To send no more.
     Stop,
     /// To wait for nothing more, either.
@@ -38,7 +77,7 @@ pub enum Ask {
 pub struct Session<'a> {
     args: &'a Args,
     report: Mutex<Report>,
-    out: Output,
+    out: Console,
     metrics: Option<Textfile>,
     start: Instant,
     stopped: AtomicBool,
@@ -50,7 +89,7 @@ impl<'a> Session<'a> {
     /// # Errors
     ///
     /// Says that the metrics file cannot be written.
-    pub fn start(args: &'a Args, report: Report, out: Output) -> Result<Self, Box<dyn Error>> {
+    pub fn start(args: &'a Args, report: Report, out: Console) -> Result<Self, Box<dyn Error>> {
         let metrics = args.metrics_file.as_deref();
         let metrics =
             metrics.map(|path| Textfile::start(path, in_numbers(&report, Duration::ZERO)));
@@ -65,8 +104,8 @@ impl<'a> Session<'a> {
     /// # Errors
     ///
     /// What goes wrong with a socket of our own, once all have ended.
-    pub fn watch(&self, probers: &[Prober], signals: &Signals<Ask>) -> Result<(), ProbeError> {
-        let ended = Arc::new(signals.send_on_drop(Ask::End));
+    pub fn watch(&self, probers: &[Prober], signals: &Signals<Command>) -> Result<(), ProbeError> {
+        let ended = Arc::new(signals.send_on_drop(Command::End));
         let results = thread::scope(|scope| {
             let mut threads = Vec::new();
             for (target, prober) in probers.iter().enumerate() {
@@ -89,7 +128,7 @@ impl<'a> Session<'a> {
                 })?);
             }
             drop(ended);
-            self.look_after(probers, signals);
+            self.run_due(probers, signals);
             let join = |thread: thread::ScopedJoinHandle<'_, _>| {
                 thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause))
             };
@@ -107,25 +146,26 @@ impl<'a> Session<'a> {
         let mut report = lock(&self.report);
         let now = self.start.elapsed();
         let summaries = report.summaries(now);
-        // What is left, so that the parts add up to the whole.
+        // What is left, so that the parts add up to the totals.
         let mut last = self.args.every.map_or_else(Vec::new, |_| report.interval(now));
         last.extend(report.finish(now));
-        self.out.leave_out(report.take_left_out());
+        self.out.suppress(report.take_suppressed());
         self.out.close(last);
         let draw = || plot::draw(&Vec::from_iter(report.runs()));
         let mut exported = Vec::new();
         // One that fails costs no other, and a reader who does not read costs no file.
-        let outputs = self.args.outputs.write(&summaries, NOTHING, &mut exported, draw);
+        let outputs = self.args.outputs.write(&summaries, NO_TOTALS, &mut exported, draw);
         let last = |file: &Textfile| file.finish(in_numbers(&report, self.start.elapsed()));
         let metrics = self.metrics.as_ref().map_or(Ok(()), last);
         drop(report);
         let stopped = self.stopped.load(Relaxed);
         let printed = self.out.finish(stopped).and_then(|()| print_export(&exported, stopped));
         let thresholds = self.args.thresholds();
-        let exceeded = Vec::from_iter(summaries.iter().flat_map(|one| thresholds.exceeded(one)));
-        if !exceeded.is_empty() {
-            let lines = exceeded.iter().map(|line| format!("hello-ping: {line}"));
-            output::warn(&Vec::from_iter(lines).join("\n"));
+        let violations =
+            Vec::from_iter(summaries.iter().flat_map(|one| thresholds.violations(one)));
+        if !violations.is_empty() {
+            let lines = violations.iter().map(|line| format!("hello-ping: {line}"));
+            console::warn(&Vec::from_iter(lines).join("\n"));
         }
         outputs?;
         metrics?;
@@ -135,11 +175,11 @@ impl<'a> Session<'a> {
             _ => 1,
         };
         let answered = summaries.iter().all(|summary| summary.answered >= enough);
-        Ok(ExitCode::from(u8::from(!answered || !exceeded.is_empty())))
+        Ok(ExitCode::from(u8::from(!answered || !violations.is_empty())))
     }
 
     /// Does what is due and what signals ask for, until the run ends.
-    fn look_after(&self, probers: &[Prober], signals: &Signals<Ask>) {
+    fn run_due(&self, probers: &[Prober], signals: &Signals<Command>) {
         // What is further away than the clock goes is never due.
         let mut deadline = self.args.deadline.and_then(|after| self.start.checked_add(after));
         let mut interval = self.args.every.and_then(|every| self.start.checked_add(every));
@@ -147,28 +187,30 @@ impl<'a> Session<'a> {
         loop {
             let due = [deadline, interval].into_iter().flatten().fold(second, Instant::min);
             match signals.wait_until(due) {
-                Some(Ask::End) => return,
-                Some(Ask::Stop) => {
+                Some(Command::End) => return,
+                Some(Command::Stop) => {
                     self.stopped.store(true, Relaxed);
                     probers.iter().for_each(Prober::stop);
                 }
-                Some(Ask::Abort) => probers.iter().for_each(Prober::end),
-                Some(Ask::Snapshot) => self.print(|report| report.snapshot(self.start.elapsed())),
+                Some(Command::Abort) => probers.iter().for_each(Prober::abort),
+                Some(Command::Snapshot) => {
+                    self.print(|report| report.snapshot(self.start.elapsed()))
+                }
                 None => {}
             }
             let now = Instant::now();
             if deadline.take_if(|deadline| now >= *deadline).is_some() {
-                probers.iter().for_each(Prober::end);
+                probers.iter().for_each(Prober::abort);
             }
             if let (Some(at), Some(every)) = (interval, self.args.every)
                 && now >= at
             {
-                interval = next(at, every, now);
+                interval = next_tick(at, every, now);
                 self.print(|report| report.interval(self.start.elapsed()));
             }
             if now >= second {
-                second = next(second, SECOND, now).unwrap_or(now + SECOND);
-                self.out.leave_out(lock(&self.report).take_left_out());
+                second = next_tick(second, SECOND, now).unwrap_or(now + SECOND);
+                self.out.suppress(lock(&self.report).take_suppressed());
                 self.out.status(|| lock(&self.report).status(self.start.elapsed()).into());
                 // One that fails is tried again in a second, and the last time it counts.
                 if let Some(file) = &self.metrics {
@@ -186,8 +228,8 @@ impl<'a> Session<'a> {
 
 /// Puts the run so far into Prometheus' text format.
 fn in_numbers(report: &Report, now: Duration) -> String {
-    let tallies: Vec<&Tally> = report.runs().map(|(tally, _)| tally).collect();
-    metrics::text(&tallies, now)
+    let recorders: Vec<&Recorder> = report.runs().map(|(recorder, _)| recorder).collect();
+    metrics::text(&recorders, now)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -222,8 +264,8 @@ mod tests {
         let style = Style { format: Format::Text, quiet: true, terminal: false };
         let report = Report::new(style, [target]);
         let signals = Signals::new();
-        let (bar, failed) = (ProgressBar::hidden(), signals.send_on_drop(Ask::Stop));
-        let out = Output::start(room, bar, Format::Text, 9, failed).expect("a thread");
+        let (bar, failed) = (ProgressBar::hidden(), signals.send_on_drop(Command::Stop));
+        let out = Console::start(room, bar, Format::Text, 9, failed).expect("a thread");
         let session = Session::start(&args, report, out).expect("no metrics");
         let prober = Prober::new(address, args.plan()).expect("a port");
         session.watch(&[prober], &signals).expect("no broken socket");

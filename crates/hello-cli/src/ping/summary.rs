@@ -44,7 +44,7 @@ pub struct Summary {
     /// Probes that were due and did not leave, by the reason.
     pub not_sent: BTreeMap<&'static str, u64>,
     /// Round-trip times of the answered.
-    pub rtt_ms: Option<Times>,
+    pub rtt_ms: Option<Quantiles>,
     /// How much they differ from those before them.
     pub jitter_ms: Option<Jitter>,
     /// How much later than due the probes left.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hello_measure::millis;
 
 use super::summary::Summary;
-use crate::output::escape::Text;
+use crate::output::escape::Escaped;
 use crate::output::percent::percent;
 
 /// What a run may come to at most, for the exit status to be 0.
@@ -20,10 +20,10 @@ pub struct Thresholds {
 }
 
 impl Thresholds {
-    /// Says which are exceeded, and by how much; a value that nobody knows, such as percentiles
+    /// Says which are violations, and by how much; a value that nobody knows, such as percentiles
     /// without an answer, exceeds its threshold.
-    pub fn exceeded(&self, summary: &Summary) -> Vec<String> {
-        let name = Text(summary.target.as_bytes());
+    pub fn violations(&self, summary: &Summary) -> Vec<String> {
+        let name = Escaped(summary.target.as_bytes());
         let mut lines = Vec::new();
         if let Some(max) = self.max_loss {
             let most = percent(max);
@@ -64,39 +64,40 @@ impl Thresholds {
 mod tests {
     use super::*;
     use crate::ping::fixtures::{answered, events, lost, target};
-    use crate::ping::recorder::Tally;
+    use crate::ping::recorder::Recorder;
 
     const MILLI: Duration = Duration::from_millis(1);
 
     #[test]
     fn what_is_exceeded_is_said_with_by_how_much() {
-        let mut tally = Tally::new(target());
+        let mut recorder = Recorder::new(target());
         events(
-            &mut tally,
+            &mut recorder,
             [answered(3 * MILLI), answered(5 * MILLI), answered(3 * MILLI), lost(3)],
         );
-        let summary = tally.summary(Duration::ZERO);
-        let exceeded = |max_loss, max_p99, max_jitter| {
+        let summary = recorder.summary(Duration::ZERO);
+        let violations = |max_loss, max_p99, max_jitter| {
             let max_loss = Some(max_loss);
             let (max_p99, max_jitter) = (Some(max_p99), Some(max_jitter));
-            Thresholds { max_loss, max_p99, max_jitter }.exceeded(&summary)
+            Thresholds { max_loss, max_p99, max_jitter }.violations(&summary)
         };
-        assert_eq!(exceeded(0.25, 5 * MILLI, 2 * MILLI), Vec::<String>::new());
+        assert_eq!(violations(0.25, 5 * MILLI, 2 * MILLI), Vec::<String>::new());
         let lines = [
             "192.0.2.1:9999: loss 25% exceeds 20% by 5 percentage points",
             "192.0.2.1:9999: p99 5.000 ms exceeds 4.000 ms by 1.000 ms",
             "192.0.2.1:9999: jitter 2.000 ms exceeds 1.000 ms by 1.000 ms",
         ];
-        assert_eq!(exceeded(0.2, 4 * MILLI, MILLI), lines);
-        assert_eq!(Thresholds::default().exceeded(&summary), Vec::<String>::new());
+        assert_eq!(violations(0.2, 4 * MILLI, MILLI), lines);
+        assert_eq!(Thresholds::default().violations(&summary), Vec::<String>::new());
     }
 
     #[test]
     fn what_nobody_knows_exceeds() {
-        let summary = Tally::new(target()).summary(Duration::ZERO);
+        let summary = Recorder::new(target()).summary(Duration::ZERO);
         let (max_loss, most) = (Some(1.0), Some(Duration::MAX));
-        let exceeded = Thresholds { max_loss, max_p99: most, max_jitter: most }.exceeded(&summary);
-        assert_eq!(exceeded.len(), 3, "{exceeded:?}");
-        assert!(exceeded.iter().all(|line| line.contains("unknown")), "{exceeded:?}");
+        let violations =
+            Thresholds { max_loss, max_p99: most, max_jitter: most }.violations(&summary);
+        assert_eq!(violations.len(), 3, "{violations:?}");
+        assert!(violations.iter().all(|line| line.contains("unknown")), "{violations:?}");
     }
 }

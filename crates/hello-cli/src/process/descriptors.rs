@@ -26,7 +26,7 @@ pub fn advice(error: &(dyn Error + 'static)) -> Option<&'static str> {
 mod tests {
     use super::*;
     use crate::output::OutputError;
-    use crate::process::exit::describe;
+    use crate::process::exit::error_chain;
 
     #[test]
     fn errors_for_lack_of_descriptors_end_with_what_to_do_and_others_do_not() {
@@ -37,7 +37,7 @@ mod tests {
         ] {
             let cause = io::Error::from(errno);
             let plain = format!("cannot write to standard output: {cause}");
-            let said = describe(&OutputError::from(cause));
+            let said = error_chain(&OutputError::from(cause));
             let rest = said.strip_prefix(&plain);
             assert!(
                 rest.is_some_and(|rest| rest.ends_with(advice.unwrap_or_default())

@@ -10,7 +10,7 @@ use crate::output::console;
 
 /// The exit status for a command line that makes no sense and for input and output that fail, as
 /// clap has it for the former.
-pub const EXIT_TROUBLE: u8 = 2;
+pub const EXIT_ERROR: u8 = 2;
 
 /// Ends a tool: prints an error with all its causes, and returns the status to exit with.
 ///
@@ -23,12 +23,12 @@ pub fn exit(tool: &str, result: Result<ExitCode, Box<dyn Error>>) -> ExitCode {
     if causes(&*error).any(is_broken_pipe) {
         return ExitCode::SUCCESS;
     }
-    console::warn(&format!("{tool}: {}", describe(&*error)));
-    ExitCode::from(EXIT_TROUBLE)
+    console::warn(&format!("{tool}: {}", error_chain(&*error)));
+    ExitCode::from(EXIT_ERROR)
 }
 
 /// Describes an error with all its causes, and adds what to do about a lack of file descriptors.
-pub fn describe(error: &(dyn Error + 'static)) -> String {
+pub fn error_chain(error: &(dyn Error + 'static)) -> String {
     let mut texts = Vec::from_iter(causes(error).map(ToString::to_string));
     texts.extend(descriptors::advice(error).map(str::to_owned));
     texts.join(": ")

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// Returns when something is due again that was due at `at`, in step with it, after `now`; `None`
 /// if that is further away than the clock goes.
-pub fn next(at: Instant, period: Duration, now: Instant) -> Option<Instant> {
+pub fn next_tick(at: Instant, period: Duration, now: Instant) -> Option<Instant> {
     let (over, period) = (now.saturating_duration_since(at).as_nanos(), period.as_nanos());
     let step = u64::try_from((over / period + 1) * period).ok().map(Duration::from_nanos);
     at.checked_add(step?)
@@ -27,8 +27,12 @@ mod tests {
             // One by one, this would take hours.
             (Duration::from_nanos(2), 86_400 * SECOND, 86_400 * SECOND + Duration::from_nanos(2)),
         ] {
-            assert_eq!(next(at, period, at + late), Some(at + next_due), "{period:?} {late:?}");
+            assert_eq!(
+                next_tick(at, period, at + late),
+                Some(at + next_due),
+                "{period:?} {late:?}"
+            );
         }
-        assert_eq!(next(at, Duration::MAX, at), None);
+        assert_eq!(next_tick(at, Duration::MAX, at), None);
     }
 }

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, value_parser};
-use hello_net::{Builder, Server, ServerError};
+use hello_net::{Server, ServerBuilder, ServerError};
 use hello_proto::{Guard, MAX_NAME_LEN, Refusal};
 
 use super::rate_limit::LimitArgs;
 use super::report::buffers::{Buffer, Buffers};
 use super::systemd;
-use crate::args::backend::IoChoice;
-use crate::args::common::Common;
+use crate::args::backend::BackendArg;
+use crate::args::common::CommonArgs;
 use crate::args::duration;
 use crate::args::endpoint::Endpoint;
 
@@ -84,8 +84,8 @@ pub struct Args {
     send_buffer: Option<u32>,
 
     /// By which system calls to receive and send.
-    #[arg(long, value_name = "HOW", default_value_t)]
-    io: IoChoice,
+    #[arg(long, value_name = "BACKEND", default_value_t)]
+    backend: BackendArg,
 
     /// Print nothing about single datagrams but errors.
     #[arg(long, short)]
@@ -113,7 +113,7 @@ pub struct Args {
     // No documentation comment: it would become that of the command.
     #[command(flatten)]
     #[expect(missing_docs, reason = "it would become the help of the whole command")]
-    pub common: Common,
+    pub common: CommonArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -147,7 +147,7 @@ impl Args {
     ///
     /// Says what is wrong with the options or with the sockets, and what to do about it.
     pub fn open(&self) -> Result<Server, Box<dyn Error>> {
-        let sockets = supervisor::sockets()?;
+        let sockets = systemd::sockets()?;
         if sockets.is_empty() {
             return self.builder()?.bind(self.addresses()?).map_err(advise);
         }
@@ -160,11 +160,11 @@ impl Args {
         Ok(self.builder()?.adopt(sockets)?)
     }
 
-    fn builder(&self) -> Result<Builder, Box<dyn Error>> {
+    fn builder(&self) -> Result<ServerBuilder, Box<dyn Error>> {
         let guard = Guard::new().with_max_name_len(self.max_name.try_into()?);
         let mut builder = Server::builder()
             .guard(self.allow.iter().copied().fold(guard, Guard::allow))
-            .io(self.io.into())
+            .backend(self.backend.into())
             .workers(NonZeroUsize::try_from(usize::from(self.workers))?)
             .reuse_port(self.reuseport)
             .spin(self.spin.unwrap_or_default())
@@ -206,7 +206,7 @@ impl Args {
 /// Reads how long to spin.
 fn spin(text: &str) -> Result<Duration, String> {
     const LONGEST: Duration = Duration::from_secs(1);
-    match seconds::parse(text)? {
+    match duration::parse(text)? {
         spin if spin <= LONGEST => Ok(spin),
         _ => Err("must be 1s at the most: try 50us".into()),
     }
@@ -216,7 +216,7 @@ fn spin(text: &str) -> Result<Duration, String> {
 fn period(text: &str) -> Result<Duration, String> {
     const SHORTEST: Duration = Duration::from_millis(10);
     const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-    let period = seconds::parse(text)?;
+    let period = duration::parse(text)?;
     match (SHORTEST..=LONGEST).contains(&period) {
         true => Ok(period),
         false => Err("must be from 10ms to 365days".into()),

@@ -7,15 +7,15 @@ use hello_net::{ErrorClass, Server, ServerCounters};
 use super::log::{Failure, Log};
 use super::metrics::MetricsFile;
 use super::report::{self, Rates};
-use super::systemd::Supervisor;
+use super::systemd::Notifier;
 use crate::output::Format;
-use crate::process::exit::describe;
+use crate::process::exit::error_chain;
 use crate::process::signals::Signals;
-use crate::process::ticker::next;
+use crate::process::ticker::next_tick;
 
 /// What a signal asks of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask {
+pub enum Command {
     /// To end.
     Stop,
     /// To say what it counted so far.
@@ -24,42 +24,42 @@ pub enum Ask {
 
 /// What is done beside serving, each at its time.
 #[derive(Debug)]
-pub struct Chores<'a> {
+pub struct Housekeeping<'a> {
     server: &'a Server,
     log: &'a Log,
-    supervisor: &'a Supervisor,
-    /// The supervisor has heard that the server serves.
-    heard: bool,
+    supervisor: &'a Notifier,
+    /// The supervisor has ready_sent that the server serves.
+    ready_sent: bool,
     format: Format,
     metrics: Option<&'a MetricsFile>,
     start: Instant,
-    stats: Option<Pace>,
-    status: Pace,
-    files: Pace,
+    stats: Option<RateTicker>,
+    status: RateTicker,
+    files: RateTicker,
     /// When the server's pulse is to be taken again.
     pulse: Instant,
     /// The receive errors that were looked at, by class.
     receive_errors: [u64; ErrorClass::ALL.len()],
 }
 
-impl<'a> Chores<'a> {
+impl<'a> Housekeeping<'a> {
     /// Makes ready to print `stats` that often, to keep a file of `metrics`, and to tell the
     /// supervisor how the server is.
     pub fn new(
         server: &'a Server,
         log: &'a Log,
-        supervisor: &'a Supervisor,
+        supervisor: &'a Notifier,
         format: Format,
         stats: Option<Duration>,
         metrics: Option<&'a MetricsFile>,
     ) -> Self {
         let start = Instant::now();
-        let pace = |period| Pace::new(period, start, server.counters());
+        let pace = |period| RateTicker::new(period, start, server.counters());
         Self {
             server,
             log,
             supervisor,
-            heard: false,
+            ready_sent: false,
             format,
             metrics,
             start,
@@ -72,16 +72,16 @@ impl<'a> Chores<'a> {
     }
 
     /// Goes on until a signal asks to stop.
-    pub fn run(&mut self, signals: &Signals<Ask>) {
+    pub fn run(&mut self, signals: &Signals<Command>) {
         loop {
             match signals.wait_until(self.due()) {
-                Some(Ask::Stop) => return,
-                Some(Ask::Snapshot) => self.snapshot(),
+                Some(Command::Stop) => return,
+                Some(Command::Snapshot) => self.snapshot(),
                 None => {}
             }
             let now = Instant::now();
             if now >= self.due() {
-                self.look_after(now);
+                self.run_due(now);
             }
         }
     }
@@ -98,20 +98,20 @@ impl<'a> Chores<'a> {
         self.write(&counters);
     }
 
-    fn look_after(&mut self, now: Instant) {
-        self.heard = self.heard || self.server.is_serving() && self.supervisor.ready();
-        let often = match self.supervisor.watchdog() {
+    fn run_due(&mut self, now: Instant) {
+        self.ready_sent = self.ready_sent || self.server.is_serving() && self.supervisor.ready();
+        let often = match self.supervisor.watchdog_timeout() {
             // It is told as soon as every thread serves.
-            _ if !self.heard && self.supervisor.listens() => SHORTEST,
+            _ if !self.ready_sent && self.supervisor.listens() => SHORTEST,
             Some(timeout) => SECOND.min(timeout / 4),
             None => SECOND,
         };
         self.pulse = now + often.max(SHORTEST);
-        if self.server.check_liveness() && self.heard {
-            self.supervisor.alive();
+        if self.server.check_liveness() && self.ready_sent {
+            self.supervisor.watchdog();
         }
         let counters = self.server.counters();
-        self.tell_receive_errors(&counters);
+        self.log_receive_errors(&counters);
         self.report_write_failure();
         if let Some(rates) = self.status.rates(now, counters) {
             self.log.status(|| report::status(&rates));
@@ -125,7 +125,7 @@ impl<'a> Chores<'a> {
         }
     }
 
-    fn tell_receive_errors(&mut self, counters: &ServerCounters) {
+    fn log_receive_errors(&mut self, counters: &ServerCounters) {
         for (told, class) in self.receive_errors.iter_mut().zip(ErrorClass::ALL) {
             let count = counters.receive_errors(class);
             let new = count - std::mem::replace(told, count);
@@ -145,7 +145,7 @@ impl<'a> Chores<'a> {
 
     fn report_write_failure(&self) {
         if let Some(error) = self.metrics.and_then(MetricsFile::failure) {
-            let line = |times| report::error(self.format, &describe(&error), times);
+            let line = |times| report::error(self.format, &error_chain(&error), times);
             self.log.failure(Failure::Metrics, 1, line);
         }
     }
@@ -153,14 +153,14 @@ impl<'a> Chores<'a> {
 
 /// When something is due again, and what was counted when it was.
 #[derive(Debug)]
-struct Pace {
+struct RateTicker {
     period: Duration,
     due: Instant,
     last: Instant,
     counters: ServerCounters,
 }
 
-impl Pace {
+impl RateTicker {
     fn new(period: Duration, now: Instant, counters: ServerCounters) -> Self {
         Self { period, due: now + period, last: now, counters }
     }
@@ -170,7 +170,7 @@ impl Pace {
         if now < self.due {
             return None;
         }
-        self.due = next(self.due, self.period, now).unwrap_or(now + self.period);
+        self.due = next_tick(self.due, self.period, now).unwrap_or(now + self.period);
         let (before, last) = (self.counters, self.last);
         (self.counters, self.last) = (counters, now);
         Some(Rates::between(&before, &counters, now - last))
@@ -197,13 +197,13 @@ mod tests {
     use indicatif::ProgressBar;
 
     use super::*;
-    use crate::output::console::{Output, Stream};
+    use crate::output::console::{Console, Stream};
 
     #[test]
     fn what_is_due_has_the_rates_since_it_was_due_last_and_keeps_in_step() {
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
-        let mut pace = Pace::new(Duration::from_secs(1), start, ServerCounters::default());
+        let mut pace = RateTicker::new(Duration::from_secs(1), start, ServerCounters::default());
         let due = [999, 1000, 1999, 2500, 2501, 2999, 3000, 9100, 9999, 10_000]
             .map(|millis| pace.rates(at(millis), ServerCounters::default()).is_some());
         assert_eq!(due, [false, true, false, true, false, false, true, true, false, true]);
@@ -223,10 +223,11 @@ mod tests {
             (None, Some(1), 10),
         ] {
             let [stats, watchdog] = [stats, watchdog].map(|time| time.map(Duration::from_millis));
-            let supervisor = Supervisor::new(None, watchdog);
-            let mut chores = Chores::new(&server, &log, &supervisor, Format::Text, stats, None);
+            let supervisor = Notifier::new(None, watchdog);
+            let mut chores =
+                Housekeeping::new(&server, &log, &supervisor, Format::Text, stats, None);
             assert_eq!(chores.due(), chores.start, "the first look");
-            chores.look_after(chores.start);
+            chores.run_due(chores.start);
             let wait = chores.due() - chores.start;
             assert_eq!(wait, Duration::from_millis(due), "{stats:?}, {watchdog:?}");
         }
@@ -237,29 +238,29 @@ mod tests {
         let path = env::temp_dir().join(format!("hello-chores-full-{}", process::id()));
         let ear = UnixDatagram::bind(&path).expect("a new name");
         ear.set_read_timeout(Some(Duration::from_secs(20))).expect("not zero");
-        let supervisor = Supervisor::new(Some(OsStr::new(&path)), None);
+        let supervisor = Notifier::new(Some(OsStr::new(&path)), None);
         fs::remove_file(&path).expect("ours");
         let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into()]);
         let server = server.expect("a free port");
         let log = log();
-        let mut chores = Chores::new(&server, &log, &supervisor, Format::Text, None, None);
+        let mut chores = Housekeeping::new(&server, &log, &supervisor, Format::Text, None, None);
         let mut noise = 0;
         while supervisor.ready() {
             noise += 1;
         }
-        let look_after = || {
+        let run_due = || {
             while !server.is_serving() {
                 thread::yield_now();
             }
-            chores.look_after(chores.start);
+            chores.run_due(chores.start);
             for _ in 0..noise {
                 hear(&ear);
             }
-            chores.look_after(chores.start);
-            chores.look_after(chores.start);
+            chores.run_due(chores.start);
+            chores.run_due(chores.start);
             supervisor.stopping();
         };
-        server.serve_while(|_| (), look_after).expect("no broken socket");
+        server.serve_while(|_| (), run_due).expect("no broken socket");
         assert_eq!([hear(&ear), hear(&ear)], ["READY=1", "STOPPING=1"], "once is enough");
     }
 
@@ -268,21 +269,21 @@ mod tests {
         let path = env::temp_dir().join(format!("hello-chores-ready-{}", process::id()));
         let ear = UnixDatagram::bind(&path).expect("a new name");
         ear.set_nonblocking(true).expect("possible");
-        let supervisor = Supervisor::new(Some(OsStr::new(&path)), None);
+        let supervisor = Notifier::new(Some(OsStr::new(&path)), None);
         fs::remove_file(&path).expect("ours");
         let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into(); 2]);
         let server = server.expect("free ports");
         let log = log();
-        let mut chores = Chores::new(&server, &log, &supervisor, Format::Text, None, None);
-        chores.look_after(chores.start);
+        let mut chores = Housekeeping::new(&server, &log, &supervisor, Format::Text, None, None);
+        chores.run_due(chores.start);
         assert!(ear.recv(&mut [0; 64]).is_err(), "nobody serves yet");
         assert_eq!(chores.due() - chores.start, SHORTEST, "it is looked at soon again");
         let serving = || {
             while !server.is_serving() {
-                assert!(!chores.heard);
+                assert!(!chores.ready_sent);
                 thread::yield_now();
             }
-            chores.look_after(chores.start);
+            chores.run_due(chores.start);
             hear(&ear)
         };
         assert_eq!(server.serve_while(|_| (), serving).expect("no broken socket"), "READY=1");
@@ -296,7 +297,7 @@ mod tests {
 
     fn log() -> Log {
         let nowhere = Stream::Other(Box::new(io::sink()));
-        let out = Output::start(nowhere, ProgressBar::hidden(), Format::Text, 0, ());
+        let out = Console::start(nowhere, ProgressBar::hidden(), Format::Text, 0, ());
         Log::new(out.expect("a thread"), 0)
     }
 
@@ -309,8 +310,9 @@ mod tests {
         let file = MetricsFile::start(&path, SystemTime::now(), &server.counters());
         let file = file.expect("a new name");
         let log = log();
-        let supervisor = Supervisor::new(None, None);
-        let mut chores = Chores::new(&server, &log, &supervisor, Format::Text, None, Some(&file));
+        let supervisor = Notifier::new(None, None);
+        let mut chores =
+            Housekeeping::new(&server, &log, &supervisor, Format::Text, None, Some(&file));
         fs::remove_file(&path).expect("there");
         chores.snapshot();
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -319,35 +321,35 @@ mod tests {
         }
     }
 
-    /// A supervisor that stands still itself would not be heard; so this calls by hand.
+    /// A supervisor that stands still itself would not be ready_sent; so this calls by hand.
     #[test]
     fn a_supervisor_hears_no_more_of_a_server_of_which_one_thread_stands_still() {
         let path = env::temp_dir().join(format!("hello-chores-{}", process::id()));
         let ear = UnixDatagram::bind(&path).expect("a new name");
         ear.set_nonblocking(true).expect("possible");
-        let supervisor = Supervisor::new(Some(OsStr::new(&path)), Some(Duration::from_secs(1)));
+        let supervisor = Notifier::new(Some(OsStr::new(&path)), Some(Duration::from_secs(1)));
         fs::remove_file(&path).expect("ours");
         let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into(); 2]);
         let server = server.expect("free ports");
         let log = log();
-        let mut chores = Chores::new(&server, &log, &supervisor, Format::Text, None, None);
+        let mut chores = Housekeeping::new(&server, &log, &supervisor, Format::Text, None, None);
         let mut beats = || {
-            chores.look_after(chores.start);
-            let (mut buf, mut heard) = ([0; 64], 0);
+            chores.run_due(chores.start);
+            let (mut buf, mut ready_sent) = ([0; 64], 0);
             while let Ok(len) = ear.recv(&mut buf) {
-                heard += usize::from(&buf[..len] == b"WATCHDOG=1");
+                ready_sent += usize::from(&buf[..len] == b"WATCHDOG=1");
             }
-            heard
+            ready_sent
         };
         let (go_on, wait) = mpsc::channel::<()>();
         let wait = Mutex::new(wait);
-        let stand_still = |_: &hello_net::Event<'_>| {
+        let stand_still = |_: &hello_net::ServerEvent<'_>| {
             let _ = wait.lock().expect("no panic").recv();
         };
         let look = || {
             let deadline = Instant::now() + Duration::from_secs(20);
             while beats() == 0 {
-                assert!(Instant::now() < deadline, "nothing is heard of a living server");
+                assert!(Instant::now() < deadline, "nothing is ready_sent of a living server");
             }
             let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
             client.set_read_timeout(Some(Duration::from_secs(20))).expect("not zero");
@@ -356,15 +358,15 @@ mod tests {
             client.recv(&mut [0; 64]).expect("a reply");
             // The thread that answered waits for us now, and went round once before at the most.
             let later = Instant::now() + Duration::from_millis(400);
-            let mut heard = 0;
+            let mut ready_sent = 0;
             while Instant::now() < later {
-                heard += beats();
+                ready_sent += beats();
             }
-            assert!(heard <= 1, "one of two stands still");
+            assert!(ready_sent <= 1, "one of two stands still");
             drop(go_on);
             let deadline = Instant::now() + Duration::from_secs(20);
             while beats() == 0 {
-                assert!(Instant::now() < deadline, "nothing is heard though it goes on");
+                assert!(Instant::now() < deadline, "nothing is ready_sent though it goes on");
             }
         };
         server.serve_while(stand_still, look).expect("no broken socket");

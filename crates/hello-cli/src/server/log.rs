@@ -6,10 +6,10 @@ use std::time::Instant;
 use hello_net::ErrorClass;
 
 use crate::output::OutputError;
-use crate::output::console::Output;
-use crate::output::throttle::{ErrorLimit, LineLimit};
+use crate::output::console::Console;
+use crate::output::throttle::{ErrorThrottle, LineThrottle};
 
-/// Limits the lines of a server, whose number strangers choose, and prints them by an [`Output`].
+/// Limits the lines of a server, whose number strangers choose, and prints them by an [`Console`].
 ///
 /// A line above the limit of a second is left out and counted, as is one for which the output has
 /// no room. Of each kind of error there is one line in thirty seconds, with the number of errors
@@ -18,14 +18,14 @@ use crate::output::throttle::{ErrorLimit, LineLimit};
 pub struct Log {
     limits: Mutex<Limits>,
     start: Instant,
-    out: Output,
+    out: Console,
 }
 
 /// The limits of lines and errors.
 #[derive(Debug)]
 struct Limits {
-    lines: LineLimit,
-    errors: ErrorLimit<Failure>,
+    lines: LineThrottle,
+    errors: ErrorThrottle<Failure>,
 }
 
 /// A kind of error, of which one line reports many.
@@ -41,8 +41,8 @@ pub enum Failure {
 
 impl Log {
     /// Prints to `out` at most this many lines a second.
-    pub fn new(out: Output, per_second: u16) -> Self {
-        let (lines, errors) = (LineLimit::new(per_second), ErrorLimit::default());
+    pub fn new(out: Console, per_second: u16) -> Self {
+        let (lines, errors) = (LineThrottle::new(per_second), ErrorThrottle::default());
         Self { limits: Mutex::new(Limits { lines, errors }), start: Instant::now(), out }
     }
 
@@ -52,7 +52,7 @@ impl Log {
         if limits.lines.admit(self.start.elapsed()) {
             self.out.event(line());
         }
-        self.out.leave_out(limits.lines.take_left_out());
+        self.out.suppress(limits.lines.take_suppressed());
     }
 
     /// Prints a line about errors of a kind if one is due; makes it only then, from the number of
@@ -62,7 +62,7 @@ impl Log {
         if let Some(errors) = limits.errors.admit(failure, errors, self.start.elapsed())
             && !self.out.event(line(errors))
         {
-            limits.errors.take_back(&failure, errors);
+            limits.errors.refund(&failure, errors);
         }
     }
 
@@ -81,7 +81,7 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// What [`Output::finish`] reports.
+    /// What [`Console::finish`] reports.
     pub fn finish(self, last: String) -> Result<(), OutputError> {
         self.out.close(vec![last]);
         self.out.finish(true)
@@ -109,7 +109,7 @@ mod tests {
 
     fn start(out: impl Write + Send + 'static, per_second: u16) -> Log {
         let out = Stream::Other(Box::new(out));
-        let out = Output::start(out, ProgressBar::hidden(), Format::Text, ROOM, ());
+        let out = Console::start(out, ProgressBar::hidden(), Format::Text, ROOM, ());
         let out = out.expect("a thread");
         for _ in 0..2 * ROOM {
             out.line("first".to_owned());
@@ -132,15 +132,15 @@ mod tests {
         // Should the machine take more than a second for these, more are shown.
         assert_eq!(lines[..3], ["line 0", "line 1", "line 2"]);
         assert_eq!(lines.last().map(String::as_str), Some("the end"));
-        let (shown, left_out) = count(lines);
-        assert_eq!(shown + left_out, 10);
+        let (shown, suppressed) = count(lines);
+        assert_eq!(shown + suppressed, 10);
     }
 
     /// How many lines are shown, and how many are said to be left out.
     fn count(lines: &[String]) -> (usize, usize) {
         let shown = lines.iter().filter(|line| line.starts_with("line")).count();
-        let left_out = lines.iter().filter_map(|line| line.strip_prefix('(')?.split(' ').next());
-        (shown, left_out.map(|number| number.parse::<usize>().expect("a number")).sum())
+        let suppressed = lines.iter().filter_map(|line| line.strip_prefix('(')?.split(' ').next());
+        (shown, suppressed.map(|number| number.parse::<usize>().expect("a number")).sum())
     }
 
     #[test]
@@ -165,8 +165,8 @@ mod tests {
         drop(unblock);
         log.finish("the end".into()).expect("printed");
         let lines = memory.lines();
-        let (shown, left_out) = count(&lines);
-        assert_eq!(shown + left_out, 5000);
+        let (shown, suppressed) = count(&lines);
+        assert_eq!(shown + suppressed, 5000);
         assert!(shown <= ROOM + 1, "{shown}");
         assert_eq!(lines.last().map(String::as_str), Some("the end"));
     }

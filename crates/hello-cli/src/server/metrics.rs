@@ -8,7 +8,7 @@ use hello_net::ServerCounters;
 use super::report::{by_class, refusals};
 use crate::output::prometheus::file::TextfileError;
 use crate::output::prometheus::writer::Textfile;
-use crate::output::prometheus::{Families, Sample};
+use crate::output::prometheus::{MetricFamilies, Sample};
 
 /// A file that holds the counters in Prometheus' text format.
 #[derive(Debug)]
@@ -53,16 +53,20 @@ impl MetricsFile {
 
 /// Puts the counters into Prometheus' text format.
 fn text(counters: &ServerCounters, start: SystemTime) -> String {
-    let mut families = Families::new("hello_server");
-    let alone = |value: u64| vec![Sample::alone(value)];
+    let mut families = MetricFamilies::new("hello_server");
+    let unlabelled = |value: u64| vec![Sample::unlabelled(value)];
     let labelled = |key: &str, counts: &[(&str, u64)]| {
         let sample = |(label, count): &(&str, u64)| Sample::new(&[(key, label)], *count);
         Vec::from_iter(counts.iter().map(sample))
     };
     let start = start.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     for (name, help, samples) in [
-        ("received_total", "Datagrams received.", alone(counters.received())),
-        ("answered_total", "Datagrams whose reply the system took.", alone(counters.answered())),
+        ("received_total", "Datagrams received.", unlabelled(counters.received())),
+        (
+            "answered_total",
+            "Datagrams whose reply the system took.",
+            unlabelled(counters.answered()),
+        ),
         (
             "refused_total",
             "Datagrams refused, by the rule that refused them.",
@@ -71,7 +75,7 @@ fn text(counters: &ServerCounters, start: SystemTime) -> String {
         (
             "over_limit_answered_total",
             "Datagrams over the rate limit that were not refused: one of four, or all in a dry run.",
-            alone(counters.over_limit_answered()),
+            unlabelled(counters.over_limit_answered()),
         ),
         (
             "send_failed_total",
@@ -89,9 +93,9 @@ fn text(counters: &ServerCounters, start: SystemTime) -> String {
     if let Some(dropped) = counters.dropped() {
         let help =
             "Messages that the system dropped: the receive buffer was full, or the checksum wrong.";
-        families.add("dropped_total", "counter", help, &alone(dropped));
+        families.add("dropped_total", "counter", help, &unlabelled(dropped));
     }
     let help = "When the server started, in seconds since 1970 (UTC).";
-    families.add("start_time_seconds", "gauge", help, &alone(start));
+    families.add("start_time_seconds", "gauge", help, &unlabelled(start));
     families.into_text()
 }

@@ -24,7 +24,7 @@ pub struct LimitArgs {
         value_name = "RATE|off",
         value_parser = rate
     )]
-    limit: Option<Rate>,
+    limit: Option<LimitValue>,
 
     /// Answer up to COUNT requests from a source network at once [default: twice the rate].
     #[arg(long, value_name = "COUNT", value_parser = value_parser!(u32).range(1..))]
@@ -72,8 +72,8 @@ impl LimitArgs {
     fn numbers(&self) -> Option<LimitReport> {
         let rate = match self.limit {
             None => Rate::DEFAULT_RATE,
-            Some(Rate::Off) => return None,
-            Some(Rate::PerSecond(rate)) => rate,
+            Some(LimitValue::Off) => return None,
+            Some(LimitValue::PerSecond(rate)) => rate,
         };
         // The highest rate can be doubled.
         let burst = self.limit_burst.unwrap_or(2 * rate);
@@ -127,18 +127,18 @@ impl fmt::Display for LimitReport {
 
 /// The value of `--limit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rate {
+enum LimitValue {
     Off,
     PerSecond(u32),
 }
 
-fn rate(text: &str) -> Result<Rate, String> {
+fn rate(text: &str) -> Result<LimitValue, String> {
     if text == "off" {
-        return Ok(Rate::Off);
+        return Ok(LimitValue::Off);
     }
     let rates = 1..=Rate::MAX_RATE;
     match text.parse() {
-        Ok(rate) if rates.contains(&rate) => Ok(Rate::PerSecond(rate)),
+        Ok(rate) if rates.contains(&rate) => Ok(LimitValue::PerSecond(rate)),
         _ => Err(format!("{text} is not in {rates:?}, and is not \"off\"")),
     }
 }

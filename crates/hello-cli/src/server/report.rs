@@ -1,6 +1,6 @@
 //! What `hello-server` prints.
 
-mod buffers;
+pub mod buffers;
 mod json;
 
 use std::array;
@@ -15,8 +15,9 @@ use serde::Serialize;
 pub use self::buffers::{Buffer, Buffers};
 use self::json::Line;
 use super::rate_limit::LimitReport;
-use crate::output::escape::Brief;
-use crate::output::{Format, json};
+use crate::output::Format;
+use crate::output::escape::Truncated;
+use crate::output::json::{shown, to_line};
 
 /// Returns the line that reports an address as served.
 pub fn listening(
@@ -27,7 +28,7 @@ pub fn listening(
 ) -> String {
     match format {
         Format::Text => format!("listening on {address}"),
-        Format::Json => json::line(&Line::Listening {
+        Format::Json => to_line(&Line::Listening {
             address,
             receive_buffer: buffers.receive.given,
             receive_buffer_short: buffers.receive.is_short(),
@@ -40,17 +41,17 @@ pub fn listening(
 
 /// Says what became of a datagram, and of how many others whose sends failed for the same reason
 /// nothing was said.
-pub fn event(format: Format, event: &ServerEvent<'_>, untold: u64) -> String {
+pub fn event(format: Format, event: &ServerEvent<'_>, suppressed: u64) -> String {
     let ServerEvent { source, local, name, outcome } = *event;
     match (format, outcome) {
-        (Format::Text, Outcome::Answered) => format!("{source} greeted as {}", Brief(name)),
+        (Format::Text, Outcome::Answered) => format!("{source} greeted as {}", Truncated(name)),
         (Format::Text, Outcome::Refused(refusal @ Refusal::NameTooLong)) => {
             format!("{source} refused: {refusal} ({} bytes)", name.len())
         }
         (Format::Text, Outcome::Refused(refusal)) => format!("{source} refused: {refusal}"),
         (Format::Text, Outcome::OverLimit) => format!("{source} refused: over the limit"),
         (Format::Text, Outcome::SendFailed(class)) => {
-            format!("{source} send failed: {class}{}", and_more(untold))
+            format!("{source} send failed: {class}{}", suppressed_note(suppressed))
         }
         (Format::Json, _) => {
             let (outcome, reason) = match outcome {
@@ -59,9 +60,9 @@ pub fn event(format: Format, event: &ServerEvent<'_>, untold: u64) -> String {
                 Outcome::OverLimit => ("refused", Some(OVER_LIMIT)),
                 Outcome::SendFailed(class) => ("send-failed", Some(class.label())),
             };
-            let (name, cut) = json::shown(name);
+            let (name, truncated) = shown(name);
             let name = name.into();
-            json::line(&Line::Datagram { source, local, name, cut, outcome, reason, untold })
+            to_line(&Line::Datagram { source, local, name, truncated, outcome, reason, suppressed })
         }
     }
 }
@@ -69,30 +70,30 @@ pub fn event(format: Format, event: &ServerEvent<'_>, untold: u64) -> String {
 /// Says that receive calls failed.
 pub fn receive_failed(format: Format, class: ErrorClass, times: u64) -> String {
     match format {
-        Format::Text => format!("receive failed: {class}{}", and_more(times - 1)),
-        Format::Json => json::line(&Line::ReceiveFailed { reason: class.label(), times }),
+        Format::Text => format!("receive failed: {class}{}", suppressed_note(times - 1)),
+        Format::Json => to_line(&Line::ReceiveFailed { reason: class.label(), times }),
     }
 }
 
 /// Says that something else failed that keeps no server from serving.
 pub fn error(format: Format, error: &str, times: u64) -> String {
     match format {
-        Format::Text => format!("{error}{}", and_more(times - 1)),
-        Format::Json => json::line(&Line::Error { error, times }),
+        Format::Text => format!("{error}{}", suppressed_note(times - 1)),
+        Format::Json => to_line(&Line::Error { error, times }),
     }
 }
 
-fn and_more(untold: u64) -> String {
-    match untold {
+fn suppressed_note(suppressed: u64) -> String {
+    match suppressed {
         0 => String::new(),
-        _ => format!(" (and {untold} more since this was last said)"),
+        _ => format!(" (and {suppressed} more since this was last said)"),
     }
 }
 
 /// Sums up at the end, with the limit that was in force.
 pub fn summary(format: Format, counters: &ServerCounters, limit: Option<LimitReport>) -> String {
     match (format, limit) {
-        (Format::Json, _) => json::line(&Line::Summary { totals: counters.into(), limit }),
+        (Format::Json, _) => to_line(&Line::Summary { totals: counters.into(), limit }),
         (Format::Text, Some(limit))
             if counters.over_limit() + counters.over_limit_answered() > 0 =>
         {
@@ -110,7 +111,7 @@ pub fn snapshot(format: Format, counters: &ServerCounters, uptime: Duration) -> 
             let uptime = humantime::format_duration(Duration::from_secs(seconds));
             format!("after {uptime}: {}", totals(counters))
         }
-        Format::Json => json::line(&Line::Snapshot { uptime_s: seconds, totals: counters.into() }),
+        Format::Json => to_line(&Line::Snapshot { uptime_s: seconds, totals: counters.into() }),
     }
 }
 
@@ -132,7 +133,7 @@ pub fn stats(format: Format, counters: &ServerCounters, rates: &Rates) -> String
             };
             parts.map(part).join(", ")
         }
-        Format::Json => json::line(&Line::Stats { rates, totals: counters.into() }),
+        Format::Json => to_line(&Line::Stats { rates, totals: counters.into() }),
     }
 }
 
@@ -277,12 +278,12 @@ mod tests {
         let line = |len| event(Format::Json, &datagram(&[b'x'; 2000][..len], Outcome::Answered), 0);
         let name = "x".repeat(SHOWN);
         assert!(line(SHOWN).ends_with(&format!(r#""name":"{name}"}}"#)));
-        assert!(line(SHOWN + 1).ends_with(&format!(r#""name":"{name}","cut":true}}"#)));
+        assert!(line(SHOWN + 1).ends_with(&format!(r#""name":"{name}","truncated":true}}"#)));
 
         let long = "x".to_owned() + &"é".repeat(600);
         let line = event(Format::Json, &datagram(long.as_bytes(), Outcome::Answered), 0);
         let escaped = r"\u00e9".repeat((SHOWN - 1) / 2);
-        assert!(line.ends_with(&format!(r#""name":"x{escaped}","cut":true}}"#)), "{line}");
+        assert!(line.ends_with(&format!(r#""name":"x{escaped}","truncated":true}}"#)), "{line}");
     }
 
     #[test]

@@ -38,13 +38,13 @@ pub struct NoUdpSocket(#[source] io::Error);
 /// It is told in a way that never waits, and a supervisor that does not listen keeps no server from
 /// serving.
 #[derive(Debug)]
-pub struct Supervisor {
+pub struct Notifier {
     /// Without one, nobody wants to hear anything.
     socket: Option<UnixDatagram>,
     watchdog: Option<Duration>,
 }
 
-impl Supervisor {
+impl Notifier {
     /// Finds the supervisor by what it says in the environment.
     pub fn from_env() -> Self {
         let name = env::var_os("NOTIFY_SOCKET");
@@ -78,7 +78,7 @@ impl Supervisor {
     }
 
     /// Tells that every thread of the server goes round its loop.
-    pub fn alive(&self) {
+    pub fn watchdog(&self) {
         if self.watchdog.is_some() {
             self.tell("WATCHDOG=1");
         }
@@ -89,9 +89,9 @@ impl Supervisor {
         self.tell("STOPPING=1");
     }
 
-    /// Returns after how long without [`alive`](Self::alive) the supervisor takes the server for
+    /// Returns after how long without [`watchdog`](Self::watchdog) the supervisor takes the server for
     /// dead (sd_watchdog_enabled(3)); `None` if it does not.
-    pub fn watchdog(&self) -> Option<Duration> {
+    pub fn watchdog_timeout(&self) -> Option<Duration> {
         self.watchdog
     }
 

@@ -98,7 +98,7 @@ impl Peer {
         let hello = Server::builder().guard(guard).receive_buffer(buffer).rate_limit(None);
         let hello = match self {
             Self::Hello | Self::HelloAgain => hello,
-            Self::HelloPortable => hello.io(Backend::Portable),
+            Self::HelloPortable => hello.backend(Backend::Portable),
             Self::HelloSpinning => hello.spin(Duration::from_micros(50)),
             Self::HelloUnguarded => {
                 let all = Refusal::ALL.into_iter().filter(|rule| *rule != Refusal::NameTooLong);

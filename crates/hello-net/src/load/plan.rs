@@ -62,7 +62,7 @@ pub enum Pacing {
 /// How the times of an open loop lie.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ArrivalProcess {
-    /// Transmit k is due at the start and k intervals.
+    /// Message k is due at the start and k intervals.
     #[default]
     Constant,
     /// Messages are due independently of each other (a Poisson process), as those of many clients

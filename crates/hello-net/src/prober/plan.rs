@@ -111,7 +111,7 @@ impl NotSent {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Failed(class) => class.label(),
-            Self::Late => "held-up",
+            Self::Late => "late",
             Self::TooManyInFlight => "too-many-in-flight",
         }
     }

@@ -39,8 +39,8 @@ impl ServerBuilder {
 
     /// Sets by which system calls datagrams are received and sent.
     #[must_use]
-    pub fn io(mut self, io: Backend) -> Self {
-        self.options.io = io;
+    pub fn backend(mut self, backend: Backend) -> Self {
+        self.options.backend = backend;
         self
     }
 

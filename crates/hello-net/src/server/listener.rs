@@ -26,7 +26,7 @@ pub(crate) struct Listener {
 /// How a socket is to be.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Options {
-    pub(crate) io: Backend,
+    pub(crate) backend: Backend,
     /// In bytes; [`RECEIVE_BUFFER`] at least, if not given.
     pub(crate) receive_buffer: Option<usize>,
     /// In bytes; [`SEND_BUFFER`] at least, if not given.
@@ -84,8 +84,8 @@ impl Listener {
         // On the loopback, no reply waits for a neighbour.
         let spares = is_alone && !local.ip().to_canonical().is_loopback();
         let socket = match spares {
-            true => options.io.open_with_spares(socket, fragmentation)?,
-            false => options.io.open(socket, fragmentation)?,
+            true => options.backend.open_with_spares(socket, fragmentation)?,
+            false => options.backend.open(socket, fragmentation)?,
         };
         // What was dropped before is none of ours.
         let drops = Mutex::new(Drops { last: socket.drops().unwrap_or_default(), total: 0 });

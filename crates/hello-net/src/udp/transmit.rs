@@ -9,7 +9,7 @@ use hello_proto::MAX_DATAGRAM_LEN;
 
 use super::batch::LocalAddr;
 
-/// DatagramSocket on one route that leave as one: one datagram, or a train (UDP_SEGMENT, udp(7)).
+/// Datagrams on one route that leave as one: one datagram, or a train (UDP_SEGMENT, udp(7)).
 #[derive(Clone, Debug)]
 pub(crate) struct Transmit {
     pub(crate) route: Route,

@@ -20,7 +20,7 @@ fn a_socket_that_somebody_else_keeps_open_outlives_its_servers_and_loses_nothing
             // Nobody serves now.
             client.send_to(b"between", address).expect("sent");
             let socket = kept.try_clone().expect("a file descriptor");
-            let builder = Server::builder().io(io).workers(NonZeroUsize::new(2).expect("two"));
+            let builder = Server::builder().backend(io).workers(NonZeroUsize::new(2).expect("two"));
             let server = builder.adopt([socket]).expect("a UDP socket");
             assert_eq!(Vec::from_iter(server.local_addrs()), [address]);
             let greet = || {
@@ -43,7 +43,7 @@ fn an_adopted_socket_of_both_families_answers_both_from_the_address_asked() {
         both.set_only_v6(false).expect("possible");
         let anywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
         both.bind(&anywhere.into()).expect("a free port");
-        let server = Server::builder().io(io).adopt([both.into()]).expect("a UDP socket");
+        let server = Server::builder().backend(io).adopt([both.into()]).expect("a UDP socket");
         let port = server.local_addrs().next().expect("one").port();
         let greet = || {
             for asked in [IpAddr::from([127, 0, 0, 2]), Ipv6Addr::LOCALHOST.into()] {

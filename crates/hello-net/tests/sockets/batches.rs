@@ -171,7 +171,7 @@ fn flood(server: &Server, local: SocketAddr) -> ServerCounters {
 #[test]
 fn what_the_system_drops_is_counted_and_the_sum_is_what_was_sent() {
     for &io in BACK_ENDS {
-        let server = Server::builder().io(io).receive_buffer(1 << 16).bind([any_port()]);
+        let server = Server::builder().backend(io).receive_buffer(1 << 16).bind([any_port()]);
         let server = server.expect("a free port");
         let local = server.local_addrs().next().expect("one");
         let counters = flood(&server, local);
@@ -184,7 +184,7 @@ fn workers_account_for_every_datagram_on_one_socket_and_on_several() {
     for &io in BACK_ENDS {
         for reuse_port in [false, true] {
             let workers = NonZeroUsize::new(3).expect("three");
-            let builder = Server::builder().io(io).workers(workers).reuse_port(reuse_port);
+            let builder = Server::builder().backend(io).workers(workers).reuse_port(reuse_port);
             let server = builder.bind([any_port(), any_port()]).expect("free ports");
             let locals = Vec::from_iter(server.local_addrs());
             assert_eq!(locals.len(), 2);
@@ -216,7 +216,7 @@ fn a_server_asks_for_large_buffers_unless_told_otherwise() {
 fn a_larger_receive_buffer_holds_more() {
     for &io in BACK_ENDS {
         let given = [8192, 65_536].map(|bytes| {
-            let server = Server::builder().io(io).receive_buffer(bytes).bind([any_port()]);
+            let server = Server::builder().backend(io).receive_buffer(bytes).bind([any_port()]);
             let server = server.expect("a free port");
             let local = server.local_addrs().next().expect("one");
             assert!(server.receive_buffer() >= bytes, "both are far below any limit");
@@ -229,7 +229,8 @@ fn a_larger_receive_buffer_holds_more() {
 #[test]
 fn a_spinning_server_answers_and_stops() {
     for &io in BACK_ENDS {
-        let server = Server::builder().io(io).spin(Duration::from_millis(5)).bind([any_port()]);
+        let server =
+            Server::builder().backend(io).spin(Duration::from_millis(5)).bind([any_port()]);
         let server = server.expect("a free port");
         let local = server.local_addrs().next().expect("one");
         let client = peer();

@@ -18,7 +18,7 @@ pub(crate) const BACK_ENDS: &[Backend] = &[
 ];
 
 pub(crate) fn serve_at(io: Backend, addresses: &[SocketAddr]) -> (Server, SocketAddr) {
-    let server = Server::builder().io(io).bind(addresses.iter().copied()).expect("free ports");
+    let server = Server::builder().backend(io).bind(addresses.iter().copied()).expect("free ports");
     let local = server.local_addrs().next().expect("at least one");
     (server, local)
 }
@@ -31,7 +31,7 @@ pub(crate) fn accounted_for(counters: &ServerCounters) -> u64 {
 fn names_of_any_bytes_and_every_length_up_to_the_limit_are_greeted() {
     for &io in BACK_ENDS {
         let server = Server::builder()
-            .io(io)
+            .backend(io)
             .guard(Guard::new().with_max_name_len(MAX_NAME_LEN))
             .bind([any_port()])
             .expect("a free port");
@@ -288,7 +288,7 @@ fn the_pulse_is_that_of_every_thread() {
 #[test]
 fn threads_that_spin_have_a_pulse_though_nobody_asks() {
     for &io in BACK_ENDS {
-        let builder = Server::builder().io(io).spin(Duration::from_secs(600));
+        let builder = Server::builder().backend(io).spin(Duration::from_secs(600));
         let server = builder.bind([any_port()]).expect("a free port");
         let look = || {
             let deadline = Instant::now() + Duration::from_secs(20);

@@ -2,7 +2,7 @@ extern crate std;
 use std::hash::{BuildHasherDefault, RandomState};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::Decision::{Leaked, Over, Within};
+use super::Decision::{Conforming, Exceeding, Leaked};
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -14,7 +14,7 @@ fn limiter(rate: u32, burst: u32) -> Limiter<RandomState> {
 
 fn within(limiter: &mut Limiter<RandomState>, source: IpAddr, now: Duration) -> usize {
     let mut bucket = limiter.bucket(source, now);
-    (0..1000).filter(|_| bucket.check() == Within).count()
+    (0..1000).filter(|_| bucket.check() == Conforming).count()
 }
 
 #[test]
@@ -49,10 +49,10 @@ fn one_in_four_over_the_limit_leaks_at_random_and_costs_nothing() {
     let mut limiter = Limiter::new(limit, hasher);
     let source = IpAddr::from([192, 0, 2, 7]);
     let mut bucket = limiter.bucket(source, SECOND);
-    assert_eq!(bucket.check(), Within);
+    assert_eq!(bucket.check(), Conforming);
     let leaks: Vec<_> = (0..REQUESTS)
         .map(|_| match bucket.check() {
-            Within => panic!("within the limit"),
+            Conforming => panic!("within the limit"),
             verdict => verdict == Leaked,
         })
         .collect();
@@ -71,7 +71,7 @@ fn one_in_four_over_the_limit_leaks_at_random_and_costs_nothing() {
             leaks.windows(distance + 1).filter(|run| run[0]).map(|run| run[distance]).collect();
         assert!((0.23..0.27).contains(&share(&after)), "{distance} after a leak");
     }
-    assert_eq!(limiter.bucket(source, 2 * SECOND).check(), Within);
+    assert_eq!(limiter.bucket(source, 2 * SECOND).check(), Conforming);
 }
 
 #[test]
@@ -80,10 +80,10 @@ fn neither_a_neighbour_in_step_nor_one_that_watches_its_replies_silences_a_victi
     let [attacker, victim] = [[192, 0, 2, 66], [192, 0, 2, 7]].map(IpAddr::from);
     let answered_of = |attack: &mut dyn FnMut(&mut dyn FnMut() -> bool)| {
         let mut limiter = limiter(1, 1);
-        assert_eq!(limiter.bucket(attacker, SECOND).check(), Within);
+        assert_eq!(limiter.bucket(attacker, SECOND).check(), Conforming);
         let answered = (0..REQUESTS).filter(|_| {
-            attack(&mut || limiter.bucket(attacker, SECOND).check() != Over);
-            limiter.bucket(victim, SECOND).check() != Over
+            attack(&mut || limiter.bucket(attacker, SECOND).check() != Exceeding);
+            limiter.bucket(victim, SECOND).check() != Exceeding
         });
         answered.count() as f64 / f64::from(REQUESTS)
     };
@@ -172,7 +172,7 @@ fn who_is_over_the_limit_is_remembered_among_a_million_who_are_not() {
     for number in 0..1_000_000_u128 {
         let source = Ipv6Addr::from_bits(0x2001_0db8 << 96 | number << 64);
         let mut bucket = limiter.bucket(source.into(), Duration::ZERO);
-        assert_eq!(bucket.check(), Within);
+        assert_eq!(bucket.check(), Conforming);
     }
     assert_eq!(within(&mut limiter, victim, Duration::ZERO), 0);
 }
@@ -196,16 +196,16 @@ fn who_asks_nothing_that_is_answered_makes_nobody_be_forgotten() {
         core::array::from_fn(|i| IpAddr::from([192, 0, i.to_le_bytes()[0], 7]));
     let (known, others) = networks.split_at(WAYS);
     for source in known {
-        assert_eq!(limiter.bucket(*source, SECOND).check(), Within);
+        assert_eq!(limiter.bucket(*source, SECOND).check(), Conforming);
     }
     for source in others {
         let _ = limiter.bucket(*source, SECOND);
     }
     for source in known {
-        assert_ne!(limiter.bucket(*source, SECOND).check(), Within, "{source}");
+        assert_ne!(limiter.bucket(*source, SECOND).check(), Conforming, "{source}");
     }
-    assert_eq!(limiter.bucket(others[0], SECOND).check(), Within);
-    assert_eq!(limiter.bucket(known[0], SECOND).check(), Within, "it made way");
+    assert_eq!(limiter.bucket(others[0], SECOND).check(), Conforming);
+    assert_eq!(limiter.bucket(known[0], SECOND).check(), Conforming, "it made way");
 }
 
 #[test]

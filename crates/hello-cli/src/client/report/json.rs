@@ -6,7 +6,7 @@ use std::time::Duration;
 use hello_net::{ErrorClass, NoReply};
 use serde::Serialize;
 
-use crate::output::json::{Datagram, Name};
+use crate::output::json::{Datagram, JsonName};
 
 /// A line, by what it tells of.
 #[derive(Serialize)]
@@ -15,7 +15,7 @@ pub(super) enum Line<'a> {
     Greeting {
         server: SocketAddr,
         #[serde(flatten)]
-        name: Name<'a>,
+        name: JsonName<'a>,
         attempts: u32,
         rtt_ms: Option<f64>,
         elapsed_ms: f64,
@@ -23,8 +23,8 @@ pub(super) enum Line<'a> {
     },
     Unanswered {
         #[serde(flatten)]
-        name: Name<'a>,
-        servers: Vec<Asked>,
+        name: JsonName<'a>,
+        servers: Vec<ServerReason>,
         attempts: u32,
         elapsed_ms: f64,
         skipped: u64,
@@ -46,12 +46,12 @@ pub(super) enum Line<'a> {
 
 /// A server that did not answer.
 #[derive(Serialize)]
-pub(super) struct Asked {
+pub(super) struct ServerReason {
     server: SocketAddr,
     reason: &'static str,
 }
 
-impl From<&NoReply> for Asked {
+impl From<&NoReply> for ServerReason {
     fn from(silence: &NoReply) -> Self {
         let reason = silence.problem.map_or("no-answer", ErrorClass::label);
         Self { server: silence.server, reason }

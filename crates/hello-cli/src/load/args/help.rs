@@ -13,7 +13,7 @@ pub(super) const TIME: &str = "Time";
 pub(super) const SEARCH: &str = "Search and sweep";
 
 /// What is printed and written.
-pub(super) const OUTPUT: &str = "Output";
+pub(super) const OUTPUT: &str = "Console";
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -25,7 +25,7 @@ fn without_options_it_is_a_closed_loop_of_ten_seconds_after_one() {
 }
 
 #[test]
-fn each_thread_has_a_message_outstanding_at_least() {
+fn each_thread_has_a_message_outstanding_at_min() {
     let outstanding = |list: [&str; 2]| match plan(list).offer {
         Pacing::Closed { outstanding } => outstanding.get(),
         open => panic!("{open:?}"),
@@ -49,7 +49,7 @@ fn a_warm_up_is_a_tenth_and_nothing_where_only_a_count_ends_the_run() {
     assert_eq!(times(plan(["--count", "9", "--duration", "5"])), (500, 5000));
     let endless = plan(["--count", "9"]);
     assert_eq!((endless.warm_up, endless.count), (Duration::ZERO, Some(9)));
-    assert_eq!(endless.duration, AS_LONG_AS_IT_TAKES);
+    assert_eq!(endless.duration, UNLIMITED);
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn an_open_loop_has_times_to_draw_and_a_closed_one_has_none() {
 }
 
 #[test]
-fn there_are_as_many_sources_as_threads_at_least() {
+fn there_are_as_many_sources_as_threads_at_min() {
     let sources = |list: [&str; 2]| plan(list).sources;
     let number = |number| NonZeroU32::new(number).expect("not zero");
     assert_eq!(sources(["--threads", "3"]), Sources::Ports(number(3)));
@@ -98,9 +98,9 @@ fn a_search_begins_where_it_is_told_to() {
     else {
         panic!("a search")
     };
-    let (start, least, most) = (load(3000), load(1), load(100_000_000));
+    let (start, min, max) = (load(3000), load(1), load(100_000_000));
     let trials = NonZeroU32::new(3).expect("not zero");
-    assert_eq!(plan, SearchPlan { start, least, most, trials, resolution: 0.02 });
+    assert_eq!(plan, SearchPlan { start, min, max, trials, resolution: 0.02 });
     assert_eq!(tolerance, 0.005);
     let short = args(["--find-max", "--duration=0.1", "--train=4"]).mode();
     assert!(matches!(short, Mode::FindMax(plan, _) if plan.min == load(40)), "{short:?}");

@@ -8,14 +8,14 @@ use clap::ValueEnum;
 use hello_proto::{MAX_NAME_LEN, Token};
 
 /// Two loads, the lower one first, in requests a second.
-pub(super) type Loads = (NonZeroU64, NonZeroU64);
+pub(super) type LoadRange = (NonZeroU64, NonZeroU64);
 
 /// The lengths of names, in bytes.
 pub(super) type Size = RangeInclusive<usize>;
 
 /// What a source is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum By {
+pub(super) enum SourceKind {
     /// A port of this machine, and a socket.
     Ports,
     /// An address of 127.0.0.0/8, for a server in that network.
@@ -59,7 +59,7 @@ fn units(text: &str) -> Option<u64> {
 }
 
 /// Reads two loads.
-pub(super) fn parse_loads(text: &str) -> Result<Loads, String> {
+pub(super) fn parse_loads(text: &str) -> Result<LoadRange, String> {
     let (from, to) = text.split_once("..").ok_or("not two loads: try 10k..200k")?;
     match (parse_load(from)?, parse_load(to)?) {
         (from, to) if from < to => Ok((from, to)),

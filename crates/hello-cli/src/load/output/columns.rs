@@ -3,12 +3,12 @@
 use hello_measure::TrialVerdict;
 
 use crate::load::summary::Summary;
-use crate::output::escape::Text;
-use crate::output::export::{Column, Row};
+use crate::output::escape::Escaped;
+use crate::output::export::{Column, Tabular};
 
-impl Row for Summary {
+impl Tabular for Summary {
     const COLUMNS: &'static [Column<Self>] = &[
-        ("target", |summary, _| Text(summary.target.as_bytes()).to_string()),
+        ("target", |summary, _| Escaped(summary.target.as_bytes()).to_string()),
         ("rate_per_s", |summary, form| form.known(summary.plan.rate, |rate| rate.to_string())),
         ("outstanding", |summary, form| {
             form.known(summary.plan.outstanding, |outstanding| outstanding.to_string())
@@ -76,7 +76,7 @@ mod tests {
 
     use super::*;
     use crate::load::fixtures::summary;
-    use crate::output::export::{Export, NOTHING};
+    use crate::output::export::{Export, NO_TOTALS};
 
     #[test]
     fn every_column_has_what_it_says() {
@@ -85,9 +85,9 @@ mod tests {
         (summary.corrupt, summary.unsolicited, summary.out_of_window) = (7, 8, 9);
         (summary.misdirected, summary.in_flight) = (10, 11);
         summary.errors = [("denied", 2), ("too-long", 10)].into();
-        summary.not_sent = [("held-up", 13)].into();
+        summary.not_sent = [("late", 13)].into();
         summary.verdict = Some(TrialVerdict::NotOffered);
-        let text = Export::Csv.text(&[summary], NOTHING);
+        let text = Export::Csv.text(&[summary], NO_TOTALS);
         let [head, line] = Vec::from_iter(text.lines())[..] else { panic!("{text}") };
         let found = Vec::from_iter(iter::zip(head.split(','), line.split(',')));
         let expected = [

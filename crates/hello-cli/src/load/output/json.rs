@@ -8,32 +8,32 @@ use serde::Serialize;
 
 use crate::load::interval::Interval;
 use crate::load::summary::{Plan, Summary, Throughput};
-use crate::output::json::line;
+use crate::output::json::to_line;
 
 /// Says who is asked, and how; of several trials, what is the same in all.
 pub fn header(target: &str, address: SocketAddr, plan: &LoadPlan, trials: bool) -> String {
     let plan = if trials { Plan::of_trials(plan) } else { plan.into() };
-    line(&Line::Start { target, address, plan })
+    to_line(&Line::Start { target, address, plan })
 }
 
 /// Sums a part of a run up.
 pub fn interval(interval: &Interval) -> String {
-    line(&Line::Interval(interval))
+    to_line(&Line::Interval(interval))
 }
 
 /// Sums up one trial of several.
 pub fn trial(summary: &Summary) -> String {
-    line(&Line::Trial(summary))
+    to_line(&Line::Trial(summary))
 }
 
 /// Sums up the only run there is.
 pub fn summary(summary: &Summary) -> String {
-    line(&Line::Summary(summary))
+    to_line(&Line::Summary(summary))
 }
 
 /// Says what a search came to.
 pub fn throughput(throughput: &Throughput) -> String {
-    line(&Line::Throughput(throughput))
+    to_line(&Line::Throughput(throughput))
 }
 
 #[derive(Serialize)]

@@ -7,9 +7,9 @@ use plotters::prelude::*;
 use hello_measure::TrialVerdict;
 
 use super::text;
-use crate::load::recorder::Tally;
+use crate::load::recorder::Recorder;
 use crate::load::summary::{Summary, Throughput};
-use crate::output::escape::Text as Escaped;
+use crate::output::escape::Escaped;
 use crate::output::plot::{self, Area};
 
 /// The picture of one run, in pixels.
@@ -29,13 +29,13 @@ const LATENCIES_HEIGHT: u32 = 420;
 /// # Errors
 ///
 /// What the drawing reports.
-pub fn run(target: &str, tally: &mut Tally) -> Result<String, Box<dyn Error>> {
+pub fn run(target: &str, recorder: &mut Recorder) -> Result<String, Box<dyn Error>> {
     const WHAT: &str = "latency since due";
-    let caption = format!("{}, {} lost", Escaped(target.as_bytes()), tally.counts().lost);
+    let caption = format!("{}, {} lost", Escaped(target.as_bytes()), recorder.counts().lost);
     plot::picture(RUN, |area| {
         let (left, right) = area.split_horizontally(COURSE_WIDTH);
-        plot::course(&left, &caption, WHAT, tally.course())?;
-        plot::distribution(&right, WHAT, tally.latencies())
+        plot::timeline(&left, &caption, WHAT, recorder.timeline())?;
+        plot::distribution(&right, WHAT, recorder.latencies())
     })
 }
 
@@ -176,8 +176,8 @@ mod tests {
     use hello_measure::{Bound, SearchOutcome};
 
     use super::*;
-    use crate::load::fixtures::{summary, tally};
-    use crate::load::summary::End;
+    use crate::load::fixtures::{recorder, summary};
+    use crate::load::summary::SearchEnd;
 
     fn drawn(picture: Result<String, Box<dyn Error>>) -> String {
         picture.expect("a picture")
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_run_has_its_name_its_losses_and_its_latencies() {
-        let svg = drawn(run("a<b>\x1b:1", &mut tally()));
+        let svg = drawn(run("a<b>\x1b:1", &mut recorder()));
         assert!(svg.contains(r"a&lt;b&gt;\u{1b}:1, 1 lost"), "{svg}");
         assert!(svg.contains("latency since due, ms"), "{svg}");
     }
@@ -217,7 +217,7 @@ mod tests {
         ] {
             let outcome = SearchOutcome { carried: Some(load(7)), bound };
             let found =
-                Throughput::new(outcome, End::Found, (0.0, 0.02, 3), Duration::from_secs(2));
+                Throughput::new(outcome, SearchEnd::Found, (0.0, 0.02, 3), Duration::from_secs(2));
             let svg = drawn(loads("x:1", &[], Some(&found)));
             assert!(svg.contains(said), "{svg}");
         }
@@ -227,7 +227,7 @@ mod tests {
     fn nothing_at_all_is_a_picture_too() {
         let svg = drawn(loads("x:1", &[], None));
         assert!(svg.contains("x:1"), "{svg}");
-        let svg = drawn(run("x:1", &mut Tally::default()));
+        let svg = drawn(run("x:1", &mut Recorder::default()));
         assert!(svg.contains("no replies"), "{svg}");
     }
 

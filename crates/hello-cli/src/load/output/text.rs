@@ -13,11 +13,10 @@ use hello_net::LoadPlan;
 use crate::load::interval::Interval;
 use crate::load::saturation::{GeneratorLimit, tenths};
 use crate::load::summary::{Plan, Summary, Throughput};
-use crate::output::escape::Text;
-use crate::output::format::{joined, list, present};
+use crate::output::escape::Escaped;
+use crate::output::format::{self, by_reason, nonzero, slash_separated};
 use crate::output::percent::{self, percent};
 use crate::output::table::table;
-use crate::times;
 
 /// Says who is asked, and how; of several trials, what is the same in all.
 pub fn header(target: &str, address: SocketAddr, plan: &LoadPlan, trials: bool) -> String {
@@ -52,19 +51,21 @@ pub fn header(target: &str, address: SocketAddr, plan: &LoadPlan, trials: bool) 
             format!("{} s{each} after {} s", seconds(plan.duration), seconds(plan.warm_up))
         }
     });
-    format!("LOAD {} ({}): {}", Text(target.as_bytes()), address.ip(), parts.join(", "))
+    format!("LOAD {} ({}): {}", Escaped(target.as_bytes()), address.ip(), parts.join(", "))
 }
 
 /// Sums a run up.
 pub fn summary(summary: &Summary) -> String {
-    let name = Text(summary.target.as_bytes());
+    let name = Escaped(summary.target.as_bytes());
     let mut text = format!("\n--- {name} load statistics ---\n{}\n", requests(summary));
     let mut line = |line: String| {
         let _ = writeln!(text, "{line}");
     };
     details(summary).into_iter().for_each(&mut line);
-    let spread = |times: &Times| {
-        joined(&[times.min, times.mean, times.p50, times.p90, times.p99, times.p999, times.max])
+    let spread = |times: &Quantiles| {
+        slash_separated(&[
+            times.min, times.mean, times.p50, times.p90, times.p99, times.p999, times.max,
+        ])
     };
     if let Some(latency) = &summary.latency_ms {
         line(format!("latency min/avg/p50/p90/p99/p99.9/max = {}, since due", spread(latency)));
@@ -73,7 +74,7 @@ pub fn summary(summary: &Summary) -> String {
         line(format!("rtt     min/avg/p50/p90/p99/p99.9/max = {}, since sent", spread(rtt)));
     }
     if let Some(error) = &summary.timer_error_ms {
-        let errors = joined(&[error.p50, error.p99, error.max]);
+        let errors = slash_separated(&[error.p50, error.p99, error.max]);
         line(format!("timer error p50/p99/max = {errors}"));
     }
     text += &generator(summary);
@@ -104,7 +105,7 @@ fn generator(summary: &Summary) -> String {
             text += ", punctual waiting included";
         }
     }
-    if !summary.is_paced() {
+    if !summary.is_steady() {
         text += ": so few were sent for so many outstanding that the rates are not the server's";
     } else if generator.limits.is_empty() && summary.answered > 0 {
         text += ": no sign that it was the limit";
@@ -144,10 +145,10 @@ fn details(summary: &Summary) -> Vec<String> {
         ("out_of_window", summary.out_of_window),
         ("misdirected", summary.misdirected),
     ];
-    let mut lines = Vec::from_iter(present(&counts));
+    let mut lines = Vec::from_iter(nonzero(&counts));
     lines.extend(summary.silence().map(str::to_owned));
-    lines.extend(list("errors", &summary.errors));
-    lines.extend(list("not sent", &summary.not_sent));
+    lines.extend(by_reason("errors", &summary.errors));
+    lines.extend(by_reason("not sent", &summary.not_sent));
     lines
 }
 
@@ -159,7 +160,8 @@ pub fn trial(summary: &Summary) -> String {
         let _ = write!(text, "  {silence}");
     }
     if let (Some(latency), Some(rtt)) = (&summary.latency_ms, &summary.rtt_ms) {
-        let (latency, rtt) = (joined(&[latency.p50, latency.p99]), joined(&[rtt.p50, rtt.p99]));
+        let (latency, rtt) =
+            (slash_separated(&[latency.p50, latency.p99]), slash_separated(&[rtt.p50, rtt.p99]));
         let _ = write!(text, "  latency p50/p99 {latency:<16}  rtt {rtt:<16}");
     }
     if let Some(verdict) = summary.verdict {
@@ -207,11 +209,11 @@ pub fn sweep(summaries: &[Summary], all: usize) -> String {
             rate(summary.sent_per_s),
             rate(summary.answered_per_s),
             percent::or_dash(summary.loss),
-            times::or_dash(latency.map(|times| times.p50)),
-            times::or_dash(latency.map(|times| times.p99)),
-            times::or_dash(rtt.map(|times| times.p50)),
-            times::or_dash(rtt.map(|times| times.p99)),
-            times::or_dash(summary.timer_error_ms.map(|error| error.p99)),
+            format::or_dash(latency.map(|times| times.p50)),
+            format::or_dash(latency.map(|times| times.p99)),
+            format::or_dash(rtt.map(|times| times.p50)),
+            format::or_dash(rtt.map(|times| times.p99)),
+            format::or_dash(summary.timer_error_ms.map(|error| error.p99)),
             summary.generator.busy.map_or_else(|| "-".into(), |busy| format!("{}%", tenths(busy))),
             if limited { "generator".into() } else { String::new() },
         ]

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Status, left_out};
+use super::{Status, suppressed};
 use crate::output::Format;
 
 /// A bounded queue of lines between those who have something to print and the printing thread.
@@ -23,7 +23,7 @@ struct State {
     lines: VecDeque<Line>,
     waiting: Waiting,
     status: Option<Status>,
-    left_out: u64,
+    suppressed: u64,
     /// When the note on those left out is due.
     note_due: Option<Instant>,
     is_closed: bool,
@@ -75,7 +75,7 @@ impl Queue {
         let mut state = self.lock();
         let room = if is_event { self.room } else { ROOM_FOR_OTHERS };
         if *state.waiting.count(is_event) >= room {
-            self.count_left_out(&mut state, 1);
+            self.count_suppressed(&mut state, 1);
             return false;
         }
         self.note_if_due(&mut state);
@@ -84,9 +84,9 @@ impl Queue {
         true
     }
 
-    pub(super) fn leave_out(&self, lines: u64) {
+    pub(super) fn suppress(&self, lines: u64) {
         if lines > 0 {
-            self.count_left_out(&mut self.lock(), lines);
+            self.count_suppressed(&mut self.lock(), lines);
         }
     }
 
@@ -174,23 +174,23 @@ impl Queue {
                 skipped += 1;
                 continue;
             }
-            self.put_left_out(&mut batch.text, std::mem::take(&mut skipped));
+            self.write_suppressed(&mut batch.text, std::mem::take(&mut skipped));
             batch.text.push_str(&text);
             batch.text.push('\n');
         }
-        self.put_left_out(&mut batch.text, skipped);
+        self.write_suppressed(&mut batch.text, skipped);
         batch
     }
 
-    fn put_left_out(&self, text: &mut String, lines: u64) {
+    fn write_suppressed(&self, text: &mut String, lines: u64) {
         if lines > 0 {
-            text.push_str(&left_out(self.format, lines));
+            text.push_str(&suppressed(self.format, lines));
             text.push('\n');
         }
     }
 
-    fn count_left_out(&self, state: &mut State, lines: u64) {
-        state.left_out += lines;
+    fn count_suppressed(&self, state: &mut State, lines: u64) {
+        state.suppressed += lines;
         if state.note_due.is_none() {
             state.note_due = Some(Instant::now() + SECOND);
             self.changed.notify_all();
@@ -206,9 +206,9 @@ impl Queue {
     /// Says at this point of the output how many lines were left out.
     fn note(&self, state: &mut State) {
         state.note_due = None;
-        let lines = std::mem::take(&mut state.left_out);
+        let lines = std::mem::take(&mut state.suppressed);
         if lines > 0 {
-            state.push(Line { text: left_out(self.format, lines), is_event: false });
+            state.push(Line { text: suppressed(self.format, lines), is_event: false });
         }
     }
 

@@ -22,13 +22,13 @@ impl Write for Blocked {
     }
 }
 
-fn start(out: impl Write + Send + 'static, format: Format, room: usize) -> Output {
+fn start(out: impl Write + Send + 'static, format: Format, room: usize) -> Console {
     let out = Stream::Other(Box::new(out));
-    Output::start(out, ProgressBar::hidden(), format, room, ()).expect("a thread")
+    Console::start(out, ProgressBar::hidden(), format, room, ()).expect("a thread")
 }
 
 /// An output whose thread is blocked by the line "first".
-fn blocked(format: Format, room: usize) -> (Output, Sender<()>, Memory) {
+fn blocked(format: Format, room: usize) -> (Console, Sender<()>, Memory) {
     let ((entered, inside), (unblock, go_on)) = (mpsc::channel(), mpsc::channel());
     let memory = Memory::default();
     let output = start(Blocked { entered, go_on, memory: memory.clone() }, format, room);
@@ -41,13 +41,13 @@ fn blocked(format: Format, room: usize) -> (Output, Sender<()>, Memory) {
 fn events_beyond_the_room_are_left_out_and_counted_before_the_last_lines() {
     for (format, note) in [
         (Format::Text, "(6 more lines left out)"),
-        (Format::Json, r#"{"event":"left-out","lines":6}"#),
+        (Format::Json, r#"{"event":"suppressed","lines":6}"#),
     ] {
         let (output, unblock, memory) = blocked(format, 2);
         let admitted = (0..6).map(|number| output.event(format!("event {number}")));
         assert_eq!(admitted.filter(|admitted| *admitted).count(), 2);
         output.line("interval".into());
-        output.leave_out(2);
+        output.suppress(2);
         output.close(vec!["summary".into(), "end".into()]);
         drop(unblock);
         output.finish(false).expect("memory");
@@ -101,7 +101,7 @@ fn a_reader_that_reads_nothing_is_an_error_at_the_end() {
                 let (output, _unblock, _) = blocked(Format::Text, 9);
                 let error = output.finish(stopped).expect_err("blocked");
                 let expected = "cannot write to standard output: nobody has read it for 3 seconds";
-                assert_eq!(crate::process::exit::describe(&error), expected);
+                assert_eq!(crate::process::exit::error_chain(&error), expected);
             });
         }
     });
@@ -148,15 +148,15 @@ fn events_that_still_wait_after_a_stop_make_room_for_the_last_lines() {
     let mut last = text.lines().rev();
     assert_eq!(last.next(), Some("end"));
     let note = last.next().and_then(|line| line.strip_prefix('(')?.split(' ').next());
-    let left_out = note.and_then(|number| number.parse::<usize>().ok()).expect("a note");
-    assert_eq!(left_out + text.matches("xxxx\n").count(), 1000);
+    let suppressed = note.and_then(|number| number.parse::<usize>().ok()).expect("a note");
+    assert_eq!(suppressed + text.matches("xxxx\n").count(), 1000);
 }
 
 #[test]
 fn the_first_error_is_announced_at_once_and_reported_at_the_end() {
     let (failed, announced) = mpsc::channel::<()>();
     let out = Stream::Other(Box::new(Broken(io::ErrorKind::StorageFull)));
-    let output = Output::start(out, ProgressBar::hidden(), Format::Text, 9, failed);
+    let output = Console::start(out, ProgressBar::hidden(), Format::Text, 9, failed);
     let output = output.expect("a thread");
     output.event("one".into());
     announced.recv().expect_err("dropped");

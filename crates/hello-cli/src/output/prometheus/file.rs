@@ -228,7 +228,7 @@ mod tests {
             "cannot write the metrics file {path:?}; its directory has to exist and be writable: {}",
             io::Error::from_raw_os_error(rustix::io::Errno::NOENT.raw_os_error()),
         );
-        assert_eq!(crate::process::exit::describe(&error), expected);
+        assert_eq!(crate::process::exit::error_chain(&error), expected);
     }
 
     #[test]

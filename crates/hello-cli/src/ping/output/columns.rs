@@ -1,12 +1,12 @@
 //! The columns of the summaries in tables.
 
-use crate::output::escape::Text;
-use crate::output::export::{Column, Row};
+use crate::output::escape::Escaped;
+use crate::output::export::{Column, Tabular};
 use crate::ping::summary::Summary;
 
-impl Row for Summary {
+impl Tabular for Summary {
     const COLUMNS: &'static [Column<Self>] = &[
-        ("target", |summary, _| Text(summary.target.as_bytes()).to_string()),
+        ("target", |summary, _| Escaped(summary.target.as_bytes()).to_string()),
         ("sent", |summary, _| summary.sent.to_string()),
         ("answered", |summary, _| summary.answered.to_string()),
         ("lost", |summary, _| summary.lost.to_string()),
@@ -51,19 +51,19 @@ mod tests {
     use hello_measure::{Quantiles, TimerError};
 
     use super::*;
-    use crate::output::export::{Export, NOTHING};
+    use crate::output::export::{Export, NO_TOTALS};
     use crate::ping::Target;
     use crate::ping::fixtures::target;
-    use crate::ping::recorder::Tally;
+    use crate::ping::recorder::Recorder;
     use crate::ping::summary::Jitter;
 
     fn silent() -> Summary {
-        Tally::new(Target { name: "a,b|\"c\":1".into(), ..target() }).summary(Duration::ZERO)
+        Recorder::new(Target { name: "a,b|\"c\":1".into(), ..target() }).summary(Duration::ZERO)
     }
 
     #[test]
     fn every_column_has_what_it_says() {
-        let rtt = Times {
+        let rtt = Quantiles {
             min: 0.1,
             mean: 0.2,
             max: 0.9,
@@ -88,14 +88,14 @@ mod tests {
             unsolicited: 10,
             out_of_window: 11,
             errors: [("denied", 2), ("too-long", 10)].into(),
-            not_sent: [("denied", 3), ("held-up", 10)].into(),
+            not_sent: [("denied", 3), ("late", 10)].into(),
             rtt_ms: Some(rtt),
             jitter_ms: Some(Jitter { mean: 1.1, rfc3550: 1.2 }),
             timer_error_ms: Some(TimerError { mean: 0.0, p50: 0.0, p99: 1.3, max: 1.4 }),
             duration_s: 2.0,
             ..silent()
         };
-        let text = Export::Csv.text(&[summary], NOTHING);
+        let text = Export::Csv.text(&[summary], NO_TOTALS);
         let [head, line] = Vec::from_iter(text.lines())[..] else { panic!("{text}") };
         let found = Vec::from_iter(iter::zip(head.split(','), line.split(',')));
         let expected = [
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn what_nobody_knows_of_a_silent_target_is_left_out_or_a_dash() {
         let [csv, markdown] =
-            [Export::Csv, Export::Markdown].map(|form| form.text(&[silent()], NOTHING));
+            [Export::Csv, Export::Markdown].map(|form| form.text(&[silent()], NO_TOTALS));
         let counts = "0,0,0,0,,0,0,0,0,0,0,0,0";
         let expected = format!("\n\"a,b|\"\"c\"\":1\",{counts},,,,,,,,,,,,,,0.000\n");
         assert!(csv.ends_with(&expected), "{csv}");

@@ -8,14 +8,14 @@ use hello_measure::{ReplyKind, millis};
 use hello_net::{ErrorClass, ProbeEvent, ProbeEventKind};
 use serde::Serialize;
 
-use crate::output::json::{Datagram, line};
+use crate::output::json::{Datagram, to_line};
 use crate::ping::Target;
 use crate::ping::summary::Summary;
 
 /// Says whom the probes go to.
 pub fn header(target: &Target) -> String {
     let Target { name, address, name_len, flows } = target;
-    line(&Line::Start { target: name, address: *address, name_bytes: *name_len, flows: *flows })
+    to_line(&Line::Start { target: name, address: *address, name_bytes: *name_len, flows: *flows })
 }
 
 /// Says an event; nothing of a probe that was sent, for its reply or its loss will be said.
@@ -24,38 +24,38 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
         ProbeEventKind::Sent { .. } => return None,
         ProbeEventKind::Received { arrival, datagram } => match arrival {
             ReplyKind::Answered { seq, rtt, reordered } => {
-                What::Reply { seq, rtt_ms: millis(rtt), reordered, bytes: datagram.len() }
+                EventKind::Reply { seq, rtt_ms: millis(rtt), reordered, bytes: datagram.len() }
             }
-            ReplyKind::Late { seq, rtt } => What::Late { seq, rtt_ms: millis(rtt) },
-            ReplyKind::Duplicate { seq } => What::Duplicate { seq },
-            ReplyKind::OutOfWindow { seq } => What::OutOfWindow { seq },
-            ReplyKind::Corrupt => What::Corrupt(datagram.into()),
-            ReplyKind::Unsolicited => What::Unsolicited(datagram.into()),
+            ReplyKind::Late { seq, rtt } => EventKind::Late { seq, rtt_ms: millis(rtt) },
+            ReplyKind::Duplicate { seq } => EventKind::Duplicate { seq },
+            ReplyKind::OutOfWindow { seq } => EventKind::OutOfWindow { seq },
+            ReplyKind::Corrupt => EventKind::Corrupt(datagram.into()),
+            ReplyKind::Unsolicited => EventKind::Unsolicited(datagram.into()),
         },
-        ProbeEventKind::Lost { seq } => What::Lost { seq },
-        ProbeEventKind::SocketError(class) => What::Error { class: class.label(), count: 1 },
+        ProbeEventKind::Lost { seq } => EventKind::Lost { seq },
+        ProbeEventKind::SocketError(class) => EventKind::Error { class: class.label(), count: 1 },
         ProbeEventKind::Dropped { count } => {
-            What::Error { class: ErrorClass::NoBuffers.label(), count }
+            EventKind::Error { class: ErrorClass::NoBuffers.label(), count }
         }
-        ProbeEventKind::NotSent(why) => What::NotSent { reason: why.label() },
+        ProbeEventKind::NotSent(why) => EventKind::NotSent { reason: why.label() },
     };
     let at_s = event.at.as_secs_f64();
-    Some(line(&Event { target: &target.name, flow: event.flow, at_s, what }))
+    Some(to_line(&Event { target: &target.name, flow: event.flow, at_s, what }))
 }
 
 /// Sums a part of the run up that ended at `at`.
 pub fn interval(summary: &Summary, at: Duration) -> String {
-    line(&Line::Interval { at_s: at.as_secs_f64(), summary })
+    to_line(&Line::Interval { at_s: at.as_secs_f64(), summary })
 }
 
 /// Sums up a run that goes on.
 pub fn snapshot(summary: &Summary, at: Duration) -> String {
-    line(&Line::Snapshot { at_s: at.as_secs_f64(), summary })
+    to_line(&Line::Snapshot { at_s: at.as_secs_f64(), summary })
 }
 
-/// Sums the whole run up.
+/// Sums the totals run up.
 pub fn summary(summary: &Summary, at: Duration) -> String {
-    line(&Line::Summary { at_s: at.as_secs_f64(), summary })
+    to_line(&Line::Summary { at_s: at.as_secs_f64(), summary })
 }
 
 #[derive(Serialize)]
@@ -88,7 +88,7 @@ enum Line<'a> {
 #[derive(Serialize)]
 struct Event<'a> {
     #[serde(flatten)]
-    what: What<'a>,
+    what: EventKind<'a>,
     target: &'a str,
     flow: usize,
     at_s: f64,
@@ -96,7 +96,7 @@ struct Event<'a> {
 
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
-enum What<'a> {
+enum EventKind<'a> {
     Reply { seq: u32, rtt_ms: f64, reordered: bool, bytes: usize },
     Late { seq: u32, rtt_ms: f64 },
     Duplicate { seq: u32 },
@@ -122,13 +122,13 @@ impl<'a> From<&'a [u8]> for NoReply<'a> {
     }
 }
 
-use hello_net::{ErrorClass, NotSent};
-
 #[cfg(test)]
 mod tests {
+    use hello_net::NotSent;
+
     use super::*;
     use crate::output::json::SHOWN;
-    use crate::ping::recorder::Tally;
+    use crate::ping::recorder::Recorder;
 
     fn target() -> Target {
         let address = ([192, 0, 2, 1], 9999).into();
@@ -159,7 +159,7 @@ mod tests {
             (received(ReplyKind::Duplicate { seq: 3 }, b""), r#"{"event":"duplicate","seq":3,"#),
             (
                 received(ReplyKind::OutOfWindow { seq: 3 }, b""),
-                r#"{"event":"out_of_window","seq":3,"#,
+                r#"{"event":"out-of-window","seq":3,"#,
             ),
             (
                 received(ReplyKind::Corrupt, b"\xff"),
@@ -176,7 +176,7 @@ mod tests {
             ),
             (
                 said(ProbeEventKind::NotSent(NotSent::Late)),
-                r#"{"event":"not-sent","reason":"held-up","#,
+                r#"{"event":"not-sent","reason":"late","#,
             ),
         ] {
             assert_eq!(line, Some(format!("{expected}{rest}")));
@@ -187,14 +187,14 @@ mod tests {
     #[test]
     fn a_long_datagram_is_cut_and_that_is_said() {
         let line = |len| received(ReplyKind::Unsolicited, &[b'x'; 2000][..len]).unwrap_or_default();
-        assert!(!line(SHOWN).contains("cut"));
-        let cut = format!(r#""bytes":1025,"datagram":"{}","cut":true,"#, "x".repeat(SHOWN));
+        assert!(!line(SHOWN).contains("truncated"));
+        let cut = format!(r#""bytes":1025,"datagram":"{}","truncated":true,"#, "x".repeat(SHOWN));
         assert!(line(SHOWN + 1).contains(&cut));
     }
 
     #[test]
     fn a_summary_without_an_answer_is_one_all_the_same() {
-        let line = summary(&Tally::new(target()).summary(Duration::ZERO), Duration::ZERO);
+        let line = summary(&Recorder::new(target()).summary(Duration::ZERO), Duration::ZERO);
         let expected = r#"{"event":"summary","at_s":0.0,"target":"example.org:9999","#.to_owned()
             + r#""address":"192.0.2.1:9999","sent":0,"answered":0,"lost":0,"in_flight":0,"#
             + r#""loss":null,"late":0,"reordered":0,"duplicate":0,"corrupt":0,"unsolicited":0,"#

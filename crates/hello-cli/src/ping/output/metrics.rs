@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::iter;
 use std::time::Duration;
 
-use crate::output::prometheus::{Families, Sample};
-use crate::ping::recorder::Tally;
+use crate::output::prometheus::{MetricFamilies, Sample};
+use crate::ping::recorder::Recorder;
 use crate::ping::summary::Summary;
 
 /// Puts the counts of every target into Prometheus' text format.
-pub fn text(tallies: &[&Tally], now: Duration) -> String {
-    let summaries = Vec::from_iter(tallies.iter().map(|tally| tally.summary(now)));
-    let mut families = Families::new("hello_ping");
+pub fn text(recorders: &[&Recorder], now: Duration) -> String {
+    let summaries = Vec::from_iter(recorders.iter().map(|recorder| recorder.summary(now)));
+    let mut families = MetricFamilies::new("hello_ping");
     for (name, help, count) in COUNTERS {
         let sample =
             |summary: &Summary| Sample::new(&[("target", &summary.target)], count(summary));
@@ -30,7 +30,7 @@ pub fn text(tallies: &[&Tally], now: Duration) -> String {
         |summary: &Summary| Sample::new(&[("target", &summary.target)], summary.in_flight);
     let samples = Vec::from_iter(summaries.iter().map(in_flight));
     families.add("in_flight", "gauge", "Probes neither answered nor lost yet.", &samples);
-    let samples = Vec::from_iter(tallies.iter().flat_map(|tally| histogram(tally)));
+    let samples = Vec::from_iter(recorders.iter().flat_map(|recorder| histogram(recorder)));
     let help = "Round-trip times of the answered probes.";
     families.add("response_duration_seconds", "histogram", help, &samples);
     families.into_text()
@@ -51,10 +51,12 @@ const COUNTERS: [(&str, &str, Count); 9] = [
     ("responses_corrupt_total", "Datagrams that are no replies to anything.", |summary| {
         summary.corrupt
     }),
-    ("responses_foreign_total", "Replies to somebody else.", |summary| summary.unsolicited),
-    ("responses_forgotten_total", "Replies to probes older than what is remembered.", |summary| {
-        summary.out_of_window
-    }),
+    ("responses_unsolicited_total", "Replies to somebody else.", |summary| summary.unsolicited),
+    (
+        "responses_out_of_window_total",
+        "Replies to probes older than what is remembered.",
+        |summary| summary.out_of_window,
+    ),
 ];
 
 const LABELLED: [(&str, &str, &str, Counts); 2] = [
@@ -74,36 +76,36 @@ fn bounds() -> impl Iterator<Item = Duration> {
 }
 
 /// The buckets have the precision of the percentiles.
-fn histogram(tally: &Tally) -> Vec<Sample> {
-    let (target, rtts) = (&*tally.target().name, tally.rtts());
+fn histogram(recorder: &Recorder) -> Vec<Sample> {
+    let (target, rtts) = (&*recorder.target().name, recorder.rtts());
     let bucket = |bound: &str, count| {
-        Sample::new(&[("target", target), ("le", bound)], count).part("_bucket")
+        Sample::new(&[("target", target), ("le", bound)], count).with_suffix("_bucket")
     };
     let buckets =
         bounds().map(|bound| bucket(&bound.as_secs_f64().to_string(), rtts.count_up_to(bound)));
     let mut samples = Vec::from_iter(buckets);
     samples.push(bucket("+Inf", rtts.count()));
     let alone = [("target", target)];
-    samples.push(Sample::new(&alone, rtts.sum().as_secs_f64()).part("_sum"));
-    samples.push(Sample::new(&alone, rtts.count()).part("_count"));
+    samples.push(Sample::new(&alone, rtts.sum().as_secs_f64()).with_suffix("_sum"));
+    samples.push(Sample::new(&alone, rtts.count()).with_suffix("_count"));
     samples
 }
 
-use hello_net::{ErrorClass, ProbeEventKind};
-
 #[cfg(test)]
 mod tests {
+    use hello_net::{ErrorClass, ProbeEventKind};
+
     use super::*;
     use crate::ping::fixtures::{answered, events, lost, target};
 
     #[test]
     fn every_bucket_holds_the_ones_below_it_and_the_last_holds_all() {
-        let mut tally = Tally::new(target());
+        let mut recorder = Recorder::new(target());
         let answers = [40, 60, 150, 1_000_000].map(Duration::from_micros).map(answered);
-        events(&mut tally, answers);
-        events(&mut tally, [lost(9)]);
-        events(&mut tally, [ProbeEventKind::SocketError(ErrorClass::ConnectionRefused)]);
-        let text = text(&[&tally], Duration::ZERO);
+        events(&mut recorder, answers);
+        events(&mut recorder, [lost(9)]);
+        events(&mut recorder, [ProbeEventKind::SocketError(ErrorClass::ConnectionRefused)]);
+        let text = text(&[&recorder], Duration::ZERO);
         let target = r#"target="192.0.2.1:9999""#;
         for (name, labels, value) in [
             ("response_duration_seconds_bucket", r#",le="0.00005""#, "1"),

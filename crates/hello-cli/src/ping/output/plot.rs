@@ -4,9 +4,9 @@ use std::error::Error;
 
 use hello_measure::Timeline;
 
-use crate::output::escape::Text as Escaped;
+use crate::output::escape::Escaped;
 use crate::output::plot;
-use crate::ping::recorder::Tally;
+use crate::ping::recorder::Recorder;
 
 /// The picture, in pixels; the height is that of each target.
 const WIDTH: u32 = 1200;
@@ -23,33 +23,33 @@ const WHAT: &str = "round-trip time";
 /// # Errors
 ///
 /// What the drawing reports.
-pub fn draw(targets: &[(&Tally, &Course)]) -> Result<String, Box<dyn Error>> {
+pub fn draw(targets: &[(&Recorder, &Timeline)]) -> Result<String, Box<dyn Error>> {
     let rows = u32::try_from(targets.len())?.max(1);
     plot::picture((WIDTH, HEIGHT * rows), |area| {
         let rows = area.split_evenly((targets.len().max(1), 1));
-        for (area, (tally, course)) in rows.iter().zip(targets) {
+        for (area, (recorder, timeline)) in rows.iter().zip(targets) {
             let (left, right) = area.split_horizontally(COURSE_WIDTH);
-            let lost = course.periods().map(|(_, period)| period.lost).sum::<u64>();
-            let caption = format!("{}, {lost} lost", Escaped(tally.target().name.as_bytes()));
-            plot::course(&left, &caption, WHAT, course)?;
-            plot::distribution(&right, WHAT, tally.rtts())?;
+            let lost = timeline.bins().map(|(_, period)| period.lost).sum::<u64>();
+            let caption = format!("{}, {lost} lost", Escaped(recorder.target().name.as_bytes()));
+            plot::timeline(&left, &caption, WHAT, timeline)?;
+            plot::distribution(&right, WHAT, recorder.rtts())?;
         }
         Ok(())
     })
 }
 
-use hello_net::ProbeEvent;
-
 #[cfg(test)]
 mod tests {
+    use hello_net::ProbeEvent;
+
     use super::*;
     use crate::ping::Target;
     use crate::ping::fixtures::{answered, lost, target};
     use std::time::Duration;
 
     /// A run of five minutes: a steady path with rare outliers, an outage, and a step.
-    fn run() -> (Tally, Course) {
-        let (mut tally, mut course) = (Tally::new(target()), Course::new());
+    fn run() -> (Recorder, Timeline) {
+        let (mut recorder, mut timeline) = (Recorder::new(target()), Timeline::new());
         for tick in 0..3000_u64 {
             let noise = tick.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 53;
             let outlier = if tick % 400 == 399 { 14_000 } else { 0 };
@@ -58,19 +58,19 @@ mod tests {
             let silent = (1200..1260).contains(&tick) || tick % 701 == 700;
             let kind = if silent { lost(0) } else { answered(rtt) };
             let at = Duration::from_millis(100 * tick);
-            tally.handle(&ProbeEvent { at, flow: 0, kind });
-            if silent { course.lost(at) } else { course.answered(at, rtt) }
+            recorder.handle(&ProbeEvent { at, flow: 0, kind });
+            if silent { timeline.lost(at) } else { timeline.answered(at, rtt) }
         }
-        (tally, course)
+        (recorder, timeline)
     }
 
     #[test]
     fn every_target_has_its_name_its_losses_and_whether_anybody_answered() {
-        let (tally, course) = run();
+        let (recorder, timeline) = run();
         let name = "a<b>\x1b&c:1";
-        let silent = (Tally::new(Target { name: name.into(), ..target() }), Course::new());
-        let svg = draw(&[(&tally, &course), (&silent.0, &silent.1)]).expect("a picture");
-        let lost = tally.counts().lost;
+        let silent = (Recorder::new(Target { name: name.into(), ..target() }), Timeline::new());
+        let svg = draw(&[(&recorder, &timeline), (&silent.0, &silent.1)]).expect("a picture");
+        let lost = recorder.counts().lost;
         assert!(lost > 60);
         for text in [format!("192.0.2.1:9999, {lost} lost"), "no replies".into()] {
             assert!(svg.contains(&text), "{text}");

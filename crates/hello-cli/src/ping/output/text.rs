@@ -8,22 +8,21 @@ use std::fmt::Write as _;
 use hello_measure::{ReplyKind, millis};
 use hello_net::{NotSent, ProbeEvent, ProbeEventKind};
 
-use crate::output::escape::{Brief, Text};
-use crate::output::format::{joined, list, present};
-use crate::output::no_answer::Instead;
+use crate::output::escape::{Escaped, Truncated};
+use crate::output::format::{self, by_reason, nonzero, slash_separated};
+use crate::output::no_answer::NoAnswer;
 use crate::output::percent::{self, percent};
 use crate::output::table::table;
 use crate::ping::Target;
 use crate::ping::summary::{FlowSummary, Summary};
-use crate::times;
 
 /// Says whom the probes go to, and of how many bytes they are: the name, and with it the headers
 /// of UDP and IP.
 pub fn header(target: &Target) -> String {
     let Target { name, address, name_len, .. } = target;
     let headers = if address.is_ipv4() { 20 } else { 40 } + 8;
-    let (name, whole) = (Text(name.as_bytes()), name_len + headers);
-    format!("PING {name} ({}) {name_len}({whole}) bytes of data.", address.ip())
+    let (name, totals) = (Escaped(name.as_bytes()), name_len + headers);
+    format!("PING {name} ({}) {name_len}({totals}) bytes of data.", address.ip())
 }
 
 /// Says an event; nothing of a probe that was sent, for its reply or its loss will be said.
@@ -44,8 +43,10 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
                 }
                 ReplyKind::Duplicate { seq } => format!("{from} seq={seq}{flow} (DUP!)"),
                 ReplyKind::OutOfWindow { seq } => format!("{from} seq={seq}{flow} (out_of_window)"),
-                ReplyKind::Corrupt => format!("{from}{flow} (corrupt) {}", Brief(datagram)),
-                ReplyKind::Unsolicited => format!("{from}{flow} (unsolicited) {}", Brief(datagram)),
+                ReplyKind::Corrupt => format!("{from}{flow} (corrupt) {}", Truncated(datagram)),
+                ReplyKind::Unsolicited => {
+                    format!("{from}{flow} (unsolicited) {}", Truncated(datagram))
+                }
             }
         }
         ProbeEventKind::Lost { seq } => format!("{address}: seq={seq}{flow} lost"),
@@ -71,14 +72,14 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
 /// Our own lines come first: what reads ping's summary takes it from the end of the output. At
 /// the end of a summary without round-trip times stands an empty line, as ping has it.
 pub fn summary(summary: &Summary, more: &[String]) -> String {
-    let name = Text(summary.target.as_bytes());
+    let name = Escaped(summary.target.as_bytes());
     let mut text = format!("\n{name}\n");
     for line in details(summary).iter().chain(more).flat_map(|text| text.lines()) {
         let _ = writeln!(text, "  {line}");
     }
     let _ = write!(text, "\n--- {name} ping statistics ---\n{}\n", packets(summary));
     if let Some(rtt) = &summary.rtt_ms {
-        let times = joined(&[rtt.min, rtt.mean, rtt.max, rtt.stddev]);
+        let times = slash_separated(&[rtt.min, rtt.mean, rtt.max, rtt.stddev]);
         let _ = write!(text, "rtt min/avg/max/mdev = {times}");
     }
     text
@@ -93,24 +94,27 @@ fn details(summary: &Summary) -> Vec<String> {
         ("unsolicited", summary.unsolicited),
         ("out_of_window", summary.out_of_window),
     ];
-    let mut lines = Vec::from_iter(present(&counts));
+    let mut lines = Vec::from_iter(nonzero(&counts));
     if summary.answered == 0 && summary.lost > 0 {
-        let (late, strange) =
+        let (late, unexpected) =
             (summary.late + summary.out_of_window, summary.corrupt + summary.unsolicited);
-        let instead = Instead::of(&summary.errors, late, strange);
-        lines.push(instead.say().into());
+        let instead = NoAnswer::of(&summary.errors, late, unexpected);
+        lines.push(instead.as_str().into());
     }
-    lines.extend(list("errors", &summary.errors));
-    lines.extend(list("not sent", &summary.not_sent));
+    lines.extend(by_reason("errors", &summary.errors));
+    lines.extend(by_reason("not sent", &summary.not_sent));
     if let Some(rtt) = &summary.rtt_ms {
-        let percentiles = joined(&[rtt.p50, rtt.p90, rtt.p95, rtt.p99, rtt.p999]);
+        let percentiles = slash_separated(&[rtt.p50, rtt.p90, rtt.p95, rtt.p99, rtt.p999]);
         lines.push(format!("rtt p50/p90/p95/p99/p99.9 = {percentiles}"));
     }
     if let Some(jitter) = &summary.jitter_ms {
-        lines.push(format!("jitter mean/rfc3550 = {}", joined(&[jitter.mean, jitter.rfc3550])));
+        lines.push(format!(
+            "jitter mean/rfc3550 = {}",
+            slash_separated(&[jitter.mean, jitter.rfc3550])
+        ));
     }
     if let Some(error) = &summary.timer_error_ms {
-        let errors = joined(&[error.p50, error.p99, error.max]);
+        let errors = slash_separated(&[error.p50, error.p99, error.max]);
         lines.push(format!("timer error p50/p99/max = {errors}"));
     }
     lines
@@ -138,15 +142,16 @@ fn packets(summary: &Summary) -> String {
 
 /// Sums a part of the run up, in one line.
 pub fn interval(summary: &Summary) -> String {
-    let mut text = format!("{}: {}", Text(summary.target.as_bytes()), packets(summary));
+    let mut text = format!("{}: {}", Escaped(summary.target.as_bytes()), packets(summary));
     if summary.in_flight > 0 {
         let _ = write!(text, ", {} in flight", summary.in_flight);
     }
     if let Some(rtt) = &summary.rtt_ms {
-        let _ = write!(text, ", rtt p50/p99/max = {}", joined(&[rtt.p50, rtt.p99, rtt.max]));
+        let _ =
+            write!(text, ", rtt p50/p99/max = {}", slash_separated(&[rtt.p50, rtt.p99, rtt.max]));
     }
     if let Some(jitter) = &summary.jitter_ms {
-        let _ = write!(text, ", jitter mean = {}", joined(&[jitter.mean]));
+        let _ = write!(text, ", jitter mean = {}", slash_separated(&[jitter.mean]));
     }
     text
 }
@@ -158,12 +163,12 @@ pub fn status(summaries: &[Summary]) -> String {
         let mut text =
             format!("{sent} sent, {} lost, {in_flight} in flight", percent::or_dash(summary.loss));
         if let Some(rtt) = &summary.rtt_ms {
-            let _ = write!(text, ", p50/p99/max {}", joined(&[rtt.p50, rtt.p99, rtt.max]));
+            let _ = write!(text, ", p50/p99/max {}", slash_separated(&[rtt.p50, rtt.p99, rtt.max]));
         }
         return text;
     }
     let short = |summary: &Summary| {
-        let (name, loss) = (Text(target(summary)), percent::or_dash(summary.loss));
+        let (name, loss) = (Escaped(target(summary)), percent::or_dash(summary.loss));
         let p50 = summary.rtt_ms.map_or_else(String::new, |rtt| format!(", p50 {:.3} ms", rtt.p50));
         format!("{name} {loss} lost{p50}")
     };
@@ -181,16 +186,16 @@ pub fn comparison(summaries: &[Summary]) -> String {
     let rows = summaries.iter().map(|summary| {
         let rtt = summary.rtt_ms.as_ref();
         vec![
-            Text(target(summary)).to_string(),
+            Escaped(target(summary)).to_string(),
             summary.sent.to_string(),
             summary.lost.to_string(),
             percent::or_dash(summary.loss),
-            times::or_dash(rtt.map(|rtt| rtt.min)),
-            times::or_dash(rtt.map(|rtt| rtt.p50)),
-            times::or_dash(rtt.map(|rtt| rtt.p90)),
-            times::or_dash(rtt.map(|rtt| rtt.p99)),
-            times::or_dash(rtt.map(|rtt| rtt.max)),
-            times::or_dash(summary.jitter_ms.map(|jitter| jitter.mean)),
+            format::or_dash(rtt.map(|rtt| rtt.min)),
+            format::or_dash(rtt.map(|rtt| rtt.p50)),
+            format::or_dash(rtt.map(|rtt| rtt.p90)),
+            format::or_dash(rtt.map(|rtt| rtt.p99)),
+            format::or_dash(rtt.map(|rtt| rtt.max)),
+            format::or_dash(summary.jitter_ms.map(|jitter| jitter.mean)),
             summary.errors_total().to_string(),
         ]
     });
@@ -207,8 +212,8 @@ pub fn flows(flows: &[FlowSummary]) -> String {
             flow.answered.to_string(),
             flow.lost.to_string(),
             percent::or_dash(flow.loss),
-            times::or_dash(flow.p50_ms),
-            times::or_dash(flow.p99_ms),
+            format::or_dash(flow.p50_ms),
+            format::or_dash(flow.p99_ms),
         ]
     });
     table(usize::MAX, &heads, rows)

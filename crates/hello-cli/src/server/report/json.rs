@@ -7,7 +7,7 @@ use hello_net::ServerCounters;
 use serde::Serialize;
 
 use super::{Rates, by_class, refusals};
-use crate::output::json::Name;
+use crate::output::json::JsonName;
 use crate::server::rate_limit::LimitReport;
 
 /// A line, by what it tells of.
@@ -34,13 +34,13 @@ pub(super) enum Line<'a> {
         source: SocketAddr,
         local: SocketAddr,
         #[serde(flatten)]
-        name: Name<'a>,
+        name: JsonName<'a>,
         /// The name is longer than this.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
-        cut: bool,
+        truncated: bool,
         /// Others before it, whose sends failed for the same reason.
         #[serde(skip_serializing_if = "is_zero")]
-        untold: u64,
+        suppressed: u64,
     },
     ReceiveFailed {
         reason: &'static str,

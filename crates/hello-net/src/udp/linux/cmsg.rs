@@ -9,7 +9,7 @@ use libc::{c_int, c_long};
 
 use crate::udp::batch::{Destination, LocalAddr};
 
-/// ControlBuf messages on their way to or from the system.
+/// Control messages on their way to or from the system.
 #[repr(C, align(8))]
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ControlBuf {

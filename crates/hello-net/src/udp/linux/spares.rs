@@ -29,20 +29,20 @@ pub(super) struct Spared {
     main: Box<dyn DatagramSocket>,
     /// The socket of `main`.
     socket: UdpSocket,
-    io: Backend,
+    backend: Backend,
     fragmentation: Fragmentation,
 }
 
 impl Spared {
     /// Takes over a socket that is bound alone.
     pub(super) fn new(
-        io: Backend,
+        backend: Backend,
         socket: UdpSocket,
         fragmentation: Fragmentation,
     ) -> io::Result<Self> {
-        let main = io.open(socket.try_clone()?, fragmentation)?;
+        let main = backend.open(socket.try_clone()?, fragmentation)?;
         let (spares, hasher) = (OnceLock::new(), RandomState::new());
-        Ok(Self { spares, hasher, main, socket, io, fragmentation })
+        Ok(Self { spares, hasher, main, socket, backend, fragmentation })
     }
 
     /// Opens the spares.
@@ -67,7 +67,7 @@ impl Spared {
             // As far as the system lets us.
             let _ = Buffer::Send.enlarge(&spare, bytes / granted(1));
             // Before it is connected, so that it is taken for one that sends to everybody.
-            let taken = self.io.open(spare.try_clone()?, self.fragmentation)?;
+            let taken = self.backend.open(spare.try_clone()?, self.fragmentation)?;
             spare.connect(nobody(local))?;
             Ok((spare, taken))
         };
@@ -151,10 +151,10 @@ mod tests {
         (Ipv4Addr::LOCALHOST, 0).into()
     }
 
-    fn spared(io: Backend) -> (Spared, SocketAddr) {
+    fn spared(backend: Backend) -> (Spared, SocketAddr) {
         let socket = socket::bind(localhost(), PortSharing::Exclusive).expect("a free port");
         let address = socket.local_addr().expect("bound");
-        (Spared::new(io, socket, Fragmentation::Never).expect("a UDP socket"), address)
+        (Spared::new(backend, socket, Fragmentation::Never).expect("a UDP socket"), address)
     }
 
     /// Sends what says which socket it is by, and where to.
@@ -166,8 +166,8 @@ mod tests {
 
     #[test]
     fn spares_take_nothing_from_the_first_socket_and_nobody_else_can_join_them() {
-        for io in [Backend::Native, Backend::Portable] {
-            let (spared, address) = spared(io);
+        for backend in [Backend::Native, Backend::Portable] {
+            let (spared, address) = spared(backend);
             assert_eq!(spared.spares.get_or_init(|| spared.open().expect("sockets")).len(), SPARES);
             let (mut batch, mut received) = (RecvBatch::new(), 0);
             // Each source has its own hash.
@@ -178,9 +178,9 @@ mod tests {
             while spared.receive(&mut batch, false).is_ok() {
                 received += batch.datagrams();
             }
-            assert_eq!(received, 200, "{io:?}");
+            assert_eq!(received, 200, "{backend:?}");
             for sharing in [PortSharing::Exclusive, PortSharing::Reuse] {
-                assert!(socket::bind(address, sharing).is_err(), "{io:?}, {sharing:?}");
+                assert!(socket::bind(address, sharing).is_err(), "{backend:?}, {sharing:?}");
             }
         }
     }
@@ -222,29 +222,29 @@ mod tests {
         else {
             return;
         };
-        for io in [Backend::Native, Backend::Portable] {
+        for backend in [Backend::Native, Backend::Portable] {
             let socket = socket.try_clone().expect("a descriptor");
-            let spared = Spared::new(io, socket, Fragmentation::Never).expect("a UDP socket");
+            let spared = Spared::new(backend, socket, Fragmentation::Never).expect("a UDP socket");
             let client = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).expect("a free port");
             let from = Some(LocalAddr { address: from.into(), interface: 0 });
             let route = Route { to: client.local_addr().expect("bound"), from };
             let message = Transmit { iovecs: 0..1, ..Transmit::new(route, 5) };
             let spare = spared.spare(route.to).expect("sockets");
             let sent = spare.send(&[message], &[IoSlice::new(b"Tracy")]);
-            assert!(sent.is_ok(), "{io:?}: {sent:?}");
+            assert!(sent.is_ok(), "{backend:?}: {sent:?}");
         }
     }
 
     #[test]
     fn a_spare_sends_from_the_address_of_the_first_socket() {
-        for io in [Backend::Native, Backend::Portable] {
-            let (spared, address) = spared(io);
+        for backend in [Backend::Native, Backend::Portable] {
+            let (spared, address) = spared(backend);
             let client = UdpSocket::bind(localhost()).expect("a free port");
             let to = client.local_addr().expect("bound");
             let message = Transmit { iovecs: 0..1, ..Transmit::new(Route { to, from: None }, 5) };
             let spare = spared.spare(to).expect("sockets");
             spare.send(&[message], &[IoSlice::new(b"Tracy")]).expect("room");
-            assert_eq!(client.recv_from(&mut [0; 8]).expect("sent"), (5, address), "{io:?}");
+            assert_eq!(client.recv_from(&mut [0; 8]).expect("sent"), (5, address), "{backend:?}");
         }
     }
 

@@ -4,10 +4,10 @@ use hello_measure::{Bound, SearchOutcome};
 use hello_net::{LoadPlan, Pacing, Sources};
 
 use super::*;
-use crate::load::fixtures::{EFFORT, plan, summary, tally};
+use crate::load::fixtures::{USAGE, plan, recorder, summary};
 use crate::load::rate_limit::SuspectedLimit;
 use crate::load::saturation::GeneratorLimit;
-use crate::load::summary::End;
+use crate::load::summary::SearchEnd;
 use crate::output::no_answer::REFUSED;
 
 fn headed(plan: &LoadPlan, trials: bool) -> String {
@@ -54,14 +54,14 @@ fn what_else_there_was_is_said_and_what_was_not_is_left_out() {
     (summary.answered, summary.in_flight) = (0, 2);
     (summary.late, summary.duplicate, summary.misdirected) = (1, 2, 3);
     summary.errors = [(REFUSED, 4)].into();
-    summary.not_sent = [("held-up", 5)].into();
+    summary.not_sent = [("late", 5)].into();
     summary.generator.limits =
         vec![GeneratorLimit::Late { requests: 5 }, GeneratorLimit::Busy { share: 0.99 }];
     let text = super::summary(&summary);
     for part in [
         ", 1 lost (33.3333%), 2 in flight, in 1.000 s\n1 late, 2 duplicates, 3 misdirected\n",
         "\nno answer: refused (nothing listens there)\nerrors: connection-refused 4\n",
-        "\nnot sent: held-up 5\n",
+        "\nnot sent: late 5\n",
         "for each request, punctual waiting included\nLIMITED BY THE GENERATOR, not by the server alone: it was too late for 5 ",
         "\nLIMITED BY THE GENERATOR, not by the server alone: it was busy for 99% of the time",
     ] {
@@ -78,7 +78,7 @@ fn what_else_there_was_is_said_and_what_was_not_is_left_out() {
 
 #[test]
 fn of_a_run_that_ended_in_its_warm_up_nothing_is_known() {
-    let nothing = crate::load::recorder::Tally::default().summary(
+    let nothing = crate::load::recorder::Recorder::default().summary(
         "127.0.0.1:9999",
         ([127, 0, 0, 1], 9999).into(),
         &plan(),
@@ -90,11 +90,11 @@ fn of_a_run_that_ended_in_its_warm_up_nothing_is_known() {
 it ended in the warm-up, which is left out";
     assert_eq!(super::summary(&nothing), expected);
     let closed = LoadPlan::default();
-    let nothing = crate::load::recorder::Tally::default().summary(
+    let nothing = crate::load::recorder::Recorder::default().summary(
         "127.0.0.1:9999",
         ([127, 0, 0, 1], 9999).into(),
         &closed,
-        EFFORT,
+        USAGE,
     );
     let advice = " in it is unanswered: give a --duration longer than --timeout";
     assert!(super::summary(&nothing).ends_with(advice));
@@ -104,11 +104,11 @@ it ended in the warm-up, which is left out";
 fn what_was_due_and_not_sent_at_all_is_the_generators_limit() {
     let mut summary = summary();
     (summary.sent, summary.answered, summary.lost) = (0, 0, 0);
-    summary.not_sent = [("held-up", 5)].into();
+    summary.not_sent = [("late", 5)].into();
     summary.generator.processor_time_per_request_us = None;
     summary.generator.limits = vec![GeneratorLimit::Late { requests: 5 }];
     let expected = "
-not sent: held-up 5
+not sent: late 5
 timer error p50/p99/max = 0.100/0.100/0.100 ms
 the generator was busy for 25% of the time
 LIMITED BY THE GENERATOR, not by the server alone: it was too late for 5 requests, which it did not \
@@ -149,12 +149,12 @@ fn a_trial_is_a_line() {
 
 #[test]
 fn a_sweep_is_a_table() {
-    let mut tally = tally();
-    let limited = tally.summary(
+    let mut recorder = recorder();
+    let limited = recorder.summary(
         "x:1",
         ([127, 0, 0, 1], 1).into(),
         &plan(),
-        hello_net::GeneratorUsage { busy: EFFORT.measured, ..EFFORT },
+        hello_net::GeneratorUsage { busy: USAGE.measured, ..USAGE },
     );
     let text = sweep(&[summary(), limited], 2);
     let lines = Vec::from_iter(text.lines());
@@ -170,7 +170,7 @@ fn a_search_ends_with_what_was_found_and_with_what_bounds_it() {
     let load = |load| std::num::NonZeroU64::new(load).expect("not zero");
     let said = |carried: Option<u64>, bound, is_over| {
         let outcome = SearchOutcome { carried: carried.map(load), bound };
-        let end = if is_over { End::Found } else { End::Open };
+        let end = if is_over { SearchEnd::Found } else { SearchEnd::Open };
         let found = Throughput::new(outcome, end, (0.001, 0.02, 3), Duration::from_secs(2));
         throughput(&found)
     };

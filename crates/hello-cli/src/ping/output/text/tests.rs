@@ -4,7 +4,7 @@ use hello_net::ErrorClass;
 
 use super::*;
 use crate::ping::fixtures::{answered, events, lost, received, sent, target};
-use crate::ping::recorder::Tally;
+use crate::ping::recorder::Recorder;
 
 fn said(kind: ProbeEventKind<'_>) -> String {
     event(&target(), &ProbeEvent { at: Duration::ZERO, flow: 0, kind }).unwrap_or_default()
@@ -67,17 +67,17 @@ fn each_event_is_a_line() {
 }
 
 /// Five sent, of which one is lost and one in flight, and much else.
-fn eventful() -> Tally {
-    let mut tally = Tally::new(target());
-    events(&mut tally, [0, 1, 2, 3, 4].map(sent));
-    events(&mut tally, [40, 60, 50].map(Duration::from_micros).map(answered));
+fn eventful() -> Recorder {
+    let mut recorder = Recorder::new(target());
+    events(&mut recorder, [0, 1, 2, 3, 4].map(sent));
+    events(&mut recorder, [40, 60, 50].map(Duration::from_micros).map(answered));
     let refused = ProbeEventKind::SocketError(ErrorClass::ConnectionRefused);
     let duplicate = received(ReplyKind::Duplicate { seq: 0 });
     let late = received(ReplyKind::Late { seq: 3, rtt: ms(1500) });
     let held_up = ProbeEventKind::NotSent(NotSent::Late);
     let corrupt = received(ReplyKind::Corrupt);
-    events(&mut tally, [lost(3), late, duplicate, corrupt, refused, refused, held_up]);
-    tally
+    events(&mut recorder, [lost(3), late, duplicate, corrupt, refused, refused, held_up]);
+    recorder
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_summary_ends_as_that_of_ping_does_after_what_ping_does_not_say() {
 192.0.2.1:9999
   1 in flight, 1 late
   errors: connection-refused 2
-  not sent: held-up 1
+  not sent: late 1
   rtt p50/p90/p95/p99/p99.9 = 0.050/0.060/0.060/0.060/0.060 ms
   jitter mean/rfc3550 = 0.015/0.002 ms
   timer error p50/p99/max = 0.050/0.050/0.050 ms
@@ -99,9 +99,9 @@ rtt min/avg/max/mdev = 0.040/0.050/0.060/0.008 ms";
 
 #[test]
 fn nothing_answered_is_silent_or_refused_and_has_a_summary_all_the_same() {
-    let mut tally = Tally::new(target());
-    events(&mut tally, [sent(0), lost(0)]);
-    let silent = summary(&tally.summary(ms(1000)), &[]);
+    let mut recorder = Recorder::new(target());
+    events(&mut recorder, [sent(0), lost(0)]);
+    let silent = summary(&recorder.summary(ms(1000)), &[]);
     assert!(silent.contains("\n  no answer and no error: silent\n"), "{silent}");
     let end = "\n1 packets transmitted, 0 received, 100% packet loss, time 1000ms\n";
     assert!(silent.ends_with(end), "{silent}");
@@ -110,16 +110,16 @@ fn nothing_answered_is_silent_or_refused_and_has_a_summary_all_the_same() {
         (ReplyKind::Corrupt, "no answer to us, but something else"),
         (ReplyKind::Unsolicited, "no answer to us, but something else"),
     ] {
-        let mut tally = tally.clone();
-        events(&mut tally, [received(arrival)]);
-        let not_silent = summary(&tally.summary(ms(1000)), &[]);
+        let mut recorder = recorder.clone();
+        events(&mut recorder, [received(arrival)]);
+        let not_silent = summary(&recorder.summary(ms(1000)), &[]);
         assert!(not_silent.contains(&format!("\n  {why}\n")), "{not_silent}");
     }
-    events(&mut tally, [ProbeEventKind::SocketError(ErrorClass::ConnectionRefused)]);
-    let refused = summary(&tally.summary(ms(1000)), &[]);
+    events(&mut recorder, [ProbeEventKind::SocketError(ErrorClass::ConnectionRefused)]);
+    let refused = summary(&recorder.summary(ms(1000)), &[]);
     let line = "\n  no answer: refused (nothing listens there)\n  errors: connection-refused 1\n";
     assert!(refused.contains(line), "{refused}");
-    let nothing = summary(&Tally::new(target()).summary(ms(0)), &[]);
+    let nothing = summary(&Recorder::new(target()).summary(ms(0)), &[]);
     assert!(nothing.ends_with("\n0 packets transmitted, 0 received, time 0ms\n"), "{nothing}");
 }
 
@@ -133,13 +133,13 @@ fn an_interval_and_the_status_are_one_line() {
     let expected = "5 sent, 25% lost, 1 in flight, p50/p99/max 0.050/0.060/0.060 ms";
     assert_eq!(status(std::slice::from_ref(&summary)), expected);
     let expected = "192.0.2.1:9999 25% lost, p50 0.050 ms | 192.0.2.1:9999 - lost";
-    assert_eq!(status(&[summary, Tally::new(target()).summary(ms(0))]), expected);
+    assert_eq!(status(&[summary, Recorder::new(target()).summary(ms(0))]), expected);
 }
 
 #[test]
 fn tables_stand_in_columns() {
     let silent = Target { name: "[::1]:7".into(), ..target() };
-    let summaries = [eventful().summary(ms(0)), Tally::new(silent).summary(ms(0))];
+    let summaries = [eventful().summary(ms(0)), Recorder::new(silent).summary(ms(0))];
     let expected = "\
 target          sent  lost  loss    min    p50    p90    p99    max  jitter  errors
 192.0.2.1:9999     5     1   25%  0.040  0.050  0.060  0.060  0.060   0.015       2
