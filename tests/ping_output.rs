@@ -11,6 +11,7 @@ use hello_cli::output::export::{Export, NO_TOTALS};
 use hello_cli::ping::Target;
 use hello_cli::ping::report::{Report, Style};
 use hello_cli::ping::summary::Summary;
+use hello_cli::ping::totals::Totals;
 use hello_measure::ReplyKind;
 use hello_net::{ErrorClass, NotSent, ProbeEvent, ProbeEventKind};
 use regex::Regex;
@@ -52,17 +53,19 @@ fn printed(format: Format, events: &[ProbeEventKind<'_>]) -> String {
     let address = ([127, 0, 0, 1], 9999).into();
     let target = Target { name: "127.0.0.1:9999".into(), address, name_len: 16, flows: 1 };
     let style = Style { format, quiet: false, terminal: false };
+    let mut totals = Totals::new(style, [target.clone()]);
     let mut report = Report::new(style, [target]);
-    let mut lines = report.headers();
+    let mut lines = totals.headers();
     for (second, kind) in (0..).zip(events) {
         let event = ProbeEvent { at: Duration::from_secs(second), flow: 0, kind: *kind };
         lines.extend(report.event(0, &event));
     }
     let now = Duration::from_millis(4005);
+    totals.append(&report.take_parts(now));
     if format == Format::Json {
-        lines.extend(report.interval(now));
+        lines.extend(totals.interval(now));
     }
-    lines.extend(report.finish(now));
+    lines.extend(totals.finish(now));
     lines.join("\n") + "\n"
 }
 

@@ -22,7 +22,7 @@ fn results_are_exported_to_files_and_to_the_output_alone() {
     let (server, path) = (Server::greeter(), file.to_str().expect("UTF-8"));
     let to = server.address();
     for (option, starts) in [
-        ("--export-json", "{\"results\":[{\"target\":"),
+        ("--export-json", "{\"schema_version\":1,\"results\":[{\"target\":"),
         ("--export-csv", "target,rate_per_s,outstanding,sources,"),
         ("--export-markdown", "| target | rate_per_s | outstanding | sources |"),
     ] {

@@ -18,9 +18,9 @@ fn summaries_are_exported_to_files_and_to_the_output() {
     let (address, file) = (address.to_string(), place(test));
     let path = file.to_str().expect("UTF-8");
     for (option, starts) in [
-        ("--export-json", "{\"results\":[{\"target\":"),
-        ("--export-csv", "target,sent,answered,lost,"),
-        ("--export-markdown", "| target | sent | answered | lost |"),
+        ("--export-json", "{\"schema_version\":1,\"results\":[{\"target\":"),
+        ("--export-csv", "target,duration_s,sent,answered,lost,"),
+        ("--export-markdown", "| target | duration_s | sent | answered | lost |"),
     ] {
         let run = ["-c", "2", "-i", "10ms", "-W", "20s", "-q", &address, option];
         assert_eq!(ping(&[&run[..], &[path]].concat()).status, Some(0));

@@ -5,12 +5,14 @@
 //! one run after the other.
 
 pub mod args;
+pub mod diagnosis;
 #[cfg(test)]
 mod fixtures;
-pub mod interval;
 pub mod output;
+pub mod plan;
 pub mod rate_limit;
 pub mod recorder;
 pub mod saturation;
 pub mod session;
 pub mod summary;
+pub mod throughput;

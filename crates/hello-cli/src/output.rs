@@ -1,5 +1,6 @@
 //! What the tools print, and where to.
 
+pub mod columns;
 pub mod console;
 pub mod escape;
 pub mod export;

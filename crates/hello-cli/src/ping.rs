@@ -12,6 +12,7 @@ pub mod report;
 pub mod session;
 pub mod summary;
 pub mod thresholds;
+pub mod totals;
 
 use std::net::SocketAddr;
 

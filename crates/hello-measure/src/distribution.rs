@@ -74,13 +74,6 @@ impl Distribution {
         self.join(other.count(), other.mean, other.squares);
     }
 
-    /// Forgets everything.
-    pub fn reset(&mut self) {
-        self.histogram.reset();
-        let (min, max) = (Duration::MAX, Duration::ZERO);
-        (self.min, self.max, self.sum, self.mean, self.squares) = (min, max, 0, 0.0, 0.0);
-    }
-
     /// Returns how many were recorded.
     pub fn count(&self) -> u64 {
         self.histogram.len()
@@ -206,12 +199,10 @@ mod tests {
 
     #[test]
     fn of_nothing_nothing_is_known() {
-        let mut nothing = of(&[5, 7]);
-        nothing.reset();
         let mut none = of(&[]);
         none.record_n(Duration::from_nanos(5), 0);
-        none.merge(&nothing);
-        for nothing in [nothing, none, of(&[])] {
+        none.merge(&of(&[]));
+        for nothing in [none, of(&[])] {
             assert_eq!((nothing.min(), nothing.max(), nothing.mean()), (None, None, None));
             assert_eq!((nothing.stddev(), nothing.quantile(500)), (None, None));
             assert_eq!(

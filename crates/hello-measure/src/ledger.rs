@@ -320,6 +320,19 @@ impl Counts {
         (self.settled() > 0).then(|| self.lost as f64 / self.settled() as f64)
     }
 
+    /// Adds what another ledger counted.
+    pub const fn merge(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.answered += other.answered;
+        self.lost += other.lost;
+        self.reordered += other.reordered;
+        self.late += other.late;
+        self.duplicate += other.duplicate;
+        self.out_of_window += other.out_of_window;
+        self.corrupt += other.corrupt;
+        self.unsolicited += other.unsolicited;
+    }
+
     const fn settled(&self) -> u64 {
         self.answered + self.lost
     }

@@ -7,13 +7,25 @@
 #![forbid(unsafe_code)]
 
 mod distribution;
+mod flows;
+mod interval;
+mod jitter;
 mod ledger;
 mod quantiles;
+mod record;
+mod run_length;
 mod search;
+mod summary;
 mod timeline;
 
-pub use distribution::Distribution;
+pub use distribution::{Bin, Distribution};
+pub use flows::{FlowSummary, Flows};
+pub use interval::Interval;
+pub use jitter::{Jitter, JitterEstimator};
 pub use ledger::{Counts, Ledger, ReplyKind};
-pub use quantiles::{Quantiles, TimerError, millis};
+pub use quantiles::{Quantiles, TimerError, medians, millis};
+pub use record::{ByLabel, Record};
+pub use run_length::RunLength;
 pub use search::{Bound, Search, SearchOutcome, SearchPlan, TrialVerdict};
+pub use summary::{NoAnswer, REFUSED, Summary};
 pub use timeline::{TimeBin, Timeline};

@@ -79,3 +79,20 @@ impl TimerError {
 pub fn millis(duration: Duration) -> f64 {
     duration.as_nanos() as f64 / 1e6
 }
+
+/// Returns one point for each abscissa, with the median of its ordinates. The points are sorted by
+/// their abscissas.
+///
+/// ```
+/// let points = [(1.0, 5.0), (1.0, 1.0), (1.0, 3.0), (2.0, 4.0), (2.0, 2.0)];
+/// assert_eq!(hello_measure::medians(&points), [(1.0, 3.0), (2.0, 3.0)]);
+/// ```
+pub fn medians(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let median = |points: &[(f64, f64)]| {
+        let mut points = points.to_vec();
+        points.sort_by(|one, other| one.1.total_cmp(&other.1));
+        let (low, high) = (points[(points.len() - 1) / 2], points[points.len() / 2]);
+        (low.0, (low.1 + high.1) / 2.0)
+    };
+    points.chunk_by(|one, other| one.0.total_cmp(&other.0).is_eq()).map(median).collect()
+}

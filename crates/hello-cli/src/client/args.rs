@@ -1,3 +1,5 @@
+//! The options of `hello-client`.
+
 use std::ffi::OsString;
 use std::time::Duration;
 

@@ -20,11 +20,13 @@ impl SuspectedLimit {
     /// Compares a run with what the limit would have made of it. Only silent losses count, since
     /// what the limit refuses gets no reply and no error, and the loopback is exempt.
     pub fn of(summary: &Summary) -> Option<Self> {
-        let is_silent = summary.errors.is_empty() && summary.generator.dropped.unwrap_or(0) == 0;
+        let is_silent =
+            summary.common.errors.is_empty() && summary.generator.dropped.unwrap_or(0) == 0;
         if summary.address.ip().to_canonical().is_loopback() || !is_silent {
             return None;
         }
-        let (sent, seconds) = ((summary.answered + summary.lost) as f64, summary.duration_s);
+        let (sent, seconds) =
+            ((summary.common.answered + summary.common.lost) as f64, summary.common.duration_s);
         let warm_up = summary.plan.warm_up_s;
         let saved = match summary.plan.outstanding {
             // A closed loop uses a burst up as fast as the server answers.
@@ -38,9 +40,9 @@ impl SuspectedLimit {
             (count as f64 - expected).abs() <= tolerance * expected
         };
         let looks_limited = lost > 0.0
-            && is_near(summary.answered, answered, 0.05)
+            && is_near(summary.common.answered, answered, 0.05)
             // Where few are lost, most counts of answers would do.
-            && is_near(summary.lost, lost, 0.25);
+            && is_near(summary.common.lost, lost, 0.25);
         looks_limited.then_some(Self { rate: Rate::DEFAULT_RATE, burst: Rate::DEFAULT_BURST })
     }
 }
@@ -105,7 +107,10 @@ mod tests {
 
     /// A run of ten seconds against 192.0.2.1.
     fn run(answered: u64, lost: u64) -> Summary {
-        Summary { duration_s: 10.0, sent: answered + lost, answered, lost, ..summary() }
+        let run = summary();
+        let (sent, duration_s) = (answered + lost, 10.0);
+        let common = hello_measure::Summary { duration_s, sent, answered, lost, ..run.common };
+        Summary { common, ..run }
     }
 
     fn is_suspected(summary: &Summary) -> bool {
@@ -145,8 +150,9 @@ mod tests {
     fn losses_with_another_cause_are_not() {
         let limited = || run(14_000, 6000);
         assert!(is_suspected(&limited()));
-        let errors = [("connection-refused", 1)].into();
-        assert!(!is_suspected(&Summary { errors, ..limited() }), "the network reported something");
+        let mut refused = limited();
+        refused.common.errors = [("connection-refused", 1)].into();
+        assert!(!is_suspected(&refused), "the network reported something");
         let mut ours = limited();
         ours.generator.dropped = Some(1);
         assert!(!is_suspected(&ours), "our own buffer was full");

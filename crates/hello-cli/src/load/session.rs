@@ -8,16 +8,17 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hello_measure::{Counts, Search, SearchPlan};
+use hello_measure::{Counts, Interval, Search, SearchPlan};
 use hello_net::{GeneratorUsage, LoadError, LoadGenerator, LoadPlan};
 use indicatif::ProgressStyle;
 
 use super::args::{Args, Mode};
-use super::interval::Interval;
+use super::diagnosis::judge_trial;
 use super::output::{json, plot, text};
-use super::recorder::{Recorder, add};
-use super::saturation;
-use super::summary::{Plan, SearchEnd, Summary, Throughput};
+use super::plan::Plan;
+use super::recorder::Recorder;
+use super::summary::Summary;
+use super::throughput::{SearchEnd, Throughput};
 use crate::output::Format;
 use crate::output::console::{Console, Status};
 use crate::output::options::print_export;
@@ -142,7 +143,7 @@ impl<'a> Session<'a> {
                 return Ok(());
             }
             let Some(summary) = self.results.last_mut() else { break };
-            let verdict = saturation::judge_trial(summary, tolerance);
+            let verdict = judge_trial(summary, tolerance);
             summary.verdict = Some(verdict);
             search.handle(verdict);
             let is_over = search.next_load().is_none();
@@ -165,7 +166,7 @@ impl<'a> Session<'a> {
 
     /// Tells whether nothing was ever answered.
     fn is_silent(&self) -> bool {
-        self.results.iter().all(|summary| summary.silence().is_some())
+        self.results.iter().all(|summary| summary.no_answer().is_some())
     }
 
     fn trial(&mut self, load: NonZeroU64) -> Result<(), Box<dyn Error>> {
@@ -197,10 +198,10 @@ impl<'a> Session<'a> {
         };
         self.last = Recorder::default();
         for recorder in recorders {
-            self.last.merge(recorder.into_inner().unwrap_or_else(PoisonError::into_inner));
+            self.last.merge(&recorder.into_inner().unwrap_or_else(PoisonError::into_inner));
         }
         let summary = self.last.summary(&self.target, self.address, plan, usage);
-        if failed.is_none() || summary.sent > 0 {
+        if failed.is_none() || summary.common.sent > 0 {
             self.results.push(summary);
         }
         failed.map_or(Ok(()), |error| Err(self.args.explain(error)))
@@ -215,7 +216,7 @@ impl<'a> Session<'a> {
         let seen = || {
             let mut counts = Counts::default();
             for recorder in recorders {
-                add(&mut counts, &recorder.lock().unwrap_or_else(PoisonError::into_inner).counts());
+                counts.merge(&recorder.lock().unwrap_or_else(PoisonError::into_inner).counts());
             }
             (start.elapsed().saturating_sub(plan.warm_up), counts)
         };
@@ -284,7 +285,7 @@ impl<'a> Session<'a> {
     /// # Errors
     ///
     /// Says which output cannot be written.
-    pub fn finish(mut self) -> Result<ExitCode, Box<dyn Error>> {
+    pub fn finish(self) -> Result<ExitCode, Box<dyn Error>> {
         // From here on, the first signal ends the tool as a second one does.
         drop(self.signals);
         let mode = self.args.mode();
@@ -305,7 +306,7 @@ impl<'a> Session<'a> {
         };
         self.out.close(lines);
         let (results, throughput) = (&self.results, self.throughput.as_ref());
-        let (last, mut exported) = (&mut self.last, Vec::new());
+        let (last, mut exported) = (&self.last, Vec::new());
         let draw = || match mode {
             Mode::Single => plot::run(&self.target, last),
             _ => plot::loads(&self.target, results, throughput),
@@ -318,7 +319,7 @@ impl<'a> Session<'a> {
         printed?;
         let good = match throughput {
             Some(throughput) => throughput.throughput_per_s.is_some(),
-            None => results.iter().any(|summary| summary.answered > 0),
+            None => results.iter().any(|summary| summary.common.answered > 0),
         };
         Ok(ExitCode::from(u8::from(!good)))
     }

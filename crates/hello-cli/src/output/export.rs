@@ -16,7 +16,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::console::PATIENCE;
-use super::json;
+use super::json::{self, SCHEMA_VERSION};
 use super::percent::percent;
 
 /// In which form results are exported.
@@ -32,12 +32,25 @@ pub enum Export {
 
 /// A result that is exported: all of it as JSON, and these columns in tables.
 pub trait Tabular: Serialize + Sized + 'static {
-    /// The columns in their order; the first one says what it is about.
-    const COLUMNS: &'static [Column<Self>];
+    /// Returns the heads of the columns, in order; the first one names the result.
+    fn heads() -> Vec<&'static str>;
+
+    /// Returns the cells of a row, one for each head.
+    fn cells(&self, format: &CellFormat) -> Vec<String>;
 }
 
 /// The head of a column, and what stands below it.
 pub type Column<R> = (&'static str, fn(&R, &CellFormat) -> String);
+
+/// Yields the heads of columns.
+pub fn heads<R>(columns: &[Column<R>]) -> impl Iterator<Item = &'static str> {
+    columns.iter().map(|(head, _)| *head)
+}
+
+/// Returns the cells of columns for one value.
+pub fn cells<R>(columns: &[Column<R>], value: &R, format: &CellFormat) -> Vec<String> {
+    columns.iter().map(|(_, cell)| cell(value, format)).collect()
+}
 
 /// How a table puts what is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,21 +88,21 @@ impl Export {
     /// Puts the results into this form, with a newline at the end.
     pub fn text<R: Tabular>(self, results: &[R], totals: Option<&impl Serialize>) -> String {
         match self {
-            Self::Json => json::to_line(&Results { results, totals }) + "\n",
+            Self::Json => {
+                json::to_line(&Results { schema_version: SCHEMA_VERSION, results, totals }) + "\n"
+            }
             Self::Csv => {
-                let form = CellFormat { digits: None, unknown: "" };
                 let cells = |row: Vec<String>| Vec::from_iter(row.iter().map(|cell| quoted(cell)));
-                rows(results, &form).map(|row| cells(row).join(",") + "\n").collect()
+                rows(results, CellFormat::CSV).map(|row| cells(row).join(",") + "\n").collect()
             }
             Self::Markdown => {
-                let form = CellFormat { digits: Some(3), unknown: "-" };
                 let cells = |row: Vec<String>| {
                     Vec::from_iter(row.iter().map(|cell| cell.replace('|', "\\|")))
                 };
-                let mut lines =
-                    rows(results, &form).map(|row| format!("| {} |\n", cells(row).join(" | ")));
+                let mut lines = rows(results, CellFormat::MARKDOWN)
+                    .map(|row| format!("| {} |\n", cells(row).join(" | ")));
                 let head = lines.next().unwrap_or_default();
-                let rule = "|:--|".to_owned() + &"--:|".repeat(R::COLUMNS.len() - 1) + "\n";
+                let rule = "|:--|".to_owned() + &"--:|".repeat(R::heads().len() - 1) + "\n";
                 head + &rule + &lines.collect::<String>()
             }
         }
@@ -97,6 +110,12 @@ impl Export {
 }
 
 impl CellFormat {
+    /// All digits, and nothing for what is unknown.
+    pub const CSV: Self = Self { digits: None, unknown: "" };
+
+    /// Microseconds, and a dash for what is unknown.
+    pub const MARKDOWN: Self = Self { digits: Some(3), unknown: "-" };
+
     /// Puts a time in milliseconds.
     pub fn time(&self, millis: Option<f64>) -> String {
         self.known(millis, |millis| match self.digits {
@@ -191,6 +210,7 @@ pub struct ExportError {
 
 #[derive(Serialize)]
 struct Results<'a, R, W> {
+    schema_version: u32,
     results: &'a [R],
     #[serde(flatten)]
     totals: Option<&'a W>,
@@ -199,14 +219,10 @@ struct Results<'a, R, W> {
 /// What results come to together that have nothing more to say.
 pub const NO_TOTALS: Option<&()> = None;
 
-/// Yields the head and then a row for each result.
-fn rows<'a, R: Tabular>(
-    results: &'a [R],
-    form: &'a CellFormat,
-) -> impl Iterator<Item = Vec<String>> + 'a {
-    let head = R::COLUMNS.iter().map(|(name, _)| (*name).to_owned()).collect();
-    let row = |result: &R| R::COLUMNS.iter().map(|(_, cell)| cell(result, form)).collect();
-    iter::once(head).chain(results.iter().map(row))
+/// Yields the heads, and then a row for each result.
+fn rows<R: Tabular>(results: &[R], format: CellFormat) -> impl Iterator<Item = Vec<String>> + '_ {
+    let heads = R::heads().into_iter().map(str::to_owned).collect();
+    iter::once(heads).chain(results.iter().map(move |result| result.cells(&format)))
 }
 
 fn quoted(cell: &str) -> String {
@@ -229,12 +245,20 @@ mod tests {
     }
 
     impl Tabular for Trip {
-        const COLUMNS: &'static [Column<Self>] = &[
-            ("name", |trip, _| trip.name.into()),
-            ("time_ms", |trip, form| form.time(trip.time_ms)),
-            ("loss_percent", |trip, form| form.percent(trip.loss)),
-        ];
+        fn heads() -> Vec<&'static str> {
+            heads(COLUMNS).collect()
+        }
+
+        fn cells(&self, format: &CellFormat) -> Vec<String> {
+            cells(COLUMNS, self, format)
+        }
     }
+
+    const COLUMNS: &[Column<Trip>] = &[
+        ("name", |trip, _| trip.name.into()),
+        ("time_ms", |trip, format| format.time(trip.time_ms)),
+        ("loss_percent", |trip, format| format.percent(trip.loss)),
+    ];
 
     const TRIPS: [Trip; 2] = [
         Trip { name: "here", time_ms: Some(1.234_567), loss: Some(0.5) },
@@ -274,7 +298,10 @@ mod tests {
             serde_json::from_str(&Export::Json.text(&TRIPS, NO_TOTALS)).expect("JSON");
         assert_eq!(json["results"][0]["time_ms"], 1.234_567);
         assert_eq!(json["results"][1]["time_ms"], Value::Null);
-        assert_eq!(Export::Json.text::<Trip>(&[], NO_TOTALS), "{\"results\":[]}\n");
+        assert_eq!(
+            Export::Json.text::<Trip>(&[], NO_TOTALS),
+            "{\"schema_version\":1,\"results\":[]}\n"
+        );
         let totals = Trip { name: "both", time_ms: None, loss: Some(0.25) };
         let json: Value =
             serde_json::from_str(&Export::Json.text(&TRIPS, Some(&totals))).expect("JSON");

@@ -8,6 +8,10 @@ use serde_json::ser::Formatter;
 
 use super::escape::truncate_utf8;
 
+/// The version of the schemas of hello-ping and hello-load. It changes when a field is renamed,
+/// removed or gets another meaning; a further field is no new version.
+pub const SCHEMA_VERSION: u32 = 1;
+
 /// Returns `value` as a JSON object on one line, without the newline.
 ///
 /// Every character above `~` is escaped (`\u009b`), for to a terminal some are commands.

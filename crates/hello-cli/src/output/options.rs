@@ -138,7 +138,7 @@ fn is_stdout(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::export::{Column, NO_TOTALS};
+    use crate::output::export::{CellFormat, NO_TOTALS};
     use clap::Parser;
 
     #[derive(Parser)]
@@ -176,7 +176,13 @@ mod tests {
         #[derive(Serialize)]
         struct Nothing;
         impl Tabular for Nothing {
-            const COLUMNS: &'static [Column<Self>] = &[("nothing", |_, _| String::new())];
+            fn heads() -> Vec<&'static str> {
+                vec!["nothing"]
+            }
+
+            fn cells(&self, _: &CellFormat) -> Vec<String> {
+                vec![String::new()]
+            }
         }
         let (mut out, mut drawn) = (Vec::new(), false);
         let outputs = outputs(["--export-json", "/", "--export-csv", "-", "--plot", "x.svg"]);

@@ -1,3 +1,5 @@
+//! The status line of a terminal.
+
 use std::io::{self, IsTerminal};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};

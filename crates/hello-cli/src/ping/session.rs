@@ -12,9 +12,8 @@ use hello_net::{ProbeError, ProbeEvent, Prober};
 use super::Target;
 use super::args::Args;
 use super::output::{metrics, plot};
-use super::recorder::Recorder;
-use super::report::Report;
-use super::report::Style;
+use super::report::{Report, Style};
+use super::totals::Totals;
 use crate::output::console::{self, Console};
 use crate::output::export::NO_TOTALS;
 use crate::output::options::print_export;
@@ -49,7 +48,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let style = Style { format, quiet: args.quiet, terminal };
     let failed = signals.send_on_drop(Command::Stop);
     let out = args.outputs.console(format, || status_bar(format), failed)?;
-    let session = Session::start(args, Report::new(style, targets), out)?;
+    let session = Session::start(args, style, targets, out)?;
     let watched = session.watch(&probers, &signals);
     // From here on, the first signal ends the tool as a second one does.
     drop(signals);
@@ -76,7 +75,9 @@ pub enum Command {
 #[derive(Debug)]
 pub struct Session<'a> {
     args: &'a Args,
+    /// Shared with the threads that send and receive: whoever holds it delays probes.
     report: Mutex<Report>,
+    totals: Mutex<Totals>,
     out: Console,
     metrics: Option<Textfile>,
     start: Instant,
@@ -84,19 +85,26 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Prints the headers of `report` to `out`.
+    /// Prints the headers to `out`.
     ///
     /// # Errors
     ///
-    /// Says that the metrics file cannot be written.
-    pub fn start(args: &'a Args, report: Report, out: Console) -> Result<Self, Box<dyn Error>> {
+    /// The metrics file cannot be written.
+    pub fn start(
+        args: &'a Args,
+        style: Style,
+        targets: Vec<Target>,
+        out: Console,
+    ) -> Result<Self, Box<dyn Error>> {
+        let report = Mutex::new(Report::new(style, targets.clone()));
+        let totals = Totals::new(style, targets);
         let metrics = args.metrics_file.as_deref();
-        let metrics =
-            metrics.map(|path| Textfile::start(path, in_numbers(&report, Duration::ZERO)));
-        let (metrics, report, start) = (metrics.transpose()?, Mutex::new(report), Instant::now());
-        let session = Self { args, report, out, metrics, start, stopped: false.into() };
-        session.print(|report| report.headers());
-        Ok(session)
+        let metrics = metrics
+            .map(|path| Textfile::start(path, metrics::text(totals.runs(), Duration::ZERO)))
+            .transpose()?;
+        totals.headers().into_iter().for_each(|line| out.line(line));
+        let (totals, start, stopped) = (Mutex::new(totals), Instant::now(), false.into());
+        Ok(Self { args, report, totals, out, metrics, start, stopped })
     }
 
     /// Sends all probes, and prints what happens, until nothing more is to be waited for.
@@ -143,21 +151,22 @@ impl<'a> Session<'a> {
     ///
     /// Says which output cannot be written.
     pub fn finish(self) -> Result<ExitCode, Box<dyn Error>> {
+        let now = self.collect();
+        let mut totals = lock(&self.totals);
         let mut report = lock(&self.report);
-        let now = self.start.elapsed();
-        let summaries = report.summaries(now);
-        // What is left, so that the parts add up to the totals.
-        let mut last = self.args.every.map_or_else(Vec::new, |_| report.interval(now));
-        last.extend(report.finish(now));
+        let summaries = totals.summaries(now);
+        // The rest, so that the intervals add up to the totals.
+        let mut last = self.args.every.map_or_else(Vec::new, |_| totals.interval(now));
+        last.extend(totals.finish(now));
         self.out.suppress(report.take_suppressed());
         self.out.close(last);
-        let draw = || plot::draw(&Vec::from_iter(report.runs()));
+        let draw = || plot::draw(&Vec::from_iter(totals.runs().iter().zip(report.timelines())));
         let mut exported = Vec::new();
         // One that fails costs no other, and a reader who does not read costs no file.
         let outputs = self.args.outputs.write(&summaries, NO_TOTALS, &mut exported, draw);
-        let last = |file: &Textfile| file.finish(in_numbers(&report, self.start.elapsed()));
+        let last = |file: &Textfile| file.finish(metrics::text(totals.runs(), now));
         let metrics = self.metrics.as_ref().map_or(Ok(()), last);
-        drop(report);
+        drop((totals, report));
         let stopped = self.stopped.load(Relaxed);
         let printed = self.out.finish(stopped).and_then(|()| print_export(&exported, stopped));
         let thresholds = self.args.thresholds();
@@ -174,7 +183,7 @@ impl<'a> Session<'a> {
             (Some(count), Some(_)) => count,
             _ => 1,
         };
-        let answered = summaries.iter().all(|summary| summary.answered >= enough);
+        let answered = summaries.iter().all(|summary| summary.common.answered >= enough);
         Ok(ExitCode::from(u8::from(!answered || !violations.is_empty())))
     }
 
@@ -194,7 +203,8 @@ impl<'a> Session<'a> {
                 }
                 Some(Command::Abort) => probers.iter().for_each(Prober::abort),
                 Some(Command::Snapshot) => {
-                    self.print(|report| report.snapshot(self.start.elapsed()))
+                    let now = self.collect();
+                    self.print(&lock(&self.totals).snapshot(now));
                 }
                 None => {}
             }
@@ -206,30 +216,40 @@ impl<'a> Session<'a> {
                 && now >= at
             {
                 interval = next_tick(at, every, now);
-                self.print(|report| report.interval(self.start.elapsed()));
+                // While the report is locked, so that an event counts in the interval that it is
+                // printed in.
+                let mut report = lock(&self.report);
+                let (now, mut totals) = (self.start.elapsed(), lock(&self.totals));
+                totals.append(&report.take_parts(now));
+                self.print(&totals.interval(now));
             }
             if now >= second {
                 second = next_tick(second, SECOND, now).unwrap_or(now + SECOND);
                 self.out.suppress(lock(&self.report).take_suppressed());
-                self.out.status(|| lock(&self.report).status(self.start.elapsed()).into());
-                // One that fails is tried again in a second, and the last time it counts.
+                let now = self.collect();
+                let totals = lock(&self.totals);
+                self.out.status(|| totals.status(now).into());
+                // A failure is retried after a second; the last time, it counts.
                 if let Some(file) = &self.metrics {
-                    file.write(in_numbers(&lock(&self.report), self.start.elapsed()));
+                    file.write(metrics::text(totals.runs(), now));
                 }
             }
         }
     }
 
-    fn print(&self, lines: impl FnOnce(&mut Report) -> Vec<String>) {
+    /// Adds what happened until now to the totals, and returns the time.
+    fn collect(&self) -> Duration {
         let mut report = lock(&self.report);
-        lines(&mut report).into_iter().for_each(|line| self.out.line(line));
+        let now = self.start.elapsed();
+        let parts = report.take_parts(now);
+        drop(report);
+        lock(&self.totals).append(&parts);
+        now
     }
-}
 
-/// Puts the run so far into Prometheus' text format.
-fn in_numbers(report: &Report, now: Duration) -> String {
-    let recorders: Vec<&Recorder> = report.runs().map(|(recorder, _)| recorder).collect();
-    metrics::text(&recorders, now)
+    fn print(&self, lines: &[String]) {
+        lines.iter().for_each(|line| self.out.line(line.clone()));
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -262,11 +282,10 @@ mod tests {
         // The head fits in, and then there is no more room.
         let room = Stream::Other(Box::new(Cursor::new([0; 100])));
         let style = Style { format: Format::Text, quiet: true, terminal: false };
-        let report = Report::new(style, [target]);
         let signals = Signals::new();
         let (bar, failed) = (ProgressBar::hidden(), signals.send_on_drop(Command::Stop));
         let out = Console::start(room, bar, Format::Text, 9, failed).expect("a thread");
-        let session = Session::start(&args, report, out).expect("no metrics");
+        let session = Session::start(&args, style, vec![target], out).expect("no metrics");
         let prober = Prober::new(address, args.plan()).expect("a port");
         session.watch(&[prober], &signals).expect("no broken socket");
         let error = session.finish().expect_err("no room");

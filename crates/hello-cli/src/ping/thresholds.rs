@@ -27,7 +27,7 @@ impl Thresholds {
         let mut lines = Vec::new();
         if let Some(max) = self.max_loss {
             let most = percent(max);
-            match summary.loss {
+            match summary.common.loss {
                 Some(loss) if loss <= max => {}
                 Some(loss) => lines.push(format!(
                     "{name}: loss {}% exceeds {most}% by {} percentage points",
@@ -39,7 +39,7 @@ impl Thresholds {
                 )),
             }
         }
-        let p99 = summary.rtt_ms.map(|rtt| rtt.p99);
+        let p99 = summary.common.rtt_ms.map(|rtt| rtt.p99);
         let jitter = summary.jitter_ms.map(|jitter| jitter.mean);
         for (what, value, max) in [("p99", p99, self.max_p99), ("jitter", jitter, self.max_jitter)]
         {

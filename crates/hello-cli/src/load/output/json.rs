@@ -3,17 +3,19 @@
 
 use std::net::SocketAddr;
 
+use hello_measure::Interval;
 use hello_net::LoadPlan;
 use serde::Serialize;
 
-use crate::load::interval::Interval;
-use crate::load::summary::{Plan, Summary, Throughput};
-use crate::output::json::to_line;
+use crate::load::plan::Plan;
+use crate::load::summary::Summary;
+use crate::load::throughput::Throughput;
+use crate::output::json::{SCHEMA_VERSION, to_line};
 
 /// Says who is asked, and how; of several trials, what is the same in all.
 pub fn header(target: &str, address: SocketAddr, plan: &LoadPlan, trials: bool) -> String {
     let plan = if trials { Plan::of_trials(plan) } else { plan.into() };
-    to_line(&Line::Start { target, address, plan })
+    to_line(&Line::Start { schema_version: SCHEMA_VERSION, target, address, plan })
 }
 
 /// Sums a part of a run up.
@@ -39,7 +41,7 @@ pub fn throughput(throughput: &Throughput) -> String {
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum Line<'a> {
-    Start { target: &'a str, address: SocketAddr, plan: Plan },
+    Start { schema_version: u32, target: &'a str, address: SocketAddr, plan: Plan },
     Interval(&'a Interval),
     Trial(&'a Summary),
     Summary(&'a Summary),

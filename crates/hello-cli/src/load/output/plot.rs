@@ -4,11 +4,12 @@ use std::error::Error;
 
 use plotters::prelude::*;
 
-use hello_measure::TrialVerdict;
+use hello_measure::{TrialVerdict, medians};
 
 use super::text;
 use crate::load::recorder::Recorder;
-use crate::load::summary::{Summary, Throughput};
+use crate::load::summary::Summary;
+use crate::load::throughput::Throughput;
 use crate::output::escape::Escaped;
 use crate::output::plot::{self, Area};
 
@@ -29,13 +30,13 @@ const LATENCIES_HEIGHT: u32 = 420;
 /// # Errors
 ///
 /// What the drawing reports.
-pub fn run(target: &str, recorder: &mut Recorder) -> Result<String, Box<dyn Error>> {
+pub fn run(target: &str, recorder: &Recorder) -> Result<String, Box<dyn Error>> {
     const WHAT: &str = "latency since due";
     let caption = format!("{}, {} lost", Escaped(target.as_bytes()), recorder.counts().lost);
     plot::picture(RUN, |area| {
         let (left, right) = area.split_horizontally(COURSE_WIDTH);
         plot::timeline(&left, &caption, WHAT, recorder.timeline())?;
-        plot::distribution(&right, WHAT, recorder.latencies())
+        plot::distribution(&right, WHAT, &recorder.latencies())
     })
 }
 
@@ -76,8 +77,16 @@ fn draw_latencies(
     let lines = [
         ("p99 since due", RED, points(|summary| Some(summary.latency_ms?.p99))),
         ("p50 since due", BLUE, points(|summary| Some(summary.latency_ms?.p50))),
-        ("p99 since sent", RGBColor(255, 170, 170), points(|summary| Some(summary.rtt_ms?.p99))),
-        ("p50 since sent", RGBColor(170, 170, 255), points(|summary| Some(summary.rtt_ms?.p50))),
+        (
+            "p99 since sent",
+            RGBColor(255, 170, 170),
+            points(|summary| Some(summary.common.rtt_ms?.p99)),
+        ),
+        (
+            "p50 since sent",
+            RGBColor(170, 170, 255),
+            points(|summary| Some(summary.common.rtt_ms?.p50)),
+        ),
     ];
     let all = lines.iter().flat_map(|(_, _, points)| points.iter().map(|(_, time)| *time));
     let (low, high) =
@@ -116,7 +125,7 @@ fn draw_latencies(
 }
 
 fn draw_losses(area: &Area<'_>, most: f64, summaries: &[&Summary]) -> Result<(), Box<dyn Error>> {
-    let percent = |summary: &&Summary| Some((load(summary), summary.loss? * 100.0));
+    let percent = |summary: &&Summary| Some((load(summary), summary.common.loss? * 100.0));
     let losses = Vec::from_iter(summaries.iter().filter_map(percent));
     let top = losses.iter().map(|(_, loss)| loss * 1.1).fold(1.0, f64::max);
     let mut chart = ChartBuilder::on(area)
@@ -136,7 +145,7 @@ fn draw_losses(area: &Area<'_>, most: f64, summaries: &[&Summary]) -> Result<(),
         .draw()?;
     chart.draw_series(LineSeries::new(medians(&losses), BLACK.mix(0.4)))?;
     for summary in summaries {
-        let Some(loss) = summary.loss else { continue };
+        let Some(loss) = summary.common.loss else { continue };
         let color = match summary.verdict {
             Some(TrialVerdict::Carried) => GREEN,
             Some(TrialVerdict::Lost) => RED,
@@ -147,19 +156,6 @@ fn draw_losses(area: &Area<'_>, most: f64, summaries: &[&Summary]) -> Result<(),
         chart.draw_series([Circle::new((load(summary), loss * 100.0), 4, style)])?;
     }
     Ok(())
-}
-
-/// Returns one point for each load, with the median of what its trials have; points are in the
-/// order of their loads.
-fn medians(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let of_one_load = points.chunk_by(|one, other| one.0.total_cmp(&other.0).is_eq());
-    let median = |trials: &[(f64, f64)]| {
-        let mut trials = trials.to_vec();
-        trials.sort_by(|one, other| one.1.total_cmp(&other.1));
-        let (low, high) = (trials[(trials.len() - 1) / 2], trials[trials.len() / 2]);
-        (low.0, (low.1 + high.1) / 2.0)
-    };
-    of_one_load.map(median).collect()
 }
 
 fn load(summary: &Summary) -> f64 {
@@ -177,7 +173,7 @@ mod tests {
 
     use super::*;
     use crate::load::fixtures::{recorder, summary};
-    use crate::load::summary::SearchEnd;
+    use crate::load::throughput::SearchEnd;
 
     fn drawn(picture: Result<String, Box<dyn Error>>) -> String {
         picture.expect("a picture")
@@ -185,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_run_has_its_name_its_losses_and_its_latencies() {
-        let svg = drawn(run("a<b>\x1b:1", &mut recorder()));
+        let svg = drawn(run("a<b>\x1b:1", &recorder()));
         assert!(svg.contains(r"a&lt;b&gt;\u{1b}:1, 1 lost"), "{svg}");
         assert!(svg.contains("latency since due, ms"), "{svg}");
     }
@@ -227,13 +223,7 @@ mod tests {
     fn nothing_at_all_is_a_picture_too() {
         let svg = drawn(loads("x:1", &[], None));
         assert!(svg.contains("x:1"), "{svg}");
-        let svg = drawn(run("x:1", &mut Recorder::default()));
+        let svg = drawn(run("x:1", &Recorder::default()));
         assert!(svg.contains("no replies"), "{svg}");
-    }
-
-    #[test]
-    fn a_line_goes_through_the_median_of_each_load() {
-        let points = [(1.0, 5.0), (1.0, 1.0), (1.0, 3.0), (2.0, 4.0), (2.0, 2.0)];
-        assert_eq!(medians(&points), [(1.0, 3.0), (2.0, 3.0)]);
     }
 }

@@ -7,14 +7,16 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use hello_measure::{Quantiles, TrialVerdict};
+use hello_measure::{Interval, Quantiles, TrialVerdict};
 use hello_net::LoadPlan;
 
-use crate::load::interval::Interval;
+use crate::load::plan::Plan;
 use crate::load::saturation::{GeneratorLimit, tenths};
-use crate::load::summary::{Plan, Summary, Throughput};
+use crate::load::summary::Summary;
+use crate::load::throughput::Throughput;
 use crate::output::escape::Escaped;
 use crate::output::format::{self, by_reason, nonzero, slash_separated};
+use crate::output::no_answer::describe;
 use crate::output::percent::{self, percent};
 use crate::output::table::table;
 
@@ -70,10 +72,10 @@ pub fn summary(summary: &Summary) -> String {
     if let Some(latency) = &summary.latency_ms {
         line(format!("latency min/avg/p50/p90/p99/p99.9/max = {}, since due", spread(latency)));
     }
-    if let Some(rtt) = &summary.rtt_ms {
+    if let Some(rtt) = &summary.common.rtt_ms {
         line(format!("rtt     min/avg/p50/p90/p99/p99.9/max = {}, since sent", spread(rtt)));
     }
-    if let Some(error) = &summary.timer_error_ms {
+    if let Some(error) = &summary.common.timer_error_ms {
         let errors = slash_separated(&[error.p50, error.p99, error.max]);
         line(format!("timer error p50/p99/max = {errors}"));
     }
@@ -87,9 +89,9 @@ pub fn summary(summary: &Summary) -> String {
 /// Says what the generator did, and whether it was the limit.
 fn generator(summary: &Summary) -> String {
     let generator = &summary.generator;
-    let Some(busy) = generator.busy.filter(|_| summary.due() > 0) else {
+    let Some(busy) = generator.busy.filter(|_| summary.common.due() > 0) else {
         return match summary.plan.outstanding {
-            _ if summary.duration_s == 0.0 => "it ended in the warm-up, which is left out",
+            _ if summary.common.duration_s == 0.0 => "it ended in the warm-up, which is left out",
             Some(_) => {
                 "nothing was sent after the warm-up, for what was sent in it is unanswered: \
                  give a --duration longer than --timeout"
@@ -107,7 +109,7 @@ fn generator(summary: &Summary) -> String {
     }
     if !summary.is_steady() {
         text += ": so few were sent for so many outstanding that the rates are not the server's";
-    } else if generator.limits.is_empty() && summary.answered > 0 {
+    } else if generator.limits.is_empty() && summary.common.answered > 0 {
         text += ": no sign that it was the limit";
     }
     for limit in &generator.limits {
@@ -117,7 +119,7 @@ fn generator(summary: &Summary) -> String {
 }
 
 fn requests(summary: &Summary) -> String {
-    let Summary { sent, answered, lost, .. } = summary;
+    let hello_measure::Summary { sent, answered, lost, .. } = &summary.common;
     let rate = |rate: Option<f64>| rate.map_or_else(String::new, |rate| format!(" ({rate:.1}/s)"));
     let mut text = format!(
         "{} sent{}, {answered} answered{}, {lost} lost",
@@ -125,41 +127,41 @@ fn requests(summary: &Summary) -> String {
         rate(summary.sent_per_s),
         rate(summary.answered_per_s),
     );
-    if let Some(loss) = summary.loss {
+    if let Some(loss) = summary.common.loss {
         let _ = write!(text, " ({}%)", percent(loss));
     }
-    if summary.in_flight > 0 {
-        let _ = write!(text, ", {} in flight", summary.in_flight);
+    if summary.common.in_flight > 0 {
+        let _ = write!(text, ", {} in flight", summary.common.in_flight);
     }
-    let _ = write!(text, ", in {:.3} s", summary.duration_s);
+    let _ = write!(text, ", in {:.3} s", summary.common.duration_s);
     text
 }
 
 fn details(summary: &Summary) -> Vec<String> {
     let counts = [
-        ("late", summary.late),
-        ("reordered", summary.reordered),
-        ("duplicates", summary.duplicate),
-        ("corrupt", summary.corrupt),
-        ("unsolicited", summary.unsolicited),
-        ("out_of_window", summary.out_of_window),
+        ("late", summary.common.late),
+        ("reordered", summary.common.reordered),
+        ("duplicates", summary.common.duplicate),
+        ("corrupt", summary.common.corrupt),
+        ("unsolicited", summary.common.unsolicited),
+        ("out of window", summary.common.out_of_window),
         ("misdirected", summary.misdirected),
     ];
     let mut lines = Vec::from_iter(nonzero(&counts));
-    lines.extend(summary.silence().map(str::to_owned));
-    lines.extend(by_reason("errors", &summary.errors));
-    lines.extend(by_reason("not sent", &summary.not_sent));
+    lines.extend(summary.no_answer().map(|no_answer| describe(no_answer).to_owned()));
+    lines.extend(by_reason("errors", &summary.common.errors));
+    lines.extend(by_reason("not sent", &summary.common.not_sent));
     lines
 }
 
 /// Sums up one trial of several, in one line.
 pub fn trial(summary: &Summary) -> String {
     let mut text = format!("{:>9}/s  ", summary.plan.rate.unwrap_or_default());
-    let _ = write!(text, "{:>9} lost", percent::or_dash(summary.loss));
-    if let Some(silence) = summary.silence() {
-        let _ = write!(text, "  {silence}");
+    let _ = write!(text, "{:>9} lost", percent::or_dash(summary.common.loss));
+    if let Some(no_answer) = summary.no_answer() {
+        let _ = write!(text, "  {}", describe(no_answer));
     }
-    if let (Some(latency), Some(rtt)) = (&summary.latency_ms, &summary.rtt_ms) {
+    if let (Some(latency), Some(rtt)) = (&summary.latency_ms, &summary.common.rtt_ms) {
         let (latency, rtt) =
             (slash_separated(&[latency.p50, latency.p99]), slash_separated(&[rtt.p50, rtt.p99]));
         let _ = write!(text, "  latency p50/p99 {latency:<16}  rtt {rtt:<16}");
@@ -202,18 +204,18 @@ pub fn sweep(summaries: &[Summary], all: usize) -> String {
     ];
     let rate = |rate: Option<f64>| rate.map_or_else(|| "-".into(), |rate| format!("{rate:.0}"));
     let rows = summaries.iter().map(|summary| {
-        let (latency, rtt) = (summary.latency_ms, summary.rtt_ms);
+        let (latency, rtt) = (summary.latency_ms, summary.common.rtt_ms);
         let limited = !summary.generator.limits.is_empty();
         vec![
             summary.plan.rate.map_or_else(String::new, |rate| rate.to_string()),
             rate(summary.sent_per_s),
             rate(summary.answered_per_s),
-            percent::or_dash(summary.loss),
+            percent::or_dash(summary.common.loss),
             format::or_dash(latency.map(|times| times.p50)),
             format::or_dash(latency.map(|times| times.p99)),
             format::or_dash(rtt.map(|times| times.p50)),
             format::or_dash(rtt.map(|times| times.p99)),
-            format::or_dash(summary.timer_error_ms.map(|error| error.p99)),
+            format::or_dash(summary.common.timer_error_ms.map(|error| error.p99)),
             summary.generator.busy.map_or_else(|| "-".into(), |busy| format!("{}%", tenths(busy))),
             if limited { "generator".into() } else { String::new() },
         ]

@@ -8,14 +8,20 @@ use hello_measure::{ReplyKind, millis};
 use hello_net::{ErrorClass, ProbeEvent, ProbeEventKind};
 use serde::Serialize;
 
-use crate::output::json::{Datagram, to_line};
+use crate::output::json::{Datagram, SCHEMA_VERSION, to_line};
 use crate::ping::Target;
 use crate::ping::summary::Summary;
 
 /// Says whom the probes go to.
 pub fn header(target: &Target) -> String {
     let Target { name, address, name_len, flows } = target;
-    to_line(&Line::Start { target: name, address: *address, name_bytes: *name_len, flows: *flows })
+    to_line(&Line::Start {
+        schema_version: SCHEMA_VERSION,
+        target: name,
+        address: *address,
+        name_bytes: *name_len,
+        flows: *flows,
+    })
 }
 
 /// Says an event; nothing of a probe that was sent, for its reply or its loss will be said.
@@ -62,6 +68,7 @@ pub fn summary(summary: &Summary, at: Duration) -> String {
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum Line<'a> {
     Start {
+        schema_version: u32,
         target: &'a str,
         address: SocketAddr,
         name_bytes: usize,
@@ -198,8 +205,8 @@ mod tests {
         let expected = r#"{"event":"summary","at_s":0.0,"target":"example.org:9999","#.to_owned()
             + r#""address":"192.0.2.1:9999","sent":0,"answered":0,"lost":0,"in_flight":0,"#
             + r#""loss":null,"late":0,"reordered":0,"duplicate":0,"corrupt":0,"unsolicited":0,"#
-            + r#""out_of_window":0,"errors":{},"not_sent":{},"rtt_ms":null,"jitter_ms":null,"#
-            + r#""timer_error_ms":null,"duration_s":0.0,"flows":[{"flow":0,"sent":0,"#
+            + r#""out_of_window":0,"errors":{},"not_sent":{},"rtt_ms":null,"#
+            + r#""timer_error_ms":null,"duration_s":0.0,"jitter_ms":null,"flows":[{"flow":0,"sent":0,"#
             + r#""answered":0,"lost":0,"loss":null,"p50_ms":null,"p99_ms":null}]}"#;
         assert_eq!(line, expected);
     }

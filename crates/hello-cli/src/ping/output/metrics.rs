@@ -9,7 +9,7 @@ use crate::ping::recorder::Recorder;
 use crate::ping::summary::Summary;
 
 /// Puts the counts of every target into Prometheus' text format.
-pub fn text(recorders: &[&Recorder], now: Duration) -> String {
+pub fn text(recorders: &[Recorder], now: Duration) -> String {
     let summaries = Vec::from_iter(recorders.iter().map(|recorder| recorder.summary(now)));
     let mut families = MetricFamilies::new("hello_ping");
     for (name, help, count) in COUNTERS {
@@ -27,10 +27,10 @@ pub fn text(recorders: &[&Recorder], now: Duration) -> String {
         families.add(name, "counter", help, &Vec::from_iter(samples));
     }
     let in_flight =
-        |summary: &Summary| Sample::new(&[("target", &summary.target)], summary.in_flight);
+        |summary: &Summary| Sample::new(&[("target", &summary.target)], summary.common.in_flight);
     let samples = Vec::from_iter(summaries.iter().map(in_flight));
     families.add("in_flight", "gauge", "Probes neither answered nor lost yet.", &samples);
-    let samples = Vec::from_iter(recorders.iter().flat_map(|recorder| histogram(recorder)));
+    let samples = Vec::from_iter(recorders.iter().flat_map(histogram));
     let help = "Round-trip times of the answered probes.";
     families.add("response_duration_seconds", "histogram", help, &samples);
     families.into_text()
@@ -40,31 +40,35 @@ type Count = fn(&Summary) -> u64;
 type Counts = fn(&Summary) -> &BTreeMap<&'static str, u64>;
 
 const COUNTERS: [(&str, &str, Count); 9] = [
-    ("requests_total", "Probes sent.", |summary| summary.sent),
-    ("responses_total", "Probes answered before their timeout.", |summary| summary.answered),
-    ("lost_total", "Probes not answered before their timeout.", |summary| summary.lost),
-    ("response_duplicates_total", "Further replies to probes.", |summary| summary.duplicate),
-    ("responses_late_total", "First replies to probes that are lost.", |summary| summary.late),
+    ("requests_total", "Probes sent.", |summary| summary.common.sent),
+    ("responses_total", "Probes answered before their timeout.", |summary| summary.common.answered),
+    ("lost_total", "Probes not answered before their timeout.", |summary| summary.common.lost),
+    ("response_duplicates_total", "Further replies to probes.", |summary| summary.common.duplicate),
+    ("responses_late_total", "First replies to probes that are lost.", |summary| {
+        summary.common.late
+    }),
     ("responses_reordered_total", "Probes answered after one that was sent later.", |summary| {
-        summary.reordered
+        summary.common.reordered
     }),
     ("responses_corrupt_total", "Datagrams that are no replies to anything.", |summary| {
-        summary.corrupt
+        summary.common.corrupt
     }),
-    ("responses_unsolicited_total", "Replies to somebody else.", |summary| summary.unsolicited),
+    ("responses_unsolicited_total", "Replies to somebody else.", |summary| {
+        summary.common.unsolicited
+    }),
     (
         "responses_out_of_window_total",
         "Replies to probes older than what is remembered.",
-        |summary| summary.out_of_window,
+        |summary| summary.common.out_of_window,
     ),
 ];
 
 const LABELLED: [(&str, &str, &str, Counts); 2] = [
     ("send_errors_total", "Probes that were due and did not leave.", "reason", |summary| {
-        &summary.not_sent
+        &summary.common.not_sent
     }),
     ("receive_errors_total", "Errors that were reported of earlier probes.", "class", |summary| {
-        &summary.errors
+        &summary.common.errors
     }),
 ];
 
@@ -105,7 +109,7 @@ mod tests {
         events(&mut recorder, answers);
         events(&mut recorder, [lost(9)]);
         events(&mut recorder, [ProbeEventKind::SocketError(ErrorClass::ConnectionRefused)]);
-        let text = text(&[&recorder], Duration::ZERO);
+        let text = text(&[recorder], Duration::ZERO);
         let target = r#"target="192.0.2.1:9999""#;
         for (name, labels, value) in [
             ("response_duration_seconds_bucket", r#",le="0.00005""#, "1"),

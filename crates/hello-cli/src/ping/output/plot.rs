@@ -32,7 +32,7 @@ pub fn draw(targets: &[(&Recorder, &Timeline)]) -> Result<String, Box<dyn Error>
             let lost = timeline.bins().map(|(_, period)| period.lost).sum::<u64>();
             let caption = format!("{}, {lost} lost", Escaped(recorder.target().name.as_bytes()));
             plot::timeline(&left, &caption, WHAT, timeline)?;
-            plot::distribution(&right, WHAT, recorder.rtts())?;
+            plot::distribution(&right, WHAT, &recorder.rtts())?;
         }
         Ok(())
     })
@@ -70,7 +70,7 @@ mod tests {
         let name = "a<b>\x1b&c:1";
         let silent = (Recorder::new(Target { name: name.into(), ..target() }), Timeline::new());
         let svg = draw(&[(&recorder, &timeline), (&silent.0, &silent.1)]).expect("a picture");
-        let lost = recorder.counts().lost;
+        let lost = recorder.record().counts().lost;
         assert!(lost > 60);
         for text in [format!("192.0.2.1:9999, {lost} lost"), "no replies".into()] {
             assert!(svg.contains(&text), "{text}");

@@ -5,16 +5,17 @@ mod tests;
 
 use std::fmt::Write as _;
 
+use hello_measure::FlowSummary;
 use hello_measure::{ReplyKind, millis};
 use hello_net::{NotSent, ProbeEvent, ProbeEventKind};
 
 use crate::output::escape::{Escaped, Truncated};
 use crate::output::format::{self, by_reason, nonzero, slash_separated};
-use crate::output::no_answer::NoAnswer;
+use crate::output::no_answer::describe;
 use crate::output::percent::{self, percent};
 use crate::output::table::table;
 use crate::ping::Target;
-use crate::ping::summary::{FlowSummary, Summary};
+use crate::ping::summary::Summary;
 
 /// Says whom the probes go to, and of how many bytes they are: the name, and with it the headers
 /// of UDP and IP.
@@ -78,7 +79,7 @@ pub fn summary(summary: &Summary, more: &[String]) -> String {
         let _ = writeln!(text, "  {line}");
     }
     let _ = write!(text, "\n--- {name} ping statistics ---\n{}\n", packets(summary));
-    if let Some(rtt) = &summary.rtt_ms {
+    if let Some(rtt) = &summary.common.rtt_ms {
         let times = slash_separated(&[rtt.min, rtt.mean, rtt.max, rtt.stddev]);
         let _ = write!(text, "rtt min/avg/max/mdev = {times}");
     }
@@ -88,22 +89,19 @@ pub fn summary(summary: &Summary, more: &[String]) -> String {
 /// What ping does not say.
 fn details(summary: &Summary) -> Vec<String> {
     let counts = [
-        ("in flight", summary.in_flight),
-        ("late", summary.late),
-        ("reordered", summary.reordered),
-        ("unsolicited", summary.unsolicited),
-        ("out_of_window", summary.out_of_window),
+        ("in flight", summary.common.in_flight),
+        ("late", summary.common.late),
+        ("reordered", summary.common.reordered),
+        ("unsolicited", summary.common.unsolicited),
+        ("out of window", summary.common.out_of_window),
     ];
     let mut lines = Vec::from_iter(nonzero(&counts));
-    if summary.answered == 0 && summary.lost > 0 {
-        let (late, unexpected) =
-            (summary.late + summary.out_of_window, summary.corrupt + summary.unsolicited);
-        let instead = NoAnswer::of(&summary.errors, late, unexpected);
-        lines.push(instead.as_str().into());
+    if summary.common.lost > 0 {
+        lines.extend(summary.common.no_answer().map(|no_answer| describe(no_answer).to_owned()));
     }
-    lines.extend(by_reason("errors", &summary.errors));
-    lines.extend(by_reason("not sent", &summary.not_sent));
-    if let Some(rtt) = &summary.rtt_ms {
+    lines.extend(by_reason("errors", &summary.common.errors));
+    lines.extend(by_reason("not sent", &summary.common.not_sent));
+    if let Some(rtt) = &summary.common.rtt_ms {
         let percentiles = slash_separated(&[rtt.p50, rtt.p90, rtt.p95, rtt.p99, rtt.p999]);
         lines.push(format!("rtt p50/p90/p95/p99/p99.9 = {percentiles}"));
     }
@@ -113,7 +111,7 @@ fn details(summary: &Summary) -> Vec<String> {
             slash_separated(&[jitter.mean, jitter.rfc3550])
         ));
     }
-    if let Some(error) = &summary.timer_error_ms {
+    if let Some(error) = &summary.common.timer_error_ms {
         let errors = slash_separated(&[error.p50, error.p99, error.max]);
         lines.push(format!("timer error p50/p99/max = {errors}"));
     }
@@ -123,30 +121,30 @@ fn details(summary: &Summary) -> Vec<String> {
 /// The line that ping has of its packets. As there, what is zero is left out, and so is a loss of
 /// which nothing is known.
 fn packets(summary: &Summary) -> String {
-    let Summary { sent, answered, .. } = summary;
+    let hello_measure::Summary { sent, answered, .. } = &summary.common;
     let mut text = format!("{sent} packets transmitted, {answered} received");
     let extra = [
-        ("duplicates", summary.duplicate),
-        ("corrupted", summary.corrupt),
-        ("errors", summary.errors_total()),
+        ("duplicates", summary.common.duplicate),
+        ("corrupted", summary.common.corrupt),
+        ("errors", summary.common.errors_total()),
     ];
     for (what, count) in extra.iter().filter(|(_, count)| *count > 0) {
         let _ = write!(text, ", +{count} {what}");
     }
-    if let Some(loss) = summary.loss {
+    if let Some(loss) = summary.common.loss {
         let _ = write!(text, ", {}% packet loss", percent(loss));
     }
-    let _ = write!(text, ", time {:.0}ms", summary.duration_s * 1e3);
+    let _ = write!(text, ", time {:.0}ms", summary.common.duration_s * 1e3);
     text
 }
 
 /// Sums a part of the run up, in one line.
 pub fn interval(summary: &Summary) -> String {
     let mut text = format!("{}: {}", Escaped(summary.target.as_bytes()), packets(summary));
-    if summary.in_flight > 0 {
-        let _ = write!(text, ", {} in flight", summary.in_flight);
+    if summary.common.in_flight > 0 {
+        let _ = write!(text, ", {} in flight", summary.common.in_flight);
     }
-    if let Some(rtt) = &summary.rtt_ms {
+    if let Some(rtt) = &summary.common.rtt_ms {
         let _ =
             write!(text, ", rtt p50/p99/max = {}", slash_separated(&[rtt.p50, rtt.p99, rtt.max]));
     }
@@ -159,17 +157,22 @@ pub fn interval(summary: &Summary) -> String {
 /// Says in one line how it goes; of several targets, in few words.
 pub fn status(summaries: &[Summary]) -> String {
     if let [summary] = summaries {
-        let Summary { sent, in_flight, .. } = summary;
-        let mut text =
-            format!("{sent} sent, {} lost, {in_flight} in flight", percent::or_dash(summary.loss));
-        if let Some(rtt) = &summary.rtt_ms {
+        let hello_measure::Summary { sent, in_flight, .. } = &summary.common;
+        let mut text = format!(
+            "{sent} sent, {} lost, {in_flight} in flight",
+            percent::or_dash(summary.common.loss)
+        );
+        if let Some(rtt) = &summary.common.rtt_ms {
             let _ = write!(text, ", p50/p99/max {}", slash_separated(&[rtt.p50, rtt.p99, rtt.max]));
         }
         return text;
     }
     let short = |summary: &Summary| {
-        let (name, loss) = (Escaped(target(summary)), percent::or_dash(summary.loss));
-        let p50 = summary.rtt_ms.map_or_else(String::new, |rtt| format!(", p50 {:.3} ms", rtt.p50));
+        let (name, loss) = (Escaped(target(summary)), percent::or_dash(summary.common.loss));
+        let p50 = summary
+            .common
+            .rtt_ms
+            .map_or_else(String::new, |rtt| format!(", p50 {:.3} ms", rtt.p50));
         format!("{name} {loss} lost{p50}")
     };
     Vec::from_iter(summaries.iter().map(short)).join(" | ")
@@ -184,19 +187,19 @@ pub fn comparison(summaries: &[Summary]) -> String {
     let heads =
         ["target", "sent", "lost", "loss", "min", "p50", "p90", "p99", "max", "jitter", "errors"];
     let rows = summaries.iter().map(|summary| {
-        let rtt = summary.rtt_ms.as_ref();
+        let rtt = summary.common.rtt_ms.as_ref();
         vec![
             Escaped(target(summary)).to_string(),
-            summary.sent.to_string(),
-            summary.lost.to_string(),
-            percent::or_dash(summary.loss),
+            summary.common.sent.to_string(),
+            summary.common.lost.to_string(),
+            percent::or_dash(summary.common.loss),
             format::or_dash(rtt.map(|rtt| rtt.min)),
             format::or_dash(rtt.map(|rtt| rtt.p50)),
             format::or_dash(rtt.map(|rtt| rtt.p90)),
             format::or_dash(rtt.map(|rtt| rtt.p99)),
             format::or_dash(rtt.map(|rtt| rtt.max)),
             format::or_dash(summary.jitter_ms.map(|jitter| jitter.mean)),
-            summary.errors_total().to_string(),
+            summary.common.errors_total().to_string(),
         ]
     });
     table(0, &heads, rows)

@@ -2,7 +2,7 @@ use std::num::NonZeroU32;
 
 use super::*;
 use crate::ping::fixtures::{answered, events, lost, received, sent, target};
-use hello_measure::Ledger;
+use hello_measure::{Counts, Jitter, Ledger};
 use hello_net::{ErrorClass, NotSent};
 use hello_proto::{Request, Token};
 use proptest::prelude::*;
@@ -41,24 +41,27 @@ fn the_difference_of_two_flows_is_no_jitter() {
 fn loss_is_a_share_of_the_settled_and_what_is_in_flight_is_told_apart() {
     let mut recorder = Recorder::new(target());
     events(&mut recorder, [0, 1, 2, 3, 4].map(sent));
-    assert_eq!((recorder.summary(ms(0)).loss, recorder.summary(ms(0)).in_flight), (None, 5));
+    assert_eq!(
+        (recorder.summary(ms(0)).common.loss, recorder.summary(ms(0)).common.in_flight),
+        (None, 5)
+    );
     events(&mut recorder, [answered(ms(1)), answered(ms(1)), answered(ms(1)), lost(3)]);
     let summary = recorder.summary(ms(0));
-    assert_eq!((summary.loss, summary.in_flight), (Some(0.25), 1));
+    assert_eq!((summary.common.loss, summary.common.in_flight), (Some(0.25), 1));
     // Its reply comes late, and it stays lost.
     events(&mut recorder, [received(ReplyKind::Late { seq: 3, rtt: ms(2000) })]);
     let summary = recorder.summary(ms(0));
-    assert_eq!((summary.lost, summary.late, summary.answered), (1, 1, 3));
-    assert_eq!(summary.rtt_ms.map(|rtt| rtt.max), Some(1.0));
+    assert_eq!((summary.common.lost, summary.common.late, summary.common.answered), (1, 1, 3));
+    assert_eq!(summary.common.rtt_ms.map(|rtt| rtt.max), Some(1.0));
 }
 
 #[test]
 fn a_reply_told_of_before_its_probe_is_no_less_in_flight_than_none() {
     let mut recorder = Recorder::new(target());
     events(&mut recorder, [answered(ms(1))]);
-    assert_eq!(recorder.summary(ms(0)).in_flight, 0);
+    assert_eq!(recorder.summary(ms(0)).common.in_flight, 0);
     events(&mut recorder, [sent(0), sent(1)]);
-    assert_eq!(recorder.summary(ms(0)).in_flight, 1);
+    assert_eq!(recorder.summary(ms(0)).common.in_flight, 1);
 }
 
 #[test]
@@ -75,25 +78,34 @@ fn refused_held_up_and_late_timers_are_told_apart() {
         ],
     );
     let summary = recorder.summary(ms(5000));
-    assert_eq!(summary.errors, [("connection-refused", 2)].into());
-    assert_eq!(summary.not_sent, [("denied", 1), ("late", 1)].into());
-    assert_eq!(summary.timer_error_ms.map(|error| error.max), Some(0.05));
-    assert_eq!(summary.duration_s, 5.0);
+    assert_eq!(summary.common.errors, [("connection-refused", 2)].into());
+    assert_eq!(summary.common.not_sent, [("denied", 1), ("late", 1)].into());
+    assert_eq!(summary.common.timer_error_ms.map(|error| error.max), Some(0.05));
+    assert_eq!(summary.common.duration_s, 5.0);
 }
 
 #[test]
-fn a_reset_forgets_all_but_what_goes_on() {
-    let mut recorder = Recorder::new(target());
+fn the_next_part_has_nothing_but_what_goes_on_and_both_add_up_to_the_whole() {
+    let mut whole = Recorder::new(target());
     let refused = ProbeEventKind::SocketError(ErrorClass::ConnectionRefused);
-    events(&mut recorder, [sent(0), sent(1), answered(ms(10)), refused]);
-    recorder.reset(ms(1000));
-    let summary = recorder.summary(ms(3000));
-    let fresh = Summary { in_flight: 1, duration_s: 2.0, ..Recorder::new(target()).summary(ms(0)) };
-    assert_eq!(summary, fresh);
-    events(&mut recorder, [answered(ms(14))]);
-    let summary = recorder.summary(ms(3000));
-    assert_eq!((summary.sent, summary.answered, summary.in_flight), (0, 1, 0));
+    let first = [sent(0), sent(1), answered(ms(10)), refused];
+    let mut before = whole.clone();
+    events(&mut before, first);
+    let mut part = before.next_part(ms(1000));
+    let summary = part.summary(ms(3000));
+    let nothing = whole.summary(ms(0));
+    let common = hello_measure::Summary { in_flight: 1, duration_s: 2.0, ..nothing.common.clone() };
+    assert_eq!(summary, Summary { common, ..nothing });
+
+    events(&mut part, [answered(ms(14))]);
+    let summary = part.summary(ms(3000));
+    assert_eq!((summary.common.sent, summary.common.answered, summary.common.in_flight), (0, 1, 0));
     assert_eq!(summary.jitter_ms.map(|jitter| jitter.mean), Some(4.0));
+
+    events(&mut whole, first);
+    events(&mut whole, [answered(ms(14))]);
+    before.append(&part);
+    assert_eq!(before.summary(ms(3000)), whole.summary(ms(3000)));
 }
 
 /// What may happen to a prober; of replies, to which of the last probes.
@@ -157,10 +169,10 @@ proptest! {
             while let Some(seq) = ledger.poll_lost(now) {
                 recorder.handle(&ProbeEvent { at: now, flow: 0, kind: lost(seq) });
             }
-            prop_assert_eq!(recorder.counts(), ledger.counts());
-            prop_assert_eq!(recorder.in_flight(), ledger.counts().in_flight());
+            prop_assert_eq!(recorder.record().counts(), ledger.counts());
+            prop_assert_eq!(recorder.record().in_flight(), ledger.counts().in_flight());
         }
-        prop_assert_eq!(recorder.in_flight(), 0);
+        prop_assert_eq!(recorder.record().in_flight(), 0);
         prop_assert_eq!(recorder.rtts().count(), rtts.len() as u64);
         prop_assert_eq!(recorder.rtts().sum(), rtts.iter().sum::<Duration>());
         let flow = &recorder.summary(now).flows[0];

@@ -1,3 +1,5 @@
+//! The sizes of the socket buffers, as they are reported.
+
 use std::net::SocketAddr;
 
 use crate::output::Format;

@@ -7,8 +7,8 @@ use super::*;
 use crate::load::fixtures::{USAGE, plan, recorder, summary};
 use crate::load::rate_limit::SuspectedLimit;
 use crate::load::saturation::GeneratorLimit;
-use crate::load::summary::SearchEnd;
-use crate::output::no_answer::REFUSED;
+use crate::load::throughput::SearchEnd;
+use hello_measure::REFUSED;
 
 fn headed(plan: &LoadPlan, trials: bool) -> String {
     let head = header("example.org:9999", ([192, 0, 2, 1], 9999).into(), plan, trials);
@@ -51,10 +51,10 @@ punctual waiting included: no sign that it was the limit";
 #[test]
 fn what_else_there_was_is_said_and_what_was_not_is_left_out() {
     let mut summary = summary();
-    (summary.answered, summary.in_flight) = (0, 2);
-    (summary.late, summary.duplicate, summary.misdirected) = (1, 2, 3);
-    summary.errors = [(REFUSED, 4)].into();
-    summary.not_sent = [("late", 5)].into();
+    (summary.common.answered, summary.common.in_flight) = (0, 2);
+    (summary.common.late, summary.common.duplicate, summary.misdirected) = (1, 2, 3);
+    summary.common.errors = [(REFUSED, 4)].into();
+    summary.common.not_sent = [("late", 5)].into();
     summary.generator.limits =
         vec![GeneratorLimit::Late { requests: 5 }, GeneratorLimit::Busy { share: 0.99 }];
     let text = super::summary(&summary);
@@ -67,12 +67,12 @@ fn what_else_there_was_is_said_and_what_was_not_is_left_out() {
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
-    summary.errors.clear();
-    (summary.late, summary.misdirected) = (0, 0);
+    summary.common.errors.clear();
+    (summary.common.late, summary.misdirected) = (0, 0);
     assert!(super::summary(&summary).contains("\nno answer and no error: silent\n"));
-    summary.corrupt = 1;
-    assert!(super::summary(&summary).contains("\nno answer to us, but something else\n"));
-    (summary.lost, summary.corrupt) = (0, 0);
+    summary.common.corrupt = 1;
+    assert!(super::summary(&summary).contains("\nno valid reply; only unrelated datagrams\n"));
+    (summary.common.lost, summary.common.corrupt) = (0, 0);
     assert!(!super::summary(&summary).contains("no answer"), "nobody knows yet");
 }
 
@@ -103,8 +103,8 @@ it ended in the warm-up, which is left out";
 #[test]
 fn what_was_due_and_not_sent_at_all_is_the_generators_limit() {
     let mut summary = summary();
-    (summary.sent, summary.answered, summary.lost) = (0, 0, 0);
-    summary.not_sent = [("late", 5)].into();
+    (summary.common.sent, summary.common.answered, summary.common.lost) = (0, 0, 0);
+    summary.common.not_sent = [("late", 5)].into();
     summary.generator.processor_time_per_request_us = None;
     summary.generator.limits = vec![GeneratorLimit::Late { requests: 5 }];
     let expected = "
@@ -113,7 +113,10 @@ timer error p50/p99/max = 0.100/0.100/0.100 ms
 the generator was busy for 25% of the time
 LIMITED BY THE GENERATOR, not by the server alone: it was too late for 5 requests, which it did not \
 send";
-    let text = super::summary(&Summary { latency_ms: None, rtt_ms: None, ..summary });
+    let text = {
+        let common = hello_measure::Summary { rtt_ms: None, ..summary.common.clone() };
+        super::summary(&Summary { latency_ms: None, common, ..summary })
+    };
     assert!(text.ends_with(expected), "{text}");
 }
 
@@ -149,7 +152,7 @@ fn a_trial_is_a_line() {
 
 #[test]
 fn a_sweep_is_a_table() {
-    let mut recorder = recorder();
+    let recorder = recorder();
     let limited = recorder.summary(
         "x:1",
         ([127, 0, 0, 1], 1).into(),

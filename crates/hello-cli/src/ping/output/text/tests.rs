@@ -107,8 +107,8 @@ fn nothing_answered_is_silent_or_refused_and_has_a_summary_all_the_same() {
     assert!(silent.ends_with(end), "{silent}");
     for (arrival, why) in [
         (ReplyKind::Late { seq: 0, rtt: ms(1500) }, "no answer in time"),
-        (ReplyKind::Corrupt, "no answer to us, but something else"),
-        (ReplyKind::Unsolicited, "no answer to us, but something else"),
+        (ReplyKind::Corrupt, "no valid reply; only unrelated datagrams"),
+        (ReplyKind::Unsolicited, "no valid reply; only unrelated datagrams"),
     ] {
         let mut recorder = recorder.clone();
         events(&mut recorder, [received(arrival)]);

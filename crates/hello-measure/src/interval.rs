@@ -1,18 +1,16 @@
-//! A part of a run.
-
 use std::time::Duration;
 
-use hello_measure::Counts;
-use serde::Serialize;
+use super::ledger::Counts;
 
-/// What happened in a part of a run. What was answered or lost in it may have been sent before it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+/// What happened in a part of a run. Requests that were sent before it may be answered or lost in it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Interval {
     /// When it ended, since the end of the warm-up, in seconds.
     pub at_s: f64,
-    /// How long it was, in seconds.
+    /// Its length, in seconds.
     pub duration_s: f64,
-    /// Requests a second that are offered in the run, in an open loop.
+    /// The rate offered in the run, in requests per second; `None` in a closed loop.
     pub rate: Option<u64>,
     /// Requests sent.
     pub sent: u64,
@@ -20,17 +18,16 @@ pub struct Interval {
     pub answered: u64,
     /// Requests lost.
     pub lost: u64,
-    /// Requests neither answered nor lost, when it ended.
+    /// Requests neither answered nor lost when it ended.
     pub in_flight: u64,
-    /// Requests sent a second; `None` if it was too short for a rate.
+    /// Requests sent per second; `None` if it was too short for a rate.
     pub sent_per_s: Option<f64>,
-    /// Requests answered a second; `None` if it was too short for a rate.
+    /// Requests answered per second; `None` if it was too short for a rate.
     pub answered_per_s: Option<f64>,
 }
 
 impl Interval {
-    /// Returns what happened from one moment to another, both since the end of the warm-up, at
-    /// which so much had happened.
+    /// Returns what happened between two times, each with the counts by then.
     pub fn between(
         (from, before): (Duration, Counts),
         (to, now): (Duration, Counts),
@@ -53,14 +50,14 @@ impl Interval {
         }
     }
 
-    /// Tells whether nothing happened.
+    /// Returns whether nothing was sent, answered or lost.
     pub fn is_empty(&self) -> bool {
         self.sent + self.answered + self.lost == 0
     }
 }
 
-/// A shorter part of a run has no rate, in seconds: what comes in a batch would be thousands a
-/// second.
+/// The shortest interval that has a rate, in seconds: one batch in a shorter one would be thousands
+/// per second.
 const SHORTEST_S: f64 = 0.01;
 
 #[cfg(test)]

@@ -1,0 +1,183 @@
+//! The totals of a run, as lines.
+
+use std::time::Duration;
+
+use super::Target;
+use super::output::{json, text};
+use super::recorder::Recorder;
+use super::report::Style;
+use super::summary::Summary;
+use crate::output::Format;
+use crate::output::histogram::bars;
+
+/// Adds up the parts of a run, and summarises them.
+#[derive(Debug)]
+pub struct Totals {
+    style: Style,
+    runs: Vec<Recorder>,
+    /// Since the last interval.
+    interval: Vec<Recorder>,
+}
+
+impl Totals {
+    /// Creates totals of nothing.
+    pub fn new(style: Style, targets: impl IntoIterator<Item = Target>) -> Self {
+        let runs = Vec::from_iter(targets.into_iter().map(Recorder::new));
+        Self { style, interval: runs.clone(), runs }
+    }
+
+    /// Adds the next part of each target.
+    pub fn append(&mut self, parts: &[Recorder]) {
+        for totals in [&mut self.runs, &mut self.interval] {
+            totals.iter_mut().zip(parts).for_each(|(total, part)| total.append(part));
+        }
+    }
+
+    /// Returns the lines that precede all others, one for each target.
+    pub fn headers(&self) -> Vec<String> {
+        let header = |run: &Recorder| match self.style.format {
+            Format::Text => text::header(run.target()),
+            Format::Json => json::header(run.target()),
+        };
+        self.runs.iter().map(header).collect()
+    }
+
+    /// Summarises each target since the last call.
+    pub fn interval(&mut self, now: Duration) -> Vec<String> {
+        let next = self.runs.iter().map(|run| run.next_part(now)).collect();
+        let parts = std::mem::replace(&mut self.interval, next);
+        let line = |part: &Recorder| match self.style.format {
+            Format::Text => text::interval(&part.summary(now)),
+            Format::Json => json::interval(&part.summary(now), now),
+        };
+        parts.iter().map(line).collect()
+    }
+
+    /// Summarises a run that goes on.
+    pub fn snapshot(&self, now: Duration) -> Vec<String> {
+        let line = |summary: &Summary| match self.style.format {
+            Format::Text => text::summary(summary, &[]),
+            Format::Json => json::snapshot(summary, now),
+        };
+        self.summaries(now).iter().map(line).collect()
+    }
+
+    /// Returns the progress of the run in one line.
+    pub fn status(&self, now: Duration) -> String {
+        text::status(&self.summaries(now))
+    }
+
+    /// Summarises the whole run: several targets side by side, and each.
+    pub fn finish(&self, now: Duration) -> Vec<String> {
+        let summaries = self.summaries(now);
+        let mut lines = Vec::new();
+        if summaries.len() > 1 && self.style.format == Format::Text {
+            lines.push(format!("\n{}", text::comparison(&summaries)));
+        }
+        let summary = |(run, summary): (&Recorder, &Summary)| match self.style.format {
+            Format::Text => text::summary(summary, &self.extras(run, summary)),
+            Format::Json => json::summary(summary, now),
+        };
+        lines.extend(self.runs.iter().zip(&summaries).map(summary));
+        lines
+    }
+
+    /// Returns the summary of each target at `now`.
+    pub fn summaries(&self, now: Duration) -> Vec<Summary> {
+        self.runs.iter().map(|run| run.summary(now)).collect()
+    }
+
+    /// Returns what happened to each target.
+    pub fn runs(&self) -> &[Recorder] {
+        &self.runs
+    }
+
+    /// Returns what a summary in text has beside its lines.
+    fn extras(&self, run: &Recorder, summary: &Summary) -> Vec<String> {
+        let mut extras = Vec::new();
+        if summary.flows.len() > 1 {
+            extras.push(text::flows(&summary.flows));
+        }
+        if self.style.terminal && summary.common.answered > 1 {
+            extras.push(bars(&run.rtts(), BAR_WIDTH));
+        }
+        extras
+    }
+}
+
+/// The width of the bars that fit beside the numbers in 80 columns.
+const BAR_WIDTH: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use hello_net::{ProbeEvent, ProbeEventKind};
+
+    use super::*;
+    use crate::ping::fixtures::{answered, lost, sent, target};
+    use crate::ping::report::Report;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Prints a run of two targets, the second of which is silent.
+    fn printed(style: Style) -> String {
+        let silent = Target { name: "silent:9999".into(), flows: 2, ..target() };
+        let targets = [target(), silent];
+        let mut report = Report::new(style, targets.clone());
+        let mut totals = Totals::new(style, targets);
+        let mut lines = totals.headers();
+        let mut event = |target, kind: ProbeEventKind<'_>| {
+            lines.extend(report.event(target, &ProbeEvent { at: SECOND, flow: 0, kind }));
+        };
+        for kind in [sent(0), answered(SECOND / 1000), sent(1), answered(SECOND / 500)] {
+            event(0, kind);
+        }
+        event(1, sent(0));
+        event(1, lost(0));
+        for now in [SECOND, 2 * SECOND] {
+            totals.append(&report.take_parts(now));
+            lines.extend(totals.interval(now));
+        }
+        totals.append(&report.take_parts(3 * SECOND));
+        lines.extend(totals.finish(3 * SECOND));
+        let summaries = totals.summaries(3 * SECOND);
+        assert_eq!(summaries.iter().map(|summary| summary.common.sent).sum::<u64>(), 3);
+        let in_timelines =
+            report.timelines().map(|timeline| timeline.bins().map(|(_, bin)| bin.lost).sum());
+        let losses = summaries.iter().map(|summary| summary.common.lost).zip(in_timelines);
+        assert_eq!(Vec::from_iter(losses), [(0, 0), (1, 1_u64)]);
+        lines.join("\n") + "\n"
+    }
+
+    #[test]
+    fn intervals_hold_what_is_new_and_the_end_compares_and_sums_up() {
+        let style = Style { format: Format::Text, quiet: false, terminal: true };
+        let text = printed(style);
+        for part in [
+            "PING 192.0.2.1:9999 (192.0.2.1) 16(44) bytes of data.\nPING silent:9999 ",
+            "\n24 bytes from 192.0.2.1:9999: seq=0 time=1.000 ms\n",
+            "\n192.0.2.1:9999: seq=0 flow=0 lost\n",
+            "\nsilent:9999: 1 packets transmitted, 0 received, 100% packet loss, time 1000ms\n",
+            "\nsilent:9999: 0 packets transmitted, 0 received, time 1000ms\n",
+            "\n\ntarget          sent  lost  ",
+            "\n  from ms  to ms  replies",
+            "\n  flow  sent  answered  lost  ",
+            "\n--- 192.0.2.1:9999 ping statistics ---\n2 packets transmitted, 2 received, 0% ",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        let end = "\n1 packets transmitted, 0 received, 100% packet loss, time 3000ms\n\n";
+        assert!(text.ends_with(end), "{text}");
+        assert_eq!(text.matches("from ms").count(), 1, "{text}");
+        let piped = printed(Style { terminal: false, ..style });
+        assert!(!piped.contains("from ms") && !piped.contains('\u{1b}'), "{piped}");
+    }
+
+    #[test]
+    fn quiet_is_without_the_events_and_with_the_summary() {
+        for (format, lines) in [(Format::Text, None), (Format::Json, Some(8))] {
+            let text = printed(Style { format, quiet: true, terminal: false });
+            assert!(!text.contains("seq"), "{text}");
+            assert!(lines.is_none_or(|lines| text.lines().count() == lines), "{text}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+use std::time::Duration;
+
+use super::distribution::Distribution;
+use super::jitter::{Jitter, JitterEstimator};
+use super::quantiles::millis;
+
+/// What happened to the probes of each flow, and the jitter within flows.
+///
+/// Two flows may take two paths, and the difference of two paths is no jitter: only replies of the
+/// same flow are compared.
+///
+/// ```
+/// use std::time::Duration;
+/// use hello_measure::Flows;
+///
+/// let mut flows = Flows::new(2);
+/// for _ in 0..3 {
+///     flows.sent(0);
+///     flows.answered(0, Duration::from_millis(10));
+///     flows.sent(1);
+///     flows.answered(1, Duration::from_millis(90));
+/// }
+/// assert_eq!(flows.jitter().map(|jitter| jitter.mean), Some(0.0));
+/// let p50: Vec<_> = flows.summaries().map(|flow| flow.p50_ms).collect();
+/// assert_eq!(p50, [Some(10.0), Some(90.0)]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Flows {
+    flows: Vec<Flow>,
+    jitter: JitterEstimator,
+}
+
+#[derive(Clone, Debug)]
+struct Flow {
+    sent: u64,
+    answered: u64,
+    lost: u64,
+    rtt: Distribution,
+    /// The last round-trip time.
+    last: Option<Duration>,
+}
+
+impl Flow {
+    fn new() -> Self {
+        Self { sent: 0, answered: 0, lost: 0, rtt: Distribution::new(DIGITS), last: None }
+    }
+}
+
+impl Flows {
+    /// Creates this many flows.
+    pub fn new(flows: usize) -> Self {
+        Self { flows: vec![Flow::new(); flows], jitter: JitterEstimator::default() }
+    }
+
+    /// Records that a flow sent a probe. Flows are counted from 0; others are ignored.
+    pub fn sent(&mut self, flow: usize) {
+        if let Some(flow) = self.flows.get_mut(flow) {
+            flow.sent += 1;
+        }
+    }
+
+    /// Records the reply to a probe of a flow.
+    pub fn answered(&mut self, flow: usize, rtt: Duration) {
+        if let Some(flow) = self.flows.get_mut(flow) {
+            flow.answered += 1;
+            flow.rtt.record(rtt);
+            if let Some(last) = flow.last.replace(rtt) {
+                self.jitter.record(last.abs_diff(rtt));
+            }
+        }
+    }
+
+    /// Records that a probe of a flow was lost.
+    pub fn lost(&mut self, flow: usize) {
+        if let Some(flow) = self.flows.get_mut(flow) {
+            flow.lost += 1;
+        }
+    }
+
+    /// Returns the flows of the part that follows this one. Jitter continues from the last replies.
+    #[must_use]
+    pub fn next_part(&self) -> Self {
+        let next = |flow: &Flow| Flow { last: flow.last, ..Flow::new() };
+        Self { flows: self.flows.iter().map(next).collect(), jitter: self.jitter.next_part() }
+    }
+
+    /// Adds the part that followed this one.
+    pub fn append(&mut self, later: &Self) {
+        self.jitter.append(&later.jitter);
+        for (flow, later) in self.flows.iter_mut().zip(&later.flows) {
+            flow.sent += later.sent;
+            flow.answered += later.answered;
+            flow.lost += later.lost;
+            flow.rtt.merge(&later.rtt);
+            flow.last = later.last.or(flow.last);
+        }
+    }
+
+    /// Returns the jitter within flows; `None` if no flow has two replies.
+    pub fn jitter(&self) -> Option<Jitter> {
+        self.jitter.jitter()
+    }
+
+    /// Yields a summary of each flow.
+    pub fn summaries(&self) -> impl Iterator<Item = FlowSummary> + '_ {
+        self.flows.iter().enumerate().map(|(number, flow)| {
+            let settled = flow.answered + flow.lost;
+            FlowSummary {
+                flow: number,
+                sent: flow.sent,
+                answered: flow.answered,
+                lost: flow.lost,
+                loss: (settled > 0).then(|| flow.lost as f64 / settled as f64),
+                p50_ms: flow.rtt.quantile(500).map(millis),
+                p99_ms: flow.rtt.quantile(990).map(millis),
+            }
+        })
+    }
+}
+
+/// What happened to the probes of one flow.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct FlowSummary {
+    /// The number of the flow, counted from 0.
+    pub flow: usize,
+    /// Probes sent.
+    pub sent: u64,
+    /// Probes answered before their timeout.
+    pub answered: u64,
+    /// Probes not answered before their timeout.
+    pub lost: u64,
+    /// The share of the settled probes that were lost, from 0 to 1; `None` if none was settled.
+    pub loss: Option<f64>,
+    /// The median of the round-trip times in milliseconds, to two digits.
+    pub p50_ms: Option<f64>,
+    /// The 99th percentile of the round-trip times in milliseconds, to two digits.
+    pub p99_ms: Option<f64>,
+}
+
+/// How many significant digits the percentiles of a flow have, of which there may be many.
+const DIGITS: u8 = 2;
