@@ -96,7 +96,7 @@ fn bytes(text: &str) -> Vec<u8> {
     for word in text.split_whitespace() {
         let (digits, times) = word.split_once('*').unwrap_or((word, "1"));
         let word = digits.as_bytes().chunks(2).map(|pair| {
-            let pair = str::from_utf8(pair).expect("ASCII");
+            let pair = std::str::from_utf8(pair).expect("ASCII");
             u8::from_str_radix(pair, 16).expect("two hexadecimal digits")
         });
         let word: Vec<u8> = word.collect();

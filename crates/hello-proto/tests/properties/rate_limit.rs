@@ -45,7 +45,7 @@ impl Exact {
 
 /// An address of a network, whose other addresses have the same bucket.
 fn source(network: u32, host: u8) -> IpAddr {
-    if network.is_multiple_of(2) {
+    if network % 2 == 0 {
         Ipv4Addr::from_bits(network << 8 | u32::from(host)).into()
     } else {
         Ipv6Addr::from_bits(0x2001_0db8 << 96 | u128::from(network) << 64 | u128::from(host)).into()
