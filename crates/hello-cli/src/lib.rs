@@ -9,3 +9,9 @@ pub mod output;
 pub mod ping;
 pub mod process;
 pub mod server;
+
+/// The README's Rust is compiled and run with the documentation tests. Here, because this package
+/// is not published: the file is outside.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -60,8 +60,3 @@ pub use udp::error_class::ErrorClass;
 pub mod fuzzing {
     pub use crate::udp::linux::cmsg::read_control;
 }
-
-/// The README's Rust is compiled and run with the documentation tests.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
