@@ -13,6 +13,7 @@ fn verdict(guard: Guard, source: (IpAddr, u16), local: (IpAddr, u16)) -> Option<
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "262,144 requests")]
 fn each_of_the_65536_source_ports_gets_its_verdict() {
     for own in [9999, 53, 1900, 40_000] {
         for port in 0..=u16::MAX {
@@ -29,6 +30,7 @@ fn each_of_the_65536_source_ports_gets_its_verdict() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "524,288 requests")]
 fn each_rule_on_ports_can_be_switched_off_alone() {
     let rules = [
         (Refusal::SourcePortZero, vec![0]),
