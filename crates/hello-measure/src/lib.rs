@@ -4,6 +4,7 @@
 //! Like [`hello_proto`], this crate has no sockets, no clocks and no threads: what was sent and
 //! received is passed in, with the time as a [`Duration`](std::time::Duration) since any origin. All
 //! of it takes constant memory, however long a run lasts.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 mod distribution;
