@@ -74,12 +74,12 @@ fn every_threat_has_a_number_and_a_test_and_every_recommendation_a_test_or_says_
         assert!(none || code(last).any(is_test), "{row:?}");
     }
     for heading in [
-        "### Off the path, with any source address: the server",
-        "### Off the path: the tools",
-        "### On the path",
-        "### Local user of the machine",
-        "### Through what is printed",
-        "### After taking over the server",
+        "### Off-path attackers against the server",
+        "### Off-path attackers against the tools",
+        "### On-path attackers",
+        "### Local users",
+        "### Untrusted text in output",
+        "### A compromised server",
     ] {
         for row in rows(&document, heading) {
             let [_, _, impact, shown] = row[..] else { panic!("{heading}: {row:?}") };
