@@ -104,7 +104,7 @@ fn started_with(unit: &str) -> Vec<String> {
 
 #[test]
 fn the_programs_take_the_options_they_are_deployed_with() {
-    let mut probe = words("kubernetes/deployment.yaml", "command: &ask ");
+    let mut probe = words("kubernetes/deployment.yaml", "command: &probe ");
     assert_eq!(probe.remove(0), "hello-client");
     for (program, arguments) in [
         (SERVER, started_with(SERVICE)),
@@ -142,7 +142,7 @@ fn the_probe_of_kubernetes_is_answered_under_the_deployed_limit() {
     let bind = arguments.iter_mut().find(|argument| *argument == "0.0.0.0").expect("an address");
     *bind = "127.0.0.1:0".into();
     let (server, address) = listening(Command::new(SERVER).args(arguments));
-    let probe = words("kubernetes/deployment.yaml", "command: &ask ");
+    let probe = words("kubernetes/deployment.yaml", "command: &probe ");
     let probes: u64 = 5;
     for _ in 0..probes {
         let mut command = Command::new(CLIENT);
