@@ -1,4 +1,4 @@
-//! `hello-server` under somebody who hands it sockets, and wants to know how it is.
+//! `hello-server` under a service manager that passes sockets and expects notifications.
 
 use std::collections::HashSet;
 use std::fs;
@@ -24,7 +24,7 @@ fn socket() -> (UdpSocket, SocketAddr) {
 }
 
 #[test]
-fn a_socket_that_is_handed_over_is_served() {
+fn inherited_socket_is_served() {
     let (kept, address) = socket();
     let client = peer();
     client.send_to(b"early", address).expect("sent");
@@ -36,7 +36,7 @@ fn a_socket_that_is_handed_over_is_served() {
 }
 
 #[test]
-fn what_does_not_go_with_sockets_that_are_handed_over_is_an_error() {
+fn options_that_conflict_with_inherited_sockets_are_errors() {
     let listener = || TcpListener::bind("127.0.0.1:0").expect("a free port");
     let cases: [(OwnedFd, &[&str], &str); 3] = [
         (socket().0.into(), &["--bind", "127.0.0.1:0"], "--bind does not go with sockets"),
@@ -52,12 +52,12 @@ fn what_does_not_go_with_sockets_that_are_handed_over_is_an_error() {
 }
 
 #[test]
-fn systemds_own_tool_starts_a_server_at_the_first_datagram() {
-    let test = "systemds_own_tool_starts_a_server_at_the_first_datagram";
+fn systemd_socket_activate_starts_a_server_at_the_first_datagram() {
+    let test = "systemd_socket_activate_starts_a_server_at_the_first_datagram";
     if !have("systemd-socket-activate", "--version", test) {
         return;
     }
-    // Free a moment ago; if somebody else has it by then, the next one will do.
+    // The port was free a moment ago. If another process takes it, the next one will do.
     for _ in 0..20 {
         let (free, address) = socket();
         drop(free);
@@ -68,7 +68,7 @@ fn systemds_own_tool_starts_a_server_at_the_first_datagram() {
         client.set_read_timeout(Some(Duration::from_millis(100))).expect("not zero");
         for _ in 0..100 {
             client.send_to(b"Tracy", address).expect("sent");
-            // Until it has bound its socket, the system says that nothing listens there.
+            // The system reports a closed port until the tool has bound its socket.
             if let Ok((len, source)) = client.recv_from(&mut [0; 64]) {
                 assert_eq!((len, source), (13, address));
                 assert_eq!(server.json()["address"], address.to_string());
@@ -83,8 +83,8 @@ fn systemds_own_tool_starts_a_server_at_the_first_datagram() {
     panic!("no server was started");
 }
 
-/// Asks under load, so many times in all, with so many requests under way; tells of each
-/// `every`th reply.
+/// Sends `requests` requests with a limited number in flight, and calls `at` after every `every`th
+/// reply.
 fn load(address: SocketAddr, requests: u32, every: u32, mut at: impl FnMut()) {
     const UNDER_WAY: u32 = 64;
     let client = peer();
@@ -108,7 +108,7 @@ fn load(address: SocketAddr, requests: u32, every: u32, mut at: impl FnMut()) {
 }
 
 #[test]
-fn of_a_hundred_thousand_requests_none_is_lost_while_servers_restart() {
+fn restarts_lose_none_of_a_hundred_thousand_requests() {
     const REQUESTS: u32 = 100_000;
     let (kept, address) = socket();
     let start = || listening(&mut activated(kept.try_clone().expect("a descriptor"))).0;
@@ -120,7 +120,7 @@ fn of_a_hundred_thousand_requests_none_is_lost_while_servers_restart() {
             for () in wanted {
                 let before = std::mem::replace(&mut current, start());
                 ended.push(summary(before));
-                // And one while nobody serves.
+                // And one while no server runs.
                 ended.push(summary(current));
                 current = start();
             }
@@ -138,7 +138,7 @@ fn of_a_hundred_thousand_requests_none_is_lost_while_servers_restart() {
 }
 
 #[test]
-fn what_is_queued_when_a_server_is_told_to_end_is_answered() {
+fn queued_requests_are_answered_after_a_stop_signal() {
     const QUEUED: u64 = 150;
     let (server, address) = server(&["--bind", "127.0.0.1:0", "--quiet"]);
     server.signal(Signal::STOP);
@@ -159,7 +159,7 @@ fn what_is_queued_when_a_server_is_told_to_end_is_answered() {
 }
 
 #[test]
-fn a_supervisor_hears_that_the_server_serves_that_it_lives_how_it_is_and_that_it_ends() {
+fn supervisor_receives_ready_watchdog_status_and_stopping() {
     let supervisor = Supervisor::new("hears");
     let mut command = Command::new(SERVER);
     supervisor.supervise(&mut command);
@@ -194,13 +194,13 @@ fn a_supervisor_hears_that_the_server_serves_that_it_lives_how_it_is_and_that_it
 }
 
 #[test]
-fn a_server_in_an_empty_network_answers_in_that_where_its_socket_was_opened() {
-    let test = "a_server_in_an_empty_network_answers_in_that_where_its_socket_was_opened";
+fn inherited_socket_replies_from_its_own_network_namespace() {
+    let test = "inherited_socket_replies_from_its_own_network_namespace";
     if !can_unshare(test) {
         return;
     }
     for back_end in BACK_ENDS {
-        // The address that is asked is not the one that the system would answer from.
+        // The destination address is not the one that the system would choose as the source.
         let socket = UdpSocket::bind("0.0.0.0:0").expect("a free port");
         let port = socket.local_addr().expect("bound").port();
         let mut command = activated_under(&["unshare", "--net"], socket);
@@ -215,12 +215,12 @@ fn a_server_in_an_empty_network_answers_in_that_where_its_socket_was_opened() {
 }
 
 #[test]
-fn what_was_queued_before_the_server_had_its_socket_is_answered() {
+fn requests_queued_before_activation_are_answered() {
     for back_end in BACK_ENDS {
         let socket = UdpSocket::bind("0.0.0.0:0").expect("a free port");
         let port = socket.local_addr().expect("bound").port();
         let client = peer();
-        // The system did not note down which of its addresses this was sent to.
+        // The system did not record which of its addresses received this.
         client.send_to(b"Tracy", ("127.0.0.1", port)).expect("sent");
         let (server, _) = listening(activated(socket).args(["--backend", back_end]));
         let expected = (b"Hello, Tracy!".to_vec(), ([127, 0, 0, 1], port).into());
@@ -230,13 +230,13 @@ fn what_was_queued_before_the_server_had_its_socket_is_answered() {
 }
 
 #[test]
-fn a_socket_that_is_handed_over_gets_its_options_back_and_is_served_whatever_they_are() {
-    let test = "a_socket_that_is_handed_over_gets_its_options_back_and_is_served_whatever_they_are";
+fn inherited_socket_is_served_with_any_options_and_gets_them_back() {
+    let test = "inherited_socket_is_served_with_any_options_and_gets_them_back";
     for back_end in BACK_ENDS {
         let Some(seen) = in_namespace(test, "adopted_options.py", &[back_end]) else { return };
         assert_ne!(seen["served"], seen["before"], "{back_end}: it was served in another way");
         assert_eq!(seen["after"], seen["before"], "{back_end}");
-        // A train is still known as one, though more belongs to it than has room.
+        // A train is still recognised as one, even if it does not fit completely.
         let replies = ["Hello, Al!", "Hello, Sarah!", "Hello, Tracy!"];
         assert_eq!(seen["replies"], Value::from_iter(replies), "{back_end}");
         assert_eq!(seen["summary"]["answered"], 3, "{back_end}: {}", seen["summary"]);

@@ -1,4 +1,4 @@
-//! What a stranger can send, from programs that build their packets themselves.
+//! Attacks from the network, by programs that build their own packets.
 
 use std::process::Command;
 
@@ -10,8 +10,8 @@ use crate::support::{
 };
 
 #[test]
-fn wrong_checksums_hold_no_tool() {
-    let test = "wrong_checksums_hold_no_tool";
+fn wrong_checksums_stall_no_tool() {
+    let test = "wrong_checksums_stall_no_tool";
     let families = if have_ipv6(test) { &["127.0.0.1", "::1"][..] } else { &["127.0.0.1"] };
     for (back_end, address) in
         BACK_ENDS.iter().flat_map(|one| families.iter().map(move |to| (one, to)))
@@ -29,8 +29,8 @@ fn wrong_checksums_hold_no_tool() {
 }
 
 #[test]
-fn a_flood_from_the_servers_address_keeps_no_tool_from_its_end() {
-    let test = "a_flood_from_the_servers_address_keeps_no_tool_from_its_end";
+fn flood_from_the_server_address_keeps_no_tool_from_ending() {
+    let test = "flood_from_the_server_address_keeps_no_tool_from_ending";
     let Some(seen) = in_namespace(test, "flooding.py", &[]) else { return };
     for (tool, seen) in seen.as_object().expect("by tool") {
         assert_eq!((&seen["ended"], &seen["status"]), (&true.into(), &1.into()), "{tool}: {seen}");
@@ -43,8 +43,8 @@ fn a_flood_from_the_servers_address_keeps_no_tool_from_its_end() {
 }
 
 #[test]
-fn no_icmp_error_ends_or_stalls_a_tool() {
-    let test = "no_icmp_error_ends_or_stalls_a_tool";
+fn no_icmp_error_stops_or_stalls_a_tool() {
+    let test = "no_icmp_error_stops_or_stalls_a_tool";
     if !have_ipv6(test) {
         return;
     }
@@ -61,7 +61,7 @@ fn no_icmp_error_ends_or_stalls_a_tool() {
             );
             continue;
         }
-        // A busy machine may hold a load up; but no request fails for an ICMP error.
+        // A busy machine may delay a load; but no request fails because of an ICMP error.
         let held_up = last["not_sent"]["late"].as_u64().unwrap_or(0);
         let not_sent = last["not_sent"].as_object().expect("reasons");
         assert!(not_sent.keys().all(|reason| reason == "late"), "{case}");
@@ -69,7 +69,7 @@ fn no_icmp_error_ends_or_stalls_a_tool() {
         assert_eq!(last["lost"], 0, "{case}");
         errors += usize::from(last["errors"].as_object().is_some_and(|errors| !errors.is_empty()));
     }
-    // Linux passes on some 20 of them, to both tools.
+    // Linux passes on about 20 of them, to both tools.
     assert!(errors >= 30, "{errors} cases with errors");
 }
 
@@ -79,7 +79,7 @@ fn absent_neighbours_silence_no_server() {
     if !have_ipv6(test) {
         return;
     }
-    // What an unprivileged process gets of a stock kernel.
+    // The buffers of an unprivileged process on a stock kernel.
     let stock = &["--send-buffer", "212992"][..];
     for (user, networks, rate, options) in [
         ("root", "200", "5000", &[][..]),
@@ -92,7 +92,7 @@ fn absent_neighbours_silence_no_server() {
             let Some(seen) = in_namespace(test, "silencing.py", &arguments) else { return };
             let [asked, answered] = ["asked", "answered"].map(|key| count(&seen[key]));
             assert!(answered * 100 >= asked * 99, "{arguments:?}: {seen}");
-            // No spare socket takes anything from the one that receives.
+            // No spare socket takes requests from the receiving one.
             let [sent, summary] = [&seen["sent"], &seen["summary"]];
             let received = count(&summary["received"]) + summary["dropped"].as_u64().unwrap_or(0);
             assert!(received >= count(sent) + asked, "{arguments:?}: {seen}");
@@ -101,12 +101,12 @@ fn absent_neighbours_silence_no_server() {
 }
 
 #[test]
-fn replies_pass_narrow_paths_and_no_forged_report_makes_more_packets_of_them() {
-    let test = "replies_pass_narrow_paths_and_no_forged_report_makes_more_packets_of_them";
+fn narrow_paths_pass_replies_and_forged_icmp_adds_no_fragments() {
+    let test = "narrow_paths_pass_replies_and_forged_icmp_adds_no_fragments";
     if !have_ipv6(test) {
         return;
     }
-    // By the MTUs of 1500 and 900 bytes, and of IPv6 of 1280: the packets of each reply.
+    // Packets per reply, by MTU: 1500 and 900 bytes, and 1280 for IPv6.
     let expected = [
         ("IPv4, --max-name 1024, 1000 bytes", 1, 2),
         ("IPv6, --max-name 1024, 1000 bytes", 1, 1),
@@ -128,8 +128,8 @@ fn replies_pass_narrow_paths_and_no_forged_report_makes_more_packets_of_them() {
 }
 
 #[test]
-fn a_request_to_many_is_counted_once_and_never_answered_twice() {
-    let test = "a_request_to_many_is_counted_once_and_never_answered_twice";
+fn broadcast_request_is_counted_once_and_never_answered_twice() {
+    let test = "broadcast_request_is_counted_once_and_never_answered_twice";
     for back_end in BACK_ENDS {
         let Some(seen) = in_namespace(test, "shared_destinations.py", &[back_end]) else { return };
         for (rules, case) in [(true, &seen[0]), (false, &seen[1])] {
@@ -149,8 +149,8 @@ fn a_request_to_many_is_counted_once_and_never_answered_twice() {
 }
 
 #[test]
-fn an_address_of_a_prefix_that_is_local_as_a_whole_answers_from_itself() {
-    let test = "an_address_of_a_prefix_that_is_local_as_a_whole_answers_from_itself";
+fn any_address_of_a_local_prefix_replies_from_itself() {
+    let test = "any_address_of_a_local_prefix_replies_from_itself";
     if !have_ipv6(test) {
         return;
     }
@@ -166,9 +166,9 @@ fn an_address_of_a_prefix_that_is_local_as_a_whole_answers_from_itself() {
 }
 
 #[test]
-fn a_burst_costs_nobody_else_a_request() {
+fn burst_costs_no_other_client_a_request() {
     const BURST: usize = 5000;
-    let test = "a_burst_costs_nobody_else_a_request";
+    let test = "burst_costs_no_other_client_a_request";
     let mut server = Process::start(Command::new(SERVER).args(["--json", "--bind", "127.0.0.1:0"]));
     let listening = server.json();
     if listening["receive_buffer_short"] == true {

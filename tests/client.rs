@@ -14,11 +14,11 @@ use crate::support::{
     CLIENT, Finished, Process, asking, client, greet, have_ipv6, peer, receive, server, summary,
 };
 
-/// An address where nothing listens: a port of a loopback address that nobody else binds.
+/// An address with a closed port: nothing else binds this loopback address.
 const NOBODY: &str = "127.78.0.1:9";
 
 #[test]
-fn local_greets_the_three_names_without_a_server() {
+fn local_mode_greets_the_three_names_without_a_server() {
     let expected = Finished {
         out: "Hello, Michael!\nHello, Tracy!\nHello, Sarah!\n".into(),
         err: String::new(),
@@ -28,7 +28,7 @@ fn local_greets_the_three_names_without_a_server() {
 }
 
 #[test]
-fn local_refuses_no_name() {
+fn local_mode_refuses_no_name() {
     let names = ["x".repeat(65_499), "Hello, Hello, World!!".into(), String::new()];
     let Finished { out, err, status } = client(&["--local", &names[0], &names[1], &names[2]]);
     assert_eq!(out, names.map(|name| format!("Hello, {}!\n", name)).concat());
@@ -36,11 +36,11 @@ fn local_refuses_no_name() {
 }
 
 #[test]
-fn names_come_from_the_command_line_and_from_standard_input() {
+fn names_come_from_arguments_and_standard_input() {
     let (server, address) = server(&["--bind", "127.0.0.1:0"]);
     let mut client = asking(&address.to_string(), &["Alice", "-", "Bob"]);
     assert_eq!(client.line(), "Hello, Alice!");
-    // A greeting comes as soon as its line is there.
+    // Each greeting is printed as soon as its name has been read.
     client.write(b"one\n");
     assert_eq!(client.line(), "Hello, one!");
     client.write(b"\ntwo words\n\xff\x1b\n-\n");
@@ -52,8 +52,8 @@ fn names_come_from_the_command_line_and_from_standard_input() {
 }
 
 #[test]
-fn host_names_and_ipv6_addresses_are_asked() {
-    if !have_ipv6("host_names_and_ipv6_addresses_are_asked") {
+fn host_names_and_ipv6_addresses_are_valid_servers() {
+    if !have_ipv6("host_names_and_ipv6_addresses_are_valid_servers") {
         return;
     }
     let (server4, address4) = server(&["--bind", "127.0.0.1:0"]);
@@ -66,7 +66,7 @@ fn host_names_and_ipv6_addresses_are_asked() {
 }
 
 #[test]
-fn where_nothing_listens_it_says_refused() {
+fn closed_port_prints_refused() {
     let arguments = ["--server", NOBODY, "--timeout", "20ms", "--attempts", "2", "Tracy", "Sarah"];
     let Finished { out, err, status } = client(&arguments);
     assert_eq!((&*out, status), ("", Some(1)));
@@ -81,7 +81,7 @@ fn where_nothing_listens_it_says_refused() {
 }
 
 #[test]
-fn where_nothing_comes_back_it_says_no_answer() {
+fn silent_server_prints_no_answer() {
     let silent = peer();
     let address = silent.local_addr().expect("bound").to_string();
     let arguments = ["--server", &address, "--timeout", "20ms", "--attempts", "2", "Tracy"];
@@ -99,7 +99,7 @@ fn where_nothing_comes_back_it_says_no_answer() {
 }
 
 #[test]
-fn an_answered_name_is_a_json_line_with_numbers() {
+fn greeting_is_a_json_line_with_numbers() {
     let (server, address) = server(&["--bind", "127.0.0.1:0"]);
     let output = greet(&address.to_string(), &["--json", "Tracy"]);
     let line = crate::support::json(&output.out);
@@ -111,7 +111,7 @@ fn an_answered_name_is_a_json_line_with_numbers() {
 }
 
 #[test]
-fn a_name_too_long_is_an_error_and_the_others_are_greeted() {
+fn overlong_name_is_an_error_and_other_names_are_greeted() {
     let (server, address) = server(&["--bind", "127.0.0.1:0"]);
     let mut client = asking(&address.to_string(), &["--json", "-"]);
     client.write(&[b"Tracy\n", &vec![b'x'; 65_500][..], b"\nSarah\n"].concat());
@@ -125,7 +125,7 @@ fn a_name_too_long_is_an_error_and_the_others_are_greeted() {
 }
 
 #[test]
-fn an_input_that_cannot_be_read_loses_no_other_name() {
+fn unreadable_input_costs_no_other_name() {
     let directory = File::open("/").expect("every system has one");
     let arguments = ["--local", "--timeout", "20s", "Alice", "-", "Bob"];
     let output = Command::new(CLIENT).args(arguments).stdin(directory).output().expect("runs");
@@ -136,7 +136,7 @@ fn an_input_that_cannot_be_read_loses_no_other_name() {
 }
 
 #[test]
-fn a_command_line_that_makes_no_sense_is_explained() {
+fn invalid_command_line_is_explained() {
     for (arguments, words) in [
         (&["--server", "localhost:http"][..], "\"http\" is no port"),
         (&["--server", ":9999"], "no host"),
@@ -154,7 +154,7 @@ fn a_command_line_that_makes_no_sense_is_explained() {
 }
 
 #[test]
-fn a_reader_that_has_read_enough_is_success() {
+fn closed_output_is_success() {
     let mut client = Process::start(Command::new(CLIENT).args(["--local", "-"]));
     client.write(b"Tracy\n");
     assert_eq!(client.line(), "Hello, Tracy!");
@@ -164,7 +164,7 @@ fn a_reader_that_has_read_enough_is_success() {
 }
 
 #[test]
-fn an_output_that_is_full_is_an_error() {
+fn full_output_device_is_an_error() {
     let full = File::options().write(true).open("/dev/full").expect("every Linux has it");
     let output = Command::new(CLIENT).arg("--local").stdout(full).output().expect("runs");
     let Finished { err, status, .. } = output.into();
@@ -178,7 +178,7 @@ fn an_output_that_is_full_is_an_error() {
 }
 
 #[test]
-fn an_error_output_that_is_full_changes_nothing() {
+fn full_error_output_device_changes_nothing() {
     let full = File::options().write(true).open("/dev/full").expect("every Linux has it");
     let arguments = ["--server", NOBODY, "--timeout", "20ms", "--attempts", "1", "Tracy"];
     let output = Command::new(CLIENT).args(arguments).stderr(full).output().expect("runs");
@@ -186,7 +186,7 @@ fn an_error_output_that_is_full_changes_nothing() {
 }
 
 #[test]
-fn a_reader_that_has_read_enough_makes_no_success_of_a_failure() {
+fn closed_output_does_not_hide_a_failure() {
     let silent = peer();
     let address = silent.local_addr().expect("bound").to_string();
     let arguments = ["--server", &address, "--timeout", "20ms", "--attempts", "1", "--json", "-"];
@@ -196,8 +196,8 @@ fn a_reader_that_has_read_enough_makes_no_success_of_a_failure() {
     assert_eq!(client.finish().1, Some(1));
 }
 
-/// Runs the client for the three names against a server that plays a script: it is called with
-/// the number of the request, its name and its source.
+/// Runs the client for the three names against a scripted server. The script receives the number of
+/// the request, its name, its source and the socket.
 fn against(script: impl FnMut(u32, &[u8], SocketAddr, &UdpSocket) + Send) -> Finished {
     let server = peer();
     let address = server.local_addr().expect("bound").to_string();
@@ -228,7 +228,7 @@ fn reply(name: &[u8]) -> Vec<u8> {
 const GREETINGS: &str = "Hello, Michael!\nHello, Tracy!\nHello, Sarah!\n";
 
 #[test]
-fn two_dropped_replies_are_asked_for_again() {
+fn two_dropped_replies_are_requested_again() {
     let finished = against(|number, name, source, server| {
         if number > 2 {
             server.send_to(&reply(name), source).expect("sent");
@@ -238,7 +238,7 @@ fn two_dropped_replies_are_asked_for_again() {
 }
 
 #[test]
-fn two_delayed_replies_are_as_good_as_others() {
+fn two_delayed_replies_are_accepted() {
     let mut delayed = Vec::new();
     let finished = against(move |number, name, source, server| {
         delayed.push((reply(name), source));
@@ -252,7 +252,7 @@ fn two_delayed_replies_are_as_good_as_others() {
 }
 
 #[test]
-fn duplicated_replies_are_printed_once() {
+fn duplicate_replies_are_printed_once() {
     let finished = against(|_, name, source, server| {
         for _ in 0..3 {
             server.send_to(&reply(name), source).expect("sent");
@@ -262,7 +262,7 @@ fn duplicated_replies_are_printed_once() {
 }
 
 #[test]
-fn two_replies_to_another_name_are_skipped_and_said() {
+fn two_replies_to_another_name_are_skipped_and_reported() {
     let finished = against(|number, name, source, server| {
         let name = if number <= 2 { b"Mallory" } else { name };
         server.send_to(&reply(name), source).expect("sent");
@@ -274,7 +274,7 @@ fn two_replies_to_another_name_are_skipped_and_said() {
 }
 
 #[test]
-fn a_server_stopped_and_started_between_attempts_is_greeted() {
+fn server_restarted_between_attempts_is_reached() {
     let (first, address) = server(&["--bind", "127.78.0.2:0"]);
     let address = address.to_string();
     assert_eq!(greet(&address, &["Michael"]).out, "Hello, Michael!\n");
@@ -296,7 +296,7 @@ fn a_server_stopped_and_started_between_attempts_is_greeted() {
 }
 
 #[test]
-fn a_signal_ends_it_as_it_ends_any_program() {
+fn signal_ends_the_client_by_its_default_action() {
     let silent = peer();
     let address = silent.local_addr().expect("bound").to_string();
     let client = Process::start(Command::new(CLIENT).args(["--server", &address, "Tracy"]));
@@ -306,7 +306,7 @@ fn a_signal_ends_it_as_it_ends_any_program() {
 }
 
 #[test]
-fn a_reply_that_came_while_the_client_was_stopped_counts() {
+fn reply_received_while_the_client_was_stopped_counts() {
     let server = peer();
     let address = server.local_addr().expect("bound").to_string();
     let wait = Duration::from_secs(2);
@@ -316,7 +316,7 @@ fn a_reply_that_came_while_the_client_was_stopped_counts() {
     client.signal(Signal::STOP);
     client.wait_until_stopped();
     server.send_to(b"Hello, Tracy!", source).expect("sent");
-    // Not for something to happen, but for the deadline to pass.
+    // Waits for the deadline to pass, not for an event.
     thread::sleep(wait);
     client.signal(Signal::CONT);
     assert_eq!(client.finish(), (vec!["Hello, Tracy!".to_owned()], Some(0)));

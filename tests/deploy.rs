@@ -1,4 +1,4 @@
-//! What stands in `deploy`, before the programs that read it.
+//! The files in `deploy`, checked by the programs that read them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -26,11 +26,11 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Writes the units into a directory of the test's own, with the server where it was built.
+/// Writes the units into a directory of the test, with the path of the built server.
 fn lay_out(test: &str, drop_in: Option<&str>) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
     let drop_ins = directory.join(format!("{SERVICE}.d"));
-    // Not there at the first run.
+    // Does not exist at the first run.
     let _ = fs::remove_dir_all(&directory);
     fs::create_dir_all(&drop_ins).expect("a directory");
     for (from, to) in [SERVICE, SOCKET]
@@ -50,14 +50,14 @@ fn systemd_analyze(arguments: &[&str], units: &[PathBuf]) -> Output {
 }
 
 #[test]
-fn the_service_is_exposed_to_little_with_the_drop_in_and_without() {
-    let test = "the_service_is_exposed_to_little_with_the_drop_in_and_without";
+fn service_exposure_is_low_with_and_without_the_drop_in() {
+    let test = "service_exposure_is_low_with_and_without_the_drop_in";
     if !have("systemd-analyze", "--version", test) {
         return;
     }
     for drop_in in [None, Some(DROP_IN)] {
         let service = lay_out(test, drop_in).join(SERVICE);
-        // In tenths: of 10, at most 0.5.
+        // The threshold is in tenths: at most 0.5 of 10.
         let arguments = ["--no-pager", "security", "--offline=true", "--threshold=5"];
         let output = systemd_analyze(&arguments, &[service]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
@@ -65,8 +65,8 @@ fn the_service_is_exposed_to_little_with_the_drop_in_and_without() {
 }
 
 #[test]
-fn systemd_understands_every_line_of_the_units() {
-    let test = "systemd_understands_every_line_of_the_units";
+fn systemd_accepts_every_line_of_the_units() {
+    let test = "systemd_accepts_every_line_of_the_units";
     if !have("systemd-analyze", "--version", test) {
         return;
     }
@@ -75,16 +75,15 @@ fn systemd_understands_every_line_of_the_units() {
         let units = [SERVICE, SOCKET].map(|unit| directory.join(unit));
         let arguments = ["verify", "--man=no", "--recursive-errors=no"];
         let output = systemd_analyze(&arguments, &units);
-        // It ignores what it does not understand, and says so. Of other units, which the machine
-        // has, it may say what it likes.
+        // systemd prints what it ignores. It may also complain about other units of this machine.
         let said = String::from_utf8_lossy(&output.stderr);
         let ours: Vec<_> = said.lines().filter(|line| line.contains("hello-server")).collect();
         assert!(output.status.success() && ours.is_empty(), "{said}");
     }
 }
 
-/// Returns the words behind a prefix that stands on one line of a file: a JSON array, which is also
-/// one of YAML and of a Containerfile.
+/// Returns the words after a prefix on one line of a file. They are a JSON array, which is also
+/// valid in YAML and in a Containerfile.
 fn words(path: &str, prefix: &str) -> Vec<String> {
     let text = read(path);
     let found: Vec<_> = text.lines().filter_map(|line| line.trim().strip_prefix(prefix)).collect();
@@ -92,8 +91,8 @@ fn words(path: &str, prefix: &str) -> Vec<String> {
     serde_json::from_str(array).unwrap_or_else(|error| panic!("{path}: {error}: {array}"))
 }
 
-/// Returns what a unit, or a drop-in of one, starts the server with. A backslash at the end of a
-/// line goes on with the next (systemd.syntax(7)).
+/// Returns the command that starts a unit or its drop-in. A backslash at the end of a line
+/// continues it (systemd.syntax(7)).
 fn started_with(unit: &str) -> Vec<String> {
     let text = read(format!("systemd/{unit}")).replace("\\\n", " ");
     let start = format!("\nExecStart={INSTALLED} ");
@@ -103,7 +102,7 @@ fn started_with(unit: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_programs_take_the_options_they_are_deployed_with() {
+fn deployed_commands_are_valid() {
     let mut probe = words("kubernetes/deployment.yaml", "command: &probe ");
     assert_eq!(probe.remove(0), "hello-client");
     for (program, arguments) in [
@@ -113,7 +112,7 @@ fn the_programs_take_the_options_they_are_deployed_with() {
         (SERVER, words("kubernetes/deployment.yaml", "args: ")),
         (CLIENT, probe),
     ] {
-        // It reads its options first, and then does nothing else.
+        // The program parses its options, prints the manual page, and exits.
         let output = Command::new(program).args(&arguments).args(["--generate", "man"]).output();
         let output = output.expect("runs");
         let said = String::from_utf8_lossy(&output.stderr);
@@ -122,7 +121,7 @@ fn the_programs_take_the_options_they_are_deployed_with() {
 }
 
 #[test]
-fn every_deployed_command_names_the_limit_and_is_the_default_but_in_the_example() {
+fn deployed_commands_state_the_default_limit_except_in_the_example() {
     for arguments in [
         started_with(SERVICE),
         words("container/Containerfile", "CMD "),
@@ -137,7 +136,7 @@ fn every_deployed_command_names_the_limit_and_is_the_default_but_in_the_example(
 }
 
 #[test]
-fn the_probe_of_kubernetes_is_answered_under_the_deployed_limit() {
+fn kubernetes_probe_is_answered_under_the_deployed_limit() {
     let mut arguments = words("kubernetes/deployment.yaml", "args: ");
     let bind = arguments.iter_mut().find(|argument| *argument == "0.0.0.0").expect("an address");
     *bind = "127.0.0.1:0".into();
@@ -153,8 +152,8 @@ fn the_probe_of_kubernetes_is_answered_under_the_deployed_limit() {
     assert_eq!((&summary["answered"], &summary["limit"]["rate"]), (&probes.into(), &1000.into()));
 }
 
-/// Returns the system calls of a name in a filter: those of a group such as `@file-system`, or the
-/// call itself.
+/// Returns the system calls that a filter name stands for: those of a group such as `@file-system`,
+/// or the call itself.
 fn expand(name: &str) -> BTreeSet<String> {
     if !name.starts_with('@') {
         return BTreeSet::from([name.to_owned()]);
@@ -162,13 +161,13 @@ fn expand(name: &str) -> BTreeSet<String> {
     let output = systemd_analyze(&["--no-pager", "syscall-filter", name], &[]);
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).expect("UTF-8");
-    // Its first line is the group's own name.
+    // The first line is the group's name.
     let members = text.lines().skip(1).map(str::trim);
     members.filter(|line| !line.is_empty() && !line.starts_with('#')).flat_map(expand).collect()
 }
 
-/// Returns which system calls the service may make: each line of the filter adds to the ones
-/// before it, or takes away (systemd.exec(5)).
+/// Returns the system calls that the service may make. Each line of the filter adds to the earlier
+/// ones or removes from them (systemd.exec(5)).
 fn allowed() -> BTreeSet<String> {
     let mut allowed = expand("@default");
     let service = read(format!("systemd/{SERVICE}"));
@@ -186,8 +185,8 @@ fn allowed() -> BTreeSet<String> {
 }
 
 #[test]
-fn the_service_may_make_every_system_call_that_the_server_makes() {
-    let test = "the_service_may_make_every_system_call_that_the_server_makes";
+fn service_sandbox_allows_every_system_call_of_the_server() {
+    let test = "service_sandbox_allows_every_system_call_of_the_server";
     if !have("systemd-analyze", "--version", test) || !have("strace", "-V", test) {
         return;
     }
@@ -225,7 +224,7 @@ fn the_service_may_make_every_system_call_that_the_server_makes() {
         assert_eq!(summary(server)["answered"], 1);
 
         let log = fs::read_to_string(log).expect("written");
-        // A line is "PID CALL(...", or speaks of a signal, of an end, or of a call begun before.
+        // A line is "PID CALL(...", or reports a signal, an exit, or a resumed call.
         let calls = log.lines().filter_map(|line| {
             let (call, _) = line.split_once(' ')?.1.trim_start().split_once('(')?;
             call.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_').then_some(call)
@@ -239,8 +238,9 @@ fn the_service_may_make_every_system_call_that_the_server_makes() {
 }
 
 #[test]
-fn kubernetes_knows_every_field_of_the_manifests() {
-    if !have("kubernetes-validate", "--version", "kubernetes_knows_every_field_of_the_manifests") {
+fn kubernetes_accepts_every_field_of_the_manifests() {
+    if !have("kubernetes-validate", "--version", "kubernetes_accepts_every_field_of_the_manifests")
+    {
         return;
     }
     let files = fs::read_dir(format!("{DEPLOY}/kubernetes")).expect("a directory");
@@ -253,7 +253,7 @@ fn kubernetes_knows_every_field_of_the_manifests() {
 }
 
 #[test]
-fn the_socket_unit_asks_for_buffers_no_smaller_than_a_server_does_and_for_destinations() {
+fn socket_unit_sets_large_buffers_and_packet_info() {
     let unit = read(Path::new("systemd").join(SOCKET));
     assert!(unit.lines().any(|line| line == "PassPacketInfo=yes"), "{unit}");
     for (setting, bytes) in

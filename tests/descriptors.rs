@@ -1,4 +1,4 @@
-//! The errors of tools that run out of file descriptors.
+//! Errors of tools that run out of file descriptors.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -7,13 +7,13 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{CLIENT, Finished, LOAD, PING, SERVER};
 
-/// An address where nobody answers.
+/// An address where no server answers.
 const NOBODY: &str = "127.78.0.1:9";
 
-/// What each tool but the client needs descriptors for.
+/// What each tool except the client needs descriptors for.
 const SIGNALS: &str = "TOOL: cannot wait for signals, which takes a thread and a pair of sockets: Too many open files";
 
-/// A command that runs a tool with at most that many descriptors.
+/// Returns a command that runs a tool with at most `descriptors` descriptors.
 fn limited(descriptors: u32, tool: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("sh");
     let script = format!("ulimit -n {descriptors} && exec \"$@\"");
@@ -36,8 +36,8 @@ fn run(command: &mut Command) -> Finished {
     finished
 }
 
-/// Runs a tool with more descriptors each time, and returns its errors until they suffice. With
-/// fewer than four, no program can be loaded.
+/// Runs a tool with one more descriptor each time, and returns its errors until it succeeds. No
+/// program can be loaded with fewer than four.
 fn complaints(tool: &str, arguments: &[&str]) -> Vec<String> {
     let (mut complaints, mut enough) = (Vec::new(), false);
     for descriptors in 4..32 {
@@ -54,7 +54,7 @@ fn complaints(tool: &str, arguments: &[&str]) -> Vec<String> {
     complaints
 }
 
-/// Checks that each complaint begins with one of these, and that each of these begins one.
+/// Checks that each error starts with one of the prefixes, and that each prefix occurs.
 fn say(complaints: &[String], beginnings: &[&str]) {
     let begins = |complaint: &String| {
         beginnings.iter().position(|beginning| complaint.starts_with(beginning))
@@ -67,7 +67,7 @@ fn say(complaints: &[String], beginnings: &[&str]) {
 }
 
 #[test]
-fn a_server_without_descriptors_names_what_it_needs_them_for() {
+fn server_without_descriptors_names_what_needs_them() {
     let path = format!("{}/descriptors.prom", env!("CARGO_TARGET_TMPDIR"));
     let bind = ["--bind", "127.0.0.1:0", "--bind", "127.0.0.1:0", "--metrics-file", &path];
     let wake =
@@ -78,8 +78,8 @@ fn a_server_without_descriptors_names_what_it_needs_them_for() {
     say(&complaints(SERVER, &bind), &[port, wake, &signals, &file]);
 }
 
-/// Checks the complaints of a tool that asks, each of whose ports takes descriptors; `advice` says how
-/// to take fewer.
+/// Checks the errors of a tool with several ports, each of which needs descriptors; `advice` names
+/// the option that reduces them.
 fn asks_with_fewer(tool: &str, path: &str, arguments: &[&str], advice: &str) {
     let complaints = complaints(path, &[arguments, &["-W", "10ms", NOBODY]].concat());
     let signals = SIGNALS.replace("TOOL", tool);
@@ -94,18 +94,18 @@ fn asks_with_fewer(tool: &str, path: &str, arguments: &[&str], advice: &str) {
 }
 
 #[test]
-fn a_prober_without_descriptors_names_its_flows() {
+fn ping_without_descriptors_names_its_flows() {
     asks_with_fewer("hello-ping", PING, &["--flows", "4", "-c", "1"], "use fewer --flows");
 }
 
 #[test]
-fn a_load_without_descriptors_names_its_sources() {
+fn load_without_descriptors_names_its_sources() {
     let arguments = ["--sources", "4", "--duration", "10ms", "--warm-up", "0"];
     asks_with_fewer("hello-load", LOAD, &arguments, "use fewer --sources");
 }
 
 #[test]
-fn a_client_without_descriptors_says_that_it_has_no_port() {
+fn client_without_descriptors_reports_the_missing_port() {
     let arguments = ["--local", "--attempts", "1", "--timeout", "10ms", "Tracy"];
     let complaints = complaints(CLIENT, &arguments);
     let wake = "hello-client: cannot open a pair of sockets to wake the threads by: Too many";

@@ -1,4 +1,4 @@
-//! What the documents say of the code, held against it.
+//! The claims of the documents, checked against the code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -25,12 +25,12 @@ fn rows<'a>(document: &'a str, heading: &str) -> Vec<Vec<&'a str>> {
     rows
 }
 
-/// Yields what stands in backticks.
+/// Yields the words in backticks.
 fn code(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
-/// Tells names of tests from other words: they are claims, and so have some underscores.
+/// Returns whether a word is the name of a test: test names are claims, with several underscores.
 fn is_test(word: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     word.bytes().all(plain) && word.matches('_').count() > 2
@@ -53,7 +53,7 @@ fn add_tests(directory: &Path, tests: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn every_test_that_the_page_on_security_names_is_there() {
+fn every_test_named_in_the_security_page_exists() {
     let document = read("docs/security.md");
     let mut tests = BTreeSet::new();
     for directory in ["crates", "tests"] {
@@ -66,7 +66,7 @@ fn every_test_that_the_page_on_security_names_is_there() {
 }
 
 #[test]
-fn every_threat_has_a_number_and_a_test_and_every_recommendation_a_test_or_says_that_it_has_none() {
+fn every_threat_has_a_figure_and_a_test_and_every_recommendation_a_test_or_none() {
     let document = read("docs/security.md");
     for row in rows(&document, "## RFC 8085") {
         let last = row.last().expect("a cell");
@@ -89,8 +89,7 @@ fn every_threat_has_a_number_and_a_test_and_every_recommendation_a_test_or_says_
     }
 }
 
-/// Returns the crates that one of ours is built of on this system, as deep as they are to be looked
-/// for.
+/// Returns the external dependencies of one of our crates on this system, down to a depth.
 fn dependencies(package: &str, depth: &str) -> BTreeSet<String> {
     let mut command = Command::new("cargo");
     command.current_dir(ROOT).args(["tree", "--locked", "--offline", "--package", package]);
@@ -102,8 +101,8 @@ fn dependencies(package: &str, depth: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_dependencies_listed_are_those_of_the_programs() {
-    if !have("cargo", "--version", "the_dependencies_listed_are_those_of_the_programs") {
+fn listed_dependencies_match_cargo() {
+    if !have("cargo", "--version", "listed_dependencies_match_cargo") {
         return;
     }
     let document = read("docs/security.md");
@@ -122,7 +121,7 @@ fn the_dependencies_listed_are_those_of_the_programs() {
 }
 
 #[test]
-fn the_oldest_rust_that_the_readme_names_is_that_of_the_manifest() {
+fn readme_names_the_minimum_rust_version_of_the_manifest() {
     let manifest = read("Cargo.toml");
     let mut values = manifest.lines().filter_map(|line| line.strip_prefix("rust-version = "));
     let oldest = values.next().expect("a version").trim_matches('"');
@@ -131,7 +130,7 @@ fn the_oldest_rust_that_the_readme_names_is_that_of_the_manifest() {
 }
 
 #[test]
-fn the_metrics_listed_are_those_of_the_server() {
+fn listed_metrics_match_the_server() {
     let document = read("docs/operations.md");
     let listed = rows(&document, "### Metrics").into_iter().map(|row| {
         let [name, label, _] = row[..] else { panic!("{row:?}") };
@@ -154,8 +153,7 @@ fn the_metrics_listed_are_those_of_the_server() {
     assert_eq!(BTreeMap::from_iter(listed), BTreeMap::from_iter(samples));
 }
 
-/// Writes the rules of the documentation into a file, with `more` behind them in another, and returns
-/// both paths.
+/// Writes the documented alerts to one file and `more` to another, and returns both paths.
 fn rules(test: &str, more: &str) -> [String; 2] {
     let document = read("docs/operations.md");
     let (_, rest) = document.split_once("```yaml\n").expect("rules");
@@ -168,8 +166,8 @@ fn rules(test: &str, more: &str) -> [String; 2] {
 }
 
 #[test]
-fn prometheus_takes_the_rules_to_begin_with() {
-    let test = "prometheus_takes_the_rules_to_begin_with";
+fn prometheus_accepts_the_documented_alerts() {
+    let test = "prometheus_accepts_the_documented_alerts";
     if !have("promtool", "--version", test) {
         return;
     }
@@ -182,12 +180,12 @@ fn prometheus_takes_the_rules_to_begin_with() {
 }
 
 #[test]
-fn wrong_checksums_raise_no_alert_of_dropped_requests() {
-    let test = "wrong_checksums_raise_no_alert_of_dropped_requests";
+fn wrong_checksums_raise_no_alert_for_dropped_requests() {
+    let test = "wrong_checksums_raise_no_alert_for_dropped_requests";
     if !have("promtool", "--version", test) {
         return;
     }
-    // Both machines drop; on one of them, buffers are full.
+    // Both machines drop requests; on one of them, the buffers are full.
     let tests = format!(
         "
 rule_files: [{test}.rules.yaml]

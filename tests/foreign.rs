@@ -1,4 +1,4 @@
-//! Peers that are not ours: the protocol in a few lines of Python.
+//! Independent peers: the protocol in a few lines of Python.
 
 use std::process::Command;
 
@@ -18,8 +18,8 @@ fn any_bytes(len: usize) -> Vec<u8> {
 }
 
 #[test]
-fn our_client_greets_with_a_python_server() {
-    if !have("python3", "--version", "our_client_greets_with_a_python_server") {
+fn our_client_works_with_a_python_server() {
+    if !have("python3", "--version", "our_client_works_with_a_python_server") {
         return;
     }
     let mut greeter = Process::start(Command::new("python3").arg(GREETER));
@@ -29,7 +29,7 @@ fn our_client_greets_with_a_python_server() {
     assert_eq!(tutorial.out, "Hello, Michael!\nHello, Tracy!\nHello, Sarah!\n");
     assert_eq!((&*tutorial.err, tutorial.status), ("", Some(0)));
 
-    // Any bytes but the newline, which separates names here, and NUL among them.
+    // Any bytes, including NUL, except the newline, which separates names here.
     let mut names = vec![Vec::new(), b"\0".to_vec(), b"Hello, World!".to_vec()];
     names.extend([1, 1016, 1024, 1025, 65_499].map(any_bytes));
     names.iter_mut().flatten().filter(|byte| **byte == b'\n').for_each(|byte| *byte = b'?');
@@ -48,7 +48,7 @@ fn our_client_greets_with_a_python_server() {
     assert_eq!(asking.finish(), (vec![], Some(0)));
 }
 
-/// Sends names from Python, of which those marked `false` are to get no reply.
+/// Sends names from Python. Those marked `false` must get no reply.
 fn greet_from_python(port: u16, names: &[(Vec<u8>, bool)]) {
     let port = port.to_string();
     let mut python = Process::start(Command::new("python3").args([PYTHON_CLIENT, &port]));
@@ -64,8 +64,8 @@ fn greet_from_python(port: u16, names: &[(Vec<u8>, bool)]) {
 }
 
 #[test]
-fn a_python_client_greets_with_our_server() {
-    if !have("python3", "--version", "a_python_client_greets_with_our_server") {
+fn python_client_works_with_our_server() {
+    if !have("python3", "--version", "python_client_works_with_our_server") {
         return;
     }
     let (server, address) = server(&["--bind", "127.0.0.1:0"]);
@@ -82,8 +82,8 @@ fn a_python_client_greets_with_our_server() {
 }
 
 #[test]
-fn a_python_client_gets_the_longest_greeting_if_the_server_allows_it() {
-    let test = "a_python_client_gets_the_longest_greeting_if_the_server_allows_it";
+fn python_client_gets_the_longest_greeting_if_allowed() {
+    let test = "python_client_gets_the_longest_greeting_if_allowed";
     if !have("python3", "--version", test) {
         return;
     }

@@ -1,4 +1,4 @@
-//! What the tools say of themselves: help, manual pages, completions.
+//! Generated text: help, manual pages, completions.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ fn generate(tool: &str, what: &str) -> Finished {
 }
 
 #[test]
-fn the_manual_has_every_option_and_the_examples() {
+fn manual_page_has_every_option_and_the_examples() {
     for (tool, options) in [
         (CLIENT, &["server", "local", "timeout", "attempts", "json", "generate"][..]),
         (
@@ -105,16 +105,16 @@ fn the_manual_has_every_option_and_the_examples() {
 }
 
 #[test]
-fn every_example_in_the_help_is_a_command_line() {
+fn every_example_in_the_help_is_valid() {
     for tool in [CLIENT, LOAD, PING, SERVER] {
         let help: Finished = Command::new(tool).arg("--help").output().expect("runs").into();
         let examples = help.out.lines().skip_while(|line| *line != "Examples:").skip(1);
         let examples = examples.take_while(|line| !line.is_empty());
-        // The others explain the ones above them.
+        // The other lines explain the examples above them.
         let examples: Vec<_> = examples.filter(|line| line.starts_with("  hello-")).collect();
         assert!(examples.len() >= 4, "{}", help.out);
         for example in examples {
-            // Without the explanation and what is the shell's; and to parse it is enough here.
+            // Without the explanation and the shell's own syntax; parsing is enough here.
             let command = example.trim().split("  ").next().expect("a command");
             let command = command.split(['<', '&', '|']).next().expect("a command");
             let arguments = command.split_whitespace().skip(1);
@@ -126,7 +126,7 @@ fn every_example_in_the_help_is_a_command_line() {
 }
 
 #[test]
-fn every_shell_gets_completions_that_know_the_options() {
+fn completions_for_every_shell_contain_the_options() {
     for (tool, option) in
         [(CLIENT, "attempts"), (LOAD, "find-max"), (PING, "max-p99"), (SERVER, "max-name")]
     {

@@ -1,4 +1,4 @@
-//! What `hello-server` refuses, and what it is told not to refuse.
+//! Requests that `hello-server` refuses, and options that disable a refusal.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::support::{
 };
 
 #[test]
-fn a_rule_that_is_switched_off_refuses_nothing() {
+fn disabled_rule_refuses_nothing() {
     let named = b"Hello, Hello, World!!";
     let client = peer();
     for (options, refused) in [(&[][..], 1), (&["--allow", "greeted-twice"], 0)] {
@@ -28,7 +28,7 @@ fn a_rule_that_is_switched_off_refuses_nothing() {
 }
 
 #[test]
-fn who_asks_too_often_is_refused_but_for_about_one_in_four_requests() {
+fn about_one_in_four_requests_over_the_limit_is_answered() {
     const REQUESTS: u64 = 200;
     for (options, dry) in [(&[][..], false), (&["--limit-dry-run"], true)] {
         let limit = ["--bind", "127.0.0.1:0", "--quiet", "--limit", "1", "--limit-burst", "10"];
@@ -37,7 +37,7 @@ fn who_asks_too_often_is_refused_but_for_about_one_in_four_requests() {
         for number in 0..REQUESTS {
             client.send_to(number.to_string().as_bytes(), address).expect("sent");
         }
-        // The first are the burst; in a dry run, nobody is over it.
+        // The burst comes first; in a dry run, nothing is refused.
         for number in 0..if dry { REQUESTS } else { 10 } {
             assert_eq!(receive(&client).0, format!("Hello, {number}!").into_bytes());
         }
@@ -47,7 +47,7 @@ fn who_asks_too_often_is_refused_but_for_about_one_in_four_requests() {
         let answered = count(&summary["answered"]);
         assert_eq!(answered + over, REQUESTS, "{summary}");
         assert!(answered - leaked >= 10, "{summary}");
-        // As many more within the limit as seconds passed, which are few.
+        // The limit also admits a few more requests for each second that passed.
         assert!(over + leaked > REQUESTS / 2, "{summary}");
         if dry {
             assert_eq!((answered, over), (REQUESTS, 0), "{summary}");
@@ -58,10 +58,10 @@ fn who_asks_too_often_is_refused_but_for_about_one_in_four_requests() {
     }
 }
 
-/// The noisy host sends three requests for each of the quiet one's: were every fourth request over
-/// the limit answered, the quiet host would have none of its own, or all.
+/// The noisy host sends three requests for each of the quiet one's. If every fourth excess request
+/// were answered, the quiet host would get replies to none of its requests, or to all.
 #[test]
-fn a_quiet_host_is_heard_beside_a_noisy_one_of_its_network_that_keeps_in_step() {
+fn quiet_host_is_answered_beside_a_synchronised_flooder_in_its_network() {
     const ROUNDS: u32 = 80;
     const REQUESTS: u32 = 50;
     let options = ["--limit", "1", "--limit-burst", "1", "--limit-exempt", "127.9.9.9"];
@@ -81,7 +81,8 @@ fn a_quiet_host_is_heard_beside_a_noisy_one_of_its_network_that_keeps_in_step() 
                 host.send_to(b"Tracy", address).expect("sent");
             }
         }
-        // No more is sent than the server's receive buffer holds, nor answered than ours does.
+        // Sends no more than the server's receive buffer holds, and expects no more replies than
+        // ours holds.
         ask(&exempt, address, b"Sarah");
         drain();
     }
@@ -94,7 +95,7 @@ fn a_quiet_host_is_heard_beside_a_noisy_one_of_its_network_that_keeps_in_step() 
 }
 
 #[test]
-fn who_is_exempt_is_never_over_the_limit() {
+fn exempt_network_is_never_over_the_limit() {
     const REQUESTS: u64 = 100;
     let (server, address) = server(&[
         "--bind",
@@ -119,13 +120,13 @@ fn who_is_exempt_is_never_over_the_limit() {
 }
 
 #[test]
-fn the_limit_in_force_is_printed_at_the_start_and_beside_what_exceeded_it() {
+fn limit_is_printed_at_the_start_and_in_an_exceeding_summary() {
     for (options, limit) in [
         (
             &["--limit", "1"][..],
             Some("limit: 1 requests/s for each source network (/24, /64), bursts of 2"),
         ),
-        // The default, which the loopback is exempt from.
+        // The default limit, which exempts the loopback.
         (&[], None),
     ] {
         let command = [&["--bind", "127.0.0.1:0", "--quiet"], options].concat();
@@ -155,7 +156,7 @@ fn the_limit_in_force_is_printed_at_the_start_and_beside_what_exceeded_it() {
 }
 
 #[test]
-fn a_limit_that_makes_no_sense_is_an_error_that_says_what_would() {
+fn invalid_limit_is_an_error_that_suggests_a_valid_one() {
     for (arguments, advice) in [
         (&["--limit", "0"][..], "0 is not in 1..=1000000000"),
         (&["--limit", "1000000001"], "1000000001 is not in 1..=1000000000"),

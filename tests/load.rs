@@ -1,4 +1,4 @@
-//! `hello-server` under more than it can hold.
+//! `hello-server` overloaded.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -12,8 +12,8 @@ use crate::support::{
     BACK_ENDS, Finished, Process, SERVER, ask, count, peer, receive, server, settled, summary,
 };
 
-/// Sends requests while the server is stopped, more than its receive buffer holds, and waits until
-/// it has received what was not dropped; returns how many were sent.
+/// Sends more requests than the receive buffer holds while the server is stopped, waits until it
+/// has received those that were not dropped, and returns the number sent.
 fn flood(server: &Process, address: SocketAddr) -> u64 {
     const EACH: u64 = 1000;
     server.signal(Signal::STOP);
@@ -33,7 +33,7 @@ fn flood(server: &Process, address: SocketAddr) -> u64 {
     clients.len() as u64 * EACH
 }
 
-/// Returns how many bytes wait in each socket bound to an address's port (proc_net_udp(5)).
+/// Returns the bytes queued in each socket bound to an address's port (proc_net_udp(5)).
 fn bytes_to_receive(address: SocketAddr) -> Vec<u64> {
     let port = format!(":{:04X}", address.port());
     let sockets = fs::read_to_string("/proc/net/udp").expect("Linux has it");
@@ -45,7 +45,7 @@ fn bytes_to_receive(address: SocketAddr) -> Vec<u64> {
 }
 
 #[test]
-fn what_was_sent_is_answered_refused_failed_or_dropped_and_nothing_else() {
+fn every_request_is_answered_refused_failed_or_dropped() {
     for back_end in BACK_ENDS {
         for options in
             [&[][..], &["--workers", "2"], &["--workers", "2", "--reuseport"], &["--spin", "1ms"]]
@@ -82,7 +82,7 @@ fn every_worker_is_a_thread() {
 }
 
 #[test]
-fn reuseport_deals_the_clients_out_to_a_socket_for_each_worker() {
+fn reuseport_distributes_clients_over_one_socket_per_worker() {
     let options = ["--bind", "127.0.0.1:0", "--quiet", "--workers", "2", "--reuseport"];
     let (server, address) = server(&options);
     server.signal(Signal::STOP);
@@ -101,7 +101,7 @@ fn reuseport_deals_the_clients_out_to_a_socket_for_each_worker() {
 }
 
 #[test]
-fn the_size_of_the_receive_buffer_is_said() {
+fn receive_buffer_size_is_printed() {
     let listening = |bytes: &str| {
         let arguments = ["--json", "--bind", "127.0.0.1:0", "--receive-buffer", bytes];
         let mut server = Process::start(Command::new(SERVER).args(arguments));
@@ -113,7 +113,7 @@ fn the_size_of_the_receive_buffer_is_said() {
 }
 
 #[test]
-fn options_without_sense_are_errors() {
+fn invalid_options_are_errors() {
     for (arguments, advice) in [
         (["--workers", "0"], "0 is not in 1..=1024"),
         (["--receive-buffer", "0"], "0 is not in 1..=1073741823"),

@@ -1,5 +1,5 @@
-//! End to end: the real binaries as processes, against each other, against peers that are not
-//! ours, and against faults.
+//! End-to-end tests: the real binaries as processes, against each other, against independent peers,
+//! and under faults.
 
 mod activation;
 mod attacks;

@@ -14,7 +14,7 @@ use crate::support::{
     Finished, PING, Process, SERVER, ask, can_unshare, listening, peer, server, skip, summary,
 };
 
-/// An address where nobody answers.
+/// An address where no server answers.
 const NOBODY: &str = "127.78.0.1:9";
 
 /// Returns the names in the file's directory.
@@ -26,7 +26,7 @@ fn names(file: &Path) -> Vec<String> {
     names
 }
 
-/// A command that runs a tool in a mount namespace of its own, after a script that mounts a file
+/// Returns a command that runs a tool in its own mount namespace, after a script that mounts a file
 /// system at the directory, its `$0`.
 fn mounted(mount: &str, directory: &Path, tool: &str) -> Command {
     let mut command = Command::new("unshare");
@@ -35,7 +35,7 @@ fn mounted(mount: &str, directory: &Path, tool: &str) -> Command {
     command
 }
 
-/// Mounts a file system whose server never answers, as may happen over a network. The tool inherits
+/// Mounts a file system whose server never answers, as can happen over a network. The tool inherits
 /// the descriptor that keeps it alive.
 const HUNG: &str = "exec 3<>/dev/fuse && \
     mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 hung \"$0\"";
@@ -53,8 +53,8 @@ fn can_hang(test: &str) -> bool {
 }
 
 #[test]
-fn a_hung_file_system_holds_up_neither_the_server_nor_its_end() {
-    let test = "a_hung_file_system_holds_up_neither_the_server_nor_its_end";
+fn hung_file_system_delays_neither_replies_nor_the_exit() {
+    let test = "hung_file_system_delays_neither_replies_nor_the_exit";
     if !can_hang(test) {
         return;
     }
@@ -77,8 +77,8 @@ fn a_hung_file_system_holds_up_neither_the_server_nor_its_end() {
 }
 
 #[test]
-fn a_signal_ends_a_server_that_waits_for_a_hung_file_system_at_its_start() {
-    let test = "a_signal_ends_a_server_that_waits_for_a_hung_file_system_at_its_start";
+fn signal_ends_a_server_that_hangs_on_its_metrics_file_at_start() {
+    let test = "signal_ends_a_server_that_hangs_on_its_metrics_file_at_start";
     if !can_hang(test) {
         return;
     }
@@ -86,15 +86,15 @@ fn a_signal_ends_a_server_that_waits_for_a_hung_file_system_at_its_start() {
     let mut command = mounted(HUNG, file.parent().expect("a directory"), SERVER);
     command.args(["--bind", "127.0.0.1:0", "--metrics-file"]).arg(&file);
     let server = Process::start(&mut command);
-    // The shell has no second thread, the server has one that writes.
+    // The shell has no second thread; the server has one that writes the file.
     while server.threads() < 2 {}
     server.signal(Signal::TERM);
     assert_eq!(server.finish(), (vec![], None));
 }
 
 #[test]
-fn a_hung_file_system_costs_no_summary_of_a_ping() {
-    let test = "a_hung_file_system_costs_no_summary_of_a_ping";
+fn hung_file_system_costs_ping_no_summary() {
+    let test = "hung_file_system_costs_ping_no_summary";
     if !can_hang(test) {
         return;
     }
@@ -108,8 +108,8 @@ fn a_hung_file_system_costs_no_summary_of_a_ping() {
 }
 
 #[test]
-fn what_is_no_regular_file_is_refused_by_both_tools_before_they_do_anything() {
-    let file = place("what_is_no_regular_file_is_refused_by_both_tools_before_they_do_anything");
+fn metrics_path_that_is_not_a_regular_file_is_refused_at_start() {
+    let file = place("metrics_path_that_is_not_a_regular_file_is_refused_at_start");
     let [pipe, link] = ["pipe.prom", "link.prom"].map(|name| file.with_file_name(name));
     mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a new name");
     symlink("/dev/null", &link).expect("a new name");
@@ -144,14 +144,14 @@ fn what_is_no_regular_file_is_refused_by_both_tools_before_they_do_anything() {
 }
 
 #[test]
-fn a_link_laid_where_the_metrics_are_written_is_not_followed() {
-    let file = place("a_link_laid_where_the_metrics_are_written_is_not_followed");
+fn metrics_file_never_follows_a_planted_link() {
+    let file = place("metrics_file_never_follows_a_planted_link");
     let victim = file.with_file_name("victim");
     fs::write(&victim, "precious").expect("a new name");
     let path = file.to_str().expect("UTF-8");
     let (mut server, _) = server(&["--bind", "127.0.0.1:0", "--quiet", "--metrics-file", path]);
     let deadline = Instant::now() + Duration::from_secs(20);
-    // A link that is laid just before the file is replaced is replaced, too.
+    // A link placed just before the file is replaced is replaced too.
     let error = loop {
         assert!(Instant::now() < deadline, "no error");
         let link = file.with_file_name("link");
@@ -170,8 +170,8 @@ fn a_link_laid_where_the_metrics_are_written_is_not_followed() {
 }
 
 #[test]
-fn a_full_file_system_keeps_the_last_whole_file_and_nothing_unfinished() {
-    let test = "a_full_file_system_keeps_the_last_whole_file_and_nothing_unfinished";
+fn full_file_system_keeps_the_last_complete_metrics_file() {
+    let test = "full_file_system_keeps_the_last_complete_metrics_file";
     if !can_unshare(test) {
         return;
     }
@@ -207,8 +207,8 @@ fn a_full_file_system_keeps_the_last_whole_file_and_nothing_unfinished() {
 }
 
 #[test]
-fn the_next_process_removes_what_one_that_was_killed_left() {
-    let file = place("the_next_process_removes_what_one_that_was_killed_left");
+fn next_process_removes_the_unfinished_file_of_a_killed_one() {
+    let file = place("next_process_removes_the_unfinished_file_of_a_killed_one");
     let path = file.to_str().expect("UTF-8");
     for name in ["hello-server.prom.0123456789aB.unfinished", "other.prom.0123456789aB.unfinished"]
     {
@@ -221,13 +221,13 @@ fn the_next_process_removes_what_one_that_was_killed_left() {
 }
 
 #[test]
-fn the_metrics_are_readable_for_whom_the_umask_lets_read() {
+fn umask_decides_who_can_read_the_metrics() {
     for (umask, mode) in [("022", 0o644), ("077", 0o600)] {
         let file = place(&format!("the_metrics_are_readable_{umask}"));
         let mut command = Command::new("sh");
         let script = format!("umask {umask} && exec \"$@\"");
         command.args(["-c", &script, "sh", PING, "-q", "-c1", "-W", "10ms", NOBODY]);
-        // A name without a directory is one in the working directory.
+        // A name without a directory is in the working directory.
         command.arg("--metrics-file").args(file.file_name());
         let mut ping = Process::start(command.current_dir(file.parent().expect("a directory")));
         assert_eq!(ping.exit_status(), Some(1));

@@ -1,30 +1,30 @@
-//! What takes a network of its own, in a namespace.
+//! Tests that need a network of their own, in a network namespace.
 
 use serde_json::{Value, json};
 
 use crate::support::{BACK_ENDS, LOAD, have_ipv6, in_namespace};
 
-/// A count in JSON, where those that are zero are left out.
+/// Reads a count from JSON that omits counts of zero.
 fn count(value: &Value) -> u64 {
     value.as_u64().unwrap_or_default()
 }
 
 #[test]
-fn neighbours_that_do_not_exist_never_make_the_server_wait() {
-    let test = "neighbours_that_do_not_exist_never_make_the_server_wait";
+fn absent_neighbours_never_block_the_server() {
+    let test = "absent_neighbours_never_block_the_server";
     let Some(summary) = in_namespace(test, "absent_neighbours.py", &[]) else { return };
-    // Were sends to wait for the send buffer, none would fail, and everybody would wait.
+    // If sends waited for the send buffer, none would fail, and every client would wait.
     let failed = count(&summary["send_failed"]["would-block"]);
     assert!(failed > 0, "{summary}");
-    // A few reach a spare while it is opened, which rejects them.
+    // A few requests reach a spare while it is opened, and are rejected.
     let (received, dropped) = (count(&summary["received"]), count(&summary["dropped"]));
     assert_eq!(received + dropped, count(&summary["asked"]), "{summary}");
     assert_eq!(count(&summary["answered"]) + failed, received, "{summary}");
 }
 
 #[test]
-fn a_reply_that_cannot_be_sent_costs_no_other_wherever_it_stands_in_a_batch() {
-    let test = "a_reply_that_cannot_be_sent_costs_no_other_wherever_it_stands_in_a_batch";
+fn failed_send_costs_no_other_reply_at_any_position_of_a_batch() {
+    let test = "failed_send_costs_no_other_reply_at_any_position_of_a_batch";
     for back_end in BACK_ENDS {
         let script = "poisoned_batches.py";
         let Some(summary) = in_namespace(test, script, &[back_end]) else { return };
@@ -40,8 +40,8 @@ fn a_reply_that_cannot_be_sent_costs_no_other_wherever_it_stands_in_a_batch() {
 }
 
 #[test]
-fn a_server_at_every_address_answers_from_the_one_asked_and_not_at_those_of_many() {
-    let test = "a_server_at_every_address_answers_from_the_one_asked_and_not_at_those_of_many";
+fn wildcard_server_replies_from_the_destination_and_ignores_group_addresses() {
+    let test = "wildcard_server_replies_from_the_destination_and_ignores_group_addresses";
     if !have_ipv6(test) {
         return;
     }
@@ -57,8 +57,8 @@ fn a_server_at_every_address_answers_from_the_one_asked_and_not_at_those_of_many
 }
 
 #[test]
-fn a_load_over_a_wire_is_held_to_the_default_limit_and_the_generator_recognises_it() {
-    let test = "a_load_over_a_wire_is_held_to_the_default_limit_and_the_generator_recognises_it";
+fn generator_recognises_the_default_limit_of_a_remote_server() {
+    let test = "generator_recognises_the_default_limit_of_a_remote_server";
     let Some(results) = in_namespace(test, "limited_load.py", &[LOAD]) else { return };
     let [limited, unlimited] = [0, 1].map(|run| &results[run]);
     let limit = json!({"rate": 1000, "burst": 2000, "dry_run": false});
@@ -77,8 +77,8 @@ fn a_load_over_a_wire_is_held_to_the_default_limit_and_the_generator_recognises_
 }
 
 #[test]
-fn loops_that_no_rule_ends_are_held_to_the_default_limit_beyond_the_loopback() {
-    let test = "loops_that_no_rule_ends_are_held_to_the_default_limit_beyond_the_loopback";
+fn default_limit_bounds_loops_that_no_rule_ends() {
+    let test = "default_limit_bounds_loops_that_no_rule_ends";
     for back_end in BACK_ENDS {
         let Some(seen) = in_namespace(test, "limited_loop.py", &[back_end]) else { return };
         let summary = &seen["summary"];

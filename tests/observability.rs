@@ -1,4 +1,4 @@
-//! What `hello-server` lets others see of itself.
+//! Statistics, metrics and status of `hello-server`.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -11,22 +11,22 @@ use crate::support::{
     Finished, Process, SERVER, ask, at_a_terminal, have, json, peer, receive, server, summary,
 };
 
-/// Returns a place for a file of the test's own, where there is none yet.
+/// Returns a path for a file of the test, where none exists.
 pub(crate) fn place(test: &str) -> PathBuf {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(test);
-    // Not there at the first run.
+    // Does not exist at the first run.
     let _ = fs::remove_dir_all(&directory);
     fs::create_dir_all(&directory).expect("a directory");
     directory.join("hello-server.prom")
 }
 
-/// Returns the value of one metric, by its name with the labels.
+/// Returns the value of one metric, by its name and labels.
 pub(crate) fn metric(text: &str, name: &str) -> Option<u64> {
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
     Some(value.parse().expect("a number"))
 }
 
-/// Returns a line's numbers by their names; of an object, its own.
+/// Returns a line's numbers by name, including those of its objects.
 fn flat(line: &Value) -> Vec<(String, u64)> {
     let flat = line.as_object().expect("an object").iter().flat_map(|(name, value)| match value {
         Value::Number(number) => vec![(name.clone(), number.as_u64().expect("whole"))],
@@ -40,7 +40,7 @@ fn flat(line: &Value) -> Vec<(String, u64)> {
 }
 
 #[test]
-fn statistics_have_the_counters_and_their_rates_as_often_as_was_asked_for() {
+fn statistics_have_counters_and_rates_at_the_given_interval() {
     let (mut server, address) = server(&["--bind", "127.0.0.1:0", "--quiet", "--stats", "0.2"]);
     let client = peer();
     for _ in 0..7 {
@@ -67,7 +67,7 @@ fn statistics_have_the_counters_and_their_rates_as_often_as_was_asked_for() {
 }
 
 #[test]
-fn statistics_that_nobody_could_read_or_live_to_see_are_an_error() {
+fn statistics_interval_out_of_range_is_an_error() {
     for period in ["1ns", "9ms", "366days", "18446744073709551615s"] {
         let output = Command::new(SERVER).args(["--stats", period]).output().expect("runs");
         let Finished { out, err, status } = output.into();
@@ -77,7 +77,7 @@ fn statistics_that_nobody_could_read_or_live_to_see_are_an_error() {
 }
 
 #[test]
-fn statistics_for_people_are_one_line() {
+fn statistics_as_text_are_one_line() {
     let arguments = ["--bind", "127.0.0.1:0", "--quiet", "--stats", "100ms"];
     let mut server = Process::start(Command::new(SERVER).args(arguments));
     let address = server.line();
@@ -94,8 +94,8 @@ fn statistics_for_people_are_one_line() {
 }
 
 #[test]
-fn a_signal_asks_for_a_snapshot_and_rewrites_the_metrics() {
-    let file = place("a_signal_asks_for_a_snapshot_and_rewrites_the_metrics");
+fn sigusr1_prints_a_snapshot_and_rewrites_the_metrics() {
+    let file = place("sigusr1_prints_a_snapshot_and_rewrites_the_metrics");
     let path = file.to_str().expect("UTF-8");
     let (mut server, address) =
         server(&["--bind", "127.0.0.1:0", "--quiet", "--metrics-file", path]);
@@ -104,7 +104,7 @@ fn a_signal_asks_for_a_snapshot_and_rewrites_the_metrics() {
     let client = peer();
     for requests in 1..=3 {
         ask(&client, address, b"Tracy");
-        // The client is answered a moment before that is counted.
+        // The client gets its reply a moment before it is counted.
         let snapshot = loop {
             server.signal(Signal::USR1);
             let snapshot = server.json();
@@ -115,7 +115,7 @@ fn a_signal_asks_for_a_snapshot_and_rewrites_the_metrics() {
         };
         assert!(snapshot["uptime_s"].is_u64(), "{snapshot}");
         assert_eq!(snapshot["received"], requests);
-        // The file is written by a thread that the next line does not wait for.
+        // Another thread writes the file, and the next line does not wait for it.
         let written = || {
             let text = fs::read_to_string(&file).expect("there");
             metric(&text, "hello_server_answered_total")
@@ -130,8 +130,8 @@ fn a_signal_asks_for_a_snapshot_and_rewrites_the_metrics() {
 }
 
 #[test]
-fn the_metrics_are_the_numbers_of_the_summary_under_names_that_prometheus_takes() {
-    let test = "the_metrics_are_the_numbers_of_the_summary_under_names_that_prometheus_takes";
+fn metrics_equal_the_summary_and_are_valid_for_prometheus() {
+    let test = "metrics_equal_the_summary_and_are_valid_for_prometheus";
     let file = place(test);
     let path = file.to_str().expect("UTF-8");
     let options = ["--bind", "127.0.0.1:0", "--quiet", "--metrics-file", path];
@@ -141,7 +141,7 @@ fn the_metrics_are_the_numbers_of_the_summary_under_names_that_prometheus_takes(
     for name in [&b"Hello, Hello, World!!"[..], &[b'x'; 1025], b"a", b"b", b"c"] {
         client.send_to(name, address).expect("sent");
     }
-    // Over the limit, so that some of them are refused.
+    // Exceed the limit, so that some requests are refused.
     for _ in 0..100 {
         client.send_to(b"d", address).expect("sent");
     }
@@ -166,7 +166,7 @@ fn the_metrics_are_the_numbers_of_the_summary_under_names_that_prometheus_takes(
     prometheus_takes(test, &file);
 }
 
-/// Shows a file of metrics to Prometheus' own tool, if that is here.
+/// Checks a metrics file with promtool, if it is installed.
 pub(crate) fn prometheus_takes(test: &str, file: &Path) {
     if have("promtool", "--version", test) {
         let metrics = File::open(file).expect("there");
@@ -177,8 +177,8 @@ pub(crate) fn prometheus_takes(test: &str, file: &Path) {
 }
 
 #[test]
-fn whoever_reads_the_metrics_finds_one_whole_state() {
-    let file = place("whoever_reads_the_metrics_finds_one_whole_state");
+fn metrics_readers_always_see_one_complete_file() {
+    let file = place("metrics_readers_always_see_one_complete_file");
     let path = file.to_str().expect("UTF-8");
     let (mut server, _) = server(&["--bind", "127.0.0.1:0", "--metrics-file", path]);
     for _ in 0..50 {
@@ -196,7 +196,7 @@ fn whoever_reads_the_metrics_finds_one_whole_state() {
 }
 
 #[test]
-fn a_metrics_file_that_cannot_be_written_is_an_error_at_the_start_and_no_end_later() {
+fn unwritable_metrics_file_is_fatal_only_at_the_start() {
     let file = place("a_metrics_file_that_cannot_be_written");
     let nowhere = file.with_file_name("nowhere").join("hello-server.prom");
     let arguments = ["--bind", "127.0.0.1:0", "--metrics-file"];
@@ -218,14 +218,14 @@ fn a_metrics_file_that_cannot_be_written_is_an_error_at_the_start_and_no_end_lat
     assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
     server.signal(Signal::TERM);
     let (lines, status) = server.finish();
-    // Said once, and in the end again: what was counted is not in the file.
+    // Reported once, and again at the end, because the counts are not in the file.
     assert_eq!(
         (json(&lines[0])["event"].as_str(), lines.len(), status),
         (Some("summary"), 1, Some(2))
     );
 }
 
-/// Runs a server at a terminal until it has shown how it is doing, and returns all that it printed.
+/// Runs a server at a terminal until it has printed its status line, and returns the whole output.
 fn shown(arguments: &[&str]) -> String {
     let mut command = Command::new(SERVER);
     command.args(["--bind", "127.0.0.1:0"]).args(arguments);
@@ -233,17 +233,17 @@ fn shown(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn on_a_terminal_one_line_that_does_not_stay_shows_how_the_server_is_doing() {
+fn terminal_shows_a_transient_server_status_line() {
     let seen = shown(&["--quiet"]);
     let status = "0 received/s, 0 answered/s, 0 refused/s, 0 send failed/s, 0 dropped/s";
     let (before, after) = seen.split_once(status).expect("a status");
     assert!(before.starts_with("listening on 127.0.0.1:"), "{seen:?}");
-    // It is taken away before the next line.
+    // The status line is erased before the next line.
     assert!(after.contains("\r\u{1b}[2K0 received, 0 answered"), "{seen:?}");
 }
 
 #[test]
-fn what_programs_read_has_no_line_that_does_not_stay() {
+fn piped_output_has_no_status_line() {
     let seen = shown(&["--json", "--stats", "0.1"]);
     assert!(!seen.contains('\u{1b}'), "{seen:?}");
 }

@@ -1,4 +1,4 @@
-//! What `hello-ping` prints, before what others read it with.
+//! The output of `hello-ping`, read by the parsers of others.
 
 use std::fs;
 use std::io::Write;
@@ -21,7 +21,7 @@ use crate::support::{have, json};
 
 const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/hello-ping.schema.json");
 
-/// Five probes and all that may become of them: 3 answered, 1 lost, 1 in flight.
+/// Five probes with every possible event: 3 answered, 1 lost, 1 in flight.
 fn eventful() -> Vec<ProbeEventKind<'static>> {
     let datagram = b"Hello, vu8AAAABvu8AAAAB!";
     let received = |arrival| ProbeEventKind::Received { arrival, datagram };
@@ -48,7 +48,7 @@ fn eventful() -> Vec<ProbeEventKind<'static>> {
     events
 }
 
-/// What is printed of such events.
+/// Returns the output for some events.
 fn printed(format: Format, events: &[ProbeEventKind<'_>]) -> String {
     let address = ([127, 0, 0, 1], 9999).into();
     let target = Target { name: "127.0.0.1:9999".into(), address, name_len: 16, flows: 1 };
@@ -69,7 +69,7 @@ fn printed(format: Format, events: &[ProbeEventKind<'_>]) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Two answers and a duplicate. Like ping, jc knows no columns for more.
+/// Two replies and a duplicate. Like ping, jc has no columns for more.
 fn plain() -> Vec<ProbeEventKind<'static>> {
     let mut events = eventful();
     events.retain(|event| match event {
@@ -83,10 +83,10 @@ fn plain() -> Vec<ProbeEventKind<'static>> {
 }
 
 #[test]
-fn expressions_for_the_summary_of_ping_find_that_of_hello_ping() {
+fn regexes_for_pings_summary_match_hello_pings() {
     let text = printed(Format::Text, &eventful());
     for (who, expression, expected) in [
-        // pingparsing 1.4, LinuxPingParser, whose grammar is that of these.
+        // pingparsing 1.4, LinuxPingParser; its grammar is equivalent to these.
         ("pingparsing", r"--- (.*) ping statistics ---", &["127.0.0.1:9999"][..]),
         ("pingparsing", r"(?m)^(\d+)\s*packets transmitted,\s*(\d+)\s*received,", &["5", "3"]),
         ("pingparsing", r"\+(\d+)\s*duplicates,", &["1"]),
@@ -108,14 +108,14 @@ fn expressions_for_the_summary_of_ping_find_that_of_hello_ping() {
         let groups = Vec::from_iter(found.iter().skip(1).flatten().map(|group| group.as_str()));
         assert_eq!(groups, expected, "{who}");
     }
-    // Some read the round-trip times from the last line, wherever that is.
+    // Some parsers read the round-trip times from the last line, whichever it is.
     let last = text.lines().last().unwrap_or_default();
     assert!(last.starts_with("rtt min/avg/max/mdev = "), "{text}");
 }
 
 #[test]
-fn jc_reads_the_summary_as_one_of_ping() {
-    if !have("jc", "--version", "jc_reads_the_summary_as_one_of_ping") {
+fn jc_parses_the_summary_as_pings() {
+    if !have("jc", "--version", "jc_parses_the_summary_as_pings") {
         return;
     }
     let mut command = Command::new("jc");
@@ -144,12 +144,12 @@ fn jc_reads_the_summary_as_one_of_ping() {
     }
 }
 
-/// Returns whether all of these are what the schema says.
+/// Returns whether all instances conform to hello-ping's schema.
 pub(crate) fn are_valid(test: &str, instances: impl IntoIterator<Item = String>) -> bool {
     follow(Path::new(SCHEMA), test, instances)
 }
 
-/// Returns whether all of these are what a schema says.
+/// Returns whether all instances conform to a schema.
 pub(crate) fn follow(
     schema: &Path,
     test: &str,
@@ -168,8 +168,8 @@ pub(crate) fn follow(
 }
 
 #[test]
-fn every_line_of_json_is_what_the_schema_says_and_a_number_in_quotes_is_not() {
-    let test = "every_line_of_json_is_what_the_schema_says_and_a_number_in_quotes_is_not";
+fn every_json_line_conforms_to_the_schema_and_a_quoted_number_does_not() {
+    let test = "every_json_line_conforms_to_the_schema_and_a_quoted_number_does_not";
     if !have("jsonschema", "--version", test) {
         return;
     }

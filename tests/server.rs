@@ -14,7 +14,7 @@ use crate::support::{
 };
 
 #[test]
-fn it_says_where_it_listens_who_was_greeted_and_what_it_counted() {
+fn text_output_has_the_address_each_greeting_and_the_counters() {
     for signal in [Signal::INT, Signal::TERM] {
         let mut server = Process::start(Command::new(SERVER).args(["--bind", "127.0.0.1:0"]));
         let line = server.line();
@@ -36,7 +36,7 @@ fn it_says_where_it_listens_who_was_greeted_and_what_it_counted() {
 }
 
 #[test]
-fn quiet_leaves_only_the_beginning_and_the_end() {
+fn quiet_prints_only_the_first_line_and_the_summary() {
     let (server, address) = server(&["--bind", "127.0.0.1:0", "--quiet"]);
     assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
     server.signal(Signal::INT);
@@ -95,8 +95,8 @@ fn several_addresses_are_served() {
     assert_eq!(server.finish(), (expected, Some(0)));
 }
 
-/// Stops a server and returns how many datagrams its remaining lines speak of: those shown, and
-/// those left out. The last line is the summary, and must have them all.
+/// Stops a server and returns how many datagrams its remaining lines report: those shown, and those
+/// suppressed. The last line is the summary, and must count them all.
 fn stop_and_count(server: Process, requests: u64) -> (u64, u64) {
     server.signal(Signal::TERM);
     let (lines, status) = server.finish();
@@ -111,7 +111,7 @@ fn stop_and_count(server: Process, requests: u64) -> (u64, u64) {
 }
 
 #[test]
-fn more_lines_than_allowed_are_left_out_and_counted() {
+fn lines_over_the_limit_are_suppressed_and_counted() {
     const REQUESTS: u64 = 300;
     let (server, address) = server(&["--bind", "127.0.0.1:0", "--max-lines", "5"]);
     let client = peer();
@@ -119,16 +119,16 @@ fn more_lines_than_allowed_are_left_out_and_counted() {
         ask(&client, address, b"again");
     }
     let (shown, _) = stop_and_count(server, REQUESTS);
-    // Five at least, and five for every further second that a slow machine takes.
+    // At least five, and five more for every second that a slow machine takes.
     assert!((5..REQUESTS / 2).contains(&shown), "{shown} lines");
 }
 
 #[test]
-fn an_output_that_nobody_reads_holds_up_no_reply() {
+fn unread_output_delays_no_reply() {
     const REQUESTS: u64 = 3000;
     let (server, address) = server(&["--bind", "127.0.0.1:0", "--max-lines", "10000"]);
     let client = peer();
-    // Far more lines than a pipe and the queue before it hold.
+    // Far more lines than a pipe and the queue in front of it hold.
     let name = [b'x'; 100];
     for _ in 0..REQUESTS {
         ask(&client, address, &name);
@@ -138,22 +138,22 @@ fn an_output_that_nobody_reads_holds_up_no_reply() {
 }
 
 #[test]
-fn an_output_that_nobody_reads_keeps_no_server_from_its_end() {
+fn unread_output_does_not_keep_a_server_from_ending() {
     let (mut server, address) = server(&["--bind", "127.0.0.1:0", "--max-lines", "10000"]);
     let client = peer();
     for _ in 0..3000 {
         ask(&client, address, &[b'x'; 100]);
     }
-    // Twice, as timeout(1) does it.
+    // Twice, as timeout(1) does.
     server.signal(Signal::TERM);
     server.signal(Signal::TERM);
     assert_eq!(server.exit_status(), Some(0));
 }
 
 #[test]
-fn an_output_that_is_full_from_the_start_holds_up_no_reply() {
+fn output_blocked_from_the_start_delays_no_reply() {
     let (reader, writer) = full_pipe();
-    // It cannot say where it listens, so that must be known beforehand.
+    // The server cannot print its address, so the address must be known beforehand.
     let free = UdpSocket::bind(("127.78.0.3", 0)).expect("a free port");
     let address = free.local_addr().expect("bound");
     drop(free);
@@ -161,7 +161,7 @@ fn an_output_that_is_full_from_the_start_holds_up_no_reply() {
     let command = command.args(["--bind", &address.to_string()]).stdout(writer);
     let mut server = command.spawn().expect("runs");
     let address = address.to_string();
-    // More than one attempt, for it may not be there yet.
+    // More than one attempt, because the server may not be ready yet.
     let greeted = client(&["--server", &address, "--timeout", "1s", "--attempts", "9", "Tracy"]);
     server.kill().expect("our own child");
     server.wait().expect("our own child");
@@ -170,7 +170,7 @@ fn an_output_that_is_full_from_the_start_holds_up_no_reply() {
 }
 
 #[test]
-fn an_output_that_is_closed_keeps_no_server_from_serving() {
+fn closed_output_does_not_stop_the_server() {
     let (mut server, address) = server(&["--bind", "127.0.0.1:0"]);
     server.hang_up();
     let client = peer();
@@ -182,7 +182,7 @@ fn an_output_that_is_closed_keeps_no_server_from_serving() {
 }
 
 #[test]
-fn an_address_that_cannot_be_had_is_an_error_with_advice() {
+fn unusable_address_is_an_error_with_advice() {
     let (first, address) = server(&["--bind", "127.0.0.1:0"]);
     let address = address.to_string();
     for (arguments, words) in [
@@ -209,12 +209,12 @@ fn an_address_that_cannot_be_had_is_an_error_with_advice() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn idle_workers_wait_without_a_timeout_and_a_stop_wakes_them_all() {
+fn idle_workers_block_and_a_stop_wakes_them_all() {
     const WORKERS: usize = 8;
     let (server, address) = server(&["--bind", "127.0.0.1:0", "--workers", "8", "--quiet"]);
     assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
-    // "281 0x8 0x7f… 0x1 0xffffffff …": epoll_pwait(2), and its arguments. A worker waits for one event
-    // of its socket or the stop, and for -1 ms.
+    // "281 0x8 0x7f… 0x1 0xffffffff …": epoll_pwait(2) and its arguments. A worker waits for one
+    // event, of its socket or of the stop, with a timeout of -1 ms.
     let waits_for_ever = |task: &str| {
         let mut words = task.split(' ').skip(3);
         let (events, timeout) = (words.next(), words.next());

@@ -1,4 +1,4 @@
-//! One datagram in the name of somebody else, and how many replies it costs.
+//! One datagram with a spoofed source, and the number of replies that it causes.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use serde_json::{Map, json};
 
 use crate::support::{BACK_ENDS, count, have_ipv6, in_namespace};
 
-/// What peers do that answer everything: send it back, greet it, take it for something else.
+/// How peers respond to any datagram: return it, greet it, or answer with something else.
 const PEERS: [&str; 4] = ["echo", "greeter", "chargen", "dns"];
 
-/// The ports they do it at that are known for it, and the rule against each.
+/// The well-known ports of such services, and the rule against each.
 const PORTS: [(u16, &str); 11] = [
     (7, "source-port-privileged"),
     (19, "source-port-privileged"),
@@ -24,16 +24,16 @@ const PORTS: [(u16, &str); 11] = [
     (11211, "source-port-reflector"),
 ];
 
-/// After how many answers a peer stops that would not stop by itself.
+/// The number of replies after which an endless peer stops.
 const ENOUGH: u64 = 200;
 
-/// What ends it if not the server does.
+/// How a loop ends that the server does not end.
 const SILENCE: [&str; 2] = ["enough", "silence"];
 
-/// By peer: how many replies it got, and what was the end of it.
+/// For each peer, the replies that it got and the reason for the end.
 type Cases<'a> = BTreeMap<String, (u64, &'a str)>;
 
-/// Sends a server one datagram in the name of each peer, and compares all that can be counted.
+/// Sends a server one datagram with the address of each peer, and compares every count.
 fn spoof(test: &str, options: &[&str], expected: &Cases<'_>) {
     if !have_ipv6(test) {
         return;
@@ -61,12 +61,12 @@ fn spoof(test: &str, options: &[&str], expected: &Cases<'_>) {
             let cases = expected.iter().filter(|(peer, _)| peer.starts_with(peers));
             cases.map(|(_, (replies, _))| replies).sum::<u64>()
         };
-        // One for somebody who asks at the end.
+        // One reply goes to the client that sends a request at the end.
         let answered = replies("") + 1;
         assert_eq!(summary["answered"], answered, "{back_end}: {summary}");
         let received = answered + reasons.values().sum::<u64>();
         assert_eq!(summary["received"], received, "{back_end}: {summary}");
-        // It greets whoever greets it.
+        // This peer greets every sender.
         let greeted = (&other["received"], &other["answered"]);
         let replies = json!(replies("server"));
         assert_eq!(greeted, (&replies, &replies), "{back_end}: {other}");
@@ -77,8 +77,7 @@ fn cases<'a>(ends: impl IntoIterator<Item = (&'a str, u64, &'a str)>) -> Cases<'
     ends.into_iter().map(|(peer, replies, end)| (peer.to_owned(), (replies, end))).collect()
 }
 
-/// Returns the same for the peers at the ports that they are known for, where no rule is against
-/// it.
+/// Returns the same cases for the peers at their well-known ports, for which no rule is on.
 fn at_every_port<'a>(ends: [(&'a str, u64, &'a str); 4]) -> Cases<'a> {
     let mut everywhere = cases(ends);
     for (peer, replies, end) in ends {
@@ -88,9 +87,8 @@ fn at_every_port<'a>(ends: [(&'a str, u64, &'a str); 4]) -> Cases<'a> {
 }
 
 #[test]
-fn a_spoofed_datagram_costs_no_reply_by_the_addresses_and_two_among_greeters_at_the_most() {
-    let test =
-        "a_spoofed_datagram_costs_no_reply_by_the_addresses_and_two_among_greeters_at_the_most";
+fn spoofed_datagram_costs_no_reply_by_address_and_at_most_two_among_greeters() {
+    let test = "spoofed_datagram_costs_no_reply_by_address_and_at_most_two_among_greeters";
     let mut expected = cases([
         ("itself", 0, "source-port-own"),
         ("itself, IPv6", 0, "source-port-own"),
@@ -103,8 +101,8 @@ fn a_spoofed_datagram_costs_no_reply_by_the_addresses_and_two_among_greeters_at_
         ("server, IPv6", 1, "greeted-twice"),
         ("greeter", 1, "greeted-twice"),
         ("echo", 2, "greeted-twice"),
-        // They answer with something of their own, which no rule tells from a name. Only at the
-        // ports that they are known for are they known.
+        // These peers answer with bytes of their own, which no rule distinguishes from a name. The
+        // guard recognises them only at their well-known ports.
         ("chargen", ENOUGH + 1, "enough"),
         ("dns", ENOUGH + 1, "enough"),
     ]);
@@ -115,8 +113,8 @@ fn a_spoofed_datagram_costs_no_reply_by_the_addresses_and_two_among_greeters_at_
 }
 
 #[test]
-fn without_the_rules_on_ports_services_get_as_many_replies_as_they_ask_for() {
-    let test = "without_the_rules_on_ports_services_get_as_many_replies_as_they_ask_for";
+fn services_get_a_reply_to_every_datagram_without_the_port_rules() {
+    let test = "services_get_a_reply_to_every_datagram_without_the_port_rules";
     let mut expected = cases([
         ("itself", 2, "greeted-twice"),
         ("itself, IPv6", 2, "greeted-twice"),
@@ -139,9 +137,9 @@ fn without_the_rules_on_ports_services_get_as_many_replies_as_they_ask_for() {
 }
 
 #[test]
-fn without_any_rule_but_that_on_length_greetings_end_when_they_are_too_long() {
-    let test = "without_any_rule_but_that_on_length_greetings_end_when_they_are_too_long";
-    // 5, 13, 21 bytes, and so on up to 1021; or every other of these, where both sides greet.
+fn loops_end_at_the_name_limit_without_any_other_rule() {
+    let test = "loops_end_at_the_name_limit_without_any_other_rule";
+    // 5, 13, 21 bytes, and so on up to 1021; or every second of these if both sides greet.
     let (all, half) = ((1024 - 5) / 8 + 1, (1024 - 5) / 16 + 1);
     let mut expected = cases([
         ("itself", all, "name-too-long"),
@@ -172,8 +170,8 @@ fn without_any_rule_but_that_on_length_greetings_end_when_they_are_too_long() {
 }
 
 #[test]
-fn a_limit_ends_what_no_rule_ends() {
-    let test = "a_limit_ends_what_no_rule_ends";
+fn rate_limit_bounds_loops_that_no_rule_ends() {
+    let test = "rate_limit_bounds_loops_that_no_rule_ends";
     if !have_ipv6(test) {
         return;
     }
@@ -184,7 +182,7 @@ fn a_limit_ends_what_no_rule_ends() {
         for peer in ["chargen", "dns"] {
             let case = &seen["cases"][peer];
             assert_eq!(case["end"], "over-limit", "{back_end}: {peer}");
-            // Of those over the limit one in four is answered, and a slow machine takes seconds.
+            // One in four requests over the limit is answered, and a slow machine takes seconds.
             let replies = count(&case["replies"]);
             assert!((8..ENOUGH).contains(&replies), "{back_end}: {peer}: {replies}");
         }
@@ -192,11 +190,11 @@ fn a_limit_ends_what_no_rule_ends() {
 }
 
 #[test]
-fn sources_that_nobody_has_are_refused_or_cannot_be_answered() {
-    let test = "sources_that_nobody_has_are_refused_or_cannot_be_answered";
+fn impossible_sources_are_refused_or_unanswerable() {
+    let test = "impossible_sources_are_refused_or_unanswerable";
     for back_end in BACK_ENDS {
         let Some(outcomes) = in_namespace(test, "strange_sources.py", &[back_end]) else { return };
-        // All others asked for are nothing that Linux lets in from a wire.
+        // Linux accepts no other of these sources from a network.
         let expected = json!({
             "port 0": "source-port-zero",
             "0.0.0.0, to everybody": "source-unspecified",

@@ -3,7 +3,7 @@
 use hello_proto::{Guard, PREFIX, SUFFIX};
 use libfuzzer_sys::fuzz_target;
 
-// A peer is an echoer, or a greeter without a guard that reads so many bytes of a datagram.
+// A peer is an echo service, or a greeter without a guard that truncates datagrams to a length.
 fuzz_target!(|input: (u16, [Option<u16>; 3], &[u8])| {
     let (max_name_len, peers, first) = input;
     let guard = Guard::new().with_max_name_len(max_name_len.into());

@@ -1,11 +1,11 @@
-//! `hello-client`, whose system calls fail.
+//! `hello-client` with failing system calls.
 
 use super::injected;
 use crate::support::{CLIENT, Finished, have, peer, server, summary};
 
 #[test]
-fn a_client_that_a_firewall_forbids_to_send_says_so() {
-    if !have("strace", "-V", "a_client_that_a_firewall_forbids_to_send_says_so") {
+fn send_denied_by_a_firewall_is_reported() {
+    if !have("strace", "-V", "send_denied_by_a_firewall_is_reported") {
         return;
     }
     let mut command = injected("sendto:error=EPERM", CLIENT);
@@ -21,11 +21,11 @@ fn a_client_that_a_firewall_forbids_to_send_says_so() {
 }
 
 #[test]
-fn an_error_of_an_earlier_request_costs_the_next_one_nothing() {
-    if !have("strace", "-V", "an_error_of_an_earlier_request_costs_the_next_one_nothing") {
+fn error_about_an_earlier_request_does_not_affect_the_next() {
+    if !have("strace", "-V", "error_about_an_earlier_request_does_not_affect_the_next") {
         return;
     }
-    // What ICMP reports of one request comes out of the next send, which then sends nothing.
+    // The next send returns the ICMP error about an earlier request, and then sends nothing.
     let mut command = injected("sendto:error=ECONNREFUSED:when=1", CLIENT);
     let (server, address) = server(&["--bind", "127.0.0.1:0"]);
     let address = address.to_string();
@@ -38,8 +38,8 @@ fn an_error_of_an_earlier_request_costs_the_next_one_nothing() {
 }
 
 #[test]
-fn a_route_that_is_missing_for_a_moment_costs_nothing() {
-    if !have("strace", "-V", "a_route_that_is_missing_for_a_moment_costs_nothing") {
+fn briefly_missing_route_costs_no_greeting() {
+    if !have("strace", "-V", "briefly_missing_route_costs_no_greeting") {
         return;
     }
     let mut command = injected("connect:error=ENETUNREACH:when=1..2", CLIENT);

@@ -1,4 +1,4 @@
-//! Every error that the system can report, at every call by which a server receives and sends.
+//! Every error that the system can report, at every call with which a server receives and sends.
 
 use std::sync::Mutex;
 use std::thread;
@@ -10,15 +10,15 @@ use serde_json::Value;
 use super::faulty;
 use crate::support::{ask, count, have, peer, receive, settled, summary};
 
-/// A system call of a back end that goes wrong some times in a row.
+/// A system call of a back end that fails a few times in a row.
 #[derive(Clone, Copy, Debug)]
 struct Row {
     back_end: &'static str,
     call: &'static str,
-    /// As strace has it.
+    /// The error as strace names it.
     fault: &'static str,
     times: usize,
-    /// How many of these are counted, and under which class.
+    /// The number of these failures that are counted, and their class.
     counted: usize,
     class: &'static str,
 }
@@ -28,14 +28,14 @@ impl Row {
         format!("{}:{}:when=1..{}", self.call, self.fault, self.times)
     }
 
-    /// Returns those counts that are to be other than zero.
+    /// Returns the counts that must not be zero.
     fn counts(&self) -> Vec<(&str, u64)> {
         let counts = [(self.class, self.counted as u64)];
         counts.into_iter().filter(|(_, count)| *count > 0).collect()
     }
 }
 
-/// What the system may report, and the class under which it is counted.
+/// The errors that the system may report, and the class of each.
 const ERRORS: [(&str, &str); 22] = [
     ("error=EINTR", "interrupted"),
     ("error=EAGAIN", "would-block"),
@@ -61,19 +61,19 @@ const ERRORS: [(&str, &str); 22] = [
     ("error=ENOSYS", "other"),
 ];
 
-/// By which system calls each back end sends and receives.
+/// The system calls with which each back end sends and receives.
 const SENDS: [(&str, &str); 2] = [("native", "sendmmsg"), ("portable", "sendmsg")];
 const RECEIVES: [(&str, &str); 5] = [
     ("native", "recvmmsg"),
     ("portable", "recvmmsg"),
-    // It asks whether there is something, for a moment.
+    // It polls the socket briefly.
     ("portable", "ppoll"),
-    // And how an idle server waits.
+    // The call with which an idle server waits.
     ("native", "epoll_pwait"),
     ("portable", "epoll_pwait"),
 ];
 
-/// Returns a row for each error at each of the calls, three times in a row. `counted` says how
+/// Returns a row for each error at each of the calls, three times in a row. `counted` returns how
 /// many of the three are counted.
 fn rows(
     calls: &[(&'static str, &'static str)],
@@ -89,7 +89,7 @@ fn rows(
     rows
 }
 
-/// Checks rows side by side, for most of the time they only wait.
+/// Checks rows in parallel, because most of their time is waiting.
 fn for_each<T: Send>(rows: Vec<T>, check: impl Fn(T) + Sync) {
     let rows = Mutex::new(rows.into_iter());
     let next = || rows.lock().expect("no panic").next();
@@ -104,33 +104,33 @@ fn for_each<T: Send>(rows: Vec<T>, check: impl Fn(T) + Sync) {
     });
 }
 
-/// Returns those counts that are other than zero.
+/// Returns the counts that are not zero.
 fn nonzero(counts: &Value) -> Vec<(&str, u64)> {
     let counts = counts.as_object().expect("counts").iter();
     counts.map(|(class, n)| (&**class, count(n))).filter(|(_, count)| *count > 0).collect()
 }
 
 #[test]
-fn a_reply_that_the_system_does_not_take_is_counted_and_the_next_is_sent() {
-    let test = "a_reply_that_the_system_does_not_take_is_counted_and_the_next_is_sent";
+fn failed_send_is_counted_and_the_next_reply_sent() {
+    let test = "failed_send_is_counted_and_the_next_reply_sent";
     if !have("strace", "-V", test) {
         return;
     }
     let mut rows = rows(&SENDS, |back_end, _, fault| match (back_end, fault) {
         // A signal costs no reply.
         (_, "error=EINTR") => 0,
-        // `quinn-udp` tries the first one again by itself.
+        // `quinn-udp` itself repeats the first one.
         ("portable", "error=EINVAL" | "error=EIO") => 2,
         _ => 3,
     });
     let (back_end, call) = SENDS[0];
     let row = |fault, times, counted, class| Row { back_end, call, fault, times, counted, class };
-    // Nothing but signals; and a system that takes nothing and does not say why.
+    // Only signals, and a system that sends nothing and gives no reason.
     rows.push(row("error=EINTR", 9, 1, "interrupted"));
     rows.push(row("retval=0", 3, 3, "other"));
     for_each(rows, |row| {
         let (server, address, mut faults) = faulty(&row.fault(), &["--backend", row.back_end]);
-        // Each from a source of its own, for replies to one source may leave together.
+        // Each from its own source, because replies to one source may leave together.
         let clients = Vec::from_iter((0..row.counted.max(1)).map(|_| peer()));
         for client in &clients {
             client.send_to(b"first", address).expect("sent");
@@ -147,20 +147,21 @@ fn a_reply_that_the_system_does_not_take_is_counted_and_the_next_is_sent() {
 }
 
 #[test]
-fn a_server_survives_receive_calls_that_fail() {
-    if !have("strace", "-V", "a_server_survives_receive_calls_that_fail") {
+fn server_survives_receive_errors() {
+    if !have("strace", "-V", "server_survives_receive_errors") {
         return;
     }
     let mut rows = rows(&RECEIVES, |back_end, call, fault| match (back_end, call, fault) {
-        // It looks like the end of an idle wait.
+        // This looks like the end of an idle wait.
         (_, _, "error=EAGAIN") => 0,
-        // `quinn-udp` tries again by itself.
+        // `quinn-udp` itself tries again.
         ("portable", "recvmmsg", "error=EINTR") => 0,
         _ => 3,
     });
-    // Nothing for a moment, and an idle server does not ask again before it has waited.
+    // Briefly nothing; an idle server does not receive again before it has waited.
     rows.retain(|row| (row.call, row.fault) != ("ppoll", "error=EAGAIN"));
-    // More than what a socket is given up for, if the socket must be the cause. It takes longest.
+    // More failures than a socket is given up for, if the socket must be the cause. This takes
+    // longest.
     for (back_end, call) in RECEIVES {
         let (fault, class) = ("error=ENETDOWN", "unreachable");
         rows.insert(0, Row { back_end, call, fault, times: 13, counted: 13, class });
@@ -169,7 +170,7 @@ fn a_server_survives_receive_calls_that_fail() {
         let (server, address, mut faults) = faulty(&row.fault(), &["--backend", row.back_end]);
         let client = peer();
         if row.call == "recvmmsg" {
-            // An idle server receives only when there is something.
+            // An idle server receives only when a datagram is queued.
             client.send_to(b"Tracy", address).expect("sent");
         }
         assert_eq!(faults.by_ref().take(row.times).count(), row.times, "{row:?}");
@@ -180,7 +181,7 @@ fn a_server_survives_receive_calls_that_fail() {
         let summary = summary(server);
         let mut errors = nonzero(&summary["receive_errors"]);
         if row.class == "interrupted" && row.counted > 0 {
-            // Of real signals there may be more.
+            // Real signals may add to the count.
             errors.iter_mut().for_each(|(_, count)| *count = (*count).min(row.counted as u64));
         } else {
             errors.retain(|(class, _)| *class != "interrupted");
@@ -192,19 +193,19 @@ fn a_server_survives_receive_calls_that_fail() {
 }
 
 #[test]
-fn no_fault_keeps_a_server_busy_however_long_it_lasts_nor_from_stopping() {
-    let test = "no_fault_keeps_a_server_busy_however_long_it_lasts_nor_from_stopping";
+fn no_lasting_fault_makes_a_server_spin_or_unstoppable() {
+    let test = "no_lasting_fault_makes_a_server_spin_or_unstoppable";
     if !have("strace", "-V", test) {
         return;
     }
-    // The first 16 that take no time cost nothing, and each one after them a millisecond.
+    // The first 16 that take no time cost nothing, and each later one costs a millisecond.
     let hasty = |receives: u64| Duration::from_millis(receives - 16);
-    // Each of the others costs twice as long as the one before.
+    // Each of the others costs twice as much as the one before.
     let growing = |receives: u64| Duration::from_millis((1 << receives) - 1);
     let mut rows = vec![
         ("native", "recvmmsg", "EAGAIN", "would-block", 100, hasty(100)),
         ("native", "recvmmsg", "EINTR", "interrupted", 100, hasty(100)),
-        // It asks before it waits, and again after.
+        // It receives before it waits, and again afterwards.
         ("portable", "recvmmsg", "EAGAIN", "would-block", 200, hasty(100)),
         ("native", "epoll_pwait", "EAGAIN", "would-block", 100, hasty(100)),
         ("portable", "epoll_pwait", "EAGAIN", "would-block", 100, hasty(100)),
@@ -214,7 +215,7 @@ fn no_fault_keeps_a_server_busy_however_long_it_lasts_nor_from_stopping() {
         for (error, class) in
             [("ENETDOWN", "unreachable"), ("ENOMEM", "no-buffers"), ("EPERM", "denied")]
         {
-            // After a wait that fails, a receive call waits for 20 ms.
+            // After a failed wait, a receive call waits for 20 ms.
             let waits = Duration::from_millis(20 * 8);
             let pauses = if call == "epoll_pwait" { waits } else { growing(9) };
             rows.push((back_end, call, error, class, 9, pauses));
@@ -225,7 +226,7 @@ fn no_fault_keeps_a_server_busy_however_long_it_lasts_nor_from_stopping() {
         let (server, address, mut faults) =
             faulty(&format!("{call}:error={error}"), &["--backend", back_end]);
         if call == "recvmmsg" {
-            // A wait for it is over at once, and still nothing is received.
+            // Its wait ends at once, and still nothing is received.
             peer().send_to(b"Tracy", address).expect("sent");
         }
         let start = faults.next().expect("a call");
@@ -238,7 +239,7 @@ fn no_fault_keeps_a_server_busy_however_long_it_lasts_nor_from_stopping() {
         let counted = count(&summary["receive_errors"][class]);
         match class {
             "would-block" => assert_eq!(counted, 0, "{row:?}"),
-            // Of real signals there may be more.
+            // Real signals may add to the count.
             "interrupted" => assert!(counted >= made, "{row:?}: {made} calls, {counted} counted"),
             _ => assert_eq!(counted, made, "{row:?}"),
         }
@@ -247,8 +248,8 @@ fn no_fault_keeps_a_server_busy_however_long_it_lasts_nor_from_stopping() {
 }
 
 #[test]
-fn a_system_that_returns_at_once_with_nothing_keeps_no_server_busy() {
-    let test = "a_system_that_returns_at_once_with_nothing_keeps_no_server_busy";
+fn empty_receive_calls_do_not_make_a_server_spin() {
+    let test = "empty_receive_calls_do_not_make_a_server_spin";
     if !have("strace", "-V", test) {
         return;
     }

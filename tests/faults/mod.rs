@@ -1,4 +1,4 @@
-//! Errors of the system, injected by strace.
+//! System errors, injected by strace.
 
 mod client;
 mod matrix;
@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use crate::support::{Process, SERVER, listening};
 
-/// Runs a tool under strace, which makes a system call fail as `fault` says, and which stands
-/// aside (`-D`), so that the process we start and signal is the tool itself.
+/// Runs a tool under strace, which makes a system call fail as `fault` specifies. strace runs as a
+/// detached process (`-D`), so that the process that the test starts and signals is the tool.
 fn injected(fault: &str, tool: &str) -> Command {
     let mut command = Command::new("strace");
     command
@@ -39,13 +39,13 @@ fn faulty(fault: &str, arguments: &[&str]) -> (Process, SocketAddr, Faults) {
     (server, address, Faults { log: BufReader::new(reader), main, at: Duration::ZERO })
 }
 
-/// The calls that failed in a server as they were to, until it ends: when each was made.
+/// The times at which the injected calls failed in a server, until it ends.
 ///
-/// Those of its main thread are left out, which waits for signals and serves nobody.
+/// Calls of its main thread are excluded: it waits for signals and serves no requests.
 struct Faults {
     log: BufReader<PipeReader>,
     main: String,
-    /// When the last call was made that the log has.
+    /// Time of the last call in the log.
     at: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! `hello-server`, whose system calls fail at its start, or for good.
+//! `hello-server` with system calls that fail at the start, or permanently.
 
 use std::fs;
 use std::process::Command;
@@ -10,8 +10,8 @@ use super::injected;
 use crate::support::{BACK_ENDS, Finished, SERVER, ask, have, json, listening, peer, summary};
 
 #[test]
-fn only_a_spinning_server_asks_for_datagrams_before_it_waits() {
-    let test = "only_a_spinning_server_asks_for_datagrams_before_it_waits";
+fn only_a_busy_polling_server_receives_before_it_waits() {
+    let test = "only_a_busy_polling_server_receives_before_it_waits";
     if !have("strace", "-V", test) {
         return;
     }
@@ -23,7 +23,7 @@ fn only_a_spinning_server_asks_for_datagrams_before_it_waits() {
         assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
         assert_eq!(summary(server)["answered"], 1);
         let calls = fs::read_to_string(&log).expect("written");
-        // Behind it the server looks what is left when it stops.
+        // After it, the server receives what is queued when it stops.
         let end = calls.find("Tracy").and_then(|at| calls[at..].find('\n').map(|line| at + line));
         let serving = &calls[..end.expect("received")];
         assert_eq!(serving.contains("MSG_DONTWAIT"), spins, "{calls}");
@@ -31,8 +31,8 @@ fn only_a_spinning_server_asks_for_datagrams_before_it_waits() {
 }
 
 #[test]
-fn a_server_whose_socket_is_broken_sums_up_and_fails() {
-    if !have("strace", "-V", "a_server_whose_socket_is_broken_sums_up_and_fails") {
+fn server_with_a_broken_socket_prints_its_summary_and_fails() {
+    if !have("strace", "-V", "server_with_a_broken_socket_prints_its_summary_and_fails") {
         return;
     }
     let mut command = injected("recvmmsg:error=EBADF", SERVER);
@@ -45,11 +45,11 @@ fn a_server_whose_socket_is_broken_sums_up_and_fails() {
 }
 
 #[test]
-fn a_server_without_threads_fails_with_the_reason() {
-    if !have("strace", "-V", "a_server_without_threads_fails_with_the_reason") {
+fn server_without_threads_fails_with_the_reason() {
+    if !have("strace", "-V", "server_without_threads_fails_with_the_reason") {
         return;
     }
-    // The printing thread, the one that serves, and the last of the workers that it starts.
+    // The printing thread, the serving thread, and the last worker that it starts.
     for which in 1..=3 {
         let mut command = injected(&format!("clone3,clone:error=EAGAIN:when={which}"), SERVER);
         let output = command.args(["--json", "--bind", "127.0.0.1:0", "--workers", "3"]).output();
@@ -60,8 +60,8 @@ fn a_server_without_threads_fails_with_the_reason() {
 }
 
 #[test]
-fn a_socket_that_cannot_be_had_is_an_error_with_the_reason() {
-    let test = "a_socket_that_cannot_be_had_is_an_error_with_the_reason";
+fn socket_error_is_reported_with_its_reason() {
+    let test = "socket_error_is_reported_with_its_reason";
     if !have("strace", "-V", test) {
         return;
     }
@@ -83,20 +83,19 @@ fn a_socket_that_cannot_be_had_is_an_error_with_the_reason() {
             assert_eq!((&*out, status), ("", Some(2)), "{back_end}: {fault}");
             let said = err.strip_prefix("hello-server: cannot bind 127.0.0.1:0: ");
             assert!(said.is_some_and(|said| said.contains(reason)), "{back_end}: {fault}: {err}");
-            // Port 0 is not one that needs a privilege.
+            // Port 0 needs no privilege.
             assert!(!err.contains("below 1024"), "{back_end}: {fault}: {err}");
         }
     }
 }
 
 #[test]
-fn a_system_without_trains_is_served_all_the_same() {
-    let test = "a_system_without_trains_is_served_all_the_same";
+fn server_works_without_gso_and_gro() {
+    let test = "server_works_without_gso_and_gro";
     if !have("strace", "-V", test) {
         return;
     }
-    // UDP_GRO is the third of the options that are set, after the receive timeout and
-    // IP_MTU_DISCOVER.
+    // UDP_GRO is the third option that is set, after the receive timeout and IP_MTU_DISCOVER.
     let mut command = injected("setsockopt:error=ENOPROTOOPT:when=3", SERVER);
     command.args(["--backend", "native", "--bind", "127.0.0.1:0"]);
     let (server, address) = listening(&mut command);
@@ -105,8 +104,8 @@ fn a_system_without_trains_is_served_all_the_same() {
 }
 
 #[test]
-fn of_each_class_of_error_there_is_one_line_and_every_count() {
-    if !have("strace", "-V", "of_each_class_of_error_there_is_one_line_and_every_count") {
+fn each_error_class_is_logged_once_and_fully_counted() {
+    if !have("strace", "-V", "each_error_class_is_logged_once_and_fully_counted") {
         return;
     }
     const REQUESTS: u64 = 40;
@@ -119,7 +118,7 @@ fn of_each_class_of_error_there_is_one_line_and_every_count() {
             client.send_to(b"Tracy", address).expect("sent");
         }
         let (mut errors, mut seen) = (0, Value::Null);
-        // The line is printed by another thread than what is counted.
+        // The printing thread is not the one that counts.
         while seen["send_failed"]["denied"] != REQUESTS || errors == 0 {
             server.signal(Signal::USR1);
             let line = server.json();
@@ -135,8 +134,8 @@ fn of_each_class_of_error_there_is_one_line_and_every_count() {
 }
 
 #[test]
-fn receive_calls_that_fail_are_told_of_in_one_line() {
-    if !have("strace", "-V", "receive_calls_that_fail_are_told_of_in_one_line") {
+fn receive_errors_are_reported_in_one_line() {
+    if !have("strace", "-V", "receive_errors_are_reported_in_one_line") {
         return;
     }
     let mut command = injected("recvmmsg:error=ENOMEM:when=1..6", SERVER);

@@ -1,4 +1,4 @@
-//! The files that a run leaves.
+//! The files that a run writes.
 
 use std::fs;
 
@@ -11,14 +11,14 @@ use crate::observability::place;
 use crate::ping::files::texts;
 use crate::support::{Finished, count, have, json};
 
-/// Arguments of a sweep and of a search of few trials.
+/// Arguments of a sweep and of a search with few trials.
 const SWEEP: &[&str] = &["--sweep", "100..200", "--steps", "2", "--duration", "50ms"];
 const SEARCH: &[&str] =
     &["--find-max", "--rate", "100", "--max-rate", "200", "--duration", "50ms", "--trials", "1"];
 
 #[test]
-fn results_are_exported_to_files_and_to_the_output_alone() {
-    let file = place("results_are_exported_to_files_and_to_the_output_alone");
+fn export_to_standard_output_replaces_the_text() {
+    let file = place("export_to_standard_output_replaces_the_text");
     let (server, path) = (Server::greeter(), file.to_str().expect("UTF-8"));
     let to = server.address();
     for (option, starts) in [
@@ -32,7 +32,7 @@ fn results_are_exported_to_files_and_to_the_output_alone() {
             assert_eq!(err, "");
             let text = fs::read_to_string(&file).expect("there");
             assert!(text.starts_with(starts), "{text}");
-            // The whole of a search may have no more than one trial, if the machine is busy.
+            // On a busy machine, a whole search may have only one trial.
             let found = text.matches(&to).count();
             match option {
                 "--export-json" => assert_eq!(found % 2, 0, "a target is an address: {text}"),
@@ -47,8 +47,8 @@ fn results_are_exported_to_files_and_to_the_output_alone() {
 }
 
 #[test]
-fn what_is_exported_is_what_is_printed() {
-    let file = place("what_is_exported_is_what_is_printed");
+fn exported_results_equal_the_printed_ones() {
+    let file = place("exported_results_equal_the_printed_ones");
     let (server, path) = (Server::greeter(), file.to_str().expect("UTF-8"));
     let to = server.address();
     for run in [&FEW[..], SWEEP, SEARCH] {
@@ -69,8 +69,9 @@ fn what_is_exported_is_what_is_printed() {
 }
 
 #[test]
-fn a_table_has_the_numbers_of_the_summary() {
-    let (server, file) = (Server::greeter(), place("a_table_has_the_numbers_of_the_summary"));
+fn exported_table_has_the_numbers_of_the_summary() {
+    let (server, file) =
+        (Server::greeter(), place("exported_table_has_the_numbers_of_the_summary"));
     let (to, csv) = (server.address(), file.with_file_name("csv"));
     let (path, csv) = (file.to_str().expect("UTF-8"), csv.to_str().expect("UTF-8"));
     let exports = ["--export-json", path, "--export-csv", csv, &to];
@@ -93,8 +94,8 @@ fn a_table_has_the_numbers_of_the_summary() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_is_trouble_and_named() {
-    // What can be seen before anything is sent is; else the summary is not lost.
+fn unwritable_file_is_named_and_exits_with_2() {
+    // Errors that can be found before sending are; otherwise the summary is still printed.
     for (path, before) in [("/nowhere/x", true), ("/dev/full", false)] {
         for option in ["--export-json", "--export-csv", "--plot"] {
             let arguments = ["--count", "1", "-W", "50ms", option, path, NOBODY];
@@ -107,8 +108,8 @@ fn a_file_that_cannot_be_written_is_trouble_and_named() {
 }
 
 #[test]
-fn a_reader_who_leaves_costs_no_file() {
-    let file = place("a_reader_who_leaves_costs_no_file");
+fn closed_output_costs_no_exported_file() {
+    let file = place("closed_output_costs_no_exported_file");
     let path = file.to_str().expect("UTF-8");
     for run in [&["--rate", "1k"][..], &["--sweep", "1k..2k"]] {
         let server = Server::greeter();
@@ -126,8 +127,8 @@ fn a_reader_who_leaves_costs_no_file() {
 }
 
 #[test]
-fn a_plot_is_xml_of_one_run_or_of_all_loads() {
-    let test = "a_plot_is_xml_of_one_run_or_of_all_loads";
+fn plot_is_xml_for_one_run_and_for_a_sweep() {
+    let test = "plot_is_xml_for_one_run_and_for_a_sweep";
     if !have("python3", "--version", test) {
         return;
     }

@@ -1,4 +1,4 @@
-//! Servers that are not ours, that answer wrongly, and that are on another machine.
+//! Independent servers, wrong replies, and servers on another machine.
 
 use std::process::Command;
 
@@ -7,8 +7,8 @@ use super::{due, run};
 use crate::support::{LOAD, Process, count, have, in_namespace};
 
 #[test]
-fn a_python_server_answers_all() {
-    if !have("python3", "--version", "a_python_server_answers_all") {
+fn python_server_answers_every_request() {
+    if !have("python3", "--version", "python_server_answers_every_request") {
         return;
     }
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/peers/greeter.py");
@@ -27,9 +27,9 @@ fn a_python_server_answers_all() {
 }
 
 #[test]
-fn a_reply_with_one_byte_changed_is_corrupt_and_never_an_answer() {
+fn reply_with_one_changed_byte_is_corrupt_and_never_an_answer() {
     for options in [&["--outstanding", "4"][..], &["--outstanding", "4", "--size", "8..40"]] {
-        // Each byte in turn, and none changes into one that a name of ours has.
+        // Changes each byte in turn, never to a byte that occurs in our names.
         let server = Server::start(|request| {
             let mut reply = request.greeting();
             let at = request.number % reply.len();
@@ -47,7 +47,7 @@ fn a_reply_with_one_byte_changed_is_corrupt_and_never_an_answer() {
 }
 
 #[test]
-fn a_right_answer_behind_a_wrong_one_counts() {
+fn correct_reply_after_a_wrong_one_counts() {
     for wrong in 1..=3_usize {
         let server = Server::start(move |request| {
             let mut reply = request.greeting();
@@ -66,8 +66,8 @@ fn a_right_answer_behind_a_wrong_one_counts() {
 }
 
 #[test]
-fn another_machine_is_asked_if_that_is_said_and_else_gets_nothing() {
-    let test = "another_machine_is_asked_if_that_is_said_and_else_gets_nothing";
+fn other_machines_receive_requests_only_with_remote() {
+    let test = "other_machines_receive_requests_only_with_remote";
     let Some(result) = in_namespace(test, "remote_load.py", &[LOAD]) else { return };
     assert_eq!((&result["refused"], &result["received_before"]), (&2.into(), &0.into()));
     assert_eq!((&result["status"], &result["load"]["sent"]), (&0.into(), &40.into()));
@@ -76,8 +76,8 @@ fn another_machine_is_asked_if_that_is_said_and_else_gets_nothing() {
 }
 
 #[test]
-fn a_request_that_finds_no_route_is_not_sent_and_no_word_on_an_earlier_one() {
-    let test = "a_request_that_finds_no_route_is_not_sent_and_no_word_on_an_earlier_one";
+fn request_without_a_route_counts_as_not_sent() {
+    let test = "request_without_a_route_counts_as_not_sent";
     for options in [&[][..], &["--sources", "3", "--sources-by", "addresses"]] {
         let arguments = [&[LOAD][..], options].concat();
         let Some(summary) = in_namespace(test, "vanished_route.py", &arguments) else { return };

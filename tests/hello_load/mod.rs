@@ -1,4 +1,4 @@
-//! `hello-load` as people and scripts use it, and what it says held against what servers saw.
+//! `hello-load` as people and scripts use it, with its output compared with the servers' records.
 
 mod files;
 mod foreign;
@@ -17,10 +17,10 @@ use serde_json::Value;
 
 use crate::support::{Finished, LOAD, Process, count, json};
 
-/// An address where nothing listens: a port of a loopback address that nobody else binds.
+/// An address with a closed port: nothing else binds this loopback address.
 const NOBODY: &str = "127.78.0.3:9";
 
-/// Arguments of a run that a server answers in milliseconds, however slow this machine is.
+/// Arguments of a run that a server answers in milliseconds, even on a slow machine.
 const FEW: [&str; 6] = ["--outstanding", "4", "--count", "20", "-W", "20s"];
 
 /// Runs `hello-load` to its end.
@@ -40,7 +40,7 @@ fn lines(arguments: &[&str]) -> (Vec<Value>, Option<i32>) {
     (out.lines().map(json).collect(), status)
 }
 
-/// Returns what a run with `--json` came to, and its status.
+/// Returns the result of a run with `--json`, and its status.
 fn run(arguments: &[&str]) -> (Value, Option<i32>) {
     let (mut lines, status) = lines(arguments);
     assert_eq!(lines.len(), 2, "{lines:?}");
@@ -49,12 +49,12 @@ fn run(arguments: &[&str]) -> (Value, Option<i32>) {
     (summary, status)
 }
 
-/// Returns how many requests were due and not sent: on a busy machine, there may be some.
+/// Returns the number of requests that were due but not sent; a busy machine may have some.
 fn not_sent(summary: &Value) -> u64 {
     summary["not_sent"].as_object().expect("counts").values().map(count).sum()
 }
 
-/// Returns how many requests were due.
+/// Returns the number of requests that were due.
 fn due(summary: &Value) -> u64 {
     count(&summary["sent"]) + not_sent(summary)
 }

@@ -1,4 +1,4 @@
-//! What is offered: from where, in names how long, in trains, and after a warm-up.
+//! The offered load: sources, name lengths, trains and the warm-up.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -7,7 +7,7 @@ use super::server::{Asked, Server};
 use super::{due, not_sent, run};
 use crate::support::{self, count, server};
 
-/// Runs a closed loop to a server that answers everything, and returns what came there.
+/// Runs a closed loop against a server that answers everything, and returns the received requests.
 fn asked(arguments: &[&str], requests: u64) -> Vec<Asked> {
     let server = Server::greeter();
     let to = server.address();
@@ -27,7 +27,7 @@ fn asked(arguments: &[&str], requests: u64) -> Vec<Asked> {
 }
 
 #[test]
-fn sources_are_so_many_ports_that_take_turns() {
+fn source_ports_alternate() {
     for (options, turn) in [(&["--count", "60"][..], 1), (&["--count", "60", "--train", "2"], 2)] {
         let asked = asked(&[options, &["--sources", "3"]].concat(), 60);
         let clients = Vec::from_iter(asked.iter().map(|request| request.client));
@@ -39,7 +39,7 @@ fn sources_are_so_many_ports_that_take_turns() {
 }
 
 #[test]
-fn sources_are_so_many_addresses_that_take_turns() {
+fn source_addresses_alternate() {
     let asked = asked(&["--count", "60", "--sources", "5", "--sources-by", "addresses"], 60);
     let hosts = (0..60).map(|number| IpAddr::from(Ipv4Addr::new(127, 0, 0, 1 + number % 5)));
     assert!(asked.iter().map(|request| request.client.ip()).eq(hosts), "{asked:?}");
@@ -48,7 +48,7 @@ fn sources_are_so_many_addresses_that_take_turns() {
 }
 
 #[test]
-fn each_thread_has_its_part_of_the_sources_and_of_the_requests() {
+fn threads_divide_sources_and_requests() {
     for by in ["ports", "addresses"] {
         let options = ["--count", "61", "--sources", "5", "--sources-by", by, "--threads", "2"];
         let mut clients = BTreeMap::new();
@@ -57,13 +57,13 @@ fn each_thread_has_its_part_of_the_sources_and_of_the_requests() {
         }
         let mut each = Vec::from_iter(clients.into_values());
         each.sort_unstable();
-        // 31 from three sources, and 30 from two.
+        // 31 requests from three sources, and 30 from two.
         assert_eq!(each, [10, 10, 11, 15, 15], "{by}");
     }
 }
 
 #[test]
-fn each_name_is_as_long_as_the_last_draw_says_and_the_same_seed_draws_the_same() {
+fn name_lengths_follow_the_seed() {
     let lens = |size: &str, seed: &str| {
         let asked = asked(&["--count", "400", "--size", size, "--seed", seed], 400);
         let names = BTreeSet::from_iter(asked.iter().map(|request| &request.name));
@@ -80,8 +80,8 @@ fn each_name_is_as_long_as_the_last_draw_says_and_the_same_seed_draws_the_same()
 }
 
 #[test]
-fn drawn_times_are_the_same_for_the_same_seed_and_lie_otherwise_than_even_ones() {
-    // The time at which the last of so many is due: what is the same for all machines.
+fn poisson_arrivals_follow_the_seed_and_differ_from_constant_ones() {
+    // The due time of the last request, which is the same on every machine.
     let end = |options: &[&str]| {
         let server = Server::greeter();
         let to = server.address();
@@ -97,8 +97,8 @@ fn drawn_times_are_the_same_for_the_same_seed_and_lie_otherwise_than_even_ones()
 }
 
 #[test]
-fn trains_are_cut_into_requests_of_which_each_is_answered() {
-    // The last one is as short as it has to be.
+fn every_request_of_a_train_is_answered() {
+    // The last name is as short as necessary.
     for (train, sizes) in [("8", "16"), ("8", "16..512"), ("64", "100")] {
         let (server, address) = server(&["--bind", "127.0.0.1:0", "--quiet"]);
         let common = ["--outstanding", "128", "--count", "500", "-W", "20s"];
@@ -113,7 +113,7 @@ fn trains_are_cut_into_requests_of_which_each_is_answered() {
 }
 
 #[test]
-fn a_train_is_due_at_once_and_its_names_are_of_one_length() {
+fn names_of_a_train_are_due_together_and_of_equal_length() {
     let asked = asked(&["--count", "60", "--train", "8", "--size", "16..64"], 60);
     let trains = Vec::from_iter(asked.chunks(8).map(|train| {
         let lens = BTreeSet::from_iter(train.iter().map(|request| request.name.len()));
@@ -124,8 +124,8 @@ fn a_train_is_due_at_once_and_its_names_are_of_one_length() {
 }
 
 #[test]
-fn a_warm_up_is_seen_by_the_server_and_left_out_of_every_number() {
-    // What goes wrong in it is not told of.
+fn warm_up_reaches_the_server_but_no_statistic() {
+    // Errors during the warm-up are not reported.
     for loop_options in [&["--rate", "500"][..], &["--outstanding", "4"]] {
         let server = Server::start(|request| match request.number {
             0 => None,

@@ -1,4 +1,4 @@
-//! What a run prints for people.
+//! The text output of a run.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use super::server::Server;
 use super::{FEW, load};
 use crate::support::{Finished, LOAD, at_a_terminal, count, server};
 
-/// Replaces each number by what stands for it in an expression.
+/// Replaces each number with a pattern that matches it.
 fn assert_looks_like(out: &str, expected: &str) {
     let times = r"\d+\.\d{3}(/\d+\.\d{3})+ ms";
     let expected = regex::escape(expected)
@@ -21,7 +21,7 @@ fn assert_looks_like(out: &str, expected: &str) {
 }
 
 #[test]
-fn a_closed_loop_is_a_header_and_a_summary() {
+fn closed_loop_prints_a_header_and_a_summary() {
     let (_server, address) = server(&["--bind", "127.0.0.1:0", "--quiet"]);
     let address = address.to_string();
     let Finished { out, err, status } = load(&[&FEW[..], &[&address]].concat());
@@ -36,13 +36,13 @@ rtt     min/avg/p50/p90/p99/p99.9/max = TIMES, since sent
 the generator was busy for NUMBER% of the timeANYTHING
 "
     );
-    // Busy or not: so few requests are over in no time.
+    // Busy or not: this few requests take no time.
     let out = out.split_inclusive('\n').filter(|line| !line.starts_with("LIMITED BY "));
     assert_looks_like(&out.collect::<String>(), &expected);
 }
 
 #[test]
-fn an_open_loop_says_how_punctual_it_was() {
+fn open_loop_prints_its_timer_error() {
     let server = Server::greeter();
     let address = server.address();
     let options = ["--rate", "2k", "--poisson", "--size", "16..32", "--sources", "2"];
@@ -61,7 +61,7 @@ fn an_open_loop_says_how_punctual_it_was() {
 }
 
 #[test]
-fn the_lines_of_every_so_often_add_up_to_the_whole() {
+fn interval_lines_sum_to_the_summary() {
     let server = Server::greeter();
     let to = server.address();
     for run in [&["--rate", "1k"][..], &["--outstanding", "2"]] {
@@ -87,7 +87,7 @@ fn the_lines_of_every_so_often_add_up_to_the_whole() {
 }
 
 #[test]
-fn a_reader_who_leaves_ends_the_run_at_the_next_line() {
+fn closed_output_ends_the_run_at_the_next_line() {
     let server = Server::greeter();
     let to = server.address();
     let options = ["--rate", "1k", "--every", "10ms", "--duration", "1h", "-W", "20s"];
@@ -99,7 +99,7 @@ fn a_reader_who_leaves_ends_the_run_at_the_next_line() {
 }
 
 #[test]
-fn on_a_terminal_one_line_that_does_not_stay_shows_how_it_goes() {
+fn terminal_shows_a_transient_status_line() {
     let server = Server::greeter();
     let mut command = Command::new(LOAD);
     command.args(["--rate", "500", "--duration", "1h", "--warm-up", "0", "-W", "20s"]);

@@ -1,4 +1,4 @@
-//! What programs read, and the schema that says what it is: each holds what the other does.
+//! The JSON output and its schema, compared in both directions.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,8 +21,8 @@ fn schema() -> Value {
     json(&fs::read_to_string(SCHEMA).expect("there"))
 }
 
-/// Lines and files of all kinds: of loops of both kinds, of a search, of a sweep, and of nobody's
-/// answers.
+/// Real lines and files of every kind: closed and open loops, a search, a sweep, and runs without
+/// any answer.
 fn real(test: &str) -> Vec<Value> {
     let (server, file) = (Server::greeter(), place(test));
     let (to, path) = (server.address(), file.to_str().expect("UTF-8"));
@@ -44,7 +44,7 @@ fn real(test: &str) -> Vec<Value> {
     all
 }
 
-/// Lines with all that seldom happens, in the place of what did.
+/// Real lines, with rare values substituted.
 fn rare(real: &[Value]) -> Vec<Value> {
     let of = |event| real.iter().find(|line| line["event"] == event).expect("one").clone();
     let mut all = vec![];
@@ -78,9 +78,9 @@ fn rare(real: &[Value]) -> Vec<Value> {
     all
 }
 
-/// Returns the schema without leave for what it does not name.
+/// Returns the schema with unknown fields forbidden.
 fn strict(test: &str) -> PathBuf {
-    /// What other schemas add to; those say what is left.
+    /// Definitions that other schemas extend; those forbid unknown fields.
     const PARTS: [&str; 2] = ["totals", "found"];
     fn close(schema: &mut Value, is_part: bool) {
         let is_whole = |schema: &Value| {
@@ -99,7 +99,7 @@ fn strict(test: &str) -> PathBuf {
                         ("allOf", Value::Array(parts)) => {
                             parts.iter_mut().for_each(|part| close(part, true));
                         }
-                        // Of the export alone, and of what stands beside its results.
+                        // Only in the export, and only beside its results.
                         ("anyOf", Value::Array(parts)) => {
                             for part in parts {
                                 let is_part = part["$ref"] == "#/$defs/found";
@@ -121,14 +121,14 @@ fn strict(test: &str) -> PathBuf {
     file
 }
 
-/// Returns whether all of these are what a schema says.
+/// Returns whether all lines conform to a schema.
 fn are_valid(schema: &Path, test: &str, lines: impl IntoIterator<Item = Value>) -> bool {
     follow(schema, test, lines.into_iter().map(|line| line.to_string()))
 }
 
 #[test]
-fn every_line_and_file_is_what_the_schema_says_and_nothing_more() {
-    let test = "every_line_and_file_is_what_the_schema_says_and_nothing_more";
+fn every_line_and_export_conforms_to_the_schema() {
+    let test = "every_line_and_export_conforms_to_the_schema";
     if !have("jsonschema", "--version", test) {
         return;
     }
@@ -139,14 +139,14 @@ fn every_line_and_file_is_what_the_schema_says_and_nothing_more() {
     assert!(events.iter().eq(expected), "{events:?}");
     let all = [&real[..], &rare(&real)].concat();
     assert!(are_valid(Path::new(SCHEMA), test, all.clone()), "{all:?}");
-    // Nor is there anything that it leaves out.
+    // Nor does the schema miss a field.
     let strict = strict(&format!("{test}_strict"));
     assert!(are_valid(&strict, test, all), "see above");
 }
 
 #[test]
-fn a_field_that_the_schema_does_not_name_is_noticed_wherever_it_is() {
-    let test = "a_field_that_the_schema_does_not_name_is_noticed_wherever_it_is";
+fn schema_check_rejects_unknown_fields_at_every_level() {
+    let test = "schema_check_rejects_unknown_fields_at_every_level";
     if !have("jsonschema", "--version", test) {
         return;
     }
@@ -169,7 +169,7 @@ fn a_field_that_the_schema_does_not_name_is_noticed_wherever_it_is() {
 }
 
 #[test]
-fn every_field_is_always_there_but_for_the_verdict() {
+fn every_field_except_the_verdict_is_always_present() {
     fn look(schema: &Value, found: &mut usize) {
         if let Some(named) = schema["properties"].as_object() {
             let named = BTreeSet::from_iter(named.keys().filter(|name| *name != "verdict"));

@@ -8,27 +8,27 @@ use crate::relay::{Void, until_told};
 use crate::support::{Finished, count};
 use crate::truth::assert_near;
 
-/// Each trial is of so many requests as are due in 0.1 s: in trains, so that there are few moments
-/// at which the generator may be held up.
+/// Each trial has the requests of 0.1 s. They are in trains, so that there are few moments at which
+/// a stall of the generator matters.
 const TRIAL: &[&str] = &["--duration", "0.1", "--warm-up", "0", "-W", "150ms", "--train", "10"];
 
-/// Of a server that answers so many of each trial: those of a load of 1000 a second.
+/// A server's capacity per trial: the requests of a load of 1000 per second.
 const ROOM: u64 = 100;
 
 fn with_room() -> Server {
     Server::with_room_for(100)
 }
 
-/// A server that answers all but each tenth request of a trial, from the first one on.
+/// A server that answers all but every tenth request of a trial, starting with the first.
 fn losing_a_tenth() -> Server {
     Server::start(|request| (request.token().seq % 10 > 0).then(|| request.greeting()))
 }
 
-/// Searches, and returns what each trial came to, and the whole.
+/// Runs a search, and returns the result of each trial and of the search.
 ///
 /// # Errors
 ///
-/// What [`trials`] reports.
+/// As for [`trials`].
 fn find_max(
     server: Server,
     options: &[&str],
@@ -41,12 +41,12 @@ fn find_max(
     Ok((trials(server, lines, answers)?, throughput, status))
 }
 
-/// Compares what each trial says with what the server saw and answers.
+/// Compares each trial's result with the server's record.
 ///
 /// # Errors
 ///
-/// [`Void`] if the server left more unanswered than it meant to: it takes a machine that stands
-/// still for longer than the timeout.
+/// [`Void`] if the server left more unanswered than intended, because the machine stalled for
+/// longer than the timeout.
 fn trials(
     server: Server,
     mut lines: Vec<Value>,
@@ -69,7 +69,7 @@ fn trials(
     Ok(lines)
 }
 
-/// Returns the load and the verdict of each trial, which have to be what its numbers say.
+/// Returns the load and the verdict of each trial, and checks the verdict against its numbers.
 fn verdicts(trials: &[Value], tolerance: f64) -> Vec<(u64, &str)> {
     let verdict = |trial: &Value| match count(&trial["lost"]) as f64 {
         lost if lost > tolerance * count(&trial["sent"]) as f64 => "lost",
@@ -84,11 +84,11 @@ fn verdicts(trials: &[Value], tolerance: f64) -> Vec<(u64, &str)> {
 }
 
 #[test]
-fn the_throughput_is_found_within_its_resolution() {
+fn throughput_is_found_within_the_resolution() {
     let options = ["--rate", "1000", "--resolution", "15%", "--trials", "3"];
     until_told(0, |_| {
         let (trials, throughput, status) = find_max(with_room(), &options, |sent| sent.min(ROOM))?;
-        // Each load until the majority is clear, and a gap of 125 is 11 % of the upper one.
+        // Each load has trials until the majority is clear; a gap of 125 is 11 % of the upper load.
         let loads =
             [(1000, "carried"), (2000, "lost"), (1500, "lost"), (1250, "lost"), (1125, "lost")];
         let expected = Vec::from_iter(loads.into_iter().flat_map(|load| [load; 2]));
@@ -111,7 +111,7 @@ fn the_throughput_is_found_within_its_resolution() {
 }
 
 #[test]
-fn a_loss_up_to_the_tolerance_is_carried_and_more_is_not() {
+fn loss_up_to_the_tolerance_counts_as_carried() {
     for (tolerance, share) in [("10", 0.1), ("9.9%", 0.099), ("0", 0.0)] {
         until_told(0, |_| {
             let carries = share == 0.1;
@@ -122,7 +122,7 @@ fn a_loss_up_to_the_tolerance_is_carried_and_more_is_not() {
                 &[&loads[..], &["--tolerance", tolerance]].concat(),
                 |sent| sent - sent.div_ceil(10),
             )?;
-            // Whole trains are missing where it was held up, so the loss is the same.
+            // After a stall, whole trains are missing, so the loss is the same.
             let verdicts = verdicts(&trials, share);
             assert!(verdicts.iter().all(|(_, verdict)| (*verdict == "lost") != carries));
             let expected = match carries {
@@ -141,7 +141,7 @@ fn a_loss_up_to_the_tolerance_is_carried_and_more_is_not() {
 }
 
 #[test]
-fn a_search_says_in_words_what_it_found_and_what_was_in_the_way() {
+fn search_prints_its_result_and_its_bound() {
     until_told(0, |_| {
         for (options, status, expected) in [
             (
@@ -173,10 +173,10 @@ fn a_search_says_in_words_what_it_found_and_what_was_in_the_way() {
 }
 
 #[test]
-fn what_cannot_be_offered_is_not_the_servers_limit() {
+fn load_that_cannot_be_offered_is_not_the_servers_limit() {
     let server = Server::greeter();
     let to = server.address();
-    // No machine sends a request in 10 ns; and whatever is lost is tolerated.
+    // No machine sends a request in 10 ns, and any loss is tolerated.
     let options = ["--rate", "100M", "--duration", "5ms", "--warm-up", "0", "-W", "0.2"];
     let search = ["--find-max", "--trials", "1", "--tolerance", "100", "--resolution", "100", &to];
     let arguments = [&options[..], &search].concat();
@@ -193,7 +193,7 @@ fn what_cannot_be_offered_is_not_the_servers_limit() {
 }
 
 #[test]
-fn a_sweep_has_a_row_for_each_load_and_the_loss_where_it_is() {
+fn sweep_prints_a_row_with_loss_for_each_load() {
     let sweep = ["--sweep", "500..1500", "--steps", "3"];
     until_told(0, |_| {
         let server = with_room();

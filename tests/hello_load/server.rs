@@ -1,4 +1,4 @@
-//! A server that does what a test wants.
+//! A scripted server.
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -12,7 +12,7 @@ use hello_proto::Token;
 
 use crate::support::peer;
 
-/// A server that answers what it is told to, and writes down who asked what.
+/// A server that answers as instructed, and records every request.
 pub(super) struct Server {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
@@ -20,7 +20,7 @@ pub(super) struct Server {
     thread: Option<JoinHandle<Vec<Asked>>>,
 }
 
-/// A request as it came.
+/// A received request.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Asked {
     /// Counted from 0.
@@ -40,7 +40,7 @@ impl Asked {
 }
 
 impl Server {
-    /// Sends what is returned for each request.
+    /// Starts a server that sends the returned reply to each request.
     pub(super) fn start(
         mut answer: impl FnMut(&Asked) -> Option<Vec<u8>> + Send + 'static,
     ) -> Self {
@@ -53,7 +53,7 @@ impl Server {
         let thread = thread::spawn(move || {
             let mut all = Vec::new();
             loop {
-                // Looked at first, so that what was sent before is still received.
+                // Read first, so that everything sent before the stop is still received.
                 let stopping = stopping.load(Relaxed);
                 while let Some((name, client)) = receive(&socket) {
                     let asked = Asked { number: all.len(), client, name };
@@ -72,13 +72,13 @@ impl Server {
         Self { address, stop, asked, thread: Some(thread) }
     }
 
-    /// Answers everything.
+    /// A server that answers everything.
     pub(super) fn greeter() -> Self {
         Self::start(|request| Some(request.greeting()))
     }
 
-    /// Answers so many of each run of each client, and no more: its capacity does not depend on
-    /// when anything runs on this machine.
+    /// A server that answers this many requests of each run of each client. Its capacity does not
+    /// depend on scheduling.
     pub(super) fn with_room_for(requests: usize) -> Self {
         let mut answered = HashMap::new();
         Self::start(move |request| {
@@ -92,7 +92,7 @@ impl Server {
         self.address.to_string()
     }
 
-    /// Delays until it was asked so often.
+    /// Waits until this many requests have arrived.
     pub(super) fn wait_for(&self, requests: usize) {
         let (asked, changed) = &*self.asked;
         let asked = asked.lock().expect("nobody panics");
@@ -102,7 +102,7 @@ impl Server {
         assert!(!waited.timed_out(), "{} of {requests} requests came in 20 seconds", *asked);
     }
 
-    /// Ends it, and returns all that came.
+    /// Stops the server, and returns all received requests.
     pub(super) fn finish(mut self) -> Vec<Asked> {
         self.stop.store(true, Relaxed);
         self.thread.take().expect("it is finished once").join().expect("it does not panic")
@@ -115,7 +115,7 @@ impl Drop for Server {
     }
 }
 
-/// How long it waits at most before it looks whether it is to end.
+/// The longest wait before it checks for a stop.
 const HEARTBEAT: Duration = Duration::from_millis(10);
 
 fn receive(socket: &UdpSocket) -> Option<(Vec<u8>, SocketAddr)> {

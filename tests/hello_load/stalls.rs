@@ -1,4 +1,4 @@
-//! A server that stands still for a while, and a generator that does.
+//! Stalls of a server, and of the generator.
 
 use std::fs;
 use std::thread;
@@ -13,14 +13,14 @@ use crate::relay::{Void, until_told};
 use crate::support::{count, json, peer};
 use crate::truth::{mean, millis, nearest_rank, number, sorted};
 
-/// Between two requests of a run at 500 a second.
+/// The interval of a run at 500 requests per second.
 const INTERVAL: Duration = Duration::from_millis(2);
 
-/// A server that answers all, but the one of this number and those behind it after a while.
+/// A server that answers everything, but stalls before it answers request number `at`.
 fn stalling(at: usize, stall: Duration) -> Server {
     Server::start(move |request| {
         if request.number == at {
-            // Nothing is waited for: this is the stall.
+            // Waits for no event: this is the stall.
             thread::sleep(stall);
         }
         Some(request.greeting())
@@ -28,7 +28,7 @@ fn stalling(at: usize, stall: Duration) -> Server {
 }
 
 #[test]
-fn a_generator_that_gives_up_nearly_all_is_busy_with_that() {
+fn generator_that_skips_most_requests_is_busy() {
     let arguments = ["--rate", "20M", "--warm-up", "0", "--duration", "50ms", "-W", "50ms", NOBODY];
     let (summary, _) = run(&arguments);
     assert_eq!(due(&summary), 1_000_000);
@@ -38,7 +38,7 @@ fn a_generator_that_gives_up_nearly_all_is_busy_with_that() {
 }
 
 #[test]
-fn a_stall_of_the_server_shows_in_every_request_that_was_due_in_it() {
+fn server_stall_shows_in_every_request_due_during_it() {
     const STALL: Duration = Duration::from_millis(150);
     until_told(0, |_| {
         let server = stalling(50, STALL);
@@ -47,8 +47,8 @@ fn a_stall_of_the_server_shows_in_every_request_that_was_due_in_it() {
         server.finish();
         assert_eq!((due(&summary), &summary["lost"], status), (200, &0.into(), Some(0)));
         assert_eq!(summary["answered"], summary["sent"]);
-        // The one at which it began took no less than the stall, and each one that was due after
-        // it, no less than what was left. Those that were not sent are taken for the slowest.
+        // The request at which the stall began took at least as long as the stall, and each later
+        // one at least as long as the rest of it. Requests that were not sent count as the slowest.
         let left = (0..75).map(|number| millis(STALL - INTERVAL * number));
         let not_sent = usize::try_from(not_sent(&summary)).expect("few");
         if not_sent > 35 {
@@ -68,7 +68,7 @@ fn a_stall_of_the_server_shows_in_every_request_that_was_due_in_it() {
 }
 
 #[test]
-fn what_a_stall_makes_too_late_is_lost_and_what_comes_of_it_late() {
+fn replies_after_a_long_stall_are_late_and_their_requests_lost() {
     let server = stalling(50, Duration::from_millis(300));
     let arguments = ["--rate", "500", "--count", "300", "-W", "100ms", &server.address()];
     let (summary, status) = run(&arguments);
@@ -78,15 +78,15 @@ fn what_a_stall_makes_too_late_is_lost_and_what_comes_of_it_late() {
     let [sent, answered, lost, late] =
         ["sent", "answered", "lost", "late"].map(|name| count(&summary[name]));
     assert_eq!((answered + lost, &summary["in_flight"]), (sent, &0.into()));
-    // In two thirds of the stall there are requests due that it makes too late, and they may leave
-    // up to 10 ms late themselves.
+    // Two thirds of the stall make the requests due in it too late, and requests may themselves
+    // leave up to 10 ms late.
     assert!(lost + not_sent(&summary) >= 95, "{summary}");
     assert!(lost >= late && late + not_sent(&summary) >= 95, "{summary}");
     assert!(number(&summary["loss"]) > 0.0);
 }
 
 #[test]
-fn in_a_closed_loop_a_stall_is_as_rare_as_the_requests_it_holds() {
+fn closed_loop_stall_affects_only_outstanding_requests() {
     let server = stalling(50, Duration::from_millis(150));
     let arguments = ["--outstanding", "1", "--count", "200", "-W", "20s", &server.address()];
     let (summary, _) = run(&arguments);
@@ -98,12 +98,12 @@ fn in_a_closed_loop_a_stall_is_as_rare_as_the_requests_it_holds() {
 }
 
 #[test]
-fn in_a_closed_loop_the_next_one_follows_as_soon_as_one_is_lost() {
+fn closed_loop_sends_the_next_request_once_one_is_lost() {
     let silent = peer();
     let to = silent.local_addr().expect("bound").to_string();
     let mut process =
         loading(&["--outstanding", "1", "--count", "400", "-W", "1ms", "--json", &to]);
-    // Were each waited for even a tenth of a second, it would take twice as long.
+    // If each were waited for even a tenth of a second, the run would take twice as long.
     let deadline = Instant::now() + Duration::from_secs(20);
     while !process.has_ended() {
         assert!(Instant::now() < deadline, "400 timeouts of a millisecond take their time");
@@ -115,7 +115,7 @@ fn in_a_closed_loop_the_next_one_follows_as_soon_as_one_is_lost() {
 }
 
 #[test]
-fn what_a_generator_does_after_the_last_request_is_no_rest() {
+fn busy_share_excludes_the_drain_after_the_last_request() {
     let server = Server::greeter();
     let to = server.address();
     let arguments =
@@ -126,8 +126,8 @@ fn what_a_generator_does_after_the_last_request_is_no_rest() {
 }
 
 #[test]
-fn a_generator_that_was_stopped_says_what_it_did_not_send_and_loses_nothing() {
-    let file = place("a_generator_that_was_stopped_says_what_it_did_not_send_and_loses_nothing");
+fn suspended_generator_reports_unsent_requests_and_loses_none() {
+    let file = place("suspended_generator_reports_unsent_requests_and_loses_none");
     let (server, path) = (Server::greeter(), file.to_str().expect("UTF-8"));
     let to = server.address();
     let options = ["--rate", "500", "--count", "600", "-W", "200ms", "--export-json", path];
@@ -136,7 +136,7 @@ fn a_generator_that_was_stopped_says_what_it_did_not_send_and_loses_nothing() {
     process.signal(Signal::STOP);
     process.wait_until_stopped();
     let since = Instant::now();
-    // Nothing is waited for: it is to be stopped for longer than any reply may take.
+    // Waits for no event: the generator must be stopped for longer than any reply may take.
     thread::sleep(Duration::from_millis(300));
     let stopped = since.elapsed();
     process.signal(Signal::CONT);
@@ -145,9 +145,9 @@ fn a_generator_that_was_stopped_says_what_it_did_not_send_and_loses_nothing() {
     let summary = &json(&fs::read_to_string(file).expect("there"))["results"][0];
     assert_eq!(due(summary), 600);
     assert_eq!(server.finish().len() as u64, count(&summary["sent"]));
-    // When they came counts, and not when they were looked at.
+    // The arrival time counts, not the time of the receive call.
     assert_eq!((&summary["answered"], &summary["lost"]), (&summary["sent"], &0.into()));
-    // What is later than 10 ms does not leave; one may have been about to.
+    // Requests more than 10 ms late are not sent; one may have been about to leave.
     let least = (stopped - Duration::from_millis(10)).as_millis() / INTERVAL.as_millis() - 1;
     let held_up = count(&summary["not_sent"]["late"]);
     assert!(u128::from(held_up) >= least, "{held_up} of {least} in {stopped:?}");

@@ -1,4 +1,4 @@
-//! How `hello-load` ends.
+//! Exit statuses of `hello-load`.
 
 use std::fs;
 use std::process::Command;
@@ -11,19 +11,19 @@ use super::{FEW, NOBODY, load, loading, run};
 use crate::observability::place;
 use crate::support::{Finished, LOAD, Process, count, have, json, peer};
 
-/// For ever, as far as a test is concerned.
+/// Longer than any test.
 const LONG: &[&str] = &["--rate", "1000", "--duration", "1h", "--warm-up", "0", "-W", "20s"];
 
-/// Ends a run by SIGINT.
+/// Ends a run with SIGINT.
 fn interrupt(process: Process) -> (Vec<String>, Option<i32>) {
     process.signal(Signal::INT);
     process.finish()
 }
 
 #[test]
-fn an_interrupt_prints_what_is_known_and_calls_nothing_lost() {
+fn interrupt_prints_a_summary_without_counting_in_flight_as_lost() {
     for signal in [Signal::INT, Signal::TERM] {
-        // It knows how long an answer takes, and waits for no more than that.
+        // The generator knows how long a reply takes, and drains for no longer than that.
         let server = Server::start(|request| (request.number < 50).then(|| request.greeting()));
         let to = server.address();
         let process = loading(&[LONG, &["--json", &to]].concat());
@@ -40,7 +40,7 @@ fn an_interrupt_prints_what_is_known_and_calls_nothing_lost() {
 }
 
 #[test]
-fn an_interrupt_says_so_in_words_and_fails_if_nobody_has_answered() {
+fn interrupt_is_reported_and_fails_without_any_answer() {
     for answers in [true, false] {
         let server = Server::start(move |request| answers.then(|| request.greeting()));
         let to = server.address();
@@ -62,8 +62,8 @@ fn an_interrupt_says_so_in_words_and_fails_if_nobody_has_answered() {
 }
 
 #[test]
-fn an_interrupted_search_says_what_was_carried_before() {
-    // In the trial that goes on, and is cut off, more is asked than in the one before.
+fn interrupted_search_reports_the_load_carried_before() {
+    // The interrupted trial has a higher load than the one before.
     for (before, carried) in [(0, 0), (10, 1)] {
         let server = Server::greeter();
         let to = server.address();
@@ -81,7 +81,7 @@ fn an_interrupted_search_says_what_was_carried_before() {
         );
         let trials = lines.iter().filter(|line| line["event"] == "trial");
         let verdicts = Vec::from_iter(trials.map(|line| line["verdict"].as_str()));
-        // Of the one that was cut off, there is none.
+        // The interrupted trial has none.
         let expected = [vec![Some("carried"); carried], vec![None]].concat();
         assert_eq!(verdicts, expected, "{lines:?}");
         let found = if carried > 0 { 10.into() } else { Value::Null };
@@ -91,7 +91,7 @@ fn an_interrupted_search_says_what_was_carried_before() {
 }
 
 #[test]
-fn an_interrupted_search_says_so_in_words() {
+fn interrupted_search_prints_that_it_was_interrupted() {
     let server = Server::start(|_| None);
     let to = server.address();
     let process = loading(&["--find-max", "--duration", "1h", "--warm-up", "0", &to]);
@@ -109,8 +109,8 @@ fn an_interrupted_search_says_so_in_words() {
 }
 
 #[test]
-fn an_interrupted_sweep_prints_the_load_that_was_cut_off_and_no_other() {
-    let file = place("an_interrupted_sweep_prints_the_load_that_was_cut_off_and_no_other");
+fn interrupted_sweep_prints_the_interrupted_load_and_no_further_one() {
+    let file = place("interrupted_sweep_prints_the_interrupted_load_and_no_further_one");
     let path = file.to_str().expect("UTF-8");
     for is_text in [true, false] {
         let server = Server::greeter();
@@ -140,7 +140,7 @@ fn an_interrupted_sweep_prints_the_load_that_was_cut_off_and_no_other() {
 }
 
 #[test]
-fn a_reader_who_leaves_makes_the_end_no_failure() {
+fn closed_output_does_not_fail_the_run() {
     for options in [
         &["--rate", "1k"][..],
         &["--rate", "1k", "--json"],
@@ -156,7 +156,7 @@ fn a_reader_who_leaves_makes_the_end_no_failure() {
         process.signal(Signal::INT);
         assert_eq!(process.exit_status(), Some(0), "{options:?}");
     }
-    // Nor is it one to have no output at all.
+    // No output at all is no failure either.
     let server = Server::greeter();
     let mut command = Command::new("sh");
     command.args(["-c", "exec \"$0\" \"$@\" >&-", LOAD]).args(FEW).arg(server.address());
@@ -166,7 +166,7 @@ fn a_reader_who_leaves_makes_the_end_no_failure() {
 }
 
 #[test]
-fn an_output_that_is_full_is_trouble() {
+fn full_output_device_exits_with_2() {
     let full = fs::File::create("/dev/full").expect("Linux has it");
     let mut command = Command::new(LOAD);
     command.args(["--count", "1", "-W", "50ms", NOBODY]).stdout(full);
@@ -177,7 +177,7 @@ fn an_output_that_is_full_is_trouble() {
 }
 
 #[test]
-fn nobody_and_a_socket_that_is_silent_are_failures_and_told_apart() {
+fn closed_port_and_silent_server_are_distinct_failures() {
     let silent = peer();
     let silent = silent.local_addr().expect("bound").to_string();
     for how in [&["--rate", "500"][..], &["--outstanding", "4"]] {
@@ -204,7 +204,7 @@ fn nobody_and_a_socket_that_is_silent_are_failures_and_told_apart() {
 }
 
 #[test]
-fn a_search_and_a_sweep_where_nobody_listens_end_by_themselves() {
+fn search_and_sweep_end_early_on_a_closed_port() {
     let short = ["--duration", "20ms", "--warm-up", "0", "-W", "20ms", "--json", NOBODY];
     for (options, last) in [
         (&["--find-max", "--rate", "200", "--trials", "1"][..], "throughput"),
@@ -217,8 +217,8 @@ fn a_search_and_a_sweep_where_nobody_listens_end_by_themselves() {
 }
 
 #[test]
-fn another_machine_is_asked_for_nothing_unless_that_is_said() {
-    let test = "another_machine_is_asked_for_nothing_unless_that_is_said";
+fn other_machines_are_not_contacted_without_remote() {
+    let test = "other_machines_are_not_contacted_without_remote";
     let Finished { out, err, status } = load(&["192.0.2.1"]);
     assert_eq!((&*out, status), ("", Some(2)));
     let start = "hello-load: 192.0.2.1:9999 is not on the loopback of this machine, and ";
@@ -230,12 +230,12 @@ fn another_machine_is_asked_for_nothing_unless_that_is_said() {
     command.args(["-f", "-qq", "-e", "trace=network", "-e", "signal=none"]);
     let traced: Finished = command.args([LOAD, "192.0.2.1"]).output().expect("runs").into();
     assert_eq!(traced.status, Some(2));
-    // To send over a network takes a socket.
+    // Sending over a network needs a socket.
     assert!(!traced.err.contains("AF_INET"), "{}", traced.err);
 }
 
 #[test]
-fn a_command_line_at_fault_says_what_to_write() {
+fn invalid_command_line_suggests_a_correction() {
     for (arguments, advice) in [
         ("--rate 0", "must be 1 or more"),
         ("--rate fast", "try 500, 10k or 1M"),

@@ -1,4 +1,4 @@
-//! Every number of a run against what a relay did on the way, kind by kind, over many seeds.
+//! Every number of a run, compared with the record of a relay, for each impairment and many seeds.
 
 use std::time::Duration;
 
@@ -11,18 +11,18 @@ use crate::truth::{
     quick, slow, sorted, through_relay,
 };
 
-/// Runs in which what takes [`LONG`] is there before the end: in the open loop, since it takes its
-/// time; in the closed one, if the server does.
+/// Runs that last longer than [`LONG`]: the open loop by its schedule, the closed loop if the
+/// server is slow.
 const OPEN: &str = "--rate 500 --count 420 -W 250ms";
 const CLOSED: &str = "--outstanding 12 --count 420 -W 250ms";
 
-/// So many of the first are impaired: the others of a closed loop take half a second.
+/// The number of impaired requests at the start; the others of a closed loop take half a second.
 const IMPAIRED: usize = 100;
 
-/// For how long that server makes each request wait.
+/// The delay of that server for each request.
 const SLOW: Duration = Duration::from_millis(20);
 
-/// Runs `hello-load` through a relay, and returns what it says and what is true.
+/// Runs `hello-load` through a relay, and returns its summary and the expected counts.
 fn measure(plan: &Plan, arguments: &str) -> Result<(Value, Truth), Void> {
     let greeter = Greeter::start();
     let back = Impairments { delay: SLOW, ..quick() };
@@ -40,8 +40,8 @@ fn measure(plan: &Plan, arguments: &str) -> Result<(Value, Truth), Void> {
     Ok((summary, log.truth(TIMEOUT)?))
 }
 
-/// Compares runs of both kinds with the truth, at the same time with several seeds, and returns
-/// what was true.
+/// Compares runs of both kinds with the expected counts, with several seeds in parallel, and
+/// returns those counts.
 fn agree(there: &Impairments, back: &Impairments) -> [Truth; 4] {
     at_once([(110, OPEN), (120, OPEN), (130, CLOSED), (140, CLOSED)], |(seed, arguments)| {
         until_told(seed, |seed| {
@@ -56,8 +56,8 @@ fn agree(there: &Impairments, back: &Impairments) -> [Truth; 4] {
     })
 }
 
-/// Compares all counts but that of the reordered, which depends on which of two sources is looked
-/// at first.
+/// Compares all counts except the reordered ones, which depend on which of two sources is read
+/// first.
 fn assert_counts(summary: &Value, truth: &Truth) {
     let (answered, lost) = (truth.answers.len(), truth.lost.len());
     let expected = json!({
@@ -84,7 +84,7 @@ fn assert_counts(summary: &Value, truth: &Truth) {
     }
 }
 
-/// Compares times with what the relay knows of them, and with each other.
+/// Compares times with the relay's bounds, and with each other.
 fn assert_times(summary: &Value, truth: &Truth) {
     let bounds = |of: fn(&Answer) -> Duration| {
         sorted(truth.answers.iter().map(|answer| millis(of(answer))).collect())
@@ -99,8 +99,8 @@ fn assert_times(summary: &Value, truth: &Truth) {
     }
     assert!(number(&rtt["min"]) >= shortest[0] - 1e-5, "{rtt}");
     assert!(number(&rtt["mean"]) >= mean(&shortest) - 1e-5, "{rtt}");
-    // One is held up between its look at the clock and its departure, but not each second one; in a
-    // closed loop, where those at once do, all but the quickest may be.
+    // A probe may be delayed between its timestamp and its departure, but not every second one. In
+    // a closed loop, where requests sent together are delayed together, all but the fastest may be.
     let late = &summary["timer_error_ms"];
     let which = if late.is_null() { "min" } else { "p50" };
     let (stated, most) = (number(&rtt[which]), nearest_rank(&longest, 500) * 1.001);
@@ -112,14 +112,14 @@ fn assert_times(summary: &Value, truth: &Truth) {
     let most = number(&rtt["max"]) + number(&late["max"]);
     assert!(number(&latency["max"]) <= most + 1e-5, "{latency}");
     if truth.lost.is_empty() {
-        // Each is since due what it is since sent, and how late it was sent.
+        // Latency from due time is round-trip time plus send delay.
         let sum = number(&rtt["mean"]) + number(&late["mean"]);
         assert_near(&latency["mean"], sum, "mean since due");
     }
 }
 
 #[test]
-fn what_is_lost_on_either_way_is_lost() {
+fn loss_in_either_direction_counts_as_lost() {
     let some = Impairments { lost: 100, ..slow() };
     for truth in agree(&Impairments { lost: 100, ..quick() }, &some) {
         assert!(truth.lost.len() > 5, "{truth:?}");
@@ -127,7 +127,7 @@ fn what_is_lost_on_either_way_is_lost() {
 }
 
 #[test]
-fn losses_in_bursts_and_a_blackout_are_lost() {
+fn burst_losses_and_a_blackout_count_as_lost() {
     let bursts = Bursts { begin: 30, end: 100 };
     let there = Impairments { blackout: 60..80, ..quick() };
     for truth in agree(&there, &Impairments { bursts, ..slow() }) {
@@ -136,7 +136,7 @@ fn losses_in_bursts_and_a_blackout_are_lost() {
 }
 
 #[test]
-fn what_comes_twice_is_answered_once_wherever_it_was_doubled() {
+fn duplicates_in_either_direction_are_answered_once() {
     let some = Impairments { duplicated: 200, ..slow() };
     for truth in agree(&Impairments { duplicated: 200, ..quick() }, &some) {
         assert!(truth.duplicate > 20 && truth.lost.is_empty(), "{truth:?}");
@@ -144,7 +144,7 @@ fn what_comes_twice_is_answered_once_wherever_it_was_doubled() {
 }
 
 #[test]
-fn what_is_overtaken_is_reordered_and_not_lost() {
+fn overtaken_replies_are_reordered_and_not_lost() {
     let there = Impairments { held_back: (100, 3), ..quick() };
     let back = Impairments { held_back: (100, 2), delay: SHORT / 2, jitter: SHORT / 2, ..quick() };
     for truth in agree(&there, &back) {
@@ -153,7 +153,7 @@ fn what_is_overtaken_is_reordered_and_not_lost() {
 }
 
 #[test]
-fn what_is_late_is_late_and_lost_and_a_second_reply_after_it_a_duplicate() {
+fn late_reply_is_lost_and_a_second_one_a_duplicate() {
     let back = Impairments { late: (150, LONG), duplicated: 200, ..slow() };
     for truth in agree(&quick(), &back) {
         assert_eq!(truth.late, truth.lost.len() as u64);
@@ -162,7 +162,7 @@ fn what_is_late_is_late_and_lost_and_a_second_reply_after_it_a_duplicate() {
 }
 
 #[test]
-fn what_is_damaged_is_corrupt_and_answers_nothing() {
+fn damaged_reply_is_corrupt_and_answers_nothing() {
     let damage = Impairments { corrupted: 80, truncated: 80, ..quick() };
     for truth in agree(&damage, &Impairments { delay: SHORT, ..damage.clone() }) {
         assert!(truth.corrupt > 10 && truth.lost.len() > 5, "{truth:?}");
@@ -170,7 +170,7 @@ fn what_is_damaged_is_corrupt_and_answers_nothing() {
 }
 
 #[test]
-fn replies_to_somebody_else_are_foreign_and_answer_nothing() {
+fn replies_to_other_requests_are_unsolicited_and_answer_nothing() {
     let back = Impairments { unsolicited: 300, lost: 100, ..slow() };
     for truth in agree(&quick(), &back) {
         assert!(truth.unsolicited > 10 && truth.lost.len() > 3, "{truth:?}");
@@ -178,7 +178,7 @@ fn replies_to_somebody_else_are_foreign_and_answer_nothing() {
 }
 
 #[test]
-fn everything_at_once_is_told_apart() {
+fn all_impairments_at_once_are_distinguished() {
     let (there, back) = everything();
     for truth in agree(&there, &back) {
         let Truth { late, duplicate, corrupt, unsolicited, .. } = truth;
@@ -190,14 +190,14 @@ fn everything_at_once_is_told_apart() {
 }
 
 #[test]
-fn what_comes_well_before_its_timeout_is_an_answer_however_slow() {
+fn slow_reply_before_its_timeout_is_an_answer() {
     let slow = Impairments { delay: TIMEOUT * 3 / 4, ..quick() };
     let truths = agree(&quick(), &slow);
     assert!(truths.iter().all(|truth| truth.lost.is_empty() && truth.late == 0), "{truths:?}");
 }
 
 #[test]
-fn percentiles_tell_rare_slow_answers_from_the_others() {
+fn percentiles_reveal_rare_slow_replies() {
     let (most, few) = (SHORT / 2, SHORT * 3);
     let back = Impairments { delay: most, late: (100, few), ..quick() };
     at_once([(150, OPEN), (160, CLOSED)], |(seed, arguments)| {
@@ -216,7 +216,7 @@ fn percentiles_tell_rare_slow_answers_from_the_others() {
 }
 
 #[test]
-fn several_sources_are_counted_as_one_and_none_gets_what_is_for_another() {
+fn several_sources_are_counted_together_and_kept_apart() {
     let (there, back) = everything();
     let arguments = [OPEN, CLOSED].map(|run| format!("{run} --sources 3"));
     at_once([(170, &arguments[0]), (180, &arguments[1])], |(seed, arguments)| {

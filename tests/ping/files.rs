@@ -1,4 +1,4 @@
-//! The files that a run leaves.
+//! The files that a run writes.
 
 use std::fs;
 use std::path::Path;
@@ -12,8 +12,8 @@ use crate::ping_output::are_valid;
 use crate::support::{Finished, PING, can_unshare, count, have, json, server};
 
 #[test]
-fn summaries_are_exported_to_files_and_to_the_output() {
-    let test = "summaries_are_exported_to_files_and_to_the_output";
+fn summaries_are_exported_to_files_and_to_standard_output() {
+    let test = "summaries_are_exported_to_files_and_to_standard_output";
     let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
     let (address, file) = (address.to_string(), place(test));
     let path = file.to_str().expect("UTF-8");
@@ -37,13 +37,13 @@ fn summaries_are_exported_to_files_and_to_the_output() {
 }
 
 #[test]
-fn a_reader_who_leaves_costs_no_file() {
+fn closed_output_costs_no_exported_file() {
     let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
     let (address, file) =
         (address.to_string(), place("a_reader_who_leaves_costs_no_file_of_a_ping"));
     let path = file.to_str().expect("UTF-8");
     let mut ping = pinging(&["-i", "10ms", "-W", "20s", "--export-csv", path, &address]);
-    // The head and a reply.
+    // The header and a reply.
     ping.line();
     ping.line();
     ping.hang_up();
@@ -53,8 +53,8 @@ fn a_reader_who_leaves_costs_no_file() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_is_trouble_and_named() {
-    // What can be seen before anything is sent is; else the summary is not lost.
+fn unwritable_file_is_named_and_exits_with_2() {
+    // Errors that can be found before sending are; otherwise the summary is still printed.
     for (path, before) in [("/nowhere/x", true), ("/dev/full", false)] {
         for option in ["--export-json", "--export-csv", "--plot"] {
             let arguments = ["-c", "1", "-W", "50ms", "-q", option, path, NOBODY];
@@ -64,8 +64,8 @@ fn a_file_that_cannot_be_written_is_trouble_and_named() {
             assert_eq!(out.contains(" ping statistics ---\n"), !before, "{out}");
         }
     }
-    // One that fails costs no other.
-    let file = place("a_file_that_cannot_be_written_is_trouble_and_named");
+    // A failed export costs no other.
+    let file = place("unwritable_file_is_named_and_exits_with_2");
     let path = file.to_str().expect("UTF-8");
     let exports = ["--export-json", "/dev/full", "--export-csv", path];
     let arguments = [&["-c", "1", "-W", "50ms", "-q", NOBODY], &exports[..]].concat();
@@ -74,8 +74,8 @@ fn a_file_that_cannot_be_written_is_trouble_and_named() {
 }
 
 #[test]
-fn a_plot_is_xml_and_losses_are_marked() {
-    let test = "a_plot_is_xml_and_losses_are_marked";
+fn plot_is_xml_and_marks_losses() {
+    let test = "plot_is_xml_and_marks_losses";
     if !have("python3", "--version", test) {
         return;
     }
@@ -89,8 +89,8 @@ fn a_plot_is_xml_and_losses_are_marked() {
 }
 
 #[test]
-fn metrics_are_there_during_the_run_and_whole_at_the_end() {
-    let test = "metrics_are_there_during_the_run_and_whole_at_the_end";
+fn metrics_exist_during_the_run_and_are_complete_at_the_end() {
+    let test = "metrics_exist_during_the_run_and_are_complete_at_the_end";
     let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
     let (address, file) = (address.to_string(), place(test));
     let path = file.to_str().expect("UTF-8");
@@ -98,7 +98,7 @@ fn metrics_are_there_during_the_run_and_whole_at_the_end() {
     let mut run = pinging(&[&options[..], &[&address]].concat());
     wait_for(&mut run, "reply");
     let requests = format!("hello_ping_requests_total{{target=\"{address}\"}}");
-    // At the start nothing was sent; what was is there a second later.
+    // Nothing has been sent at the start; the counts are there a second later.
     while metric(&fs::read_to_string(&file).expect("there"), &requests) == Some(0) {
         wait_for(&mut run, "reply");
     }
@@ -117,15 +117,15 @@ fn metrics_are_there_during_the_run_and_whole_at_the_end() {
 }
 
 #[test]
-fn a_target_in_a_plot_is_text_whatever_it_is_called() {
-    let test = "a_target_in_a_plot_is_text_whatever_it_is_called";
+fn plot_escapes_the_target_name() {
+    let test = "plot_escapes_the_target_name";
     if !have("python3", "--version", test) || !can_unshare(test) {
         return;
     }
     let file = place(test);
     let hosts = file.with_file_name("hosts");
     fs::write(&hosts, "127.78.0.1 a<b>&c\n").expect("ours");
-    // Nobody else sees this name.
+    // No one else resolves this name.
     let script = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c", script]).arg(&hosts).arg(PING);
@@ -135,7 +135,7 @@ fn a_target_in_a_plot_is_text_whatever_it_is_called() {
     assert!(texts(&file).contains("a<b>&c:9, 1 lost"));
 }
 
-/// Returns all text in a file of XML.
+/// Returns all text in an XML file.
 pub(crate) fn texts(file: &Path) -> String {
     let script = "import sys, xml.etree.ElementTree as t
 print(' '.join(x.strip() for x in t.parse(sys.argv[1]).getroot().itertext() if x.strip()))";

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::support::{Finished, PING, Process, json};
 
-/// An address where nothing listens: a port of a loopback address that nobody else binds.
+/// An address with a closed port: nothing else binds this loopback address.
 const NOBODY: &str = "127.78.0.1:9";
 
 /// Runs `hello-ping` to its end.
@@ -31,7 +31,7 @@ fn summary(out: &str) -> Value {
     summary
 }
 
-/// Delays for the next line of JSON that says this.
+/// Waits for the next JSON line of this event.
 fn wait_for(process: &mut Process, event: &str) -> Value {
     loop {
         let line = process.json();

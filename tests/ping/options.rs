@@ -1,4 +1,4 @@
-//! What each option promises.
+//! The effect of each option.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -15,7 +15,7 @@ fn address(peer: &UdpSocket) -> String {
     peer.local_addr().expect("bound").to_string()
 }
 
-/// Answers as many requests as that, and returns their names and sources.
+/// Answers this many requests, and returns their names and sources.
 fn answer(peer: &UdpSocket, requests: usize) -> Vec<(Vec<u8>, std::net::SocketAddr)> {
     let requests = (0..requests).map(|_| {
         let (name, source) = receive(peer);
@@ -27,7 +27,7 @@ fn answer(peer: &UdpSocket, requests: usize) -> Vec<(Vec<u8>, std::net::SocketAd
 }
 
 #[test]
-fn a_count_of_probes_is_sent_each_an_interval_after_the_other() {
+fn count_probes_are_sent_one_interval_apart() {
     let (server, address) = server(&["--bind", "127.0.0.1:0"]);
     let arguments = ["-c", "5", "-i", "0.05", "-W", "20s", "--json", &address.to_string()];
     let Finished { out, err, status } = ping(&arguments);
@@ -44,7 +44,7 @@ fn a_count_of_probes_is_sent_each_an_interval_after_the_other() {
 }
 
 #[test]
-fn names_are_as_long_as_asked_for_up_to_what_a_reply_can_hold() {
+fn size_option_sets_the_name_length_up_to_the_maximum() {
     for (size, len) in [("8", 8), ("16", 16), ("1234", 1234), ("65499", 65_499)] {
         let peer = peer();
         let mut ping = pinging(&["-c", "1", "-s", size, "-W", "20s", &address(&peer)]);
@@ -56,7 +56,7 @@ fn names_are_as_long_as_asked_for_up_to_what_a_reply_can_hold() {
 }
 
 #[test]
-fn a_deadline_ends_a_run_though_probes_are_in_flight() {
+fn deadline_ends_a_run_with_probes_in_flight() {
     let silent = peer();
     let arguments = ["-w", "0.3", "-i", "10ms", "-W", "20s", "--json", &address(&silent)];
     let Finished { out, err, status } = ping(&arguments);
@@ -69,7 +69,7 @@ fn a_deadline_ends_a_run_though_probes_are_in_flight() {
 }
 
 #[test]
-fn after_its_timeout_a_probe_is_lost_and_its_answer_is_late() {
+fn probe_is_lost_after_its_timeout_and_its_reply_late() {
     let peer = peer();
     let mut ping = pinging(&["-W", "20ms", "-i", "50ms", "--json", &address(&peer)]);
     wait_for(&mut ping, "lost");
@@ -83,7 +83,7 @@ fn after_its_timeout_a_probe_is_lost_and_its_answer_is_late() {
 }
 
 #[test]
-fn a_duration_ends_the_sending_and_not_the_waiting() {
+fn duration_ends_sending_but_not_waiting() {
     for (duration, count, probes) in
         [("0.2", None, 4), ("210ms", None, 5), ("0.2", Some("3"), 3), ("10s", Some("2"), 2)]
     {
@@ -92,7 +92,7 @@ fn a_duration_ends_the_sending_and_not_the_waiting() {
         let mut arguments = vec!["--duration", duration, "-i", "50ms", "-W", "20s", "--json", &to];
         arguments.extend(count.map(|count| ["-c", count]).iter().flatten());
         let ping = pinging(&arguments);
-        // Not before all were sent is any answered.
+        // Answers none before all have been sent.
         let asked = Vec::from_iter((0..probes).map(|_| receive(&peer)));
         for (name, source) in &asked {
             let reply = [b"Hello, ", &name[..], b"!"].concat();
@@ -107,7 +107,7 @@ fn a_duration_ends_the_sending_and_not_the_waiting() {
 }
 
 #[test]
-fn a_version_of_ip_is_used_alone() {
+fn address_family_option_is_exclusive() {
     let peer = peer();
     let port = peer.local_addr().expect("bound").port();
     let ping = pinging(&["-4", "-c", "1", "-W", "20s", &format!("localhost:{port}")]);
@@ -118,8 +118,8 @@ fn a_version_of_ip_is_used_alone() {
 }
 
 #[test]
-fn ipv6_has_longer_headers() {
-    if !have_ipv6("ipv6_has_longer_headers") {
+fn ipv6_packets_are_printed_with_longer_headers() {
+    if !have_ipv6("ipv6_packets_are_printed_with_longer_headers") {
         return;
     }
     let (_server, address) = server(&["--bind", "[::1]:0"]);
@@ -131,7 +131,7 @@ fn ipv6_has_longer_headers() {
 }
 
 #[test]
-fn probes_leave_from_the_address_and_by_the_interface_asked_for() {
+fn interface_option_sets_the_source_address_or_interface() {
     for (interface, source) in [("127.0.0.2", "127.0.0.2"), ("lo", "127.0.0.1")] {
         let peer = peer();
         let ping = pinging(&["-I", interface, "-c", "1", "-W", "20s", &address(&peer)]);
@@ -141,7 +141,7 @@ fn probes_leave_from_the_address_and_by_the_interface_asked_for() {
 }
 
 #[test]
-fn flows_are_so_many_ports_that_take_turns() {
+fn flows_are_source_ports_that_alternate() {
     let peer = peer();
     let to = address(&peer);
     let ping = pinging(&["--flows", "3", "-c", "9", "-i", "10ms", "-W", "20s", &to]);
@@ -163,7 +163,7 @@ fn flows_are_so_many_ports_that_take_turns() {
 }
 
 #[test]
-fn several_targets_are_compared_in_text_and_each_summed_up_in_json() {
+fn several_targets_give_a_comparison_in_text_and_summaries_in_json() {
     let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
     let address = address.to_string();
     let arguments = ["-c", "3", "-i", "10ms", "-W", "0.5", "-q", &address, NOBODY];
@@ -190,7 +190,7 @@ fn several_targets_are_compared_in_text_and_each_summed_up_in_json() {
 }
 
 #[test]
-fn intervals_add_up_to_the_whole() {
+fn intervals_sum_to_the_total() {
     let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
     let options = ["-c", "30", "-i", "10ms", "-W", "20s", "--every", "100ms", "-q", "--json"];
     let Finished { out, status, .. } = ping(&[&options[..], &[&address.to_string()]].concat());
@@ -206,7 +206,7 @@ fn intervals_add_up_to_the_whole() {
 }
 
 #[test]
-fn nothing_is_sent_anywhere_if_an_interval_is_a_load_for_one_target() {
+fn interval_too_short_for_one_target_sends_nothing_to_any() {
     let peer = peer();
     let arguments = ["-i", "1ms", "-c", "1", &address(&peer), "192.0.2.1"];
     let Finished { out, err, status } = ping(&arguments);
@@ -214,7 +214,7 @@ fn nothing_is_sent_anywhere_if_an_interval_is_a_load_for_one_target() {
     let expected = "hello-ping: an interval of 1ms is a load, not a probe: to 192.0.2.1:9999, \
                     use 2ms or more\n";
     assert_eq!(err, expected);
-    // On the loopback what was sent before the end is here.
+    // On the loopback, every datagram sent before the end has arrived.
     peer.set_read_timeout(Some(Duration::from_millis(1))).expect("not zero");
     let error = peer.recv(&mut [0]).expect_err("nothing was sent");
     assert_eq!(error.kind(), ErrorKind::WouldBlock);

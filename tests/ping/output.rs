@@ -1,4 +1,4 @@
-//! What a real run prints.
+//! The output of real runs.
 
 use std::process::Command;
 
@@ -10,7 +10,7 @@ use crate::ping_output::are_valid;
 use crate::support::{Finished, PING, at_a_terminal, count, have, peer, receive, server};
 
 #[test]
-fn a_run_looks_as_one_of_ping_with_more_in_between() {
+fn output_has_the_format_of_ping_with_additional_lines() {
     let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
     let address = address.to_string();
     let Finished { out, err, status } = ping(&["-c", "2", "-i", "10ms", "-W", "20s", &address]);
@@ -33,7 +33,7 @@ $"
 }
 
 #[test]
-fn quiet_is_a_header_and_a_summary() {
+fn quiet_prints_only_a_header_and_a_summary() {
     let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
     let arguments = ["-c", "2", "-i", "10ms", "-W", "20s", "-q", &address.to_string()];
     let Finished { out, .. } = ping(&arguments);
@@ -44,7 +44,7 @@ fn quiet_is_a_header_and_a_summary() {
 }
 
 #[test]
-fn on_a_terminal_one_line_that_does_not_stay_shows_how_it_goes() {
+fn terminal_shows_a_transient_status_line() {
     let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
     let mut command = Command::new(PING);
     command.args(["-i", "100ms", "-W", "20s", "-q", &address.to_string()]);
@@ -56,7 +56,7 @@ fn on_a_terminal_one_line_that_does_not_stay_shows_how_it_goes() {
 }
 
 #[test]
-fn a_snapshot_sums_up_and_the_run_goes_on() {
+fn sigquit_prints_a_snapshot_and_the_run_continues() {
     let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
     let mut ping = pinging(&["-i", "10ms", "-W", "20s", "--json", &address.to_string()]);
     wait_for(&mut ping, "reply");
@@ -75,7 +75,7 @@ fn a_snapshot_sums_up_and_the_run_goes_on() {
 }
 
 #[test]
-fn what_a_stranger_makes_a_reply_of_does_nothing_to_a_terminal() {
+fn datagrams_from_others_cannot_control_the_terminal() {
     let peer = peer();
     let to = peer.local_addr().expect("bound").to_string();
     for (json, expected) in [(false, r"\u{1b}[2J"), (true, r"\u001b[2J")] {
@@ -93,8 +93,8 @@ fn what_a_stranger_makes_a_reply_of_does_nothing_to_a_terminal() {
 }
 
 #[test]
-fn every_line_of_a_run_with_all_that_may_happen_is_what_the_schema_says() {
-    let test = "every_line_of_a_run_with_all_that_may_happen_is_what_the_schema_says";
+fn every_line_of_an_eventful_run_conforms_to_the_schema() {
+    let test = "every_line_of_an_eventful_run_conforms_to_the_schema";
     if !have("jsonschema", "--version", test) {
         return;
     }

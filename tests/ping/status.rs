@@ -1,4 +1,4 @@
-//! How `hello-ping` ends.
+//! Exit statuses of `hello-ping`.
 
 use std::fs::File;
 use std::process::Command;
@@ -9,8 +9,8 @@ use super::{NOBODY, ping, pinging, summary, wait_for};
 use crate::support::{Finished, PING, Process, count, have, peer, receive, server};
 
 #[test]
-fn the_tutorial_server_answers_all() {
-    if !have("python3", "--version", "the_tutorial_server_answers_all") {
+fn tutorial_server_answers_every_probe() {
+    if !have("python3", "--version", "tutorial_server_answers_every_probe") {
         return;
     }
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/peers/greeter.py");
@@ -23,7 +23,7 @@ fn the_tutorial_server_answers_all() {
 }
 
 #[test]
-fn nobody_and_a_socket_that_is_silent_are_failures_and_told_apart() {
+fn closed_port_and_silent_server_are_distinct_failures() {
     let silent = peer();
     let silent = silent.local_addr().expect("bound").to_string();
     for (target, why) in [
@@ -38,7 +38,7 @@ fn nobody_and_a_socket_that_is_silent_are_failures_and_told_apart() {
 }
 
 #[test]
-fn an_interrupt_sums_up_and_what_was_in_flight_is_not_lost() {
+fn interrupt_prints_a_summary_with_probes_in_flight() {
     for (answers, expected, packets) in [
         (1, Some(0), " packets transmitted, 1 received, 0% packet loss, time "),
         (0, Some(1), " packets transmitted, 0 received, time "),
@@ -62,7 +62,7 @@ fn an_interrupt_sums_up_and_what_was_in_flight_is_not_lost() {
 }
 
 #[test]
-fn a_deadline_makes_fewer_answers_than_the_count_a_failure() {
+fn fewer_replies_than_the_count_at_the_deadline_is_a_failure() {
     for (deadline, expected) in [(None, Some(0)), (Some("10s"), Some(1))] {
         let peer = peer();
         let to = peer.local_addr().expect("bound").to_string();
@@ -77,7 +77,7 @@ fn a_deadline_makes_fewer_answers_than_the_count_a_failure() {
 }
 
 #[test]
-fn an_exceeded_threshold_is_a_failure_that_says_by_how_much() {
+fn exceeded_threshold_fails_and_prints_the_value() {
     let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
     let (address, silent) = (address.to_string(), peer());
     let silent = silent.local_addr().expect("bound").to_string();
@@ -102,7 +102,7 @@ fn an_exceeded_threshold_is_a_failure_that_says_by_how_much() {
 }
 
 #[test]
-fn a_command_line_at_fault_says_what_to_write() {
+fn invalid_command_line_suggests_a_correction() {
     for (arguments, advice) in [
         (&["-c", "0"][..], "0 is not in 1.."),
         (&["-i", "0"], "must be longer than 0"),
@@ -127,7 +127,7 @@ fn a_command_line_at_fault_says_what_to_write() {
 }
 
 #[test]
-fn a_socket_that_cannot_be_had_is_trouble() {
+fn socket_error_exits_with_2() {
     for (arguments, class) in [
         (&["-I", "192.0.2.1", "127.0.0.1"][..], "Cannot assign requested address"),
         (&["-I", "no-such", "127.0.0.1"], "No such device"),
@@ -141,10 +141,10 @@ fn a_socket_that_cannot_be_had_is_trouble() {
 }
 
 #[test]
-fn a_reader_who_leaves_ends_the_run_and_that_is_a_success() {
+fn closed_output_ends_the_run_successfully() {
     let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
     let address = address.to_string();
-    // Lines of events, and of intervals alone.
+    // With event lines, and with interval lines only.
     for arguments in [&["-i", "10ms"][..], &["-i", "10ms", "-q", "--every", "20ms"]] {
         let mut ping = pinging(&[arguments, &[&address]].concat());
         ping.line();
@@ -154,7 +154,7 @@ fn a_reader_who_leaves_ends_the_run_and_that_is_a_success() {
 }
 
 #[test]
-fn an_output_that_is_full_is_trouble() {
+fn full_output_device_exits_with_2() {
     let mut command = Command::new(PING);
     command.args(["-c", "1", NOBODY]).stdout(File::create("/dev/full").expect("Linux has it"));
     let Finished { err, status, .. } = command.output().expect("runs").into();
@@ -166,7 +166,7 @@ fn an_output_that_is_full_is_trouble() {
 }
 
 #[test]
-fn a_run_without_end_takes_no_more_memory() {
+fn endless_run_uses_constant_memory() {
     let (_server, address) = server(&["--bind", "127.0.0.1:0", "--quiet"]);
     let options = ["-i", "20us", "-W", "100ms", "-q", "--json", "--every", "50ms"];
     let mut ping = pinging(&[&options[..], &[&address.to_string()]].concat());

@@ -1,4 +1,4 @@
-//! What a relay did, and what whoever sent the requests should therefore have seen.
+//! The record of a relay, and what the sender of the requests should therefore have seen.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -9,49 +9,49 @@ use hello_proto::{Reply, Token};
 
 use super::plan::Fate;
 
-/// Every request that came, and every datagram that went back.
+/// Every request that arrived, and every datagram that was returned.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     pub(crate) requests: Vec<Received>,
     pub(crate) replies: Vec<Sent>,
-    /// For how long, at most, the relay looked after no request.
+    /// The longest time in which the relay did not check for requests.
     pub(crate) longest_pause: Duration,
-    /// When the relay ended, behind its clients.
+    /// When the relay ended, after its clients.
     pub(crate) ended: Option<Instant>,
 }
 
-/// A request as it came.
+/// A request as it arrived.
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) client: SocketAddr,
     pub(crate) name: Vec<u8>,
-    /// It came no earlier: then there was none.
+    /// The latest time at which it had not arrived yet.
     pub(crate) earliest: Instant,
-    /// It came no later: then it was there.
+    /// The earliest time at which it had arrived.
     pub(crate) latest: Instant,
-    /// What was done to it.
+    /// The impairment of the request.
     pub(crate) there: Fate,
-    /// What was done to each reply to it.
+    /// The impairment of each reply to it.
     pub(crate) back: Vec<Fate>,
 }
 
-/// A datagram as it went back.
+/// A datagram as it was returned.
 #[derive(Debug)]
 pub(crate) struct Sent {
     pub(crate) client: SocketAddr,
     pub(crate) datagram: Vec<u8>,
-    /// It was sent no earlier and no later.
+    /// The bounds of its send time.
     pub(crate) earliest: Instant,
     pub(crate) latest: Instant,
 }
 
-/// What is to be counted for a log.
+/// The expected counts for a log.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Truth {
     pub(crate) sent: u64,
-    /// In the order in which the relay sent, whatever the flow.
+    /// In the order in which the relay sent them, for any flow.
     pub(crate) answers: Vec<Answer>,
-    /// The sequence numbers, in the order in which the relay received.
+    /// The sequence numbers, in the order in which the relay received them.
     pub(crate) lost: Vec<u32>,
     pub(crate) in_flight: u64,
     pub(crate) late: u64,
@@ -60,13 +60,13 @@ pub(crate) struct Truth {
     pub(crate) unsolicited: u64,
 }
 
-/// An answer in time.
+/// A reply in time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Answer {
     pub(crate) seq: u32,
-    /// It came behind one to a later request.
+    /// Whether it followed a reply to a later request.
     pub(crate) reordered: bool,
-    /// It took no less, and no more.
+    /// Bounds of its round-trip time.
     pub(crate) shortest: Duration,
     pub(crate) longest: Duration,
 }
@@ -77,11 +77,11 @@ impl Truth {
     }
 }
 
-/// Why a log leaves open what is to be counted: the machine stood still at a bad moment.
+/// Why a log does not determine the counts: the machine stalled at a bad moment.
 #[derive(Debug)]
 pub(crate) struct Void(pub(crate) String);
 
-/// Runs something with one seed after another until its log tells, five times at most.
+/// Runs something with one seed after another until its log is conclusive, at most five times.
 pub(crate) fn until_told<T>(seed: u64, mut run: impl FnMut(u64) -> Result<T, Void>) -> T {
     for seed in seed..seed + 5 {
         match run(seed) {
@@ -95,14 +95,14 @@ pub(crate) fn until_told<T>(seed: u64, mut run: impl FnMut(u64) -> Result<T, Voi
 }
 
 impl Log {
-    /// Tells what a client saw that waits for answers for three times the longest round trip after
-    /// its last request.
+    /// Returns what a client saw that drains for three times the longest round-trip time after its
+    /// last request.
     ///
     /// # Errors
     ///
-    /// [`Void`] if the times do not tell.
+    /// [`Void`] if the times are inconclusive.
     pub(crate) fn truth(&self, timeout: Duration) -> Result<Truth, Void> {
-        // In that time, a client that asks once a millisecond fills half of the smallest buffer.
+        // In that time, a client that sends once a millisecond fills half of the smallest buffer.
         if self.longest_pause > Duration::from_millis(128) {
             return Err(Void(format!("the relay was held up for {:?}", self.longest_pause)));
         }
@@ -110,7 +110,7 @@ impl Log {
         let mut probes: HashMap<_, _> = self.requests.iter().enumerate().map(Probe::of).collect();
         let mut truth = Truth { sent: self.requests.len() as u64, ..Truth::default() };
         let (mut last_answered, mut last_answer) = (None, last.earliest);
-        // As far as the client knew it when it began to wait.
+        // As far as the client knew when it began to drain.
         let mut longest_trip = Duration::ZERO;
         for reply in &self.replies {
             let arrival = self.arrival(reply, &mut probes, timeout)?;
@@ -152,8 +152,8 @@ impl Log {
         Ok(truth)
     }
 
-    /// Decides what a reply was to its client. Names are compared with what was asked, so this says
-    /// the same as a ledger for another reason.
+    /// Classifies a reply for its client. It compares names with the requests, so it reaches the
+    /// ledger's result by other means.
     fn arrival<'a>(
         &self,
         reply: &'a Sent,
@@ -181,8 +181,8 @@ impl Log {
         Ok(ReplyKind::Late)
     }
 
-    /// Decides what a well-formed reply is that answers no request: if none of its length was sent,
-    /// only a token of ours can have been ours.
+    /// Classifies a well-formed reply that answers no request. If no request had its length, only
+    /// one of our tokens can be ours.
     fn not_asked_for(&self, name: &[u8]) -> ReplyKind {
         let ours = |request: &Received| Token::decode(&request.name);
         let first = self.requests.first().and_then(ours).expect("only tokens are asked for");

@@ -1,5 +1,5 @@
-//! A relay that stands between a client and a server and does to their datagrams what a network
-//! may, as a plan says, and writes down what it did.
+//! A relay between a client and a server. It impairs their datagrams like a network, according to a
+//! plan, and records what it did.
 
 mod log;
 mod plan;
@@ -22,14 +22,14 @@ pub(crate) use self::{
     plan::{Bursts, Fate, Impairments, Plan},
 };
 
-/// A relay with an address that clients take for the server's, as many as there are.
+/// A relay with an address that any number of clients use as the server's.
 pub(crate) struct Relay {
     address: SocketAddr,
     thread: Thread<Log>,
 }
 
 impl Relay {
-    /// Relays to a server from now on.
+    /// Starts to relay to a server.
     pub(crate) fn start(server: SocketAddr, plan: &Plan) -> Self {
         let front = socket();
         let address = front.local_addr().expect("bound");
@@ -55,13 +55,13 @@ impl Relay {
         self.address
     }
 
-    /// Ends the relay, and returns what it did up to now. What was sent to it before is in it.
+    /// Stops the relay and returns its log, which includes everything sent to it before.
     pub(crate) fn finish(self) -> Log {
         self.thread.finish()
     }
 }
 
-/// A server in a few lines, which is not ours.
+/// A minimal server, independent of ours.
 pub(crate) struct Greeter {
     address: SocketAddr,
     thread: Thread<()>,
@@ -93,7 +93,7 @@ impl Greeter {
     }
 }
 
-/// A thread that ends when it is told to, or dropped.
+/// A thread that ends on request or when it is dropped.
 struct Thread<T> {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<T>>,
@@ -119,25 +119,25 @@ impl<T> Drop for Thread<T> {
     }
 }
 
-/// What the thread of a relay has.
+/// The state of a relay's thread.
 struct Passage {
     front: UdpSocket,
     server: SocketAddr,
     there: Lane,
     back: Lane,
-    /// The clients, each with a socket of its own toward the server.
+    /// The clients, each with its own socket to the server.
     flows: Vec<(SocketAddr, UdpSocket)>,
-    /// Which request it was that left for the server like this, from which flow.
+    /// Maps the name of a forwarded request and its flow to the request's index.
     exchanges: HashMap<(usize, Vec<u8>), usize>,
-    /// Whether the first reply to each request falls into a burst.
+    /// Whether the first reply to each request is part of a burst.
     in_burst: Vec<bool>,
-    /// What lets others pass: until how many have.
+    /// Datagrams held until a number of others have passed.
     held: Vec<(usize, Departure)>,
-    /// What leaves later, in the order of its times.
+    /// Delayed datagrams, in order of their times.
     waiting: BTreeMap<(Instant, u64), Departure>,
     /// Counts what was put into `waiting`.
     ordinal: u64,
-    /// How many went on to each side, of those that were not held back.
+    /// The datagrams forwarded to each side, without those held back.
     passed: [usize; 2],
     /// When the front socket was last seen empty.
     empty: Instant,
@@ -160,7 +160,7 @@ enum Side {
 impl Passage {
     fn run(mut self, stop: &AtomicBool) -> Log {
         loop {
-            // Looked at first, so that what was sent before is still received.
+            // Read first, so that everything sent before the stop is still received.
             let stopping = stop.load(Relaxed);
             self.receive_requests();
             self.receive_replies();
@@ -229,7 +229,7 @@ impl Passage {
         let name = datagram.strip_prefix(b"Hello, ").and_then(|rest| rest.strip_suffix(b"!"));
         let name = name.expect("the server is no stranger").to_vec();
         if name.len() < Token::MIN_LEN {
-            // What was truncated so far looks like others, and has no fate of its own.
+            // A truncated name looks like others, and has no fate of its own.
             return self.depart(flow, Side::Client, &Fate::calm().passes, datagram);
         }
         let nth = self.exchanges[&(flow, name)];
@@ -244,7 +244,7 @@ impl Passage {
         self.depart(flow, Side::Client, &fate.passes, &damaged(datagram, fate.damage));
     }
 
-    /// Lets a datagram go on, behind the others that it lets pass.
+    /// Forwards a datagram, after those that it lets pass.
     fn depart(&mut self, flow: usize, to: Side, passes: &[Pass], datagram: &[u8]) {
         for Pass { behind, delay } in passes {
             let departure = Departure { flow, to, delay: *delay, datagram: datagram.to_vec() };
@@ -288,8 +288,8 @@ impl Passage {
     }
 }
 
-/// How long a thread waits at most before it looks whether it is to end, and a relay before it
-/// knows that nothing has come.
+/// The longest wait of a thread before it checks for a stop, and of a relay before it knows that
+/// nothing arrived.
 const HEARTBEAT: Duration = Duration::from_millis(10);
 
 fn socket() -> UdpSocket {
@@ -309,7 +309,7 @@ fn wait(sockets: &[&UdpSocket], time: Duration) {
     let mut fds: Vec<_> =
         sockets.iter().map(|socket| PollFd::new(*socket, PollFlags::IN)).collect();
     let time = Timespec::try_from(time).expect("short");
-    // Interrupted, it is a short wait.
+    // An interrupted wait is a short wait.
     let _ = poll(&mut fds, Some(&time));
 }
 
@@ -327,7 +327,7 @@ fn damaged(datagram: &[u8], damage: Option<Damage>) -> Vec<u8> {
     damaged
 }
 
-/// A reply to another run, to what was not asked yet, or to a person.
+/// A reply to another run, to a request not sent yet, or to a person.
 fn unsolicited(name: &[u8], which: u64) -> Vec<u8> {
     let Token { run_id, seq } = Token::decode(name).expect("only tokens are asked for");
     let token = match which % 3 {

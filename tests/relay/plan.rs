@@ -1,43 +1,43 @@
-//! What is done to which datagram: a matter of its place in the sequence and of a seed alone.
+//! Decides the fate of each datagram from its position in the sequence and a seed alone.
 
 use std::ops::Range;
 use std::time::Duration;
 
-/// What a relay does to what passes it.
+/// The impairments of a relay.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
-    /// To requests, on their way to the server.
+    /// For requests, on the path to the server.
     pub(crate) there: Impairments,
-    /// To replies, on their way back.
+    /// For replies, on the path back.
     pub(crate) back: Impairments,
-    /// From which request on, counted from 0, nothing is done any more to it and its replies.
+    /// The index of the first request without impairments, for it and its replies.
     pub(crate) calm_from: usize,
 }
 
-/// What may happen to datagrams in one direction, each at random and apart from the others.
+/// Impairments of one direction, each random and independent of the others.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Impairments {
     pub(crate) lost: Share,
-    /// Losses in bursts, of the lengths that Gilbert's model has.
+    /// Burst losses, with lengths as in Gilbert's model.
     pub(crate) bursts: Bursts,
-    /// Of these, counted by their requests from 0, none passes.
+    /// Requests of this range, counted from 0, are all lost.
     pub(crate) blackout: Range<usize>,
-    /// One byte becomes another.
+    /// Changes one byte.
     pub(crate) corrupted: Share,
-    /// Some of the last bytes are missing, or all.
+    /// Cuts off some of the last bytes, or all of them.
     pub(crate) truncated: Share,
-    /// Passes twice.
+    /// Passes the datagram twice.
     pub(crate) duplicated: Share,
-    /// Passes after so many that come behind it.
+    /// Passes it after a number of later ones.
     pub(crate) held_back: (Share, usize),
-    /// Passes after so long.
+    /// Passes it after this delay.
     pub(crate) delay: Duration,
-    /// Passes after at most so much longer.
+    /// Passes it after at most this additional delay.
     pub(crate) jitter: Duration,
-    /// Passes after so long, of all things.
+    /// Passes everything after this delay.
     pub(crate) late: (Share, Duration),
-    /// A stranger's well-formed reply comes first; of replies alone.
+    /// Sends an unsolicited well-formed reply first; for replies only.
     pub(crate) unsolicited: Share,
 }
 
@@ -46,23 +46,23 @@ pub(crate) type Share = u64;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Bursts {
-    /// How likely one begins with the next datagram.
+    /// The probability that a burst starts with the next datagram.
     pub(crate) begin: Share,
-    /// How likely the next datagram is behind its end.
+    /// The probability that the burst ends before the next datagram.
     pub(crate) end: Share,
 }
 
-/// What is done to one datagram.
+/// The fate of one datagram.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fate {
-    /// Which stranger's reply comes first, by a number at random.
+    /// A random number that selects the unsolicited reply sent first, if any.
     pub(crate) unsolicited: Option<u64>,
     pub(crate) damage: Option<Damage>,
-    /// Each time that it passes; never, if it is lost.
+    /// One entry for each time that it passes; none if it is lost.
     pub(crate) passes: Vec<Pass>,
 }
 
-/// Numbers at random: which byte, which other value, how many bytes.
+/// Random numbers: which byte, its new value, how many bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Damage {
     Corrupted(u64, u64),
@@ -71,13 +71,13 @@ pub(crate) enum Damage {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pass {
-    /// How many datagrams overtake it before anything else.
+    /// The number of datagrams that overtake it, before any delay.
     pub(crate) behind: usize,
     pub(crate) delay: Duration,
 }
 
 impl Fate {
-    /// That of a datagram to which nothing is done.
+    /// The fate of a datagram without impairments.
     pub(crate) fn calm() -> Self {
         let pass = Pass { behind: 0, delay: Duration::ZERO };
         Self { unsolicited: None, damage: None, passes: vec![pass] }
@@ -85,10 +85,11 @@ impl Fate {
 }
 
 impl Impairments {
-    /// Decides about a datagram: the first, second or further one of the `nth` request, or of the
+    /// Decides the fate of a datagram: the first or a further copy of the `nth` request, or of the
     /// replies to it.
     fn fate(&self, nth: usize, in_burst: bool, random: &mut Random) -> Fate {
-        // Everything is drawn whatever comes of it, so that one change of a plan makes no other.
+        // Draws every number in any case, so that a change to one impairment does not affect the
+        // others.
         let lost = random.happens(self.lost);
         let corrupted = random.happens(self.corrupted);
         let truncated = random.happens(self.truncated);
@@ -118,7 +119,7 @@ impl Impairments {
     }
 }
 
-/// A direction, with what goes on from request to request.
+/// A direction, with its state from request to request.
 #[derive(Debug)]
 pub(crate) struct Lane {
     impairments: Impairments,
@@ -143,7 +144,8 @@ impl Lane {
         Self { impairments, seed, calm_from, bursts, in_burst: false }
     }
 
-    /// Goes on by one request, and returns whether its first datagram here falls into a burst.
+    /// Advances by one request, and returns whether its first datagram in this direction is in a
+    /// burst.
     pub(crate) fn next_in_burst(&mut self) -> bool {
         let Bursts { begin, end } = self.impairments.bursts;
         let turns = self.bursts.happens(if self.in_burst { end } else { begin });
@@ -151,9 +153,10 @@ impl Lane {
         self.in_burst
     }
 
-    /// Decides about the `copy`th datagram here of the `nth` request, both counted from 0.
+    /// Decides the fate of the `copy`th datagram of the `nth` request in this direction, both
+    /// counted from 0.
     ///
-    /// It depends on nothing else: not on what came between, and not on when.
+    /// The result depends on nothing else, neither on earlier datagrams nor on time.
     pub(crate) fn fate(&self, nth: usize, copy: u64, in_burst: bool) -> Fate {
         if nth >= self.calm_from {
             return Fate::calm();

@@ -1,4 +1,4 @@
-//! The relay itself, before anything is judged by it.
+//! Tests of the relay itself, before it serves as a reference.
 
 use std::num::NonZeroU32;
 use std::thread;
@@ -14,7 +14,7 @@ use super::{
 
 const TIMEOUT: Duration = Duration::from_millis(300);
 
-/// Everything at once, to the first 200 requests.
+/// Every impairment at once, for the first 200 requests.
 fn everything(seed: u64) -> Plan {
     let there = Impairments {
         lost: 50,
@@ -31,11 +31,11 @@ fn everything(seed: u64) -> Plan {
     Plan { seed, there, back, calm_from: 200 }
 }
 
-/// Asks through a relay as often as it is told, with one ledger over one socket.
+/// Sends requests through a relay, with one ledger over one socket.
 ///
 /// # Errors
 ///
-/// [`Void`] if it was held up itself, for it knows no other times than its own.
+/// [`Void`] if the test itself stalled, because it knows only its own times.
 fn probe(plan: &Plan, count: u32, interval: Duration) -> Result<(Counts, Log), Void> {
     const WINDOW: NonZeroU32 = NonZeroU32::new(1024).expect("not zero");
     const DRAIN: Duration = Duration::from_millis(150);
@@ -72,11 +72,11 @@ fn probe(plan: &Plan, count: u32, interval: Duration) -> Result<(Counts, Log), V
 }
 
 const INTERVAL: Duration = Duration::from_millis(2);
-/// So many that the last replies to the impaired ones come before the last probe.
+/// Enough that the last replies to impaired requests arrive before the last probe.
 const COUNT: u32 = 550;
 
 #[test]
-fn a_ledger_over_one_socket_counts_what_the_log_says() {
+fn ledger_over_one_socket_agrees_with_the_relay_log() {
     until_told(1, |seed| {
         let (counts, log) = probe(&everything(seed), COUNT, INTERVAL)?;
         let truth = log.truth(TIMEOUT)?;
@@ -95,7 +95,7 @@ fn a_ledger_over_one_socket_counts_what_the_log_says() {
 }
 
 #[test]
-fn the_same_seed_does_the_same_at_another_speed_and_another_one_something_else() {
+fn same_seed_repeats_the_impairments_at_any_speed() {
     let fates = |seed, interval| {
         let (_, log) = until_told(0, |_| probe(&everything(seed), COUNT, interval));
         let fates = log.requests.into_iter().map(|request| (request.there, request.back));
@@ -111,7 +111,7 @@ fn the_same_seed_does_the_same_at_another_speed_and_another_one_something_else()
 }
 
 #[test]
-fn without_impairments_everything_passes_once_and_in_order() {
+fn relay_without_impairments_passes_everything_once_in_order() {
     let plan = Plan::default();
     let (counts, log) = until_told(0, |_| probe(&plan, 100, INTERVAL));
     assert_eq!(log.requests.len(), 100);

@@ -1,4 +1,4 @@
-//! Tools whose standard output nobody reads.
+//! Tools with an unread standard output.
 
 use std::fs;
 use std::io::Read as _;
@@ -22,16 +22,16 @@ use crate::support::{
 
 const NOBODY_READS: &str = "cannot write to standard output: nobody has read it for 3 seconds\n";
 
-/// Starts a tool whose output is blocked, waits until it does its work, and returns it with what
+/// Starts a tool with a blocked output and waits until it works. Returns it with the guard that
 /// keeps its output open.
 fn working(tool: &str, number: u8) -> (Process, impl Send + use<>) {
     let (reader, writer) = full_pipe();
     if tool == SERVER {
-        // It cannot print where it listens, so that must be known beforehand.
+        // The tool cannot print its address, so the address must be known beforehand.
         let address = format!("127.78.1.{number}:9999");
         let mut command = heeding_hangups(SERVER);
         let server = Process::start_printing_to(command.args(["--bind", &address]), writer);
-        // More than one attempt, for it may not be there yet.
+        // More than one attempt, because the server may not be ready yet.
         let attempts = ["--timeout", "1s", "--attempts", "9", "Tracy"];
         let greeted = client(&[&["--server", &address], &attempts[..]].concat());
         assert_eq!(greeted.out, "Hello, Tracy!\n");
@@ -44,12 +44,12 @@ fn working(tool: &str, number: u8) -> (Process, impl Send + use<>) {
     (process, (reader, Some(peer)))
 }
 
-/// Returns whether a run has written its export, and waits for its reader only.
+/// Returns whether a run has written its export, and now waits only for its reader.
 fn is_written(file: &Path) -> bool {
     fs::read_to_string(file).is_ok_and(|text| text.ends_with('\n'))
 }
 
-/// Does something with each tool and signal, side by side.
+/// Runs a check for each tool and signal in parallel.
 fn for_each(check: impl Fn(&'static str, Signal, u8) + Sync) {
     let check = &check;
     thread::scope(|scope| {
@@ -64,7 +64,7 @@ fn for_each(check: impl Fn(&'static str, Signal, u8) + Sync) {
 }
 
 #[test]
-fn a_signal_ends_every_tool_whose_output_nobody_reads() {
+fn signal_ends_every_tool_with_unread_output() {
     for_each(|tool, signal, number| {
         let (mut process, _open) = working(tool, number);
         process.signal(signal);
@@ -75,17 +75,17 @@ fn a_signal_ends_every_tool_whose_output_nobody_reads() {
 }
 
 #[test]
-fn a_second_signal_ends_every_tool_whose_output_nobody_reads_by_its_default_action() {
+fn second_signal_ends_every_tool_with_unread_output_by_its_default_action() {
     for_each(|tool, signal, number| {
         let (mut process, _open) = working(tool, 100 + number);
-        // The first few count as one, as they are sent by timeout(1).
+        // The first few signals count as one, as timeout(1) sends them.
         let status = process.end(|process| process.signal(signal));
         assert_eq!(status.signal(), Some(signal.as_raw()), "{tool}: {status}");
     });
 }
 
 #[test]
-fn a_run_whose_output_nobody_reads_says_so_at_its_end_and_writes_its_files() {
+fn run_with_unread_output_reports_that_and_writes_its_files() {
     for tool in [PING, LOAD] {
         let name = format!("nobody_reads_{}", tool.ends_with("load"));
         let (file, peer) = (place(&name), peer());
@@ -110,7 +110,7 @@ fn a_run_whose_output_nobody_reads_says_so_at_its_end_and_writes_its_files() {
 }
 
 #[test]
-fn at_its_end_a_tool_that_waits_for_its_reader_ends_at_the_first_signal() {
+fn tool_waiting_for_its_reader_at_the_end_stops_at_the_first_signal() {
     for tool in [PING, LOAD] {
         let name = format!("waits_for_its_reader_{}", tool.ends_with("load"));
         let (file, peer) = (place(&name), peer());
@@ -133,7 +133,7 @@ fn at_its_end_a_tool_that_waits_for_its_reader_ends_at_the_first_signal() {
 }
 
 #[test]
-fn an_output_that_is_blocked_delays_no_probe_and_is_complete_once_it_is_read() {
+fn blocked_output_delays_no_probe_and_is_complete_once_read() {
     const PROBES: usize = 400;
     let (peer, (reader, writer)) = (peer(), full_pipe());
     let mut command = Command::new(PING);
@@ -157,9 +157,9 @@ fn an_output_that_is_blocked_delays_no_probe_and_is_complete_once_it_is_read() {
 }
 
 #[test]
-fn events_that_find_no_room_are_left_out_and_counted_and_nothing_else_is() {
+fn only_events_over_the_queue_are_suppressed_and_counted() {
     const PROBES: u64 = 6000;
-    let test = "events_that_find_no_room_are_left_out_and_counted_and_nothing_else_is";
+    let test = "only_events_over_the_queue_are_suppressed_and_counted";
     for json_lines in [true, false] {
         let file = place(&format!("events_that_find_no_room_{json_lines}"));
         let (greeter, (reader, writer)) = (Greeter::start(), full_pipe());
@@ -208,7 +208,7 @@ fn events_that_find_no_room_are_left_out_and_counted_and_nothing_else_is() {
 }
 
 #[test]
-fn a_reader_that_reads_little_at_a_time_gets_the_summary() {
+fn slow_reader_gets_the_summary() {
     let (peer, (mut reader, writer)) = (peer(), full_pipe());
     let mut command = Command::new(PING);
     command.args(["-i", "1ms", "-W", "20s", "-c", "10", "-q", &address(&peer).to_string()]);
@@ -217,12 +217,11 @@ fn a_reader_that_reads_little_at_a_time_gets_the_summary() {
         let (name, client) = receive(&peer);
         reply(&peer, &name, client);
     }
-    // Less than what makes room for a write, for longer than a reader that reads nothing is waited
-    // for.
+    // Less than a write needs, and for longer than the tool waits for a reader that reads nothing.
     let mut few = [0; 16];
     for _ in 0..16 {
         reader.read_exact(&mut few).expect("full");
-        // Nothing is waited for: this is the slowness.
+        // Waits for no event: this is the slow reading.
         thread::sleep(Duration::from_millis(250));
     }
     let text = read_full_pipe(reader);
@@ -231,7 +230,7 @@ fn a_reader_that_reads_little_at_a_time_gets_the_summary() {
 }
 
 #[test]
-fn an_export_to_a_blocked_output_keeps_no_tool_from_its_end() {
+fn export_to_a_blocked_output_does_not_keep_a_tool_from_ending() {
     for (read, expected) in [(false, 2), (true, 0)] {
         let (peer, (reader, writer)) = (peer(), full_pipe());
         let mut command = command(PING, address(&peer));

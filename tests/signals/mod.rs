@@ -1,4 +1,4 @@
-//! How the tools end when signals say so.
+//! How the tools end on signals.
 
 mod blocked;
 
@@ -17,19 +17,19 @@ use crate::support::{
     CLIENT, LOAD, PING, Process, SERVER, asking, in_namespace, json, listening, peer, receive,
 };
 
-/// Starts a tool that sends requests, without an end, to a server.
+/// Starts a tool that sends requests to a server endlessly.
 fn sending(tool: &str, server: SocketAddr) -> Process {
     Process::start(&mut command(tool, server))
 }
 
-/// A tool that sends requests, without an end, to a server.
+/// Returns a command that sends requests to a server endlessly.
 fn command(tool: &str, server: SocketAddr) -> Command {
     let mut command = heeding_hangups(tool);
     command.args(arguments(tool)).arg(server.to_string());
     command
 }
 
-/// The arguments with which a tool sends requests, without an end.
+/// The arguments that make a tool send requests endlessly.
 fn arguments(tool: &str) -> Vec<&str> {
     let without_end = match tool {
         LOAD => &["--rate", "100", "--duration", "1h", "--warm-up", "0"][..],
@@ -38,7 +38,7 @@ fn arguments(tool: &str) -> Vec<&str> {
     [without_end, &["-W", "60s", "--every", "100ms", "--json"]].concat()
 }
 
-/// A command that runs a tool on which hangups have an effect, though they have none on the tests
+/// Returns a command that runs a tool with SIGHUP's default action, even if the tests ignore SIGHUP
 /// (nohup(1)).
 fn heeding_hangups(tool: &str) -> Command {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -60,8 +60,8 @@ fn address(peer: &UdpSocket) -> SocketAddr {
     peer.local_addr().expect("bound")
 }
 
-/// Delays for a request, answers it, and waits for the next one: the answer is known by then, or
-/// soon after.
+/// Waits for a request, answers it, and waits for the next one. By then, or soon after, the client
+/// knows the reply.
 fn answer_one(peer: &UdpSocket) {
     let (name, client) = receive(peer);
     reply(peer, &name, client);
@@ -69,7 +69,7 @@ fn answer_one(peer: &UdpSocket) {
 }
 
 #[test]
-fn a_hangup_ends_with_a_summary() {
+fn sighup_ends_with_a_summary() {
     for tool in [PING, LOAD] {
         let peer = peer();
         let process = sending(tool, address(&peer));
@@ -87,7 +87,7 @@ fn a_hangup_ends_with_a_summary() {
 }
 
 #[test]
-fn a_hangup_that_was_ignored_at_the_start_still_is() {
+fn sighup_ignored_at_the_start_stays_ignored() {
     for tool in [PING, LOAD] {
         let peer = peer();
         let mut nohup = Command::new("sh");
@@ -96,7 +96,7 @@ fn a_hangup_that_was_ignored_at_the_start_still_is() {
         let process = Process::start(&mut nohup);
         answer_one(&peer);
         process.signal(Signal::HUP);
-        // Far more than what may be on its way.
+        // Far more than can be in flight.
         for _ in 0..50 {
             receive(&peer);
         }
@@ -115,14 +115,14 @@ fn a_hangup_that_was_ignored_at_the_start_still_is() {
 }
 
 #[test]
-fn a_second_signal_ends_the_wait_for_replies_with_a_summary() {
+fn second_signal_ends_the_drain_with_a_summary() {
     for tool in [PING, LOAD] {
         until_told(0, |_| {
             let peer = peer();
             let mut process = sending(tool, address(&peer));
             let (name, client) = receive(&peer);
-            // The first reply takes as long as a hundred requests, so those in flight are waited
-            // for three times as long.
+            // The first reply takes as long as a hundred requests, so the drain lasts three times
+            // as long.
             for _ in 0..100 {
                 receive(&peer);
             }
@@ -130,7 +130,7 @@ fn a_second_signal_ends_the_wait_for_replies_with_a_summary() {
             receive(&peer);
             let status = process.end(|process| process.signal(Signal::INT));
             let (lines, _) = process.finish();
-            // A machine that is held up for half a second cannot print in that time.
+            // A machine that stalls for half a second cannot print in that time.
             let code = status.code().ok_or_else(|| Void(format!("it died: {status}")))?;
             let summary = json(lines.last().expect("a summary"));
             assert_eq!((&summary["event"], code), (&"summary".into(), 0), "{tool}");
@@ -141,7 +141,7 @@ fn a_second_signal_ends_the_wait_for_replies_with_a_summary() {
 }
 
 #[test]
-fn an_interrupt_ends_the_client_at_once_whatever_it_waits_for() {
+fn interrupt_ends_the_client_at_once() {
     let silent = peer();
     let to = address(&silent).to_string();
     let mut waiting = vec![asking(&to, &["Tracy"])];
@@ -164,15 +164,15 @@ fn an_interrupt_ends_the_client_at_once_whatever_it_waits_for() {
 }
 
 #[test]
-fn an_interrupt_ends_every_tool_that_waits_for_a_silent_resolver() {
-    let test = "an_interrupt_ends_every_tool_that_waits_for_a_silent_resolver";
+fn interrupt_ends_every_tool_during_a_name_lookup() {
+    let test = "interrupt_ends_every_tool_during_a_name_lookup";
     let tools = [PING, LOAD, CLIENT];
     let Some(ends) = in_namespace(test, "silent_resolver.py", &tools) else { return };
     assert_eq!(ends, json!({"hello-ping": -2, "hello-load": -2, "hello-client": -2}));
 }
 
 #[test]
-fn a_storm_of_datagrams_keeps_no_tool_from_its_end() {
+fn datagram_storm_does_not_keep_a_tool_from_ending() {
     for tool in [PING, LOAD] {
         let peer = peer();
         let mut process = sending(tool, address(&peer));
@@ -182,12 +182,12 @@ fn a_storm_of_datagrams_keeps_no_tool_from_its_end() {
             let (stop, stopped) = mpsc::channel::<()>();
             let peer = &peer;
             scope.spawn(move || {
-                // Until the tool has ended, or the test has failed.
+                // Until the tool has ended or the test has failed.
                 while stopped.try_recv() != Err(TryRecvError::Disconnected) {
                     let _ = peer.send_to(b"Hello, stranger!", client);
                 }
             });
-            // The header, and at least one interval in the storm.
+            // The header, and at least one interval line during the storm.
             for _ in 0..5 {
                 process.line();
             }

@@ -1,4 +1,4 @@
-//! Processes and peers that the tests start, and end again.
+//! Processes and peers that the tests start and stop.
 
 mod network;
 mod supervisor;
@@ -28,7 +28,7 @@ pub(crate) const SERVER: &str = env!("CARGO_BIN_EXE_hello-server");
 pub(crate) const BACK_ENDS: &[&str] =
     if cfg!(target_os = "linux") { &["native", "portable"] } else { &["portable"] };
 
-/// A process that prints lines; killed when the test ends, if it still runs then.
+/// A process that prints lines. It is killed when the test ends, if it still runs.
 pub(crate) struct Process {
     child: Child,
     out: Option<BufReader<ChildStdout>>,
@@ -39,15 +39,15 @@ impl Process {
         Self::start_with_its_input(command.stdin(Stdio::piped()))
     }
 
-    /// Starts a process that prints to a pipe of the test's own.
+    /// Starts a process that prints to the test's own pipe.
     pub(crate) fn start_printing_to(command: &mut Command, out: PipeWriter) -> Self {
         let child = command.stdin(Stdio::null()).stdout(out).spawn().expect("it runs");
-        // The command would keep the pipe open.
+        // Otherwise the command keeps the pipe open.
         command.stdout(Stdio::null());
         Self { child, out: None }
     }
 
-    /// Starts a process whose input is what the command says.
+    /// Starts a process with the standard input that the command sets.
     fn start_with_its_input(command: &mut Command) -> Self {
         let command = command.stdout(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -55,7 +55,7 @@ impl Process {
         Self { child, out }
     }
 
-    /// Delays for the next line; panics at the end of the output.
+    /// Waits for the next line; panics at the end of the output.
     pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         self.out.as_mut().expect("still read").read_line(&mut line).expect("UTF-8");
@@ -64,7 +64,7 @@ impl Process {
         line
     }
 
-    /// Delays for the next line, which is JSON.
+    /// Waits for the next line and parses it as JSON.
     pub(crate) fn json(&mut self) -> Value {
         json(&self.line())
     }
@@ -86,7 +86,7 @@ impl Process {
         kill_process(Pid::from_child(&self.child), signal).expect("our own child");
     }
 
-    /// Delays until a SIGSTOP has been obeyed.
+    /// Waits until the process has stopped after a SIGSTOP.
     pub(crate) fn wait_until_stopped(&self) {
         let options = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT;
         waitid(WaitId::Pid(Pid::from_child(&self.child)), options).expect("our own child");
@@ -96,7 +96,7 @@ impl Process {
         self.child.id()
     }
 
-    /// Returns how many threads it has now.
+    /// Returns the current number of threads.
     pub(crate) fn threads(&self) -> usize {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()));
         tasks.expect("Linux has it").count()
@@ -106,7 +106,7 @@ impl Process {
         self.child.try_wait().expect("our own child").is_some()
     }
 
-    /// Delays for the end, doing something again and again meanwhile, but not for ever.
+    /// Waits up to 20 seconds for the exit, and calls `meanwhile` repeatedly.
     pub(crate) fn end(&mut self, mut meanwhile: impl FnMut(&Self)) -> ExitStatus {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
@@ -119,13 +119,13 @@ impl Process {
         }
     }
 
-    /// Delays for the end without reading the output.
+    /// Waits for the exit without reading the output.
     pub(crate) fn exit_status(&mut self) -> Option<i32> {
         self.child.wait().expect("our own child").code()
     }
 
-    /// Reads the rest of the output and waits for the end. The status is `None` if a signal
-    /// ended the process.
+    /// Reads the rest of the output and waits for the exit. The status is `None` if a signal ended
+    /// the process.
     pub(crate) fn finish(mut self) -> (Vec<String>, Option<i32>) {
         let mut rest = String::new();
         if let Some(out) = &mut self.out {
@@ -137,13 +137,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both do nothing to a process that has ended and was waited for.
+        // Both do nothing if the process has already been waited for.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A pipe that is full: the process that prints to it blocks until all is read.
+/// A full pipe: a process that prints to it blocks until the test reads everything.
 pub(crate) fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, mut writer) = std::io::pipe().expect("a pipe");
     rustix::io::ioctl_fionbio(&writer, true).expect("possible");
@@ -152,19 +152,19 @@ pub(crate) fn full_pipe() -> (PipeReader, PipeWriter) {
     (reader, writer)
 }
 
-/// Reads a pipe that was [full](full_pipe) to its end, and returns what was printed to it.
+/// Reads a [full](full_pipe) pipe to its end, and returns the text printed after the filling.
 pub(crate) fn read_full_pipe(mut reader: PipeReader) -> String {
     let mut text = String::new();
     reader.read_to_string(&mut text).expect("UTF-8");
     text.trim_start_matches('x').to_owned()
 }
 
-/// Starts `hello-server --json` and returns it with the address it says it listens on.
+/// Starts `hello-server --json` and returns it with the address that it listens on.
 pub(crate) fn server(arguments: &[&str]) -> (Process, SocketAddr) {
     listening(Command::new(SERVER).args(arguments))
 }
 
-/// Starts a command that is `hello-server`, and returns it as [`server`] does.
+/// Starts a `hello-server` command and returns it as [`server`] does.
 pub(crate) fn listening(command: &mut Command) -> (Process, SocketAddr) {
     let mut server = Process::start_with_its_input(command.arg("--json"));
     let line = server.json();
@@ -173,13 +173,12 @@ pub(crate) fn listening(command: &mut Command) -> (Process, SocketAddr) {
     (server, address)
 }
 
-/// A command that runs `hello-server` with a socket handed over, as systemd does
-/// (sd_listen_fds(3)).
+/// A command that runs `hello-server` with an inherited socket, as systemd does (sd_listen_fds(3)).
 pub(crate) fn activated(socket: impl Into<OwnedFd>) -> Command {
     activated_under(&[], socket)
 }
 
-/// The same with a program in front that runs the server in its own place, as strace(1) does.
+/// The same, run by another program that executes the server in its place, such as strace(1).
 pub(crate) fn activated_under(front: &[&str], socket: impl Into<OwnedFd>) -> Command {
     let mut command = Command::new("sh");
     let script = "exec 3<&0 0</dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\"";
@@ -197,7 +196,7 @@ pub(crate) fn summary(server: Process) -> Value {
     summary
 }
 
-/// Returns how many datagrams a summary says were answered, refused, or could not be sent a reply.
+/// Returns the sum of a summary's answered, refused and failed datagrams.
 pub(crate) fn settled(summary: &Value) -> u64 {
     let counts = |name: &str| summary[name].as_object().expect("counts").values();
     let others = counts("refused").chain(counts("send_failed"));
@@ -208,20 +207,19 @@ pub(crate) fn count(value: &Value) -> u64 {
     value.as_u64().expect("a number")
 }
 
-/// `hello-client` where an answer is certain: however slow this machine is, nothing is asked for
-/// twice.
+/// `hello-client` with a timeout that no slow machine exceeds, so that it never retries.
 fn certain(server: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(CLIENT);
     command.args(["--server", server, "--timeout", "20s"]).args(arguments);
     command
 }
 
-/// Runs `hello-client` to its end, where an answer is certain.
+/// Runs a patient `hello-client` to its end.
 pub(crate) fn greet(server: &str, arguments: &[&str]) -> Finished {
     certain(server, arguments).output().expect("the client runs").into()
 }
 
-/// Starts `hello-client` where an answer is certain.
+/// Starts a patient `hello-client`.
 pub(crate) fn asking(server: &str, arguments: &[&str]) -> Process {
     Process::start(&mut certain(server, arguments))
 }
@@ -231,7 +229,7 @@ pub(crate) fn client(arguments: &[&str]) -> Finished {
     Command::new(CLIENT).args(arguments).output().expect("the client runs").into()
 }
 
-/// What a process printed, and how it ended.
+/// The output and exit status of a process.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Finished {
     pub(crate) out: String,
@@ -251,14 +249,14 @@ pub(crate) fn json(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 
-/// Returns whether a program that a test needs is here; see [`skip`].
+/// Returns whether a program that a test needs is installed; see [`skip`].
 pub(crate) fn have(program: &str, version: &str, test: &str) -> bool {
     let found = Command::new(program).arg(version).output().is_ok();
     found || skip(test, &format!("{program} is not installed"))
 }
 
-/// Runs a script in a network namespace of its own, and returns what it prints at the end; `None`
-/// if that cannot be done here, which was said then.
+/// Runs a script in its own network namespace and returns the JSON that it prints. Skips the test
+/// and returns `None` if this machine cannot run it.
 pub(crate) fn in_namespace(test: &str, script: &str, arguments: &[&str]) -> Option<Value> {
     if !have("python3", "--version", test) || !have("ip", "-V", test) || !can_unshare(test) {
         return None;
@@ -271,7 +269,7 @@ pub(crate) fn in_namespace(test: &str, script: &str, arguments: &[&str]) -> Opti
     Some(json(&out))
 }
 
-/// Returns whether a network namespace can be made, which takes root; see [`skip`].
+/// Returns whether a network namespace can be created, which requires root; see [`skip`].
 pub(crate) fn can_unshare(test: &str) -> bool {
     let output = Command::new("unshare").args(["--net", "--mount", "true"]).output();
     output.is_ok_and(|output| output.status.success())

@@ -1,16 +1,16 @@
-//! Plain sockets, and what a machine's network lacks. The tests of `hello-net` use this file, too.
+//! Plain sockets, and checks of the machine's network. The tests of `hello-net` also use this file.
 
 use std::env;
 use std::io::{self, ErrorKind, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-/// An address on this machine's loopback, on a port the system chooses.
+/// A loopback address on a port that the system chooses.
 pub(crate) fn any_port() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 0).into()
 }
 
-/// A plain socket of a peer that is not ours, which fails a test rather than wait for ever.
+/// A plain UDP socket that fails the test rather than wait forever.
 pub(crate) fn peer_at(address: SocketAddr) -> UdpSocket {
     let socket = UdpSocket::bind(address).expect("a free port");
     socket.set_read_timeout(Some(Duration::from_secs(20))).expect("not zero");
@@ -22,7 +22,8 @@ pub(crate) fn peer() -> UdpSocket {
     peer_at(any_port())
 }
 
-/// Delays for one datagram. A receive with a timeout is not restarted after a signal (signal(7)).
+/// Waits for one datagram. A receive call with a timeout is not restarted after a signal
+/// (signal(7)).
 pub(crate) fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     let mut buf = vec![0; 65_536];
     loop {
@@ -37,7 +38,7 @@ pub(crate) fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     }
 }
 
-/// Sends a name and waits for one datagram.
+/// Sends a name and waits for one datagram, which must come from the server.
 pub(crate) fn ask(socket: &UdpSocket, server: SocketAddr, name: &[u8]) -> Vec<u8> {
     socket.send_to(name, server).expect("sent");
     let (reply, source) = receive(socket);
@@ -50,8 +51,8 @@ pub(crate) fn have_ipv6(test: &str) -> bool {
     UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() || skip(test, "this machine has no IPv6")
 }
 
-/// Says that a test is skipped, and why, on the standard error whatever the test runner
-/// captures. Panics where nothing may be skipped (`HELLO_NO_SKIP`, as in `.ci/run`).
+/// Prints that a test is skipped and why, to standard error even if the test runner captures it.
+/// Panics if nothing may be skipped (`HELLO_NO_SKIP`, as in `.ci/run`).
 pub(crate) fn skip(test: &str, why: &str) -> bool {
     let skipped = format!("SKIPPED {test}: {why}");
     assert!(env::var_os("HELLO_NO_SKIP").is_none(), "{skipped}");

@@ -3,7 +3,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::{self, Command};
 use std::time::Duration;
 
-/// One whom a server is to tell how it is, as it tells systemd (sd_notify(3)).
+/// A service manager: receives a server's notifications, as systemd does (sd_notify(3)).
 pub(crate) struct Supervisor {
     socket: UnixDatagram,
     name: String,
@@ -22,7 +22,7 @@ impl Supervisor {
         command.env("NOTIFY_SOCKET", format!("@{}", self.name));
     }
 
-    /// Delays for the next message.
+    /// Waits for the next message.
     pub(crate) fn hear(&self) -> String {
         let mut buf = [0; 4096];
         let len = self.socket.recv(&mut buf).expect("a message within 20 seconds");

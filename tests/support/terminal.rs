@@ -1,4 +1,4 @@
-//! A terminal that a process prints to.
+//! A pseudo-terminal for a process to print to.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -8,8 +8,8 @@ use std::process::Command;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-/// Runs a process at a terminal, with SIGINT once it has printed enough, and returns all that it
-/// printed.
+/// Runs a process at a terminal, sends SIGINT once `is_enough` accepts the output, and returns the
+/// whole output.
 pub(crate) fn at_a_terminal(mut command: Command, is_enough: impl Fn(&str) -> bool) -> String {
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&terminal).and_then(|()| unlockpt(&terminal)).expect("our own");
@@ -17,10 +17,10 @@ pub(crate) fn at_a_terminal(mut command: Command, is_enough: impl Fn(&str) -> bo
     let name = OsStr::from_bytes(name.as_bytes());
     let inside = File::options().read(true).write(true).open(name).expect("there");
     let mut process = command.stdout(inside).spawn().expect("runs");
-    // Else the end of the process would not be the end of the output.
+    // Otherwise the output does not end with the process.
     drop(command);
     let (mut seen, mut told, mut buf) = (Vec::new(), false, [0; 4096]);
-    // At its end a terminal fails to be read (EIO).
+    // Reading from a terminal that was closed fails with EIO.
     while let Ok(len @ 1..) = rustix::io::read(&terminal, &mut buf) {
         seen.extend_from_slice(&buf[..len]);
         if !told && is_enough(&String::from_utf8_lossy(&seen)) {

@@ -10,7 +10,7 @@ use super::{LONG, PACE, Run, SHORT, TIMEOUT, ping, through_relay};
 use crate::relay::{Greeter, Impairments, Plan, Sent, Void, until_told};
 use crate::support::{Process, count, peer};
 
-/// Reads events until a probe is answered, or a later one.
+/// Reads events until a probe or a later one is answered.
 fn read_until(process: &mut Process, seq: u64) -> Vec<Value> {
     let mut events = vec![];
     loop {
@@ -23,12 +23,12 @@ fn read_until(process: &mut Process, seq: u64) -> Vec<Value> {
     }
 }
 
-/// Checks all that is known of a run that nobody answered.
+/// Checks a run without any reply.
 fn assert_unanswered(run: &Run) {
     let summary = &run.summary;
     assert_eq!(run.due(), 50);
     assert_eq!((&summary["answered"], &summary["in_flight"]), (&json!(0), &json!(0)), "{summary}");
-    // It waited for the last as long as for any.
+    // The drain for the last probe took the full timeout.
     assert_eq!((&summary["lost"], &summary["loss"]), (&summary["sent"], &json!(1.0)), "{summary}");
     assert!(
         run.seqs("lost").into_iter().map(u64::from).eq(0..count(&summary["sent"])),
@@ -39,7 +39,7 @@ fn assert_unanswered(run: &Run) {
 }
 
 #[test]
-fn where_nothing_passes_there_is_a_summary_all_the_same() {
+fn total_loss_still_gives_a_summary() {
     let nothing = Impairments { lost: 1000, ..Impairments::default() };
     let everything = Impairments::default();
     for (there, back) in [(&nothing, &everything), (&everything, &nothing)] {
@@ -58,8 +58,8 @@ fn where_nothing_passes_there_is_a_summary_all_the_same() {
 }
 
 #[test]
-fn refused_is_told_apart_from_silence() {
-    // An address that nobody else binds.
+fn refusal_is_distinguished_from_silence() {
+    // An address that no one else binds.
     let nobody = ([127, 78, 0, 2], 9).into();
     let run = Run::of(vec![], ping(&format!("-c 50 {PACE}"), &[nobody]));
     assert_unanswered(&run);
@@ -71,7 +71,7 @@ fn refused_is_told_apart_from_silence() {
 }
 
 #[test]
-fn a_deadline_ends_what_a_timeout_would_not_and_calls_nothing_lost() {
+fn deadline_ends_a_run_before_the_timeout_without_counting_losses() {
     until_told(0, |_| {
         let (silent, start) = (peer(), Instant::now());
         let address = silent.local_addr().expect("bound");
@@ -89,7 +89,7 @@ fn a_deadline_ends_what_a_timeout_would_not_and_calls_nothing_lost() {
 }
 
 #[test]
-fn for_its_whole_duration_each_probe_that_is_due_is_sent_or_said_not_to_be() {
+fn every_due_probe_is_sent_or_reported_as_not_sent() {
     let (greeter, start) = (Greeter::start(), Instant::now());
     let run = Run::of(vec![], ping("-i 2ms --duration 100ms", &[greeter.address()]));
     assert!(start.elapsed() >= Duration::from_millis(100 - 2));
@@ -99,7 +99,7 @@ fn for_its_whole_duration_each_probe_that_is_due_is_sent_or_said_not_to_be() {
 }
 
 #[test]
-fn interrupted_it_says_what_is_in_flight_and_calls_nothing_lost() {
+fn interrupt_counts_probes_in_flight_and_none_as_lost() {
     until_told(70, |seed| {
         let there = Impairments { blackout: 50..100, ..Impairments::default() };
         let back = Impairments { delay: SHORT, ..Impairments::default() };
@@ -120,19 +120,19 @@ fn interrupted_it_says_what_is_in_flight_and_calls_nothing_lost() {
 }
 
 #[test]
-fn what_comes_while_it_is_stopped_is_in_time_or_late_by_when_it_came() {
+fn replies_during_a_suspension_are_judged_by_their_arrival() {
     until_told(80, |seed| {
         let back = Impairments { delay: SHORT, late: (300, LONG), ..Impairments::default() };
         let plan = Plan { seed, back, calm_from: 60, ..Plan::default() };
         let greeter = Greeter::start();
         let ((run, stopped), log) = through_relay(greeter.address(), &plan, |address| {
-            // So many that those due meanwhile are no burst that fills a buffer.
+            // Few enough that the requests due meanwhile do not fill a buffer in one burst.
             let mut process = ping("-c 150 -i 10ms -W 250ms", &[address]);
             let events = read_until(&mut process, 20);
             process.signal(Signal::STOP);
             process.wait_until_stopped();
             let since = Instant::now();
-            // Nothing is waited for: it is to be stopped for longer than any reply takes.
+            // Waits for no event: the tool must be stopped for longer than any reply takes.
             thread::sleep(LONG + TIMEOUT);
             let stopped = since..Instant::now();
             process.signal(Signal::CONT);

@@ -20,7 +20,7 @@ fn impaired(seed: u64) -> Plan {
     Plan { seed, there, back, calm_from: IMPAIRED }
 }
 
-/// Returns from which source port each probe came, and all of them in the order of their first.
+/// Returns the source port of each probe, and all ports in order of first use.
 fn ports(log: &Log) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
     let mut ports = Vec::new();
     let mut of_probes = Vec::new();
@@ -36,7 +36,7 @@ fn ports(log: &Log) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
 }
 
 #[test]
-fn each_flow_has_a_port_of_its_own_and_its_share() {
+fn each_flow_has_its_own_port_and_share_of_probes() {
     at_once([2, 3, 7], |flows| {
         until_told(90, |seed| {
             let (run, log, truth) = measure(&impaired(seed), &format!("{WHOLE} --flows {flows}"))?;
@@ -64,7 +64,7 @@ fn each_flow_has_a_port_of_its_own_and_its_share() {
 }
 
 #[test]
-fn two_servers_are_measured_at_once_and_apart() {
+fn two_servers_are_measured_separately_at_once() {
     until_told(100, |seed| {
         let greeter = Greeter::start();
         let relays =

@@ -1,4 +1,4 @@
-//! What happens on the way, kind by kind.
+//! Impairments of the path, one by one.
 
 use std::process::Command;
 use std::time::Duration;
@@ -9,7 +9,8 @@ use super::{
 use crate::relay::{Bursts, Impairments, Plan, Truth, until_told};
 use crate::support::{Process, count, have, server, summary};
 
-/// Compares runs with the truth, at the same time with several seeds, and returns what was true.
+/// Compares runs with the expected counts, with several seeds in parallel, and returns those
+/// counts.
 fn agree(there: &Impairments, back: &Impairments) -> [Truth; 4] {
     let run = |seed| {
         let (there, back) = (there.clone(), back.clone());
@@ -22,7 +23,7 @@ fn agree(there: &Impairments, back: &Impairments) -> [Truth; 4] {
     at_once([10, 20, 30, 40], |seed| until_told(seed, run))
 }
 
-/// A delay on the way back: at the end, the last are waited for three times as long.
+/// A delay on the path back, so that the drain takes three times as long.
 pub(crate) fn slow() -> Impairments {
     Impairments { delay: SHORT, ..quick() }
 }
@@ -48,7 +49,7 @@ pub(crate) fn everything() -> (Impairments, Impairments) {
 }
 
 #[test]
-fn what_is_lost_on_either_way_is_lost() {
+fn loss_in_either_direction_counts_as_lost() {
     let some = Impairments { lost: 100, ..slow() };
     for truth in agree(&Impairments { lost: 100, ..quick() }, &some) {
         assert!(truth.lost.len() > 10, "{truth:?}");
@@ -56,7 +57,7 @@ fn what_is_lost_on_either_way_is_lost() {
 }
 
 #[test]
-fn losses_in_bursts_and_a_blackout_are_lost() {
+fn burst_losses_and_a_blackout_count_as_lost() {
     let bursts = Bursts { begin: 30, end: 100 };
     let there = Impairments { blackout: 100..150, ..quick() };
     for truth in agree(&there, &Impairments { bursts, ..slow() }) {
@@ -65,7 +66,7 @@ fn losses_in_bursts_and_a_blackout_are_lost() {
 }
 
 #[test]
-fn what_comes_twice_is_answered_once_wherever_it_was_doubled() {
+fn duplicates_in_either_direction_are_answered_once() {
     let some = Impairments { duplicated: 200, ..slow() };
     for truth in agree(&Impairments { duplicated: 200, ..quick() }, &some) {
         assert!(truth.duplicate > 20 && truth.lost.is_empty(), "{truth:?}");
@@ -73,7 +74,7 @@ fn what_comes_twice_is_answered_once_wherever_it_was_doubled() {
 }
 
 #[test]
-fn what_is_overtaken_is_reordered_and_not_lost() {
+fn overtaken_replies_are_reordered_and_not_lost() {
     let there = Impairments { held_back: (100, 3), ..quick() };
     let back = Impairments { held_back: (100, 5), delay: SHORT / 2, jitter: SHORT / 2, ..quick() };
     for truth in agree(&there, &back) {
@@ -82,7 +83,7 @@ fn what_is_overtaken_is_reordered_and_not_lost() {
 }
 
 #[test]
-fn what_is_late_is_late_and_lost_and_a_second_reply_after_it_a_duplicate() {
+fn late_reply_is_lost_and_a_second_one_a_duplicate() {
     let back = Impairments { late: (200, LONG), duplicated: 200, ..slow() };
     for truth in agree(&quick(), &back) {
         assert_eq!(truth.late, truth.lost.len() as u64);
@@ -91,7 +92,7 @@ fn what_is_late_is_late_and_lost_and_a_second_reply_after_it_a_duplicate() {
 }
 
 #[test]
-fn what_is_damaged_is_corrupt_and_answers_nothing() {
+fn damaged_reply_is_corrupt_and_answers_nothing() {
     let damage = Impairments { corrupted: 100, truncated: 100, ..quick() };
     for truth in agree(&damage, &Impairments { delay: SHORT, ..damage.clone() }) {
         assert!(truth.corrupt > 20 && truth.lost.len() > 20, "{truth:?}");
@@ -99,7 +100,7 @@ fn what_is_damaged_is_corrupt_and_answers_nothing() {
 }
 
 #[test]
-fn replies_to_somebody_else_are_foreign_and_answer_nothing() {
+fn replies_to_other_requests_are_unsolicited_and_answer_nothing() {
     let back = Impairments { unsolicited: 300, lost: 100, ..slow() };
     for truth in agree(&quick(), &back) {
         assert!(truth.unsolicited > 20 && truth.lost.len() > 5, "{truth:?}");
@@ -107,7 +108,7 @@ fn replies_to_somebody_else_are_foreign_and_answer_nothing() {
 }
 
 #[test]
-fn everything_at_once_is_told_apart() {
+fn all_impairments_at_once_are_distinguished() {
     let (there, back) = everything();
     for truth in agree(&there, &back) {
         let Truth { late, duplicate, corrupt, unsolicited, .. } = truth;
@@ -119,7 +120,7 @@ fn everything_at_once_is_told_apart() {
 }
 
 #[test]
-fn percentiles_tell_rare_slow_answers_from_the_others() {
+fn percentiles_reveal_rare_slow_replies() {
     let (most, few) = (Duration::from_millis(20), Duration::from_millis(120));
     let back = Impairments { delay: most, late: (100, few), ..quick() };
     until_told(50, |seed| {
@@ -134,8 +135,8 @@ fn percentiles_tell_rare_slow_answers_from_the_others() {
 }
 
 #[test]
-fn a_python_server_and_our_own_are_measured_alike() {
-    let test = "a_python_server_and_our_own_are_measured_alike";
+fn python_server_and_ours_are_measured_alike() {
+    let test = "python_server_and_ours_are_measured_alike";
     if !have("python3", "--version", test) {
         return;
     }

@@ -1,4 +1,4 @@
-//! What `hello-ping` says against what a relay did on the way: every number, over many seeds.
+//! The output of `hello-ping`, compared with a relay's record: every number, over many seeds.
 
 mod ends;
 mod flows;
@@ -19,14 +19,13 @@ use crate::support::{Process, count, json};
 
 const PING: &str = env!("CARGO_BIN_EXE_hello-ping");
 
-/// Each 2 ms, so that what takes [`LONG`] is there before a [`WHOLE`] run ends.
+/// One probe each 2 ms, so that whatever takes [`LONG`] arrives before a [`WHOLE`] run ends.
 const PACE: &str = "-i 2ms -W 250ms";
 const WHOLE: &str = "-c 420 -i 2ms -W 250ms";
-/// So many of the first are impaired.
+/// The number of impaired probes at the start.
 pub(crate) const IMPAIRED: usize = 150;
 
-/// A delay is far from the timeout on one side or the other: at most [`SHORT`] or at least
-/// [`LONG`].
+/// A delay is well below or above the timeout: at most [`SHORT`] or at least [`LONG`].
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(250);
 pub(crate) const SHORT: Duration = Duration::from_millis(40);
 pub(crate) const LONG: Duration = Duration::from_millis(450);
@@ -37,7 +36,7 @@ fn ping(arguments: &str, servers: &[SocketAddr]) -> Process {
     Process::start(command.args(servers.iter().map(SocketAddr::to_string)))
 }
 
-/// Runs something for a relay to a server.
+/// Runs something with a relay to a server.
 pub(crate) fn through_relay<T>(
     server: SocketAddr,
     plan: &Plan,
@@ -48,7 +47,7 @@ pub(crate) fn through_relay<T>(
     (result, relay.finish())
 }
 
-/// Runs `hello-ping` to its end, through a relay to a server that is not ours.
+/// Runs `hello-ping` to its end, through a relay to an independent server.
 fn measure(plan: &Plan, arguments: &str) -> Result<(Run, Log, Truth), Void> {
     let greeter = Greeter::start();
     let (run, log) = through_relay(greeter.address(), plan, |address| {
@@ -59,7 +58,7 @@ fn measure(plan: &Plan, arguments: &str) -> Result<(Run, Log, Truth), Void> {
     Ok((run, log, truth))
 }
 
-/// Does something with each of several things at the same time, for runs mostly wait.
+/// Runs something for each of several values in parallel, because runs mostly wait.
 pub(crate) fn at_once<T: Send, U: Send, const N: usize>(
     each: [T; N],
     run: impl Fn(T) -> U + Sync,
@@ -71,7 +70,7 @@ pub(crate) fn at_once<T: Send, U: Send, const N: usize>(
     })
 }
 
-/// What a run printed of one target, and how it ended.
+/// The output of a run for one target, and its exit status.
 struct Run {
     events: Vec<Value>,
     summary: Value,
@@ -79,7 +78,7 @@ struct Run {
 }
 
 impl Run {
-    /// Reads the rest, behind what was read already.
+    /// Reads the rest, after the events read already.
     fn of(mut events: Vec<Value>, process: Process) -> Self {
         let (lines, status) = process.finish();
         events.extend(lines.iter().map(|line| json(line)));
@@ -96,19 +95,19 @@ impl Run {
         self.events.iter().filter(move |event| event["event"] == kind)
     }
 
-    /// Returns how many probes were due: it may have been held up, and have left some out.
+    /// Returns the number of probes that were due; after a stall, some may not have been sent.
     fn due(&self) -> u64 {
         let left_out = self.summary["not_sent"].as_object().expect("counts");
         count(&self.summary["sent"]) + left_out.values().map(count).sum::<u64>()
     }
 
-    /// Returns the sequence numbers of the events of a kind, as they come.
+    /// Returns the sequence numbers of the events of a kind, in order.
     fn seqs(&self, kind: &str) -> Vec<u32> {
         let seq = |event: &Value| count(&event["seq"]).try_into().expect("32 bits");
         self.events(kind).map(seq).collect()
     }
 
-    /// Compares everything with the truth, and the summary with the events; for one flow.
+    /// Compares everything with the expected counts, and the summary with the events; for one flow.
     fn assert_agrees(&self, truth: &Truth) {
         self.assert_counts(truth);
         let order: Vec<_> = truth.answers.iter().map(|answer| answer.seq).collect();
@@ -119,7 +118,7 @@ impl Run {
         self.assert_times(truth);
     }
 
-    /// Compares what does not depend on which of two flows is looked at first.
+    /// Compares what does not depend on which of two flows is read first.
     fn assert_counts(&self, truth: &Truth) {
         let summary = &self.summary;
         let (answered, lost) = (truth.answers.len(), truth.lost.len());
@@ -159,12 +158,12 @@ impl Run {
         assert_eq!(self.status, Some(0));
     }
 
-    /// Compares round-trip times with what the relay knows of them, and the summary with them.
+    /// Compares round-trip times with the relay's bounds, and the summary with them.
     fn assert_times(&self, truth: &Truth) {
         let rtts: Vec<_> = self.events("reply").map(|reply| number(&reply["rtt_ms"])).collect();
         let longest = sorted(truth.answers.iter().map(|answer| millis(answer.longest)).collect());
         let rtt = &self.summary["rtt_ms"];
-        // One is held up between its look at the clock and its departure, but not each second one.
+        // A probe may be delayed between its timestamp and its departure, but not every second one.
         let (median, most) = (number(&rtt["p50"]), nearest_rank(&longest, 500) * 1.001);
         assert!(median <= most, "a median of {median} ms is more than {most} ms");
 
@@ -184,19 +183,19 @@ impl Run {
             [("p50", 500), ("p90", 900), ("p95", 950), ("p99", 990), ("p999", 999)]
         {
             let (stated, exact) = (number(&rtt[name]), nearest_rank(&rtts, permille));
-            // They are kept to three digits.
+            // Times are kept to three digits.
             let near = exact - 1e-5..=exact * 1.001 + 1e-5;
             assert!(near.contains(&stated), "{name}: {stated} and not {exact}");
         }
     }
 }
 
-/// Compares to ten nanoseconds, for digits are lost when numbers are added up and printed.
+/// Compares to ten nanoseconds, because addition and printing lose digits.
 pub(crate) fn assert_near(stated: &Value, exact: f64, what: &str) {
     assert!((number(stated) - exact).abs() < 1e-5, "{what}: {stated} and not {exact}");
 }
 
-/// Returns what so many thousandths of all are not more than.
+/// Returns the value that this many thousandths of all do not exceed.
 pub(crate) fn nearest_rank(sorted: &[f64], permille: usize) -> f64 {
     sorted[(sorted.len() * permille).div_ceil(1000) - 1]
 }

@@ -1,6 +1,6 @@
-//! The protocol under an async runtime: `hello-proto` touches no socket, so any will do.
+//! The protocol under an async runtime. `hello-proto` uses no sockets, so any runtime works.
 //!
-//! `cargo run --package hello-net --example tokio`, and in another terminal
+//! Run `cargo run --package hello-net --example tokio`, and in another terminal
 //! `cargo run --bin hello-client`.
 
 use std::io;

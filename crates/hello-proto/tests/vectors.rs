@@ -6,7 +6,7 @@ use hello_proto::{Refusal, Reply, Request, Token};
 const PROTOCOL: &str = include_str!("../../../docs/protocol.md");
 
 #[test]
-fn limits_are_the_constants() {
+fn documented_limits_match_the_constants() {
     let documented = rows("### Limits")
         .map(|[constant, value, _]| (constant.trim_matches('`'), value.parse().expect("a number")));
     let constants = [
@@ -20,7 +20,7 @@ fn limits_are_the_constants() {
 }
 
 #[test]
-fn every_request_has_the_reply_beside_it() {
+fn documented_requests_have_the_documented_replies() {
     for [what, request, reply] in rows("### Replies") {
         let (request, reply) = (bytes(request), bytes(reply));
         let decoded = Request::decode(&request).expect(what);
@@ -31,7 +31,7 @@ fn every_request_has_the_reply_beside_it() {
 }
 
 #[test]
-fn every_other_datagram_has_the_error_beside_it() {
+fn documented_invalid_datagrams_have_the_documented_errors() {
     for [datagram, error] in rows("### Not replies") {
         let datagram = bytes(datagram);
         assert_eq!(Reply::decode(&datagram).expect_err(error).to_string(), error);
@@ -43,7 +43,7 @@ fn every_other_datagram_has_the_error_beside_it() {
 }
 
 #[test]
-fn the_guard_refuses_what_the_table_says() {
+fn guard_agrees_with_the_documented_table() {
     let guard = Guard::new();
     for [source, local, datagram, expected] in rows("### Refusals") {
         let datagram = bytes(datagram);
@@ -55,13 +55,13 @@ fn the_guard_refuses_what_the_table_says() {
 }
 
 #[test]
-fn every_refusal_is_explained_in_order() {
+fn every_refusal_is_documented_in_order() {
     let documented = rows("## What a server refuses").map(|[label, _]| label.trim_matches('`'));
     assert!(documented.eq(Refusal::ALL.map(Refusal::label)));
 }
 
 #[test]
-fn every_token_has_the_name_beside_it() {
+fn documented_tokens_have_the_documented_names() {
     for [run, seq, name] in rows("### Token names") {
         let name = bytes(name);
         let token = Token {

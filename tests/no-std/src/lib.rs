@@ -7,7 +7,7 @@ use core::panic::PanicInfo;
 
 use hello_proto::{Frame, Guard, Reply, Request, Retry, Token};
 
-/// Uses what the crate has, and returns how many bytes that made.
+/// Uses the whole crate, and returns the number of bytes written.
 pub fn greet() -> usize {
     let mut name = [0; 16];
     let token = Token { run_id: 1, seq: 2 };

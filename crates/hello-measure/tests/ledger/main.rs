@@ -39,7 +39,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn whatever_happens_the_ledger_says_what_one_who_forgets_nothing_does(
+    fn ledger_agrees_with_a_model_of_unlimited_memory(
         mut model in model(),
         steps in steps(),
     ) {
@@ -51,7 +51,7 @@ proptest! {
 
 /// Every kind of arrival is among what the property above looks at.
 #[test]
-fn everything_that_can_arrive_does() {
+fn every_kind_of_reply_occurs_in_the_random_runs() {
     let mut runner = TestRunner::deterministic();
     let mut seen = HashSet::<(Discriminant<ReplyKind>, bool)>::new();
     for _ in 0..256 {

@@ -78,7 +78,7 @@ impl From<&ProbeEvent<'_>> for Told {
 }
 
 #[test]
-fn each_probe_is_sent_and_answered_once_and_told_of() {
+fn each_probe_is_sent_answered_and_reported_once() {
     let (counts, told) = probe(plan(50), |_, name| {
         assert_eq!(name.len(), 16);
         vec![greeting(name)]
@@ -93,7 +93,7 @@ fn each_probe_is_sent_and_answered_once_and_told_of() {
 }
 
 #[test]
-fn what_comes_back_is_told_apart() {
+fn every_kind_of_reply_is_distinguished() {
     let (counts, told) = probe(plan(6), |number, name| match number {
         0 => vec![greeting(name), greeting(name)],
         1 => vec![name.to_vec(), greeting(name)],
@@ -111,7 +111,7 @@ fn what_comes_back_is_told_apart() {
 }
 
 #[test]
-fn a_silent_server_loses_probes_at_their_timeout_and_each_is_told_of_once() {
+fn probes_to_a_silent_server_are_lost_once_at_their_timeout() {
     let timeout = Duration::from_millis(50);
     let plan = ProbePlan { timeout, ..plan(20) };
     let start = Instant::now();
@@ -126,7 +126,7 @@ fn a_silent_server_loses_probes_at_their_timeout_and_each_is_told_of_once() {
 }
 
 #[test]
-fn the_last_probes_are_lost_like_any_other_however_quick_the_first_answer_was() {
+fn last_probes_get_their_full_timeout_after_quick_replies() {
     let plan = ProbePlan { timeout: Duration::from_millis(200), ..plan(5) };
     let (counts, told) = probe(plan, |number, name| match number {
         0 => vec![greeting(name)],
@@ -138,7 +138,7 @@ fn the_last_probes_are_lost_like_any_other_however_quick_the_first_answer_was() 
 }
 
 #[test]
-fn flows_take_turns_and_have_ports_of_their_own() {
+fn flows_alternate_and_have_their_own_ports() {
     const FLOWS: NonZeroU16 = NonZeroU16::new(4).expect("not zero");
     let mut sources = Vec::new();
     let server = peer();
@@ -166,7 +166,7 @@ fn flows_take_turns_and_have_ports_of_their_own() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_told_from_one_that_is_silent() {
+fn absent_server_is_distinguished_from_a_silent_one() {
     let nobody = peer().local_addr().expect("bound");
     let plan = ProbePlan { timeout: Duration::from_millis(100), ..plan(5) };
     let prober = Prober::new(nobody, plan).expect("a port");
@@ -185,7 +185,7 @@ fn a_server_that_is_not_there_is_told_from_one_that_is_silent() {
 }
 
 #[test]
-fn a_stopped_prober_waits_for_nobody_who_never_answered() {
+fn stopped_prober_does_not_wait_for_a_silent_server() {
     let server = peer();
     let plan = ProbePlan { count: None, timeout: Duration::from_secs(3600), ..plan(0) };
     let prober = Prober::new(server.local_addr().expect("bound"), plan).expect("a port");
@@ -200,7 +200,7 @@ fn a_stopped_prober_waits_for_nobody_who_never_answered() {
 }
 
 #[test]
-fn who_is_to_end_waits_for_nothing() {
+fn abort_does_not_wait_for_replies() {
     let server = peer();
     let plan = ProbePlan { count: None, timeout: Duration::from_secs(3600), ..plan(0) };
     let prober = Prober::new(server.local_addr().expect("bound"), plan).expect("a port");
@@ -216,7 +216,7 @@ fn who_is_to_end_waits_for_nothing() {
 }
 
 #[test]
-fn a_server_that_never_falls_silent_keeps_nobody_from_ending() {
+fn constant_traffic_does_not_keep_a_prober_from_ending() {
     let server = peer();
     let plan = ProbePlan { count: None, ..plan(0) };
     let prober = Prober::new(server.local_addr().expect("bound"), plan).expect("a port");
@@ -244,7 +244,7 @@ fn a_server_that_never_falls_silent_keeps_nobody_from_ending() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_the_receive_buffer_has_no_room_for_is_told_of_and_not_taken_for_the_networks_loss() {
+fn receive_buffer_drops_are_reported_and_not_attributed_to_the_network() {
     const MANY: usize = 20_000;
     let server = peer();
     let plan = ProbePlan { timeout: Duration::from_millis(50), ..plan(1) };
@@ -268,7 +268,7 @@ fn what_the_receive_buffer_has_no_room_for_is_told_of_and_not_taken_for_the_netw
 }
 
 #[test]
-fn who_was_held_up_sends_no_burst() {
+fn stalled_prober_sends_no_burst() {
     let server = peer();
     let interval = Duration::from_millis(1);
     let plan = ProbePlan { interval, timeout: interval, ..plan(250) };
@@ -286,7 +286,7 @@ fn who_was_held_up_sends_no_burst() {
 }
 
 #[test]
-fn probes_never_leave_before_their_time_and_the_timers_error_is_told() {
+fn no_probe_is_early_and_the_timer_error_is_reported() {
     let server = peer();
     let interval = Duration::from_millis(2);
     let plan = ProbePlan { interval, ..plan(30) };
@@ -303,7 +303,7 @@ fn probes_never_leave_before_their_time_and_the_timers_error_is_told() {
 }
 
 #[test]
-fn a_plan_that_makes_no_sense_is_an_error() {
+fn invalid_plan_is_an_error() {
     let server: SocketAddr = (Ipv4Addr::LOCALHOST, 9).into();
     for len in [0, 7, 65_500] {
         let error = Prober::new(server, ProbePlan { name_len: len, ..plan(1) });
@@ -320,7 +320,7 @@ fn a_plan_that_makes_no_sense_is_an_error() {
 }
 
 #[test]
-fn no_time_is_too_long_for_a_plan() {
+fn longest_durations_are_accepted_in_a_plan() {
     let server = peer();
     let times = [
         (Duration::MAX, Duration::from_millis(1)),
@@ -340,7 +340,7 @@ fn no_time_is_too_long_for_a_plan() {
 }
 
 #[test]
-fn a_prober_runs_once() {
+fn prober_runs_once() {
     let server = peer();
     let plan = ProbePlan { timeout: Duration::from_millis(1), ..plan(3) };
     let prober = Prober::new(server.local_addr().expect("bound"), plan).expect("a port");
@@ -349,7 +349,7 @@ fn a_prober_runs_once() {
 }
 
 #[test]
-fn two_runs_at_once_are_one_run() {
+fn only_one_of_two_concurrent_runs_proceeds() {
     let server = peer();
     let plan = ProbePlan { timeout: Duration::from_millis(1), ..plan(50) };
     let prober = Prober::new(server.local_addr().expect("bound"), plan).expect("a port");
@@ -361,7 +361,7 @@ fn two_runs_at_once_are_one_run() {
 }
 
 #[test]
-fn an_observer_that_panics_at_a_reply_ends_the_sender_too() {
+fn observer_panic_at_a_reply_also_ends_the_sender() {
     let server = peer();
     let endless = ProbePlan { count: None, ..plan(1) };
     let prober = Prober::new(server.local_addr().expect("bound"), endless).expect("a port");
@@ -380,7 +380,7 @@ fn an_observer_that_panics_at_a_reply_ends_the_sender_too() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn the_thread_that_calls_a_prober_has_its_timer_slack_back() {
+fn calling_threads_timer_slack_is_restored() {
     let slack = || rustix::thread::current_timer_slack().expect("Linux has it");
     let before = slack();
     assert!(before > 1, "it is not punctual by itself");
@@ -389,7 +389,7 @@ fn the_thread_that_calls_a_prober_has_its_timer_slack_back() {
 }
 
 #[test]
-fn an_observer_that_panics_ends_both_threads() {
+fn panicking_observer_ends_both_threads() {
     let server = peer();
     let prober = Prober::new(server.local_addr().expect("bound"), plan(3)).expect("a port");
     let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

@@ -10,7 +10,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn what_is_encoded_decodes_to_the_same_name(name in name()) {
+    fn encoded_reply_decodes_to_the_same_name(name in name()) {
         let reply = Request::decode(&name)?.reply();
         let mut buf = vec![0xa5; reply.encoded_len()];
         let bytes = reply.encode(&mut buf)?;
@@ -23,7 +23,7 @@ proptest! {
     }
 
     #[test]
-    fn what_decodes_is_rebuilt_byte_for_byte(datagram in datagram()) {
+    fn decoded_datagram_is_rebuilt_byte_for_byte(datagram in datagram()) {
         if let Ok(reply) = Reply::decode(&datagram) {
             let mut buf = vec![0xa5; reply.encoded_len()];
             prop_assert_eq!(reply.encode(&mut buf)?, &datagram[..]);
@@ -34,7 +34,7 @@ proptest! {
     }
 
     #[test]
-    fn a_datagram_is_a_reply_if_and_only_if_its_bytes_say_so(datagram in datagram()) {
+    fn reply_decoding_agrees_with_the_specification(datagram in datagram()) {
         let len = datagram.len();
         let looks_like_one = datagram.starts_with(b"Hello, ")
             && datagram.ends_with(b"!")
@@ -44,7 +44,7 @@ proptest! {
     }
 
     #[test]
-    fn an_unexpected_byte_is_the_first_that_differs(datagram in datagram()) {
+    fn unexpected_byte_error_names_the_first_difference(datagram in datagram()) {
         if let Err(DecodeError::UnexpectedByte { at, found, expected }) = Reply::decode(&datagram) {
             let closest = greeting(&datagram[7..datagram.len() - 1]);
             prop_assert_eq!(&datagram[..at], &closest[..at]);
@@ -54,7 +54,7 @@ proptest! {
     }
 
     #[test]
-    fn a_longer_buffer_keeps_what_is_behind_the_reply(name in name(), extra in 0..64_usize) {
+    fn bytes_after_the_reply_stay_untouched(name in name(), extra in 0..64_usize) {
         let reply = request(&name).reply();
         let mut buf = vec![0xa5; reply.encoded_len() + extra];
         prop_assert_eq!(reply.encode(&mut buf)?.len(), reply.encoded_len());
@@ -62,7 +62,7 @@ proptest! {
     }
 
     #[test]
-    fn every_shorter_buffer_fails_with_the_numbers_and_is_not_written_to(
+    fn short_buffer_fails_with_both_lengths_and_stays_untouched(
         name in name(),
         lengths in vec(any::<Index>(), 8),
     ) {
@@ -79,7 +79,7 @@ proptest! {
     }
 
     #[test]
-    fn a_late_duplicated_or_reordered_reply_never_answers_another_request(
+    fn late_duplicate_or_reordered_reply_never_answers_another_request(
         (names, asked, arriving) in hash_set(name(), 1..8).prop_flat_map(|names| {
             let names = Vec::from_iter(names);
             let one = 0..names.len();

@@ -7,7 +7,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn a_frame_and_encode_agree(name in name(), spare in 0..4_usize, behind in 0..3_usize) {
+    fn frame_and_encode_agree(name in name(), spare in 0..4_usize, behind in 0..3_usize) {
         // From three bytes too small to one byte to spare, and unrelated memory behind it.
         let len = (name.len() + OVERHEAD + 1).saturating_sub(spare);
         let mut memory = vec![0xa5; len + behind];
@@ -39,7 +39,7 @@ proptest! {
     }
 
     #[test]
-    fn a_frame_can_be_used_again_and_again(names in prop::collection::vec(name(), 1..5)) {
+    fn frame_can_be_reused(names in prop::collection::vec(name(), 1..5)) {
         let mut buf = vec![0xa5; MAX_NAME_LEN + OVERHEAD];
         let mut frame = Frame::new(&mut buf)?;
         for name in names {

@@ -101,7 +101,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn greeters_and_echoers_in_any_chain_get_at_most_two_replies(
+    fn chains_of_greeters_and_echo_services_get_at_most_two_replies(
         limit in limit(),
         chain in vec(greeter(), 1..5),
         first in datagram(),
@@ -110,7 +110,7 @@ proptest! {
     }
 
     #[test]
-    fn peers_that_never_shrink_a_datagram_get_one_reply_for_each_overhead_in_the_limit(
+    fn name_limit_bounds_loops_with_peers_that_never_shorten_a_datagram(
         limit in prop_oneof![0..64_usize, Just(1024)],
         chain in vec(never_shrinking(), 1..4),
         first in datagram(),
@@ -122,7 +122,7 @@ proptest! {
 
 /// Both bounds are reached, so the properties above are not satisfied by silence.
 #[test]
-fn the_bounds_are_tight() {
+fn loop_bounds_are_reached() {
     let server = payload_guard(1024);
     assert_eq!(replies(&server, &[Peer::Echoer], b"Tracy".to_vec(), 99), 2);
     let greeter = Peer::Greeter { reads: 1024 };
@@ -132,14 +132,14 @@ fn the_bounds_are_tight() {
 
 /// The rule is what ends the loop: without it, an echoer keeps the server talking to the limit.
 #[test]
-fn without_the_rule_an_echo_goes_on_to_the_limit() {
+fn echo_loop_runs_to_the_name_limit_without_the_guard_rule() {
     let server = payload_guard(1024).allow(Refusal::GreetedTwice);
     assert_eq!(replies(&server, &[Peer::Echoer], Vec::new(), 999), 1024 / OVERHEAD + 1);
 }
 
 /// The documented gap: a peer that cuts the prefix off can go on for ever.
 #[test]
-fn a_peer_that_shortens_is_not_stopped_by_the_payload_alone() {
+fn name_rules_do_not_stop_a_peer_that_shortens_datagrams() {
     let server = payload_guard(1024);
     let mut datagram = b"Tracy".to_vec();
     for _ in 0..1000 {

@@ -105,7 +105,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: config().cases.div_ceil(4), ..config() })]
 
     #[test]
-    fn what_is_within_the_limit_is_exact_and_one_in_four_over_it_leaks(
+    fn limit_is_exact_and_one_in_four_excess_requests_leaks(
         rate in rate(),
         burst in 1..30_u32,
         steps in steps(40),
@@ -124,7 +124,7 @@ proptest! {
     }
 
     #[test]
-    fn in_a_crowded_table_every_network_has_as_many_answered_as_its_limit_allows(
+    fn crowded_table_grants_every_network_its_limit(
         rate in rate(),
         burst in 1..30_u32,
         steps in steps(60),
@@ -139,7 +139,7 @@ proptest! {
     }
 
     #[test]
-    fn networks_that_find_places_are_told_apart_however_they_are_hashed(
+    fn networks_in_the_table_are_distinguished_under_any_hash(
         rate in rate(),
         burst in 1..30_u32,
         steps in steps(8),

@@ -10,7 +10,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn each_wait_is_the_first_doubled_and_none_is_above_the_longest(
+    fn waits_double_from_the_first_and_never_exceed_the_longest(
         first in any::<Duration>(),
         attempts in 1..200_u32,
         max in any::<Duration>(),

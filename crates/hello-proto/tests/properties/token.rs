@@ -12,7 +12,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn a_name_of_any_length_gives_its_token_back(token in token(), len in 0..2048_usize) {
+    fn name_of_any_length_decodes_to_its_token(token in token(), len in 0..2048_usize) {
         let mut name = vec![0xa5; len];
         match token.encode(&mut name) {
             Ok(()) => {
@@ -30,7 +30,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_decodes_that_encode_does_not_write(name in prop_oneof![
+    fn only_encoded_names_decode(name in prop_oneof![
         name(),
         "[A-Za-z0-9_-]{0,20}".prop_map(String::into_bytes),
         ("[A-Za-z0-9_-]{8}", 0..20_usize).prop_map(|(digits, len)| digits.bytes().cycle().take(8 + len).collect()),
@@ -51,7 +51,7 @@ proptest! {
     }
 
     #[test]
-    fn one_changed_byte_in_sixteen_or_more_makes_it_no_token(
+    fn changed_byte_invalidates_a_token_of_sixteen_bytes_or_more(
         token in token(),
         len in 2 * Token::MIN_LEN..200,
         at in any::<prop::sample::Index>(),

@@ -17,7 +17,7 @@ fn error(server: SocketAddr, plan: LoadPlan) -> LoadError {
 
 #[test]
 #[expect(clippy::reversed_empty_ranges, reason = "it is what is refused")]
-fn names_that_hold_no_token_or_fit_no_datagram_are_an_error() {
+fn names_too_short_for_a_token_or_too_long_are_an_error() {
     for name_len in [7..=16, 16..=65_500, 17..=16] {
         let error = error(SERVER, LoadPlan { name_len, ..closed(1, 1) });
         assert!(matches!(error, LoadError::NameLength { min: 8, max: 65_499, .. }), "{error:?}");
@@ -31,7 +31,7 @@ fn names_that_hold_no_token_or_fit_no_datagram_are_an_error() {
 }
 
 #[test]
-fn a_train_longer_than_a_message_is_an_error() {
+fn train_longer_than_a_message_is_an_error() {
     for (train, longest, expected) in [(65, 8, 64), (64, 1024, 63), (2, 32_754, 1)] {
         let plan = LoadPlan { train: number(train), name_len: 8..=longest, ..closed(64, 1) };
         let error = error(SERVER, plan);
@@ -42,13 +42,13 @@ fn a_train_longer_than_a_message_is_an_error() {
 }
 
 #[test]
-fn a_timeout_of_nothing_is_an_error() {
+fn zero_timeout_is_an_error() {
     let error = error(SERVER, LoadPlan { timeout: Duration::ZERO, ..closed(1, 1) });
     assert!(matches!(error, LoadError::Timeout), "{error:?}");
 }
 
 #[test]
-fn a_rate_of_more_than_one_each_nanosecond_is_an_error() {
+fn rate_above_one_per_nanosecond_is_an_error() {
     let most = LoadPlan::MAX_RATE;
     let error = error(SERVER, open(most + 1, ArrivalProcess::Constant, 1));
     assert!(matches!(error, LoadError::Rate { rate, .. } if rate == most + 1), "{error:?}");
@@ -56,7 +56,7 @@ fn a_rate_of_more_than_one_each_nanosecond_is_an_error() {
 }
 
 #[test]
-fn addresses_are_for_servers_in_their_network_and_no_more_than_it_has() {
+fn source_addresses_require_a_loopback_server_and_have_a_maximum() {
     for server in [(Ipv4Addr::new(192, 0, 2, 1), 9).into(), (Ipv6Addr::LOCALHOST, 9).into()] {
         let error = error(server, LoadPlan { sources: addresses(1), ..closed(1, 1) });
         assert!(matches!(error, LoadError::NotLoopback { .. }), "{error:?}");
@@ -71,7 +71,7 @@ fn addresses_are_for_servers_in_their_network_and_no_more_than_it_has() {
 }
 
 #[test]
-fn a_thread_with_nothing_to_do_is_an_error() {
+fn thread_without_work_is_an_error() {
     let two = LoadPlan { threads: number(2), ..closed(2, 1) };
     for plan in [
         LoadPlan { sources: ports(1), ..two.clone() },
@@ -84,7 +84,7 @@ fn a_thread_with_nothing_to_do_is_an_error() {
 }
 
 #[test]
-fn a_server_that_cannot_be_reached_is_an_error() {
+fn unreachable_server_is_an_error() {
     // What is for everybody takes a permission (socket(7)).
     let server = (Ipv4Addr::BROADCAST, 9).into();
     let error = error(server, closed(1, 1));
@@ -92,7 +92,7 @@ fn a_server_that_cannot_be_reached_is_an_error() {
 }
 
 #[test]
-fn a_first_message_that_cannot_be_sent_is_an_error() {
+fn unsendable_first_message_is_an_error() {
     let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     for plan in [closed(8, 8), open(1000, ArrivalProcess::Constant, 8)] {
         let plan = LoadPlan { sources: addresses(2), train: number(4), ..plan };
@@ -109,7 +109,7 @@ fn a_first_message_that_cannot_be_sent_is_an_error() {
 }
 
 #[test]
-fn an_error_says_what_there_may_be() {
+fn plan_errors_state_the_allowed_range() {
     let server = peer().local_addr().expect("bound");
     let train = LoadPlan { train: number(65), ..closed(65, 1) };
     assert_eq!(
