@@ -11,8 +11,8 @@ use crate::truth::{
     quick, slow, sorted, through_relay,
 };
 
-/// Runs that last longer than [`LONG`]: the open loop by its schedule, the closed loop if the
-/// server is slow.
+/// Runs in which whatever takes [`LONG`] arrives before the end: by the schedule of the open loop,
+/// and in the closed loop if the server is slow.
 const OPEN: &str = "--rate 500 --count 420 -W 250ms";
 const CLOSED: &str = "--outstanding 12 --count 420 -W 250ms";
 

@@ -1,8 +1,8 @@
-//! Counts the processor instructions of each operation, with valgrind's callgrind: the same number
-//! at every run, whatever else the machine does.
+//! Counts the processor instructions of each operation with valgrind's callgrind. The numbers are
+//! the same at every run, whatever else the machine does.
 //!
-//! `cargo bench --package hello-proto --bench instructions` prints a table, and fails if an
-//! operation that must not depend on the length of the name does.
+//! `cargo bench --package hello-proto --bench instructions` prints a table. It fails if an
+//! operation depends on the length of the name and must not.
 
 use std::env;
 use std::error::Error;
@@ -15,14 +15,14 @@ use hello_proto::{Frame, Guard, MAX_DATAGRAM_LEN, MAX_NAME_LEN, PREFIX, Reply, R
 /// An operation, by its name in the table.
 struct Operation {
     name: &'static str,
-    /// From this length of the name on, it costs the same for any; `None` if it copies the name.
+    /// The name length from which the cost is constant; `None` if the operation copies the name.
     constant_from: Option<usize>,
-    /// Does it so many times, with the name given.
+    /// Runs it this many times on a name.
     run: fn(u64, &[u8]),
 }
 
-/// The guard compares no byte of a name that is too short to start with the prefix; one too short
-/// for two was not greeted twice, and is answered.
+/// The guard compares no byte of a name that is too short for the prefix. A name too short for two
+/// prefixes was not greeted twice, and is answered.
 const OPERATIONS: [Operation; 9] = [
     Operation { name: "nothing", constant_from: Some(0), run: nothing },
     Operation { name: "decode a request", constant_from: Some(0), run: decode_request },
@@ -37,7 +37,7 @@ const OPERATIONS: [Operation; 9] = [
 
 const LENGTHS: [usize; 6] = [0, 8, 64, 512, 1024, MAX_NAME_LEN];
 
-/// How often an operation runs; what the two runs differ by is its own.
+/// Repetitions; the difference between the two runs is the operation itself.
 const TIMES: [u64; 2] = [1000, 3000];
 
 fn main() -> ExitCode {
@@ -58,10 +58,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says that this process is one whose instructions are counted.
+/// Marks the process whose instructions are counted.
 const COUNTED: &str = "--counted";
 
-/// Runs an operation so many times, under valgrind.
+/// Runs an operation this many times under valgrind.
 fn run(operation: &str, len: &str, times: &str) -> Result<(), Box<dyn Error>> {
     let name = Aligned([b'x'; MAX_DATAGRAM_LEN]);
     let operation = &OPERATIONS[operation.parse::<usize>()?];
@@ -69,8 +69,8 @@ fn run(operation: &str, len: &str, times: &str) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Bytes at the start of a page, wherever the environment moves the stack to: what it takes to copy
-/// them depends on that.
+/// Bytes aligned to a page, wherever the environment moves the stack, because the cost of copying
+/// them depends on their alignment.
 #[repr(align(4096))]
 struct Aligned([u8; MAX_DATAGRAM_LEN]);
 
@@ -101,7 +101,7 @@ fn measure() -> Result<(), Box<dyn Error>> {
         .into())
 }
 
-/// Returns how many instructions an operation takes, without those of the program's start.
+/// Returns the instructions of one operation, without those of the program's start.
 fn instructions_each(operation: usize, len: usize) -> Result<u64, Box<dyn Error>> {
     let [fewer, more] = TIMES.map(|times| instructions(operation, len, times));
     let (all, times) = (more?.saturating_sub(fewer?), TIMES[1] - TIMES[0]);
@@ -111,7 +111,7 @@ fn instructions_each(operation: usize, len: usize) -> Result<u64, Box<dyn Error>
     Ok(all / times)
 }
 
-/// Returns how many instructions this program takes to run an operation so many times.
+/// Returns the instructions that this program takes to run an operation this many times.
 fn instructions(operation: usize, len: usize, times: u64) -> Result<u64, Box<dyn Error>> {
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(env::current_exe()?);
@@ -133,7 +133,7 @@ fn repeat<T>(times: u64, mut operation: impl FnMut() -> T) {
     }
 }
 
-/// What the loop itself costs, which is part of every other number.
+/// The cost of the loop, which is part of every other number.
 fn nothing(times: u64, _name: &[u8]) {
     repeat(times, || ());
 }

@@ -1,4 +1,5 @@
-//! Memory that does not grow, seen from outside. Alone in its program, for others would move it.
+//! Constant memory, measured from outside. The only test of its program, because others would
+//! disturb it.
 #![cfg(all(feature = "alloc", target_os = "linux"))]
 
 use std::fs;
@@ -9,15 +10,15 @@ use std::time::Duration;
 
 use hello_proto::{Limiter, Rate};
 
-/// Returns how much memory of this process is resident and no file's, in KiB: by its pages, for the
-/// sum that the system keeps (VmRSS) is behind by some (proc_pid_smaps(5)).
+/// Returns the anonymous resident memory of this process, in KiB. It sums the pages, because the
+/// system's total (VmRSS) lags behind (proc_pid_smaps(5)).
 fn resident() -> u64 {
     let sums = fs::read_to_string("/proc/self/smaps_rollup").expect("Linux has it");
     let line = sums.lines().find_map(|line| line.strip_prefix("Anonymous:")).expect("its size");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
-/// An address of a network of its own for each number, of either family.
+/// An address in a network that is unique to the number, of either family.
 fn source(number: u32) -> IpAddr {
     match number % 2 {
         0 => Ipv4Addr::from_bits(number << 7).into(),
@@ -28,7 +29,7 @@ fn source(number: u32) -> IpAddr {
 #[test]
 fn ten_million_sources_use_no_more_memory_than_none() {
     let limit = Rate::new(NonZeroU32::MIN, NonZeroU32::MIN).expect("a low rate");
-    // What the program itself takes when it first does all this is no matter of sources.
+    // Excludes what the program itself allocates on the first pass.
     let mut other = Limiter::new(limit, RandomState::new());
     for number in 0..100_000 {
         let _ = other.bucket(source(number), Duration::ZERO).check();

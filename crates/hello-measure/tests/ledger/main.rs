@@ -28,7 +28,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(any::<[u8; 4]>().prop_map(Step::from), 0..200)
 }
 
-/// Windows that fill up, and sequence numbers that soon begin anew, or not.
+/// Windows that fill up, and sequence numbers that soon wrap around, or do not.
 fn model() -> impl Strategy<Value = Model> {
     let first = prop_oneof![Just(0), any::<u32>(), u32::MAX - 30..=u32::MAX];
     let window = (1..=16_u32).prop_map(|window| NonZeroU32::new(window).expect("not zero"));
@@ -49,7 +49,7 @@ proptest! {
     }
 }
 
-/// Every kind of arrival is among what the property above looks at.
+/// The random runs of the property above contain every kind of reply.
 #[test]
 fn every_kind_of_reply_occurs_in_the_random_runs() {
     let mut runner = TestRunner::deterministic();

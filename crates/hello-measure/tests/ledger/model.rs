@@ -1,5 +1,5 @@
-//! A ledger beside what it is to say, by somebody who forgets nothing and counts from the start
-//! each time. The fuzz target has it, too.
+//! A ledger, and a model that remembers everything and recounts it at each step. The fuzz target
+//! uses it too.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use hello_measure::{Ledger, ReplyKind};
 use hello_proto::Token;
 
-/// What can happen to a ledger. `back` says how many probes ago: 1 is the last sent, 0 the next.
+/// A step of a run. `back` selects a probe by its age: 1 is the last one sent, 0 the next.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
     Send { spare: usize },
@@ -43,9 +43,9 @@ pub(super) struct Model {
     first: Token,
     window: u32,
     now: Duration,
-    /// All that were ever sent.
+    /// Every probe that was sent.
     probes: Vec<Probe>,
-    /// All that ever arrived.
+    /// Every datagram that arrived.
     arrivals: Vec<ReplyKind>,
 }
 
@@ -54,7 +54,7 @@ struct Probe {
     sent: Duration,
     name: Vec<u8>,
     lost: bool,
-    /// Whether `poll_lost` named it.
+    /// Whether `poll_lost` reported it.
     named: bool,
     replied: bool,
 }
@@ -82,8 +82,8 @@ impl Model {
         }
     }
 
-    /// Takes a step, and returns what arrived in it. Panics if the ledger says anything else than
-    /// the model.
+    /// Takes a step and returns the kind of reply in it. Panics if the ledger disagrees with the
+    /// model.
     pub(super) fn step(&mut self, step: Step) -> Option<ReplyKind> {
         match step {
             Step::Send { spare } => self.send(spare),
@@ -157,7 +157,7 @@ impl Model {
         ReplyKind::Answered { seq, rtt, reordered: answered_later }
     }
 
-    /// The datagram that a step makes arrive.
+    /// The datagram that arrives in a step.
     fn datagram(&self, step: Step) -> Option<Vec<u8>> {
         match step {
             Step::Send { .. } | Step::Wait { .. } | Step::Poll => None,
@@ -177,7 +177,7 @@ impl Model {
         }
     }
 
-    /// Compares all that the ledger says of itself.
+    /// Compares every count of the ledger.
     fn check(&self) {
         let probes = |is: fn(&Probe) -> bool| self.probes.iter().filter(|probe| is(probe)).count();
         let arrivals =
@@ -214,7 +214,7 @@ impl Model {
         self.probes.iter().position(Probe::is_open)
     }
 
-    /// The name of a probe, or of one that might be sent.
+    /// The name of a probe that was sent, or that might be.
     fn name(&self, back: u32) -> Vec<u8> {
         let i = self.sent().wrapping_sub(back);
         let sent = self.probes.get(i as usize);

@@ -1,4 +1,4 @@
-//! The clients: the load generator of this crate, which fills a server's receive buffer, and
+//! The clients: the load generator of this crate, which fills a server's receive buffer and
 //! compares every reply byte for byte.
 
 use std::error::Error;
@@ -15,14 +15,14 @@ use crate::process::Process;
 use crate::stats::Summary;
 use crate::workloads::{Figure, Kind, Workload};
 
-/// Lets a server work through an episode, and returns what it took: processor time for each reply,
-/// or another time, in nanoseconds.
+/// Runs one episode against a server, and returns its CPU time per reply or another time, in
+/// nanoseconds.
 pub(crate) fn episode(workload: &Workload, server: &Process) -> Result<f64, Box<dyn Error>> {
     if let Kind::PingPong(figure) = workload.kind {
         return ping_pong(workload, server, figure);
     }
-    // At first only to warm up: what is left of the server before this one in caches and in the
-    // system's stores of memory is to be at nobody's expense.
+    // Warms up first, so that no server pays for what the previous one left in caches and in the
+    // kernel's memory pools.
     work_through(workload, server)?;
     if workload.is_spread() {
         server.spread()?;
@@ -30,7 +30,7 @@ pub(crate) fn episode(workload: &Workload, server: &Process) -> Result<f64, Box<
     work_through(workload, server)
 }
 
-/// Lets a server work through requests that wait in its receive buffer.
+/// Lets a server answer the requests queued in its receive buffer.
 fn work_through(workload: &Workload, server: &Process) -> Result<f64, Box<dyn Error>> {
     let loader = LoadGenerator::new(server.address, plan(workload)?)?;
     server.stop()?;
@@ -48,7 +48,7 @@ fn work_through(workload: &Workload, server: &Process) -> Result<f64, Box<dyn Er
     Ok(time.as_nanos() as f64 / replies.len() as f64)
 }
 
-/// Asks one by one, and returns the figure wanted, in nanoseconds.
+/// Sends one request at a time, and returns the selected figure, in nanoseconds.
 fn ping_pong(workload: &Workload, server: &Process, figure: Figure) -> Result<f64, Box<dyn Error>> {
     let loader = LoadGenerator::new(server.address, plan(workload)?)?;
     server.wait_for_sleep()?;
@@ -71,9 +71,9 @@ fn ping_pong(workload: &Workload, server: &Process, figure: Figure) -> Result<f6
 fn plan(workload: &Workload) -> Result<LoadPlan, Box<dyn Error>> {
     let requests = u32::try_from(workload.requests())?;
     let (outstanding, idle) = match workload.kind {
-        // Without a wait, for the client's own wakeup is not to be measured.
+        // Busy-waits, because the client's own wake-up must not be measured.
         Kind::PingPong(_) => (1, WaitStrategy::Spin),
-        // Without one that a reply would end, at the server's expense.
+        // A wait that no reply ends, because waking the client would cost the server time.
         _ => (requests, WaitStrategy::Sleep(Duration::from_micros(300))),
     };
     let train = if workload.kind == Kind::Trains { workload.train() } else { 1 };
@@ -90,8 +90,8 @@ fn plan(workload: &Workload) -> Result<LoadPlan, Box<dyn Error>> {
     })
 }
 
-/// Asks for everything, and returns all replies, each of which is to come once and right. Once all
-/// is sent, `stopped` goes on.
+/// Sends every request, and returns the replies, each of which must arrive once and be correct.
+/// Once everything is sent, `stopped` continues.
 fn run(
     loader: &LoadGenerator,
     workload: &Workload,
@@ -116,24 +116,24 @@ fn run(
     }
 }
 
-/// A right reply.
+/// A correct reply.
 #[derive(Clone, Copy, Debug)]
 struct Answer {
-    /// When it came, by the kernel's timestamp, since the start.
+    /// The kernel's timestamp of its arrival, since the start.
     at: Duration,
     rtt: Duration,
 }
 
-/// Sees all that happens, and holds everything but right replies against the server.
+/// Observes all events, and treats everything except a correct reply as an error.
 #[derive(Debug)]
 struct Witness<'a> {
     workload: &'a Workload,
-    /// The server, if it waits until everything is sent.
+    /// The server, if it is stopped until everything is sent.
     stopped: Option<&'a Process>,
-    /// How many requests are not sent yet.
+    /// The number of requests not sent yet.
     left: usize,
     replies: Vec<Answer>,
-    /// The first thing that went wrong.
+    /// The first error.
     failure: Option<String>,
 }
 
@@ -157,17 +157,17 @@ impl Observer for Witness<'_> {
 }
 
 impl Witness<'_> {
-    /// Has the server go on once everything is sent.
+    /// Continues the server once everything is sent.
     fn note_sent(&mut self, count: u32) -> Result<(), Box<dyn Error>> {
         self.left = self.left.saturating_sub(usize::try_from(count)?);
         let Some(server) = self.stopped.filter(|_| self.left == 0) else { return Ok(()) };
         server.go_on()?;
         if self.workload.is_spread() {
-            // Both processors are the server's until it is through.
+            // Both processors belong to the server until it has finished.
             thread::sleep(Duration::from_millis(50));
         }
-        // Nothing of ours is in its way, and whatever it sends is there before the first is looked
-        // at.
+        // The clients do not compete with it, and all of its replies are queued before the first
+        // one is read.
         server.wait_for_sleep()
     }
 }

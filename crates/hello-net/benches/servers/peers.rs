@@ -1,4 +1,4 @@
-//! The servers that are compared, each in a process of its own.
+//! The servers to compare, each in its own process.
 
 use std::error::Error;
 use std::io::{self, ErrorKind, IoSliceMut, Write};
@@ -22,13 +22,13 @@ use socket2::SockRef;
 pub(crate) enum Peer {
     /// Ours.
     Hello,
-    /// The same in another process: what differs between the two is noise.
+    /// Ours in a second process: the difference between the two is noise.
     HelloAgain,
-    /// Ours on the portable back end.
+    /// Ours with the portable back end.
     HelloPortable,
-    /// Ours, asking for 50 microseconds before it waits.
+    /// Ours, busy-polling for 50 microseconds before it blocks.
     HelloSpinning,
-    /// Ours, refusing nothing.
+    /// Ours without any rule of the guard.
     HelloUnguarded,
     /// Ours with a limit that its sources do not reach; the others have none.
     HelloLimited,
@@ -50,7 +50,7 @@ pub(crate) enum Peer {
     Python,
 }
 
-/// How long a name may be in these benchmarks, in bytes.
+/// The longest name in these benchmarks, in bytes.
 const MAX_NAME: usize = 1200;
 
 impl Peer {
@@ -58,8 +58,7 @@ impl Peer {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    /// Makes sure that there is what it takes to start it: other programs, for some. What is built
-    /// goes into `directory`.
+    /// Checks that the programs it needs are installed, and builds it in `directory` if necessary.
     pub(crate) fn prepare(self, directory: &Path) -> Result<(), Box<dyn Error>> {
         let mut command = match self {
             Self::CBatch => compiler("batch", directory),
@@ -79,7 +78,7 @@ impl Peer {
         }
     }
 
-    /// Returns the command that starts it, once prepared, which prints the address it is bound to.
+    /// Returns the command that starts a prepared server, which prints its address.
     pub(crate) fn command(self, directory: &Path, buffer: usize) -> io::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         match self {
@@ -92,7 +91,7 @@ impl Peer {
         Ok(command)
     }
 
-    /// Is the server, for those written in Rust; returns only if it fails.
+    /// Runs a server that is written in Rust; returns only on failure.
     pub(crate) fn serve(self, buffer: usize) -> Result<(), Box<dyn Error>> {
         let guard = Guard::new().with_max_name_len(MAX_NAME);
         let hello = Server::builder().guard(guard).receive_buffer(buffer).rate_limit(None);
@@ -120,7 +119,7 @@ impl Peer {
 
 const TWO: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
 
-/// Returns a limit that holds for the loopback, too, and that nobody exceeds.
+/// Returns a limit that also applies to the loopback, and that no client exceeds.
 fn unreached() -> Result<RateLimit, Box<dyn Error>> {
     let rate = NonZeroU32::try_from(Rate::MAX_RATE)?;
     Ok(RateLimit::new(Rate::new(rate, NonZeroU32::MAX)?))
@@ -133,7 +132,7 @@ fn compiler(name: &str, directory: &Path) -> Command {
     compiler
 }
 
-/// Returns where a peer's source stands.
+/// Returns the path of a peer's source.
 fn source(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/servers/peers").join(file)
 }
@@ -175,7 +174,7 @@ fn serve_tokio(socket: UdpSocket) -> io::Result<()> {
     })
 }
 
-/// Receives in batches and trains, and sends a train for a train.
+/// Receives in batches and trains, and answers a train with a train.
 fn serve_quinn(socket: &UdpSocket) -> io::Result<()> {
     let state = UdpSocketState::new(socket.into())?;
     let mut memory = vec![vec![0; 65_535]; BATCH_SIZE];

@@ -1,4 +1,4 @@
-//! A server under test: its process, stopped and continued, and its processor time.
+//! A server under test: its process, stopped and continued, and its CPU time.
 
 use std::error::Error;
 use std::fs;
@@ -14,7 +14,7 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::peers::Peer;
 
-/// A running server; ended when dropped.
+/// A running server; killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
@@ -23,7 +23,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a server on the processors given.
+    /// Starts a server on the given processors.
     pub(crate) fn start(
         peer: Peer,
         processors: &[usize],
@@ -31,7 +31,7 @@ impl Process {
         buffer: usize,
     ) -> Result<Self, Box<dyn Error>> {
         let mut command = peer.command(directory, buffer)?;
-        // A process has the processors of its parent.
+        // A process inherits the processors of its parent.
         pin(processors)?;
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         pin(&[GENERATOR])?;
@@ -45,7 +45,7 @@ impl Process {
         Ok(Self { child, peer, address })
     }
 
-    /// Stops it, so that what is sent to it waits in its receive buffer.
+    /// Stops it, so that requests queue in its receive buffer.
     pub(crate) fn stop(&self) -> Result<(), Box<dyn Error>> {
         kill_process(Pid::from_child(&self.child), Signal::STOP)?;
         self.wait_for("T")
@@ -55,8 +55,8 @@ impl Process {
         Ok(kill_process(Pid::from_child(&self.child), Signal::CONT)?)
     }
 
-    /// Gives its threads processors of their own, in turn: where the scheduler puts them at first
-    /// is chance.
+    /// Pins its threads to different processors, because the scheduler's initial placement is
+    /// random.
     pub(crate) fn spread(&self) -> Result<(), Box<dyn Error>> {
         for (thread, processor) in
             self.threads()?.into_iter().zip([SERVERS, GENERATOR].iter().cycle())
@@ -67,13 +67,13 @@ impl Process {
         Ok(())
     }
 
-    /// Delays until all of its threads sleep: then its processor time stands still.
+    /// Waits until all of its threads sleep, so that its CPU time is final.
     pub(crate) fn wait_for_sleep(&self) -> Result<(), Box<dyn Error>> {
         self.wait_for("S")
     }
 
-    /// Returns the processor time it has used so far: the first number of each thread's schedstat,
-    /// in nanoseconds (Linux, Documentation/scheduler/sched-stats.rst).
+    /// Returns the CPU time that it has used: the first number of each thread's schedstat, in
+    /// nanoseconds (Linux, Documentation/scheduler/sched-stats.rst).
     pub(crate) fn processor_time(&self) -> Result<Duration, Box<dyn Error>> {
         let mut nanoseconds = 0;
         for text in self.of_each_thread("schedstat")? {
@@ -86,7 +86,7 @@ impl Process {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             let stats = self.of_each_thread("stat")?;
-            // The name before the state is in brackets, and may hold anything.
+            // The name before the state is in brackets, and may contain anything.
             let mut states = stats.iter().filter_map(|stat| stat.rsplit_once(") ")?.1.get(..1));
             if states.all(|found| found == state) {
                 return Ok(());

@@ -10,15 +10,15 @@ use crate::peers::Peer;
 use crate::stats::Summary;
 use crate::workloads::{Figure, Kind, Workload};
 
-/// What came out of a workload.
+/// The result of a workload.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     pub(crate) workload: Workload,
-    /// Of each cycle, in nanoseconds.
+    /// The time of each cycle, in nanoseconds.
     times: BTreeMap<Peer, Vec<f64>>,
 }
 
-/// How far two processes of the same server may be apart, lest all else is noise, too.
+/// The largest difference between two processes of the same server; above it, every ratio is noise.
 const SAME: RangeInclusive<f64> = 0.96..=1.04;
 
 impl Outcome {
@@ -30,13 +30,13 @@ impl Outcome {
         self.times.entry(peer).or_default().push(nanoseconds);
     }
 
-    /// Returns how one server's times relate to another's, cycle by cycle.
+    /// Returns the ratio of one server's times to another's, cycle by cycle.
     pub(crate) fn ratio(&self, peer: Peer, to: Peer) -> Option<Summary> {
         let pairs = self.times.get(&peer)?.iter().zip(self.times.get(&to)?);
         Summary::of(&Vec::from_iter(pairs.map(|(time, reference)| time / reference)))
     }
 
-    /// Tells whether the server differs from itself, so that the other ratios mean nothing.
+    /// Returns whether the server differs from itself, which makes the other ratios invalid.
     pub(crate) fn is_void(&self) -> bool {
         !self.ratio(Peer::HelloAgain, Peer::Hello).is_some_and(|ratio| SAME.contains(&ratio.median))
     }
@@ -45,7 +45,7 @@ impl Outcome {
         self.times.get(&peer).and_then(|times| Summary::of(times))
     }
 
-    /// Yields whose ratio was to be at most what, and what it is.
+    /// Yields each target ratio with its measured value.
     fn targets(&self) -> impl Iterator<Item = Target> {
         self.workload.targets.iter().filter_map(|&(of, to, at_most)| {
             let Summary { median: ratio, low, high } = self.ratio(of, to)?;
@@ -102,7 +102,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// All results, as they are written to a file.
+/// All results, as written to a file.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     kernel: String,

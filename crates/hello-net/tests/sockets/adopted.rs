@@ -1,4 +1,4 @@
-//! Sockets that somebody else keeps open, and what waits in them.
+//! Adopted sockets, and the requests queued in them.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroUsize;
@@ -13,11 +13,11 @@ use crate::server::{BACK_ENDS, serve_at};
 fn adopted_socket_outlives_its_servers_without_loss() {
     for &io in BACK_ENDS {
         let kept = UdpSocket::bind(any_port()).expect("a free port");
-        // As supervisors may hand it over.
+        // Service managers may pass it in this state.
         kept.set_nonblocking(true).expect("possible");
         let (address, client) = (kept.local_addr().expect("bound"), peer());
         for number in 0..3 {
-            // Nobody serves now.
+            // No server runs now.
             client.send_to(b"between", address).expect("sent");
             let socket = kept.try_clone().expect("a file descriptor");
             let builder = Server::builder().backend(io).workers(NonZeroUsize::new(2).expect("two"));

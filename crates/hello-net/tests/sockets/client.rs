@@ -8,9 +8,9 @@ use crate::network::{have_ipv6, peer, peer_at, receive};
 use hello_net::{Client, ErrorClass, Greeting, NoReply, Progress, Unanswered};
 use hello_proto::{DecodeError, Request, Retry};
 
-/// Long enough for any machine; only attempts that are to fail wait for shorter.
+/// Long enough for any machine; only attempts that must fail have a shorter timeout.
 const LONG: Duration = Duration::from_secs(20);
-/// Long enough to be waited for in parts, as long waits are.
+/// Long enough to be split into several waits, as long timeouts are.
 const SHORT: Duration = Duration::from_millis(120);
 
 fn retry(first: Duration, attempts: u32) -> Retry {
@@ -21,7 +21,7 @@ fn client(servers: &[SocketAddr], retry: Retry) -> Client {
     Client::new(servers.iter().copied(), retry).expect("at least one")
 }
 
-/// What an observer saw, in words.
+/// The events of an observer, as text.
 fn words(progress: Progress<'_>) -> String {
     match progress {
         Progress::Sending { attempt, .. } => format!("asked {attempt}"),
@@ -33,7 +33,7 @@ fn words(progress: Progress<'_>) -> String {
     }
 }
 
-/// Asks once, beside a server that plays its script.
+/// Sends one greeting to a scripted server.
 fn greet(
     client: &mut Client,
     name: &[u8],
@@ -54,7 +54,7 @@ fn loopback_peer() -> (UdpSocket, SocketAddr) {
     (socket, address)
 }
 
-/// An address where nothing listens: port 9 of a loopback address that nobody else binds.
+/// An address with a closed port: nothing else binds port 9 of this loopback address.
 fn nobody(host: u8) -> SocketAddr {
     ([127, 77, 0, host], 9).into()
 }
@@ -105,7 +105,7 @@ fn round_trip_time_is_unknown_after_a_second_attempt() {
         let (_, first) = receive(&server);
         let (_, second) = receive(&server);
         assert_eq!(first, second, "one port for all attempts");
-        // The reply to the first attempt, during the second: as good as the other.
+        // The reply to the first attempt, received during the second, is accepted.
         server.send_to(b"Hello, Tracy!", first).expect("sent");
     };
     let schedule = Retry::new(SHORT, NonZeroU32::new(12).expect("not zero"), LONG);
@@ -138,7 +138,7 @@ fn duplicate_of_an_earlier_reply_never_answers_an_equal_name() {
     };
     let (result, seen) = greet(&mut client, b"Michael", script);
     assert!(result.is_ok());
-    // Had the duplicate counted, Mallory's reply would not have been looked at.
+    // If the duplicate had counted, Mallory's reply would not have been examined.
     assert_eq!(seen, ["asked 1", "skipped Hello, Mallory!"]);
 }
 
@@ -198,7 +198,7 @@ fn closed_port_is_reported_as_refused_and_attempts_continue() {
 
 #[test]
 fn server_that_starts_between_attempts_is_reached() {
-    // Found free, and bound again only when the first attempt was refused.
+    // The port is free, and bound again only when the first attempt was refused.
     let address = peer_at(([127, 77, 0, 2], 0).into()).local_addr().expect("bound");
     let mut client = client(&[address], retry(Duration::from_secs(1), 20));
     let mut started = false;
@@ -251,7 +251,7 @@ fn silent_address_is_followed_by_the_next_after_its_attempt() {
     let (result, _) = greet(&mut client, b"Sarah", script);
     let greeting = result.expect("answered");
     assert_eq!(greeting.server, address);
-    // In the second attempt this server is asked for the first time.
+    // The second attempt sends to this server for the first time.
     assert_eq!(greeting.rtt.is_some(), greeting.attempts == 2);
 }
 
@@ -261,11 +261,11 @@ fn late_reply_from_an_earlier_address_counts() {
     let silent: [_; 6] = std::array::from_fn(|_| loopback_peer());
     let mut addresses = vec![address];
     addresses.extend(silent.iter().map(|(_, address)| *address));
-    // Fewer attempts than addresses: none is asked twice, and looking again finds the reply.
+    // Fewer attempts than addresses: none is tried twice, and a final look finds the reply.
     let mut client = client(&addresses, retry(Duration::from_millis(300), 6));
     let script = || {
         let (_, source) = receive(&server);
-        // By now, another one is asked.
+        // By now, another address is tried.
         receive(&silent[0].0);
         server.send_to(b"Hello, Sarah!", source).expect("sent");
     };
@@ -310,7 +310,7 @@ fn each_address_reports_the_failure_of_its_last_attempt() {
     let silence = |server, problem| NoReply { server, problem };
     let refused = Some(ErrorClass::ConnectionRefused);
     assert_eq!(servers, [silence(silent, None), silence(nobody(7), refused)]);
-    // In the second attempt, which then went on to the silent one.
+    // In the second attempt, which then moved on to the silent address.
     assert_eq!(waited_for, [(nobody(7), false)]);
 }
 

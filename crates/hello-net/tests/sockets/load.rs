@@ -1,4 +1,4 @@
-//! The load generator against servers that do as they are told.
+//! The load generator against scripted servers.
 
 mod ends;
 mod hold_ups;
@@ -23,7 +23,7 @@ use hello_proto::Token;
 
 use crate::network::{peer, receive};
 
-/// A plan for a test: so many requests in a closed loop, whose timeout no answer comes near to.
+/// A plan for a test: `count` requests in a closed loop, with a timeout far above any reply time.
 fn closed(outstanding: u32, count: u64) -> LoadPlan {
     let outstanding = NonZeroU32::new(outstanding).expect("not zero");
     LoadPlan {
@@ -35,7 +35,7 @@ fn closed(outstanding: u32, count: u64) -> LoadPlan {
     }
 }
 
-/// The same in an open loop, at so many a second.
+/// The same in an open loop, at this rate.
 fn open(rate: u64, arrivals: ArrivalProcess, count: u64) -> LoadPlan {
     let rate = NonZeroU64::new(rate).expect("not zero");
     LoadPlan { offer: Pacing::Open { rate, arrivals }, ..closed(1, count) }
@@ -92,7 +92,7 @@ enum Told {
     Reported(ErrorClass),
 }
 
-/// What one thread told, in order, and when that was.
+/// The events of one thread, in order, and their times.
 #[derive(Debug, Default)]
 struct Heard(Vec<(Duration, Told)>);
 
@@ -120,7 +120,7 @@ impl Heard {
         self.0.iter().map(|(_, told)| *told)
     }
 
-    /// Counts the events that are so.
+    /// Counts the matching events.
     fn count(&self, is: impl Fn(Told) -> bool) -> u64 {
         self.told().filter(|told| is(*told)).count() as u64
     }
@@ -147,7 +147,7 @@ impl Heard {
         self.count(|told| matches!(told, Told::Other(ReplyKind::Late { .. })))
     }
 
-    /// Returns when each request was due, sent or not, in order.
+    /// Returns the due times of all requests, sent or not, in order.
     fn dues(&self) -> Vec<Duration> {
         let dues = self.told().filter_map(|told| match told {
             Told::Sent { due, count } | Told::NotSent { due, count, .. } => {
@@ -161,20 +161,20 @@ impl Heard {
     }
 }
 
-/// What became of a load.
+/// The result of a load.
 #[derive(Debug)]
 struct Offered {
     usage: GeneratorUsage,
-    /// What each thread told.
+    /// The events of each thread.
     threads: Vec<Heard>,
-    /// What all told.
+    /// The events of all threads.
     all: Heard,
-    /// How many requests the server saw.
+    /// The number of requests that the server received.
     seen: u64,
 }
 
-/// Has a server do so with each request, until it gets an empty one, and returns how many there
-/// were before it.
+/// Serves each request with a function until an empty one arrives, and returns the number of
+/// requests before it.
 fn serve(socket: &UdpSocket, mut answer: impl FnMut(&Asked<'_>)) -> u64 {
     for number in 0.. {
         let (name, source) = receive(socket);
@@ -186,7 +186,7 @@ fn serve(socket: &UdpSocket, mut answer: impl FnMut(&Asked<'_>)) -> u64 {
     u64::MAX
 }
 
-/// Offers a load to a server that does so with each request.
+/// Runs a load against a server that handles each request with a function.
 fn offer(plan: LoadPlan, answer: impl FnMut(&Asked<'_>) + Send) -> Offered {
     offer_to(&peer(), plan, answer)
 }
@@ -197,7 +197,7 @@ fn offer_to(server: &UdpSocket, plan: LoadPlan, answer: impl FnMut(&Asked<'_>) +
     let (usage, seen) = thread::scope(|scope| {
         let serving = scope.spawn(|| serve(server, answer));
         let usage = loader.run(&observers);
-        // What was sent is in the server's buffer, and so before that.
+        // Everything sent is in the server's buffer, and therefore before the empty request.
         peer().send_to(&[], loader.server()).expect("sent");
         (usage, serving.join().expect("no panic"))
     });
@@ -249,7 +249,7 @@ fn answered_and_lost_requests_match_the_servers_record() {
         }
     });
     assert_eq!((seen, all.sent()), (200, 200));
-    // On a busy machine, one is late now and then.
+    // On a busy machine, a request is late now and then.
     assert_eq!(all.answered() + all.late(), greeted);
     assert_eq!(all.answered() + all.lost(), 200);
 }

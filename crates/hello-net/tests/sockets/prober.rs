@@ -9,7 +9,7 @@ use hello_proto::Token;
 
 use crate::network::{any_port, peer, receive};
 
-/// A plan for a test: quick, and with a timeout that no answer comes near to.
+/// A plan for a test: short, and with a timeout far above any reply time.
 fn plan(count: u64) -> ProbePlan {
     ProbePlan {
         interval: Duration::from_millis(1),
@@ -19,7 +19,7 @@ fn plan(count: u64) -> ProbePlan {
     }
 }
 
-/// Answers so many requests as `answer` says, which is given their number and their name.
+/// Answers this many requests with a function of their number and name.
 fn serve(socket: &UdpSocket, count: u64, mut answer: impl FnMut(u64, &[u8]) -> Vec<Vec<u8>>) {
     for number in 0..count {
         let (name, source) = receive(socket);
@@ -33,7 +33,7 @@ fn greeting(name: &[u8]) -> Vec<u8> {
     [b"Hello, ", name, b"!"].concat()
 }
 
-/// Runs a prober against a server that answers so, and returns its counts and what it told.
+/// Runs a prober against a scripted server, and returns its counts and events.
 fn probe(
     plan: ProbePlan,
     answer: impl FnMut(u64, &[u8]) -> Vec<Vec<u8>> + Send,
@@ -132,7 +132,7 @@ fn last_probes_get_their_full_timeout_after_quick_replies() {
         0 => vec![greeting(name)],
         _ => vec![],
     });
-    // The first may be lost, too, on a machine that is busy enough.
+    // On a busy machine, the first probe may be lost too.
     assert_eq!((counts.sent, counts.in_flight()), (5, 0));
     assert!((1..5).all(|seq| told.contains(&(0, Told::Lost(seq)))), "{told:?}");
 }
@@ -222,7 +222,7 @@ fn constant_traffic_does_not_keep_a_prober_from_ending() {
     let prober = Prober::new(server.local_addr().expect("bound"), plan).expect("a port");
     let port = prober.local_addrs().next().expect("a port");
     let mut received = 0;
-    // For each datagram that is received, two more come, up to some seconds' worth of them.
+    // Each received datagram causes two more, up to a few seconds' worth.
     prober
         .run(|event| {
             if let ProbeEventKind::Sent { .. } = event.kind {
@@ -252,7 +252,7 @@ fn receive_buffer_drops_are_reported_and_not_attributed_to_the_network() {
     let port = prober.local_addrs().next().expect("a port");
     let (mut received, mut dropped) = (0, 0);
     let counts = prober.run(|event| match event.kind {
-        // Nothing is received before this returns, but for what is on its way already.
+        // Nothing is received before this returns, except what is already in flight.
         ProbeEventKind::Sent { .. } => {
             for _ in 0..MANY {
                 server.send_to(b"Hello, again!", port).expect("sent");
@@ -281,7 +281,7 @@ fn stalled_prober_sends_no_burst() {
             _ => {}
         })
         .expect("no broken socket");
-    // Of the 198 that are late by more than an interval, few are sent.
+    // Of the 198 probes that are late by more than an interval, few are sent.
     assert!(held_up >= 198 - 64, "{held_up}");
 }
 

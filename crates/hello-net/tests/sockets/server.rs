@@ -58,7 +58,7 @@ fn refused_request_is_counted_and_the_next_one_answered() {
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[any_port()]);
         let client = peer();
-        // The same port as the server's, at another address of this machine.
+        // The server's port, at another address of this machine.
         let twin = peer_at((Ipv4Addr::new(127, 0, 0, 2), local.port()).into());
         let seen = Mutex::new(Vec::new());
         let observe = |event: &hello_net::ServerEvent<'_>| {
@@ -186,8 +186,8 @@ fn ipv6_wildcard_leaves_the_ipv4_port_free() {
         return;
     }
     for &io in BACK_ENDS {
-        // The same port at every IPv4 address is still free and stands beside it; unless another
-        // test has it, so several ports are tried.
+        // The same port is still free on every IPv4 address and can be bound too. Another test may
+        // have it, so several ports are tried.
         let (ipv6_only, local, _beside) = (0..20)
             .find_map(|_| {
                 let (server, local) = serve_at(io, &[(Ipv6Addr::UNSPECIFIED, 0).into()]);
@@ -270,7 +270,8 @@ fn liveness_requires_progress_of_every_thread() {
             let client = peer();
             client.send_to(b"Tracy", local).expect("sent");
             receive(&client);
-            // The thread that answered waits for us now, and went round once before at the most.
+            // The thread that answered now waits for the observer, and made at most one more pass
+            // before.
             let later = Instant::now() + Duration::from_millis(400);
             let mut pulses = 0;
             while Instant::now() < later {

@@ -69,7 +69,7 @@ proptest! {
         let reply = request(&name).reply();
         let needed = reply.encoded_len();
         let shorter = lengths.iter().map(|at| at.index(needed));
-        // All of them for short names, a sample for long ones, the nearest always.
+        // All of them for short names, a sample for long ones, and always the nearest.
         for available in shorter.chain(0..needed.min(64)).chain([needed - 1]) {
             let mut buf = vec![0xa5; needed];
             let error = BufferTooSmall { needed, available };
@@ -87,7 +87,7 @@ proptest! {
             (Just(names), one, arriving)
         }),
     ) {
-        // One request is outstanding; replies to any of the names arrive, in any order, any
+        // One request is outstanding; replies to any of the names arrive, in any order and number.
         // number of times.
         let outstanding = request(&names[asked]);
         for sender in arriving {

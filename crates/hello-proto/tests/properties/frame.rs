@@ -8,7 +8,7 @@ proptest! {
 
     #[test]
     fn frame_and_encode_agree(name in name(), spare in 0..4_usize, behind in 0..3_usize) {
-        // From three bytes too small to one byte to spare, and unrelated memory behind it.
+        // From three bytes too small to one byte to spare, followed by unrelated memory.
         let len = (name.len() + OVERHEAD + 1).saturating_sub(spare);
         let mut memory = vec![0xa5; len + behind];
         let mut expected = memory.clone();

@@ -50,7 +50,7 @@ fn each_port_rule_can_be_disabled_alone() {
 #[test]
 fn every_kind_of_address_is_classified() {
     use Refusal::*;
-    // Address, refusal as a source, refusal as the address asked.
+    // Address, refusal as a source, refusal as a destination.
     let kinds = [
         ("0.0.0.0", Some(SourceUnspecified), None),
         ("::", Some(SourceUnspecified), None),

@@ -1,6 +1,6 @@
-//! One datagram never keeps a guarded server talking: the proof by simulation.
+//! One datagram never keeps a guarded server talking, shown by simulation.
 //!
-//! The rules on addresses and ports are switched off, so that what ends a loop is the payload.
+//! The rules on addresses and ports are off, so that only the payload can end a loop.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::{config, datagram, greeting};
 
-/// A guard with nothing left but the rules on the payload.
+/// A guard with only the rules on the payload.
 fn payload_guard(max_name_len: usize) -> Guard {
     Refusal::ALL
         .into_iter()
@@ -24,12 +24,12 @@ fn greet(guard: &Guard, datagram: &[u8]) -> Option<Vec<u8>> {
     Some(greeting(request.name()))
 }
 
-/// What stands between a server's reply and the next request it gets.
+/// What happens between a server's reply and its next request.
 #[derive(Clone, Debug)]
 enum Peer {
     Guarded(Guard),
     Echoer,
-    /// A greeter without a guard that reads at most so many bytes of a datagram.
+    /// A greeter without a guard that truncates datagrams to this length.
     Greeter {
         reads: usize,
     },
@@ -56,8 +56,8 @@ impl Peer {
     }
 }
 
-/// Counts the replies of a guarded server to `first` and to all that its replies come back as,
-/// and gives up above `bound`.
+/// Counts the replies of a guarded server to `first` and to everything that its replies return as.
+/// Gives up above `bound`.
 fn replies(server: &Guard, chain: &[Peer], first: Vec<u8>, bound: usize) -> usize {
     let mut datagram = first;
     for replies in 0..=bound {
@@ -75,7 +75,7 @@ fn limit() -> impl Strategy<Value = usize> {
     prop_oneof![0..64_usize, Just(1024), Just(MAX_DATAGRAM_LEN)]
 }
 
-/// Greeters, guarded or not, the tutorial's that reads 1,024 bytes among them, and echoers.
+/// Greeters with and without a guard, including the tutorial's with 1,024 bytes, and echo services.
 fn greeter() -> impl Strategy<Value = Peer> {
     prop_oneof![
         limit().prop_map(|limit| Peer::Guarded(payload_guard(limit))),
@@ -85,7 +85,7 @@ fn greeter() -> impl Strategy<Value = Peer> {
     ]
 }
 
-/// Peers that change what they get in other ways, and never make it shorter.
+/// Peers that change datagrams in other ways, and never shorten them.
 fn never_shrinking() -> impl Strategy<Value = Peer> {
     prop_oneof![
         Just(Peer::UpperCase),
@@ -120,7 +120,7 @@ proptest! {
     }
 }
 
-/// Both bounds are reached, so the properties above are not satisfied by silence.
+/// Both bounds are reached, so silence does not satisfy the properties above.
 #[test]
 fn loop_bounds_are_reached() {
     let server = payload_guard(1024);
@@ -130,14 +130,14 @@ fn loop_bounds_are_reached() {
     assert_eq!(replies(&server, &[Peer::UpperCase], Vec::new(), 999), 1024 / OVERHEAD + 1);
 }
 
-/// The rule is what ends the loop: without it, an echoer keeps the server talking to the limit.
+/// The rule ends the loop: without it, an echo service keeps the server talking up to the limit.
 #[test]
 fn echo_loop_runs_to_the_name_limit_without_the_guard_rule() {
     let server = payload_guard(1024).allow(Refusal::GreetedTwice);
     assert_eq!(replies(&server, &[Peer::Echoer], Vec::new(), 999), 1024 / OVERHEAD + 1);
 }
 
-/// The documented gap: a peer that cuts the prefix off can go on for ever.
+/// The documented gap: a peer that strips the prefix can continue forever.
 #[test]
 fn name_rules_do_not_stop_a_peer_that_shortens_datagrams() {
     let server = payload_guard(1024);

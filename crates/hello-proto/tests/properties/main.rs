@@ -29,10 +29,7 @@ fn config() -> ProptestConfig {
     }
 }
 
-/// The longest names by chance. Miri takes seconds for those that fill a datagram.
-const LONG: usize = if cfg!(miri) { 1024 } else { MAX_NAME_LEN };
-
-/// Names that have a reply: short ones of any bytes, ones that were greeted before, long ones.
+/// Names that have a reply: short ones of any bytes, greeted ones, long ones.
 fn name() -> impl Strategy<Value = Vec<u8>> + Clone {
     let short = vec(any::<u8>(), 0..=40);
     let greeted = (1..=3_usize, vec(any::<u8>(), 0..=20))
@@ -40,7 +37,7 @@ fn name() -> impl Strategy<Value = Vec<u8>> + Clone {
     prop_oneof![6 => short, 2 => greeted, 2 => pattern(0..=LONG)]
 }
 
-/// Any datagrams, and mostly such as nearly are replies.
+/// Arbitrary datagrams, most of them almost replies.
 fn datagram() -> impl Strategy<Value = Vec<u8>> {
     let greetings = name().prop_map(|name| greeting(&name));
     let mutated = (greetings.clone(), any::<Index>(), any::<u8>());
@@ -55,7 +52,7 @@ fn datagram() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![name(), greetings, mutated, cut, pattern(MAX_NAME_LEN..=MAX_NAME_LEN + 40)]
 }
 
-/// Long byte strings that cost one number to draw, and shrink by their length.
+/// Long byte strings that take one number to generate, and shrink by their length.
 fn pattern(len: std::ops::RangeInclusive<usize>) -> impl Strategy<Value = Vec<u8>> + Clone {
     (len, any::<u8>()).prop_map(|(len, seed)| {
         let period: Vec<u8> = (0..=u8::MAX).map(|i| i.wrapping_mul(31) ^ seed).collect();
@@ -65,7 +62,7 @@ fn pattern(len: std::ops::RangeInclusive<usize>) -> impl Strategy<Value = Vec<u8
     })
 }
 
-/// The reply to `name`, put together by hand.
+/// The reply to `name`, built by hand.
 fn greeting(name: &[u8]) -> Vec<u8> {
     [b"Hello, ", name, b"!"].concat()
 }

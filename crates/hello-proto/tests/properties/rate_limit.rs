@@ -10,8 +10,8 @@ use proptest::prelude::*;
 
 use super::config;
 
-/// A token bucket for each network, as many as there are, in fractions of a request: `1 / rate` of
-/// a nanosecond each.
+/// A token bucket for each network, without a limit on their number. It counts in fractions of a
+/// request: `1 / rate` of a nanosecond each.
 struct Exact {
     rate: u128,
     burst: u128,
@@ -30,7 +30,7 @@ impl Exact {
         Self { rate: rate.into(), burst: burst.into(), buckets: HashMap::new() }
     }
 
-    /// Takes a request's emission_interval from the bucket, if there is enough in it.
+    /// Takes a request's emission interval from the bucket, if the bucket holds that much.
     fn check(&mut self, network: u32, now: Duration) -> bool {
         let full = self.burst * REQUEST;
         let fresh = BucketState { earned: full, seen: now };
@@ -43,7 +43,7 @@ impl Exact {
     }
 }
 
-/// An address of a network, whose other addresses have the same bucket.
+/// An address of a network; the network's other addresses share its bucket.
 fn source(network: u32, host: u8) -> IpAddr {
     if network % 2 == 0 {
         Ipv4Addr::from_bits(network << 8 | u32::from(host)).into()
@@ -52,7 +52,7 @@ fn source(network: u32, host: u8) -> IpAddr {
     }
 }
 
-/// What happens: time passes, and a network asks so many times.
+/// The events of a run: time passes, and a network sends a number of requests.
 type Steps = Vec<(u64, u32, u8, usize)>;
 
 /// More steps than are played.
@@ -63,13 +63,13 @@ fn steps(networks: u32) -> impl Strategy<Value = Steps> {
     vec((wait, 0..networks, any::<u8>(), 1..20_usize), 1..LONG)
 }
 
-/// Rates whose requests take a whole number of nanoseconds to earn, in which the model counts, too.
+/// Rates whose emission interval is a whole number of nanoseconds, in which the model counts too.
 fn rate() -> impl Strategy<Value = u32> {
     prop::sample::select(vec![1, 2, 5, 8, 10, 1000, 50_000, 1_000_000_000])
 }
 
 /// Plays steps for both, and passes each pair of decisions on a network to `compare`: the limiter's
-/// verdict, and whether the model has the request within the limit.
+/// decision, and whether the request conforms according to the model.
 fn play<S: BuildHasher>(
     (rate, burst): (u32, u32),
     hasher: S,
@@ -89,7 +89,7 @@ fn play<S: BuildHasher>(
     Ok(())
 }
 
-/// Puts every network into the same few places.
+/// Puts every network into the same few buckets.
 #[derive(Default)]
 struct Crowded;
 

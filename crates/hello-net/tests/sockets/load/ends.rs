@@ -1,4 +1,4 @@
-//! How a load ends, and what it took.
+//! How a load ends, and what it used.
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +18,7 @@ fn loader(server: SocketAddr, plan: LoadPlan) -> LoadGenerator {
     LoadGenerator::new(server, plan).expect("a port")
 }
 
-/// Runs a loader of one thread.
+/// Runs a generator with one thread.
 fn run(loader: &LoadGenerator) -> (GeneratorUsage, Heard) {
     let heard = [Mutex::<Heard>::default()];
     let usage = loader.run(&heard).expect("no broken socket");
@@ -26,7 +26,7 @@ fn run(loader: &LoadGenerator) -> (GeneratorUsage, Heard) {
     (usage, heard)
 }
 
-/// A plan without an end, or a timeout that is waited for.
+/// A plan without an end, and with a timeout too long to wait for.
 fn endless(plan: LoadPlan) -> LoadPlan {
     LoadPlan { count: None, timeout: Duration::from_secs(3600), ..plan }
 }
@@ -40,7 +40,7 @@ fn absent_server_is_distinguished_from_a_silent_one() {
         assert_eq!((heard.sent() + heard.not_sent(), heard.lost()), (9, heard.sent()));
         let refused = Told::Reported(ErrorClass::ConnectionRefused);
         assert!(heard.count(|told| told == refused) > 0, "{heard:?}");
-        // What is reported of one request keeps no other from being sent.
+        // An error reported for one request does not keep another from being sent.
         let others = heard.count(|told| match told {
             Told::Reported(class) => class != ErrorClass::ConnectionRefused,
             Told::NotSent { reason, .. } => reason != NotSent::Late,
@@ -55,7 +55,7 @@ fn stopped_generator_does_not_wait_for_a_silent_server() {
     let trains = LoadPlan { train: number(64), ..open(1, ArrivalProcess::Constant, 1) };
     for (plan, sent, events) in [
         (endless(closed(3, 0)), 3, 3),
-        // The next is due in a minute.
+        // The next request is due in a minute.
         (LoadPlan { count: Some(64), ..endless(trains.clone()) }, 64, 1),
         (endless(trains), 64, 1),
     ] {
@@ -82,7 +82,7 @@ fn stopped_generator_drains_for_three_times_the_slowest_reply() {
             server.send_to(&greeting(&first.0), first.1).expect("sent");
             let third = receive(&server);
             loader.stop();
-            // By then it has seen that it is to stop.
+            // By then the generator has seen the stop.
             thread::sleep(Duration::from_millis(300));
             for (name, source) in [second, third] {
                 server.send_to(&greeting(&name), source).expect("sent");
@@ -104,7 +104,7 @@ fn abort_does_not_wait_for_replies() {
             server.send_to(&greeting(&first.0), first.1).expect("sent");
             let third = receive(&server);
             loader.abort();
-            // Who was only stopped would wait for longer than that.
+            // A generator that was only stopped would drain for longer than that.
             thread::sleep(Duration::from_secs(1));
             for (name, source) in [second, third] {
                 server.send_to(&greeting(&name), source).expect("sent");
@@ -162,7 +162,7 @@ fn panicking_observer_ends_all_threads() {
 #[test]
 fn run_lasts_its_whole_duration_and_reports_the_busy_share() {
     let duration = Duration::from_millis(60);
-    // At one a second, the last is due at the start.
+    // At one request per second, the last is due at the start.
     let slow = open(1, ArrivalProcess::Constant, u64::MAX);
     for plan in [closed(2, u64::MAX), open(1000, ArrivalProcess::Poisson, u64::MAX), slow] {
         for idle in [WaitStrategy::Wait, WaitStrategy::Spin] {
@@ -238,7 +238,7 @@ fn unreachable_rate_ends_on_time_and_is_fully_busy() {
             assert!(usage.busy > duration / 2, "{usage:?}");
             let due = heard.sent() + heard.not_sent();
             assert!(due.abs_diff(LoadPlan::MAX_RATE / 10) < 1_000_000, "{due}");
-            // Not only in the beginning.
+            // Not only at the beginning.
             let last = heard.told().filter_map(|told| match told {
                 Told::Sent { due, .. } => Some(due),
                 _ => None,
@@ -253,7 +253,7 @@ fn longest_durations_are_accepted_in_a_plan() {
     let (max, milli) = (Duration::MAX, Duration::from_millis(1));
     let times = [(max, milli, milli), (milli, max, milli), (milli, milli, max), (max, max, max)];
     for (duration, warm_up, timeout) in times {
-        // In a warm-up without an end, a rate without a limit floods the server.
+        // In an endless warm-up, a rate without a limit floods the server.
         let rate = if warm_up == max { 1 } else { LoadPlan::MAX_RATE };
         for plan in [closed(1, 1), open(rate, ArrivalProcess::Constant, 1)] {
             let server = peer();
@@ -262,7 +262,7 @@ fn longest_durations_are_accepted_in_a_plan() {
             let loader = loader(server.local_addr().expect("bound"), plan);
             thread::scope(|scope| {
                 scope.spawn(|| {
-                    // Who was held up for as long as it lasts has sent nothing.
+                    // A thread that stalls for as long as the warm-up lasts has sent nothing.
                     let _ = server.recv_from(&mut [0; 64]);
                     loader.abort();
                 });
@@ -272,7 +272,7 @@ fn longest_durations_are_accepted_in_a_plan() {
     }
 }
 
-/// Has its socket flooded before it receives anything.
+/// Floods a generator's socket before it receives anything.
 #[cfg(target_os = "linux")]
 struct Floods<'a> {
     server: &'a std::net::UdpSocket,

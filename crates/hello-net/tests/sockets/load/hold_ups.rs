@@ -1,4 +1,4 @@
-//! What a generator that is held up makes of it.
+//! Stalls of the generator.
 
 use std::sync::Mutex;
 use std::thread;
@@ -12,15 +12,15 @@ use hello_net::{
 use super::{Heard, Told, closed, greet, number, open, serve};
 use crate::network::peer;
 
-/// Holds its thread up once, when something was first sent.
+/// Stalls its thread once, after the first send.
 #[derive(Default)]
 struct Slow {
     heard: Heard,
-    /// When that was.
+    /// When the stall began.
     held: Option<Duration>,
 }
 
-/// For how long.
+/// How long it lasts.
 const HELD: Duration = Duration::from_millis(50);
 
 impl Observer for Slow {
@@ -35,7 +35,7 @@ impl Observer for Slow {
 
 #[test]
 fn stalled_generator_sends_no_burst_and_reports_missing_requests() {
-    // Fewer than are noted at once, and more.
+    // Fewer than are recorded at once, and more.
     for rate in [1000, 10_000] {
         is_held_up(rate);
     }
@@ -54,7 +54,7 @@ fn is_held_up(rate: u64) {
     let mut held_up = 0;
     for (at, told) in &slow.heard.0 {
         match told {
-            // What left by the same call is told of after that.
+            // Requests sent by the same call are reported after that.
             Told::Sent { due, .. } => assert!(*at == held || *due >= missed, "{at:?} {due:?}"),
             Told::NotSent { due, reason, .. } => {
                 assert_eq!(*reason, NotSent::Late);
@@ -73,7 +73,7 @@ fn is_held_up(rate: u64) {
 fn replies_in_time_during_a_stall_are_neither_lost_nor_late() {
     let server = peer();
     let timeout = HELD * 4 / 5;
-    // More than is received at once; and then others, so that what is late is seen.
+    // More than one call receives, and then others, so that late replies show.
     let plan = LoadPlan { timeout, train: number(64), ..closed(256, 512) };
     let loader = LoadGenerator::new(server.local_addr().expect("bound"), plan).expect("a port");
     let slow = [Mutex::<Slow>::default()];

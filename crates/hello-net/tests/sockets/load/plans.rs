@@ -1,4 +1,4 @@
-//! Plans that make no sense, and servers that cannot be asked.
+//! Invalid plans, and servers that cannot be reached.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Mutex;
@@ -23,7 +23,7 @@ fn names_too_short_for_a_token_or_too_long_are_an_error() {
         assert!(matches!(error, LoadError::NameLength { min: 8, max: 65_499, .. }), "{error:?}");
     }
     assert!(LoadGenerator::new(SERVER, LoadPlan { name_len: 8..=65_499, ..closed(1, 1) }).is_ok());
-    // Gone through before, a range has its ends and nothing in it.
+    // A range that was iterated to its end keeps its bounds but is empty.
     let mut name_len = 16..=16;
     name_len.next();
     let error = error(SERVER, LoadPlan { name_len, ..closed(1, 1) });
@@ -85,7 +85,7 @@ fn thread_without_work_is_an_error() {
 
 #[test]
 fn unreachable_server_is_an_error() {
-    // What is for everybody takes a permission (socket(7)).
+    // Sending to a broadcast address needs permission (socket(7)).
     let server = (Ipv4Addr::BROADCAST, 9).into();
     let error = error(server, closed(1, 1));
     assert!(matches!(error, LoadError::Connect { server: told, .. } if told == server));

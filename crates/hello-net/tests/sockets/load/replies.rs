@@ -1,4 +1,4 @@
-//! What comes back.
+//! How replies are classified.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn every_kind_of_reply_is_distinguished() {
             }
             3 => asked.reply(&greeting(b"Mallory")),
             4 => {
-                // What another run asks for.
+                // A request of another run.
                 let Token { run_id, seq } = Token::decode(&asked.name).expect("a token");
                 let mut name = asked.name.clone();
                 Token { run_id: !run_id, seq }.encode(&mut name).expect("room");
@@ -67,7 +67,7 @@ fn late_reply_is_reported_and_its_request_stays_lost() {
     let plan = LoadPlan { timeout: Duration::from_millis(50), ..closed(1, 4) };
     let Offered { all, .. } = offer(plan, |asked| match asked.number {
         0 => first = Some(greeting(&asked.name)),
-        // It is asked only as the first is lost.
+        // The second request is sent only when the first is lost.
         1 => {
             asked.reply(first.as_deref().expect("asked before"));
             asked.greet();

@@ -1,4 +1,4 @@
-//! When requests leave.
+//! When requests are sent.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use hello_proto::Token;
 use super::{Heard, Offered, Told, closed, greet, number, offer, open, ports, serve};
 use crate::network::peer;
 
-/// What each test of a closed loop is played with: how many threads, and how many in a train.
+/// The parameters of each closed-loop test: threads, and requests per train.
 const SHAPES: [(u16, u16); 4] = [(1, 1), (2, 1), (1, 4), (2, 4)];
 
 #[test]
@@ -28,7 +28,8 @@ fn closed_loop_never_exceeds_the_planned_outstanding_requests() {
             sources: ports(2),
             ..closed(16, 16 * rounds)
         };
-        // It answers nobody before all have asked, and so would wait for ever if they did not.
+        // The server answers only after all requests have arrived, and would otherwise wait
+        // forever.
         let Offered { all, seen, .. } = offer(plan, |asked| {
             waiting.push((super::greeting(&asked.name), asked.source));
             if waiting.len() < OUTSTANDING {
@@ -77,7 +78,7 @@ fn full_closed_loop_replaces_a_request_as_soon_as_it_is_lost() {
     let Offered { all, .. } = offer(plan, |_| ());
     let sent = all.0.iter().filter(|(_, told)| matches!(told, Told::Sent { .. }));
     let sent = Vec::from_iter(sent.map(|(at, _)| *at));
-    // Not after each, as somebody else may have the processor; but after one of twenty.
+    // Not after each, because another process may use the processor; but after one of twenty.
     let quickest = sent.windows(2).map(|pair| pair[1] - pair[0]).min().expect("several");
     assert!(quickest < Duration::from_millis(50), "{all:?}");
 }
@@ -160,7 +161,7 @@ fn no_request_is_due_at_or_after_the_end_of_the_duration() {
 
 #[test]
 fn no_request_is_early_and_its_latency_covers_the_whole_exchange() {
-    // Most are late by some of that.
+    // Most are late by part of that.
     let idle = WaitStrategy::Sleep(Duration::from_millis(2));
     let plan = LoadPlan { idle, ..open(2000, ArrivalProcess::Constant, 100) };
     let Offered { all, .. } = offer(plan, greet);
@@ -186,7 +187,7 @@ fn ledger_holds_every_request_in_flight_to_a_silent_server() {
         train: number(64),
         ..open(200_000, ArrivalProcess::Constant, u64::MAX)
     };
-    // Nobody reads what would fill any buffer.
+    // Nothing reads the datagrams, which would fill any buffer.
     let server = peer();
     let loader = LoadGenerator::new(server.local_addr().expect("bound"), plan).expect("a port");
     let heard = [Mutex::<Heard>::default()];
@@ -205,7 +206,7 @@ fn warm_up_requests_reach_the_server_but_are_not_reported() {
     let plan = LoadPlan { warm_up, ..open(500, ArrivalProcess::Constant, 20) };
     let Offered { all, seen, .. } = offer(plan, |asked| {
         let seq = Token::decode(&asked.name).expect("a token").seq;
-        // What was asked in the warm-up is answered long after it, and again.
+        // Requests of the warm-up are answered long after it, and twice.
         let first = first.get_or_insert_with(|| asked.name.clone());
         if asked.number > 0 {
             asked.greet();
@@ -264,7 +265,7 @@ fn allocating_for_many_in_flight_delays_no_request() {
         };
         offer(plan, greet).all.sent()
     };
-    // Not each time, as somebody else may have the processor.
+    // Not each time, because another process may use the processor.
     assert!((0..5).any(|_| first() == 1));
 }
 

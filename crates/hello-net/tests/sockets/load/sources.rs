@@ -1,4 +1,4 @@
-//! From where requests come, and trains of them.
+//! The sources of requests, and trains.
 
 use std::collections::HashSet;
 use std::io::IoSliceMut;
@@ -88,8 +88,8 @@ fn reply_at_another_source_address_is_not_an_answer() {
     }
 }
 
-/// Receives messages in one piece until an empty one, answers each datagram, and returns how many
-/// there were in each message, and of which length.
+/// Receives coalesced messages until an empty one, answers each datagram, and returns the number of
+/// datagrams in each message and their length.
 fn serve_trains(socket: &UdpSocket, state: &UdpSocketState) -> Vec<(usize, usize)> {
     socket.set_nonblocking(false).expect("possible");
     let (mut trains, mut memory) = (Vec::new(), vec![0; 1 << 16]);
@@ -112,7 +112,7 @@ fn serve_trains(socket: &UdpSocket, state: &UdpSocketState) -> Vec<(usize, usize
 fn train_is_one_message_of_equal_lengths_from_one_source() {
     for (train, len, sources) in [(8, 8..=40, ports(2)), (64, 16..=16, addresses(2))] {
         let server = peer();
-        // From now on, trains are delivered in one piece.
+        // From now on, trains are delivered as one buffer.
         let state = UdpSocketState::new((&server).into()).expect("a UDP socket");
         let count = 4 * u64::from(train);
         let plan = LoadPlan {
@@ -170,7 +170,7 @@ fn own_server_answers_every_kind_of_load() {
     }
 }
 
-/// What nothing dropped is where the system tells, and where not.
+/// No drops, on systems that report drops and on those that do not.
 fn dropped() -> Option<u64> {
     cfg!(target_os = "linux").then_some(0)
 }
