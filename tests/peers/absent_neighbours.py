@@ -1,9 +1,8 @@
-"""Asks the server given, in a network namespace, in the name of neighbours that do not exist.
+"""Sends a server requests with the addresses of absent neighbours, in a network namespace.
 
-Every reply to them waits for an ARP answer that never comes, and fills the server's send buffer, and
-that of the spare which replies to their network leave by.
-Then somebody asks who does exist, until there is an answer, which takes as long as ARP takes to
-give up. Prints the server's summary, with the number of requests added as "asked".
+Every reply to them waits for an ARP answer that never comes. They fill the server's send buffer, and that
+of the spare for their network. Then a present host sends requests until it gets a reply, which takes as
+long as ARP takes to give up. Prints the server's summary, with the number of requests as "sent".
 """
 import json
 import socket
@@ -17,7 +16,7 @@ NAME = b"x" * 1000
 
 
 def frame(to_mac, source):
-    """Returns an Ethernet frame with a request that says it comes from `source`."""
+    """Returns an Ethernet frame with a request from `source`."""
     return to_mac + b"\2\0\0\0\0\1" + b"\x08\0" + packet(source, 40001, SERVER, NAME)
 
 
@@ -37,7 +36,7 @@ exists.settimeout(0.2)
 
 
 def bytes_to_receive():
-    """Returns how much waits in the server's socket (proc_net_udp)."""
+    """Returns the bytes queued in the server's socket (proc_net_udp)."""
     with open("/proc/net/udp") as sockets:
         rows = [row.split() for row in sockets][1:]
     return sum(int(row[4].split(":")[1], 16) for row in rows if row[1].endswith(f":{PORT:04X}"))
@@ -51,7 +50,7 @@ def answered():
         return False
 
 
-# A send buffer that is filled; with the default one, none would be.
+# A send buffer that fills up, as the default one would not.
 small = ("--send-buffer", "65536")
 command = (sys.argv[1], "--json", "--quiet", *small, "--bind", f"{SERVER}:{PORT}")
 with Server(*command) as server:
@@ -60,7 +59,7 @@ with Server(*command) as server:
         for host in range(20):
             wire.send(frame(mac, f"10.9.1.{20 * (batch % 12) + host + 1}"))
             asked += 1
-        # No more than the receive buffer holds.
+        # At most what the receive buffer holds.
         while bytes_to_receive():
             time.sleep(0.001)
     while True:

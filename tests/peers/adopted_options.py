@@ -1,7 +1,7 @@
-"""Hands a socket with unusual options over to the server given, as systemd does (sd_listen_fds(3)).
+"""Passes a socket with unusual options to a server, as systemd does (sd_listen_fds(3)).
 
-Usage: adopted_options.py SERVER BACK_END. Prints the options of the socket before, while and after it
-was served, and the server's summary.
+Usage: adopted_options.py SERVER BACK_END. Prints the options of the socket before, while and after the
+server uses it, and the server's summary.
 """
 import fcntl
 import json
@@ -14,7 +14,7 @@ import sys
 from namespace import ip, without_zeros
 
 SOL_UDP, UDP_GRO = 17, 104
-# By level and name; the last two are IP_RECVTTL and IP_RECVERR, the others as Python has them.
+# By level and name. The last two are IP_RECVTTL and IP_RECVERR; Python names the others.
 OPTIONS = {
     "IP_MTU_DISCOVER": (socket.IPPROTO_IP, 10),
     "UDP_GRO": (SOL_UDP, UDP_GRO),
@@ -29,7 +29,7 @@ OPTIONS = {
 ip("link", "set", "dev", "lo", "up")
 kept = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 kept.bind(("0.0.0.0", 0))
-# What a back end sets otherwise, and what adds to each datagram more than there is room for.
+# Options that a back end changes, and options that add more to each datagram than fits.
 for name, (level, option) in OPTIONS.items():
     kept.setsockopt(level, option, 3 if name == "IP_MTU_DISCOVER" else name != "UDP_GRO")
 kept.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, (7).to_bytes(8, "little") + bytes(8))
@@ -39,7 +39,7 @@ def options():
     options = {name: kept.getsockopt(*option) for name, option in OPTIONS.items()}
     options["SO_RCVTIMEO"] = kept.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16).hex()
     options["O_NONBLOCK"] = fcntl.fcntl(kept, fcntl.F_GETFL) & os.O_NONBLOCK
-    # Of SO_ATTACH_FILTER: how many instructions there are.
+    # For SO_ATTACH_FILTER: the number of instructions.
     options["filter"] = len(kept.getsockopt(socket.SOL_SOCKET, 26, 8))
     return options
 
@@ -53,7 +53,7 @@ command = ("sh", "-c", script, "sh", sys.argv[1], "--json", "--quiet", "--backen
 server = subprocess.Popen(command, pass_fds=(3,), stdout=subprocess.PIPE, text=True)
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
     client.settimeout(20)
-    # Also a train, whose length is told beside each datagram.
+    # Including a train, whose segment size is reported beside each datagram.
     client.setsockopt(SOL_UDP, 103, 5)
     client.sendto(b"TracySarahAl", address)
     replies = sorted(client.recv(64).decode() for _ in range(3))

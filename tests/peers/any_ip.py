@@ -1,6 +1,6 @@
-"""Asks a server at addresses of prefixes that are local as a whole (AnyIP), in a network namespace.
+"""Sends a server requests at addresses of local prefixes (AnyIP), in a network namespace.
 
-Usage: any_ip.py SERVER BACK_END. Prints the address that each reply came from, by the one asked.
+Usage: any_ip.py SERVER BACK_END. Prints the source address of each reply by the request's destination.
 """
 import json
 import socket

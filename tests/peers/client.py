@@ -1,6 +1,6 @@
-"""Sends each line of standard input, hexadecimal, to the port given, and prints the reply so.
+"""Sends each hexadecimal line of standard input to a port, and prints the reply in hexadecimal.
 
-A line that starts with "!" is sent without waiting for a reply to it.
+A line that starts with "!" is sent without waiting for a reply.
 """
 import socket
 import sys

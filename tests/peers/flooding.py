@@ -1,7 +1,7 @@
-"""Floods each tool from its server's address with datagrams that answer nothing, faster than it can take
-them, in a network namespace. Each has to end in time all the same, while the flood goes on.
+"""Floods each tool from its server's address with datagrams that are no replies, faster than it can receive
+them, in a network namespace. Each tool has to end in time while the flood continues.
 
-Usage: flooding.py SERVER. Prints of each tool its last line, its exit status, and whether it ended during
+Usage: flooding.py SERVER. Prints for each tool its last line, its exit status, and whether it ended during
 the flood.
 """
 import json
@@ -31,7 +31,7 @@ for tool, arguments in TOOLS.items():
     _, peer = server.recvfrom(2048)
 
     def trains():
-        """Sends 6400 datagrams of a byte."""
+        """Sends 6400 datagrams of one byte."""
         for _ in range(100):
             try:
                 server.sendto(b"x" * 64, peer)

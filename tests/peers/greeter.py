@@ -1,4 +1,4 @@
-"""The tutorial's server on a free port, which it prints; ends after a minute of silence."""
+"""The tutorial's server on a free port, which it prints. Exits after a minute of silence."""
 import socket
 
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

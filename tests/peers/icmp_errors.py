@@ -1,8 +1,8 @@
-"""Forges every ICMP error that Linux passes on to a socket, about the datagrams of each tool, again
-and again in a network namespace, while a server answers each datagram.
+"""Repeatedly forges every ICMP error that Linux passes to a socket, about the datagrams of each tool, in a
+network namespace, while a server answers each datagram.
 
-No report is a reason to stop or to wait, for anybody can forge one. Usage: icmp_errors.py SERVER.
-Prints, by tool and address family, the tool's last JSON line and its status.
+No report is a reason to stop or to wait, because anyone can forge one. Usage: icmp_errors.py SERVER. Prints,
+by tool and address family, the tool's last JSON line and its status.
 """
 import itertools
 import json
@@ -31,7 +31,7 @@ INTERVAL = 0.0005
 def error(server, client, port, kind, code):
     """Returns an ICMP error about a request that `client` sent from a port."""
     quoted = packet(client, port, server, b"x" * 16)
-    # The next hop's MTU, in both families; the pointer of a parameter problem is as good.
+    # The next hop's MTU, in both families; it also serves as the pointer of a parameter problem.
     rest = struct.pack("!I", 1280)
     if ":" in server:
         body = struct.pack("!BBH", kind, code, 0) + rest + quoted

@@ -1,8 +1,8 @@
-"""Loads a server over a wire between two network namespaces, above the server's default limit, with
-that limit and without it.
+"""Loads a server over a wire between two network namespaces, above its default limit, with that limit and
+without it.
 
-Usage: limited_load.py SERVER LOAD. Prints for both what the server printed at its start and at its
-end, and the load generator's summary.
+Usage: limited_load.py SERVER LOAD. Prints for both the server's first and last line, and the load
+generator's summary.
 """
 import json
 import socket
@@ -22,7 +22,7 @@ load = (LOAD, "--remote", *rate, "--json", f"{THERE}:{PORT}")
 
 
 def greet():
-    """Waits until the two machines know each other's link addresses, which can take a second."""
+    """Waits until both machines know each other's link addresses, which can take a second."""
     client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     client.settimeout(20)
     client.sendto(b"Tracy", (THERE, PORT))
@@ -31,7 +31,7 @@ def greet():
 
 results = []
 for options in ((), ("--limit", "off")):
-    # Room for all of it, so that nothing else is lost, however long the server is held up.
+    # Room for everything, so that nothing else is lost, even if the server stalls.
     with Server(*command, "--receive-buffer", "16777216", *options) as server:
         greet()
         out = subprocess.run(load, stdout=subprocess.PIPE, check=True, timeout=60).stdout

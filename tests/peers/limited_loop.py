@@ -1,8 +1,8 @@
-"""Answers every reply of a server, in loops that no rule of the server's guard ends, over a wire
-between two network namespaces: only the server's default limit ends them.
+"""Answers every reply of a server, in loops that no rule of the server's guard ends, over a wire between two
+network namespaces. Only the server's default limit ends them.
 
-Usage: limited_loop.py SERVER BACK_END. Prints how many loops there were, how many replies they cost,
-how long they went on, and the server's summary.
+Usage: limited_loop.py SERVER BACK_END. Prints the number of loops, their replies, their duration, and the
+server's summary.
 """
 import itertools
 import json
@@ -15,7 +15,7 @@ from namespace import PORT, Machine, Server, wire
 
 HERE, THERE = "10.9.0.100", "10.9.0.1"
 LOOPS = 64
-# What could go on for ever ends after so many answers.
+# An endless loop is ended after this many replies.
 ENOUGH = 100_000
 
 lengths = itertools.cycle((512, 0, 74))
@@ -45,7 +45,7 @@ with Server(*other.inside, *command) as server:
                 break
             continue
         replies += 1
-        # What a character generator sends (RFC 864).
+        # The output of a character generator (RFC 864).
         peer.sendto((bytes(range(32, 127)) * 6)[: next(lengths)], (THERE, PORT))
     seconds = time.monotonic() - start
     summary = server.summary()

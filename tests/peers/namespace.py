@@ -1,4 +1,4 @@
-"""What the scripts for a network namespace of their own share."""
+"""Helpers for the scripts that run in network namespaces."""
 import json
 import os
 import signal
@@ -33,15 +33,15 @@ def ip_packet(source, to, protocol, payload):
 
 
 def ip_checksum(source, to, protocol, payload):
-    """Returns the checksum over a payload and a header that is not sent (RFC 8200 section 8.1)."""
+    """Returns the checksum over a payload and its pseudo-header (RFC 8200 section 8.1)."""
     family = socket.AF_INET6 if ":" in to else socket.AF_INET
     addresses = b"".join(socket.inet_pton(family, one) for one in (source, to))
     return checksum(addresses + struct.pack("!II", len(payload), protocol) + payload)
 
 
 def packet(source, source_port, to, name, to_port=PORT, damage=0):
-    """Returns an IP packet with a datagram, by default a request to the server, that says it comes
-    from `source`. With `damage`, its checksum is wrong."""
+    """Returns an IP packet with a datagram from `source`, by default a request to the server. With `damage`,
+    its checksum is wrong."""
     udp = struct.pack("!HHHH", source_port, to_port, 8 + len(name), 0) + name
     if ":" in to or damage:
         total = ip_checksum(source, to, socket.IPPROTO_UDP, udp) or 0xFFFF
@@ -56,7 +56,7 @@ def spoofer(address):
 
 
 class Machine:
-    """Another network namespace: that of a process which waits for the end of its input."""
+    """Another network namespace: that of a process that waits for the end of its input."""
 
     def __init__(self):
         self.process = subprocess.Popen(
@@ -84,8 +84,8 @@ NEAR_MAC, FAR_MAC = b"\2\0\0\0\0\2", b"\2\0\0\0\0\1"
 
 
 def wire(machine, here, there, other=None):
-    """Lays a wire from this namespace, or that of `other`, to a machine, gives its ends these addresses,
-    and returns the names of both ends. Each end has a link-local address, too: fe80::100 and fe80::1.
+    """Creates a wire from this namespace, or that of `other`, to a machine. Gives its ends these addresses, and
+    returns the names of both ends. Each end also has a link-local address: fe80::100 and fe80::1.
     """
     near, far = ("there", "here") if other is None else ("out", "in")
     near_mac, far_mac = NEAR_MAC.hex(":"), FAR_MAC.hex(":")
@@ -97,7 +97,7 @@ def wire(machine, here, there, other=None):
         (ip if other is None else other.ip, near, [*here, "fe80::100/64"]),
         (machine.ip, far, [*there, "fe80::1/64"]),
     ):
-        # Addresses are there at once, without a search for duplicates.
+        # Addresses are usable at once, without duplicate address detection.
         run("link", "set", "dev", device, "addrgenmode", "none", "up")
         for address in addresses:
             more = ("nodad",) if ":" in address else ("broadcast", "+")
@@ -106,7 +106,7 @@ def wire(machine, here, there, other=None):
 
 
 class Attack(threading.Thread):
-    """Does something again and again until it is stopped, but not for ever."""
+    """Repeats an action until it is stopped, for at most `LONGEST` seconds."""
 
     LONGEST = 20
 
@@ -125,7 +125,7 @@ class Attack(threading.Thread):
                 break
 
     def stop(self):
-        """Stops it, and returns whether it was still going on."""
+        """Stops it, and returns whether it was still running."""
         lasted = self.is_alive()
         self.stopped.set()
         self.join()
@@ -140,7 +140,7 @@ signal.signal(signal.SIGALRM, late)
 
 
 class Server:
-    """The server under test; ended at the end of a `with` block at the latest."""
+    """The server under test, killed at the end of a `with` block at the latest."""
 
     def __init__(self, *command):
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -155,7 +155,7 @@ class Server:
         self.process.wait()
 
     def line(self):
-        """Waits for the next line, but not for ever."""
+        """Waits for the next line, for at most 20 seconds."""
         signal.alarm(20)
         try:
             return json.loads(self.process.stdout.readline())
@@ -163,7 +163,7 @@ class Server:
             signal.alarm(0)
 
     def stop(self):
-        """Makes it receive nothing until it goes on."""
+        """Suspends the server, so that it receives nothing until it continues."""
         self.process.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
 
@@ -171,7 +171,7 @@ class Server:
         self.process.send_signal(signal.SIGCONT)
 
     def summary(self):
-        """Ends it, and returns its last line."""
+        """Stops the server, and returns its last line."""
         self.process.terminate()
         summary = json.loads(self.process.stdout.readlines()[-1])
         assert self.process.wait() == 0

@@ -1,7 +1,7 @@
-"""Asks a server over a path that takes no large packets, between three network namespaces, and forges
-reports that it takes even less.
+"""Sends a server requests over a path with a small MTU, between three network namespaces, and forges reports
+of an even smaller one.
 
-Usage: narrow_path.py SERVER BACK_END. Prints how many packets the reply had, in each case.
+Usage: narrow_path.py SERVER BACK_END. Prints the number of packets of the reply in each case.
 """
 import json
 import socket
@@ -12,7 +12,7 @@ from namespace import PORT, Machine, Server, checksum, ip, ip_checksum, ip_packe
 
 HERE = {4: "10.9.1.1", 6: "2001:db8:1::1"}
 SERVER = {4: "10.9.2.2", 6: "2001:db8:2::2"}
-# A link of IPv6 has 1280 bytes at least.
+# An IPv6 link has an MTU of at least 1280 bytes.
 NARROW = {4: 900, 6: 1280}
 FAMILIES = {4: (socket.AF_INET, 0x0800), 6: (socket.AF_INET6, 0x86DD)}
 
@@ -34,13 +34,13 @@ for version, gateway in ((4, "10.9.2.1"), (6, "2001:db8:2::1")):
 
 
 def narrow(version, mtu):
-    """Has the router send nothing longer to here, while here may send as before."""
+    """Sets the router's MTU towards this host; the MTU from this host stays the same."""
     network = {4: "10.9.1.0/24", 6: "2001:db8:1::/64"}[version]
     router.ip(f"-{version}", "route", "replace", network, "dev", "here", "mtu", str(mtu))
 
 
 def packets(version, name_len):
-    """Asks, and returns of how many packets the reply was; 0 if none came."""
+    """Sends a request, and returns the number of packets of the reply; 0 without a reply."""
     family, kind = FAMILIES[version]
     with (
         socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(kind)) as tap,
@@ -61,14 +61,14 @@ def packets(version, name_len):
             while True:
                 data, address = tap.recvfrom(65536)
                 protocol = data[9] if version == 4 else data[6]
-                # UDP, or a fragment of IPv6.
+                # UDP, or an IPv6 fragment.
                 count += address[2] != socket.PACKET_OUTGOING and protocol in (17, 44)
         except BlockingIOError:
             return count
 
 
 def forge(version, mtu):
-    """Reports that a reply to here was too big, as anybody could."""
+    """Reports that a reply to this host was too big, as anyone could."""
     here, server = HERE[version], SERVER[version]
     quoted = packet(server, PORT, here, b"x" * 1000, to_port=40001)
     if version == 6:
@@ -76,7 +76,7 @@ def forge(version, mtu):
         total = ip_checksum(here, server, socket.IPPROTO_ICMPV6, body)
         report = ip_packet(here, server, socket.IPPROTO_ICMPV6, body[:2] + struct.pack("!H", total) + body[4:])
     else:
-        # The server's own port is the source in the quote.
+        # The quoted packet comes from the server's own port.
         quoted = quoted[:20] + struct.pack("!HH", PORT, 40001) + quoted[24:]
         body = struct.pack("!BBHHH", 3, 4, 0, 0, mtu) + quoted[:500]
         report = ip_packet(here, server, socket.IPPROTO_ICMP, body[:2] + struct.pack("!H", checksum(body)) + body[4:])

@@ -1,7 +1,7 @@
-"""Puts batches into the queue of the server given, in a network namespace, each with a request
-whose reply cannot be sent, at every position of the batch. All others must be answered.
+"""Queues batches at a server, in a network namespace. Each has a request whose reply cannot be sent, at every
+position of the batch. Every other request must be answered.
 
-Usage: poisoned_batches.py SERVER BACK_END. Prints the server's summary, and what was asked.
+Usage: poisoned_batches.py SERVER BACK_END. Prints the server's summary, and the number of requests.
 """
 import json
 import socket
@@ -13,7 +13,7 @@ HERE = "127.0.0.1"
 BATCH = 8
 LONG = b"x" * 1000
 
-# Who asks, from which port, by what name; and what becomes of the reply.
+# The client, its port, the name, and the outcome of the reply.
 POISONS = {
     "port 0": ((HERE, 0, b"Tracy"), "source-port-zero"),
     "everybody": (("255.255.255.255", 40001, b"Tracy"), "source-broadcast"),
@@ -34,7 +34,7 @@ wire = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
 clients = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(BATCH)]
 for client in clients:
     client.settimeout(20)
-# It may ask for what nobody can answer.
+# A client that can send from an address to which no reply can be sent.
 good = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 good.bind((HERE, 40001))
 good.settimeout(20)
@@ -53,7 +53,7 @@ def greeted(client, name):
 asked, expected = 0, {}
 command = (sys.argv[1], "--json", "--quiet", "--bind", f"{HERE}:{PORT}", "--backend", sys.argv[2])
 with Server(*command) as server:
-    # A datagram of 1000 bytes is received, and no reply of 1008 fits.
+    # The server receives a datagram of 1000 bytes, and a reply of 1008 does not fit.
     ip("link", "set", "dev", "lo", "mtu", str(20 + 8 + len(LONG)))
     for request, outcome in POISONS.values():
         for position in range(BATCH):
@@ -84,7 +84,7 @@ with Server(*command) as server:
         greeted(good, name)
     summary = server.summary()
 
-# A server whose replies may be longer than any path takes has them fragmented.
+# If a server's replies may exceed the MTU of any path, it lets them be fragmented.
 with Server(*command, "--max-name", "2000"):
     good.sendto(LONG, (HERE, PORT))
     greeted(good, LONG)

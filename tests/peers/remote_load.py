@@ -1,4 +1,4 @@
-"""Asks an address that is not of the loopback, first without --remote and then with it."""
+"""Loads an address outside the loopback, first without --remote and then with it."""
 import json
 import signal
 import subprocess

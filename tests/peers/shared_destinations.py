@@ -1,9 +1,9 @@
-"""Asks a server with a socket for each of four workers at a broadcast address and at a multicast group,
-in a network namespace: the kernel hands each socket a copy.
+"""Sends requests to a server's broadcast address and multicast group, in a network namespace. Four workers have
+a socket each, and the kernel gives every socket a copy.
 
-Usage: shared_destinations.py SERVER BACK_END. Prints how many requests were sent to each of them and
-to one address, how many replies came, and the server's summary; with the rules against shared
-destinations on, and off.
+Usage: shared_destinations.py SERVER BACK_END. Prints the number of requests to each destination and to one
+address, the number of replies, and the server's summary; with the rules against shared destinations on, and
+off.
 """
 import json
 import socket
@@ -37,7 +37,7 @@ for rules in ((), allowed):
                 client.sendto(b"%d at %s" % (number, address.encode()), (address, PORT))
             client.sendto(b"last", (SERVER, PORT))
             reply = b""
-            # The last one is of a socket of its own; what others send may come behind it.
+            # The last reply is from a socket of its own; replies from others may follow it.
             while reply != b"Hello, last!":
                 reply, _ = client.recvfrom(256)
                 replies[reply] = replies.get(reply, 0) + 1
@@ -46,7 +46,7 @@ for rules in ((), allowed):
             reply, _ = client.recvfrom(256)
             replies[reply] = replies.get(reply, 0) + 1
         summary = without_zeros(server.summary())
-        # What came too often is there now.
+        # Surplus replies have arrived by now.
         client.setblocking(False)
         try:
             while True:

@@ -1,9 +1,11 @@
-"""Tries to silence a server: sends requests in the name of neighbours that do not exist, whose replies
-wait for address resolution, and asks as somebody else meanwhile, from behind a router.
+"""Tries to silence a server: sends requests with the addresses of absent neighbours, whose replies wait for
+address resolution, while a bystander behind a router sends requests too.
 
-Usage: silencing.py SERVER USER FAMILY NETWORKS RATE SECONDS [OPTION...], USER root, nobody, or unit for a
-server that is handed its socket as the socket unit has it, FAMILY 4 or 6, NETWORKS how many /24s or /64s the 200 neighbours are in, RATE in requests a second of 1000 bytes. Prints
-how many requests of somebody else were answered, of how many, and the server's summary.
+Usage: silencing.py SERVER USER FAMILY NETWORKS RATE SECONDS [OPTION...]
+
+USER is root, nobody, or unit; a unit's server inherits its socket as from the socket unit. FAMILY is 4 or 6.
+NETWORKS is the number of /24s or /64s that contain the 200 neighbours. RATE is in requests of 1000 bytes per
+second. Prints how many requests the bystander sent, how many were answered, and the server's summary.
 """
 import json
 import socket
@@ -15,7 +17,7 @@ from namespace import FAR_MAC, NEAR_MAC, PORT, Machine, Server, ip, packet, wire
 SERVER, USER, FAMILY, NETWORKS, RATE, SECONDS, *OPTIONS = sys.argv[1:]
 NETWORKS, RATE, SECONDS = int(NETWORKS), int(RATE), float(SECONDS)
 NAME = b"x" * 1000
-# The bystander asks that often.
+# The bystander's interval, in seconds.
 INTERVAL = 0.01
 # The server, the router, the bystander and the absent neighbours.
 HERE, ROUTER, BYSTANDER, ABSENT = {
@@ -41,7 +43,7 @@ bystander.bind((BYSTANDER, 0))
 bystander.setblocking(False)
 bind = f"[{HERE}]:{PORT}" if FAMILY == "6" else f"{HERE}:{PORT}"
 
-# Opens a socket at an address, with SO_SNDBUFFORCE and SO_RCVBUFFORCE, and becomes a command.
+# Opens a socket at an address, with SO_SNDBUFFORCE and SO_RCVBUFFORCE, and executes a command.
 HAND_OVER = """
 import os, socket, sys
 family, address, send, receive, *command = sys.argv[1:]
@@ -69,7 +71,7 @@ with Server(*machine.inside, *front, SERVER, "--json", "--quiet", *OPTIONS, *add
         except BlockingIOError:
             pass
 
-    # Both addresses are known before anything is measured.
+    # Resolves both addresses before the measurement.
     while not answered:
         bystander.sendto(b"Tracy", (HERE, PORT))
         time.sleep(INTERVAL)

@@ -24,7 +24,7 @@ for tool in tools:
     process = subprocess.Popen([tool, *option, name], stdout=subprocess.DEVNULL)
     signal.alarm(20)
     try:
-        # Queries of the tool before may still be there.
+        # Queries of the previous tool may still be queued.
         while name.split(".")[0].encode() not in resolver.recv(512):
             pass
         process.send_signal(signal.SIGINT)

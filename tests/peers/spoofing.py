@@ -1,9 +1,9 @@
-"""Plays a spoofer in a network namespace, and his victims: sends one datagram each to the server
-given, in the name of peers that answer what they get, and follows what it starts to its end.
+"""Plays a spoofer and the victims in a network namespace: sends the server one datagram with the address of
+each peer, all of which answer what they receive, and follows each loop to its end.
 
-Usage: spoofing.py SERVER BACK_END [OPTION...]. Prints for each how many replies it got from the
-server and what then ended it; whether any got more than that; and the summaries of the server and
-of another one, which is one of the peers.
+Usage: spoofing.py SERVER BACK_END [OPTION...]. Prints for each peer the number of replies from the server and
+what ended the loop; whether any peer got more; and the summaries of the server and of another server, which
+is one of the peers.
 """
 import itertools
 import json
@@ -12,18 +12,18 @@ import sys
 
 from namespace import PORT, Server, ip, packet, without_zeros
 
-# Each in a network of its own.
+# Each in its own network.
 HERE, OTHER = "127.0.0.1", "127.0.1.1"
 EPHEMERAL = 40001
 PORTS = (7, 19, 53, 123, 161, 1900, 3702, 5353, 5355, 5683, 11211, EPHEMERAL)
 NAME = b"Tracy"
-# What could go on for ever ends after so many answers.
+# An endless loop is ended after this many replies.
 ENOUGH = 200
 
 lengths = itertools.cycle((512, 0, 74))
 
-# What others make of a reply: the echo service (RFC 862), a character generator (RFC 864), a name
-# server that does not know this kind of question, and the tutorial's server.
+# How others answer a reply: the echo service (RFC 862), a character generator (RFC 864), a name server that
+# does not know this kind of query, and the tutorial's server.
 ANSWERS = {
     "echo": lambda data: data,
     "chargen": lambda _: (bytes(range(32, 127)) * 6)[: next(lengths)],
@@ -33,8 +33,7 @@ ANSWERS = {
 
 
 def follow(server, source, port, to, answer):
-    """Sends one datagram in the name of another. Has each reply answered by `answer`, which returns
-    why not if it does not."""
+    """Sends one datagram with a spoofed source. `answer` answers each reply, or returns why it does not."""
     spoofer = spoofers[":" in to]
     spoofer.sendto(packet(source, port, to, NAME), (to, 0))
     source = f"[{source}]:{port}" if ":" in source else f"{source}:{port}"
@@ -50,7 +49,7 @@ def follow(server, source, port, to, answer):
 
 
 def peer(address, port, make):
-    """Returns the socket of a peer, and how it answers."""
+    """Returns the socket of a peer, and the function with which it answers."""
     bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     bound.bind((address, port))
     bound.settimeout(20)
@@ -67,7 +66,7 @@ def peer(address, port, make):
 
 
 def itself():
-    """Answers what the server sent to itself, which takes no help."""
+    """Answers what the server sent to itself, which needs no help."""
 
 
 def nobody():
@@ -113,7 +112,7 @@ with Server(*here) as server, Server(*others) as other:
         label = name if port == EPHEMERAL else f"{name}:{port}"
         cases[label] = follow(server, f"127.0.{host}.1", port, HERE, answer)
 
-    # Somebody asks who may, and then nothing is left.
+    # A permitted client sends a request, after which nothing is left.
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(20)
         client.sendto(NAME, (HERE, PORT))

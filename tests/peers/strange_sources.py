@@ -1,8 +1,8 @@
-"""Asks the server given, which is bound to every address of its machine, in a network namespace,
-over a wire, and in the name of addresses that nobody has.
+"""Sends requests with impossible source addresses to a server that is bound to every address of its machine,
+in a network namespace, over a wire.
 
-Usage: strange_sources.py SERVER BACK_END. Prints for each what became of it, and nothing for those
-that the system kept from the server.
+Usage: strange_sources.py SERVER BACK_END. Prints the outcome of each source, and nothing for sources that the
+system kept from the server.
 """
 import json
 import socket
@@ -12,7 +12,7 @@ from namespace import PORT, Server, ip, packet
 
 HERE, EVERYBODY = "10.9.0.1", "255.255.255.255"
 
-# From which address and port, and to which address.
+# Source address and port, and destination address.
 STRANGE = {
     "port 0": ("10.9.0.7", 0, HERE),
     "0.0.0.0": ("0.0.0.0", 40001, HERE),
@@ -24,7 +24,7 @@ STRANGE = {
     "255.255.255.255": (EVERYBODY, 40001, HERE),
     "broadcast": ("10.9.0.255", 40001, HERE),
 }
-# Somebody whom the system takes a reply to.
+# A client that the system can reply to.
 NOBODY = ("10.9.0.7", 40001, HERE)
 
 ip("link", "set", "dev", "lo", "up")
@@ -33,7 +33,7 @@ ip("link", "set", "dev", "there", "arp", "off", "up")
 ip("address", "add", HERE + "/24", "broadcast", "+", "dev", "here")
 ip("link", "set", "dev", "here", "up")
 for device in ("all", "here"):
-    # Were it on, the system would keep more of them from the server.
+    # If this were on, the system would keep more of them from the server.
     with open(f"/proc/sys/net/ipv4/conf/{device}/rp_filter", "w") as reverse_path_filter:
         reverse_path_filter.write("0")
 ip("neighbour", "add", NOBODY[0], "lladdr", "02:00:00:00:00:01", "dev", "here")

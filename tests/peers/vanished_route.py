@@ -1,4 +1,4 @@
-"""Asks a server whose address is taken away once it has answered."""
+"""Sends requests to a server whose address is removed after its first reply."""
 import json
 import socket
 import subprocess

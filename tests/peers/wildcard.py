@@ -1,8 +1,8 @@
-"""Asks the server given, which is bound to every address of its machine, over a wire between two
-network namespaces: at each of its own addresses, and where nobody is to answer, at broadcast
-addresses and at multicast groups.
+"""Sends requests to a server that is bound to every address of its machine, over a wire between two network
+namespaces: to each of its own addresses, and to broadcast addresses and multicast groups, which must not be
+answered.
 
-Usage: wildcard.py SERVER BACK_END. Prints the server's summary, and how many it was to greet.
+Usage: wildcard.py SERVER BACK_END. Prints the server's summary, and the number of expected greetings.
 """
 import json
 import socket
@@ -14,7 +14,7 @@ OWN = [f"10.9.0.{host}" for host in range(1, 17)] + [f"2001:db8::{host:x}" for h
 LINK_LOCAL = "fe80::1"
 SHARED = ["10.9.0.255", "255.255.255.255", "224.0.0.1"], ["ff02::1"]
 BURST = 8
-# Over each family.
+# For each family.
 REPLIES = 100_000 if sys.argv[2] == "native" else 10_000
 
 def client(address):
@@ -25,7 +25,7 @@ def client(address):
 
 
 def ask_at_each(addresses):
-    """Asks from connected sockets, which hear no other address than the one they ask."""
+    """Sends requests from connected sockets, which accept replies only from the destination address."""
     clients = []
     for address in addresses:
         asking, target = client(address)
@@ -44,7 +44,7 @@ def ask_at_each(addresses):
 
 
 def ask_all(addresses, then):
-    """Asks where nobody is to answer, and then where somebody is, whose reply is the first."""
+    """Sends requests to addresses that must not answer, then to one that must, whose reply is the first."""
     asking, target = client(then)
     asking.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
     asking.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"there")

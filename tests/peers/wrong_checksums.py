@@ -1,9 +1,10 @@
-"""Sends datagrams whose checksum is wrong to each tool, without a pause, in a network namespace.
+"""Sends datagrams with wrong checksums to each tool, without a pause, in a network namespace.
 
-The kernel may verify them only inside the receive call, which then does not return. Each tool has
-to end all the same, while the attack goes on, and the server answers others without delay. Usage:
-wrong_checksums.py SERVER BACK_END ADDRESS. Prints how many of 20 requests of others were answered within
-a second each, what the server counted, and of each tool whether it ended during the attack.
+The kernel may verify them only inside the receive call, which then does not return. Each tool has to end while
+the attack continues, and the server has to answer others without delay.
+
+Usage: wrong_checksums.py SERVER BACK_END ADDRESS. Prints how many of 20 requests of others were answered within
+a second each, the server's counters, and for each tool whether it ended during the attack.
 """
 import json
 import os
@@ -39,7 +40,7 @@ def opened():
 
 
 def dropped(port):
-    """Returns how many datagrams the kernel dropped at a port (proc_net_udp)."""
+    """Returns the number of datagrams that the kernel dropped at a port (proc_net_udp)."""
     with open("/proc/net/udp6" if ":" in HERE else "/proc/net/udp") as sockets:
         rows = [row.split() for row in sockets][1:]
     return sum(int(row[-1]) for row in rows if row[1].endswith(f":{port:04X}"))
@@ -62,7 +63,7 @@ with Server(sys.argv[1], "--json", "--backend", sys.argv[2], "--bind", bind) as 
     summary = server.summary()
     ended["hello-server"] = storm.stop()
 
-# A server that answers nothing, and whose name the attacker uses.
+# A server that answers nothing, and whose address the attacker uses.
 silent = opened()
 silent.bind((HERE, PORT))
 for tool, arguments in TOOLS.items():

@@ -6,7 +6,7 @@ Needs Linux, root, two processors, cc, and the two programs:
     cargo build --release --package hello-cli
     sudo unshare --net crates/hello-cli/benches/load_peers.py target/release
 
-What is measured, and what it means: docs/performance.md.
+docs/performance.md explains the method and the results.
 """
 import argparse
 import json
@@ -23,13 +23,13 @@ from peers import CLIENT, SERVER
 
 HERE = Path(__file__).resolve().parent
 LOOPS = HERE.parents[1] / "hello-net/benches/servers/peers"
-# Bytes of a request. dnsperf's has 17, a query for the root.
+# Bytes per request. dnsperf's has 17, a query for the root.
 SIZE = 16
 BUFFER = 4 << 20
 RATE = 100_000
 PERCENTS = (50, 99, 99.9)
 TRAINS, ANSWERED = "hello-load, trains", "us a request answered"
-# What is no better if it is less.
+# Figures for which lower is not better.
 PLAIN = (
     "answered, per cent",
     "sent",
@@ -40,7 +40,7 @@ PLAIN = (
     "due and not sent",
     "drift ppm",
 )
-# A turn is void if there was no room for all datagrams, or the kernel counted others than the tool.
+# A turn is void if the capture was too small, or if the kernel's counts differ from the tool's.
 TRIES = 5
 TOLERANCE = 0.001
 
@@ -55,7 +55,7 @@ def main():
     options = parser.parse_args()
 
     directory = peers.enter()
-    # This program is to read clocks in time, and not in the way of the clients.
+    # This program has to read clocks on time, and must not disturb the clients.
     peers.own({SERVER})
     query = directory / "query"
     query.write_text(". A\n")
@@ -103,7 +103,7 @@ def main():
         "hello-load": hello(to_single, "--rate", RATE),
         "hello-load, own server": hello(own, "--rate", RATE),
         "sockperf under-load": sockperf("under-load", *full, *each),
-        # What receives is on the server's processor, and not in the way of what sends.
+        # The receiving thread is on the server's processor, and does not disturb the sending one.
         "sockperf, two processors": sockperf(
             "under-load", *full, *each, *apart, processors=(CLIENT, SERVER)
         ),
@@ -135,7 +135,7 @@ def main():
 
 
 def take_turns(options, tools, measure):
-    """Returns what was measured of each tool in each turn."""
+    """Returns the measurements of each tool in each turn."""
     runs = {tool: [] for tool in tools}
     for tool in peers.turns(options.turns, list(tools)):
         for _ in range(TRIES):
@@ -150,7 +150,7 @@ def take_turns(options, tools, measure):
 
 
 def columns(runs):
-    """Returns the figures of all turns by tool and by what they are."""
+    """Returns the figures of all turns, by tool and by figure."""
     results = {}
     for tool, turns in runs.items():
         for figures in turns:
@@ -161,15 +161,15 @@ def columns(runs):
 
 
 def measure_cost(tool):
-    """Returns what a tool spent on its requests, and why that is void."""
+    """Returns the cost of a tool's requests, and the reason if the turn is void."""
     before = on_loopback()
     text, cpu, share = run(tool)
     if not share:
         return {}, HELD_UP
     sent, answered, stated = tool.read(text)
     carried, datagrams = (after - then for after, then in zip(on_loopback(), before))
-    # A train counts as one datagram, so what is in it is told by its bytes. What the requests do
-    # not come to, the replies do.
+    # A train counts as one datagram, so its bytes identify its contents. Bytes that are not requests are
+    # replies.
     replies = (carried - HEADERS * datagrams - sent * tool.request) / tool.reply
     figures = {
         ANSWERED: cpu / (answered * share) * 1e6,
@@ -186,7 +186,7 @@ def measure_cost(tool):
 
 
 def measure_schedule(tool):
-    """Returns how evenly a tool sent, and why that is void."""
+    """Returns how evenly a tool sent, and the reason if the turn is void."""
     capture = peers.Capture(RATE * (tool.seconds + 1), tool.port)
     text, cpu, share = run(tool)
     times, dropped = capture.read()
@@ -207,21 +207,21 @@ def measure_schedule(tool):
 
 
 def mismatch(least, counted, most):
-    """Says what the kernel counted, if a tool says something else."""
+    """Returns the kernel's count if the tool's count differs."""
     if least * (1 - TOLERANCE) <= counted <= most * (1 + TOLERANCE):
         return None
     return f"the kernel counted {counted:.0f}, and the tool {least} to {most}"
 
 
 def on_loopback():
-    """Returns bytes and datagrams that left by the loopback."""
+    """Returns the bytes and datagrams sent on the loopback."""
     line = next(line for line in Path("/proc/net/dev").read_text().splitlines() if "lo:" in line)
     return [int(value) for value in line.split(":")[1].split()[8:10]]
 
 
 def run(tool):
-    """Runs a tool, and returns what it said, its processor time without start and end, and which
-    share of its requests that was for, by the bytes on the loopback: 0 if it was over too soon."""
+    """Runs a tool. Returns its output, its CPU time without start and end, and the share of its requests in
+    that time, by the bytes on the loopback; 0 if it ended too soon."""
     with tempfile.TemporaryFile() as out:
         before = on_loopback()[0]
         process = peers.start(tool.command, *tool.processors, stdout=out, stderr=out)
@@ -244,15 +244,15 @@ def run(tool):
     return text, cpu, carried / (on_loopback()[0] - before)
 
 
-# How long a tool runs before and after its time is counted, in seconds.
+# Seconds that a tool runs before and after its CPU time is measured.
 MARGIN = 0.3
 HELD_UP = "it was over before its time was counted"
-# Of IPv4 and UDP.
+# Headers of IPv4 and UDP.
 HEADERS = 28
 
 
-# Each tool: what to run, and how to read from it how many requests were sent and answered, and what
-# it states itself.
+# Each tool: the command, and how to read the requests sent and answered and the tool's own figures from
+# its output.
 
 
 class Hello:

@@ -1,5 +1,5 @@
-"""What comparisons with other tools share: who runs where, what left by the loopback and when, and
-how turns become figures."""
+"""Shared by the comparisons with other tools: placement of processes, capture on the loopback, and statistics
+over turns."""
 import ctypes
 import mmap
 import os
@@ -15,20 +15,20 @@ CLIENT, SERVER = 0, 1
 
 
 def enter():
-    """Makes the namespace ready, and returns a directory for what is built."""
+    """Prepares the namespace, and returns a directory for compiled programs."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     return Path(tempfile.mkdtemp())
 
 
 def build(directory, source):
-    """Compiles a server of one file."""
+    """Compiles a server from one file."""
     program = directory / source.stem
     subprocess.run(["cc", "-O2", "-o", program, source], check=True)
     return program
 
 
 def start(command, *processors, **more):
-    """Starts a process on these processors, before all others that want them."""
+    """Starts a process on these processors, with priority over all others."""
     more = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **more}
     command = [str(word) for word in command]
     return subprocess.Popen(command, preexec_fn=lambda: own(processors), **more)
@@ -40,28 +40,28 @@ def own(processors):
 
 
 def cpu(process):
-    """Returns the processor time of a process, in seconds."""
+    """Returns the CPU time of a process, in seconds."""
     return time.clock_gettime((~process.pid << 3) | 2)
 
 
 def turns(number, tools):
-    """Yields who is next, there and back again, so that what drifts does so for all."""
+    """Yields the tools in turn, in both orders, so that drift affects all of them equally."""
     for turn in range(number):
         yield from tools if turn % 2 == 0 else reversed(tools)
         print(f"round {turn + 1} of {number}", file=sys.stderr)
 
 
 class Capture:
-    """What leaves by the loopback, with the kernel's timestamps, in memory shared with the kernel
-    (packet_mmap). It is read when all is over, so that it wakes nobody meanwhile."""
+    """Captures what is sent on the loopback, with the kernel's timestamps, into memory shared with the kernel
+    (packet_mmap). It is read after the run, so that it wakes no process during the run."""
 
     SOL_PACKET, PACKET_OUTGOING, ETH_P_ALL, SO_ATTACH_FILTER = 263, 4, 3, 26
     PACKET_RX_RING, PACKET_STATISTICS, PACKET_VERSION, TPACKET_V2 = 5, 6, 10, 1
-    # Of each datagram the headers are kept, up to UDP's.
+    # Keeps the headers of each datagram, up to UDP's.
     FRAME, BLOCK = 128, 1 << 16
 
     def __init__(self, most, port=None):
-        """Room for `most` datagrams; only those to a port, if it is given."""
+        """Makes room for `most` datagrams, optionally only those to a port."""
         blocks = -(-most * self.FRAME // self.BLOCK)
         frames = blocks * self.BLOCK // self.FRAME
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
@@ -79,8 +79,8 @@ class Capture:
         self.socket.bind(("lo", self.ETH_P_ALL))
 
     def read(self):
-        """Returns when datagrams left, in nanoseconds, by the kind of an ICMP message or the ports;
-        and how many there was no room for."""
+        """Returns the send times of datagrams in nanoseconds, by ICMP type or by ports, and the number of datagrams
+        that did not fit."""
         times = {}
         seen, dropped = struct.unpack(
             "II", self.socket.getsockopt(self.SOL_PACKET, self.PACKET_STATISTICS, 8)
@@ -103,10 +103,10 @@ class Capture:
 
 
 def schedule(times, interval, percents=(50, 99)):
-    """Returns how far datagrams were from an even schedule, in microseconds; `times` are
-    nanoseconds, the interval seconds."""
+    """Returns the deviation of datagrams from an even schedule, in microseconds; `times` are in nanoseconds, the
+    interval in seconds."""
     times = [(time - times[0]) / 1e3 for time in times]
-    # Without what opens and ends a run.
+    # Without the start and the end of a run.
     times = times[len(times) // 10 : -len(times) // 10]
     interval *= 1e6
     gaps = [abs(after - before - interval) for before, after in zip(times, times[1:])]
@@ -125,8 +125,8 @@ def percentile(values, percent):
 
 
 def report(tools, results, first=None, plain=()):
-    """Prints medians with the 10th and 90th percentiles; and ratios to the first tool by round, but
-    for what is `plain`."""
+    """Prints medians with the 10th and 90th percentiles, and ratios to the first tool by round, except for the
+    `plain` figures."""
     first = first or tools[0]
     width = max(22, *map(len, tools))
     for what in dict.fromkeys(what for _, what in results):

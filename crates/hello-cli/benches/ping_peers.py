@@ -6,7 +6,7 @@ Needs Linux, root (or unshare --map-root-user), two processors, cc, and the thre
     cargo build --release --package hello-cli
     sudo unshare --net crates/hello-cli/benches/ping_peers.py target/release [ROUNDS]
 
-What is measured, and what it means: docs/performance.md.
+docs/performance.md explains the method and the results.
 """
 import json
 import re
@@ -20,13 +20,13 @@ from pathlib import Path
 import peers
 
 LOOPS = Path(__file__).resolve().parents[2] / "hello-net/benches/servers/peers"
-# Probes a second, for how many seconds they are sent, and for how many of these time is counted.
+# Probes per second, seconds of sending, and seconds of measured CPU time.
 RATES = {100: (3, 1.8), 1000: (3, 1.5), 10_000: (2, 0.8)}
 SCHEDULED = 1000
 MOST_CAPTURED = 1 << 16
 SIZE = 32
-# Our server answers a queue in trains, of which the kernel counts each as one datagram: so its
-# probes cannot be counted from outside.
+# Our server answers a queue in trains, and the kernel counts each train as one datagram. Its probes therefore
+# cannot be counted from outside.
 TRAINS = "hello-ping, own server"
 
 
@@ -66,7 +66,7 @@ def main():
     peers.report(list(tools), results)
 
 
-# Each tool: what to run, and how to read the median round-trip time in microseconds from it.
+# Each tool: the command, and how to read the median round-trip time in microseconds from its output.
 
 
 def hello(release, target, rate, seconds):
@@ -95,7 +95,7 @@ def fping(rate, seconds):
 
 
 def measure(command, median, rate, counted):
-    """Runs a tool once, and returns what was measured."""
+    """Runs a tool once, and returns its measurements."""
     capture = peers.Capture(MOST_CAPTURED) if rate == SCHEDULED else None
     before = sent()
     with tempfile.TemporaryFile() as out:
@@ -115,7 +115,7 @@ def measure(command, median, rate, counted):
         out.seek(0)
         text = out.read().decode()
     if held_up:
-        # This program was, and the run is over before its time: it is done again.
+        # This program stalled, and the run ended early: repeat it.
         return measure(command, median, rate, counted)
     figures = {f"cpu {rate}": cpu / probes * 1e6, f"rate {rate}": probes / counted}
     figures[f"rtt {rate}"] = median(text)
@@ -123,15 +123,15 @@ def measure(command, median, rate, counted):
         times, dropped = capture.read()
         if dropped:
             sys.exit(f"{command}: {dropped} datagrams were not captured")
-        # The client is who sends to a server's port; of ICMP, who sends echo requests. Replies are
-        # as many or, in trains, fewer; requests are seen first.
+        # The client is the one that sends to a server's port, or that sends ICMP echo requests. There are as many
+        # replies or, in trains, fewer; requests are seen first.
         times.pop(("icmp", 0), None)
         figures |= peers.schedule(max(times.values(), key=len), 1 / rate)
     return figures
 
 
 def sent():
-    """Returns how many probes were sent, ever: each UDP datagram is answered by another."""
+    """Returns the number of probes sent since boot: each UDP datagram is answered by another."""
     tables = {}
     lines = Path("/proc/net/snmp").read_text().splitlines()
     for names, values in zip(lines[::2], lines[1::2]):

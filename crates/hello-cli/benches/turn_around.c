@@ -1,6 +1,6 @@
 /* The least that a DNS client takes for a name server: each query comes back as its own response,
    without answers. 64 datagrams for each call (recvmmsg(2), sendmmsg(2)).
-   The first argument is the size of the receive buffer; prints the address it is bound to. */
+   The first argument is the size of the receive buffer; prints the address that it is bound to. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <stdio.h>
