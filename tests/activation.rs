@@ -13,8 +13,8 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::{
-    BACK_ENDS, Finished, Process, SERVER, Supervisor, activated, activated_under, ask, can_unshare,
-    count, have, in_namespace, listening, peer, receive, server, settled, summary,
+    BACK_ENDS, Finished, Process, SERVER, Supervisor, activated, activated_under, can_unshare,
+    count, exchange, have, listening, peer, receive, run_in_namespace, server, settled, summary,
 };
 
 fn socket() -> (UdpSocket, SocketAddr) {
@@ -31,7 +31,7 @@ fn inherited_socket_is_served() {
     let (server, served) = listening(&mut activated(kept));
     assert_eq!(served, address);
     assert_eq!(receive(&client), (b"Hello, early!".to_vec(), address));
-    assert_eq!(ask(&client, address, b"Tracy"), b"Hello, Tracy!");
+    assert_eq!(exchange(&client, address, b"Tracy"), b"Hello, Tracy!");
     assert_eq!(summary(server)["answered"], 2);
 }
 
@@ -86,12 +86,12 @@ fn systemd_socket_activate_starts_a_server_at_the_first_datagram() {
 /// Sends `requests` requests with a limited number in flight, and calls `at` after every `every`th
 /// reply.
 fn load(address: SocketAddr, requests: u32, every: u32, mut at: impl FnMut()) {
-    const UNDER_WAY: u32 = 64;
+    const IN_FLIGHT: u32 = 64;
     let client = peer();
     let mut missing: HashSet<u32> = HashSet::new();
     let mut next = 0;
     for replies in 1..=requests {
-        while next < requests && next < replies + UNDER_WAY {
+        while next < requests && next < replies + IN_FLIGHT {
             client.send_to(next.to_string().as_bytes(), address).expect("sent");
             missing.insert(next);
             next += 1;
@@ -165,11 +165,11 @@ fn supervisor_receives_ready_watchdog_status_and_stopping() {
     supervisor.supervise(&mut command);
     command.env("WATCHDOG_USEC", "400000").args(["--bind", "127.0.0.1:0", "--quiet"]);
     let (server, address) = listening(command.args(["--workers", "3"]));
-    assert_eq!(supervisor.hear(), "READY=1");
-    assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
+    assert_eq!(supervisor.next_message(), "READY=1");
+    assert_eq!(exchange(&peer(), address, b"Tracy"), b"Hello, Tracy!");
     let (mut alive, mut statuses) = (0, 0);
     while alive < 3 || statuses < 1 {
-        match &*supervisor.hear() {
+        match &*supervisor.next_message() {
             "WATCHDOG=1" => alive += 1,
             other => {
                 let status = other.strip_prefix("STATUS=").expect("a status");
@@ -189,7 +189,7 @@ fn supervisor_receives_ready_watchdog_status_and_stopping() {
         }
     }
     server.signal(Signal::TERM);
-    while supervisor.hear() != "STOPPING=1" {}
+    while supervisor.next_message() != "STOPPING=1" {}
     assert_eq!(summary(server)["answered"], 1);
 }
 
@@ -206,10 +206,10 @@ fn inherited_socket_replies_from_its_own_network_namespace() {
         let mut command = activated_under(&["unshare", "--net"], socket);
         let (server, _) = listening(command.args(["--backend", back_end]));
         let [network, ours] = [server.id(), process::id()]
-            .map(|id| fs::read_link(format!("/proc/{id}/ns/net")).expect("Linux has it"));
+            .map(|id| fs::read_link(format!("/proc/{id}/ns/net")).expect("Linux provides it"));
         assert_ne!(network, ours);
         let address = ([127, 78, 0, 4], port).into();
-        assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!", "{back_end}");
+        assert_eq!(exchange(&peer(), address, b"Tracy"), b"Hello, Tracy!", "{back_end}");
         assert_eq!(summary(server)["answered"], 1, "{back_end}");
     }
 }
@@ -233,8 +233,8 @@ fn requests_queued_before_activation_are_answered() {
 fn inherited_socket_is_served_with_any_options_and_gets_them_back() {
     let test = "inherited_socket_is_served_with_any_options_and_gets_them_back";
     for back_end in BACK_ENDS {
-        let Some(seen) = in_namespace(test, "adopted_options.py", &[back_end]) else { return };
-        assert_ne!(seen["served"], seen["before"], "{back_end}: it was served in another way");
+        let Some(seen) = run_in_namespace(test, "adopted_options.py", &[back_end]) else { return };
+        assert_ne!(seen["served"], seen["before"], "{back_end}: the server changed no option");
         assert_eq!(seen["after"], seen["before"], "{back_end}");
         // A train is still recognised as one, even if it does not fit completely.
         let replies = ["Hello, Al!", "Hello, Sarah!", "Hello, Tracy!"];

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::{
-    BACK_ENDS, Process, SERVER, count, have_ipv6, in_namespace, peer, receive, skip,
+    BACK_ENDS, Process, SERVER, count, have_ipv6, peer, receive, run_in_namespace, skip,
 };
 
 #[test]
@@ -17,21 +17,21 @@ fn wrong_checksums_stall_no_tool() {
         BACK_ENDS.iter().flat_map(|one| families.iter().map(move |to| (one, to)))
     {
         let arguments = [*back_end, *address];
-        let Some(seen) = in_namespace(test, "wrong_checksums.py", &arguments) else { return };
+        let Some(seen) = run_in_namespace(test, "wrong_checksums.py", &arguments) else { return };
         for (tool, ended) in seen["ended"].as_object().expect("by tool") {
-            assert_eq!(*ended, true, "{tool}, {arguments:?}, during the attack");
+            assert_eq!(*ended, true, "{tool} did not end during the attack: {arguments:?}");
         }
         let summary = &seen["summary"];
         assert_eq!(seen["answered"], summary["received"], "{arguments:?}: {summary}");
         assert_eq!(summary["received"], 20, "{arguments:?}: {summary}");
-        assert!(count(&summary["dropped"]) >= 10, "{arguments:?}: they are counted: {summary}");
+        assert!(count(&summary["dropped"]) >= 10, "{arguments:?}: drops are counted: {summary}");
     }
 }
 
 #[test]
 fn flood_from_the_server_address_keeps_no_tool_from_ending() {
     let test = "flood_from_the_server_address_keeps_no_tool_from_ending";
-    let Some(seen) = in_namespace(test, "flooding.py", &[]) else { return };
+    let Some(seen) = run_in_namespace(test, "flooding.py", &[]) else { return };
     for (tool, seen) in seen.as_object().expect("by tool") {
         assert_eq!((&seen["ended"], &seen["status"]), (&true.into(), &1.into()), "{tool}: {seen}");
     }
@@ -48,7 +48,7 @@ fn no_icmp_error_stops_or_stalls_a_tool() {
     if !have_ipv6(test) {
         return;
     }
-    let Some(cases) = in_namespace(test, "icmp_errors.py", &[]) else { return };
+    let Some(cases) = run_in_namespace(test, "icmp_errors.py", &[]) else { return };
     let mut errors = 0;
     for case in cases.as_array().expect("cases") {
         let last = &case["last"];
@@ -62,10 +62,10 @@ fn no_icmp_error_stops_or_stalls_a_tool() {
             continue;
         }
         // A busy machine may delay a load; but no request fails because of an ICMP error.
-        let held_up = last["not_sent"]["late"].as_u64().unwrap_or(0);
+        let late = last["not_sent"]["late"].as_u64().unwrap_or(0);
         let not_sent = last["not_sent"].as_object().expect("reasons");
         assert!(not_sent.keys().all(|reason| reason == "late"), "{case}");
-        assert_eq!(count(&last["answered"]) + held_up, 60, "{case}");
+        assert_eq!(count(&last["answered"]) + late, 60, "{case}");
         assert_eq!(last["lost"], 0, "{case}");
         errors += usize::from(last["errors"].as_object().is_some_and(|errors| !errors.is_empty()));
     }
@@ -89,13 +89,13 @@ fn absent_neighbours_silence_no_server() {
     ] {
         for family in ["4", "6"] {
             let arguments = [&[user, family, networks, rate, "4"], options].concat();
-            let Some(seen) = in_namespace(test, "silencing.py", &arguments) else { return };
-            let [asked, answered] = ["asked", "answered"].map(|key| count(&seen[key]));
-            assert!(answered * 100 >= asked * 99, "{arguments:?}: {seen}");
+            let Some(seen) = run_in_namespace(test, "silencing.py", &arguments) else { return };
+            let [requested, answered] = ["requested", "answered"].map(|key| count(&seen[key]));
+            assert!(answered * 100 >= requested * 99, "{arguments:?}: {seen}");
             // No spare socket takes requests from the receiving one.
             let [sent, summary] = [&seen["sent"], &seen["summary"]];
             let received = count(&summary["received"]) + summary["dropped"].as_u64().unwrap_or(0);
-            assert!(received >= count(sent) + asked, "{arguments:?}: {seen}");
+            assert!(received >= count(sent) + requested, "{arguments:?}: {seen}");
         }
     }
 }
@@ -118,7 +118,7 @@ fn narrow_paths_pass_replies_and_forged_icmp_adds_no_fragments() {
         ("IPv6, --max-name 4096, 4000 bytes", 4, 4),
     ];
     for back_end in BACK_ENDS {
-        let Some(seen) = in_namespace(test, "narrow_path.py", &[back_end]) else { return };
+        let Some(seen) = run_in_namespace(test, "narrow_path.py", &[back_end]) else { return };
         for (case, wide, narrow) in expected {
             let packets = ["wide", "forged", "narrow"].map(|path| count(&seen[case][path]));
             assert_eq!(packets, [wide, wide, narrow], "{back_end}: {case}");
@@ -131,7 +131,9 @@ fn narrow_paths_pass_replies_and_forged_icmp_adds_no_fragments() {
 fn broadcast_request_is_counted_once_and_never_answered_twice() {
     let test = "broadcast_request_is_counted_once_and_never_answered_twice";
     for back_end in BACK_ENDS {
-        let Some(seen) = in_namespace(test, "shared_destinations.py", &[back_end]) else { return };
+        let Some(seen) = run_in_namespace(test, "shared_destinations.py", &[back_end]) else {
+            return;
+        };
         for (rules, case) in [(true, &seen[0]), (false, &seen[1])] {
             let (summary, [shared, single]) =
                 (&case["summary"], ["shared", "single"].map(|key| count(&case[key])));
@@ -155,12 +157,12 @@ fn any_address_of_a_local_prefix_replies_from_itself() {
         return;
     }
     for back_end in BACK_ENDS {
-        let Some(Value::Object(seen)) = in_namespace(test, "any_ip.py", &[back_end]) else {
+        let Some(Value::Object(seen)) = run_in_namespace(test, "any_ip.py", &[back_end]) else {
             return;
         };
         assert_eq!(seen.len(), 3);
-        for (asked, from) in seen {
-            assert_eq!(from, asked, "{back_end}");
+        for (destination, source) in seen {
+            assert_eq!(source, destination, "{back_end}");
         }
     }
 }

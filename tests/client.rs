@@ -11,11 +11,12 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::support::{
-    CLIENT, Finished, Process, asking, client, greet, have_ipv6, peer, receive, server, summary,
+    CLIENT, Finished, Process, client, greet, have_ipv6, peer, receive, server, start_client,
+    summary,
 };
 
 /// An address with a closed port: nothing else binds this loopback address.
-const NOBODY: &str = "127.78.0.1:9";
+const CLOSED_PORT: &str = "127.78.0.1:9";
 
 #[test]
 fn local_mode_greets_the_three_names_without_a_server() {
@@ -38,7 +39,7 @@ fn local_mode_refuses_no_name() {
 #[test]
 fn names_come_from_arguments_and_standard_input() {
     let (server, address) = server(&["--bind", "127.0.0.1:0"]);
-    let mut client = asking(&address.to_string(), &["Alice", "-", "Bob"]);
+    let mut client = start_client(&address.to_string(), &["Alice", "-", "Bob"]);
     assert_eq!(client.line(), "Hello, Alice!");
     // Each greeting is printed as soon as its name has been read.
     client.write(b"one\n");
@@ -67,7 +68,8 @@ fn host_names_and_ipv6_addresses_are_valid_servers() {
 
 #[test]
 fn closed_port_prints_refused() {
-    let arguments = ["--server", NOBODY, "--timeout", "20ms", "--attempts", "2", "Tracy", "Sarah"];
+    let arguments =
+        ["--server", CLOSED_PORT, "--timeout", "20ms", "--attempts", "2", "Tracy", "Sarah"];
     let Finished { out, err, status } = client(&arguments);
     assert_eq!((&*out, status), ("", Some(1)));
     let lines: Vec<_> = err.lines().collect();
@@ -75,7 +77,7 @@ fn closed_port_prints_refused() {
     assert_eq!(note, "hello-client: 127.78.0.1:9: refused (nothing listens there); still waiting");
     for (line, name) in [(tracy, "Tracy"), (sarah, "Sarah")] {
         let start =
-            format!("hello-client: {name}: refused by {NOBODY}: nothing listens there (2 att");
+            format!("hello-client: {name}: refused by {CLOSED_PORT}: nothing listens there (2 att");
         assert!(line.starts_with(&start), "{line}");
     }
 }
@@ -113,7 +115,7 @@ fn greeting_is_a_json_line_with_numbers() {
 #[test]
 fn overlong_name_is_an_error_and_other_names_are_greeted() {
     let (server, address) = server(&["--bind", "127.0.0.1:0"]);
-    let mut client = asking(&address.to_string(), &["--json", "-"]);
+    let mut client = start_client(&address.to_string(), &["--json", "-"]);
     client.write(&[b"Tracy\n", &vec![b'x'; 65_500][..], b"\nSarah\n"].concat());
     client.close_input();
     let (lines, status) = client.finish();
@@ -126,7 +128,7 @@ fn overlong_name_is_an_error_and_other_names_are_greeted() {
 
 #[test]
 fn unreadable_input_costs_no_other_name() {
-    let directory = File::open("/").expect("every system has one");
+    let directory = File::open("/").expect("every system has it");
     let arguments = ["--local", "--timeout", "20s", "Alice", "-", "Bob"];
     let output = Command::new(CLIENT).args(arguments).stdin(directory).output().expect("runs");
     let Finished { out, err, status } = output.into();
@@ -158,14 +160,14 @@ fn closed_output_is_success() {
     let mut client = Process::start(Command::new(CLIENT).args(["--local", "-"]));
     client.write(b"Tracy\n");
     assert_eq!(client.line(), "Hello, Tracy!");
-    client.hang_up();
+    client.close_output();
     client.write(b"Sarah\n");
     assert_eq!(client.finish().1, Some(0));
 }
 
 #[test]
 fn full_output_device_is_an_error() {
-    let full = File::options().write(true).open("/dev/full").expect("every Linux has it");
+    let full = File::options().write(true).open("/dev/full").expect("Linux provides it");
     let output = Command::new(CLIENT).arg("--local").stdout(full).output().expect("runs");
     let Finished { err, status, .. } = output.into();
     assert_eq!(
@@ -179,8 +181,8 @@ fn full_output_device_is_an_error() {
 
 #[test]
 fn full_error_output_device_changes_nothing() {
-    let full = File::options().write(true).open("/dev/full").expect("every Linux has it");
-    let arguments = ["--server", NOBODY, "--timeout", "20ms", "--attempts", "1", "Tracy"];
+    let full = File::options().write(true).open("/dev/full").expect("Linux provides it");
+    let arguments = ["--server", CLOSED_PORT, "--timeout", "20ms", "--attempts", "1", "Tracy"];
     let output = Command::new(CLIENT).args(arguments).stderr(full).output().expect("runs");
     assert_eq!(Finished::from(output).status, Some(1));
 }
@@ -191,14 +193,14 @@ fn closed_output_does_not_hide_a_failure() {
     let address = silent.local_addr().expect("bound").to_string();
     let arguments = ["--server", &address, "--timeout", "20ms", "--attempts", "1", "--json", "-"];
     let mut client = Process::start(Command::new(CLIENT).args(arguments));
-    client.hang_up();
+    client.close_output();
     client.write(b"Tracy\n");
     assert_eq!(client.finish().1, Some(1));
 }
 
 /// Runs the client for the three names against a scripted server. The script receives the number of
 /// the request, its name, its source and the socket.
-fn against(script: impl FnMut(u32, &[u8], SocketAddr, &UdpSocket) + Send) -> Finished {
+fn greet_with_script(script: impl FnMut(u32, &[u8], SocketAddr, &UdpSocket) + Send) -> Finished {
     let server = peer();
     let address = server.local_addr().expect("bound").to_string();
     server.set_read_timeout(Some(Duration::from_millis(20))).expect("not zero");
@@ -229,7 +231,7 @@ const GREETINGS: &str = "Hello, Michael!\nHello, Tracy!\nHello, Sarah!\n";
 
 #[test]
 fn two_dropped_replies_are_requested_again() {
-    let finished = against(|number, name, source, server| {
+    let finished = greet_with_script(|number, name, source, server| {
         if number > 2 {
             server.send_to(&reply(name), source).expect("sent");
         }
@@ -240,7 +242,7 @@ fn two_dropped_replies_are_requested_again() {
 #[test]
 fn two_delayed_replies_are_accepted() {
     let mut delayed = Vec::new();
-    let finished = against(move |number, name, source, server| {
+    let finished = greet_with_script(move |number, name, source, server| {
         delayed.push((reply(name), source));
         if number >= 3 {
             for (reply, source) in delayed.drain(..) {
@@ -253,7 +255,7 @@ fn two_delayed_replies_are_accepted() {
 
 #[test]
 fn duplicate_replies_are_printed_once() {
-    let finished = against(|_, name, source, server| {
+    let finished = greet_with_script(|_, name, source, server| {
         for _ in 0..3 {
             server.send_to(&reply(name), source).expect("sent");
         }
@@ -263,13 +265,13 @@ fn duplicate_replies_are_printed_once() {
 
 #[test]
 fn two_replies_to_another_name_are_skipped_and_reported() {
-    let finished = against(|number, name, source, server| {
+    let finished = greet_with_script(|number, name, source, server| {
         let name = if number <= 2 { b"Mallory" } else { name };
         server.send_to(&reply(name), source).expect("sent");
     });
     assert_eq!((&*finished.out, finished.status), (GREETINGS, Some(0)));
-    let said = "skipped \"Hello, Mallory!\": greeting of another name\n";
-    assert!(finished.err.ends_with(said), "{}", finished.err);
+    let note = "skipped \"Hello, Mallory!\": greeting of another name\n";
+    assert!(finished.err.ends_with(note), "{}", finished.err);
     assert_eq!(finished.err.lines().count(), 1);
 }
 
@@ -282,16 +284,16 @@ fn server_restarted_between_attempts_is_reached() {
 
     let arguments =
         ["--server", &address, "--json", "--timeout", "1s", "--attempts", "20", "Tracy"];
-    let mut asking = Process::start(Command::new(CLIENT).args(arguments));
-    let line = asking.json();
+    let mut start_client = Process::start(Command::new(CLIENT).args(arguments));
+    let line = start_client.json();
     assert_eq!((&line["event"], &line["reason"]), (&"failed".into(), &"connection-refused".into()));
 
     let (second, _) = server(&["--bind", &address]);
-    let line = asking.json();
+    let line = start_client.json();
     assert_eq!((&line["event"], &line["name"]), (&"greeting".into(), &"Tracy".into()));
     assert!(line["attempts"].as_u64().expect("a number") >= 2);
-    assert!(line["rtt_ms"].is_null(), "nobody knows which attempt was answered");
-    assert_eq!(asking.finish().1, Some(0));
+    assert!(line["rtt_ms"].is_null(), "the answered attempt is unknown");
+    assert_eq!(start_client.finish().1, Some(0));
     assert_eq!(summary(second)["answered"], 1);
 }
 

@@ -11,7 +11,8 @@ use hello_proto::Rate;
 use rustix::process::Signal;
 
 use crate::support::{
-    BACK_ENDS, CLIENT, SERVER, Supervisor, activated_under, ask, have, listening, peer, summary,
+    BACK_ENDS, CLIENT, SERVER, Supervisor, activated_under, exchange, have, listening, peer,
+    summary,
 };
 
 const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy");
@@ -27,7 +28,7 @@ fn read(path: impl AsRef<Path>) -> String {
 }
 
 /// Writes the units into a directory of the test, with the path of the built server.
-fn lay_out(test: &str, drop_in: Option<&str>) -> PathBuf {
+fn write_units(test: &str, drop_in: Option<&str>) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
     let drop_ins = directory.join(format!("{SERVICE}.d"));
     // Does not exist at the first run.
@@ -56,7 +57,7 @@ fn service_exposure_is_low_with_and_without_the_drop_in() {
         return;
     }
     for drop_in in [None, Some(DROP_IN)] {
-        let service = lay_out(test, drop_in).join(SERVICE);
+        let service = write_units(test, drop_in).join(SERVICE);
         // The threshold is in tenths: at most 0.5 of 10.
         let arguments = ["--no-pager", "security", "--offline=true", "--threshold=5"];
         let output = systemd_analyze(&arguments, &[service]);
@@ -71,14 +72,14 @@ fn systemd_accepts_every_line_of_the_units() {
         return;
     }
     for drop_in in [None, Some(DROP_IN)] {
-        let directory = lay_out(test, drop_in);
+        let directory = write_units(test, drop_in);
         let units = [SERVICE, SOCKET].map(|unit| directory.join(unit));
         let arguments = ["verify", "--man=no", "--recursive-errors=no"];
         let output = systemd_analyze(&arguments, &units);
         // systemd prints what it ignores. It may also complain about other units of this machine.
-        let said = String::from_utf8_lossy(&output.stderr);
-        let ours: Vec<_> = said.lines().filter(|line| line.contains("hello-server")).collect();
-        assert!(output.status.success() && ours.is_empty(), "{said}");
+        let printed = String::from_utf8_lossy(&output.stderr);
+        let ours: Vec<_> = printed.lines().filter(|line| line.contains("hello-server")).collect();
+        assert!(output.status.success() && ours.is_empty(), "{printed}");
     }
 }
 
@@ -93,7 +94,7 @@ fn words(path: &str, prefix: &str) -> Vec<String> {
 
 /// Returns the command that starts a unit or its drop-in. A backslash at the end of a line
 /// continues it (systemd.syntax(7)).
-fn started_with(unit: &str) -> Vec<String> {
+fn start_command(unit: &str) -> Vec<String> {
     let text = read(format!("systemd/{unit}")).replace("\\\n", " ");
     let start = format!("\nExecStart={INSTALLED} ");
     let (_, arguments) = text.split_once(&start).expect("a command");
@@ -106,8 +107,8 @@ fn deployed_commands_are_valid() {
     let mut probe = words("kubernetes/deployment.yaml", "command: &probe ");
     assert_eq!(probe.remove(0), "hello-client");
     for (program, arguments) in [
-        (SERVER, started_with(SERVICE)),
-        (SERVER, started_with(DROP_IN)),
+        (SERVER, start_command(SERVICE)),
+        (SERVER, start_command(DROP_IN)),
         (SERVER, words("container/Containerfile", "CMD ")),
         (SERVER, words("kubernetes/deployment.yaml", "args: ")),
         (CLIENT, probe),
@@ -115,15 +116,15 @@ fn deployed_commands_are_valid() {
         // The program parses its options, prints the manual page, and exits.
         let output = Command::new(program).args(&arguments).args(["--generate", "man"]).output();
         let output = output.expect("runs");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{program} {arguments:?}: {said}");
+        let printed = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{program} {arguments:?}: {printed}");
     }
 }
 
 #[test]
 fn deployed_commands_state_the_default_limit_except_in_the_example() {
     for arguments in [
-        started_with(SERVICE),
+        start_command(SERVICE),
         words("container/Containerfile", "CMD "),
         words("kubernetes/deployment.yaml", "args: "),
     ] {
@@ -132,7 +133,7 @@ fn deployed_commands_state_the_default_limit_except_in_the_example() {
         let limit = ["--limit", &rate, "--limit-burst", &burst];
         assert!(arguments.windows(4).any(|window| *window == limit), "{arguments:?}");
     }
-    assert!(started_with(DROP_IN).iter().any(|argument| argument == "--limit"));
+    assert!(start_command(DROP_IN).iter().any(|argument| argument == "--limit"));
 }
 
 #[test]
@@ -192,8 +193,8 @@ fn service_sandbox_allows_every_system_call_of_the_server() {
     }
     let allowed = allowed();
     for back_end in BACK_ENDS {
-        let place = |name: &str| format!("{}/{name}-{back_end}", env!("CARGO_TARGET_TMPDIR"));
-        let (log, metrics) = (place("calls"), place("calls.prom"));
+        let fresh_path = |name: &str| format!("{}/{name}-{back_end}", env!("CARGO_TARGET_TMPDIR"));
+        let (log, metrics) = (fresh_path("calls"), fresh_path("calls.prom"));
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
         let strace = ["strace", "--quiet=all", "-D", "-f", "-o", &log];
         let mut command = activated_under(&strace, socket);
@@ -210,8 +211,8 @@ fn service_sandbox_allows_every_system_call_of_the_server() {
             "1000",
         ]);
         let (mut server, address) = listening(command.args(["--metrics-file", &metrics]));
-        assert_eq!([(); 2].map(|()| supervisor.hear()), ["READY=1", "WATCHDOG=1"]);
-        assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
+        assert_eq!([(); 2].map(|()| supervisor.next_message()), ["READY=1", "WATCHDOG=1"]);
+        assert_eq!(exchange(&peer(), address, b"Tracy"), b"Hello, Tracy!");
         server.signal(Signal::USR1);
         let mut missing = BTreeSet::from(["datagram", "stats", "snapshot"]);
         for _ in 0..200 {
@@ -248,8 +249,8 @@ fn kubernetes_accepts_every_field_of_the_manifests() {
     assert!(!files.is_empty());
     let output = Command::new("kubernetes-validate").arg("--strict").args(files).output();
     let output = output.expect("runs");
-    let said = [output.stdout, output.stderr].concat();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+    let printed = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&printed));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::support::{CLIENT, Finished, LOAD, PING, SERVER};
 
 /// An address where no server answers.
-const NOBODY: &str = "127.78.0.1:9";
+const CLOSED_PORT: &str = "127.78.0.1:9";
 
 /// What each tool except the client needs descriptors for.
 const SIGNALS: &str = "TOOL: cannot wait for signals, which takes a thread and a pair of sockets: Too many open files";
@@ -38,8 +38,8 @@ fn run(command: &mut Command) -> Finished {
 
 /// Runs a tool with one more descriptor each time, and returns its errors until it succeeds. No
 /// program can be loaded with fewer than four.
-fn complaints(tool: &str, arguments: &[&str]) -> Vec<String> {
-    let (mut complaints, mut enough) = (Vec::new(), false);
+fn errors(tool: &str, arguments: &[&str]) -> Vec<String> {
+    let (mut errors, mut enough) = (Vec::new(), false);
     for descriptors in 4..32 {
         let Finished { err, status, .. } = run(&mut limited(descriptors, tool, arguments));
         enough = !err.contains("Too many open files");
@@ -47,23 +47,21 @@ fn complaints(tool: &str, arguments: &[&str]) -> Vec<String> {
             assert_ne!(status, Some(2), "{descriptors}: {err}");
         } else {
             assert!(err.contains("`ulimit -n`"), "{descriptors}: {err}");
-            complaints.push(err);
+            errors.push(err);
         }
     }
-    assert!(enough, "32 are enough: {complaints:?}");
-    complaints
+    assert!(enough, "32 are enough: {errors:?}");
+    errors
 }
 
 /// Checks that each error starts with one of the prefixes, and that each prefix occurs.
-fn say(complaints: &[String], beginnings: &[&str]) {
-    let begins = |complaint: &String| {
-        beginnings.iter().position(|beginning| complaint.starts_with(beginning))
-    };
-    let mut found = Vec::from_iter(complaints.iter().map(begins));
+fn assert_prefixes(errors: &[String], prefixes: &[&str]) {
+    let begins = |error: &String| prefixes.iter().position(|prefix| error.starts_with(prefix));
+    let mut found = Vec::from_iter(errors.iter().map(begins));
     found.sort_unstable();
     found.dedup();
-    let expected = Vec::from_iter((0..beginnings.len()).map(Some));
-    assert_eq!(found, expected, "{complaints:#?}");
+    let expected = Vec::from_iter((0..prefixes.len()).map(Some));
+    assert_eq!(found, expected, "{errors:#?}");
 }
 
 #[test]
@@ -75,43 +73,43 @@ fn server_without_descriptors_names_what_needs_them() {
     let signals = SIGNALS.replace("TOOL", "hello-server");
     let file = format!("hello-server: cannot write the metrics file {path:?}");
     let port = "hello-server: cannot bind 127.0.0.1:0: Too many open files";
-    say(&complaints(SERVER, &bind), &[port, wake, &signals, &file]);
+    assert_prefixes(&errors(SERVER, &bind), &[port, wake, &signals, &file]);
 }
 
 /// Checks the errors of a tool with several ports, each of which needs descriptors; `advice` names
 /// the option that reduces them.
-fn asks_with_fewer(tool: &str, path: &str, arguments: &[&str], advice: &str) {
-    let complaints = complaints(path, &[arguments, &["-W", "10ms", NOBODY]].concat());
+fn assert_port_errors(tool: &str, path: &str, arguments: &[&str], advice: &str) {
+    let errors = errors(path, &[arguments, &["-W", "10ms", CLOSED_PORT]].concat());
     let signals = SIGNALS.replace("TOOL", tool);
-    let port = format!("{tool}: cannot ask {NOBODY}: Too many open files");
+    let port = format!("{tool}: cannot ask {CLOSED_PORT}: Too many open files");
     let wake =
         format!("{tool}: cannot open pairs of sockets to wake the threads by: Too many open files");
-    say(&complaints, &[&signals, &port, &wake]);
-    let asks = complaints.iter().filter(|complaint| complaint.starts_with(&port));
-    for complaint in asks {
-        assert!(complaint.contains(advice), "{complaint}");
+    assert_prefixes(&errors, &[&signals, &port, &wake]);
+    let port_errors = errors.iter().filter(|error| error.starts_with(&port));
+    for error in port_errors {
+        assert!(error.contains(advice), "{error}");
     }
 }
 
 #[test]
 fn ping_without_descriptors_names_its_flows() {
-    asks_with_fewer("hello-ping", PING, &["--flows", "4", "-c", "1"], "use fewer --flows");
+    assert_port_errors("hello-ping", PING, &["--flows", "4", "-c", "1"], "use fewer --flows");
 }
 
 #[test]
 fn load_without_descriptors_names_its_sources() {
     let arguments = ["--sources", "4", "--duration", "10ms", "--warm-up", "0"];
-    asks_with_fewer("hello-load", LOAD, &arguments, "use fewer --sources");
+    assert_port_errors("hello-load", LOAD, &arguments, "use fewer --sources");
 }
 
 #[test]
 fn client_without_descriptors_reports_the_missing_port() {
     let arguments = ["--local", "--attempts", "1", "--timeout", "10ms", "Tracy"];
-    let complaints = complaints(CLIENT, &arguments);
+    let errors = errors(CLIENT, &arguments);
     let wake = "hello-client: cannot open a pair of sockets to wake the threads by: Too many";
-    say(&complaints, &[wake, "hello-client: 127.0.0.1:"]);
-    let ports = complaints.iter().filter(|complaint| !complaint.starts_with(wake));
-    for complaint in ports {
-        assert!(complaint.contains(": cannot open a port: Too many open files"), "{complaint}");
+    assert_prefixes(&errors, &[wake, "hello-client: 127.0.0.1:"]);
+    let ports = errors.iter().filter(|error| !error.starts_with(wake));
+    for error in ports {
+        assert!(error.contains(": cannot open a port: Too many open files"), "{error}");
     }
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::support::{Process, asking, client, have, server, summary};
+use crate::support::{Process, client, have, server, start_client, summary};
 
 const GREETER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/peers/greeter.py");
 const PYTHON_CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/peers/client.py");
@@ -33,10 +33,10 @@ fn our_client_works_with_a_python_server() {
     let mut names = vec![Vec::new(), b"\0".to_vec(), b"Hello, World!".to_vec()];
     names.extend([1, 1016, 1024, 1025, 65_499].map(any_bytes));
     names.iter_mut().flatten().filter(|byte| **byte == b'\n').for_each(|byte| *byte = b'?');
-    let mut asking = asking(&address, &["--json", "-"]);
+    let mut start_client = start_client(&address, &["--json", "-"]);
     for name in &names {
-        asking.write(&[name, &b"\n"[..]].concat());
-        let line = asking.json();
+        start_client.write(&[name, &b"\n"[..]].concat());
+        let line = start_client.json();
         assert_eq!((&line["event"], &line["attempts"]), (&json!("greeting"), &json!(1)));
         let expected = match str::from_utf8(name) {
             Ok(text) => (json!(text), json!(null)),
@@ -44,8 +44,8 @@ fn our_client_works_with_a_python_server() {
         };
         assert_eq!((line["name"].clone(), line["name_hex"].clone()), expected);
     }
-    asking.close_input();
-    assert_eq!(asking.finish(), (vec![], Some(0)));
+    start_client.close_input();
+    assert_eq!(start_client.finish(), (vec![], Some(0)));
 }
 
 /// Sends names from Python. Those marked `false` must get no reply.

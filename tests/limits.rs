@@ -6,7 +6,7 @@ use std::process::Command;
 use rustix::process::Signal;
 
 use crate::support::{
-    Finished, Process, SERVER, ask, count, peer, peer_at, receive, server, summary,
+    Finished, Process, SERVER, count, exchange, peer, peer_at, receive, server, summary,
 };
 
 #[test]
@@ -83,7 +83,7 @@ fn quiet_host_is_answered_beside_a_synchronised_flooder_in_its_network() {
         }
         // Sends no more than the server's receive buffer holds, and expects no more replies than
         // ours holds.
-        ask(&exempt, address, b"Sarah");
+        exchange(&exempt, address, b"Sarah");
         drain();
     }
     let summary = summary(server);
@@ -110,7 +110,7 @@ fn exempt_network_is_never_over_the_limit() {
     ]);
     let client = peer();
     for _ in 0..REQUESTS {
-        assert_eq!(ask(&client, address, b"Tracy"), b"Hello, Tracy!");
+        assert_eq!(exchange(&client, address, b"Tracy"), b"Hello, Tracy!");
     }
     let summary = summary(server);
     assert_eq!(

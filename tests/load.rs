@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::support::{
-    BACK_ENDS, Finished, Process, SERVER, ask, count, peer, receive, server, settled, summary,
+    BACK_ENDS, Finished, Process, SERVER, count, exchange, peer, receive, server, settled, summary,
 };
 
 /// Sends more requests than the receive buffer holds while the server is stopped, waits until it
@@ -36,7 +36,7 @@ fn flood(server: &Process, address: SocketAddr) -> u64 {
 /// Returns the bytes queued in each socket bound to an address's port (proc_net_udp(5)).
 fn bytes_to_receive(address: SocketAddr) -> Vec<u64> {
     let port = format!(":{:04X}", address.port());
-    let sockets = fs::read_to_string("/proc/net/udp").expect("Linux has it");
+    let sockets = fs::read_to_string("/proc/net/udp").expect("Linux provides it");
     let rows = sockets.lines().map(|row| row.split_whitespace().collect::<Vec<_>>());
     rows.filter(|row| row[1].ends_with(&port))
         .map(|row| row[4].split_once(':').expect("two queues").1)
@@ -68,7 +68,7 @@ fn every_request_is_answered_refused_failed_or_dropped() {
 fn every_worker_is_a_thread() {
     let threads = |workers: &str| {
         let (server, address) = server(&["--bind", "127.0.0.1:0", "--workers", workers]);
-        assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
+        assert_eq!(exchange(&peer(), address, b"Tracy"), b"Hello, Tracy!");
         (server.threads(), server)
     };
     let deadline = Instant::now() + Duration::from_secs(20);

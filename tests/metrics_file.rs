@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
 
-use crate::observability::{metric, place};
+use crate::observability::{fresh_path, metric};
 use crate::support::{
-    Finished, PING, Process, SERVER, ask, can_unshare, listening, peer, server, skip, summary,
+    Finished, PING, Process, SERVER, can_unshare, exchange, listening, peer, server, skip, summary,
 };
 
 /// An address where no server answers.
-const NOBODY: &str = "127.78.0.1:9";
+const CLOSED_PORT: &str = "127.78.0.1:9";
 
 /// Returns the names in the file's directory.
 fn names(file: &Path) -> Vec<String> {
@@ -45,7 +45,7 @@ fn can_hang(test: &str) -> bool {
     if !can_unshare(test) {
         return false;
     }
-    let file = place(&format!("{test}_attempt"));
+    let file = fresh_path(&format!("{test}_attempt"));
     let directory = file.parent().expect("a directory");
     let output = mounted(HUNG, directory, "true").output();
     output.is_ok_and(|output| output.status.success())
@@ -58,11 +58,11 @@ fn hung_file_system_delays_neither_replies_nor_the_exit() {
     if !can_hang(test) {
         return;
     }
-    let file = place(test);
+    let file = fresh_path(test);
     let mut command = mounted(HUNG, file.parent().expect("a directory"), SERVER);
     command.args(["--bind", "127.0.0.1:0", "--quiet", "--metrics-file"]).arg(&file);
     let (mut server, address) = listening(&mut command);
-    assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
+    assert_eq!(exchange(&peer(), address, b"Tracy"), b"Hello, Tracy!");
     let line = server.json();
     let expected = format!(
         "cannot write the metrics file {file:?}: its file system does not respond; is it mounted \
@@ -73,7 +73,7 @@ fn hung_file_system_delays_neither_replies_nor_the_exit() {
     assert_eq!(server.json()["event"], "snapshot");
     server.signal(Signal::TERM);
     let (lines, status) = server.finish();
-    assert_eq!((lines.len(), status), (1, Some(2)), "what was counted is not in the file");
+    assert_eq!((lines.len(), status), (1, Some(2)), "the counts are not in the file");
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn signal_ends_a_server_that_hangs_on_its_metrics_file_at_start() {
     if !can_hang(test) {
         return;
     }
-    let file = place(test);
+    let file = fresh_path(test);
     let mut command = mounted(HUNG, file.parent().expect("a directory"), SERVER);
     command.args(["--bind", "127.0.0.1:0", "--metrics-file"]).arg(&file);
     let server = Process::start(&mut command);
@@ -98,9 +98,9 @@ fn hung_file_system_costs_ping_no_summary() {
     if !can_hang(test) {
         return;
     }
-    let file = place(test);
+    let file = fresh_path(test);
     let mut command = mounted(HUNG, file.parent().expect("a directory"), PING);
-    command.args(["-c", "1", "-W", "10ms", NOBODY, "--metrics-file"]).arg(&file);
+    command.args(["-c", "1", "-W", "10ms", CLOSED_PORT, "--metrics-file"]).arg(&file);
     let Finished { out, err, status } = command.output().expect("runs").into();
     assert!(out.contains(" ping statistics ---\n"), "{out}");
     assert!(err.contains("its file system does not respond"), "{err}");
@@ -109,7 +109,7 @@ fn hung_file_system_costs_ping_no_summary() {
 
 #[test]
 fn metrics_path_that_is_not_a_regular_file_is_refused_at_start() {
-    let file = place("metrics_path_that_is_not_a_regular_file_is_refused_at_start");
+    let file = fresh_path("metrics_path_that_is_not_a_regular_file_is_refused_at_start");
     let [pipe, link] = ["pipe.prom", "link.prom"].map(|name| file.with_file_name(name));
     mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a new name");
     symlink("/dev/null", &link).expect("a new name");
@@ -122,30 +122,30 @@ fn metrics_path_that_is_not_a_regular_file_is_refused_at_start() {
         (&pipe, "a pipe (FIFO)"),
         (&link, "a symbolic link"),
     ] {
-        let says = format!(
+        let expected = format!(
             "cannot write the metrics file {path:?}: it is {kind}; choose a new name, or that of \
              a regular file, which is replaced\n"
         );
         for (tool, name, arguments) in [
             (SERVER, "hello-server", ["--quiet", "--bind", "127.0.0.1:0"]),
-            (PING, "hello-ping", ["-q", "-c1", NOBODY]),
+            (PING, "hello-ping", ["-q", "-c1", CLOSED_PORT]),
         ] {
             let mut command = Command::new(tool);
             command.args(arguments).arg("--metrics-file").arg(path);
             let Finished { err, status, .. } = command.output().expect("runs").into();
-            assert_eq!((err, status), (format!("{name}: {says}"), Some(2)));
+            assert_eq!((err, status), (format!("{name}: {expected}"), Some(2)));
         }
     }
     assert!(fs::metadata("/dev/null").expect("there").file_type().is_char_device());
     assert!(fs::symlink_metadata("/dev/stdout").expect("there").is_symlink());
     assert!(fs::symlink_metadata(&pipe).expect("there").file_type().is_fifo());
     assert_eq!(fs::read_link(&link).expect("a link"), Path::new("/dev/null"));
-    assert_eq!(names(&file), ["link.prom", "pipe.prom"], "nothing else was made");
+    assert_eq!(names(&file), ["link.prom", "pipe.prom"], "no other file was created");
 }
 
 #[test]
 fn metrics_file_never_follows_a_planted_link() {
-    let file = place("metrics_file_never_follows_a_planted_link");
+    let file = fresh_path("metrics_file_never_follows_a_planted_link");
     let victim = file.with_file_name("victim");
     fs::write(&victim, "precious").expect("a new name");
     let path = file.to_str().expect("UTF-8");
@@ -175,7 +175,7 @@ fn full_file_system_keeps_the_last_complete_metrics_file() {
     if !can_unshare(test) {
         return;
     }
-    let file = place(test);
+    let file = fresh_path(test);
     let mount = "mount -t tmpfs -o size=64k tiny \"$0\"";
     let mut command = mounted(mount, file.parent().expect("a directory"), SERVER);
     command.args(["--bind", "127.0.0.1:0", "--quiet", "--metrics-file"]).arg(&file);
@@ -184,8 +184,8 @@ fn full_file_system_keeps_the_last_complete_metrics_file() {
     let file = Path::new("/proc").join(format!("{}/root{}", server.id(), file.display()));
     let before = fs::read_to_string(&file).expect("there from the start");
     let filler = file.with_file_name("filler");
-    fs::write(&filler, [0; 1 << 17]).expect_err("more than there is room for");
-    assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
+    fs::write(&filler, [0; 1 << 17]).expect_err("no space left");
+    assert_eq!(exchange(&peer(), address, b"Tracy"), b"Hello, Tracy!");
     server.signal(Signal::USR1);
     let error = loop {
         let line = server.json();
@@ -208,7 +208,7 @@ fn full_file_system_keeps_the_last_complete_metrics_file() {
 
 #[test]
 fn next_process_removes_the_unfinished_file_of_a_killed_one() {
-    let file = place("next_process_removes_the_unfinished_file_of_a_killed_one");
+    let file = fresh_path("next_process_removes_the_unfinished_file_of_a_killed_one");
     let path = file.to_str().expect("UTF-8");
     for name in ["hello-server.prom.0123456789aB.unfinished", "other.prom.0123456789aB.unfinished"]
     {
@@ -216,17 +216,17 @@ fn next_process_removes_the_unfinished_file_of_a_killed_one() {
     }
     let (server, _) = server(&["--bind", "127.0.0.1:0", "--quiet", "--metrics-file", path]);
     let expected = ["hello-server.prom", "other.prom.0123456789aB.unfinished"];
-    assert_eq!(names(&file), expected, "of others, nothing is removed");
+    assert_eq!(names(&file), expected, "files of others are kept");
     summary(server);
 }
 
 #[test]
 fn umask_decides_who_can_read_the_metrics() {
     for (umask, mode) in [("022", 0o644), ("077", 0o600)] {
-        let file = place(&format!("the_metrics_are_readable_{umask}"));
+        let file = fresh_path(&format!("the_metrics_are_readable_{umask}"));
         let mut command = Command::new("sh");
         let script = format!("umask {umask} && exec \"$@\"");
-        command.args(["-c", &script, "sh", PING, "-q", "-c1", "-W", "10ms", NOBODY]);
+        command.args(["-c", &script, "sh", PING, "-q", "-c1", "-W", "10ms", CLOSED_PORT]);
         // A name without a directory is in the working directory.
         command.arg("--metrics-file").args(file.file_name());
         let mut ping = Process::start(command.current_dir(file.parent().expect("a directory")));

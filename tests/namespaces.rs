@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{BACK_ENDS, LOAD, have_ipv6, in_namespace};
+use crate::support::{BACK_ENDS, LOAD, have_ipv6, run_in_namespace};
 
 /// Reads a count from JSON that omits counts of zero.
 fn count(value: &Value) -> u64 {
@@ -12,13 +12,13 @@ fn count(value: &Value) -> u64 {
 #[test]
 fn absent_neighbours_never_block_the_server() {
     let test = "absent_neighbours_never_block_the_server";
-    let Some(summary) = in_namespace(test, "absent_neighbours.py", &[]) else { return };
+    let Some(summary) = run_in_namespace(test, "absent_neighbours.py", &[]) else { return };
     // If sends waited for the send buffer, none would fail, and every client would wait.
     let failed = count(&summary["send_failed"]["would-block"]);
     assert!(failed > 0, "{summary}");
     // A few requests reach a spare while it is opened, and are rejected.
     let (received, dropped) = (count(&summary["received"]), count(&summary["dropped"]));
-    assert_eq!(received + dropped, count(&summary["asked"]), "{summary}");
+    assert_eq!(received + dropped, count(&summary["sent"]), "{summary}");
     assert_eq!(count(&summary["answered"]) + failed, received, "{summary}");
 }
 
@@ -27,15 +27,15 @@ fn failed_send_costs_no_other_reply_at_any_position_of_a_batch() {
     let test = "failed_send_costs_no_other_reply_at_any_position_of_a_batch";
     for back_end in BACK_ENDS {
         let script = "poisoned_batches.py";
-        let Some(summary) = in_namespace(test, script, &[back_end]) else { return };
+        let Some(summary) = run_in_namespace(test, script, &[back_end]) else { return };
         let mut expected = summary["expected"].as_object().expect("counts").clone();
         let bad = expected.values().map(count).sum::<u64>();
         let [zero, broadcast] = ["source-port-zero", "source-broadcast"]
-            .map(|label| (label, expected.remove(label).expect("asked for")));
+            .map(|label| (label, expected.remove(label).expect("expected")));
         assert_eq!(summary["send_failed"], Value::Object(expected), "{back_end}");
         assert_eq!(summary["refused"], Value::from_iter([zero, broadcast]), "{back_end}");
-        assert_eq!(summary["received"], summary["asked"], "{back_end}");
-        assert_eq!(count(&summary["answered"]), count(&summary["asked"]) - bad, "{back_end}");
+        assert_eq!(summary["received"], summary["sent"], "{back_end}");
+        assert_eq!(count(&summary["answered"]), count(&summary["sent"]) - bad, "{back_end}");
     }
 }
 
@@ -46,7 +46,7 @@ fn wildcard_server_replies_from_the_destination_and_ignores_group_addresses() {
         return;
     }
     for back_end in BACK_ENDS {
-        let Some(summary) = in_namespace(test, "wildcard.py", &[back_end]) else { return };
+        let Some(summary) = run_in_namespace(test, "wildcard.py", &[back_end]) else { return };
         assert_eq!(summary["answered"], summary["greeted"], "{summary}");
         assert_eq!(count(&summary["received"]), count(&summary["greeted"]) + 4, "{summary}");
         let refused = &summary["refused"];
@@ -59,7 +59,7 @@ fn wildcard_server_replies_from_the_destination_and_ignores_group_addresses() {
 #[test]
 fn generator_recognises_the_default_limit_of_a_remote_server() {
     let test = "generator_recognises_the_default_limit_of_a_remote_server";
-    let Some(results) = in_namespace(test, "limited_load.py", &[LOAD]) else { return };
+    let Some(results) = run_in_namespace(test, "limited_load.py", &[LOAD]) else { return };
     let [limited, unlimited] = [0, 1].map(|run| &results[run]);
     let limit = json!({"rate": 1000, "burst": 2000, "dry_run": false});
     assert_eq!((&limited["started"]["limit"], &limited["ended"]["limit"]), (&limit, &limit));
@@ -80,7 +80,7 @@ fn generator_recognises_the_default_limit_of_a_remote_server() {
 fn default_limit_bounds_loops_that_no_rule_ends() {
     let test = "default_limit_bounds_loops_that_no_rule_ends";
     for back_end in BACK_ENDS {
-        let Some(seen) = in_namespace(test, "limited_loop.py", &[back_end]) else { return };
+        let Some(seen) = run_in_namespace(test, "limited_loop.py", &[back_end]) else { return };
         let summary = &seen["summary"];
         assert_eq!(summary["refused"]["over-limit"], seen["loops"], "{back_end}: {seen}");
         assert_eq!(summary["answered"], seen["replies"], "{back_end}: {seen}");

@@ -8,11 +8,12 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::{
-    Finished, Process, SERVER, ask, at_a_terminal, have, json, peer, receive, server, summary,
+    Finished, Process, SERVER, exchange, have, json, peer, receive, run_at_terminal, server,
+    summary,
 };
 
 /// Returns a path for a file of the test, where none exists.
-pub(crate) fn place(test: &str) -> PathBuf {
+pub(crate) fn fresh_path(test: &str) -> PathBuf {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(test);
     // Does not exist at the first run.
     let _ = fs::remove_dir_all(&directory);
@@ -44,7 +45,7 @@ fn statistics_have_counters_and_rates_at_the_given_interval() {
     let (mut server, address) = server(&["--bind", "127.0.0.1:0", "--quiet", "--stats", "0.2"]);
     let client = peer();
     for _ in 0..7 {
-        ask(&client, address, b"Tracy");
+        exchange(&client, address, b"Tracy");
     }
     client.send_to(b"Hello, Hello, World!!", address).expect("sent");
     let (mut received, mut answered, mut refused) = (0.0, 0.0, 0.0);
@@ -62,7 +63,7 @@ fn statistics_have_counters_and_rates_at_the_given_interval() {
     };
     assert_eq!((&last["received"], &last["answered"]), (&8.into(), &7.into()));
     let sums = [received, answered, refused].map(|sum| (sum * 1e6).round() / 1e6);
-    assert_eq!(sums, [8.0, 7.0, 1.0], "rates times intervals are counts");
+    assert_eq!(sums, [8.0, 7.0, 1.0], "rates times intervals equal counts");
     assert_eq!(summary(server)["received"], 8);
 }
 
@@ -82,7 +83,7 @@ fn statistics_as_text_are_one_line() {
     let mut server = Process::start(Command::new(SERVER).args(arguments));
     let address = server.line();
     let address = address.strip_prefix("listening on ").expect("an address").parse();
-    ask(&peer(), address.expect("one"), b"Tracy");
+    exchange(&peer(), address.expect("one"), b"Tracy");
     loop {
         let line = server.line();
         let counts = line.split(", ").map(|part| part.split(' ').next().expect("a number"));
@@ -95,7 +96,7 @@ fn statistics_as_text_are_one_line() {
 
 #[test]
 fn sigusr1_prints_a_snapshot_and_rewrites_the_metrics() {
-    let file = place("sigusr1_prints_a_snapshot_and_rewrites_the_metrics");
+    let file = fresh_path("sigusr1_prints_a_snapshot_and_rewrites_the_metrics");
     let path = file.to_str().expect("UTF-8");
     let (mut server, address) =
         server(&["--bind", "127.0.0.1:0", "--quiet", "--metrics-file", path]);
@@ -103,7 +104,7 @@ fn sigusr1_prints_a_snapshot_and_rewrites_the_metrics() {
     assert_eq!(metric(&text, "hello_server_received_total"), Some(0));
     let client = peer();
     for requests in 1..=3 {
-        ask(&client, address, b"Tracy");
+        exchange(&client, address, b"Tracy");
         // The client gets its reply a moment before it is counted.
         let snapshot = loop {
             server.signal(Signal::USR1);
@@ -132,7 +133,7 @@ fn sigusr1_prints_a_snapshot_and_rewrites_the_metrics() {
 #[test]
 fn metrics_equal_the_summary_and_are_valid_for_prometheus() {
     let test = "metrics_equal_the_summary_and_are_valid_for_prometheus";
-    let file = place(test);
+    let file = fresh_path(test);
     let path = file.to_str().expect("UTF-8");
     let options = ["--bind", "127.0.0.1:0", "--quiet", "--metrics-file", path];
     let (server, address) =
@@ -160,14 +161,14 @@ fn metrics_equal_the_summary_and_are_valid_for_prometheus() {
         assert_eq!(metric(&text, &metric_name), Some(count), "{metric_name}: {text}");
         samples -= 1;
     }
-    assert_eq!(samples, 1, "all but the start time");
+    assert_eq!(samples, 1, "all except the start time");
     assert!(metric(&text, "hello_server_refused_total{reason=\"over-limit\"}") > Some(0));
 
-    prometheus_takes(test, &file);
+    assert_valid_for_prometheus(test, &file);
 }
 
 /// Checks a metrics file with promtool, if it is installed.
-pub(crate) fn prometheus_takes(test: &str, file: &Path) {
+pub(crate) fn assert_valid_for_prometheus(test: &str, file: &Path) {
     if have("promtool", "--version", test) {
         let metrics = File::open(file).expect("there");
         let output = Command::new("promtool").args(["check", "metrics"]).stdin(metrics).output();
@@ -178,7 +179,7 @@ pub(crate) fn prometheus_takes(test: &str, file: &Path) {
 
 #[test]
 fn metrics_readers_always_see_one_complete_file() {
-    let file = place("metrics_readers_always_see_one_complete_file");
+    let file = fresh_path("metrics_readers_always_see_one_complete_file");
     let path = file.to_str().expect("UTF-8");
     let (mut server, _) = server(&["--bind", "127.0.0.1:0", "--metrics-file", path]);
     for _ in 0..50 {
@@ -192,12 +193,12 @@ fn metrics_readers_always_see_one_complete_file() {
     assert_eq!(server.json()["event"], "snapshot");
     assert_eq!(summary(server)["received"], 0);
     let left = fs::read_dir(file.parent().expect("a directory")).expect("readable").count();
-    assert_eq!(left, 1, "nothing unfinished is left behind");
+    assert_eq!(left, 1, "no unfinished file is left");
 }
 
 #[test]
 fn unwritable_metrics_file_is_fatal_only_at_the_start() {
-    let file = place("a_metrics_file_that_cannot_be_written");
+    let file = fresh_path("a_metrics_file_that_cannot_be_written");
     let nowhere = file.with_file_name("nowhere").join("hello-server.prom");
     let arguments = ["--bind", "127.0.0.1:0", "--metrics-file"];
     let output = Command::new(SERVER).args(arguments).arg(&nowhere).output().expect("runs");
@@ -215,7 +216,7 @@ fn unwritable_metrics_file_is_fatal_only_at_the_start() {
     server.signal(Signal::USR1);
     let lines = [server.json(), server.json()];
     assert_eq!((&lines[0]["event"], &lines[1]["event"]), (&"snapshot".into(), &"error".into()));
-    assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
+    assert_eq!(exchange(&peer(), address, b"Tracy"), b"Hello, Tracy!");
     server.signal(Signal::TERM);
     let (lines, status) = server.finish();
     // Reported once, and again at the end, because the counts are not in the file.
@@ -226,15 +227,15 @@ fn unwritable_metrics_file_is_fatal_only_at_the_start() {
 }
 
 /// Runs a server at a terminal until it has printed its status line, and returns the whole output.
-fn shown(arguments: &[&str]) -> String {
+fn terminal_output(arguments: &[&str]) -> String {
     let mut command = Command::new(SERVER);
     command.args(["--bind", "127.0.0.1:0"]).args(arguments);
-    at_a_terminal(command, |seen| seen.contains("received/s") || seen.contains("\"stats\""))
+    run_at_terminal(command, |seen| seen.contains("received/s") || seen.contains("\"stats\""))
 }
 
 #[test]
 fn terminal_shows_a_transient_server_status_line() {
-    let seen = shown(&["--quiet"]);
+    let seen = terminal_output(&["--quiet"]);
     let status = "0 received/s, 0 answered/s, 0 refused/s, 0 send failed/s, 0 dropped/s";
     let (before, after) = seen.split_once(status).expect("a status");
     assert!(before.starts_with("listening on 127.0.0.1:"), "{seen:?}");
@@ -244,6 +245,6 @@ fn terminal_shows_a_transient_server_status_line() {
 
 #[test]
 fn piped_output_has_no_status_line() {
-    let seen = shown(&["--json", "--stats", "0.1"]);
+    let seen = terminal_output(&["--json", "--stats", "0.1"]);
     assert!(!seen.contains('\u{1b}'), "{seen:?}");
 }

@@ -146,11 +146,11 @@ fn jc_parses_the_summary_as_pings() {
 
 /// Returns whether all instances conform to hello-ping's schema.
 pub(crate) fn are_valid(test: &str, instances: impl IntoIterator<Item = String>) -> bool {
-    follow(Path::new(SCHEMA), test, instances)
+    conform_to(Path::new(SCHEMA), test, instances)
 }
 
 /// Returns whether all instances conform to a schema.
-pub(crate) fn follow(
+pub(crate) fn conform_to(
     schema: &Path,
     test: &str,
     instances: impl IntoIterator<Item = String>,

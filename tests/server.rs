@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::support::{
-    Finished, Process, SERVER, ask, client, full_pipe, greet, have_ipv6, json, peer, server,
+    Finished, Process, SERVER, client, exchange, full_pipe, greet, have_ipv6, json, peer, server,
     summary,
 };
 
@@ -22,7 +22,7 @@ fn text_output_has_the_address_each_greeting_and_the_counters() {
         let client = peer();
         let source = client.local_addr().expect("bound");
         client.send_to(b"Hello, Hello, World!!", address).expect("sent");
-        assert_eq!(ask(&client, address, b"Tr\x1b[2Jacy\n"), b"Hello, Tr\x1b[2Jacy\n!");
+        assert_eq!(exchange(&client, address, b"Tr\x1b[2Jacy\n"), b"Hello, Tr\x1b[2Jacy\n!");
 
         assert_eq!(server.line(), format!("{source} refused: name was greeted twice already"));
         assert_eq!(server.line(), format!(r"{source} greeted as Tr\u{{1b}}[2Jacy\n"));
@@ -38,7 +38,7 @@ fn text_output_has_the_address_each_greeting_and_the_counters() {
 #[test]
 fn quiet_prints_only_the_first_line_and_the_summary() {
     let (server, address) = server(&["--bind", "127.0.0.1:0", "--quiet"]);
-    assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
+    assert_eq!(exchange(&peer(), address, b"Tracy"), b"Hello, Tracy!");
     server.signal(Signal::INT);
     let (lines, status) = server.finish();
     assert_eq!((lines.len(), status), (1, Some(0)));
@@ -50,7 +50,7 @@ fn json_has_every_datagram_and_every_counter() {
     let (mut server, address) = server(&["--bind", "127.0.0.1:0"]);
     let client = peer();
     client.send_to(&[0xff; 1025], address).expect("sent");
-    assert_eq!(ask(&client, address, b"Tracy"), b"Hello, Tracy!");
+    assert_eq!(exchange(&client, address, b"Tracy"), b"Hello, Tracy!");
 
     let line = server.json();
     assert_eq!((&line["outcome"], &line["reason"]), (&"refused".into(), &"name-too-long".into()));
@@ -116,7 +116,7 @@ fn lines_over_the_limit_are_suppressed_and_counted() {
     let (server, address) = server(&["--bind", "127.0.0.1:0", "--max-lines", "5"]);
     let client = peer();
     for _ in 0..REQUESTS {
-        ask(&client, address, b"again");
+        exchange(&client, address, b"again");
     }
     let (shown, _) = stop_and_count(server, REQUESTS);
     // At least five, and five more for every second that a slow machine takes.
@@ -131,7 +131,7 @@ fn unread_output_delays_no_reply() {
     // Far more lines than a pipe and the queue in front of it hold.
     let name = [b'x'; 100];
     for _ in 0..REQUESTS {
-        ask(&client, address, &name);
+        exchange(&client, address, &name);
     }
     let (_, left_out) = stop_and_count(server, REQUESTS);
     assert!(left_out > 0);
@@ -142,7 +142,7 @@ fn unread_output_does_not_keep_a_server_from_ending() {
     let (mut server, address) = server(&["--bind", "127.0.0.1:0", "--max-lines", "10000"]);
     let client = peer();
     for _ in 0..3000 {
-        ask(&client, address, &[b'x'; 100]);
+        exchange(&client, address, &[b'x'; 100]);
     }
     // Twice, as timeout(1) does.
     server.signal(Signal::TERM);
@@ -172,10 +172,10 @@ fn output_blocked_from_the_start_delays_no_reply() {
 #[test]
 fn closed_output_does_not_stop_the_server() {
     let (mut server, address) = server(&["--bind", "127.0.0.1:0"]);
-    server.hang_up();
+    server.close_output();
     let client = peer();
     for _ in 0..3 {
-        assert_eq!(ask(&client, address, b"Tracy"), b"Hello, Tracy!");
+        assert_eq!(exchange(&client, address, b"Tracy"), b"Hello, Tracy!");
     }
     server.signal(Signal::TERM);
     assert_eq!(server.finish(), (vec![], Some(0)));
@@ -212,7 +212,7 @@ fn unusable_address_is_an_error_with_advice() {
 fn idle_workers_block_and_a_stop_wakes_them_all() {
     const WORKERS: usize = 8;
     let (server, address) = server(&["--bind", "127.0.0.1:0", "--workers", "8", "--quiet"]);
-    assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
+    assert_eq!(exchange(&peer(), address, b"Tracy"), b"Hello, Tracy!");
     // "281 0x8 0x7f… 0x1 0xffffffff …": epoll_pwait(2) and its arguments. A worker waits for one
     // event, of its socket or of the stop, with a timeout of -1 ms.
     let waits_for_ever = |task: &str| {
@@ -222,7 +222,7 @@ fn idle_workers_block_and_a_stop_wakes_them_all() {
     };
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
-        let tasks = fs::read_dir(format!("/proc/{}/task", server.id())).expect("Linux has it");
+        let tasks = fs::read_dir(format!("/proc/{}/task", server.id())).expect("Linux provides it");
         let calls =
             tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("syscall")).ok());
         let waiting = calls.filter(|call| waits_for_ever(call)).count();

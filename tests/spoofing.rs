@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, json};
 
-use crate::support::{BACK_ENDS, count, have_ipv6, in_namespace};
+use crate::support::{BACK_ENDS, count, have_ipv6, run_in_namespace};
 
 /// How peers respond to any datagram: return it, greet it, or answer with something else.
 const PEERS: [&str; 4] = ["echo", "greeter", "chargen", "dns"];
@@ -40,7 +40,7 @@ fn spoof(test: &str, options: &[&str], expected: &Cases<'_>) {
     }
     for back_end in BACK_ENDS {
         let arguments = [&[*back_end], options].concat();
-        let Some(seen) = in_namespace(test, "spoofing.py", &arguments) else { return };
+        let Some(seen) = run_in_namespace(test, "spoofing.py", &arguments) else { return };
         for (peer, (replies, end)) in expected {
             let case = &seen["cases"][peer];
             assert_eq!(*case, json!({ "replies": replies, "end": end }), "{back_end}: {peer}");
@@ -178,7 +178,7 @@ fn rate_limit_bounds_loops_that_no_rule_ends() {
     let limit = ["--limit", "1", "--limit-burst", "8"];
     for back_end in BACK_ENDS {
         let arguments = [&[*back_end], &limit[..]].concat();
-        let Some(seen) = in_namespace(test, "spoofing.py", &arguments) else { return };
+        let Some(seen) = run_in_namespace(test, "spoofing.py", &arguments) else { return };
         for peer in ["chargen", "dns"] {
             let case = &seen["cases"][peer];
             assert_eq!(case["end"], "over-limit", "{back_end}: {peer}");
@@ -193,7 +193,9 @@ fn rate_limit_bounds_loops_that_no_rule_ends() {
 fn impossible_sources_are_refused_or_unanswerable() {
     let test = "impossible_sources_are_refused_or_unanswerable";
     for back_end in BACK_ENDS {
-        let Some(outcomes) = in_namespace(test, "strange_sources.py", &[back_end]) else { return };
+        let Some(outcomes) = run_in_namespace(test, "strange_sources.py", &[back_end]) else {
+            return;
+        };
         // Linux accepts no other of these sources from a network.
         let expected = json!({
             "port 0": "source-port-zero",

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::faulty;
-use crate::support::{ask, count, have, peer, receive, settled, summary};
+use crate::support::{count, exchange, have, peer, receive, settled, summary};
 
 /// A system call of a back end that fails a few times in a row.
 #[derive(Clone, Copy, Debug)]
@@ -136,7 +136,7 @@ fn failed_send_is_counted_and_the_next_reply_sent() {
             client.send_to(b"first", address).expect("sent");
         }
         assert_eq!(faults.by_ref().take(row.times).count(), row.times, "{row:?}");
-        assert_eq!(ask(&peer(), address, b"second"), b"Hello, second!", "{row:?}");
+        assert_eq!(exchange(&peer(), address, b"second"), b"Hello, second!", "{row:?}");
         let summary = summary(server);
         assert_eq!(nonzero(&summary["send_failed"]), row.counts(), "{row:?}: {summary}");
         let received = clients.len() + 1;

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::injected;
-use crate::support::{BACK_ENDS, Finished, SERVER, ask, have, json, listening, peer, summary};
+use crate::support::{BACK_ENDS, Finished, SERVER, exchange, have, json, listening, peer, summary};
 
 #[test]
 fn only_a_busy_polling_server_receives_before_it_waits() {
@@ -20,7 +20,7 @@ fn only_a_busy_polling_server_receives_before_it_waits() {
         let mut command = Command::new("strace");
         command.args(["--quiet=all", "-D", "-f", "-e", "trace=recvmmsg", "-o", &log, SERVER]);
         let (server, address) = listening(command.args(options).args(["--bind", "127.0.0.1:0"]));
-        assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
+        assert_eq!(exchange(&peer(), address, b"Tracy"), b"Hello, Tracy!");
         assert_eq!(summary(server)["answered"], 1);
         let calls = fs::read_to_string(&log).expect("written");
         // After it, the server receives what is queued when it stops.
@@ -81,8 +81,11 @@ fn socket_error_is_reported_with_its_reason() {
             command.args(["--json", "--backend", back_end, "--bind", "127.0.0.1:0"]);
             let Finished { out, err, status } = command.output().expect("runs").into();
             assert_eq!((&*out, status), ("", Some(2)), "{back_end}: {fault}");
-            let said = err.strip_prefix("hello-server: cannot bind 127.0.0.1:0: ");
-            assert!(said.is_some_and(|said| said.contains(reason)), "{back_end}: {fault}: {err}");
+            let printed = err.strip_prefix("hello-server: cannot bind 127.0.0.1:0: ");
+            assert!(
+                printed.is_some_and(|printed| printed.contains(reason)),
+                "{back_end}: {fault}: {err}"
+            );
             // Port 0 needs no privilege.
             assert!(!err.contains("below 1024"), "{back_end}: {fault}: {err}");
         }
@@ -99,7 +102,7 @@ fn server_works_without_gso_and_gro() {
     let mut command = injected("setsockopt:error=ENOPROTOOPT:when=3", SERVER);
     command.args(["--backend", "native", "--bind", "127.0.0.1:0"]);
     let (server, address) = listening(&mut command);
-    assert_eq!(ask(&peer(), address, b"Tracy"), b"Hello, Tracy!");
+    assert_eq!(exchange(&peer(), address, b"Tracy"), b"Hello, Tracy!");
     assert_eq!(summary(server)["answered"], 1);
 }
 

@@ -6,8 +6,8 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::server::Server;
-use super::{FEW, NOBODY, load, loading};
-use crate::observability::place;
+use super::{CLOSED_PORT, FEW, load, start_load};
+use crate::observability::fresh_path;
 use crate::ping::files::texts;
 use crate::support::{Finished, count, have, json};
 
@@ -18,7 +18,7 @@ const SEARCH: &[&str] =
 
 #[test]
 fn export_to_standard_output_replaces_the_text() {
-    let file = place("export_to_standard_output_replaces_the_text");
+    let file = fresh_path("export_to_standard_output_replaces_the_text");
     let (server, path) = (Server::greeter(), file.to_str().expect("UTF-8"));
     let to = server.address();
     for (option, starts) in [
@@ -40,7 +40,7 @@ fn export_to_standard_output_replaces_the_text() {
                 _ => assert_eq!(found, results, "{text}"),
             }
             let Finished { out, err, .. } = load(&[run, &[&to, option, "-"]].concat());
-            assert!(out.starts_with(starts), "nothing else goes there: {out}");
+            assert!(out.starts_with(starts), "nothing else is printed: {out}");
             assert!(!out.contains("LOAD ") && err.starts_with("LOAD "), "{err}");
         }
     }
@@ -48,7 +48,7 @@ fn export_to_standard_output_replaces_the_text() {
 
 #[test]
 fn exported_results_equal_the_printed_ones() {
-    let file = place("exported_results_equal_the_printed_ones");
+    let file = fresh_path("exported_results_equal_the_printed_ones");
     let (server, path) = (Server::greeter(), file.to_str().expect("UTF-8"));
     let to = server.address();
     for run in [&FEW[..], SWEEP, SEARCH] {
@@ -71,7 +71,7 @@ fn exported_results_equal_the_printed_ones() {
 #[test]
 fn exported_table_has_the_numbers_of_the_summary() {
     let (server, file) =
-        (Server::greeter(), place("exported_table_has_the_numbers_of_the_summary"));
+        (Server::greeter(), fresh_path("exported_table_has_the_numbers_of_the_summary"));
     let (to, csv) = (server.address(), file.with_file_name("csv"));
     let (path, csv) = (file.to_str().expect("UTF-8"), csv.to_str().expect("UTF-8"));
     let exports = ["--export-json", path, "--export-csv", csv, &to];
@@ -98,7 +98,7 @@ fn unwritable_file_is_named_and_exits_with_2() {
     // Errors that can be found before sending are; otherwise the summary is still printed.
     for (path, before) in [("/nowhere/x", true), ("/dev/full", false)] {
         for option in ["--export-json", "--export-csv", "--plot"] {
-            let arguments = ["--count", "1", "-W", "50ms", option, path, NOBODY];
+            let arguments = ["--count", "1", "-W", "50ms", option, path, CLOSED_PORT];
             let Finished { out, err, status } = load(&arguments);
             assert_eq!(status, Some(2));
             assert!(err.starts_with(&format!("hello-load: cannot write {path:?}: ")), "{err}");
@@ -109,15 +109,15 @@ fn unwritable_file_is_named_and_exits_with_2() {
 
 #[test]
 fn closed_output_costs_no_exported_file() {
-    let file = place("closed_output_costs_no_exported_file");
+    let file = fresh_path("closed_output_costs_no_exported_file");
     let path = file.to_str().expect("UTF-8");
     for run in [&["--rate", "1k"][..], &["--sweep", "1k..2k"]] {
         let server = Server::greeter();
         let to = server.address();
         let options = ["--duration", "1h", "--warm-up", "0", "--export-csv", path, &to];
-        let mut process = loading(&[run, &options].concat());
+        let mut process = start_load(&[run, &options].concat());
         process.line();
-        process.hang_up();
+        process.close_output();
         server.wait_for(20);
         process.signal(Signal::INT);
         assert_eq!(process.exit_status(), Some(0));
@@ -132,7 +132,7 @@ fn plot_is_xml_for_one_run_and_for_a_sweep() {
     if !have("python3", "--version", test) {
         return;
     }
-    let (server, file) = (Server::greeter(), place(test));
+    let (server, file) = (Server::greeter(), fresh_path(test));
     let (to, path) = (server.address(), file.to_str().expect("UTF-8"));
     for (run, expected) in [
         (&FEW[..], &["latency since due"][..]),
@@ -144,7 +144,7 @@ fn plot_is_xml_for_one_run_and_for_a_sweep() {
         assert!(texts.contains(&to), "{texts}");
         assert!(expected.iter().all(|text| texts.contains(text)), "{texts}");
     }
-    let lost = ["--count", "2", "-W", "50ms", "--plot", path, NOBODY];
+    let lost = ["--count", "2", "-W", "50ms", "--plot", path, CLOSED_PORT];
     assert_eq!(load(&lost).status, Some(1));
-    assert!(texts(&file).contains(&format!("{NOBODY}, 2 lost")));
+    assert!(texts(&file).contains(&format!("{CLOSED_PORT}, 2 lost")));
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use super::server::Server;
 use super::{due, run};
-use crate::support::{LOAD, Process, count, have, in_namespace};
+use crate::support::{LOAD, Process, count, have, run_in_namespace};
 
 #[test]
 fn python_server_answers_every_request() {
@@ -68,7 +68,7 @@ fn correct_reply_after_a_wrong_one_counts() {
 #[test]
 fn other_machines_receive_requests_only_with_remote() {
     let test = "other_machines_receive_requests_only_with_remote";
-    let Some(result) = in_namespace(test, "remote_load.py", &[LOAD]) else { return };
+    let Some(result) = run_in_namespace(test, "remote_load.py", &[LOAD]) else { return };
     assert_eq!((&result["refused"], &result["received_before"]), (&2.into(), &0.into()));
     assert_eq!((&result["status"], &result["load"]["sent"]), (&0.into(), &40.into()));
     assert_eq!(result["load"]["answered"], 40);
@@ -80,7 +80,7 @@ fn request_without_a_route_counts_as_not_sent() {
     let test = "request_without_a_route_counts_as_not_sent";
     for options in [&[][..], &["--sources", "3", "--sources-by", "addresses"]] {
         let arguments = [&[LOAD][..], options].concat();
-        let Some(summary) = in_namespace(test, "vanished_route.py", &arguments) else { return };
+        let Some(summary) = run_in_namespace(test, "vanished_route.py", &arguments) else { return };
         assert_eq!(due(&summary), 40, "{summary}");
         assert!(count(&summary["not_sent"]["unreachable"]) > 0, "{summary}");
         assert_eq!(summary["errors"], serde_json::json!({}), "{summary}");

@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::support::{Finished, LOAD, Process, count, json};
 
 /// An address with a closed port: nothing else binds this loopback address.
-const NOBODY: &str = "127.78.0.3:9";
+const CLOSED_PORT: &str = "127.78.0.3:9";
 
 /// Arguments of a run that a server answers in milliseconds, even on a slow machine.
 const FEW: [&str; 6] = ["--outstanding", "4", "--count", "20", "-W", "20s"];
@@ -29,7 +29,7 @@ fn load(arguments: &[&str]) -> Finished {
 }
 
 /// Starts `hello-load`.
-fn loading(arguments: &[&str]) -> Process {
+fn start_load(arguments: &[&str]) -> Process {
     Process::start(Command::new(LOAD).args(arguments))
 }
 

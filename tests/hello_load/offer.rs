@@ -3,34 +3,34 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::server::{Asked, Server};
+use super::server::{ReceivedRequest, Server};
 use super::{due, not_sent, run};
 use crate::support::{self, count, server};
 
 /// Runs a closed loop against a server that answers everything, and returns the received requests.
-fn asked(arguments: &[&str], requests: u64) -> Vec<Asked> {
+fn received(arguments: &[&str], requests: u64) -> Vec<ReceivedRequest> {
     let server = Server::greeter();
     let to = server.address();
     let (summary, status) =
         run(&[&["--outstanding", "8", "-W", "20s"], arguments, &[&to]].concat());
     assert_eq!((&summary["sent"], &summary["answered"]), (&requests.into(), &requests.into()));
     assert_eq!((&summary["misdirected"], status), (&0.into(), Some(0)));
-    let mut asked = server.finish();
-    assert_eq!(asked.len() as u64, requests);
-    let runs = BTreeSet::from_iter(asked.iter().map(|request| request.token().run_id));
+    let mut received = server.finish();
+    assert_eq!(received.len() as u64, requests);
+    let runs = BTreeSet::from_iter(received.iter().map(|request| request.token().run_id));
     if !arguments.contains(&"--threads") {
         assert_eq!(runs.len(), 1);
-        asked.sort_by_key(|request| request.token().seq);
-        assert!((0..).zip(&asked).all(|(seq, request)| request.token().seq == seq));
+        received.sort_by_key(|request| request.token().seq);
+        assert!((0..).zip(&received).all(|(seq, request)| request.token().seq == seq));
     }
-    asked
+    received
 }
 
 #[test]
 fn source_ports_alternate() {
     for (options, turn) in [(&["--count", "60"][..], 1), (&["--count", "60", "--train", "2"], 2)] {
-        let asked = asked(&[options, &["--sources", "3"]].concat(), 60);
-        let clients = Vec::from_iter(asked.iter().map(|request| request.client));
+        let received = received(&[options, &["--sources", "3"]].concat(), 60);
+        let clients = Vec::from_iter(received.iter().map(|request| request.client));
         let rounds = Vec::from_iter(clients.chunks(3 * turn));
         assert_eq!(BTreeSet::from_iter(rounds[0]).len(), 3);
         assert!(rounds[0].chunks(turn).all(|turn| turn.iter().all(|client| *client == turn[0])));
@@ -40,10 +40,10 @@ fn source_ports_alternate() {
 
 #[test]
 fn source_addresses_alternate() {
-    let asked = asked(&["--count", "60", "--sources", "5", "--sources-by", "addresses"], 60);
+    let received = received(&["--count", "60", "--sources", "5", "--sources-by", "addresses"], 60);
     let hosts = (0..60).map(|number| IpAddr::from(Ipv4Addr::new(127, 0, 0, 1 + number % 5)));
-    assert!(asked.iter().map(|request| request.client.ip()).eq(hosts), "{asked:?}");
-    let ports = BTreeSet::from_iter(asked.iter().map(|request| request.client.port()));
+    assert!(received.iter().map(|request| request.client.ip()).eq(hosts), "{received:?}");
+    let ports = BTreeSet::from_iter(received.iter().map(|request| request.client.port()));
     assert_eq!(ports.len(), 1);
 }
 
@@ -52,7 +52,7 @@ fn threads_divide_sources_and_requests() {
     for by in ["ports", "addresses"] {
         let options = ["--count", "61", "--sources", "5", "--sources-by", by, "--threads", "2"];
         let mut clients = BTreeMap::new();
-        for request in asked(&options, 61) {
+        for request in received(&options, 61) {
             *clients.entry(request.client).or_insert(0) += 1;
         }
         let mut each = Vec::from_iter(clients.into_values());
@@ -65,10 +65,10 @@ fn threads_divide_sources_and_requests() {
 #[test]
 fn name_lengths_follow_the_seed() {
     let lens = |size: &str, seed: &str| {
-        let asked = asked(&["--count", "400", "--size", size, "--seed", seed], 400);
-        let names = BTreeSet::from_iter(asked.iter().map(|request| &request.name));
+        let received = received(&["--count", "400", "--size", size, "--seed", seed], 400);
+        let names = BTreeSet::from_iter(received.iter().map(|request| &request.name));
         assert_eq!(names.len(), 400, "no name is sent twice");
-        Vec::from_iter(asked.iter().map(|request| request.name.len()))
+        Vec::from_iter(received.iter().map(|request| request.name.len()))
     };
     let drawn = lens("16..24", "7");
     assert_eq!(BTreeSet::from_iter(&drawn), BTreeSet::from_iter(&Vec::from_iter(16..=24)));
@@ -114,8 +114,8 @@ fn every_request_of_a_train_is_answered() {
 
 #[test]
 fn names_of_a_train_are_due_together_and_of_equal_length() {
-    let asked = asked(&["--count", "60", "--train", "8", "--size", "16..64"], 60);
-    let trains = Vec::from_iter(asked.chunks(8).map(|train| {
+    let received = received(&["--count", "60", "--train", "8", "--size", "16..64"], 60);
+    let trains = Vec::from_iter(received.chunks(8).map(|train| {
         let lens = BTreeSet::from_iter(train.iter().map(|request| request.name.len()));
         assert_eq!(lens.len(), 1, "{train:?}");
         lens

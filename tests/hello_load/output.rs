@@ -6,7 +6,7 @@ use regex::Regex;
 
 use super::server::Server;
 use super::{FEW, load};
-use crate::support::{Finished, LOAD, at_a_terminal, count, server};
+use crate::support::{Finished, LOAD, count, run_at_terminal, server};
 
 /// Replaces each number with a pattern that matches it.
 fn assert_looks_like(out: &str, expected: &str) {
@@ -91,10 +91,10 @@ fn closed_output_ends_the_run_at_the_next_line() {
     let server = Server::greeter();
     let to = server.address();
     let options = ["--rate", "1k", "--every", "10ms", "--duration", "1h", "-W", "20s"];
-    let mut process = super::loading(&[&options[..], &["--warm-up", "0", &to]].concat());
+    let mut process = super::start_load(&[&options[..], &["--warm-up", "0", &to]].concat());
     process.line();
     process.line();
-    process.hang_up();
+    process.close_output();
     assert_eq!(process.exit_status(), Some(0));
 }
 
@@ -104,8 +104,8 @@ fn terminal_shows_a_transient_status_line() {
     let mut command = Command::new(LOAD);
     command.args(["--rate", "500", "--duration", "1h", "--warm-up", "0", "-W", "20s"]);
     command.arg(server.address());
-    let seen = at_a_terminal(command, |seen| seen.contains(" answered/s, "));
+    let seen = run_at_terminal(command, |seen| seen.contains(" answered/s, "));
     let (_, after) = seen.rsplit_once(" answered/s, ").expect("a status");
-    assert!(after.contains("\r\u{1b}[2K"), "it is taken away: {seen:?}");
+    assert!(after.contains("\r\u{1b}[2K"), "the status line is erased: {seen:?}");
     assert!(after.contains(" load statistics ---\r\n"), "{seen:?}");
 }

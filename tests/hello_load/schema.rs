@@ -10,9 +10,9 @@ use hello_measure::TrialVerdict;
 use serde_json::{Value, json};
 
 use super::server::Server;
-use super::{FEW, NOBODY, load};
-use crate::observability::place;
-use crate::ping_output::follow;
+use super::{CLOSED_PORT, FEW, load};
+use crate::observability::fresh_path;
+use crate::ping_output::conform_to;
 use crate::support::{have, json};
 
 const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/hello-load.schema.json");
@@ -24,7 +24,7 @@ fn schema() -> Value {
 /// Real lines and files of every kind: closed and open loops, a search, a sweep, and runs without
 /// any answer.
 fn real(test: &str) -> Vec<Value> {
-    let (server, file) = (Server::greeter(), place(test));
+    let (server, file) = (Server::greeter(), fresh_path(test));
     let (to, path) = (server.address(), file.to_str().expect("UTF-8"));
     let short = ["--duration", "20ms", "-W", "20s", &to];
     let mut all = vec![];
@@ -33,8 +33,8 @@ fn real(test: &str) -> Vec<Value> {
         &[&["--rate", "500", "--poisson"], &short[..]].concat(),
         &[&["--find-max", "--rate", "100", "--max-rate", "200"], &short[..]].concat(),
         &[&["--sweep", "100..200", "--steps", "2"], &short[..]].concat(),
-        &["--rate", "500", "--count", "2", "-W", "20ms", "--every", "1h", NOBODY],
-        &["--find-max", "--rate", "2", "--duration", "20ms", "-W", "20ms", NOBODY],
+        &["--rate", "500", "--count", "2", "-W", "20ms", "--every", "1h", CLOSED_PORT],
+        &["--find-max", "--rate", "2", "--duration", "20ms", "-W", "20ms", CLOSED_PORT],
     ] {
         let output = load(&[arguments, &["--json", "--export-json", path]].concat());
         assert_eq!(output.err, "");
@@ -116,14 +116,14 @@ fn strict(test: &str) -> PathBuf {
     }
     let mut schema = schema();
     close(&mut schema, false);
-    let file = place(test);
+    let file = fresh_path(test);
     fs::write(&file, schema.to_string()).expect("written");
     file
 }
 
 /// Returns whether all lines conform to a schema.
 fn are_valid(schema: &Path, test: &str, lines: impl IntoIterator<Item = Value>) -> bool {
-    follow(schema, test, lines.into_iter().map(|line| line.to_string()))
+    conform_to(schema, test, lines.into_iter().map(|line| line.to_string()))
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn every_line_and_export_conforms_to_the_schema() {
     assert!(are_valid(Path::new(SCHEMA), test, all.clone()), "{all:?}");
     // Nor does the schema miss a field.
     let strict = strict(&format!("{test}_strict"));
-    assert!(are_valid(&strict, test, all), "see above");
+    assert!(are_valid(&strict, test, all), "checked above");
 }
 
 #[test]
@@ -165,12 +165,12 @@ fn schema_check_rejects_unknown_fields_at_every_level() {
         assert!(!are_valid(&strict, test, [more.clone()]), "{at}: {more}");
         all.push(more);
     }
-    assert!(are_valid(Path::new(SCHEMA), test, all), "readers ignore it");
+    assert!(are_valid(Path::new(SCHEMA), test, all), "readers ignore unknown fields");
 }
 
 #[test]
 fn every_field_except_the_verdict_is_always_present() {
-    fn look(schema: &Value, found: &mut usize) {
+    fn count_fields(schema: &Value, found: &mut usize) {
         if let Some(named) = schema["properties"].as_object() {
             let named = BTreeSet::from_iter(named.keys().filter(|name| *name != "verdict"));
             let required = schema["required"].as_array().expect("a list");
@@ -179,12 +179,12 @@ fn every_field_except_the_verdict_is_always_present() {
             *found += named.len();
         }
         match schema {
-            Value::Object(fields) => fields.values().for_each(|field| look(field, found)),
-            Value::Array(items) => items.iter().for_each(|item| look(item, found)),
+            Value::Object(fields) => fields.values().for_each(|field| count_fields(field, found)),
+            Value::Array(items) => items.iter().for_each(|item| count_fields(item, found)),
             _ => {}
         }
     }
     let mut found = 0;
-    look(&schema(), &mut found);
+    count_fields(&schema(), &mut found);
     assert!(found > 70, "{found}");
 }

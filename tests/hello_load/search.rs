@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::server::Server;
 use super::{due, lines, load, not_sent};
-use crate::relay::{Void, until_told};
+use crate::relay::{Inconclusive, retry_until_conclusive};
 use crate::support::{Finished, count};
 use crate::truth::assert_near;
 
@@ -15,8 +15,8 @@ const TRIAL: &[&str] = &["--duration", "0.1", "--warm-up", "0", "-W", "150ms", "
 /// A server's capacity per trial: the requests of a load of 1000 per second.
 const ROOM: u64 = 100;
 
-fn with_room() -> Server {
-    Server::with_room_for(100)
+fn limited_server() -> Server {
+    Server::with_capacity(100)
 }
 
 /// A server that answers all but every tenth request of a trial, starting with the first.
@@ -33,10 +33,10 @@ fn find_max(
     server: Server,
     options: &[&str],
     answers: fn(u64) -> u64,
-) -> Result<(Vec<Value>, Value, Option<i32>), Void> {
+) -> Result<(Vec<Value>, Value, Option<i32>), Inconclusive> {
     let to = server.address();
     let (mut lines, status) = lines(&[&["--find-max"], TRIAL, options, &[&to]].concat());
-    let throughput = lines.pop().expect("it says something");
+    let throughput = lines.pop().expect("a result");
     assert_eq!(throughput["event"], "throughput");
     Ok((trials(server, lines, answers)?, throughput, status))
 }
@@ -45,13 +45,13 @@ fn find_max(
 ///
 /// # Errors
 ///
-/// [`Void`] if the server left more unanswered than intended, because the machine stalled for
+/// [`Inconclusive`] if the server left more unanswered than intended, because the machine stalled for
 /// longer than the timeout.
 fn trials(
     server: Server,
     mut lines: Vec<Value>,
     answers: fn(u64) -> u64,
-) -> Result<Vec<Value>, Void> {
+) -> Result<Vec<Value>, Inconclusive> {
     assert_eq!(lines.remove(0)["event"], "start");
     let sent = lines.iter().map(|trial| count(&trial["sent"])).sum::<u64>();
     assert_eq!(server.finish().len() as u64, sent);
@@ -62,7 +62,7 @@ fn trials(
         assert_eq!((answered + lost, &trial["in_flight"]), (sent, &0.into()), "{trial}");
         assert!(answered <= answers(sent), "{trial}");
         if answered < answers(sent) {
-            return Err(Void(format!("{answered} of {sent} were answered in time")));
+            return Err(Inconclusive(format!("{answered} of {sent} were answered in time")));
         }
         assert_near(&trial["loss"], lost as f64 / sent as f64, "loss");
     }
@@ -86,14 +86,15 @@ fn verdicts(trials: &[Value], tolerance: f64) -> Vec<(u64, &str)> {
 #[test]
 fn throughput_is_found_within_the_resolution() {
     let options = ["--rate", "1000", "--resolution", "15%", "--trials", "3"];
-    until_told(0, |_| {
-        let (trials, throughput, status) = find_max(with_room(), &options, |sent| sent.min(ROOM))?;
+    retry_until_conclusive(0, |_| {
+        let (trials, throughput, status) =
+            find_max(limited_server(), &options, |sent| sent.min(ROOM))?;
         // Each load has trials until the majority is clear; a gap of 125 is 11 % of the upper load.
         let loads =
             [(1000, "carried"), (2000, "lost"), (1500, "lost"), (1250, "lost"), (1125, "lost")];
         let expected = Vec::from_iter(loads.into_iter().flat_map(|load| [load; 2]));
         if verdicts(&trials, 0.0) != expected {
-            return Err(Void("the generator was held up".into()));
+            return Err(Inconclusive("the generator stalled".into()));
         }
         let expected = json!({
             "event": "throughput",
@@ -113,7 +114,7 @@ fn throughput_is_found_within_the_resolution() {
 #[test]
 fn loss_up_to_the_tolerance_counts_as_carried() {
     for (tolerance, share) in [("10", 0.1), ("9.9%", 0.099), ("0", 0.0)] {
-        until_told(0, |_| {
+        retry_until_conclusive(0, |_| {
             let carries = share == 0.1;
             let start = if carries { "500" } else { "1000" };
             let loads = ["--rate", start, "--max-rate", "1000", "--resolution", "100"];
@@ -132,7 +133,7 @@ fn loss_up_to_the_tolerance_counts_as_carried() {
             let names = ["throughput_per_s", "not_carried_per_s", "bound"];
             let found = Value::from_iter(names.map(|name| throughput[name].clone()));
             if found != expected && verdicts.iter().any(|(_, verdict)| *verdict == "not-offered") {
-                return Err(Void(format!("the generator was held up: {verdicts:?}")));
+                return Err(Inconclusive(format!("the generator stalled: {verdicts:?}")));
             }
             assert_eq!((found, status), (expected, Some(i32::from(!carries))));
             Ok(())
@@ -142,7 +143,7 @@ fn loss_up_to_the_tolerance_counts_as_carried() {
 
 #[test]
 fn search_prints_its_result_and_its_bound() {
-    until_told(0, |_| {
+    retry_until_conclusive(0, |_| {
         for (options, status, expected) in [
             (
                 &["--rate", "1000", "--max-rate", "1000", "--tolerance", "10"][..],
@@ -163,7 +164,7 @@ fn search_prints_its_result_and_its_bound() {
             let Finished { out, err, status: ended } = load(&arguments);
             assert_eq!(err, "");
             if out.contains(" too late") || !out.contains(" 10% lost ") {
-                return Err(Void(format!("the generator or the server was held up: {out}")));
+                return Err(Inconclusive(format!("the generator or the server stalled: {out}")));
             }
             assert!(out.ends_with(&format!("\n\n{expected}")), "{out}");
             assert_eq!(ended, Some(status));
@@ -187,16 +188,16 @@ fn load_that_cannot_be_offered_is_not_the_servers_limit() {
     assert_eq!((&throughput["bound"], status), (&"generator".into(), Some(1)));
     assert_eq!(throughput["not_carried_per_s"], 100_000_000);
     let Finished { out, .. } = load(&arguments);
-    let said =
+    let expected =
         "\nLIMITED BY THE GENERATOR, which did not offer 100000000/s evenly: the server may ";
-    assert!(out.contains("  not offered  [generator: ") && out.contains(said), "{out}");
+    assert!(out.contains("  not offered  [generator: ") && out.contains(expected), "{out}");
 }
 
 #[test]
 fn sweep_prints_a_row_with_loss_for_each_load() {
     let sweep = ["--sweep", "500..1500", "--steps", "3"];
-    until_told(0, |_| {
-        let server = with_room();
+    retry_until_conclusive(0, |_| {
+        let server = limited_server();
         let to = server.address();
         let (lines, status) = lines(&[&sweep[..], TRIAL, &[&to]].concat());
         let trials = trials(server, lines, |sent| sent.min(ROOM))?;
@@ -205,11 +206,11 @@ fn sweep_prints_a_row_with_loss_for_each_load() {
         assert!(trials.iter().all(|trial| trial["verdict"].is_null()));
         assert_eq!((&trials[0]["lost"], &trials[1]["lost"]), (&0.into(), &0.into()));
         if not_sent(&trials[2]) > 0 {
-            return Err(Void("the generator was held up".into()));
+            return Err(Inconclusive("the generator stalled".into()));
         }
         assert_eq!((&trials[2]["lost"], status), (&50.into(), Some(0)));
 
-        let server = with_room();
+        let server = limited_server();
         let to = server.address();
         let Finished { out, status, .. } = load(&[&sweep[..], TRIAL, &[&to]].concat());
         let (_, table) = out.split_once("\n\n").expect("a table");
@@ -222,7 +223,7 @@ fn sweep_prints_a_row_with_loss_for_each_load() {
             ["1500", "1500", "1000", "33.3333%"],
         ];
         if rows[1..] != expected && out.contains(" too late") {
-            return Err(Void(format!("the generator was held up: {out}")));
+            return Err(Inconclusive(format!("the generator stalled: {out}")));
         }
         assert_eq!(
             (&rows[1..], status),

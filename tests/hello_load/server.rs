@@ -17,32 +17,32 @@ pub(super) struct Server {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
     asked: Arc<(Mutex<usize>, Condvar)>,
-    thread: Option<JoinHandle<Vec<Asked>>>,
+    thread: Option<JoinHandle<Vec<ReceivedRequest>>>,
 }
 
 /// A received request.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Asked {
+pub(super) struct ReceivedRequest {
     /// Counted from 0.
     pub(super) number: usize,
     pub(super) client: SocketAddr,
     pub(super) name: Vec<u8>,
 }
 
-impl Asked {
+impl ReceivedRequest {
     pub(super) fn greeting(&self) -> Vec<u8> {
         [b"Hello, ", &self.name[..], b"!"].concat()
     }
 
     pub(super) fn token(&self) -> Token {
-        Token::decode(&self.name).expect("only tokens are asked for")
+        Token::decode(&self.name).expect("only tokens are sent")
     }
 }
 
 impl Server {
     /// Starts a server that sends the returned reply to each request.
     pub(super) fn start(
-        mut answer: impl FnMut(&Asked) -> Option<Vec<u8>> + Send + 'static,
+        mut answer: impl FnMut(&ReceivedRequest) -> Option<Vec<u8>> + Send + 'static,
     ) -> Self {
         let socket = peer();
         socket.set_read_timeout(Some(HEARTBEAT)).expect("not zero");
@@ -56,12 +56,12 @@ impl Server {
                 // Read first, so that everything sent before the stop is still received.
                 let stopping = stopping.load(Relaxed);
                 while let Some((name, client)) = receive(&socket) {
-                    let asked = Asked { number: all.len(), client, name };
+                    let asked = ReceivedRequest { number: all.len(), client, name };
                     if let Some(reply) = answer(&asked) {
                         socket.send_to(&reply, client).expect("sent");
                     }
                     all.push(asked);
-                    *count.0.lock().expect("nobody panics") = all.len();
+                    *count.0.lock().expect("no panic") = all.len();
                     count.1.notify_all();
                 }
                 if stopping {
@@ -79,7 +79,7 @@ impl Server {
 
     /// A server that answers this many requests of each run of each client. Its capacity does not
     /// depend on scheduling.
-    pub(super) fn with_room_for(requests: usize) -> Self {
+    pub(super) fn with_capacity(requests: usize) -> Self {
         let mut answered = HashMap::new();
         Self::start(move |request| {
             let answered = answered.entry((request.client, request.token().run_id)).or_insert(0);
@@ -95,17 +95,17 @@ impl Server {
     /// Waits until this many requests have arrived.
     pub(super) fn wait_for(&self, requests: usize) {
         let (asked, changed) = &*self.asked;
-        let asked = asked.lock().expect("nobody panics");
+        let asked = asked.lock().expect("no panic");
         let too_few = |asked: &mut usize| *asked < requests;
         let waited = changed.wait_timeout_while(asked, Duration::from_secs(20), too_few);
-        let (asked, waited) = waited.expect("nobody panics");
-        assert!(!waited.timed_out(), "{} of {requests} requests came in 20 seconds", *asked);
+        let (asked, waited) = waited.expect("no panic");
+        assert!(!waited.timed_out(), "{} of {requests} requests arrived within 20 seconds", *asked);
     }
 
     /// Stops the server, and returns all received requests.
-    pub(super) fn finish(mut self) -> Vec<Asked> {
+    pub(super) fn finish(mut self) -> Vec<ReceivedRequest> {
         self.stop.store(true, Relaxed);
-        self.thread.take().expect("it is finished once").join().expect("it does not panic")
+        self.thread.take().expect("finished once").join().expect("no panic")
     }
 }
 

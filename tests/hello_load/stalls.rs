@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::server::Server;
-use super::{NOBODY, due, loading, not_sent, run};
-use crate::observability::place;
-use crate::relay::{Void, until_told};
+use super::{CLOSED_PORT, due, not_sent, run, start_load};
+use crate::observability::fresh_path;
+use crate::relay::{Inconclusive, retry_until_conclusive};
 use crate::support::{count, json, peer};
 use crate::truth::{mean, millis, nearest_rank, number, sorted};
 
@@ -29,7 +29,8 @@ fn stalling(at: usize, stall: Duration) -> Server {
 
 #[test]
 fn generator_that_skips_most_requests_is_busy() {
-    let arguments = ["--rate", "20M", "--warm-up", "0", "--duration", "50ms", "-W", "50ms", NOBODY];
+    let arguments =
+        ["--rate", "20M", "--warm-up", "0", "--duration", "50ms", "-W", "50ms", CLOSED_PORT];
     let (summary, _) = run(&arguments);
     assert_eq!(due(&summary), 1_000_000);
     let generator = &summary["generator"];
@@ -40,7 +41,7 @@ fn generator_that_skips_most_requests_is_busy() {
 #[test]
 fn server_stall_shows_in_every_request_due_during_it() {
     const STALL: Duration = Duration::from_millis(150);
-    until_told(0, |_| {
+    retry_until_conclusive(0, |_| {
         let server = stalling(50, STALL);
         let arguments = ["--rate", "500", "--count", "200", "-W", "20s", &server.address()];
         let (summary, status) = run(&arguments);
@@ -52,7 +53,7 @@ fn server_stall_shows_in_every_request_due_during_it() {
         let left = (0..75).map(|number| millis(STALL - INTERVAL * number));
         let not_sent = usize::try_from(not_sent(&summary)).expect("few");
         if not_sent > 35 {
-            return Err(Void(format!("{not_sent} of 200 were not sent")));
+            return Err(Inconclusive(format!("{not_sent} of 200 were not sent")));
         }
         let mut least = Vec::from_iter(left.skip(not_sent));
         least.resize(200 - not_sent, 0.0);
@@ -102,11 +103,11 @@ fn closed_loop_sends_the_next_request_once_one_is_lost() {
     let silent = peer();
     let to = silent.local_addr().expect("bound").to_string();
     let mut process =
-        loading(&["--outstanding", "1", "--count", "400", "-W", "1ms", "--json", &to]);
+        start_load(&["--outstanding", "1", "--count", "400", "-W", "1ms", "--json", &to]);
     // If each were waited for even a tenth of a second, the run would take twice as long.
     let deadline = Instant::now() + Duration::from_secs(20);
     while !process.has_ended() {
-        assert!(Instant::now() < deadline, "400 timeouts of a millisecond take their time");
+        assert!(Instant::now() < deadline, "400 timeouts of a millisecond in 20 seconds");
         thread::yield_now();
     }
     let (lines, status) = process.finish();
@@ -121,17 +122,17 @@ fn busy_share_excludes_the_drain_after_the_last_request() {
     let arguments =
         ["--outstanding", "1", "--duration", "50ms", "--warm-up", "0", "-W", "20s", &to];
     let (summary, status) = run(&arguments);
-    assert!(number(&summary["generator"]["busy"]) > 0.0, "to send takes a while: {summary}");
+    assert!(number(&summary["generator"]["busy"]) > 0.0, "sending takes time: {summary}");
     assert_eq!(status, Some(0));
 }
 
 #[test]
 fn suspended_generator_reports_unsent_requests_and_loses_none() {
-    let file = place("suspended_generator_reports_unsent_requests_and_loses_none");
+    let file = fresh_path("suspended_generator_reports_unsent_requests_and_loses_none");
     let (server, path) = (Server::greeter(), file.to_str().expect("UTF-8"));
     let to = server.address();
     let options = ["--rate", "500", "--count", "600", "-W", "200ms", "--export-json", path];
-    let process = loading(&[&options[..], &[&to]].concat());
+    let process = start_load(&[&options[..], &[&to]].concat());
     server.wait_for(20);
     process.signal(Signal::STOP);
     process.wait_until_stopped();
@@ -149,15 +150,15 @@ fn suspended_generator_reports_unsent_requests_and_loses_none() {
     assert_eq!((&summary["answered"], &summary["lost"]), (&summary["sent"], &0.into()));
     // Requests more than 10 ms late are not sent; one may have been about to leave.
     let least = (stopped - Duration::from_millis(10)).as_millis() / INTERVAL.as_millis() - 1;
-    let held_up = count(&summary["not_sent"]["late"]);
-    assert!(u128::from(held_up) >= least, "{held_up} of {least} in {stopped:?}");
+    let late = count(&summary["not_sent"]["late"]);
+    assert!(u128::from(late) >= least, "{late} of {least} in {stopped:?}");
     let limits = summary["generator"]["limits"].as_array().expect("a list");
-    let found = limits.iter().find(|limit| limit["limit"] == "late").expect("it is said");
-    assert_eq!(found["requests"], held_up);
-    let said = format!(
-        "LIMITED BY THE GENERATOR, not by the server alone: it was too late for {held_up} requests, \
+    let found = limits.iter().find(|limit| limit["limit"] == "late").expect("reported");
+    assert_eq!(found["requests"], late);
+    let expected = format!(
+        "LIMITED BY THE GENERATOR, not by the server alone: it was too late for {late} requests, \
          which it did not send"
     );
-    assert!(lines.contains(&said), "{lines:?}");
-    assert!(lines.contains(&format!("not sent: late {held_up}")), "{lines:?}");
+    assert!(lines.contains(&expected), "{lines:?}");
+    assert!(lines.contains(&format!("not sent: late {late}")), "{lines:?}");
 }

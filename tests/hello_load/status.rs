@@ -7,8 +7,8 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::server::Server;
-use super::{FEW, NOBODY, load, loading, run};
-use crate::observability::place;
+use super::{CLOSED_PORT, FEW, load, run, start_load};
+use crate::observability::fresh_path;
 use crate::support::{Finished, LOAD, Process, count, have, json, peer};
 
 /// Longer than any test.
@@ -26,7 +26,7 @@ fn interrupt_prints_a_summary_without_counting_in_flight_as_lost() {
         // The generator knows how long a reply takes, and drains for no longer than that.
         let server = Server::start(|request| (request.number < 50).then(|| request.greeting()));
         let to = server.address();
-        let process = loading(&[LONG, &["--json", &to]].concat());
+        let process = start_load(&[LONG, &["--json", &to]].concat());
         server.wait_for(100);
         process.signal(signal);
         let (lines, status) = process.finish();
@@ -44,7 +44,7 @@ fn interrupt_is_reported_and_fails_without_any_answer() {
     for answers in [true, false] {
         let server = Server::start(move |request| answers.then(|| request.greeting()));
         let to = server.address();
-        let process = loading(&[LONG, &[&to]].concat());
+        let process = start_load(&[LONG, &[&to]].concat());
         server.wait_for(30);
         let (lines, status) = interrupt(process);
         let sent = server.finish().len();
@@ -54,7 +54,7 @@ fn interrupt_is_reported_and_fails_without_any_answer() {
             true => assert!(line.contains("), 0 lost (0%), in "), "{line}"),
             false => assert!(
                 line.contains(&format!(" 0 lost, {sent} in flight, in ")),
-                "nobody knows of a loss: {line}"
+                "no loss is known: {line}"
             ),
         }
         assert_eq!(status, Some(i32::from(!answers)));
@@ -68,13 +68,13 @@ fn interrupted_search_reports_the_load_carried_before() {
         let server = Server::greeter();
         let to = server.address();
         let search = ["--find-max", "--rate", "10", "--trials", "1", "--duration", "1"];
-        let process = loading(
+        let process = start_load(
             &[&search[..], &["--warm-up", "0", "--tolerance", "100", "--json", &to]].concat(),
         );
         server.wait_for(before + 1);
         let (lines, status) = interrupt(process);
         let lines = Vec::from_iter(lines.iter().map(|line| json(line)));
-        let throughput = lines.last().expect("what is known");
+        let throughput = lines.last().expect("a result");
         assert_eq!(
             (&throughput["event"], &throughput["bound"]),
             (&"throughput".into(), &"interrupted".into())
@@ -94,7 +94,7 @@ fn interrupted_search_reports_the_load_carried_before() {
 fn interrupted_search_prints_that_it_was_interrupted() {
     let server = Server::start(|_| None);
     let to = server.address();
-    let process = loading(&["--find-max", "--duration", "1h", "--warm-up", "0", &to]);
+    let process = start_load(&["--find-max", "--duration", "1h", "--warm-up", "0", &to]);
     server.wait_for(20);
     let (lines, status) = interrupt(process);
     let end = [
@@ -104,13 +104,13 @@ fn interrupted_search_prints_that_it_was_interrupted() {
     ];
     assert!(lines.ends_with(&end.map(str::to_owned)), "{lines:?}");
     let cut_off = lines[1].strip_prefix("    10000/s ").expect("the first trial");
-    assert!(cut_off.ends_with(" lost"), "a trial that was cut off has no verdict: {cut_off}");
+    assert!(cut_off.ends_with(" lost"), "an interrupted trial has no verdict: {cut_off}");
     assert_eq!((lines.len(), status), (5, Some(1)));
 }
 
 #[test]
 fn interrupted_sweep_prints_the_interrupted_load_and_no_further_one() {
-    let file = place("interrupted_sweep_prints_the_interrupted_load_and_no_further_one");
+    let file = fresh_path("interrupted_sweep_prints_the_interrupted_load_and_no_further_one");
     let path = file.to_str().expect("UTF-8");
     for is_text in [true, false] {
         let server = Server::greeter();
@@ -118,7 +118,7 @@ fn interrupted_sweep_prints_the_interrupted_load_and_no_further_one() {
         let sweep = ["--sweep", "1000..3000", "--steps", "3", "--duration", "1h", "--warm-up", "0"];
         let mut arguments = [&sweep[..], &["-W", "20s", "--export-json", path, &to]].concat();
         arguments.extend((!is_text).then_some("--json"));
-        let process = loading(&arguments);
+        let process = start_load(&arguments);
         server.wait_for(50);
         let (lines, status) = interrupt(process);
         let sent = server.finish().len();
@@ -149,9 +149,9 @@ fn closed_output_does_not_fail_the_run() {
     ] {
         let server = Server::greeter();
         let to = server.address();
-        let mut process = loading(&[options, &["--duration", "1h", &to]].concat());
+        let mut process = start_load(&[options, &["--duration", "1h", &to]].concat());
         process.line();
-        process.hang_up();
+        process.close_output();
         server.wait_for(20);
         process.signal(Signal::INT);
         assert_eq!(process.exit_status(), Some(0), "{options:?}");
@@ -167,9 +167,9 @@ fn closed_output_does_not_fail_the_run() {
 
 #[test]
 fn full_output_device_exits_with_2() {
-    let full = fs::File::create("/dev/full").expect("Linux has it");
+    let full = fs::File::create("/dev/full").expect("Linux provides it");
     let mut command = Command::new(LOAD);
-    command.args(["--count", "1", "-W", "50ms", NOBODY]).stdout(full);
+    command.args(["--count", "1", "-W", "50ms", CLOSED_PORT]).stdout(full);
     let Finished { err, status, .. } = command.output().expect("runs").into();
     assert_eq!(status, Some(2));
     let start = "hello-load: cannot write to standard output: No space left on device";
@@ -182,7 +182,7 @@ fn closed_port_and_silent_server_are_distinct_failures() {
     let silent = silent.local_addr().expect("bound").to_string();
     for how in [&["--rate", "500"][..], &["--outstanding", "4"]] {
         for (target, why) in [
-            (NOBODY, "no answer: refused (nothing listens there)"),
+            (CLOSED_PORT, "no answer: refused (nothing listens there)"),
             (&silent, "no answer and no error: silent"),
         ] {
             let arguments = [how, &["--count", "20", "-W", "50ms", target]].concat();
@@ -196,7 +196,7 @@ fn closed_port_and_silent_server_are_distinct_failures() {
             assert!(summary["latency_ms"].is_null() && summary["rtt_ms"].is_null(), "{summary}");
             let errors = summary["errors"].as_object().expect("counts");
             match target {
-                NOBODY => assert!(count(&errors["connection-refused"]) > 0),
+                CLOSED_PORT => assert!(count(&errors["connection-refused"]) > 0),
                 _ => assert!(errors.is_empty(), "{summary}"),
             }
         }
@@ -205,7 +205,7 @@ fn closed_port_and_silent_server_are_distinct_failures() {
 
 #[test]
 fn search_and_sweep_end_early_on_a_closed_port() {
-    let short = ["--duration", "20ms", "--warm-up", "0", "-W", "20ms", "--json", NOBODY];
+    let short = ["--duration", "20ms", "--warm-up", "0", "-W", "20ms", "--json", CLOSED_PORT];
     for (options, last) in [
         (&["--find-max", "--rate", "200", "--trials", "1"][..], "throughput"),
         (&["--sweep", "100..200", "--steps", "2"], "trial"),

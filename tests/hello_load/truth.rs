@@ -5,9 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{due, run};
-use crate::relay::{Answer, Bursts, Greeter, Impairments, Plan, Relay, Truth, Void, until_told};
+use crate::relay::{
+    Answer, Bursts, Greeter, Impairments, Inconclusive, Plan, Relay, Truth, retry_until_conclusive,
+};
 use crate::truth::{
-    LONG, SHORT, TIMEOUT, assert_near, at_once, everything, mean, millis, nearest_rank, number,
+    LONG, SHORT, TIMEOUT, assert_near, everything, in_parallel, mean, millis, nearest_rank, number,
     quick, slow, sorted, through_relay,
 };
 
@@ -23,10 +25,10 @@ const IMPAIRED: usize = 100;
 const SLOW: Duration = Duration::from_millis(20);
 
 /// Runs `hello-load` through a relay, and returns its summary and the expected counts.
-fn measure(plan: &Plan, arguments: &str) -> Result<(Value, Truth), Void> {
+fn measure(plan: &Plan, arguments: &str) -> Result<(Value, Truth), Inconclusive> {
     let greeter = Greeter::start();
-    let back = Impairments { delay: SLOW, ..quick() };
-    let slow = Plan { back, calm_from: usize::MAX, ..Plan::default() };
+    let reverse = Impairments { delay: SLOW, ..quick() };
+    let slow = Plan { reverse, unimpaired_from: usize::MAX, ..Plan::default() };
     let slow = arguments.contains("--outstanding").then(|| Relay::start(greeter.address(), &slow));
     let server = slow.as_ref().map_or(greeter.address(), Relay::address);
     let ((summary, status), log) = through_relay(server, plan, |address| {
@@ -42,11 +44,11 @@ fn measure(plan: &Plan, arguments: &str) -> Result<(Value, Truth), Void> {
 
 /// Compares runs of both kinds with the expected counts, with several seeds in parallel, and
 /// returns those counts.
-fn agree(there: &Impairments, back: &Impairments) -> [Truth; 4] {
-    at_once([(110, OPEN), (120, OPEN), (130, CLOSED), (140, CLOSED)], |(seed, arguments)| {
-        until_told(seed, |seed| {
-            let (there, back) = (there.clone(), back.clone());
-            let plan = Plan { seed, there, back, calm_from: IMPAIRED };
+fn agree(forward: &Impairments, reverse: &Impairments) -> [Truth; 4] {
+    in_parallel([(110, OPEN), (120, OPEN), (130, CLOSED), (140, CLOSED)], |(seed, arguments)| {
+        retry_until_conclusive(seed, |seed| {
+            let (forward, reverse) = (forward.clone(), reverse.clone());
+            let plan = Plan { seed, forward, reverse, unimpaired_from: IMPAIRED };
             let (summary, truth) = measure(&plan, arguments)?;
             assert_counts(&summary, &truth);
             assert_eq!(summary["reordered"], truth.reordered());
@@ -73,10 +75,10 @@ fn assert_counts(summary: &Value, truth: &Truth) {
         "misdirected": 0,
         "errors": {},
     });
-    let names = expected.as_object().expect("it is one").keys();
+    let names = expected.as_object().expect("an object").keys();
     let found: Value = names.map(|name| (name.clone(), summary[name].clone())).collect();
     assert_eq!(found, expected);
-    assert_eq!(truth.in_flight, 0, "it waits for all");
+    assert_eq!(truth.in_flight, 0, "every request is settled");
     assert_near(&summary["loss"], lost as f64 / (answered + lost) as f64, "loss");
     let span = number(&summary["duration_s"]);
     for (name, count) in [("sent_per_s", truth.sent as f64), ("answered_per_s", answered as f64)] {
@@ -95,7 +97,10 @@ fn assert_times(summary: &Value, truth: &Truth) {
     {
         let (stated, least) = (number(&rtt[name]), nearest_rank(&shortest, permille));
         assert!(stated >= least - 1e-5, "{name}: {stated} ms is less than {least} ms");
-        assert!(number(&latency[name]) >= stated, "{name}: since due is no less than since sent");
+        assert!(
+            number(&latency[name]) >= stated,
+            "{name}: latency from due time is at least the round-trip time"
+        );
     }
     assert!(number(&rtt["min"]) >= shortest[0] - 1e-5, "{rtt}");
     assert!(number(&rtt["mean"]) >= mean(&shortest) - 1e-5, "{rtt}");
@@ -129,8 +134,8 @@ fn loss_in_either_direction_counts_as_lost() {
 #[test]
 fn burst_losses_and_a_blackout_count_as_lost() {
     let bursts = Bursts { begin: 30, end: 100 };
-    let there = Impairments { blackout: 60..80, ..quick() };
-    for truth in agree(&there, &Impairments { bursts, ..slow() }) {
+    let forward = Impairments { blackout: 60..80, ..quick() };
+    for truth in agree(&forward, &Impairments { bursts, ..slow() }) {
         assert!(truth.lost.len() > 20, "{truth:?}");
     }
 }
@@ -145,17 +150,18 @@ fn duplicates_in_either_direction_are_answered_once() {
 
 #[test]
 fn overtaken_replies_are_reordered_and_not_lost() {
-    let there = Impairments { held_back: (100, 3), ..quick() };
-    let back = Impairments { held_back: (100, 2), delay: SHORT / 2, jitter: SHORT / 2, ..quick() };
-    for truth in agree(&there, &back) {
+    let forward = Impairments { held_back: (100, 3), ..quick() };
+    let reverse =
+        Impairments { held_back: (100, 2), delay: SHORT / 2, jitter: SHORT / 2, ..quick() };
+    for truth in agree(&forward, &reverse) {
         assert!(truth.reordered() > 20 && truth.lost.is_empty(), "{truth:?}");
     }
 }
 
 #[test]
 fn late_reply_is_lost_and_a_second_one_a_duplicate() {
-    let back = Impairments { late: (150, LONG), duplicated: 200, ..slow() };
-    for truth in agree(&quick(), &back) {
+    let reverse = Impairments { late: (150, LONG), duplicated: 200, ..slow() };
+    for truth in agree(&quick(), &reverse) {
         assert_eq!(truth.late, truth.lost.len() as u64);
         assert!(truth.late > 3 && truth.duplicate > 10, "{truth:?}");
     }
@@ -171,16 +177,16 @@ fn damaged_reply_is_corrupt_and_answers_nothing() {
 
 #[test]
 fn replies_to_other_requests_are_unsolicited_and_answer_nothing() {
-    let back = Impairments { unsolicited: 300, lost: 100, ..slow() };
-    for truth in agree(&quick(), &back) {
+    let reverse = Impairments { unsolicited: 300, lost: 100, ..slow() };
+    for truth in agree(&quick(), &reverse) {
         assert!(truth.unsolicited > 10 && truth.lost.len() > 3, "{truth:?}");
     }
 }
 
 #[test]
 fn all_impairments_at_once_are_distinguished() {
-    let (there, back) = everything();
-    for truth in agree(&there, &back) {
+    let (forward, reverse) = everything();
+    for truth in agree(&forward, &reverse) {
         let Truth { late, duplicate, corrupt, unsolicited, .. } = truth;
         assert!(
             [late, duplicate, corrupt, unsolicited].iter().all(|count| *count > 0),
@@ -199,10 +205,15 @@ fn slow_reply_before_its_timeout_is_an_answer() {
 #[test]
 fn percentiles_reveal_rare_slow_replies() {
     let (most, few) = (SHORT / 2, SHORT * 3);
-    let back = Impairments { delay: most, late: (100, few), ..quick() };
-    at_once([(150, OPEN), (160, CLOSED)], |(seed, arguments)| {
-        until_told(seed, |seed| {
-            let plan = Plan { seed, back: back.clone(), calm_from: usize::MAX, ..Plan::default() };
+    let reverse = Impairments { delay: most, late: (100, few), ..quick() };
+    in_parallel([(150, OPEN), (160, CLOSED)], |(seed, arguments)| {
+        retry_until_conclusive(seed, |seed| {
+            let plan = Plan {
+                seed,
+                reverse: reverse.clone(),
+                unimpaired_from: usize::MAX,
+                ..Plan::default()
+            };
             let (summary, truth) = measure(&plan, arguments)?;
             assert_counts(&summary, &truth);
             assert_times(&summary, &truth);
@@ -217,11 +228,16 @@ fn percentiles_reveal_rare_slow_replies() {
 
 #[test]
 fn several_sources_are_counted_together_and_kept_apart() {
-    let (there, back) = everything();
+    let (forward, reverse) = everything();
     let arguments = [OPEN, CLOSED].map(|run| format!("{run} --sources 3"));
-    at_once([(170, &arguments[0]), (180, &arguments[1])], |(seed, arguments)| {
-        until_told(seed, |seed| {
-            let plan = Plan { seed, there: there.clone(), back: back.clone(), calm_from: IMPAIRED };
+    in_parallel([(170, &arguments[0]), (180, &arguments[1])], |(seed, arguments)| {
+        retry_until_conclusive(seed, |seed| {
+            let plan = Plan {
+                seed,
+                forward: forward.clone(),
+                reverse: reverse.clone(),
+                unimpaired_from: IMPAIRED,
+            };
             let (summary, truth) = measure(&plan, arguments)?;
             assert_counts(&summary, &truth);
             Ok(())

@@ -54,19 +54,19 @@ def answered():
 small = ("--send-buffer", "65536")
 command = (sys.argv[1], "--json", "--quiet", *small, "--bind", f"{SERVER}:{PORT}")
 with Server(*command) as server:
-    asked = 0
+    sent = 0
     for batch in range(20):
         for host in range(20):
             wire.send(frame(mac, f"10.9.1.{20 * (batch % 12) + host + 1}"))
-            asked += 1
+            sent += 1
         # At most what the receive buffer holds.
         while bytes_to_receive():
             time.sleep(0.001)
     while True:
-        asked += 1
+        sent += 1
         if answered():
             break
-        assert asked < 600, "no answer to somebody who exists"
+        assert sent < 600, "no reply to a present host"
     while bytes_to_receive():
         time.sleep(0.001)
-    print(json.dumps(server.summary() | {"asked": asked}))
+    print(json.dumps(server.summary() | {"sent": sent}))

@@ -50,7 +50,7 @@ def greeted(client, name):
     assert (reply, source) == (b"Hello, %s!" % name, (HERE, PORT)), (reply, source)
 
 
-asked, expected = 0, {}
+sent, expected = 0, {}
 command = (sys.argv[1], "--json", "--quiet", "--bind", f"{HERE}:{PORT}", "--backend", sys.argv[2])
 with Server(*command) as server:
     # The server receives a datagram of 1000 bytes, and a reply of 1008 does not fit.
@@ -63,8 +63,8 @@ with Server(*command) as server:
                     poison(request)
                 else:
                     client.sendto(b"%d at %d" % (number, position), (HERE, PORT))
-            asked += BATCH
-            server.go_on()
+            sent += BATCH
+            server.resume()
             for number, client in enumerate(clients):
                 if number != position:
                     greeted(client, b"%d at %d" % (number, position))
@@ -76,10 +76,10 @@ with Server(*command) as server:
         poison(POISONS["blackhole"][0])
     for name in (b"first", LONG, b"second", LONG, b"third"):
         good.sendto(name, (HERE, PORT))
-    asked += BATCH + 5
+    sent += BATCH + 5
     expected["invalid"] += BATCH
     expected["too-long"] += 2
-    server.go_on()
+    server.resume()
     for name in (b"first", b"second", b"third"):
         greeted(good, name)
     summary = server.summary()
@@ -89,4 +89,4 @@ with Server(*command, "--max-name", "2000"):
     good.sendto(LONG, (HERE, PORT))
     greeted(good, LONG)
 
-print(json.dumps({"asked": asked, "expected": expected} | without_zeros(summary)))
+print(json.dumps({"sent": sent, "expected": expected} | without_zeros(summary)))

@@ -17,11 +17,11 @@ with Server(SERVER, "--json", "--quiet", "--bind", f"{ADDRESS}:0") as server:
     refused = subprocess.run([*command, target], stderr=subprocess.PIPE, timeout=20)
     server.process.send_signal(signal.SIGUSR1)
     before = server.line()
-    asked = subprocess.run([*command, "--remote", target], stdout=subprocess.PIPE, timeout=60)
+    allowed = subprocess.run([*command, "--remote", target], stdout=subprocess.PIPE, timeout=60)
     print(json.dumps({
         "refused": refused.returncode,
         "received_before": before["received"],
-        "status": asked.returncode,
-        "load": json.loads(asked.stdout.splitlines()[-1]),
+        "status": allowed.returncode,
+        "load": json.loads(allowed.stdout.splitlines()[-1]),
         "server": server.summary(),
     }))

@@ -44,7 +44,7 @@ bystander.setblocking(False)
 bind = f"[{HERE}]:{PORT}" if FAMILY == "6" else f"{HERE}:{PORT}"
 
 # Opens a socket at an address, with SO_SNDBUFFORCE and SO_RCVBUFFORCE, and executes a command.
-HAND_OVER = """
+PASS_SOCKET = """
 import os, socket, sys
 family, address, send, receive, *command = sys.argv[1:]
 kept = socket.socket(socket.AF_INET6 if family == "6" else socket.AF_INET, socket.SOCK_DGRAM)
@@ -57,7 +57,7 @@ os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
 os.execv(command[0], command)
 """
 # SendBuffer= and ReceiveBuffer= of deploy/systemd/hello-server.socket.
-UNIT = ("python3", "-c", HAND_OVER, FAMILY, HERE, str(64 << 20), str(4 << 20))
+UNIT = ("python3", "-c", PASS_SOCKET, FAMILY, HERE, str(64 << 20), str(4 << 20))
 nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 front = {"root": (), "nobody": nobody, "unit": UNIT}[USER]
 address = () if USER == "unit" else ("--bind", bind)
@@ -77,14 +77,14 @@ with Server(*machine.inside, *front, SERVER, "--json", "--quiet", *OPTIONS, *add
         time.sleep(INTERVAL)
         collect()
     answered.clear()
-    start, sent, asked = time.monotonic(), 0, 0
+    start, sent, requested = time.monotonic(), 0, 0
     while (now := time.monotonic() - start) < SECONDS:
         while sent < min(now * RATE, RATE * SECONDS):
             link.send(frames[sent % len(frames)])
             sent += 1
-        if asked < now / INTERVAL:
-            bystander.sendto(b"%d" % asked, (HERE, PORT))
-            asked += 1
+        if requested < now / INTERVAL:
+            bystander.sendto(b"%d" % requested, (HERE, PORT))
+            requested += 1
         collect()
         time.sleep(0.001)
     end = time.monotonic() + 20
@@ -93,7 +93,7 @@ with Server(*machine.inside, *front, SERVER, "--json", "--quiet", *OPTIONS, *add
         bystander.sendto(b"last", (HERE, PORT))
         time.sleep(INTERVAL)
         collect()
-    answered &= {b"Hello, %d!" % number for number in range(asked)}
-    result = {"sent": sent, "asked": asked, "answered": len(answered), "listening": server.listening}
+    answered &= {b"Hello, %d!" % number for number in range(requested)}
+    result = {"sent": sent, "requested": requested, "answered": len(answered), "listening": server.listening}
     print(json.dumps(result | {"summary": without_zeros(server.summary())}))
 machine.end()

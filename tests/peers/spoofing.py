@@ -69,7 +69,7 @@ def itself():
     """Answers what the server sent to itself, which needs no help."""
 
 
-def nobody():
+def no_answer():
     """Answers nothing."""
     return "silence"
 
@@ -101,10 +101,10 @@ with Server(*here) as server, Server(*others) as other:
         "server:own": follow(server, OTHER, PORT, HERE, there),
         "server": follow(server, OTHER, EPHEMERAL, HERE, there),
         "server, IPv6": follow(server, "::1", EPHEMERAL, "::1", there),
-        "port 0": follow(server, OTHER, 0, HERE, nobody),
+        "port 0": follow(server, OTHER, 0, HERE, no_answer),
     }
     for source in ("224.0.0.1", "255.255.255.255", "127.255.255.255"):
-        cases[source] = follow(server, source, EPHEMERAL, HERE, nobody)
+        cases[source] = follow(server, source, EPHEMERAL, HERE, no_answer)
     peers = []
     for (host, (name, make)), port in itertools.product(enumerate(ANSWERS.items(), 2), PORTS):
         bound, answer = peer(f"127.0.{host}.1", port, make)

@@ -19,43 +19,43 @@ REPLIES = 100_000 if sys.argv[2] == "native" else 10_000
 
 def client(address):
     family, _, _, _, target = socket.getaddrinfo(address, PORT, type=socket.SOCK_DGRAM)[0]
-    asking = socket.socket(family, socket.SOCK_DGRAM)
-    asking.settimeout(20)
-    return asking, target
+    client_socket = socket.socket(family, socket.SOCK_DGRAM)
+    client_socket.settimeout(20)
+    return client_socket, target
 
 
-def ask_at_each(addresses):
+def exchange_with_each(addresses):
     """Sends requests from connected sockets, which accept replies only from the destination address."""
     clients = []
     for address in addresses:
-        asking, target = client(address)
-        asking.connect(target)
-        clients.append(asking)
+        client_socket, target = client(address)
+        client_socket.connect(target)
+        clients.append(client_socket)
     rounds = -(-REPLIES // (BURST * len(clients)))
     for number in range(rounds):
         names = [b"%d of %d" % (one, number) for one in range(BURST)]
-        for asking in clients:
+        for client_socket in clients:
             for name in names:
-                asking.send(name)
-        for asking in clients:
+                client_socket.send(name)
+        for client_socket in clients:
             for name in names:
-                assert asking.recv(64) == b"Hello, %s!" % name
+                assert client_socket.recv(64) == b"Hello, %s!" % name
     return rounds * BURST * len(clients)
 
 
-def ask_all(addresses, then):
+def exchange_all(addresses, then):
     """Sends requests to addresses that must not answer, then to one that must, whose reply is the first."""
-    asking, target = client(then)
-    asking.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-    asking.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"there")
+    client_socket, target = client(then)
+    client_socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    client_socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"there")
     for address in addresses:
-        asking.sendto(b"everybody", (address, *target[1:]))
-    asking.sendto(b"Tracy", target)
-    reply, source = asking.recvfrom(64)
+        client_socket.sendto(b"everybody", (address, *target[1:]))
+    client_socket.sendto(b"Tracy", target)
+    reply, source = client_socket.recvfrom(64)
     assert (reply, source) == (b"Hello, Tracy!", target), (reply, source)
-    asking.setblocking(False)
+    client_socket.setblocking(False)
     try:
-        raise AssertionError(asking.recvfrom(64))
+        raise AssertionError(client_socket.recvfrom(64))
     except BlockingIOError:
         pass
 
@@ -67,9 +67,9 @@ wire(other, ["10.9.0.100/24", "2001:db8::100/64"], there)
 options = ("--bind", f"0.0.0.0:{PORT}", "--bind", f"[::]:{PORT}", "--limit", "off")
 with Server(*other.inside, sys.argv[1], "--json", "--quiet", *options, "--backend", sys.argv[2]) as server:
     server.process.stdout.readline()
-    greeted = ask_at_each(OWN[:16]) + ask_at_each(OWN[16:])
-    greeted += ask_at_each([LINK_LOCAL + "%there"] * 2)
-    ask_all(SHARED[0], OWN[0])
-    ask_all(SHARED[1], LINK_LOCAL + "%there")
+    greeted = exchange_with_each(OWN[:16]) + exchange_with_each(OWN[16:])
+    greeted += exchange_with_each([LINK_LOCAL + "%there"] * 2)
+    exchange_all(SHARED[0], OWN[0])
+    exchange_all(SHARED[1], LINK_LOCAL + "%there")
     print(json.dumps({"greeted": greeted + 2} | without_zeros(server.summary())))
 other.end()

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use super::{NOBODY, ping, pinging, summary, wait_for};
-use crate::observability::{metric, place, prometheus_takes};
+use super::{CLOSED_PORT, ping, start_ping, summary, wait_for};
+use crate::observability::{assert_valid_for_prometheus, fresh_path, metric};
 use crate::ping_output::are_valid;
 use crate::support::{Finished, PING, can_unshare, count, have, json, server};
 
@@ -15,7 +15,7 @@ use crate::support::{Finished, PING, can_unshare, count, have, json, server};
 fn summaries_are_exported_to_files_and_to_standard_output() {
     let test = "summaries_are_exported_to_files_and_to_standard_output";
     let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
-    let (address, file) = (address.to_string(), place(test));
+    let (address, file) = (address.to_string(), fresh_path(test));
     let path = file.to_str().expect("UTF-8");
     for (option, starts) in [
         ("--export-json", "{\"schema_version\":1,\"results\":[{\"target\":"),
@@ -28,7 +28,7 @@ fn summaries_are_exported_to_files_and_to_standard_output() {
         assert!(text.starts_with(starts) && text.contains(&address), "{text}");
         let Finished { out, status, .. } = ping(&[&run[..], &["-"]].concat());
         assert_eq!(status, Some(0));
-        assert!(out.starts_with(starts), "nothing else goes there: {out}");
+        assert!(out.starts_with(starts), "nothing else is printed: {out}");
         if option == "--export-json" {
             assert_eq!(json(&text)["results"][0]["answered"], 2);
             assert!(!have("jsonschema", "--version", test) || are_valid(test, [text]));
@@ -40,13 +40,13 @@ fn summaries_are_exported_to_files_and_to_standard_output() {
 fn closed_output_costs_no_exported_file() {
     let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
     let (address, file) =
-        (address.to_string(), place("a_reader_who_leaves_costs_no_file_of_a_ping"));
+        (address.to_string(), fresh_path("a_reader_who_leaves_costs_no_file_of_a_ping"));
     let path = file.to_str().expect("UTF-8");
-    let mut ping = pinging(&["-i", "10ms", "-W", "20s", "--export-csv", path, &address]);
+    let mut ping = start_ping(&["-i", "10ms", "-W", "20s", "--export-csv", path, &address]);
     // The header and a reply.
     ping.line();
     ping.line();
-    ping.hang_up();
+    ping.close_output();
     assert_eq!(ping.exit_status(), Some(0));
     let text = fs::read_to_string(&file).expect("there");
     assert_eq!(text.lines().filter(|line| line.starts_with(&address)).count(), 1, "{text}");
@@ -57,7 +57,7 @@ fn unwritable_file_is_named_and_exits_with_2() {
     // Errors that can be found before sending are; otherwise the summary is still printed.
     for (path, before) in [("/nowhere/x", true), ("/dev/full", false)] {
         for option in ["--export-json", "--export-csv", "--plot"] {
-            let arguments = ["-c", "1", "-W", "50ms", "-q", option, path, NOBODY];
+            let arguments = ["-c", "1", "-W", "50ms", "-q", option, path, CLOSED_PORT];
             let Finished { out, err, status } = ping(&arguments);
             assert_eq!(status, Some(2));
             assert!(err.starts_with(&format!("hello-ping: cannot write {path:?}: ")), "{err}");
@@ -65,12 +65,12 @@ fn unwritable_file_is_named_and_exits_with_2() {
         }
     }
     // A failed export costs no other.
-    let file = place("unwritable_file_is_named_and_exits_with_2");
+    let file = fresh_path("unwritable_file_is_named_and_exits_with_2");
     let path = file.to_str().expect("UTF-8");
     let exports = ["--export-json", "/dev/full", "--export-csv", path];
-    let arguments = [&["-c", "1", "-W", "50ms", "-q", NOBODY], &exports[..]].concat();
+    let arguments = [&["-c", "1", "-W", "50ms", "-q", CLOSED_PORT], &exports[..]].concat();
     assert_eq!(ping(&arguments).status, Some(2));
-    assert!(fs::read_to_string(&file).expect("there").contains(NOBODY));
+    assert!(fs::read_to_string(&file).expect("there").contains(CLOSED_PORT));
 }
 
 #[test]
@@ -79,9 +79,9 @@ fn plot_is_xml_and_marks_losses() {
     if !have("python3", "--version", test) {
         return;
     }
-    let file = place(test);
+    let file = fresh_path(test);
     let path = file.to_str().expect("UTF-8");
-    let arguments = ["-c", "2", "-i", "10ms", "-W", "50ms", "-q", "--plot", path, NOBODY];
+    let arguments = ["-c", "2", "-i", "10ms", "-W", "50ms", "-q", "--plot", path, CLOSED_PORT];
     assert_eq!(ping(&arguments).status, Some(1));
     assert!(texts(&file).contains("127.78.0.1:9, 2 lost"));
     let text = fs::read_to_string(&file).expect("there");
@@ -92,10 +92,10 @@ fn plot_is_xml_and_marks_losses() {
 fn metrics_exist_during_the_run_and_are_complete_at_the_end() {
     let test = "metrics_exist_during_the_run_and_are_complete_at_the_end";
     let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
-    let (address, file) = (address.to_string(), place(test));
+    let (address, file) = (address.to_string(), fresh_path(test));
     let path = file.to_str().expect("UTF-8");
     let options = ["-i", "10ms", "-W", "20s", "--json", "--metrics-file", path];
-    let mut run = pinging(&[&options[..], &[&address]].concat());
+    let mut run = start_ping(&[&options[..], &[&address]].concat());
     wait_for(&mut run, "reply");
     let requests = format!("hello_ping_requests_total{{target=\"{address}\"}}");
     // Nothing has been sent at the start; the counts are there a second later.
@@ -113,7 +113,7 @@ fn metrics_exist_during_the_run_and_are_complete_at_the_end() {
         let name = format!("hello_ping_{name}{{target=\"{address}\"}}");
         assert_eq!(metric(&text, &name), Some(count(&whole[field])), "{name}: {text}");
     }
-    prometheus_takes(test, &file);
+    assert_valid_for_prometheus(test, &file);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn plot_escapes_the_target_name() {
     if !have("python3", "--version", test) || !can_unshare(test) {
         return;
     }
-    let file = place(test);
+    let file = fresh_path(test);
     let hosts = file.with_file_name("hosts");
     fs::write(&hosts, "127.78.0.1 a<b>&c\n").expect("ours");
     // No one else resolves this name.

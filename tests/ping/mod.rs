@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::support::{Finished, PING, Process, json};
 
 /// An address with a closed port: nothing else binds this loopback address.
-const NOBODY: &str = "127.78.0.1:9";
+const CLOSED_PORT: &str = "127.78.0.1:9";
 
 /// Runs `hello-ping` to its end.
 fn ping(arguments: &[&str]) -> Finished {
@@ -20,7 +20,7 @@ fn ping(arguments: &[&str]) -> Finished {
 }
 
 /// Starts `hello-ping`.
-fn pinging(arguments: &[&str]) -> Process {
+fn start_ping(arguments: &[&str]) -> Process {
     Process::start(Command::new(PING).args(arguments))
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{NOBODY, ping, pinging, summary, wait_for};
+use super::{CLOSED_PORT, ping, start_ping, summary, wait_for};
 use crate::support::{self, Finished, count, have_ipv6, json, peer, receive, server};
 
 fn address(peer: &UdpSocket) -> String {
@@ -47,7 +47,7 @@ fn count_probes_are_sent_one_interval_apart() {
 fn size_option_sets_the_name_length_up_to_the_maximum() {
     for (size, len) in [("8", 8), ("16", 16), ("1234", 1234), ("65499", 65_499)] {
         let peer = peer();
-        let mut ping = pinging(&["-c", "1", "-s", size, "-W", "20s", &address(&peer)]);
+        let mut ping = start_ping(&["-c", "1", "-s", size, "-W", "20s", &address(&peer)]);
         assert!(ping.line().ends_with(&format!(" {len}({}) bytes of data.", len + 28)));
         assert_eq!(answer(&peer, 1)[0].0.len(), len);
         assert!(ping.line().starts_with(&format!("{} bytes from ", len + 8)));
@@ -71,14 +71,14 @@ fn deadline_ends_a_run_with_probes_in_flight() {
 #[test]
 fn probe_is_lost_after_its_timeout_and_its_reply_late() {
     let peer = peer();
-    let mut ping = pinging(&["-W", "20ms", "-i", "50ms", "--json", &address(&peer)]);
+    let mut ping = start_ping(&["-W", "20ms", "-i", "50ms", "--json", &address(&peer)]);
     wait_for(&mut ping, "lost");
     answer(&peer, 1);
     let late = wait_for(&mut ping, "late");
     assert!(late["rtt_ms"].as_f64() >= Some(20.0), "{late}");
     ping.signal(Signal::INT);
     let (lines, status) = ping.finish();
-    assert_eq!(status, Some(1), "a late answer is none");
+    assert_eq!(status, Some(1), "a late reply is not an answer");
     assert_eq!(summary(lines.last().expect("a summary"))["late"], 1);
 }
 
@@ -91,10 +91,10 @@ fn duration_ends_sending_but_not_waiting() {
         let to = address(&peer);
         let mut arguments = vec!["--duration", duration, "-i", "50ms", "-W", "20s", "--json", &to];
         arguments.extend(count.map(|count| ["-c", count]).iter().flatten());
-        let ping = pinging(&arguments);
+        let ping = start_ping(&arguments);
         // Answers none before all have been sent.
-        let asked = Vec::from_iter((0..probes).map(|_| receive(&peer)));
-        for (name, source) in &asked {
+        let requests = Vec::from_iter((0..probes).map(|_| receive(&peer)));
+        for (name, source) in &requests {
             let reply = [b"Hello, ", &name[..], b"!"].concat();
             peer.send_to(&reply, source).expect("sent");
         }
@@ -110,7 +110,7 @@ fn duration_ends_sending_but_not_waiting() {
 fn address_family_option_is_exclusive() {
     let peer = peer();
     let port = peer.local_addr().expect("bound").port();
-    let ping = pinging(&["-4", "-c", "1", "-W", "20s", &format!("localhost:{port}")]);
+    let ping = start_ping(&["-4", "-c", "1", "-W", "20s", &format!("localhost:{port}")]);
     answer(&peer, 1);
     let (lines, status) = ping.finish();
     assert_eq!(status, Some(0));
@@ -134,7 +134,7 @@ fn ipv6_packets_are_printed_with_longer_headers() {
 fn interface_option_sets_the_source_address_or_interface() {
     for (interface, source) in [("127.0.0.2", "127.0.0.2"), ("lo", "127.0.0.1")] {
         let peer = peer();
-        let ping = pinging(&["-I", interface, "-c", "1", "-W", "20s", &address(&peer)]);
+        let ping = start_ping(&["-I", interface, "-c", "1", "-W", "20s", &address(&peer)]);
         assert_eq!(answer(&peer, 1)[0].1.ip().to_string(), source, "{interface}");
         assert_eq!(ping.finish().1, Some(0));
     }
@@ -144,7 +144,7 @@ fn interface_option_sets_the_source_address_or_interface() {
 fn flows_are_source_ports_that_alternate() {
     let peer = peer();
     let to = address(&peer);
-    let ping = pinging(&["--flows", "3", "-c", "9", "-i", "10ms", "-W", "20s", &to]);
+    let ping = start_ping(&["--flows", "3", "-c", "9", "-i", "10ms", "-W", "20s", &to]);
     let mut ports = BTreeMap::new();
     for (_, source) in answer(&peer, 9) {
         *ports.entry(source.port()).or_insert(0) += 1;
@@ -166,9 +166,9 @@ fn flows_are_source_ports_that_alternate() {
 fn several_targets_give_a_comparison_in_text_and_summaries_in_json() {
     let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
     let address = address.to_string();
-    let arguments = ["-c", "3", "-i", "10ms", "-W", "0.5", "-q", &address, NOBODY];
+    let arguments = ["-c", "3", "-i", "10ms", "-W", "0.5", "-q", &address, CLOSED_PORT];
     let Finished { out, err, status } = ping(&arguments);
-    assert_eq!((&*err, status), ("", Some(1)), "one never answered");
+    assert_eq!((&*err, status), ("", Some(1)), "one server never answered");
     let (_, table) = out.split_once("\n\ntarget ").expect("a table");
     let rows = Vec::from_iter(
         table
@@ -177,14 +177,14 @@ fn several_targets_give_a_comparison_in_text_and_summaries_in_json() {
             .take(2)
             .map(|row| Vec::from_iter(row.split_whitespace().take(2).map(str::to_owned))),
     );
-    assert_eq!(rows, [[&*address, "3"], [NOBODY, "3"]]);
+    assert_eq!(rows, [[&*address, "3"], [CLOSED_PORT, "3"]]);
     assert!(out.contains("  no answer: refused (nothing listens there)\n"), "{out}");
     let Finished { out, .. } = ping(&[&arguments[..], &["--json"]].concat());
     let lines = Vec::from_iter(out.lines().map(json));
     let events = Vec::from_iter(lines.iter().map(|line| line["event"].as_str()));
     let expected = ["start", "start", "summary", "summary"].map(Some);
     assert_eq!(events, expected);
-    assert_eq!((&lines[2]["target"], &lines[3]["target"]), (&address.into(), &NOBODY.into()));
+    assert_eq!((&lines[2]["target"], &lines[3]["target"]), (&address.into(), &CLOSED_PORT.into()));
     assert_eq!(lines[3]["answered"], 0);
     assert!(count(&lines[3]["errors"]["connection-refused"]) > 0, "{out}");
 }

@@ -5,9 +5,9 @@ use std::process::Command;
 use regex::Regex;
 use rustix::process::Signal;
 
-use super::{ping, pinging, wait_for};
+use super::{ping, start_ping, wait_for};
 use crate::ping_output::are_valid;
-use crate::support::{Finished, PING, at_a_terminal, count, have, peer, receive, server};
+use crate::support::{Finished, PING, count, have, peer, receive, run_at_terminal, server};
 
 #[test]
 fn output_has_the_format_of_ping_with_additional_lines() {
@@ -49,16 +49,16 @@ fn terminal_shows_a_transient_status_line() {
     let mut command = Command::new(PING);
     command.args(["-i", "100ms", "-W", "20s", "-q", &address.to_string()]);
     let is_status = |seen: &str| seen.contains(" in flight, p50/p99/max ");
-    let seen = at_a_terminal(command, is_status);
+    let seen = run_at_terminal(command, is_status);
     let (_, after) = seen.split_once(" sent, 0% lost, ").expect("a status");
-    assert!(after.contains("\r\u{1b}[2K"), "it is taken away: {seen:?}");
+    assert!(after.contains("\r\u{1b}[2K"), "the status line is erased: {seen:?}");
     assert!(after.contains("  from ms  to ms  replies\r\n"), "{seen:?}");
 }
 
 #[test]
 fn sigquit_prints_a_snapshot_and_the_run_continues() {
     let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
-    let mut ping = pinging(&["-i", "10ms", "-W", "20s", "--json", &address.to_string()]);
+    let mut ping = start_ping(&["-i", "10ms", "-W", "20s", "--json", &address.to_string()]);
     wait_for(&mut ping, "reply");
     ping.signal(Signal::QUIT);
     let snapshot = wait_for(&mut ping, "snapshot");
@@ -81,7 +81,7 @@ fn datagrams_from_others_cannot_control_the_terminal() {
     for (json, expected) in [(false, r"\u{1b}[2J"), (true, r"\u001b[2J")] {
         let mut arguments = vec!["-c", "1", "-W", "20s", &to];
         arguments.extend(json.then_some("--json"));
-        let mut ping = pinging(&arguments);
+        let mut ping = start_ping(&arguments);
         ping.line();
         let (name, source) = receive(&peer);
         peer.send_to(b"Hello, \x1b[2J!", source).expect("sent");
@@ -100,7 +100,7 @@ fn every_line_of_an_eventful_run_conforms_to_the_schema() {
     }
     let peer = peer();
     let to = peer.local_addr().expect("bound").to_string();
-    let mut ping = pinging(&["-i", "50ms", "-W", "0.2", "--every", "0.1", "--json", &to]);
+    let mut ping = start_ping(&["-i", "50ms", "-W", "0.2", "--every", "0.1", "--json", &to]);
     let (name, source) = receive(&peer);
     let reply = [b"Hello, ", &name[..], b"!"].concat();
     for datagram in [&reply[..], &reply, b"\xff", "Hello, \u{202e}!".as_bytes()] {
@@ -120,7 +120,7 @@ fn every_line_of_an_eventful_run_conforms_to_the_schema() {
     }
     ping.signal(Signal::INT);
     let (rest, status) = ping.finish();
-    assert!(status <= Some(1), "a reply that came too late here is none");
+    assert!(status <= Some(1), "a late reply is not an answer");
     lines.extend(rest);
     assert!(are_valid(test, lines.clone()), "{lines:?}");
 }

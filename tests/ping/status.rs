@@ -5,7 +5,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use super::{NOBODY, ping, pinging, summary, wait_for};
+use super::{CLOSED_PORT, ping, start_ping, summary, wait_for};
 use crate::support::{Finished, PING, Process, count, have, peer, receive, server};
 
 #[test]
@@ -27,7 +27,7 @@ fn closed_port_and_silent_server_are_distinct_failures() {
     let silent = peer();
     let silent = silent.local_addr().expect("bound").to_string();
     for (target, why) in [
-        (NOBODY, "  no answer: refused (nothing listens there)\n"),
+        (CLOSED_PORT, "  no answer: refused (nothing listens there)\n"),
         (&*silent, "  no answer and no error: silent\n"),
     ] {
         let Finished { out, err, status } = ping(&["-c", "2", "-i", "10ms", "-W", "50ms", target]);
@@ -45,7 +45,7 @@ fn interrupt_prints_a_summary_with_probes_in_flight() {
     ] {
         let peer = peer();
         let to = peer.local_addr().expect("bound").to_string();
-        let mut ping = pinging(&["-i", "10ms", "-W", "20s", &to]);
+        let mut ping = start_ping(&["-i", "10ms", "-W", "20s", &to]);
         ping.line();
         for _ in 0..answers {
             let (name, source) = receive(&peer);
@@ -68,7 +68,7 @@ fn fewer_replies_than_the_count_at_the_deadline_is_a_failure() {
         let to = peer.local_addr().expect("bound").to_string();
         let mut arguments = vec!["-c", "2", "-i", "10ms", "-W", "20s", &to];
         arguments.extend(deadline.map(|deadline| ["-w", deadline]).iter().flatten());
-        let ping = pinging(&arguments);
+        let ping = start_ping(&arguments);
         let (name, source) = receive(&peer);
         peer.send_to(&[b"Hello, ", &name[..], b"!"].concat(), source).expect("sent");
         let (lines, status) = ping.finish();
@@ -81,7 +81,7 @@ fn exceeded_threshold_fails_and_prints_the_value() {
     let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
     let (address, silent) = (address.to_string(), peer());
     let silent = silent.local_addr().expect("bound").to_string();
-    for (to, threshold, most, says) in [
+    for (to, threshold, most, expected) in [
         (&silent, "--max-loss", "99%", ": loss 100% exceeds 99% by 1 percentage points\n"),
         (&silent, "--max-p99", "1h", ": p99 unknown, for there are too few answers: taken to "),
         (&address, "--max-p99", "1ns", " ms exceeds 0.000 ms by "),
@@ -92,7 +92,7 @@ fn exceeded_threshold_fails_and_prints_the_value() {
         let Finished { out, err, status } = ping(&arguments);
         assert_eq!(status, Some(1), "{threshold}");
         assert!(err.starts_with(&format!("hello-ping: {to}: ")), "{err}");
-        assert!(err.contains(says) && err.lines().count() == 1, "{err}");
+        assert!(err.contains(expected) && err.lines().count() == 1, "{err}");
         assert!(!out.contains("exceeds"), "{out}");
     }
     let kept = ["--max-loss", "0", "--max-p99", "1h", "--max-jitter", "1h"];
@@ -146,9 +146,9 @@ fn closed_output_ends_the_run_successfully() {
     let address = address.to_string();
     // With event lines, and with interval lines only.
     for arguments in [&["-i", "10ms"][..], &["-i", "10ms", "-q", "--every", "20ms"]] {
-        let mut ping = pinging(&[arguments, &[&address]].concat());
+        let mut ping = start_ping(&[arguments, &[&address]].concat());
         ping.line();
-        ping.hang_up();
+        ping.close_output();
         assert_eq!(ping.exit_status(), Some(0), "{arguments:?}");
     }
 }
@@ -156,7 +156,9 @@ fn closed_output_ends_the_run_successfully() {
 #[test]
 fn full_output_device_exits_with_2() {
     let mut command = Command::new(PING);
-    command.args(["-c", "1", NOBODY]).stdout(File::create("/dev/full").expect("Linux has it"));
+    command
+        .args(["-c", "1", CLOSED_PORT])
+        .stdout(File::create("/dev/full").expect("Linux provides it"));
     let Finished { err, status, .. } = command.output().expect("runs").into();
     assert_eq!(status, Some(2));
     assert!(
@@ -169,14 +171,14 @@ fn full_output_device_exits_with_2() {
 fn endless_run_uses_constant_memory() {
     let (_server, address) = server(&["--bind", "127.0.0.1:0", "--quiet"]);
     let options = ["-i", "20us", "-W", "100ms", "-q", "--json", "--every", "50ms"];
-    let mut ping = pinging(&[&options[..], &[&address.to_string()]].concat());
+    let mut ping = start_ping(&[&options[..], &[&address.to_string()]].concat());
     let mut sent = 0;
     let mut resident_after = |probes| {
         while sent < probes {
             sent += count(&wait_for(&mut ping, "interval")["sent"]);
         }
         let status = std::fs::read_to_string(format!("/proc/{}/status", ping.id()));
-        let status = status.expect("Linux has it");
+        let status = status.expect("Linux provides it");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
         line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
     };

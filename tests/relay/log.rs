@@ -30,9 +30,9 @@ pub(crate) struct Received {
     /// The earliest time at which it had arrived.
     pub(crate) latest: Instant,
     /// The impairment of the request.
-    pub(crate) there: Fate,
+    pub(crate) forward: Fate,
     /// The impairment of each reply to it.
-    pub(crate) back: Vec<Fate>,
+    pub(crate) reverse: Vec<Fate>,
 }
 
 /// A datagram as it was returned.
@@ -79,15 +79,18 @@ impl Truth {
 
 /// Why a log does not determine the counts: the machine stalled at a bad moment.
 #[derive(Debug)]
-pub(crate) struct Void(pub(crate) String);
+pub(crate) struct Inconclusive(pub(crate) String);
 
 /// Runs something with one seed after another until its log is conclusive, at most five times.
-pub(crate) fn until_told<T>(seed: u64, mut run: impl FnMut(u64) -> Result<T, Void>) -> T {
+pub(crate) fn retry_until_conclusive<T>(
+    seed: u64,
+    mut run: impl FnMut(u64) -> Result<T, Inconclusive>,
+) -> T {
     for seed in seed..seed + 5 {
         match run(seed) {
-            Ok(told) => return told,
+            Ok(value) => return value,
             // Not eprintln!, which is captured.
-            Err(Void(why)) => writeln!(io::stderr(), "\nVOID with seed {seed}: {why}\n"),
+            Err(Inconclusive(why)) => writeln!(io::stderr(), "\nVOID with seed {seed}: {why}\n"),
         }
         .expect("printed");
     }
@@ -100,13 +103,13 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// [`Void`] if the times are inconclusive.
-    pub(crate) fn truth(&self, timeout: Duration) -> Result<Truth, Void> {
+    /// [`Inconclusive`] if the times are inconclusive.
+    pub(crate) fn truth(&self, timeout: Duration) -> Result<Truth, Inconclusive> {
         // In that time, a client that sends once a millisecond fills half of the smallest buffer.
         if self.longest_pause > Duration::from_millis(128) {
-            return Err(Void(format!("the relay was held up for {:?}", self.longest_pause)));
+            return Err(Inconclusive(format!("the relay stalled for {:?}", self.longest_pause)));
         }
-        let last = self.requests.last().ok_or_else(|| Void("no request came".into()))?;
+        let last = self.requests.last().ok_or_else(|| Inconclusive("no request arrived".into()))?;
         let mut probes: HashMap<_, _> = self.requests.iter().enumerate().map(Probe::of).collect();
         let mut truth = Truth { sent: self.requests.len() as u64, ..Truth::default() };
         let (mut last_answered, mut last_answer) = (None, last.earliest);
@@ -132,11 +135,13 @@ impl Log {
                 ReplyKind::Unsolicited => truth.unsolicited += 1,
             }
             if reply.latest > last.earliest {
-                return Err(Void(format!("{arrival:?} came behind the last request")));
+                return Err(Inconclusive(format!("{arrival:?} arrived after the last request")));
             }
         }
         if last_answer > last.earliest + 2 * longest_trip {
-            return Err(Void("an answer came when it may have been waited for no more".into()));
+            return Err(Inconclusive(
+                "an answer came when it may have been waited for no more".into(),
+            ));
         }
         for request in &self.requests {
             if probes[&(request.client, &*request.name)].fate == ProbeFate::Answered {
@@ -146,7 +151,7 @@ impl Log {
             } else if self.ended.is_some_and(|ended| ended < request.earliest + timeout) {
                 truth.in_flight += 1;
             } else {
-                return Err(Void("a probe was lost at the end, or in flight".into()));
+                return Err(Inconclusive("a probe was lost at the end, or in flight".into()));
             }
         }
         Ok(truth)
@@ -159,11 +164,11 @@ impl Log {
         reply: &'a Sent,
         probes: &mut HashMap<(SocketAddr, &'a [u8]), Probe>,
         timeout: Duration,
-    ) -> Result<ReplyKind, Void> {
+    ) -> Result<ReplyKind, Inconclusive> {
         let Ok(decoded) = Reply::decode(&reply.datagram) else { return Ok(ReplyKind::Corrupt) };
         let name = decoded.name();
         let Some(probe) = probes.get_mut(&(reply.client, name)) else {
-            return Ok(self.not_asked_for(name));
+            return Ok(self.classify_unmatched(name));
         };
         let shortest = reply.earliest.saturating_duration_since(probe.latest);
         let longest = reply.latest - probe.earliest;
@@ -175,7 +180,7 @@ impl Log {
             return Ok(ReplyKind::Answered { nth: probe.nth, shortest, longest });
         }
         if shortest < timeout {
-            return Err(Void(format!("a reply took between {shortest:?} and {longest:?}")));
+            return Err(Inconclusive(format!("a reply took between {shortest:?} and {longest:?}")));
         }
         probe.fate = ProbeFate::Late;
         Ok(ReplyKind::Late)
@@ -183,9 +188,9 @@ impl Log {
 
     /// Classifies a well-formed reply that answers no request. If no request had its length, only
     /// one of our tokens can be ours.
-    fn not_asked_for(&self, name: &[u8]) -> ReplyKind {
+    fn classify_unmatched(&self, name: &[u8]) -> ReplyKind {
         let ours = |request: &Received| Token::decode(&request.name);
-        let first = self.requests.first().and_then(ours).expect("only tokens are asked for");
+        let first = self.requests.first().and_then(ours).expect("only tokens are sent");
         let as_long = self.requests.iter().any(|request| request.name.len() == name.len());
         let sent = |token: Token| {
             token.run_id == first.run_id
@@ -215,7 +220,7 @@ enum ProbeFate {
 }
 
 fn seq(request: &Received) -> u32 {
-    Token::decode(&request.name).expect("only tokens are asked for").seq
+    Token::decode(&request.name).expect("only tokens are sent").seq
 }
 
 #[derive(Debug)]

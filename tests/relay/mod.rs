@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 use hello_proto::{Request, Token};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use self::plan::{Damage, Lane, Pass};
+use self::plan::{Damage, Direction, Pass};
 pub(crate) use self::{
-    log::{Answer, Log, Received, Sent, Truth, Void, until_told},
+    log::{Answer, Inconclusive, Log, Received, Sent, Truth, retry_until_conclusive},
     plan::{Bursts, Fate, Impairments, Plan},
 };
 
@@ -33,11 +33,11 @@ impl Relay {
     pub(crate) fn start(server: SocketAddr, plan: &Plan) -> Self {
         let front = socket();
         let address = front.local_addr().expect("bound");
-        let passage = Passage {
+        let passage = RelayThread {
             front,
             server,
-            there: Lane::there(plan),
-            back: Lane::back(plan),
+            forward: Direction::forward(plan),
+            reverse: Direction::reverse(plan),
             flows: Vec::new(),
             exchanges: HashMap::new(),
             in_burst: Vec::new(),
@@ -108,8 +108,8 @@ impl<T: Send + 'static> Thread<T> {
 
     fn finish(mut self) -> T {
         self.stop.store(true, Relaxed);
-        let thread = self.thread.take().expect("it is finished once");
-        thread.join().expect("it does not panic")
+        let thread = self.thread.take().expect("finished once");
+        thread.join().expect("no panic")
     }
 }
 
@@ -120,11 +120,11 @@ impl<T> Drop for Thread<T> {
 }
 
 /// The state of a relay's thread.
-struct Passage {
+struct RelayThread {
     front: UdpSocket,
     server: SocketAddr,
-    there: Lane,
-    back: Lane,
+    forward: Direction,
+    reverse: Direction,
     /// The clients, each with its own socket to the server.
     flows: Vec<(SocketAddr, UdpSocket)>,
     /// Maps the name of a forwarded request and its flow to the request's index.
@@ -157,7 +157,7 @@ enum Side {
     Client,
 }
 
-impl Passage {
+impl RelayThread {
     fn run(mut self, stop: &AtomicBool) -> Log {
         loop {
             // Read first, so that everything sent before the stop is still received.
@@ -192,9 +192,9 @@ impl Passage {
 
     fn pass_request(&mut self, name: &[u8], client: SocketAddr) {
         let nth = self.log.requests.len();
-        let in_burst = self.there.next_in_burst();
-        let fate = self.there.fate(nth, 0, in_burst);
-        self.in_burst.push(self.back.next_in_burst());
+        let in_burst = self.forward.next_in_burst();
+        let fate = self.forward.fate(nth, 0, in_burst);
+        self.in_burst.push(self.reverse.next_in_burst());
         let flow = self.flow(client);
         let forwarded = damaged(name, fate.damage);
         self.exchanges.insert((flow, forwarded.clone()), nth);
@@ -204,8 +204,8 @@ impl Passage {
             name: name.to_vec(),
             earliest: self.empty,
             latest: Instant::now(),
-            there: fate,
-            back: Vec::new(),
+            forward: fate,
+            reverse: Vec::new(),
         });
     }
 
@@ -227,16 +227,16 @@ impl Passage {
 
     fn pass_reply(&mut self, flow: usize, datagram: &[u8]) {
         let name = datagram.strip_prefix(b"Hello, ").and_then(|rest| rest.strip_suffix(b"!"));
-        let name = name.expect("the server is no stranger").to_vec();
+        let name = name.expect("the server sends only replies").to_vec();
         if name.len() < Token::MIN_LEN {
             // A truncated name looks like others, and has no fate of its own.
-            return self.depart(flow, Side::Client, &Fate::calm().passes, datagram);
+            return self.depart(flow, Side::Client, &Fate::unimpaired().passes, datagram);
         }
         let nth = self.exchanges[&(flow, name)];
         let request = &mut self.log.requests[nth];
-        let fate = self.back.fate(nth, request.back.len() as u64, self.in_burst[nth]);
+        let fate = self.reverse.fate(nth, request.reverse.len() as u64, self.in_burst[nth]);
         let strange = fate.unsolicited.map(|which| unsolicited(&request.name, which));
-        request.back.push(fate.clone());
+        request.reverse.push(fate.clone());
         if let Some(strange) = strange {
             let pass = Pass { behind: 0, delay: Duration::ZERO };
             self.depart(flow, Side::Client, &[pass], &strange);
@@ -294,7 +294,7 @@ const HEARTBEAT: Duration = Duration::from_millis(10);
 
 fn socket() -> UdpSocket {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    socket.set_nonblocking(true).expect("every socket can");
+    socket.set_nonblocking(true).expect("every socket supports it");
     socket
 }
 
@@ -314,14 +314,14 @@ fn wait(sockets: &[&UdpSocket], time: Duration) {
 }
 
 fn damaged(datagram: &[u8], damage: Option<Damage>) -> Vec<u8> {
-    let place = |number: u64| usize::try_from(number % datagram.len() as u64).expect("a place");
+    let fresh_path = |number: u64| usize::try_from(number % datagram.len() as u64).expect("a path");
     let mut damaged = datagram.to_vec();
     match damage {
         Some(Damage::Corrupted(at, flip)) => {
             let [flip, ..] = (1 + flip % 255).to_le_bytes();
-            damaged[place(at)] ^= flip;
+            damaged[fresh_path(at)] ^= flip;
         }
-        Some(Damage::Truncated(len)) => damaged.truncate(place(len)),
+        Some(Damage::Truncated(len)) => damaged.truncate(fresh_path(len)),
         None => (),
     }
     damaged
@@ -329,7 +329,7 @@ fn damaged(datagram: &[u8], damage: Option<Damage>) -> Vec<u8> {
 
 /// A reply to another run, to a request not sent yet, or to a person.
 fn unsolicited(name: &[u8], which: u64) -> Vec<u8> {
-    let Token { run_id, seq } = Token::decode(name).expect("only tokens are asked for");
+    let Token { run_id, seq } = Token::decode(name).expect("only tokens are sent");
     let token = match which % 3 {
         0 => Token { run_id: !run_id, seq },
         1 => Token { run_id, seq: seq ^ 1 << 31 },

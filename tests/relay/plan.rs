@@ -8,11 +8,11 @@ use std::time::Duration;
 pub(crate) struct Plan {
     pub(crate) seed: u64,
     /// For requests, on the path to the server.
-    pub(crate) there: Impairments,
+    pub(crate) forward: Impairments,
     /// For replies, on the path back.
-    pub(crate) back: Impairments,
+    pub(crate) reverse: Impairments,
     /// The index of the first request without impairments, for it and its replies.
-    pub(crate) calm_from: usize,
+    pub(crate) unimpaired_from: usize,
 }
 
 /// Impairments of one direction, each random and independent of the others.
@@ -78,7 +78,7 @@ pub(crate) struct Pass {
 
 impl Fate {
     /// The fate of a datagram without impairments.
-    pub(crate) fn calm() -> Self {
+    pub(crate) fn unimpaired() -> Self {
         let pass = Pass { behind: 0, delay: Duration::ZERO };
         Self { unsolicited: None, damage: None, passes: vec![pass] }
     }
@@ -121,27 +121,27 @@ impl Impairments {
 
 /// A direction, with its state from request to request.
 #[derive(Debug)]
-pub(crate) struct Lane {
+pub(crate) struct Direction {
     impairments: Impairments,
     seed: u64,
-    calm_from: usize,
+    unimpaired_from: usize,
     bursts: Random,
     in_burst: bool,
 }
 
-impl Lane {
-    pub(crate) fn there(plan: &Plan) -> Self {
-        Self::new(plan, plan.there.clone(), 0)
+impl Direction {
+    pub(crate) fn forward(plan: &Plan) -> Self {
+        Self::new(plan, plan.forward.clone(), 0)
     }
 
-    pub(crate) fn back(plan: &Plan) -> Self {
-        Self::new(plan, plan.back.clone(), 1)
+    pub(crate) fn reverse(plan: &Plan) -> Self {
+        Self::new(plan, plan.reverse.clone(), 1)
     }
 
     fn new(plan: &Plan, impairments: Impairments, direction: u64) -> Self {
         let seed = Random(plan.seed << 1 | direction).next();
-        let (bursts, calm_from) = (Random(seed), plan.calm_from);
-        Self { impairments, seed, calm_from, bursts, in_burst: false }
+        let (bursts, unimpaired_from) = (Random(seed), plan.unimpaired_from);
+        Self { impairments, seed, unimpaired_from, bursts, in_burst: false }
     }
 
     /// Advances by one request, and returns whether its first datagram in this direction is in a
@@ -158,8 +158,8 @@ impl Lane {
     ///
     /// The result depends on nothing else, neither on earlier datagrams nor on time.
     pub(crate) fn fate(&self, nth: usize, copy: u64, in_burst: bool) -> Fate {
-        if nth >= self.calm_from {
-            return Fate::calm();
+        if nth >= self.unimpaired_from {
+            return Fate::unimpaired();
         }
         let mut random = Random(self.seed ^ Random((nth as u64) << 8 | copy).next());
         self.impairments.fate(nth, in_burst && copy == 0, &mut random)

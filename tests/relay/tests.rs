@@ -8,15 +8,15 @@ use hello_measure::{Counts, Ledger};
 use hello_proto::Token;
 
 use super::{
-    Bursts, Fate, Greeter, HEARTBEAT, Impairments, Log, Plan, Relay, Void, receive, socket,
-    until_told, wait,
+    Bursts, Fate, Greeter, HEARTBEAT, Impairments, Inconclusive, Log, Plan, Relay, receive,
+    retry_until_conclusive, socket, wait,
 };
 
 const TIMEOUT: Duration = Duration::from_millis(300);
 
 /// Every impairment at once, for the first 200 requests.
 fn everything(seed: u64) -> Plan {
-    let there = Impairments {
+    let forward = Impairments {
         lost: 50,
         bursts: Bursts { begin: 20, end: 300 },
         corrupted: 50,
@@ -27,16 +27,16 @@ fn everything(seed: u64) -> Plan {
         ..Impairments::default()
     };
     let late = (50, 2 * TIMEOUT);
-    let back = Impairments { unsolicited: 100, late, blackout: 60..70, ..there.clone() };
-    Plan { seed, there, back, calm_from: 200 }
+    let reverse = Impairments { unsolicited: 100, late, blackout: 60..70, ..forward.clone() };
+    Plan { seed, forward, reverse, unimpaired_from: 200 }
 }
 
 /// Sends requests through a relay, with one ledger over one socket.
 ///
 /// # Errors
 ///
-/// [`Void`] if the test itself stalled, because it knows only its own times.
-fn probe(plan: &Plan, count: u32, interval: Duration) -> Result<(Counts, Log), Void> {
+/// [`Inconclusive`] if the test itself stalled, because it knows only its own times.
+fn probe(plan: &Plan, count: u32, interval: Duration) -> Result<(Counts, Log), Inconclusive> {
     const WINDOW: NonZeroU32 = NonZeroU32::new(1024).expect("not zero");
     const DRAIN: Duration = Duration::from_millis(150);
     let greeter = Greeter::start();
@@ -51,7 +51,7 @@ fn probe(plan: &Plan, count: u32, interval: Duration) -> Result<(Counts, Log), V
         }
         let now = start.elapsed();
         if now - looked > Duration::from_millis(100) {
-            return Err(Void(format!("the prober was held up for {:?}", now - looked)));
+            return Err(Inconclusive(format!("the prober stalled for {:?}", now - looked)));
         }
         looked = now;
         while ledger.poll_lost(now).is_some() {}
@@ -77,7 +77,7 @@ const COUNT: u32 = 550;
 
 #[test]
 fn ledger_over_one_socket_agrees_with_the_relay_log() {
-    until_told(1, |seed| {
+    retry_until_conclusive(1, |seed| {
         let (counts, log) = probe(&everything(seed), COUNT, INTERVAL)?;
         let truth = log.truth(TIMEOUT)?;
         let mut expected = Counts::default();
@@ -97,14 +97,14 @@ fn ledger_over_one_socket_agrees_with_the_relay_log() {
 #[test]
 fn same_seed_repeats_the_impairments_at_any_speed() {
     let fates = |seed, interval| {
-        let (_, log) = until_told(0, |_| probe(&everything(seed), COUNT, interval));
-        let fates = log.requests.into_iter().map(|request| (request.there, request.back));
+        let (_, log) = retry_until_conclusive(0, |_| probe(&everything(seed), COUNT, interval));
+        let fates = log.requests.into_iter().map(|request| (request.forward, request.reverse));
         Vec::from_iter(fates.take(200))
     };
     let [slow, fast, other] = thread::scope(|scope| {
         let runs = [(7, INTERVAL), (7, INTERVAL / 2), (8, INTERVAL)];
         let runs = runs.map(|(seed, interval)| scope.spawn(move || fates(seed, interval)));
-        runs.map(|run| run.join().expect("it is told"))
+        runs.map(|run| run.join().expect("conclusive"))
     });
     assert!(slow == fast);
     assert!(slow != other);
@@ -113,10 +113,10 @@ fn same_seed_repeats_the_impairments_at_any_speed() {
 #[test]
 fn relay_without_impairments_passes_everything_once_in_order() {
     let plan = Plan::default();
-    let (counts, log) = until_told(0, |_| probe(&plan, 100, INTERVAL));
+    let (counts, log) = retry_until_conclusive(0, |_| probe(&plan, 100, INTERVAL));
     assert_eq!(log.requests.len(), 100);
     let names = log.requests.iter().map(|request| [b"Hello, ", &request.name[..], b"!"].concat());
     assert!(names.eq(log.replies.iter().map(|reply| reply.datagram.clone())));
-    assert!(log.requests.iter().all(|request| request.there == Fate::calm()));
+    assert!(log.requests.iter().all(|request| request.forward == Fate::unimpaired()));
     assert_eq!((counts.answered, counts.reordered), (100, 0));
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{address, answer_one, command, heeding_hangups, reply};
-use crate::observability::place;
+use super::{address, answer_one, command, reply, with_default_sighup};
+use crate::observability::fresh_path;
 use crate::ping_output::are_valid;
 use crate::relay::Greeter;
 use crate::support::{
@@ -20,16 +20,16 @@ use crate::support::{
     receive,
 };
 
-const NOBODY_READS: &str = "cannot write to standard output: nobody has read it for 3 seconds\n";
+const UNREAD_OUTPUT: &str = "cannot write to standard output: nobody has read it for 3 seconds\n";
 
 /// Starts a tool with a blocked output and waits until it works. Returns it with the guard that
 /// keeps its output open.
-fn working(tool: &str, number: u8) -> (Process, impl Send + use<>) {
+fn start_working(tool: &str, number: u8) -> (Process, impl Send + use<>) {
     let (reader, writer) = full_pipe();
     if tool == SERVER {
         // The tool cannot print its address, so the address must be known beforehand.
         let address = format!("127.78.1.{number}:9999");
-        let mut command = heeding_hangups(SERVER);
+        let mut command = with_default_sighup(SERVER);
         let server = Process::start_printing_to(command.args(["--bind", &address]), writer);
         // More than one attempt, because the server may not be ready yet.
         let attempts = ["--timeout", "1s", "--attempts", "9", "Tracy"];
@@ -66,7 +66,7 @@ fn for_each(check: impl Fn(&'static str, Signal, u8) + Sync) {
 #[test]
 fn signal_ends_every_tool_with_unread_output() {
     for_each(|tool, signal, number| {
-        let (mut process, _open) = working(tool, number);
+        let (mut process, _open) = start_working(tool, number);
         process.signal(signal);
         let status = process.end(|_| ());
         let expected = if tool == SERVER { 0 } else { 2 };
@@ -77,7 +77,7 @@ fn signal_ends_every_tool_with_unread_output() {
 #[test]
 fn second_signal_ends_every_tool_with_unread_output_by_its_default_action() {
     for_each(|tool, signal, number| {
-        let (mut process, _open) = working(tool, 100 + number);
+        let (mut process, _open) = start_working(tool, 100 + number);
         // The first few signals count as one, as timeout(1) sends them.
         let status = process.end(|process| process.signal(signal));
         assert_eq!(status.signal(), Some(signal.as_raw()), "{tool}: {status}");
@@ -88,7 +88,7 @@ fn second_signal_ends_every_tool_with_unread_output_by_its_default_action() {
 fn run_with_unread_output_reports_that_and_writes_its_files() {
     for tool in [PING, LOAD] {
         let name = format!("nobody_reads_{}", tool.ends_with("load"));
-        let (file, peer) = (place(&name), peer());
+        let (file, peer) = (fresh_path(&name), peer());
         let (reader, writer) = full_pipe();
         let (mut errors, stderr) = std::io::pipe().expect("a pipe");
         let mut command = command(tool, address(&peer));
@@ -102,7 +102,7 @@ fn run_with_unread_output_reports_that_and_writes_its_files() {
         assert_eq!(process.end(|_| ()).code(), Some(2), "{tool}");
         let mut text = String::new();
         errors.read_to_string(&mut text).expect("UTF-8");
-        assert!(text.ends_with(NOBODY_READS), "{tool}: {text}");
+        assert!(text.ends_with(UNREAD_OUTPUT), "{tool}: {text}");
         let results = json(&fs::read_to_string(&file).expect("there"));
         assert_eq!(results["results"][0]["answered"], 2, "{tool}");
         drop(reader);
@@ -113,18 +113,18 @@ fn run_with_unread_output_reports_that_and_writes_its_files() {
 fn tool_waiting_for_its_reader_at_the_end_stops_at_the_first_signal() {
     for tool in [PING, LOAD] {
         let name = format!("waits_for_its_reader_{}", tool.ends_with("load"));
-        let (file, peer) = (place(&name), peer());
+        let (file, peer) = (fresh_path(&name), peer());
         let (reader, writer) = full_pipe();
         let mut command = command(tool, address(&peer));
         command.args(["--count", "1", "--export-json"]).arg(&file).stderr(Stdio::null());
         let mut process = Process::start_printing_to(&mut command, writer);
         let (name, client) = receive(&peer);
         reply(&peer, &name, client);
-        let mut told = false;
+        let mut signalled = false;
         let status = process.end(|process| {
-            if !told && is_written(&file) {
+            if !signalled && is_written(&file) {
                 process.signal(Signal::TERM);
-                told = true;
+                signalled = true;
             }
         });
         assert_eq!(status.signal(), Some(Signal::TERM.as_raw()), "{tool}: {status}");
@@ -161,7 +161,7 @@ fn only_events_over_the_queue_are_suppressed_and_counted() {
     const PROBES: u64 = 6000;
     let test = "only_events_over_the_queue_are_suppressed_and_counted";
     for json_lines in [true, false] {
-        let file = place(&format!("events_that_find_no_room_{json_lines}"));
+        let file = fresh_path(&format!("events_that_find_no_room_{json_lines}"));
         let (greeter, (reader, writer)) = (Greeter::start(), full_pipe());
         let mut command = Command::new(PING);
         command.args(["-i", "100us", "-W", "20s", "--every", "100ms", "--export-csv"]).arg(&file);

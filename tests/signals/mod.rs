@@ -12,19 +12,20 @@ use std::thread;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::relay::{Void, until_told};
+use crate::relay::{Inconclusive, retry_until_conclusive};
 use crate::support::{
-    CLIENT, LOAD, PING, Process, SERVER, asking, in_namespace, json, listening, peer, receive,
+    CLIENT, LOAD, PING, Process, SERVER, json, listening, peer, receive, run_in_namespace,
+    start_client,
 };
 
 /// Starts a tool that sends requests to a server endlessly.
-fn sending(tool: &str, server: SocketAddr) -> Process {
+fn start_sending(tool: &str, server: SocketAddr) -> Process {
     Process::start(&mut command(tool, server))
 }
 
 /// Returns a command that sends requests to a server endlessly.
 fn command(tool: &str, server: SocketAddr) -> Command {
-    let mut command = heeding_hangups(tool);
+    let mut command = with_default_sighup(tool);
     command.args(arguments(tool)).arg(server.to_string());
     command
 }
@@ -40,7 +41,7 @@ fn arguments(tool: &str) -> Vec<&str> {
 
 /// Returns a command that runs a tool with SIGHUP's default action, even if the tests ignore SIGHUP
 /// (nohup(1)).
-fn heeding_hangups(tool: &str) -> Command {
+fn with_default_sighup(tool: &str) -> Command {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:\t"));
     let ignored = ignored.and_then(|signals| u64::from_str_radix(signals, 16).ok());
@@ -72,14 +73,14 @@ fn answer_one(peer: &UdpSocket) {
 fn sighup_ends_with_a_summary() {
     for tool in [PING, LOAD] {
         let peer = peer();
-        let process = sending(tool, address(&peer));
+        let process = start_sending(tool, address(&peer));
         answer_one(&peer);
         process.signal(Signal::HUP);
         let (lines, status) = process.finish();
         let summary = json(lines.last().expect("a summary"));
         assert_eq!((&summary["event"], status), (&"summary".into(), Some(0)), "{tool}");
     }
-    let (server, _) = listening(heeding_hangups(SERVER).args(["--bind", "127.0.0.1:0"]));
+    let (server, _) = listening(with_default_sighup(SERVER).args(["--bind", "127.0.0.1:0"]));
     server.signal(Signal::HUP);
     let (lines, status) = server.finish();
     let summary = json(lines.last().expect("a summary"));
@@ -117,9 +118,9 @@ fn sighup_ignored_at_the_start_stays_ignored() {
 #[test]
 fn second_signal_ends_the_drain_with_a_summary() {
     for tool in [PING, LOAD] {
-        until_told(0, |_| {
+        retry_until_conclusive(0, |_| {
             let peer = peer();
-            let mut process = sending(tool, address(&peer));
+            let mut process = start_sending(tool, address(&peer));
             let (name, client) = receive(&peer);
             // The first reply takes as long as a hundred requests, so the drain lasts three times
             // as long.
@@ -131,7 +132,8 @@ fn second_signal_ends_the_drain_with_a_summary() {
             let status = process.end(|process| process.signal(Signal::INT));
             let (lines, _) = process.finish();
             // A machine that stalls for half a second cannot print in that time.
-            let code = status.code().ok_or_else(|| Void(format!("it died: {status}")))?;
+            let code =
+                status.code().ok_or_else(|| Inconclusive(format!("the tool died: {status}")))?;
             let summary = json(lines.last().expect("a summary"));
             assert_eq!((&summary["event"], code), (&"summary".into(), 0), "{tool}");
             assert!(crate::support::count(&summary["in_flight"]) > 0, "{summary}");
@@ -144,7 +146,7 @@ fn second_signal_ends_the_drain_with_a_summary() {
 fn interrupt_ends_the_client_at_once() {
     let silent = peer();
     let to = address(&silent).to_string();
-    let mut waiting = vec![asking(&to, &["Tracy"])];
+    let mut waiting = vec![start_client(&to, &["Tracy"])];
     receive(&silent);
     for arguments in [&["--local", "-"][..], &["--server", &to, "-"]] {
         let mut client = Process::start(Command::new(CLIENT).args(arguments));
@@ -167,7 +169,7 @@ fn interrupt_ends_the_client_at_once() {
 fn interrupt_ends_every_tool_during_a_name_lookup() {
     let test = "interrupt_ends_every_tool_during_a_name_lookup";
     let tools = [PING, LOAD, CLIENT];
-    let Some(ends) = in_namespace(test, "silent_resolver.py", &tools) else { return };
+    let Some(ends) = run_in_namespace(test, "silent_resolver.py", &tools) else { return };
     assert_eq!(ends, json!({"hello-ping": -2, "hello-load": -2, "hello-client": -2}));
 }
 
@@ -175,7 +177,7 @@ fn interrupt_ends_every_tool_during_a_name_lookup() {
 fn datagram_storm_does_not_keep_a_tool_from_ending() {
     for tool in [PING, LOAD] {
         let peer = peer();
-        let mut process = sending(tool, address(&peer));
+        let mut process = start_sending(tool, address(&peer));
         let (name, client) = receive(&peer);
         reply(&peer, &name, client);
         let summary = thread::scope(|scope| {

@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde_json::Value;
 
-pub(crate) use network::{ask, have_ipv6, peer, peer_at, receive, skip};
+pub(crate) use network::{exchange, have_ipv6, peer, peer_at, receive, skip};
 pub(crate) use supervisor::Supervisor;
-pub(crate) use terminal::at_a_terminal;
+pub(crate) use terminal::run_at_terminal;
 
 pub(crate) const CLIENT: &str = env!("CARGO_BIN_EXE_hello-client");
 pub(crate) const LOAD: &str = env!("CARGO_BIN_EXE_hello-load");
@@ -36,7 +36,7 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(command: &mut Command) -> Self {
-        Self::start_with_its_input(command.stdin(Stdio::piped()))
+        Self::start_with_own_input(command.stdin(Stdio::piped()))
     }
 
     /// Starts a process that prints to the test's own pipe.
@@ -48,7 +48,7 @@ impl Process {
     }
 
     /// Starts a process with the standard input that the command sets.
-    fn start_with_its_input(command: &mut Command) -> Self {
+    fn start_with_own_input(command: &mut Command) -> Self {
         let command = command.stdout(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let out = child.stdout.take().map(BufReader::new);
@@ -78,7 +78,7 @@ impl Process {
     }
 
     /// Closes the reading end of the output.
-    pub(crate) fn hang_up(&mut self) {
+    pub(crate) fn close_output(&mut self) {
         self.out = None;
     }
 
@@ -99,7 +99,7 @@ impl Process {
     /// Returns the current number of threads.
     pub(crate) fn threads(&self) -> usize {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()));
-        tasks.expect("Linux has it").count()
+        tasks.expect("Linux provides it").count()
     }
 
     pub(crate) fn has_ended(&mut self) -> bool {
@@ -113,7 +113,7 @@ impl Process {
             if let Some(status) = self.child.try_wait().expect("our own child") {
                 return status;
             }
-            assert!(Instant::now() < deadline, "it goes on for 20 seconds");
+            assert!(Instant::now() < deadline, "still running after 20 seconds");
             meanwhile(self);
             thread::sleep(Duration::from_millis(10));
         }
@@ -166,7 +166,7 @@ pub(crate) fn server(arguments: &[&str]) -> (Process, SocketAddr) {
 
 /// Starts a `hello-server` command and returns it as [`server`] does.
 pub(crate) fn listening(command: &mut Command) -> (Process, SocketAddr) {
-    let mut server = Process::start_with_its_input(command.arg("--json"));
+    let mut server = Process::start_with_own_input(command.arg("--json"));
     let line = server.json();
     assert_eq!(line["event"], "listening");
     let address = line["address"].as_str().expect("text").parse().expect("an address");
@@ -208,7 +208,7 @@ pub(crate) fn count(value: &Value) -> u64 {
 }
 
 /// `hello-client` with a timeout that no slow machine exceeds, so that it never retries.
-fn certain(server: &str, arguments: &[&str]) -> Command {
+fn patient(server: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(CLIENT);
     command.args(["--server", server, "--timeout", "20s"]).args(arguments);
     command
@@ -216,12 +216,12 @@ fn certain(server: &str, arguments: &[&str]) -> Command {
 
 /// Runs a patient `hello-client` to its end.
 pub(crate) fn greet(server: &str, arguments: &[&str]) -> Finished {
-    certain(server, arguments).output().expect("the client runs").into()
+    patient(server, arguments).output().expect("the client runs").into()
 }
 
 /// Starts a patient `hello-client`.
-pub(crate) fn asking(server: &str, arguments: &[&str]) -> Process {
-    Process::start(&mut certain(server, arguments))
+pub(crate) fn start_client(server: &str, arguments: &[&str]) -> Process {
+    Process::start(&mut patient(server, arguments))
 }
 
 /// Runs `hello-client` to its end.
@@ -257,7 +257,7 @@ pub(crate) fn have(program: &str, version: &str, test: &str) -> bool {
 
 /// Runs a script in its own network namespace and returns the JSON that it prints. Skips the test
 /// and returns `None` if this machine cannot run it.
-pub(crate) fn in_namespace(test: &str, script: &str, arguments: &[&str]) -> Option<Value> {
+pub(crate) fn run_in_namespace(test: &str, script: &str, arguments: &[&str]) -> Option<Value> {
     if !have("python3", "--version", test) || !have("ip", "-V", test) || !can_unshare(test) {
         return None;
     }

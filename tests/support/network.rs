@@ -39,7 +39,7 @@ pub(crate) fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
 }
 
 /// Sends a name and waits for one datagram, which must come from the server.
-pub(crate) fn ask(socket: &UdpSocket, server: SocketAddr, name: &[u8]) -> Vec<u8> {
+pub(crate) fn exchange(socket: &UdpSocket, server: SocketAddr, name: &[u8]) -> Vec<u8> {
     socket.send_to(name, server).expect("sent");
     let (reply, source) = receive(socket);
     assert_eq!(source, server);

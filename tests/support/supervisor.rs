@@ -23,7 +23,7 @@ impl Supervisor {
     }
 
     /// Waits for the next message.
-    pub(crate) fn hear(&self) -> String {
+    pub(crate) fn next_message(&self) -> String {
         let mut buf = [0; 4096];
         let len = self.socket.recv(&mut buf).expect("a message within 20 seconds");
         str::from_utf8(&buf[..len]).expect("UTF-8").to_owned()

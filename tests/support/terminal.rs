@@ -8,9 +8,9 @@ use std::process::Command;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-/// Runs a process at a terminal, sends SIGINT once `is_enough` accepts the output, and returns the
+/// Runs a process at a terminal, sends SIGINT once `is_complete` accepts the output, and returns the
 /// whole output.
-pub(crate) fn at_a_terminal(mut command: Command, is_enough: impl Fn(&str) -> bool) -> String {
+pub(crate) fn run_at_terminal(mut command: Command, is_complete: impl Fn(&str) -> bool) -> String {
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&terminal).and_then(|()| unlockpt(&terminal)).expect("our own");
     let name = ptsname(&terminal, Vec::new()).expect("it has a name");
@@ -19,15 +19,15 @@ pub(crate) fn at_a_terminal(mut command: Command, is_enough: impl Fn(&str) -> bo
     let mut process = command.stdout(inside).spawn().expect("runs");
     // Otherwise the output does not end with the process.
     drop(command);
-    let (mut seen, mut told, mut buf) = (Vec::new(), false, [0; 4096]);
+    let (mut output, mut interrupted, mut buf) = (Vec::new(), false, [0; 4096]);
     // Reading from a terminal that was closed fails with EIO.
     while let Ok(len @ 1..) = rustix::io::read(&terminal, &mut buf) {
-        seen.extend_from_slice(&buf[..len]);
-        if !told && is_enough(&String::from_utf8_lossy(&seen)) {
-            told = true;
+        output.extend_from_slice(&buf[..len]);
+        if !interrupted && is_complete(&String::from_utf8_lossy(&output)) {
+            interrupted = true;
             kill_process(Pid::from_child(&process), Signal::INT).expect("our own child");
         }
     }
     assert_eq!(process.wait().expect("our own child").code(), Some(0));
-    String::from_utf8(seen).expect("UTF-8")
+    String::from_utf8(output).expect("UTF-8")
 }

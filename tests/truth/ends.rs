@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::{LONG, PACE, Run, SHORT, TIMEOUT, ping, through_relay};
-use crate::relay::{Greeter, Impairments, Plan, Sent, Void, until_told};
+use crate::relay::{Greeter, Impairments, Inconclusive, Plan, Sent, retry_until_conclusive};
 use crate::support::{Process, count, peer};
 
 /// Reads events until a probe or a later one is answered.
@@ -42,9 +42,9 @@ fn assert_unanswered(run: &Run) {
 fn total_loss_still_gives_a_summary() {
     let nothing = Impairments { lost: 1000, ..Impairments::default() };
     let everything = Impairments::default();
-    for (there, back) in [(&nothing, &everything), (&everything, &nothing)] {
-        let (there, back) = (there.clone(), back.clone());
-        let plan = Plan { there, back, calm_from: usize::MAX, ..Plan::default() };
+    for (forward, reverse) in [(&nothing, &everything), (&everything, &nothing)] {
+        let (forward, reverse) = (forward.clone(), reverse.clone());
+        let plan = Plan { forward, reverse, unimpaired_from: usize::MAX, ..Plan::default() };
         let greeter = Greeter::start();
         let (run, log) = through_relay(greeter.address(), &plan, |address| {
             Run::of(vec![], ping(&format!("-c 50 {PACE}"), &[address]))
@@ -60,19 +60,19 @@ fn total_loss_still_gives_a_summary() {
 #[test]
 fn refusal_is_distinguished_from_silence() {
     // An address that no one else binds.
-    let nobody = ([127, 78, 0, 2], 9).into();
-    let run = Run::of(vec![], ping(&format!("-c 50 {PACE}"), &[nobody]));
+    let closed_port = ([127, 78, 0, 2], 9).into();
+    let run = Run::of(vec![], ping(&format!("-c 50 {PACE}"), &[closed_port]));
     assert_unanswered(&run);
     let errors = run.summary["errors"].as_object().expect("counts");
     assert_eq!(errors.keys().collect::<Vec<_>>(), ["connection-refused"]);
-    let told = count(&errors["connection-refused"]);
-    assert!(told > 0);
-    assert_eq!(run.events("error").count() as u64, told);
+    let reported = count(&errors["connection-refused"]);
+    assert!(reported > 0);
+    assert_eq!(run.events("error").count() as u64, reported);
 }
 
 #[test]
 fn deadline_ends_a_run_before_the_timeout_without_counting_losses() {
-    until_told(0, |_| {
+    retry_until_conclusive(0, |_| {
         let (silent, start) = (peer(), Instant::now());
         let address = silent.local_addr().expect("bound");
         let run = Run::of(vec![], ping("-i 2ms -W 20s -w 100ms", &[address]));
@@ -82,7 +82,7 @@ fn deadline_ends_a_run_before_the_timeout_without_counting_losses() {
         assert!(summary["loss"].is_null(), "{summary}");
         assert_eq!(run.status, Some(1));
         if summary["sent"] == 0 {
-            return Err(Void("the deadline came before the first probe".into()));
+            return Err(Inconclusive("the deadline passed before the first probe".into()));
         }
         Ok(())
     });
@@ -100,10 +100,10 @@ fn every_due_probe_is_sent_or_reported_as_not_sent() {
 
 #[test]
 fn interrupt_counts_probes_in_flight_and_none_as_lost() {
-    until_told(70, |seed| {
-        let there = Impairments { blackout: 50..100, ..Impairments::default() };
-        let back = Impairments { delay: SHORT, ..Impairments::default() };
-        let plan = Plan { seed, there, back, calm_from: usize::MAX };
+    retry_until_conclusive(70, |seed| {
+        let forward = Impairments { blackout: 50..100, ..Impairments::default() };
+        let reverse = Impairments { delay: SHORT, ..Impairments::default() };
+        let plan = Plan { seed, forward, reverse, unimpaired_from: usize::MAX };
         let greeter = Greeter::start();
         let (run, log) = through_relay(greeter.address(), &plan, |address| {
             let mut process = ping("-i 2ms -W 20s", &[address]);
@@ -121,9 +121,9 @@ fn interrupt_counts_probes_in_flight_and_none_as_lost() {
 
 #[test]
 fn replies_during_a_suspension_are_judged_by_their_arrival() {
-    until_told(80, |seed| {
-        let back = Impairments { delay: SHORT, late: (300, LONG), ..Impairments::default() };
-        let plan = Plan { seed, back, calm_from: 60, ..Plan::default() };
+    retry_until_conclusive(80, |seed| {
+        let reverse = Impairments { delay: SHORT, late: (300, LONG), ..Impairments::default() };
+        let plan = Plan { seed, reverse, unimpaired_from: 60, ..Plan::default() };
         let greeter = Greeter::start();
         let ((run, stopped), log) = through_relay(greeter.address(), &plan, |address| {
             // Few enough that the requests due meanwhile do not fill a buffer in one burst.
@@ -144,7 +144,7 @@ fn replies_during_a_suspension_are_judged_by_their_arrival() {
             stopped.contains(&reply.earliest) && stopped.contains(&(reply.latest + TIMEOUT))
         };
         if !log.replies.iter().any(meanwhile) || truth.late == 0 {
-            return Err(Void("no reply waited for longer than the timeout".into()));
+            return Err(Inconclusive("no reply was delayed beyond the timeout".into()));
         }
         assert_eq!((run.due(), truth.lost.len() as u64), (150, truth.late));
         run.assert_agrees(&truth);

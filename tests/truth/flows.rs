@@ -4,20 +4,20 @@ use std::net::SocketAddr;
 
 use hello_proto::Token;
 
-use super::{IMPAIRED, LONG, Run, SHORT, TIMEOUT, WHOLE, at_once, measure, ping};
-use crate::relay::{Greeter, Impairments, Log, Plan, Relay, until_told};
+use super::{IMPAIRED, LONG, Run, SHORT, TIMEOUT, WHOLE, in_parallel, measure, ping};
+use crate::relay::{Greeter, Impairments, Log, Plan, Relay, retry_until_conclusive};
 use crate::support::{count, json};
 
 fn impaired(seed: u64) -> Plan {
-    let there = Impairments { lost: 100, corrupted: 50, ..Impairments::default() };
-    let back = Impairments {
+    let forward = Impairments { lost: 100, corrupted: 50, ..Impairments::default() };
+    let reverse = Impairments {
         duplicated: 100,
         late: (50, LONG),
         jitter: SHORT,
         unsolicited: 50,
-        ..there.clone()
+        ..forward.clone()
     };
-    Plan { seed, there, back, calm_from: IMPAIRED }
+    Plan { seed, forward, reverse, unimpaired_from: IMPAIRED }
 }
 
 /// Returns the source port of each probe, and all ports in order of first use.
@@ -37,8 +37,8 @@ fn ports(log: &Log) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
 
 #[test]
 fn each_flow_has_its_own_port_and_share_of_probes() {
-    at_once([2, 3, 7], |flows| {
-        until_told(90, |seed| {
+    in_parallel([2, 3, 7], |flows| {
+        retry_until_conclusive(90, |seed| {
             let (run, log, truth) = measure(&impaired(seed), &format!("{WHOLE} --flows {flows}"))?;
             run.assert_counts(&truth);
             let (of_probes, ports) = ports(&log);
@@ -65,7 +65,7 @@ fn each_flow_has_its_own_port_and_share_of_probes() {
 
 #[test]
 fn two_servers_are_measured_separately_at_once() {
-    until_told(100, |seed| {
+    retry_until_conclusive(100, |seed| {
         let greeter = Greeter::start();
         let relays =
             [seed, seed + 100].map(|seed| Relay::start(greeter.address(), &impaired(seed)));

@@ -4,23 +4,23 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::{
-    IMPAIRED, LONG, PACE, Run, SHORT, TIMEOUT, WHOLE, at_once, measure, ping, through_relay,
+    IMPAIRED, LONG, PACE, Run, SHORT, TIMEOUT, WHOLE, in_parallel, measure, ping, through_relay,
 };
-use crate::relay::{Bursts, Impairments, Plan, Truth, until_told};
+use crate::relay::{Bursts, Impairments, Plan, Truth, retry_until_conclusive};
 use crate::support::{Process, count, have, server, summary};
 
 /// Compares runs with the expected counts, with several seeds in parallel, and returns those
 /// counts.
-fn agree(there: &Impairments, back: &Impairments) -> [Truth; 4] {
+fn agree(forward: &Impairments, reverse: &Impairments) -> [Truth; 4] {
     let run = |seed| {
-        let (there, back) = (there.clone(), back.clone());
-        let plan = Plan { seed, there, back, calm_from: IMPAIRED };
+        let (forward, reverse) = (forward.clone(), reverse.clone());
+        let plan = Plan { seed, forward, reverse, unimpaired_from: IMPAIRED };
         let (run, _, truth) = measure(&plan, WHOLE)?;
         assert_eq!(run.due(), 420);
         run.assert_agrees(&truth);
         Ok(truth)
     };
-    at_once([10, 20, 30, 40], |seed| until_told(seed, run))
+    in_parallel([10, 20, 30, 40], |seed| retry_until_conclusive(seed, run))
 }
 
 /// A delay on the path back, so that the drain takes three times as long.
@@ -33,7 +33,7 @@ pub(crate) fn quick() -> Impairments {
 }
 
 pub(crate) fn everything() -> (Impairments, Impairments) {
-    let there = Impairments {
+    let forward = Impairments {
         lost: 50,
         bursts: Bursts { begin: 20, end: 300 },
         corrupted: 50,
@@ -43,9 +43,9 @@ pub(crate) fn everything() -> (Impairments, Impairments) {
         jitter: SHORT / 2,
         ..Impairments::default()
     };
-    let back =
-        Impairments { unsolicited: 100, late: (100, LONG), blackout: 60..70, ..there.clone() };
-    (there, back)
+    let reverse =
+        Impairments { unsolicited: 100, late: (100, LONG), blackout: 60..70, ..forward.clone() };
+    (forward, reverse)
 }
 
 #[test]
@@ -59,8 +59,8 @@ fn loss_in_either_direction_counts_as_lost() {
 #[test]
 fn burst_losses_and_a_blackout_count_as_lost() {
     let bursts = Bursts { begin: 30, end: 100 };
-    let there = Impairments { blackout: 100..150, ..quick() };
-    for truth in agree(&there, &Impairments { bursts, ..slow() }) {
+    let forward = Impairments { blackout: 100..150, ..quick() };
+    for truth in agree(&forward, &Impairments { bursts, ..slow() }) {
         assert!(truth.lost.len() > 50, "{truth:?}");
     }
 }
@@ -75,17 +75,18 @@ fn duplicates_in_either_direction_are_answered_once() {
 
 #[test]
 fn overtaken_replies_are_reordered_and_not_lost() {
-    let there = Impairments { held_back: (100, 3), ..quick() };
-    let back = Impairments { held_back: (100, 5), delay: SHORT / 2, jitter: SHORT / 2, ..quick() };
-    for truth in agree(&there, &back) {
+    let forward = Impairments { held_back: (100, 3), ..quick() };
+    let reverse =
+        Impairments { held_back: (100, 5), delay: SHORT / 2, jitter: SHORT / 2, ..quick() };
+    for truth in agree(&forward, &reverse) {
         assert!(truth.reordered() > 20 && truth.lost.is_empty(), "{truth:?}");
     }
 }
 
 #[test]
 fn late_reply_is_lost_and_a_second_one_a_duplicate() {
-    let back = Impairments { late: (200, LONG), duplicated: 200, ..slow() };
-    for truth in agree(&quick(), &back) {
+    let reverse = Impairments { late: (200, LONG), duplicated: 200, ..slow() };
+    for truth in agree(&quick(), &reverse) {
         assert_eq!(truth.late, truth.lost.len() as u64);
         assert!(truth.late > 10 && truth.duplicate > 10, "{truth:?}");
     }
@@ -101,16 +102,16 @@ fn damaged_reply_is_corrupt_and_answers_nothing() {
 
 #[test]
 fn replies_to_other_requests_are_unsolicited_and_answer_nothing() {
-    let back = Impairments { unsolicited: 300, lost: 100, ..slow() };
-    for truth in agree(&quick(), &back) {
+    let reverse = Impairments { unsolicited: 300, lost: 100, ..slow() };
+    for truth in agree(&quick(), &reverse) {
         assert!(truth.unsolicited > 20 && truth.lost.len() > 5, "{truth:?}");
     }
 }
 
 #[test]
 fn all_impairments_at_once_are_distinguished() {
-    let (there, back) = everything();
-    for truth in agree(&there, &back) {
+    let (forward, reverse) = everything();
+    for truth in agree(&forward, &reverse) {
         let Truth { late, duplicate, corrupt, unsolicited, .. } = truth;
         assert!(
             [late, duplicate, corrupt, unsolicited].iter().all(|count| *count > 0),
@@ -122,9 +123,10 @@ fn all_impairments_at_once_are_distinguished() {
 #[test]
 fn percentiles_reveal_rare_slow_replies() {
     let (most, few) = (Duration::from_millis(20), Duration::from_millis(120));
-    let back = Impairments { delay: most, late: (100, few), ..quick() };
-    until_told(50, |seed| {
-        let plan = Plan { seed, back: back.clone(), calm_from: usize::MAX, ..Plan::default() };
+    let reverse = Impairments { delay: most, late: (100, few), ..quick() };
+    retry_until_conclusive(50, |seed| {
+        let plan =
+            Plan { seed, reverse: reverse.clone(), unimpaired_from: usize::MAX, ..Plan::default() };
         let (run, _, truth) = measure(&plan, &format!("-c 300 {PACE}"))?;
         run.assert_agrees(&truth);
         let rtt = &run.summary["rtt_ms"];
@@ -144,10 +146,15 @@ fn python_server_and_ours_are_measured_alike() {
     let mut greeter = Process::start(Command::new("python3").arg(greeter));
     let python = format!("127.0.0.1:{}", greeter.line()).parse().expect("an address");
     let (process, ours) = server(&["--bind", "127.0.0.1:0", "--quiet"]);
-    let (there, back) = everything();
-    at_once([python, ours], |server| {
-        until_told(60, |seed| {
-            let plan = Plan { seed, there: there.clone(), back: back.clone(), calm_from: IMPAIRED };
+    let (forward, reverse) = everything();
+    in_parallel([python, ours], |server| {
+        retry_until_conclusive(60, |seed| {
+            let plan = Plan {
+                seed,
+                forward: forward.clone(),
+                reverse: reverse.clone(),
+                unimpaired_from: IMPAIRED,
+            };
             let (run, log) =
                 through_relay(server, &plan, |address| Run::of(vec![], ping(WHOLE, &[address])));
             run.assert_agrees(&log.truth(TIMEOUT)?);

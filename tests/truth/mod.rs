@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 pub(crate) use self::impairments::{everything, quick, slow};
-use crate::relay::{Greeter, Log, Plan, Relay, Truth, Void};
+use crate::relay::{Greeter, Inconclusive, Log, Plan, Relay, Truth};
 use crate::support::{Process, count, json};
 
 const PING: &str = env!("CARGO_BIN_EXE_hello-ping");
@@ -48,7 +48,7 @@ pub(crate) fn through_relay<T>(
 }
 
 /// Runs `hello-ping` to its end, through a relay to an independent server.
-fn measure(plan: &Plan, arguments: &str) -> Result<(Run, Log, Truth), Void> {
+fn measure(plan: &Plan, arguments: &str) -> Result<(Run, Log, Truth), Inconclusive> {
     let greeter = Greeter::start();
     let (run, log) = through_relay(greeter.address(), plan, |address| {
         Run::of(vec![], ping(arguments, &[address]))
@@ -59,7 +59,7 @@ fn measure(plan: &Plan, arguments: &str) -> Result<(Run, Log, Truth), Void> {
 }
 
 /// Runs something for each of several values in parallel, because runs mostly wait.
-pub(crate) fn at_once<T: Send, U: Send, const N: usize>(
+pub(crate) fn in_parallel<T: Send, U: Send, const N: usize>(
     each: [T; N],
     run: impl Fn(T) -> U + Sync,
 ) -> [U; N] {
@@ -86,7 +86,7 @@ impl Run {
     }
 
     fn new(mut events: Vec<Value>, status: Option<i32>) -> Self {
-        let summary = events.pop().expect("a summary, whatever happens");
+        let summary = events.pop().expect("a summary");
         assert_eq!(summary["event"], "summary");
         Self { events, summary, status }
     }
@@ -134,7 +134,7 @@ impl Run {
             "out_of_window": 0,
             "errors": {},
         });
-        let names = expected.as_object().expect("it is one").keys();
+        let names = expected.as_object().expect("an object").keys();
         let found: Value = names.map(|name| (name.clone(), summary[name].clone())).collect();
         assert_eq!(found, expected);
         assert_near(&summary["loss"], lost as f64 / (answered + lost) as f64, "loss");
@@ -185,14 +185,14 @@ impl Run {
             let (stated, exact) = (number(&rtt[name]), nearest_rank(&rtts, permille));
             // Times are kept to three digits.
             let near = exact - 1e-5..=exact * 1.001 + 1e-5;
-            assert!(near.contains(&stated), "{name}: {stated} and not {exact}");
+            assert!(near.contains(&stated), "{name}: {stated} instead of {exact}");
         }
     }
 }
 
 /// Compares to ten nanoseconds, because addition and printing lose digits.
 pub(crate) fn assert_near(stated: &Value, exact: f64, what: &str) {
-    assert!((number(stated) - exact).abs() < 1e-5, "{what}: {stated} and not {exact}");
+    assert!((number(stated) - exact).abs() < 1e-5, "{what}: {stated} instead of {exact}");
 }
 
 /// Returns the value that this many thousandths of all do not exceed.
@@ -210,7 +210,7 @@ pub(crate) fn mean(numbers: &[f64]) -> f64 {
 }
 
 pub(crate) fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+    value.as_f64().unwrap_or_else(|| panic!("{value} is not a number"))
 }
 
 pub(crate) fn millis(duration: Duration) -> f64 {

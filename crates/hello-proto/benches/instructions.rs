@@ -97,8 +97,11 @@ fn measure() -> Result<(), Box<dyn Error>> {
     if uneven.is_empty() {
         return Ok(());
     }
-    Err(format!("these depend on the length of the name, and must not: {}", uneven.join("; "))
-        .into())
+    Err(format!(
+        "these operations must not depend on the length of the name: {}",
+        uneven.join("; ")
+    )
+    .into())
 }
 
 /// Returns the instructions of one operation, without those of the program's start.

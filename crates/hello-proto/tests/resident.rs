@@ -13,7 +13,7 @@ use hello_proto::{Limiter, Rate};
 /// Returns the anonymous resident memory of this process, in KiB. It sums the pages, because the
 /// system's total (VmRSS) lags behind (proc_pid_smaps(5)).
 fn resident() -> u64 {
-    let sums = fs::read_to_string("/proc/self/smaps_rollup").expect("Linux has it");
+    let sums = fs::read_to_string("/proc/self/smaps_rollup").expect("Linux provides it");
     let line = sums.lines().find_map(|line| line.strip_prefix("Anonymous:")).expect("its size");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }

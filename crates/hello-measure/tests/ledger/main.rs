@@ -62,5 +62,5 @@ fn every_kind_of_reply_occurs_in_the_random_runs() {
             (discriminant(&arrival), reordered)
         }));
     }
-    assert_eq!(seen.len(), 7, "six kinds, one of them in two ways");
+    assert_eq!(seen.len(), 7, "six kinds, one of them in two forms");
 }

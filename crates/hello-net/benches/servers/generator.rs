@@ -23,15 +23,15 @@ pub(crate) fn episode(workload: &Workload, server: &Process) -> Result<f64, Box<
     }
     // Warms up first, so that no server pays for what the previous one left in caches and in the
     // kernel's memory pools.
-    work_through(workload, server)?;
+    answer_queue(workload, server)?;
     if workload.is_spread() {
         server.spread()?;
     }
-    work_through(workload, server)
+    answer_queue(workload, server)
 }
 
 /// Lets a server answer the requests queued in its receive buffer.
-fn work_through(workload: &Workload, server: &Process) -> Result<f64, Box<dyn Error>> {
+fn answer_queue(workload: &Workload, server: &Process) -> Result<f64, Box<dyn Error>> {
     let loader = LoadGenerator::new(server.address, plan(workload)?)?;
     server.stop()?;
     let before = server.processor_time()?;
@@ -146,7 +146,7 @@ impl Observer for Witness<'_> {
                 Ok(())
             }
             LoadEventKind::Other { arrival, datagram } => {
-                Err(format!("not a right reply: {arrival:?}: {}", datagram.escape_ascii()).into())
+                Err(format!("not a correct reply: {arrival:?}: {}", datagram.escape_ascii()).into())
             }
             wrong => Err(format!("{wrong:?}").into()),
         };
@@ -161,7 +161,7 @@ impl Witness<'_> {
     fn note_sent(&mut self, count: u32) -> Result<(), Box<dyn Error>> {
         self.left = self.left.saturating_sub(usize::try_from(count)?);
         let Some(server) = self.stopped.filter(|_| self.left == 0) else { return Ok(()) };
-        server.go_on()?;
+        server.resume()?;
         if self.workload.is_spread() {
             // Both processors belong to the server until it has finished.
             thread::sleep(Duration::from_millis(50));

@@ -74,7 +74,7 @@ enum Role {
 
 impl Role {
     /// Returns only on failure.
-    fn play(&self) -> Result<(), Box<dyn Error>> {
+    fn run_peer(&self) -> Result<(), Box<dyn Error>> {
         // No server outlives the benchmark, not even a stopped one. The signal survives execve
         // (PR_SET_PDEATHSIG(2const)).
         set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -104,7 +104,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     if let Some(role) = &args.command {
-        return role.play().map(|()| ExitCode::SUCCESS);
+        return role.run_peer().map(|()| ExitCode::SUCCESS);
     }
     if args.list {
         Workload::all().iter().for_each(|workload| println!("{:14} {workload}", workload.name()));
@@ -119,7 +119,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     };
     let workloads = Vec::from_iter(Workload::all().into_iter().filter(chosen));
     if workloads.is_empty() {
-        return Err("no workload has such a name; --list names all".into());
+        return Err("no workload has that name; --list prints all names".into());
     }
     // Fails before the measurement, not after it.
     for file in args.json.iter().chain(&args.svg) {

@@ -20,7 +20,7 @@ pub(crate) fn draw(file: &Path, results: &[Outcome]) -> Result<(), Box<dyn Error
     let queues = |outcome: &&Outcome| matches!(outcome.workload.kind, Kind::Queue | Kind::Trains);
     let outcomes = Vec::from_iter(results.iter().filter(queues));
     let Some(first) = outcomes.first() else {
-        return Err("there is nothing to draw: no workload with a queue was run".into());
+        return Err("nothing to plot: no workload with a queue was run".into());
     };
     // The server's ratio to itself is omitted.
     let peers = first.workload.peers.iter().filter(|peer| **peer != Peer::HelloAgain);

@@ -51,7 +51,7 @@ impl Process {
         self.wait_for("T")
     }
 
-    pub(crate) fn go_on(&self) -> Result<(), Box<dyn Error>> {
+    pub(crate) fn resume(&self) -> Result<(), Box<dyn Error>> {
         Ok(kill_process(Pid::from_child(&self.child), Signal::CONT)?)
     }
 
@@ -126,9 +126,8 @@ pub(crate) const SERVERS: usize = 0;
 pub(crate) const GENERATOR: usize = 1;
 
 fn pin(processors: &[usize]) -> Result<(), Box<dyn Error>> {
-    sched_setaffinity(None, &set_of(processors)).map_err(|error| {
-        format!("processors {processors:?}, of which two are needed: {error}").into()
-    })
+    sched_setaffinity(None, &set_of(processors))
+        .map_err(|error| format!("two processors are needed, here {processors:?}: {error}").into())
 }
 
 fn set_of(processors: &[usize]) -> CpuSet {

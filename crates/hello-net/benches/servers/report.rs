@@ -92,12 +92,14 @@ impl fmt::Display for Outcome {
             Some(ratio) if self.is_void() => {
                 writeln!(
                     f,
-                    "  VOID: the server against itself is {:.3}; run it again",
+                    "  VOID: the ratio of the server's two processes is {:.3}; repeat the run",
                     ratio.median
                 )
             }
-            Some(ratio) => writeln!(f, "  the server against itself: {:.3}", ratio.median),
-            None => writeln!(f, "  VOID: the server was not measured against itself"),
+            Some(ratio) => {
+                writeln!(f, "  ratio of the server's two processes: {:.3}", ratio.median)
+            }
+            None => writeln!(f, "  VOID: the server's second process was not measured"),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use hello_net::{Server, ServerError};
 use socket2::{Domain, Socket, Type};
 
-use crate::network::{any_port, ask, have_ipv6, peer, peer_at, receive};
+use crate::network::{any_port, exchange, have_ipv6, peer, peer_at, receive};
 use crate::server::{BACK_ENDS, serve_at};
 
 #[test]
@@ -25,7 +25,7 @@ fn adopted_socket_outlives_its_servers_without_loss() {
             assert_eq!(Vec::from_iter(server.local_addrs()), [address]);
             let greet = || {
                 assert_eq!(receive(&client), (b"Hello, between!".to_vec(), address));
-                assert_eq!(ask(&client, address, b"Tracy"), b"Hello, Tracy!", "{number}");
+                assert_eq!(exchange(&client, address, b"Tracy"), b"Hello, Tracy!", "{number}");
             };
             server.serve_while(|_| (), greet).expect("no broken socket");
             assert_eq!((server.counters().received(), server.counters().answered()), (2, 2));
@@ -46,13 +46,16 @@ fn adopted_dual_stack_socket_replies_from_the_destination_address() {
         let server = Server::builder().backend(io).adopt([both.into()]).expect("a UDP socket");
         let port = server.local_addrs().next().expect("one").port();
         let greet = || {
-            for asked in [IpAddr::from([127, 0, 0, 2]), Ipv6Addr::LOCALHOST.into()] {
-                let client = peer_at(if asked.is_ipv4() {
+            for destination in [IpAddr::from([127, 0, 0, 2]), Ipv6Addr::LOCALHOST.into()] {
+                let client = peer_at(if destination.is_ipv4() {
                     any_port()
                 } else {
                     (Ipv6Addr::LOCALHOST, 0).into()
                 });
-                assert_eq!(ask(&client, (asked, port).into(), b"Tracy"), b"Hello, Tracy!");
+                assert_eq!(
+                    exchange(&client, (destination, port).into(), b"Tracy"),
+                    b"Hello, Tracy!"
+                );
             }
         };
         server.serve_while(|_| (), greet).expect("no broken socket");
@@ -63,7 +66,7 @@ fn adopted_dual_stack_socket_replies_from_the_destination_address() {
 #[test]
 fn unbound_socket_is_rejected() {
     let unbound = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
-    let error = Server::builder().adopt([unbound.into()]).expect_err("nobody can ask there");
+    let error = Server::builder().adopt([unbound.into()]).expect_err("unreachable");
     assert!(matches!(error, ServerError::Adopt { .. }), "{error:?}");
     assert!(matches!(Server::builder().adopt([]), Err(ServerError::NoAddress)));
 }

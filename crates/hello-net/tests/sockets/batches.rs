@@ -10,7 +10,7 @@ use hello_net::{Backend, Server, ServerCounters};
 use quinn_udp::{Transmit, UdpSocketState};
 use socket2::SockRef;
 
-use crate::network::{any_port, ask, have_ipv6, peer, peer_at, receive};
+use crate::network::{any_port, exchange, have_ipv6, peer, peer_at, receive};
 use crate::server::{BACK_ENDS, accounted_for, serve_at};
 
 fn greeting(name: &[u8]) -> Vec<u8> {
@@ -53,7 +53,7 @@ fn every_datagram_of_a_train_is_answered_in_order() {
                     assert_eq!(receive(&client), (greeting(name), local));
                 }
                 // A single datagram between trains.
-                assert_eq!(ask(&client, local, b"Tracy"), b"Hello, Tracy!");
+                assert_eq!(exchange(&client, local, b"Tracy"), b"Hello, Tracy!");
             }
         };
         server.serve_while(|_| (), greet).expect("no broken socket");
@@ -86,7 +86,7 @@ fn each_source_gets_its_replies_in_order() {
 }
 
 /// Sends requests from connected sockets, which accept replies only from the destination address.
-fn ask_at_each(server: &Server, addresses: &[SocketAddr], rounds: usize, io: Backend) {
+fn exchange_with_each(server: &Server, addresses: &[SocketAddr], rounds: usize, io: Backend) {
     const BURST: usize = 8;
     let clients = Vec::from_iter(addresses.iter().map(|address| {
         let any = if address.is_ipv4() {
@@ -125,7 +125,12 @@ fn wildcard_server_replies_from_the_destination_address() {
         let addresses = (1..=16).map(|host| (Ipv4Addr::new(127, 0, 0, host), local.port()).into());
         let addresses = Vec::from_iter(addresses);
         // 100,096 replies with one back end, fewer with the other.
-        ask_at_each(&server, &addresses, if io == Backend::default() { 782 } else { 79 }, io);
+        exchange_with_each(
+            &server,
+            &addresses,
+            if io == Backend::default() { 782 } else { 79 },
+            io,
+        );
     }
 }
 
@@ -136,7 +141,7 @@ fn ipv6_wildcard_replies_from_the_destination_address() {
     }
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[(Ipv6Addr::UNSPECIFIED, 0).into()]);
-        ask_at_each(&server, &[(Ipv6Addr::LOCALHOST, local.port()).into()], 100, io);
+        exchange_with_each(&server, &[(Ipv6Addr::LOCALHOST, local.port()).into()], 100, io);
     }
 }
 
@@ -235,8 +240,9 @@ fn busy_polling_server_answers_and_stops() {
         let server = server.expect("a free port");
         let local = server.local_addrs().next().expect("one");
         let client = peer();
-        let greet =
-            || (0..50).for_each(|_| assert_eq!(ask(&client, local, b"Tracy"), b"Hello, Tracy!"));
+        let greet = || {
+            (0..50).for_each(|_| assert_eq!(exchange(&client, local, b"Tracy"), b"Hello, Tracy!"))
+        };
         server.serve_while(|_| (), greet).expect("no broken socket");
         assert_eq!(server.counters().answered(), 50);
     }

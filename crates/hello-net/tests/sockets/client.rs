@@ -24,7 +24,7 @@ fn client(servers: &[SocketAddr], retry: Retry) -> Client {
 /// The events of an observer, as text.
 fn words(progress: Progress<'_>) -> String {
     match progress {
-        Progress::Sending { attempt, .. } => format!("asked {attempt}"),
+        Progress::Sending { attempt, .. } => format!("attempt {attempt}"),
         Progress::Failed { error, .. } => ErrorClass::of(error).label().to_owned(),
         Progress::Skipped { datagram, error: None, .. } => {
             format!("skipped {}", datagram.escape_ascii())
@@ -55,7 +55,7 @@ fn loopback_peer() -> (UdpSocket, SocketAddr) {
 }
 
 /// An address with a closed port: nothing else binds port 9 of this loopback address.
-fn nobody(host: u8) -> SocketAddr {
+fn closed_port(host: u8) -> SocketAddr {
     ([127, 77, 0, host], 9).into()
 }
 
@@ -70,8 +70,8 @@ fn first_reply_gives_the_round_trip_time() {
     let (result, seen) = greet(&mut client(&[address], retry(LONG, 3)), b"Michael", script);
     let Greeting { server, attempts, rtt, elapsed } = result.expect("answered");
     assert_eq!((server, attempts), (address, 1));
-    assert!(rtt.expect("asked once") <= elapsed);
-    assert_eq!(seen, ["asked 1"]);
+    assert!(rtt.expect("one attempt") <= elapsed);
+    assert_eq!(seen, ["attempt 1"]);
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn replies_to_other_requests_are_skipped_and_reported() {
     let short = DecodeError::TooShort { len: 0, min: 8 };
     let suffix = DecodeError::UnexpectedByte { at: 14, found: b'?', expected: b'!' };
     let expected = [
-        "asked 1".to_owned(),
+        "attempt 1".to_owned(),
         "skipped Hello, Mallory!".to_owned(),
         format!("skipped: {short}"),
         format!("skipped: {suffix}"),
@@ -113,7 +113,7 @@ fn round_trip_time_is_unknown_after_a_second_attempt() {
     let greeting = result.expect("answered");
     assert!(greeting.attempts >= 2);
     assert_eq!(greeting.rtt, None);
-    assert_eq!(seen[..2], ["asked 1", "asked 2"]);
+    assert_eq!(seen[..2], ["attempt 1", "attempt 2"]);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn duplicate_of_an_earlier_reply_never_answers_an_equal_name() {
     };
     assert!(greet(&mut client, b"Michael", script).0.is_ok());
 
-    let earlier = earlier.expect("asked");
+    let earlier = earlier.expect("sent");
     let script = || {
         let (_, source) = receive(&server);
         assert_ne!(source, earlier);
@@ -139,7 +139,7 @@ fn duplicate_of_an_earlier_reply_never_answers_an_equal_name() {
     let (result, seen) = greet(&mut client, b"Michael", script);
     assert!(result.is_ok());
     // If the duplicate had counted, Mallory's reply would not have been examined.
-    assert_eq!(seen, ["asked 1", "skipped Hello, Mallory!"]);
+    assert_eq!(seen, ["attempt 1", "skipped Hello, Mallory!"]);
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn silent_server_is_no_answer_after_all_attempts() {
     };
     assert_eq!(servers, [NoReply { server: address, problem: None }]);
     assert!(elapsed >= 3 * SHORT);
-    assert_eq!(seen, ["asked 1", "asked 2", "asked 3"]);
+    assert_eq!(seen, ["attempt 1", "attempt 2", "attempt 3"]);
     for _ in 0..3 {
         assert_eq!(receive(&server).0, b"Sarah");
     }
@@ -170,7 +170,7 @@ fn flood_of_wrong_replies_moves_no_deadline() {
             let start = Instant::now();
             while !gave_up.load(Relaxed) {
                 server.send_to(b"Hello, Mallory!", source).expect("sent");
-                assert!(start.elapsed() < LONG, "the client does not give up");
+                assert!(start.elapsed() < LONG, "the client does not exit");
             }
         });
         let request = Request::new(b"Sarah").expect("short");
@@ -180,20 +180,20 @@ fn flood_of_wrong_replies_moves_no_deadline() {
         gave_up.store(true, Relaxed);
         assert!(matches!(result, Err(Unanswered { attempts: 1, .. })));
     });
-    assert!(skipped > 0, "it did get wrong replies");
+    assert!(skipped > 0, "wrong replies arrived");
 }
 
 #[test]
 fn closed_port_is_reported_as_refused_and_attempts_continue() {
-    let mut client = client(&[nobody(1)], retry(SHORT, 2));
+    let mut client = client(&[closed_port(1)], retry(SHORT, 2));
     let (result, seen) = greet(&mut client, b"Sarah", || ());
     let Err(Unanswered { attempts: 2, elapsed, servers }) = result else {
         panic!("{result:?}");
     };
     let problem = Some(ErrorClass::ConnectionRefused);
-    assert_eq!(servers, [NoReply { server: nobody(1), problem }]);
-    assert!(elapsed >= 2 * SHORT, "every wait was waited for");
-    assert_eq!(seen, ["asked 1", "connection-refused", "asked 2", "connection-refused"]);
+    assert_eq!(servers, [NoReply { server: closed_port(1), problem }]);
+    assert!(elapsed >= 2 * SHORT, "every wait took its full time");
+    assert_eq!(seen, ["attempt 1", "connection-refused", "attempt 2", "connection-refused"]);
 }
 
 #[test]
@@ -218,14 +218,14 @@ fn server_that_starts_between_attempts_is_reached() {
         });
         assert!(result.expect("answered").attempts >= 2);
     });
-    assert_eq!(seen[..3], ["asked 1", "connection-refused", "asked 2"]);
+    assert_eq!(seen[..3], ["attempt 1", "connection-refused", "attempt 2"]);
 }
 
 #[test]
 fn refusing_address_is_abandoned_for_the_next_at_once() {
     let (server, address) = loopback_peer();
-    let mut client = client(&[nobody(3), address], retry(LONG, 1));
-    for expected in [&["asked 1", "connection-refused", "asked 1"][..], &["asked 1"]] {
+    let mut client = client(&[closed_port(3), address], retry(LONG, 1));
+    for expected in [&["attempt 1", "connection-refused", "attempt 1"][..], &["attempt 1"]] {
         let script = || {
             let (_, source) = receive(&server);
             server.send_to(b"Hello, Sarah!", source).expect("sent");
@@ -233,7 +233,7 @@ fn refusing_address_is_abandoned_for_the_next_at_once() {
         let (result, seen) = greet(&mut client, b"Sarah", script);
         let greeting = result.expect("answered");
         assert_eq!((greeting.server, greeting.attempts), (address, 1));
-        assert!(greeting.rtt.is_some(), "this address was asked once");
+        assert!(greeting.rtt.is_some(), "this address was tried once");
         assert_eq!(seen, expected);
     }
 }
@@ -276,21 +276,21 @@ fn late_reply_from_an_earlier_address_counts() {
 
 #[test]
 fn two_refusing_addresses_are_both_tried_without_shortening_the_wait() {
-    let mut client = client(&[nobody(4), nobody(5)], retry(SHORT, 1));
+    let mut client = client(&[closed_port(4), closed_port(5)], retry(SHORT, 1));
     let (result, seen) = greet(&mut client, b"Sarah", || ());
     let Err(Unanswered { attempts: 1, elapsed, servers }) = result else {
         panic!("{result:?}");
     };
     assert!(elapsed >= SHORT);
     let refused = |server| NoReply { server, problem: Some(ErrorClass::ConnectionRefused) };
-    assert_eq!(servers, [refused(nobody(4)), refused(nobody(5))]);
-    assert_eq!(seen, ["asked 1", "connection-refused", "asked 1", "connection-refused"]);
+    assert_eq!(servers, [refused(closed_port(4)), refused(closed_port(5))]);
+    assert_eq!(seen, ["attempt 1", "connection-refused", "attempt 1", "connection-refused"]);
 }
 
 #[test]
 fn untried_address_has_no_failure_reason() {
     let (_silent, silent) = loopback_peer();
-    let mut client = client(&[silent, nobody(8)], retry(SHORT, 1));
+    let mut client = client(&[silent, closed_port(8)], retry(SHORT, 1));
     let (result, _) = greet(&mut client, b"Sarah", || ());
     let Err(Unanswered { servers, .. }) = result else { panic!("{result:?}") };
     assert_eq!(servers, [NoReply { server: silent, problem: None }]);
@@ -299,7 +299,7 @@ fn untried_address_has_no_failure_reason() {
 #[test]
 fn each_address_reports_the_failure_of_its_last_attempt() {
     let (_silent, silent) = loopback_peer();
-    let mut client = client(&[silent, nobody(7)], retry(SHORT, 2));
+    let mut client = client(&[silent, closed_port(7)], retry(SHORT, 2));
     let mut waited_for = Vec::new();
     let result = client.greet(Request::new(b"Sarah").expect("short"), |progress| {
         if let Progress::Failed { server, waits, .. } = progress {
@@ -309,9 +309,9 @@ fn each_address_reports_the_failure_of_its_last_attempt() {
     let Err(Unanswered { servers, .. }) = result else { panic!("{result:?}") };
     let silence = |server, problem| NoReply { server, problem };
     let refused = Some(ErrorClass::ConnectionRefused);
-    assert_eq!(servers, [silence(silent, None), silence(nobody(7), refused)]);
+    assert_eq!(servers, [silence(silent, None), silence(closed_port(7), refused)]);
     // In the second attempt, which then moved on to the silent address.
-    assert_eq!(waited_for, [(nobody(7), false)]);
+    assert_eq!(waited_for, [(closed_port(7), false)]);
 }
 
 #[test]
@@ -325,29 +325,29 @@ fn unsendable_address_is_followed_by_the_next() {
     };
     let (result, seen) = greet(&mut both, b"Sarah", script);
     assert_eq!(result.expect("answered").server, address);
-    assert_eq!(seen, ["asked 1", "denied", "asked 1"]);
+    assert_eq!(seen, ["attempt 1", "denied", "attempt 1"]);
 
     let mut alone = client(&[broadcast], retry(SHORT, 2));
     let (result, seen) = greet(&mut alone, b"Sarah", || ());
     let Err(Unanswered { servers, elapsed, .. }) = result else { panic!("{result:?}") };
     assert_eq!(servers, [NoReply { server: broadcast, problem: Some(ErrorClass::Denied) }]);
-    assert!(elapsed >= 2 * SHORT, "every wait was waited for");
-    assert_eq!(seen, ["asked 1", "denied", "asked 2", "denied"]);
+    assert!(elapsed >= 2 * SHORT, "every wait took its full time");
+    assert_eq!(seen, ["attempt 1", "denied", "attempt 2", "denied"]);
 }
 
 #[test]
 fn client_without_an_address_is_an_error() {
-    let error = Client::new([], retry(LONG, 1)).expect_err("nobody to ask");
+    let error = Client::new([], retry(LONG, 1)).expect_err("no address");
     assert_eq!(error.to_string(), "no address to ask at");
 }
 
 #[test]
 fn zero_timeout_still_receives_queued_replies() {
     // On the loopback, the refusal is there as soon as the request is sent.
-    let mut client = client(&[nobody(6)], retry(Duration::ZERO, 2));
+    let mut client = client(&[closed_port(6)], retry(Duration::ZERO, 2));
     let (result, seen) = greet(&mut client, b"Sarah", || ());
     assert!(matches!(result, Err(Unanswered { attempts: 2, .. })));
-    assert_eq!(seen, ["asked 1", "connection-refused", "asked 2", "connection-refused"]);
+    assert_eq!(seen, ["attempt 1", "connection-refused", "attempt 2", "connection-refused"]);
 }
 
 #[test]
@@ -359,13 +359,13 @@ fn unspecified_address_means_this_host() {
         }
         let server = peer_at(bound.parse().expect("an address"));
         let port = server.local_addr().expect("bound").port();
-        let asked = SocketAddr::new(unspecified.parse().expect("an address"), port);
-        let mut client = client(&[asked], retry(LONG, 1));
+        let address = SocketAddr::new(unspecified.parse().expect("an address"), port);
+        let mut client = client(&[address], retry(LONG, 1));
         let (result, seen) = greet(&mut client, b"Tracy", || {
             let (_, source) = receive(&server);
             server.send_to(b"Hello, Tracy!", source).expect("sent");
         });
-        assert_eq!(result.expect("an answer").server, asked);
-        assert_eq!(seen, ["asked 1"]);
+        assert_eq!(result.expect("an answer").server, address);
+        assert_eq!(seen, ["attempt 1"]);
     }
 }

@@ -1,11 +1,11 @@
 //! The load generator against scripted servers.
 
 mod ends;
-mod hold_ups;
 mod plans;
 mod replies;
 mod schedules;
 mod sources;
+mod stalls;
 
 use std::collections::HashSet;
 use std::net::{SocketAddr, UdpSocket};
@@ -58,7 +58,7 @@ fn greeting(name: &[u8]) -> Vec<u8> {
 }
 
 /// A request as a server sees it.
-struct Asked<'a> {
+struct ReceivedRequest<'a> {
     /// Counted from 0.
     number: u64,
     name: Vec<u8>,
@@ -66,7 +66,7 @@ struct Asked<'a> {
     socket: &'a UdpSocket,
 }
 
-impl Asked<'_> {
+impl ReceivedRequest<'_> {
     fn reply(&self, datagram: &[u8]) {
         self.socket.send_to(datagram, self.source).expect("sent");
     }
@@ -76,13 +76,13 @@ impl Asked<'_> {
     }
 }
 
-fn greet(asked: &Asked<'_>) {
+fn greet(asked: &ReceivedRequest<'_>) {
     asked.greet();
 }
 
 /// An event of a load.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Told {
+enum Event {
     Sent { due: Duration, count: u32 },
     NotSent { due: Duration, count: u32, reason: NotSent },
     Answered { due: Duration, rtt: Duration, reordered: bool },
@@ -94,63 +94,63 @@ enum Told {
 
 /// The events of one thread, in order, and their times.
 #[derive(Debug, Default)]
-struct Heard(Vec<(Duration, Told)>);
+struct Recorded(Vec<(Duration, Event)>);
 
-impl Observer for Heard {
+impl Observer for Recorded {
     fn observe(&mut self, event: &LoadEvent<'_>) {
-        let told = match event.kind {
-            LoadEventKind::Sent { due, count } => Told::Sent { due, count },
-            LoadEventKind::NotSent { due, count, reason } => Told::NotSent { due, count, reason },
+        let kind = match event.kind {
+            LoadEventKind::Sent { due, count } => Event::Sent { due, count },
+            LoadEventKind::NotSent { due, count, reason } => Event::NotSent { due, count, reason },
             LoadEventKind::Answered { due, rtt, reordered } => {
-                Told::Answered { due, rtt, reordered }
+                Event::Answered { due, rtt, reordered }
             }
-            LoadEventKind::Lost { due } => Told::Lost { due },
-            LoadEventKind::Other { arrival, .. } => Told::Other(arrival),
-            LoadEventKind::Misdirected => Told::Misdirected,
+            LoadEventKind::Lost { due } => Event::Lost { due },
+            LoadEventKind::Other { arrival, .. } => Event::Other(arrival),
+            LoadEventKind::Misdirected => Event::Misdirected,
             LoadEventKind::SocketError(class) | LoadEventKind::SendBufferFull(class) => {
-                Told::Reported(class)
+                Event::Reported(class)
             }
         };
-        self.0.push((event.at, told));
+        self.0.push((event.at, kind));
     }
 }
 
-impl Heard {
-    fn told(&self) -> impl Iterator<Item = Told> {
-        self.0.iter().map(|(_, told)| *told)
+impl Recorded {
+    fn events(&self) -> impl Iterator<Item = Event> {
+        self.0.iter().map(|(_, event)| *event)
     }
 
     /// Counts the matching events.
-    fn count(&self, is: impl Fn(Told) -> bool) -> u64 {
-        self.told().filter(|told| is(*told)).count() as u64
+    fn count(&self, is: impl Fn(Event) -> bool) -> u64 {
+        self.events().filter(|event| is(*event)).count() as u64
     }
 
     fn sent(&self) -> u64 {
-        let count = |told| if let Told::Sent { count, .. } = told { count.into() } else { 0 };
-        self.told().map(count).sum()
+        let count = |event| if let Event::Sent { count, .. } = event { count.into() } else { 0 };
+        self.events().map(count).sum()
     }
 
     fn not_sent(&self) -> u64 {
-        let count = |told| if let Told::NotSent { count, .. } = told { count.into() } else { 0 };
-        self.told().map(count).sum()
+        let count = |event| if let Event::NotSent { count, .. } = event { count.into() } else { 0 };
+        self.events().map(count).sum()
     }
 
     fn answered(&self) -> u64 {
-        self.count(|told| matches!(told, Told::Answered { .. }))
+        self.count(|event| matches!(event, Event::Answered { .. }))
     }
 
     fn lost(&self) -> u64 {
-        self.count(|told| matches!(told, Told::Lost { .. }))
+        self.count(|event| matches!(event, Event::Lost { .. }))
     }
 
     fn late(&self) -> u64 {
-        self.count(|told| matches!(told, Told::Other(ReplyKind::Late { .. })))
+        self.count(|event| matches!(event, Event::Other(ReplyKind::Late { .. })))
     }
 
     /// Returns the due times of all requests, sent or not, in order.
     fn dues(&self) -> Vec<Duration> {
-        let dues = self.told().filter_map(|told| match told {
-            Told::Sent { due, count } | Told::NotSent { due, count, .. } => {
+        let dues = self.events().filter_map(|event| match event {
+            Event::Sent { due, count } | Event::NotSent { due, count, .. } => {
                 Some(std::iter::repeat_n(due, count as usize))
             }
             _ => None,
@@ -166,44 +166,48 @@ impl Heard {
 struct Offered {
     usage: GeneratorUsage,
     /// The events of each thread.
-    threads: Vec<Heard>,
+    threads: Vec<Recorded>,
     /// The events of all threads.
-    all: Heard,
+    all: Recorded,
     /// The number of requests that the server received.
     seen: u64,
 }
 
 /// Serves each request with a function until an empty one arrives, and returns the number of
 /// requests before it.
-fn serve(socket: &UdpSocket, mut answer: impl FnMut(&Asked<'_>)) -> u64 {
+fn serve(socket: &UdpSocket, mut answer: impl FnMut(&ReceivedRequest<'_>)) -> u64 {
     for number in 0.. {
         let (name, source) = receive(socket);
         if name.is_empty() {
             return number;
         }
-        answer(&Asked { number, name, source, socket });
+        answer(&ReceivedRequest { number, name, source, socket });
     }
     u64::MAX
 }
 
 /// Runs a load against a server that handles each request with a function.
-fn offer(plan: LoadPlan, answer: impl FnMut(&Asked<'_>) + Send) -> Offered {
+fn offer(plan: LoadPlan, answer: impl FnMut(&ReceivedRequest<'_>) + Send) -> Offered {
     offer_to(&peer(), plan, answer)
 }
 
-fn offer_to(server: &UdpSocket, plan: LoadPlan, answer: impl FnMut(&Asked<'_>) + Send) -> Offered {
-    let observers = Vec::from_iter((0..plan.threads.get()).map(|_| Mutex::<Heard>::default()));
-    let loader = LoadGenerator::new(server.local_addr().expect("bound"), plan).expect("ports");
+fn offer_to(
+    server: &UdpSocket,
+    plan: LoadPlan,
+    answer: impl FnMut(&ReceivedRequest<'_>) + Send,
+) -> Offered {
+    let observers = Vec::from_iter((0..plan.threads.get()).map(|_| Mutex::<Recorded>::default()));
+    let generator = LoadGenerator::new(server.local_addr().expect("bound"), plan).expect("ports");
     let (usage, seen) = thread::scope(|scope| {
         let serving = scope.spawn(|| serve(server, answer));
-        let usage = loader.run(&observers);
+        let usage = generator.run(&observers);
         // Everything sent is in the server's buffer, and therefore before the empty request.
-        peer().send_to(&[], loader.server()).expect("sent");
+        peer().send_to(&[], generator.server()).expect("sent");
         (usage, serving.join().expect("no panic"))
     });
-    let heard = observers.into_iter().map(|heard| heard.into_inner().expect("no panic"));
-    let threads = Vec::from_iter(heard);
-    let all = Heard(threads.iter().flat_map(|heard| heard.0.iter().copied()).collect());
+    let recorded = observers.into_iter().map(|recorded| recorded.into_inner().expect("no panic"));
+    let threads = Vec::from_iter(recorded);
+    let all = Recorded(threads.iter().flat_map(|recorded| recorded.0.iter().copied()).collect());
     Offered { usage: usage.expect("no broken socket"), threads, all, seen }
 }
 
@@ -231,7 +235,7 @@ fn threads_and_trains_together_send_exactly_the_count() {
             let Offered { all, threads, seen, .. } = offer(plan, greet);
             assert_eq!((all.sent() + all.not_sent(), all.answered()), (count, seen), "{all:?}");
             assert_eq!(all.sent(), seen);
-            let parts = threads.iter().map(|heard| heard.sent() + heard.not_sent());
+            let parts = threads.iter().map(|recorded| recorded.sent() + recorded.not_sent());
             let (least, most) = parts.fold((u64::MAX, 0), |(a, b), c| (a.min(c), b.max(c)));
             assert!(most - least <= 1, "{least} {most}");
         }

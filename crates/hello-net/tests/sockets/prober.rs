@@ -37,21 +37,21 @@ fn greeting(name: &[u8]) -> Vec<u8> {
 fn probe(
     plan: ProbePlan,
     answer: impl FnMut(u64, &[u8]) -> Vec<Vec<u8>> + Send,
-) -> (Counts, Vec<(usize, Told)>) {
+) -> (Counts, Vec<(usize, Event)>) {
     let server = peer();
     let count = plan.count.expect("an end");
     let prober = Prober::new(server.local_addr().expect("bound"), plan).expect("a port");
-    let mut told = Vec::new();
+    let mut events = Vec::new();
     let counts = thread::scope(|scope| {
         scope.spawn(|| serve(&server, count, answer));
-        prober.run(|event| told.push((event.flow, event.into()))).expect("no broken socket")
+        prober.run(|event| events.push((event.flow, event.into()))).expect("no broken socket")
     });
-    (counts, told)
+    (counts, events)
 }
 
 /// An event without its times.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Told {
+enum Event {
     Sent(u32),
     NotSent,
     Answered(u32),
@@ -61,7 +61,7 @@ enum Told {
     Dropped(u32),
 }
 
-impl From<&ProbeEvent<'_>> for Told {
+impl From<&ProbeEvent<'_>> for Event {
     fn from(event: &ProbeEvent<'_>) -> Self {
         match event.kind {
             ProbeEventKind::Sent { seq, .. } => Self::Sent(seq),
@@ -79,22 +79,22 @@ impl From<&ProbeEvent<'_>> for Told {
 
 #[test]
 fn each_probe_is_sent_answered_and_reported_once() {
-    let (counts, told) = probe(plan(50), |_, name| {
+    let (counts, events) = probe(plan(50), |_, name| {
         assert_eq!(name.len(), 16);
         vec![greeting(name)]
     });
     assert_eq!((counts.sent, counts.answered, counts.in_flight()), (50, 50, 0));
     for seq in 0..50 {
-        let [sent, answered] = [Told::Sent(seq), Told::Answered(seq)]
-            .map(|event| told.iter().position(|told| *told == (0, event)).expect("told"));
+        let [sent, answered] = [Event::Sent(seq), Event::Answered(seq)]
+            .map(|event| events.iter().position(|seen| *seen == (0, event)).expect("reported"));
         assert!(sent < answered, "{seq}");
     }
-    assert_eq!(told.len(), 100);
+    assert_eq!(events.len(), 100);
 }
 
 #[test]
 fn every_kind_of_reply_is_distinguished() {
-    let (counts, told) = probe(plan(6), |number, name| match number {
+    let (counts, events) = probe(plan(6), |number, name| match number {
         0 => vec![greeting(name), greeting(name)],
         1 => vec![name.to_vec(), greeting(name)],
         2 => vec![greeting(b"Mallory"), greeting(name)],
@@ -107,7 +107,7 @@ fn every_kind_of_reply_is_distinguished() {
     });
     let all = (counts.sent, counts.answered, counts.duplicate, counts.corrupt, counts.unsolicited);
     assert_eq!(all, (6, 6, 1, 2, 1));
-    assert!(told.contains(&(0, Told::Else(ReplyKind::Duplicate { seq: 0 }))), "{told:?}");
+    assert!(events.contains(&(0, Event::Else(ReplyKind::Duplicate { seq: 0 }))), "{events:?}");
 }
 
 #[test]
@@ -115,26 +115,26 @@ fn probes_to_a_silent_server_are_lost_once_at_their_timeout() {
     let timeout = Duration::from_millis(50);
     let plan = ProbePlan { timeout, ..plan(20) };
     let start = Instant::now();
-    let (counts, told) = probe(plan, |_, _| vec![]);
-    assert!(start.elapsed() >= timeout, "they were waited for");
+    let (counts, events) = probe(plan, |_, _| vec![]);
+    assert!(start.elapsed() >= timeout, "the timeout has passed");
     assert_eq!((counts.sent, counts.answered, counts.lost), (20, 0, 20));
-    let lost = told.iter().filter_map(|(_, told)| match told {
-        Told::Lost(seq) => Some(*seq),
+    let lost = events.iter().filter_map(|(_, event)| match event {
+        Event::Lost(seq) => Some(*seq),
         _ => None,
     });
-    assert!(lost.eq(0..20), "{told:?}");
+    assert!(lost.eq(0..20), "{events:?}");
 }
 
 #[test]
 fn last_probes_get_their_full_timeout_after_quick_replies() {
     let plan = ProbePlan { timeout: Duration::from_millis(200), ..plan(5) };
-    let (counts, told) = probe(plan, |number, name| match number {
+    let (counts, events) = probe(plan, |number, name| match number {
         0 => vec![greeting(name)],
         _ => vec![],
     });
     // On a busy machine, the first probe may be lost too.
     assert_eq!((counts.sent, counts.in_flight()), (5, 0));
-    assert!((1..5).all(|seq| told.contains(&(0, Told::Lost(seq)))), "{told:?}");
+    assert!((1..5).all(|seq| events.contains(&(0, Event::Lost(seq)))), "{events:?}");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn flows_alternate_and_have_their_own_ports() {
     let plan = ProbePlan { flows: FLOWS, ..plan(40) };
     let prober = Prober::new(server.local_addr().expect("bound"), plan).expect("ports");
     let ports = Vec::from_iter(prober.local_addrs());
-    let mut told = Vec::new();
+    let mut events = Vec::new();
     thread::scope(|scope| {
         scope.spawn(|| {
             for _ in 0..40 {
@@ -155,21 +155,21 @@ fn flows_alternate_and_have_their_own_ports() {
                 server.send_to(&greeting(&name), source).expect("sent");
             }
         });
-        prober.run(|event| told.push((event.flow, Told::from(event)))).expect("no broken socket")
+        prober.run(|event| events.push((event.flow, Event::from(event)))).expect("no broken socket")
     });
     for (seq, source) in sources {
         let flow = seq as usize % 4;
         assert_eq!(source, ports[flow]);
-        assert!(told.contains(&(flow, Told::Sent(seq))), "{told:?}");
-        assert!(told.contains(&(flow, Told::Answered(seq))), "{told:?}");
+        assert!(events.contains(&(flow, Event::Sent(seq))), "{events:?}");
+        assert!(events.contains(&(flow, Event::Answered(seq))), "{events:?}");
     }
 }
 
 #[test]
 fn absent_server_is_distinguished_from_a_silent_one() {
-    let nobody = peer().local_addr().expect("bound");
+    let closed_port = peer().local_addr().expect("bound");
     let plan = ProbePlan { timeout: Duration::from_millis(100), ..plan(5) };
-    let prober = Prober::new(nobody, plan).expect("a port");
+    let prober = Prober::new(closed_port, plan).expect("a port");
     let mut refused = 0;
     let counts = prober.run(|event| match event.kind {
         ProbeEventKind::SocketError(class) => {
@@ -196,7 +196,11 @@ fn stopped_prober_does_not_wait_for_a_silent_server() {
         running.join().expect("no panic")
     });
     assert!(counts.sent > 0);
-    assert_eq!((counts.in_flight(), counts.lost), (counts.sent, 0), "in flight is not lost");
+    assert_eq!(
+        (counts.in_flight(), counts.lost),
+        (counts.sent, 0),
+        "probes in flight are not lost"
+    );
 }
 
 #[test]
@@ -230,7 +234,7 @@ fn constant_traffic_does_not_keep_a_prober_from_ending() {
             }
             if let ProbeEventKind::Received { .. } = event.kind {
                 received += 1;
-                assert!(received < MANY, "it goes on");
+                assert!(received < MANY, "it continues");
                 for _ in 0..2 {
                     server.send_to(b"Hello, again!", port).expect("sent");
                 }
@@ -273,16 +277,16 @@ fn stalled_prober_sends_no_burst() {
     let interval = Duration::from_millis(1);
     let plan = ProbePlan { interval, timeout: interval, ..plan(250) };
     let prober = Prober::new(server.local_addr().expect("bound"), plan).expect("a port");
-    let mut held_up = 0;
+    let mut skipped = 0;
     prober
         .run(|event| match event.kind {
             ProbeEventKind::Sent { seq: 0, .. } => thread::sleep(200 * interval),
-            ProbeEventKind::NotSent(NotSent::Late) => held_up += 1,
+            ProbeEventKind::NotSent(NotSent::Late) => skipped += 1,
             _ => {}
         })
         .expect("no broken socket");
     // Of the 198 probes that are late by more than an interval, few are sent.
-    assert!(held_up >= 198 - 64, "{held_up}");
+    assert!(skipped >= 198 - 64, "{skipped}");
 }
 
 #[test]
@@ -295,7 +299,11 @@ fn no_probe_is_early_and_the_timer_error_is_reported() {
         scope.spawn(|| serve(&server, 30, |_, name| vec![greeting(name)]));
         let check = |event: &ProbeEvent<'_>| {
             if let ProbeEventKind::Sent { seq, late } = event.kind {
-                assert_eq!(event.at - late, interval * seq, "due in step with the start");
+                assert_eq!(
+                    event.at - late,
+                    interval * seq,
+                    "due times are multiples of the interval"
+                );
             }
         };
         prober.run(check).expect("no broken socket")
@@ -316,7 +324,7 @@ fn invalid_plan_is_an_error() {
     let elsewhere = Some(Ipv4Addr::new(192, 0, 2, 1).into());
     let error = Prober::new(server, ProbePlan { source: elsewhere, ..plan(1) });
     assert!(matches!(error, Err(ProbeError::Connect { .. })), "{error:?}");
-    assert!(Prober::new(any_port(), plan(1)).is_ok(), "nobody has to be there");
+    assert!(Prober::new(any_port(), plan(1)).is_ok(), "no server is needed");
 }
 
 #[test]
@@ -375,15 +383,15 @@ fn observer_panic_at_a_reply_also_ends_the_sender() {
             })
         }))
     });
-    assert_eq!(panic.expect_err("it goes on").downcast_ref(), Some(&"the observer's own"));
+    assert_eq!(panic.expect_err("it continues").downcast_ref(), Some(&"the observer's own"));
 }
 
 #[test]
 #[cfg(target_os = "linux")]
 fn calling_threads_timer_slack_is_restored() {
-    let slack = || rustix::thread::current_timer_slack().expect("Linux has it");
+    let slack = || rustix::thread::current_timer_slack().expect("Linux provides it");
     let before = slack();
-    assert!(before > 1, "it is not punctual by itself");
+    assert!(before > 1, "a timer slack to restore");
     probe(plan(1), |_, name| vec![greeting(name)]);
     assert_eq!(slack(), before);
 }
@@ -395,5 +403,5 @@ fn panicking_observer_ends_both_threads() {
     let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         prober.run(|_| panic!("the observer's own"))
     }));
-    assert_eq!(panic.expect_err("it goes on").downcast_ref(), Some(&"the observer's own"));
+    assert_eq!(panic.expect_err("it continues").downcast_ref(), Some(&"the observer's own"));
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use hello_net::{Backend, ErrorClass, Outcome, Server, ServerCounters, ServerError};
 use hello_proto::{Guard, MAX_NAME_LEN, Refusal};
 
-use crate::network::{any_port, ask, have_ipv6, peer, peer_at, receive};
+use crate::network::{any_port, exchange, have_ipv6, peer, peer_at, receive};
 
 /// Every back end passes the same tests.
 pub(crate) const BACK_ENDS: &[Backend] = &[
@@ -43,7 +43,7 @@ fn names_of_any_bytes_and_length_up_to_the_limit_are_answered() {
                 || {
                     for len in [0, 1, 7, 1016, 1024, 1025, 9000, 65_498, 65_499] {
                         let name: Vec<u8> = (0..=u8::MAX).cycle().take(len).collect();
-                        let reply = ask(&client, local, &name);
+                        let reply = exchange(&client, local, &name);
                         assert_eq!(reply, [b"Hello, ", &name[..], b"!"].concat());
                     }
                 },
@@ -70,7 +70,7 @@ fn refused_request_is_counted_and_the_next_one_answered() {
                 client.send_to(&[b'x'; 5000], local).expect("sent");
                 client.send_to(b"Hello, Hello, World!!", local).expect("sent");
                 twin.send_to(b"twin", local).expect("sent");
-                assert_eq!(ask(&client, local, b"Tracy"), b"Hello, Tracy!");
+                assert_eq!(exchange(&client, local, b"Tracy"), b"Hello, Tracy!");
                 client.set_nonblocking(true).expect("possible");
                 let nothing = client.recv_from(&mut [0]).expect_err("one reply in all");
                 assert_eq!(nothing.kind(), ErrorKind::WouldBlock);
@@ -107,7 +107,7 @@ fn closed_clients_cost_no_other_client_a_reply() {
                         let leaves = peer();
                         leaves.send_to(b"gone", local).expect("sent");
                         drop(leaves);
-                        assert_eq!(ask(&stays, local, b"here"), b"Hello, here!");
+                        assert_eq!(exchange(&stays, local, b"here"), b"Hello, here!");
                     }
                 },
             )
@@ -137,7 +137,7 @@ fn every_datagram_of_many_clients_is_counted() {
                                     let name = format!("client {number}, request {request}");
                                     let greeting = format!("Hello, {name}!");
                                     assert_eq!(
-                                        ask(&client, local, name.as_bytes()),
+                                        exchange(&client, local, name.as_bytes()),
                                         greeting.as_bytes()
                                     );
                                 }
@@ -171,7 +171,7 @@ fn several_addresses_are_served_and_counted_together() {
                 || {
                     for local in locals {
                         let client = peer_at((local.ip(), 0).into());
-                        assert_eq!(ask(&client, local, b"Sarah"), b"Hello, Sarah!");
+                        assert_eq!(exchange(&client, local, b"Sarah"), b"Hello, Sarah!");
                     }
                 },
             )
@@ -198,7 +198,7 @@ fn ipv6_wildcard_leaves_the_ipv4_port_free() {
         let asked = (Ipv6Addr::LOCALHOST, local.port()).into();
         let greet = || {
             let client = peer_at((Ipv6Addr::LOCALHOST, 0).into());
-            assert_eq!(ask(&client, asked, b"six"), b"Hello, six!");
+            assert_eq!(exchange(&client, asked, b"six"), b"Hello, six!");
         };
         ipv6_only.serve_while(|_| (), greet).expect("no broken socket");
     }
@@ -230,7 +230,7 @@ fn stop_ends_an_idle_server_for_good() {
         server.serve_while(|_| (), || ()).expect("no broken socket");
         let client = peer();
         client.send_to(b"too late", local).expect("sent");
-        server.serve(|_| ()).expect("stopped before it starts");
+        server.serve(|_| ()).expect("stopped before the start");
         assert_eq!(server.counters().received(), 0);
     }
 }
@@ -243,7 +243,7 @@ fn panicking_observer_stops_every_thread() {
         client.send_to(b"boo", local).expect("sent");
         let observe = |_: &hello_net::ServerEvent<'_>| panic!("the observer's own");
         let panic = catch_unwind(AssertUnwindSafe(|| server.serve(observe)));
-        let cause = panic.expect_err("the panic goes on to the caller");
+        let cause = panic.expect_err("the panic reaches the caller");
         assert_eq!(cause.downcast_ref(), Some(&"the observer's own"));
     }
 }
@@ -252,7 +252,7 @@ fn panicking_observer_stops_every_thread() {
 fn liveness_requires_progress_of_every_thread() {
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[any_port(), any_port()]);
-        assert!(!server.check_liveness(), "nobody serves yet");
+        assert!(!server.check_liveness(), "not serving yet");
         let (go_on, wait) = mpsc::channel::<()>();
         let wait = Mutex::new(wait);
         let stand_still = |_: &hello_net::ServerEvent<'_>| {
@@ -262,7 +262,7 @@ fn liveness_requires_progress_of_every_thread() {
             let beats = || {
                 let deadline = Instant::now() + Duration::from_secs(20);
                 while !server.check_liveness() {
-                    assert!(Instant::now() < deadline, "a thread stands still");
+                    assert!(Instant::now() < deadline, "a thread stalls");
                     thread::yield_now();
                 }
             };
@@ -278,7 +278,7 @@ fn liveness_requires_progress_of_every_thread() {
                 pulses += u32::from(server.check_liveness());
                 thread::yield_now();
             }
-            assert!(pulses <= 1, "one of two stands still");
+            assert!(pulses <= 1, "one of two threads stalls");
             drop(go_on);
             beats();
         };
@@ -295,7 +295,7 @@ fn idle_busy_polling_threads_are_alive() {
             let deadline = Instant::now() + Duration::from_secs(20);
             for _ in 0..3 {
                 while !server.check_liveness() {
-                    assert!(Instant::now() < deadline, "a living thread is taken for dead");
+                    assert!(Instant::now() < deadline, "a live thread is considered stalled");
                     thread::yield_now();
                 }
             }
@@ -318,7 +318,7 @@ fn waiting_for_the_observer_ends_when_the_server_fails() {
             peer().send_to(b"Tracy", local).expect("sent");
             ended.recv_timeout(Duration::from_secs(20))
         };
-        let heard = server.serve_while(stop_at_the_first, wait).expect("no broken socket");
-        assert_eq!(heard, Err(mpsc::RecvTimeoutError::Disconnected));
+        let recorded = server.serve_while(stop_at_the_first, wait).expect("no broken socket");
+        assert_eq!(recorded, Err(mpsc::RecvTimeoutError::Disconnected));
     }
 }

@@ -143,7 +143,7 @@ fn name_rules_do_not_stop_a_peer_that_shortens_datagrams() {
     let server = payload_guard(1024);
     let mut datagram = b"Tracy".to_vec();
     for _ in 0..1000 {
-        let reply = greet(&server, &datagram).expect("a reply, for ever");
+        let reply = greet(&server, &datagram).expect("a reply");
         datagram = Request::new(&reply[7..12]).expect("short").encode().to_vec();
     }
 }

@@ -68,5 +68,5 @@ fn greeting(name: &[u8]) -> Vec<u8> {
 }
 
 fn request(name: &[u8]) -> Request<'_> {
-    Request::new(name).expect("the strategies make no longer names")
+    Request::new(name).expect("the strategies generate no longer names")
 }

@@ -11,19 +11,19 @@ use hello_net::{
     Observer, WaitStrategy,
 };
 
-use super::{Heard, Offered, Told, closed, greet, greeting, number, offer, open, ports};
+use super::{Event, Offered, Recorded, closed, greet, greeting, number, offer, open, ports};
 use crate::network::{peer, receive};
 
-fn loader(server: SocketAddr, plan: LoadPlan) -> LoadGenerator {
+fn generator(server: SocketAddr, plan: LoadPlan) -> LoadGenerator {
     LoadGenerator::new(server, plan).expect("a port")
 }
 
 /// Runs a generator with one thread.
-fn run(loader: &LoadGenerator) -> (GeneratorUsage, Heard) {
-    let heard = [Mutex::<Heard>::default()];
-    let usage = loader.run(&heard).expect("no broken socket");
-    let [heard] = heard.map(|heard| heard.into_inner().expect("no panic"));
-    (usage, heard)
+fn run(generator: &LoadGenerator) -> (GeneratorUsage, Recorded) {
+    let recorded = [Mutex::<Recorded>::default()];
+    let usage = generator.run(&recorded).expect("no broken socket");
+    let [recorded] = recorded.map(|recorded| recorded.into_inner().expect("no panic"));
+    (usage, recorded)
 }
 
 /// A plan without an end, and with a timeout too long to wait for.
@@ -34,19 +34,19 @@ fn endless(plan: LoadPlan) -> LoadPlan {
 #[test]
 fn absent_server_is_distinguished_from_a_silent_one() {
     for plan in [closed(3, 9), open(1000, ArrivalProcess::Constant, 9)] {
-        let nobody = peer().local_addr().expect("bound");
+        let closed_port = peer().local_addr().expect("bound");
         let plan = LoadPlan { timeout: Duration::from_millis(30), ..plan };
-        let (_, heard) = run(&loader(nobody, plan));
-        assert_eq!((heard.sent() + heard.not_sent(), heard.lost()), (9, heard.sent()));
-        let refused = Told::Reported(ErrorClass::ConnectionRefused);
-        assert!(heard.count(|told| told == refused) > 0, "{heard:?}");
+        let (_, recorded) = run(&generator(closed_port, plan));
+        assert_eq!((recorded.sent() + recorded.not_sent(), recorded.lost()), (9, recorded.sent()));
+        let refused = Event::Reported(ErrorClass::ConnectionRefused);
+        assert!(recorded.count(|event| event == refused) > 0, "{recorded:?}");
         // An error reported for one request does not keep another from being sent.
-        let others = heard.count(|told| match told {
-            Told::Reported(class) => class != ErrorClass::ConnectionRefused,
-            Told::NotSent { reason, .. } => reason != NotSent::Late,
+        let others = recorded.count(|event| match event {
+            Event::Reported(class) => class != ErrorClass::ConnectionRefused,
+            Event::NotSent { reason, .. } => reason != NotSent::Late,
             _ => false,
         });
-        assert_eq!(others, 0, "{heard:?}");
+        assert_eq!(others, 0, "{recorded:?}");
     }
 }
 
@@ -60,85 +60,85 @@ fn stopped_generator_does_not_wait_for_a_silent_server() {
         (endless(trains), 64, 1),
     ] {
         let server = peer();
-        let loader = loader(server.local_addr().expect("bound"), plan);
-        let heard = thread::scope(|scope| {
-            let running = scope.spawn(|| run(&loader));
+        let generator = generator(server.local_addr().expect("bound"), plan);
+        let recorded = thread::scope(|scope| {
+            let running = scope.spawn(|| run(&generator));
             receive(&server);
-            loader.stop();
+            generator.stop();
             running.join().expect("no panic").1
         });
-        assert_eq!((heard.sent(), heard.0.len()), (sent, events));
+        assert_eq!((recorded.sent(), recorded.0.len()), (sent, events));
     }
 }
 
 #[test]
 fn stopped_generator_drains_for_three_times_the_slowest_reply() {
     let server = peer();
-    let loader = loader(server.local_addr().expect("bound"), endless(closed(2, 0)));
-    let (_, heard) = thread::scope(|scope| {
+    let generator = generator(server.local_addr().expect("bound"), endless(closed(2, 0)));
+    let (_, recorded) = thread::scope(|scope| {
         scope.spawn(|| {
             let [first, second] = [receive(&server), receive(&server)];
             thread::sleep(Duration::from_secs(1));
             server.send_to(&greeting(&first.0), first.1).expect("sent");
             let third = receive(&server);
-            loader.stop();
+            generator.stop();
             // By then the generator has seen the stop.
             thread::sleep(Duration::from_millis(300));
             for (name, source) in [second, third] {
                 server.send_to(&greeting(&name), source).expect("sent");
             }
         });
-        run(&loader)
+        run(&generator)
     });
-    assert_eq!((heard.sent(), heard.answered(), heard.lost()), (3, 3, 0), "{heard:?}");
+    assert_eq!((recorded.sent(), recorded.answered(), recorded.lost()), (3, 3, 0), "{recorded:?}");
 }
 
 #[test]
 fn abort_does_not_wait_for_replies() {
     let server = peer();
-    let loader = loader(server.local_addr().expect("bound"), endless(closed(2, 0)));
-    let (_, heard) = thread::scope(|scope| {
+    let generator = generator(server.local_addr().expect("bound"), endless(closed(2, 0)));
+    let (_, recorded) = thread::scope(|scope| {
         scope.spawn(|| {
             let [first, second] = [receive(&server), receive(&server)];
             thread::sleep(Duration::from_millis(500));
             server.send_to(&greeting(&first.0), first.1).expect("sent");
             let third = receive(&server);
-            loader.abort();
+            generator.abort();
             // A generator that was only stopped would drain for longer than that.
             thread::sleep(Duration::from_secs(1));
             for (name, source) in [second, third] {
                 server.send_to(&greeting(&name), source).expect("sent");
             }
         });
-        run(&loader)
+        run(&generator)
     });
-    assert_eq!((heard.sent(), heard.answered(), heard.lost()), (3, 1, 0), "{heard:?}");
+    assert_eq!((recorded.sent(), recorded.answered(), recorded.lost()), (3, 1, 0), "{recorded:?}");
 }
 
 #[test]
 fn generator_stopped_before_the_run_sends_nothing() {
     let server = peer();
-    let loader = loader(server.local_addr().expect("bound"), endless(closed(2, 0)));
-    loader.stop();
-    let (_, heard) = run(&loader);
-    assert_eq!(heard.0, []);
+    let generator = generator(server.local_addr().expect("bound"), endless(closed(2, 0)));
+    generator.stop();
+    let (_, recorded) = run(&generator);
+    assert_eq!(recorded.0, []);
 }
 
 #[test]
 fn generator_runs_once() {
     let server = peer();
     let plan = LoadPlan { timeout: Duration::from_millis(1), ..closed(3, 3) };
-    let loader = loader(server.local_addr().expect("bound"), plan);
-    assert_eq!(run(&loader).1.sent(), 3);
-    let (usage, heard) = run(&loader);
-    assert_eq!((usage, heard.0), (GeneratorUsage::default(), vec![]));
+    let generator = generator(server.local_addr().expect("bound"), plan);
+    assert_eq!(run(&generator).1.sent(), 3);
+    let (usage, recorded) = run(&generator);
+    assert_eq!((usage, recorded.0), (GeneratorUsage::default(), vec![]));
 }
 
 #[test]
 #[should_panic(expected = "each thread has its observer")]
 fn missing_observer_for_a_thread_panics() {
     let plan = LoadPlan { threads: number(2), sources: ports(2), ..closed(2, 2) };
-    run(&loader(peer().local_addr().expect("bound"), plan));
+    run(&generator(peer().local_addr().expect("bound"), plan));
 }
 
 struct Panics(bool);
@@ -153,10 +153,10 @@ impl Observer for Panics {
 fn panicking_observer_ends_all_threads() {
     let server = peer();
     let plan = LoadPlan { threads: number(2), sources: ports(2), ..endless(closed(2, 0)) };
-    let loader = loader(server.local_addr().expect("bound"), plan);
+    let generator = generator(server.local_addr().expect("bound"), plan);
     let observers = [true, false].map(|panics| Mutex::new(Panics(panics)));
-    let panic = catch_unwind(AssertUnwindSafe(|| loader.run(&observers)));
-    assert_eq!(panic.expect_err("it goes on").downcast_ref(), Some(&"the observer's own"));
+    let panic = catch_unwind(AssertUnwindSafe(|| generator.run(&observers)));
+    assert_eq!(panic.expect_err("it continues").downcast_ref(), Some(&"the observer's own"));
 }
 
 #[test]
@@ -233,14 +233,14 @@ fn unreachable_rate_ends_on_time_and_is_fully_busy() {
                 ..open(LoadPlan::MAX_RATE, arrivals, u64::MAX)
             };
             let server = peer();
-            let (usage, heard) = run(&loader(server.local_addr().expect("bound"), plan));
+            let (usage, recorded) = run(&generator(server.local_addr().expect("bound"), plan));
             assert_eq!(usage.measured, duration);
             assert!(usage.busy > duration / 2, "{usage:?}");
-            let due = heard.sent() + heard.not_sent();
+            let due = recorded.sent() + recorded.not_sent();
             assert!(due.abs_diff(LoadPlan::MAX_RATE / 10) < 1_000_000, "{due}");
             // Not only at the beginning.
-            let last = heard.told().filter_map(|told| match told {
-                Told::Sent { due, .. } => Some(due),
+            let last = recorded.events().filter_map(|event| match event {
+                Event::Sent { due, .. } => Some(due),
                 _ => None,
             });
             assert!(last.max() > Some(duration / 2));
@@ -259,14 +259,14 @@ fn longest_durations_are_accepted_in_a_plan() {
             let server = peer();
             server.set_read_timeout(Some(Duration::from_millis(50))).expect("not zero");
             let plan = LoadPlan { duration, warm_up, timeout, ..plan };
-            let loader = loader(server.local_addr().expect("bound"), plan);
+            let generator = generator(server.local_addr().expect("bound"), plan);
             thread::scope(|scope| {
                 scope.spawn(|| {
                     // A thread that stalls for as long as the warm-up lasts has sent nothing.
                     let _ = server.recv_from(&mut [0; 64]);
-                    loader.abort();
+                    generator.abort();
                 });
-                run(&loader);
+                run(&generator);
             });
         }
     }
@@ -305,11 +305,11 @@ impl Observer for Floods<'_> {
 fn receive_buffer_drops_are_reported() {
     let server = peer();
     let plan = LoadPlan { timeout: Duration::from_millis(20), ..closed(1, 1) };
-    let loader = loader(server.local_addr().expect("bound"), plan);
+    let generator = generator(server.local_addr().expect("bound"), plan);
     let floods = [Mutex::new(Floods { server: &server, received: 0 })];
-    let usage = loader.run(&floods).expect("no broken socket");
+    let usage = generator.run(&floods).expect("no broken socket");
     let [floods] = floods.map(|floods| floods.into_inner().expect("no panic"));
-    let dropped = usage.dropped.expect("the system says it");
+    let dropped = usage.dropped.expect("the system reports it");
     assert!(dropped > 0, "the test needs a smaller buffer");
     assert_eq!(floods.received + dropped, Floods::MANY);
 }

@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use hello_net::{ArrivalProcess, ErrorClass, LoadError, LoadGenerator, LoadPlan};
 
-use super::{Heard, addresses, closed, number, open, ports};
+use super::{Recorded, addresses, closed, number, open, ports};
 use crate::network::peer;
 
 const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9);
 
 fn error(server: SocketAddr, plan: LoadPlan) -> LoadError {
-    LoadGenerator::new(server, plan).expect_err("no sense")
+    LoadGenerator::new(server, plan).expect_err("invalid")
 }
 
 #[test]
-#[expect(clippy::reversed_empty_ranges, reason = "it is what is refused")]
+#[expect(clippy::reversed_empty_ranges, reason = "the request is refused")]
 fn names_too_short_for_a_token_or_too_long_are_an_error() {
     for name_len in [7..=16, 16..=65_500, 17..=16] {
         let error = error(SERVER, LoadPlan { name_len, ..closed(1, 1) });
@@ -88,7 +88,7 @@ fn unreachable_server_is_an_error() {
     // Sending to a broadcast address needs permission (socket(7)).
     let server = (Ipv4Addr::BROADCAST, 9).into();
     let error = error(server, closed(1, 1));
-    assert!(matches!(error, LoadError::Connect { server: told, .. } if told == server));
+    assert!(matches!(error, LoadError::Connect { server: event, .. } if event == server));
 }
 
 #[test]
@@ -96,15 +96,15 @@ fn unsendable_first_message_is_an_error() {
     let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     for plan in [closed(8, 8), open(1000, ArrivalProcess::Constant, 8)] {
         let plan = LoadPlan { sources: addresses(2), train: number(4), ..plan };
-        let loader = LoadGenerator::new(nowhere, plan).expect("a port");
-        let heard = [Mutex::<Heard>::default()];
-        let error = loader.run(&heard).expect_err("nobody is there");
+        let generator = LoadGenerator::new(nowhere, plan).expect("a port");
+        let recorded = [Mutex::<Recorded>::default()];
+        let error = generator.run(&recorded).expect_err("no server");
         let LoadError::Send { server, train: 4, len: 16, source } = error else {
             panic!("{error:?}");
         };
         assert_eq!((server, ErrorClass::of(&source)), (nowhere, ErrorClass::Invalid));
-        let [heard] = heard.map(|heard| heard.into_inner().expect("no panic"));
-        assert_eq!(heard.sent(), 0);
+        let [recorded] = recorded.map(|recorded| recorded.into_inner().expect("no panic"));
+        assert_eq!(recorded.sent(), 0);
     }
 }
 

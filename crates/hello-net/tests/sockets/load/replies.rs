@@ -6,7 +6,7 @@ use hello_measure::ReplyKind;
 use hello_net::LoadPlan;
 use hello_proto::Token;
 
-use super::{Offered, Told, closed, greeting, offer, ports};
+use super::{Event, Offered, closed, greeting, offer, ports};
 
 #[test]
 fn every_kind_of_reply_is_distinguished() {
@@ -32,8 +32,8 @@ fn every_kind_of_reply_is_distinguished() {
         }
         asked.greet();
     });
-    let others = Vec::from_iter(all.told().filter_map(|told| match told {
-        Told::Other(arrival) => Some(arrival),
+    let others = Vec::from_iter(all.events().filter_map(|event| match event {
+        Event::Other(arrival) => Some(arrival),
         _ => None,
     }));
     let expected = [
@@ -57,7 +57,7 @@ fn every_byte_of_a_reply_is_compared() {
         asked.greet();
         (place, bit) = (place + 1, (bit + 3) % 8);
     });
-    assert_eq!(all.count(|told| told == Told::Other(ReplyKind::Corrupt)), 24);
+    assert_eq!(all.count(|event| event == Event::Other(ReplyKind::Corrupt)), 24);
     assert_eq!(all.answered(), 24);
 }
 
@@ -69,12 +69,12 @@ fn late_reply_is_reported_and_its_request_stays_lost() {
         0 => first = Some(greeting(&asked.name)),
         // The second request is sent only when the first is lost.
         1 => {
-            asked.reply(first.as_deref().expect("asked before"));
+            asked.reply(first.as_deref().expect("sent before"));
             asked.greet();
         }
         _ => asked.greet(),
     });
-    let late = |told| matches!(told, Told::Other(ReplyKind::Late { seq: 0, .. }));
+    let late = |event| matches!(event, Event::Other(ReplyKind::Late { seq: 0, .. }));
     assert_eq!(all.count(late), 1, "{all:?}");
     assert_eq!((all.sent(), all.answered() + all.lost()), (4, 4));
     assert!(all.lost() >= 1);
@@ -102,8 +102,8 @@ fn overtaken_reply_is_reported_as_reordered() {
             asked.reply(&first);
         }
     });
-    let reordered = all.told().filter_map(|told| match told {
-        Told::Answered { reordered, .. } => Some(reordered),
+    let reordered = all.events().filter_map(|event| match event {
+        Event::Answered { reordered, .. } => Some(reordered),
         _ => None,
     });
     assert!(reordered.eq([false, true]), "{all:?}");
@@ -126,7 +126,7 @@ fn reply_at_another_source_port_is_not_an_answer() {
                 }
             }
         });
-        assert_eq!(all.count(|told| told == Told::Misdirected), 1, "{all:?}");
+        assert_eq!(all.count(|event| event == Event::Misdirected), 1, "{all:?}");
         assert_eq!(all.answered() + all.lost(), 2, "{all:?}");
         if answered {
             assert_eq!(all.answered(), 2);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use hello_net::{ArrivalProcess, LoadGenerator, LoadPlan, NotSent, Pacing, WaitStrategy};
 use hello_proto::Token;
 
-use super::{Heard, Offered, Told, closed, greet, number, offer, open, ports, serve};
+use super::{Event, Offered, Recorded, closed, greet, number, offer, open, ports, serve};
 use crate::network::peer;
 
 /// The parameters of each closed-loop test: threads, and requests per train.
@@ -59,14 +59,14 @@ fn closed_loop_replaces_each_lost_request() {
         };
         let Offered { all, threads, seen, .. } = offer(plan, |_| ());
         assert_eq!((seen, all.sent(), all.lost()), (40, 40, 40));
-        for heard in &threads {
+        for recorded in &threads {
             let mut outstanding = 0;
-            for told in heard.told() {
-                match told {
-                    Told::Sent { count, .. } => outstanding += count as usize,
+            for event in recorded.events() {
+                match event {
+                    Event::Sent { count, .. } => outstanding += count as usize,
                     _ => outstanding -= 1,
                 }
-                assert!(outstanding <= 8 / threads.len(), "{heard:?}");
+                assert!(outstanding <= 8 / threads.len(), "{recorded:?}");
             }
         }
     }
@@ -76,7 +76,7 @@ fn closed_loop_replaces_each_lost_request() {
 fn full_closed_loop_replaces_a_request_as_soon_as_it_is_lost() {
     let plan = LoadPlan { timeout: Duration::from_millis(1), ..closed(1, 20) };
     let Offered { all, .. } = offer(plan, |_| ());
-    let sent = all.0.iter().filter(|(_, told)| matches!(told, Told::Sent { .. }));
+    let sent = all.0.iter().filter(|(_, event)| matches!(event, Event::Sent { .. }));
     let sent = Vec::from_iter(sent.map(|(at, _)| *at));
     // Not after each, because another process may use the processor; but after one of twenty.
     let quickest = sent.windows(2).map(|pair| pair[1] - pair[0]).min().expect("several");
@@ -86,31 +86,31 @@ fn full_closed_loop_replaces_a_request_as_soon_as_it_is_lost() {
 #[test]
 fn closed_loop_continues_past_an_unanswered_request() {
     let server = peer();
-    let loader =
+    let generator =
         LoadGenerator::new(server.local_addr().expect("bound"), closed(2, 6000)).expect("a port");
-    let heard = [Mutex::<Heard>::default()];
+    let recorded = [Mutex::<Recorded>::default()];
     thread::scope(|scope| {
         scope.spawn(|| {
             serve(&server, |asked| match asked.number {
                 0 => {}
                 // Long before the timeout.
-                5999 => loader.abort(),
+                5999 => generator.abort(),
                 _ => asked.greet(),
             })
         });
-        loader.run(&heard).expect("no broken socket");
-        peer().send_to(&[], loader.server()).expect("sent");
+        generator.run(&recorded).expect("no broken socket");
+        peer().send_to(&[], generator.server()).expect("sent");
     });
-    let [heard] = heard.map(|heard| heard.into_inner().expect("no panic"));
-    assert_eq!((heard.sent(), heard.not_sent(), heard.lost()), (6000, 0, 0));
+    let [recorded] = recorded.map(|recorded| recorded.into_inner().expect("no panic"));
+    assert_eq!((recorded.sent(), recorded.not_sent(), recorded.lost()), (6000, 0, 0));
 }
 
 #[test]
 fn train_is_limited_to_the_outstanding_requests() {
     let plan = LoadPlan { train: number(8), ..closed(3, 31) };
     let Offered { all, seen, .. } = offer(plan, greet);
-    let trains = Vec::from_iter(all.told().filter_map(|told| match told {
-        Told::Sent { count, .. } => Some(count),
+    let trains = Vec::from_iter(all.events().filter_map(|event| match event {
+        Event::Sent { count, .. } => Some(count),
         _ => None,
     }));
     assert_eq!(trains, [3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 1]);
@@ -166,10 +166,10 @@ fn no_request_is_early_and_its_latency_covers_the_whole_exchange() {
     let plan = LoadPlan { idle, ..open(2000, ArrivalProcess::Constant, 100) };
     let Offered { all, .. } = offer(plan, greet);
     let mut late = 0;
-    for (at, told) in &all.0 {
-        match told {
-            Told::Sent { due, .. } => assert!(at >= due, "{all:?}"),
-            Told::Answered { due, rtt, .. } => {
+    for (at, event) in &all.0 {
+        match event {
+            Event::Sent { due, .. } => assert!(at >= due, "{all:?}"),
+            Event::Answered { due, rtt, .. } => {
                 assert!(*at - *due >= *rtt, "{all:?}");
                 late += u32::from(*at - *due > *rtt);
             }
@@ -189,12 +189,12 @@ fn ledger_holds_every_request_in_flight_to_a_silent_server() {
     };
     // Nothing reads the datagrams, which would fill any buffer.
     let server = peer();
-    let loader = LoadGenerator::new(server.local_addr().expect("bound"), plan).expect("a port");
-    let heard = [Mutex::<Heard>::default()];
-    loader.run(&heard).expect("no broken socket");
-    let [all] = heard.map(|heard| heard.into_inner().expect("no panic"));
+    let generator = LoadGenerator::new(server.local_addr().expect("bound"), plan).expect("a port");
+    let recorded = [Mutex::<Recorded>::default()];
+    generator.run(&recorded).expect("no broken socket");
+    let [all] = recorded.map(|recorded| recorded.into_inner().expect("no panic"));
     assert_eq!(all.sent() + all.not_sent(), 469 * 64, "30,000, up to the next whole train");
-    let too_many = |told| matches!(told, Told::NotSent { reason: NotSent::TooManyInFlight, .. });
+    let too_many = |event| matches!(event, Event::NotSent { reason: NotSent::TooManyInFlight, .. });
     assert_eq!(all.count(too_many), 0);
     assert!(all.sent() > 4096, "the test needs a faster machine: {}", all.sent());
 }
@@ -218,11 +218,11 @@ fn warm_up_requests_reach_the_server_but_are_not_reported() {
     });
     assert!(last, "the test needs a quieter machine");
     assert!(all.dues().into_iter().eq((0..20).map(|k| Duration::from_millis(2 * k))), "{all:?}");
-    let told = (all.answered(), all.not_sent() + 2 * all.sent());
-    assert_eq!(told, (all.sent(), all.0.len() as u64), "{all:?}");
+    let counts = (all.answered(), all.not_sent() + 2 * all.sent());
+    assert_eq!(counts, (all.sent(), all.0.len() as u64), "{all:?}");
     assert!(seen > all.sent(), "{seen}");
     let elapsed = start.elapsed();
-    assert!(all.0.iter().all(|(at, _)| *at < elapsed), "nothing was before the warm-up's end");
+    assert!(all.0.iter().all(|(at, _)| *at < elapsed), "no event before the end of the warm-up");
 }
 
 #[test]

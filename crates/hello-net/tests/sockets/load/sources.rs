@@ -11,7 +11,7 @@ use hello_measure::ReplyKind;
 use hello_net::{LoadGenerator, LoadPlan, Server};
 use quinn_udp::{RecvMeta, UdpSocketState};
 
-use super::{Heard, Offered, Told, addresses, closed, greeting, number, offer, ports};
+use super::{Event, Offered, Recorded, addresses, closed, greeting, number, offer, ports};
 use crate::network::{any_port, peer};
 
 #[test]
@@ -25,7 +25,7 @@ fn source_ports_alternate_and_accept_only_the_server() {
     });
     assert!(sources.iter().zip(&sources[4..]).all(|(one, same)| one == same), "{sources:?}");
     assert_eq!(HashSet::<SocketAddr>::from_iter(sources).len(), 4);
-    assert_eq!((all.answered(), all.0.len()), (40, 80), "nobody else is heard: {all:?}");
+    assert_eq!((all.answered(), all.0.len()), (40, 80), "no other sender is accepted: {all:?}");
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn threads_share_the_sources() {
         let ports = HashSet::<u16>::from_iter(asked_from.iter().map(SocketAddr::port));
         assert_eq!(ports.len(), all_ports, "{asked_from:?}");
         assert_eq!(seen, 60);
-        assert!(threads.iter().all(|heard| (heard.sent(), heard.answered()) == (30, 30)));
+        assert!(threads.iter().all(|recorded| (recorded.sent(), recorded.answered()) == (30, 30)));
     }
 }
 
@@ -67,7 +67,7 @@ fn unconnected_sources_accept_only_the_server() {
         stranger.send_to(&greeting(&asked.name), asked.source).expect("sent");
         asked.greet();
     });
-    assert_eq!(all.count(|told| told == Told::Other(ReplyKind::Unsolicited)), 9);
+    assert_eq!(all.count(|event| event == Event::Other(ReplyKind::Unsolicited)), 9);
     assert_eq!((all.answered(), all.0.len()), (9, 27));
 }
 
@@ -80,7 +80,7 @@ fn reply_at_another_source_address_is_not_an_answer() {
             asked.socket.send_to(&greeting(&asked.name), wrong).expect("sent");
             asked.greet();
         });
-        let [(_, Told::Sent { .. }), (_, Told::Misdirected), (_, Told::Answered { .. })] =
+        let [(_, Event::Sent { .. }), (_, Event::Misdirected), (_, Event::Answered { .. })] =
             all.0[..]
         else {
             panic!("{number} {misdirected_to}: {all:?}");
@@ -121,12 +121,13 @@ fn train_is_one_message_of_equal_lengths_from_one_source() {
             sources,
             ..closed(train.into(), count)
         };
-        let heard = [Mutex::<Heard>::default()];
-        let loader = LoadGenerator::new(server.local_addr().expect("bound"), plan).expect("ports");
+        let recorded = [Mutex::<Recorded>::default()];
+        let generator =
+            LoadGenerator::new(server.local_addr().expect("bound"), plan).expect("ports");
         let trains = thread::scope(|scope| {
             let serving = scope.spawn(|| serve_trains(&server, &state));
-            let run = loader.run(&heard);
-            peer().send_to(&[], loader.server()).expect("sent");
+            let run = generator.run(&recorded);
+            peer().send_to(&[], generator.server()).expect("sent");
             let trains = serving.join().expect("no panic");
             run.expect("no broken socket");
             trains
@@ -136,9 +137,9 @@ fn train_is_one_message_of_equal_lengths_from_one_source() {
             assert_eq!(count, usize::from(train));
             assert!(len.contains(&stride));
         }
-        let [heard] = heard.map(|heard| heard.into_inner().expect("no panic"));
-        assert_eq!((heard.sent(), heard.answered()), (count, count));
-        let sent = heard.count(|told| matches!(told, Told::Sent { .. }));
+        let [recorded] = recorded.map(|recorded| recorded.into_inner().expect("no panic"));
+        assert_eq!((recorded.sent(), recorded.answered()), (count, count));
+        let sent = recorded.count(|event| matches!(event, Event::Sent { .. }));
         assert_eq!(sent, 4, "each message is one event");
     }
 }
@@ -157,15 +158,17 @@ fn own_server_answers_every_kind_of_load() {
             threads: number(if sources.count() > 1 { 2 } else { 1 }),
             ..closed(130, 3000)
         };
-        let heard = iter::repeat_with(Mutex::<Heard>::default);
-        let heard = Vec::from_iter(heard.take(plan.threads.get().into()));
-        let loader = LoadGenerator::new(local, plan).expect("ports");
-        let run = server.serve_while(|_| (), || loader.run(&heard)).expect("no broken socket");
+        let recorded = iter::repeat_with(Mutex::<Recorded>::default);
+        let recorded = Vec::from_iter(recorded.take(plan.threads.get().into()));
+        let generator = LoadGenerator::new(local, plan).expect("ports");
+        let run =
+            server.serve_while(|_| (), || generator.run(&recorded)).expect("no broken socket");
         assert_eq!(run.expect("no broken socket").dropped, dropped());
-        let heard = heard.into_iter().map(|heard| heard.into_inner().expect("no panic"));
-        let events = heard.flat_map(|heard| heard.0).collect();
-        let heard = Heard(events);
-        assert_eq!((heard.sent(), heard.answered()), (3000, 3000), "{train} {sources:?}");
+        let recorded =
+            recorded.into_iter().map(|recorded| recorded.into_inner().expect("no panic"));
+        let events = recorded.flat_map(|recorded| recorded.0).collect();
+        let recorded = Recorded(events);
+        assert_eq!((recorded.sent(), recorded.answered()), (3000, 3000), "{train} {sources:?}");
         assert_eq!(server.counters().answered(), 3000);
     }
 }
