@@ -27,6 +27,7 @@ fn source(number: u32) -> IpAddr {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "ten million requests, and files of the host")]
 fn ten_million_sources_use_no_more_memory_than_none() {
     let limit = Rate::new(NonZeroU32::MIN, NonZeroU32::MIN).expect("a low rate");
     // Excludes what the program itself allocates on the first pass.

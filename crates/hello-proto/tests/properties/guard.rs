@@ -13,6 +13,7 @@ fn verdict(guard: Guard, source: (IpAddr, u16), local: (IpAddr, u16)) -> Option<
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "262,144 requests")]
 fn every_source_port_is_classified() {
     for own in [9999, 53, 1900, 40_000] {
         for port in 0..=u16::MAX {
@@ -29,6 +30,7 @@ fn every_source_port_is_classified() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "524,288 requests")]
 fn each_port_rule_can_be_disabled_alone() {
     let rules = [
         (Refusal::SourcePortZero, vec![0]),
