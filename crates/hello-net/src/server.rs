@@ -1,9 +1,13 @@
 pub(crate) mod builder;
+mod classify;
 pub(crate) mod counters;
+mod datagram;
+mod encode;
 pub(crate) mod event;
 #[cfg(test)]
 mod fixtures;
 mod listener;
+mod outcomes;
 pub(crate) mod rate_limit;
 mod replies;
 mod worker;

@@ -9,11 +9,11 @@ use super::plan::{LoadPlan, Sources, WaitStrategy};
 use crate::sys::latch::Latch;
 use crate::sys::options::Fragmentation;
 use crate::sys::{self, Poller};
-use crate::udp::batch::{Destination, LocalAddr, RecvBatch, RecvMeta};
+use crate::udp::batch::{Destination, RecvBatch, RecvMeta};
 use crate::udp::datagram_socket::DatagramSocket;
 use crate::udp::reply_socket;
 use crate::udp::socket::{self, fragmentation};
-use crate::udp::transmit::Route;
+use crate::udp::transmit::{LocalAddr, Route};
 
 /// The sources of one thread, counted from 0 over those of all.
 #[derive(Debug)]

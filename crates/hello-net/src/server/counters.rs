@@ -125,12 +125,10 @@ impl Tally {
         self.received.fetch_add(datagrams, Relaxed);
     }
 
-    /// Notes datagrams that were over the limit and are answered all the same.
-    pub(crate) fn leak(&self, datagrams: u64) {
-        self.over_limit_answered.fetch_add(datagrams, Relaxed);
-    }
-
-    pub(crate) fn settle(&self, outcomes: impl Iterator<Item = Outcome>) {
+    /// Counts the outcomes of datagrams, of which `leaked` exceeded the limit and were not refused
+    /// for that.
+    pub(crate) fn settle(&self, outcomes: impl Iterator<Item = Outcome>, leaked: u64) {
+        self.over_limit_answered.fetch_add(leaked, Relaxed);
         let mut answered = 0;
         for outcome in outcomes {
             let counter = match outcome {
@@ -181,7 +179,7 @@ mod tests {
         let mut settled = 0;
         for (times, outcome) in (1..).zip(outcomes) {
             tally.receive(times);
-            tally.settle((0..times).map(|_| outcome));
+            tally.settle((0..times).map(|_| outcome), 0);
             settled += times;
             let counters = tally.snapshot();
             let count = match outcome {
@@ -202,10 +200,9 @@ mod tests {
     fn sums_add_up_counter_by_counter() {
         let tally = Tally::default();
         tally.receive(4);
-        tally.leak(1);
         let refused = Outcome::Refused(Refusal::GreetedTwice);
         let failed = Outcome::SendFailed(ErrorClass::Denied);
-        tally.settle([Outcome::Answered, refused, Outcome::OverLimit, failed].into_iter());
+        tally.settle([Outcome::Answered, refused, Outcome::OverLimit, failed].into_iter(), 1);
         tally.receive_error(ErrorClass::Interrupted);
         let sum = ServerCounters::sum([tally.snapshot(); 2].into_iter(), Some(7));
         assert_eq!((sum.received(), sum.answered(), sum.dropped()), (8, 2, Some(7)));

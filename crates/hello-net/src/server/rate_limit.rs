@@ -4,8 +4,10 @@ use std::ops::{Range, RangeInclusive};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use hello_proto::{Decision, Limiter, Rate, Refusal};
+use hello_proto::{Decision, Limiter, Rate};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::datagram::{Datagram, Verdict};
 
 /// The rate that a server holds each source network to, and the networks exempt from it.
 ///
@@ -73,12 +75,9 @@ impl Default for RateLimit {
 pub(crate) struct SharedLimiter {
     limiter: Mutex<Limiter<RandomState>>,
     exempt: Exempt,
-    pub(crate) dry_run: bool,
+    dry_run: bool,
     start: Instant,
 }
-
-/// What becomes of a datagram: the guard's refusal, or the limiter's verdict.
-pub(crate) type Classified = Result<Decision, Refusal>;
 
 impl SharedLimiter {
     pub(crate) fn new(limit: RateLimit) -> Self {
@@ -92,27 +91,40 @@ impl SharedLimiter {
         !self.exempt.contains(source.to_canonical())
     }
 
-    /// Debits what the guard lets pass of a batch, whose datagrams all have the same time: the
-    /// decisions of each source, in their order. The other workers wait meanwhile, so nothing else
-    /// is done here.
-    pub(crate) fn check(&self, sources: &[(IpAddr, Range<usize>)], decisions: &mut [Classified]) {
-        if !sources.is_empty() {
-            self.check_at(self.start.elapsed(), sources, decisions);
-        }
+    /// Debits the datagrams of each of these sources that the guard lets pass, in their order. All
+    /// have the same time. Returns how many are answered although they exceed the limit.
+    ///
+    /// The other workers wait meanwhile, so nothing else is done here.
+    pub(super) fn check(
+        &self,
+        sources: &[(IpAddr, Range<usize>)],
+        datagrams: &mut [Datagram],
+    ) -> u64 {
+        if sources.is_empty() { 0 } else { self.check_at(self.start.elapsed(), sources, datagrams) }
     }
 
     fn check_at(
         &self,
         now: Duration,
         sources: &[(IpAddr, Range<usize>)],
-        decisions: &mut [Classified],
-    ) {
+        datagrams: &mut [Datagram],
+    ) -> u64 {
+        let mut leaked = 0;
         let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
         for (source, range) in sources {
             let mut bucket = limiter.bucket(*source, now);
-            let passed = decisions[range.clone()].iter_mut().flatten();
-            passed.for_each(|verdict| *verdict = bucket.check());
+            for datagram in &mut datagrams[range.clone()] {
+                if datagram.verdict != Verdict::Answer {
+                    continue;
+                }
+                match bucket.check() {
+                    Decision::Conforming => {}
+                    Decision::Exceeding if !self.dry_run => datagram.verdict = Verdict::OverLimit,
+                    Decision::Exceeding | Decision::Leaked => leaked += 1,
+                }
+            }
         }
+        leaked
     }
 }
 
@@ -173,6 +185,7 @@ const MAPPED: u8 = 96;
 mod tests {
     use std::num::NonZeroU32;
 
+    use hello_proto::Refusal;
     use proptest::collection::vec;
     use proptest::prelude::*;
 
@@ -184,19 +197,25 @@ mod tests {
         SharedLimiter::new(limit(RateLimit::new(rate)))
     }
 
-    /// Debits one request, as if no time had passed, however long this takes.
-    fn check(limiter: &SharedLimiter, source: IpAddr) -> Decision {
-        let mut decisions = [Ok(Decision::Conforming)];
+    fn datagrams<const N: usize>(verdicts: [Verdict; N]) -> [Datagram; N] {
+        verdicts.map(|verdict| Datagram { name: 0..0, verdict })
+    }
+
+    /// Debits one request as if no time had passed, however long this takes. Returns whether it
+    /// conforms.
+    fn check(limiter: &SharedLimiter, source: IpAddr) -> bool {
+        let mut datagrams = datagrams([Verdict::Answer]);
+        let mut leaked = 0;
         if limiter.is_limited(source) {
-            limiter.check_at(Duration::ZERO, &[(source, 0..1)], &mut decisions);
+            leaked = limiter.check_at(Duration::ZERO, &[(source, 0..1)], &mut datagrams);
         }
-        decisions[0].expect("the guard refused nothing")
+        leaked == 0 && datagrams[0].verdict == Verdict::Answer
     }
 
     /// Returns whether a source is held to a limit of one request.
     fn is_limited(limiter: &SharedLimiter, source: &str) -> bool {
         let source = source.parse().expect("an address");
-        (0..2).any(|_| check(limiter, source) != Decision::Conforming)
+        (0..2).any(|_| !check(limiter, source))
     }
 
     #[test]
@@ -230,20 +249,18 @@ mod tests {
     #[test]
     fn accounts_last_from_one_batch_to_the_next() {
         let limiter = limiter(2, |limit| limit);
-        let verdicts = [(); 3].map(|()| check(&limiter, [192, 0, 2, 7].into()));
-        assert_eq!(verdicts[..2], [Decision::Conforming; 2]);
-        assert_ne!(verdicts[2], Decision::Conforming);
+        let conforms = [(); 3].map(|()| check(&limiter, [192, 0, 2, 7].into()));
+        assert_eq!(conforms, [true, true, false]);
     }
 
     #[test]
     fn what_the_guard_refused_costs_nothing_and_stays_refused() {
         let limiter = limiter(2, |limit| limit);
-        let refused = Err(Refusal::GreetedTwice);
-        let mut decisions =
-            [refused, Ok(Decision::Conforming), refused, Ok(Decision::Conforming), refused];
-        let before = decisions;
-        limiter.check(&[([192, 0, 2, 7].into(), 0..5)], &mut decisions);
-        assert_eq!(decisions, before);
+        let refused = Verdict::Refuse(Refusal::GreetedTwice);
+        let verdicts = [refused, Verdict::Answer, refused, Verdict::Answer, refused];
+        let mut datagrams = datagrams(verdicts);
+        assert_eq!(limiter.check(&[([192, 0, 2, 7].into(), 0..5)], &mut datagrams), 0);
+        assert_eq!(datagrams.map(|datagram| datagram.verdict), verdicts);
     }
 
     fn network() -> impl Strategy<Value = IpNet> {

@@ -1,54 +1,57 @@
 use std::io::{self, IoSlice};
 use std::iter;
 use std::net::IpAddr;
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use hello_proto::{OVERHEAD, PREFIX, SUFFIX};
-
-use super::event::Outcome;
+use super::classify::Classified;
+use super::datagram::Verdict;
+use super::encode::{Encoded, Encoder};
 use crate::udp::batch::RecvBatch;
 use crate::udp::datagram_socket::DatagramSocket;
 use crate::udp::error_class::ErrorClass;
 use crate::udp::transmit::{Route, Transmit};
 
-/// The datagrams of a batch in the order in which they came, what becomes of each, and the
-/// messages in which the replies leave.
+/// The replies to the datagrams of a batch, and the messages in which they leave.
 ///
-/// Replies to one source share a message as far as they fit, for one with many segments costs the
-/// system little more than one with a single datagram (UDP_SEGMENT, udp(7)). Among themselves
+/// Replies to one source share a message as far as they fit, since one with many segments costs
+/// the system little more than one with a single datagram (UDP_SEGMENT, udp(7)). Among themselves
 /// they keep their order.
 #[derive(Debug)]
-pub(crate) struct Replies {
-    datagrams: Vec<Datagram>,
+pub(super) struct Replies {
+    encoder: Encoder,
+    replies: Vec<Reply>,
     messages: Vec<Transmit>,
-    /// What each message answers.
+    /// The replies of each message.
     chains: Vec<Chain>,
     /// The last message on each route: its index, found by the hash of the route.
     latest: [usize; ROUTES],
+    failures: Vec<Failure>,
     unsegmented: Unsegmented,
 }
 
-/// The destinations whose replies the system did not send as one message of late, but one by one:
-/// one for each hash. It would be asked in vain for each train again.
+/// The destinations whose replies the system recently sent one by one and not as one message: one
+/// for each hash. Trying again for each train would be in vain.
 #[derive(Debug)]
 struct Unsegmented([Option<(IpAddr, Instant)>; Unsegmented::CAPACITY]);
 
-/// A received datagram.
 #[derive(Debug)]
-pub(crate) struct Datagram {
-    /// In which message it came.
-    pub(crate) arrival: usize,
-    /// Where its bytes are.
-    pub(crate) name: Range<usize>,
-    pub(crate) outcome: Outcome,
-    /// Where its reply stands; without one, it is gathered around the name.
-    reply: Option<Range<usize>>,
-    /// The next datagram answered by the same message.
-    next: Option<usize>,
+struct Reply {
+    /// Which of the classified datagrams it answers.
+    datagram: usize,
+    bytes: Encoded,
+    /// The next reply in the same message, or [`NONE`].
+    next: usize,
 }
 
-/// The datagrams that a message answers: from the first on, each knows the next.
+/// A reply that the system did not take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Failure {
+    /// Which of the classified datagrams it would have answered.
+    pub(super) datagram: usize,
+    pub(super) error: ErrorClass,
+}
+
+/// The replies of a message: from the first on, each has the index of the next.
 #[derive(Clone, Copy, Debug)]
 struct Chain {
     first: usize,
@@ -57,7 +60,7 @@ struct Chain {
 
 /// A route, and where its latest message is noted.
 #[derive(Debug)]
-pub(crate) struct RouteSlot {
+struct RouteSlot {
     route: Route,
     entry: usize,
     /// Each reply leaves as a message of its own.
@@ -65,27 +68,80 @@ pub(crate) struct RouteSlot {
 }
 
 impl Replies {
-    pub(crate) fn new() -> Self {
-        let (datagrams, messages, chains) = (Vec::new(), Vec::new(), Vec::new());
-        let unsegmented = Unsegmented([None; Unsegmented::CAPACITY]);
-        Self { datagrams, messages, chains, latest: [NONE; ROUTES], unsegmented }
+    pub(super) fn new() -> Self {
+        Self {
+            encoder: Encoder::new(),
+            replies: Vec::new(),
+            messages: Vec::new(),
+            chains: Vec::new(),
+            latest: [NONE; ROUTES],
+            failures: Vec::new(),
+            unsegmented: Unsegmented([None; Unsegmented::CAPACITY]),
+        }
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.datagrams.clear();
+    /// Makes the reply to each datagram that is answered, and groups them into messages. Forgets
+    /// the replies made before.
+    pub(super) fn encode(&mut self, batch: &mut RecvBatch, classified: &Classified) {
+        self.clear();
+        for message in classified.messages() {
+            let meta = &batch.metas()[message.index];
+            let (alone, slot) = (meta.is_alone(), self.slot(meta.reply_route()));
+            for index in message.datagrams.clone() {
+                let datagram = &classified.datagrams()[index];
+                if datagram.verdict == Verdict::Answer {
+                    let bytes = self.encoder.encode(batch, &datagram.name, alone);
+                    self.push(index, bytes, &slot);
+                }
+            }
+        }
+    }
+
+    /// Sends the replies, and returns those that the system did not take, in the order of their
+    /// datagrams.
+    pub(super) fn transmit(
+        &mut self,
+        socket: &dyn DatagramSocket,
+        batch: &RecvBatch,
+    ) -> &[Failure] {
+        let Self { encoder, replies, messages, chains, failures, unsegmented, .. } = self;
+        let mut iovecs = Vec::with_capacity(replies.len() + messages.len());
+        for (message, chain) in messages.iter_mut().zip(&*chains) {
+            let start = iovecs.len();
+            encoder.gather(batch, chain.of(replies).map(|reply| &reply.bytes), &mut iovecs);
+            message.iovecs = start..iovecs.len();
+        }
+        send_all(socket, messages, &iovecs, |index, error| {
+            let (message, chain) = (&messages[index], chains[index].of(replies));
+            let class = ErrorClass::of(&error);
+            let is_full = matches!(class, ErrorClass::WouldBlock | ErrorClass::NoBuffers);
+            if message.count == 1 || is_full {
+                // What has no room as a whole is not tried piece by piece.
+                failures.extend(chain.map(|reply| reply.fail(class)));
+                return;
+            }
+            let (singles, failed) = (Vec::from_iter(chain), failures.len());
+            send_singly(socket, message.route, &singles, (encoder, batch), failures);
+            if failures.len() == failed {
+                unsegmented.insert(message.route);
+            }
+        });
+        failures.sort_unstable_by_key(|failure| failure.datagram);
+        failures
+    }
+
+    fn clear(&mut self) {
+        self.encoder.clear();
+        self.replies.clear();
         self.messages.clear();
         self.chains.clear();
         self.latest.fill(NONE);
+        self.failures.clear();
     }
 
-    /// Adds a datagram that gets no reply.
-    pub(crate) fn push_refused(&mut self, arrival: usize, name: Range<usize>, outcome: Outcome) {
-        self.datagrams.push(Datagram { arrival, name, outcome, reply: None, next: None });
-    }
-
-    /// Looks a route up, once for all datagrams of an arrival.
-    pub(crate) fn slot(&self, route: Route) -> RouteSlot {
-        // Found or free: a batch has no more routes than half as many as there are entries.
+    /// Looks a route up.
+    fn slot(&self, route: Route) -> RouteSlot {
+        // Found or free: a batch has at most half as many routes as there are entries.
         let mut entry = route.hash() % ROUTES;
         while self.messages.get(self.latest[entry]).is_some_and(|message| message.route != route) {
             entry = (entry + 1) % ROUTES;
@@ -94,89 +150,50 @@ impl Replies {
         RouteSlot { route, entry, singly }
     }
 
-    /// Adds a datagram that gets a reply, which stands somewhere already or is to be gathered.
-    pub(crate) fn push_reply(
-        &mut self,
-        arrival: usize,
-        name: Range<usize>,
-        reply: Option<Range<usize>>,
-        slot: &RouteSlot,
-    ) {
-        let (datagram, len) = (self.datagrams.len(), name.len() + OVERHEAD);
-        let outcome = Outcome::Answered;
-        self.datagrams.push(Datagram { arrival, name, outcome, reply, next: None });
-
+    /// Adds a reply to the latest message on its route, or to a new one.
+    fn push(&mut self, datagram: usize, bytes: Encoded, slot: &RouteSlot) {
+        let (reply, len) = (self.replies.len(), bytes.len());
+        self.replies.push(Reply { datagram, bytes, next: NONE });
         let latest = &mut self.latest[slot.entry];
         match self.messages.get_mut(*latest) {
             Some(message) if message.fits(len) && !slot.singly => {
                 message.count += 1;
                 message.len += len;
                 let chain = &mut self.chains[*latest];
-                self.datagrams[chain.last].next = Some(datagram);
-                chain.last = datagram;
+                self.replies[chain.last].next = reply;
+                chain.last = reply;
             }
             _ => {
                 *latest = self.messages.len();
                 self.messages.push(Transmit::new(slot.route, len));
-                self.chains.push(Chain { first: datagram, last: datagram });
+                self.chains.push(Chain { first: reply, last: reply });
             }
         }
-    }
-
-    /// Sends the replies, and notes for each that the system does not take why.
-    pub(crate) fn send(&mut self, socket: &dyn DatagramSocket, batch: &RecvBatch) {
-        let Self { datagrams, messages, chains, unsegmented, .. } = self;
-        let mut iovecs = Vec::with_capacity(datagrams.len() + messages.len());
-        for (message, chain) in messages.iter_mut().zip(&*chains) {
-            let start = iovecs.len();
-            gather(batch, chain.datagrams(datagrams).map(|i| &datagrams[i]), &mut iovecs);
-            message.iovecs = start..iovecs.len();
-        }
-        send_all(socket, messages, &iovecs, |index, error| {
-            let (message, chain) = (&messages[index], chains[index]);
-            let class = ErrorClass::of(&error);
-            let is_full = matches!(class, ErrorClass::WouldBlock | ErrorClass::NoBuffers);
-            if message.count == 1 || is_full {
-                // What has no room as a whole is not tried piece by piece.
-                chain.fail(datagrams, class);
-            } else if send_singly(socket, batch, datagrams, message.route, chain) {
-                unsegmented.insert(message.route);
-            }
-        });
-    }
-
-    pub(crate) fn datagrams(&self) -> &[Datagram] {
-        &self.datagrams
     }
 }
 
-/// Sends the replies of a message, which was not taken as a whole, one by one; returns whether all of
-/// them were taken.
+/// Sends the replies of a message, which was not taken as a whole, one by one.
 fn send_singly(
     socket: &dyn DatagramSocket,
-    batch: &RecvBatch,
-    datagrams: &mut [Datagram],
     route: Route,
-    chain: Chain,
-) -> bool {
-    let answered = Vec::from_iter(chain.datagrams(datagrams));
-    let (mut iovecs, mut singles) = (Vec::new(), Vec::with_capacity(answered.len()));
-    for datagram in answered.iter().map(|i| &datagrams[*i]) {
+    replies: &[&Reply],
+    (encoder, batch): (&Encoder, &RecvBatch),
+    failures: &mut Vec<Failure>,
+) {
+    let (mut iovecs, mut messages) = (Vec::new(), Vec::with_capacity(replies.len()));
+    for reply in replies {
         let start = iovecs.len();
-        gather(batch, iter::once(datagram), &mut iovecs);
-        let single = Transmit::new(route, datagram.name.len() + OVERHEAD);
-        singles.push(Transmit { iovecs: start..iovecs.len(), ..single });
+        encoder.gather(batch, iter::once(&reply.bytes), &mut iovecs);
+        let message = Transmit::new(route, reply.bytes.len());
+        messages.push(Transmit { iovecs: start..iovecs.len(), ..message });
     }
-    let mut all = true;
-    send_all(socket, &singles, &iovecs, |index, error| {
-        datagrams[answered[index]].outcome = Outcome::SendFailed(ErrorClass::of(&error));
-        all = false;
+    send_all(socket, &messages, &iovecs, |index, error| {
+        failures.push(replies[index].fail(ErrorClass::of(&error)));
     });
-    all
 }
 
-/// Hands messages to the system, which stops at the first that it does not take; shows the
-/// index of each such one to `failed`, and goes on behind it (sendmmsg(2)).
+/// Hands messages to the system, which stops at the first that it does not take; shows the index
+/// of each such message to `failed`, and goes on behind it (sendmmsg(2)).
 fn send_all(
     socket: &dyn DatagramSocket,
     messages: &[Transmit],
@@ -201,6 +218,19 @@ fn send_all(
     }
 }
 
+impl Reply {
+    fn fail(&self, error: ErrorClass) -> Failure {
+        Failure { datagram: self.datagram, error }
+    }
+}
+
+impl Chain {
+    /// Yields the replies, from the first on.
+    fn of(self, replies: &[Reply]) -> impl Iterator<Item = &Reply> {
+        iter::successors(replies.get(self.first), |reply| replies.get(reply.next))
+    }
+}
+
 impl Unsegmented {
     const CAPACITY: usize = 64;
 
@@ -218,89 +248,13 @@ impl Unsegmented {
     }
 }
 
-impl Chain {
-    /// Notes why none of the datagrams was answered.
-    fn fail(self, datagrams: &mut [Datagram], class: ErrorClass) {
-        let mut next = Some(self.first);
-        while let Some(datagram) = next {
-            datagrams[datagram].outcome = Outcome::SendFailed(class);
-            next = datagrams[datagram].next;
-        }
-    }
-
-    /// Yields the datagrams, from the first on.
-    fn datagrams(self, datagrams: &[Datagram]) -> impl Iterator<Item = usize> {
-        iter::successors(Some(self.first), |&datagram| datagrams[datagram].next)
-    }
-}
-
-/// Adds the bytes of the replies to `iovecs`, in as few pieces as can be.
-fn gather<'b, 'd>(
-    batch: &'b RecvBatch,
-    datagrams: impl Iterator<Item = &'d Datagram>,
-    iovecs: &mut Vec<IoSlice<'b>>,
-) {
-    let mut open = PendingPart::Nothing;
-    for Datagram { name, reply, .. } in datagrams {
-        open = match (open, reply) {
-            (PendingPart::Standing(before), Some(reply)) if before.end == reply.start => {
-                PendingPart::Standing(before.start..reply.end)
-            }
-            (open, Some(reply)) => {
-                iovecs.extend(open.close(batch));
-                PendingPart::Standing(reply.clone())
-            }
-            (open, None) => {
-                match open {
-                    PendingPart::Suffix => iovecs.push(IoSlice::new(&SUFFIX_AND_PREFIX)),
-                    open => {
-                        iovecs.extend(open.close(batch));
-                        iovecs.push(IoSlice::new(PREFIX));
-                    }
-                }
-                iovecs.push(IoSlice::new(batch.bytes(name.clone())));
-                PendingPart::Suffix
-            }
-        };
-    }
-    iovecs.extend(open.close(batch));
-}
-
-/// The part of a message that the next reply may make longer.
-enum PendingPart {
-    Nothing,
-    /// Replies that stand side by side.
-    Standing(Range<usize>),
-    /// The suffix of a gathered reply.
-    Suffix,
-}
-
-impl PendingPart {
-    fn close(self, batch: &RecvBatch) -> Option<IoSlice<'_>> {
-        match self {
-            Self::Nothing => None,
-            Self::Standing(replies) => Some(IoSlice::new(batch.bytes(replies))),
-            Self::Suffix => Some(IoSlice::new(SUFFIX)),
-        }
-    }
-}
-
-/// The end of a reply and the beginning of the next one.
-const SUFFIX_AND_PREFIX: [u8; OVERHEAD] = {
-    let mut bytes = [0; OVERHEAD];
-    let (suffix, prefix) = bytes.split_at_mut(SUFFIX.len());
-    suffix.copy_from_slice(SUFFIX);
-    prefix.copy_from_slice(PREFIX);
-    bytes
-};
-
-/// How often within a batch a send is tried again that a signal came before.
+/// How often in a batch a send that a signal interrupted is repeated.
 const MAX_INTERRUPTIONS: u32 = 8;
 
 /// Entries in the table of latest messages.
 const ROUTES: usize = 2 * RecvBatch::CAPACITY;
 
-/// A free entry in that table.
+/// A free entry in that table, or the end of a chain.
 const NONE: usize = usize::MAX;
 
 #[cfg(test)]

@@ -1,24 +1,25 @@
 use std::hint;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr};
-use std::ops::Range;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use hello_proto::{Decision, Guard};
+use hello_proto::Guard;
 
+use super::classify::{Classified, Classifier};
 use super::counters::{ServerCounters, Tally};
-use super::event::{Outcome, ServerEvent};
+use super::datagram::Message;
+use super::event::ServerEvent;
 use super::listener::Listener;
-use super::rate_limit::{Classified, SharedLimiter};
-use super::replies::Replies;
+use super::outcomes::outcomes;
+use super::rate_limit::SharedLimiter;
+use super::replies::{Failure, Replies};
 use crate::sys::Waiter;
 use crate::sys::latch::Latch;
-use crate::udp::batch::{Destination, RecvBatch, RecvMeta};
+use crate::udp::batch::{Destination, RecvBatch};
 use crate::udp::error_class::ErrorClass;
 use crate::udp::recv_backoff::RecvBackoff;
-use crate::udp::transmit::Route;
 
 /// The server's loop on one thread: the socket it serves, and what it counted.
 #[derive(Debug)]
@@ -71,16 +72,17 @@ impl Worker {
         observe: impl Fn(&ServerEvent<'_>),
     ) -> io::Result<()> {
         let waiter = self.waiter(stop)?;
+        let (limiter, bound) = (self.limiter.as_deref(), self.listener.local());
+        let classifier = Classifier { guard, limiter, bound };
+        let mut buffers = Buffers::new();
         let mut idle = false;
-        let mut batch = RecvBatch::new();
-        let mut replies = Replies::new();
         let mut backoff = RecvBackoff::default();
 
         for round in (0..DROPS_CHECK).cycle() {
             if stop.is_raised() {
                 break;
             }
-            let received = self.receive(&mut batch, idle.then_some(waiter), stop);
+            let received = self.receive(&mut buffers.batch, idle.then_some(waiter), stop);
             idle = received.as_ref().is_err_and(is_idle);
             if idle || received.is_ok() {
                 self.started.store(true, Relaxed);
@@ -88,7 +90,7 @@ impl Worker {
             match received {
                 Ok(()) => {
                     backoff = RecvBackoff::default();
-                    self.answer(guard, &mut batch, &mut replies, &observe);
+                    self.handle(classifier, &mut buffers, &observe);
                 }
                 Err(error) => self.back_off(error, &mut backoff, stop)?,
             }
@@ -98,8 +100,8 @@ impl Worker {
         }
         let end = Instant::now() + DRAIN;
         while Instant::now() < end {
-            match self.try_receive(&mut batch, false) {
-                Ok(()) => self.answer(guard, &mut batch, &mut replies, &observe),
+            match self.try_receive(&mut buffers.batch, false) {
+                Ok(()) => self.handle(classifier, &mut buffers, &observe),
                 Err(error) if self.count_error(&error) == ErrorClass::Interrupted => {}
                 Err(_) => break,
             }
@@ -181,119 +183,34 @@ impl Worker {
         Ok(())
     }
 
-    /// Answers what was received.
-    fn answer(
+    /// Handles one batch: each datagram gets at most one reply, and exactly one outcome.
+    fn handle(
         &self,
-        guard: &Guard,
-        batch: &mut RecvBatch,
-        replies: &mut Replies,
+        classifier: Classifier<'_>,
+        buffers: &mut Buffers,
         observe: impl Fn(&ServerEvent<'_>),
     ) {
+        let Buffers { batch, classified, replies } = buffers;
+        self.count_received(batch);
+        let mut messages = 0..batch.metas().len();
+        while !messages.is_empty() {
+            let leaked = classifier.classify(&mut messages, batch, classified);
+            replies.encode(batch, classified);
+            let failures = replies.transmit(&*self.listener.socket, batch);
+            self.tally.settle(outcomes(classified.datagrams(), failures), leaked);
+            notify(batch, classified, failures, &observe);
+        }
+    }
+
+    /// Counts the datagrams of a batch, without those that belong to another socket of a group.
+    fn count_received(&self, batch: &mut RecvBatch) {
         if !self.listener.takes_shared() {
-            batch.discard(|arrival| arrival.destination.is_some_and(Destination::is_shared));
+            batch.discard(|meta| meta.destination.is_some_and(Destination::is_shared));
         }
         self.tally.receive(batch.datagrams());
         for _ in 0..batch.truncated() {
             self.tally.receive_error(ErrorClass::TooLong);
         }
-        let mut arrivals = 0..batch.metas().len();
-        while !arrivals.is_empty() {
-            self.classify(guard, &mut arrivals, batch, replies);
-            replies.send(&*self.listener.socket, batch);
-            self.tally.settle(replies.datagrams().iter().map(|one| one.outcome));
-            self.notify(batch, replies, &observe);
-        }
-    }
-
-    /// Decides which datagrams of the arrivals are answered, and prepares their replies.
-    ///
-    /// Stops when there are enough, lest trains of tiny datagrams take memory without bounds.
-    fn classify(
-        &self,
-        guard: &Guard,
-        arrivals: &mut Range<usize>,
-        batch: &mut RecvBatch,
-        replies: &mut Replies,
-    ) {
-        let undecided = arrivals.clone();
-        let decisions = self.classify_addresses(guard, arrivals, batch);
-        let (mut decisions, mut leaked) = (decisions.into_iter(), 0);
-        replies.clear();
-        for index in undecided.start..arrivals.start {
-            let arrival = batch.metas()[index];
-            let from = arrival.destination.map(|destination| destination.reply_from);
-            let slot = replies.slot(Route { to: arrival.source, from });
-            let alone = arrival.len <= arrival.segment;
-            for (name, decision) in batch.datagram_ranges(index).zip(decisions.by_ref()) {
-                match decision {
-                    Ok(Decision::Exceeding) if !self.is_dry_run() => {
-                        replies.push_refused(index, name, Outcome::OverLimit);
-                    }
-                    Ok(verdict) => {
-                        leaked += u64::from(verdict != Decision::Conforming);
-                        let reply = batch.encode_reply(&name, alone);
-                        replies.push_reply(index, name, reply, &slot);
-                    }
-                    Err(refusal) => replies.push_refused(index, name, Outcome::Refused(refusal)),
-                }
-            }
-        }
-        self.tally.leak(leaked);
-    }
-
-    /// Returns the decision on each datagram of the arrivals, until there are [`MAX_REPLIES`]: first of
-    /// the guard on all of them, then of the limiter on what the guard lets pass.
-    fn classify_addresses(
-        &self,
-        guard: &Guard,
-        arrivals: &mut Range<usize>,
-        batch: &RecvBatch,
-    ) -> Vec<Classified> {
-        let mut decisions = Vec::with_capacity(arrivals.len());
-        let mut limited = Vec::new();
-        while decisions.len() < MAX_REPLIES
-            && let Some(index) = arrivals.next()
-        {
-            let arrival = batch.metas()[index];
-            let asked = arrival.destination.map(Destination::guard_address);
-            let addresses = guard.check_addresses(arrival.source, self.asked_at(asked));
-            let check =
-                |name| guard.check_name(batch.bytes(name)).map(|_name| Decision::Conforming);
-            let start = decisions.len();
-            decisions.extend(
-                batch.datagram_ranges(index).map(|name| addresses.and_then(|()| check(name))),
-            );
-            let source = arrival.source.ip();
-            if let Some(limiter) = &self.limiter
-                && decisions[start..].iter().any(Result::is_ok)
-                && limiter.is_limited(source)
-            {
-                limited.push((source, start..decisions.len()));
-            }
-        }
-        if let Some(limiter) = &self.limiter {
-            limiter.check(&limited, &mut decisions);
-        }
-        decisions
-    }
-
-    fn is_dry_run(&self) -> bool {
-        self.limiter.as_ref().is_some_and(|limiter| limiter.dry_run)
-    }
-
-    fn notify(&self, batch: &RecvBatch, replies: &Replies, observe: impl Fn(&ServerEvent<'_>)) {
-        for datagram in replies.datagrams() {
-            let RecvMeta { source, destination, .. } = batch.metas()[datagram.arrival];
-            let local = self.asked_at(destination.map(|destination| destination.address));
-            let (name, outcome) = (batch.bytes(datagram.name.clone()), datagram.outcome);
-            observe(&ServerEvent { source, local, name, outcome });
-        }
-    }
-
-    /// Returns the bound address, with the one that was asked, if it is known.
-    fn asked_at(&self, address: Option<IpAddr>) -> SocketAddr {
-        let local = self.listener.local();
-        address.map_or(local, |address| (address, local.port()).into())
     }
 
     /// Counts a receive error and waits a little, or gives up. While it waits it is alive, and may
@@ -325,6 +242,40 @@ impl Worker {
     }
 }
 
+/// Memory of a worker's loop, which each batch uses again.
+#[derive(Debug)]
+struct Buffers {
+    batch: RecvBatch,
+    classified: Classified,
+    replies: Replies,
+}
+
+impl Buffers {
+    fn new() -> Self {
+        let (batch, classified) = (RecvBatch::new(), Classified::default());
+        Self { batch, classified, replies: Replies::new() }
+    }
+}
+
+/// Shows each datagram and its outcome to the observer.
+fn notify(
+    batch: &RecvBatch,
+    classified: &Classified,
+    failures: &[Failure],
+    observe: impl Fn(&ServerEvent<'_>),
+) {
+    let mut outcomes = outcomes(classified.datagrams(), failures);
+    for Message { index, local, datagrams } in classified.messages() {
+        let source = batch.metas()[*index].source;
+        for (datagram, outcome) in
+            classified.datagrams()[datagrams.clone()].iter().zip(&mut outcomes)
+        {
+            let name = batch.bytes(datagram.name.clone());
+            observe(&ServerEvent { source, local: *local, name, outcome });
+        }
+    }
+}
+
 /// Returns whether a receive call found nothing, which is no error.
 fn is_idle(error: &io::Error) -> bool {
     ErrorClass::of(error) == ErrorClass::WouldBlock
@@ -332,10 +283,6 @@ fn is_idle(error: &io::Error) -> bool {
 
 /// How often at least a worker that waits after an error shows that it is alive.
 const BEAT: Duration = Duration::from_millis(100);
-
-/// How many datagrams are answered together, unless one arrival has more: as many as there are in a
-/// batch of trains as long as Linux sends them (UDP_MAX_SEGMENTS).
-const MAX_REPLIES: usize = 128 * RecvBatch::CAPACITY;
 
 /// For how long at the most a worker that is told to stop answers what is there already.
 const DRAIN: Duration = Duration::from_secs(1);

@@ -2,7 +2,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::time::Duration;
 
-use hello_proto::{Frame, OVERHEAD, PREFIX, Request, SUFFIX};
+use hello_proto::{BufferTooSmall, Frame, OVERHEAD, PREFIX};
+
+use super::transmit::{LocalAddr, Route};
 
 /// What one receive call brings: up to [`CAPACITY`](Self::CAPACITY) messages, each in a slot of
 /// its own.
@@ -11,10 +13,8 @@ use hello_proto::{Frame, OVERHEAD, PREFIX, Request, SUFFIX};
 /// that the reply can be made around it.
 #[derive(Debug)]
 pub(crate) struct RecvBatch {
-    /// The slots, and behind them room for replies that are copied.
+    /// The slots.
     memory: Vec<u8>,
-    /// Where the room for further copies begins.
-    copied: usize,
     metas: Vec<RecvMeta>,
     /// Of how many messages the control information was cut off.
     truncated: u64,
@@ -27,9 +27,9 @@ impl RecvBatch {
 
     pub(crate) fn new() -> Self {
         // The system finds memory for a slot when something is first received into it.
-        let memory = vec![0; SLOTS_LEN + COPIES_LEN];
+        let memory = vec![0; Self::CAPACITY * SLOT_LEN];
         let metas = Vec::with_capacity(Self::CAPACITY);
-        Self { memory, copied: SLOTS_LEN, metas, truncated: 0 }
+        Self { memory, metas, truncated: 0 }
     }
 
     /// Forgets what arrived, and yields where the next messages are to be received. Each space
@@ -37,8 +37,7 @@ impl RecvBatch {
     pub(crate) fn recv_buffers(&mut self) -> impl Iterator<Item = &mut [u8]> {
         self.metas.clear();
         self.truncated = 0;
-        self.copied = SLOTS_LEN;
-        self.memory[..SLOTS_LEN].chunks_exact_mut(SLOT_LEN).map(|slot| &mut slot[PREFIX.len()..])
+        self.memory.chunks_exact_mut(SLOT_LEN).map(|slot| &mut slot[PREFIX.len()..])
     }
 
     /// Notes what was received into the next space.
@@ -54,28 +53,9 @@ impl RecvBatch {
         }
     }
 
-    /// Makes the reply to a name, and returns where it stands: around the name, if that arrived
-    /// alone; as a copy, if it is short. `None` if its iovecs are better gathered as it leaves.
-    pub(crate) fn encode_reply(
-        &mut self,
-        name: &Range<usize>,
-        alone: bool,
-    ) -> Option<Range<usize>> {
-        if alone {
-            let reply = name.start - PREFIX.len()..name.end + SUFFIX.len();
-            let frame = Frame::new(&mut self.memory[reply.start..][..SLOT_LEN]);
-            // Neither can fail: a slot has room for the longest reply, and the guard lets no
-            // longer name pass.
-            return frame.ok()?.reply(name.len()).is_ok().then_some(reply);
-        }
-        if name.len() > MAX_COPIED_NAME {
-            return None;
-        }
-        let (received, copies) = self.memory.split_at_mut(self.copied);
-        let reply = Request::decode(&received[name.clone()]).ok()?.reply();
-        let len = reply.encode(copies).ok()?.len();
-        self.copied += len;
-        Some(self.copied - len..self.copied)
+    /// Returns the frame of a slot around a datagram that arrived alone in its message.
+    pub(crate) fn frame(&mut self, datagram: &Range<usize>) -> Result<Frame<'_>, BufferTooSmall> {
+        Frame::new(&mut self.memory[datagram.start - PREFIX.len()..][..SLOT_LEN])
     }
 
     pub(crate) fn metas(&self) -> &[RecvMeta] {
@@ -133,6 +113,32 @@ pub(crate) struct RecvMeta {
     pub(crate) discarded: bool,
 }
 
+impl RecvMeta {
+    /// Returns whether it is a single datagram and no train.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.len <= self.segment
+    }
+
+    /// Returns the address it was sent to: the bound one, if the system does not report it.
+    pub(crate) fn local(&self, bound: SocketAddr) -> SocketAddr {
+        self.destination.map_or(bound, |to| SocketAddr::new(to.address, bound.port()))
+    }
+
+    /// Returns `local` as the guard is to see it: only the system knows which addresses are a
+    /// subnet's broadcast address.
+    pub(crate) fn guard_local(&self, local: SocketAddr) -> SocketAddr {
+        match self.destination {
+            Some(to) if to.is_subnet_broadcast() => (Ipv4Addr::BROADCAST, local.port()).into(),
+            _ => local,
+        }
+    }
+
+    /// Returns the route of a reply: to its source, from the address that it was sent to.
+    pub(crate) fn reply_route(&self) -> Route {
+        Route { to: self.source, from: self.destination.map(|to| to.reply_from) }
+    }
+}
+
 /// The address that a message was sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Destination {
@@ -143,11 +149,9 @@ pub(crate) struct Destination {
 }
 
 impl Destination {
-    /// Returns the address as the guard is to see it: of a subnet's broadcast address nothing but
-    /// the system knows that it is one.
-    pub(crate) fn guard_address(self) -> IpAddr {
-        let broadcast = self.is_shared() && !self.address.is_multicast();
-        if broadcast { Ipv4Addr::BROADCAST.into() } else { self.address }
+    /// Returns whether the address is a subnet's broadcast address, or everybody's.
+    fn is_subnet_broadcast(self) -> bool {
+        self.is_shared() && !self.address.is_multicast()
     }
 
     /// Returns whether every socket bound to the port gets a copy: the address is that of a
@@ -155,16 +159,6 @@ impl Destination {
     pub(crate) fn is_shared(self) -> bool {
         self.address != self.reply_from.address
     }
-}
-
-/// An address of ours to send from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LocalAddr {
-    /// Unspecified where the system is to choose.
-    pub(crate) address: IpAddr,
-    /// The index of the interface, without which a link-local address means nothing; 0 leaves it
-    /// to the routes.
-    pub(crate) interface: u32,
 }
 
 /// The longest message that a socket delivers, in bytes: IPv6 without the jumbo option
@@ -175,23 +169,10 @@ const SPACE_LEN: usize = 65_535;
 /// lines, lest the starts of all slots compete for the same few datagram_ranges in the cache.
 const SLOT_LEN: usize = 1025 * 64;
 
-/// All slots, in bytes.
-const SLOTS_LEN: usize = RecvBatch::CAPACITY * SLOT_LEN;
-
-/// Up to this length, in bytes, the names of a train are copied, for the system takes longer over
-/// two more iovecs of a message than over the bytes.
-const MAX_COPIED_NAME: usize = 128;
-
-/// Room for the copied replies of a batch of trains with names of a few dozen bytes. Where it does
-/// not suffice, the others are gathered.
-const COPIES_LEN: usize = 256 * 1024;
-
 const _: () = assert!(SLOT_LEN >= SPACE_LEN + OVERHEAD && SLOT_LEN / 64 % 2 == 1);
 
 #[cfg(test)]
 mod tests {
-    use hello_proto::MAX_NAME_LEN;
-
     use super::*;
 
     fn batch(metas: &[(usize, usize)]) -> RecvBatch {
@@ -241,63 +222,6 @@ mod tests {
         assert!(batch.datagram_ranges(1).all(|place| place.end < 2 * SLOT_LEN));
     }
 
-    /// Fills every slot with 0xa5, and the first ones with what arrives.
-    fn received(metas: &[&[u8]], segment: usize) -> RecvBatch {
-        let mut batch = batch(&Vec::from_iter(metas.iter().map(|bytes| (bytes.len(), segment))));
-        batch.memory.fill(0xa5);
-        for (slot, bytes) in batch.memory.chunks_mut(SLOT_LEN).zip(metas) {
-            slot[PREFIX.len()..][..bytes.len()].copy_from_slice(bytes);
-        }
-        batch
-    }
-
-    #[test]
-    fn a_reply_to_a_datagram_alone_is_made_around_it_in_any_slot() {
-        let longest = [b'x'; MAX_NAME_LEN];
-        let names: [&[u8]; 4] = [b"Tracy", b"", &longest, b"Michael"];
-        let mut batch = received(&names, SPACE_LEN);
-        for (meta, name) in names.into_iter().enumerate() {
-            let place = batch.datagram_ranges(meta).next().expect("one");
-            let reply = batch.encode_reply(&place, true).expect("in place");
-            assert_eq!(reply.start, meta * SLOT_LEN);
-            assert_eq!(batch.memory[reply.end], 0xa5);
-            assert_eq!(batch.bytes(reply), [b"Hello, ", name, b"!"].concat());
-        }
-    }
-
-    #[test]
-    fn short_names_of_a_train_are_copied_side_by_side_and_long_ones_left_alone() {
-        let mut batch = received(&[b"TracySarahPeter"], 5);
-        for _ in 0..2 {
-            let datagram_ranges = Vec::from_iter(batch.datagram_ranges(0));
-            let replies = datagram_ranges
-                .iter()
-                .map(|place| batch.encode_reply(place, false).expect("short"));
-            let replies = Vec::from_iter(replies);
-            assert_eq!(
-                batch.bytes(replies[0].start..replies[2].end),
-                b"Hello, Tracy!Hello, Sarah!Hello, Peter!"
-            );
-            assert_eq!(replies[0].start, SLOTS_LEN);
-            // As if it was received anew.
-            let meta = batch.metas[0];
-            let _ = batch.recv_buffers();
-            batch.push(meta);
-        }
-        let mut batch = received(&[&[b'x'; 2 * MAX_COPIED_NAME + 2]], MAX_COPIED_NAME + 1);
-        let place = batch.datagram_ranges(0).next().expect("two");
-        assert_eq!(batch.encode_reply(&place, false), None);
-    }
-
-    #[test]
-    fn copies_that_find_no_room_are_left_to_be_gathered() {
-        let mut batch = received(&[b"TracySarah"], 5);
-        let place = batch.datagram_ranges(0).next().expect("two");
-        let copies = (0..).take_while(|_| batch.encode_reply(&place, false).is_some()).count();
-        assert_eq!(copies, COPIES_LEN / (5 + OVERHEAD));
-        assert_eq!(batch.bytes(place), b"Tracy");
-    }
-
     #[test]
     fn every_space_takes_the_longest_message() {
         let mut batch = batch(&[(5, 5)]);
@@ -310,12 +234,14 @@ mod tests {
     fn only_an_address_that_is_not_ours_alone_is_broadcast_to_the_guard() {
         let [here, all, group] =
             [[192, 0, 2, 1], [192, 0, 2, 255], [224, 0, 0, 1]].map(IpAddr::from);
-        let scope = |address, own| {
-            Destination { address, reply_from: LocalAddr { address: own, interface: 0 } }
-                .guard_address()
+        let guard_address = |address, own| {
+            let reply_from = LocalAddr { address: own, interface: 0 };
+            let destination = Some(Destination { address, reply_from });
+            let meta = RecvMeta { destination, ..batch(&[(5, 5)]).metas()[0] };
+            meta.guard_local(meta.local(([0, 0, 0, 0], 9999).into())).ip()
         };
-        assert_eq!(scope(here, here), here);
-        assert_eq!(scope(all, here), IpAddr::from(Ipv4Addr::BROADCAST));
-        assert_eq!(scope(group, here), group);
+        assert_eq!(guard_address(here, here), here);
+        assert_eq!(guard_address(all, here), IpAddr::from(Ipv4Addr::BROADCAST));
+        assert_eq!(guard_address(group, here), group);
     }
 }

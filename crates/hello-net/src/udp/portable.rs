@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use quinn_udp::{BATCH_SIZE, UdpSocketState};
 
-use super::batch::{Destination, LocalAddr, RecvBatch, RecvMeta};
+use super::batch::{Destination, RecvBatch, RecvMeta};
 use super::datagram_socket::{DatagramSocket, RECV_TIMEOUT};
 use super::socket::is_broadcast;
-use super::transmit::Transmit;
+use super::transmit::{LocalAddr, Transmit};
 use crate::sys::latch::Latch;
 use crate::sys::options::Fragmentation;
 use crate::sys::{self, Waiter};

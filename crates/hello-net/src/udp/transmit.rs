@@ -7,8 +7,6 @@ use std::ops::Range;
 
 use hello_proto::MAX_DATAGRAM_LEN;
 
-use super::batch::LocalAddr;
-
 /// Datagrams on one route that leave as one: one datagram, or a train (UDP_SEGMENT, udp(7)).
 #[derive(Clone, Debug)]
 pub(crate) struct Transmit {
@@ -29,6 +27,16 @@ pub(crate) struct Route {
     pub(crate) to: SocketAddr,
     /// The address to send from, where the socket has several.
     pub(crate) from: Option<LocalAddr>,
+}
+
+/// An address of ours to send from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LocalAddr {
+    /// Unspecified where the system is to choose.
+    pub(crate) address: IpAddr,
+    /// The index of the interface, without which a link-local address means nothing; 0 leaves it
+    /// to the routes.
+    pub(crate) interface: u32,
 }
 
 impl Transmit {

@@ -8,14 +8,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use hello_proto::MAX_DATAGRAM_LEN;
 
 use super::*;
+use crate::server::event::Outcome;
 use crate::server::fixtures::{answer, answer_with};
 use crate::udp::batch::RecvBatch;
 use crate::udp::mock::{MockSocket, datagram, train};
 use crate::udp::tests::{BACK_ENDS, open};
-
-fn outcomes(replies: &Replies) -> Vec<Outcome> {
-    replies.datagrams().iter().map(|datagram| datagram.outcome).collect()
-}
 
 fn source(number: usize) -> SocketAddr {
     ([198, 51, 100, 7], u16::try_from(40_000 + number).expect("few")).into()
@@ -117,8 +114,8 @@ fn a_poisoned_message_costs_exactly_its_reply_wherever_it_stands() {
                         },
                     ));
                 let received = (0..SOURCES).map(|number| datagram(b"Tracy", source(number)));
-                let replies = answer(&script, received.collect());
-                for (number, outcome) in outcomes(&replies).into_iter().enumerate() {
+                let outcomes = answer(&script, received.collect());
+                for (number, outcome) in outcomes.into_iter().enumerate() {
                     let failed = number == poisoned;
                     let expected =
                         if failed { Outcome::SendFailed(class) } else { Outcome::Answered };
@@ -146,12 +143,12 @@ fn a_poisoned_reply_costs_none_of_those_it_shares_a_message_with() {
                     true => vec![datagram(b"Susan", source(1)), train(&NAMES, source(0))],
                     false => NAMES.map(|name| datagram(name, source(0))).into(),
                 };
-                let replies = answer(&script, received);
+                let outcomes = answer(&script, received);
                 let failed = NAMES.map(|name| match name == bad_name {
                     true => Outcome::SendFailed(class),
                     false => Outcome::Answered,
                 });
-                assert!(outcomes(&replies).ends_with(&failed), "{:?}", outcomes(&replies));
+                assert!(outcomes.ends_with(&failed), "{:?}", outcomes);
                 let state = script.state();
                 let sent = state.sent.iter().filter(|(to, _)| *to == source(0));
                 let expected = NAMES.iter().enumerate().filter(|(i, _)| *i != poisoned);
@@ -170,8 +167,8 @@ fn a_system_without_segments_gets_every_reply_by_itself() {
     let script = MockSocket::default();
     script.state().verdict =
         Some(Box::new(|_, replies| if replies.len() > 1 { Err(errno(libc::EIO)) } else { Ok(()) }));
-    let replies = answer(&script, vec![train(&[b"Tracy"; 10], source(0))]);
-    assert_eq!(outcomes(&replies), [Outcome::Answered; 10]);
+    let outcomes = answer(&script, vec![train(&[b"Tracy"; 10], source(0))]);
+    assert_eq!(outcomes, [Outcome::Answered; 10]);
     assert_eq!(script.state().sent.len(), 10);
 }
 
@@ -184,7 +181,7 @@ fn a_train_that_finds_the_buffer_full_is_one_call_and_not_one_for_each_datagram(
         let received = vec![train(&[b"Tracy"; 10], source(0)), datagram(b"Sarah", source(1))];
         let mut expected = vec![Outcome::SendFailed(ErrorClass::of(&errno(code))); 10];
         expected.push(Outcome::Answered);
-        assert_eq!(outcomes(&answer(&script, received)), expected);
+        assert_eq!(answer(&script, received), expected);
         assert_eq!(script.state().send_calls, 2);
     }
 }
@@ -202,8 +199,7 @@ fn a_destination_whose_trains_are_not_segmented_gets_replies_one_by_one_and_no_o
         let other = SocketAddr::from(([203, 0, 113, 9], 40_000));
         let received = vec![train(&[b"Tracy"; 10], source(0)), train(&[b"Sarah"; 10], other)];
         let before = script.state().send_calls;
-        answer_with(&mut replies, &script, received);
-        assert_eq!(outcomes(&replies), [Outcome::Answered; 20]);
+        assert_eq!(answer_with(&mut replies, &script, received), [Outcome::Answered; 20]);
         script.state().send_calls - before
     };
     // As a whole, one by one, and the other train; then each reply and the other train at once.
@@ -220,9 +216,8 @@ fn a_send_that_a_signal_interrupts_is_tried_again_but_not_for_ever() {
         script.state().verdict =
             Some(Box::new(move |_, _| signals.next().map_or(Ok(()), |_| Err(errno(libc::EINTR)))));
         let received = vec![datagram(b"Tracy", source(0)), datagram(b"Sarah", source(1))];
-        let replies = answer(&script, received);
-        let count =
-            outcomes(&replies).iter().filter(|outcome| **outcome == Outcome::Answered).count();
+        let outcomes = answer(&script, received);
+        let count = outcomes.iter().filter(|outcome| **outcome == Outcome::Answered).count();
         assert_eq!(count, answered);
         assert_eq!(script.state().sent.len(), answered);
     }
@@ -269,11 +264,11 @@ proptest! {
             let taken = (segments || replies.len() == 1) && !replies.iter().any(|reply| bad(to, reply));
             if taken { Ok(()) } else { Err(errno(libc::EINVAL)) }
         }));
-        let replies = answer(&script, received.clone());
+        let outcomes = answer(&script, received.clone());
 
         let mut expected: HashMap<SocketAddr, Vec<Vec<u8>>> = HashMap::new();
-        prop_assert_eq!(outcomes(&replies).len(), names.len());
-        for ((to, name), outcome) in names.iter().zip(outcomes(&replies)) {
+        prop_assert_eq!(outcomes.len(), names.len());
+        for ((to, name), outcome) in names.iter().zip(outcomes) {
             let reply = greeting(name);
             let failed = Outcome::SendFailed(ErrorClass::Invalid);
             prop_assert_eq!(outcome, if bad(*to, &reply) { failed } else { Outcome::Answered });
@@ -305,7 +300,7 @@ fn a_train_leaves_and_arrives_in_one_piece() {
         let long = [[b'x'; 500], [b'y'; 500]];
         let mut names: Vec<Vec<u8>> = vec![b"Sarah".into(), b"Tracy".into(), b"Al".into()];
         for _ in 0..2 {
-            let outcomes = outcomes(&answer(&*here, vec![train(&names, address)]));
+            let outcomes = answer(&*here, vec![train(&names, address)]);
             assert_eq!(outcomes, vec![Outcome::Answered; names.len()], "{io:?}");
             let greeting = |name: &Vec<u8>| [b"Hello, ", &name[..], b"!"].concat();
             assert_eq!(receive(&*there), Vec::from_iter(names.iter().map(greeting)));
@@ -325,7 +320,7 @@ fn what_this_system_does_not_take_costs_no_other_reply_wherever_it_stands() {
                 let peers: [_; 5] = std::array::from_fn(|_| open(io));
                 let to = |i: usize| if i == poisoned { poison } else { peers[i].1 };
                 let received = (0..5).map(|i| datagram(b"Tracy", to(i)));
-                let outcomes = outcomes(&answer(&*here, received.collect()));
+                let outcomes = answer(&*here, received.collect());
                 for (i, outcome) in outcomes.into_iter().enumerate() {
                     let failed = matches!(outcome, Outcome::SendFailed(_));
                     assert_eq!(failed, i == poisoned, "{io:?}: {i} of {poisoned}: {outcome:?}");

@@ -5,10 +5,11 @@ use std::num::NonZeroU32;
 use hello_proto::{Rate, Refusal};
 
 use super::*;
+use crate::server::event::Outcome;
 use crate::server::rate_limit::RateLimit;
-use crate::udp::batch::LocalAddr;
 use crate::udp::mock::{MockSocket, Received, datagram, train};
 use crate::udp::recv_backoff::RECV_BACKOFF;
+use crate::udp::transmit::LocalAddr;
 
 type Receive = io::Result<Vec<Received>>;
 type Seen = Vec<(Vec<u8>, SocketAddr, Outcome)>;

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use libc::{c_int, c_long};
 
-use crate::udp::batch::{Destination, LocalAddr};
+use crate::udp::batch::Destination;
+use crate::udp::transmit::LocalAddr;
 
 /// Control messages on their way to or from the system.
 #[repr(C, align(8))]

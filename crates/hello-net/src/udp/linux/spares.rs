@@ -142,9 +142,9 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::udp::batch::LocalAddr;
     use crate::udp::mock::MockSocket;
     use crate::udp::socket::PortSharing;
+    use crate::udp::transmit::LocalAddr;
     use crate::udp::transmit::Route;
 
     fn localhost() -> SocketAddr {
