@@ -69,7 +69,7 @@ fn server_without_descriptors_names_what_needs_them() {
     let path = format!("{}/descriptors.prom", env!("CARGO_TARGET_TMPDIR"));
     let bind = ["--bind", "127.0.0.1:0", "--bind", "127.0.0.1:0", "--metrics-file", &path];
     let wake =
-        "hello-server: cannot open a pair of sockets to wake the threads by: Too many open files";
+        "hello-server: cannot open pairs of sockets to wake the threads by: Too many open files";
     let signals = SIGNALS.replace("TOOL", "hello-server");
     let file = format!("hello-server: cannot write the metrics file {path:?}");
     let port = "hello-server: cannot bind 127.0.0.1:0: Too many open files";
@@ -106,9 +106,10 @@ fn load_without_descriptors_names_its_sources() {
 fn client_without_descriptors_reports_the_missing_port() {
     let arguments = ["--local", "--attempts", "1", "--timeout", "10ms", "Tracy"];
     let errors = errors(CLIENT, &arguments);
-    let wake = "hello-client: cannot open a pair of sockets to wake the threads by: Too many";
-    assert_prefixes(&errors, &[wake, "hello-client: 127.0.0.1:"]);
-    let ports = errors.iter().filter(|error| !error.starts_with(wake));
+    let pairs = "hello-client: cannot open pairs of sockets to wake ";
+    let [server, client] = ["the threads by", "the client by"].map(|wake| format!("{pairs}{wake}"));
+    assert_prefixes(&errors, &[&server, &client, "hello-client: 127.0.0.1:"]);
+    let ports = errors.iter().filter(|error| !error.starts_with(pairs));
     for error in ports {
         assert!(error.contains(": cannot open a port: Too many open files"), "{error}");
     }

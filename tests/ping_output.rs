@@ -42,7 +42,7 @@ fn eventful() -> Vec<ProbeEventKind<'static>> {
         received(ReplyKind::OutOfWindow { seq: 0 }),
         received(ReplyKind::Unsolicited),
         ProbeEventKind::Received { arrival: ReplyKind::Corrupt, datagram: b"\xff" },
-        ProbeEventKind::SocketError(ErrorClass::ConnectionRefused),
+        ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into()),
         ProbeEventKind::NotSent(NotSent::Late),
     ]);
     events
@@ -57,7 +57,7 @@ fn printed(format: Format, events: &[ProbeEventKind<'_>]) -> String {
     let mut report = Report::new(style, [target]);
     let mut lines = totals.headers();
     for (second, kind) in (0..).zip(events) {
-        let event = ProbeEvent { at: Duration::from_secs(second), flow: 0, kind: *kind };
+        let event = ProbeEvent::new(Duration::from_secs(second), 0, *kind);
         lines.extend(report.event(0, &event));
     }
     let now = Duration::from_millis(4005);

@@ -7,16 +7,16 @@
 //! use std::thread;
 //!
 //! use hello_net::{Client, Server};
-//! use hello_proto::{Request, Retry};
+//! use hello_proto::Request;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into()])?;
-//! let mut client = Client::new(server.local_addrs(), Retry::default())?;
+//! let mut client = Client::builder().connect(server.local_addrs())?;
 //!
 //! thread::scope(|scope| {
 //!     scope.spawn(|| server.serve(|_event| ()));
 //!     let greeting = client.greet(Request::new(b"Tracy")?, |_progress| ());
-//!     server.stop();
+//!     server.stopper().stop();
 //!     assert_eq!(greeting?.attempts, 1);
 //!     Ok::<_, Box<dyn std::error::Error>>(())
 //! })?;
@@ -35,25 +35,34 @@ mod load;
 mod prober;
 mod requester;
 mod server;
-mod stop_flags;
+mod stopper;
 mod sys;
 mod thread;
 mod udp;
 
-pub use client::{Client, Greeting, NoAddress, NoReply, Progress, Unanswered};
+pub use client::Client;
+pub use client::builder::{ClientBuilder, ClientError};
+pub use client::event::{Greeting, NoReply, Progress, Unanswered, UnansweredCause};
 pub use ipnet::IpNet;
+pub use load::LoadGenerator;
+pub use load::builder::LoadBuilder;
+pub use load::error::LoadError;
 pub use load::event::{GeneratorUsage, LoadEvent, LoadEventKind};
-pub use load::plan::{ArrivalProcess, LoadError, LoadPlan, Pacing, Sources, WaitStrategy};
-pub use load::{LoadGenerator, Observer};
+pub use load::plan::{ArrivalProcess, LoadPlan, Pacing, Sources, WaitStrategy};
 pub use prober::Prober;
-pub use prober::plan::{NotSent, ProbeError, ProbeEvent, ProbeEventKind, ProbePlan};
+pub use prober::builder::ProberBuilder;
+pub use prober::event::{ProbeEvent, ProbeEventKind};
+pub use prober::plan::{ProbeError, ProbePlan};
+pub use requester::NotSent;
 pub use server::builder::ServerBuilder;
 pub use server::counters::ServerCounters;
 pub use server::event::{Outcome, ServerEvent};
 pub use server::rate_limit::RateLimit;
 pub use server::{Server, ServerError};
+pub use stopper::Stopper;
 pub use udp::Backend;
 pub use udp::error_class::ErrorClass;
+pub use udp::socket_error::SocketError;
 
 /// What fuzz targets see besides.
 #[cfg(all(fuzzing, target_os = "linux"))]

@@ -7,6 +7,34 @@ use std::time::Duration;
 use crate::clock::TimestampMapper;
 use crate::udp::batch::RecvBatch;
 use crate::udp::error_class::{ErrorClass, is_from_earlier_send};
+use crate::udp::socket_error::SocketError;
+
+/// Why a probe that was due did not leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NotSent {
+    /// The system did not take it.
+    Failed(SocketError),
+    /// This process was held up, and its time was over: of a load, as [`LoadGenerator::MAX_LATENESS`] has it;
+    /// of a probe, by more than an interval, and by more than a second, or dozens of others have
+    /// just left as late. Sent now, it would have been one of a burst.
+    ///
+    /// [`LoadGenerator::MAX_LATENESS`]: crate::load::LoadGenerator::MAX_LATENESS
+    Late,
+    /// More probes are in flight than the ledger has room for.
+    TooManyInFlight,
+}
+
+impl NotSent {
+    /// Returns the name under which it is counted, in `kebab-case`.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Failed(error) => error.class.label(),
+            Self::Late => "late",
+            Self::TooManyInFlight => "too-many-in-flight",
+        }
+    }
+}
 
 /// Sends by way of `send`, again after each error that is a report about an earlier datagram: it
 /// comes out of the next call, which then has sent nothing (udp(7)). Returns what became of this

@@ -14,18 +14,19 @@ mod worker;
 
 use std::io;
 use std::net::SocketAddr;
+#[cfg(unix)]
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::thread::{self, Scope, ScopedJoinHandle};
 
 use hello_proto::Guard;
 use thiserror::Error;
 
-use self::builder::ServerBuilder;
 use self::counters::ServerCounters;
 use self::event::ServerEvent;
 use self::listener::Listener;
 use self::worker::Worker;
-use crate::sys::latch::Latch;
+use crate::stopper::Stopper;
 use crate::thread::join;
 
 /// Answers requests on one or more addresses, and counts what became of each.
@@ -35,7 +36,7 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     listeners: Vec<Arc<Listener>>,
     workers: Vec<Worker>,
-    stop: Latch,
+    stopper: Stopper,
 }
 
 impl Server {
@@ -46,11 +47,6 @@ impl Server {
     /// The send buffer that a server asks for by default, in bytes.
     pub const SEND_BUFFER: usize = listener::SEND_BUFFER;
 
-    /// Returns a builder: a server with every rule of the default [`Guard`].
-    pub fn builder() -> ServerBuilder {
-        ServerBuilder::default()
-    }
-
     /// Makes a server of bound sockets.
     pub(crate) fn new(
         guard: Guard,
@@ -58,10 +54,10 @@ impl Server {
         listeners: Vec<Arc<Listener>>,
         workers: Vec<Worker>,
     ) -> io::Result<Self> {
-        let stop = Latch::new()?;
+        let stopper = Stopper::new()?;
         // Before anybody is told that this is a server: later, a descriptor may be lacking.
-        workers.iter().try_for_each(|worker| worker.waiter(&stop).map(drop))?;
-        Ok(Self { guard, addresses, listeners, workers, stop })
+        workers.iter().try_for_each(|worker| worker.waiter(stopper.stop_latch()).map(drop))?;
+        Ok(Self { guard, addresses, listeners, workers, stopper })
     }
 
     /// Answers until [`stop`](Self::stop) is called, on the threads of each bound address, and
@@ -102,11 +98,10 @@ impl Server {
         })
     }
 
-    /// Makes [`serve`](Self::serve) return at once: it wakes each thread, which answers what was
-    /// received by then and what waits in its socket, for a second at the most. A stopped server
-    /// stays stopped.
-    pub fn stop(&self) {
-        self.stop.raise();
+    /// Returns what ends [`serve`](Self::serve). A stop wakes each thread, which then answers what
+    /// waits in its socket.
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
     }
 
     /// Returns whether every thread serves: it has its memory and its socket, and has gone round its
@@ -145,6 +140,13 @@ impl Server {
         self.listeners.iter().map(|listener| listener.send_buffer()).min().unwrap_or(0)
     }
 
+    #[cfg(unix)]
+    /// Yields the socket of each worker group, for options that
+    /// [`ServerBuilder`](builder::ServerBuilder) does not have.
+    pub fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.listeners.iter().map(|listener| listener.socket.fd())
+    }
+
     /// Returns what was counted so far, over all addresses.
     pub fn counters(&self) -> ServerCounters {
         // What was dropped is read last, so that it and what was received are never too few in
@@ -162,22 +164,23 @@ impl Server {
                 let run = || {
                     let _others = StopOnDrop(self);
                     let (address, result) =
-                        (worker.local(), worker.run(&self.guard, &self.stop, &observe));
+                        (worker.local(), worker.run(&self.guard, &self.stopper, &observe));
                     result.map_err(|source| ServerError::Receive { address, source })
                 };
-                threads.push(spawn(scope, run).inspect_err(|_| self.stop())?);
+                threads.push(spawn(scope, run).inspect_err(|_| self.stopper.stop())?);
             }
             threads.into_iter().try_for_each(join)
         })
     }
 
     fn is_stopped(&self) -> bool {
-        self.stop.is_raised()
+        self.stopper.is_stopped()
     }
 }
 
 /// A socket of our own does not work.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum ServerError {
     /// There is nothing to serve.
     #[error("no address to bind")]
@@ -198,8 +201,8 @@ pub enum ServerError {
         /// What the system said.
         source: io::Error,
     },
-    /// There is no pair of sockets to wake the threads by.
-    #[error("cannot open a pair of sockets to wake the threads by")]
+    /// The system has no pairs of sockets, by which a stop wakes the threads.
+    #[error("cannot open pairs of sockets to wake the threads by")]
     Wake(#[source] io::Error),
     /// A thread could not be started.
     #[error("cannot start a thread")]
@@ -226,6 +229,6 @@ struct StopOnDrop<'a>(&'a Server);
 
 impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.stop();
+        self.0.stopper.stop();
     }
 }

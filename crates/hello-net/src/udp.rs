@@ -13,6 +13,7 @@ mod portable;
 pub(crate) mod recv_backoff;
 pub(crate) mod reply_socket;
 pub(crate) mod socket;
+pub(crate) mod socket_error;
 #[cfg(test)]
 pub(crate) mod tests;
 pub(crate) mod transmit;

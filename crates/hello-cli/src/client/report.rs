@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 
-use hello_net::{ErrorClass, Greeting, NoReply, Progress, Unanswered};
+use hello_net::{ErrorClass, Greeting, NoReply, Progress, SocketError, Unanswered};
 use hello_proto::{DecodeError, Request};
 
 use self::json::{Line, ServerReason, millis};
@@ -49,6 +49,7 @@ impl<O: Write, E: Write> Report<O, E> {
             Progress::Sending { .. } => Ok(()),
             Progress::Failed { server, error, waits } => self.failed(server, error, waits),
             Progress::Skipped { server, datagram, error } => self.skipped(server, datagram, error),
+            _ => Ok(()),
         }
     }
 
@@ -103,17 +104,17 @@ impl<O: Write, E: Write> Report<O, E> {
     fn failed(
         &mut self,
         server: SocketAddr,
-        error: &io::Error,
+        error: SocketError,
         waits: bool,
     ) -> Result<(), OutputError> {
-        let class = ErrorClass::of(error);
+        let (class, error) = (error.class, io::Error::from(error));
         let elsewhere = self.format == Format::Text && !waits;
         if elsewhere || !self.reported.insert((server, class)) {
             return Ok(());
         }
         let why = match class {
-            ErrorClass::Other if descriptors::advice(error).is_some() => {
-                format!("cannot open a port: {}", error_chain(error))
+            ErrorClass::Other if descriptors::advice(&error).is_some() => {
+                format!("cannot open a port: {}", error_chain(&error))
             }
             ErrorClass::Other => error.to_string(),
             class => class.to_string(),
@@ -157,13 +158,15 @@ impl<O: Write, E: Write> Report<O, E> {
 
 /// Puts into words why there is no greeting, and what was tried.
 fn explain(unanswered: &Unanswered, skipped: u64) -> String {
-    let Unanswered { attempts, elapsed, servers } = unanswered;
-    let reasons = servers.iter().map(|NoReply { server, problem }| match problem {
-        None => format!("no answer from {server}"),
-        Some(ErrorClass::ConnectionRefused) => {
-            format!("refused by {server}: nothing listens there")
+    let Unanswered { attempts, elapsed, servers, .. } = unanswered;
+    let reasons = servers.iter().map(|NoReply { server, problem }| {
+        match problem.map(|problem| problem.class) {
+            None => format!("no answer from {server}"),
+            Some(ErrorClass::ConnectionRefused) => {
+                format!("refused by {server}: nothing listens there")
+            }
+            Some(class) => format!("{class}: {server}"),
         }
-        Some(class) => format!("{class}: {server}"),
     });
     let reasons = Vec::from_iter(reasons).join("; ");
     let attempts = count(u64::from(*attempts), "attempt");
@@ -182,6 +185,8 @@ fn count(number: u64, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use hello_net::UnansweredCause;
 
     use super::*;
     use crate::output::fixtures::Broken;
@@ -202,9 +207,13 @@ mod tests {
     }
 
     fn unanswered(servers: &[(u16, Option<ErrorClass>)]) -> Result<Greeting, Unanswered> {
-        let silence = |&(port, problem)| NoReply { server: server(port), problem };
+        let silence = |&(port, problem): &(u16, Option<ErrorClass>)| NoReply {
+            server: server(port),
+            problem: problem.map(SocketError::from),
+        };
         let servers = servers.iter().map(silence).collect();
-        Err(Unanswered { attempts: 3, elapsed: Duration::from_millis(7012), servers })
+        let (cause, elapsed) = (UnansweredCause::AttemptsExhausted, Duration::from_millis(7012));
+        Err(Unanswered { cause, attempts: 3, elapsed, servers })
     }
 
     fn greeting(rtt: Option<Duration>) -> Result<Greeting, Unanswered> {
@@ -250,15 +259,15 @@ mod tests {
 
     #[test]
     fn an_error_that_is_waited_after_is_said_once() {
-        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
-        let unreachable = io::Error::from(io::ErrorKind::HostUnreachable);
+        let refused = ErrorClass::ConnectionRefused.into();
+        let unreachable = ErrorClass::Unreachable.into();
         let failed = |port, error, waits| Progress::Failed { server: server(port), error, waits };
         let play = |report: &mut Report<&mut Vec<u8>, &mut Vec<u8>>| {
             for progress in [
-                failed(1, &refused, false),
-                failed(2, &refused, true),
-                failed(1, &unreachable, true),
-                failed(2, &refused, true),
+                failed(1, refused, false),
+                failed(2, refused, true),
+                failed(1, unreachable, true),
+                failed(2, refused, true),
             ] {
                 report.progress(progress).expect("printed");
             }

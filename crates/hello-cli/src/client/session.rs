@@ -38,7 +38,7 @@ fn greet(
 ) -> Result<ExitCode, Box<dyn Error>> {
     let longest = Retry::default().max().max(args.timeout);
     let retry = Retry::new(args.timeout, args.attempts.try_into()?, longest);
-    let mut client = Client::new(servers, retry)?;
+    let mut client = Client::builder().retry(retry).connect(servers)?;
     let mut report = Report::new(args.common.format(), io::stdout(), io::stderr());
     let mut status = 0;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use hello_measure::SearchPlan;
-use hello_net::{ArrivalProcess, LoadError, LoadPlan, Pacing, Sources};
+use hello_net::{ArrivalProcess, LoadBuilder, LoadError, LoadGenerator, LoadPlan, Pacing, Sources};
 
 use self::help::{EXAMPLES, LOAD, OUTPUT, SEARCH, TARGET, TIME};
 use self::values::{
@@ -284,22 +284,21 @@ impl Args {
     /// # Errors
     ///
     /// Says that no times can be drawn in a closed loop.
-    pub fn plan(&self) -> Result<LoadPlan, Box<dyn Error>> {
+    pub fn builder(&self) -> Result<LoadBuilder, Box<dyn Error>> {
         let is_open = self.rate.is_some() || self.mode() != Mode::Single;
         if self.poisson && !is_open {
             return Err("--poisson draws times: give --rate, too".into());
         }
         let arrivals = self.arrivals();
         let train = NonZeroU16::new(self.train).unwrap_or(NonZeroU16::MIN);
-        let default = LoadPlan::default();
-        let offer = match (self.rate, self.outstanding) {
+        let pacing = match (self.rate, self.outstanding) {
             (Some(rate), _) => Pacing::Open { rate, arrivals },
             (None, Some(outstanding)) => Pacing::Closed { outstanding },
             (None, None) if is_open => Pacing::Open { rate: FIRST_LOAD, arrivals },
             (None, None) => Pacing::Closed { outstanding: MESSAGES.saturating_mul(train.into()) },
         };
         let min = u32::from(self.train) * u32::from(self.threads.get());
-        if let Pacing::Closed { outstanding } = offer
+        if let Pacing::Closed { outstanding } = pacing
             && outstanding.get() < min
         {
             let each = "each thread has a message outstanding, with all of its train";
@@ -307,33 +306,31 @@ impl Args {
         }
         let sources = self.sources.unwrap_or(self.threads.into());
         let duration = self.duration.unwrap_or(match (self.mode(), self.count) {
-            (Mode::Single, None) => default.duration,
+            (Mode::Single, None) => SINGLE,
             (Mode::Single, Some(_)) => UNLIMITED,
             _ => TRIAL,
         });
         let no_warm_up = self.count.is_some() && self.duration.is_none();
         let warm_up = if no_warm_up { Duration::ZERO } else { WARM_UP.min(duration / 10) };
-        Ok(LoadPlan {
-            offer,
-            duration,
-            count: self.count.map(NonZeroU64::get),
-            warm_up: self.warm_up.unwrap_or(warm_up),
-            timeout: self.timeout,
-            name_len: self.size.clone(),
-            train,
-            sources: match self.sources_by {
+        Ok(LoadGenerator::builder()
+            .pacing(pacing)
+            .duration(duration)
+            .count(self.count.map(NonZeroU64::get))
+            .warm_up(self.warm_up.unwrap_or(warm_up))
+            .timeout(self.timeout)
+            .name_len(self.size.clone())
+            .train(train)
+            .sources(match self.sources_by {
                 SourceKind::Ports => Sources::Ports(sources),
                 SourceKind::Addresses => Sources::Addresses(sources),
-            },
-            threads: self.threads,
-            seed: self.seed,
-            ..default
-        })
+            })
+            .threads(self.threads)
+            .seed(self.seed))
     }
 
-    /// Returns the plan of one trial.
-    pub fn trial(&self, plan: &LoadPlan, rate: NonZeroU64) -> LoadPlan {
-        LoadPlan { offer: Pacing::Open { rate, arrivals: self.arrivals() }, ..plan.clone() }
+    /// Returns what is offered in one trial.
+    pub fn trial(&self, builder: &LoadBuilder, rate: NonZeroU64) -> LoadBuilder {
+        builder.clone().pacing(Pacing::Open { rate, arrivals: self.arrivals() })
     }
 
     fn arrivals(&self) -> ArrivalProcess {
@@ -359,6 +356,9 @@ impl Args {
 
 /// The load that a search begins with.
 const FIRST_LOAD: NonZeroU64 = NonZeroU64::new(10_000).expect("not zero");
+
+/// The duration of a single run.
+const SINGLE: Duration = Duration::from_secs(10);
 
 /// The duration of each trial of several.
 const TRIAL: Duration = Duration::from_secs(2);

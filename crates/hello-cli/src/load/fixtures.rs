@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use hello_net::{
-    ArrivalProcess, GeneratorUsage, LoadEvent, LoadEventKind, LoadPlan, Observer as _, Pacing,
+    ArrivalProcess, GeneratorUsage, LoadEvent, LoadEventKind, LoadGenerator, LoadPlan, Pacing,
 };
 
 use super::recorder::Recorder;
@@ -12,8 +12,9 @@ use super::summary::Summary;
 
 pub(super) fn plan() -> LoadPlan {
     let rate = NonZeroU64::new(1000).expect("not zero");
-    let offer = Pacing::Open { rate, arrivals: ArrivalProcess::Constant };
-    LoadPlan { offer, duration: Duration::from_secs(1), ..LoadPlan::default() }
+    let pacing = Pacing::Open { rate, arrivals: ArrivalProcess::Constant };
+    let builder = LoadGenerator::builder().pacing(pacing).duration(Duration::from_secs(1));
+    builder.check(([192, 0, 2, 1], 9999).into()).expect("a plan")
 }
 
 pub(super) const USAGE: GeneratorUsage = GeneratorUsage {
@@ -33,13 +34,13 @@ pub(super) fn recorder() -> Recorder {
         let due = millis(number);
         let sent = LoadEventKind::Sent { due, count: 1 };
         let late = Duration::from_micros(100);
-        recorder.observe(&LoadEvent { at: due + late, kind: sent });
+        recorder.observe(&LoadEvent::new(0, due + late, sent));
         let rtt = millis(2 * number - 1);
         let (at, kind) = match number {
             3 => (millis(1003), LoadEventKind::Lost { due }),
             _ => (due + late + rtt, LoadEventKind::Answered { due, rtt, reordered: false }),
         };
-        recorder.observe(&LoadEvent { at, kind });
+        recorder.observe(&LoadEvent::new(0, at, kind));
     }
     recorder
 }

@@ -45,7 +45,7 @@ impl Plan {
 
 impl From<&LoadPlan> for Plan {
     fn from(plan: &LoadPlan) -> Self {
-        let (outstanding, rate, arrivals) = match plan.offer {
+        let (outstanding, rate, arrivals) = match plan.pacing {
             Pacing::Closed { outstanding } => (Some(outstanding.get()), None, None),
             Pacing::Open { rate, arrivals } => {
                 let arrivals = match arrivals {

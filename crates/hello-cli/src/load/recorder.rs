@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hello_measure::{Counts, Distribution, Quantiles, Record, RunLength, Timeline};
-use hello_net::{GeneratorUsage, LoadEvent, LoadEventKind, LoadPlan, Observer, Pacing};
+use hello_net::{GeneratorUsage, LoadEvent, LoadEventKind, LoadPlan, Pacing};
 
 use super::diagnosis::generator_limits;
 use super::plan::Plan;
@@ -25,8 +25,20 @@ pub struct Recorder {
     timeline: Timeline,
 }
 
-impl Observer for Recorder {
-    fn observe(&mut self, event: &LoadEvent<'_>) {
+impl Recorder {
+    /// Creates an empty recorder.
+    pub fn new() -> Self {
+        Self {
+            record: Record::new(),
+            misdirected: 0,
+            blocked: 0,
+            latency: RunLength::new(DIGITS),
+            timeline: Timeline::new(),
+        }
+    }
+
+    /// Records an event.
+    pub fn observe(&mut self, event: &LoadEvent<'_>) {
         match event.kind {
             LoadEventKind::Sent { due, count } => {
                 self.record.sent(count, event.at.saturating_sub(due));
@@ -46,21 +58,9 @@ impl Observer for Recorder {
             }
             LoadEventKind::Other { arrival, .. } => self.record.received(arrival),
             LoadEventKind::Misdirected => self.misdirected += 1,
-            LoadEventKind::SocketError(class) => self.record.error(class.label(), 1),
+            LoadEventKind::SocketError(error) => self.record.error(error.class.label(), 1),
             LoadEventKind::SendBufferFull(_) => self.blocked += 1,
-        }
-    }
-}
-
-impl Recorder {
-    /// Creates an empty recorder.
-    pub fn new() -> Self {
-        Self {
-            record: Record::new(),
-            misdirected: 0,
-            blocked: 0,
-            latency: RunLength::new(DIGITS),
-            timeline: Timeline::new(),
+            _ => {}
         }
     }
 
@@ -97,7 +97,7 @@ impl Recorder {
         usage: GeneratorUsage,
     ) -> Summary {
         let mut common = self.record.summary(usage.measured);
-        if !matches!(plan.offer, Pacing::Open { .. }) {
+        if !matches!(plan.pacing, Pacing::Open { .. }) {
             common.timer_error_ms = None;
         }
         let share =
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn everything_is_counted_under_its_name() {
         let mut recorder = Recorder::default();
-        let mut observe = |kind| recorder.observe(&LoadEvent { at: Duration::ZERO, kind });
+        let mut observe = |kind| recorder.observe(&LoadEvent::new(0, Duration::ZERO, kind));
         let rtt = Duration::ZERO;
         for (times, arrival) in [
             (1, ReplyKind::Late { seq: 0, rtt }),
@@ -185,11 +185,11 @@ mod tests {
         }
         (0..6).for_each(|_| observe(LoadEventKind::Misdirected));
         observe(LoadEventKind::Answered { due: Duration::ZERO, rtt, reordered: true });
-        for reason in [NotSent::Late, NotSent::Failed(ErrorClass::Denied)] {
+        for reason in [NotSent::Late, NotSent::Failed(ErrorClass::Denied.into())] {
             observe(LoadEventKind::NotSent { due: Duration::ZERO, count: 64, reason });
         }
-        observe(LoadEventKind::SocketError(ErrorClass::ConnectionRefused));
-        (0..7).for_each(|_| observe(LoadEventKind::SendBufferFull(ErrorClass::WouldBlock)));
+        observe(LoadEventKind::SocketError(ErrorClass::ConnectionRefused.into()));
+        (0..7).for_each(|_| observe(LoadEventKind::SendBufferFull(ErrorClass::WouldBlock.into())));
         observe(LoadEventKind::Sent { due: Duration::ZERO, count: 64 });
         let summary = recorder.summary("", ([127, 0, 0, 1], 1).into(), &plan(), USAGE);
         let misdirected = summary.misdirected;
@@ -234,9 +234,9 @@ mod tests {
         for (more, known) in [(6, false), (7, true)] {
             let mut recorder = recorder();
             let kind = LoadEventKind::Sent { due: Duration::ZERO, count: more };
-            recorder.observe(&LoadEvent { at: Duration::ZERO, kind });
-            let plan =
-                LoadPlan { offer: Pacing::Closed { outstanding: NonZeroU32::MIN }, ..plan() };
+            recorder.observe(&LoadEvent::new(0, Duration::ZERO, kind));
+            let mut plan = plan();
+            plan.pacing = Pacing::Closed { outstanding: NonZeroU32::MIN };
             let summary = recorder.summary("", ([127, 0, 0, 1], 1).into(), &plan, USAGE);
             let time = summary.generator.processor_time_per_request_us;
             assert_eq!(time.is_some(), known, "{summary:?}");
@@ -245,7 +245,8 @@ mod tests {
 
     #[test]
     fn a_closed_loop_has_no_timer() {
-        let closed = LoadPlan::default();
+        let mut closed = plan();
+        closed.pacing = Pacing::Closed { outstanding: NonZeroU32::MIN };
         let summary = recorder().summary("", ([127, 0, 0, 1], 1).into(), &closed, USAGE);
         assert_eq!(summary.common.timer_error_ms, None);
     }

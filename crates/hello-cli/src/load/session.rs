@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hello_measure::{Counts, Interval, Search, SearchPlan};
-use hello_net::{GeneratorUsage, LoadError, LoadGenerator, LoadPlan};
+use hello_net::{GeneratorUsage, LoadBuilder, LoadError, LoadPlan, Stopper};
 use indicatif::ProgressStyle;
 
 use super::args::{Args, Mode};
@@ -64,6 +64,7 @@ pub struct Session<'a> {
     args: &'a Args,
     target: String,
     address: SocketAddr,
+    builder: LoadBuilder,
     plan: LoadPlan,
     out: Console,
     signals: Signals<Command>,
@@ -79,14 +80,14 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     ///
-    /// What [`Args::plan`] reports, or that nothing can be printed.
+    /// What [`Args::builder`] reports, or that nothing can be printed.
     pub fn start(
         args: &'a Args,
         (target, address): (String, SocketAddr),
         signals: Signals<Command>,
     ) -> Result<Self, Box<dyn Error>> {
-        let plan = args.plan()?;
-        plan.check(address)?;
+        let builder = args.builder()?;
+        let plan = builder.check(address)?;
         let (format, style) = (args.common.format(), ProgressStyle::with_template(PROGRESS)?);
         let bar = || status_bar(format).with_style(style);
         let out = args.outputs.console(format, bar, signals.send_on_drop(Command::Stop))?;
@@ -99,6 +100,7 @@ impl<'a> Session<'a> {
             args,
             target,
             address,
+            builder,
             plan,
             out,
             signals,
@@ -116,7 +118,7 @@ impl<'a> Session<'a> {
     /// What goes wrong with a socket of our own.
     pub fn run(&mut self) -> Result<(), Box<dyn Error>> {
         match self.args.mode() {
-            Mode::Single => self.measure(&self.plan.clone()),
+            Mode::Single => self.measure(self.builder.clone()),
             Mode::FindMax(plan, tolerance) => self.search(plan, tolerance),
             Mode::Sweep(loads) => self.sweep(&loads),
         }
@@ -170,24 +172,30 @@ impl<'a> Session<'a> {
     }
 
     fn trial(&mut self, load: NonZeroU64) -> Result<(), Box<dyn Error>> {
-        self.measure(&self.args.trial(&self.plan, load))
+        self.measure(self.args.trial(&self.builder, load))
     }
 
     /// Makes one run, and adds what it came to, also if it failed after a while.
-    fn measure(&mut self, plan: &LoadPlan) -> Result<(), Box<dyn Error>> {
-        let loader = LoadGenerator::new(self.address, plan.clone());
-        let loader = loader.map_err(|error| self.args.explain(error))?;
+    fn measure(&mut self, builder: LoadBuilder) -> Result<(), Box<dyn Error>> {
+        let generator = builder.connect(self.address);
+        let generator = generator.map_err(|error| self.args.explain(error))?;
+        let (plan, stopper) = (&generator.plan().clone(), generator.stopper());
         let threads = plan.threads.get();
         let recorders = Vec::from_iter((0..threads).map(|_| Mutex::new(Recorder::default())));
         let ended = self.signals.send_on_drop(Command::End);
         let run = thread::scope(|scope| {
-            let run = || {
+            let recorders = &recorders;
+            let run = move || {
                 let _ended = ended;
-                loader.run(&recorders)
+                generator.run(|events| {
+                    let recorder = recorders[events[0].thread].lock();
+                    let mut recorder = recorder.unwrap_or_else(PoisonError::into_inner);
+                    events.iter().for_each(|event| recorder.observe(event));
+                })
             };
             let thread = thread::Builder::new().spawn_scoped(scope, run);
             let thread = thread.map_err(LoadError::Thread)?;
-            self.run_due(&loader, &recorders, plan);
+            self.run_due(&stopper, recorders, plan);
             Ok(thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause)))
         });
         self.out.status(Status::default);
@@ -208,7 +216,7 @@ impl<'a> Session<'a> {
     }
 
     /// Shows how a run goes and does what signals ask for, until it ends.
-    fn run_due(&mut self, loader: &LoadGenerator, recorders: &[Mutex<Recorder>], plan: &LoadPlan) {
+    fn run_due(&mut self, stopper: &Stopper, recorders: &[Mutex<Recorder>], plan: &LoadPlan) {
         let start = Instant::now();
         let totals = plan.warm_up.saturating_add(plan.duration);
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
@@ -228,8 +236,8 @@ impl<'a> Session<'a> {
             let tick = Instant::now() + TICK;
             let asked = self.signals.wait_until(interval.map_or(tick, |at| at.min(tick)));
             match asked {
-                Some(Command::Stop) => loader.stop(),
-                Some(Command::Abort) => loader.abort(),
+                Some(Command::Stop) => stopper.stop(),
+                Some(Command::Abort) => stopper.abort(),
                 Some(Command::End) | None => {}
             }
             self.stopped |= matches!(asked, Some(Command::Stop | Command::Abort));

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, value_parser};
-use hello_net::{ProbeError, ProbePlan};
+use hello_net::{ProbeError, Prober, ProberBuilder};
 use hello_proto::{MAX_NAME_LEN, Token};
 
 use super::thresholds::Thresholds;
@@ -191,7 +191,7 @@ impl Args {
     }
 
     /// Returns when to send probes to each of the targets, and how.
-    pub fn plan(&self) -> ProbePlan {
+    pub fn builder(&self) -> ProberBuilder {
         let interval = self.interval;
         let of_duration = self.duration.map(|duration| {
             let probes = duration.as_nanos().div_ceil(interval.as_nanos());
@@ -199,15 +199,14 @@ impl Args {
         });
         let source = self.interface.as_ref().and_then(|interface| interface.parse().ok());
         let interface = self.interface.clone().filter(|_| source.is_none());
-        ProbePlan {
-            interval,
-            count: self.count.into_iter().chain(of_duration).min(),
-            timeout: self.timeout,
-            name_len: self.size.into(),
-            flows: self.flows,
-            source: source.map(|source: IpAddr| source),
-            interface,
-        }
+        Prober::builder()
+            .interval(interval)
+            .count(self.count.into_iter().chain(of_duration).min())
+            .timeout(self.timeout)
+            .name_len(self.size.into())
+            .flows(self.flows)
+            .source(source.map(|source: IpAddr| source))
+            .interface(interface)
     }
 
     /// Checks that no host receives more probes than one each [`SHORTEST_INTERVAL`], all its ports

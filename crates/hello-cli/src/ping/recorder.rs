@@ -45,10 +45,11 @@ impl Recorder {
                 self.record.lost();
                 self.flows.lost(event.flow);
             }
-            ProbeEventKind::SocketError(class) => self.record.error(class.label(), 1),
+            ProbeEventKind::SocketError(error) => self.record.error(error.class.label(), 1),
             ProbeEventKind::Dropped { count } => {
                 self.record.error(ErrorClass::NoBuffers.label(), count.into());
             }
+            _ => {}
         }
     }
 

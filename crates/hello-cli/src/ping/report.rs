@@ -126,11 +126,11 @@ mod tests {
         let style = Style { format: Format::Text, quiet: false, terminal: false };
         let mut report = Report::new(style, [target()]);
         let mut lines = |kind: ProbeEventKind<'_>, times: u16| {
-            let mut line = || report.event(0, &ProbeEvent { at: SECOND, flow: 0, kind });
+            let mut line = || report.event(0, &ProbeEvent::new(SECOND, 0, kind));
             (0..times).filter_map(|_| line()).count()
         };
         assert_eq!(lines(ProbeEventKind::Dropped { count: 7 }, 400), 400);
-        assert_eq!(lines(ProbeEventKind::SocketError(ErrorClass::Denied), 800), 600);
+        assert_eq!(lines(ProbeEventKind::SocketError(ErrorClass::Denied.into()), 800), 600);
         assert_eq!(lines(answered(SECOND / 1000), 1), 1);
         assert_eq!(report.take_suppressed(), 200);
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hello_net::{ProbeError, ProbeEvent, Prober};
+use hello_net::{ProbeError, ProbeEvent, Prober, Stopper};
 
 use super::Target;
 use super::args::Args;
@@ -39,17 +39,17 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let signals = Signals::register(Command::Stop, Command::Abort, [(SIGQUIT, Command::Snapshot)])?;
     let (mut targets, mut probers) = (Vec::new(), Vec::new());
     for (name, address) in named {
-        let plan = args.plan();
-        let (name_len, flows) = (plan.name_len, plan.flows.get().into());
+        let prober = args.builder().connect(address).map_err(|error| args.explain(error))?;
+        let (name_len, flows) = (prober.plan().name_len, prober.plan().flows.get().into());
         targets.push(Target { name, address, name_len, flows });
-        probers.push(Prober::new(address, plan).map_err(|error| args.explain(error))?);
+        probers.push(prober);
     }
     let (format, terminal) = (args.common.format(), io::stdout().is_terminal());
     let style = Style { format, quiet: args.quiet, terminal };
     let failed = signals.send_on_drop(Command::Stop);
     let out = args.outputs.console(format, || status_bar(format), failed)?;
     let session = Session::start(args, style, targets, out)?;
-    let watched = session.watch(&probers, &signals);
+    let watched = session.watch(probers, &signals);
     // From here on, the first signal ends the tool as a second one does.
     drop(signals);
     // A summary always, also of a run that a broken socket ended.
@@ -112,11 +112,16 @@ impl<'a> Session<'a> {
     /// # Errors
     ///
     /// What goes wrong with a socket of our own, once all have ended.
-    pub fn watch(&self, probers: &[Prober], signals: &Signals<Command>) -> Result<(), ProbeError> {
+    pub fn watch(
+        &self,
+        probers: Vec<Prober>,
+        signals: &Signals<Command>,
+    ) -> Result<(), ProbeError> {
+        let stoppers = Vec::from_iter(probers.iter().map(Prober::stopper));
         let ended = Arc::new(signals.send_on_drop(Command::End));
         let results = thread::scope(|scope| {
             let mut threads = Vec::new();
-            for (target, prober) in probers.iter().enumerate() {
+            for (target, prober) in probers.into_iter().enumerate() {
                 let ended = Arc::clone(&ended);
                 let run = move || {
                     let _ended = ended;
@@ -131,12 +136,12 @@ impl<'a> Session<'a> {
                 };
                 let thread = thread::Builder::new().spawn_scoped(scope, run);
                 threads.push(thread.map_err(|error| {
-                    probers.iter().for_each(Prober::stop);
+                    stoppers.iter().for_each(Stopper::stop);
                     ProbeError::Thread(error)
                 })?);
             }
             drop(ended);
-            self.run_due(probers, signals);
+            self.run_due(&stoppers, signals);
             let join = |thread: thread::ScopedJoinHandle<'_, _>| {
                 thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause))
             };
@@ -188,7 +193,7 @@ impl<'a> Session<'a> {
     }
 
     /// Does what is due and what signals ask for, until the run ends.
-    fn run_due(&self, probers: &[Prober], signals: &Signals<Command>) {
+    fn run_due(&self, stoppers: &[Stopper], signals: &Signals<Command>) {
         // What is further away than the clock goes is never due.
         let mut deadline = self.args.deadline.and_then(|after| self.start.checked_add(after));
         let mut interval = self.args.every.and_then(|every| self.start.checked_add(every));
@@ -199,9 +204,9 @@ impl<'a> Session<'a> {
                 Some(Command::End) => return,
                 Some(Command::Stop) => {
                     self.stopped.store(true, Relaxed);
-                    probers.iter().for_each(Prober::stop);
+                    stoppers.iter().for_each(Stopper::stop);
                 }
-                Some(Command::Abort) => probers.iter().for_each(Prober::abort),
+                Some(Command::Abort) => stoppers.iter().for_each(Stopper::abort),
                 Some(Command::Snapshot) => {
                     let now = self.collect();
                     self.print(&lock(&self.totals).snapshot(now));
@@ -210,7 +215,7 @@ impl<'a> Session<'a> {
             }
             let now = Instant::now();
             if deadline.take_if(|deadline| now >= *deadline).is_some() {
-                probers.iter().for_each(Prober::abort);
+                stoppers.iter().for_each(Stopper::abort);
             }
             if let (Some(at), Some(every)) = (interval, self.args.every)
                 && now >= at
@@ -286,8 +291,8 @@ mod tests {
         let (bar, failed) = (ProgressBar::hidden(), signals.send_on_drop(Command::Stop));
         let out = Console::start(room, bar, Format::Text, 9, failed).expect("a thread");
         let session = Session::start(&args, style, vec![target], out).expect("no metrics");
-        let prober = Prober::new(address, args.plan()).expect("a port");
-        session.watch(&[prober], &signals).expect("no broken socket");
+        let prober = args.builder().connect(address).expect("a port");
+        session.watch(vec![prober], &signals).expect("no broken socket");
         let error = session.finish().expect_err("no room");
         assert_eq!(error.to_string(), "cannot write to standard output");
     }

@@ -126,7 +126,7 @@ mod tests {
         let mut totals = Totals::new(style, targets);
         let mut lines = totals.headers();
         let mut event = |target, kind: ProbeEventKind<'_>| {
-            lines.extend(report.event(target, &ProbeEvent { at: SECOND, flow: 0, kind }));
+            lines.extend(report.event(target, &ProbeEvent::new(SECOND, 0, kind)));
         };
         for kind in [sent(0), answered(SECOND / 1000), sent(1), answered(SECOND / 500)] {
             event(0, kind);

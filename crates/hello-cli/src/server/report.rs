@@ -42,7 +42,7 @@ pub fn listening(
 /// Says what became of a datagram, and of how many others whose sends failed for the same reason
 /// nothing was said.
 pub fn event(format: Format, event: &ServerEvent<'_>, suppressed: u64) -> String {
-    let ServerEvent { source, local, name, outcome } = *event;
+    let ServerEvent { source, local, name, outcome, .. } = *event;
     match (format, outcome) {
         (Format::Text, Outcome::Answered) => format!("{source} greeted as {}", Truncated(name)),
         (Format::Text, Outcome::Refused(refusal @ Refusal::NameTooLong)) => {
@@ -50,15 +50,15 @@ pub fn event(format: Format, event: &ServerEvent<'_>, suppressed: u64) -> String
         }
         (Format::Text, Outcome::Refused(refusal)) => format!("{source} refused: {refusal}"),
         (Format::Text, Outcome::OverLimit) => format!("{source} refused: over the limit"),
-        (Format::Text, Outcome::SendFailed(class)) => {
-            format!("{source} send failed: {class}{}", suppressed_note(suppressed))
+        (Format::Text, Outcome::SendFailed(error)) => {
+            format!("{source} send failed: {error}{}", suppressed_note(suppressed))
         }
         (Format::Json, _) => {
             let (outcome, reason) = match outcome {
                 Outcome::Answered => ("answered", None),
                 Outcome::Refused(refusal) => ("refused", Some(refusal.label())),
                 Outcome::OverLimit => ("refused", Some(OVER_LIMIT)),
-                Outcome::SendFailed(class) => ("send-failed", Some(class.label())),
+                Outcome::SendFailed(error) => ("send-failed", Some(error.class.label())),
             };
             let (name, truncated) = shown(name);
             let name = name.into();
@@ -233,7 +233,7 @@ mod tests {
 
     fn datagram(name: &[u8], outcome: Outcome) -> ServerEvent<'_> {
         let source = ([192, 0, 2, 7], 40_001).into();
-        ServerEvent { source, local: ([192, 0, 2, 1], 9999).into(), name, outcome }
+        ServerEvent::new(source, ([192, 0, 2, 1], 9999).into(), name, outcome)
     }
 
     #[test]
@@ -265,7 +265,7 @@ mod tests {
             ),
             (
                 b"Tracy",
-                Outcome::SendFailed(ErrorClass::Unreachable),
+                Outcome::SendFailed(ErrorClass::Unreachable.into()),
                 "192.0.2.7:40001 send failed: unreachable",
             ),
         ] {
@@ -307,7 +307,7 @@ mod tests {
             )
         );
         assert_eq!(
-            line(b"", Outcome::SendFailed(ErrorClass::Denied)),
+            line(b"", Outcome::SendFailed(ErrorClass::Denied.into())),
             format!(
                 r#"{{"event":"datagram","outcome":"send-failed","reason":"denied",{addresses},"name":""}}"#
             )

@@ -79,7 +79,7 @@ fn serve(
         // However serving ends, this is dropped then, and the chores are to end, too.
         let _ended = &ended;
         match event.outcome {
-            Outcome::SendFailed(class) => log.failure(Failure::Send(class), 1, |errors| {
+            Outcome::SendFailed(error) => log.failure(Failure::Send(error.class), 1, |errors| {
                 report::event(format, event, errors - 1)
             }),
             _ if args.quiet => {}

@@ -1,4 +1,4 @@
-//! The clients: the load generator of this crate, which fills a server's receive buffer and
+//! The clients: the load generator of this crate, which fills a server's receive buffer, and
 //! compares every reply byte for byte.
 
 use std::error::Error;
@@ -8,34 +8,34 @@ use std::thread;
 use std::time::Duration;
 
 use hello_net::{
-    LoadEvent, LoadEventKind, LoadGenerator, LoadPlan, Observer, Pacing, Sources, WaitStrategy,
+    LoadBuilder, LoadEvent, LoadEventKind, LoadGenerator, Pacing, Sources, WaitStrategy,
 };
 
 use crate::process::Process;
 use crate::stats::Summary;
 use crate::workloads::{Figure, Kind, Workload};
 
-/// Runs one episode against a server, and returns its CPU time per reply or another time, in
-/// nanoseconds.
+/// Lets a server work through an episode, and returns what it took: processor time for each reply,
+/// or another time, in nanoseconds.
 pub(crate) fn episode(workload: &Workload, server: &Process) -> Result<f64, Box<dyn Error>> {
     if let Kind::PingPong(figure) = workload.kind {
         return ping_pong(workload, server, figure);
     }
-    // Warms up first, so that no server pays for what the previous one left in caches and in the
-    // kernel's memory pools.
-    answer_queue(workload, server)?;
+    // At first only to warm up: what is left of the server before this one in caches and in the
+    // system's stores of memory is to be at nobody's expense.
+    work_through(workload, server)?;
     if workload.is_spread() {
         server.spread()?;
     }
-    answer_queue(workload, server)
+    work_through(workload, server)
 }
 
-/// Lets a server answer the requests queued in its receive buffer.
-fn answer_queue(workload: &Workload, server: &Process) -> Result<f64, Box<dyn Error>> {
-    let loader = LoadGenerator::new(server.address, plan(workload)?)?;
+/// Lets a server work through requests that wait in its receive buffer.
+fn work_through(workload: &Workload, server: &Process) -> Result<f64, Box<dyn Error>> {
+    let generator = plan(workload)?.connect(server.address)?;
     server.stop()?;
     let before = server.processor_time()?;
-    let replies = run(&loader, workload, Some(server))?;
+    let replies = run(generator, workload, Some(server))?;
     server.wait_for_sleep()?;
     let time = match workload.kind {
         Kind::Workers => {
@@ -48,12 +48,12 @@ fn answer_queue(workload: &Workload, server: &Process) -> Result<f64, Box<dyn Er
     Ok(time.as_nanos() as f64 / replies.len() as f64)
 }
 
-/// Sends one request at a time, and returns the selected figure, in nanoseconds.
+/// Asks one by one, and returns the figure wanted, in nanoseconds.
 fn ping_pong(workload: &Workload, server: &Process, figure: Figure) -> Result<f64, Box<dyn Error>> {
-    let loader = LoadGenerator::new(server.address, plan(workload)?)?;
+    let generator = plan(workload)?.connect(server.address)?;
     server.wait_for_sleep()?;
     let before = server.processor_time()?;
-    let replies = run(&loader, workload, None)?;
+    let replies = run(generator, workload, None)?;
     server.wait_for_sleep()?;
     let figure = match figure {
         Figure::RoundTripTime => {
@@ -68,32 +68,30 @@ fn ping_pong(workload: &Workload, server: &Process, figure: Figure) -> Result<f6
     figure.ok_or_else(|| "no requests".into())
 }
 
-fn plan(workload: &Workload) -> Result<LoadPlan, Box<dyn Error>> {
+fn plan(workload: &Workload) -> Result<LoadBuilder, Box<dyn Error>> {
     let requests = u32::try_from(workload.requests())?;
-    let (outstanding, idle) = match workload.kind {
-        // Busy-waits, because the client's own wake-up must not be measured.
+    let (outstanding, wait_strategy) = match workload.kind {
+        // Without a wait, for the client's own wakeup is not to be measured.
         Kind::PingPong(_) => (1, WaitStrategy::Spin),
-        // A wait that no reply ends, because waking the client would cost the server time.
+        // Without one that a reply would end, at the server's expense.
         _ => (requests, WaitStrategy::Sleep(Duration::from_micros(300))),
     };
     let train = if workload.kind == Kind::Trains { workload.train() } else { 1 };
-    Ok(LoadPlan {
-        offer: Pacing::Closed { outstanding: NonZeroU32::try_from(outstanding)? },
-        count: Some(requests.into()),
-        timeout: Duration::from_secs(5),
-        name_len: workload.len..=workload.len,
-        train: NonZeroU16::try_from(u16::try_from(train)?)?,
-        gro: workload.kind == Kind::Trains,
-        sources: Sources::Ports(NonZeroU32::try_from(u32::try_from(workload.sources)?)?),
-        idle,
-        ..LoadPlan::default()
-    })
+    Ok(LoadGenerator::builder()
+        .pacing(Pacing::Closed { outstanding: NonZeroU32::try_from(outstanding)? })
+        .count(u64::from(requests))
+        .timeout(Duration::from_secs(5))
+        .name_len(workload.len..=workload.len)
+        .train(NonZeroU16::try_from(u16::try_from(train)?)?)
+        .gro(workload.kind == Kind::Trains)
+        .sources(Sources::Ports(NonZeroU32::try_from(u32::try_from(workload.sources)?)?))
+        .wait_strategy(wait_strategy))
 }
 
-/// Sends every request, and returns the replies, each of which must arrive once and be correct.
-/// Once everything is sent, `stopped` continues.
+/// Asks for everything, and returns all replies, each of which is to come once and right. Once all
+/// is sent, `stopped` goes on.
 fn run(
-    loader: &LoadGenerator,
+    generator: LoadGenerator,
     workload: &Workload,
     stopped: Option<&Process>,
 ) -> Result<Vec<Answer>, Box<dyn Error>> {
@@ -104,7 +102,10 @@ fn run(
         replies: Vec::with_capacity(workload.requests()),
         failure: None,
     });
-    loader.run(std::slice::from_ref(&witness))?;
+    generator.run(|events| {
+        let mut witness = witness.lock().unwrap_or_else(PoisonError::into_inner);
+        events.iter().for_each(|event| witness.observe(event));
+    })?;
     let Witness { replies, failure, .. } =
         witness.into_inner().unwrap_or_else(PoisonError::into_inner);
     match failure {
@@ -116,28 +117,28 @@ fn run(
     }
 }
 
-/// A correct reply.
+/// A right reply.
 #[derive(Clone, Copy, Debug)]
 struct Answer {
-    /// The kernel's timestamp of its arrival, since the start.
+    /// When it came, by the kernel's timestamp, since the start.
     at: Duration,
     rtt: Duration,
 }
 
-/// Observes all events, and treats everything except a correct reply as an error.
+/// Sees all that happens, and holds everything but right replies against the server.
 #[derive(Debug)]
 struct Witness<'a> {
     workload: &'a Workload,
-    /// The server, if it is stopped until everything is sent.
+    /// The server, if it waits until everything is sent.
     stopped: Option<&'a Process>,
-    /// The number of requests not sent yet.
+    /// How many requests are not sent yet.
     left: usize,
     replies: Vec<Answer>,
-    /// The first error.
+    /// The first thing that went wrong.
     failure: Option<String>,
 }
 
-impl Observer for Witness<'_> {
+impl Witness<'_> {
     fn observe(&mut self, event: &LoadEvent<'_>) {
         let result = match event.kind {
             LoadEventKind::Sent { count, .. } => self.note_sent(count),
@@ -146,7 +147,7 @@ impl Observer for Witness<'_> {
                 Ok(())
             }
             LoadEventKind::Other { arrival, datagram } => {
-                Err(format!("not a correct reply: {arrival:?}: {}", datagram.escape_ascii()).into())
+                Err(format!("not a right reply: {arrival:?}: {}", datagram.escape_ascii()).into())
             }
             wrong => Err(format!("{wrong:?}").into()),
         };
@@ -154,20 +155,18 @@ impl Observer for Witness<'_> {
             self.failure.get_or_insert_with(|| error.to_string());
         }
     }
-}
 
-impl Witness<'_> {
-    /// Continues the server once everything is sent.
+    /// Has the server go on once everything is sent.
     fn note_sent(&mut self, count: u32) -> Result<(), Box<dyn Error>> {
         self.left = self.left.saturating_sub(usize::try_from(count)?);
         let Some(server) = self.stopped.filter(|_| self.left == 0) else { return Ok(()) };
-        server.resume()?;
+        server.go_on()?;
         if self.workload.is_spread() {
-            // Both processors belong to the server until it has finished.
+            // Both processors are the server's until it is through.
             thread::sleep(Duration::from_millis(50));
         }
-        // The clients do not compete with it, and all of its replies are queued before the first
-        // one is read.
+        // Nothing of ours is in its way, and whatever it sends is there before the first is looked
+        // at.
         server.wait_for_sleep()
     }
 }

@@ -1,4 +1,4 @@
-//! Compares the server with others at the same work, and prints the ratios of their costs.
+//! Compares the server with others at the same work, and says by how much each is cheaper.
 //!
 //! `cargo bench --package hello-net --bench servers` runs everything; see docs/performance.md.
 
@@ -26,57 +26,57 @@ use process::{GENERATOR, Process, SERVERS};
 use report::Outcome;
 use workloads::Workload;
 
-/// Compare the Hello server with others at the same work.
+/// Compares the Hello server with others at the same work.
 #[derive(Debug, Parser)]
 struct Args {
     #[command(subcommand)]
     command: Option<Role>,
 
-    /// Run this many cycles; each server has two turns in a cycle.
+    /// How often each server has its turn, twice in each cycle.
     #[arg(long, default_value = "31", value_parser = value_parser!(u32).range(1..))]
     cycles: u32,
 
-    /// Run only the workloads whose names start with this; may be repeated.
+    /// Only the workloads whose names begin so; may be given several times.
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
 
-    /// Succeed even if the server differs from itself too much for the ratios to be valid.
+    /// Succeed even if a server differs too much from itself for the ratios to mean something.
     #[arg(long)]
     even_if_void: bool,
 
-    /// Print the names of the workloads, and exit.
+    /// Print the names of the workloads, and do nothing else.
     #[arg(long)]
     list: bool,
 
-    /// Write all results as JSON.
+    /// Write all results, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
-    /// Plot the ratios as SVG.
+    /// Draw the ratios.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 
-    /// The argument that `cargo bench` passes to every benchmark.
+    /// What `cargo bench` says to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Role {
-    /// Runs one of the servers.
+    /// Is one of the servers.
     #[command(hide = true)]
     Serve { peer: Peer, buffer: usize },
 
-    /// Executes one of the servers that are separate programs.
+    /// Becomes one of the servers that are programs of their own.
     #[command(hide = true)]
     Become { program: PathBuf, arguments: Vec<OsString> },
 }
 
 impl Role {
-    /// Returns only on failure.
-    fn run_peer(&self) -> Result<(), Box<dyn Error>> {
-        // No server outlives the benchmark, not even a stopped one. The signal survives execve
-        // (PR_SET_PDEATHSIG(2const)).
+    /// Returns only if it fails.
+    fn play(&self) -> Result<(), Box<dyn Error>> {
+        // However the benchmark ends, no server is left behind, not even a stopped one. The
+        // signal outlasts execve (PR_SET_PDEATHSIG(2const)).
         set_parent_process_death_signal(Some(Signal::KILL))?;
         match self {
             Self::Serve { peer, buffer } => peer.serve(*buffer),
@@ -88,8 +88,8 @@ impl Role {
     }
 }
 
-/// The receive buffer of every server, in bytes, with room for any episode. Linux grants it unless
-/// `net.core.rmem_max` is lower.
+/// The receive buffer of every server, in bytes: room for any episode. Linux grants so much if
+/// `net.core.rmem_max` is not lower.
 const BUFFER: usize = 4 << 20;
 
 fn main() -> ExitCode {
@@ -104,7 +104,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     if let Some(role) = &args.command {
-        return role.run_peer().map(|()| ExitCode::SUCCESS);
+        return role.play().map(|()| ExitCode::SUCCESS);
     }
     if args.list {
         Workload::all().iter().for_each(|workload| println!("{:14} {workload}", workload.name()));
@@ -119,9 +119,9 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     };
     let workloads = Vec::from_iter(Workload::all().into_iter().filter(chosen));
     if workloads.is_empty() {
-        return Err("no workload has that name; --list prints all names".into());
+        return Err("no workload has such a name; --list names all".into());
     }
-    // Fails before the measurement, not after it.
+    // Before all the work, and not after it.
     for file in args.json.iter().chain(&args.svg) {
         writable(file).map_err(|error| format!("{}: {error}", file.display()))?;
     }
@@ -170,8 +170,8 @@ fn measure(
     Ok(results)
 }
 
-/// The number of cycles for which a process is kept. Its memory layout makes a difference of a few
-/// per cent, which must be chance and not part of the result.
+/// For how many cycles a process is kept. Where its memory happens to lie makes a difference of a
+/// few per cent, which is to be chance and not part of the result.
 const CYCLES_OF_A_PROCESS: u32 = 4;
 
 /// Starts the servers, and gives each its turns.
@@ -186,10 +186,10 @@ fn measure_processes(
     let peers = result.workload.peers.iter().filter(|peer| peers.contains(peer));
     let servers = peers.map(|peer| Process::start(*peer, processors, directory, BUFFER));
     let servers = servers.collect::<Result<Vec<_>, _>>()?;
-    // The first cycle is an uncounted warm-up.
+    // The first cycle warms up and is not counted.
     for cycle in 0..=cycles {
         let mut times = vec![0.0; servers.len()];
-        // In both orders, so that a machine that becomes slower slows all servers.
+        // There and back again, so that a machine that becomes slower does so for all.
         for index in (0..servers.len()).chain((0..servers.len()).rev()) {
             let server = &servers[index];
             let time = generator::episode(&result.workload, server);

@@ -1,4 +1,4 @@
-//! The servers to compare, each in its own process.
+//! The servers that are compared, each in a process of its own.
 
 use std::error::Error;
 use std::io::{self, ErrorKind, IoSliceMut, Write};
@@ -22,13 +22,13 @@ use socket2::SockRef;
 pub(crate) enum Peer {
     /// Ours.
     Hello,
-    /// Ours in a second process: the difference between the two is noise.
+    /// The same in another process: what differs between the two is noise.
     HelloAgain,
-    /// Ours with the portable back end.
+    /// Ours on the portable back end.
     HelloPortable,
-    /// Ours, busy-polling for 50 microseconds before it blocks.
+    /// Ours, asking for 50 microseconds before it waits.
     HelloSpinning,
-    /// Ours without any rule of the guard.
+    /// Ours, refusing nothing.
     HelloUnguarded,
     /// Ours with a limit that its sources do not reach; the others have none.
     HelloLimited,
@@ -50,7 +50,7 @@ pub(crate) enum Peer {
     Python,
 }
 
-/// The longest name in these benchmarks, in bytes.
+/// How long a name may be in these benchmarks, in bytes.
 const MAX_NAME: usize = 1200;
 
 impl Peer {
@@ -58,7 +58,8 @@ impl Peer {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    /// Checks that the programs it needs are installed, and builds it in `directory` if necessary.
+    /// Makes sure that there is what it takes to start it: other programs, for some. What is built
+    /// goes into `directory`.
     pub(crate) fn prepare(self, directory: &Path) -> Result<(), Box<dyn Error>> {
         let mut command = match self {
             Self::CBatch => compiler("batch", directory),
@@ -78,7 +79,7 @@ impl Peer {
         }
     }
 
-    /// Returns the command that starts a prepared server, which prints its address.
+    /// Returns the command that starts it, once prepared, which prints the address it is bound to.
     pub(crate) fn command(self, directory: &Path, buffer: usize) -> io::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         match self {
@@ -91,7 +92,7 @@ impl Peer {
         Ok(command)
     }
 
-    /// Runs a server that is written in Rust; returns only on failure.
+    /// Is the server, for those written in Rust; returns only if it fails.
     pub(crate) fn serve(self, buffer: usize) -> Result<(), Box<dyn Error>> {
         let guard = Guard::new().with_max_name_len(MAX_NAME);
         let hello = Server::builder().guard(guard).receive_buffer(buffer).rate_limit(None);
@@ -119,7 +120,7 @@ impl Peer {
 
 const TWO: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
 
-/// Returns a limit that also applies to the loopback, and that no client exceeds.
+/// Returns a limit that holds for the loopback, too, and that nobody exceeds.
 fn unreached() -> Result<RateLimit, Box<dyn Error>> {
     let rate = NonZeroU32::try_from(Rate::MAX_RATE)?;
     Ok(RateLimit::new(Rate::new(rate, NonZeroU32::MAX)?))
@@ -132,7 +133,7 @@ fn compiler(name: &str, directory: &Path) -> Command {
     compiler
 }
 
-/// Returns the path of a peer's source.
+/// Returns where a peer's source stands.
 fn source(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/servers/peers").join(file)
 }
@@ -174,7 +175,7 @@ fn serve_tokio(socket: UdpSocket) -> io::Result<()> {
     })
 }
 
-/// Receives in batches and trains, and answers a train with a train.
+/// Receives in batches and trains, and sends a train for a train.
 fn serve_quinn(socket: &UdpSocket) -> io::Result<()> {
     let state = UdpSocketState::new(socket.into())?;
     let mut memory = vec![vec![0; 65_535]; BATCH_SIZE];

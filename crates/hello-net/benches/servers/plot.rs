@@ -1,4 +1,4 @@
-//! The ratios as a plot.
+//! The ratios as a picture.
 
 use std::error::Error;
 use std::path::Path;
@@ -9,20 +9,20 @@ use crate::peers::Peer;
 use crate::report::Outcome;
 use crate::workloads::Kind;
 
-/// The size of the plot, in pixels.
+/// The picture, in pixels.
 const WIDTH: u32 = 1400;
 
-/// The width reserved for the names of the servers, beside the ratios.
+/// The room for the names of the servers, beside the ratios.
 const KEY_WIDTH: u32 = 150;
 
-/// Plots the ratios of every server for every queue and train, on a logarithmic scale.
+/// Draws the ratios of every server at every queue and train, on a logarithmic scale.
 pub(crate) fn draw(file: &Path, results: &[Outcome]) -> Result<(), Box<dyn Error>> {
     let queues = |outcome: &&Outcome| matches!(outcome.workload.kind, Kind::Queue | Kind::Trains);
     let outcomes = Vec::from_iter(results.iter().filter(queues));
     let Some(first) = outcomes.first() else {
-        return Err("nothing to plot: no workload with a queue was run".into());
+        return Err("there is nothing to draw: no workload with a queue was run".into());
     };
-    // The server's ratio to itself is omitted.
+    // The server against itself says nothing here.
     let peers = first.workload.peers.iter().filter(|peer| **peer != Peer::HelloAgain);
     let (peers, width) = (Vec::from_iter(peers), outcomes.len() as f64);
     let area = SVGBackend::new(file, (WIDTH, 640)).into_drawing_area();
@@ -34,7 +34,7 @@ pub(crate) fn draw(file: &Path, results: &[Outcome]) -> Result<(), Box<dyn Error
         .x_label_area_size(40)
         .y_label_area_size(56)
         .build_cartesian_2d(0.0..width, (0.01..3.0).log_scale())?;
-    // The name of a workload is centred.
+    // The name of a workload stands in the middle of its place.
     let label = |x: &f64| {
         let middle = |place: usize| (place as f64 + 0.5 - x).abs() < 0.01;
         let outcome = (0..outcomes.len()).find(|place| middle(*place)).map(|place| outcomes[place]);
@@ -60,7 +60,7 @@ pub(crate) fn draw(file: &Path, results: &[Outcome]) -> Result<(), Box<dyn Error
         key.draw(&Rectangle::new([(0, line), (12, line + 12)], colour.filled()))?;
         key.draw(&Text::new(peer.name(), (20, line), ("sans-serif", 14)))?;
     }
-    // Target ratios of our server to the reference.
+    // Ratios that were to be reached, by our server and against the reference.
     for (place, outcome) in outcomes.iter().enumerate() {
         let reference = outcome.workload.reference;
         for &(_, _, at_most) in

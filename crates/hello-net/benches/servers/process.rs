@@ -1,4 +1,4 @@
-//! A server under test: its process, stopped and continued, and its CPU time.
+//! A server under test: its process, stopped and continued, and its processor time.
 
 use std::error::Error;
 use std::fs;
@@ -14,7 +14,7 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::peers::Peer;
 
-/// A running server; killed when dropped.
+/// A running server; ended when dropped.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
@@ -23,7 +23,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a server on the given processors.
+    /// Starts a server on the processors given.
     pub(crate) fn start(
         peer: Peer,
         processors: &[usize],
@@ -31,7 +31,7 @@ impl Process {
         buffer: usize,
     ) -> Result<Self, Box<dyn Error>> {
         let mut command = peer.command(directory, buffer)?;
-        // A process inherits the processors of its parent.
+        // A process has the processors of its parent.
         pin(processors)?;
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         pin(&[GENERATOR])?;
@@ -45,18 +45,18 @@ impl Process {
         Ok(Self { child, peer, address })
     }
 
-    /// Stops it, so that requests queue in its receive buffer.
+    /// Stops it, so that what is sent to it waits in its receive buffer.
     pub(crate) fn stop(&self) -> Result<(), Box<dyn Error>> {
         kill_process(Pid::from_child(&self.child), Signal::STOP)?;
         self.wait_for("T")
     }
 
-    pub(crate) fn resume(&self) -> Result<(), Box<dyn Error>> {
+    pub(crate) fn go_on(&self) -> Result<(), Box<dyn Error>> {
         Ok(kill_process(Pid::from_child(&self.child), Signal::CONT)?)
     }
 
-    /// Pins its threads to different processors, because the scheduler's initial placement is
-    /// random.
+    /// Gives its threads processors of their own, in turn: where the scheduler puts them at first
+    /// is chance.
     pub(crate) fn spread(&self) -> Result<(), Box<dyn Error>> {
         for (thread, processor) in
             self.threads()?.into_iter().zip([SERVERS, GENERATOR].iter().cycle())
@@ -67,13 +67,13 @@ impl Process {
         Ok(())
     }
 
-    /// Waits until all of its threads sleep, so that its CPU time is final.
+    /// Delays until all of its threads sleep: then its processor time stands still.
     pub(crate) fn wait_for_sleep(&self) -> Result<(), Box<dyn Error>> {
         self.wait_for("S")
     }
 
-    /// Returns the CPU time that it has used: the first number of each thread's schedstat, in
-    /// nanoseconds (Linux, Documentation/scheduler/sched-stats.rst).
+    /// Returns the processor time it has used so far: the first number of each thread's schedstat,
+    /// in nanoseconds (Linux, Documentation/scheduler/sched-stats.rst).
     pub(crate) fn processor_time(&self) -> Result<Duration, Box<dyn Error>> {
         let mut nanoseconds = 0;
         for text in self.of_each_thread("schedstat")? {
@@ -86,7 +86,7 @@ impl Process {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             let stats = self.of_each_thread("stat")?;
-            // The name before the state is in brackets, and may contain anything.
+            // The name before the state is in brackets, and may hold anything.
             let mut states = stats.iter().filter_map(|stat| stat.rsplit_once(") ")?.1.get(..1));
             if states.all(|found| found == state) {
                 return Ok(());
@@ -126,8 +126,9 @@ pub(crate) const SERVERS: usize = 0;
 pub(crate) const GENERATOR: usize = 1;
 
 fn pin(processors: &[usize]) -> Result<(), Box<dyn Error>> {
-    sched_setaffinity(None, &set_of(processors))
-        .map_err(|error| format!("two processors are needed, here {processors:?}: {error}").into())
+    sched_setaffinity(None, &set_of(processors)).map_err(|error| {
+        format!("processors {processors:?}, of which two are needed: {error}").into()
+    })
 }
 
 fn set_of(processors: &[usize]) -> CpuSet {

@@ -10,15 +10,15 @@ use crate::peers::Peer;
 use crate::stats::Summary;
 use crate::workloads::{Figure, Kind, Workload};
 
-/// The result of a workload.
+/// What came out of a workload.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     pub(crate) workload: Workload,
-    /// The time of each cycle, in nanoseconds.
+    /// Of each cycle, in nanoseconds.
     times: BTreeMap<Peer, Vec<f64>>,
 }
 
-/// The largest difference between two processes of the same server; above it, every ratio is noise.
+/// How far two processes of the same server may be apart, lest all else is noise, too.
 const SAME: RangeInclusive<f64> = 0.96..=1.04;
 
 impl Outcome {
@@ -30,13 +30,13 @@ impl Outcome {
         self.times.entry(peer).or_default().push(nanoseconds);
     }
 
-    /// Returns the ratio of one server's times to another's, cycle by cycle.
+    /// Returns how one server's times relate to another's, cycle by cycle.
     pub(crate) fn ratio(&self, peer: Peer, to: Peer) -> Option<Summary> {
         let pairs = self.times.get(&peer)?.iter().zip(self.times.get(&to)?);
         Summary::of(&Vec::from_iter(pairs.map(|(time, reference)| time / reference)))
     }
 
-    /// Returns whether the server differs from itself, which makes the other ratios invalid.
+    /// Tells whether the server differs from itself, so that the other ratios mean nothing.
     pub(crate) fn is_void(&self) -> bool {
         !self.ratio(Peer::HelloAgain, Peer::Hello).is_some_and(|ratio| SAME.contains(&ratio.median))
     }
@@ -45,7 +45,7 @@ impl Outcome {
         self.times.get(&peer).and_then(|times| Summary::of(times))
     }
 
-    /// Yields each target ratio with its measured value.
+    /// Yields whose ratio was to be at most what, and what it is.
     fn targets(&self) -> impl Iterator<Item = Target> {
         self.workload.targets.iter().filter_map(|&(of, to, at_most)| {
             let Summary { median: ratio, low, high } = self.ratio(of, to)?;
@@ -92,19 +92,17 @@ impl fmt::Display for Outcome {
             Some(ratio) if self.is_void() => {
                 writeln!(
                     f,
-                    "  VOID: the ratio of the server's two processes is {:.3}; repeat the run",
+                    "  VOID: the server against itself is {:.3}; run it again",
                     ratio.median
                 )
             }
-            Some(ratio) => {
-                writeln!(f, "  ratio of the server's two processes: {:.3}", ratio.median)
-            }
-            None => writeln!(f, "  VOID: the server's second process was not measured"),
+            Some(ratio) => writeln!(f, "  the server against itself: {:.3}", ratio.median),
+            None => writeln!(f, "  VOID: the server was not measured against itself"),
         }
     }
 }
 
-/// All results, as written to a file.
+/// All results, as they are written to a file.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     kernel: String,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// The median of some measurements, and their spread.
+/// The middle of a number of measurements, and how far they spread.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Summary {
     pub(crate) median: f64,
@@ -13,12 +13,12 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// Summarises measurements; `None` if there are none.
+    /// Sums up; `None` of nothing.
     pub(crate) fn of(values: &[f64]) -> Option<Self> {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
         let last = sorted.len().checked_sub(1)?;
-        // The nearest-rank percentile.
+        // The measurement that so many in a hundred do not exceed, the nearest one.
         let percentile = |percent: usize| sorted[(last * percent + 50) / 100];
         Some(Self { median: percentile(50), low: percentile(10), high: percentile(90) })
     }

@@ -1,49 +1,49 @@
-//! The workloads, and the servers that are compared under each.
+//! What the servers are asked for, and which of them are compared.
 
 use std::fmt;
 
 use crate::peers::Peer;
 
-/// A workload, and the servers to compare under it.
+/// Work for servers, and whom to compare at it.
 #[derive(Clone, Debug)]
 pub(crate) struct Workload {
     pub(crate) kind: Kind,
-    /// The number of clients.
+    /// How many clients ask.
     pub(crate) sources: usize,
     /// The length of each name, in bytes.
     pub(crate) len: usize,
     pub(crate) peers: &'static [Peer],
-    /// The server that the others are compared to.
+    /// The one that the others are compared to.
     pub(crate) reference: Peer,
-    /// Target ratios: of which server, to which server, at most.
+    /// A ratio to be reached: of whom, to whom, at most.
     pub(crate) targets: &'static [(Peer, Peer, f64)],
 }
 
-/// How requests arrive, and what is measured.
+/// How the requests come, and what is measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Kind {
-    /// All at once while the server is stopped: CPU time per reply.
+    /// All at once while the server is stopped: processor time for each reply.
     Queue,
-    /// The same in trains (UDP_SEGMENT) from a client that receives trains (UDP_GRO).
+    /// The same in trains (UDP_SEGMENT) from a client that takes trains (UDP_GRO).
     Trains,
-    /// The same as `Queue`, with the guard on and off, and with a limit too.
+    /// The same as `Queue`, with the guard on and off, and with a limit besides.
     Guard,
     /// The same as `Queue`, with one worker and two on two processors: the time from the first
     /// reply to the last, by the kernel's timestamps.
     Workers,
     /// The same as `Queue` on two processors, with one worker and two, with a limit and without.
     Rate,
-    /// One request at a time, each sent when the reply to the last has arrived.
+    /// One after the other, each when the reply to the one before it is there.
     PingPong(Figure),
 }
 
-/// The figure measured by a ping-pong.
+/// What is measured of a ping-pong.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Figure {
-    /// The median. Higher percentiles depend on the machine: a server differs more from itself than
-    /// from any other.
+    /// The median. Higher percentiles are the machine's: a server differs from itself by more
+    /// than from any other.
     RoundTripTime,
-    /// CPU time per reply.
+    /// Processor time for each reply.
     ProcessorTime,
 }
 
@@ -125,7 +125,7 @@ impl Workload {
         Self { kind, sources, len, peers: QUEUE_PEERS, reference: Peer::CBatch, targets }
     }
 
-    /// The name that selects it.
+    /// The name to choose it by.
     pub(crate) fn name(&self) -> String {
         match self.kind {
             Kind::Queue => format!("queue-{}-{}", self.sources, self.len),
@@ -143,7 +143,7 @@ impl Workload {
         matches!(self.kind, Kind::Workers | Kind::Rate)
     }
 
-    /// The number of requests in an episode; they and their replies fit the buffers.
+    /// How many requests an episode has; their datagrams and the replies fit the buffers.
     pub(crate) fn requests(&self) -> usize {
         match (self.kind, self.len) {
             (Kind::PingPong(_), _) => 300,
@@ -155,8 +155,7 @@ impl Workload {
         }
     }
 
-    /// The number of datagrams in a train: a number that every kernel accepts, and that fits its
-    /// replies over IPv4.
+    /// How many datagrams a train has: what is taken by every kernel, and its replies by IPv4.
     pub(crate) fn train(&self) -> usize {
         64.min(65_000 / (self.len + 8))
     }

@@ -5,10 +5,13 @@ use std::time::{Duration, Instant};
 
 use hello_proto::{Reply, Request};
 
-use super::{NoReply, Progress};
+use super::event::{NoReply, Progress};
 use crate::requester::send_past_reports;
+use crate::sys;
+use crate::sys::latch::Latch;
 use crate::udp::error_class::{ErrorClass, is_from_earlier_send};
 use crate::udp::socket;
+use crate::udp::socket_error::SocketError;
 
 /// Asks one server for one greeting, in one attempt or more, from one port.
 #[derive(Debug)]
@@ -19,10 +22,10 @@ pub(crate) struct Exchange {
     peer: SocketAddr,
     /// Connected to the server; `None` as long as that failed.
     socket: Option<UdpSocket>,
-    asked: bool,
+    tried: bool,
     sent: Sent,
     /// What was reported last, of the last attempt.
-    problem: Option<ErrorClass>,
+    problem: Option<SocketError>,
 }
 
 /// What was sent so far, as far as the round-trip time depends on it.
@@ -46,11 +49,13 @@ impl Sent {
 
 /// One wait of the schedule.
 #[derive(Clone, Copy)]
-pub(crate) struct Wait {
+pub(crate) struct Wait<'a> {
     pub(crate) start: Instant,
     pub(crate) length: Duration,
-    /// No other server is left to ask in this attempt.
+    /// No other server is left to try in this attempt.
     pub(crate) is_last: bool,
+    /// Cancels the wait.
+    pub(crate) stop: &'a Latch,
 }
 
 pub(crate) enum AttemptResult {
@@ -60,26 +65,27 @@ pub(crate) enum AttemptResult {
     /// An error was reported, and another server is left to ask.
     Failed,
     Silent,
+    Cancelled,
 }
 
 impl Exchange {
     pub(crate) fn new(server: SocketAddr) -> Self {
         let peer = server;
-        Self { server, peer, socket: None, asked: false, sent: Sent::Nothing, problem: None }
+        Self { server, peer, socket: None, tried: false, sent: Sent::Nothing, problem: None }
     }
 
     /// Sends the request once, and waits for its reply.
     ///
     /// Where no other server is left, an error is a diagnosis and not the end: somebody may
     /// listen there in a moment.
-    pub(crate) fn ask(
+    pub(crate) fn attempt(
         &mut self,
         request: Request<'_>,
-        wait: Wait,
+        wait: Wait<'_>,
         buf: &mut [u8],
         observe: &mut impl FnMut(Progress<'_>),
     ) -> AttemptResult {
-        self.asked = true;
+        self.tried = true;
         self.problem = None;
         let (sent, earlier) = send_past_reports(|| self.send(request));
         earlier.iter().for_each(|error| self.fail(error, true, observe));
@@ -96,10 +102,11 @@ impl Exchange {
     pub(crate) fn poll_reply(
         &mut self,
         request: Request<'_>,
+        stop: &Latch,
         buf: &mut [u8],
         observe: &mut impl FnMut(Progress<'_>),
     ) -> bool {
-        let over = Wait { start: Instant::now(), length: Duration::ZERO, is_last: true };
+        let over = Wait { start: Instant::now(), length: Duration::ZERO, is_last: true, stop };
         !matches!(self.sent, Sent::Nothing)
             && matches!(
                 self.await_reply(request, over, buf, observe),
@@ -113,7 +120,7 @@ impl Exchange {
 
     /// Returns why the server did not answer, if it was asked.
     pub(crate) fn no_reply(&self) -> Option<NoReply> {
-        self.asked.then_some(NoReply { server: self.server, problem: self.problem })
+        self.tried.then_some(NoReply { server: self.server, problem: self.problem })
     }
 
     fn send(&mut self, request: Request<'_>) -> io::Result<()> {
@@ -121,6 +128,7 @@ impl Exchange {
             Some(socket) => socket,
             none => {
                 let socket = socket::connect(self.server)?;
+                socket.set_nonblocking(true)?;
                 self.peer = socket.peer_addr()?;
                 none.insert(socket)
             }
@@ -139,14 +147,17 @@ impl Exchange {
     fn await_reply(
         &mut self,
         request: Request<'_>,
-        wait: Wait,
+        wait: Wait<'_>,
         buf: &mut [u8],
         observe: &mut impl FnMut(Progress<'_>),
     ) -> AttemptResult {
         let mut last_looks = 0..MAX_LATE_DATAGRAMS;
         loop {
+            if wait.stop.is_raised() {
+                return AttemptResult::Cancelled;
+            }
             let remaining = wait.length.saturating_sub(wait.start.elapsed());
-            match self.receive(remaining, buf) {
+            match self.receive(remaining, wait.stop, buf) {
                 Ok(datagram) => match Reply::decode(datagram) {
                     Ok(reply) if reply.answers(request) => {
                         return AttemptResult::Answered { rtt: self.sent.rtt() };
@@ -179,18 +190,21 @@ impl Exchange {
         }
     }
 
-    /// Delays for a datagram of the server's; with a timeout of zero, looks whether there is one.
-    /// Without a socket, waits for nothing, as long.
-    fn receive<'b>(&self, timeout: Duration, buf: &'b mut [u8]) -> io::Result<&'b [u8]> {
+    /// Waits for a datagram of the server's; with a timeout of zero, returns one that is there.
+    /// Without a socket, waits as long for nothing.
+    fn receive<'b>(
+        &self,
+        timeout: Duration,
+        stop: &Latch,
+        buf: &'b mut [u8],
+    ) -> io::Result<&'b [u8]> {
         let Some(socket) = &self.socket else {
-            thread::sleep(timeout);
+            stop.sleep(timeout);
             return Err(ErrorKind::WouldBlock.into());
         };
-        // Linux lets long timeouts run over by up to an eighth (its timer wheel is coarse for
-        // them), so it is asked for less, and the loop above asks again. Zero would mean to wait
-        // for ever (socket(7)), and is an error to std.
-        let timeout = if timeout > COARSE { timeout - timeout / 8 } else { timeout };
-        socket.set_read_timeout(Some(timeout.max(Duration::from_micros(1))))?;
+        if !timeout.is_zero() {
+            sys::wait_readable(socket, Some(stop), timeout)?;
+        }
         let (len, source) = socket.recv_from(buf)?;
         // The system gives a socket its port a moment before it connects it, and what somebody
         // else sends in that moment stays in it. To the loop above it is a wait cut short.
@@ -201,13 +215,11 @@ impl Exchange {
     }
 
     fn fail(&mut self, error: &io::Error, waits: bool, observe: &mut impl FnMut(Progress<'_>)) {
-        self.problem = Some(ErrorClass::of(error));
+        let error = SocketError::of(error);
+        self.problem = Some(error);
         observe(Progress::Failed { server: self.server, error, waits });
     }
 }
-
-/// From where on the system's timeouts are coarser than a few milliseconds.
-const COARSE: Duration = Duration::from_millis(100);
 
 /// How many datagrams are looked at after the end of a wait.
 const MAX_LATE_DATAGRAMS: u32 = 256;
@@ -226,12 +238,13 @@ mod tests {
         let mut exchange = Exchange::new(server.local_addr().expect("bound"));
         stranger.send_to(b"Hello, Tracy!", here).expect("sent");
         socket.connect(exchange.server).expect("loopback has a route");
+        socket.set_nonblocking(true).expect("possible");
         (exchange.socket, exchange.sent) = (Some(socket), Sent::Once(Instant::now()));
 
         let request = Request::new(b"Tracy").expect("short");
-        let mut buf = [0; 64];
-        assert!(!exchange.poll_reply(request, &mut buf, &mut |_| ()));
+        let (mut buf, stop) = ([0; 64], Latch::new().expect("sockets"));
+        assert!(!exchange.poll_reply(request, &stop, &mut buf, &mut |_| ()));
         server.send_to(b"Hello, Tracy!", here).expect("sent");
-        assert!(exchange.poll_reply(request, &mut buf, &mut |_| ()));
+        assert!(exchange.poll_reply(request, &stop, &mut buf, &mut |_| ()));
     }
 }

@@ -2,45 +2,84 @@ use std::time::Duration;
 
 use hello_measure::ReplyKind;
 
-use crate::prober::plan::NotSent;
-use crate::udp::error_class::ErrorClass;
+use crate::requester::NotSent;
+use crate::udp::socket_error::SocketError;
 
-/// Something that happened to a [`LoadGenerator`](crate::load::LoadGenerator)'s requests after the warm-up.
+/// An event of a [`LoadGenerator`](crate::load::LoadGenerator)'s run, after the warm-up.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use hello_net::{LoadEvent, LoadEventKind};
+///
+/// let lost = LoadEventKind::Lost { due: Duration::ZERO };
+/// assert_eq!(LoadEvent::new(3, Duration::from_secs(1), lost).thread, 3);
+/// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct LoadEvent<'a> {
-    /// When, since the end of the warm-up.
+    /// The thread where it happened, counted from 0.
+    pub thread: usize,
+    /// When it happened, since the end of the warm-up.
     pub at: Duration,
-    /// What.
+    /// What happened.
     pub kind: LoadEventKind<'a>,
 }
 
-/// What happened to a [`LoadGenerator`](crate::load::LoadGenerator)'s requests. Each is sent or not, and if so,
-/// answered or lost, unless the run ends first. All times are since the end of the warm-up.
+impl<'a> LoadEvent<'a> {
+    /// Makes an event, such as one to test an observer with.
+    pub fn new(thread: usize, at: Duration, kind: LoadEventKind<'a>) -> Self {
+        Self { thread, at, kind }
+    }
+}
+
+/// What happened in a [`LoadGenerator`](crate::load::LoadGenerator)'s run.
+///
+/// Each request is sent or not. If sent, it is answered or lost, unless the run ends first. All times
+/// are since the end of the warm-up.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use hello_net::LoadEvent;
+/// use hello_net::LoadEventKind;
+///
+/// /// Returns the time from when a request was due to its reply.
+/// fn latency(event: &LoadEvent<'_>) -> Option<Duration> {
+///     match event.kind {
+///         LoadEventKind::Answered { due, .. } => Some(event.at - due),
+///         _ => None,
+///     }
+/// }
+/// # let lost = LoadEventKind::Lost { due: Duration::ZERO };
+/// # assert_eq!(latency(&LoadEvent::new(0, Duration::ZERO, lost)), None);
+/// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum LoadEventKind<'a> {
-    /// The requests of a message left, at a time that was read before the system was asked to send
-    /// it, and up to 63 others with it.
+    /// The requests of a message left. The time was read before the system call that sent it, and up
+    /// to 63 other messages.
     Sent {
         /// When they were due: in a closed loop, when it was seen that they may be sent.
         due: Duration,
-        /// How many.
+        /// The number of requests.
         count: u32,
     },
-    /// The requests of a message that was due did not leave; or of many in a row, if we were behind
-    /// by many.
+    /// The requests of a message that was due did not leave; or of several in a row, if the generator
+    /// fell far behind.
     NotSent {
-        /// When the first of them were due.
+        /// When the first of them was due.
         due: Duration,
-        /// How many.
+        /// The number of requests.
         count: u32,
-        /// Why.
+        /// Why they did not leave.
         reason: NotSent,
     },
-    /// The first reply to a request came, before its timeout and right in every byte.
+    /// The first reply to a request arrived, before its timeout and right in every byte.
     Answered {
         /// When the request was due.
         due: Duration,
-        /// How long the reply took since the request left.
+        /// The time since the request left.
         rtt: Duration,
         /// Whether a request that the same source sent later was answered earlier, as in RFC 4737
         /// section 3.3.
@@ -51,38 +90,49 @@ pub enum LoadEventKind<'a> {
         /// When it was due.
         due: Duration,
     },
-    /// Another datagram came: late, a duplicate, corrupt, or somebody else's.
+    /// Another datagram arrived: late, a duplicate, corrupt, or somebody else's.
     Other {
         /// What it is; never [`ReplyKind::Answered`].
         arrival: ReplyKind,
         /// Its bytes.
         datagram: &'a [u8],
     },
-    /// A reply to one of our requests came to another source than the one that asked. The request
-    /// is not answered by it.
+    /// A reply to a request of ours arrived at another source than the one that sent it. It does not
+    /// answer the request.
     Misdirected,
-    /// The network or the system reported an error that concerns earlier requests.
-    SocketError(ErrorClass),
-    /// The system had no room for what was to be sent, and it is tried again.
-    SendBufferFull(ErrorClass),
+    /// The network or the system reported an error about earlier requests.
+    SocketError(SocketError),
+    /// The system had no room for what was to be sent, which is sent again later.
+    SendBufferFull(SocketError),
 }
 
 /// What it took to offer a load, after the warm-up.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use hello_net::GeneratorUsage;
+///
+/// /// Returns whether the generator, rather than the server, may have been the limit.
+/// fn is_saturated(usage: &GeneratorUsage) -> bool {
+///     usage.busy > usage.measured * 9 / 10
+/// }
+/// # assert!(!is_saturated(&GeneratorUsage::default()));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GeneratorUsage {
-    /// For how long requests were due: in an open loop, until the one behind the last would have
-    /// been.
+    /// How long requests were due: in an open loop, until the request after the last would have been.
     pub measured: Duration,
-    /// Processor time of all threads in that span, the kernel's on their behalf included.
+    /// Processor time of all threads in that span, including the kernel's on their behalf.
     pub processor_time: Duration,
-    /// How much of that span the threads were neither waiting nor asking in vain, on average. A
-    /// generator that is always busy is slower than what it measures.
+    /// How much of that span the threads neither waited nor polled in vain, on average. A generator
+    /// that is always busy is slower than what it measures.
     pub busy: Duration,
-    /// How much of that span a closed loop had too few requests outstanding, since so many were
-    /// sent after the oldest of them that no more can be remembered; on average. The shorter the
-    /// timeout, the less has to be.
+    /// How much of that span a closed loop had too few requests outstanding because the ledger was
+    /// full, on average. It is full when too many requests were sent after the oldest unanswered one.
+    /// A shorter timeout needs less room.
     pub stalled: Duration,
-    /// How many datagrams the system dropped because a receive buffer of ours was full, or their
-    /// checksum wrong, until the end of the run. `None` where it does not say.
+    /// The number of datagrams that the system dropped until the end of the run, because a receive
+    /// buffer was full or a checksum was wrong. `None` where the system does not report it.
     pub dropped: Option<u64>,
 }

@@ -1,141 +1,165 @@
-use std::io;
 use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use hello_proto::{MAX_DATAGRAM_LEN, MAX_NAME_LEN, Token};
-use thiserror::Error;
 
+use super::error::LoadError;
 use crate::udp::transmit::Transmit;
 
-/// How much to ask, for how long, and from where.
+/// A checked plan: how much load a [`LoadGenerator`](crate::load::LoadGenerator) offers, for how
+/// long, and from where.
+///
+/// A [`LoadBuilder`](crate::load::builder::LoadBuilder) makes it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use hello_net::{LoadGenerator, Sources};
+///
+/// let plan = LoadGenerator::builder().check(([127, 0, 0, 1], 9999).into())?;
+/// assert_eq!(plan.duration, Duration::from_secs(10));
+/// assert_eq!(plan.sources.count(), 1);
+/// # Ok::<(), hello_net::LoadError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LoadPlan {
     /// When the next request is due.
-    pub offer: Pacing,
-    /// For how long requests are due, after the warm-up.
+    pub pacing: Pacing,
+    /// How long requests are due, after the warm-up.
     pub duration: Duration,
-    /// How many are due after the warm-up at the most; as many as there is time for, if not given.
+    /// The most requests that are due after the warm-up; `None` for as many as there is time for.
     pub count: Option<u64>,
-    /// For how long requests are sent before that, and not told of.
+    /// How long requests are sent before that, without events.
     pub warm_up: Duration,
     /// After how long an unanswered request is lost.
     pub timeout: Duration,
-    /// The length of each name, in bytes: drawn from these for each message, uniformly. From
-    /// [`Token::MIN_LEN`] up.
+    /// The length of each name, in bytes: drawn from these for each message, uniformly.
     pub name_len: RangeInclusive<usize>,
-    /// How many requests a message has (UDP_SEGMENT, udp(7)): they leave as one, and are due at
-    /// once. Up to 64.
+    /// The number of requests in a message (UDP_SEGMENT, udp(7)): they leave as one, and are due at
+    /// once.
     pub train: NonZeroU16,
-    /// Whether replies that left as one are received as one (UDP_GRO, udp(7)). If not, the system
-    /// cuts them, on a loopback at the expense of the server: as it is with most clients.
+    /// Whether replies that left as one message are received as one (UDP_GRO, udp(7)).
     pub gro: bool,
-    /// From where the messages are sent in turn.
+    /// Where messages are sent from, in turn.
     pub sources: Sources,
-    /// How many threads share the work. Each has its part of the sources.
+    /// The number of threads, each with its part of the sources.
     pub threads: NonZeroU16,
-    /// What a thread does while nothing is due and nothing has come.
-    pub idle: WaitStrategy,
-    /// What is drawn, is drawn anew from this: the same plan draws the same lengths and times.
+    /// What a thread does while nothing is due and nothing arrived.
+    pub wait_strategy: WaitStrategy,
+    /// Seeds what is drawn: the same plan draws the same lengths and times.
     pub seed: u64,
 }
 
 /// When the next request is due.
+///
+/// ```
+/// use hello_net::{ArrivalProcess, Pacing};
+///
+/// let open = Pacing::Open {
+///     rate: 10_000.try_into().expect("not zero"),
+///     arrivals: ArrivalProcess::Poisson,
+/// };
+/// # assert_ne!(open, Pacing::Closed { outstanding: 1.try_into().expect("not zero") });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pacing {
-    /// When one is answered or lost, so that so many are outstanding all the time: the server says
-    /// how fast it goes.
+    /// When another one is answered or lost, so that as many as this are outstanding all the time:
+    /// the server sets the pace.
     Closed {
-        /// How many, of all threads together.
+        /// The number of requests, of all threads together.
         outstanding: NonZeroU32,
     },
-    /// At its time, whether others are answered or not.
+    /// At its time, regardless of replies.
     Open {
-        /// Requests a second.
+        /// Requests per second.
         rate: NonZeroU64,
-        /// How the times lie.
+        /// How the times are distributed.
         arrivals: ArrivalProcess,
     },
 }
 
-/// How the times of an open loop lie.
+/// How the times of an open loop are distributed.
+///
+/// ```
+/// use hello_net::ArrivalProcess;
+///
+/// assert_eq!(ArrivalProcess::default(), ArrivalProcess::Constant);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ArrivalProcess {
-    /// Message k is due at the start and k intervals.
+    /// Message k is due k intervals after the start.
     #[default]
     Constant,
-    /// Messages are due independently of each other (a Poisson process), as those of many clients
-    /// are who know nothing of each other.
+    /// Gaps are exponentially distributed (a Poisson process), as from many independent clients.
     Poisson,
 }
 
-/// From where messages are sent.
+/// Where messages are sent from.
+///
+/// ```
+/// use hello_net::Sources;
+///
+/// assert_eq!(Sources::Ports(4.try_into().expect("not zero")).count(), 4);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sources {
-    /// So many ports, each of a socket of its own.
+    /// This number of ports, each of a socket of its own.
     Ports(NonZeroU32),
-    /// So many addresses of 127.0.0.0/8, from 127.0.0.1 on, and one port for each thread. The
-    /// server has to be in that network, too.
+    /// This number of addresses of 127.0.0.0/8, from 127.0.0.1 on, and one port for each thread. The
+    /// server must be in that network, too.
     Addresses(NonZeroU32),
 }
 
-/// What a thread does while nothing is due and nothing has come.
+/// What a thread does while nothing is due and nothing arrived.
+///
+/// ```
+/// use hello_net::{LoadGenerator, WaitStrategy};
+///
+/// let builder = LoadGenerator::builder().wait_strategy(WaitStrategy::Spin);
+/// # assert!(builder.check(([127, 0, 0, 1], 9999).into()).is_ok());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WaitStrategy {
-    /// It waits. The last [`LoadGenerator::SPIN`](crate::load::LoadGenerator::SPIN) before a request is due it spends
-    /// asking for the time, for who wakes up is late by about as much.
+    /// It sleeps until a reply arrives. For the last
+    /// [`LoadGenerator::SPIN`](crate::load::LoadGenerator::SPIN) before a request is due it
+    /// busy-waits, because timer wake-ups are late by about as much.
     #[default]
     Wait,
-    /// It asks for replies again and again: no reply has to wake it, and it takes a processor.
+    /// It busy-polls its sockets: no reply has to wake it, and it takes a whole processor.
     Spin,
-    /// It sleeps for so long, and looks for replies only then: the system notes nothing for it and
-    /// does not wake it, and requests may be late by that.
+    /// It sleeps this long, and polls its sockets only then: the system neither records readiness
+    /// nor wakes the thread, and requests may be late by that time.
     Sleep(Duration),
 }
 
-impl Default for LoadPlan {
-    /// 64 requests outstanding for ten seconds, from one port.
-    fn default() -> Self {
-        let outstanding = NonZeroU32::MIN.saturating_add(63);
-        let second = Duration::from_secs(1);
-        Self {
-            offer: Pacing::Closed { outstanding },
-            duration: 10 * second,
-            count: None,
-            warm_up: Duration::ZERO,
-            timeout: second,
-            name_len: 2 * Token::MIN_LEN..=2 * Token::MIN_LEN,
-            train: NonZeroU16::MIN,
-            gro: true,
-            sources: Sources::Ports(NonZeroU32::MIN),
-            threads: NonZeroU16::MIN,
-            idle: WaitStrategy::Wait,
-            seed: 0,
-        }
-    }
-}
-
 impl LoadPlan {
-    /// The most requests that a message takes.
+    /// The most requests in a message.
     pub const MAX_TRAIN: u16 = 64;
 
-    /// The most requests a second: one each nanosecond, and closer together no two times are.
+    /// The most requests per second: one each nanosecond, since no two times are closer.
     pub const MAX_RATE: u64 = 1_000_000_000;
-}
 
-const _: () = assert!(LoadPlan::MAX_TRAIN as usize == Transmit::MAX_SEGMENTS);
+    /// 64 requests outstanding for ten seconds, from one port.
+    pub(super) const DEFAULT: Self = Self {
+        pacing: Pacing::Closed { outstanding: NonZeroU32::MIN.saturating_add(63) },
+        duration: Duration::from_secs(10),
+        count: None,
+        warm_up: Duration::ZERO,
+        timeout: Duration::from_secs(1),
+        name_len: 2 * Token::MIN_LEN..=2 * Token::MIN_LEN,
+        train: NonZeroU16::MIN,
+        gro: true,
+        sources: Sources::Ports(NonZeroU32::MIN),
+        threads: NonZeroU16::MIN,
+        wait_strategy: WaitStrategy::Wait,
+        seed: 0,
+    };
 
-impl LoadPlan {
-    /// Makes sure that it makes sense for a server.
-    ///
-    /// # Errors
-    ///
-    /// [`LoadError::NameLength`], [`Train`](LoadError::Train), [`Timeout`](LoadError::Timeout),
-    /// [`Rate`](LoadError::Rate), [`NotLoopback`](LoadError::NotLoopback),
-    /// [`TooManyAddresses`](LoadError::TooManyAddresses) or [`Threads`](LoadError::Threads) if it
-    /// does not.
-    pub fn check(&self, server: SocketAddr) -> Result<(), LoadError> {
+    /// Returns what is wrong with the plan for a server.
+    pub(super) fn check(&self, server: SocketAddr) -> Result<(), LoadError> {
         let (&shortest, &longest) = (self.name_len.start(), self.name_len.end());
         let (min, max) = (Token::MIN_LEN, MAX_NAME_LEN);
         if shortest < min || longest > max || self.name_len.is_empty() {
@@ -149,7 +173,7 @@ impl LoadPlan {
         if self.timeout.is_zero() {
             return Err(LoadError::Timeout);
         }
-        match self.offer {
+        match self.pacing {
             Pacing::Open { rate, .. } if rate.get() > Self::MAX_RATE => {
                 return Err(LoadError::Rate { rate: rate.get(), most: Self::MAX_RATE });
             }
@@ -165,7 +189,7 @@ impl LoadPlan {
             _ => {}
         }
         let threads = u32::from(self.threads.get());
-        let outstanding = match self.offer {
+        let outstanding = match self.pacing {
             Pacing::Closed { outstanding } => outstanding.get(),
             Pacing::Open { .. } => u32::MAX,
         };
@@ -174,7 +198,36 @@ impl LoadPlan {
         }
         Ok(())
     }
+
+    /// Returns how many requests the ledger of each thread remembers: those that may be in flight,
+    /// and as many again to recognise late replies and duplicates.
+    pub(super) fn window(&self) -> NonZeroU32 {
+        let spanned = |rate| {
+            let spanned = u128::from(rate).saturating_mul(self.timeout.as_nanos()) / 1_000_000_000;
+            spanned / u128::from(self.threads.get())
+        };
+        let in_flight = match self.pacing {
+            // Beside one that is not answered, the others go on until its timeout is over.
+            Pacing::Closed { outstanding } => {
+                let quickest = QUICKEST * u64::from(self.train.get());
+                u128::from(outstanding.get()) + spanned(quickest) / 2
+            }
+            Pacing::Open { rate, .. } => spanned(rate.get()),
+        };
+        // Nor more than there will ever be.
+        let all = self.count.filter(|_| self.warm_up.is_zero()).map_or(u128::MAX, u128::from);
+        let window = u32::try_from(2 * in_flight.min(all)).unwrap_or(u32::MAX);
+        NonZeroU32::new(window.clamp(SMALLEST_WINDOW, LARGEST_WINDOW)).unwrap_or(NonZeroU32::MAX)
+    }
+
+    /// Returns what one thread, counted from 0, draws from.
+    pub(super) fn seed_of(&self, thread: u16) -> u64 {
+        // Far apart: what one thread draws, no other thread draws with a seed nearby.
+        self.seed ^ u64::from(thread) << 48
+    }
 }
+
+const _: () = assert!(LoadPlan::MAX_TRAIN as usize == Transmit::MAX_SEGMENTS);
 
 impl Sources {
     /// Returns how many there are.
@@ -191,92 +244,17 @@ fn is_loopback_v4(address: SocketAddr) -> bool {
 /// From 127.0.0.1 to 127.255.255.254.
 const MAX_ADDRESSES: NonZeroU32 = NonZeroU32::new((1 << 24) - 2).expect("not zero");
 
-/// A load cannot be offered.
-#[derive(Debug, Error)]
-pub enum LoadError {
-    /// No name of this length holds a token that fits a datagram.
-    #[error("names of {shortest} to {longest} bytes: they take {min} to {max}, the shorter first")]
-    NameLength {
-        /// The shortest asked for, in bytes.
-        shortest: usize,
-        /// The longest asked for, in bytes.
-        longest: usize,
-        /// The shortest there can be, in bytes.
-        min: usize,
-        /// The longest, in bytes.
-        max: usize,
-    },
-    /// A message does not take so many names.
-    #[error("a train of {train} names of {longest} bytes: it takes up to {most} of them")]
-    Train {
-        /// How many were asked for.
-        train: u16,
-        /// How long they are, in bytes.
-        longest: usize,
-        /// How many a message takes.
-        most: usize,
-    },
-    /// The timeout is zero.
-    #[error("the timeout must be longer than 0")]
-    Timeout,
-    /// There are more requests a second than times.
-    #[error("{rate} requests a second: there are up to {most}")]
-    Rate {
-        /// How many were asked for.
-        rate: u64,
-        /// How many there can be.
-        most: u64,
-    },
-    /// Only a server on 127.0.0.0/8 can be asked from several addresses of that network.
-    #[error("{server} cannot be asked from addresses of 127.0.0.0/8: use ports")]
-    NotLoopback {
-        /// Who was to be asked.
-        server: SocketAddr,
-    },
-    /// The network 127.0.0.0/8 has no more addresses.
-    #[error("there are {most} addresses to ask from")]
-    TooManyAddresses {
-        /// How many it has.
-        most: NonZeroU32,
-    },
-    /// A thread would have no source, or no request outstanding.
-    #[error("there are {threads} threads: each takes a source, and a request outstanding")]
-    Threads {
-        /// How many were asked for.
-        threads: NonZeroU16,
-    },
-    /// A port cannot be had, or the server cannot be reached from here.
-    #[error("cannot ask {server}")]
-    Connect {
-        /// Who was to be asked.
-        server: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// There are no pairs of sockets to wake the threads by.
-    #[error("cannot open pairs of sockets to wake the threads by")]
-    Wake(#[source] io::Error),
-    /// A thread could not be started.
-    #[error("cannot start a thread")]
-    Thread(#[source] io::Error),
-    /// The system did not take the very first message.
-    #[error("cannot send {train} x {len} bytes to {server} at once")]
-    Send {
-        /// Who was to be asked.
-        server: SocketAddr,
-        /// How many requests the message had.
-        train: usize,
-        /// The length of each, in bytes.
-        len: usize,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A socket failed again and again.
-    #[error("cannot receive from {server}")]
-    Receive {
-        /// Who was asked.
-        server: SocketAddr,
-        /// What the system said last.
-        source: io::Error,
-    },
-}
+/// How long a thread busy-waits before a request is due ([`WaitStrategy::Wait`]).
+pub(super) const SPIN: Duration = Duration::from_micros(50);
+
+/// How late a request of an open loop may leave, unless an interval is longer.
+pub(super) const MAX_LATENESS: Duration = Duration::from_millis(10);
+
+/// A rate in messages per second that a closed loop hardly exceeds.
+const QUICKEST: u64 = 1_000_000;
+
+/// The fewest requests that a ledger remembers.
+const SMALLEST_WINDOW: u32 = 4096;
+
+/// The most requests that a ledger remembers: 160 MiB of them.
+const LARGEST_WINDOW: u32 = 1 << 22;

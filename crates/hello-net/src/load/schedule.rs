@@ -5,7 +5,6 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::plan::{ArrivalProcess, LoadPlan, Pacing};
-use super::seed_of;
 
 /// When the next message of one thread is due.
 #[derive(Clone, Debug)]
@@ -22,7 +21,7 @@ impl Schedule {
     /// The part of one thread, counted from 0, in the schedule of all.
     pub(super) fn new(plan: &LoadPlan, thread: u16) -> Self {
         let (threads, train) = (plan.threads.get(), plan.train.get());
-        match plan.offer {
+        match plan.pacing {
             Pacing::Closed { outstanding } => {
                 let (threads, thread) = (u32::from(threads), u32::from(thread));
                 let (each, rest) = (outstanding.get() / threads, outstanding.get() % threads);
@@ -38,7 +37,7 @@ impl Schedule {
                 let mut schedule = Self::Poisson {
                     due: 0.0,
                     mean: 1e9 * f64::from(train) * f64::from(threads) / rate.get() as f64,
-                    rng: Rng::with_seed(seed_of(plan.seed, thread)),
+                    rng: Rng::with_seed(plan.seed_of(thread)),
                 };
                 // It may begin at any moment of the process, and so not with a message.
                 schedule.advance();
@@ -130,7 +129,7 @@ mod tests {
     fn plan(rate: u64, arrivals: ArrivalProcess, threads: u16) -> LoadPlan {
         let rate = NonZeroU64::new(rate).expect("not zero");
         let threads = NonZeroU16::new(threads).expect("not zero");
-        LoadPlan { offer: Pacing::Open { rate, arrivals }, threads, ..LoadPlan::default() }
+        LoadPlan { pacing: Pacing::Open { rate, arrivals }, threads, ..LoadPlan::DEFAULT }
     }
 
     /// The times of the first messages of all threads, in order.
@@ -189,7 +188,7 @@ mod tests {
         assert!((950..=1000).contains(&skipped), "{skipped}");
         assert!(poisson.due() >= Some(second));
         assert_eq!(poisson.skip(2 * second, 7), 7);
-        assert_eq!(Schedule::new(&LoadPlan::default(), 0).skip(second, u64::MAX), 0);
+        assert_eq!(Schedule::new(&LoadPlan::DEFAULT, 0).skip(second, u64::MAX), 0);
     }
 
     #[test]
@@ -209,7 +208,7 @@ mod tests {
             let schedule = Schedule::new(&LoadPlan { train, ..plan(1000, arrivals, 2) }, 0);
             assert_eq!(schedule.interval(), Some(Duration::from_millis(10)), "{arrivals:?}");
         }
-        let closed = Schedule::new(&LoadPlan::default(), 0);
+        let closed = Schedule::new(&LoadPlan::DEFAULT, 0);
         assert_eq!(closed.interval(), None);
     }
 
@@ -258,7 +257,7 @@ mod tests {
         {
             let outstanding = NonZeroU32::new(outstanding).expect("not zero");
             let plan = LoadPlan {
-                offer: Pacing::Closed { outstanding },
+                pacing: Pacing::Closed { outstanding },
                 ..plan(1, ArrivalProcess::Constant, threads)
             };
             let part = |thread| match Schedule::new(&plan, thread) {

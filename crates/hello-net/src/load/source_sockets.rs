@@ -3,6 +3,8 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
+#[cfg(unix)]
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use super::plan::{LoadPlan, Sources, WaitStrategy};
@@ -54,7 +56,7 @@ impl SourceSockets {
             Kind::Addresses => socket::bind(everywhere, socket::PortSharing::Exclusive),
         };
         let opened = (0..opened).map(open).collect::<io::Result<Vec<_>>>()?;
-        let all_are_asked = match plan.idle {
+        let all_are_asked = match plan.wait_strategy {
             WaitStrategy::Wait => false,
             WaitStrategy::Spin => opened.len() == 1,
             WaitStrategy::Sleep(_) => true,
@@ -159,6 +161,11 @@ impl SourceSockets {
         }
     }
 
+    #[cfg(unix)]
+    pub(super) fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.sockets.iter().map(|socket| socket.fd())
+    }
+
     /// Forgets what was dropped so far.
     pub(super) fn forget_drops(&mut self) {
         for (socket, before) in self.sockets.iter().zip(&mut self.dropped) {
@@ -196,7 +203,7 @@ mod tests {
         for (gro, messages) in [(true, 1), (false, 3)] {
             let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
             let address = server.local_addr().expect("bound");
-            let plan = LoadPlan { gro, ..LoadPlan::default() };
+            let plan = LoadPlan { gro, ..LoadPlan::DEFAULT };
             let sources = SourceSockets::open(address, &plan, 0..1).expect("a port");
             let (number, route) = sources.route(0);
             let (socket, name) = (sources.socket(number), b"Tracy");
@@ -228,7 +235,7 @@ mod tests {
         let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = server.local_addr().expect("bound");
         let sources = Sources::Ports(100.try_into().expect("not zero"));
-        let plan = LoadPlan { sources, ..LoadPlan::default() };
+        let plan = LoadPlan { sources, ..LoadPlan::DEFAULT };
         let sources = SourceSockets::open(address, &plan, 0..100).expect("ports");
         for source in 0..100 {
             let (number, route) = sources.route(source);
@@ -254,7 +261,7 @@ mod tests {
         for (idle, expected) in
             [(sleep, &[0, 1, 2][..]), (WaitStrategy::Wait, &[]), (WaitStrategy::Spin, &[])]
         {
-            let plan = LoadPlan { sources, idle, ..LoadPlan::default() };
+            let plan = LoadPlan { sources, wait_strategy: idle, ..LoadPlan::DEFAULT };
             let sources = SourceSockets::open(address, &plan, 0..3).expect("three ports");
             let mut found = vec![7];
             sources.poll_ready(&mut found).expect("works");

@@ -2,25 +2,26 @@ mod receive;
 mod send;
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::net::SocketAddr;
 use std::time::Duration;
 use std::{hint, thread};
 
 use fastrand::Rng;
 
+use super::error::LoadError;
 use super::event::{GeneratorUsage, LoadEvent, LoadEventKind};
-use super::plan::{LoadError, LoadPlan, Pacing, WaitStrategy};
+use super::plan::{LoadPlan, Pacing, SPIN, WaitStrategy};
 use super::schedule::Schedule;
 use super::source_sockets::SourceSockets;
 use super::tracker::RequestTracker;
 use super::usage::UsageMeter;
-use super::{LoadGenerator, Observer, seed_of, window};
 use crate::clock::TimestampMapper;
+use crate::stopper::Stopper;
 use crate::sys::latch::Latch;
 use crate::udp::batch::RecvBatch;
 use crate::udp::datagram_socket::RECV_TIMEOUT;
-use crate::udp::error_class::ErrorClass;
 use crate::udp::recv_backoff::RecvBackoff;
+use crate::udp::socket_error::SocketError;
 use crate::{requester, sys};
 
 /// One thread of a load: it sends what is due, receives what is there, and waits.
@@ -28,8 +29,9 @@ use crate::{requester, sys};
 /// It does all three by itself, so that its ledger needs no lock, and no other thread of ours takes
 /// the processor from it.
 pub(super) struct LoadWorker<'a, O> {
-    loader: &'a LoadGenerator,
-    observer: &'a Mutex<O>,
+    shared: Shared<'a, O>,
+    /// Its number, counted from 0.
+    thread: usize,
     sources: &'a mut SourceSockets,
     schedule: Schedule,
     start: Duration,
@@ -61,6 +63,23 @@ pub(super) struct LoadWorker<'a, O> {
     usage: UsageMeter,
 }
 
+/// What all threads of a run share.
+#[derive(Debug)]
+pub(super) struct Shared<'a, O> {
+    pub(super) server: SocketAddr,
+    pub(super) plan: &'a LoadPlan,
+    pub(super) stopper: &'a Stopper,
+    pub(super) observe: &'a O,
+}
+
+impl<O> Clone for Shared<'_, O> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<O> Copy for Shared<'_, O> {}
+
 /// A message that is due.
 #[derive(Clone, Copy, Debug)]
 struct Pending {
@@ -71,32 +90,32 @@ struct Pending {
     len: usize,
 }
 
-impl<'a, O: Observer> LoadWorker<'a, O> {
+impl<'a, O: Fn(&[LoadEvent<'_>])> LoadWorker<'a, O> {
     pub(super) fn new(
-        loader: &'a LoadGenerator,
-        run: u16,
+        shared: Shared<'a, O>,
+        run_id: u16,
         thread: u16,
         sources: &'a mut SourceSockets,
-        observer: &'a Mutex<O>,
     ) -> Self {
-        let LoadPlan { count, timeout, seed, threads, .. } = loader.plan;
+        let plan = shared.plan;
+        let LoadPlan { count, timeout, threads, .. } = *plan;
         let (of_each, rest) = match count {
             Some(count) => (count / u64::from(threads.get()), count % u64::from(threads.get())),
             None => (u64::MAX, 0),
         };
-        let is_open = matches!(loader.plan.offer, Pacing::Open { .. });
-        let spins = is_open || loader.plan.idle != WaitStrategy::Wait;
+        let is_open = matches!(plan.pacing, Pacing::Open { .. });
+        let spins = is_open || plan.wait_strategy != WaitStrategy::Wait;
         let tracker = RequestTracker::new(
-            run.wrapping_add(thread),
-            window(&loader.plan),
+            run_id.wrapping_add(thread),
+            plan.window(),
             timeout,
             sources.numbers(),
             sources.has_several_sources(),
         );
         Self {
-            loader,
-            observer,
-            schedule: Schedule::new(&loader.plan, thread),
+            shared,
+            thread: thread.into(),
+            schedule: Schedule::new(plan, thread),
             start: Duration::ZERO,
             epoch: Duration::ZERO,
             remaining: of_each.saturating_add(u64::from(u64::from(thread) < rest)),
@@ -104,7 +123,7 @@ impl<'a, O: Observer> LoadWorker<'a, O> {
             source: sources.numbers().start,
             sources,
             // Not what the schedule draws from, lest lengths and times hang together.
-            rng: Rng::with_seed(!seed_of(seed, thread)),
+            rng: Rng::with_seed(!plan.seed_of(thread)),
             tracker,
             batch: RecvBatch::new(),
             ready: Vec::new(),
@@ -122,7 +141,7 @@ impl<'a, O: Observer> LoadWorker<'a, O> {
     /// Offers the load from `start` on.
     pub(super) fn run(mut self, start: Duration) -> Result<GeneratorUsage, LoadError> {
         let _slack = sys::set_timer_slack();
-        (self.start, self.epoch) = (start, start.saturating_add(self.loader.plan.warm_up));
+        (self.start, self.epoch) = (start, start.saturating_add(self.shared.plan.warm_up));
         self.tracker.measure_from(self.epoch);
         while sys::monotonic() < start {
             sys::sleep_until(start);
@@ -155,7 +174,7 @@ impl<'a, O: Observer> LoadWorker<'a, O> {
 
     /// Tells whether nothing more is to be done.
     fn is_over(&mut self, now: Duration) -> bool {
-        let stopping = self.loader.flags.stop.is_raised();
+        let stopping = self.shared.stopper.is_stopped();
         if stopping {
             self.ended_at.get_or_insert(now.min(self.end()));
             self.pending.clear();
@@ -167,9 +186,9 @@ impl<'a, O: Observer> LoadWorker<'a, O> {
         let most = requester::drain_timeout(
             stopping,
             self.tracker.largest_rtt(),
-            self.loader.plan.timeout,
+            self.shared.plan.timeout,
         );
-        self.loader.flags.abort.is_raised()
+        self.shared.stopper.is_aborted()
             || self.pending.is_empty() && self.tracker.is_settled()
             || now >= over.saturating_add(most)
     }
@@ -181,7 +200,7 @@ impl<'a, O: Observer> LoadWorker<'a, O> {
             return Ok(false);
         }
         let received = self.receive(waits)?;
-        if let (false, WaitStrategy::Sleep(time)) = (received, self.loader.plan.idle) {
+        if let (false, WaitStrategy::Sleep(time)) = (received, self.shared.plan.wait_strategy) {
             self.next_receive = now.saturating_add(time);
         }
         Ok(received)
@@ -195,21 +214,19 @@ impl<'a, O: Observer> LoadWorker<'a, O> {
         {
             return Ok(false);
         }
-        self.next_settle = now + SETTLE.min(self.loader.plan.timeout);
+        self.next_settle = now + SETTLE.min(self.shared.plan.timeout);
         self.drain()?;
-        let mut observer = lock(self.observer);
-        while let Some(lost) = self.tracker.poll_lost(now) {
-            if let Some(kind) = lost {
-                observer.observe(&LoadEvent { at: now.saturating_sub(self.epoch), kind });
-            }
-        }
+        let (thread, at) = (self.thread, now.saturating_sub(self.epoch));
+        let lost = std::iter::from_fn(|| self.tracker.poll_lost(now)).flatten();
+        let events = Vec::from_iter(lost.map(|kind| LoadEvent { thread, at, kind }));
+        self.show(&events);
         Ok(true)
     }
 
     /// Tells whether there is nothing to do but to wait for a reply at one socket, for as long as a
     /// receive call waits: a closed loop is full, and nothing lost by then.
     fn waits_for_a_reply(&self, now: Duration) -> bool {
-        self.loader.plan.idle == WaitStrategy::Wait
+        self.shared.plan.wait_strategy == WaitStrategy::Wait
             && self.schedule.due().is_none()
             && self.pending.is_empty()
             && self.tracker.in_flight() > 0
@@ -222,7 +239,7 @@ impl<'a, O: Observer> LoadWorker<'a, O> {
     fn idle(&mut self, now: Duration) {
         let wake = self.next_wakeup(now).min(now + MAX_IDLE);
         let due = self.due().filter(|_| self.ended_at.is_none());
-        let wait = match self.loader.plan.idle {
+        let wait = match self.shared.plan.wait_strategy {
             WaitStrategy::Spin => Duration::ZERO,
             WaitStrategy::Sleep(time) => {
                 return self.latch().sleep(wake.saturating_sub(sys::monotonic()).min(time));
@@ -239,8 +256,8 @@ impl<'a, O: Observer> LoadWorker<'a, O> {
 
     /// Returns what ends every wait: a stop, and behind that an abort.
     fn latch(&self) -> &'a Latch {
-        let flags = &self.loader.flags;
-        if flags.stop.is_raised() { &flags.abort } else { &flags.stop }
+        let stopper = self.shared.stopper;
+        if stopper.is_stopped() { stopper.abort_latch() } else { stopper.stop_latch() }
     }
 
     /// Returns when there is something to be done, though no reply comes.
@@ -254,14 +271,20 @@ impl<'a, O: Observer> LoadWorker<'a, O> {
         [lost, held, due, epoch, end].into_iter().flatten().min().unwrap_or(Duration::MAX)
     }
 
-    fn report_socket_error(&mut self, class: ErrorClass) {
-        self.notify(sys::monotonic(), LoadEventKind::SocketError(class));
+    fn report_socket_error(&self, error: SocketError) {
+        self.notify(sys::monotonic(), LoadEventKind::SocketError(error));
     }
 
-    /// Tells of something that happened after the warm-up.
-    fn notify(&mut self, now: Duration, kind: LoadEventKind<'_>) {
+    /// Shows something that happened, if that was after the warm-up.
+    fn notify(&self, now: Duration, kind: LoadEventKind<'_>) {
         if let Some(at) = now.checked_sub(self.epoch) {
-            lock(self.observer).observe(&LoadEvent { at, kind });
+            self.show(&[LoadEvent { thread: self.thread, at, kind }]);
+        }
+    }
+
+    fn show(&self, events: &[LoadEvent<'_>]) {
+        if !events.is_empty() {
+            (self.shared.observe)(events);
         }
     }
 }
@@ -269,13 +292,8 @@ impl<'a, O: Observer> LoadWorker<'a, O> {
 /// Returns how long to wait at `now`, if there is something to be done at `wake`: not to its end,
 /// if that is to send a request that is due.
 fn wait_until(wake: Duration, due: Option<Duration>, now: Duration) -> Duration {
-    let spin =
-        if due.is_some_and(|due| due <= wake) { LoadGenerator::SPIN } else { Duration::ZERO };
+    let spin = if due.is_some_and(|due| due <= wake) { SPIN } else { Duration::ZERO };
     wake.saturating_sub(now).saturating_sub(spin)
-}
-
-fn lock<O>(observer: &Mutex<O>) -> MutexGuard<'_, O> {
-    observer.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How long a thread waits at most before it looks whether the run is over.
@@ -294,7 +312,7 @@ mod tests {
     #[test]
     fn before_a_request_is_due_nobody_sleeps() {
         let (due, later) = (Duration::from_millis(1), Duration::from_millis(2));
-        let spins = due - LoadGenerator::SPIN;
+        let spins = due - SPIN;
         assert_eq!(wait_until(due, Some(due), Duration::ZERO), spins);
         assert_eq!(wait_until(due, Some(due), spins), Duration::ZERO);
         assert_eq!(wait_until(due, Some(due), later), Duration::ZERO);

@@ -1,124 +1,98 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
-use hello_measure::ReplyKind;
-use hello_proto::Token;
+use hello_proto::{MAX_NAME_LEN, Token};
 use thiserror::Error;
 
-use crate::udp::error_class::ErrorClass;
-
-/// When to send probes, and how.
+/// A checked plan: when a [`Prober`](crate::prober::Prober) sends probes, and how.
+///
+/// A [`ProberBuilder`](crate::prober::builder::ProberBuilder) makes it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use hello_net::Prober;
+///
+/// let prober = Prober::builder().count(3).connect(([127, 0, 0, 1], 9999).into())?;
+/// let plan = prober.plan();
+/// assert_eq!((plan.count, plan.interval, plan.name_len), (Some(3), Duration::from_secs(1), 16));
+/// # Ok::<(), hello_net::ProbeError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ProbePlan {
-    /// How long after one probe the next is due.
+    /// The time from one probe to the next.
     pub interval: Duration,
-    /// How many are due in all; without end, if not given.
+    /// The number of probes in all; `None` for no end.
     pub count: Option<u64>,
     /// After how long an unanswered probe is lost.
     pub timeout: Duration,
-    /// The length of each name, in bytes, from [`Token::MIN_LEN`] up. From twice that, no single
-    /// changed byte makes a reply to another probe of it.
+    /// The length of each name, in bytes.
     pub name_len: usize,
-    /// From how many source ports the probes are sent in turn.
+    /// The number of source ports, which take turns.
     pub flows: NonZeroU16,
-    /// From which address they are sent; the system's choice, if not given.
+    /// The source address; `None` for the system's choice.
     pub source: Option<IpAddr>,
-    /// By which interface; the routes', if not given (SO_BINDTODEVICE, socket(7)).
+    /// The interface; `None` for the routes' choice.
     pub interface: Option<String>,
 }
 
-impl Default for ProbePlan {
-    /// As ping(8): a probe each second without end, from one port.
-    fn default() -> Self {
-        Self {
-            interval: Duration::from_secs(1),
-            count: None,
-            timeout: Duration::from_secs(1),
-            name_len: 2 * Token::MIN_LEN,
-            flows: NonZeroU16::MIN,
-            source: None,
-            interface: None,
+impl ProbePlan {
+    /// Like ping(8): a probe each second without end, from one port.
+    pub(super) const DEFAULT: Self = Self {
+        interval: Duration::from_secs(1),
+        count: None,
+        timeout: Duration::from_secs(1),
+        name_len: 2 * Token::MIN_LEN,
+        flows: NonZeroU16::MIN,
+        source: None,
+        interface: None,
+    };
+
+    /// Returns what is wrong with the plan.
+    pub(super) fn check(&self) -> Result<(), ProbeError> {
+        let (len, min, max) = (self.name_len, Token::MIN_LEN, MAX_NAME_LEN);
+        if !(min..=max).contains(&len) {
+            return Err(ProbeError::NameLength { len, min, max });
         }
+        if self.interval.is_zero() || self.timeout.is_zero() {
+            return Err(ProbeError::Interval);
+        }
+        Ok(())
+    }
+
+    /// Returns how many probes the ledger remembers: those that a timeout spans, and as many again to
+    /// recognise late replies and duplicates.
+    pub(super) fn window(&self) -> NonZeroU32 {
+        let spanned = self.timeout.as_nanos() / self.interval.as_nanos();
+        let window = u32::try_from(2 * spanned + 2).unwrap_or(u32::MAX);
+        NonZeroU32::new(window.clamp(SMALLEST_WINDOW, LARGEST_WINDOW)).unwrap_or(NonZeroU32::MAX)
+    }
+
+    /// Returns the flow that sends a probe.
+    pub(super) fn flow_of(&self, seq: u32) -> usize {
+        usize::from(u16::try_from(seq % u32::from(self.flows.get())).unwrap_or(0))
     }
 }
 
-/// Something that happened to a [`Prober`](crate::prober::Prober)'s probes.
-#[derive(Clone, Copy, Debug)]
-pub struct ProbeEvent<'a> {
-    /// When, since the first probe was due.
-    pub at: Duration,
-    /// From which of the source ports, counted from 0.
-    pub flow: usize,
-    /// What.
-    pub kind: ProbeEventKind<'a>,
-}
+/// The fewest probes that a ledger remembers.
+const SMALLEST_WINDOW: u32 = 1024;
 
-/// What happened to a [`Prober`](crate::prober::Prober)'s probes.
-#[derive(Clone, Copy, Debug)]
-pub enum ProbeEventKind<'a> {
-    /// A probe left.
-    Sent {
-        /// Its sequence number.
-        seq: u32,
-        /// How much later than it was due: the error of the timer.
-        late: Duration,
-    },
-    /// A probe that was due did not leave, and has no sequence number.
-    NotSent(NotSent),
-    /// A datagram came from the server.
-    Received {
-        /// What it is.
-        arrival: ReplyKind,
-        /// Its bytes.
-        datagram: &'a [u8],
-    },
-    /// A probe was not answered before its timeout. Told once of each, also of one whose reply was
-    /// late, and in the order sent.
-    Lost {
-        /// Its sequence number.
-        seq: u32,
-    },
-    /// The network or the system reported an error that concerns earlier probes; of which, it does
-    /// not say. They are lost in their time, unless their replies come.
-    SocketError(ErrorClass),
-    /// The system dropped datagrams before they could be received: the receive buffer was full, for
-    /// this process was held up or flooded, or their checksums were wrong.
-    Dropped {
-        /// How many, or trains of them.
-        count: u32,
-    },
-}
+/// The most probes that a ledger remembers: 64 MiB of them.
+const LARGEST_WINDOW: u32 = 1 << 22;
 
-/// Why a probe that was due did not leave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum NotSent {
-    /// The system did not take it.
-    Failed(ErrorClass),
-    /// This process was held up, and its time was over: of a load, as [`LoadGenerator::MAX_LATENESS`] has it;
-    /// of a probe, by more than an interval, and by more than a second, or dozens of others have
-    /// just left as late. Sent now, it would have been one of a burst.
-    ///
-    /// [`LoadGenerator::MAX_LATENESS`]: crate::load::LoadGenerator::MAX_LATENESS
-    Late,
-    /// More probes are in flight than the ledger has room for.
-    TooManyInFlight,
-}
-
-impl NotSent {
-    /// Returns the name under which it is counted, in `kebab-case`.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Failed(class) => class.label(),
-            Self::Late => "late",
-            Self::TooManyInFlight => "too-many-in-flight",
-        }
-    }
-}
-
-/// Probes cannot be sent or their replies not be received.
+/// Why probes cannot be sent, or their replies not be received.
+///
+/// ```
+/// use hello_net::{ProbeError, Prober};
+///
+/// let error = Prober::builder().name_len(3).connect(([127, 0, 0, 1], 9999).into()).unwrap_err();
+/// assert!(matches!(error, ProbeError::NameLength { len: 3, min: 8, .. }));
+/// ```
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum ProbeError {
     /// No name of this length holds a token that fits a datagram.
     #[error("name of {len} bytes holds no probe, it takes {min} to {max}")]

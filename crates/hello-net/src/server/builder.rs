@@ -12,7 +12,26 @@ use super::{Server, ServerError};
 use crate::udp::Backend;
 use crate::udp::socket::{PortSharing, is_shared};
 
-/// What a [`Server`] is to be, before it is bound.
+impl Server {
+    /// Returns a builder of a server with every rule of the default [`Guard`] and the default
+    /// [`RateLimit`].
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::default()
+    }
+}
+
+/// Options of a [`Server`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use hello_net::Server;
+///
+/// let builder = Server::builder().workers(2.try_into().expect("not zero")).reuse_port(true);
+/// let server = builder.spin(Duration::from_micros(50)).bind([([127, 0, 0, 1], 0).into()])?;
+/// assert_eq!(server.local_addrs().count(), 1);
+/// # Ok::<(), hello_net::ServerError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ServerBuilder {
     guard: Guard,

@@ -138,7 +138,7 @@ impl Tally {
                 }
                 Outcome::Refused(refusal) => &self.refused[refusal as usize],
                 Outcome::OverLimit => &self.over_limit,
-                Outcome::SendFailed(class) => &self.send_failed[class as usize],
+                Outcome::SendFailed(error) => &self.send_failed[error.class as usize],
             };
             counter.fetch_add(1, Release);
         }
@@ -175,7 +175,7 @@ mod tests {
             .into_iter()
             .chain(Refusal::ALL.map(Outcome::Refused))
             .chain([Outcome::OverLimit])
-            .chain(ErrorClass::ALL.map(Outcome::SendFailed));
+            .chain(ErrorClass::ALL.map(|class| Outcome::SendFailed(class.into())));
         let mut settled = 0;
         for (times, outcome) in (1..).zip(outcomes) {
             tally.receive(times);
@@ -186,7 +186,7 @@ mod tests {
                 Outcome::Answered => counters.answered(),
                 Outcome::Refused(refusal) => counters.refused(refusal),
                 Outcome::OverLimit => counters.over_limit(),
-                Outcome::SendFailed(class) => counters.send_failed(class),
+                Outcome::SendFailed(error) => counters.send_failed(error.class),
             };
             assert_eq!(count, times);
             assert_eq!(counters.received(), settled);
@@ -201,7 +201,7 @@ mod tests {
         let tally = Tally::default();
         tally.receive(4);
         let refused = Outcome::Refused(Refusal::GreetedTwice);
-        let failed = Outcome::SendFailed(ErrorClass::Denied);
+        let failed = Outcome::SendFailed(ErrorClass::Denied.into());
         tally.settle([Outcome::Answered, refused, Outcome::OverLimit, failed].into_iter(), 1);
         tally.receive_error(ErrorClass::Interrupted);
         let sum = ServerCounters::sum([tally.snapshot(); 2].into_iter(), Some(7));

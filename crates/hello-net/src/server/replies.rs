@@ -9,6 +9,7 @@ use super::encode::{Encoded, Encoder};
 use crate::udp::batch::RecvBatch;
 use crate::udp::datagram_socket::DatagramSocket;
 use crate::udp::error_class::ErrorClass;
+use crate::udp::socket_error::SocketError;
 use crate::udp::transmit::{Route, Transmit};
 
 /// The replies to the datagrams of a batch, and the messages in which they leave.
@@ -48,7 +49,7 @@ struct Reply {
 pub(super) struct Failure {
     /// Which of the classified datagrams it would have answered.
     pub(super) datagram: usize,
-    pub(super) error: ErrorClass,
+    pub(super) error: SocketError,
 }
 
 /// The replies of a message: from the first on, each has the index of the next.
@@ -113,11 +114,11 @@ impl Replies {
         }
         send_all(socket, messages, &iovecs, |index, error| {
             let (message, chain) = (&messages[index], chains[index].of(replies));
-            let class = ErrorClass::of(&error);
-            let is_full = matches!(class, ErrorClass::WouldBlock | ErrorClass::NoBuffers);
+            let error = SocketError::of(&error);
+            let is_full = matches!(error.class, ErrorClass::WouldBlock | ErrorClass::NoBuffers);
             if message.count == 1 || is_full {
                 // What has no room as a whole is not tried piece by piece.
-                failures.extend(chain.map(|reply| reply.fail(class)));
+                failures.extend(chain.map(|reply| reply.fail(error)));
                 return;
             }
             let (singles, failed) = (Vec::from_iter(chain), failures.len());
@@ -188,7 +189,7 @@ fn send_singly(
         messages.push(Transmit { iovecs: start..iovecs.len(), ..message });
     }
     send_all(socket, &messages, &iovecs, |index, error| {
-        failures.push(replies[index].fail(ErrorClass::of(&error)));
+        failures.push(replies[index].fail(SocketError::of(&error)));
     });
 }
 
@@ -219,7 +220,7 @@ fn send_all(
 }
 
 impl Reply {
-    fn fail(&self, error: ErrorClass) -> Failure {
+    fn fail(&self, error: SocketError) -> Failure {
         Failure { datagram: self.datagram, error }
     }
 }

@@ -15,6 +15,7 @@ use super::listener::Listener;
 use super::outcomes::outcomes;
 use super::rate_limit::SharedLimiter;
 use super::replies::{Failure, Replies};
+use crate::stopper::Stopper;
 use crate::sys::Waiter;
 use crate::sys::latch::Latch;
 use crate::udp::batch::{Destination, RecvBatch};
@@ -68,9 +69,10 @@ impl Worker {
     pub(crate) fn run(
         &self,
         guard: &Guard,
-        stop: &Latch,
+        stopper: &Stopper,
         observe: impl Fn(&ServerEvent<'_>),
     ) -> io::Result<()> {
+        let stop = stopper.stop_latch();
         let waiter = self.waiter(stop)?;
         let (limiter, bound) = (self.limiter.as_deref(), self.listener.local());
         let classifier = Classifier { guard, limiter, bound };
@@ -99,7 +101,7 @@ impl Worker {
             }
         }
         let end = Instant::now() + DRAIN;
-        while Instant::now() < end {
+        while Instant::now() < end && !stopper.is_aborted() {
             match self.try_receive(&mut buffers.batch, false) {
                 Ok(()) => self.handle(classifier, &mut buffers, &observe),
                 Err(error) if self.count_error(&error) == ErrorClass::Interrupted => {}

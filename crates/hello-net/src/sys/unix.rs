@@ -146,6 +146,8 @@ pub(super) mod wait {
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+    use crate::sys::latch::Latch;
+
     #[derive(Debug)]
     pub(crate) struct Waiter {
         polled: Vec<OwnedFd>,
@@ -173,8 +175,11 @@ pub(super) mod wait {
     impl Poller {
         pub(crate) const MAX_READY: usize = 64;
 
-        pub(crate) fn new(sockets: &[UdpSocket]) -> io::Result<Self> {
-            let sockets = sockets.iter().map(UdpSocket::try_clone).collect::<io::Result<_>>()?;
+        pub(crate) fn new<'a>(
+            sockets: impl IntoIterator<Item = &'a UdpSocket>,
+        ) -> io::Result<Self> {
+            let sockets =
+                sockets.into_iter().map(UdpSocket::try_clone).collect::<io::Result<_>>()?;
             Ok(Self { sockets })
         }
 
@@ -198,9 +203,18 @@ pub(super) mod wait {
         }
     }
 
-    pub(crate) fn wait_readable(socket: &UdpSocket, timeout: Duration) -> io::Result<()> {
-        let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
-        poll(&mut [PollFd::new(socket, PollFlags::IN)], Some(&timeout))?;
+    pub(crate) fn wait_readable(
+        socket: &UdpSocket,
+        latch: Option<&Latch>,
+        timeout: Duration,
+    ) -> io::Result<()> {
+        // A time that is too long for the system is no limit.
+        let timeout = Timespec::try_from(timeout).ok();
+        let socket = PollFd::new(socket, PollFlags::IN);
+        match latch {
+            Some(latch) => poll(&mut [socket, latch.poll_fd()], timeout.as_ref())?,
+            None => poll(&mut [socket], timeout.as_ref())?,
+        };
         Ok(())
     }
 }

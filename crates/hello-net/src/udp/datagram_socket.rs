@@ -1,6 +1,8 @@
 use std::fmt::Debug;
 use std::io::{self, IoSlice};
 use std::num::NonZeroUsize;
+#[cfg(unix)]
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use super::batch::RecvBatch;
@@ -22,6 +24,10 @@ pub(crate) trait DatagramSocket: Debug + Send + Sync {
     /// Returns how many the system took before it stopped at one, or at a limit of its own. An
     /// error is that of the first message.
     fn send(&self, messages: &[Transmit], iovecs: &[IoSlice<'_>]) -> io::Result<NonZeroUsize>;
+
+    /// Returns the socket's descriptor.
+    #[cfg(unix)]
+    fn fd(&self) -> BorrowedFd<'_>;
 
     /// Returns what a worker waits by for a datagram or the flag.
     fn waiter(&self, flag: &Latch) -> io::Result<Waiter>;

@@ -5,6 +5,7 @@ use crate::sys::ERROR_CODES;
 
 /// What kind of error the system reported, coarse enough to count and to act upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ErrorClass {
     /// A signal came first (EINTR).
     Interrupted,

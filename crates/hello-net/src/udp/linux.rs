@@ -17,7 +17,7 @@ use std::io::{self, IoSlice};
 use std::mem;
 use std::net::UdpSocket;
 use std::num::NonZeroUsize;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr;
 
 use libc::{iovec, mmsghdr};
@@ -181,6 +181,10 @@ impl DatagramSocket for MmsgSocket {
             [_] => self.send_up_to::<1>(messages, iovecs),
             _ => self.send_up_to::<{ RecvBatch::CAPACITY }>(messages, iovecs),
         }
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 
     fn waiter(&self, flag: &Latch) -> io::Result<Waiter> {

@@ -5,12 +5,15 @@ use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+#[cfg(unix)]
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::batch::{RecvBatch, RecvMeta};
 use super::datagram_socket::DatagramSocket;
 use super::transmit::Transmit;
+use crate::stopper::Stopper;
 use crate::sys::Waiter;
 use crate::sys::latch::Latch;
 
@@ -18,12 +21,12 @@ use crate::sys::latch::Latch;
 #[derive(Clone)]
 pub(crate) struct MockSocket {
     state: Arc<Mutex<MockState>>,
-    pub(crate) stop: Arc<Latch>,
+    pub(crate) stop: Stopper,
 }
 
 impl Default for MockSocket {
     fn default() -> Self {
-        Self { state: Arc::default(), stop: Arc::new(Latch::new().expect("sockets")) }
+        Self { state: Arc::default(), stop: Stopper::new().expect("sockets") }
     }
 }
 
@@ -86,7 +89,7 @@ impl DatagramSocket for MockSocket {
         let received = state.receives.pop_front();
         drop(state);
         let received = received.unwrap_or_else(|| {
-            self.stop.raise();
+            self.stop.stop();
             Err(ErrorKind::WouldBlock.into())
         })?;
         for (space, (_, bytes)) in batch.recv_buffers().zip(&received) {
@@ -114,6 +117,11 @@ impl DatagramSocket for MockSocket {
             taken += 1;
         }
         NonZeroUsize::new(taken).ok_or_else(|| ErrorKind::WriteZero.into())
+    }
+
+    #[cfg(unix)]
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.stop.stop_latch().as_fd()
     }
 
     fn waiter(&self, flag: &Latch) -> io::Result<Waiter> {

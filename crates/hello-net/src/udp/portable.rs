@@ -4,6 +4,8 @@
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::num::NonZeroUsize;
+#[cfg(unix)]
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -141,7 +143,7 @@ impl DatagramSocket for Portable {
         };
         let received = match receive() {
             Err(error) if wait && error.kind() == ErrorKind::WouldBlock => {
-                sys::wait_readable(&self.socket, RECV_TIMEOUT)?;
+                sys::wait_readable(&self.socket, None, RECV_TIMEOUT)?;
                 receive()?
             }
             received => received?,
@@ -175,6 +177,11 @@ impl DatagramSocket for Portable {
             )?;
         }
         Ok(NonZeroUsize::MIN)
+    }
+
+    #[cfg(unix)]
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 
     fn waiter(&self, flag: &Latch) -> io::Result<Waiter> {

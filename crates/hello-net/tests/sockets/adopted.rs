@@ -1,4 +1,4 @@
-//! Adopted sockets, and the requests queued in them.
+//! Sockets that somebody else keeps open, and what waits in them.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroUsize;
@@ -10,14 +10,14 @@ use crate::network::{any_port, exchange, have_ipv6, peer, peer_at, receive};
 use crate::server::{BACK_ENDS, serve_at};
 
 #[test]
-fn adopted_socket_outlives_its_servers_without_loss() {
+fn a_socket_that_somebody_else_keeps_open_outlives_its_servers_and_loses_nothing() {
     for &io in BACK_ENDS {
         let kept = UdpSocket::bind(any_port()).expect("a free port");
-        // Service managers may pass it in this state.
+        // As supervisors may hand it over.
         kept.set_nonblocking(true).expect("possible");
         let (address, client) = (kept.local_addr().expect("bound"), peer());
         for number in 0..3 {
-            // No server runs now.
+            // Nobody serves now.
             client.send_to(b"between", address).expect("sent");
             let socket = kept.try_clone().expect("a file descriptor");
             let builder = Server::builder().backend(io).workers(NonZeroUsize::new(2).expect("two"));
@@ -34,8 +34,8 @@ fn adopted_socket_outlives_its_servers_without_loss() {
 }
 
 #[test]
-fn adopted_dual_stack_socket_replies_from_the_destination_address() {
-    if !have_ipv6("adopted_dual_stack_socket_replies_from_the_destination_address") {
+fn an_adopted_socket_of_both_families_answers_both_from_the_address_asked() {
+    if !have_ipv6("an_adopted_socket_of_both_families_answers_both_from_the_address_asked") {
         return;
     }
     for &io in BACK_ENDS {
@@ -46,16 +46,13 @@ fn adopted_dual_stack_socket_replies_from_the_destination_address() {
         let server = Server::builder().backend(io).adopt([both.into()]).expect("a UDP socket");
         let port = server.local_addrs().next().expect("one").port();
         let greet = || {
-            for destination in [IpAddr::from([127, 0, 0, 2]), Ipv6Addr::LOCALHOST.into()] {
-                let client = peer_at(if destination.is_ipv4() {
+            for asked in [IpAddr::from([127, 0, 0, 2]), Ipv6Addr::LOCALHOST.into()] {
+                let client = peer_at(if asked.is_ipv4() {
                     any_port()
                 } else {
                     (Ipv6Addr::LOCALHOST, 0).into()
                 });
-                assert_eq!(
-                    exchange(&client, (destination, port).into(), b"Tracy"),
-                    b"Hello, Tracy!"
-                );
+                assert_eq!(exchange(&client, (asked, port).into(), b"Tracy"), b"Hello, Tracy!");
             }
         };
         server.serve_while(|_| (), greet).expect("no broken socket");
@@ -64,19 +61,19 @@ fn adopted_dual_stack_socket_replies_from_the_destination_address() {
 }
 
 #[test]
-fn unbound_socket_is_rejected() {
+fn a_socket_that_is_not_bound_is_not_served() {
     let unbound = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
-    let error = Server::builder().adopt([unbound.into()]).expect_err("unreachable");
+    let error = Server::builder().adopt([unbound.into()]).expect_err("nobody can ask there");
     assert!(matches!(error, ServerError::Adopt { .. }), "{error:?}");
     assert!(matches!(Server::builder().adopt([]), Err(ServerError::NoAddress)));
 }
 
 #[test]
-fn queued_requests_are_answered_when_the_server_stops() {
+fn what_waits_when_a_server_is_stopped_is_answered() {
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[any_port()]);
         let client = peer();
-        let stop_at_the_first = |_: &hello_net::ServerEvent<'_>| server.stop();
+        let stop_at_the_first = |_: &hello_net::ServerEvent<'_>| server.stopper().stop();
         for number in 0..200 {
             client.send_to(format!("{number}").as_bytes(), local).expect("sent");
         }

@@ -1,4 +1,4 @@
-//! Datagrams that arrive together: trains, bursts and floods, from one source or from many.
+//! What arrives together: trains, bursts, floods; from one source or from many.
 
 use std::iter;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -17,15 +17,14 @@ fn greeting(name: &[u8]) -> Vec<u8> {
     [b"Hello, ", name, b"!"].concat()
 }
 
-/// A name of `len` bytes that is unique to the number.
+/// A name of `len` bytes that no other number has.
 fn name(number: usize, len: usize) -> Vec<u8> {
     number.to_string().bytes().chain(iter::repeat(b'.')).take(len).collect()
 }
 
-/// Sends datagrams as one message, which the system delivers as one buffer if it can.
+/// Sends datagrams as one message, which the system delivers in one piece if it can.
 fn send_train(socket: &UdpSocket, to: SocketAddr, names: &[Vec<u8>]) {
-    // Uses another socket for the state, because creating it enables the delivery of trains on a
-    // socket.
+    // Made with another socket, for it would have trains delivered in one piece to this one, too.
     let state = UdpSocketState::new((&peer()).into()).expect("a UDP socket");
     let train = Transmit {
         destination: to,
@@ -38,7 +37,7 @@ fn send_train(socket: &UdpSocket, to: SocketAddr, names: &[Vec<u8>]) {
 }
 
 #[test]
-fn every_datagram_of_a_train_is_answered_in_order() {
+fn every_datagram_of_a_train_is_greeted_in_its_turn() {
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[any_port()]);
         let client = peer();
@@ -52,7 +51,7 @@ fn every_datagram_of_a_train_is_answered_in_order() {
                 for name in &names {
                     assert_eq!(receive(&client), (greeting(name), local));
                 }
-                // A single datagram between trains.
+                // A datagram alone, between trains.
                 assert_eq!(exchange(&client, local, b"Tracy"), b"Hello, Tracy!");
             }
         };
@@ -63,11 +62,11 @@ fn every_datagram_of_a_train_is_answered_in_order() {
 }
 
 #[test]
-fn each_source_gets_its_replies_in_order() {
+fn what_waits_from_many_sources_is_answered_in_order_to_each() {
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[any_port()]);
         let clients = Vec::from_iter((0..20).map(|_| peer()));
-        // As many as the receive buffer holds for certain, in more than one batch.
+        // As much as the receive buffer surely holds, in one batch and more.
         for number in 0..8 {
             for client in &clients {
                 client.send_to(&name(number, 3 + number % 4), local).expect("sent");
@@ -85,8 +84,8 @@ fn each_source_gets_its_replies_in_order() {
     }
 }
 
-/// Sends requests from connected sockets, which accept replies only from the destination address.
-fn exchange_with_each(server: &Server, addresses: &[SocketAddr], rounds: usize, io: Backend) {
+/// Asks from connected sockets, which hear no other address than the one asked.
+fn ask_at_each(server: &Server, addresses: &[SocketAddr], rounds: usize, io: Backend) {
     const BURST: usize = 8;
     let clients = Vec::from_iter(addresses.iter().map(|address| {
         let any = if address.is_ipv4() {
@@ -119,33 +118,28 @@ fn exchange_with_each(server: &Server, addresses: &[SocketAddr], rounds: usize, 
 }
 
 #[test]
-fn wildcard_server_replies_from_the_destination_address() {
+fn a_wildcard_server_answers_from_the_address_asked() {
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[(Ipv4Addr::UNSPECIFIED, 0).into()]);
         let addresses = (1..=16).map(|host| (Ipv4Addr::new(127, 0, 0, host), local.port()).into());
         let addresses = Vec::from_iter(addresses);
-        // 100,096 replies with one back end, fewer with the other.
-        exchange_with_each(
-            &server,
-            &addresses,
-            if io == Backend::default() { 782 } else { 79 },
-            io,
-        );
+        // 100,096 replies with the one back end, fewer with the other.
+        ask_at_each(&server, &addresses, if io == Backend::default() { 782 } else { 79 }, io);
     }
 }
 
 #[test]
-fn ipv6_wildcard_replies_from_the_destination_address() {
-    if !have_ipv6("ipv6_wildcard_replies_from_the_destination_address") {
+fn the_ipv6_wildcard_answers_from_the_address_asked() {
+    if !have_ipv6("the_ipv6_wildcard_answers_from_the_address_asked") {
         return;
     }
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[(Ipv6Addr::UNSPECIFIED, 0).into()]);
-        exchange_with_each(&server, &[(Ipv6Addr::LOCALHOST, local.port()).into()], 100, io);
+        ask_at_each(&server, &[(Ipv6Addr::LOCALHOST, local.port()).into()], 100, io);
     }
 }
 
-/// Sends far more than the receive buffer holds while nothing is received, and counts everything.
+/// Sends far more than the receive buffer holds while nobody receives, and counts it all.
 fn flood(server: &Server, local: SocketAddr) -> ServerCounters {
     const SENT: u64 = 5000;
     let clients = Vec::from_iter((0..4).map(|_| peer()));
@@ -175,7 +169,7 @@ fn flood(server: &Server, local: SocketAddr) -> ServerCounters {
 }
 
 #[test]
-fn kernel_drops_are_counted_and_all_counts_sum_to_the_requests_sent() {
+fn what_the_system_drops_is_counted_and_the_sum_is_what_was_sent() {
     for &io in BACK_ENDS {
         let server = Server::builder().backend(io).receive_buffer(1 << 16).bind([any_port()]);
         let server = server.expect("a free port");
@@ -186,7 +180,7 @@ fn kernel_drops_are_counted_and_all_counts_sum_to_the_requests_sent() {
 }
 
 #[test]
-fn workers_count_every_datagram_on_one_socket_and_on_several() {
+fn workers_account_for_every_datagram_on_one_socket_and_on_several() {
     for &io in BACK_ENDS {
         for reuse_port in [false, true] {
             let workers = NonZeroUsize::new(3).expect("three");
@@ -200,13 +194,13 @@ fn workers_count_every_datagram_on_one_socket_and_on_several() {
 }
 
 #[test]
-fn server_requests_large_buffers_by_default() {
+fn a_server_asks_for_large_buffers_unless_told_otherwise() {
     for &io in BACK_ENDS {
         let (server, _) = serve_at(io, &[any_port()]);
         let plain = UdpSocket::bind(any_port()).expect("a free port");
         let plain = SockRef::from(&plain);
-        // Root gets the whole size. Other users get what the system allows, which is at least the
-        // default.
+        // As root it gets all of it, and else what the system allows, which is no less than what
+        // every socket has.
         assert!(server.receive_buffer() >= plain.recv_buffer_size().expect("a size"));
         assert!(server.send_buffer() >= plain.send_buffer_size().expect("a size"));
         if plain.set_send_buffer_size(Server::SEND_BUFFER).is_ok()
@@ -219,7 +213,7 @@ fn server_requests_large_buffers_by_default() {
 }
 
 #[test]
-fn larger_receive_buffer_holds_more_datagrams() {
+fn a_larger_receive_buffer_holds_more() {
     for &io in BACK_ENDS {
         let given = [8192, 65_536].map(|bytes| {
             let server = Server::builder().backend(io).receive_buffer(bytes).bind([any_port()]);
@@ -233,7 +227,7 @@ fn larger_receive_buffer_holds_more_datagrams() {
 }
 
 #[test]
-fn busy_polling_server_answers_and_stops() {
+fn a_spinning_server_answers_and_stops() {
     for &io in BACK_ENDS {
         let server =
             Server::builder().backend(io).spin(Duration::from_millis(5)).bind([any_port()]);

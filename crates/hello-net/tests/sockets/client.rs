@@ -1,3 +1,5 @@
+mod limits;
+
 use std::net::{SocketAddr, UdpSocket};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -5,12 +7,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::network::{have_ipv6, peer, peer_at, receive};
-use hello_net::{Client, ErrorClass, Greeting, NoReply, Progress, Unanswered};
+use hello_net::{
+    Client, ErrorClass, Greeting, NoReply, Progress, SocketError, Unanswered, UnansweredCause,
+};
 use hello_proto::{DecodeError, Request, Retry};
 
-/// Long enough for any machine; only attempts that must fail have a shorter timeout.
+/// Long enough for any machine; only attempts that are to fail wait for shorter.
 const LONG: Duration = Duration::from_secs(20);
-/// Long enough to be split into several waits, as long timeouts are.
+/// Long enough to be waited for in parts, as long waits are.
 const SHORT: Duration = Duration::from_millis(120);
 
 fn retry(first: Duration, attempts: u32) -> Retry {
@@ -18,22 +22,30 @@ fn retry(first: Duration, attempts: u32) -> Retry {
 }
 
 fn client(servers: &[SocketAddr], retry: Retry) -> Client {
-    Client::new(servers.iter().copied(), retry).expect("at least one")
+    Client::builder().retry(retry).connect(servers.iter().copied()).expect("at least one")
 }
 
-/// The events of an observer, as text.
+/// An error of the system's, which has this class.
+fn error(code: i32, class: ErrorClass) -> SocketError {
+    let error = SocketError::of(&std::io::Error::from_raw_os_error(code));
+    assert_eq!(error.class, class);
+    error
+}
+
+/// What an observer saw, in words.
 fn words(progress: Progress<'_>) -> String {
     match progress {
-        Progress::Sending { attempt, .. } => format!("attempt {attempt}"),
-        Progress::Failed { error, .. } => ErrorClass::of(error).label().to_owned(),
+        Progress::Sending { attempt, .. } => format!("asked {attempt}"),
+        Progress::Failed { error, .. } => error.class.label().to_owned(),
         Progress::Skipped { datagram, error: None, .. } => {
             format!("skipped {}", datagram.escape_ascii())
         }
         Progress::Skipped { error: Some(error), .. } => format!("skipped: {error}"),
+        other => panic!("{other:?}"),
     }
 }
 
-/// Sends one greeting to a scripted server.
+/// Asks once, beside a server that plays its script.
 fn greet(
     client: &mut Client,
     name: &[u8],
@@ -54,13 +66,13 @@ fn loopback_peer() -> (UdpSocket, SocketAddr) {
     (socket, address)
 }
 
-/// An address with a closed port: nothing else binds port 9 of this loopback address.
-fn closed_port(host: u8) -> SocketAddr {
+/// An address where nothing listens: port 9 of a loopback address that nobody else binds.
+fn nobody(host: u8) -> SocketAddr {
     ([127, 77, 0, host], 9).into()
 }
 
 #[test]
-fn first_reply_gives_the_round_trip_time() {
+fn the_first_reply_tells_the_round_trip_time() {
     let (server, address) = loopback_peer();
     let script = || {
         let (name, source) = receive(&server);
@@ -70,12 +82,12 @@ fn first_reply_gives_the_round_trip_time() {
     let (result, seen) = greet(&mut client(&[address], retry(LONG, 3)), b"Michael", script);
     let Greeting { server, attempts, rtt, elapsed } = result.expect("answered");
     assert_eq!((server, attempts), (address, 1));
-    assert!(rtt.expect("one attempt") <= elapsed);
-    assert_eq!(seen, ["attempt 1"]);
+    assert!(rtt.expect("asked once") <= elapsed);
+    assert_eq!(seen, ["asked 1"]);
 }
 
 #[test]
-fn replies_to_other_requests_are_skipped_and_reported() {
+fn replies_that_are_not_ours_are_skipped_and_said() {
     let (server, address) = loopback_peer();
     let script = || {
         let (_, source) = receive(&server);
@@ -89,7 +101,7 @@ fn replies_to_other_requests_are_skipped_and_reported() {
     let short = DecodeError::TooShort { len: 0, min: 8 };
     let suffix = DecodeError::UnexpectedByte { at: 14, found: b'?', expected: b'!' };
     let expected = [
-        "attempt 1".to_owned(),
+        "asked 1".to_owned(),
         "skipped Hello, Mallory!".to_owned(),
         format!("skipped: {short}"),
         format!("skipped: {suffix}"),
@@ -99,13 +111,13 @@ fn replies_to_other_requests_are_skipped_and_reported() {
 }
 
 #[test]
-fn round_trip_time_is_unknown_after_a_second_attempt() {
+fn after_a_second_attempt_the_round_trip_time_is_not_known() {
     let (server, address) = loopback_peer();
     let script = || {
         let (_, first) = receive(&server);
         let (_, second) = receive(&server);
         assert_eq!(first, second, "one port for all attempts");
-        // The reply to the first attempt, received during the second, is accepted.
+        // The reply to the first attempt, during the second: as good as the other.
         server.send_to(b"Hello, Tracy!", first).expect("sent");
     };
     let schedule = Retry::new(SHORT, NonZeroU32::new(12).expect("not zero"), LONG);
@@ -113,11 +125,11 @@ fn round_trip_time_is_unknown_after_a_second_attempt() {
     let greeting = result.expect("answered");
     assert!(greeting.attempts >= 2);
     assert_eq!(greeting.rtt, None);
-    assert_eq!(seen[..2], ["attempt 1", "attempt 2"]);
+    assert_eq!(seen[..2], ["asked 1", "asked 2"]);
 }
 
 #[test]
-fn duplicate_of_an_earlier_reply_never_answers_an_equal_name() {
+fn a_duplicate_of_an_earlier_reply_never_answers_an_equal_name() {
     let (server, address) = loopback_peer();
     let mut client = client(&[address], retry(LONG, 1));
     let mut earlier = None;
@@ -128,7 +140,7 @@ fn duplicate_of_an_earlier_reply_never_answers_an_equal_name() {
     };
     assert!(greet(&mut client, b"Michael", script).0.is_ok());
 
-    let earlier = earlier.expect("sent");
+    let earlier = earlier.expect("asked");
     let script = || {
         let (_, source) = receive(&server);
         assert_ne!(source, earlier);
@@ -138,28 +150,29 @@ fn duplicate_of_an_earlier_reply_never_answers_an_equal_name() {
     };
     let (result, seen) = greet(&mut client, b"Michael", script);
     assert!(result.is_ok());
-    // If the duplicate had counted, Mallory's reply would not have been examined.
-    assert_eq!(seen, ["attempt 1", "skipped Hello, Mallory!"]);
+    // Had the duplicate counted, Mallory's reply would not have been looked at.
+    assert_eq!(seen, ["asked 1", "skipped Hello, Mallory!"]);
 }
 
 #[test]
-fn silent_server_is_no_answer_after_all_attempts() {
+fn silence_is_no_answer_after_every_attempt() {
     let (server, address) = loopback_peer();
     let mut client = client(&[address], retry(SHORT, 3));
     let (result, seen) = greet(&mut client, b"Sarah", || ());
-    let Err(Unanswered { attempts: 3, elapsed, servers }) = result else {
+    let Err(Unanswered { cause, attempts: 3, elapsed, servers }) = result else {
         panic!("{result:?}");
     };
+    assert_eq!(cause, UnansweredCause::AttemptsExhausted);
     assert_eq!(servers, [NoReply { server: address, problem: None }]);
     assert!(elapsed >= 3 * SHORT);
-    assert_eq!(seen, ["attempt 1", "attempt 2", "attempt 3"]);
+    assert_eq!(seen, ["asked 1", "asked 2", "asked 3"]);
     for _ in 0..3 {
         assert_eq!(receive(&server).0, b"Sarah");
     }
 }
 
 #[test]
-fn flood_of_wrong_replies_moves_no_deadline() {
+fn a_flood_of_wrong_replies_moves_no_deadline() {
     let (server, address) = loopback_peer();
     let mut client = client(&[address], retry(Duration::from_millis(500), 1));
     let gave_up = AtomicBool::new(false);
@@ -170,7 +183,7 @@ fn flood_of_wrong_replies_moves_no_deadline() {
             let start = Instant::now();
             while !gave_up.load(Relaxed) {
                 server.send_to(b"Hello, Mallory!", source).expect("sent");
-                assert!(start.elapsed() < LONG, "the client does not exit");
+                assert!(start.elapsed() < LONG, "the client does not give up");
             }
         });
         let request = Request::new(b"Sarah").expect("short");
@@ -180,25 +193,25 @@ fn flood_of_wrong_replies_moves_no_deadline() {
         gave_up.store(true, Relaxed);
         assert!(matches!(result, Err(Unanswered { attempts: 1, .. })));
     });
-    assert!(skipped > 0, "wrong replies arrived");
+    assert!(skipped > 0, "it did get wrong replies");
 }
 
 #[test]
-fn closed_port_is_reported_as_refused_and_attempts_continue() {
-    let mut client = client(&[closed_port(1)], retry(SHORT, 2));
+fn where_nothing_listens_it_says_refused_and_goes_on_asking() {
+    let mut client = client(&[nobody(1)], retry(SHORT, 2));
     let (result, seen) = greet(&mut client, b"Sarah", || ());
-    let Err(Unanswered { attempts: 2, elapsed, servers }) = result else {
+    let Err(Unanswered { attempts: 2, elapsed, servers, .. }) = result else {
         panic!("{result:?}");
     };
-    let problem = Some(ErrorClass::ConnectionRefused);
-    assert_eq!(servers, [NoReply { server: closed_port(1), problem }]);
-    assert!(elapsed >= 2 * SHORT, "every wait took its full time");
-    assert_eq!(seen, ["attempt 1", "connection-refused", "attempt 2", "connection-refused"]);
+    let problem = Some(error(libc::ECONNREFUSED, ErrorClass::ConnectionRefused));
+    assert_eq!(servers, [NoReply { server: nobody(1), problem }]);
+    assert!(elapsed >= 2 * SHORT, "every wait was waited for");
+    assert_eq!(seen, ["asked 1", "connection-refused", "asked 2", "connection-refused"]);
 }
 
 #[test]
-fn server_that_starts_between_attempts_is_reached() {
-    // The port is free, and bound again only when the first attempt was refused.
+fn a_server_that_starts_between_attempts_is_greeted() {
+    // Found free, and bound again only when the first attempt was refused.
     let address = peer_at(([127, 77, 0, 2], 0).into()).local_addr().expect("bound");
     let mut client = client(&[address], retry(Duration::from_secs(1), 20));
     let mut started = false;
@@ -218,14 +231,14 @@ fn server_that_starts_between_attempts_is_reached() {
         });
         assert!(result.expect("answered").attempts >= 2);
     });
-    assert_eq!(seen[..3], ["attempt 1", "connection-refused", "attempt 2"]);
+    assert_eq!(seen[..3], ["asked 1", "connection-refused", "asked 2"]);
 }
 
 #[test]
-fn refusing_address_is_abandoned_for_the_next_at_once() {
+fn a_refused_address_gives_way_to_the_next_at_once_and_for_good() {
     let (server, address) = loopback_peer();
-    let mut client = client(&[closed_port(3), address], retry(LONG, 1));
-    for expected in [&["attempt 1", "connection-refused", "attempt 1"][..], &["attempt 1"]] {
+    let mut client = client(&[nobody(3), address], retry(LONG, 1));
+    for expected in [&["asked 1", "connection-refused", "asked 1"][..], &["asked 1"]] {
         let script = || {
             let (_, source) = receive(&server);
             server.send_to(b"Hello, Sarah!", source).expect("sent");
@@ -233,13 +246,13 @@ fn refusing_address_is_abandoned_for_the_next_at_once() {
         let (result, seen) = greet(&mut client, b"Sarah", script);
         let greeting = result.expect("answered");
         assert_eq!((greeting.server, greeting.attempts), (address, 1));
-        assert!(greeting.rtt.is_some(), "this address was tried once");
+        assert!(greeting.rtt.is_some(), "this address was asked once");
         assert_eq!(seen, expected);
     }
 }
 
 #[test]
-fn silent_address_is_followed_by_the_next_after_its_attempt() {
+fn a_silent_address_gives_way_to_the_next_after_its_attempt() {
     let (_silent, silent) = loopback_peer();
     let (server, address) = loopback_peer();
     let schedule = Retry::new(SHORT, NonZeroU32::new(15).expect("not zero"), LONG);
@@ -251,21 +264,21 @@ fn silent_address_is_followed_by_the_next_after_its_attempt() {
     let (result, _) = greet(&mut client, b"Sarah", script);
     let greeting = result.expect("answered");
     assert_eq!(greeting.server, address);
-    // The second attempt sends to this server for the first time.
+    // In the second attempt this server is asked for the first time.
     assert_eq!(greeting.rtt.is_some(), greeting.attempts == 2);
 }
 
 #[test]
-fn late_reply_from_an_earlier_address_counts() {
+fn a_late_reply_of_an_address_that_is_not_waited_for_counts() {
     let (server, address) = loopback_peer();
     let silent: [_; 6] = std::array::from_fn(|_| loopback_peer());
     let mut addresses = vec![address];
     addresses.extend(silent.iter().map(|(_, address)| *address));
-    // Fewer attempts than addresses: none is tried twice, and a final look finds the reply.
+    // Fewer attempts than addresses: none is asked twice, and looking again finds the reply.
     let mut client = client(&addresses, retry(Duration::from_millis(300), 6));
     let script = || {
         let (_, source) = receive(&server);
-        // By now, another address is tried.
+        // By now, another one is asked.
         receive(&silent[0].0);
         server.send_to(b"Hello, Sarah!", source).expect("sent");
     };
@@ -275,31 +288,34 @@ fn late_reply_from_an_earlier_address_counts() {
 }
 
 #[test]
-fn two_refusing_addresses_are_both_tried_without_shortening_the_wait() {
-    let mut client = client(&[closed_port(4), closed_port(5)], retry(SHORT, 1));
+fn two_addresses_that_refuse_are_both_asked_and_the_wait_is_waited_for() {
+    let mut client = client(&[nobody(4), nobody(5)], retry(SHORT, 1));
     let (result, seen) = greet(&mut client, b"Sarah", || ());
-    let Err(Unanswered { attempts: 1, elapsed, servers }) = result else {
+    let Err(Unanswered { attempts: 1, elapsed, servers, .. }) = result else {
         panic!("{result:?}");
     };
     assert!(elapsed >= SHORT);
-    let refused = |server| NoReply { server, problem: Some(ErrorClass::ConnectionRefused) };
-    assert_eq!(servers, [refused(closed_port(4)), refused(closed_port(5))]);
-    assert_eq!(seen, ["attempt 1", "connection-refused", "attempt 1", "connection-refused"]);
+    let refused = |server| NoReply {
+        server,
+        problem: Some(error(libc::ECONNREFUSED, ErrorClass::ConnectionRefused)),
+    };
+    assert_eq!(servers, [refused(nobody(4)), refused(nobody(5))]);
+    assert_eq!(seen, ["asked 1", "connection-refused", "asked 1", "connection-refused"]);
 }
 
 #[test]
-fn untried_address_has_no_failure_reason() {
+fn an_address_that_was_not_asked_has_no_reason() {
     let (_silent, silent) = loopback_peer();
-    let mut client = client(&[silent, closed_port(8)], retry(SHORT, 1));
+    let mut client = client(&[silent, nobody(8)], retry(SHORT, 1));
     let (result, _) = greet(&mut client, b"Sarah", || ());
     let Err(Unanswered { servers, .. }) = result else { panic!("{result:?}") };
     assert_eq!(servers, [NoReply { server: silent, problem: None }]);
 }
 
 #[test]
-fn each_address_reports_the_failure_of_its_last_attempt() {
+fn each_address_has_its_own_reason_of_its_last_attempt() {
     let (_silent, silent) = loopback_peer();
-    let mut client = client(&[silent, closed_port(7)], retry(SHORT, 2));
+    let mut client = client(&[silent, nobody(7)], retry(SHORT, 2));
     let mut waited_for = Vec::new();
     let result = client.greet(Request::new(b"Sarah").expect("short"), |progress| {
         if let Progress::Failed { server, waits, .. } = progress {
@@ -308,14 +324,14 @@ fn each_address_reports_the_failure_of_its_last_attempt() {
     });
     let Err(Unanswered { servers, .. }) = result else { panic!("{result:?}") };
     let silence = |server, problem| NoReply { server, problem };
-    let refused = Some(ErrorClass::ConnectionRefused);
-    assert_eq!(servers, [silence(silent, None), silence(closed_port(7), refused)]);
-    // In the second attempt, which then moved on to the silent address.
-    assert_eq!(waited_for, [(closed_port(7), false)]);
+    let refused = Some(error(libc::ECONNREFUSED, ErrorClass::ConnectionRefused));
+    assert_eq!(servers, [silence(silent, None), silence(nobody(7), refused)]);
+    // In the second attempt, which then went on to the silent one.
+    assert_eq!(waited_for, [(nobody(7), false)]);
 }
 
 #[test]
-fn unsendable_address_is_followed_by_the_next() {
+fn an_address_that_cannot_be_sent_to_gives_way_to_the_next() {
     let (server, address) = loopback_peer();
     let broadcast = SocketAddr::from(([127, 255, 255, 255], 9999));
     let mut both = client(&[broadcast, address], retry(LONG, 1));
@@ -325,47 +341,48 @@ fn unsendable_address_is_followed_by_the_next() {
     };
     let (result, seen) = greet(&mut both, b"Sarah", script);
     assert_eq!(result.expect("answered").server, address);
-    assert_eq!(seen, ["attempt 1", "denied", "attempt 1"]);
+    assert_eq!(seen, ["asked 1", "denied", "asked 1"]);
 
     let mut alone = client(&[broadcast], retry(SHORT, 2));
     let (result, seen) = greet(&mut alone, b"Sarah", || ());
     let Err(Unanswered { servers, elapsed, .. }) = result else { panic!("{result:?}") };
-    assert_eq!(servers, [NoReply { server: broadcast, problem: Some(ErrorClass::Denied) }]);
-    assert!(elapsed >= 2 * SHORT, "every wait took its full time");
-    assert_eq!(seen, ["attempt 1", "denied", "attempt 2", "denied"]);
+    let problem = Some(error(libc::EACCES, ErrorClass::Denied));
+    assert_eq!(servers, [NoReply { server: broadcast, problem }]);
+    assert!(elapsed >= 2 * SHORT, "every wait was waited for");
+    assert_eq!(seen, ["asked 1", "denied", "asked 2", "denied"]);
 }
 
 #[test]
-fn client_without_an_address_is_an_error() {
-    let error = Client::new([], retry(LONG, 1)).expect_err("no address");
-    assert_eq!(error.to_string(), "no address to ask at");
+fn a_client_without_an_address_is_an_error() {
+    let error = Client::builder().connect([]).expect_err("nobody to ask");
+    assert_eq!(error.to_string(), "no address to send to");
 }
 
 #[test]
-fn zero_timeout_still_receives_queued_replies() {
+fn a_wait_of_zero_still_looks_for_what_is_there() {
     // On the loopback, the refusal is there as soon as the request is sent.
-    let mut client = client(&[closed_port(6)], retry(Duration::ZERO, 2));
+    let mut client = client(&[nobody(6)], retry(Duration::ZERO, 2));
     let (result, seen) = greet(&mut client, b"Sarah", || ());
     assert!(matches!(result, Err(Unanswered { attempts: 2, .. })));
-    assert_eq!(seen, ["attempt 1", "connection-refused", "attempt 2", "connection-refused"]);
+    assert_eq!(seen, ["asked 1", "connection-refused", "asked 2", "connection-refused"]);
 }
 
 #[test]
-fn unspecified_address_means_this_host() {
+fn a_server_at_the_unspecified_address_is_one_of_this_machine() {
     for (bound, unspecified) in [("127.0.0.1:0", "0.0.0.0"), ("[::1]:0", "::")] {
-        let test = "unspecified_address_means_this_host";
+        let test = "a_server_at_the_unspecified_address_is_one_of_this_machine";
         if unspecified == "::" && !have_ipv6(test) {
             return;
         }
         let server = peer_at(bound.parse().expect("an address"));
         let port = server.local_addr().expect("bound").port();
-        let address = SocketAddr::new(unspecified.parse().expect("an address"), port);
-        let mut client = client(&[address], retry(LONG, 1));
+        let asked = SocketAddr::new(unspecified.parse().expect("an address"), port);
+        let mut client = client(&[asked], retry(LONG, 1));
         let (result, seen) = greet(&mut client, b"Tracy", || {
             let (_, source) = receive(&server);
             server.send_to(b"Hello, Tracy!", source).expect("sent");
         });
-        assert_eq!(result.expect("an answer").server, address);
-        assert_eq!(seen, ["attempt 1"]);
+        assert_eq!(result.expect("an answer").server, asked);
+        assert_eq!(seen, ["asked 1"]);
     }
 }

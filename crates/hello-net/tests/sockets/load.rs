@@ -1,11 +1,11 @@
-//! The load generator against scripted servers.
+//! The load generator against servers that do as they are told.
 
 mod ends;
+mod hold_ups;
 mod plans;
 mod replies;
 mod schedules;
 mod sources;
-mod stalls;
 
 use std::collections::HashSet;
 use std::net::{SocketAddr, UdpSocket};
@@ -16,29 +16,27 @@ use std::time::Duration;
 
 use hello_measure::ReplyKind;
 use hello_net::{
-    ArrivalProcess, ErrorClass, GeneratorUsage, LoadEvent, LoadEventKind, LoadGenerator, LoadPlan,
-    NotSent, Observer, Pacing, Sources, WaitStrategy,
+    ArrivalProcess, ErrorClass, GeneratorUsage, LoadBuilder, LoadError, LoadEvent, LoadEventKind,
+    LoadGenerator, NotSent, Pacing, Sources, WaitStrategy,
 };
 use hello_proto::Token;
 
 use crate::network::{peer, receive};
 
-/// A plan for a test: `count` requests in a closed loop, with a timeout far above any reply time.
-fn closed(outstanding: u32, count: u64) -> LoadPlan {
+/// A plan for a test: so many requests in a closed loop, whose timeout no answer comes near to.
+fn closed(outstanding: u32, count: u64) -> LoadBuilder {
     let outstanding = NonZeroU32::new(outstanding).expect("not zero");
-    LoadPlan {
-        offer: Pacing::Closed { outstanding },
-        duration: Duration::from_secs(3600),
-        count: Some(count),
-        timeout: Duration::from_secs(20),
-        ..LoadPlan::default()
-    }
+    LoadGenerator::builder()
+        .pacing(Pacing::Closed { outstanding })
+        .duration(Duration::from_secs(3600))
+        .count(count)
+        .timeout(Duration::from_secs(20))
 }
 
-/// The same in an open loop, at this rate.
-fn open(rate: u64, arrivals: ArrivalProcess, count: u64) -> LoadPlan {
+/// The same in an open loop, at so many a second.
+fn open(rate: u64, arrivals: ArrivalProcess, count: u64) -> LoadBuilder {
     let rate = NonZeroU64::new(rate).expect("not zero");
-    LoadPlan { offer: Pacing::Open { rate, arrivals }, ..closed(1, count) }
+    closed(1, count).pacing(Pacing::Open { rate, arrivals })
 }
 
 fn ports(number: u32) -> Sources {
@@ -58,7 +56,7 @@ fn greeting(name: &[u8]) -> Vec<u8> {
 }
 
 /// A request as a server sees it.
-struct ReceivedRequest<'a> {
+struct Asked<'a> {
     /// Counted from 0.
     number: u64,
     name: Vec<u8>,
@@ -66,7 +64,7 @@ struct ReceivedRequest<'a> {
     socket: &'a UdpSocket,
 }
 
-impl ReceivedRequest<'_> {
+impl Asked<'_> {
     fn reply(&self, datagram: &[u8]) {
         self.socket.send_to(datagram, self.source).expect("sent");
     }
@@ -76,13 +74,13 @@ impl ReceivedRequest<'_> {
     }
 }
 
-fn greet(asked: &ReceivedRequest<'_>) {
+fn greet(asked: &Asked<'_>) {
     asked.greet();
 }
 
 /// An event of a load.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Event {
+enum Told {
     Sent { due: Duration, count: u32 },
     NotSent { due: Duration, count: u32, reason: NotSent },
     Answered { due: Duration, rtt: Duration, reordered: bool },
@@ -92,65 +90,66 @@ enum Event {
     Reported(ErrorClass),
 }
 
-/// The events of one thread, in order, and their times.
+/// What one thread told, in order, and when that was.
 #[derive(Debug, Default)]
-struct Recorded(Vec<(Duration, Event)>);
+struct Heard(Vec<(Duration, Told)>);
 
-impl Observer for Recorded {
-    fn observe(&mut self, event: &LoadEvent<'_>) {
-        let kind = match event.kind {
-            LoadEventKind::Sent { due, count } => Event::Sent { due, count },
-            LoadEventKind::NotSent { due, count, reason } => Event::NotSent { due, count, reason },
+impl Heard {
+    fn add(&mut self, event: &LoadEvent<'_>) {
+        let told = match event.kind {
+            LoadEventKind::Sent { due, count } => Told::Sent { due, count },
+            LoadEventKind::NotSent { due, count, reason } => Told::NotSent { due, count, reason },
             LoadEventKind::Answered { due, rtt, reordered } => {
-                Event::Answered { due, rtt, reordered }
+                Told::Answered { due, rtt, reordered }
             }
-            LoadEventKind::Lost { due } => Event::Lost { due },
-            LoadEventKind::Other { arrival, .. } => Event::Other(arrival),
-            LoadEventKind::Misdirected => Event::Misdirected,
-            LoadEventKind::SocketError(class) | LoadEventKind::SendBufferFull(class) => {
-                Event::Reported(class)
+            LoadEventKind::Lost { due } => Told::Lost { due },
+            LoadEventKind::Other { arrival, .. } => Told::Other(arrival),
+            LoadEventKind::Misdirected => Told::Misdirected,
+            LoadEventKind::SocketError(error) | LoadEventKind::SendBufferFull(error) => {
+                Told::Reported(error.class)
             }
+            other => panic!("{other:?}"),
         };
-        self.0.push((event.at, kind));
+        self.0.push((event.at, told));
     }
 }
 
-impl Recorded {
-    fn events(&self) -> impl Iterator<Item = Event> {
-        self.0.iter().map(|(_, event)| *event)
+impl Heard {
+    fn told(&self) -> impl Iterator<Item = Told> {
+        self.0.iter().map(|(_, told)| *told)
     }
 
-    /// Counts the matching events.
-    fn count(&self, is: impl Fn(Event) -> bool) -> u64 {
-        self.events().filter(|event| is(*event)).count() as u64
+    /// Counts the events that are so.
+    fn count(&self, is: impl Fn(Told) -> bool) -> u64 {
+        self.told().filter(|told| is(*told)).count() as u64
     }
 
     fn sent(&self) -> u64 {
-        let count = |event| if let Event::Sent { count, .. } = event { count.into() } else { 0 };
-        self.events().map(count).sum()
+        let count = |told| if let Told::Sent { count, .. } = told { count.into() } else { 0 };
+        self.told().map(count).sum()
     }
 
     fn not_sent(&self) -> u64 {
-        let count = |event| if let Event::NotSent { count, .. } = event { count.into() } else { 0 };
-        self.events().map(count).sum()
+        let count = |told| if let Told::NotSent { count, .. } = told { count.into() } else { 0 };
+        self.told().map(count).sum()
     }
 
     fn answered(&self) -> u64 {
-        self.count(|event| matches!(event, Event::Answered { .. }))
+        self.count(|told| matches!(told, Told::Answered { .. }))
     }
 
     fn lost(&self) -> u64 {
-        self.count(|event| matches!(event, Event::Lost { .. }))
+        self.count(|told| matches!(told, Told::Lost { .. }))
     }
 
     fn late(&self) -> u64 {
-        self.count(|event| matches!(event, Event::Other(ReplyKind::Late { .. })))
+        self.count(|told| matches!(told, Told::Other(ReplyKind::Late { .. })))
     }
 
-    /// Returns the due times of all requests, sent or not, in order.
+    /// Returns when each request was due, sent or not, in order.
     fn dues(&self) -> Vec<Duration> {
-        let dues = self.events().filter_map(|event| match event {
-            Event::Sent { due, count } | Event::NotSent { due, count, .. } => {
+        let dues = self.told().filter_map(|told| match told {
+            Told::Sent { due, count } | Told::NotSent { due, count, .. } => {
                 Some(std::iter::repeat_n(due, count as usize))
             }
             _ => None,
@@ -161,60 +160,82 @@ impl Recorded {
     }
 }
 
-/// The result of a load.
+/// Runs a generator with an observer of each thread, and returns these.
+fn run<O: Default + Send>(
+    generator: LoadGenerator,
+    observe: impl Fn(&mut O, &LoadEvent<'_>) + Sync,
+) -> (Result<GeneratorUsage, LoadError>, Vec<O>) {
+    let threads = 0..generator.plan().threads.get();
+    let observers = Vec::from_iter(threads.map(|_| Mutex::<O>::default()));
+    let usage = generator.run(|events| {
+        let thread = events.first().expect("no slice is empty").thread;
+        assert!(events.iter().all(|event| event.thread == thread));
+        let mut observer = observers[thread].lock().expect("no panic");
+        events.iter().for_each(|event| observe(&mut observer, event));
+    });
+    let observers = observers.into_iter().map(|one| one.into_inner().expect("no panic"));
+    (usage, observers.collect())
+}
+
+/// Runs a generator of one thread, and returns what that told.
+fn run_one(generator: LoadGenerator) -> (GeneratorUsage, Heard) {
+    let (usage, heard) = run(generator, Heard::add);
+    let [heard] = heard.try_into().expect("one thread");
+    (usage.expect("no broken socket"), heard)
+}
+
+/// What became of a load.
 #[derive(Debug)]
 struct Offered {
     usage: GeneratorUsage,
-    /// The events of each thread.
-    threads: Vec<Recorded>,
-    /// The events of all threads.
-    all: Recorded,
-    /// The number of requests that the server received.
+    /// What each thread told.
+    threads: Vec<Heard>,
+    /// What all told.
+    all: Heard,
+    /// How many requests the server saw.
     seen: u64,
 }
 
-/// Serves each request with a function until an empty one arrives, and returns the number of
-/// requests before it.
-fn serve(socket: &UdpSocket, mut answer: impl FnMut(&ReceivedRequest<'_>)) -> u64 {
+/// Has a server do so with each request, until it gets an empty one, and returns how many there
+/// were before it.
+fn serve(socket: &UdpSocket, mut answer: impl FnMut(&Asked<'_>)) -> u64 {
     for number in 0.. {
         let (name, source) = receive(socket);
         if name.is_empty() {
             return number;
         }
-        answer(&ReceivedRequest { number, name, source, socket });
+        answer(&Asked { number, name, source, socket });
     }
     u64::MAX
 }
 
-/// Runs a load against a server that handles each request with a function.
-fn offer(plan: LoadPlan, answer: impl FnMut(&ReceivedRequest<'_>) + Send) -> Offered {
+/// Offers a load to a server that does so with each request.
+fn offer(plan: LoadBuilder, answer: impl FnMut(&Asked<'_>) + Send) -> Offered {
     offer_to(&peer(), plan, answer)
 }
 
 fn offer_to(
     server: &UdpSocket,
-    plan: LoadPlan,
-    answer: impl FnMut(&ReceivedRequest<'_>) + Send,
+    plan: LoadBuilder,
+    answer: impl FnMut(&Asked<'_>) + Send,
 ) -> Offered {
-    let observers = Vec::from_iter((0..plan.threads.get()).map(|_| Mutex::<Recorded>::default()));
-    let generator = LoadGenerator::new(server.local_addr().expect("bound"), plan).expect("ports");
-    let (usage, seen) = thread::scope(|scope| {
+    let address = server.local_addr().expect("bound");
+    let generator = plan.connect(address).expect("ports");
+    let ((usage, threads), seen) = thread::scope(|scope| {
         let serving = scope.spawn(|| serve(server, answer));
-        let usage = generator.run(&observers);
-        // Everything sent is in the server's buffer, and therefore before the empty request.
-        peer().send_to(&[], generator.server()).expect("sent");
-        (usage, serving.join().expect("no panic"))
+        let run = run(generator, Heard::add);
+        // What was sent is in the server's buffer, and so before that.
+        peer().send_to(&[], address).expect("sent");
+        (run, serving.join().expect("no panic"))
     });
-    let recorded = observers.into_iter().map(|recorded| recorded.into_inner().expect("no panic"));
-    let threads = Vec::from_iter(recorded);
-    let all = Recorded(threads.iter().flat_map(|recorded| recorded.0.iter().copied()).collect());
+    let all = Heard(threads.iter().flat_map(|heard| heard.0.iter().copied()).collect());
     Offered { usage: usage.expect("no broken socket"), threads, all, seen }
 }
 
 #[test]
-fn each_request_is_sent_answered_and_reported_once() {
+fn each_request_is_sent_and_answered_once_and_told_of() {
     let mut names = HashSet::new();
-    let plan = LoadPlan { name_len: 8..=12, ..closed(7, 500) };
+    let plan = closed(7, 500).name_len(8..=12);
     let Offered { all, seen, .. } = offer(plan, |asked| {
         names.insert(asked.name.clone());
         asked.greet();
@@ -227,15 +248,15 @@ fn each_request_is_sent_answered_and_reported_once() {
 }
 
 #[test]
-fn threads_and_trains_together_send_exactly_the_count() {
+fn all_threads_and_trains_together_send_as_many_as_were_to_be_sent() {
     for (threads, train, count) in [(2, 1, 101), (2, 8, 501), (3, 5, 7), (3, 1, 2)] {
         let (sources, threads, train) = (ports(5), number(threads), number(train));
         for plan in [closed(32, count), open(5000, ArrivalProcess::Poisson, count)] {
-            let plan = LoadPlan { sources, threads, train, ..plan };
+            let plan = plan.sources(sources).threads(threads).train(train);
             let Offered { all, threads, seen, .. } = offer(plan, greet);
             assert_eq!((all.sent() + all.not_sent(), all.answered()), (count, seen), "{all:?}");
             assert_eq!(all.sent(), seen);
-            let parts = threads.iter().map(|recorded| recorded.sent() + recorded.not_sent());
+            let parts = threads.iter().map(|heard| heard.sent() + heard.not_sent());
             let (least, most) = parts.fold((u64::MAX, 0), |(a, b), c| (a.min(c), b.max(c)));
             assert!(most - least <= 1, "{least} {most}");
         }
@@ -243,9 +264,9 @@ fn threads_and_trains_together_send_exactly_the_count() {
 }
 
 #[test]
-fn answered_and_lost_requests_match_the_servers_record() {
+fn each_request_is_answered_or_lost_and_the_server_knows_which() {
     let mut greeted = 0;
-    let plan = LoadPlan { timeout: Duration::from_millis(100), ..closed(20, 200) };
+    let plan = closed(20, 200).timeout(Duration::from_millis(100));
     let Offered { all, seen, .. } = offer(plan, |asked| {
         if asked.number % 3 > 0 {
             asked.greet();
@@ -253,16 +274,16 @@ fn answered_and_lost_requests_match_the_servers_record() {
         }
     });
     assert_eq!((seen, all.sent()), (200, 200));
-    // On a busy machine, a request is late now and then.
+    // On a busy machine, one is late now and then.
     assert_eq!(all.answered() + all.late(), greeted);
     assert_eq!(all.answered() + all.lost(), 200);
 }
 
 #[test]
-fn only_the_same_seed_reproduces_the_name_lengths() {
+fn lengths_are_drawn_again_from_the_same_seed_only() {
     let lens = |seed| {
         let mut lens = Vec::new();
-        let plan = LoadPlan { seed, name_len: 8..=100, ..closed(1, 40) };
+        let plan = closed(1, 40).seed(seed).name_len(8..=100);
         offer(plan, |asked| {
             lens.push(asked.name.len());
             asked.greet();
@@ -275,13 +296,13 @@ fn only_the_same_seed_reproduces_the_name_lengths() {
 }
 
 #[test]
-fn every_wait_strategy_sends_and_receives_everything() {
+fn every_way_to_be_idle_sends_and_receives_all() {
     for idle in
         [WaitStrategy::Wait, WaitStrategy::Spin, WaitStrategy::Sleep(Duration::from_micros(200))]
     {
         for sources in [ports(1), ports(3)] {
             for plan in [closed(5, 40), open(2000, ArrivalProcess::Constant, 40)] {
-                let plan = LoadPlan { idle, sources, ..plan };
+                let plan = plan.wait_strategy(idle).sources(sources);
                 let Offered { all, seen, .. } = offer(plan, greet);
                 assert_eq!(all.sent() + all.not_sent(), 40, "{idle:?}");
                 assert_eq!((all.sent(), all.answered()), (seen, seen), "{idle:?}");

@@ -1,4 +1,4 @@
-//! The server and the client over real sockets on the loopback, on ports that the system chooses.
+//! The server and the client over real sockets on the loopback, on ports the system chooses.
 
 mod adopted;
 mod batches;

@@ -28,7 +28,7 @@ pub(crate) fn accounted_for(counters: &ServerCounters) -> u64 {
 }
 
 #[test]
-fn names_of_any_bytes_and_length_up_to_the_limit_are_answered() {
+fn names_of_any_bytes_and_every_length_up_to_the_limit_are_greeted() {
     for &io in BACK_ENDS {
         let server = Server::builder()
             .backend(io)
@@ -54,11 +54,11 @@ fn names_of_any_bytes_and_length_up_to_the_limit_are_answered() {
 }
 
 #[test]
-fn refused_request_is_counted_and_the_next_one_answered() {
+fn what_the_guard_refuses_gets_no_reply_and_is_counted_and_the_next_is_answered() {
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[any_port()]);
         let client = peer();
-        // The server's port, at another address of this machine.
+        // The same port as the server's, at another address of this machine.
         let twin = peer_at((Ipv4Addr::new(127, 0, 0, 2), local.port()).into());
         let seen = Mutex::new(Vec::new());
         let observe = |event: &hello_net::ServerEvent<'_>| {
@@ -95,7 +95,7 @@ fn refused_request_is_counted_and_the_next_one_answered() {
 }
 
 #[test]
-fn closed_clients_cost_no_other_client_a_reply() {
+fn clients_that_are_gone_cost_nobody_else_a_reply() {
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[any_port()]);
         server
@@ -119,7 +119,7 @@ fn closed_clients_cost_no_other_client_a_reply() {
 }
 
 #[test]
-fn every_datagram_of_many_clients_is_counted() {
+fn every_datagram_of_many_clients_is_accounted_for() {
     for &io in BACK_ENDS {
         const CLIENTS: usize = 8;
         const REQUESTS: usize = 250;
@@ -155,8 +155,8 @@ fn every_datagram_of_many_clients_is_counted() {
 }
 
 #[test]
-fn several_addresses_are_served_and_counted_together() {
-    if !have_ipv6("several_addresses_are_served_and_counted_together") {
+fn several_addresses_are_served_at_once_and_counted_together() {
+    if !have_ipv6("several_addresses_are_served_at_once_and_counted_together") {
         return;
     }
     for &io in BACK_ENDS {
@@ -181,13 +181,13 @@ fn several_addresses_are_served_and_counted_together() {
 }
 
 #[test]
-fn ipv6_wildcard_leaves_the_ipv4_port_free() {
-    if !have_ipv6("ipv6_wildcard_leaves_the_ipv4_port_free") {
+fn the_ipv6_wildcard_leaves_ipv4_to_its_own() {
+    if !have_ipv6("the_ipv6_wildcard_leaves_ipv4_to_its_own") {
         return;
     }
     for &io in BACK_ENDS {
-        // The same port is still free on every IPv4 address and can be bound too. Another test may
-        // have it, so several ports are tried.
+        // The same port at every IPv4 address is still free and stands beside it; unless another
+        // test has it, so several ports are tried.
         let (ipv6_only, local, _beside) = (0..20)
             .find_map(|_| {
                 let (server, local) = serve_at(io, &[(Ipv6Addr::UNSPECIFIED, 0).into()]);
@@ -205,7 +205,7 @@ fn ipv6_wildcard_leaves_the_ipv4_port_free() {
 }
 
 #[test]
-fn port_in_use_is_a_named_error_and_never_shared() {
+fn a_port_in_use_is_an_error_that_names_it_and_is_never_shared() {
     for reuse_port in [false, true] {
         let builder = Server::builder().reuse_port(reuse_port);
         let first = builder.clone().bind([any_port()]).expect("a free port");
@@ -219,40 +219,40 @@ fn port_in_use_is_a_named_error_and_never_shared() {
 }
 
 #[test]
-fn server_without_an_address_is_an_error() {
+fn a_server_without_an_address_is_an_error() {
     assert!(matches!(Server::builder().bind([]), Err(ServerError::NoAddress)));
 }
 
 #[test]
-fn stop_ends_an_idle_server_for_good() {
+fn stop_ends_an_idle_server_and_keeps_it_stopped() {
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[any_port(), any_port()]);
         server.serve_while(|_| (), || ()).expect("no broken socket");
         let client = peer();
         client.send_to(b"too late", local).expect("sent");
-        server.serve(|_| ()).expect("stopped before the start");
+        server.serve(|_| ()).expect("stopped before it starts");
         assert_eq!(server.counters().received(), 0);
     }
 }
 
 #[test]
-fn panicking_observer_stops_every_thread() {
+fn an_observer_that_panics_stops_every_thread() {
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[any_port(), any_port()]);
         let client = peer();
         client.send_to(b"boo", local).expect("sent");
         let observe = |_: &hello_net::ServerEvent<'_>| panic!("the observer's own");
         let panic = catch_unwind(AssertUnwindSafe(|| server.serve(observe)));
-        let cause = panic.expect_err("the panic reaches the caller");
+        let cause = panic.expect_err("the panic goes on to the caller");
         assert_eq!(cause.downcast_ref(), Some(&"the observer's own"));
     }
 }
 
 #[test]
-fn liveness_requires_progress_of_every_thread() {
+fn the_pulse_is_that_of_every_thread() {
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[any_port(), any_port()]);
-        assert!(!server.check_liveness(), "not serving yet");
+        assert!(!server.check_liveness(), "nobody serves yet");
         let (go_on, wait) = mpsc::channel::<()>();
         let wait = Mutex::new(wait);
         let stand_still = |_: &hello_net::ServerEvent<'_>| {
@@ -262,7 +262,7 @@ fn liveness_requires_progress_of_every_thread() {
             let beats = || {
                 let deadline = Instant::now() + Duration::from_secs(20);
                 while !server.check_liveness() {
-                    assert!(Instant::now() < deadline, "a thread stalls");
+                    assert!(Instant::now() < deadline, "a thread stands still");
                     thread::yield_now();
                 }
             };
@@ -270,15 +270,14 @@ fn liveness_requires_progress_of_every_thread() {
             let client = peer();
             client.send_to(b"Tracy", local).expect("sent");
             receive(&client);
-            // The thread that answered now waits for the observer, and made at most one more pass
-            // before.
+            // The thread that answered waits for us now, and went round once before at the most.
             let later = Instant::now() + Duration::from_millis(400);
             let mut pulses = 0;
             while Instant::now() < later {
                 pulses += u32::from(server.check_liveness());
                 thread::yield_now();
             }
-            assert!(pulses <= 1, "one of two threads stalls");
+            assert!(pulses <= 1, "one of two stands still");
             drop(go_on);
             beats();
         };
@@ -287,7 +286,7 @@ fn liveness_requires_progress_of_every_thread() {
 }
 
 #[test]
-fn idle_busy_polling_threads_are_alive() {
+fn threads_that_spin_have_a_pulse_though_nobody_asks() {
     for &io in BACK_ENDS {
         let builder = Server::builder().backend(io).spin(Duration::from_secs(600));
         let server = builder.bind([any_port()]).expect("a free port");
@@ -295,7 +294,7 @@ fn idle_busy_polling_threads_are_alive() {
             let deadline = Instant::now() + Duration::from_secs(20);
             for _ in 0..3 {
                 while !server.check_liveness() {
-                    assert!(Instant::now() < deadline, "a live thread is considered stalled");
+                    assert!(Instant::now() < deadline, "a living thread is taken for dead");
                     thread::yield_now();
                 }
             }
@@ -305,20 +304,62 @@ fn idle_busy_polling_threads_are_alive() {
 }
 
 #[test]
-fn waiting_for_the_observer_ends_when_the_server_fails() {
+fn who_waits_for_the_observer_to_be_gone_hears_that_nobody_answers_any_more() {
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[any_port(), any_port()]);
         let (observing, ended) = mpsc::channel::<()>();
-        let stopping = &server;
+        let stopper = server.stopper();
         let stop_at_the_first = move |_: &hello_net::ServerEvent<'_>| {
             let _observing = &observing;
-            stopping.stop();
+            stopper.stop();
         };
         let wait = || {
             peer().send_to(b"Tracy", local).expect("sent");
             ended.recv_timeout(Duration::from_secs(20))
         };
-        let recorded = server.serve_while(stop_at_the_first, wait).expect("no broken socket");
-        assert_eq!(recorded, Err(mpsc::RecvTimeoutError::Disconnected));
+        let heard = server.serve_while(stop_at_the_first, wait).expect("no broken socket");
+        assert_eq!(heard, Err(mpsc::RecvTimeoutError::Disconnected));
+    }
+}
+
+#[test]
+fn abort_leaves_what_waits_unanswered_and_stop_does_not() {
+    for &io in BACK_ENDS {
+        for abort in [false, true] {
+            let (server, local) = serve_at(io, &[any_port()]);
+            let client = peer();
+            for number in 0..200 {
+                client.send_to(format!("{number}").as_bytes(), local).expect("sent");
+            }
+            let stopper = server.stopper();
+            let end = move |_: &hello_net::ServerEvent<'_>| match abort {
+                true => stopper.abort(),
+                false => stopper.stop(),
+            };
+            server.serve(end).expect("no broken socket");
+            // Some have been received together with the first.
+            let answered = server.counters().answered();
+            assert_eq!(answered < 200, abort, "{answered}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn each_bound_socket_can_be_given_further_options() {
+    use socket2::SockRef;
+
+    for &io in BACK_ENDS {
+        let builder = Server::builder().backend(io).workers(2.try_into().expect("not zero"));
+        let addresses = [any_port(), any_port()];
+        for (builder, sockets) in [(builder.clone(), 2), (builder.reuse_port(true), 4)] {
+            let server = builder.bind(addresses).expect("free ports");
+            let locals = Vec::from_iter(server.local_addrs());
+            for socket in server.sockets() {
+                let local = SockRef::from(&socket).local_addr().expect("bound").as_socket();
+                assert!(locals.contains(&local.expect("an address")));
+            }
+            assert_eq!(server.sockets().count(), sockets);
+        }
     }
 }

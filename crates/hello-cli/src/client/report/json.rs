@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use hello_net::{ErrorClass, NoReply};
+use hello_net::NoReply;
 use serde::Serialize;
 
 use crate::output::json::{Datagram, JsonName};
@@ -53,7 +53,7 @@ pub(super) struct ServerReason {
 
 impl From<&NoReply> for ServerReason {
     fn from(silence: &NoReply) -> Self {
-        let reason = silence.problem.map_or("no-answer", ErrorClass::label);
+        let reason = silence.problem.map_or("no-answer", |problem| problem.class.label());
         Self { server: silence.server, reason }
     }
 }

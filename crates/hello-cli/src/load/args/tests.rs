@@ -10,7 +10,11 @@ fn refused<const N: usize>(args: [&str; N]) -> String {
 }
 
 fn plan<const N: usize>(list: [&str; N]) -> LoadPlan {
-    args(list).plan().expect("makes sense")
+    checked(&args(list).builder().expect("makes sense"))
+}
+
+fn checked(builder: &LoadBuilder) -> LoadPlan {
+    builder.check(([127, 0, 0, 1], 9999).into()).expect("makes sense")
 }
 
 fn load(load: u64) -> NonZeroU64 {
@@ -20,19 +24,20 @@ fn load(load: u64) -> NonZeroU64 {
 #[test]
 fn without_options_it_is_a_closed_loop_of_ten_seconds_after_one() {
     let plan = plan([]);
-    assert_eq!(plan, LoadPlan { warm_up: Duration::from_secs(1), ..LoadPlan::default() });
+    assert_eq!(plan, checked(&LoadGenerator::builder().warm_up(Duration::from_secs(1))));
     assert_eq!(args([]).mode(), Mode::Single);
 }
 
 #[test]
 fn each_thread_has_a_message_outstanding_at_min() {
-    let outstanding = |list: [&str; 2]| match plan(list).offer {
+    let outstanding = |list: [&str; 2]| match plan(list).pacing {
         Pacing::Closed { outstanding } => outstanding.get(),
         open => panic!("{open:?}"),
     };
     assert_eq!(outstanding(["--train=8", "--threads=2"]), 512);
     assert_eq!(outstanding(["--outstanding=10k", "--threads=2"]), 10_000);
-    let error = args(["--train=8", "--threads=2", "--outstanding=15"]).plan().expect_err("too few");
+    let error =
+        args(["--train=8", "--threads=2", "--outstanding=15"]).builder().expect_err("too few");
     assert_eq!(
         error.to_string(),
         "each thread has a message outstanding, with all of its train: give --outstanding 16"
@@ -55,15 +60,16 @@ fn a_warm_up_is_a_tenth_and_nothing_where_only_a_count_ends_the_run() {
 #[test]
 fn an_open_loop_has_times_to_draw_and_a_closed_one_has_none() {
     let open = |arrivals| Pacing::Open { rate: load(10_000), arrivals };
-    assert_eq!(plan(["--rate", "10k"]).offer, open(ArrivalProcess::Constant));
+    assert_eq!(plan(["--rate", "10k"]).pacing, open(ArrivalProcess::Constant));
     for list in
         [["--rate=10k", "--poisson"], ["--find-max", "--poisson"], ["--sweep=1..2", "--poisson"]]
     {
-        assert_eq!(plan(list).offer, open(ArrivalProcess::Poisson), "{list:?}");
-        let trial = args(list).trial(&plan(list), load(7));
-        assert_eq!(trial.offer, Pacing::Open { rate: load(7), arrivals: ArrivalProcess::Poisson });
+        assert_eq!(plan(list).pacing, open(ArrivalProcess::Poisson), "{list:?}");
+        let trial = args(list).trial(&args(list).builder().expect("makes sense"), load(7));
+        let trial = checked(&trial);
+        assert_eq!(trial.pacing, Pacing::Open { rate: load(7), arrivals: ArrivalProcess::Poisson });
     }
-    let error = args(["--poisson"]).plan().expect_err("no times");
+    let error = args(["--poisson"]).builder().expect_err("no times");
     assert_eq!(error.to_string(), "--poisson draws times: give --rate, too");
 }
 

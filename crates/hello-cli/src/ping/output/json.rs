@@ -39,11 +39,14 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
             ReplyKind::Unsolicited => EventKind::Unsolicited(datagram.into()),
         },
         ProbeEventKind::Lost { seq } => EventKind::Lost { seq },
-        ProbeEventKind::SocketError(class) => EventKind::Error { class: class.label(), count: 1 },
+        ProbeEventKind::SocketError(error) => {
+            EventKind::Error { class: error.class.label(), count: 1 }
+        }
         ProbeEventKind::Dropped { count } => {
             EventKind::Error { class: ErrorClass::NoBuffers.label(), count }
         }
         ProbeEventKind::NotSent(why) => EventKind::NotSent { reason: why.label() },
+        _ => return None,
     };
     let at_s = event.at.as_secs_f64();
     Some(to_line(&Event { target: &target.name, flow: event.flow, at_s, what }))
@@ -143,7 +146,7 @@ mod tests {
     }
 
     fn said(kind: ProbeEventKind<'_>) -> Option<String> {
-        event(&target(), &ProbeEvent { at: Duration::from_millis(1500), flow: 0, kind })
+        event(&target(), &ProbeEvent::new(Duration::from_millis(1500), 0, kind))
     }
 
     fn received(arrival: ReplyKind, datagram: &[u8]) -> Option<String> {
@@ -178,7 +181,7 @@ mod tests {
             ),
             (said(ProbeEventKind::Lost { seq: 3 }), r#"{"event":"lost","seq":3,"#),
             (
-                said(ProbeEventKind::SocketError(ErrorClass::ConnectionRefused)),
+                said(ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into())),
                 r#"{"event":"error","class":"connection-refused","count":1,"#,
             ),
             (

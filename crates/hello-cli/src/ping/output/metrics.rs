@@ -108,7 +108,7 @@ mod tests {
         let answers = [40, 60, 150, 1_000_000].map(Duration::from_micros).map(answered);
         events(&mut recorder, answers);
         events(&mut recorder, [lost(9)]);
-        events(&mut recorder, [ProbeEventKind::SocketError(ErrorClass::ConnectionRefused)]);
+        events(&mut recorder, [ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into())]);
         let text = text(&[recorder], Duration::ZERO);
         let target = r#"target="192.0.2.1:9999""#;
         for (name, labels, value) in [

@@ -51,7 +51,7 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
             }
         }
         ProbeEventKind::Lost { seq } => format!("{address}: seq={seq}{flow} lost"),
-        ProbeEventKind::SocketError(class) => format!("{address}:{flow} {class}"),
+        ProbeEventKind::SocketError(error) => format!("{address}:{flow} {error}"),
         ProbeEventKind::Dropped { count } => {
             format!(
                 "{address}:{flow} {count} datagrams dropped by this system: no room, or a wrong checksum"
@@ -59,12 +59,14 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
         }
         ProbeEventKind::NotSent(why) => {
             let why = match why {
-                NotSent::Failed(class) => class.to_string(),
+                NotSent::Failed(error) => error.to_string(),
                 NotSent::Late => "this process was held up".into(),
                 NotSent::TooManyInFlight => "too many in flight".into(),
+                other => other.label().into(),
             };
             format!("{address}:{flow} not sent: {why}")
         }
+        _ => return None,
     })
 }
 

@@ -28,7 +28,7 @@ fn the_difference_of_two_flows_is_no_jitter() {
     let mut recorder = Recorder::new(Target { flows: 2, ..target() });
     for turn in 0..10 {
         for (flow, rtt) in [ms(10), ms(90)].into_iter().enumerate() {
-            recorder.handle(&ProbeEvent { at: ms(turn), flow, kind: answered(rtt) });
+            recorder.handle(&ProbeEvent::new(ms(turn), flow, answered(rtt)));
         }
     }
     let summary = recorder.summary(ms(0));
@@ -71,10 +71,10 @@ fn refused_held_up_and_late_timers_are_told_apart() {
         &mut recorder,
         [
             sent(0),
-            ProbeEventKind::SocketError(ErrorClass::ConnectionRefused),
-            ProbeEventKind::SocketError(ErrorClass::ConnectionRefused),
+            ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into()),
+            ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into()),
             ProbeEventKind::NotSent(NotSent::Late),
-            ProbeEventKind::NotSent(NotSent::Failed(ErrorClass::Denied)),
+            ProbeEventKind::NotSent(NotSent::Failed(ErrorClass::Denied.into())),
         ],
     );
     let summary = recorder.summary(ms(5000));
@@ -87,7 +87,7 @@ fn refused_held_up_and_late_timers_are_told_apart() {
 #[test]
 fn the_next_part_has_nothing_but_what_goes_on_and_both_add_up_to_the_whole() {
     let mut whole = Recorder::new(target());
-    let refused = ProbeEventKind::SocketError(ErrorClass::ConnectionRefused);
+    let refused = ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into());
     let first = [sent(0), sent(1), answered(ms(10)), refused];
     let mut before = whole.clone();
     events(&mut before, first);
@@ -146,14 +146,14 @@ proptest! {
                     rtts.push(rtt);
                 }
                 let kind = ProbeEventKind::Received { arrival, datagram: &datagram };
-                recorder.handle(&ProbeEvent { at: now, flow: 0, kind });
+                recorder.handle(&ProbeEvent::new(now, 0, kind));
             };
             let mut name = [0; 16];
             match step {
                 Step::Send => {
                     if ledger.tokens().next().is_some() {
                         ledger.handle_sent(name.len(), now);
-                        recorder.handle(&ProbeEvent { at: now, flow: 0, kind: sent(next.seq) });
+                        recorder.handle(&ProbeEvent::new(now, 0, sent(next.seq)));
                         next.seq = next.seq.wrapping_add(1);
                     }
                 }
@@ -167,7 +167,7 @@ proptest! {
                 Step::Stranger => receive(&mut recorder, &mut ledger, b"somebody else"),
             }
             while let Some(seq) = ledger.poll_lost(now) {
-                recorder.handle(&ProbeEvent { at: now, flow: 0, kind: lost(seq) });
+                recorder.handle(&ProbeEvent::new(now, 0, lost(seq)));
             }
             prop_assert_eq!(recorder.record().counts(), ledger.counts());
             prop_assert_eq!(recorder.record().in_flight(), ledger.counts().in_flight());

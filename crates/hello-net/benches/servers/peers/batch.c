@@ -1,6 +1,6 @@
-/* A greeter as a C programmer writes it for speed: 64 datagrams per call (recvmmsg(2),
+/* A greeter as a C programmer writes it for speed: 64 datagrams for each call (recvmmsg(2),
    sendmmsg(2)), each reply made in place.
-   The first argument is the size of the receive buffer; prints the address that it is bound to. */
+   The first argument is the size of the receive buffer; prints the address it is bound to. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <stdio.h>

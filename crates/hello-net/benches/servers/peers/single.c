@@ -1,5 +1,5 @@
-/* A greeter as a C programmer would first write it: one datagram in, one out (recvfrom(2), sendto(2)).
-   The first argument is the size of the receive buffer; prints the address that it is bound to. */
+/* A greeter as a C programmer writes it first: one datagram in, one out (recvfrom(2), sendto(2)).
+   The first argument is the size of the receive buffer; prints the address it is bound to. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::{LoadWorker, lock};
+use super::LoadWorker;
 use crate::clock::ClockSample;
-use crate::load::Observer;
+use crate::load::error::LoadError;
 use crate::load::event::LoadEvent;
-use crate::load::plan::LoadError;
 use crate::udp::error_class::{ErrorClass, is_from_earlier_send};
 use crate::udp::recv_backoff::RecvBackoff;
+use crate::udp::socket_error::SocketError;
 use crate::{requester, sys};
 
 /// What the sockets that were asked had.
@@ -19,7 +19,7 @@ struct Received {
     is_whole: bool,
 }
 
-impl<O: Observer> LoadWorker<'_, O> {
+impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
     /// Receives a batch from each socket that has something, and tells whether there was anything;
     /// waits for a first datagram, if there is one socket only and it is to. If that takes long, what is
     /// due has its turn, and then the rest of the sockets.
@@ -83,20 +83,20 @@ impl<O: Observer> LoadWorker<'_, O> {
             self.backoff = RecvBackoff::default();
             return Ok(Some(self.handle(socket)));
         };
-        let class = ErrorClass::of(&source);
-        match class {
+        let error = SocketError::of(&source);
+        match error.class {
             ErrorClass::WouldBlock | ErrorClass::Interrupted => return Ok(None),
             // A report about one request: the next call has another, or a reply.
             _ if is_from_earlier_send(&source) => {}
             _ => {
-                let broken = LoadError::Receive { server: self.loader.server, source };
-                let wait = self.backoff.wait(class, Instant::now()).ok_or(broken)?;
+                let broken = LoadError::Receive { server: self.shared.server, source };
+                let wait = self.backoff.wait(error.class, Instant::now()).ok_or(broken)?;
                 let before = sys::monotonic();
                 self.latch().sleep(wait);
                 self.usage.add_idle(sys::monotonic().saturating_sub(before));
             }
         }
-        self.report_socket_error(class);
+        self.report_socket_error(error);
         Ok(Some(Duration::ZERO))
     }
 
@@ -104,16 +104,18 @@ impl<O: Observer> LoadWorker<'_, O> {
     /// if the system does not say.
     fn handle(&mut self, socket: usize) -> Duration {
         self.timestamps.update(ClockSample::now());
-        let mut observer = lock(self.observer);
+        let mut events = Vec::with_capacity(self.batch.metas().len());
         for (index, arrival) in self.batch.metas().iter().enumerate() {
             let at = self.timestamps.to_monotonic(arrival.time);
             let source = self.sources.source(socket, arrival);
             for place in self.batch.datagram_ranges(index) {
                 if let Some(kind) = self.tracker.handle(self.batch.bytes(place), source, at) {
-                    observer.observe(&LoadEvent { at: at.saturating_sub(self.epoch), kind });
+                    let at = at.saturating_sub(self.epoch);
+                    events.push(LoadEvent { thread: self.thread, at, kind });
                 }
             }
         }
+        self.show(&events);
         requester::latest(&self.batch, &self.timestamps)
     }
 }

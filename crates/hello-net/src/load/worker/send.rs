@@ -3,19 +3,19 @@
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
-use super::{LoadWorker, PAUSE, Pending, lock};
+use super::{LoadWorker, PAUSE, Pending};
+use crate::load::error::LoadError;
 use crate::load::event::{LoadEvent, LoadEventKind};
-use crate::load::plan::LoadError;
+use crate::load::plan::MAX_LATENESS;
 use crate::load::schedule::Schedule;
-use crate::load::{LoadGenerator, Observer};
-use crate::prober::plan::NotSent;
-use crate::requester::send_past_reports;
+use crate::requester::{NotSent, send_past_reports};
 use crate::sys;
 use crate::udp::batch::RecvBatch;
 use crate::udp::error_class::ErrorClass;
+use crate::udp::socket_error::SocketError;
 use crate::udp::transmit::Transmit;
 
-impl<O: Observer> LoadWorker<'_, O> {
+impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
     /// Notes which messages are due.
     pub(super) fn enqueue_due(&mut self, now: Duration) {
         while self.ended_at.is_none() && self.pending.len() < MAX_BATCH {
@@ -32,7 +32,7 @@ impl<O: Observer> LoadWorker<'_, O> {
                 self.remaining -= count;
             }
             let count = u32::try_from(count).unwrap_or(u32::MAX);
-            let len = self.rng.usize(self.loader.plan.name_len.clone());
+            let len = self.rng.usize(self.shared.plan.name_len.clone());
             self.pending.push_back(Pending { due: at, source: self.source, count, len });
             self.source = self.sources.next(self.source);
             self.schedule.advance();
@@ -41,7 +41,7 @@ impl<O: Observer> LoadWorker<'_, O> {
 
     /// Returns how many requests the next message has; `None` if too many are outstanding for it.
     pub(super) fn room(&self) -> Option<u64> {
-        let train = u64::from(self.loader.plan.train.get());
+        let train = u64::from(self.shared.plan.train.get());
         let Schedule::Closed { outstanding } = self.schedule else { return Some(train) };
         let train = train.min(outstanding);
         let wanted = (self.pending.len() as u64 + 1) * train;
@@ -53,7 +53,7 @@ impl<O: Observer> LoadWorker<'_, O> {
     /// Tells whether a closed loop does not send for the only reason that its ledger is full.
     pub(super) fn is_stalled(&self) -> bool {
         let Schedule::Closed { outstanding } = self.schedule else { return false };
-        let train = u64::from(self.loader.plan.train.get()).min(outstanding);
+        let train = u64::from(self.shared.plan.train.get()).min(outstanding);
         self.ended_at.is_none()
             && self.pending.is_empty()
             && self.tracker.in_flight() + train <= outstanding
@@ -62,7 +62,7 @@ impl<O: Observer> LoadWorker<'_, O> {
 
     /// Returns from when on nothing is due, however much is left.
     pub(super) fn end(&self) -> Duration {
-        self.epoch.saturating_add(self.loader.plan.duration)
+        self.epoch.saturating_add(self.shared.plan.duration)
     }
 
     /// Returns when the next message is due, in an open loop; or would have been, if none is left.
@@ -105,7 +105,7 @@ impl<O: Observer> LoadWorker<'_, O> {
             socket.send(&messages, &iovecs)
         };
         let (sent, earlier) = send_past_reports(send);
-        earlier.iter().for_each(|error| self.report_socket_error(ErrorClass::of(error)));
+        earlier.iter().for_each(|error| self.report_socket_error(SocketError::of(error)));
         match sent {
             Ok(taken) => {
                 self.note_sent(at, taken.get());
@@ -119,8 +119,8 @@ impl<O: Observer> LoadWorker<'_, O> {
     /// until the system takes it, as long as it goes on.
     fn drop_late(&mut self, now: Duration) -> bool {
         let held_up = match self.schedule.interval() {
-            Some(interval) => LoadGenerator::MAX_LATENESS.max(interval),
-            None if self.ended_at.is_some() => LoadGenerator::MAX_LATENESS,
+            Some(interval) => MAX_LATENESS.max(interval),
+            None if self.ended_at.is_some() => MAX_LATENESS,
             None => return false,
         };
         let too_late = now.saturating_sub(held_up);
@@ -145,7 +145,7 @@ impl<O: Observer> LoadWorker<'_, O> {
         if few.is_none_or(|few| too_late.saturating_sub(due) < few) {
             return false;
         }
-        let train = u64::from(self.loader.plan.train.get());
+        let train = u64::from(self.shared.plan.train.get());
         if due < self.epoch {
             self.schedule.skip(self.epoch.min(too_late).saturating_sub(self.start), u64::MAX);
             // What is due after the warm-up may be too late, too.
@@ -197,35 +197,37 @@ impl<O: Observer> LoadWorker<'_, O> {
 
     /// Notes that the first messages of those due were taken.
     fn note_sent(&mut self, at: Duration, messages: usize) {
-        let mut observer = lock(self.observer);
+        let mut events = Vec::with_capacity(messages);
+        let (thread, left) = (self.thread, at.saturating_sub(self.epoch));
         for Pending { due, source, count, len } in self.pending.drain(..messages) {
             for _ in 0..count {
                 self.tracker.note_sent(len, at, due, source);
             }
             if let Some(due) = due.checked_sub(self.epoch) {
-                let at = at.saturating_sub(self.epoch);
-                observer.observe(&LoadEvent { at, kind: LoadEventKind::Sent { due, count } });
+                let kind = LoadEventKind::Sent { due, count };
+                events.push(LoadEvent { thread, at: left, kind });
             }
         }
+        self.show(&events);
     }
 
     /// Notes that the first of the messages due was not taken, and why.
     fn fail(&mut self, now: Duration, source: io::Error) -> Result<(), LoadError> {
-        let class = ErrorClass::of(&source);
+        let error = SocketError::of(&source);
         self.retry_at = now + PAUSE;
-        match class {
+        match error.class {
             ErrorClass::Interrupted => self.retry_at = now,
             // There will be room in a moment.
             ErrorClass::WouldBlock | ErrorClass::NoBuffers => {
-                self.notify(now, LoadEventKind::SendBufferFull(class));
+                self.notify(now, LoadEventKind::SendBufferFull(error));
             }
             _ => {
                 let Some(message) = self.pending.pop_front() else { return Ok(()) };
                 if self.tracker.is_empty() {
                     let (train, len) = (message.count as usize, message.len);
-                    return Err(LoadError::Send { server: self.loader.server, train, len, source });
+                    return Err(LoadError::Send { server: self.shared.server, train, len, source });
                 }
-                self.report_not_sent(now, message.due, message.count, NotSent::Failed(class));
+                self.report_not_sent(now, message.due, message.count, NotSent::Failed(error));
             }
         }
         Ok(())

@@ -26,6 +26,10 @@ fn errno(code: i32) -> io::Error {
     io::Error::from_raw_os_error(code)
 }
 
+fn failed_with(code: i32) -> Outcome {
+    Outcome::SendFailed(SocketError::of(&errno(code)))
+}
+
 #[test]
 fn replies_to_one_source_leave_together_and_in_order() {
     let script = MockSocket::default();
@@ -99,6 +103,10 @@ const POISONS: [(i32, ErrorClass); 12] = [
     (libc::EIO, ErrorClass::Other),
 ];
 
+fn poisoned_with(code: i32, class: ErrorClass) -> Outcome {
+    Outcome::SendFailed(SocketError { class, os_error: Some(code) })
+}
+
 #[test]
 fn a_poisoned_message_costs_exactly_its_reply_wherever_it_stands() {
     const SOURCES: usize = 9;
@@ -118,7 +126,7 @@ fn a_poisoned_message_costs_exactly_its_reply_wherever_it_stands() {
                 for (number, outcome) in outcomes.into_iter().enumerate() {
                     let failed = number == poisoned;
                     let expected =
-                        if failed { Outcome::SendFailed(class) } else { Outcome::Answered };
+                        if failed { poisoned_with(code, class) } else { Outcome::Answered };
                     assert_eq!(outcome, expected, "{number} of those poisoned at {poisoned}");
                 }
                 assert_eq!(script.state().sent.len(), SOURCES - 1);
@@ -145,7 +153,7 @@ fn a_poisoned_reply_costs_none_of_those_it_shares_a_message_with() {
                 };
                 let outcomes = answer(&script, received);
                 let failed = NAMES.map(|name| match name == bad_name {
-                    true => Outcome::SendFailed(class),
+                    true => poisoned_with(code, class),
                     false => Outcome::Answered,
                 });
                 assert!(outcomes.ends_with(&failed), "{:?}", outcomes);
@@ -179,7 +187,7 @@ fn a_train_that_finds_the_buffer_full_is_one_call_and_not_one_for_each_datagram(
         script.state().verdict =
             Some(Box::new(move |to, _| if to == source(0) { Err(errno(code)) } else { Ok(()) }));
         let received = vec![train(&[b"Tracy"; 10], source(0)), datagram(b"Sarah", source(1))];
-        let mut expected = vec![Outcome::SendFailed(ErrorClass::of(&errno(code))); 10];
+        let mut expected = vec![failed_with(code); 10];
         expected.push(Outcome::Answered);
         assert_eq!(answer(&script, received), expected);
         assert_eq!(script.state().send_calls, 2);
@@ -270,7 +278,7 @@ proptest! {
         prop_assert_eq!(outcomes.len(), names.len());
         for ((to, name), outcome) in names.iter().zip(outcomes) {
             let reply = greeting(name);
-            let failed = Outcome::SendFailed(ErrorClass::Invalid);
+            let failed = failed_with(libc::EINVAL);
             prop_assert_eq!(outcome, if bad(*to, &reply) { failed } else { Outcome::Answered });
             if !bad(*to, &reply) {
                 expected.entry(*to).or_default().push(reply);

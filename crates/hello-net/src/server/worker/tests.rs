@@ -9,6 +9,7 @@ use crate::server::event::Outcome;
 use crate::server::rate_limit::RateLimit;
 use crate::udp::mock::{MockSocket, Received, datagram, train};
 use crate::udp::recv_backoff::RECV_BACKOFF;
+use crate::udp::socket_error::SocketError;
 use crate::udp::transmit::LocalAddr;
 
 type Receive = io::Result<Vec<Received>>;
@@ -51,7 +52,7 @@ fn every_datagram_has_one_outcome_however_it_comes() {
         (b"port 0", 0, Outcome::Refused(Refusal::SourcePortZero)),
         (&[b'x'; 33], 40_003, Outcome::Refused(Refusal::NameTooLong)),
         (b"Hello, Hello, World!!", 40_004, Outcome::Refused(Refusal::GreetedTwice)),
-        (b"no way", 40_005, Outcome::SendFailed(ErrorClass::Unreachable)),
+        (b"no way", 40_005, Outcome::SendFailed(SocketError::of(&errno(libc::ENETUNREACH)))),
         (b"Sarah", 40_006, Outcome::Answered),
     ];
     let messages = expected.map(|(name, port, _)| datagram(name, client(port)));
@@ -320,7 +321,7 @@ fn who_is_told_to_stop_answers_what_is_there_and_then_stops() {
     let seen = RefCell::new(Vec::new());
     let observe = |event: &ServerEvent<'_>| {
         seen.borrow_mut().push(event.name.to_vec());
-        more.stop.raise();
+        more.stop.stop();
         let received = batches.borrow_mut().pop().unwrap_or_default();
         for name in received {
             more.state().receives.push_back(alone(name));
@@ -335,7 +336,7 @@ fn who_is_told_to_stop_answers_what_is_there_and_then_stops() {
 #[test]
 fn who_is_told_to_stop_before_it_begins_answers_what_is_there() {
     let (worker, script) = worker([alone(b"Tracy"), alone(b"Sarah")]);
-    script.stop.raise();
+    script.stop.stop();
     assert_eq!(run(&worker, &script, &Guard::new()).expect("no error of our reply_from").len(), 2);
     assert_eq!(script.state().waits, [false; 3]);
 }

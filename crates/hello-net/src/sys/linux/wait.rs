@@ -48,7 +48,7 @@ impl Poller {
     pub(crate) const MAX_READY: usize = 64;
 
     /// Watches these sockets, which are counted from 0.
-    pub(crate) fn new(sockets: &[UdpSocket]) -> io::Result<Self> {
+    pub(crate) fn new<'a>(sockets: impl IntoIterator<Item = &'a UdpSocket>) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         for (number, socket) in (0..).zip(sockets) {
             epoll::add(&epoll, socket, EventData::new_u64(number), EventFlags::IN)?;
@@ -77,9 +77,18 @@ impl Poller {
     }
 }
 
-/// Delays until a socket has something to be received, and for `timeout` at the most.
-pub(crate) fn wait_readable(socket: &UdpSocket, timeout: Duration) -> io::Result<()> {
-    let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
-    poll(&mut [PollFd::new(socket, PollFlags::IN)], Some(&timeout))?;
+/// Waits until a socket has something to receive or the latch is raised, for `timeout` at most.
+pub(crate) fn wait_readable(
+    socket: &UdpSocket,
+    latch: Option<&Latch>,
+    timeout: Duration,
+) -> io::Result<()> {
+    // A time that is too long for the system is no limit.
+    let timeout = Timespec::try_from(timeout).ok();
+    let socket = PollFd::new(socket, PollFlags::IN);
+    match latch {
+        Some(latch) => poll(&mut [socket, latch.poll_fd()], timeout.as_ref())?,
+        None => poll(&mut [socket], timeout.as_ref())?,
+    };
     Ok(())
 }

@@ -1,15 +1,14 @@
-//! How replies are classified.
+//! What comes back.
 
 use std::time::Duration;
 
 use hello_measure::ReplyKind;
-use hello_net::LoadPlan;
 use hello_proto::Token;
 
-use super::{Event, Offered, closed, greeting, offer, ports};
+use super::{Offered, Told, closed, greeting, offer, ports};
 
 #[test]
-fn every_kind_of_reply_is_distinguished() {
+fn what_comes_back_is_told_apart() {
     let Offered { all, seen, .. } = offer(closed(1, 6), |asked| {
         let reply = greeting(&asked.name);
         match asked.number {
@@ -22,7 +21,7 @@ fn every_kind_of_reply_is_distinguished() {
             }
             3 => asked.reply(&greeting(b"Mallory")),
             4 => {
-                // A request of another run.
+                // What another run asks for.
                 let Token { run_id, seq } = Token::decode(&asked.name).expect("a token");
                 let mut name = asked.name.clone();
                 Token { run_id: !run_id, seq }.encode(&mut name).expect("room");
@@ -32,8 +31,8 @@ fn every_kind_of_reply_is_distinguished() {
         }
         asked.greet();
     });
-    let others = Vec::from_iter(all.events().filter_map(|event| match event {
-        Event::Other(arrival) => Some(arrival),
+    let others = Vec::from_iter(all.told().filter_map(|told| match told {
+        Told::Other(arrival) => Some(arrival),
         _ => None,
     }));
     let expected = [
@@ -57,33 +56,33 @@ fn every_byte_of_a_reply_is_compared() {
         asked.greet();
         (place, bit) = (place + 1, (bit + 3) % 8);
     });
-    assert_eq!(all.count(|event| event == Event::Other(ReplyKind::Corrupt)), 24);
+    assert_eq!(all.count(|told| told == Told::Other(ReplyKind::Corrupt)), 24);
     assert_eq!(all.answered(), 24);
 }
 
 #[test]
-fn late_reply_is_reported_and_its_request_stays_lost() {
+fn a_late_reply_is_told_of_and_its_request_stays_lost() {
     let mut first = None;
-    let plan = LoadPlan { timeout: Duration::from_millis(50), ..closed(1, 4) };
+    let plan = closed(1, 4).timeout(Duration::from_millis(50));
     let Offered { all, .. } = offer(plan, |asked| match asked.number {
         0 => first = Some(greeting(&asked.name)),
-        // The second request is sent only when the first is lost.
+        // It is asked only as the first is lost.
         1 => {
-            asked.reply(first.as_deref().expect("sent before"));
+            asked.reply(first.as_deref().expect("asked before"));
             asked.greet();
         }
         _ => asked.greet(),
     });
-    let late = |event| matches!(event, Event::Other(ReplyKind::Late { seq: 0, .. }));
+    let late = |told| matches!(told, Told::Other(ReplyKind::Late { seq: 0, .. }));
     assert_eq!(all.count(late), 1, "{all:?}");
     assert_eq!((all.sent(), all.answered() + all.lost()), (4, 4));
     assert!(all.lost() >= 1);
 }
 
 #[test]
-fn last_request_is_reported_lost_even_if_its_late_reply_is_received_first() {
+fn the_very_last_request_is_told_to_be_lost_also_if_its_late_reply_is_there_first() {
     let timeout = Duration::from_millis(20);
-    let Offered { all, .. } = offer(LoadPlan { timeout, ..closed(1, 1) }, |asked| {
+    let Offered { all, .. } = offer(closed(1, 1).timeout(timeout), |asked| {
         std::thread::sleep(timeout + timeout / 4);
         asked.greet();
     });
@@ -91,7 +90,7 @@ fn last_request_is_reported_lost_even_if_its_late_reply_is_received_first() {
 }
 
 #[test]
-fn overtaken_reply_is_reported_as_reordered() {
+fn a_reply_that_was_overtaken_is_told_to_be() {
     let mut first = Vec::new();
     let Offered { all, .. } = offer(closed(2, 2), |asked| {
         let reply = greeting(&asked.name);
@@ -102,19 +101,19 @@ fn overtaken_reply_is_reported_as_reordered() {
             asked.reply(&first);
         }
     });
-    let reordered = all.events().filter_map(|event| match event {
-        Event::Answered { reordered, .. } => Some(reordered),
+    let reordered = all.told().filter_map(|told| match told {
+        Told::Answered { reordered, .. } => Some(reordered),
         _ => None,
     });
     assert!(reordered.eq([false, true]), "{all:?}");
 }
 
 #[test]
-fn reply_at_another_source_port_is_not_an_answer() {
+fn a_reply_at_another_port_of_ours_is_no_answer() {
     for answered in [true, false] {
         let mut first = None;
         let timeout = Duration::from_millis(if answered { 20_000 } else { 50 });
-        let plan = LoadPlan { sources: ports(2), timeout, ..closed(2, 2) };
+        let plan = closed(2, 2).sources(ports(2)).timeout(timeout);
         let Offered { all, .. } = offer(plan, |asked| match first.take() {
             None => first = Some((asked.name.clone(), asked.source)),
             Some((name, source)) => {
@@ -126,7 +125,7 @@ fn reply_at_another_source_port_is_not_an_answer() {
                 }
             }
         });
-        assert_eq!(all.count(|event| event == Event::Misdirected), 1, "{all:?}");
+        assert_eq!(all.count(|told| told == Told::Misdirected), 1, "{all:?}");
         assert_eq!(all.answered() + all.lost(), 2, "{all:?}");
         if answered {
             assert_eq!(all.answered(), 2);
@@ -137,9 +136,9 @@ fn reply_at_another_source_port_is_not_an_answer() {
 }
 
 #[test]
-fn reply_from_another_server_port_is_ignored() {
+fn a_reply_from_another_port_is_none() {
     let elsewhere = crate::network::peer();
-    let plan = LoadPlan { timeout: Duration::from_millis(20), ..closed(1, 3) };
+    let plan = closed(1, 3).timeout(Duration::from_millis(20));
     let Offered { all, .. } = offer(plan, |asked| {
         elsewhere.send_to(&greeting(&asked.name), asked.source).expect("sent");
     });

@@ -1,35 +1,28 @@
-//! When requests are sent.
+//! When requests leave.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
-use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hello_net::{ArrivalProcess, LoadGenerator, LoadPlan, NotSent, Pacing, WaitStrategy};
+use hello_net::{ArrivalProcess, NotSent, WaitStrategy};
 use hello_proto::Token;
 
-use super::{Event, Offered, Recorded, closed, greet, number, offer, open, ports, serve};
+use super::{Offered, Told, closed, greet, number, offer, open, ports, run_one, serve};
 use crate::network::peer;
 
-/// The parameters of each closed-loop test: threads, and requests per train.
+/// What each test of a closed loop is played with: how many threads, and how many in a train.
 const SHAPES: [(u16, u16); 4] = [(1, 1), (2, 1), (1, 4), (2, 4)];
 
 #[test]
-fn closed_loop_never_exceeds_the_planned_outstanding_requests() {
+fn a_closed_loop_has_as_many_outstanding_as_it_should_and_no_more() {
     const OUTSTANDING: usize = 16;
     for (threads, train) in SHAPES {
         let mut waiting: Vec<(Vec<u8>, SocketAddr)> = Vec::new();
         let rounds = 100;
-        let plan = LoadPlan {
-            threads: number(threads),
-            train: number(train),
-            sources: ports(2),
-            ..closed(16, 16 * rounds)
-        };
-        // The server answers only after all requests have arrived, and would otherwise wait
-        // forever.
+        let plan = closed(16, 16 * rounds).threads(number(threads)).train(number(train));
+        let plan = plan.sources(ports(2));
+        // It answers nobody before all have asked, and so would wait for ever if they did not.
         let Offered { all, seen, .. } = offer(plan, |asked| {
             waiting.push((super::greeting(&asked.name), asked.source));
             if waiting.len() < OUTSTANDING {
@@ -48,69 +41,64 @@ fn closed_loop_never_exceeds_the_planned_outstanding_requests() {
 }
 
 #[test]
-fn closed_loop_replaces_each_lost_request() {
+fn a_closed_loop_sends_again_for_each_request_that_is_lost() {
     for (threads, train) in SHAPES {
-        let plan = LoadPlan {
-            timeout: Duration::from_millis(5),
-            threads: number(threads),
-            train: number(train),
-            sources: ports(2),
-            ..closed(8, 40)
-        };
+        let plan = closed(8, 40).threads(number(threads)).train(number(train));
+        let plan = plan.sources(ports(2)).timeout(Duration::from_millis(5));
         let Offered { all, threads, seen, .. } = offer(plan, |_| ());
         assert_eq!((seen, all.sent(), all.lost()), (40, 40, 40));
-        for recorded in &threads {
+        for heard in &threads {
             let mut outstanding = 0;
-            for event in recorded.events() {
-                match event {
-                    Event::Sent { count, .. } => outstanding += count as usize,
+            for told in heard.told() {
+                match told {
+                    Told::Sent { count, .. } => outstanding += count as usize,
                     _ => outstanding -= 1,
                 }
-                assert!(outstanding <= 8 / threads.len(), "{recorded:?}");
+                assert!(outstanding <= 8 / threads.len(), "{heard:?}");
             }
         }
     }
 }
 
 #[test]
-fn full_closed_loop_replaces_a_request_as_soon_as_it_is_lost() {
-    let plan = LoadPlan { timeout: Duration::from_millis(1), ..closed(1, 20) };
+fn a_full_closed_loop_sends_again_as_soon_as_a_request_is_lost() {
+    let plan = closed(1, 20).timeout(Duration::from_millis(1));
     let Offered { all, .. } = offer(plan, |_| ());
-    let sent = all.0.iter().filter(|(_, event)| matches!(event, Event::Sent { .. }));
+    let sent = all.0.iter().filter(|(_, told)| matches!(told, Told::Sent { .. }));
     let sent = Vec::from_iter(sent.map(|(at, _)| *at));
-    // Not after each, because another process may use the processor; but after one of twenty.
+    // Not after each, as somebody else may have the processor; but after one of twenty.
     let quickest = sent.windows(2).map(|pair| pair[1] - pair[0]).min().expect("several");
     assert!(quickest < Duration::from_millis(50), "{all:?}");
 }
 
 #[test]
-fn closed_loop_continues_past_an_unanswered_request() {
+fn a_closed_loop_goes_on_beside_a_request_that_is_not_answered() {
     let server = peer();
-    let generator =
-        LoadGenerator::new(server.local_addr().expect("bound"), closed(2, 6000)).expect("a port");
-    let recorded = [Mutex::<Recorded>::default()];
-    thread::scope(|scope| {
+    let address = server.local_addr().expect("bound");
+    let generator = closed(2, 6000).connect(address).expect("a port");
+    let stopper = generator.stopper();
+    let heard = thread::scope(|scope| {
         scope.spawn(|| {
             serve(&server, |asked| match asked.number {
                 0 => {}
                 // Long before the timeout.
-                5999 => generator.abort(),
+                5999 => stopper.abort(),
                 _ => asked.greet(),
             })
         });
-        generator.run(&recorded).expect("no broken socket");
-        peer().send_to(&[], generator.server()).expect("sent");
+        let (_, heard) = run_one(generator);
+        peer().send_to(&[], address).expect("sent");
+        heard
     });
-    let [recorded] = recorded.map(|recorded| recorded.into_inner().expect("no panic"));
-    assert_eq!((recorded.sent(), recorded.not_sent(), recorded.lost()), (6000, 0, 0));
+    assert_eq!((heard.sent(), heard.not_sent(), heard.lost()), (6000, 0, 0));
 }
 
 #[test]
-fn train_is_limited_to_the_outstanding_requests() {
-    let plan = LoadPlan { train: number(8), ..closed(3, 31) };
+fn a_train_is_no_longer_than_what_may_be_outstanding() {
+    let plan = closed(3, 31).train(number(8));
     let Offered { all, seen, .. } = offer(plan, greet);
-    let trains = Vec::from_iter(all.events().filter_map(|event| match event {
-        Event::Sent { count, .. } => Some(count),
+    let trains = Vec::from_iter(all.told().filter_map(|told| match told {
+        Told::Sent { count, .. } => Some(count),
         _ => None,
     }));
     assert_eq!(trains, [3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 1]);
@@ -118,40 +106,36 @@ fn train_is_limited_to_the_outstanding_requests() {
 }
 
 #[test]
-fn open_loop_keeps_its_schedule_without_replies() {
+fn requests_are_due_at_their_times_whether_others_are_answered_or_not() {
     for (arrivals, threads) in
         [(ArrivalProcess::Constant, 1), (ArrivalProcess::Constant, 2), (ArrivalProcess::Poisson, 2)]
     {
-        let plan = LoadPlan {
-            threads: number(threads),
-            sources: ports(2),
-            timeout: Duration::from_millis(20),
-            ..open(3000, arrivals, 90)
-        };
+        let plan = open(3000, arrivals, 90).threads(number(threads)).sources(ports(2));
+        let plan = plan.timeout(Duration::from_millis(20));
         let answered = offer(plan.clone(), greet).all;
         let silent = offer(plan.clone(), |_| ()).all;
         assert_eq!(answered.dues(), silent.dues());
         assert_eq!((silent.answered(), silent.lost()), (0, silent.sent()));
         let exact = (0..90).map(|k| Duration::from_nanos(k * 1_000_000_000 / 3000));
         assert_eq!(silent.dues().into_iter().eq(exact), arrivals == ArrivalProcess::Constant);
-        let other = offer(LoadPlan { seed: 1, ..plan }, |_| ()).all;
+        let other = offer(plan.seed(1), |_| ()).all;
         assert_eq!(silent.dues() == other.dues(), arrivals == ArrivalProcess::Constant);
     }
 }
 
 #[test]
-fn train_is_due_at_once_and_keeps_the_rate() {
-    let plan = LoadPlan { train: number(4), ..open(4000, ArrivalProcess::Constant, 18) };
+fn a_train_is_due_at_once_and_the_next_when_as_many_are() {
+    let plan = open(4000, ArrivalProcess::Constant, 18).train(number(4));
     let Offered { all, .. } = offer(plan, greet);
     let expected = (0..18).map(|request| Duration::from_millis(request / 4));
     assert!(all.dues().into_iter().eq(expected), "{all:?}");
 }
 
 #[test]
-fn no_request_is_due_at_or_after_the_end_of_the_duration() {
+fn no_request_is_due_at_the_end_of_the_duration_or_after_it() {
     let duration = Duration::from_millis(40);
     for count in [None, Some(1000), Some(7)] {
-        let plan = LoadPlan { duration, count, ..open(1000, ArrivalProcess::Constant, 0) };
+        let plan = open(1000, ArrivalProcess::Constant, 0).duration(duration).count(count);
         let Offered { all, seen, .. } = offer(plan, greet);
         assert_eq!(all.sent(), seen);
         let dues = (0..count.unwrap_or(40).min(40)).map(Duration::from_millis);
@@ -160,16 +144,16 @@ fn no_request_is_due_at_or_after_the_end_of_the_duration() {
 }
 
 #[test]
-fn no_request_is_early_and_its_latency_covers_the_whole_exchange() {
-    // Most are late by part of that.
+fn no_request_leaves_before_it_is_due_and_its_reply_took_as_long_as_it_was_gone() {
+    // Most are late by some of that.
     let idle = WaitStrategy::Sleep(Duration::from_millis(2));
-    let plan = LoadPlan { idle, ..open(2000, ArrivalProcess::Constant, 100) };
+    let plan = open(2000, ArrivalProcess::Constant, 100).wait_strategy(idle);
     let Offered { all, .. } = offer(plan, greet);
     let mut late = 0;
-    for (at, event) in &all.0 {
-        match event {
-            Event::Sent { due, .. } => assert!(at >= due, "{all:?}"),
-            Event::Answered { due, rtt, .. } => {
+    for (at, told) in &all.0 {
+        match told {
+            Told::Sent { due, .. } => assert!(at >= due, "{all:?}"),
+            Told::Answered { due, rtt, .. } => {
                 assert!(*at - *due >= *rtt, "{all:?}");
                 late += u32::from(*at - *due > *rtt);
             }
@@ -180,33 +164,28 @@ fn no_request_is_early_and_its_latency_covers_the_whole_exchange() {
 }
 
 #[test]
-fn ledger_holds_every_request_in_flight_to_a_silent_server() {
-    let plan = LoadPlan {
-        timeout: Duration::from_millis(100),
-        duration: Duration::from_millis(150),
-        train: number(64),
-        ..open(200_000, ArrivalProcess::Constant, u64::MAX)
-    };
-    // Nothing reads the datagrams, which would fill any buffer.
+fn the_ledger_has_room_for_all_that_a_silent_server_keeps_in_flight() {
+    let plan = open(200_000, ArrivalProcess::Constant, u64::MAX).train(number(64));
+    let (timeout, duration) = (Duration::from_millis(100), Duration::from_millis(150));
+    let plan = plan.timeout(timeout).duration(duration);
+    // Nobody reads what would fill any buffer.
     let server = peer();
-    let generator = LoadGenerator::new(server.local_addr().expect("bound"), plan).expect("a port");
-    let recorded = [Mutex::<Recorded>::default()];
-    generator.run(&recorded).expect("no broken socket");
-    let [all] = recorded.map(|recorded| recorded.into_inner().expect("no panic"));
+    let generator = plan.connect(server.local_addr().expect("bound")).expect("a port");
+    let (_, all) = run_one(generator);
     assert_eq!(all.sent() + all.not_sent(), 469 * 64, "30,000, up to the next whole train");
-    let too_many = |event| matches!(event, Event::NotSent { reason: NotSent::TooManyInFlight, .. });
+    let too_many = |told| matches!(told, Told::NotSent { reason: NotSent::TooManyInFlight, .. });
     assert_eq!(all.count(too_many), 0);
     assert!(all.sent() > 4096, "the test needs a faster machine: {}", all.sent());
 }
 
 #[test]
-fn warm_up_requests_reach_the_server_but_are_not_reported() {
+fn what_is_sent_in_the_warm_up_reaches_the_server_and_is_not_told_of() {
     let (start, warm_up) = (Instant::now(), Duration::from_millis(200));
     let (mut first, mut last) = (None, false);
-    let plan = LoadPlan { warm_up, ..open(500, ArrivalProcess::Constant, 20) };
+    let plan = open(500, ArrivalProcess::Constant, 20).warm_up(warm_up);
     let Offered { all, seen, .. } = offer(plan, |asked| {
         let seq = Token::decode(&asked.name).expect("a token").seq;
-        // Requests of the warm-up are answered long after it, and twice.
+        // What was asked in the warm-up is answered long after it, and again.
         let first = first.get_or_insert_with(|| asked.name.clone());
         if asked.number > 0 {
             asked.greet();
@@ -218,22 +197,18 @@ fn warm_up_requests_reach_the_server_but_are_not_reported() {
     });
     assert!(last, "the test needs a quieter machine");
     assert!(all.dues().into_iter().eq((0..20).map(|k| Duration::from_millis(2 * k))), "{all:?}");
-    let counts = (all.answered(), all.not_sent() + 2 * all.sent());
-    assert_eq!(counts, (all.sent(), all.0.len() as u64), "{all:?}");
+    let told = (all.answered(), all.not_sent() + 2 * all.sent());
+    assert_eq!(told, (all.sent(), all.0.len() as u64), "{all:?}");
     assert!(seen > all.sent(), "{seen}");
     let elapsed = start.elapsed();
-    assert!(all.0.iter().all(|(at, _)| *at < elapsed), "no event before the end of the warm-up");
+    assert!(all.0.iter().all(|(at, _)| *at < elapsed), "nothing was before the warm-up's end");
 }
 
 #[test]
-fn closed_loop_counts_requests_due_after_the_warm_up() {
+fn a_closed_loop_counts_what_is_due_after_the_warm_up() {
     for threads in [1, 2] {
-        let plan = LoadPlan {
-            warm_up: Duration::from_millis(50),
-            threads: number(threads),
-            sources: ports(2),
-            ..closed(4, 1)
-        };
+        let plan = closed(4, 1).warm_up(Duration::from_millis(50));
+        let plan = plan.threads(number(threads)).sources(ports(2));
         let Offered { all, threads, seen, .. } = offer(plan, greet);
         assert_eq!((all.sent(), all.answered(), all.0.len()), (1, 1, 2), "{all:?}");
         assert!(seen > 4 * threads.len() as u64, "{seen}");
@@ -241,14 +216,10 @@ fn closed_loop_counts_requests_due_after_the_warm_up() {
 }
 
 #[test]
-fn thread_with_only_warm_up_requests_sends_them() {
+fn a_thread_that_has_nothing_to_ask_after_the_warm_up_asks_in_it_all_the_same() {
     let mut sources = HashSet::new();
-    let plan = LoadPlan {
-        warm_up: Duration::from_millis(50),
-        threads: number(2),
-        sources: ports(2),
-        ..closed(2, 1)
-    };
+    let plan = closed(2, 1).warm_up(Duration::from_millis(50));
+    let plan = plan.threads(number(2)).sources(ports(2));
     let Offered { all, .. } = offer(plan, |asked| {
         sources.insert(asked.source);
         asked.greet();
@@ -257,23 +228,18 @@ fn thread_with_only_warm_up_requests_sends_them() {
 }
 
 #[test]
-fn allocating_for_many_in_flight_delays_no_request() {
+fn making_ready_for_many_in_flight_holds_nobody_up() {
     let first = || {
-        let plan = LoadPlan {
-            timeout: Duration::from_secs(10_000),
-            ..open(1000, ArrivalProcess::Constant, 1)
-        };
-        offer(plan, greet).all.sent()
+        let plan = open(1000, ArrivalProcess::Constant, 1);
+        offer(plan.timeout(Duration::from_secs(10_000)), greet).all.sent()
     };
-    // Not each time, because another process may use the processor.
+    // Not each time, as somebody else may have the processor.
     assert!((0..5).any(|_| first() == 1));
 }
 
 #[test]
-fn more_requests_may_be_outstanding_than_a_socket_buffers() {
-    let outstanding = NonZeroU32::new(100).expect("not zero");
-    let offered = Pacing::Closed { outstanding };
-    let plan = LoadPlan { offer: offered, sources: ports(100), ..closed(1, 1000) };
+fn more_may_be_outstanding_than_any_socket_holds() {
+    let plan = closed(100, 1000).sources(ports(100));
     let Offered { all, seen, .. } = offer(plan, greet);
     assert_eq!((seen, all.answered()), (1000, 1000));
 }

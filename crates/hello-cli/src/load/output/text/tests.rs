@@ -1,7 +1,7 @@
 use std::num::{NonZeroU16, NonZeroU32};
 
 use hello_measure::{Bound, SearchOutcome};
-use hello_net::{LoadPlan, Pacing, Sources};
+use hello_net::{LoadGenerator, LoadPlan, Pacing, Sources};
 
 use super::*;
 use crate::load::fixtures::{USAGE, plan, recorder, summary};
@@ -19,20 +19,19 @@ fn headed(plan: &LoadPlan, trials: bool) -> String {
 fn a_head_says_what_is_offered() {
     assert_eq!(headed(&plan(), false), "1000 requests/s (constant), 16 bytes, 1 port, 1 s");
     assert_eq!(headed(&plan(), true), "constant loads, 16 bytes, 1 port, 1 s each");
-    let plan = LoadPlan {
-        offer: Pacing::Closed { outstanding: NonZeroU32::new(32).expect("not zero") },
-        train: NonZeroU16::new(8).expect("not zero"),
-        threads: NonZeroU16::new(2).expect("not zero"),
-        sources: Sources::Addresses(NonZeroU32::new(9).expect("not zero")),
-        name_len: 8..=64,
-        warm_up: Duration::from_millis(250),
-        duration: Duration::from_millis(1500),
-        ..plan()
-    };
+    let builder = LoadGenerator::builder()
+        .pacing(Pacing::Closed { outstanding: NonZeroU32::new(32).expect("not zero") })
+        .train(NonZeroU16::new(8).expect("not zero"))
+        .threads(NonZeroU16::new(2).expect("not zero"))
+        .sources(Sources::Addresses(NonZeroU32::new(9).expect("not zero")))
+        .name_len(8..=64)
+        .warm_up(Duration::from_millis(250))
+        .duration(Duration::from_millis(1500));
+    let mut plan = builder.check(([127, 0, 0, 1], 9999).into()).expect("a plan");
     let expected = "32 outstanding, 8 to 64 bytes, trains of 8, 9 addresses, 2 threads";
     assert_eq!(headed(&plan, false), format!("{expected}, 1.5 s after 0.25 s"));
-    let counted = LoadPlan { count: Some(1), ..plan };
-    assert_eq!(headed(&counted, false), format!("{expected}, 1 request"));
+    plan.count = Some(1);
+    assert_eq!(headed(&plan, false), format!("{expected}, 1 request"));
 }
 
 #[test]
@@ -89,7 +88,7 @@ fn of_a_run_that_ended_in_its_warm_up_nothing_is_known() {
 0 requests sent, 0 answered, 0 lost, in 0.000 s
 it ended in the warm-up, which is left out";
     assert_eq!(super::summary(&nothing), expected);
-    let closed = LoadPlan::default();
+    let closed = LoadGenerator::builder().check(([127, 0, 0, 1], 9999).into()).expect("a plan");
     let nothing = crate::load::recorder::Recorder::default().summary(
         "127.0.0.1:9999",
         ([127, 0, 0, 1], 9999).into(),

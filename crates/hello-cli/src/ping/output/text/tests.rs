@@ -7,7 +7,7 @@ use crate::ping::fixtures::{answered, events, lost, received, sent, target};
 use crate::ping::recorder::Recorder;
 
 fn said(kind: ProbeEventKind<'_>) -> String {
-    event(&target(), &ProbeEvent { at: Duration::ZERO, flow: 0, kind }).unwrap_or_default()
+    event(&target(), &ProbeEvent::new(Duration::ZERO, 0, kind)).unwrap_or_default()
 }
 
 fn ms(millis: u64) -> Duration {
@@ -51,18 +51,18 @@ fn each_event_is_a_line() {
         (unsolicited, r"4 bytes from 192.0.2.1:9999: (unsolicited) \u{1b}[2J"),
         (lost(7), "192.0.2.1:9999: seq=7 lost"),
         (
-            ProbeEventKind::SocketError(ErrorClass::ConnectionRefused),
+            ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into()),
             "192.0.2.1:9999: refused (nothing listens there)",
         ),
         (
-            ProbeEventKind::NotSent(NotSent::Failed(ErrorClass::WouldBlock)),
+            ProbeEventKind::NotSent(NotSent::Failed(ErrorClass::WouldBlock.into())),
             "192.0.2.1:9999: not sent: send buffer full",
         ),
     ] {
         assert_eq!(said(kind), line);
     }
     let two = Target { flows: 2, ..target() };
-    let line = event(&two, &ProbeEvent { at: ms(0), flow: 1, kind: lost(7) });
+    let line = event(&two, &ProbeEvent::new(ms(0), 1, lost(7)));
     assert_eq!(line.as_deref(), Some("192.0.2.1:9999: seq=7 flow=1 lost"));
 }
 
@@ -71,7 +71,7 @@ fn eventful() -> Recorder {
     let mut recorder = Recorder::new(target());
     events(&mut recorder, [0, 1, 2, 3, 4].map(sent));
     events(&mut recorder, [40, 60, 50].map(Duration::from_micros).map(answered));
-    let refused = ProbeEventKind::SocketError(ErrorClass::ConnectionRefused);
+    let refused = ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into());
     let duplicate = received(ReplyKind::Duplicate { seq: 0 });
     let late = received(ReplyKind::Late { seq: 3, rtt: ms(1500) });
     let held_up = ProbeEventKind::NotSent(NotSent::Late);
@@ -115,7 +115,7 @@ fn nothing_answered_is_silent_or_refused_and_has_a_summary_all_the_same() {
         let not_silent = summary(&recorder.summary(ms(1000)), &[]);
         assert!(not_silent.contains(&format!("\n  {why}\n")), "{not_silent}");
     }
-    events(&mut recorder, [ProbeEventKind::SocketError(ErrorClass::ConnectionRefused)]);
+    events(&mut recorder, [ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into())]);
     let refused = summary(&recorder.summary(ms(1000)), &[]);
     let line = "\n  no answer: refused (nothing listens there)\n  errors: connection-refused 1\n";
     assert!(refused.contains(line), "{refused}");

@@ -1,0 +1,104 @@
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use super::Prober;
+use super::plan::{ProbeError, ProbePlan};
+
+impl Prober {
+    /// Returns a builder of a prober that sends a probe each second without end, from one port.
+    pub fn builder() -> ProberBuilder {
+        ProberBuilder::default()
+    }
+}
+
+/// Options of a [`Prober`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use hello_net::Prober;
+///
+/// let builder = Prober::builder()
+///     .interval(Duration::from_millis(20))
+///     .count(100)
+///     .flows(4.try_into().expect("not zero"));
+/// let prober = builder.connect(([127, 0, 0, 1], 9999).into())?;
+/// assert_eq!(prober.local_addrs().count(), 4);
+/// # Ok::<(), hello_net::ProbeError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ProberBuilder {
+    plan: ProbePlan,
+}
+
+impl ProberBuilder {
+    /// Sets the time from one probe to the next; a second by default.
+    #[must_use]
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.plan.interval = interval;
+        self
+    }
+
+    /// Sets the number of probes in all; `None`, the default, for no end.
+    #[must_use]
+    pub fn count(mut self, count: impl Into<Option<u64>>) -> Self {
+        self.plan.count = count.into();
+        self
+    }
+
+    /// Sets after how long an unanswered probe is lost; a second by default.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.plan.timeout = timeout;
+        self
+    }
+
+    /// Sets the length of each name, in bytes: [`Token::MIN_LEN`](hello_proto::Token::MIN_LEN) at
+    /// least, and twice that by default. From there on, no single changed byte turns a reply into one
+    /// to another probe.
+    #[must_use]
+    pub fn name_len(mut self, name_len: usize) -> Self {
+        self.plan.name_len = name_len;
+        self
+    }
+
+    /// Sets the number of source ports, which take turns; one by default.
+    #[must_use]
+    pub fn flows(mut self, flows: NonZeroU16) -> Self {
+        self.plan.flows = flows;
+        self
+    }
+
+    /// Sets the source address; `None`, the default, for the system's choice.
+    #[must_use]
+    pub fn source(mut self, source: impl Into<Option<IpAddr>>) -> Self {
+        self.plan.source = source.into();
+        self
+    }
+
+    /// Sets the interface that probes leave by (SO_BINDTODEVICE, socket(7)); `None`, the default, for
+    /// the routes' choice.
+    #[must_use]
+    pub fn interface(mut self, interface: impl Into<Option<String>>) -> Self {
+        self.plan.interface = interface.into();
+        self
+    }
+
+    /// Opens the ports. Sends nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ProbeError::NameLength`] or [`ProbeError::Interval`] if an option is out of range,
+    /// [`ProbeError::Connect`] if a port cannot be opened or no route leads to the server.
+    pub fn connect(self, server: SocketAddr) -> Result<Prober, ProbeError> {
+        self.plan.check()?;
+        Prober::open(server, self.plan)
+    }
+}
+
+impl Default for ProberBuilder {
+    fn default() -> Self {
+        Self { plan: ProbePlan::DEFAULT }
+    }
+}

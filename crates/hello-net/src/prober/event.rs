@@ -1,0 +1,85 @@
+use std::time::Duration;
+
+use hello_measure::ReplyKind;
+
+use crate::requester::NotSent;
+use crate::udp::socket_error::SocketError;
+
+/// An event of a [`Prober`](crate::prober::Prober)'s run.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use hello_net::{ProbeEvent, ProbeEventKind};
+///
+/// let event = ProbeEvent::new(Duration::from_secs(2), 0, ProbeEventKind::Lost { seq: 1 });
+/// assert!(matches!(event.kind, ProbeEventKind::Lost { seq: 1 }));
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ProbeEvent<'a> {
+    /// When it happened, since the first probe was due.
+    pub at: Duration,
+    /// The source port, counted from 0.
+    pub flow: usize,
+    /// What happened.
+    pub kind: ProbeEventKind<'a>,
+}
+
+impl<'a> ProbeEvent<'a> {
+    /// Makes an event, such as one to test an observer with.
+    pub fn new(at: Duration, flow: usize, kind: ProbeEventKind<'a>) -> Self {
+        Self { at, flow, kind }
+    }
+}
+
+/// What happened in a [`Prober`](crate::prober::Prober)'s run.
+///
+/// ```
+/// use hello_measure::ReplyKind;
+/// use hello_net::ProbeEventKind;
+///
+/// /// Counts the replies that somebody else's probes got.
+/// fn unsolicited(events: &[ProbeEventKind<'_>]) -> usize {
+///     let is_unsolicited = |event: &&ProbeEventKind<'_>| {
+///         matches!(event, ProbeEventKind::Received { arrival: ReplyKind::Unsolicited, .. })
+///     };
+///     events.iter().filter(is_unsolicited).count()
+/// }
+/// # assert_eq!(unsolicited(&[ProbeEventKind::Lost { seq: 0 }]), 0);
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum ProbeEventKind<'a> {
+    /// A probe left.
+    Sent {
+        /// Its sequence number.
+        seq: u32,
+        /// How much later than due it left: the error of the timer.
+        late: Duration,
+    },
+    /// A probe that was due did not leave, and has no sequence number.
+    NotSent(NotSent),
+    /// A datagram arrived from the server.
+    Received {
+        /// What it is.
+        arrival: ReplyKind,
+        /// Its bytes.
+        datagram: &'a [u8],
+    },
+    /// A probe was not answered before its timeout. Each lost probe is reported once and in the order
+    /// sent, even if its reply arrives late.
+    Lost {
+        /// Its sequence number.
+        seq: u32,
+    },
+    /// The network or the system reported an error about earlier probes, without saying which. Each
+    /// is lost at its timeout unless its reply arrives.
+    SocketError(SocketError),
+    /// The system dropped datagrams before they could be received: the receive buffer was full,
+    /// because this process was held up or flooded, or their checksums were wrong.
+    Dropped {
+        /// The number of datagrams, or of trains of them.
+        count: u32,
+    },
+}

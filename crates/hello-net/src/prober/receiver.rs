@@ -1,0 +1,177 @@
+//! The receiving thread of a prober.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hello_measure::ReplyKind;
+
+use super::event::{ProbeEvent, ProbeEventKind};
+use super::plan::ProbeError;
+use super::run::Run;
+use super::source_port::SourcePort;
+use super::state::Received;
+use crate::clock::ClockSample;
+use crate::sys;
+use crate::udp::batch::RecvBatch;
+use crate::udp::error_class::{ErrorClass, is_from_earlier_send};
+use crate::udp::recv_backoff::RecvBackoff;
+use crate::udp::socket_error::SocketError;
+
+/// Memory of the receiver's loop, which each round uses again.
+struct Buffers {
+    batch: RecvBatch,
+    received: Vec<Received>,
+    backoff: RecvBackoff,
+}
+
+impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
+    /// Receives until nothing is left to wait for.
+    ///
+    /// # Errors
+    ///
+    /// [`ProbeError::Receive`] if a socket is broken; see [`RecvBackoff`].
+    pub(super) fn receive_all(&self) -> Result<(), ProbeError> {
+        let (batch, backoff) = (RecvBatch::new(), RecvBackoff::default());
+        let mut buffers = Buffers { batch, received: Vec::new(), backoff };
+        let every = Vec::from_iter(0..self.ports.len());
+        let mut ready = every.clone();
+        let mut dropped = Vec::from_iter(self.ports.iter().map(SourcePort::drops));
+        let mut lost = Vec::new();
+        loop {
+            // What arrived before this moment is received before anything is lost at it, even if
+            // this thread was held up since.
+            let sample = ClockSample::now();
+            let now = sample.now;
+            let (over, timeout) = {
+                let mut state = self.state();
+                state.timestamps.update(sample);
+                (self.is_over(&state, now), state.ledger.poll_timeout())
+            };
+            let all = over || timeout.is_some_and(|timeout| timeout <= now);
+            for &flow in if all { &every } else { &ready } {
+                // A flood on many flows takes long to receive, and a run that is to end has no time.
+                if self.is_out_of_time(LONGEST_WAIT) {
+                    break;
+                }
+                self.receive(flow, (now, all), &mut buffers)?;
+                if all {
+                    // Shown before the losses that may be its result.
+                    self.report_dropped(flow, &mut dropped[flow]);
+                }
+            }
+            let (timeout, ended) = {
+                let mut state = self.state();
+                (state.settle(now, &mut lost), self.is_over(&state, now))
+            };
+            self.report_lost(now, &mut lost);
+            match (over, ended) {
+                (true, _) => return Ok(()),
+                (false, true) => continue,
+                (false, false) => {}
+            }
+            if self.plan.interval < COALESCE && cfg!(target_os = "linux") {
+                thread::sleep(COALESCE.min(self.plan.interval.saturating_mul(MAX_COALESCED)));
+            }
+            let wait =
+                timeout.map_or(LONGEST_WAIT, |timeout| timeout.saturating_sub(sys::monotonic()));
+            self.wait(wait.min(LONGEST_WAIT), &mut ready);
+        }
+    }
+
+    /// Receives from a flow what was there at `now`: all of it, or as much as one call returns. What
+    /// arrives meanwhile may never end, and is for the next round.
+    fn receive(
+        &self,
+        flow: usize,
+        (now, all): (Duration, bool),
+        buffers: &mut Buffers,
+    ) -> Result<(), ProbeError> {
+        for _ in 0..MAX_BATCHES {
+            match self.ports[flow].receive(&mut buffers.batch) {
+                Ok(()) => {
+                    buffers.backoff = RecvBackoff::default();
+                    let latest = self.handle(flow, buffers);
+                    // Nobody waits for the rest, or it arrived later.
+                    if !all || latest > now || self.stopper.is_aborted() {
+                        return Ok(());
+                    }
+                }
+                Err(error) => {
+                    let reported = SocketError::of(&error);
+                    match reported.class {
+                        ErrorClass::WouldBlock => return Ok(()),
+                        // A report about one probe: the next call has another, or a reply.
+                        _ if is_from_earlier_send(&error) => {}
+                        class => {
+                            let wait = buffers.backoff.wait(class, Instant::now());
+                            let server = self.server;
+                            let broken = ProbeError::Receive { server, source: error };
+                            self.latch().sleep(wait.ok_or(broken)?);
+                        }
+                    }
+                    self.notify(sys::monotonic(), flow, ProbeEventKind::SocketError(reported));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows each datagram of a batch, and returns when the last of them arrived; zero, if the system
+    /// does not report it.
+    fn handle(&self, flow: usize, buffers: &mut Buffers) -> Duration {
+        let Buffers { batch, received, .. } = buffers;
+        let latest = self.state().handle(batch, received);
+        for Received { at, arrival, range } in received.drain(..) {
+            if let ReplyKind::Answered { seq, .. }
+            | ReplyKind::Late { seq, .. }
+            | ReplyKind::Duplicate { seq } = arrival
+            {
+                self.await_announcement(seq);
+            }
+            let datagram = batch.bytes(range);
+            self.notify(at, flow, ProbeEventKind::Received { arrival, datagram });
+        }
+        latest
+    }
+
+    /// Shows how many datagrams the system dropped since `before`, if it dropped any. Its count has 32
+    /// bits only.
+    fn report_dropped(&self, flow: usize, before: &mut u32) {
+        let now = self.ports[flow].drops();
+        let count = now.wrapping_sub(std::mem::replace(before, now));
+        if count > 0 {
+            self.notify(sys::monotonic(), flow, ProbeEventKind::Dropped { count });
+        }
+    }
+
+    /// Shows each probe that was lost at `now`.
+    fn report_lost(&self, now: Duration, lost: &mut Vec<u32>) {
+        for seq in lost.drain(..) {
+            self.await_announcement(seq);
+            self.notify(now, self.plan.flow_of(seq), ProbeEventKind::Lost { seq });
+        }
+    }
+
+    /// Waits until something can be received, and notes from which flows.
+    fn wait(&self, timeout: Duration, ready: &mut Vec<usize>) {
+        let waited = self.poller.wait(timeout, self.latch());
+        if waited.and_then(|()| self.poller.poll_ready(ready)).is_err() {
+            // A system that cannot wait for us keeps us no busier than this.
+            thread::sleep(timeout.min(Duration::from_millis(1)));
+            *ready = (0..self.ports.len()).collect();
+        }
+    }
+}
+
+/// How long the receiver waits at most before it checks whether the run is over.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
+
+/// Replies that arrive faster than that are received several at a time, which saves a wake-up for
+/// most of them. It changes no time where that is the kernel's.
+const COALESCE: Duration = Duration::from_millis(1);
+
+/// And about how many: the smallest receive buffer holds more.
+const MAX_COALESCED: u32 = 64;
+
+/// In how many batches a socket can surely be emptied: its receive buffer holds fewer datagrams.
+const MAX_BATCHES: usize = 256;

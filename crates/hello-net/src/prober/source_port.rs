@@ -1,0 +1,47 @@
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+
+use rustix::net::SendFlags;
+
+use super::plan::ProbePlan;
+use crate::sys::options::Fragmentation;
+use crate::udp::batch::RecvBatch;
+use crate::udp::datagram_socket::DatagramSocket;
+use crate::udp::{reply_socket, socket};
+
+/// One source port: the two halves of its socket.
+#[derive(Debug)]
+pub(super) struct SourcePort {
+    sending: UdpSocket,
+    receiving: Box<dyn DatagramSocket>,
+}
+
+impl SourcePort {
+    pub(super) fn open(server: SocketAddr, plan: &ProbePlan) -> io::Result<Self> {
+        let socket = socket::connect_from(plan.source, plan.interface.as_deref(), server)?;
+        let sending = socket.try_clone()?;
+        let receiving =
+            reply_socket::open(socket, Fragmentation::SystemDefault, &mut RecvBatch::new())?;
+        Ok(Self { sending, receiving })
+    }
+
+    /// Sends a name, and fails rather than wait.
+    pub(super) fn send(&self, name: &[u8]) -> io::Result<()> {
+        rustix::net::send(&self.sending, name, SendFlags::DONTWAIT)?;
+        Ok(())
+    }
+
+    /// Receives what is there, up to a batch.
+    pub(super) fn receive(&self, batch: &mut RecvBatch) -> io::Result<()> {
+        self.receiving.receive(batch, false)
+    }
+
+    /// Returns how many messages the system dropped, modulo 2^32; 0 if it does not report it.
+    pub(super) fn drops(&self) -> u32 {
+        self.receiving.drops().unwrap_or_default()
+    }
+
+    pub(super) fn socket(&self) -> &UdpSocket {
+        &self.sending
+    }
+}

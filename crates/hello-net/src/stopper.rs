@@ -1,0 +1,92 @@
+use std::io;
+use std::sync::Arc;
+
+use crate::sys::latch::Latch;
+
+/// Ends a run from another thread, from a signal's thread, or from an observer.
+///
+/// Clones end the same run. What was stopped stays stopped: a run that starts later ends at once.
+///
+/// | | [`stop`](Self::stop) | [`abort`](Self::abort) |
+/// |---|---|---|
+/// | [`Server`](crate::server::Server) | answers what waits in its sockets, for a second at most | receives nothing more |
+/// | [`Prober`](crate::prober::Prober), [`LoadGenerator`](crate::load::LoadGenerator) | send no more, and wait for replies to what is in flight: three times the longest round trip so far, the timeout at most, and not at all if nothing was ever answered | wait for nothing |
+/// | [`Client`](crate::client::Client) | cancels the greeting | the same |
+///
+/// ```
+/// use std::net::Ipv4Addr;
+/// use std::thread;
+///
+/// use hello_net::Server;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into()])?;
+/// let stopper = server.stopper();
+/// thread::spawn(move || stopper.stop());
+/// server.serve(|_event| ())?; // returns once it is stopped
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Stopper {
+    flags: Arc<Flags>,
+}
+
+#[derive(Debug)]
+struct Flags {
+    stop: Latch,
+    abort: Latch,
+}
+
+impl Stopper {
+    pub(crate) fn new() -> io::Result<Self> {
+        let (stop, abort) = (Latch::new()?, Latch::new()?);
+        Ok(Self { flags: Arc::new(Flags { stop, abort }) })
+    }
+
+    /// Ends the run in order: it starts nothing new, and finishes what it started.
+    pub fn stop(&self) {
+        self.flags.stop.raise();
+    }
+
+    /// Ends the run as soon as possible.
+    pub fn abort(&self) {
+        self.flags.abort.raise();
+        self.stop();
+    }
+
+    /// Returns whether the run was told to stop or to abort.
+    pub fn is_stopped(&self) -> bool {
+        self.flags.stop.is_raised()
+    }
+
+    /// Returns whether the run was told to abort.
+    pub fn is_aborted(&self) -> bool {
+        self.flags.abort.is_raised()
+    }
+
+    /// Returns what to wait by for a stop.
+    pub(crate) fn stop_latch(&self) -> &Latch {
+        &self.flags.stop
+    }
+
+    /// Returns what to wait by for an abort.
+    pub(crate) fn abort_latch(&self) -> &Latch {
+        &self.flags.abort
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn abort_is_a_stop_too_and_clones_share_both() {
+        let stopper = Stopper::new().expect("sockets");
+        let other = stopper.clone();
+        stopper.stop();
+        assert!(other.is_stopped() && !other.is_aborted());
+        stopper.abort();
+        assert!(other.is_stopped() && other.is_aborted());
+    }
+}

@@ -1,0 +1,61 @@
+//! What ends a greeting beside its attempts.
+
+use std::time::Duration;
+
+use hello_net::{Client, NoReply, Unanswered, UnansweredCause};
+
+use super::{LONG, SHORT, client, greet, loopback_peer, nobody, retry};
+use crate::network::receive;
+
+#[test]
+fn deadline_ends_a_greeting_between_and_within_its_attempts() {
+    let (server, address) = loopback_peer();
+    // In the middle of the third attempt.
+    let deadline = 2 * SHORT + SHORT / 2;
+    let builder = Client::builder().retry(retry(SHORT, 100)).deadline(deadline);
+    let mut client = builder.connect([address]).expect("an address");
+    let (result, seen) = greet(&mut client, b"Sarah", || ());
+    let Err(Unanswered { cause, attempts, elapsed, servers }) = result else {
+        panic!("{result:?}");
+    };
+    assert_eq!(cause, UnansweredCause::DeadlineExceeded);
+    assert_eq!(servers, [NoReply { server: address, problem: None }]);
+    assert!(elapsed >= deadline && elapsed < LONG, "{elapsed:?}");
+    // A machine that is busy enough makes fewer.
+    assert!((1..=3).contains(&attempts) && seen.len() == attempts as usize, "{seen:?}");
+
+    // The deadline is that of one greeting.
+    let script = || {
+        let mut asked = std::iter::repeat_with(|| receive(&server));
+        let (_, source) = asked.nth(attempts as usize).expect("asked again");
+        server.send_to(b"Hello, Sarah!", source).expect("sent");
+    };
+    assert!(greet(&mut client, b"Sarah", script).0.is_ok());
+}
+
+#[test]
+fn stopper_cancels_the_greeting_in_progress_and_all_after_it() {
+    let (server, address) = loopback_peer();
+    for several in [false, true] {
+        let addresses = [address, nobody(9)];
+        let addresses = if several { &addresses[..] } else { &addresses[..1] };
+        let mut client = client(addresses, retry(Duration::from_secs(3600), 3));
+        let stopper = client.stopper();
+        let script = || {
+            receive(&server);
+            stopper.stop();
+        };
+        let (result, seen) = greet(&mut client, b"Sarah", script);
+        let Err(Unanswered { cause, attempts, servers, .. }) = result else {
+            panic!("{result:?}");
+        };
+        assert_eq!((cause, attempts), (UnansweredCause::Cancelled, 1));
+        assert_eq!(servers, [NoReply { server: address, problem: None }]);
+        assert_eq!(seen, ["asked 1"]);
+        let (result, seen) = greet(&mut client, b"Sarah", || ());
+        let Err(Unanswered { cause, attempts: 0, servers, .. }) = result else {
+            panic!("{result:?}");
+        };
+        assert_eq!((cause, servers.len(), seen.len()), (UnansweredCause::Cancelled, 0, 0));
+    }
+}

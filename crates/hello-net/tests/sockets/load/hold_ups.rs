@@ -1,0 +1,98 @@
+//! What a generator that is held up makes of it.
+
+use std::thread;
+use std::time::Duration;
+
+use hello_measure::ReplyKind;
+use hello_net::{ArrivalProcess, LoadEvent, LoadEventKind, LoadGenerator, NotSent};
+
+use super::{Heard, Told, closed, greet, number, open, run, serve};
+use crate::network::peer;
+
+/// Holds its thread up once, when something was first sent.
+#[derive(Default)]
+struct Slow {
+    heard: Heard,
+    /// When that was.
+    held: Option<Duration>,
+}
+
+/// For how long.
+const HELD: Duration = Duration::from_millis(50);
+
+impl Slow {
+    fn observe(&mut self, event: &LoadEvent<'_>) {
+        self.heard.add(event);
+        if matches!(event.kind, LoadEventKind::Sent { .. }) && self.held.is_none() {
+            thread::sleep(HELD);
+            self.held = Some(event.at);
+        }
+    }
+}
+
+/// Runs a generator of one thread.
+fn run_slowly(generator: LoadGenerator) -> Slow {
+    let (usage, slow) = run(generator, Slow::observe);
+    usage.expect("no broken socket");
+    let [slow] = slow.try_into().ok().expect("one thread");
+    slow
+}
+
+#[test]
+fn who_was_held_up_sends_no_burst_and_says_what_is_missing() {
+    // Fewer than are noted at once, and more.
+    for rate in [1000, 10_000] {
+        is_held_up(rate);
+    }
+}
+
+fn is_held_up(rate: u64) {
+    let server = peer();
+    let count = rate / 10;
+    let plan = open(rate, ArrivalProcess::Constant, count).timeout(HELD);
+    let generator = plan.connect(server.local_addr().expect("bound")).expect("a port");
+    let slow = run_slowly(generator);
+    let held = slow.held.expect("something was sent");
+    let missed = held + HELD - LoadGenerator::MAX_LATENESS;
+    let mut held_up = 0;
+    for (at, told) in &slow.heard.0 {
+        match told {
+            // What left by the same call is told of after that.
+            Told::Sent { due, .. } => assert!(*at == held || *due >= missed, "{at:?} {due:?}"),
+            Told::NotSent { due, reason, .. } => {
+                assert_eq!(*reason, NotSent::Late);
+                assert!(*at - *due > LoadGenerator::MAX_LATENESS, "{at:?} {due:?}");
+                held_up += u32::from(*due > held && *due < missed);
+            }
+            _ => {}
+        }
+    }
+    let dues = (missed - held).as_nanos() * u128::from(rate) / 1_000_000_000;
+    assert!(held_up + 1 >= u32::try_from(dues).expect("small"), "{held_up} of {dues}");
+    assert_eq!(slow.heard.dues().len() as u64, count, "each is told of");
+}
+
+#[test]
+fn what_came_in_time_while_we_were_held_up_is_neither_lost_nor_late() {
+    let server = peer();
+    let timeout = HELD * 4 / 5;
+    // More than is received at once; and then others, so that what is late is seen.
+    let plan = closed(256, 512).timeout(timeout).train(number(64));
+    let address = server.local_addr().expect("bound");
+    let generator = plan.connect(address).expect("a port");
+    let slow = thread::scope(|scope| {
+        scope.spawn(|| serve(&server, greet));
+        let slow = run_slowly(generator);
+        peer().send_to(&[], address).expect("sent");
+        slow
+    });
+    for told in slow.heard.told() {
+        match told {
+            Told::Other(ReplyKind::Late { rtt, .. }) => assert!(rtt >= timeout, "{rtt:?}"),
+            Told::Answered { rtt, .. } => assert!(rtt < timeout, "{rtt:?}"),
+            _ => {}
+        }
+    }
+    assert!(slow.heard.answered() > 64, "the test needs a quieter machine: {:?}", slow.heard);
+    assert_eq!(slow.heard.answered() + slow.heard.lost(), 512);
+}

@@ -1,0 +1,104 @@
+//! How a run of probes ends.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
+use std::time::Duration;
+
+use hello_net::{ProbeEvent, ProbeEventKind};
+
+use super::{connect, endless, greeting, plan};
+use crate::network::{peer, receive};
+
+#[test]
+fn a_stopped_prober_waits_for_nobody_who_never_answered() {
+    let server = peer();
+    let plan = endless().timeout(Duration::from_secs(3600));
+    let prober = connect(&server, plan);
+    let stopper = prober.stopper();
+    let counts = thread::scope(|scope| {
+        let running = scope.spawn(|| prober.run(|_| ()).expect("no broken socket"));
+        receive(&server);
+        stopper.stop();
+        running.join().expect("no panic")
+    });
+    assert!(counts.sent > 0);
+    assert_eq!((counts.in_flight(), counts.lost), (counts.sent, 0), "in flight is not lost");
+}
+
+#[test]
+fn who_is_to_end_waits_for_nothing() {
+    let server = peer();
+    let plan = endless().timeout(Duration::from_secs(3600));
+    let prober = connect(&server, plan);
+    let stopper = prober.stopper();
+    let counts = thread::scope(|scope| {
+        let running = scope.spawn(|| prober.run(|_| ()).expect("no broken socket"));
+        let (name, source) = receive(&server);
+        server.send_to(&greeting(&name), source).expect("sent");
+        receive(&server);
+        stopper.abort();
+        running.join().expect("no panic")
+    });
+    assert!(counts.in_flight() > 0);
+}
+
+#[test]
+fn a_server_that_never_falls_silent_keeps_nobody_from_ending() {
+    let server = peer();
+    let plan = endless();
+    let prober = connect(&server, plan);
+    let port = prober.local_addrs().next().expect("a port");
+    let (stopper, received) = (prober.stopper(), AtomicUsize::new(0));
+    // For each datagram that is received, two more come, up to some seconds' worth of them.
+    prober
+        .run(|event| {
+            if let ProbeEventKind::Sent { .. } = event.kind {
+                server.send_to(b"Hello, again!", port).expect("sent");
+            }
+            if let ProbeEventKind::Received { .. } = event.kind {
+                assert!(received.fetch_add(1, Relaxed) < MANY, "it goes on");
+                for _ in 0..2 {
+                    server.send_to(b"Hello, again!", port).expect("sent");
+                }
+                stopper.abort();
+            }
+        })
+        .expect("no broken socket");
+
+    const MANY: usize = 100_000;
+}
+
+#[test]
+fn prober_that_is_stopped_before_it_runs_sends_nothing() {
+    let server = peer();
+    for abort in [false, true] {
+        let prober = connect(&server, endless());
+        let stopper = prober.stopper();
+        match abort {
+            true => stopper.abort(),
+            false => stopper.stop(),
+        }
+        assert_eq!(prober.run(|_| ()).expect("nothing to do").sent, 0);
+    }
+}
+
+#[test]
+fn no_time_is_too_long_for_a_plan() {
+    let server = peer();
+    let times = [
+        (Duration::MAX, Duration::from_millis(1)),
+        (Duration::from_millis(1), Duration::MAX),
+        (Duration::MAX, Duration::MAX),
+    ];
+    for (interval, timeout) in times {
+        let plan = plan(1).interval(interval).timeout(timeout);
+        let prober = connect(&server, plan);
+        let stopper = prober.stopper();
+        let sent = |event: &ProbeEvent<'_>| {
+            if let ProbeEventKind::Sent { .. } = event.kind {
+                stopper.stop();
+            }
+        };
+        assert_eq!(prober.run(sent).expect("no broken socket").sent, 1);
+    }
+}

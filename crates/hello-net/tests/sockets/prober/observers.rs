@@ -1,0 +1,99 @@
+//! What an observer of probes sees, and what it cannot do.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hello_measure::ReplyKind;
+use hello_net::{ProbeEvent, ProbeEventKind};
+
+use super::{Seen, Told, connect, endless, greeting, plan, serve};
+use crate::network::peer;
+
+#[test]
+fn observer_that_is_slow_at_replies_delays_no_probe() {
+    const COUNT: u64 = 20;
+    let interval = Duration::from_millis(10);
+    let (server, sent) = (peer(), Mutex::new(Vec::new()));
+    let prober = connect(&server, plan(COUNT).interval(interval));
+    let start = Instant::now();
+    thread::scope(|scope| {
+        scope.spawn(|| serve(&server, COUNT, |_, name| vec![greeting(name)]));
+        let observe = |event: &ProbeEvent<'_>| match event.kind {
+            ProbeEventKind::Sent { .. } => sent.lock().expect("no panic").push(start.elapsed()),
+            ProbeEventKind::Received { .. } => thread::sleep(5 * interval),
+            _ => {}
+        };
+        prober.run(observe).expect("no broken socket");
+    });
+    let sent = sent.into_inner().expect("no panic");
+    // Held up by each reply, the last one would leave after 95 intervals.
+    let last = sent.last().expect("some were sent");
+    assert!(*last < 50 * interval, "{sent:?}");
+}
+
+#[test]
+fn probe_is_observed_as_sent_before_anything_else_about_it() {
+    let (server, seen) = (peer(), Seen::new());
+    let timeout = Duration::from_millis(5);
+    let prober = connect(&server, plan(50).timeout(timeout));
+    thread::scope(|scope| {
+        // Every third is lost.
+        scope.spawn(|| {
+            serve(&server, 50, |number, name| match number % 3 {
+                0 => vec![],
+                _ => vec![greeting(name), greeting(name)],
+            });
+        });
+        let observe = |event: &ProbeEvent<'_>| {
+            if let ProbeEventKind::Sent { .. } = event.kind {
+                // Long enough for the reply to arrive, and for some to be lost.
+                thread::sleep(Duration::from_millis(6));
+            }
+            seen.add(event);
+        };
+        prober.run(observe).expect("no broken socket");
+    });
+    let told = seen.into_inner();
+    let mut sent = HashSet::new();
+    for (_, told) in &told {
+        match told {
+            Told::Sent(seq) => assert!(sent.insert(*seq)),
+            Told::Answered(seq) | Told::Lost(seq) => assert!(sent.contains(seq), "{told:?}"),
+            Told::Else(ReplyKind::Late { seq, .. } | ReplyKind::Duplicate { seq }) => {
+                assert!(sent.contains(seq), "{told:?}");
+            }
+            _ => {}
+        }
+    }
+    assert!(told.iter().any(|(_, told)| matches!(told, Told::Lost(_))), "{told:?}");
+}
+
+#[test]
+fn an_observer_that_panics_at_a_reply_ends_the_sender_too() {
+    let server = peer();
+    let endless = endless();
+    let prober = connect(&server, endless);
+    let panic = thread::scope(|scope| {
+        scope.spawn(|| serve(&server, 1, |_, name| vec![greeting(name)]));
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            prober.run(|event| {
+                if let ProbeEventKind::Received { .. } = event.kind {
+                    panic!("the observer's own");
+                }
+            })
+        }))
+    });
+    assert_eq!(panic.expect_err("it goes on").downcast_ref(), Some(&"the observer's own"));
+}
+
+#[test]
+fn an_observer_that_panics_ends_both_threads() {
+    let server = peer();
+    let prober = connect(&server, plan(3));
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        prober.run(|_| panic!("the observer's own"))
+    }));
+    assert_eq!(panic.expect_err("it goes on").downcast_ref(), Some(&"the observer's own"));
+}
