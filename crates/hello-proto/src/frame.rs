@@ -1,3 +1,5 @@
+use core::fmt;
+
 use crate::{BufferTooSmall, DecodeError, MAX_DATAGRAM_LEN, OVERHEAD, PREFIX, Request, SUFFIX};
 
 /// A receive buffer that already starts with [`PREFIX`], so that a reply needs no copy.
@@ -19,7 +21,6 @@ use crate::{BufferTooSmall, DecodeError, MAX_DATAGRAM_LEN, OVERHEAD, PREFIX, Req
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct Frame<'b> {
     /// `PREFIX`, the space for the name, and one place more, which is the suffix's.
     buf: &'b mut [u8],
@@ -84,10 +85,27 @@ impl<'b> Frame<'b> {
     }
 }
 
+/// Shows how long a name may be: whose bytes are in the buffer, a frame does not know.
+impl fmt::Debug for Frame<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame").field("max_name_len", &self.max_name_len()).finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    extern crate std;
+    use std::format;
+
     use super::*;
     use crate::MAX_NAME_LEN;
+
+    #[test]
+    fn debug_output_shows_no_bytes() {
+        let mut buf = [0xa5; 5 + OVERHEAD];
+        let frame = Frame::new(&mut buf).expect("room");
+        assert_eq!(format!("{frame:?}"), "Frame { max_name_len: 5, .. }");
+    }
 
     #[test]
     fn a_buffer_without_room_for_the_empty_name_is_refused_untouched() {

@@ -7,6 +7,7 @@
 extern crate alloc;
 
 mod error;
+mod escape;
 mod frame;
 mod guard;
 #[cfg(feature = "alloc")]

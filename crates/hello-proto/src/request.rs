@@ -1,5 +1,6 @@
 use core::fmt;
 
+use crate::escape::Quoted;
 use crate::{DecodeError, MAX_NAME_LEN, NameTooLong, Reply};
 
 /// A request: a name to be greeted, any bytes up to [`MAX_NAME_LEN`].
@@ -52,10 +53,10 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Shows the name as ASCII, with every other byte escaped.
+/// Shows the beginning of the name as ASCII, with every other byte escaped.
 impl fmt::Debug for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Request(\"{}\")", self.name.escape_ascii())
+        write!(f, "Request({:?})", Quoted(self.name))
     }
 }
 
@@ -85,5 +86,12 @@ mod tests {
     fn debug_output_is_plain_ascii() {
         let request = Request::new(b"Mich\xc3\x1b[2J\"").expect("short");
         assert_eq!(format!("{request:?}"), r#"Request("Mich\xc3\x1b[2J\"")"#);
+    }
+
+    #[test]
+    fn debug_output_of_a_long_name_is_short() {
+        let request = Request::new(&[b'x'; MAX_NAME_LEN]).expect("short");
+        let shown = format!("Request(\"{}\"... {MAX_NAME_LEN} bytes)", "x".repeat(64));
+        assert_eq!(format!("{request:?}"), shown);
     }
 }

@@ -1,4 +1,5 @@
 use std::array;
+use std::fmt;
 use std::sync::atomic::{
     AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
@@ -14,7 +15,21 @@ use crate::udp::error_class::ErrorClass;
 /// Each adds one to exactly one of answered, one of the refusals (over the limit is one of them),
 /// and send-failed by its class.
 /// While a datagram is being handled it is received and not yet anything else.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+///
+/// ```
+/// use hello_net::{ErrorClass, Server};
+/// use hello_proto::Refusal;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::builder().bind([([127, 0, 0, 1], 0).into()])?;
+/// let counters = server.counters();
+/// assert_eq!((counters.received(), counters.answered()), (0, 0));
+/// assert_eq!(counters.refused(Refusal::GreetedTwice), 0);
+/// assert_eq!(counters.send_failed(ErrorClass::Unreachable), 0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct ServerCounters {
     received: u64,
     dropped: Option<u64>,
@@ -106,6 +121,52 @@ impl ServerCounters {
     }
 }
 
+/// Shows the counts that are not zero.
+impl fmt::Debug for ServerCounters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let refused = Refusal::ALL.map(|refusal| (refusal.label(), self.refused(refusal)));
+        let by_class = |count: fn(&Self, ErrorClass) -> u64| {
+            ErrorClass::ALL.map(|class| (class.label(), count(self, class)))
+        };
+        let mut shown = f.debug_struct("ServerCounters");
+        shown.field("received", &self.received).field("answered", &self.answered);
+        if let Some(dropped) = self.dropped.filter(|dropped| *dropped > 0) {
+            shown.field("dropped", &dropped);
+        }
+        for (name, count) in
+            [("over_limit", self.over_limit), ("over_limit_answered", self.over_limit_answered)]
+        {
+            if count > 0 {
+                shown.field(name, &count);
+            }
+        }
+        for (name, counts) in [
+            ("refused", &refused[..]),
+            ("send_failed", &by_class(Self::send_failed)),
+            ("receive_errors", &by_class(Self::receive_errors)),
+        ] {
+            if counts.iter().any(|(_, count)| *count > 0) {
+                shown.field(name, &NonZero(counts));
+            }
+        }
+        shown.finish()
+    }
+}
+
+/// Shows those counts of several that are not zero, by their labels.
+struct NonZero<'a>(&'a [(&'static str, u64)]);
+
+impl fmt::Debug for NonZero<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nonzero = self.0.iter().filter(|(_, count)| *count > 0);
+        let mut shown = f.debug_map();
+        for (label, count) in nonzero {
+            shown.entry(&format_args!("{label}"), count);
+        }
+        shown.finish()
+    }
+}
+
 /// The counters of one worker, which it adds to while others read; aligned so that no two workers
 /// write to one cache line (pairs of lines are fetched together).
 #[derive(Debug, Default)]
@@ -194,6 +255,24 @@ mod tests {
         let counters = tally.snapshot();
         let all = counters.answered() + counters.refused_total() + counters.send_failed_total();
         assert_eq!(all, counters.received());
+    }
+
+    #[test]
+    fn debug_output_is_what_is_not_zero() {
+        let tally = Tally::default();
+        assert_eq!(
+            format!("{:?}", tally.snapshot()),
+            "ServerCounters { received: 0, answered: 0 }"
+        );
+        tally.receive(3);
+        let refused = Outcome::Refused(Refusal::GreetedTwice);
+        let failed = Outcome::SendFailed(ErrorClass::Denied.into());
+        tally.settle([Outcome::Answered, refused, failed].into_iter(), 0);
+        assert_eq!(
+            format!("{:?}", ServerCounters::sum([tally.snapshot()].into_iter(), Some(2))),
+            "ServerCounters { received: 3, answered: 1, dropped: 2, \
+             refused: {greeted-twice: 1}, send_failed: {denied: 1} }"
+        );
     }
 
     #[test]
