@@ -258,7 +258,10 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::proptest_config())]
+
         #[test]
+        #[cfg_attr(miri, ignore = "histograms of 20,000 counts, read again and again")]
         fn mean_and_spread_are_those_of_a_plain_computation(
             nanos in prop::collection::vec(0..10_000_000_000_u64, 1..300),
         ) {
@@ -279,6 +282,7 @@ mod tests {
         }
 
         #[test]
+        #[cfg_attr(miri, ignore = "histograms of 20,000 counts, read again and again")]
         fn many_at_once_and_parts_merged_come_to_the_same_as_one_by_one(
             runs in prop::collection::vec((0..10_000_000_000_u64, 0..20_u64), 0..30),
             cuts in prop::collection::vec(0..30_usize, 0..3),
@@ -309,6 +313,7 @@ mod tests {
         }
 
         #[test]
+        #[cfg_attr(miri, ignore = "histograms of 20,000 counts, read again and again")]
         fn a_percentile_is_the_nearest_rank_or_a_thousandth_more(
             mut nanos in prop::collection::vec(1..5_000_000_000_u64, 1..300),
             permille in 1..=1000_u32,
@@ -322,6 +327,7 @@ mod tests {
         }
 
         #[test]
+        #[cfg_attr(miri, ignore = "histograms of 20,000 counts, read again and again")]
         fn bins_join_each_other_and_hold_everything(
             nanos in prop::collection::vec(0..5_000_000_u64, 1..300),
             number in 1..30_u32,

@@ -30,3 +30,14 @@ pub use run_length::RunLength;
 pub use search::{Bound, Search, SearchOutcome, SearchPlan, TrialVerdict};
 pub use summary::{NoAnswer, REFUSED, Summary};
 pub use timeline::{TimeBin, Timeline};
+
+/// The default, but few cases and no files under Miri.
+#[cfg(test)]
+fn proptest_config() -> proptest::prelude::ProptestConfig {
+    use proptest::prelude::ProptestConfig;
+    if cfg!(miri) {
+        ProptestConfig { cases: 2, failure_persistence: None, ..ProptestConfig::default() }
+    } else {
+        ProptestConfig::default()
+    }
+}

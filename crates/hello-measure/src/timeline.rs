@@ -118,6 +118,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::proptest_config())]
+
         #[test]
         fn however_long_it_goes_on_no_loss_and_no_outlier_is_dropped(
             events in prop::collection::vec((0..1_000_000_000_u64, prop::option::of(0..9999_u64)), 1..99),

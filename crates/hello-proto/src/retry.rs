@@ -46,7 +46,7 @@ impl Default for Retry {
     }
 }
 
-/// How long to wait after each attempt; see [`Retry::waits`].
+/// How long to wait after each attempt; see [`Retry::delays`].
 #[derive(Clone, Debug)]
 pub struct Delays {
     next: Duration,

@@ -101,6 +101,8 @@ fn more_than_half_of_the_trials_decide_on_a_load_as_soon_as_they_can() {
 }
 
 proptest! {
+    #![proptest_config(crate::proptest_config())]
+
     #[test]
     fn what_is_found_is_carried_and_within_the_resolution_of_what_is_not(
         (start, most, server, generator) in (loads(), loads(), loads(), loads()),

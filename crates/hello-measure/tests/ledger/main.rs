@@ -15,8 +15,13 @@ use proptest::test_runner::TestRunner;
 use self::model::{Model, Step};
 
 /// At least 1,000 cases, and regressions kept beside this file.
+///
+/// Under Miri, which is slow and has no files, a few cases and no regressions.
 fn config() -> ProptestConfig {
     use proptest::test_runner::FileFailurePersistence::WithSource;
+    if cfg!(miri) {
+        return ProptestConfig { cases: 2, failure_persistence: None, ..ProptestConfig::default() };
+    }
     ProptestConfig {
         cases: 1024,
         failure_persistence: Some(Box::new(WithSource("regressions"))),
@@ -51,6 +56,7 @@ proptest! {
 
 /// The random runs of the property above contain every kind of reply.
 #[test]
+#[cfg_attr(miri, ignore = "256 runs")]
 fn every_kind_of_reply_occurs_in_the_random_runs() {
     let mut runner = TestRunner::deterministic();
     let mut seen = HashSet::<(Discriminant<ReplyKind>, bool)>::new();
