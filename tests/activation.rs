@@ -39,8 +39,16 @@ fn inherited_socket_is_served() {
 fn options_that_conflict_with_inherited_sockets_are_errors() {
     let listener = || TcpListener::bind("127.0.0.1:0").expect("a free port");
     let cases: [(OwnedFd, &[&str], &str); 3] = [
-        (socket().0.into(), &["--bind", "127.0.0.1:0"], "--bind does not go with sockets"),
-        (socket().0.into(), &["--reuseport"], "--reuseport does not go with sockets"),
+        (
+            socket().0.into(),
+            &["--bind", "127.0.0.1:0"],
+            "--bind cannot be combined with socket activation",
+        ),
+        (
+            socket().0.into(),
+            &["--reuseport"],
+            "--reuseport cannot be combined with socket activation",
+        ),
         (listener().into(), &[], "fd 3 is not a valid udp socket"),
     ];
     for (handed_over, arguments, advice) in cases {

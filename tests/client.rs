@@ -74,10 +74,14 @@ fn closed_port_prints_refused() {
     assert_eq!((&*out, status), ("", Some(1)));
     let lines: Vec<_> = err.lines().collect();
     let [note, tracy, sarah] = lines[..] else { panic!("{err}") };
-    assert_eq!(note, "hello-client: 127.78.0.1:9: refused (nothing listens there); still waiting");
+    assert_eq!(
+        note,
+        "hello-client: 127.78.0.1:9: refused (no server is listening on that port); still waiting"
+    );
     for (line, name) in [(tracy, "Tracy"), (sarah, "Sarah")] {
-        let start =
-            format!("hello-client: {name}: refused by {CLOSED_PORT}: nothing listens there (2 att");
+        let start = format!(
+            "hello-client: {name}: {CLOSED_PORT}: refused (no server is listening on that port) (2 att"
+        );
         assert!(line.starts_with(&start), "{line}");
     }
 }
@@ -90,7 +94,7 @@ fn silent_server_prints_no_answer() {
     let Finished { out, err, status } = client(&arguments);
     assert_eq!((&*out, status), ("", Some(1)));
     assert!(
-        err.starts_with(&format!("hello-client: Tracy: no answer from {address} (2 attempts in "))
+        err.starts_with(&format!("hello-client: Tracy: no reply from {address} (2 attempts in "))
     );
 
     let finished = client(&[&arguments[..], &["--json"]].concat());
@@ -140,13 +144,13 @@ fn unreadable_input_costs_no_other_name() {
 #[test]
 fn invalid_command_line_is_explained() {
     for (arguments, words) in [
-        (&["--server", "localhost:http"][..], "\"http\" is no port"),
+        (&["--server", "localhost:http"][..], "invalid port \"http\""),
         (&["--server", ":9999"], "no host"),
         (&["--timeout", "soon"], "not a duration: try 0.5, 500ms or 2s"),
         (&["--attempts", "0"], "0 is not in 1..="),
         (&["--local", "--server", "::1"], "cannot be used with"),
         (&["--nonsense"], "unexpected argument"),
-        (&["--server", "127.0.0.1:0"], "nothing can be sent to port 0"),
+        (&["--server", "127.0.0.1:0"], "port 0 is not a valid destination"),
         (&["--server", "9999"], "no host: write HOST:PORT"),
     ] {
         let Finished { out, err, status } = client(arguments);
@@ -270,7 +274,7 @@ fn two_replies_to_another_name_are_skipped_and_reported() {
         server.send_to(&reply(name), source).expect("sent");
     });
     assert_eq!((&*finished.out, finished.status), (GREETINGS, Some(0)));
-    let note = "skipped \"Hello, Mallory!\": greeting of another name\n";
+    let note = "skipped \"Hello, Mallory!\": reply to another name\n";
     assert!(finished.err.ends_with(note), "{}", finished.err);
     assert_eq!(finished.err.lines().count(), 1);
 }

@@ -11,7 +11,7 @@ use crate::support::{CLIENT, Finished, LOAD, PING, SERVER};
 const CLOSED_PORT: &str = "127.78.0.1:9";
 
 /// What each tool except the client needs descriptors for.
-const SIGNALS: &str = "TOOL: cannot wait for signals, which takes a thread and a pair of sockets: Too many open files";
+const SIGNALS: &str = "TOOL: cannot start the thread that handles signals: Too many open files";
 
 /// Returns a command that runs a tool with at most `descriptors` descriptors.
 fn limited(descriptors: u32, tool: &str, arguments: &[&str]) -> Command {
@@ -111,6 +111,6 @@ fn client_without_descriptors_reports_the_missing_port() {
     assert_prefixes(&errors, &[&server, &client, "hello-client: 127.0.0.1:"]);
     let ports = errors.iter().filter(|error| !error.starts_with(pairs));
     for error in ports {
-        assert!(error.contains(": cannot open a port: Too many open files"), "{error}");
+        assert!(error.contains(": cannot open a socket: Too many open files"), "{error}");
     }
 }

@@ -124,7 +124,7 @@ fn limit_is_printed_at_the_start_and_in_an_exceeding_summary() {
     for (options, limit) in [
         (
             &["--limit", "1"][..],
-            Some("limit: 1 requests/s for each source network (/24, /64), bursts of 2"),
+            Some("rate limit: 1 requests/s per source network (/24, /64), bursts of 2"),
         ),
         // The default limit, which exempts the loopback.
         (&[], None),
@@ -135,7 +135,7 @@ fn limit_is_printed_at_the_start_and_in_an_exceeding_summary() {
         let address: SocketAddr =
             line.strip_prefix("listening on ").expect("first").parse().expect("an address");
         if let Some(limit) = limit {
-            assert_eq!(server.line(), format!("{limit}; --limit changes it"));
+            assert_eq!(server.line(), format!("{limit} (see --limit)"));
         }
         let client = peer();
         for _ in 0..100 {
@@ -158,15 +158,15 @@ fn limit_is_printed_at_the_start_and_in_an_exceeding_summary() {
 #[test]
 fn invalid_limit_is_an_error_that_suggests_a_valid_one() {
     for (arguments, advice) in [
-        (&["--limit", "0"][..], "0 is not in 1..=1000000000"),
-        (&["--limit", "1000000001"], "1000000001 is not in 1..=1000000000"),
-        (&["--limit", "none"], "none is not in 1..=1000000000, and is not \"off\""),
-        (&["--limit", "off", "--limit-burst", "5"], "--limit-burst needs a limit"),
-        (&["--limit", "off", "--limit-exempt", "::1"], "--limit-exempt needs a limit"),
-        (&["--limit-dry-run", "--limit", "off"], "--limit-dry-run needs a limit"),
+        (&["--limit", "0"][..], "not a rate from 1 to 1000000000"),
+        (&["--limit", "1000000001"], "not a rate from 1 to 1000000000"),
+        (&["--limit", "none"], "not a rate from 1 to 1000000000, nor \"off\""),
+        (&["--limit", "off", "--limit-burst", "5"], "--limit-burst cannot be combined"),
+        (&["--limit", "off", "--limit-exempt", "::1"], "--limit-exempt cannot be combined"),
+        (&["--limit-dry-run", "--limit", "off"], "--limit-dry-run cannot be combined"),
         (&["--limit", "1", "--limit-burst", "0"], "0 is not in 1.."),
         (&["--limit", "1", "--limit-exempt", "here"], "not a network: try 192.0.2.0/24"),
-        (&["--limit", "1", "--limit-exempt", "192.0.2.7/24"], "do you mean 192.0.2.0/24?"),
+        (&["--limit", "1", "--limit-exempt", "192.0.2.7/24"], "did you mean 192.0.2.0/24?"),
         (&["--allow", "everything"], "source-port-privileged"),
     ] {
         let output = Command::new(SERVER).args(arguments).output().expect("runs");

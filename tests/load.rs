@@ -118,7 +118,7 @@ fn invalid_options_are_errors() {
         (["--workers", "0"], "0 is not in 1..=1024"),
         (["--receive-buffer", "0"], "0 is not in 1..=1073741823"),
         (["--spin", "soon"], "not a duration: try 0.5, 500ms or 2s"),
-        (["--spin", "50"], "must be 1s at the most: try 50us"),
+        (["--spin", "50"], "must be at most 1s, e.g. 50us"),
         (["--backend", "carrier-pigeon"], "possible values: "),
     ] {
         let Finished { out, err, status } =

@@ -123,8 +123,8 @@ fn metrics_path_that_is_not_a_regular_file_is_refused_at_start() {
         (&link, "a symbolic link"),
     ] {
         let expected = format!(
-            "cannot write the metrics file {path:?}: it is {kind}; choose a new name, or that of \
-             a regular file, which is replaced\n"
+            "cannot write the metrics file {path:?}: it is {kind}; choose a new name or a regular \
+             file, which is replaced\n"
         );
         for (tool, name, arguments) in [
             (SERVER, "hello-server", ["--quiet", "--bind", "127.0.0.1:0"]),

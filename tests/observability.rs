@@ -73,7 +73,7 @@ fn statistics_interval_out_of_range_is_an_error() {
         let output = Command::new(SERVER).args(["--stats", period]).output().expect("runs");
         let Finished { out, err, status } = output.into();
         assert_eq!((&*out, status), ("", Some(2)), "{period}");
-        assert!(err.contains("must be from 10ms to 365days"), "{err}");
+        assert!(err.contains("must be between 10ms and 365days"), "{err}");
     }
 }
 
@@ -89,7 +89,7 @@ fn statistics_as_text_are_one_line() {
         let counts = line.split(", ").map(|part| part.split(' ').next().expect("a number"));
         if counts.eq(["1", "1", "0", "0", "0"]) {
             assert!(line.starts_with("1 received ("), "{line}");
-            return assert!(line.ends_with("/s), 0 dropped by the system (0.0/s)"), "{line}");
+            return assert!(line.ends_with("/s), 0 dropped by the kernel (0.0/s)"), "{line}");
         }
     }
 }
@@ -205,7 +205,7 @@ fn unwritable_metrics_file_is_fatal_only_at_the_start() {
     let Finished { out, err, status } = output.into();
     assert_eq!((&*out, status), ("", Some(2)));
     let expected = format!(
-        "hello-server: cannot write the metrics file {nowhere:?}; its directory has to exist and be writable: "
+        "hello-server: cannot write the metrics file {nowhere:?}: its directory must exist and be writable: "
     );
     assert!(err.starts_with(&expected), "{err}");
 

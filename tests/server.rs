@@ -28,7 +28,7 @@ fn text_output_has_the_address_each_greeting_and_the_counters() {
         assert_eq!(server.line(), format!(r"{source} greeted as Tr\u{{1b}}[2Jacy\n"));
         server.signal(signal);
         let expected = [
-            "2 received, 1 answered, 1 refused, 0 send failed, 0 dropped by the system",
+            "2 received, 1 answered, 1 refused, 0 send failed, 0 dropped by the kernel",
             "  refused: greeted-twice 1",
         ];
         assert_eq!(server.finish(), (expected.map(str::to_owned).to_vec(), Some(0)));
@@ -90,7 +90,7 @@ fn several_addresses_are_served() {
     }
     server.signal(Signal::TERM);
     let expected = vec![
-        "3 received, 3 answered, 0 refused, 0 send failed, 0 dropped by the system".to_owned(),
+        "3 received, 3 answered, 0 refused, 0 send failed, 0 dropped by the kernel".to_owned(),
     ];
     assert_eq!(server.finish(), (expected, Some(0)));
 }
@@ -186,13 +186,13 @@ fn unusable_address_is_an_error_with_advice() {
     let (first, address) = server(&["--bind", "127.0.0.1:0"]);
     let address = address.to_string();
     for (arguments, words) in [
-        (&["--bind", &*address][..], &["cannot bind ", &*address, "it is taken already"][..]),
+        (&["--bind", &*address][..], &["cannot bind ", &*address, "the port is in use"][..]),
         (
             &["--bind", "192.0.2.1:0"],
-            &["cannot bind 192.0.2.1:0", "this machine has no such address"],
+            &["cannot bind 192.0.2.1:0", "this machine does not have that address"],
         ),
-        (&["--bind", "nonsense:"], &["\"\" is no port"]),
-        (&["--bind", "[::1"], &["a closing bracket is missing"]),
+        (&["--bind", "nonsense:"], &["invalid port \"\""]),
+        (&["--bind", "[::1"], &["closing bracket missing"]),
         (&["--max-name", "65500"], &["65500 is not in 0..=65499"]),
         (&["--max-lines", "0"], &["0 is not in 1..=10000"]),
         (&["--quiet", "--max-lines", "5"], &["cannot be used with"]),

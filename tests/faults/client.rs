@@ -16,7 +16,7 @@ fn send_denied_by_a_firewall_is_reported() {
     assert_eq!((&*out, status), ("", Some(1)));
     let denied = "not permitted (a firewall, a prohibiting route or a broadcast address)";
     let note = format!("hello-client: {address}: {denied}; still waiting\n");
-    let result = format!("hello-client: Tracy: {denied}: {address} (2 attempts in ");
+    let result = format!("hello-client: Tracy: {address}: {denied} (2 attempts in ");
     assert!(err.starts_with(&format!("{note}{result}")), "{err}");
 }
 
@@ -32,7 +32,9 @@ fn error_about_an_earlier_request_does_not_affect_the_next() {
     command.args(["--server", &address, "--timeout", "20s", "--attempts", "1", "Tracy"]);
     let Finished { out, err, status } = command.output().expect("runs").into();
     assert_eq!((&*out, status), ("Hello, Tracy!\n", Some(0)));
-    let note = format!("hello-client: {address}: refused (nothing listens there); still waiting\n");
+    let note = format!(
+        "hello-client: {address}: refused (no server is listening on that port); still waiting\n"
+    );
     assert_eq!(err, note);
     assert_eq!(summary(server)["answered"], 1);
 }

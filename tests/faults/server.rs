@@ -73,7 +73,7 @@ fn socket_error_is_reported_with_its_reason() {
             ("socket:error=EACCES", "Permission denied"),
             ("bind:error=EACCES", "Permission denied"),
             ("bind:error=ENOMEM", "Cannot allocate memory"),
-            ("bind:error=EADDRINUSE", "it is taken already"),
+            ("bind:error=EADDRINUSE", "the port is in use"),
             ("getsockname:error=ENOBUFS", "No buffer space available"),
             ("setsockopt:error=ENOMEM", "Cannot allocate memory"),
         ] {

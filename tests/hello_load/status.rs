@@ -182,8 +182,8 @@ fn closed_port_and_silent_server_are_distinct_failures() {
     let silent = silent.local_addr().expect("bound").to_string();
     for how in [&["--rate", "500"][..], &["--outstanding", "4"]] {
         for (target, why) in [
-            (CLOSED_PORT, "no answer: refused (nothing listens there)"),
-            (&silent, "no answer and no error: silent"),
+            (CLOSED_PORT, "no reply: refused (no server is listening on that port)"),
+            (&silent, "no reply: silent (no error was reported)"),
         ] {
             let arguments = [how, &["--count", "20", "-W", "50ms", target]].concat();
             let Finished { out, err, status } = load(&arguments);
@@ -260,12 +260,12 @@ fn invalid_command_line_suggests_a_correction() {
         ("--find-max --count 5", "'--find-max' cannot be used with '--count <COUNT>'"),
         ("--find-max --sweep 1..2", "'--find-max' cannot be used with '--sweep <LOAD..LOAD>'"),
         ("--tolerance 1", "--find-max"),
-        ("--find-max --tolerance 101", "must be from 0 to 100"),
+        ("--find-max --tolerance 101", "must be between 0 and 100"),
         ("--find-max --resolution x", "try 1 or 0.5%"),
         ("--timeout 0", "must be longer than 0"),
         ("--warm-up x", "try 0.5, 500ms or 2s"),
         ("-4 -6", "'--ipv4' cannot be used with '--ipv6'"),
-        ("-4 ::1", "[::1]:9999 has no IPv4 address; leave -4 and -6 out"),
+        ("-4 ::1", "[::1]:9999 has no IPv4 address: try without -4"),
         ("127.0.0.1:0", "write the port the server listens on"),
     ] {
         let Finished { err, status, .. } = load(&Vec::from_iter(arguments.split(' ')));

@@ -27,8 +27,8 @@ fn closed_port_and_silent_server_are_distinct_failures() {
     let silent = peer();
     let silent = silent.local_addr().expect("bound").to_string();
     for (target, why) in [
-        (CLOSED_PORT, "  no answer: refused (nothing listens there)\n"),
-        (&*silent, "  no answer and no error: silent\n"),
+        (CLOSED_PORT, "  no reply: refused (no server is listening on that port)\n"),
+        (&*silent, "  no reply: silent (no error was reported)\n"),
     ] {
         let Finished { out, err, status } = ping(&["-c", "2", "-i", "10ms", "-W", "50ms", target]);
         assert_eq!((&*err, status), ("", Some(1)), "{target}");
@@ -110,15 +110,15 @@ fn invalid_command_line_suggests_a_correction() {
         (&["-s", "7"], "7 is not in 8..=65499"),
         (&["-s", "65500"], "65500 is not in 8..=65499"),
         (&["--flows", "0"], "'--flows <COUNT>'"),
-        (&["--max-loss", "101"], "must be from 0 to 100"),
+        (&["--max-loss", "101"], "must be between 0 and 100"),
         (&["--max-loss", "x"], "try 1 or 0.5%"),
         (&["-4", "-6"], "'--ipv4' cannot be used with '--ipv6'"),
         (&["127.0.0.1:0"], "write the port the server listens on"),
-        (&["-4", "::1"], "[::1]:9999 has no IPv4 address; leave -4 and -6 out"),
+        (&["-4", "::1"], "[::1]:9999 has no IPv4 address: try without -4"),
         (&["255.255.255.255"], "255.255.255.255:9999 is for many hosts: name one"),
         (&["ff02::1%1"], "is for many hosts: name one"),
         (&["224.0.0.1:7"], "224.0.0.1:7 is for many hosts: name one"),
-        (&["-6", "127.0.0.1"], "127.0.0.1:9999 has no IPv6 address; leave -4 and -6 out"),
+        (&["-6", "127.0.0.1"], "127.0.0.1:9999 has no IPv6 address: try without -6"),
     ] {
         let Finished { out, err, status } = ping(arguments);
         assert_eq!((&*out, status), ("", Some(2)), "{arguments:?}");

@@ -20,7 +20,8 @@ use crate::support::{
     receive,
 };
 
-const UNREAD_OUTPUT: &str = "cannot write to standard output: nobody has read it for 3 seconds\n";
+const UNREAD_OUTPUT: &str =
+    "cannot write to standard output: the reader has not read for 3 seconds\n";
 
 /// Starts a tool with a blocked output and waits until it works. Returns it with the guard that
 /// keeps its output open.
@@ -189,7 +190,7 @@ fn only_events_over_the_queue_are_suppressed_and_counted() {
                     "interval" => intervals += 1,
                     _ => {}
                 }
-            } else if let Some(note) = line.strip_suffix(" more lines left out)") {
+            } else if let Some(note) = line.strip_suffix(" lines suppressed)") {
                 left_out += note[1..].parse::<u64>().expect("a number");
             } else if line.contains(": seq=") || line.contains(": not sent: ") {
                 events += 1;

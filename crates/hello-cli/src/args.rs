@@ -1,4 +1,4 @@
-//! Options that several tools have, and the values of options.
+//! Options of several tools, and the parsers of their values.
 
 pub mod address_family;
 pub mod backend;

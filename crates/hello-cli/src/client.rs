@@ -1,4 +1,4 @@
-//! `hello-client`.
+//! `hello-client`: sends names and prints greetings.
 
 pub mod args;
 pub mod names;

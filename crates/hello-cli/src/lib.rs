@@ -1,6 +1,6 @@
-//! What the command-line tools share: they parse, call [`hello_net`], and print.
+//! The implementation of `hello-server`, `hello-client`, `hello-ping` and `hello-load`.
 //!
-//! Not a library for others; its interface changes with the tools.
+//! This crate is not a library for others: its interface changes with the tools.
 
 pub mod args;
 pub mod client;
@@ -10,8 +10,7 @@ pub mod ping;
 pub mod process;
 pub mod server;
 
-/// The README's Rust is compiled and run with the documentation tests. Here, because this package
-/// is not published: the file is outside.
+/// Compiles and runs the Rust examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;

@@ -1,4 +1,4 @@
-//! What the tools print, and where to.
+//! The output of the tools: formats, files, and the thread that prints.
 
 pub mod columns;
 pub mod console;
@@ -22,25 +22,16 @@ use std::io;
 
 use thiserror::Error;
 
-use crate::process::exit::is_broken_pipe;
-
-/// How a tool prints.
+/// The format of a tool's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// For people.
+    /// Text for people.
     Text,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// What was asked for cannot be printed.
+/// Standard output cannot be written.
 #[derive(Debug, Error)]
 #[error("cannot write to standard output")]
 pub struct OutputError(#[from] pub(crate) io::Error);
-
-impl OutputError {
-    /// Tells whether nobody reads the output any more.
-    pub fn is_broken_pipe(&self) -> bool {
-        is_broken_pipe(&self.0)
-    }
-}

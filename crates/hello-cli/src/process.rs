@@ -1,6 +1,13 @@
-//! What the tools have in common with every process.
+//! Signals, exit status, timers and locks.
 
 pub mod descriptors;
 pub mod exit;
 pub mod signals;
 pub mod ticker;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks a mutex, even if another thread has panicked while it held the lock.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

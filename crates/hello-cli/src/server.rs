@@ -1,4 +1,4 @@
-//! The shell around a [`Server`](hello_net::Server) that runs as a service.
+//! `hello-server`: runs a [`Server`](hello_net::Server) as a service.
 
 pub mod args;
 pub mod housekeeping;

@@ -7,32 +7,28 @@ use clap::Args;
 
 use super::endpoint::Endpoint;
 
-/// Of which family an address is to be.
+/// The options that choose an address family.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Family {
-    /// Use IPv4 only.
+    /// Use IPv4 only
     #[arg(short = '4', long, conflicts_with = "ipv6")]
     ipv4: bool,
 
-    /// Use IPv6 only.
+    /// Use IPv6 only
     #[arg(short = '6', long)]
     ipv6: bool,
 }
 
 impl Family {
-    /// Looks a target up, and returns its first address of this family.
-    ///
-    /// # Errors
-    ///
-    /// Says that it has none.
-    pub fn address(self, target: &Endpoint) -> Result<SocketAddr, Box<dyn Error>> {
-        let is_right = |address: &SocketAddr| match (self.ipv4, self.ipv6) {
+    /// Resolves a target and returns its first address of this family.
+    pub(crate) fn address(self, target: &Endpoint) -> Result<SocketAddr, Box<dyn Error>> {
+        let (version, option) = if self.ipv4 { ("IPv4", "-4") } else { ("IPv6", "-6") };
+        let matches = |address: &SocketAddr| match (self.ipv4, self.ipv6) {
             (true, _) => address.is_ipv4(),
             (_, true) => address.is_ipv6(),
             _ => true,
         };
-        let version = if self.ipv4 { "IPv4" } else { "IPv6" };
-        let none = || format!("{target} has no {version} address; leave -4 and -6 out").into();
-        target.resolve()?.into_iter().find(is_right).ok_or_else(none)
+        let none = || format!("{target} has no {version} address: try without {option}").into();
+        target.resolve()?.into_iter().find(matches).ok_or_else(none)
     }
 }

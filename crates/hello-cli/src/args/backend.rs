@@ -1,4 +1,4 @@
-//! The back ends of a server on the command line.
+//! The I/O back ends of a server, on the command line.
 
 use std::fmt;
 
@@ -6,13 +6,13 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use hello_net::Backend;
 
-/// Which system calls move the datagrams.
+/// The system calls that receive and send datagrams.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum BackendArg {
-    /// The fastest of this system; on Linux, many datagrams for each call (recvmmsg, sendmmsg)
+    /// The fastest of this system; on Linux, batches (recvmmsg, sendmmsg, GRO, GSO)
     #[default]
     Native,
-    /// Those that every system has
+    /// System calls that every Unix system has
     Portable,
 }
 

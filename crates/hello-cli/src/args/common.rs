@@ -1,4 +1,4 @@
-//! The options that every tool has.
+//! The options of every tool.
 
 use std::io;
 
@@ -7,33 +7,31 @@ use clap::{Args, CommandFactory};
 use super::generate::Generate;
 use crate::output::Format;
 
-/// The options that every tool has.
+/// The options of every tool.
 #[derive(Debug, Args)]
 pub struct CommonArgs {
-    /// Print JSON, one object a line.
+    /// Print one JSON object per line instead of text
+    ///
+    /// Ignore fields you do not know: new versions add some.
     #[arg(long)]
     json: bool,
 
-    /// Print a manual page or shell completions, and do nothing else.
+    /// Print a manual page or a shell completion script, then exit
     #[arg(long, value_name = "WHAT")]
     generate: Option<Generate>,
 }
 
 impl CommonArgs {
-    /// Generates what was asked for, for the tool whose arguments are `Args`, and tells whether
-    /// anything was.
-    ///
-    /// # Errors
-    ///
-    /// What the standard output reports.
-    pub fn print_generated<Args: CommandFactory>(&self) -> io::Result<bool> {
+    /// Prints what `--generate` requests, for the tool whose arguments are `Args`. Returns `false`
+    /// without that option.
+    pub(crate) fn print_generated<Args: CommandFactory>(&self) -> io::Result<bool> {
         match self.generate {
             None => Ok(false),
             Some(what) => what.write::<Args>(&mut io::stdout()).map(|()| true),
         }
     }
 
-    /// Returns how to print.
+    /// Returns the output format.
     pub fn format(&self) -> Format {
         if self.json { Format::Json } else { Format::Text }
     }

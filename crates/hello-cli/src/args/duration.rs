@@ -2,25 +2,17 @@
 
 use std::time::Duration;
 
-/// Reads a duration: a number of seconds as ping takes it (`0.5`), or numbers with units
-/// (`500ms`, `1m30s`).
-///
-/// # Errors
-///
-/// Says what it takes, if it is neither, or zero.
-pub fn parse(text: &str) -> Result<Duration, String> {
+/// Parses a duration above zero: seconds, as in ping (`0.5`), or numbers with units (`500ms`,
+/// `1m30s`).
+pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     match parse_or_zero(text)? {
         Duration::ZERO => Err("must be longer than 0".into()),
         duration => Ok(duration),
     }
 }
 
-/// Does the same, and takes zero, too.
-///
-/// # Errors
-///
-/// Says what it takes, if it is neither.
-pub fn parse_or_zero(text: &str) -> Result<Duration, String> {
+/// Parses a duration like [`parse`], and accepts zero.
+pub(crate) fn parse_or_zero(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let duration = seconds.or_else(|| humantime::parse_duration(text).ok());
     duration.ok_or_else(|| "not a duration: try 0.5, 500ms or 2s".into())
@@ -31,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_seconds_and_units_are_what_they_say() {
+    fn plain_numbers_are_seconds() {
         for (text, millis) in [
             ("1", 1000),
             ("0.5", 500),
@@ -45,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_is_an_error_that_says_what_to_write() {
+    fn invalid_durations_are_rejected_with_examples() {
         for text in ["", "-1", "x", "1x", "NaN", "inf", "1e30"] {
             assert_eq!(parse(text), Err("not a duration: try 0.5, 500ms or 2s".into()), "{text}");
         }

@@ -1,4 +1,4 @@
-//! Addresses on the command line.
+//! Hosts and ports on the command line.
 
 use std::fmt;
 use std::io;
@@ -8,8 +8,8 @@ use std::str::FromStr;
 use hello_proto::DEFAULT_PORT;
 use thiserror::Error;
 
-/// A host and a port, as people write them: `HOST`, `HOST:PORT`, `[IPV6]:PORT`, and an IPv6
-/// address alone also without brackets. The port is [`DEFAULT_PORT`] if there is none.
+/// A host and a port: `HOST`, `HOST:PORT`, `[IPV6]:PORT`, or an IPv6 address without brackets. The
+/// default port is [`DEFAULT_PORT`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     host: String,
@@ -17,24 +17,16 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Reads an endpoint to send to, which takes a port above 0.
-    ///
-    /// # Errors
-    ///
-    /// [`EndpointError`], as of any endpoint.
-    pub fn parse_to_ask(text: &str) -> Result<Self, EndpointError> {
+    /// Parses an endpoint to send to; its port must not be 0.
+    pub(crate) fn parse_destination(text: &str) -> Result<Self, EndpointError> {
         match text.parse()? {
-            Self { port: 0, .. } => Err(EndpointError::NobodyAtPort0),
+            Self { port: 0, .. } => Err(EndpointError::PortZero),
             endpoint => Ok(endpoint),
         }
     }
 
-    /// Looks the host up and returns its addresses, each once, in the system's order.
-    ///
-    /// # Errors
-    ///
-    /// [`LookupError`] if the host has no address.
-    pub fn resolve(&self) -> Result<Vec<SocketAddr>, LookupError> {
+    /// Resolves the host and returns its addresses, without duplicates, in the system's order.
+    pub(crate) fn resolve(&self) -> Result<Vec<SocketAddr>, LookupError> {
         let failed = |source| LookupError { host: self.host.clone(), source };
         let mut addresses = Vec::new();
         for address in (&*self.host, self.port).to_socket_addrs().map_err(failed)? {
@@ -46,7 +38,7 @@ impl Endpoint {
     }
 }
 
-/// This machine, and nobody else, at the protocol's port.
+/// The loopback address, at the protocol's port.
 impl Default for Endpoint {
     fn default() -> Self {
         Self { host: Ipv4Addr::LOCALHOST.to_string(), port: DEFAULT_PORT }
@@ -76,7 +68,7 @@ impl FromStr for Endpoint {
                 None => (text, None),
             },
         };
-        // Digits alone would be an IPv4 address to the system: 9999 means 0.0.39.15.
+        // The system would read digits alone as an IPv4 address: 9999 means 0.0.39.15.
         if host.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(EndpointError::NoHost);
         }
@@ -98,38 +90,39 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// A text is no [`Endpoint`].
+/// A text is not an [`Endpoint`].
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum EndpointError {
-    /// There is only a port, or nothing.
-    #[error("no host: write HOST:PORT, such as 127.0.0.1:9999, or 0.0.0.0:9999 for every address")]
+    /// The host is missing.
+    #[error("no host: write HOST:PORT, e.g. 127.0.0.1:9999, or 0.0.0.0:9999 for every address")]
     NoHost,
-    /// A host name cannot be like this.
-    #[error("{0:?} is no host: write HOST:PORT, or [IPV6]:PORT")]
+    /// The host name is invalid.
+    #[error("invalid host {0:?}: write HOST:PORT or [IPV6]:PORT")]
     Host(String),
-    /// A bracket was opened and not closed.
-    #[error("a closing bracket is missing: write [IPV6]:PORT, such as [::1]:9999")]
+    /// The closing bracket is missing.
+    #[error("closing bracket missing: write [IPV6]:PORT, e.g. [::1]:9999")]
     Bracket,
-    /// Brackets are for IPv6 addresses.
-    #[error("{0:?} is no IPv6 address, only such stand in brackets")]
+    /// The brackets do not enclose an IPv6 address.
+    #[error("brackets must enclose an IPv6 address, not {0:?}")]
     NotIpv6(String),
-    /// Nothing can be sent to port 0.
-    #[error("nothing can be sent to port 0: write the port the server listens on")]
-    NobodyAtPort0,
-    /// The port is no number from 0 to 65535.
-    #[error("{0:?} is no port: write a number up to 65535 behind a colon")]
+    /// Port 0 is not a valid destination.
+    #[error("port 0 is not a valid destination: write the port of the server")]
+    PortZero,
+    /// The port is not a number from 0 to 65535.
+    #[error("invalid port {0:?}: write a number up to 65535 after the colon")]
     Port(String),
 }
 
-/// A host has no address.
+/// A host name cannot be resolved.
 #[derive(Debug, Error)]
-#[error("cannot find the host {host:?}")]
+#[error("cannot resolve {host:?}")]
 pub struct LookupError {
     host: String,
     source: io::Error,
 }
 
-/// Tells an IPv6 address, with a zone or without (`fe80::1%eth0`, RFC 4007 section 11).
+/// Returns whether `host` is an IPv6 address, optionally with a zone (`fe80::1%eth0`, RFC 4007
+/// section 11).
 fn is_ipv6(host: &str) -> bool {
     let (address, zone) = host.split_once('%').unwrap_or((host, "none"));
     address.parse::<Ipv6Addr>().is_ok() && !zone.is_empty() && !zone.contains(':')
@@ -141,7 +134,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_people_write_is_understood() {
+    fn every_notation_is_parsed() {
         for (text, host, port) in [
             ("127.0.0.1:9999", "127.0.0.1", 9999),
             ("127.0.0.1", "127.0.0.1", 9999),
@@ -162,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_named() {
+    fn invalid_endpoints_have_their_own_errors() {
         use EndpointError::*;
         for (text, error) in [
             ("", NoHost),
@@ -187,24 +180,24 @@ mod tests {
     }
 
     #[test]
-    fn port_0_can_be_bound_and_not_asked() {
+    fn port_0_can_be_bound_but_is_no_destination() {
         let bound: Result<Endpoint, _> = "127.0.0.1:0".parse();
         assert!(bound.is_ok());
-        let asked = Endpoint::parse_to_ask("127.0.0.1:0");
-        assert_eq!(asked, Err(EndpointError::NobodyAtPort0));
-        assert_eq!(Endpoint::parse_to_ask("127.0.0.1"), Ok(Endpoint::default()));
+        let destination = Endpoint::parse_destination("127.0.0.1:0");
+        assert_eq!(destination, Err(EndpointError::PortZero));
+        assert_eq!(Endpoint::parse_destination("127.0.0.1"), Ok(Endpoint::default()));
     }
 
     #[test]
-    fn a_host_without_an_address_is_named() {
-        // A name that no lookup is made for.
+    fn unresolvable_host_is_named_in_the_error() {
+        // The system rejects this name without a lookup.
         let endpoint = Endpoint { host: "no\0host".into(), port: 7 };
         let error = endpoint.resolve().expect_err("not a host");
-        assert_eq!(error.to_string(), "cannot find the host \"no\\0host\"");
+        assert_eq!(error.to_string(), "cannot resolve \"no\\0host\"");
     }
 
     #[test]
-    fn an_address_resolves_to_itself() {
+    fn address_resolves_to_itself() {
         for text in ["127.0.0.1:7", "[::1]:7", "[::ffff:127.0.0.1]:7"] {
             let endpoint: Endpoint = text.parse().expect("an endpoint");
             let addresses = endpoint.resolve().expect("no lookup needed");
@@ -214,13 +207,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_is_read_back(address in any::<std::net::IpAddr>(), port in any::<u16>()) {
+        fn printed_endpoint_parses_to_itself(address in any::<std::net::IpAddr>(), port in any::<u16>()) {
             let endpoint = Endpoint { host: address.to_string(), port };
             prop_assert_eq!(endpoint.to_string().parse(), Ok(endpoint));
         }
 
         #[test]
-        fn no_text_is_too_strange(text in "\\PC{0,20}|[\\[\\]:%0-9a-f. ]{0,20}") {
+        fn no_text_makes_the_parser_panic(text in "\\PC{0,20}|[\\[\\]:%0-9a-f. ]{0,20}") {
             if let Ok(endpoint) = text.parse::<Endpoint>() {
                 prop_assert_eq!(endpoint.to_string().parse(), Ok(endpoint));
             }

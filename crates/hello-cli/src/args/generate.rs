@@ -1,4 +1,4 @@
-//! Manual pages and shell completions, made from the tools' own descriptions.
+//! Manual pages and shell completion scripts, generated from the options.
 
 use std::io;
 
@@ -6,30 +6,26 @@ use clap::{Command, CommandFactory, ValueEnum};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-/// What a tool can generate of itself.
+/// What `--generate` prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Generate {
-    /// A manual page, in roff.
+    /// Manual page in roff format
     Man,
-    /// Completions for bash.
+    /// Bash completions
     CompleteBash,
-    /// Completions for elvish.
+    /// Elvish completions
     CompleteElvish,
-    /// Completions for fish.
+    /// Fish completions
     CompleteFish,
-    /// Completions for PowerShell.
+    /// PowerShell completions
     CompletePowershell,
-    /// Completions for zsh.
+    /// Zsh completions
     CompleteZsh,
 }
 
 impl Generate {
-    /// Writes it for the tool whose arguments are `Args` to `out`.
-    ///
-    /// # Errors
-    ///
-    /// Whatever `out` reports.
-    pub fn write<Args: CommandFactory>(self, out: &mut impl io::Write) -> io::Result<()> {
+    /// Writes it to `out`, for the tool whose arguments are `Args`.
+    pub(crate) fn write<Args: CommandFactory>(self, out: &mut impl io::Write) -> io::Result<()> {
         let mut command = Args::command();
         let shell = match self {
             Self::Man => return manual(command, out),
@@ -39,7 +35,7 @@ impl Generate {
             Self::CompletePowershell => Shell::PowerShell,
             Self::CompleteZsh => Shell::Zsh,
         };
-        // The generator panics where it cannot write, so it writes to memory.
+        // The generator panics if a write fails, so it writes to memory.
         let mut script = Vec::new();
         let name = command.get_name().to_owned();
         clap_complete::generate(shell, &mut command, name, &mut script);
@@ -47,19 +43,28 @@ impl Generate {
     }
 }
 
-/// Writes a manual page, in which what follows the help has sections of its own.
-fn manual(command: Command, out: &mut impl io::Write) -> io::Result<()> {
-    let more = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-    let manual = Man::new(command);
+/// Writes a manual page. The parts of the help that follow the options become sections.
+fn manual(mut command: Command, out: &mut impl io::Write) -> io::Result<()> {
+    let after = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+    let usage = command.render_usage().to_string();
+    let others = TOOLS.iter().filter(|tool| **tool != command.get_name());
+    let others = Vec::from_iter(others.map(|tool| format!("{tool}(1)"))).join(", ");
+    let manual = Man::new(command.override_usage(usage.trim_start_matches("Usage: ").to_owned()));
     manual.render_title(out)?;
     manual.render_name_section(out)?;
     manual.render_synopsis_section(out)?;
     manual.render_description_section(out)?;
     manual.render_options_section(out)?;
-    for section in more.split("\n\n") {
+    let see_also = format!("See also:\n{others}, ping(8), udp(7)");
+    for section in after.split("\n\n").chain([&*see_also]) {
         let (title, text) = section.split_once(":\n").unwrap_or(("Notes", section));
         let text = text.replace('\\', r"\e").replace('-', r"\-");
         writeln!(out, ".SH \"{}\"\n.nf\n{text}\n.fi", title.to_uppercase())?;
     }
     manual.render_version_section(out)
 }
+
+const TOOLS: [&str; 4] = ["hello-client", "hello-load", "hello-ping", "hello-server"];
+
+/// The last line of `-h`, where `--help` has examples, signals and exit status.
+pub(crate) const AFTER_HELP: &str = "See --help for examples and exit status.";

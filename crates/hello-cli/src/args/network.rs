@@ -4,12 +4,8 @@ use std::net::IpAddr;
 
 use hello_net::IpNet;
 
-/// Reads a network: an address with the length of its prefix, or an address alone.
-///
-/// # Errors
-///
-/// Says what it takes, if it is neither, or if bits behind the prefix are set.
-pub fn parse(text: &str) -> Result<IpNet, String> {
+/// Parses a network: an address with a prefix length, or an address alone.
+pub(crate) fn parse(text: &str) -> Result<IpNet, String> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(address.into());
     }
@@ -17,7 +13,7 @@ pub fn parse(text: &str) -> Result<IpNet, String> {
         text.parse().map_err(|_| "not a network: try 192.0.2.0/24 or 2001:db8::/32".to_owned())?;
     match network.trunc() {
         whole if whole == network => Ok(network),
-        whole => Err(format!("bits behind the prefix are set: do you mean {whole}?")),
+        whole => Err(format!("host bits are set: did you mean {whole}?")),
     }
 }
 
@@ -39,12 +35,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_network_is_an_error_that_says_what_to_write() {
+    fn invalid_networks_are_rejected_with_examples() {
         for text in ["", "x", "192.0.2.0/33", "192.0.2/24", "2001:db8::/129", "192.0.2.0/"] {
             let error = parse(text).expect_err(text);
             assert_eq!(error, "not a network: try 192.0.2.0/24 or 2001:db8::/32");
         }
         let error = parse("192.0.2.7/24").expect_err("bits are set");
-        assert_eq!(error, "bits behind the prefix are set: do you mean 192.0.2.0/24?");
+        assert_eq!(error, "host bits are set: did you mean 192.0.2.0/24?");
     }
 }

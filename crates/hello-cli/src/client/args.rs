@@ -1,4 +1,4 @@
-//! The options of `hello-client`.
+//! The command line of `hello-client`.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -8,59 +8,68 @@ use clap::{Parser, value_parser};
 use crate::args::common::CommonArgs;
 use crate::args::duration;
 use crate::args::endpoint::Endpoint;
+use crate::args::generate::AFTER_HELP;
 
-/// Asks a server for greetings over UDP, and prints them.
+/// Send names to a Hello server and print its greetings
 ///
-/// Each name is sent to the server, which replies "Hello, NAME!". If no reply comes, the client
-/// asks again, waiting twice as long each time.
+/// Each name is one UDP request; the server replies "Hello, NAME!". Without a reply, the client
+/// sends the request again, and doubles the wait each time.
 #[derive(Debug, Parser)]
-#[command(name = "hello-client", version, after_help = EXAMPLES)]
+#[command(name = "hello-client", version, after_help = AFTER_HELP, after_long_help = AFTER_LONG_HELP)]
 pub struct Args {
-    /// Names to be greeted, any bytes; "-" stands for the lines of standard input.
+    /// Names to send; "-" reads names from standard input, one per line
+    ///
+    /// A name may contain any bytes.
     #[arg(value_name = "NAME", default_values = ["Michael", "Tracy", "Sarah"])]
-    pub names: Vec<OsString>,
+    pub(super) names: Vec<OsString>,
 
     // No documentation comment: rustdoc takes the brackets for a link.
     #[arg(
         long,
-        help = "Whom to ask: HOST, HOST:PORT or [IPV6]:PORT",
+        help = "Send to this server",
+        long_help = "Send to this server: HOST, HOST:PORT or [IPV6]:PORT\n\n\
+                     Every address of HOST is tried.",
         value_name = "HOST:PORT",
         default_value_t,
-        value_parser = Endpoint::parse_to_ask,
+        value_parser = Endpoint::parse_destination,
     )]
-    pub server: Endpoint,
+    pub(super) server: Endpoint,
 
-    /// Start a server of our own on a free port of the loopback, and ask that.
+    /// Start a server on a free loopback port and send to it
     #[arg(long, conflicts_with = "server")]
-    pub local: bool,
+    pub(super) local: bool,
 
-    /// How long to wait after the first attempt, such as 0.5, 500ms or 2s; then twice as
-    /// long, up to a minute.
+    /// Wait TIME for a reply to the first attempt
+    ///
+    /// The wait doubles with each attempt, up to one minute.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration::parse)]
-    pub timeout: Duration,
+    pub(super) timeout: Duration,
 
-    /// How often to ask for a name before giving it up.
+    /// Send each name up to COUNT times
     #[arg(
         long,
         value_name = "COUNT",
         default_value = "3",
         value_parser = value_parser!(u32).range(1..),
     )]
-    pub attempts: u32,
+    pub(super) attempts: u32,
 
     #[command(flatten)]
-    pub common: CommonArgs,
+    pub(super) common: CommonArgs,
 }
 
-const EXAMPLES: &str = "\
+const AFTER_LONG_HELP: &str = "\
+Units:
+  TIME  seconds, or numbers with units: 0.5, 200ms, 1m30s
+
 Examples:
-  hello-client --local                     greet the three names, no server needed
-  hello-client Alice Bob                   ask a server on this machine
-  hello-client --server ::1 Alice          ask over IPv6
-  hello-client - < names.txt               one name a line
+  hello-client --local           Greet three names without a separate server
+  hello-client Alice Bob         Send two names to a server on this machine
+  hello-client --server ::1 Bob  Send over IPv6
+  hello-client - < names.txt     Send each line of a file
   hello-client --timeout 200ms --attempts 1 && echo up
 
 Exit status:
-  0  every name was greeted
-  1  some were not; standard error says why
-  2  the command line is at fault, a name is too long, or input or output failed";
+  0  Every name was greeted
+  1  At least one name was not greeted; the reason is on standard error
+  2  Invalid command line, a name is too long, or input or output failed";

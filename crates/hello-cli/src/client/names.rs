@@ -1,4 +1,4 @@
-//! The names to greet, from the command line and from standard input.
+//! The names to send, from the command line and from standard input.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, Read};
@@ -7,10 +7,10 @@ use std::iter;
 use hello_proto::{MAX_NAME_LEN, NameTooLong, Request};
 use thiserror::Error;
 
-/// A name cannot be had.
+/// A name cannot be sent.
 #[derive(Debug, Error)]
 pub enum NameError {
-    /// It is too long; the names behind it are fine.
+    /// It is too long. The next names are unaffected.
     #[error(transparent)]
     TooLong(#[from] NameTooLong),
     /// Standard input cannot be read.
@@ -52,8 +52,8 @@ fn checked(name: Vec<u8>) -> Result<Vec<u8>, NameError> {
     Ok(name)
 }
 
-/// Reads one line without its newline; `None` at the end. However long it is, only as much as a
-/// name may have is kept in memory.
+/// Reads one line without its newline; `None` at the end. A line that is too long for a name is not
+/// kept in memory.
 fn line(input: &mut impl BufRead) -> io::Result<Option<Result<Vec<u8>, NameTooLong>>> {
     let mut name = Vec::new();
     let mut last = read_chunk(input, &mut name)?;
@@ -70,14 +70,15 @@ fn line(input: &mut impl BufRead) -> io::Result<Option<Result<Vec<u8>, NameTooLo
 
 #[derive(PartialEq)]
 enum Chunk {
-    /// The input ended before it.
+    /// The input has ended.
     Nothing,
-    /// The line ended with it.
+    /// The end of a line.
     Last,
+    /// A part of a line that continues.
     More,
 }
 
-/// Reads what is left of a line, or one byte more than a name may have of it.
+/// Reads the rest of a line, up to one byte more than a name may have.
 fn read_chunk(input: &mut impl BufRead, bytes: &mut Vec<u8>) -> io::Result<Chunk> {
     bytes.clear();
     let read = input.by_ref().take(MAX_NAME_LEN as u64 + 1).read_until(b'\n', bytes)?;
@@ -93,7 +94,7 @@ fn read_chunk(input: &mut impl BufRead, bytes: &mut Vec<u8>) -> io::Result<Chunk
 mod tests {
     use super::*;
 
-    /// The names, and of those too long, their lengths.
+    /// Returns the names; for those that are too long, their lengths.
     fn read(arguments: &[&str], mut input: &[u8]) -> Vec<Result<Vec<u8>, usize>> {
         let arguments: Vec<_> = arguments.iter().map(OsString::from).collect();
         let names = read_names(&arguments, &mut input).map(|name| {
@@ -110,13 +111,13 @@ mod tests {
     }
 
     #[test]
-    fn lines_stand_where_the_dash_is() {
+    fn lines_replace_the_dash() {
         let names = read(&["Alice", "-", "Bob", "-"], b"one\ntwo\n");
         assert_eq!(names, [name(b"Alice"), name(b"one"), name(b"two"), name(b"Bob")]);
     }
 
     #[test]
-    fn a_line_may_be_anything_but_a_newline() {
+    fn line_may_contain_any_byte_but_a_newline() {
         let names = read(&["-"], b"\n \n-\ncarriage\r\n\xff\0\nno newline at the end");
         let expected: [&[u8]; 6] =
             [b"", b" ", b"-", b"carriage\r", b"\xff\0", b"no newline at the end"];
@@ -124,12 +125,12 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_input_has_no_names() {
+    fn empty_input_has_no_names() {
         assert_eq!(read(&["-"], b""), []);
     }
 
     #[test]
-    fn a_name_too_long_is_counted_whole_and_loses_nothing_else() {
+    fn overlong_name_is_measured_and_no_other_is_lost() {
         let longest = vec![b'x'; MAX_NAME_LEN];
         for extra in [1, 2, 10_000_000] {
             let too_long = vec![b'y'; MAX_NAME_LEN + extra];
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn an_input_that_cannot_be_read_is_said_once() {
+    fn unreadable_input_is_reported_once() {
         struct Broken;
         impl Read for Broken {
             fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {

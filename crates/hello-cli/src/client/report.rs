@@ -1,4 +1,4 @@
-//! What `hello-client` prints.
+//! The lines that `hello-client` prints.
 
 mod json;
 
@@ -12,39 +12,35 @@ use hello_proto::{DecodeError, Request};
 use self::json::{Line, ServerReason, millis};
 use super::names::NameError;
 use crate::output::escape::{Escaped, Truncated};
+use crate::output::format::count;
 use crate::output::json::to_line;
 use crate::output::{Format, OutputError};
 use crate::process::descriptors;
 use crate::process::exit::error_chain;
 
-/// Prints greetings to `out`, and as text what goes wrong to `err`. JSON lines all go to `out`.
+/// Prints greetings to `out`, and problems to `err` as text. All JSON lines go to `out`.
 ///
-/// What cannot be written to `err` is lost; what cannot be written to `out` is an error.
+/// A failure of `out` is an error; a failure of `err` is ignored.
 #[derive(Debug)]
 pub struct Report<O, E> {
     format: Format,
     out: O,
     err: E,
-    /// What was reported, lest every attempt at every name repeats it.
+    /// The problems already reported, which further attempts do not repeat.
     reported: HashSet<(SocketAddr, ErrorClass)>,
-    /// How many datagrams were skipped since the last result.
+    /// The number of datagrams skipped since the last result.
     skipped: u64,
 }
 
 impl<O: Write, E: Write> Report<O, E> {
-    /// Prints in `format`.
+    /// Creates a report in `format`.
     pub fn new(format: Format, out: O, err: E) -> Self {
         Self { format, out, err, reported: HashSet::new(), skipped: 0 }
     }
 
-    /// Says what happens before there is a result: of skipped datagrams the first, and of errors
-    /// those that are new. As text, only those that are waited after, for another address may
-    /// be answering already.
-    ///
-    /// # Errors
-    ///
-    /// [`OutputError`] if `out` fails.
-    pub fn progress(&mut self, progress: Progress<'_>) -> Result<(), OutputError> {
+    /// Prints the first datagram skipped, and each new error. Text omits an error if the client does not
+    /// wait after it, because another address may answer immediately.
+    pub(crate) fn progress(&mut self, progress: Progress<'_>) -> Result<(), OutputError> {
         match progress {
             Progress::Sending { .. } => Ok(()),
             Progress::Failed { server, error, waits } => self.failed(server, error, waits),
@@ -54,11 +50,7 @@ impl<O: Write, E: Write> Report<O, E> {
     }
 
     /// Prints the result of a request.
-    ///
-    /// # Errors
-    ///
-    /// [`OutputError`] if `out` fails.
-    pub fn result(
+    pub(crate) fn result(
         &mut self,
         request: Request<'_>,
         result: &Result<Greeting, Unanswered>,
@@ -91,12 +83,8 @@ impl<O: Write, E: Write> Report<O, E> {
         }
     }
 
-    /// Says that a name cannot be asked for.
-    ///
-    /// # Errors
-    ///
-    /// [`OutputError`] if `out` fails.
-    pub fn no_name(&mut self, error: &NameError) -> Result<(), OutputError> {
+    /// Reports a name that cannot be sent.
+    pub(crate) fn invalid_name(&mut self, error: &NameError) -> Result<(), OutputError> {
         let error = error_chain(error);
         self.note(&error, &Line::Error { error: &error })
     }
@@ -108,13 +96,13 @@ impl<O: Write, E: Write> Report<O, E> {
         waits: bool,
     ) -> Result<(), OutputError> {
         let (class, error) = (error.class, io::Error::from(error));
-        let elsewhere = self.format == Format::Text && !waits;
-        if elsewhere || !self.reported.insert((server, class)) {
+        let is_omitted = self.format == Format::Text && !waits;
+        if is_omitted || !self.reported.insert((server, class)) {
             return Ok(());
         }
         let why = match class {
             ErrorClass::Other if descriptors::advice(&error).is_some() => {
-                format!("cannot open a port: {}", error_chain(&error))
+                format!("cannot open a socket: {}", error_chain(&error))
             }
             ErrorClass::Other => error.to_string(),
             class => class.to_string(),
@@ -133,13 +121,13 @@ impl<O: Write, E: Write> Report<O, E> {
         if self.skipped > 1 {
             return Ok(());
         }
-        let why = error.map_or("greeting of another name".into(), |error| error.to_string());
+        let why = error.map_or("reply to another name".into(), |error| error.to_string());
         let text = format!("{server}: skipped \"{}\": {why}", Truncated(datagram));
         self.note(&text, &Line::Skipped { server, datagram: datagram.into(), why })
     }
 
-    /// Says what is no greeting, as text or as JSON. As text it is printed in one piece, for
-    /// others may print there, too.
+    /// Prints a problem, as text or as JSON. Text is written in one piece, because other processes may
+    /// write to standard error, too.
     fn note(&mut self, text: &str, line: &Line<'_>) -> Result<(), OutputError> {
         match self.format {
             Format::Json => self.line(&to_line(line)),
@@ -156,17 +144,12 @@ impl<O: Write, E: Write> Report<O, E> {
     }
 }
 
-/// Puts into words why there is no greeting, and what was tried.
+/// Formats the reason why there is no greeting, with the attempts made.
 fn explain(unanswered: &Unanswered, skipped: u64) -> String {
     let Unanswered { attempts, elapsed, servers, .. } = unanswered;
-    let reasons = servers.iter().map(|NoReply { server, problem }| {
-        match problem.map(|problem| problem.class) {
-            None => format!("no answer from {server}"),
-            Some(ErrorClass::ConnectionRefused) => {
-                format!("refused by {server}: nothing listens there")
-            }
-            Some(class) => format!("{class}: {server}"),
-        }
+    let reasons = servers.iter().map(|NoReply { server, problem }| match problem {
+        None => format!("no reply from {server}"),
+        Some(problem) => format!("{server}: {}", problem.class),
     });
     let reasons = Vec::from_iter(reasons).join("; ");
     let attempts = count(u64::from(*attempts), "attempt");
@@ -175,11 +158,6 @@ fn explain(unanswered: &Unanswered, skipped: u64) -> String {
         _ => format!(", {} skipped", count(skipped, "datagram")),
     };
     format!("{reasons} ({attempts} in {:.1} s{skipped})", elapsed.as_secs_f64())
-}
-
-fn count(number: u64, what: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{plural}")
 }
 
 #[cfg(test)]
@@ -192,7 +170,7 @@ mod tests {
     use crate::output::fixtures::Broken;
     use crate::output::json::SHOWN;
 
-    /// What is printed to the output and to the error output.
+    /// Returns what is printed to standard output and to standard error.
     fn printed(
         format: Format,
         print: impl FnOnce(&mut Report<&mut Vec<u8>, &mut Vec<u8>>),
@@ -207,11 +185,11 @@ mod tests {
     }
 
     fn unanswered(servers: &[(u16, Option<ErrorClass>)]) -> Result<Greeting, Unanswered> {
-        let silence = |&(port, problem): &(u16, Option<ErrorClass>)| NoReply {
+        let no_reply = |&(port, problem): &(u16, Option<ErrorClass>)| NoReply {
             server: server(port),
             problem: problem.map(SocketError::from),
         };
-        let servers = servers.iter().map(silence).collect();
+        let servers = servers.iter().map(no_reply).collect();
         let (cause, elapsed) = (UnansweredCause::AttemptsExhausted, Duration::from_millis(7012));
         Err(Unanswered { cause, attempts: 3, elapsed, servers })
     }
@@ -224,7 +202,7 @@ mod tests {
     const TRACY: &[u8] = b"Tracy";
 
     #[test]
-    fn the_greeting_is_printed_as_the_tutorial_does() {
+    fn greeting_is_printed_as_in_the_tutorial() {
         for (name, line) in
             [(TRACY, "Hello, Tracy!\n"), (b"\x1b[2J\xff", "Hello, \\u{1b}[2J\\xff!\n")]
         {
@@ -237,16 +215,16 @@ mod tests {
     }
 
     #[test]
-    fn why_there_is_no_greeting_is_said_on_the_error_output() {
+    fn missing_greeting_is_explained_on_standard_error() {
         let request = Request::new(TRACY).expect("short");
         let refused = Some(ErrorClass::ConnectionRefused);
         for (servers, why) in [
-            (&[(1, None)][..], "no answer from 192.0.2.1:1"),
-            (&[(1, refused)], "refused by 192.0.2.1:1: nothing listens there"),
-            (&[(1, Some(ErrorClass::Unreachable))], "unreachable: 192.0.2.1:1"),
+            (&[(1, None)][..], "no reply from 192.0.2.1:1"),
+            (&[(1, refused)], "192.0.2.1:1: refused (no server is listening on that port)"),
+            (&[(1, Some(ErrorClass::Unreachable))], "192.0.2.1:1: unreachable"),
             (
                 &[(1, None), (2, refused)],
-                "no answer from 192.0.2.1:1; refused by 192.0.2.1:2: nothing listens there",
+                "no reply from 192.0.2.1:1; 192.0.2.1:2: refused (no server is listening on that port)",
             ),
         ] {
             let [out, err] = printed(Format::Text, |report| {
@@ -258,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_is_waited_after_is_said_once() {
+    fn error_before_a_wait_is_reported_once() {
         let refused = ErrorClass::ConnectionRefused.into();
         let unreachable = ErrorClass::Unreachable.into();
         let failed = |port, error, waits| Progress::Failed { server: server(port), error, waits };
@@ -274,7 +252,7 @@ mod tests {
         };
         let [_, err] = printed(Format::Text, play);
         let expected = [
-            "hello-client: 192.0.2.1:2: refused (nothing listens there); still waiting",
+            "hello-client: 192.0.2.1:2: refused (no server is listening on that port); still waiting",
             "hello-client: 192.0.2.1:1: unreachable; still waiting",
         ];
         assert_eq!(Vec::from_iter(err.lines()), expected);
@@ -288,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_output_that_fails_keeps_no_greeting_back() {
+    fn broken_standard_error_does_not_lose_a_greeting() {
         let request = Request::new(TRACY).expect("short");
         let mut out = Vec::new();
         let mut report = Report::new(Format::Text, &mut out, Broken(io::ErrorKind::StorageFull));
@@ -304,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn of_what_is_skipped_the_first_is_shown_and_all_are_counted() {
+    fn first_skipped_datagram_is_shown_and_all_are_counted() {
         let request = Request::new(TRACY).expect("short");
         let skipped = |datagram| Progress::Skipped { server: server(1), datagram, error: None };
         let play = |report: &mut Report<&mut Vec<u8>, &mut Vec<u8>>| {
@@ -317,13 +295,12 @@ mod tests {
         };
         let [out, err] = printed(Format::Text, play);
         assert_eq!(out, "Hello, Tracy!\nHello, Tracy!\n");
-        let line =
-            "hello-client: 192.0.2.1:1: skipped \"Hello, \\u{7}!\": greeting of another name\n";
+        let line = "hello-client: 192.0.2.1:1: skipped \"Hello, \\u{7}!\": reply to another name\n";
         assert_eq!(err, line);
 
         let [out, err] = printed(Format::Json, play);
         let lines = [
-            r#"{"event":"skipped","server":"192.0.2.1:1","datagram":"Hello, \u0007!","why":"greeting of another name"}"#,
+            r#"{"event":"skipped","server":"192.0.2.1:1","datagram":"Hello, \u0007!","why":"reply to another name"}"#,
             r#"{"event":"greeting","server":"192.0.2.1:9999","name":"Tracy","attempts":1,"rtt_ms":0.123,"elapsed_ms":1.234,"skipped":2}"#,
             r#"{"event":"greeting","server":"192.0.2.1:9999","name":"Tracy","attempts":1,"rtt_ms":null,"elapsed_ms":1.234,"skipped":0}"#,
         ];
@@ -331,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_datagram_that_is_skipped_is_cut_in_json_and_that_is_said() {
+    fn long_skipped_datagram_is_truncated_in_json() {
         let datagram = &[b'x'; 65_507][..];
         let skipped = Progress::Skipped { server: server(1), datagram, error: None };
         let [out, _] = printed(Format::Json, |report| {
@@ -339,12 +316,12 @@ mod tests {
         });
         let shown = "x".repeat(SHOWN);
         let truncated =
-            format!(r#""datagram":"{shown}","truncated":true,"why":"greeting of another name"}}"#);
+            format!(r#""datagram":"{shown}","truncated":true,"why":"reply to another name"}}"#);
         assert!(out.ends_with(&(truncated + "\n")), "{out}");
     }
 
     #[test]
-    fn skipped_datagrams_are_counted_where_there_is_no_greeting() {
+    fn skipped_datagrams_are_counted_without_a_greeting() {
         let request = Request::new(TRACY).expect("short");
         let progress = Progress::Skipped { server: server(1), datagram: b"Tracy", error: None };
         let [_, err] = printed(Format::Text, |report| {
@@ -355,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unanswered_name_is_a_json_line_with_a_reason_for_each_server() {
+    fn unanswered_name_has_a_json_line_with_a_reason_per_server() {
         let request = Request::new(b"\xff").expect("short");
         let [out, err] = printed(Format::Json, |report| {
             let servers = [(1, None), (2, Some(ErrorClass::ConnectionRefused))];

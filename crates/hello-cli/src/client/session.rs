@@ -11,19 +11,19 @@ use hello_proto::{Guard, Refusal, Request, Retry};
 use super::args::Args;
 use super::names::read_names;
 use super::report::Report;
-use crate::process::exit::EXIT_ERROR;
+use crate::process::exit::{EXIT_ERROR, is_broken_pipe};
 
-/// Runs the tool, and returns the status to exit with.
+/// Runs the tool and returns its exit status.
 ///
 /// # Errors
 ///
-/// What makes the tool fail as a whole, for a message to standard error.
+/// Returns the error for standard error.
 pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     if args.common.print_generated::<Args>()? {
         return Ok(ExitCode::SUCCESS);
     }
     if args.local {
-        // Nobody else is to be greeted, so no name of ours is refused.
+        // Only this process sends requests, so every name is accepted.
         let guard = Guard::new().allow(Refusal::NameTooLong).allow(Refusal::GreetedTwice);
         let server = Server::builder().guard(guard).bind([(Ipv4Addr::LOCALHOST, 0).into()])?;
         return server.serve_while(|_event| (), || greet(args, server.local_addrs()))?;
@@ -31,13 +31,13 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     greet(args, args.server.resolve()?)
 }
 
-/// Asks for every name in turn, and loses none for the failure of another.
+/// Sends every name in turn; the failure of one does not affect the others.
 fn greet(
     args: &Args,
     servers: impl IntoIterator<Item = SocketAddr>,
 ) -> Result<ExitCode, Box<dyn Error>> {
-    let longest = Retry::default().max().max(args.timeout);
-    let retry = Retry::new(args.timeout, args.attempts.try_into()?, longest);
+    let max = Retry::default().max().max(args.timeout);
+    let retry = Retry::new(args.timeout, args.attempts.try_into()?, max);
     let mut client = Client::builder().retry(retry).connect(servers)?;
     let mut report = Report::new(args.common.format(), io::stdout(), io::stderr());
     let mut status = 0;
@@ -57,12 +57,12 @@ fn greet(
             }
             Err(error) => {
                 status = EXIT_ERROR;
-                report.no_name(&error)
+                report.invalid_name(&error)
             }
         };
         match printed {
-            // Whoever reads our output has read enough; that is no failure.
-            Err(error) if error.is_broken_pipe() => break,
+            // The reader has read enough, which is not a failure.
+            Err(error) if is_broken_pipe(&error.0) => break,
             printed => printed?,
         }
     }

@@ -41,7 +41,7 @@ pub struct Args {
         help = "Whom to ask: HOST, HOST:PORT or [IPV6]:PORT",
         value_name = "TARGET",
         default_value_t = Endpoint::default(),
-        value_parser = Endpoint::parse_to_ask,
+        value_parser = Endpoint::parse_destination,
     )]
     target: Endpoint,
 

@@ -23,6 +23,7 @@ use crate::output::Format;
 use crate::output::console::{Console, Status};
 use crate::output::options::print_export;
 use crate::output::status::status_bar;
+use crate::process::lock;
 use crate::process::signals::Signals;
 use crate::process::ticker::next_tick;
 
@@ -224,7 +225,7 @@ impl<'a> Session<'a> {
         let seen = || {
             let mut counts = Counts::default();
             for recorder in recorders {
-                counts.merge(&recorder.lock().unwrap_or_else(PoisonError::into_inner).counts());
+                counts.merge(&lock(recorder).counts());
             }
             (start.elapsed().saturating_sub(plan.warm_up), counts)
         };

@@ -1,4 +1,4 @@
-//! The columns that the tables of hello-ping and hello-load have in common.
+//! The common columns of hello-ping's and hello-load's tables.
 
 use hello_measure::Summary;
 
@@ -45,7 +45,7 @@ mod tests {
     use crate::output::export::{CellFormat, cells, heads};
 
     #[test]
-    fn every_column_holds_the_value_that_its_head_names() {
+    fn every_column_has_the_value_of_its_heading() {
         let rtt = Quantiles {
             min: 0.1,
             mean: 0.2,

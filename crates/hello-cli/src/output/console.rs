@@ -1,4 +1,4 @@
-//! Lines on standard output, printed by a thread of their own.
+//! Standard output, written by a separate thread.
 
 mod queue;
 
@@ -17,11 +17,10 @@ use serde::Serialize;
 use self::queue::Queue;
 use super::{Format, OutputError, json};
 
-/// Prints lines from a thread of its own, so that no caller waits for the reader.
+/// Prints lines in a separate thread, so that no caller waits for the reader.
 ///
-/// Lines wait in a queue. An event that finds the queue full is left out; every second the number
-/// of those is printed in their place. Each line is written and flushed as soon as the reader takes
-/// it.
+/// Lines wait in a queue. Events that do not fit are suppressed, and their number is printed once a
+/// second. Each line is written and flushed as soon as the reader takes it.
 #[derive(Debug)]
 pub struct Console {
     queue: Arc<Queue>,
@@ -29,36 +28,32 @@ pub struct Console {
     is_watched: bool,
 }
 
-/// A destination of lines.
+/// The destination of a console.
 pub enum Stream {
     /// Standard output.
     Stdout,
     /// Standard error.
     Stderr,
-    /// Anything else.
+    /// Another destination.
     Other(Box<dyn Write + Send>),
 }
 
-/// The line below all others that shows the progress of a run on a terminal.
+/// The last line of a terminal, which shows the progress of a run.
 #[derive(Debug, Default)]
 pub struct Status {
     /// The text of the line.
     pub message: String,
-    /// How much is done, and of how much, where the line has a bar.
+    /// The position and the length of the progress bar, if there is one.
     pub progress: Option<(u64, u64)>,
 }
 
-/// Returns the number of bytes that the reader of a stream has not read yet, if that is known.
+/// Returns the number of bytes in a stream that its reader has not read yet, if known.
 type Unread = fn() -> Option<u64>;
 
 impl Console {
-    /// Starts printing to `stream`; `room` is the number of lines that may wait. `bar` shows the
-    /// status. `failed` is dropped when the stream reports its first error.
-    ///
-    /// # Errors
-    ///
-    /// The system's error if there is no thread to be had.
-    pub fn start(
+    /// Starts printing to `stream`, with a queue for `room` events. `bar` shows the status. `failed` is
+    /// dropped at the first error of the stream.
+    pub(crate) fn start(
         stream: Stream,
         bar: ProgressBar,
         format: Format,
@@ -73,41 +68,39 @@ impl Console {
         Ok(output)
     }
 
-    /// Prints a line about one event of many. Returns `false` if it had to be left out.
+    /// Prints a line about one event. Returns `false` if it was suppressed.
     pub fn event(&self, line: String) -> bool {
         self.queue.push(line, true)
     }
 
-    /// Prints a line that stands for more than one event, even if events fill the queue.
+    /// Prints another line, such as a summary, even if events fill the queue.
     pub fn line(&self, line: String) {
         self.queue.push(line, false);
     }
 
-    /// Counts events for which the caller made no line.
+    /// Counts events that the caller suppressed.
     pub fn suppress(&self, lines: u64) {
         self.queue.suppress(lines);
     }
 
-    /// Shows the status, which is made only if somebody sees it.
+    /// Shows the status. `status` is called only if a terminal shows it.
     pub fn status(&self, status: impl FnOnce() -> Status) {
         if self.is_watched {
             self.queue.set_status(status());
         }
     }
 
-    /// Ends the output with these lines, behind all others.
+    /// Closes the output after these last lines.
     pub fn close(&self, last: Vec<String>) {
         self.queue.close(last);
     }
 
-    /// Closes the output and waits for its reader: until all is written, or until nothing was read
-    /// for [`PATIENCE`]. If the run was `stopped`, it waits no longer than [`PATIENCE`] in all, and
-    /// events that still wait after a third of that make room for the last lines.
+    /// Closes the output and waits until everything is written, or until the reader has read nothing
+    /// for [`PATIENCE`].
     ///
-    /// # Errors
-    ///
-    /// The first error of the stream, or that nobody read it.
-    pub fn finish(self, stopped: bool) -> Result<(), OutputError> {
+    /// If the run was `stopped`, the whole wait takes at most [`PATIENCE`]. After a third of that,
+    /// queued events are suppressed in favour of the last lines.
+    pub(crate) fn finish(self, stopped: bool) -> Result<(), OutputError> {
         self.wait(PATIENCE, stopped)
     }
 
@@ -122,14 +115,14 @@ impl Console {
                 last_read = now;
             }
             if stopped && now - start >= patience / 3 {
-                self.queue.hurry();
+                self.queue.skip_events();
             }
             let left = (last_read + patience).saturating_duration_since(now);
-            if let Some(printed) = self.queue.wait_for_end(left.min(GLANCE)) {
+            if let Some(printed) = self.queue.wait_for_end(left.min(CHECK_PERIOD)) {
                 return Ok(printed?);
             }
             if left.is_zero() {
-                let why = format!("nobody has read it for {} seconds", patience.as_secs());
+                let why = format!("the reader has not read for {} seconds", patience.as_secs());
                 return Err(io::Error::new(io::ErrorKind::TimedOut, why).into());
             }
         }
@@ -166,26 +159,26 @@ impl From<String> for Status {
     }
 }
 
-/// Prints text to standard error, but waits for its reader no longer than a second.
+/// Prints text to standard error, and waits for its reader for at most a second.
 pub fn warn(text: &str) {
     let bar = ProgressBar::hidden();
     if let Ok(output) = Console::start(Stream::Stderr, bar, Format::Text, 0, ()) {
         output.close(vec![text.to_owned()]);
-        // There is nowhere else to say that it failed.
+        // A failure cannot be reported anywhere else.
         let _ = output.wait(Duration::from_secs(1), true);
     }
 }
 
-/// The time that the end of a tool waits for a reader that reads nothing.
+/// The time that a tool waits at its end for a reader that does not read.
 pub const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The number of lines that may wait for the reader of a tool that measures.
+/// The number of events that may wait for the reader of hello-ping or hello-load.
 pub const ROOM: usize = 4096;
 
-/// How often the end looks whether the reader has read something.
-const GLANCE: Duration = Duration::from_millis(100);
+/// The period at which the progress of the reader is checked.
+const CHECK_PERIOD: Duration = Duration::from_millis(100);
 
-/// A note in place of lines left out.
+/// Returns the line that reports suppressed lines.
 fn suppressed(format: Format, lines: u64) -> String {
     #[derive(Serialize)]
     #[serde(tag = "event", rename_all = "kebab-case")]
@@ -193,7 +186,7 @@ fn suppressed(format: Format, lines: u64) -> String {
         Suppressed { lines: u64 },
     }
     match format {
-        Format::Text => format!("({lines} more lines left out)"),
+        Format::Text => format!("({lines} lines suppressed)"),
         Format::Json => json::to_line(&Line::Suppressed { lines }),
     }
 }
@@ -204,7 +197,7 @@ fn print(queue: &Queue, mut screen: Screen, failed: impl Send) {
         if batch.is_closed {
             screen.bar.finish_and_clear();
         }
-        let printed = screen.put(&batch.text, batch.status);
+        let printed = screen.print(&batch.text, batch.status);
         if printed.is_err() {
             failed = None;
         }
@@ -215,18 +208,18 @@ fn print(queue: &Queue, mut screen: Screen, failed: impl Send) {
     drop(failed);
 }
 
-/// Lines, and the status below them.
+/// The stream, and the status line below.
 struct Screen {
     out: Box<dyn Write + Send>,
     bar: ProgressBar,
 }
 
 impl Screen {
-    fn put(&mut self, text: &str, status: Option<Status>) -> io::Result<()> {
+    fn print(&mut self, text: &str, status: Option<Status>) -> io::Result<()> {
         if let Some(Status { message, progress }) = status {
-            if let Some((done, whole)) = progress {
-                self.bar.set_length(whole);
-                self.bar.set_position(done);
+            if let Some((position, length)) = progress {
+                self.bar.set_length(length);
+                self.bar.set_position(position);
             }
             self.bar.set_message(message);
         }

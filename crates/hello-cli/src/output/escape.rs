@@ -1,20 +1,20 @@
-//! Bytes from the network, made fit for a terminal or a log.
+//! Bytes from the network, escaped for a terminal or a log.
 
 use std::fmt::{self, Write as _};
 
-/// Shows bytes as text on one line, which does nothing to a terminal; different bytes look
-/// different.
+/// Formats bytes as one line of text that cannot control a terminal. Different bytes give different
+/// text.
 ///
-/// What is printable in UTF-8 stands for itself. Control characters, format characters (those
-/// that change the direction of writing among them), unassigned and invisible ones are escaped as
-/// Rust does it (`\n`, `\u{202e}`), bytes that are no UTF-8 as `\xff`, and the backslash as `\\`.
+/// Printable UTF-8 is unchanged. Control, format (including bidirectional), unassigned and invisible
+/// characters are escaped as in Rust (`\n`, `\u{202e}`). Bytes that are not UTF-8 become `\xff`, and a
+/// backslash becomes `\\`.
 #[derive(Clone, Copy, Debug)]
 pub struct Escaped<'a>(pub &'a [u8]);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
-            // `escape_debug` escapes quotes, which a greeting does not need, and not every invisible
+            // `escape_debug` escapes quotes, which is unnecessary here, but not every invisible
             // character. At the start of a piece, it escapes a combining character.
             for piece in chunk.valid().split_inclusive(is_special) {
                 let plain = piece.trim_end_matches(is_special);
@@ -31,12 +31,12 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Shows bytes as [`Escaped`], and of long ones the beginning and how many there are.
+/// Formats bytes like [`Escaped`], but only the beginning and the length of long ones.
 #[derive(Clone, Copy, Debug)]
 pub struct Truncated<'a>(pub &'a [u8]);
 
 impl Truncated<'_> {
-    /// How many bytes are shown, less what would be a part of a character.
+    /// The number of bytes shown, less any part of a character.
     const LEN: usize = 64;
 }
 
@@ -50,7 +50,7 @@ impl fmt::Display for Truncated<'_> {
     }
 }
 
-/// Returns the first `max` bytes, or up to three less if that would cut a character of UTF-8.
+/// Returns the first `max` bytes, or up to three fewer so that no UTF-8 character is cut.
 pub fn truncate_utf8(bytes: &[u8], max: usize) -> &[u8] {
     if bytes.len() <= max {
         return bytes;
@@ -65,14 +65,14 @@ fn is_special(char: char) -> bool {
     matches!(char, '\'' | '"') || is_invisible(char)
 }
 
-/// Returns whether a character leaves no mark, so that a text looks the same without it.
+/// Returns whether a text looks the same without a character.
 fn is_invisible(char: char) -> bool {
     INVISIBLE.iter().any(|(first, last)| (*first..=*last).contains(&char))
 }
 
-/// `Default_Ignorable_Code_Point` of Unicode 16.0 (`DerivedCoreProperties.txt`), and what is blank
-/// though it is none: the blank pattern of Braille, the Khitan filler, the blanks of hieroglyphs, and
-/// a notehead that is not there.
+/// `Default_Ignorable_Code_Point` of Unicode 16.0 (`DerivedCoreProperties.txt`), and other blank
+/// characters: the blank Braille pattern, the Khitan filler, the hieroglyphic blanks, and the null
+/// notehead.
 const INVISIBLE: [(char, char); 21] = [
     ('\u{ad}', '\u{ad}'),
     ('\u{34f}', '\u{34f}'),
@@ -106,7 +106,7 @@ mod tests {
     use regex::Regex;
 
     #[test]
-    fn what_people_are_called_is_shown_as_it_is() {
+    fn names_of_people_are_unchanged() {
         for name in ["Michael", "José", "O'Brien", "\"Bob\"", "李小龍", "हिन्दी", "🦀", ""]
         {
             assert_eq!(Escaped(name.as_bytes()).to_string(), name);
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_do_something_to_a_terminal_is_escaped() {
+    fn terminal_control_is_escaped() {
         for (bytes, text) in [
             (&b"\x1b[2J"[..], r"\u{1b}[2J"),
             (b"a\nb\r\t\0", r"a\nb\r\t\0"),
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_edges_of_what_is_invisible_are_escaped_wherever_they_stand() {
+    fn bounds_of_invisible_ranges_are_escaped_at_any_position() {
         for (first, last) in INVISIBLE {
             for char in [first, last] {
                 let escaped = format!(r"\u{{{:x}}}", u32::from(char));
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_invisible_is_what_unicode_ignores_by_default_and_some_blanks() {
+    fn invisible_characters_are_unicodes_default_ignorables_and_some_blanks() {
         let blank = |char| "\u{2800}\u{13441}\u{13442}\u{16fe4}\u{1d159}".contains(char);
         let all = String::from_iter('\0'..=char::MAX);
         let ignorable = Regex::new(r"\p{Default_Ignorable_Code_Point}+").expect("a property");
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn long_bytes_are_cut_and_counted() {
+    fn long_bytes_are_truncated_with_their_length() {
         let name = [b'x'; 65];
         assert_eq!(Truncated(&name[..64]).to_string(), "x".repeat(64));
         assert_eq!(Truncated(&name).to_string(), format!("{}… (65 bytes)", "x".repeat(64)));
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(Truncated(&name).to_string(), format!("{}… (65 bytes)", r"\x80".repeat(64)));
     }
 
-    /// Invisible characters, how they are escaped, and what may change that.
+    /// Invisible characters, their escapes, and characters that may affect the escaping.
     const PIECES: [&str; 12] = [
         "\u{34f}",
         r"\u{34f}",
@@ -189,13 +189,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_in_it_controls_and_it_is_one_line(bytes in any::<Vec<u8>>()) {
+        fn escaped_text_has_no_control_characters(bytes in any::<Vec<u8>>()) {
             let text = Escaped(&bytes).to_string();
             prop_assert!(!text.contains(char::is_control), "{text:?}");
         }
 
         #[test]
-        fn different_bytes_are_different_texts(all in prop::collection::hash_set(
+        fn different_bytes_give_different_texts(all in prop::collection::hash_set(
             prop::collection::vec(prop::sample::select(b"\\xf\xff\xc3\xa9n\n'".to_vec()), 0..6),
             0..40,
         )) {
@@ -208,7 +208,7 @@ mod tests {
         }
 
         #[test]
-        fn texts_that_differ_in_what_is_invisible_look_different(all in prop::collection::hash_set(
+        fn texts_that_differ_in_invisible_characters_look_different(all in prop::collection::hash_set(
             prop::collection::vec(prop::sample::select(PIECES.to_vec()), 0..6)
                 .prop_map(|pieces| pieces.concat()),
             0..40,

@@ -1,4 +1,4 @@
-//! What a run came to, in files.
+//! Files with the results of a run: JSON, CSV and Markdown.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -19,56 +19,51 @@ use super::console::PATIENCE;
 use super::json::{self, SCHEMA_VERSION};
 use super::percent::percent;
 
-/// In which form results are exported.
+/// The format of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Export {
-    /// One object with all that is known, under `results`.
+    /// One JSON object, with everything under `results`.
     Json,
-    /// A line for each result, with a head (RFC 4180, but for its line ends).
+    /// A line per result, below a header (RFC 4180, except for the line ends).
     Csv,
-    /// A table to read.
+    /// A Markdown table.
     Markdown,
 }
 
-/// A result that is exported: all of it as JSON, and these columns in tables.
+/// A result to export: all of it as JSON, and these columns in tables.
 pub trait Tabular: Serialize + Sized + 'static {
-    /// Returns the heads of the columns, in order; the first one names the result.
+    /// Returns the headings of the columns, in order; the first column names the result.
     fn heads() -> Vec<&'static str>;
 
-    /// Returns the cells of a row, one for each head.
+    /// Returns the cells of a row, one for each heading.
     fn cells(&self, format: &CellFormat) -> Vec<String>;
 }
 
-/// The head of a column, and what stands below it.
+/// The heading of a column, and the function that formats its cells.
 pub type Column<R> = (&'static str, fn(&R, &CellFormat) -> String);
 
-/// Yields the heads of columns.
+/// Yields the headings of columns.
 pub fn heads<R>(columns: &[Column<R>]) -> impl Iterator<Item = &'static str> {
     columns.iter().map(|(head, _)| *head)
 }
 
-/// Returns the cells of columns for one value.
+/// Returns the cells of a row.
 pub fn cells<R>(columns: &[Column<R>], value: &R, format: &CellFormat) -> Vec<String> {
     columns.iter().map(|(_, cell)| cell(value, format)).collect()
 }
 
-/// How a table puts what is in it.
+/// The format of cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CellFormat {
-    /// How many digits behind the point milliseconds have; all that they have if it is `None`.
+    /// The number of decimals of milliseconds; `None` for all.
     digits: Option<usize>,
-    /// Stands for what nobody knows.
+    /// The text of an unknown value.
     unknown: &'static str,
 }
 
 impl Export {
-    /// Writes the results to `path`, and to `out` if that is `-`. What they come to together, if
-    /// anything, stands beside them in JSON.
-    ///
-    /// # Errors
-    ///
-    /// [`ExportError`] if it cannot be written.
-    pub fn write<R: Tabular>(
+    /// Writes the results to `path`, or to `out` if `path` is `-`. JSON includes the totals.
+    pub(crate) fn write<R: Tabular>(
         self,
         path: &Path,
         out: &mut impl Write,
@@ -85,7 +80,7 @@ impl Export {
         }
     }
 
-    /// Puts the results into this form, with a newline at the end.
+    /// Formats the results, with a newline at the end.
     pub fn text<R: Tabular>(self, results: &[R], totals: Option<&impl Serialize>) -> String {
         match self {
             Self::Json => {
@@ -110,13 +105,13 @@ impl Export {
 }
 
 impl CellFormat {
-    /// All digits, and nothing for what is unknown.
+    /// All decimals, and an empty cell for an unknown value.
     pub const CSV: Self = Self { digits: None, unknown: "" };
 
-    /// Microseconds, and a dash for what is unknown.
+    /// Microseconds, and a dash for an unknown value.
     pub const MARKDOWN: Self = Self { digits: Some(3), unknown: "-" };
 
-    /// Puts a time in milliseconds.
+    /// Formats a time in milliseconds.
     pub fn time(&self, millis: Option<f64>) -> String {
         self.known(millis, |millis| match self.digits {
             Some(digits) => format!("{millis:.digits$}"),
@@ -124,24 +119,20 @@ impl CellFormat {
         })
     }
 
-    /// Puts a share into percent, without the sign.
+    /// Formats a share in percent, without the sign.
     pub fn percent(&self, share: Option<f64>) -> String {
         self.known(share, percent)
     }
 
-    /// Puts what may be unknown.
-    pub fn known<T>(&self, value: Option<T>, put: impl FnOnce(T) -> String) -> String {
-        value.map_or_else(|| self.unknown.to_owned(), put)
+    /// Formats a value that may be unknown.
+    pub fn known<T>(&self, value: Option<T>, format: impl FnOnce(T) -> String) -> String {
+        value.map_or_else(|| self.unknown.to_owned(), format)
     }
 }
 
-/// Makes sure that `path` can be written to, and leaves what it holds. If there is no such file,
-/// there is an empty one after that. A pipe is not opened twice: its reader would see an end.
-///
-/// # Errors
-///
-/// [`ExportError`] if it cannot.
-pub fn check(path: &Path) -> Result<(), ExportError> {
+/// Checks that `path` can be written, without a change to an existing file. A missing file is created.
+/// A pipe is not opened, because its reader would see the end of it.
+pub(crate) fn check(path: &Path) -> Result<(), ExportError> {
     if path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
         return Ok(());
     }
@@ -149,20 +140,16 @@ pub fn check(path: &Path) -> Result<(), ExportError> {
     opened.map(drop).map_err(|source| ExportError { path: path.into(), source })
 }
 
-/// Writes a file, or to a pipe whose reader reads.
-///
-/// # Errors
-///
-/// [`ExportError`] if it cannot be written, or if nobody reads a pipe for [`PATIENCE`].
-pub fn write(path: &Path, text: &str) -> Result<(), ExportError> {
+/// Writes a file, or to a pipe if its reader reads within [`PATIENCE`].
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), ExportError> {
     let is_pipe = path.metadata().is_ok_and(|found| found.file_type().is_fifo());
     let written = if is_pipe { write_pipe(path, text.as_bytes()) } else { fs::write(path, text) };
     written.map_err(|source| ExportError { path: path.into(), source })
 }
 
-/// Writes to a pipe that others made, and waits for its reader no longer than [`PATIENCE`] at a time.
+/// Writes to an existing pipe, and waits for its reader for at most [`PATIENCE`] at a time.
 fn write_pipe(path: &Path, mut bytes: &[u8]) -> io::Result<()> {
-    let nobody = || io::Error::new(io::ErrorKind::TimedOut, "nobody reads this pipe");
+    let unread = || io::Error::new(io::ErrorKind::TimedOut, "no process is reading the pipe");
     let (start, nonblocking) = (Instant::now(), OFlags::NONBLOCK.bits().cast_signed());
     let mut pipe = loop {
         let opened = OpenOptions::new().write(true).custom_flags(nonblocking).open(path);
@@ -170,9 +157,9 @@ fn write_pipe(path: &Path, mut bytes: &[u8]) -> io::Result<()> {
             // There is no reader yet.
             Err(error) if Errno::from_io_error(&error) == Some(Errno::NXIO) => {
                 if start.elapsed() > PATIENCE {
-                    return Err(nobody());
+                    return Err(unread());
                 }
-                thread::sleep(GLANCE);
+                thread::sleep(CHECK_PERIOD);
             }
             opened => break opened?,
         }
@@ -184,8 +171,8 @@ fn write_pipe(path: &Path, mut bytes: &[u8]) -> io::Result<()> {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let mut polled = [PollFd::new(&pipe, PollFlags::OUT)];
                 match poll(&mut polled, Some(&patience)) {
-                    Ok(0) => return Err(nobody()),
-                    // A signal is no reader.
+                    Ok(0) => return Err(unread()),
+                    // Interrupted by a signal: try again.
                     Ok(_) | Err(Errno::INTR) => {}
                     Err(error) => return Err(error.into()),
                 }
@@ -197,8 +184,8 @@ fn write_pipe(path: &Path, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// How often it is looked whether a pipe has a reader.
-const GLANCE: Duration = Duration::from_millis(20);
+/// The period at which a pipe is checked for a reader.
+const CHECK_PERIOD: Duration = Duration::from_millis(20);
 
 /// Results cannot be exported.
 #[derive(Debug, Error)]
@@ -216,10 +203,10 @@ struct Results<'a, R, W> {
     totals: Option<&'a W>,
 }
 
-/// What results come to together that have nothing more to say.
+/// The totals of results that have none.
 pub const NO_TOTALS: Option<&()> = None;
 
-/// Yields the heads, and then a row for each result.
+/// Yields the headings, and then a row for each result.
 fn rows<R: Tabular>(results: &[R], format: CellFormat) -> impl Iterator<Item = Vec<String>> + '_ {
     let heads = R::heads().into_iter().map(str::to_owned).collect();
     iter::once(heads).chain(results.iter().map(move |result| result.cells(&format)))
@@ -266,14 +253,14 @@ mod tests {
     ];
 
     #[test]
-    fn csv_has_a_head_all_digits_and_nothing_for_what_is_unknown() {
+    fn csv_has_a_header_all_decimals_and_empty_unknown_cells() {
         let expected = "name,time_ms,loss_percent\nhere,1.234567,50\n\"a,b|\"\"c\"\"\",,\n";
         assert_eq!(Export::Csv.text(&TRIPS, NO_TOTALS), expected);
         assert_eq!(Export::Csv.text::<Trip>(&[], NO_TOTALS), "name,time_ms,loss_percent\n");
     }
 
     #[test]
-    fn a_cell_is_quoted_for_each_reason_there_is() {
+    fn cells_with_special_characters_are_quoted() {
         for (cell, expected) in
             [("a", "a"), ("a,b", "\"a,b\""), ("a\"b", "\"a\"\"b\""), ("a\nb", "\"a\nb\"")]
         {
@@ -282,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn markdown_has_what_a_reader_needs_and_a_dash_for_what_is_unknown() {
+    fn markdown_has_microseconds_and_a_dash_for_unknown_cells() {
         let expected = "\
 | name | time_ms | loss_percent |
 |:--|--:|--:|
@@ -293,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn json_has_all_under_results() {
+    fn json_has_everything_under_results() {
         let json: Value =
             serde_json::from_str(&Export::Json.text(&TRIPS, NO_TOTALS)).expect("JSON");
         assert_eq!(json["results"][0]["time_ms"], 1.234_567);
@@ -309,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_left_as_it_is_until_there_is_something_to_write() {
+    fn check_leaves_a_file_unchanged() {
         let path = std::env::temp_dir().join(format!("hello-export-{}.old", std::process::id()));
         fs::write(&path, "old").expect("written");
         check(&path).expect("writable");
@@ -322,11 +309,11 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_gets_everything_while_it_is_read_and_is_an_error_where_nobody_does() {
+    fn pipe_receives_everything_or_is_an_error_without_a_reader() {
         let path = std::env::temp_dir().join(format!("hello-export-{}.pipe", std::process::id()));
         assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("runs").success());
         check(&path).expect("a pipe");
-        // More than a pipe holds.
+        // Larger than the buffer of a pipe.
         let text = "x".repeat(1 << 20);
         let read = thread::spawn({
             let path = path.clone();
@@ -334,13 +321,13 @@ mod tests {
         });
         write(&path, &text).expect("it is read");
         assert!(read.join().expect("no panic").expect("text") == text);
-        let error = write(&path, &text).expect_err("nobody reads it");
+        let error = write(&path, &text).expect_err("no reader");
         assert_eq!(error.source.kind(), io::ErrorKind::TimedOut);
         fs::remove_file(&path).expect("removed");
     }
 
     #[test]
-    fn a_dash_is_the_output_and_a_file_that_cannot_be_written_is_named() {
+    fn dash_is_the_output_and_an_unwritable_file_is_named() {
         let mut out = Vec::new();
         Export::Csv.write(Path::new("-"), &mut out, &TRIPS, NO_TOTALS).expect("memory");
         assert_eq!(out, Export::Csv.text(&TRIPS, NO_TOTALS).into_bytes());

@@ -1,15 +1,17 @@
-//! What tests print to.
+//! Outputs for tests.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-/// Memory to print to, which stays with the test.
+use crate::process::lock;
+
+/// An output in memory, which a test keeps a handle to.
 #[derive(Clone, Default)]
 pub(crate) struct Memory(Arc<Mutex<Vec<u8>>>);
 
 impl Memory {
     pub(crate) fn text(&self) -> String {
-        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let bytes = lock(&self.0).clone();
         String::from_utf8(bytes).expect("UTF-8")
     }
 
@@ -20,7 +22,7 @@ impl Memory {
 
 impl Write for Memory {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        lock(&self.0).write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -28,7 +30,7 @@ impl Write for Memory {
     }
 }
 
-/// What can never be written to, for this reason.
+/// An output that fails with this error.
 pub(crate) struct Broken(pub(crate) io::ErrorKind);
 
 impl Write for Broken {

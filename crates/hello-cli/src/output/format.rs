@@ -1,42 +1,56 @@
 //! Numbers and lists as text.
 
-use std::collections::BTreeMap;
-
-/// Says those that are not zero, if there are any: `2 late, 1 unsolicited`.
+/// Lists the counts that are not zero: `2 late, 1 unsolicited`. Returns `None` if all are zero.
 pub fn nonzero(counts: &[(&str, u64)]) -> Option<String> {
     let counts = counts.iter().filter(|(_, count)| *count > 0);
     let counts = Vec::from_iter(counts.map(|(what, count)| format!("{count} {what}")));
     (!counts.is_empty()).then(|| counts.join(", "))
 }
 
-/// Says how much of something there was for which reasons, if there was any: `errors: denied 3`.
-pub fn by_reason(what: &str, counts: &BTreeMap<&str, u64>) -> Option<String> {
-    let counts = Vec::from_iter(counts.iter().map(|(why, count)| format!("{why} {count}")));
+/// Lists the counts that are not zero by their reason: `errors: denied 3`. Returns `None` if all are
+/// zero.
+pub fn by_reason<'a>(
+    what: &str,
+    counts: impl IntoIterator<Item = (&'a &'a str, &'a u64)>,
+) -> Option<String> {
+    let counts = counts.into_iter().filter(|(_, count)| **count > 0);
+    let counts = Vec::from_iter(counts.map(|(why, count)| format!("{why} {count}")));
     (!counts.is_empty()).then(|| format!("{what}: {}", counts.join(", ")))
 }
 
-/// Puts milliseconds as ping does.
+/// Formats a number of things: `1 attempt`, `2 attempts`, `2 addresses`.
+pub fn count(number: u64, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        _ if what.ends_with('s') => format!("{number} {what}es"),
+        _ => format!("{number} {what}s"),
+    }
+}
+
+/// Formats milliseconds as ping does: `0.040/0.050/0.060 ms`.
 pub fn slash_separated(millis: &[f64]) -> String {
     let texts = Vec::from_iter(millis.iter().map(|millis| format!("{millis:.3}")));
     format!("{} ms", texts.join("/"))
 }
 
-/// Puts milliseconds to the microsecond, and `-` for what nobody knows.
+/// Formats milliseconds with three decimals; an unknown value is `-`.
 pub fn or_dash(millis: Option<f64>) -> String {
     millis.map_or_else(|| "-".into(), |millis| format!("{millis:.3}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
-    fn what_there_was_is_said_and_nothing_of_what_there_was_not() {
+    fn zero_counts_are_not_listed() {
         assert_eq!(nonzero(&[("late", 0), ("unsolicited", 0)]), None);
         let counts = [("late", 2), ("unsolicited", 0), ("corrupt", 1)];
         assert_eq!(nonzero(&counts), Some("2 late, 1 corrupt".into()));
-        assert_eq!(by_reason("errors", &BTreeMap::new()), None);
-        let counts = BTreeMap::from([("too-long", 1), ("denied", 3)]);
-        assert_eq!(by_reason("errors", &counts), Some("errors: denied 3, too-long 1".into()));
+        assert_eq!(by_reason("errors", &BTreeMap::from([("denied", 0)])), None);
+        let counts = BTreeMap::from([("denied", 3), ("refused", 1), ("too-long", 0)]);
+        assert_eq!(by_reason("errors", &counts), Some("errors: denied 3, refused 1".into()));
     }
 }

@@ -1,15 +1,15 @@
-//! A distribution as bars of text.
+//! A histogram in text.
 
 use hello_measure::{Distribution, millis};
 
 use super::table::table;
 
-/// Draws how round-trip times are distributed, as bars of up to `width` characters.
+/// Draws a histogram of round-trip times, with bars of up to `width` characters.
 pub fn bars(rtts: &Distribution, width: usize) -> String {
     let bins = rtts.bins(BARS);
     let highest = bins.iter().map(|bin| bin.count).max().unwrap_or(1).max(1);
     let rows = bins.iter().map(|bin| {
-        // Rounded up, so that what is there is seen.
+        // Rounded up, so that every bin with replies has a bar.
         let length = (u128::from(bin.count) * width as u128).div_ceil(highest.into());
         let bar = "#".repeat(usize::try_from(length).unwrap_or(width));
         let [start, end] = [bin.start, bin.end].map(|bound| format!("{:.3}", millis(bound)));
@@ -18,7 +18,7 @@ pub fn bars(rtts: &Distribution, width: usize) -> String {
     table(3, &["from ms", "to ms", "replies", ""], rows)
 }
 
-/// Up to the 99th percentile.
+/// The number of bins up to the 99th percentile.
 const BARS: u32 = 10;
 
 #[cfg(test)]
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_longest_bar_is_as_wide_as_it_may_be_and_the_shortest_is_seen() {
+    fn longest_bar_fills_the_width_and_shortest_is_visible() {
         let mut rtts = Distribution::new(3);
         rtts.record_n(Duration::from_millis(1), 1000);
         rtts.record(Duration::from_millis(500));

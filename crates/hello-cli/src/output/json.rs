@@ -1,4 +1,4 @@
-//! JSON lines that are safe to print: whatever they hold, they are ASCII.
+//! JSON lines that are safe to print, because they are ASCII.
 
 use std::fmt::Write as _;
 use std::io;
@@ -9,16 +9,16 @@ use serde_json::ser::Formatter;
 use super::escape::truncate_utf8;
 
 /// The version of the schemas of hello-ping and hello-load. It changes when a field is renamed,
-/// removed or gets another meaning; a further field is no new version.
+/// removed or redefined, but not when a field is added.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// Returns `value` as a JSON object on one line, without the newline.
 ///
-/// Every character above `~` is escaped (`\u009b`), for to a terminal some are commands.
+/// Every character above `~` is escaped (`\u009b`), because some control a terminal.
 ///
 /// # Panics
 ///
-/// If `value` has no JSON form, such as a map whose keys are no text.
+/// If `value` has no JSON form, such as a map whose keys are not strings.
 pub fn to_line(value: &impl Serialize) -> String {
     let mut bytes = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Ascii);
@@ -26,7 +26,7 @@ pub fn to_line(value: &impl Serialize) -> String {
     String::from_utf8(bytes).expect("ASCII")
 }
 
-/// A name as JSON has it: text if it is UTF-8, else its bytes in hexadecimal.
+/// A name in JSON: text if it is UTF-8, otherwise its bytes in hexadecimal.
 #[derive(Debug, Serialize)]
 pub struct JsonName<'a> {
     name: Option<&'a str>,
@@ -41,14 +41,14 @@ impl<'a> From<&'a [u8]> for JsonName<'a> {
     }
 }
 
-/// A stranger's datagram as JSON has it: text if it is UTF-8, else its bytes in hexadecimal, cut as
-/// [`shown`] cuts it.
+/// A stranger's datagram in JSON: text if it is UTF-8, otherwise its bytes in hexadecimal; truncated
+/// like [`shown`].
 #[derive(Debug, Serialize)]
 pub struct Datagram<'a> {
     datagram: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     datagram_hex: Option<String>,
-    /// The datagram is longer than this.
+    /// Whether the datagram is longer than this.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
 }
@@ -61,17 +61,16 @@ impl<'a> From<&'a [u8]> for Datagram<'a> {
     }
 }
 
-/// The most bytes of a stranger that a line shows: lines wait in memory for their reader, and a
-/// stranger chooses what is in them.
+/// The largest number of a stranger's bytes in a line: lines wait in memory for their reader.
 pub const SHOWN: usize = 1024;
 
-/// Returns the beginning of a stranger's bytes, as a line shows it, and whether it was truncated.
+/// Truncates a stranger's bytes to [`SHOWN`], and returns whether that removed any.
 pub fn shown(bytes: &[u8]) -> (&[u8], bool) {
     let shown = truncate_utf8(bytes, SHOWN);
     (shown, shown.len() < bytes.len())
 }
 
-/// Returns bytes as text if they are UTF-8, else in hexadecimal.
+/// Returns bytes as text if they are UTF-8, otherwise in hexadecimal.
 fn text_or_hex(bytes: &[u8]) -> (Option<&str>, Option<String>) {
     match str::from_utf8(bytes) {
         Ok(text) => (Some(text), None),
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_datagram_is_cut_between_characters_and_that_is_said() {
+    fn long_datagram_is_truncated_between_characters() {
         let json = |bytes: &[u8]| to_line(&Datagram::from(bytes));
         let text = "x".repeat(SHOWN);
         assert_eq!(json(text.as_bytes()), format!(r#"{{"datagram":"{text}"}}"#));
@@ -141,7 +140,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_comes_back_and_is_printable_ascii(text in any::<String>()) {
+        fn any_text_round_trips_as_printable_ascii(text in any::<String>()) {
             let line = to_line(&text);
             prop_assert!(line.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
             prop_assert_eq!(serde_json::from_str::<Value>(&line)?, Value::String(text));

@@ -1,14 +1,14 @@
-//! Why nothing was answered, in words.
+//! Descriptions of a run without an answer.
 
 use hello_measure::NoAnswer;
 
-/// Describes what there was instead of an answer, in one line.
+/// Describes why there was no answer, in one line.
 pub const fn describe(no_answer: NoAnswer) -> &'static str {
     match no_answer {
-        NoAnswer::Refused => "no answer: refused (nothing listens there)",
-        NoAnswer::Late => "no answer in time",
-        NoAnswer::Unrelated => "no valid reply; only unrelated datagrams",
-        NoAnswer::Errors => "no answer, but errors",
-        NoAnswer::Silent => "no answer and no error: silent",
+        NoAnswer::Refused => "no reply: refused (no server is listening on that port)",
+        NoAnswer::Late => "no reply in time: all were late",
+        NoAnswer::Unrelated => "no reply: only unrelated datagrams",
+        NoAnswer::Errors => "no reply: only errors",
+        NoAnswer::Silent => "no reply: silent (no error was reported)",
     }
 }

@@ -1,4 +1,4 @@
-//! What a run comes to, written and drawn where the command line says.
+//! The options that export and plot the results of a run.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -12,29 +12,30 @@ use super::console::{Console, ROOM, Stream};
 use super::export::{self, Export, Tabular};
 use super::{Format, OutputError};
 
-/// Where the results of a run are written.
+/// The options for exports and the plot.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    /// Write the final summaries as JSON; "-" is standard output, and all else goes to standard
-    /// error then.
+    /// Write the final results to FILE as JSON; "-" is standard output
+    ///
+    /// With "-", all other output goes to standard error.
     #[arg(long, value_name = "FILE")]
     export_json: Option<PathBuf>,
 
-    /// Write the final summaries as comma-separated values; "-" is standard output.
+    /// Write the final results to FILE as CSV; "-" is standard output
     #[arg(long, value_name = "FILE")]
     export_csv: Option<PathBuf>,
 
-    /// Write the final summaries as a Markdown table; "-" is standard output.
+    /// Write the final results to FILE as a Markdown table; "-" is standard output
     #[arg(long, value_name = "FILE")]
     export_markdown: Option<PathBuf>,
 
-    /// Draw times and losses, as SVG.
+    /// Draw the results to FILE as an SVG image
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
 }
 
 impl ExportArgs {
-    /// Yields the files to export results to.
+    /// Yields the exports and their files.
     pub fn exports(&self) -> impl Iterator<Item = (Export, &Path)> {
         [
             (Export::Json, &self.export_json),
@@ -42,41 +43,32 @@ impl ExportArgs {
             (Export::Markdown, &self.export_markdown),
         ]
         .into_iter()
-        .filter_map(|(form, path)| Some((form, path.as_deref()?)))
+        .filter_map(|(export, path)| Some((export, path.as_deref()?)))
     }
 
-    /// Tells whether results are exported to the standard output.
+    /// Returns whether results are exported to standard output.
     pub fn to_stdout(&self) -> bool {
         self.exports().any(|(_, path)| is_stdout(path))
     }
 
-    /// Makes sure that what the run comes to can be written at its end, for it may be long.
-    ///
-    /// # Errors
-    ///
-    /// Says which file cannot be written, or that two cannot share the standard output.
-    pub fn check(&self) -> Result<(), Box<dyn Error>> {
+    /// Checks before a run, which may be long, that its results can be written.
+    pub(crate) fn check(&self) -> Result<(), Box<dyn Error>> {
         let (out, exports): (Vec<_>, Vec<_>) =
             self.exports().map(|(_, path)| path).partition(|path| is_stdout(path));
         if out.len() > 1 {
             return Err(
-                "only one export can have the standard output: give the others a file".into()
+                "only one export can write to standard output; give the others a file".into()
             );
         }
         if self.plot.as_deref().is_some_and(is_stdout) {
-            return Err("a picture takes a file: give --plot its name".into());
+            return Err("--plot needs a file name, not \"-\"".into());
         }
         Ok(exports.into_iter().chain(self.plot.as_deref()).try_for_each(export::check)?)
     }
 
-    /// Starts the output of all else: to standard error if an export has standard output for
-    /// itself. `bar` shows the status, but not beside an export. `failed` is dropped at the first
-    /// error.
-    ///
-    /// # Errors
-    ///
-    /// The system's error if there is no thread to be had.
-    pub fn console(
+    /// Starts the console: on standard error without a status line if an export uses standard output,
+    /// otherwise on standard output with `bar`. `failed` is dropped at its first error.
+    pub(crate) fn console(
         &self,
         format: Format,
         bar: impl FnOnce() -> ProgressBar,
@@ -89,14 +81,9 @@ impl ExportArgs {
         Console::start(stream, bar, format, ROOM, failed)
     }
 
-    /// Writes the results and what they come to together, if anything; to `out` what is for the
-    /// standard output; and has the picture drawn if there is to be one. One that fails costs no
-    /// other.
-    ///
-    /// # Errors
-    ///
-    /// The first one.
-    pub fn write<R: Tabular>(
+    /// Writes the results and their totals to every export, and the plot. An export to standard output
+    /// goes to `out`. A failure does not prevent the others; the first one is returned.
+    pub(crate) fn write<R: Tabular>(
         &self,
         results: &[R],
         totals: Option<&impl Serialize>,
@@ -104,23 +91,19 @@ impl ExportArgs {
         draw: impl FnOnce() -> Result<String, Box<dyn Error>>,
     ) -> Result<(), Box<dyn Error>> {
         let mut written: Vec<Result<(), Box<dyn Error>>> = Vec::new();
-        for (form, path) in self.exports() {
-            written.push(form.write(path, out, results, totals).map_err(Into::into));
+        for (export, path) in self.exports() {
+            written.push(export.write(path, out, results, totals).map_err(Into::into));
         }
         if let Some(path) = &self.plot {
-            written.push(draw().and_then(|picture| Ok(export::write(path, &picture)?)));
+            written.push(draw().and_then(|plot| Ok(export::write(path, &plot)?)));
         }
         written.into_iter().collect()
     }
 }
 
-/// Prints what [`ExportArgs::write`] wrote for standard output, and waits for its reader as
-/// [`Console::finish`] does.
-///
-/// # Errors
-///
-/// [`OutputError`] if it cannot be printed, or nobody reads it.
-pub fn print_export(text: &[u8], stopped: bool) -> Result<(), OutputError> {
+/// Prints what [`ExportArgs::write`] wrote for standard output, and waits for the reader like
+/// [`Console::finish`].
+pub(crate) fn print_export(text: &[u8], stopped: bool) -> Result<(), OutputError> {
     if text.is_empty() {
         return Ok(());
     }
@@ -152,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_that_cannot_be_written_is_an_error_before_the_run() {
+    fn unwritable_output_is_an_error_before_the_run() {
         const NOWHERE: &str = "/no/such/directory/x";
         for option in ["--export-json", "--export-csv", "--export-markdown", "--plot"] {
             let error = outputs([option, NOWHERE]).check().expect_err("no directory");
@@ -160,19 +143,19 @@ mod tests {
         }
         outputs(["--export-json", "-"]).check().expect("standard output");
         let error = outputs(["--export-json", "-", "--export-csv", "-"]).check().expect_err("two");
-        assert!(error.to_string().starts_with("only one export can have the standard output"));
+        assert!(error.to_string().starts_with("only one export can write to standard output"));
         let error = outputs(["--plot", "-"]).check().expect_err("no file");
-        assert_eq!(error.to_string(), "a picture takes a file: give --plot its name");
+        assert_eq!(error.to_string(), "--plot needs a file name, not \"-\"");
     }
 
     #[test]
-    fn only_a_dash_is_the_standard_output() {
+    fn only_a_dash_is_standard_output() {
         assert!(outputs(["--export-csv", "x", "--export-json", "-"]).to_stdout());
         assert!(!outputs(["--export-csv", "./-", "--plot", "-"]).to_stdout());
     }
 
     #[test]
-    fn one_that_fails_costs_no_other_and_is_the_error() {
+    fn failed_output_prevents_no_other_and_is_the_error() {
         #[derive(Serialize)]
         struct Nothing;
         impl Tabular for Nothing {

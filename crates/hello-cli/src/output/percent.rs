@@ -1,30 +1,26 @@
-//! Shares in percent, on the command line and in the output.
+//! Percentages, on the command line and in the output.
 
-/// Puts a share into percent with up to six digits that count, as ping does (`%g`), but never
-/// with an exponent.
+/// Formats a share in percent with up to six significant digits, like ping (`%g`), but never with an
+/// exponent.
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
-    // Each power of ten that it reaches takes one digit from those behind the point.
+    // Each digit before the decimal point takes one of those after it.
     let digits = (1..12).rev().find(|digits| percent * 10_f64.powi(*digits) < 1e6).unwrap_or(0);
     let text = format!("{percent:.*}", usize::try_from(digits).unwrap_or(0));
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
 }
 
-/// Puts a share into percent, and `-` for what nobody knows.
+/// Formats a share in percent with its sign; an unknown share is `-`.
 pub fn or_dash(share: Option<f64>) -> String {
     share.map_or_else(|| "-".into(), |share| format!("{}%", percent(share)))
 }
 
-/// Reads a share on the command line, in percent (`1`, `0.5%`).
-///
-/// # Errors
-///
-/// Says what it takes, if it is none.
-pub fn parse(text: &str) -> Result<f64, String> {
+/// Parses a percentage (`1`, `0.5%`) and returns the share.
+pub(crate) fn parse(text: &str) -> Result<f64, String> {
     match text.strip_suffix('%').unwrap_or(text).parse::<f64>() {
         Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent / 100.0),
-        Ok(_) => Err("must be from 0 to 100".into()),
-        Err(_) => Err("not a share in percent: try 1 or 0.5%".into()),
+        Ok(_) => Err("must be between 0 and 100".into()),
+        Err(_) => Err("not a percentage: try 1 or 0.5".into()),
     }
 }
 
@@ -33,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percents_are_written_as_ping_writes_them() {
+    fn percentages_have_pings_format() {
         for (share, text) in [
             (0.0, "0"),
             (1.0, "100"),
@@ -49,15 +45,15 @@ mod tests {
     }
 
     #[test]
-    fn shares_are_percents_with_and_without_a_sign() {
+    fn percentages_are_parsed_with_and_without_a_sign() {
         for (text, share) in [("1", 0.01), ("0.5%", 0.005), ("0", 0.0), ("100%", 1.0)] {
             assert_eq!(parse(text), Ok(share), "{text}");
         }
         for text in ["-1", "101", "NaN", "inf"] {
-            assert_eq!(parse(text), Err("must be from 0 to 100".into()), "{text}");
+            assert_eq!(parse(text), Err("must be between 0 and 100".into()), "{text}");
         }
         for text in ["", "%", "x", "1%%"] {
-            let error = Err("not a share in percent: try 1 or 0.5%".into());
+            let error = Err("not a percentage: try 1 or 0.5".into());
             assert_eq!(parse(text), error, "{text}");
         }
     }

@@ -1,4 +1,4 @@
-//! Times as a picture: as they went on, and how they are distributed.
+//! Plots of times: over the run, and their distribution.
 
 use std::error::Error;
 
@@ -7,15 +7,11 @@ use plotters::prelude::*;
 
 use hello_measure::{Distribution, Timeline, millis};
 
-/// Where something is drawn.
+/// A part of a plot.
 pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Draws a picture of so many pixels, and returns it as SVG.
-///
-/// # Errors
-///
-/// What the drawing reports.
-pub fn picture(
+/// Draws a plot of the given size, and returns it as SVG.
+pub(crate) fn picture(
     pixels: (u32, u32),
     draw: impl FnOnce(&Area<'_>) -> Result<(), Box<dyn Error>>,
 ) -> Result<String, Box<dyn Error>> {
@@ -28,22 +24,17 @@ pub fn picture(
     Ok(svg)
 }
 
-/// Draws times as they went on, and the losses; `what` they are stands at the axis. The caption is
-/// text that is safe to print.
-///
-/// # Errors
-///
-/// What the drawing reports.
-pub fn timeline(
+/// Draws times and losses over the run. `what` labels the axis; `caption` must be safe to print.
+pub(crate) fn timeline(
     area: &Area<'_>,
     caption: &str,
     what: &str,
     timeline: &Timeline,
 ) -> Result<(), Box<dyn Error>> {
     let (mut end, mut highest) = (0.0_f64, 0.0_f64);
-    for (at, period) in timeline.bins() {
+    for (at, bin) in timeline.bins() {
         end = end.max(at.as_secs_f64());
-        highest = highest.max(period.rtts.map_or(0.0, |(_, max)| millis(max)));
+        highest = highest.max(bin.rtts.map_or(0.0, |(_, max)| millis(max)));
     }
     // Losses are marked above all times.
     let top = if highest > 0.0 { highest * 1.15 } else { 1.0 };
@@ -60,14 +51,14 @@ pub fn timeline(
         .x_desc("seconds since the start")
         .y_desc(format!("{what}, ms"))
         .draw()?;
-    for (at, period) in timeline.bins() {
+    for (at, bin) in timeline.bins() {
         let x = at.as_secs_f64();
-        if period.lost > 0 {
+        if bin.lost > 0 {
             let line = [(x, 0.0), (x, top)];
             chart.draw_series([PathElement::new(line, RED.mix(0.25))])?;
             chart.draw_series([Cross::new((x, top * 0.97), 4, RED.stroke_width(2))])?;
         }
-        if let Some((min, max)) = period.rtts.map(|(min, max)| (millis(min), millis(max))) {
+        if let Some((min, max)) = bin.rtts.map(|(min, max)| (millis(min), millis(max))) {
             if min < max {
                 chart.draw_series([PathElement::new([(x, min), (x, max)], BLUE.mix(0.5))])?;
                 chart.draw_series([Circle::new((x, min), 1, BLUE.filled())])?;
@@ -78,18 +69,15 @@ pub fn timeline(
     Ok(())
 }
 
-/// Draws how round-trip times are distributed up to the 99th percentile, and says what is beyond.
-///
-/// # Errors
-///
-/// What the drawing reports.
-pub fn distribution(
+/// Draws the distribution of times up to the 99th percentile, and counts the longer ones in the
+/// caption.
+pub(crate) fn distribution(
     area: &Area<'_>,
     what: &str,
     times: &Distribution,
 ) -> Result<(), Box<dyn Error>> {
     let bins = times.bins(BINS);
-    // What is longer than the 99th percentile is told of in words, for it may be much longer.
+    // Times beyond the 99th percentile may be so long that they would compress the rest.
     let (bins, beyond) = match bins.split_at_checked(BINS as usize) {
         Some((bins, [beyond])) => (bins, Some(beyond)),
         _ => (&bins[..], None),
@@ -101,7 +89,8 @@ pub fn distribution(
     let highest = bins.iter().map(|bin| bin.count).max().unwrap_or(1).max(1);
     let caption = match beyond {
         Some(beyond) => {
-            format!("{} more replies, up to {:.3} ms", beyond.count, millis(beyond.end))
+            let (count, start, end) = (beyond.count, millis(beyond.start), millis(beyond.end));
+            format!("{count} replies from {start:.3} to {end:.3} ms not shown")
         }
         None => String::new(),
     };
@@ -128,7 +117,7 @@ pub fn distribution(
     Ok(())
 }
 
-/// Up to the 99th percentile.
+/// The number of bins up to the 99th percentile.
 const BINS: u32 = 40;
 
 #[cfg(test)]
@@ -144,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_course_has_its_caption_and_every_answer_and_a_cross_for_a_loss() {
+    fn timeline_has_a_caption_a_circle_per_answer_and_a_cross_per_loss() {
         let mut run = Timeline::new();
         let nothing = drawn(|area| timeline(area, "a & b", "", &run));
         assert!(nothing.contains("a &amp; b") && !nothing.contains("<circle"), "{nothing}");
@@ -153,17 +142,17 @@ mod tests {
         let red = |svg: &str| svg.matches("#FF0000").count();
         assert_eq!(red(&drawn(|area| timeline(area, "", "", &run))), 0);
         run.lost(4000 * MILLI);
-        // Two lines of a cross, and one from top to bottom.
+        // The two lines of a cross, and one from top to bottom.
         assert_eq!(red(&drawn(|area| timeline(area, "", "", &run))), 3);
     }
 
     #[test]
-    fn what_is_beyond_the_99th_percentile_is_told_of_in_words() {
+    fn replies_beyond_the_99th_percentile_are_counted_in_the_caption() {
         let mut rtts = Distribution::new(3);
         assert!(drawn(|area| distribution(area, "", &rtts)).contains("no replies"));
         (0..1000).for_each(|micros| rtts.record(MILLI + Duration::from_micros(micros)));
         rtts.record_n(500 * MILLI, 2);
         let svg = drawn(|area| distribution(area, "", &rtts));
-        assert!(svg.contains(" more replies, up to 500.000 ms"), "{svg}");
+        assert!(svg.contains(" to 500.000 ms not shown"), "{svg}");
     }
 }

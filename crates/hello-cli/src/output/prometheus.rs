@@ -1,4 +1,4 @@
-//! Files for the textfile collector of Prometheus' node exporter.
+//! Metrics files for the textfile collector of Prometheus' node exporter.
 
 pub mod file;
 pub mod writer;
@@ -8,7 +8,7 @@ use std::fmt::{Display, Write as _};
 pub use self::file::TextfileError;
 pub use self::writer::Textfile;
 
-/// Metrics in Prometheus' text format (exposition format 0.0.4), whose names all begin alike.
+/// Metrics in Prometheus' text format (0.0.4), all with the same prefix.
 #[derive(Debug)]
 pub struct MetricFamilies {
     prefix: &'static str,
@@ -16,7 +16,7 @@ pub struct MetricFamilies {
 }
 
 impl MetricFamilies {
-    /// Begins each name with `prefix` and an underscore.
+    /// Creates an empty set of metrics whose names start with `prefix` and an underscore.
     pub fn new(prefix: &'static str) -> Self {
         Self { prefix, text: String::new() }
     }
@@ -30,7 +30,7 @@ impl MetricFamilies {
         }
     }
 
-    /// Returns all that was added.
+    /// Returns the metrics as text.
     pub fn into_text(self) -> String {
         self.text
     }
@@ -45,12 +45,12 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// The only value of its metric.
+    /// Creates the only value of its metric.
     pub fn unlabelled(value: impl Display) -> Self {
         Self::new(&[], value)
     }
 
-    /// The value for these labels.
+    /// Creates the value for these labels.
     pub fn new(labels: &[(&str, &str)], value: impl Display) -> Self {
         let pair = |(key, label): &(&str, &str)| format!("{key}=\"{}\"", escaped(label));
         let labels = match &Vec::from_iter(labels.iter().map(pair))[..] {
@@ -60,13 +60,13 @@ impl Sample {
         Self { suffix: "", labels, value: value.to_string() }
     }
 
-    /// The same as a part of a histogram (`_bucket`, `_sum`, `_count`).
+    /// Makes it a part of a histogram (`_bucket`, `_sum`, `_count`).
     pub fn with_suffix(self, suffix: &'static str) -> Self {
         Self { suffix, ..self }
     }
 }
 
-/// Escapes what the format gives a meaning in the value of a label.
+/// Escapes the value of a label.
 fn escaped(label: &str) -> String {
     label.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
 }
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn families_have_their_help_their_type_and_labels_that_end_where_they_should() {
+    fn families_have_help_type_and_escaped_labels() {
         let mut families = MetricFamilies::new("hello");
         families.add("up", "gauge", "Whether.", &[Sample::unlabelled(1)]);
         let labelled = Sample::new(&[("a", "x\"y\\z\n"), ("b", "")], 0.5).with_suffix("_sum");

@@ -6,13 +6,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Format;
 
-/// Returns what shows on a terminal, in one line below all others, how things are; nothing
-/// elsewhere.
-///
-/// # Panics
-///
-/// Never: the template is our own.
-pub fn status_bar(format: Format) -> ProgressBar {
+/// Returns the status line, which is hidden unless text is printed to a terminal.
+pub(crate) fn status_bar(format: Format) -> ProgressBar {
     if format == Format::Json || !io::stdout().is_terminal() {
         return ProgressBar::hidden();
     }

@@ -2,8 +2,8 @@
 
 use std::iter;
 
-/// Puts rows below their heads: numbers to the right, and the column `words`, if there is such a
-/// one, to the left.
+/// Aligns rows below their headings: the column `words`, if it exists, to the left, and all others to
+/// the right.
 pub fn table(words: usize, heads: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let heads = heads.iter().map(|head| (*head).to_owned()).collect();
     let rows = Vec::from_iter(iter::once(heads).chain(rows));

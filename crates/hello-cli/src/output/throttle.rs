@@ -1,27 +1,27 @@
-//! How many lines are printed.
+//! Limits on the rate of printed lines.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::time::Duration;
 
-/// Lets at most so many lines through in any second, and counts the others.
+/// Limits the lines in any second, and counts those suppressed.
 ///
-/// It has no clock: `now` is the time since any origin, and never goes back.
+/// It reads no clock: `now` is the time since any origin, and never decreases.
 #[derive(Debug)]
 pub struct LineThrottle {
     per_second: usize,
-    /// When the last `per_second` lines were let through.
+    /// The times of the last `per_second` lines.
     admitted: VecDeque<Duration>,
     suppressed: u64,
 }
 
 impl LineThrottle {
-    /// Lets at most `per_second` lines through in any second.
+    /// Creates a limit of `per_second` lines in any second.
     pub fn new(per_second: u16) -> Self {
         Self { per_second: per_second.into(), admitted: VecDeque::new(), suppressed: 0 }
     }
 
-    /// Tells whether a line may be printed now; counts it as left out if not.
+    /// Returns whether a line may be printed now, and counts it as suppressed otherwise.
     pub fn admit(&mut self, now: Duration) -> bool {
         if self.admitted.len() == self.per_second {
             match self.admitted.front() {
@@ -38,15 +38,15 @@ impl LineThrottle {
         true
     }
 
-    /// Returns how many lines were left out since the last call.
+    /// Returns the number of lines suppressed since the last call.
     pub fn take_suppressed(&mut self) -> u64 {
         std::mem::take(&mut self.suppressed)
     }
 }
 
-/// Lets one line through in [`PERIOD`](Self::PERIOD) for each kind of error.
+/// Limits each kind of error to one line per [`PERIOD`](Self::PERIOD).
 ///
-/// It has no clock: `now` is the time since any origin, and never goes back.
+/// It reads no clock: `now` is the time since any origin, and never decreases.
 #[derive(Debug)]
 pub struct ErrorThrottle<K> {
     kinds: HashMap<K, Kind>,
@@ -60,11 +60,11 @@ struct Kind {
 }
 
 impl<K: Eq + Hash> ErrorThrottle<K> {
-    /// How long after one line the next one of its kind is let through.
+    /// The shortest time between two lines of the same kind.
     pub const PERIOD: Duration = Duration::from_secs(30);
 
-    /// Returns how many errors of a kind a line printed now has to tell of, these included; `None`
-    /// if there is to be none yet.
+    /// Returns the number of errors that a line printed now covers, these included; `None` if no line
+    /// is due yet.
     pub fn admit(&mut self, kind: K, errors: u64, now: Duration) -> Option<u64> {
         match self.kinds.get_mut(&kind) {
             Some(kind) if now < kind.admitted + Self::PERIOD => {
@@ -82,8 +82,7 @@ impl<K: Eq + Hash> ErrorThrottle<K> {
         }
     }
 
-    /// Takes back a line that was let through and could not be printed: the next one has its
-    /// errors.
+    /// Returns the errors of a line that could not be printed, so that the next line covers them.
     pub fn refund(&mut self, kind: &K, errors: u64) {
         if let Some(kind) = self.kinds.get_mut(kind) {
             kind.suppressed += errors;
@@ -103,7 +102,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn of_each_kind_one_line_in_thirty_seconds_tells_of_all_since_the_last() {
+    fn each_kind_has_a_line_in_thirty_seconds_with_all_errors_since_the_last() {
         let mut limit = ErrorThrottle::default();
         let mut admit =
             |kind, errors, second| limit.admit(kind, errors, Duration::from_secs(second));
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_is_cut_and_the_next_second_is_open_again() {
+    fn burst_is_limited_and_the_next_second_admits_again() {
         let mut limit = LineThrottle::new(2);
         let at = Duration::from_millis;
         let admitted = [0, 0, 1, 999, 1000, 1000, 1001, 2000].map(|now| limit.admit(at(now)));
@@ -129,13 +128,13 @@ mod tests {
     }
 
     #[test]
-    fn none_a_second_is_none_at_all() {
+    fn limit_of_zero_admits_nothing() {
         assert!(!LineThrottle::new(0).admit(Duration::from_secs(9)));
     }
 
     proptest! {
         #[test]
-        fn no_second_has_more_and_none_is_left_out_without_need(
+        fn no_second_exceeds_the_limit_and_no_line_is_suppressed_without_need(
             per_second in 1..20_u16,
             steps in prop::collection::vec(0..400_u64, 1..200),
         ) {

@@ -32,7 +32,7 @@ pub struct Args {
         help = "Whom to ask: HOST, HOST:PORT or [IPV6]:PORT; several are asked at once and compared",
         value_name = "TARGET",
         default_values_t = [Endpoint::default()],
-        value_parser = Endpoint::parse_to_ask,
+        value_parser = Endpoint::parse_destination,
     )]
     targets: Vec<Endpoint>,
 

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use crate::output::export::NO_TOTALS;
 use crate::output::options::print_export;
 use crate::output::prometheus::writer::Textfile;
 use crate::output::status::status_bar;
+use crate::process::lock;
 use crate::process::signals::Signals;
 use crate::process::ticker::next_tick;
 use signal_hook::consts::SIGQUIT;
@@ -255,10 +256,6 @@ impl<'a> Session<'a> {
     fn print(&self, lines: &[String]) {
         lines.iter().for_each(|line| self.out.line(line.clone()));
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::exit::causes;
 
-/// Returns what to do about an error that a lack of file descriptors caused; `None` for others.
+/// Returns advice for an error caused by a lack of file descriptors; `None` for other errors.
 pub fn advice(error: &(dyn Error + 'static)) -> Option<&'static str> {
     let io_error = |cause: &(dyn Error + 'static)| {
         cause.downcast_ref::<io::Error>().and_then(Errno::from_io_error)
@@ -29,7 +29,7 @@ mod tests {
     use crate::process::exit::error_chain;
 
     #[test]
-    fn errors_for_lack_of_descriptors_end_with_what_to_do_and_others_do_not() {
+    fn only_errors_for_lack_of_descriptors_end_with_advice() {
         for (errno, advice) in [
             (Errno::MFILE, Some(": raise the limit on open files (`ulimit -n`)")),
             (Errno::NFILE, Some("(fs.file-max); a higher `ulimit -n` does not help")),
@@ -37,12 +37,12 @@ mod tests {
         ] {
             let cause = io::Error::from(errno);
             let plain = format!("cannot write to standard output: {cause}");
-            let said = error_chain(&OutputError::from(cause));
-            let rest = said.strip_prefix(&plain);
+            let text = error_chain(&OutputError::from(cause));
+            let rest = text.strip_prefix(&plain);
             assert!(
                 rest.is_some_and(|rest| rest.ends_with(advice.unwrap_or_default())
                     && rest.is_empty() == advice.is_none()),
-                "{said}"
+                "{text}"
             );
         }
     }

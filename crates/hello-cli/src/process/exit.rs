@@ -1,4 +1,4 @@
-//! How a tool ends.
+//! The exit status and the error message of a tool.
 
 use std::error::Error;
 use std::io;
@@ -8,13 +8,12 @@ use std::process::ExitCode;
 use super::descriptors;
 use crate::output::console;
 
-/// The exit status for a command line that makes no sense and for input and output that fail, as
-/// clap has it for the former.
+/// The exit status for an invalid command line, as in clap, and for failed input or output.
 pub const EXIT_ERROR: u8 = 2;
 
-/// Ends a tool: prints an error with all its causes, and returns the status to exit with.
+/// Prints an error with all its causes, and returns the exit status.
 ///
-/// That nobody reads our output any more is no error: `hello-client | head -1` is a success.
+/// A broken pipe is not an error: `hello-client | head -1` succeeds.
 pub fn exit(tool: &str, result: Result<ExitCode, Box<dyn Error>>) -> ExitCode {
     let error = match result {
         Ok(code) => return code,
@@ -27,7 +26,7 @@ pub fn exit(tool: &str, result: Result<ExitCode, Box<dyn Error>>) -> ExitCode {
     ExitCode::from(EXIT_ERROR)
 }
 
-/// Describes an error with all its causes, and adds what to do about a lack of file descriptors.
+/// Formats an error with all its causes, and with advice for a lack of file descriptors.
 pub fn error_chain(error: &(dyn Error + 'static)) -> String {
     let mut texts = Vec::from_iter(causes(error).map(ToString::to_string));
     texts.extend(descriptors::advice(error).map(str::to_owned));

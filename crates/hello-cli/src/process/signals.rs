@@ -1,4 +1,4 @@
-//! Signals as messages to wait for.
+//! Signals as messages in a channel.
 
 use std::fs;
 use std::io;
@@ -10,11 +10,11 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{iterator, low_level};
 use thiserror::Error;
 
-/// Turns signals into messages of a tool's own.
+/// Receives signals as messages of type `M`.
 ///
-/// SIGINT, SIGTERM and SIGHUP stop a tool. The first one is a message, and so is a second one;
-/// half a second after the second one the process dies by it, whatever blocks. Once this value is
-/// dropped nobody receives messages any more, and the first one already has that effect.
+/// SIGINT, SIGTERM and SIGHUP stop a tool. The first one and the second one each send a message. Half
+/// a second after the second one, its default action ends the process, whatever blocks. Once this
+/// value is dropped, the first signal has that effect, too.
 #[derive(Debug)]
 pub struct Signals<M> {
     sender: Sender<M>,
@@ -29,22 +29,18 @@ pub struct SendOnDrop<M: Copy> {
 }
 
 impl<M: Copy + Send + 'static> Signals<M> {
-    /// Listens to no signal yet.
-    pub fn new() -> Self {
+    /// Creates a channel that receives no signals.
+    pub(crate) fn new() -> Self {
         let (sender, messages) = mpsc::channel();
         Self { sender, messages }
     }
 
-    /// Takes over the signals that stop a tool, and `others`. The first stop signal sends `stop`,
-    /// a second one `abort`.
+    /// Handles the signals that stop a tool, and `others`. The first stop signal sends `stop`, the
+    /// second one `abort`.
     ///
-    /// SIGHUP is left alone if it was ignored at the start, as nohup(1) has it, or if the system
-    /// does not report whether it was.
-    ///
-    /// # Errors
-    ///
-    /// [`SignalsError`] if the handlers or the thread behind them cannot be had.
-    pub fn register(
+    /// SIGHUP is not handled if it was ignored at the start, as under nohup(1), or if the system does
+    /// not report that.
+    pub(crate) fn register(
         stop: M,
         abort: M,
         others: impl IntoIterator<Item = (i32, M)>,
@@ -85,7 +81,7 @@ impl<M: Copy + Send + 'static> Signals<M> {
         SendOnDrop { sender: self.sender.clone(), message }
     }
 
-    /// Delays for the next message; `None` if there is none before `deadline`.
+    /// Waits for the next message. Returns `None` if none arrives before `deadline`.
     pub fn wait_until(&self, deadline: Instant) -> Option<M> {
         self.messages.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
     }
@@ -93,21 +89,15 @@ impl<M: Copy + Send + 'static> Signals<M> {
 
 impl<M: Copy> Drop for SendOnDrop<M> {
     fn drop(&mut self) {
-        // Without a receiver, the message is of no use to anybody.
+        // Fails if there is no receiver, which does not matter.
         let _ = self.sender.send(self.message);
     }
 }
 
-/// Nothing can wait for signals.
+/// Signals cannot be handled.
 #[derive(Debug, Error)]
-#[error("cannot wait for signals, which takes a thread and a pair of sockets")]
+#[error("cannot start the thread that handles signals")]
 pub struct SignalsError(#[from] io::Error);
-
-impl<M: Copy + Send + 'static> Default for Signals<M> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
 
 /// The stop signals so far.
 #[derive(Debug, Default)]
@@ -119,7 +109,7 @@ struct Presses {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Press {
     First,
-    /// Sent together with the first one, as timeout(1) does: to the process and to its group.
+    /// Part of the first one: timeout(1) sends a signal to the process and to its group.
     Echo,
     Second,
 }
@@ -140,11 +130,11 @@ impl Presses {
 /// A stop signal that follows the first one within this time is an echo of it.
 const ECHO: Duration = Duration::from_millis(100);
 
-/// The time a process has after the second signal to print what it knows.
+/// The time that the process has after the second signal to print its summary.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Returns whether the parent had SIGHUP ignored; `true` where the system does not report it.
-/// Only unsafe code could ask sigaction(2).
+/// Returns whether SIGHUP was ignored at the start; `true` if the system does not report it.
+/// sigaction(2) would require unsafe code.
 fn is_hangup_ignored() -> bool {
     let status = fs::read_to_string("/proc/self/status").ok();
     status.and_then(|status| is_ignored(&status, SIGHUP)).unwrap_or(true)
@@ -162,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_ends_the_wait_once_and_before_its_time() {
+    fn each_message_ends_one_wait() {
         let signals = Signals::new();
         let [one, other] = ["one", "other"].map(|message| signals.send_on_drop(message));
         let far = Instant::now() + Duration::from_secs(600);
@@ -176,14 +166,14 @@ mod tests {
     }
 
     #[test]
-    fn a_message_sent_before_is_received_though_the_time_is_over() {
+    fn queued_message_is_received_after_the_deadline() {
         let signals = Signals::new();
         drop(signals.send_on_drop(7));
         assert_eq!(signals.wait_until(Instant::now()), Some(7));
     }
 
     #[test]
-    fn a_second_stop_signal_counts_unless_it_is_an_echo_of_the_first() {
+    fn second_stop_signal_is_told_from_an_echo_of_the_first() {
         let start = Instant::now();
         let mut presses = Presses::default();
         let seen = [0, 0, 99, 100, 101].map(|ms| presses.add(start + Duration::from_millis(ms)));
@@ -192,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn ignored_signals_are_read_from_the_mask() {
+    fn ignored_signals_are_found_in_the_mask() {
         let status = |mask: &str| format!("SigBlk:\tffff\nSigIgn:\t{mask}\nSigCgt:\tffff\n");
         for (text, expected) in [
             (status("0000000000000001"), Some(true)),

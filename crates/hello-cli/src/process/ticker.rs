@@ -1,9 +1,9 @@
-//! Times that keep in step, however late one is looked at.
+//! Periodic times that do not drift.
 
 use std::time::{Duration, Instant};
 
-/// Returns when something is due again that was due at `at`, in step with it, after `now`; `None`
-/// if that is further away than the clock goes.
+/// Returns the first time after `now` that is a whole number of periods after `at`; `None` if the
+/// clock cannot represent it.
 pub fn next_tick(at: Instant, period: Duration, now: Instant) -> Option<Instant> {
     let (over, period) = (now.saturating_duration_since(at).as_nanos(), period.as_nanos());
     let step = u64::try_from((over / period + 1) * period).ok().map(Duration::from_nanos);
@@ -17,7 +17,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn what_is_due_again_is_in_step_and_ahead_however_long_it_was_not_looked_at() {
+    fn next_tick_is_a_whole_number_of_periods_ahead() {
         let at = Instant::now();
         for (period, late, next_due) in [
             (SECOND, Duration::ZERO, SECOND),

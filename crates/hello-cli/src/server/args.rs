@@ -19,24 +19,29 @@ use crate::args::backend::BackendArg;
 use crate::args::common::CommonArgs;
 use crate::args::duration;
 use crate::args::endpoint::Endpoint;
+use crate::args::generate::AFTER_HELP;
 
-/// Greets whoever sends a name over UDP: the reply to NAME is "Hello, NAME!".
+/// Reply "Hello, NAME!" to every name received over UDP
 ///
-/// Prints where it listens and who was greeted; at SIGUSR1, and when a signal stops it, what it
-/// counted.
+/// Print the addresses served and every name greeted. Print a summary on SIGUSR1 and at the end.
 #[derive(Debug, Parser)]
-#[command(name = "hello-server", version, after_help = EXAMPLES)]
+#[command(name = "hello-server", version, after_help = AFTER_HELP, after_long_help = AFTER_LONG_HELP)]
 pub struct Args {
     // No documentation comment: rustdoc takes the brackets for a link.
     #[arg(
         long,
-        help = "Where to listen: HOST, HOST:PORT or [IPV6]:PORT; may be given several times \
-                [default: 127.0.0.1:9999, or the sockets that systemd hands over]",
+        help = "Listen on this address; repeat for several [default: 127.0.0.1:9999]",
+        long_help = "Listen on this address: HOST, HOST:PORT or [IPV6]:PORT; repeat for several \
+                     [default: 127.0.0.1:9999]\n\n\
+                     With socket activation, the server uses the sockets from systemd instead, \
+                     and --bind is an error.",
         value_name = "HOST:PORT"
     )]
     bind: Vec<Endpoint>,
 
-    /// The longest name that is greeted, in bytes; longer ones are refused, not cut short.
+    /// Refuse names longer than BYTES
+    ///
+    /// They are refused, never truncated.
     #[arg(
         long,
         value_name = "BYTES",
@@ -45,17 +50,17 @@ pub struct Args {
     )]
     max_name: u64,
 
-    /// Answer what one of the rules against reply loops and reflection would refuse; may be given
-    /// several times.
+    /// Answer requests that RULE would refuse; repeat for several
+    ///
+    /// The rules prevent reply loops and reflection. docs/protocol.md explains each of them.
     #[arg(long, value_name = "RULE", value_parser = refusal())]
     allow: Vec<Refusal>,
 
     // No documentation comment: it would become that of the command.
     #[command(flatten)]
-    #[expect(missing_docs, reason = "it would become the help of the whole command")]
-    pub limit: LimitArgs,
+    pub(super) limit: LimitArgs,
 
-    /// How many threads serve each address.
+    /// Serve each address with COUNT threads
     #[arg(
         long,
         value_name = "COUNT",
@@ -64,34 +69,42 @@ pub struct Args {
     )]
     workers: u16,
 
-    /// Give each thread a socket of its own (SO_REUSEPORT); the system deals the clients out.
+    /// Open one socket per thread (SO_REUSEPORT)
+    ///
+    /// The kernel distributes the clients among the sockets. Without this option, all threads of an
+    /// address share one socket, which balances the load better.
     #[arg(long)]
     reuseport: bool,
 
-    /// Ask for datagrams again and again for so long, such as 50us, before waiting for one: faster
-    /// replies, for more of the processor's time.
-    #[arg(long, value_name = "DURATION", value_parser = spin)]
+    /// Busy-poll the socket for TIME before blocking, e.g. 50us
+    ///
+    /// Replies are faster, at the cost of CPU time.
+    #[arg(long, value_name = "TIME", value_parser = spin)]
     spin: Option<Duration>,
 
-    /// Ask the system for a receive buffer of this size for each socket [default: 4 MiB]. It holds
-    /// what comes in a burst.
+    /// Request a receive buffer of BYTES per socket [default: 4 MiB]
+    ///
+    /// It holds requests during a burst or a restart. The kernel caps it at net.core.rmem_max unless
+    /// the server has CAP_NET_ADMIN.
     #[arg(long, value_name = "BYTES", value_parser = value_parser!(u32).range(1..=MAX_BUFFER))]
     receive_buffer: Option<u32>,
 
-    /// Ask the system for a send buffer of this size for each socket [default: 16 MiB]. It holds
-    /// replies that wait for address resolution; while it is full, nobody is answered.
+    /// Request a send buffer of BYTES per socket [default: 16 MiB]
+    ///
+    /// It holds replies that wait for address resolution. While it is full, replies are dropped. The
+    /// kernel caps it at net.core.wmem_max unless the server has CAP_NET_ADMIN.
     #[arg(long, value_name = "BYTES", value_parser = value_parser!(u32).range(1..=MAX_BUFFER))]
     send_buffer: Option<u32>,
 
-    /// By which system calls to receive and send.
+    /// Select the I/O back end
     #[arg(long, value_name = "BACKEND", default_value_t)]
     backend: BackendArg,
 
-    /// Print nothing about single datagrams but errors.
+    /// Print no lines about single datagrams, except errors
     #[arg(long, short)]
-    pub quiet: bool,
+    pub(super) quiet: bool,
 
-    /// How many lines about datagrams are printed in any second, at most; the others are counted.
+    /// Print at most COUNT lines about datagrams per second; count the rest
     #[arg(
         long,
         value_name = "COUNT",
@@ -99,54 +112,54 @@ pub struct Args {
         value_parser = value_parser!(u16).range(1..=10_000),
         conflicts_with = "quiet",
     )]
-    pub max_lines: u16,
+    pub(super) max_lines: u16,
 
-    /// Print what was counted, and how much of it a second, that often.
-    #[arg(long, value_name = "SECONDS", value_parser = period)]
-    pub stats: Option<Duration>,
+    /// Print counts and rates every TIME, e.g. 60 or 5m
+    #[arg(long, value_name = "TIME", value_parser = period)]
+    pub(super) stats: Option<Duration>,
 
-    /// Keep a file with the counters for Prometheus, as the node exporter's textfile collector
-    /// reads it.
-    #[arg(long, value_name = "PATH")]
-    pub metrics_file: Option<PathBuf>,
+    /// Keep Prometheus metrics in FILE, for the node exporter's textfile collector
+    ///
+    /// FILE is replaced atomically, so a reader always finds it complete. Its directory must be
+    /// writable.
+    #[arg(long, value_name = "FILE")]
+    pub(super) metrics_file: Option<PathBuf>,
 
     // No documentation comment: it would become that of the command.
     #[command(flatten)]
-    #[expect(missing_docs, reason = "it would become the help of the whole command")]
-    pub common: CommonArgs,
+    pub(super) common: CommonArgs,
 }
 
-const EXAMPLES: &str = "\
+const AFTER_LONG_HELP: &str = "\
+Units:
+  TIME   seconds, or numbers with units: 0.5, 50us, 1m30s
+  RATE   requests per second
+
 Examples:
-  hello-server                                      serve this machine, at 127.0.0.1:9999
-  hello-server --bind 127.0.0.1:7777 --bind ::1     two addresses, the second at port 9999
-  hello-server --bind 127.0.0.1:0 --json            any free port, and say which
-  hello-server --max-name 65499                     greet every name there can be
-  hello-server --bind 0.0.0.0 --bind ::             every address of this machine
+  hello-server                                   Serve this machine at 127.0.0.1:9999
+  hello-server --bind 127.0.0.1:7777 --bind ::1  Serve two addresses, the second at port 9999
+  hello-server --bind 127.0.0.1:0 --json         Pick a free port and print it
+  hello-server --max-name 65499                  Accept names of any length
+  hello-server --bind 0.0.0.0 --bind ::          Serve every address of this machine
   hello-server --bind 0.0.0.0 --limit 100 --stats 60 --quiet
-                                                    for strangers
+                                                 Serve the internet with a lower limit
   hello-server --workers 4 --quiet --receive-buffer 16777216
-                                                    under heavy load
+                                                 Serve a heavy load
 
 Signals:
-  SIGINT, SIGTERM, SIGHUP  stop, and print the summary; a second signal ends the server within half
-                           a second
-  SIGUSR1                  print the counts so far, write the metrics file, and go on
+  SIGINT, SIGTERM, SIGHUP  Stop and print the summary. A second signal exits within half a second.
+  SIGUSR1                  Print the counts, write the metrics file, and continue
 
 Exit status:
-  0  stopped by SIGINT, SIGTERM or SIGHUP
-  2  the command line is at fault, or a socket cannot be had or fails";
+  0  Stopped by SIGINT, SIGTERM or SIGHUP
+  2  Invalid command line, or a socket could not be opened or failed";
 
-/// The largest buffer that can be asked for, in bytes: what Linux can double.
+/// The largest buffer size that can be requested, in bytes: Linux doubles the value.
 const MAX_BUFFER: i64 = (i32::MAX / 2) as i64;
 
 impl Args {
-    /// Opens the server's sockets, or takes over those that the supervisor hands over.
-    ///
-    /// # Errors
-    ///
-    /// Says what is wrong with the options or with the sockets, and what to do about it.
-    pub fn open(&self) -> Result<Server, Box<dyn Error>> {
+    /// Opens the server's sockets, or adopts those of socket activation.
+    pub(crate) fn open(&self) -> Result<Server, Box<dyn Error>> {
         let sockets = systemd::sockets()?;
         if sockets.is_empty() {
             return self.builder()?.bind(self.addresses()?).map_err(advise);
@@ -154,7 +167,9 @@ impl Args {
         for (given, option) in [(!self.bind.is_empty(), "--bind"), (self.reuseport, "--reuseport")]
         {
             if given {
-                return Err(format!("{option} does not go with sockets that are handed over (LISTEN_FDS); leave one of them out").into());
+                let error =
+                    format!("{option} cannot be combined with socket activation (LISTEN_FDS)");
+                return Err(error.into());
             }
         }
         Ok(self.builder()?.adopt(sockets)?)
@@ -178,12 +193,12 @@ impl Args {
         Ok(builder)
     }
 
-    /// Returns the sizes of a server's buffers, as they were asked for and as they are.
+    /// Returns the requested and the actual sizes of a server's socket buffers.
     pub fn buffers(&self, server: &Server) -> Buffers {
-        let buffer = |asked: Option<u32>, default, given| Buffer {
-            asked: asked.map_or(default, |bytes| bytes as usize),
-            is_default: asked.is_none(),
-            given,
+        let buffer = |requested: Option<u32>, default, actual| Buffer {
+            requested: requested.map_or(default, |bytes| bytes as usize),
+            is_default: requested.is_none(),
+            actual,
         };
         Buffers {
             receive: buffer(self.receive_buffer, Server::RECEIVE_BUFFER, server.receive_buffer()),
@@ -203,27 +218,27 @@ impl Args {
     }
 }
 
-/// Reads how long to spin.
+/// Parses the time to busy-poll.
 fn spin(text: &str) -> Result<Duration, String> {
     const LONGEST: Duration = Duration::from_secs(1);
     match duration::parse(text)? {
         spin if spin <= LONGEST => Ok(spin),
-        _ => Err("must be 1s at the most: try 50us".into()),
+        _ => Err("must be at most 1s, e.g. 50us".into()),
     }
 }
 
-/// Reads how often something is to be done.
+/// Parses the period of the statistics.
 fn period(text: &str) -> Result<Duration, String> {
     const SHORTEST: Duration = Duration::from_millis(10);
     const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
     let period = duration::parse(text)?;
     match (SHORTEST..=LONGEST).contains(&period) {
         true => Ok(period),
-        false => Err("must be from 10ms to 365days".into()),
+        false => Err("must be between 10ms and 365days".into()),
     }
 }
 
-/// Reads a rule of the guard by its label.
+/// Parses a rule of the guard by its label.
 fn refusal() -> impl TypedValueParser<Value = Refusal> {
     let value = |refusal: Refusal| PossibleValue::new(refusal.label()).help(refusal.to_string());
     PossibleValuesParser::new(Refusal::ALL.map(value)).try_map(|label| {
@@ -232,14 +247,16 @@ fn refusal() -> impl TypedValueParser<Value = Refusal> {
     })
 }
 
-/// Adds to an error what to do about it.
+/// Adds advice to an error.
 fn advise(error: ServerError) -> Box<dyn Error> {
     let ServerError::Bind { address, source } = &error else { return error.into() };
     let advice = match source.kind() {
-        ErrorKind::AddrInUse => "it is taken already; choose another --bind HOST:PORT",
-        ErrorKind::AddrNotAvailable => "this machine has no such address; choose one of its own",
+        ErrorKind::AddrInUse => "the port is in use; choose another with --bind HOST:PORT",
+        ErrorKind::AddrNotAvailable => {
+            "this machine does not have that address; choose another with --bind"
+        }
         ErrorKind::PermissionDenied if (1..1024).contains(&address.port()) => {
-            "ports below 1024 need a privilege; choose a higher one"
+            "ports below 1024 require CAP_NET_BIND_SERVICE; choose a higher one"
         }
         _ => return error.into(),
     };

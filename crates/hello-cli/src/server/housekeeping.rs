@@ -1,4 +1,4 @@
-//! What is done while others serve: counts printed, files written, supervisors told.
+//! The main thread's tasks while workers serve: statistics, metrics file and notifications.
 
 use std::time::{Duration, Instant};
 
@@ -13,22 +13,22 @@ use crate::process::exit::error_chain;
 use crate::process::signals::Signals;
 use crate::process::ticker::next_tick;
 
-/// What a signal asks of a server.
+/// The effect of a signal on the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// To end.
+    /// Stop serving.
     Stop,
-    /// To say what it counted so far.
+    /// Print the counts so far.
     Snapshot,
 }
 
-/// What is done beside serving, each at its time.
+/// Prints statistics, writes the metrics file and notifies the supervisor, each when it is due.
 #[derive(Debug)]
 pub struct Housekeeping<'a> {
     server: &'a Server,
     log: &'a Log,
     supervisor: &'a Notifier,
-    /// The supervisor has ready_sent that the server serves.
+    /// Whether the supervisor has been notified that the server is ready.
     ready_sent: bool,
     format: Format,
     metrics: Option<&'a MetricsFile>,
@@ -36,15 +36,14 @@ pub struct Housekeeping<'a> {
     stats: Option<RateTicker>,
     status: RateTicker,
     files: RateTicker,
-    /// When the server's pulse is to be taken again.
-    pulse: Instant,
-    /// The receive errors that were looked at, by class.
+    /// When the next liveness check is due.
+    liveness: Instant,
+    /// The receive errors already logged, by class.
     receive_errors: [u64; ErrorClass::ALL.len()],
 }
 
 impl<'a> Housekeeping<'a> {
-    /// Makes ready to print `stats` that often, to keep a file of `metrics`, and to tell the
-    /// supervisor how the server is.
+    /// Prepares to print statistics every `stats`, to update `metrics` and to notify `supervisor`.
     pub fn new(
         server: &'a Server,
         log: &'a Log,
@@ -54,7 +53,7 @@ impl<'a> Housekeeping<'a> {
         metrics: Option<&'a MetricsFile>,
     ) -> Self {
         let start = Instant::now();
-        let pace = |period| RateTicker::new(period, start, server.counters());
+        let ticker = |period| RateTicker::new(period, start, server.counters());
         Self {
             server,
             log,
@@ -63,15 +62,15 @@ impl<'a> Housekeeping<'a> {
             format,
             metrics,
             start,
-            stats: stats.map(pace),
-            status: pace(SECOND),
-            files: pace(FILES),
-            pulse: start,
+            stats: stats.map(ticker),
+            status: ticker(SECOND),
+            files: ticker(FILES),
+            liveness: start,
             receive_errors: [0; ErrorClass::ALL.len()],
         }
     }
 
-    /// Goes on until a signal asks to stop.
+    /// Runs until a signal stops the server.
     pub fn run(&mut self, signals: &Signals<Command>) {
         loop {
             match signals.wait_until(self.due()) {
@@ -86,10 +85,10 @@ impl<'a> Housekeeping<'a> {
         }
     }
 
-    /// Returns when the next of all that is to be done is due.
+    /// Returns when the next task is due.
     fn due(&self) -> Instant {
-        let paces = [&self.status, &self.files].into_iter().chain(&self.stats);
-        paces.fold(self.pulse, |due, pace| due.min(pace.due))
+        let tickers = [&self.status, &self.files].into_iter().chain(&self.stats);
+        tickers.fold(self.liveness, |due, ticker| due.min(ticker.due))
     }
 
     fn snapshot(&mut self) {
@@ -100,13 +99,13 @@ impl<'a> Housekeeping<'a> {
 
     fn run_due(&mut self, now: Instant) {
         self.ready_sent = self.ready_sent || self.server.is_serving() && self.supervisor.ready();
-        let often = match self.supervisor.watchdog_timeout() {
-            // It is told as soon as every thread serves.
-            _ if !self.ready_sent && self.supervisor.listens() => SHORTEST,
+        let period = match self.supervisor.watchdog_timeout() {
+            // Readiness is reported as soon as every worker serves.
+            _ if !self.ready_sent && self.supervisor.is_connected() => MIN_PERIOD,
             Some(timeout) => SECOND.min(timeout / 4),
             None => SECOND,
         };
-        self.pulse = now + often.max(SHORTEST);
+        self.liveness = now + period.max(MIN_PERIOD);
         if self.server.check_liveness() && self.ready_sent {
             self.supervisor.watchdog();
         }
@@ -116,7 +115,7 @@ impl<'a> Housekeeping<'a> {
         if let Some(rates) = self.status.rates(now, counters) {
             self.log.status(|| report::status(&rates));
         }
-        if let Some(rates) = self.stats.as_mut().and_then(|pace| pace.rates(now, counters)) {
+        if let Some(rates) = self.stats.as_mut().and_then(|ticker| ticker.rates(now, counters)) {
             self.log.note(report::stats(self.format, &counters, &rates));
         }
         if let Some(rates) = self.files.rates(now, counters) {
@@ -126,9 +125,9 @@ impl<'a> Housekeeping<'a> {
     }
 
     fn log_receive_errors(&mut self, counters: &ServerCounters) {
-        for (told, class) in self.receive_errors.iter_mut().zip(ErrorClass::ALL) {
+        for (logged, class) in self.receive_errors.iter_mut().zip(ErrorClass::ALL) {
             let count = counters.receive_errors(class);
-            let new = count - std::mem::replace(told, count);
+            let new = count - std::mem::replace(logged, count);
             // A signal is no error.
             if new > 0 && class != ErrorClass::Interrupted {
                 let line = |times| report::receive_failed(self.format, class, times);
@@ -151,7 +150,7 @@ impl<'a> Housekeeping<'a> {
     }
 }
 
-/// When something is due again, and what was counted when it was.
+/// A periodic task with the rates since its last run.
 #[derive(Debug)]
 struct RateTicker {
     period: Duration,
@@ -165,7 +164,7 @@ impl RateTicker {
         Self { period, due: now + period, last: now, counters }
     }
 
-    /// Returns the rates since it was due last, if it is due again.
+    /// Returns the rates since the last run if the next one is due.
     fn rates(&mut self, now: Instant, counters: ServerCounters) -> Option<Rates> {
         if now < self.due {
             return None;
@@ -179,11 +178,11 @@ impl RateTicker {
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// How often files are written, and supervisors told how the server is doing.
+/// The period of the metrics file and of the status for the supervisor.
 const FILES: Duration = Duration::from_secs(5);
 
-/// The server's pulse is taken no more often than that.
-const SHORTEST: Duration = Duration::from_millis(10);
+/// The shortest period of the liveness check.
+const MIN_PERIOD: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {
@@ -200,17 +199,17 @@ mod tests {
     use crate::output::console::{Console, Stream};
 
     #[test]
-    fn what_is_due_has_the_rates_since_it_was_due_last_and_keeps_in_step() {
+    fn late_runs_keep_their_period() {
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
-        let mut pace = RateTicker::new(Duration::from_secs(1), start, ServerCounters::default());
+        let mut ticker = RateTicker::new(Duration::from_secs(1), start, ServerCounters::default());
         let due = [999, 1000, 1999, 2500, 2501, 2999, 3000, 9100, 9999, 10_000]
-            .map(|millis| pace.rates(at(millis), ServerCounters::default()).is_some());
+            .map(|millis| ticker.rates(at(millis), ServerCounters::default()).is_some());
         assert_eq!(due, [false, true, false, true, false, false, true, true, false, true]);
     }
 
     #[test]
-    fn who_looks_after_the_rest_waits_for_what_is_due_first() {
+    fn next_task_is_due_after_the_shortest_period() {
         let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into()]);
         let server = server.expect("a free port");
         let log = log();
@@ -224,74 +223,76 @@ mod tests {
         ] {
             let [stats, watchdog] = [stats, watchdog].map(|time| time.map(Duration::from_millis));
             let supervisor = Notifier::new(None, watchdog);
-            let mut chores =
+            let mut housekeeping =
                 Housekeeping::new(&server, &log, &supervisor, Format::Text, stats, None);
-            assert_eq!(chores.due(), chores.start, "the first look");
-            chores.run_due(chores.start);
-            let wait = chores.due() - chores.start;
+            assert_eq!(housekeeping.due(), housekeeping.start, "the first check");
+            housekeeping.run_due(housekeeping.start);
+            let wait = housekeeping.due() - housekeeping.start;
             assert_eq!(wait, Duration::from_millis(due), "{stats:?}, {watchdog:?}");
         }
     }
 
     #[test]
-    fn a_supervisor_whose_ears_are_full_is_told_again_that_the_server_serves() {
-        let path = env::temp_dir().join(format!("hello-chores-full-{}", process::id()));
-        let ear = UnixDatagram::bind(&path).expect("a new name");
-        ear.set_read_timeout(Some(Duration::from_secs(20))).expect("not zero");
+    fn readiness_is_sent_again_after_a_full_socket_and_only_once() {
+        let path = env::temp_dir().join(format!("hello-housekeeping-full-{}", process::id()));
+        let socket = UnixDatagram::bind(&path).expect("a new name");
+        socket.set_read_timeout(Some(Duration::from_secs(20))).expect("not zero");
         let supervisor = Notifier::new(Some(OsStr::new(&path)), None);
         fs::remove_file(&path).expect("ours");
         let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into()]);
         let server = server.expect("a free port");
         let log = log();
-        let mut chores = Housekeeping::new(&server, &log, &supervisor, Format::Text, None, None);
-        let mut noise = 0;
+        let mut housekeeping =
+            Housekeeping::new(&server, &log, &supervisor, Format::Text, None, None);
+        let mut sent = 0;
         while supervisor.ready() {
-            noise += 1;
+            sent += 1;
         }
         let run_due = || {
             while !server.is_serving() {
                 thread::yield_now();
             }
-            chores.run_due(chores.start);
-            for _ in 0..noise {
-                hear(&ear);
+            housekeeping.run_due(housekeeping.start);
+            for _ in 0..sent {
+                received(&socket);
             }
-            chores.run_due(chores.start);
-            chores.run_due(chores.start);
+            housekeeping.run_due(housekeeping.start);
+            housekeeping.run_due(housekeeping.start);
             supervisor.stopping();
         };
         server.serve_while(|_| (), run_due).expect("no broken socket");
-        assert_eq!([hear(&ear), hear(&ear)], ["READY=1", "STOPPING=1"], "once is enough");
+        assert_eq!([received(&socket), received(&socket)], ["READY=1", "STOPPING=1"]);
     }
 
     #[test]
-    fn a_supervisor_is_told_that_the_server_serves_when_every_thread_does_and_not_before() {
-        let path = env::temp_dir().join(format!("hello-chores-ready-{}", process::id()));
-        let ear = UnixDatagram::bind(&path).expect("a new name");
-        ear.set_nonblocking(true).expect("possible");
+    fn readiness_is_sent_when_every_worker_serves_and_not_before() {
+        let path = env::temp_dir().join(format!("hello-housekeeping-ready-{}", process::id()));
+        let socket = UnixDatagram::bind(&path).expect("a new name");
+        socket.set_nonblocking(true).expect("possible");
         let supervisor = Notifier::new(Some(OsStr::new(&path)), None);
         fs::remove_file(&path).expect("ours");
         let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into(); 2]);
         let server = server.expect("free ports");
         let log = log();
-        let mut chores = Housekeeping::new(&server, &log, &supervisor, Format::Text, None, None);
-        chores.run_due(chores.start);
-        assert!(ear.recv(&mut [0; 64]).is_err(), "nobody serves yet");
-        assert_eq!(chores.due() - chores.start, SHORTEST, "it is looked at soon again");
+        let mut housekeeping =
+            Housekeeping::new(&server, &log, &supervisor, Format::Text, None, None);
+        housekeeping.run_due(housekeeping.start);
+        assert!(socket.recv(&mut [0; 64]).is_err(), "no worker serves yet");
+        assert_eq!(housekeeping.due() - housekeeping.start, MIN_PERIOD, "checked again soon");
         let serving = || {
             while !server.is_serving() {
-                assert!(!chores.ready_sent);
+                assert!(!housekeeping.ready_sent);
                 thread::yield_now();
             }
-            chores.run_due(chores.start);
-            hear(&ear)
+            housekeeping.run_due(housekeeping.start);
+            received(&socket)
         };
         assert_eq!(server.serve_while(|_| (), serving).expect("no broken socket"), "READY=1");
     }
 
-    fn hear(ear: &UnixDatagram) -> String {
+    fn received(socket: &UnixDatagram) -> String {
         let mut buf = [0; 64];
-        let len = ear.recv(&mut buf).expect("what was sent");
+        let len = socket.recv(&mut buf).expect("what was sent");
         String::from_utf8_lossy(&buf[..len]).into_owned()
     }
 
@@ -302,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_writes_the_metrics_file() {
+    fn snapshot_writes_the_metrics_file() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("a.prom");
         let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into()]);
@@ -311,64 +312,65 @@ mod tests {
         let file = file.expect("a new name");
         let log = log();
         let supervisor = Notifier::new(None, None);
-        let mut chores =
+        let mut housekeeping =
             Housekeeping::new(&server, &log, &supervisor, Format::Text, None, Some(&file));
         fs::remove_file(&path).expect("there");
-        chores.snapshot();
+        housekeeping.snapshot();
         let deadline = Instant::now() + Duration::from_secs(20);
         while !path.exists() {
-            assert!(Instant::now() < deadline, "nothing is written");
+            assert!(Instant::now() < deadline, "the file is not written");
         }
     }
 
-    /// A supervisor that stands still itself would not be ready_sent; so this calls by hand.
+    /// Calls `run_due` directly, so that the supervisor's own pauses do not matter.
     #[test]
-    fn a_supervisor_hears_no_more_of_a_server_of_which_one_thread_stands_still() {
-        let path = env::temp_dir().join(format!("hello-chores-{}", process::id()));
-        let ear = UnixDatagram::bind(&path).expect("a new name");
-        ear.set_nonblocking(true).expect("possible");
+    fn watchdog_is_silent_while_one_worker_is_stalled() {
+        let path = env::temp_dir().join(format!("hello-housekeeping-{}", process::id()));
+        let socket = UnixDatagram::bind(&path).expect("a new name");
+        socket.set_nonblocking(true).expect("possible");
         let supervisor = Notifier::new(Some(OsStr::new(&path)), Some(Duration::from_secs(1)));
         fs::remove_file(&path).expect("ours");
         let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into(); 2]);
         let server = server.expect("free ports");
         let log = log();
-        let mut chores = Housekeeping::new(&server, &log, &supervisor, Format::Text, None, None);
-        let mut beats = || {
-            chores.run_due(chores.start);
-            let (mut buf, mut ready_sent) = ([0; 64], 0);
-            while let Ok(len) = ear.recv(&mut buf) {
-                ready_sent += usize::from(&buf[..len] == b"WATCHDOG=1");
+        let mut housekeeping =
+            Housekeeping::new(&server, &log, &supervisor, Format::Text, None, None);
+        let mut notifications = || {
+            housekeeping.run_due(housekeeping.start);
+            let (mut buf, mut received) = ([0; 64], 0);
+            while let Ok(len) = socket.recv(&mut buf) {
+                received += usize::from(&buf[..len] == b"WATCHDOG=1");
             }
-            ready_sent
+            received
         };
         let (go_on, wait) = mpsc::channel::<()>();
         let wait = Mutex::new(wait);
-        let stand_still = |_: &hello_net::ServerEvent<'_>| {
+        let stall = |_: &hello_net::ServerEvent<'_>| {
             let _ = wait.lock().expect("no panic").recv();
         };
-        let look = || {
+        let check = || {
             let deadline = Instant::now() + Duration::from_secs(20);
-            while beats() == 0 {
-                assert!(Instant::now() < deadline, "nothing is ready_sent of a living server");
+            while notifications() == 0 {
+                assert!(Instant::now() < deadline, "no notification of a live server");
             }
             let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
             client.set_read_timeout(Some(Duration::from_secs(20))).expect("not zero");
             let server = server.local_addrs().next().expect("two");
             client.send_to(b"Tracy", server).expect("sent");
             client.recv(&mut [0; 64]).expect("a reply");
-            // The thread that answered waits for us now, and went round once before at the most.
+            // The worker that answered is stalled now; it made progress at most once before.
             let later = Instant::now() + Duration::from_millis(400);
-            let mut ready_sent = 0;
+            let mut received = 0;
             while Instant::now() < later {
-                ready_sent += beats();
+                received += notifications();
             }
-            assert!(ready_sent <= 1, "one of two stands still");
+            assert!(received <= 1, "one of two workers is stalled");
             drop(go_on);
             let deadline = Instant::now() + Duration::from_secs(20);
-            while beats() == 0 {
-                assert!(Instant::now() < deadline, "nothing is ready_sent though it goes on");
+            while notifications() == 0 {
+                assert!(Instant::now() < deadline, "no notification after the stall");
             }
         };
-        server.serve_while(stand_still, look).expect("no broken socket");
+        server.serve_while(stall, check).expect("no broken socket");
     }
 }

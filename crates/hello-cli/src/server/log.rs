@@ -1,6 +1,6 @@
 //! The server's lines on standard output.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use hello_net::ErrorClass;
@@ -8,12 +8,14 @@ use hello_net::ErrorClass;
 use crate::output::OutputError;
 use crate::output::console::Console;
 use crate::output::throttle::{ErrorThrottle, LineThrottle};
+use crate::process::lock;
 
-/// Limits the lines of a server, whose number strangers choose, and prints them by an [`Console`].
+/// Prints the lines of a server to a [`Console`], and limits their rate: strangers choose how many
+/// there are.
 ///
-/// A line above the limit of a second is left out and counted, as is one for which the output has
-/// no room. Of each kind of error there is one line in thirty seconds, with the number of errors
-/// since the last one.
+/// A line over the limit is suppressed and counted, and so is one for which the console has no room.
+/// Each kind of error has at most one line in thirty seconds, with the number of errors since the
+/// last one.
 #[derive(Debug)]
 pub struct Log {
     limits: Mutex<Limits>,
@@ -21,44 +23,44 @@ pub struct Log {
     out: Console,
 }
 
-/// The limits of lines and errors.
+/// The limits on lines about datagrams and about errors.
 #[derive(Debug)]
 struct Limits {
     lines: LineThrottle,
     errors: ErrorThrottle<Failure>,
 }
 
-/// A kind of error, of which one line reports many.
+/// A kind of error, many of which share one line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failure {
-    /// Replies that the system did not take.
+    /// A reply could not be sent.
     Send(ErrorClass),
-    /// Receive calls that failed.
+    /// A receive call failed.
     Receive(ErrorClass),
     /// The metrics file could not be written.
     Metrics,
 }
 
 impl Log {
-    /// Prints to `out` at most this many lines a second.
+    /// Prints at most `per_second` lines about datagrams per second to `out`.
     pub fn new(out: Console, per_second: u16) -> Self {
         let (lines, errors) = (LineThrottle::new(per_second), ErrorThrottle::default());
         Self { limits: Mutex::new(Limits { lines, errors }), start: Instant::now(), out }
     }
 
-    /// Prints a line if there is room for it; makes it only then.
+    /// Prints a line about a datagram if the limit permits. `line` is called only then.
     pub fn line(&self, line: impl FnOnce() -> String) {
-        let mut limits = self.lock();
+        let mut limits = lock(&self.limits);
         if limits.lines.admit(self.start.elapsed()) {
             self.out.event(line());
         }
         self.out.suppress(limits.lines.take_suppressed());
     }
 
-    /// Prints a line about errors of a kind if one is due; makes it only then, from the number of
-    /// errors since the last one, these included.
+    /// Prints a line about errors of a kind if one is due. `line` is called only then, with the number
+    /// of errors since the last line, these included.
     pub fn failure(&self, failure: Failure, errors: u64, line: impl FnOnce(u64) -> String) {
-        let mut limits = self.lock();
+        let mut limits = lock(&self.limits);
         if let Some(errors) = limits.errors.admit(failure, errors, self.start.elapsed())
             && !self.out.event(line(errors))
         {
@@ -66,33 +68,24 @@ impl Log {
         }
     }
 
-    /// Prints a line whose number does not depend on strangers.
+    /// Prints a line that is exempt from the limit.
     pub fn note(&self, line: String) {
         self.out.line(line);
     }
 
-    /// Shows a status, which is made only if somebody sees it.
+    /// Shows a status. `status` is called only if a terminal shows it.
     pub fn status(&self, status: impl FnOnce() -> String) {
         self.out.status(|| status().into());
     }
 
-    /// Prints one more line behind all others, and waits for the reader as the end of a stopped
-    /// run does.
-    ///
-    /// # Errors
-    ///
-    /// What [`Console::finish`] reports.
-    pub fn finish(self, last: String) -> Result<(), OutputError> {
+    /// Prints the last line, and waits for the reader like [`Console::finish`] for a stopped run.
+    pub(crate) fn finish(self, last: String) -> Result<(), OutputError> {
         self.out.close(vec![last]);
         self.out.finish(true)
     }
-
-    fn lock(&self) -> MutexGuard<'_, Limits> {
-        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// The number of lines that may wait for the reader: a stranger chooses the names in them.
+/// The number of lines that may wait for the reader: strangers choose the names in them.
 pub const ROOM: usize = 256;
 
 #[cfg(test)]
@@ -118,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_over_the_limit_is_counted_at_the_end_at_the_latest() {
+    fn suppressed_lines_are_counted_before_the_last_line() {
         let memory = Memory::default();
         let log = start(memory.clone(), 3);
         for number in 0..10 {
@@ -136,7 +129,7 @@ mod tests {
         assert_eq!(shown + suppressed, 10);
     }
 
-    /// How many lines are shown, and how many are said to be left out.
+    /// Returns the numbers of lines shown and suppressed.
     fn count(lines: &[String]) -> (usize, usize) {
         let shown = lines.iter().filter(|line| line.starts_with("line")).count();
         let suppressed = lines.iter().filter_map(|line| line.strip_prefix('(')?.split(' ').next());
@@ -144,8 +137,8 @@ mod tests {
     }
 
     #[test]
-    fn an_output_that_blocks_holds_up_nobody_and_is_accounted_for() {
-        /// Writes nothing before it is told to.
+    fn blocked_output_delays_no_line_and_is_accounted_for() {
+        /// Writes nothing before it is unblocked.
         struct Blocked(Receiver<()>, Memory);
         impl Write for Blocked {
             fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -172,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_and_notes_have_their_lines_whatever_else_is_left_out() {
+    fn errors_and_notes_are_exempt_from_the_limit() {
         let memory = Memory::default();
         let log = start(memory.clone(), 0);
         let lines = |failure: Failure| move |errors| format!("{errors} of {failure:?}");
@@ -183,17 +176,17 @@ mod tests {
             }
         }
         log.note("a note".into());
-        log.status(|| panic!("nobody sees it"));
+        log.status(|| panic!("no terminal shows it"));
         log.finish("the end".into()).expect("printed");
         let expected =
-            ["2 of Metrics", "2 of Send(Denied)", "a note", "(18 more lines left out)", "the end"];
+            ["2 of Metrics", "2 of Send(Denied)", "a note", "(18 lines suppressed)", "the end"];
         assert_eq!(memory.lines()[2 * ROOM..], expected);
     }
 
     #[test]
-    fn an_output_that_is_gone_stops_nobody() {
+    fn broken_output_does_not_stop_the_log() {
         let log = start(Broken(io::ErrorKind::BrokenPipe), 10);
-        log.line(|| "nobody hears this".into());
-        log.finish("nor this".into()).expect_err("said at the end");
+        log.line(|| "not printed".into());
+        log.finish("not printed".into()).expect_err("the output is broken");
     }
 }

@@ -1,4 +1,4 @@
-//! The counters of a server for Prometheus.
+//! The metrics file of `hello-server`.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -10,7 +10,7 @@ use crate::output::prometheus::file::TextfileError;
 use crate::output::prometheus::writer::Textfile;
 use crate::output::prometheus::{MetricFamilies, Sample};
 
-/// A file that holds the counters in Prometheus' text format.
+/// A file with the server's counters in Prometheus' text format.
 #[derive(Debug)]
 pub struct MetricsFile {
     file: Textfile,
@@ -18,12 +18,8 @@ pub struct MetricsFile {
 }
 
 impl MetricsFile {
-    /// Writes the counters to `path` for the first time; the server started at `start`.
-    ///
-    /// # Errors
-    ///
-    /// What [`Textfile::start`] reports.
-    pub fn start(
+    /// Writes the first counters to `path`; `start` is the time at which the server started.
+    pub(crate) fn start(
         path: &Path,
         start: SystemTime,
         counters: &ServerCounters,
@@ -31,27 +27,23 @@ impl MetricsFile {
         Ok(Self { file: Textfile::start(path, text(counters, start))?, start })
     }
 
-    /// Queues the counters to be written, and returns at once.
+    /// Queues the counters for writing, and returns immediately.
     pub fn write(&self, counters: &ServerCounters) {
         self.file.write(text(counters, self.start));
     }
 
-    /// Returns an error to report, as [`Textfile::failure`] does.
+    /// Returns the error to report, like [`Textfile::failure`].
     pub fn failure(&self) -> Option<TextfileError> {
         self.file.failure()
     }
 
-    /// Writes the counters for the last time, and waits as [`Textfile::finish`] does.
-    ///
-    /// # Errors
-    ///
-    /// [`TextfileError`] if they are not written by then.
-    pub fn finish(&self, counters: &ServerCounters) -> Result<(), TextfileError> {
+    /// Writes the last counters, and waits like [`Textfile::finish`].
+    pub(crate) fn finish(&self, counters: &ServerCounters) -> Result<(), TextfileError> {
         self.file.finish(text(counters, self.start))
     }
 }
 
-/// Puts the counters into Prometheus' text format.
+/// Formats the counters as Prometheus' text format.
 fn text(counters: &ServerCounters, start: SystemTime) -> String {
     let mut families = MetricFamilies::new("hello_server");
     let unlabelled = |value: u64| vec![Sample::unlabelled(value)];
@@ -62,11 +54,7 @@ fn text(counters: &ServerCounters, start: SystemTime) -> String {
     let start = start.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     for (name, help, samples) in [
         ("received_total", "Datagrams received.", unlabelled(counters.received())),
-        (
-            "answered_total",
-            "Datagrams whose reply the system took.",
-            unlabelled(counters.answered()),
-        ),
+        ("answered_total", "Replies sent.", unlabelled(counters.answered())),
         (
             "refused_total",
             "Datagrams refused, by the rule that refused them.",
@@ -74,28 +62,27 @@ fn text(counters: &ServerCounters, start: SystemTime) -> String {
         ),
         (
             "over_limit_answered_total",
-            "Datagrams over the rate limit that were not refused: one of four, or all in a dry run.",
+            "Requests over the rate limit that were answered: one in four, or all in a dry run.",
             unlabelled(counters.over_limit_answered()),
         ),
         (
             "send_failed_total",
-            "Datagrams whose reply the system did not take, by the class of its error.",
+            "Replies that could not be sent, by error class.",
             labelled("class", &by_class(counters, ServerCounters::send_failed)),
         ),
         (
             "receive_errors_total",
-            "Receive calls that failed, by the class of their error.",
+            "Receive calls that failed, by error class.",
             labelled("class", &by_class(counters, ServerCounters::receive_errors)),
         ),
     ] {
         families.add(name, "counter", help, &samples);
     }
     if let Some(dropped) = counters.dropped() {
-        let help =
-            "Messages that the system dropped: the receive buffer was full, or the checksum wrong.";
+        let help = "Messages that the kernel dropped: receive buffer full, or bad checksum.";
         families.add("dropped_total", "counter", help, &unlabelled(dropped));
     }
-    let help = "When the server started, in seconds since 1970 (UTC).";
+    let help = "Start time of the server, in seconds since 1970 (UTC).";
     families.add("start_time_seconds", "gauge", help, &unlabelled(start));
     families.into_text()
 }

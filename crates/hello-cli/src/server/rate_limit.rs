@@ -1,4 +1,4 @@
-//! The rate limit of `hello-server`: its options, and how it is reported.
+//! The rate limit of `hello-server`: its options, and its lines in the output.
 
 use std::error::Error;
 use std::fmt;
@@ -12,46 +12,46 @@ use serde::Serialize;
 
 use crate::args::network;
 
-/// The options about the rate limit.
+/// The options of the rate limit.
 #[derive(Debug, clap::Args)]
 pub struct LimitArgs {
     // No documentation comment: rustdoc takes the brackets for a link.
     #[arg(
         long,
-        help = "Answer at most RATE requests per second from each source network (/24 of IPv4, \
-                /64 of IPv6) and one in four of those above it, or switch the limit off \
-                [default: 1000, loopback exempt]",
+        help = "Answer at most RATE requests per second from each source network [default: 1000]",
+        long_help = "Answer at most RATE requests per second from each source network \
+                     [default: 1000, loopback exempt]\n\n\
+                     A source network is a /24 of IPv4 or a /64 of IPv6. One in four requests over \
+                     the limit is still answered, at random, so that spoofed requests cannot silence \
+                     a victim. If RATE is given, it also applies to the loopback.",
         value_name = "RATE|off",
         value_parser = rate
     )]
     limit: Option<LimitValue>,
 
-    /// Answer up to COUNT requests from a source network at once [default: twice the rate].
+    /// Answer bursts of up to COUNT requests from a source network [default: twice RATE]
     #[arg(long, value_name = "COUNT", value_parser = value_parser!(u32).range(1..))]
     limit_burst: Option<u32>,
 
-    /// Exempt NETWORK from the limit, such as 192.0.2.0/24; may be given several times.
+    /// Exempt NETWORK from the limit, e.g. 192.0.2.0/24; repeat for several
     #[arg(long, value_name = "NETWORK", value_parser = network::parse)]
     limit_exempt: Vec<IpNet>,
 
-    /// Count requests over the limit, but answer them.
+    /// Count requests over the limit, but answer them
+    ///
+    /// Use it to choose a limit; see docs/operations.md.
     #[arg(long)]
     limit_dry_run: bool,
 }
 
 impl LimitArgs {
-    /// Returns the limit to hold source networks to, or `None` if it is switched off.
-    ///
-    /// # Errors
-    ///
-    /// Another option makes no sense without a limit, and names it.
-    pub fn rate_limit(&self) -> Result<Option<RateLimit>, Box<dyn Error>> {
+    /// Returns the limit, or `None` with `--limit off`.
+    pub(crate) fn rate_limit(&self) -> Result<Option<RateLimit>, Box<dyn Error>> {
         let Some(numbers) = self.numbers() else {
             return match self.others().find(|(given, _)| *given) {
-                Some((_, option)) => Err(format!(
-                    "{option} needs a limit, and --limit off switches it off; leave one of them out"
-                )
-                .into()),
+                Some((_, option)) => {
+                    Err(format!("{option} cannot be combined with --limit off").into())
+                }
                 None => Ok(None),
             };
         };
@@ -61,8 +61,8 @@ impl LimitArgs {
         Ok(Some(limit.exempt(self.limit_exempt.iter().copied()).dry_run(self.limit_dry_run)))
     }
 
-    /// Returns the limit in force at any of these bound addresses: the default is not at those of
-    /// the loopback.
+    /// Returns the limit in force at any of these bound addresses. The default limit exempts the
+    /// loopback.
     pub fn in_force(&self, addresses: impl IntoIterator<Item = SocketAddr>) -> Option<LimitReport> {
         let is_loopback = |address: SocketAddr| address.ip().to_canonical().is_loopback();
         let exempt = self.limit.is_none() && addresses.into_iter().all(is_loopback);
@@ -75,12 +75,12 @@ impl LimitArgs {
             Some(LimitValue::Off) => return None,
             Some(LimitValue::PerSecond(rate)) => rate,
         };
-        // The highest rate can be doubled.
+        // The highest rate can be doubled without overflow.
         let burst = self.limit_burst.unwrap_or(2 * rate);
         Some(LimitReport { rate, burst, dry_run: self.limit_dry_run })
     }
 
-    /// Yields the other options, and whether each is given.
+    /// Yields the other options, each with whether it was given.
     fn others(&self) -> impl Iterator<Item = (bool, &'static str)> {
         [
             (self.limit_burst.is_some(), "--limit-burst"),
@@ -91,21 +91,21 @@ impl LimitArgs {
     }
 }
 
-/// A limit, as it is reported.
+/// A rate limit, as the output shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct LimitReport {
     /// Requests per second from each source network.
     pub rate: u32,
-    /// Requests from a source network at once.
+    /// The largest burst from a source network, in requests.
     pub burst: u32,
-    /// Requests over the limit are answered.
+    /// Whether requests over the limit are answered.
     pub dry_run: bool,
 }
 
 impl LimitReport {
-    /// Returns the line for the start.
+    /// Returns the line that the server prints at the start.
     pub fn notice(&self) -> String {
-        format!("{self}; --limit changes it")
+        format!("{self} (see --limit)")
     }
 
     /// Returns the line for a summary with requests over the limit.
@@ -119,9 +119,9 @@ impl fmt::Display for LimitReport {
         let Self { rate, burst, dry_run } = self;
         write!(
             f,
-            "limit: {rate} requests/s for each source network (/24, /64), bursts of {burst}"
+            "rate limit: {rate} requests/s per source network (/24, /64), bursts of {burst}"
         )?;
-        if *dry_run { write!(f, ", only counted (--limit-dry-run)") } else { Ok(()) }
+        if *dry_run { write!(f, ", not enforced (--limit-dry-run)") } else { Ok(()) }
     }
 }
 
@@ -136,10 +136,9 @@ fn rate(text: &str) -> Result<LimitValue, String> {
     if text == "off" {
         return Ok(LimitValue::Off);
     }
-    let rates = 1..=Rate::MAX_RATE;
     match text.parse() {
-        Ok(rate) if rates.contains(&rate) => Ok(LimitValue::PerSecond(rate)),
-        _ => Err(format!("{text} is not in {rates:?}, and is not \"off\"")),
+        Ok(rate) if (1..=Rate::MAX_RATE).contains(&rate) => Ok(LimitValue::PerSecond(rate)),
+        _ => Err(format!("not a rate from 1 to {}, nor \"off\"", Rate::MAX_RATE)),
     }
 }
 
@@ -166,12 +165,12 @@ mod tests {
     }
 
     #[test]
-    fn the_default_is_the_librarys() {
+    fn default_limit_equals_the_librarys() {
         assert_eq!(args(&[]).rate_limit().expect("good"), Some(RateLimit::default()));
     }
 
     #[test]
-    fn a_rate_that_is_given_holds_for_the_loopback_too_and_off_for_nobody() {
+    fn explicit_rate_also_limits_the_loopback() {
         let limit = |rate, burst| {
             let [rate, burst] = [rate, burst].map(|number| NonZeroU32::new(number).expect("one"));
             RateLimit::new(Rate::new(rate, burst).expect("a rate"))
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_is_in_force_where_not_only_the_loopback_is_bound() {
+    fn default_limit_is_in_force_beyond_the_loopback() {
         let loopback = ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"];
         assert_eq!(in_force(&[], &loopback), None);
         assert_eq!(in_force(&[], &["127.0.0.1:1", "[::]:1"]), Some((1000, 2000, false)));
@@ -203,13 +202,13 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_printed_at_the_start_and_beside_what_was_over_it() {
+    fn limit_is_printed_at_the_start_and_in_the_summary() {
         let report = LimitReport { rate: 1000, burst: 2000, dry_run: false };
-        let limit = "limit: 1000 requests/s for each source network (/24, /64), bursts of 2000";
-        assert_eq!(report.notice(), format!("{limit}; --limit changes it"));
+        let limit = "rate limit: 1000 requests/s per source network (/24, /64), bursts of 2000";
+        assert_eq!(report.notice(), format!("{limit} (see --limit)"));
         assert!(report.advice().starts_with(&format!("{limit}; raise it with --limit, ")));
         let dry_run = LimitReport { dry_run: true, ..report };
-        assert_eq!(dry_run.to_string(), format!("{limit}, only counted (--limit-dry-run)"));
+        assert_eq!(dry_run.to_string(), format!("{limit}, not enforced (--limit-dry-run)"));
         let json = serde_json::to_string(&report).expect("good");
         assert_eq!(json, r#"{"rate":1000,"burst":2000,"dry_run":false}"#);
     }

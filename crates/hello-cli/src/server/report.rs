@@ -1,10 +1,9 @@
-//! What `hello-server` prints.
+//! The lines that `hello-server` prints.
 
 pub mod buffers;
 mod json;
 
 use std::array;
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -17,9 +16,10 @@ use self::json::Line;
 use super::rate_limit::LimitReport;
 use crate::output::Format;
 use crate::output::escape::Truncated;
+use crate::output::format::by_reason;
 use crate::output::json::{shown, to_line};
 
-/// Returns the line that reports an address as served.
+/// Returns the line for an address that is served.
 pub fn listening(
     format: Format,
     address: SocketAddr,
@@ -30,17 +30,17 @@ pub fn listening(
         Format::Text => format!("listening on {address}"),
         Format::Json => to_line(&Line::Listening {
             address,
-            receive_buffer: buffers.receive.given,
+            receive_buffer: buffers.receive.actual,
             receive_buffer_short: buffers.receive.is_short(),
-            send_buffer: buffers.send.given,
+            send_buffer: buffers.send.actual,
             send_buffer_short: buffers.send.is_short(),
             limit,
         }),
     }
 }
 
-/// Says what became of a datagram, and of how many others whose sends failed for the same reason
-/// nothing was said.
+/// Returns the line for a datagram. `suppressed` is the number of earlier send failures of the same
+/// kind that had no line.
 pub fn event(format: Format, event: &ServerEvent<'_>, suppressed: u64) -> String {
     let ServerEvent { source, local, name, outcome, .. } = *event;
     match (format, outcome) {
@@ -49,7 +49,7 @@ pub fn event(format: Format, event: &ServerEvent<'_>, suppressed: u64) -> String
             format!("{source} refused: {refusal} ({} bytes)", name.len())
         }
         (Format::Text, Outcome::Refused(refusal)) => format!("{source} refused: {refusal}"),
-        (Format::Text, Outcome::OverLimit) => format!("{source} refused: over the limit"),
+        (Format::Text, Outcome::OverLimit) => format!("{source} refused: over the rate limit"),
         (Format::Text, Outcome::SendFailed(error)) => {
             format!("{source} send failed: {error}{}", suppressed_note(suppressed))
         }
@@ -67,7 +67,7 @@ pub fn event(format: Format, event: &ServerEvent<'_>, suppressed: u64) -> String
     }
 }
 
-/// Says that receive calls failed.
+/// Returns the line for failed receive calls.
 pub fn receive_failed(format: Format, class: ErrorClass, times: u64) -> String {
     match format {
         Format::Text => format!("receive failed: {class}{}", suppressed_note(times - 1)),
@@ -75,7 +75,7 @@ pub fn receive_failed(format: Format, class: ErrorClass, times: u64) -> String {
     }
 }
 
-/// Says that something else failed that keeps no server from serving.
+/// Returns the line for another error that does not stop the server.
 pub fn error(format: Format, error: &str, times: u64) -> String {
     match format {
         Format::Text => format!("{error}{}", suppressed_note(times - 1)),
@@ -86,11 +86,11 @@ pub fn error(format: Format, error: &str, times: u64) -> String {
 fn suppressed_note(suppressed: u64) -> String {
     match suppressed {
         0 => String::new(),
-        _ => format!(" (and {suppressed} more since this was last said)"),
+        _ => format!(" (and {suppressed} more since the last report)"),
     }
 }
 
-/// Sums up at the end, with the limit that was in force.
+/// Returns the summary at the end, with the rate limit that was in force.
 pub fn summary(format: Format, counters: &ServerCounters, limit: Option<LimitReport>) -> String {
     match (format, limit) {
         (Format::Json, _) => to_line(&Line::Summary { totals: counters.into(), limit }),
@@ -103,7 +103,7 @@ pub fn summary(format: Format, counters: &ServerCounters, limit: Option<LimitRep
     }
 }
 
-/// Sums up while the server goes on, after so long.
+/// Returns the counts of a server that continues to run.
 pub fn snapshot(format: Format, counters: &ServerCounters, uptime: Duration) -> String {
     let seconds = uptime.as_secs();
     match format {
@@ -115,7 +115,7 @@ pub fn snapshot(format: Format, counters: &ServerCounters, uptime: Duration) -> 
     }
 }
 
-/// Says what was counted so far, and at which rates of late.
+/// Returns the line with the counts so far and the latest rates.
 pub fn stats(format: Format, counters: &ServerCounters, rates: &Rates) -> String {
     match format {
         Format::Text => {
@@ -125,7 +125,7 @@ pub fn stats(format: Format, counters: &ServerCounters, rates: &Rates) -> String
                 ("answered", Some((counters.answered(), rates.answered))),
                 ("refused", Some((counters.refused_total(), rates.refused))),
                 ("send failed", Some((counters.send_failed_total(), rates.send_failed))),
-                ("dropped by the system", dropped),
+                ("dropped by the kernel", dropped),
             ];
             let part = |(what, known)| match known {
                 Some((count, rate)) => format!("{count} {what} ({rate:.1}/s)"),
@@ -137,7 +137,7 @@ pub fn stats(format: Format, counters: &ServerCounters, rates: &Rates) -> String
     }
 }
 
-/// Says in a few words how the server is doing.
+/// Returns the status line, with the latest rates.
 pub fn status(rates: &Rates) -> String {
     let Rates { received, answered, refused, send_failed, dropped, .. } = rates;
     let dropped = dropped.map_or_else(|| "unknown".into(), |dropped| format!("{dropped:.0}"));
@@ -147,7 +147,7 @@ pub fn status(rates: &Rates) -> String {
     )
 }
 
-/// Returns how many datagrams were refused, by the reason.
+/// Returns the number of datagrams refused, by reason.
 pub fn refusals(counters: &ServerCounters) -> [(&'static str, u64); Refusal::ALL.len() + 1] {
     array::from_fn(|i| match Refusal::ALL.get(i) {
         Some(refusal) => (refusal.label(), counters.refused(*refusal)),
@@ -155,25 +155,24 @@ pub fn refusals(counters: &ServerCounters) -> [(&'static str, u64); Refusal::ALL
     })
 }
 
-/// What datagrams above the rate limit are counted under, as those that a rule of the guard refuses
-/// are under its label.
+/// The label of datagrams over the rate limit, beside the labels of the guard's rules.
 const OVER_LIMIT: &str = "over-limit";
 
-/// How much of each was counted a second, between two looks at the counters.
+/// The rates between two readings of the counters, per second.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Rates {
-    /// How long that was.
+    /// The time between the readings, in seconds.
     interval_s: f64,
     received: f64,
     answered: f64,
     refused: f64,
     send_failed: f64,
-    /// `None` where the system does not say.
+    /// `None` if the system does not report it.
     dropped: Option<f64>,
 }
 
 impl Rates {
-    /// Returns the rates between `before` and `after`, which lie `interval` apart.
+    /// Returns the rates between two readings that are `interval` apart.
     pub fn between(before: &ServerCounters, after: &ServerCounters, interval: Duration) -> Self {
         let seconds = interval.as_secs_f64();
         let rate =
@@ -192,38 +191,35 @@ impl Rates {
 
 fn totals(counters: &ServerCounters) -> String {
     let mut text = format!(
-        "{} received, {} answered, {} refused, {} send failed, {} dropped by the system",
+        "{} received, {} answered, {} refused, {} send failed, {} dropped by the kernel",
         counters.received(),
         counters.answered(),
         counters.refused_total(),
         counters.send_failed_total(),
         counters.dropped().map_or_else(|| "unknown".into(), |dropped| dropped.to_string()),
     );
-    list(&mut text, "refused", &refusals(counters));
-    list(&mut text, "send failed", &by_class(counters, ServerCounters::send_failed));
-    list(&mut text, "receive errors", &by_class(counters, ServerCounters::receive_errors));
-    list(&mut text, "answered though over the limit", &[("", counters.over_limit_answered())]);
+    for (what, counts) in [
+        ("refused", &refusals(counters)[..]),
+        ("send failed", &by_class(counters, ServerCounters::send_failed)),
+        ("receive errors", &by_class(counters, ServerCounters::receive_errors)),
+    ] {
+        text.extend(
+            by_reason(what, counts.iter().map(|(label, count)| (label, count)))
+                .map(|line| format!("\n  {line}")),
+        );
+    }
+    if counters.over_limit_answered() > 0 {
+        text += &format!("\n  answered over the limit: {}", counters.over_limit_answered());
+    }
     text
 }
 
-/// Returns counts by the class of the error.
+/// Returns counts by error class.
 pub fn by_class(
     counters: &ServerCounters,
     count: fn(&ServerCounters, ErrorClass) -> u64,
 ) -> [(&'static str, u64); ErrorClass::ALL.len()] {
     ErrorClass::ALL.map(|class| (class.label(), count(counters, class)))
-}
-
-/// Adds a line with those counts that are not zero, if there are any.
-fn list(text: &mut String, what: &str, counts: &[(&str, u64)]) {
-    let counts: Vec<_> = counts
-        .iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(label, count)| format!("{label} {count}").trim_start().to_owned())
-        .collect();
-    if !counts.is_empty() {
-        let _ = write!(text, "\n  {what}: {}", counts.join(", "));
-    }
 }
 
 #[cfg(test)]
@@ -237,9 +233,9 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_reported_with_the_buffers_of_its_socket() {
-        let receive = Buffer { asked: 8192, is_default: true, given: 4096 };
-        let send = Buffer { asked: 1024, ..receive };
+    fn listening_line_has_the_sizes_of_the_buffers() {
+        let receive = Buffer { requested: 8192, is_default: true, actual: 4096 };
+        let send = Buffer { requested: 1024, ..receive };
         let buffers = Buffers { receive, send };
         let line = |format| listening(format, ([192, 0, 2, 1], 9999).into(), &buffers, None);
         assert_eq!(line(Format::Text), "listening on 192.0.2.1:9999");
@@ -249,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn each_outcome_is_one_line_of_text() {
+    fn each_outcome_has_a_line_of_text() {
         for (name, outcome, line) in [
             (&b"Tracy"[..], Outcome::Answered, "192.0.2.7:40001 greeted as Tracy"),
             (b"\x1b[2J\n", Outcome::Answered, r"192.0.2.7:40001 greeted as \u{1b}[2J\n"),
@@ -274,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_name_is_cut_and_that_is_said() {
+    fn long_name_is_marked_as_truncated() {
         let line = |len| event(Format::Json, &datagram(&[b'x'; 2000][..len], Outcome::Answered), 0);
         let name = "x".repeat(SHOWN);
         assert!(line(SHOWN).ends_with(&format!(r#""name":"{name}"}}"#)));
@@ -287,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn each_outcome_is_one_line_of_json() {
+    fn each_outcome_has_a_line_of_json() {
         let line = |name, outcome| event(Format::Json, &datagram(name, outcome), 0);
         let addresses = r#""source":"192.0.2.7:40001","local":"192.0.2.1:9999""#;
         assert_eq!(

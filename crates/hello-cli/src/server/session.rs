@@ -18,20 +18,19 @@ use crate::output::console::{Console, Stream};
 use crate::output::status::status_bar;
 use crate::process::signals::Signals;
 
-/// Runs the tool, and returns the status to exit with.
+/// Runs the tool and returns its exit status.
 ///
 /// # Errors
 ///
-/// What makes the tool fail as a whole, for a message to standard error.
+/// Returns the error for standard error.
 pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     if args.common.print_generated::<Args>()? {
         return Ok(ExitCode::SUCCESS);
     }
     let format = args.common.format();
-    // Before anything else is opened, for a descriptor that is to be handed over and is not open
-    // is not to be somebody else's.
+    // First of all: another file must not take the number of an inherited descriptor that is closed.
     let server = args.open()?;
-    // Before signals are handled: until then, one ends a start that waits for a hung file system.
+    // Before signals are handled, so that a signal still ends a start that hangs in a file system.
     let metrics = args.metrics_file.as_deref();
     let start = |path| MetricsFile::start(path, SystemTime::now(), &server.counters());
     let metrics = metrics.map(start).transpose()?;
@@ -39,33 +38,33 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
 
     let (buffers, addresses) = (args.buffers(&server), Vec::from_iter(server.local_addrs()));
     let limit = args.limit.in_force(addresses.iter().copied());
-    // An output that fails stops the log and not the server.
+    // A failing output stops the log, not the server.
     let out = Console::start(Stream::Stdout, status_bar(format), format, log::ROOM, ())?;
     for address in &addresses {
         let limit = args.limit.in_force([*address]);
         out.line(report::listening(format, *address, &buffers, limit));
     }
     buffers.lines(format, &addresses).into_iter().for_each(|line| out.line(line));
-    // In JSON, the lines above have it.
+    // In JSON, the lines above contain the limit.
     let notice = limit.filter(|_| format == Format::Text).map(|limit| limit.notice());
     notice.into_iter().for_each(|line| out.line(line));
     let log = Log::new(out, args.max_lines);
 
     let served = serve(args, &server, &log, metrics.as_ref(), &signals);
-    // From here on, the first signal ends the server as a second one does.
+    // From now on, the first signal has the effect of the second one.
     drop(signals);
     let counters = server.counters();
-    // From here on nobody is kept waiting: who asks now is refused.
+    // Closes the sockets, so that clients are refused and do not wait.
     drop(server);
     let written = metrics.map_or(Ok(()), |file| file.finish(&counters));
-    // Nor is it a failure if nobody reads the summary.
+    // An unread summary is not a failure.
     let _ = log.finish(report::summary(format, &counters, limit));
     served?;
     written?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Serves until a signal comes or a socket fails, and looks after the rest meanwhile.
+/// Serves until a signal arrives or a socket fails, and runs the housekeeping meanwhile.
 fn serve(
     args: &Args,
     server: &Server,
@@ -76,7 +75,7 @@ fn serve(
     let format = args.common.format();
     let ended = signals.send_on_drop(Command::Stop);
     let observe = move |event: &ServerEvent<'_>| {
-        // However serving ends, this is dropped then, and the chores are to end, too.
+        // Dropped however serving ends, which stops the housekeeping.
         let _ended = &ended;
         match event.outcome {
             Outcome::SendFailed(error) => log.failure(Failure::Send(error.class), 1, |errors| {
@@ -87,9 +86,9 @@ fn serve(
         }
     };
     let supervisor = Notifier::from_env();
-    let mut chores = Housekeeping::new(server, log, &supervisor, format, args.stats, metrics);
+    let mut tasks = Housekeeping::new(server, log, &supervisor, format, args.stats, metrics);
     let during = || {
-        chores.run(signals);
+        tasks.run(signals);
         supervisor.stopping();
     };
     Ok(server.serve_while(observe, during)?)

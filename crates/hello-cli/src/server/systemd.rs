@@ -1,4 +1,4 @@
-//! The one who started the server, where that is systemd or somebody who does as it does.
+//! Socket activation, readiness, status and watchdog, as systemd defines them.
 
 use std::env;
 use std::ffi::OsStr;
@@ -16,36 +16,33 @@ use std::time::Duration;
 use listenfd::ListenFd;
 use thiserror::Error;
 
-/// Returns the sockets that the supervisor hands over (sd_listen_fds(3)), none if there are none.
-///
-/// # Errors
-///
-/// [`NoUdpSocket`] if one is something else.
-pub fn sockets() -> Result<Vec<UdpSocket>, NoUdpSocket> {
-    let mut handed_over = ListenFd::from_env();
-    let count = handed_over.len();
-    let sockets = (0..count).filter_map(|i| handed_over.take_udp_socket(i).transpose());
+/// Returns the sockets passed by socket activation (sd_listen_fds(3)).
+pub(crate) fn sockets() -> Result<Vec<UdpSocket>, NoUdpSocket> {
+    let mut inherited = ListenFd::from_env();
+    let count = inherited.len();
+    let sockets = (0..count).filter_map(|i| inherited.take_udp_socket(i).transpose());
     sockets.collect::<Result<_, _>>().map_err(NoUdpSocket)
 }
 
-/// Something that was handed over is no UDP socket.
+/// An inherited file descriptor is not a UDP socket.
 #[derive(Debug, Error)]
-#[error("cannot serve what was handed over (LISTEN_FDS); on systemd, use ListenDatagram= only")]
+#[error(
+    "cannot serve the inherited sockets (LISTEN_FDS): use only ListenDatagram= in the socket unit"
+)]
 pub struct NoUdpSocket(#[source] io::Error);
 
-/// Where the supervisor wants to hear how the server is (sd_notify(3)).
+/// Sends notifications to the supervisor (sd_notify(3)).
 ///
-/// It is told in a way that never waits, and a supervisor that does not listen keeps no server from
-/// serving.
+/// No notification blocks, and a failed one does not disturb the server.
 #[derive(Debug)]
 pub struct Notifier {
-    /// Without one, nobody wants to hear anything.
+    /// `None` without a supervisor.
     socket: Option<UnixDatagram>,
     watchdog: Option<Duration>,
 }
 
 impl Notifier {
-    /// Finds the supervisor by what it says in the environment.
+    /// Finds the supervisor by the environment variables that it sets.
     pub fn from_env() -> Self {
         let name = env::var_os("NOTIFY_SOCKET");
         let number = |name| env::var(name).ok()?.parse().ok();
@@ -55,54 +52,53 @@ impl Notifier {
         Self::new(name.as_deref(), watchdog)
     }
 
-    /// Tells one who listens at a socket of this name, as `NOTIFY_SOCKET` has it, and who takes the
-    /// server for dead after a time, as `WATCHDOG_USEC` has it.
+    /// Connects to the socket that `NOTIFY_SOCKET` names. `WATCHDOG_USEC` sets the watchdog's timeout.
     pub fn new(name: Option<&OsStr>, watchdog: Option<Duration>) -> Self {
         Self { socket: name.and_then(|name| connect(name.as_bytes()).ok()), watchdog }
     }
 
-    /// Tells that the server serves. Returns whether that was heard, for without it a supervisor
-    /// takes the server for one that never started.
+    /// Reports that the server is ready. Returns `false` if that failed: send it again then, because
+    /// without it the supervisor considers the start failed.
     pub fn ready(&self) -> bool {
-        self.tell("READY=1")
+        self.send("READY=1")
     }
 
-    /// Returns whether there is somebody to be told.
-    pub fn listens(&self) -> bool {
+    /// Returns whether there is a supervisor.
+    pub fn is_connected(&self) -> bool {
         self.socket.is_some()
     }
 
-    /// Tells in a few words how the server is doing.
+    /// Reports a status of one line.
     pub fn status(&self, status: &str) {
-        self.tell(&format!("STATUS={status}"));
+        self.send(&format!("STATUS={status}"));
     }
 
-    /// Tells that every thread of the server goes round its loop.
+    /// Reports that every worker makes progress.
     pub fn watchdog(&self) {
         if self.watchdog.is_some() {
-            self.tell("WATCHDOG=1");
+            self.send("WATCHDOG=1");
         }
     }
 
-    /// Tells that the server ends.
+    /// Reports that the server stops.
     pub fn stopping(&self) {
-        self.tell("STOPPING=1");
+        self.send("STOPPING=1");
     }
 
-    /// Returns after how long without [`watchdog`](Self::watchdog) the supervisor takes the server for
-    /// dead (sd_watchdog_enabled(3)); `None` if it does not.
+    /// Returns the watchdog's timeout (sd_watchdog_enabled(3)). The supervisor restarts a server that
+    /// does not call [`watchdog`](Self::watchdog) for that long.
     pub fn watchdog_timeout(&self) -> Option<Duration> {
         self.watchdog
     }
 
-    /// Returns whether the supervisor was told, or wants to hear nothing.
-    fn tell(&self, what: &str) -> bool {
-        self.socket.as_ref().is_none_or(|socket| socket.send(what.as_bytes()).is_ok())
+    /// Returns `true` if the notification was sent, or if there is no supervisor.
+    fn send(&self, notification: &str) -> bool {
+        self.socket.as_ref().is_none_or(|socket| socket.send(notification.as_bytes()).is_ok())
     }
 }
 
-/// Connects to a socket by the name it has in `NOTIFY_SOCKET`: a path, or a name that stands in no
-/// file system, after an `@` (unix(7)).
+/// Connects to the socket that `NOTIFY_SOCKET` names: a path, or an `@` and an abstract name
+/// (unix(7)).
 fn connect(name: &[u8]) -> io::Result<UnixDatagram> {
     let socket = UnixDatagram::unbound()?;
     socket.set_nonblocking(true)?;

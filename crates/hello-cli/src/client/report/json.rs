@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::output::json::{Datagram, JsonName};
 
-/// A line, by what it tells of.
+/// A JSON line, by its event.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub(super) enum Line<'a> {
@@ -44,7 +44,7 @@ pub(super) enum Line<'a> {
     },
 }
 
-/// A server that did not answer.
+/// A server without a reply, and the reason.
 #[derive(Serialize)]
 pub(super) struct ServerReason {
     server: SocketAddr,
@@ -52,13 +52,13 @@ pub(super) struct ServerReason {
 }
 
 impl From<&NoReply> for ServerReason {
-    fn from(silence: &NoReply) -> Self {
-        let reason = silence.problem.map_or("no-answer", |problem| problem.class.label());
-        Self { server: silence.server, reason }
+    fn from(no_reply: &NoReply) -> Self {
+        let reason = no_reply.problem.map_or("no-answer", |problem| problem.class.label());
+        Self { server: no_reply.server, reason }
     }
 }
 
-/// Returns milliseconds to the microsecond.
+/// Returns milliseconds with a resolution of a microsecond.
 pub(super) fn millis(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1000.0
 }

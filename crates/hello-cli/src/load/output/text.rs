@@ -15,7 +15,7 @@ use crate::load::saturation::{GeneratorLimit, tenths};
 use crate::load::summary::Summary;
 use crate::load::throughput::Throughput;
 use crate::output::escape::Escaped;
-use crate::output::format::{self, by_reason, nonzero, slash_separated};
+use crate::output::format::{self, by_reason, count, nonzero, slash_separated};
 use crate::output::no_answer::describe;
 use crate::output::percent::{self, percent};
 use crate::output::table::table;
@@ -28,7 +28,7 @@ pub fn header(target: &str, address: SocketAddr, plan: &LoadPlan, trials: bool) 
         (Some(outstanding), _) => parts.push(format!("{outstanding} outstanding")),
         (_, Some(rate)) if !trials => {
             let arrivals = asked.arrivals.unwrap_or_default();
-            parts.push(format!("{}/s ({arrivals})", number(rate, "request")));
+            parts.push(format!("{}/s ({arrivals})", count(rate, "request")));
         }
         _ => parts.push(format!("{} loads", asked.arrivals.unwrap_or_default())),
     }
@@ -41,13 +41,13 @@ pub fn header(target: &str, address: SocketAddr, plan: &LoadPlan, trials: bool) 
         parts.push(format!("trains of {}", asked.train));
     }
     let by = if asked.sources_by == "ports" { "port" } else { "address" };
-    parts.push(number(asked.sources.into(), by));
+    parts.push(count(asked.sources.into(), by));
     if asked.threads > 1 {
-        parts.push(number(asked.threads.into(), "thread"));
+        parts.push(count(asked.threads.into(), "thread"));
     }
     let each = if trials { " each" } else { "" };
     parts.push(match (plan.count, plan.warm_up.is_zero()) {
-        (Some(count), _) => format!("{}{each}", number(count, "request")),
+        (Some(requests), _) => format!("{}{each}", count(requests, "request")),
         (None, true) => format!("{} s{each}", seconds(plan.duration)),
         (None, false) => {
             format!("{} s{each} after {} s", seconds(plan.duration), seconds(plan.warm_up))
@@ -123,7 +123,7 @@ fn requests(summary: &Summary) -> String {
     let rate = |rate: Option<f64>| rate.map_or_else(String::new, |rate| format!(" ({rate:.1}/s)"));
     let mut text = format!(
         "{} sent{}, {answered} answered{}, {lost} lost",
-        number(*sent, "request"),
+        count(*sent, "request"),
         rate(summary.sent_per_s),
         rate(summary.answered_per_s),
     );
@@ -254,7 +254,7 @@ pub fn throughput(throughput: &Throughput) -> String {
     };
     let trials = throughput.trials;
     let of_each =
-        format!("{} of {} s for each load", number(trials.into(), "trial"), throughput.trial_s);
+        format!("{} of {} s for each load", count(trials.into(), "trial"), throughput.trial_s);
     format!("\n{text}\n{bound}; up to {of_each}")
 }
 
@@ -276,14 +276,6 @@ pub fn status(interval: &Interval) -> String {
 /// Sums a part of a run up, in one line.
 pub fn interval(interval: &Interval) -> String {
     format!("{:8.3} s  {}", interval.at_s, status(interval))
-}
-
-fn number(count: u64, what: &str) -> String {
-    match (count, what) {
-        (1, _) => format!("1 {what}"),
-        (_, "address") => format!("{count} addresses"),
-        _ => format!("{count} {what}s"),
-    }
 }
 
 fn seconds(duration: Duration) -> String {

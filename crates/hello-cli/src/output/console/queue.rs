@@ -1,14 +1,15 @@
-//! The lines that wait to be printed.
+//! The queue of lines to print.
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Status, suppressed};
 use crate::output::Format;
+use crate::process::lock;
 
-/// A bounded queue of lines between those who have something to print and the printing thread.
+/// A bounded queue of lines for the printing thread.
 #[derive(Debug)]
 pub(super) struct Queue {
     format: Format,
@@ -24,18 +25,18 @@ struct State {
     waiting: Waiting,
     status: Option<Status>,
     suppressed: u64,
-    /// When the note on those left out is due.
+    /// When the line about suppressed lines is due.
     note_due: Option<Instant>,
     is_closed: bool,
-    /// Events that still wait are left out.
-    in_a_hurry: bool,
-    /// How often something was written.
+    /// Queued events are suppressed.
+    skips_events: bool,
+    /// The number of batches written.
     written: u64,
     error: Option<io::Error>,
     has_ended: bool,
 }
 
-/// The number of lines not printed yet, those with the printing thread included.
+/// The number of lines not printed yet, including those of the current batch.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Waiting {
     events: usize,
@@ -54,14 +55,14 @@ struct Line {
     is_event: bool,
 }
 
-/// What the printing thread prints at once.
+/// The text that the printing thread writes in one call.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) text: String,
     pub(super) status: Option<Status>,
-    /// The lines it settles.
+    /// The number of lines in it, suppressed ones included.
     pub(super) lines: Waiting,
-    /// No status is shown any more.
+    /// Whether the status line disappears.
     pub(super) is_closed: bool,
 }
 
@@ -70,9 +71,9 @@ impl Queue {
         Self { format, room, state: Mutex::default(), changed: Condvar::new() }
     }
 
-    /// Adds a line if there is room. Returns whether there was.
+    /// Adds a line, or returns `false` if there is no room.
     pub(super) fn push(&self, text: String, is_event: bool) -> bool {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let room = if is_event { self.room } else { ROOM_FOR_OTHERS };
         if *state.waiting.count(is_event) >= room {
             self.count_suppressed(&mut state, 1);
@@ -86,18 +87,18 @@ impl Queue {
 
     pub(super) fn suppress(&self, lines: u64) {
         if lines > 0 {
-            self.count_suppressed(&mut self.lock(), lines);
+            self.count_suppressed(&mut lock(&self.state), lines);
         }
     }
 
     pub(super) fn set_status(&self, status: Status) {
-        self.lock().status = Some(status);
+        lock(&self.state).status = Some(status);
         self.changed.notify_all();
     }
 
-    /// Adds the last lines, for which there is always room.
+    /// Adds the last lines, which always fit.
     pub(super) fn close(&self, last: Vec<String>) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         self.note(&mut state);
         for text in last {
             state.push(Line { text, is_event: false });
@@ -106,26 +107,27 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    pub(super) fn hurry(&self) {
-        self.lock().in_a_hurry = true;
+    /// Suppresses the events in the queue.
+    pub(super) fn skip_events(&self) {
+        lock(&self.state).skips_events = true;
     }
 
-    /// Returns how often something was written.
+    /// Returns the number of batches written.
     pub(super) fn written(&self) -> u64 {
-        self.lock().written
+        lock(&self.state).written
     }
 
-    /// Delays until all is printed. Returns the first error, or `None` if it takes longer.
+    /// Waits until everything is printed and returns the first error; `None` after `timeout`.
     pub(super) fn wait_for_end(&self, timeout: Duration) -> Option<io::Result<()>> {
-        let state = self.lock();
+        let state = lock(&self.state);
         let waited = self.changed.wait_timeout_while(state, timeout, |state| !state.has_ended);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         state.has_ended.then(|| state.error.take().map_or(Ok(()), Err))
     }
 
-    /// Delays for something to print; `None` once the queue is closed and empty.
+    /// Waits for the next batch. Returns `None` once the queue is closed and empty.
     pub(super) fn next(&self) -> Option<Batch> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         loop {
             self.note_if_due(&mut state);
             if !state.lines.is_empty() || state.status.is_some() {
@@ -145,9 +147,9 @@ impl Queue {
         }
     }
 
-    /// Notes what became of a batch.
+    /// Records the result of writing a batch.
     pub(super) fn settle(&self, lines: Waiting, printed: io::Result<()>) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.waiting.events -= lines.events;
         state.waiting.others -= lines.others;
         state.written += 1;
@@ -157,7 +159,7 @@ impl Queue {
     }
 
     pub(super) fn end(&self) {
-        self.lock().has_ended = true;
+        lock(&self.state).has_ended = true;
         self.changed.notify_all();
     }
 
@@ -170,7 +172,7 @@ impl Queue {
             && let Some(Line { text, is_event }) = state.lines.pop_front()
         {
             *batch.lines.count(is_event) += 1;
-            if is_event && state.in_a_hurry {
+            if is_event && state.skips_events {
                 skipped += 1;
                 continue;
             }
@@ -203,17 +205,13 @@ impl Queue {
         }
     }
 
-    /// Says at this point of the output how many lines were left out.
+    /// Adds a line with the number of suppressed lines.
     fn note(&self, state: &mut State) {
         state.note_due = None;
         let lines = std::mem::take(&mut state.suppressed);
         if lines > 0 {
             state.push(Line { text: suppressed(self.format, lines), is_event: false });
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -224,11 +222,11 @@ impl State {
     }
 }
 
-/// The number of lines that may wait and are no events.
+/// The number of lines that may wait, apart from events.
 const ROOM_FOR_OTHERS: usize = 4096;
 
-/// The size of what is written at once, in bytes, but for a line that is longer: a pipe takes that
-/// much in one piece (PIPE_BUF, pipe(7)).
+/// The size of a batch in bytes, except for a longer line. A pipe accepts this much in one piece
+/// (PIPE_BUF, pipe(7)).
 const CHUNK: usize = 4096;
 
 const SECOND: Duration = Duration::from_secs(1);

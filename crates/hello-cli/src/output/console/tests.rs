@@ -3,7 +3,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use super::*;
 use crate::output::fixtures::{Broken, Memory};
 
-/// A reader that takes one write for each message, and everything once nobody sends any more.
+/// A reader that takes one write per message, and every write once the channel is closed.
 struct Blocked {
     entered: Sender<()>,
     go_on: Receiver<()>,
@@ -27,7 +27,7 @@ fn start(out: impl Write + Send + 'static, format: Format, room: usize) -> Conso
     Console::start(out, ProgressBar::hidden(), format, room, ()).expect("a thread")
 }
 
-/// An output whose thread is blocked by the line "first".
+/// An output whose thread blocks at the line "first".
 fn blocked(format: Format, room: usize) -> (Console, Sender<()>, Memory) {
     let ((entered, inside), (unblock, go_on)) = (mpsc::channel(), mpsc::channel());
     let memory = Memory::default();
@@ -38,9 +38,9 @@ fn blocked(format: Format, room: usize) -> (Console, Sender<()>, Memory) {
 }
 
 #[test]
-fn events_beyond_the_room_are_left_out_and_counted_before_the_last_lines() {
+fn events_beyond_the_room_are_suppressed_and_counted_before_the_last_lines() {
     for (format, note) in [
-        (Format::Text, "(6 more lines left out)"),
+        (Format::Text, "(6 lines suppressed)"),
         (Format::Json, r#"{"event":"suppressed","lines":6}"#),
     ] {
         let (output, unblock, memory) = blocked(format, 2);
@@ -57,7 +57,7 @@ fn events_beyond_the_room_are_left_out_and_counted_before_the_last_lines() {
 }
 
 #[test]
-fn lines_that_are_no_events_wait_in_a_room_of_their_own() {
+fn other_lines_have_their_own_room() {
     let (output, unblock, memory) = blocked(Format::Text, 0);
     for number in 0..5000 {
         output.line(number.to_string());
@@ -68,11 +68,11 @@ fn lines_that_are_no_events_wait_in_a_room_of_their_own() {
     let shown = text.lines().filter(|line| line.parse::<u64>().is_ok()).count();
     // The first one waits with them.
     assert_eq!(shown, 4095);
-    assert!(text.ends_with("\n4094\n(905 more lines left out)\n"), "{text}");
+    assert!(text.ends_with("\n4094\n(905 lines suppressed)\n"), "{text}");
 }
 
 #[test]
-fn what_waits_is_written_in_pieces_that_fit_a_pipe() {
+fn lines_are_written_in_pieces_that_fit_a_pipe() {
     struct Pipe(Memory);
     impl Write for Pipe {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -94,13 +94,14 @@ fn what_waits_is_written_in_pieces_that_fit_a_pipe() {
 }
 
 #[test]
-fn a_reader_that_reads_nothing_is_an_error_at_the_end() {
+fn reader_that_does_not_read_is_an_error_at_the_end() {
     thread::scope(|scope| {
         for stopped in [false, true] {
             scope.spawn(move || {
                 let (output, _unblock, _) = blocked(Format::Text, 9);
                 let error = output.finish(stopped).expect_err("blocked");
-                let expected = "cannot write to standard output: nobody has read it for 3 seconds";
+                let expected =
+                    "cannot write to standard output: the reader has not read for 3 seconds";
                 assert_eq!(crate::process::exit::error_chain(&error), expected);
             });
         }
@@ -108,7 +109,7 @@ fn a_reader_that_reads_nothing_is_an_error_at_the_end() {
 }
 
 #[test]
-fn a_slow_reader_is_waited_for_while_it_reads() {
+fn slow_reader_is_waited_for_while_it_reads() {
     let (output, unblock, memory) = blocked(Format::Text, 9);
     for _ in 0..4 {
         output.event("x".repeat(4000));
@@ -116,7 +117,7 @@ fn a_slow_reader_is_waited_for_while_it_reads() {
     thread::scope(|scope| {
         scope.spawn(move || {
             for _ in 0..5 {
-                // Nothing is waited for: this is the slowness.
+                // Not a wait for anything: this makes the reader slow.
                 thread::sleep(PATIENCE / 4);
                 unblock.send(()).expect("waited for");
             }
@@ -128,14 +129,14 @@ fn a_slow_reader_is_waited_for_while_it_reads() {
 }
 
 #[test]
-fn events_that_still_wait_after_a_stop_make_room_for_the_last_lines() {
+fn queued_events_give_way_to_the_last_lines_after_a_stop() {
     let (output, unblock, memory) = blocked(Format::Text, 1000);
     for _ in 0..1000 {
         output.event("x".repeat(4000));
     }
     thread::scope(|scope| {
         let slow = scope.spawn(move || {
-            // Nothing is waited for: this is the slowness.
+            // Not a wait for anything: this makes the reader slow.
             while unblock.send(()).is_ok() {
                 thread::sleep(PATIENCE / 20);
             }
@@ -153,7 +154,7 @@ fn events_that_still_wait_after_a_stop_make_room_for_the_last_lines() {
 }
 
 #[test]
-fn the_first_error_is_announced_at_once_and_reported_at_the_end() {
+fn first_error_is_announced_immediately_and_reported_at_the_end() {
     let (failed, announced) = mpsc::channel::<()>();
     let out = Stream::Other(Box::new(Broken(io::ErrorKind::StorageFull)));
     let output = Console::start(out, ProgressBar::hidden(), Format::Text, 9, failed);

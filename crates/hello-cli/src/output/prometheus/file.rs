@@ -1,4 +1,4 @@
-//! A file that is replaced as a whole.
+//! A file that is replaced atomically.
 
 use std::ffi::OsString;
 use std::fs::{self, FileType, OpenOptions};
@@ -9,17 +9,17 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// A file whose readers find one whole text, and never a part of one.
+/// A file that is replaced atomically, so that its readers always find a complete text.
 #[derive(Debug)]
 pub(super) struct File {
     path: PathBuf,
     directory: PathBuf,
-    /// The beginning of the names under which texts are written, before they are renamed.
+    /// The prefix of the temporary files' names.
     prefix: OsString,
 }
 
 impl File {
-    /// Prepares to write to `path`, and removes the unfinished files of an earlier process.
+    /// Prepares to write to `path`, and removes the temporary files of an earlier process.
     pub(super) fn new(path: &Path) -> Result<Self, TextfileError> {
         check(path)?;
         let directory = match path.parent() {
@@ -33,11 +33,11 @@ impl File {
         Ok(file)
     }
 
-    /// Replaces the file as a whole. What is there must still be a regular file, or nothing.
+    /// Replaces the file, which must not exist or be a regular file.
     pub(super) fn replace(&self, text: &str) -> Result<(), TextfileError> {
         check(&self.path)?;
         let write = || {
-            // Removed if it is dropped. The mode is that of any new file: less the umask.
+            // Removed on drop. The umask applies to the mode, as for any new file.
             let mut unfinished = tempfile::Builder::new()
                 .prefix(&self.prefix)
                 .suffix(SUFFIX)
@@ -46,7 +46,7 @@ impl File {
                     OpenOptions::new().write(true).create_new(true).mode(0o666).open(path)
                 })?;
             unfinished.as_file_mut().write_all(text.as_bytes())?;
-            // Where space is found only then, a file that found none is not to take the other's place.
+            // Some file systems allocate space only now; without it, the old file must remain.
             unfinished.as_file().sync_data()?;
             unfinished.persist(&self.path).map_err(|error| error.error)
         };
@@ -57,7 +57,7 @@ impl File {
         Err(TextfileError::Write { path: self.path.clone(), source })
     }
 
-    /// Removes the unfinished files of a killed process. One that cannot be removed does no harm.
+    /// Removes the temporary files of a killed process. One that cannot be removed does no harm.
     fn remove_leftovers(&self) {
         let Ok(entries) = fs::read_dir(&self.directory) else { return };
         for entry in entries.flatten() {
@@ -68,7 +68,7 @@ impl File {
         }
     }
 
-    /// Returns whether [`replace`](Self::replace) may have written under this name.
+    /// Returns whether `name` may be a temporary file of [`replace`](Self::replace).
     fn is_unfinished(&self, name: &[u8]) -> bool {
         let random = name
             .strip_prefix(self.prefix.as_bytes())
@@ -83,53 +83,53 @@ impl File {
 #[derive(Debug, Error)]
 pub enum TextfileError {
     /// The system reported an error.
-    #[error("cannot write the metrics file {path:?}; its directory has to exist and be writable")]
+    #[error("cannot write the metrics file {path:?}: its directory must exist and be writable")]
     Write {
-        /// As it was given.
+        /// The path as given.
         path: PathBuf,
-        /// What the system reported.
+        /// The system's error.
         source: io::Error,
     },
-    /// Something else has that name.
+    /// The path is not a regular file.
     #[error(
-        "cannot write the metrics file {path:?}: it is {found}; choose a new name, or that of a \
-         regular file, which is replaced"
+        "cannot write the metrics file {path:?}: it is {found}; choose a new name or a regular \
+         file, which is replaced"
     )]
     NotAFile {
-        /// As it was given.
+        /// The path as given.
         path: PathBuf,
-        /// What it is.
+        /// The kind of file.
         found: &'static str,
     },
-    /// The system neither wrote it nor reported an error in time.
+    /// The file system does not respond.
     #[error(
         "cannot write the metrics file {path:?}: its file system does not respond; is it mounted \
          over a network?"
     )]
     Stuck {
-        /// As it was given.
+        /// The path as given.
         path: PathBuf,
     },
-    /// There is no thread to write it.
-    #[error("cannot start a thread that writes the metrics file")]
+    /// The thread that writes it cannot be started.
+    #[error("cannot start the thread that writes the metrics file")]
     Thread(#[source] io::Error),
 }
 
-/// Checks that a path names a regular file, or nothing.
+/// Checks that a path does not exist or is a regular file.
 ///
-/// A symbolic link is refused whatever its target: the rename would replace the link, and the
-/// target may change. `/dev/stdout` points to a regular file at one time and to a pipe at another.
+/// A symbolic link is refused, because the rename would replace the link, and because its target may
+/// change: `/dev/stdout` may lead to a regular file or to a pipe.
 fn check(path: &Path) -> Result<(), TextfileError> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => kind(found.file_type()),
         Err(_) if path.file_name().is_none() => Some("a directory"),
-        // Nothing is there, or writing will fail for the same reason.
+        // The file does not exist, or writing will fail for the same reason.
         Err(_) => None,
     };
     found.map_or(Ok(()), |found| Err(TextfileError::NotAFile { path: path.into(), found }))
 }
 
-/// Names what is not a regular file.
+/// Names the kind of a file that is not regular.
 fn kind(found: FileType) -> Option<&'static str> {
     match found {
         _ if found.is_file() => None,
@@ -141,10 +141,10 @@ fn kind(found: FileType) -> Option<&'static str> {
     }
 }
 
-/// The end of an unfinished file's name, which a reader of `*.prom` ignores.
+/// The suffix of a temporary file, which a reader of `*.prom` ignores.
 const SUFFIX: &str = ".unfinished";
 
-/// How many random characters stand in an unfinished file's name.
+/// The number of random characters in a temporary file's name.
 const RANDOM: usize = 12;
 
 #[cfg(test)]
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_replaced_as_a_whole_and_nothing_else_is_left() {
+    fn file_is_replaced_and_no_other_file_remains() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("a.prom");
         let file = File::new(&path).expect("a new name");
@@ -176,11 +176,11 @@ mod tests {
         let other = directory.path().join("b.prom");
         fs::write(&other, "").expect("a new file");
         let usual = fs::metadata(other).expect("there").permissions().mode();
-        assert_eq!(mode, usual, "less the umask, and nothing else");
+        assert_eq!(mode, usual, "only the umask applies");
     }
 
     #[test]
-    fn what_is_no_regular_file_is_refused_and_stays_what_it_is() {
+    fn other_kinds_of_file_are_refused_and_unchanged() {
         let directory = tempfile::tempdir().expect("a directory");
         let place = |name: &str| directory.path().join(name);
         fs::create_dir(place("directory")).expect("a new name");
@@ -211,8 +211,8 @@ mod tests {
         ] {
             let error = File::new(&path).expect_err("no regular file");
             let expected = format!(
-                "cannot write the metrics file {path:?}: it is {kind}; choose a new name, or that \
-                 of a regular file, which is replaced"
+                "cannot write the metrics file {path:?}: it is {kind}; choose a new name or a \
+                 regular file, which is replaced"
             );
             assert_eq!(error.to_string(), expected);
         }
@@ -221,18 +221,18 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_the_systems_and_names_the_file_as_it_was_given_and_no_other() {
+    fn error_has_the_given_path_and_the_systems_message() {
         let path = Path::new("/no/such/directory/a.prom");
         let error = File::new(path).expect("a new name").replace("text").expect_err("nowhere");
         let expected = format!(
-            "cannot write the metrics file {path:?}; its directory has to exist and be writable: {}",
+            "cannot write the metrics file {path:?}: its directory must exist and be writable: {}",
             io::Error::from_raw_os_error(rustix::io::Errno::NOENT.raw_os_error()),
         );
         assert_eq!(crate::process::exit::error_chain(&error), expected);
     }
 
     #[test]
-    fn what_took_the_place_of_the_file_later_is_not_replaced_either() {
+    fn link_that_replaced_the_file_later_is_refused() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("a.prom");
         let file = File::new(&path).expect("a new name");
@@ -243,11 +243,11 @@ mod tests {
         let error = file.replace("new").expect_err("a link");
         assert!(error.to_string().contains("it is a symbolic link"), "{error}");
         assert_eq!(fs::read_to_string(elsewhere).expect("there"), "text");
-        assert_eq!(names(directory.path()).len(), 2, "nothing unfinished");
+        assert_eq!(names(directory.path()).len(), 2, "no temporary file");
     }
 
     #[test]
-    fn leftovers_of_this_very_file_are_removed_at_the_start_and_nothing_else_is() {
+    fn only_leftovers_of_this_file_are_removed_at_the_start() {
         let directory = tempfile::tempdir().expect("a directory");
         let place = |name: &str| directory.path().join(name);
         let ours = ["a.prom.abcdefABCD01.unfinished", "a.prom.000000000000.unfinished"];
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_under_is_taken_for_a_leftover_by_the_next_process() {
+    fn temporary_file_is_a_leftover_to_the_next_process() {
         let file = File::new(Path::new("no/such/directory/a.prom")).expect("a new name");
         let directory = tempfile::tempdir().expect("a directory");
         let unfinished = tempfile::Builder::new()

@@ -1,32 +1,27 @@
 //! The thread that writes a [`Textfile`].
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::file::{File, TextfileError};
+use crate::process::lock;
 
-/// A file that a separate thread writes, so that no caller waits for its file system.
+/// A file written by a separate thread, so that no caller waits for its file system.
 ///
-/// The thread writes the newest text and skips those that a newer one has replaced meanwhile. It
-/// writes nothing more once this is dropped.
+/// The thread writes the newest text and skips older ones. It writes nothing once this is dropped.
 #[derive(Debug)]
 pub struct Textfile {
     path: PathBuf,
     slot: Arc<Slot>,
-    /// How long a write may take until it is reported as stuck.
+    /// The time after which a write is reported as stuck.
     patience: Duration,
 }
 
 impl Textfile {
-    /// Starts the thread and waits until it has written the first text, for three seconds at most.
-    ///
-    /// # Errors
-    ///
-    /// [`TextfileError`] if the path names something other than a regular file, or the text cannot
-    /// be written.
-    pub fn start(path: &Path, text: String) -> Result<Self, TextfileError> {
+    /// Starts the thread and waits until it has written the first text, for at most three seconds.
+    pub(crate) fn start(path: &Path, text: String) -> Result<Self, TextfileError> {
         let named = path.to_owned();
         let mut file = None;
         let new = Self::start_with(path, PATIENCE, move |text| {
@@ -38,7 +33,7 @@ impl Textfile {
         })?;
         match new.slot.wait_for(new.slot.put(text), FIRST_PATIENCE) {
             Some(written) => written.map(|()| new),
-            // `failure` reports that it is stuck.
+            // `failure` reports the stuck write.
             None => Ok(new),
         }
     }
@@ -59,14 +54,14 @@ impl Textfile {
         Ok(Self { path: path.into(), slot, patience })
     }
 
-    /// Queues a text to be written, and returns at once.
+    /// Queues a text for writing, and returns immediately.
     pub fn write(&self, text: String) {
         self.slot.put(text);
     }
 
-    /// Returns the error of the last write, or that a write is stuck; each of them once.
+    /// Returns the error of the last write, or a stuck write; each of them once.
     pub fn failure(&self) -> Option<TextfileError> {
-        let mut state = self.slot.lock();
+        let mut state = lock(&self.slot.state);
         let is_late = state.busy_since.is_some_and(|since| since.elapsed() >= self.patience);
         if is_late && state.failure.is_none() && !std::mem::replace(&mut state.is_reported, true) {
             return Some(self.stuck());
@@ -74,12 +69,8 @@ impl Textfile {
         state.failure.take()
     }
 
-    /// Queues the last text, and waits until it is written, for a second at most.
-    ///
-    /// # Errors
-    ///
-    /// [`TextfileError`] if it is not written by then.
-    pub fn finish(&self, text: String) -> Result<(), TextfileError> {
+    /// Queues the last text, and waits until it is written, for at most a second.
+    pub(crate) fn finish(&self, text: String) -> Result<(), TextfileError> {
         let last = self.slot.put(text);
         let written = self.slot.wait_for(last, self.patience);
         written.unwrap_or_else(|| Err(self.stuck()))
@@ -92,7 +83,7 @@ impl Textfile {
 
 impl Drop for Textfile {
     fn drop(&mut self) {
-        self.slot.lock().is_closed = true;
+        lock(&self.slot.state).is_closed = true;
         self.slot.changed.notify_all();
     }
 }
@@ -108,33 +99,33 @@ struct Slot {
 struct State {
     /// The text to write next.
     next: Option<String>,
-    /// How many texts were queued so far.
+    /// The number of texts queued so far.
     put: u64,
-    /// The number of the last one that was written or failed.
+    /// The number of the last text that was written or failed.
     done: u64,
     /// Its error, until it is reported.
     failure: Option<TextfileError>,
     /// When the write in progress began.
     busy_since: Option<Instant>,
-    /// The write in progress was reported as stuck.
+    /// Whether the write in progress was reported as stuck.
     is_reported: bool,
     is_closed: bool,
 }
 
 impl Slot {
-    /// Queues a text in place of the one that waits, if any, and returns its number.
+    /// Queues a text, in place of the one queued before, and returns its number.
     fn put(&self, text: String) -> u64 {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.put += 1;
         state.next = Some(text);
         self.changed.notify_all();
         state.put
     }
 
-    /// Delays for a text to write; `None` once the file is dropped.
+    /// Waits for a text to write, with its number. Returns `None` once the file is dropped.
     fn take(&self) -> Option<(u64, String)> {
         let is_idle = |state: &mut State| state.next.is_none() && !state.is_closed;
-        let waited = self.changed.wait_while(self.lock(), is_idle);
+        let waited = self.changed.wait_while(lock(&self.state), is_idle);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner);
         if state.is_closed {
             return None;
@@ -145,29 +136,25 @@ impl Slot {
     }
 
     fn done(&self, number: u64, written: Result<(), TextfileError>) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         (state.busy_since, state.done, state.failure) = (None, number, written.err());
         self.changed.notify_all();
     }
 
-    /// Delays until this text or a later one is written, and returns the result; `None` if that takes
-    /// longer than `patience`.
+    /// Waits until this text or a later one is written, and returns the result; `None` after
+    /// `patience`.
     fn wait_for(&self, number: u64, patience: Duration) -> Option<Result<(), TextfileError>> {
         let is_open = |state: &mut State| state.done < number;
-        let waited = self.changed.wait_timeout_while(self.lock(), patience, is_open);
+        let waited = self.changed.wait_timeout_while(lock(&self.state), patience, is_open);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         (state.done >= number).then(|| state.failure.take().map_or(Ok(()), Err))
     }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// How long the start waits for the first text.
+/// The time that the start waits for the first text.
 const FIRST_PATIENCE: Duration = Duration::from_secs(3);
 
-/// How long any other write may take.
+/// The time that any other write may take.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -178,28 +165,28 @@ mod tests {
 
     use super::*;
 
-    /// A file whose writer takes each text, says so, and then waits until it is let go.
+    /// A file whose writer announces each text, and then blocks until it is released.
     struct Slow {
         file: Textfile,
         taken: Receiver<String>,
-        let_go: Sender<Result<(), TextfileError>>,
+        release: Sender<Result<(), TextfileError>>,
     }
 
     fn slow(patience: Duration) -> Slow {
         let (take, taken) = mpsc::channel();
-        let (let_go, go) = mpsc::channel();
+        let (release, released) = mpsc::channel();
         let write = move |text: &str| {
             let _ = take.send(text.to_owned());
-            go.recv().unwrap_or(Ok(()))
+            released.recv().unwrap_or(Ok(()))
         };
         let file = Textfile::start_with("a.prom".as_ref(), patience, write).expect("a thread");
         file.write("first".into());
         assert_eq!(taken.recv().as_deref(), Ok("first"));
-        Slow { file, taken, let_go }
+        Slow { file, taken, release }
     }
 
     /// Longer than a test takes.
-    const FOR_EVER: Duration = Duration::from_secs(600);
+    const FOREVER: Duration = Duration::from_secs(600);
 
     fn failed() -> Result<(), TextfileError> {
         let source = io::ErrorKind::StorageFull.into();
@@ -212,23 +199,23 @@ mod tests {
     }
 
     #[test]
-    fn while_one_text_is_written_only_the_newest_waits() {
-        let Slow { file, taken, let_go } = slow(FOR_EVER);
+    fn only_the_newest_text_waits_during_a_write() {
+        let Slow { file, taken, release } = slow(FOREVER);
         for text in ["second", "third", "fourth"] {
             file.write(text.into());
         }
-        let_go.send(Ok(())).expect("a writer");
+        release.send(Ok(())).expect("a writer");
         assert_eq!(taken.recv().as_deref(), Ok("fourth"));
-        let_go.send(Ok(())).expect("a writer");
-        drop((file, let_go));
+        release.send(Ok(())).expect("a writer");
+        drop((file, release));
         assert_eq!(Vec::from_iter(taken), Vec::<String>::new(), "and no other after it");
     }
 
     #[test]
-    fn a_file_system_that_hangs_holds_up_neither_a_write_nor_the_end() {
-        let Slow { file, taken, let_go: _hangs } = slow(Duration::ZERO);
+    fn hung_file_system_delays_neither_a_write_nor_the_end() {
+        let Slow { file, taken, release: _hangs } = slow(Duration::ZERO);
         file.write("second".into());
-        // It is reported once, however long it lasts.
+        // The stuck write is reported only once.
         assert!(matches!(file.failure(), Some(TextfileError::Stuck { .. })));
         assert!(file.failure().is_none());
         let error = file.finish("last".into()).expect_err("not written");
@@ -239,10 +226,10 @@ mod tests {
     }
 
     #[test]
-    fn the_end_waits_for_the_last_text_behind_the_one_that_is_written() {
-        let Slow { file, taken, let_go } = slow(FOR_EVER);
+    fn end_waits_for_the_last_text_after_a_write_in_progress() {
+        let Slow { file, taken, release } = slow(FOREVER);
         for written in [Ok(()), failed()] {
-            let_go.send(written).expect("a writer");
+            release.send(written).expect("a writer");
         }
         let error = file.finish("last".into()).expect_err("failed");
         assert!(is_full(Some(&error)), "{error}");
@@ -251,11 +238,11 @@ mod tests {
 
     #[test]
     fn each_failure_is_reported_once_and_forgotten_after_a_success() {
-        let Slow { file, taken, let_go } = slow(FOR_EVER);
+        let Slow { file, taken, release } = slow(FOREVER);
         let next = |written| {
             file.write("text".into());
-            let_go.send(written).expect("a writer");
-            // The writer is back when it takes the next.
+            release.send(written).expect("a writer");
+            // The writer has finished the last text when it takes the next one.
             taken.recv().expect("a writer")
         };
         next(failed());
@@ -267,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_text_is_there_when_the_start_returns_and_the_last_one_at_the_end() {
+    fn first_text_is_written_at_the_start_and_last_one_at_the_end() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("a.prom");
         let file = Textfile::start(&path, "first".into()).expect("a new name");

@@ -1,4 +1,4 @@
-//! The sizes of the socket buffers, as they are reported.
+//! The lines about the sizes of the socket buffers.
 
 use std::net::SocketAddr;
 
@@ -7,36 +7,36 @@ use crate::output::Format;
 /// The sizes of a server's socket buffers.
 #[derive(Clone, Copy, Debug)]
 pub struct Buffers {
-    /// For datagrams that were not received yet.
+    /// Of the receive buffer, which holds datagrams not received yet.
     pub receive: Buffer,
-    /// For replies that have not left yet.
+    /// Of the send buffer, which holds replies not sent yet.
     pub send: Buffer,
 }
 
 /// The size of a socket buffer, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Buffer {
-    /// As it was asked for.
-    pub asked: usize,
-    /// Whether that is only the default.
+    /// The requested size.
+    pub requested: usize,
+    /// Whether that is the default.
     pub is_default: bool,
-    /// As the system has it. Linux doubles what is asked for, to have room for its own bookkeeping
-    /// (SO_RCVBUF, socket(7)).
-    pub given: usize,
+    /// The actual size. Linux doubles the requested one, for its own bookkeeping (SO_RCVBUF,
+    /// socket(7)).
+    pub actual: usize,
 }
 
 impl Buffer {
-    /// Returns whether the system gave less than was asked for.
+    /// Returns whether the buffer is smaller than requested.
     pub fn is_short(self) -> bool {
-        let share = if cfg!(target_os = "linux") { self.given / 2 } else { self.given };
-        share < self.asked
+        let usable = if cfg!(target_os = "linux") { self.actual / 2 } else { self.actual };
+        usable < self.requested
     }
 }
 
 impl Buffers {
-    /// Returns what to print about the buffers, below the addresses: what the system gave, and what a
-    /// smaller one than asked for means. A server that only this machine can reach has none of these
-    /// problems; JSON has the sizes beside each address.
+    /// Returns the lines about the buffers: their sizes, and a warning for each that is smaller than
+    /// requested. There are none for default buffers on the loopback, nor in JSON, which has the sizes
+    /// beside each address.
     pub fn lines(&self, format: Format, addresses: &[SocketAddr]) -> Vec<String> {
         let is_local = addresses.iter().all(|address| address.ip().to_canonical().is_loopback());
         let is_default = self.receive.is_default && self.send.is_default;
@@ -45,20 +45,20 @@ impl Buffers {
         }
         let Self { receive, send } = self;
         let sizes = format!(
-            "receive buffer {} bytes, send buffer {} bytes, for each socket",
-            receive.given, send.given
+            "buffers per socket: receive {} bytes, send {} bytes",
+            receive.actual, send.actual
         );
         let short = |buffer: &Buffer, what, option, sysctl, risk| {
             buffer.is_short().then(|| {
                 format!(
-                    "warning: the {what} buffer is smaller than the {} bytes asked for ({option}), \
-                     so {risk}: on Linux, raise {sysctl} or give it CAP_NET_ADMIN",
-                    buffer.asked
+                    "warning: the {what} buffer is smaller than the {} bytes requested ({option}), \
+                     so {risk}: on Linux, raise {sysctl} or grant CAP_NET_ADMIN",
+                    buffer.requested
                 )
             })
         };
-        let bursts = "a burst or a flood costs others their requests";
-        let neighbours = "requests in the name of absent neighbours can cost others their replies";
+        let bursts = "requests may be dropped in a burst";
+        let neighbours = "replies may be dropped while others wait for address resolution";
         let warnings = [
             short(receive, "receive", "--receive-buffer", "net.core.rmem_max", bursts),
             short(send, "send", "--send-buffer", "net.core.wmem_max", neighbours),
@@ -72,12 +72,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buffers_smaller_than_asked_for_are_a_warning_that_names_the_limit() {
-        let enough = Buffer { asked: 2048, is_default: true, given: 4096 };
-        let short = Buffer { asked: 8192, ..enough };
+    fn buffer_smaller_than_requested_is_a_warning_with_the_sysctl() {
+        let enough = Buffer { requested: 2048, is_default: true, actual: 4096 };
+        let short = Buffer { requested: 8192, ..enough };
         let address = [SocketAddr::from(([192, 0, 2, 1], 9999))];
         let lines = |receive, send| Buffers { receive, send }.lines(Format::Text, &address);
-        let sizes = "receive buffer 4096 bytes, send buffer 4096 bytes, for each socket";
+        let sizes = "buffers per socket: receive 4096 bytes, send 4096 bytes";
         assert_eq!(lines(enough, enough), [sizes]);
         if cfg!(target_os = "linux") {
             let warned = lines(short, short);
@@ -85,15 +85,15 @@ mod tests {
             for (line, limit) in warned[1..].iter().zip(["net.core.rmem_max", "net.core.wmem_max"])
             {
                 assert!(line.starts_with("warning: ") && line.contains(limit), "{line}");
-                assert!(line.contains("8192 bytes asked for"), "{line}");
+                assert!(line.contains("8192 bytes requested"), "{line}");
             }
             assert_eq!(warned.len(), 3);
         }
     }
 
     #[test]
-    fn on_the_loopback_default_buffers_are_not_mentioned() {
-        let buffer = Buffer { asked: 8192, is_default: true, given: 4096 };
+    fn default_buffers_on_the_loopback_are_not_mentioned() {
+        let buffer = Buffer { requested: 8192, is_default: true, actual: 4096 };
         let (loopback, anywhere) = ([127, 0, 0, 1], [0, 0, 0, 0]);
         for (addresses, is_default, format, lines) in [
             (&[loopback][..], true, Format::Text, 0),

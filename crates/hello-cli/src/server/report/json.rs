@@ -10,21 +10,21 @@ use super::{Rates, by_class, refusals};
 use crate::output::json::JsonName;
 use crate::server::rate_limit::LimitReport;
 
-/// A line, by what it tells of.
+/// A JSON line, by its event.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub(super) enum Line<'a> {
     Listening {
         address: SocketAddr,
         receive_buffer: usize,
-        /// It is smaller than what was asked for.
+        /// Whether it is smaller than requested.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         receive_buffer_short: bool,
         send_buffer: usize,
-        /// It is smaller than what was asked for.
+        /// Whether it is smaller than requested.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         send_buffer_short: bool,
-        /// `null` where none is in force.
+        /// `null` if none is in force.
         limit: Option<LimitReport>,
     },
     Datagram {
@@ -35,10 +35,10 @@ pub(super) enum Line<'a> {
         local: SocketAddr,
         #[serde(flatten)]
         name: JsonName<'a>,
-        /// The name is longer than this.
+        /// Whether the name is longer than this.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         truncated: bool,
-        /// Others before it, whose sends failed for the same reason.
+        /// Earlier send failures of the same kind that had no line.
         #[serde(skip_serializing_if = "is_zero")]
         suppressed: u64,
     },
@@ -63,12 +63,12 @@ pub(super) enum Line<'a> {
     Summary {
         #[serde(flatten)]
         totals: Totals,
-        /// `null` where none was in force.
+        /// `null` if none was in force.
         limit: Option<LimitReport>,
     },
 }
 
-/// What was counted since the start.
+/// The counts since the start.
 #[derive(Serialize)]
 pub(super) struct Totals {
     received: u64,
@@ -77,7 +77,7 @@ pub(super) struct Totals {
     over_limit_answered: u64,
     send_failed: BTreeMap<&'static str, u64>,
     receive_errors: BTreeMap<&'static str, u64>,
-    /// `null` where the system does not say.
+    /// `null` if the system does not report it.
     dropped: Option<u64>,
 }
 

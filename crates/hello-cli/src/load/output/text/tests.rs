@@ -59,7 +59,7 @@ fn what_else_there_was_is_said_and_what_was_not_is_left_out() {
     let text = super::summary(&summary);
     for part in [
         ", 1 lost (33.3333%), 2 in flight, in 1.000 s\n1 late, 2 duplicates, 3 misdirected\n",
-        "\nno answer: refused (nothing listens there)\nerrors: connection-refused 4\n",
+        "\nno reply: refused (no server is listening on that port)\nerrors: connection-refused 4\n",
         "\nnot sent: late 5\n",
         "for each request, punctual waiting included\nLIMITED BY THE GENERATOR, not by the server alone: it was too late for 5 ",
         "\nLIMITED BY THE GENERATOR, not by the server alone: it was busy for 99% of the time",
@@ -68,11 +68,11 @@ fn what_else_there_was_is_said_and_what_was_not_is_left_out() {
     }
     summary.common.errors.clear();
     (summary.common.late, summary.misdirected) = (0, 0);
-    assert!(super::summary(&summary).contains("\nno answer and no error: silent\n"));
+    assert!(super::summary(&summary).contains("\nno reply: silent (no error was reported)\n"));
     summary.common.corrupt = 1;
-    assert!(super::summary(&summary).contains("\nno valid reply; only unrelated datagrams\n"));
+    assert!(super::summary(&summary).contains("\nno reply: only unrelated datagrams\n"));
     (summary.common.lost, summary.common.corrupt) = (0, 0);
-    assert!(!super::summary(&summary).contains("no answer"), "nobody knows yet");
+    assert!(!super::summary(&summary).contains("no reply"), "not known yet");
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn each_event_is_a_line() {
         (lost(7), "192.0.2.1:9999: seq=7 lost"),
         (
             ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into()),
-            "192.0.2.1:9999: refused (nothing listens there)",
+            "192.0.2.1:9999: refused (no server is listening on that port)",
         ),
         (
             ProbeEventKind::NotSent(NotSent::Failed(ErrorClass::WouldBlock.into())),
@@ -102,13 +102,13 @@ fn nothing_answered_is_silent_or_refused_and_has_a_summary_all_the_same() {
     let mut recorder = Recorder::new(target());
     events(&mut recorder, [sent(0), lost(0)]);
     let silent = summary(&recorder.summary(ms(1000)), &[]);
-    assert!(silent.contains("\n  no answer and no error: silent\n"), "{silent}");
+    assert!(silent.contains("\n  no reply: silent (no error was reported)\n"), "{silent}");
     let end = "\n1 packets transmitted, 0 received, 100% packet loss, time 1000ms\n";
     assert!(silent.ends_with(end), "{silent}");
     for (arrival, why) in [
-        (ReplyKind::Late { seq: 0, rtt: ms(1500) }, "no answer in time"),
-        (ReplyKind::Corrupt, "no valid reply; only unrelated datagrams"),
-        (ReplyKind::Unsolicited, "no valid reply; only unrelated datagrams"),
+        (ReplyKind::Late { seq: 0, rtt: ms(1500) }, "no reply in time: all were late"),
+        (ReplyKind::Corrupt, "no reply: only unrelated datagrams"),
+        (ReplyKind::Unsolicited, "no reply: only unrelated datagrams"),
     ] {
         let mut recorder = recorder.clone();
         events(&mut recorder, [received(arrival)]);
@@ -117,7 +117,7 @@ fn nothing_answered_is_silent_or_refused_and_has_a_summary_all_the_same() {
     }
     events(&mut recorder, [ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into())]);
     let refused = summary(&recorder.summary(ms(1000)), &[]);
-    let line = "\n  no answer: refused (nothing listens there)\n  errors: connection-refused 1\n";
+    let line = "\n  no reply: refused (no server is listening on that port)\n  errors: connection-refused 1\n";
     assert!(refused.contains(line), "{refused}");
     let nothing = summary(&Recorder::new(target()).summary(ms(0)), &[]);
     assert!(nothing.ends_with("\n0 packets transmitted, 0 received, time 0ms\n"), "{nothing}");
