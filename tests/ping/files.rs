@@ -83,7 +83,7 @@ fn plot_is_xml_and_marks_losses() {
     let path = file.to_str().expect("UTF-8");
     let arguments = ["-c", "2", "-i", "10ms", "-W", "50ms", "-q", "--plot", path, CLOSED_PORT];
     assert_eq!(ping(&arguments).status, Some(1));
-    assert!(texts(&file).contains("127.78.0.1:9, 2 lost"));
+    assert!(texts(&file).contains("127.78.0.1:9: 2 sent, 2 lost"));
     let text = fs::read_to_string(&file).expect("there");
     assert!(text.contains("#FF0000"), "a mark: {text}");
 }
@@ -132,7 +132,7 @@ fn plot_escapes_the_target_name() {
     command.args(["-c", "1", "-W", "50ms", "-q", "a<b>&c:9", "--plot"]).arg(&file);
     let Finished { err, status, .. } = command.output().expect("runs").into();
     assert_eq!((&*err, status), ("", Some(1)));
-    assert!(texts(&file).contains("a<b>&c:9, 1 lost"));
+    assert!(texts(&file).contains("a<b>&c:9: 1 sent, 1 lost"));
 }
 
 /// Returns all text in an XML file.

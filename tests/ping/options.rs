@@ -211,8 +211,8 @@ fn interval_too_short_for_one_target_sends_nothing_to_any() {
     let arguments = ["-i", "1ms", "-c", "1", &address(&peer), "192.0.2.1"];
     let Finished { out, err, status } = ping(&arguments);
     assert_eq!((&*out, status), ("", Some(2)));
-    let expected = "hello-ping: an interval of 1ms is a load, not a probe: to 192.0.2.1:9999, \
-                    use 2ms or more\n";
+    let expected = "hello-ping: interval 1ms is too short for 192.0.2.1:9999: use 2ms or more, or \
+                    hello-load\n";
     assert_eq!(err, expected);
     // On the loopback, every datagram sent before the end has arrived.
     peer.set_read_timeout(Some(Duration::from_millis(1))).expect("not zero");

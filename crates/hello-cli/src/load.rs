@@ -1,8 +1,8 @@
 //! What `hello-load` offers, and what comes of it.
 //!
-//! [`Recorder`](recorder::Recorder) adds up what one thread of the generator sees, [`Summary`](summary::Summary)
-//! is what a run comes to, and every form of output has it for its argument. A search or a sweep is
-//! one run after the other.
+//! [`Recorder`](recorder::Recorder) adds up what one thread of the generator sees,
+//! [`Summary`](summary::Summary) is what a run comes to, and every form of output has it for its
+//! argument. A search or a sweep is one run after the other.
 
 pub mod args;
 pub mod diagnosis;

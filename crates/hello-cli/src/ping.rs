@@ -1,7 +1,7 @@
-//! What `hello-ping` prints, all of it from one stream of events.
+//! `hello-ping`: probes servers and summarises the events.
 //!
-//! [`Recorder`](recorder::Recorder) adds the events of a target up, and [`Summary`](summary::Summary) is
-//! what it comes to; every form of output has one of them, or an event, for its argument.
+//! A [`Recorder`](recorder::Recorder) counts the events of a target and returns a
+//! [`Summary`](summary::Summary), from which every output is made.
 
 pub mod args;
 #[cfg(test)]
@@ -16,15 +16,15 @@ pub mod totals;
 
 use std::net::SocketAddr;
 
-/// Whom the probes go to, and how they look.
+/// A target of probes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// As the user calls it, `HOST:PORT`.
+    /// The name that the user gave, `HOST:PORT`.
     pub name: String,
-    /// What that is.
+    /// The address that the name stands for.
     pub address: SocketAddr,
     /// The length of the names sent, in bytes.
     pub name_len: usize,
-    /// From how many source ports.
+    /// The number of source ports.
     pub flows: usize,
 }

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use super::ledger::Counts;
 
-/// What happened in a part of a run. Requests that were sent before it may be answered or lost in it.
+/// What happened in a part of a run. Requests that were sent before it may be answered or lost in
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Interval {

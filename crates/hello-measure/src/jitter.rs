@@ -61,7 +61,7 @@ impl JitterEstimator {
 pub struct Jitter {
     /// The mean of the differences.
     pub mean: f64,
-    /// The differences smoothed as in RFC 3550 section 6.4.1: each moves the estimate by a sixteenth
-    /// of its distance. It starts at 0 and reflects the last few dozen replies.
+    /// The differences smoothed as in RFC 3550 section 6.4.1: each moves the estimate by a
+    /// sixteenth of its distance. It starts at 0 and reflects the last few dozen replies.
     pub rfc3550: f64,
 }

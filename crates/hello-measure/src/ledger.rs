@@ -45,9 +45,9 @@ use hello_proto::{Reply, Token};
 ///
 /// # What it remembers
 ///
-/// The last probes, as many as its window has, with 16 bytes for each. All memory is allocated
-/// when it is made, and each call takes constant time, over a run of any length ([`poll_lost`]
-/// and [`handle_datagram`] on average). A probe in flight is never out_of_window: while the oldest of
+/// The last probes, as many as its window has, with 16 bytes for each. All memory is allocated when
+/// it is made, and each call takes constant time, over a run of any length ([`poll_lost`] and
+/// [`handle_datagram`] on average). A probe in flight is never out_of_window: while the oldest of
 /// the window is, no further one may be sent.
 ///
 /// # Times
@@ -284,7 +284,8 @@ pub enum ReplyKind {
 /// How many probes and datagrams there were of each kind.
 ///
 /// Of the probes sent, each is answered, lost or [in flight](Self::in_flight). Of the datagrams
-/// received, each is answered, late, duplicate, out_of_window, corrupt or unsolicited; see [`ReplyKind`].
+/// received, each is answered, late, duplicate, out_of_window, corrupt or unsolicited; see
+/// [`ReplyKind`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {

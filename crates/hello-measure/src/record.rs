@@ -17,10 +17,9 @@ pub type ByLabel = BTreeMap<&'static str, u64>;
 /// use std::time::Duration;
 /// use hello_measure::{Record, ReplyKind};
 ///
-/// let mut record = Record::new();
-/// record.sent(2, Duration::from_micros(50));
-/// record.received(ReplyKind::Answered { seq: 0, rtt: Duration::from_millis(3), reordered: false });
-/// record.lost();
+/// let mut record = Record::new(); record.sent(2, Duration::from_micros(50));
+/// record.received(ReplyKind::Answered { seq: 0, rtt: Duration::from_millis(3), reordered: false
+/// }); record.lost();
 ///
 /// let summary = record.summary(Duration::from_secs(2));
 /// assert_eq!((summary.sent, summary.answered, summary.lost), (2, 1, 1));

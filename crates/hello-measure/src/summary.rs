@@ -1,7 +1,8 @@
 use super::quantiles::{Quantiles, TimerError};
 use super::record::ByLabel;
 
-/// What a [`Record`](super::Record) amounts to: the numbers that every output has, under these names.
+/// What a [`Record`](super::Record) amounts to: the numbers that every output has, under these
+/// names.
 ///
 /// In a part of a run, requests that were sent before it may be answered or lost.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,8 +64,8 @@ impl Summary {
         (self.duration_s > 0.0).then(|| count as f64 / self.duration_s)
     }
 
-    /// Returns what there was instead of an answer; `None` if a request was answered, or if none was
-    /// sent.
+    /// Returns what there was instead of an answer; `None` if a request was answered, or if none
+    /// was sent.
     pub fn no_answer(&self) -> Option<NoAnswer> {
         if self.answered > 0 || self.sent + self.lost == 0 {
             return None;

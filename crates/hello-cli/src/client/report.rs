@@ -38,8 +38,8 @@ impl<O: Write, E: Write> Report<O, E> {
         Self { format, out, err, reported: HashSet::new(), skipped: 0 }
     }
 
-    /// Prints the first datagram skipped, and each new error. Text omits an error if the client does not
-    /// wait after it, because another address may answer immediately.
+    /// Prints the first datagram skipped, and each new error. Text omits an error if the client
+    /// does not wait after it, because another address may answer immediately.
     pub(crate) fn progress(&mut self, progress: Progress<'_>) -> Result<(), OutputError> {
         match progress {
             Progress::Sending { .. } => Ok(()),
@@ -126,8 +126,8 @@ impl<O: Write, E: Write> Report<O, E> {
         self.note(&text, &Line::Skipped { server, datagram: datagram.into(), why })
     }
 
-    /// Prints a problem, as text or as JSON. Text is written in one piece, because other processes may
-    /// write to standard error, too.
+    /// Prints a problem, as text or as JSON. Text is written in one piece, because other processes
+    /// may write to standard error, too.
     fn note(&mut self, text: &str, line: &Line<'_>) -> Result<(), OutputError> {
         match self.format {
             Format::Json => self.line(&to_line(line)),

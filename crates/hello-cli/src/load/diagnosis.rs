@@ -37,10 +37,10 @@ pub fn generator_limits(summary: &Summary) -> Vec<GeneratorLimit> {
 
 /// Decides what a trial says of the server.
 ///
-/// A load was offered if no more than [`MAX_SHORTFALL`] of what was due did not leave: else the rest
-/// left in bursts, and what was lost of those says nothing of an even load. Where our own receive
-/// buffers had no room for as many replies as it takes to come within the tolerance, the loss is
-/// not the server's.
+/// A load was offered if no more than [`MAX_SHORTFALL`] of what was due did not leave: else the
+/// rest left in bursts, and what was lost of those says nothing of an even load. Where our own
+/// receive buffers had no room for as many replies as it takes to come within the tolerance, the
+/// loss is not the server's.
 pub fn judge_trial(summary: &Summary, tolerance: f64) -> TrialVerdict {
     let due = summary.common.due();
     let settled = (summary.common.answered + summary.common.lost) as f64;

@@ -9,8 +9,8 @@ use super::plan::Plan;
 use super::rate_limit::SuspectedLimit;
 use super::saturation::GeneratorLimit;
 
-/// The summary of a run, or of a trial of a search or a sweep: what every form of output prints, under
-/// these names in JSON. It covers requests that were due after the warm-up.
+/// The summary of a run, or of a trial of a search or a sweep: what every form of output prints,
+/// under these names in JSON. It covers requests that were due after the warm-up.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
     /// As the user named it, `HOST:PORT`.
@@ -40,8 +40,8 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Returns what there was instead of an answer, once that is known: something was received, or a
-    /// request was lost.
+    /// Returns what there was instead of an answer, once that is known: something was received, or
+    /// a request was lost.
     pub fn no_answer(&self) -> Option<NoAnswer> {
         let no_answer = match self.common.no_answer() {
             Some(NoAnswer::Errors | NoAnswer::Silent) if self.misdirected > 0 => {
@@ -52,8 +52,8 @@ impl Summary {
         no_answer.filter(|no_answer| self.common.lost > 0 || *no_answer != NoAnswer::Silent)
     }
 
-    /// Returns whether the load had the server's pace: a closed loop sends the first requests as fast
-    /// as it can, and does not count the time that the last ones take.
+    /// Returns whether the load had the server's pace: a closed loop sends the first requests as
+    /// fast as it can, and does not count the time that the last ones take.
     pub fn is_steady(&self) -> bool {
         self.plan.outstanding.is_none_or(|max| self.common.sent >= 10 * u64::from(max))
     }

@@ -51,8 +51,8 @@ pub struct Status {
 type Unread = fn() -> Option<u64>;
 
 impl Console {
-    /// Starts printing to `stream`, with a queue for `room` events. `bar` shows the status. `failed` is
-    /// dropped at the first error of the stream.
+    /// Starts printing to `stream`, with a queue for `room` events. `bar` shows the status.
+    /// `failed` is dropped at the first error of the stream.
     pub(crate) fn start(
         stream: Stream,
         bar: ProgressBar,
@@ -95,8 +95,8 @@ impl Console {
         self.queue.close(last);
     }
 
-    /// Closes the output and waits until everything is written, or until the reader has read nothing
-    /// for [`PATIENCE`].
+    /// Closes the output and waits until everything is written, or until the reader has read
+    /// nothing for [`PATIENCE`].
     ///
     /// If the run was `stopped`, the whole wait takes at most [`PATIENCE`]. After a third of that,
     /// queued events are suppressed in favour of the last lines.

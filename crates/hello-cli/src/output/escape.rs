@@ -5,9 +5,9 @@ use std::fmt::{self, Write as _};
 /// Formats bytes as one line of text that cannot control a terminal. Different bytes give different
 /// text.
 ///
-/// Printable UTF-8 is unchanged. Control, format (including bidirectional), unassigned and invisible
-/// characters are escaped as in Rust (`\n`, `\u{202e}`). Bytes that are not UTF-8 become `\xff`, and a
-/// backslash becomes `\\`.
+/// Printable UTF-8 is unchanged. Control, format (including bidirectional), unassigned and
+/// invisible characters are escaped as in Rust (`\n`, `\u{202e}`). Bytes that are not UTF-8 become
+/// `\xff`, and a backslash becomes `\\`.
 #[derive(Clone, Copy, Debug)]
 pub struct Escaped<'a>(pub &'a [u8]);
 

@@ -130,8 +130,8 @@ impl CellFormat {
     }
 }
 
-/// Checks that `path` can be written, without a change to an existing file. A missing file is created.
-/// A pipe is not opened, because its reader would see the end of it.
+/// Checks that `path` can be written, without a change to an existing file. A missing file is
+/// created. A pipe is not opened, because its reader would see the end of it.
 pub(crate) fn check(path: &Path) -> Result<(), ExportError> {
     if path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
         return Ok(());

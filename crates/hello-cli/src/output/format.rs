@@ -7,8 +7,8 @@ pub fn nonzero(counts: &[(&str, u64)]) -> Option<String> {
     (!counts.is_empty()).then(|| counts.join(", "))
 }
 
-/// Lists the counts that are not zero by their reason: `errors: denied 3`. Returns `None` if all are
-/// zero.
+/// Lists the counts that are not zero by their reason: `errors: denied 3`. Returns `None` if all
+/// are zero.
 pub fn by_reason<'a>(
     what: &str,
     counts: impl IntoIterator<Item = (&'a &'a str, &'a u64)>,

@@ -41,8 +41,8 @@ impl<'a> From<&'a [u8]> for JsonName<'a> {
     }
 }
 
-/// A stranger's datagram in JSON: text if it is UTF-8, otherwise its bytes in hexadecimal; truncated
-/// like [`shown`].
+/// A stranger's datagram in JSON: text if it is UTF-8, otherwise its bytes in hexadecimal;
+/// truncated like [`shown`].
 #[derive(Debug, Serialize)]
 pub struct Datagram<'a> {
     datagram: Option<&'a str>,

@@ -25,7 +25,7 @@ pub struct ExportArgs {
     #[arg(long, value_name = "FILE")]
     export_csv: Option<PathBuf>,
 
-    /// Write the final results to FILE as a Markdown table; "-" is standard output
+    /// Write the final results to FILE as Markdown; "-" is standard output
     #[arg(long, value_name = "FILE")]
     export_markdown: Option<PathBuf>,
 
@@ -66,8 +66,8 @@ impl ExportArgs {
         Ok(exports.into_iter().chain(self.plot.as_deref()).try_for_each(export::check)?)
     }
 
-    /// Starts the console: on standard error without a status line if an export uses standard output,
-    /// otherwise on standard output with `bar`. `failed` is dropped at its first error.
+    /// Starts the console: on standard error without a status line if an export uses standard
+    /// output, otherwise on standard output with `bar`. `failed` is dropped at its first error.
     pub(crate) fn console(
         &self,
         format: Format,
@@ -81,8 +81,8 @@ impl ExportArgs {
         Console::start(stream, bar, format, ROOM, failed)
     }
 
-    /// Writes the results and their totals to every export, and the plot. An export to standard output
-    /// goes to `out`. A failure does not prevent the others; the first one is returned.
+    /// Writes the results and their totals to every export, and the plot. An export to standard
+    /// output goes to `out`. A failure does not prevent the others; the first one is returned.
     pub(crate) fn write<R: Tabular>(
         &self,
         results: &[R],

@@ -1,7 +1,7 @@
 //! Percentages, on the command line and in the output.
 
-/// Formats a share in percent with up to six significant digits, like ping (`%g`), but never with an
-/// exponent.
+/// Formats a share in percent with up to six significant digits, like ping (`%g`), but never with
+/// an exponent.
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     // Each digit before the decimal point takes one of those after it.

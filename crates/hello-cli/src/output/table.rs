@@ -2,8 +2,8 @@
 
 use std::iter;
 
-/// Aligns rows below their headings: the column `words`, if it exists, to the left, and all others to
-/// the right.
+/// Aligns rows below their headings: the column `words`, if it exists, to the left, and all others
+/// to the right.
 pub fn table(words: usize, heads: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let heads = heads.iter().map(|head| (*head).to_owned()).collect();
     let rows = Vec::from_iter(iter::once(heads).chain(rows));

@@ -63,8 +63,8 @@ impl<K: Eq + Hash> ErrorThrottle<K> {
     /// The shortest time between two lines of the same kind.
     pub const PERIOD: Duration = Duration::from_secs(30);
 
-    /// Returns the number of errors that a line printed now covers, these included; `None` if no line
-    /// is due yet.
+    /// Returns the number of errors that a line printed now covers, these included; `None` if no
+    /// line is due yet.
     pub fn admit(&mut self, kind: K, errors: u64, now: Duration) -> Option<u64> {
         match self.kinds.get_mut(&kind) {
             Some(kind) if now < kind.admitted + Self::PERIOD => {

@@ -15,37 +15,45 @@ use crate::args::address_family::Family;
 use crate::args::common::CommonArgs;
 use crate::args::duration;
 use crate::args::endpoint::Endpoint;
+use crate::args::generate::AFTER_HELP;
 use crate::output::options::ExportArgs;
 use crate::output::percent;
 use crate::process::descriptors;
+use crate::process::exit::error_chain;
 
-/// Asks hello servers again and again, and says what the way there is worth: loss, round-trip times
-/// and their percentiles, jitter, and what else came back.
+/// Probe Hello servers and report loss, round-trip times, jitter and reordering
 ///
-/// Any server that greets will do. Without a count or a duration it goes on until Ctrl-C; a summary
-/// is always printed.
+/// Any server that replies "Hello, NAME!" is a valid target. Without --count or --duration, probe
+/// until Ctrl-C. A summary is always printed.
 #[derive(Debug, Parser)]
-#[command(name = "hello-ping", version, after_help = EXAMPLES)]
+#[command(name = "hello-ping", version, after_help = AFTER_HELP, after_long_help = AFTER_LONG_HELP)]
 pub struct Args {
     // No documentation comment: rustdoc takes the brackets for a link.
     #[arg(
-        help = "Whom to ask: HOST, HOST:PORT or [IPV6]:PORT; several are asked at once and compared",
+        help = "Servers to probe: HOST, HOST:PORT or [IPV6]:PORT",
+        long_help = "Servers to probe: HOST, HOST:PORT or [IPV6]:PORT\n\n\
+                     Several targets are probed at the same time, and compared in a table.",
         value_name = "TARGET",
         default_values_t = [Endpoint::default()],
         value_parser = Endpoint::parse_destination,
     )]
     targets: Vec<Endpoint>,
 
-    /// Stop after so many probes to each target.
+    /// Send COUNT probes to each target, then stop
+    ///
+    /// Replies to the last probes are awaited.
     #[arg(long, short, value_name = "COUNT", value_parser = value_parser!(u64).range(1..))]
-    pub count: Option<u64>,
+    pub(super) count: Option<u64>,
 
-    /// How long after one probe the next is sent, such as 1, 0.2 or 10ms.
-    #[arg(long, short, value_name = "TIME", default_value = "1", value_parser = duration::parse)]
+    /// Send a probe every TIME
+    ///
+    /// Beyond the loopback, a host receives at most 500 probes per second (2ms).
+    #[arg(long, short, value_name = "TIME", default_value = "1s", value_parser = duration::parse)]
     interval: Duration,
 
-    /// The length of each name that is sent, in bytes; the reply is 8 longer. Many servers refuse
-    /// names of more than 1024.
+    /// Send names of BYTES bytes
+    ///
+    /// Replies are 8 bytes longer. Many servers refuse names longer than 1024 bytes.
     #[arg(
         long,
         short,
@@ -53,110 +61,121 @@ pub struct Args {
         default_value_t = 16,
         value_parser = value_parser!(u16).range(Token::MIN_LEN as i64..=MAX_NAME_LEN as i64),
     )]
-    pub size: u16,
+    size: u16,
 
-    /// Stop sending after so long, and then wait for what is in flight.
+    /// Send probes for TIME, then stop
+    ///
+    /// Replies to the last probes are awaited.
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
-    pub duration: Option<Duration>,
+    duration: Option<Duration>,
 
-    /// End after so long, whatever is in flight.
+    /// Exit after TIME, even with probes in flight
     #[arg(long, short = 'w', value_name = "TIME", value_parser = duration::parse)]
-    pub deadline: Option<Duration>,
+    pub(super) deadline: Option<Duration>,
 
-    /// After how long a probe without an answer is lost; an answer after that is late.
-    #[arg(long, short = 'W', value_name = "TIME", default_value = "1", value_parser = duration::parse)]
+    /// Count a probe as lost after TIME without a reply
+    ///
+    /// A reply that arrives later is reported as late; the probe remains lost.
+    #[arg(long, short = 'W', value_name = "TIME", default_value = "1s", value_parser = duration::parse)]
     timeout: Duration,
 
     // No documentation comment: it would become that of the command.
     #[command(flatten)]
     family: Family,
 
-    /// From which address to send, or by which interface.
-    #[arg(long, short = 'I', value_name = "ADDRESS")]
+    /// Send from this address or network interface
+    #[arg(long, short = 'I', value_name = "ADDRESS|NAME")]
     interface: Option<String>,
 
-    /// Send from so many ports in turn: networks spread flows over ways, and each has its own.
+    /// Send from COUNT source ports in turn
+    ///
+    /// ECMP networks choose a path per flow, so several ports cover several paths. Each flow has
+    /// its own statistics.
     #[arg(long, value_name = "COUNT", default_value = "1")]
     flows: NonZeroU16,
 
-    /// Print summaries only.
+    /// Print only the summaries
     #[arg(long, short)]
-    pub quiet: bool,
+    pub(super) quiet: bool,
 
-    /// Print a summary of the time since the last one, that often and at the end.
+    /// Print interval statistics every TIME and at the end
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
-    pub every: Option<Duration>,
+    pub(super) every: Option<Duration>,
 
-    /// Exit with 1 if more than so many per cent of the settled probes of a target are lost.
+    /// Exit with status 1 if more than PERCENT of the probes are lost
+    ///
+    /// Each target is checked. Probes in flight are excluded.
     #[arg(long, value_name = "PERCENT", value_parser = percent::parse)]
-    pub max_loss: Option<f64>,
+    max_loss: Option<f64>,
 
-    /// Exit with 1 if one in a hundred answers took longer than this.
+    /// Exit with status 1 if the p99 round-trip time exceeds TIME
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
-    pub max_p99: Option<Duration>,
+    max_p99: Option<Duration>,
 
-    /// Exit with 1 if round-trip times differ from one to the next by more than this on average.
+    /// Exit with status 1 if the mean jitter exceeds TIME
+    ///
+    /// Jitter is the difference between consecutive round-trip times of a flow.
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
-    pub max_jitter: Option<Duration>,
+    max_jitter: Option<Duration>,
 
     // No documentation comment: it would become that of the command.
     #[command(flatten)]
-    #[expect(missing_docs, reason = "it would become the help of the totals command")]
-    pub outputs: ExportArgs,
+    pub(super) outputs: ExportArgs,
 
-    /// Keep a file with the counters for Prometheus, as the node exporter's textfile collector
-    /// reads it.
-    #[arg(long, value_name = "PATH")]
-    pub metrics_file: Option<PathBuf>,
+    /// Keep Prometheus metrics in FILE
+    ///
+    /// The node exporter's textfile collector reads them. FILE is replaced atomically, so a reader
+    /// always finds it complete. Its directory must be writable.
+    #[arg(long, value_name = "FILE")]
+    pub(super) metrics_file: Option<PathBuf>,
 
     // No documentation comment: it would become that of the command.
     #[command(flatten)]
-    #[expect(missing_docs, reason = "it would become the help of the totals command")]
-    pub common: CommonArgs,
+    pub(super) common: CommonArgs,
 }
 
-const EXAMPLES: &str = "\
+const AFTER_LONG_HELP: &str = "\
+Units:
+  TIME  seconds, or numbers with units: 0.5, 10ms, 1m30s
+
 Examples:
-  hello-ping                                    ask 127.0.0.1:9999 each second until Ctrl-C
-  hello-ping -c 5 192.0.2.1                     as ping does
-  hello-ping -c 1000 -i 10ms -q 192.0.2.1       percentiles in ten seconds
+  hello-ping                               Probe 127.0.0.1:9999 every second until Ctrl-C
+  hello-ping -c 5 192.0.2.1                Send five probes, like ping
+  hello-ping -c 1000 -i 10ms -q 192.0.2.1  Measure percentiles in ten seconds
   hello-ping --flows 16 -i 20ms --duration 1m 192.0.2.1
-                                                all ways of a network that spreads flows
-  hello-ping 192.0.2.1 192.0.2.2 --every 10s    two servers side by side
-  hello-ping -c 100 -i 20ms --max-loss 1 --max-p99 50ms 192.0.2.1 || echo bad
+                                           Cover the paths of an ECMP network
+  hello-ping 192.0.2.1 192.0.2.2 --every 10s
+                                           Compare two servers
+  hello-ping -c 100 -i 20ms --max-loss 1 --max-p99 50ms 192.0.2.1 || echo degraded
   hello-ping -c 500 -i 20ms --plot rtt.svg 192.0.2.1
 
 Signals:
-  SIGINT, SIGTERM, SIGHUP  stop sending, wait briefly for replies, and print the summary; a second
-                           signal skips the wait, and ends the tool within half a second
-  SIGQUIT                  print the summary so far, and go on
+  SIGINT, SIGTERM, SIGHUP  Stop sending, wait briefly for replies, and print the summary. A second
+                           signal skips the wait and exits within half a second.
+  SIGQUIT                  Print the summary so far and continue
 
 Exit status:
-  0  every target answered, and no threshold was violations
-  1  a target never answered; or answered fewer than COUNT probes (-c) before the deadline (-w);
-     or a threshold was violations
-  2  the command line is at fault, or a socket or an output failed";
-
-/// Whom to ask, as it was written, and the address that this was found to be.
-pub type Named = (String, SocketAddr);
+  0  Every target replied, and no threshold was exceeded
+  1  A target never replied, or replied to fewer than COUNT probes (-c) before the deadline (-w),
+     or a threshold was exceeded
+  2  Invalid command line, or a socket or an output failed";
 
 impl Args {
-    /// Looks the targets up, and takes the first address of each that is of the family asked for.
+    /// Resolves the targets, and returns each with its first address of the requested family.
     ///
-    /// # Errors
-    ///
-    /// Says which target has no such address, or is there twice: it would be asked twice as often
-    /// as it was said, and metrics would have two values of one name. Says that the interval is too
-    /// short for a network that others use, too.
-    pub fn targets(&self) -> Result<Vec<Named>, Box<dyn Error>> {
+    /// Duplicate targets are an error, because metrics would have two values of the same name. So
+    /// is an interval that is too short for a shared network.
+    pub(crate) fn targets(&self) -> Result<Vec<(String, SocketAddr)>, Box<dyn Error>> {
         let mut targets = Vec::new();
         for (index, target) in self.targets.iter().enumerate() {
             if self.targets[..index].iter().any(|other| other.to_string() == target.to_string()) {
-                return Err(format!("{target} is there twice; name each target once").into());
+                return Err(format!("duplicate target {target}").into());
             }
             let address = self.family.address(target)?;
-            if is_for_many(address.ip()) {
-                return Err(format!("{address} is for many hosts: name one").into());
+            if is_multicast_or_broadcast(address.ip()) {
+                let error =
+                    format!("{address} is a multicast or broadcast address; probe one host");
+                return Err(error.into());
             }
             targets.push((target.to_string(), address));
         }
@@ -164,33 +183,28 @@ impl Args {
         Ok(targets)
     }
 
-    /// Adds to an error of a socket what it was asked for.
+    /// Adds advice to an error of a socket.
     pub fn explain(&self, error: ProbeError) -> Box<dyn Error> {
         match (&self.interface, error) {
             (_, error @ ProbeError::Connect { .. }) if descriptors::advice(&error).is_some() => {
-                let causes = crate::process::exit::error_chain(&error);
-                format!(
-                    "{causes}, or use fewer --flows: each takes a port, which takes file \
-                     descriptors"
-                )
-                .into()
+                format!("{}, or use fewer --flows: each needs a socket", error_chain(&error)).into()
             }
             (Some(interface), error @ ProbeError::Connect { .. }) => {
-                let causes = crate::process::exit::error_chain(&error);
-                format!("{causes}: is {interface:?} (-I) an address or an interface of ours?")
+                let causes = error_chain(&error);
+                format!("{causes}: is -I {interface:?} an address or an interface of this machine?")
                     .into()
             }
             (_, error) => error.into(),
         }
     }
 
-    /// Returns what the run may come to at most.
+    /// Returns the thresholds for the exit status.
     pub fn thresholds(&self) -> Thresholds {
         let Self { max_loss, max_p99, max_jitter, .. } = *self;
         Thresholds { max_loss, max_p99, max_jitter }
     }
 
-    /// Returns when to send probes to each of the targets, and how.
+    /// Returns the settings of the prober for each target.
     pub fn builder(&self) -> ProberBuilder {
         let interval = self.interval;
         let of_duration = self.duration.map(|duration| {
@@ -209,15 +223,15 @@ impl Args {
             .interface(interface)
     }
 
-    /// Checks that no host receives more probes than one each [`SHORTEST_INTERVAL`], all its ports
-    /// taken together. The loopback disturbs no network.
-    fn check_rates(&self, targets: &[Named]) -> Result<(), String> {
+    /// Checks that no host receives more than one probe per [`SHORTEST_INTERVAL`] on all its ports
+    /// together. The loopback is exempt.
+    fn check_rates(&self, targets: &[(String, SocketAddr)]) -> Result<(), String> {
         let interval = self.interval;
-        let host = |(_, address): &Named| address.ip().to_canonical();
+        let host = |(_, address): &(String, SocketAddr)| address.ip().to_canonical();
         let on = |ip| targets.iter().filter(move |target| host(target) == ip).count();
         let remote = targets.iter().filter(|target| !host(target).is_loopback());
         let busiest = remote.map(|target| (on(host(target)), target));
-        // The first of several that receive the same.
+        // The first of several with the same number of targets.
         let Some((count, target)) = busiest.rev().max_by_key(|(count, _)| *count) else {
             return Ok(());
         };
@@ -225,26 +239,25 @@ impl Args {
         match count {
             _ if interval >= shortest => Ok(()),
             1 => Err(format!(
-                "an interval of {interval:?} is a load, not a probe: to {}, use {shortest:?} or more",
+                "interval {interval:?} is too short for {}: use {shortest:?} or more, or hello-load",
                 target.1
             )),
             _ => Err(format!(
-                "an interval of {interval:?} is a load, not a probe, for {count} targets on the \
-                 host {}, which share its {} probes a second: use {shortest:?} or more",
+                "interval {interval:?} is too short for {count} targets on {}, which share {} probes \
+                 per second: use {shortest:?} or more",
                 host(target),
-                SECOND.as_millis() / SHORTEST_INTERVAL.as_millis(),
+                Duration::from_secs(1).as_millis() / SHORTEST_INTERVAL.as_millis(),
             )),
         }
     }
 }
 
-const SECOND: Duration = Duration::from_secs(1);
-
-/// The shortest time between two probes to one host: below this, ping(8) lets the superuser only.
+/// The shortest time between two probes to a host. ping(8) requires privileges for less.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(2);
 
-/// Tells whether many hosts get what is sent to an address, of whose answers none would count.
-fn is_for_many(address: IpAddr) -> bool {
+/// Returns whether several hosts receive a datagram to this address; none of their replies would
+/// count.
+fn is_multicast_or_broadcast(address: IpAddr) -> bool {
     let address = address.to_canonical();
     address.is_multicast() || matches!(address, IpAddr::V4(address) if address.is_broadcast())
 }
@@ -262,57 +275,59 @@ mod tests {
     }
 
     #[test]
-    fn a_target_that_is_there_twice_is_an_error_however_it_is_written() {
+    fn duplicate_target_is_an_error_in_any_notation() {
         for [one, other] in [["127.0.0.1", "127.0.0.1:9999"], ["[::1]:1", "[::1]:1"]] {
             let error = args([one, "127.0.0.2", other]).targets().expect_err("twice");
-            assert!(error.to_string().ends_with("is there twice; name each target once"));
+            assert!(error.to_string().starts_with("duplicate target "), "{error}");
         }
         let targets = args(["127.0.0.1:1", "127.0.0.1:2"]).targets().expect("two");
         assert_eq!(targets.len(), 2);
     }
 
     #[test]
-    fn all_targets_on_one_host_share_its_rate_however_its_address_is_written() {
-        let rate = "which share its 500 probes a second";
+    fn targets_on_one_host_share_its_rate_in_any_notation() {
         for (hosts, interval, error) in [
             (&["192.0.2.1:1", "192.0.2.2:1"][..], "2ms", None),
             (&["192.0.2.1:1", "192.0.2.1:2"], "4ms", None),
             (
                 &["192.0.2.1:1", "192.0.2.1:2"],
                 "3.999ms",
-                Some(("an interval of 3.999ms", "2 targets on the host 192.0.2.1", "4ms")),
+                Some(("3.999ms", "2 targets on 192.0.2.1", "4ms")),
             ),
             (
                 &["192.0.2.2:1", "[::ffff:192.0.2.1]:1", "192.0.2.1:2", "192.0.2.1:3"],
                 "5ms",
-                Some(("an interval of 5ms", "3 targets on the host 192.0.2.1", "6ms")),
+                Some(("5ms", "3 targets on 192.0.2.1", "6ms")),
             ),
             (
                 &["[fe80::1%1]:1", "[fe80::1%2]:1"],
                 "2ms",
-                Some(("an interval of 2ms", "2 targets on the host fe80::1", "4ms")),
+                Some(("2ms", "2 targets on fe80::1", "4ms")),
             ),
             (&["127.0.0.1:1", "127.0.0.1:2", "[::1]:1", "[::1]:2"], "1us", None),
         ] {
             let found = args_of(&[&["-i", interval], hosts].concat()).targets().map(drop);
-            let said = error.map(|(interval, targets, enough)| {
+            let expected = error.map(|(interval, targets, enough)| {
                 format!(
-                    "{interval} is a load, not a probe, for {targets}, {rate}: use {enough} or more"
+                    "interval {interval} is too short for {targets}, which share 500 probes per \
+                     second: use {enough} or more"
                 )
             });
-            assert_eq!(found.err().map(|error| error.to_string()), said, "{hosts:?} {interval}");
+            let error = found.err().map(|error| error.to_string());
+            assert_eq!(error, expected, "{hosts:?} {interval}");
         }
     }
 
     #[test]
-    fn the_interval_that_the_error_names_would_do() {
+    fn interval_in_the_error_is_long_enough() {
         let hosts = Vec::from_iter((1..=40).map(|port| format!("192.0.2.1:{port}")));
         let hosts = Vec::from_iter(hosts.iter().map(String::as_str));
-        let error = args_of(&[&["-i", "2ms"], &hosts[..]].concat()).targets().expect_err("a load");
+        let error =
+            args_of(&[&["-i", "2ms"], &hosts[..]].concat()).targets().expect_err("too short");
         let error = error.to_string();
         let (_, enough) = error.rsplit_once(": use ").expect("advice");
         let enough = enough.strip_suffix(" or more").expect("advice");
         assert_eq!(enough, "80ms");
-        args_of(&[&["-i", enough], &hosts[..]].concat()).targets().expect("no load");
+        args_of(&[&["-i", enough], &hosts[..]].concat()).targets().expect("long enough");
     }
 }

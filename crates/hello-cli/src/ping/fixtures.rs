@@ -13,7 +13,7 @@ pub(super) fn target() -> Target {
     Target { name: "192.0.2.1:9999".into(), address, name_len: 16, flows: 1 }
 }
 
-/// Adds up what happens to the first flow, one thing a second.
+/// Records events of the first flow, one per second.
 pub(super) fn events<'a>(
     recorder: &mut Recorder,
     kinds: impl IntoIterator<Item = ProbeEventKind<'a>>,

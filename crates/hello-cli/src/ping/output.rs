@@ -1,4 +1,4 @@
-//! The forms of output, one file each.
+//! The output formats of `hello-ping`.
 
 mod columns;
 pub mod json;

@@ -1,4 +1,4 @@
-//! The events of a target, added up.
+//! The record of a target's events.
 
 #[cfg(test)]
 mod tests;
@@ -12,7 +12,7 @@ use hello_net::{ErrorClass, ProbeEvent, ProbeEventKind};
 use super::Target;
 use super::summary::Summary;
 
-/// What happened to the probes of a target, since the start or in a [part](Self::next_part) of the run.
+/// Records the events of a target, over the run or a [part](Self::next_part) of it.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     target: Target,
@@ -59,8 +59,8 @@ impl Recorder {
         self.flows.append(&later.flows);
     }
 
-    /// Returns the recorder of the part that follows this one and starts at `now`. Probes in flight
-    /// stay so, and jitter continues from the last replies.
+    /// Returns the recorder of the next part, which starts at `now`. Probes in flight remain in
+    /// flight, and jitter continues from the last replies.
     #[must_use]
     pub fn next_part(&self, now: Duration) -> Self {
         let (record, flows) = (self.record.next_part(now), self.flows.next_part());
@@ -72,7 +72,7 @@ impl Recorder {
         &self.target
     }
 
-    /// Returns how much there was of everything.
+    /// Returns the counts and the distributions.
     pub fn record(&self) -> &Record {
         &self.record
     }

@@ -1,4 +1,4 @@
-//! The events of a run, recorded and as lines.
+//! The record of a run's events, and their lines.
 
 use std::mem;
 use std::time::Duration;
@@ -12,49 +12,49 @@ use super::recorder::Recorder;
 use crate::output::Format;
 use crate::output::throttle::LineThrottle;
 
-/// How much is printed.
+/// The style of the output.
 #[derive(Clone, Copy, Debug)]
 pub struct Style {
     /// Text or JSON.
     pub format: Format,
-    /// No line for each event.
+    /// Whether events have no lines.
     pub quiet: bool,
-    /// For a terminal: with a histogram in the summary.
+    /// Whether the output is a terminal, whose summary has a histogram.
     pub terminal: bool,
 }
 
-/// Records the events of all targets, each once, and returns their lines.
+/// Records the events of all targets, and returns their lines.
 ///
-/// The threads that send and receive share it, so everything here is quick: summaries are the
-/// business of [`Totals`](super::totals::Totals).
+/// The threads that send and receive share it, so every call is fast. Summaries, which are not,
+/// belong to [`Totals`](super::totals::Totals).
 #[derive(Debug)]
 pub struct Report {
     style: Style,
     parts: Vec<Part>,
-    /// Limits the lines that others can cause without end.
+    /// Limits the lines about unexpected events, of which others can cause any number.
     unexpected: LineThrottle,
 }
 
-/// What happened to one target since its last part was taken.
+/// The events of a target since the last part.
 #[derive(Debug)]
 struct Part {
     recorder: Recorder,
-    /// Over the whole run.
+    /// The timeline of the whole run.
     timeline: Timeline,
 }
 
 impl Report {
-    /// Creates a report of nothing.
+    /// Creates an empty report.
     pub fn new(style: Style, targets: impl IntoIterator<Item = Target>) -> Self {
         let part = |target| Part { recorder: Recorder::new(target), timeline: Timeline::new() };
         let unexpected = LineThrottle::new(UNEXPECTED_LINES);
         Self { style, parts: targets.into_iter().map(part).collect(), unexpected }
     }
 
-    /// Records an event of a target, counted from 0, and returns its line if it has one.
+    /// Records an event of the target with this index, and returns its line if it has one.
     ///
-    /// Of the events that others can cause without end, the first [`UNEXPECTED_LINES`] of each second
-    /// have a line; the others are counted.
+    /// Of the unexpected events, [`UNEXPECTED_LINES`] per second have a line; the others are
+    /// counted.
     ///
     /// # Panics
     ///
@@ -77,12 +77,12 @@ impl Report {
         }
     }
 
-    /// Returns how many lines were suppressed since the last call.
+    /// Returns the number of lines suppressed since the last call.
     pub fn take_suppressed(&mut self) -> u64 {
         self.unexpected.take_suppressed()
     }
 
-    /// Returns what happened to each target since the last call.
+    /// Returns the record of each target since the last call.
     pub fn take_parts(&mut self, now: Duration) -> Vec<Recorder> {
         let take = |part: &mut Part| {
             let next = part.recorder.next_part(now);
@@ -97,7 +97,8 @@ impl Report {
     }
 }
 
-/// Returns whether others can cause an event without end; each probe is answered or lost once.
+/// Returns whether others can cause any number of these events; each probe is answered or lost
+/// once.
 fn is_unexpected(event: &ProbeEvent<'_>) -> bool {
     use ProbeEventKind::{Dropped, Received, SocketError};
 
@@ -110,7 +111,7 @@ fn is_unexpected(event: &ProbeEvent<'_>) -> bool {
     }
 }
 
-/// How many lines per second there are at most about what others cause.
+/// The largest number of lines about unexpected events per second.
 pub const UNEXPECTED_LINES: u16 = 1000;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A run of probes from its start to its end: threads, signals, times.
+//! The run of `hello-ping`: threads, signals and timers.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -25,17 +25,17 @@ use crate::process::ticker::next_tick;
 use signal_hook::consts::SIGQUIT;
 use std::io::{self, IsTerminal};
 
-/// Runs the tool, and returns the status to exit with.
+/// Runs the tool and returns its exit status.
 ///
 /// # Errors
 ///
-/// What makes the tool fail as a whole, for a message to standard error.
+/// Returns the error for standard error.
 pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     if args.common.print_generated::<Args>()? {
         return Ok(ExitCode::SUCCESS);
     }
     args.outputs.check()?;
-    // Before signals are taken over, for nothing but their default action ends a lookup.
+    // Before signals are handled, because only their default action interrupts a lookup.
     let named = args.targets()?;
     let signals = Signals::register(Command::Stop, Command::Abort, [(SIGQUIT, Command::Snapshot)])?;
     let (mut targets, mut probers) = (Vec::new(), Vec::new());
@@ -51,32 +51,32 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let out = args.outputs.console(format, || status_bar(format), failed)?;
     let session = Session::start(args, style, targets, out)?;
     let watched = session.watch(probers, &signals);
-    // From here on, the first signal ends the tool as a second one does.
+    // From now on, the first signal has the effect of the second one.
     drop(signals);
-    // A summary always, also of a run that a broken socket ended.
+    // Also prints the summary of a run that a broken socket ended.
     let finished = session.finish();
     watched?;
     finished
 }
 
-/// What a run is asked to do.
+/// A message to the main thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// To send no more.
+    /// Stop sending.
     Stop,
-    /// To wait for nothing more, either.
+    /// Stop sending, and do not wait for replies.
     Abort,
-    /// To sum up, and go on.
+    /// Print the summary, and continue.
     Snapshot,
-    /// To end, for nothing more is to be waited for.
+    /// Every prober has ended.
     End,
 }
 
-/// A run of probes to one target or several.
+/// A run of probes to one or several targets.
 #[derive(Debug)]
 pub struct Session<'a> {
     args: &'a Args,
-    /// Shared with the threads that send and receive: whoever holds it delays probes.
+    /// Shared with the threads that send and receive: a lock that is held long delays probes.
     report: Mutex<Report>,
     totals: Mutex<Totals>,
     out: Console,
@@ -86,12 +86,8 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Prints the headers to `out`.
-    ///
-    /// # Errors
-    ///
-    /// The metrics file cannot be written.
-    pub fn start(
+    /// Writes the first metrics file, and prints the headers to `out`.
+    pub(crate) fn start(
         args: &'a Args,
         style: Style,
         targets: Vec<Target>,
@@ -108,12 +104,8 @@ impl<'a> Session<'a> {
         Ok(Self { args, report, totals, out, metrics, start, stopped })
     }
 
-    /// Sends all probes, and prints what happens, until nothing more is to be waited for.
-    ///
-    /// # Errors
-    ///
-    /// What goes wrong with a socket of our own, once all have ended.
-    pub fn watch(
+    /// Sends all probes and prints their events, until every prober has ended.
+    pub(crate) fn watch(
         &self,
         probers: Vec<Prober>,
         signals: &Signals<Command>,
@@ -128,7 +120,7 @@ impl<'a> Session<'a> {
                     let _ended = ended;
                     let print = |event: &ProbeEvent<'_>| {
                         let mut report = lock(&self.report);
-                        // While the report is locked, for lines to be in the order of its sums.
+                        // Printed under the lock, so that lines and counts have the same order.
                         if let Some(line) = report.event(target, event) {
                             self.out.event(line);
                         }
@@ -151,24 +143,20 @@ impl<'a> Session<'a> {
         results.into_iter().collect()
     }
 
-    /// Prints the summaries, writes what else was asked for, and returns the status to exit with.
-    ///
-    /// # Errors
-    ///
-    /// Says which output cannot be written.
-    pub fn finish(self) -> Result<ExitCode, Box<dyn Error>> {
+    /// Prints the summaries, writes the exports, and returns the exit status.
+    pub(crate) fn finish(self) -> Result<ExitCode, Box<dyn Error>> {
         let now = self.collect();
         let mut totals = lock(&self.totals);
         let mut report = lock(&self.report);
         let summaries = totals.summaries(now);
-        // The rest, so that the intervals add up to the totals.
+        // The last interval, so that the intervals add up to the totals.
         let mut last = self.args.every.map_or_else(Vec::new, |_| totals.interval(now));
         last.extend(totals.finish(now));
         self.out.suppress(report.take_suppressed());
         self.out.close(last);
         let draw = || plot::draw(&Vec::from_iter(totals.runs().iter().zip(report.timelines())));
         let mut exported = Vec::new();
-        // One that fails costs no other, and a reader who does not read costs no file.
+        // A failure, or a reader that does not read, does not prevent the other outputs.
         let outputs = self.args.outputs.write(&summaries, NO_TOTALS, &mut exported, draw);
         let last = |file: &Textfile| file.finish(metrics::text(totals.runs(), now));
         let metrics = self.metrics.as_ref().map_or(Ok(()), last);
@@ -193,9 +181,9 @@ impl<'a> Session<'a> {
         Ok(ExitCode::from(u8::from(!answered || !violations.is_empty())))
     }
 
-    /// Does what is due and what signals ask for, until the run ends.
+    /// Runs timers and handles signals until the run ends.
     fn run_due(&self, stoppers: &[Stopper], signals: &Signals<Command>) {
-        // What is further away than the clock goes is never due.
+        // A time that the clock cannot represent is never due.
         let mut deadline = self.args.deadline.and_then(|after| self.start.checked_add(after));
         let mut interval = self.args.every.and_then(|every| self.start.checked_add(every));
         let mut second = self.start + SECOND;
@@ -222,8 +210,8 @@ impl<'a> Session<'a> {
                 && now >= at
             {
                 interval = next_tick(at, every, now);
-                // While the report is locked, so that an event counts in the interval that it is
-                // printed in.
+                // Printed under the lock, so that each event counts in the interval in which it is
+                // printed.
                 let mut report = lock(&self.report);
                 let (now, mut totals) = (self.start.elapsed(), lock(&self.totals));
                 totals.append(&report.take_parts(now));
@@ -235,7 +223,7 @@ impl<'a> Session<'a> {
                 let now = self.collect();
                 let totals = lock(&self.totals);
                 self.out.status(|| totals.status(now).into());
-                // A failure is retried after a second; the last time, it counts.
+                // A failed write is retried after a second. Only the last one is an error.
                 if let Some(file) = &self.metrics {
                     file.write(metrics::text(totals.runs(), now));
                 }
@@ -243,7 +231,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Adds what happened until now to the totals, and returns the time.
+    /// Adds the events until now to the totals, and returns the time.
     fn collect(&self) -> Duration {
         let mut report = lock(&self.report);
         let now = self.start.elapsed();
@@ -275,13 +263,13 @@ mod tests {
     use crate::ping::report::Style;
 
     #[test]
-    fn a_run_of_which_nobody_reads_the_summaries_stops_though_no_event_is_printed() {
+    fn quiet_run_stops_if_its_summaries_cannot_be_printed() {
         let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = server.local_addr().expect("bound");
         let args = ["hello-ping", "-q", "--every", "1ms", &address.to_string()];
         let args = Args::parse_from(args);
         let target = Target { name: address.to_string(), address, name_len: 16, flows: 1 };
-        // The head fits in, and then there is no more room.
+        // Has room for the header, but not for more.
         let room = Stream::Other(Box::new(Cursor::new([0; 100])));
         let style = Style { format: Format::Text, quiet: true, terminal: false };
         let signals = Signals::new();

@@ -5,18 +5,18 @@ use std::net::SocketAddr;
 use hello_measure::{FlowSummary, Jitter};
 use serde::Serialize;
 
-/// The summary for one target: what every form of output prints, under these names in JSON.
+/// The summary of a target: the numbers of every output format, under these names in JSON.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
-    /// As the user named it, `HOST:PORT`.
+    /// The name that the user gave, `HOST:PORT`.
     pub target: String,
     /// The address that the name stands for.
     pub address: SocketAddr,
-    /// What hello-ping and hello-load have in common.
+    /// The fields in common with hello-load.
     #[serde(flatten)]
     pub common: hello_measure::Summary,
-    /// How much consecutive round-trip times differ.
+    /// The difference between consecutive round-trip times.
     pub jitter_ms: Option<Jitter>,
-    /// Each source port.
+    /// The summary of each flow.
     pub flows: Vec<FlowSummary>,
 }

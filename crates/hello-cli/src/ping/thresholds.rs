@@ -1,4 +1,4 @@
-//! What is not good enough any more.
+//! The thresholds of `hello-ping`'s exit status.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use super::summary::Summary;
 use crate::output::escape::Escaped;
 use crate::output::percent::percent;
 
-/// What a run may come to at most, for the exit status to be 0.
+/// The thresholds that a run may not exceed for exit status 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Thresholds {
-    /// The share of lost in the settled probes, from 0 to 1.
+    /// The share of the answered or lost probes that were lost, from 0 to 1.
     pub max_loss: Option<f64>,
     /// The 99th percentile of the round-trip times.
     pub max_p99: Option<Duration>,
@@ -20,43 +20,30 @@ pub struct Thresholds {
 }
 
 impl Thresholds {
-    /// Says which are violations, and by how much; a value that nobody knows, such as percentiles
-    /// without an answer, exceeds its threshold.
+    /// Describes each threshold that is exceeded. An unknown value, such as a percentile without a
+    /// reply, exceeds its threshold.
     pub fn violations(&self, summary: &Summary) -> Vec<String> {
         let name = Escaped(summary.target.as_bytes());
-        let mut lines = Vec::new();
-        if let Some(max) = self.max_loss {
-            let most = percent(max);
-            match summary.common.loss {
-                Some(loss) if loss <= max => {}
-                Some(loss) => lines.push(format!(
-                    "{name}: loss {}% exceeds {most}% by {} percentage points",
-                    percent(loss),
-                    percent(loss - max)
-                )),
-                None => lines.push(format!(
-                    "{name}: loss unknown, for no probe is settled: taken to exceed {most}%"
-                )),
+        let check = |what, value: Option<f64>, max: f64, text: fn(f64) -> String| {
+            let threshold = format!("--max-{what} {}", text(max));
+            match value {
+                Some(value) if value <= max => None,
+                Some(value) => Some(format!("{name}: {what} {} exceeds {threshold}", text(value))),
+                None => {
+                    Some(format!("{name}: {what} unknown (too few replies): exceeds {threshold}"))
+                }
             }
-        }
+        };
+        let percent = |share| format!("{}%", percent(share));
+        let time = |millis| format!("{millis:.3} ms");
         let p99 = summary.common.rtt_ms.map(|rtt| rtt.p99);
         let jitter = summary.jitter_ms.map(|jitter| jitter.mean);
-        for (what, value, max) in [("p99", p99, self.max_p99), ("jitter", jitter, self.max_jitter)]
-        {
-            let Some(max) = max.map(millis) else { continue };
-            match value {
-                Some(value) if value <= max => {}
-                Some(value) => lines.push(format!(
-                    "{name}: {what} {value:.3} ms exceeds {max:.3} ms by {:.3} ms",
-                    value - max
-                )),
-                None => lines.push(format!(
-                    "{name}: {what} unknown, for there are too few answers: taken to exceed \
-                     {max:.3} ms"
-                )),
-            }
-        }
-        lines
+        let violations = [
+            self.max_loss.and_then(|max| check("loss", summary.common.loss, max, percent)),
+            self.max_p99.and_then(|max| check("p99", p99, millis(max), time)),
+            self.max_jitter.and_then(|max| check("jitter", jitter, millis(max), time)),
+        ];
+        violations.into_iter().flatten().collect()
     }
 }
 
@@ -69,7 +56,7 @@ mod tests {
     const MILLI: Duration = Duration::from_millis(1);
 
     #[test]
-    fn what_is_exceeded_is_said_with_by_how_much() {
+    fn exceeded_thresholds_are_described() {
         let mut recorder = Recorder::new(target());
         events(
             &mut recorder,
@@ -83,16 +70,16 @@ mod tests {
         };
         assert_eq!(violations(0.25, 5 * MILLI, 2 * MILLI), Vec::<String>::new());
         let lines = [
-            "192.0.2.1:9999: loss 25% exceeds 20% by 5 percentage points",
-            "192.0.2.1:9999: p99 5.000 ms exceeds 4.000 ms by 1.000 ms",
-            "192.0.2.1:9999: jitter 2.000 ms exceeds 1.000 ms by 1.000 ms",
+            "192.0.2.1:9999: loss 25% exceeds --max-loss 20%",
+            "192.0.2.1:9999: p99 5.000 ms exceeds --max-p99 4.000 ms",
+            "192.0.2.1:9999: jitter 2.000 ms exceeds --max-jitter 1.000 ms",
         ];
         assert_eq!(violations(0.2, 4 * MILLI, MILLI), lines);
         assert_eq!(Thresholds::default().violations(&summary), Vec::<String>::new());
     }
 
     #[test]
-    fn what_nobody_knows_exceeds() {
+    fn unknown_values_exceed_every_threshold() {
         let summary = Recorder::new(target()).summary(Duration::ZERO);
         let (max_loss, most) = (Some(1.0), Some(Duration::MAX));
         let violations =

@@ -1,4 +1,4 @@
-//! The totals of a run, as lines.
+//! The totals of a run, and the lines made from them.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use crate::output::histogram::bars;
 pub struct Totals {
     style: Style,
     runs: Vec<Recorder>,
-    /// Since the last interval.
+    /// The totals since the last interval.
     interval: Vec<Recorder>,
 }
 
 impl Totals {
-    /// Creates totals of nothing.
+    /// Creates empty totals.
     pub fn new(style: Style, targets: impl IntoIterator<Item = Target>) -> Self {
         let runs = Vec::from_iter(targets.into_iter().map(Recorder::new));
         Self { style, interval: runs.clone(), runs }
@@ -33,7 +33,7 @@ impl Totals {
         }
     }
 
-    /// Returns the lines that precede all others, one for each target.
+    /// Returns the first lines, one for each target.
     pub fn headers(&self) -> Vec<String> {
         let header = |run: &Recorder| match self.style.format {
             Format::Text => text::header(run.target()),
@@ -42,7 +42,7 @@ impl Totals {
         self.runs.iter().map(header).collect()
     }
 
-    /// Summarises each target since the last call.
+    /// Returns the summary of each target since the last call.
     pub fn interval(&mut self, now: Duration) -> Vec<String> {
         let next = self.runs.iter().map(|run| run.next_part(now)).collect();
         let parts = std::mem::replace(&mut self.interval, next);
@@ -53,7 +53,7 @@ impl Totals {
         parts.iter().map(line).collect()
     }
 
-    /// Summarises a run that goes on.
+    /// Returns the summaries of a run that continues.
     pub fn snapshot(&self, now: Duration) -> Vec<String> {
         let line = |summary: &Summary| match self.style.format {
             Format::Text => text::summary(summary, &[]),
@@ -62,12 +62,12 @@ impl Totals {
         self.summaries(now).iter().map(line).collect()
     }
 
-    /// Returns the progress of the run in one line.
+    /// Returns the status line.
     pub fn status(&self, now: Duration) -> String {
         text::status(&self.summaries(now))
     }
 
-    /// Summarises the whole run: several targets side by side, and each.
+    /// Returns the summaries of the whole run, after a table if there are several targets.
     pub fn finish(&self, now: Duration) -> Vec<String> {
         let summaries = self.summaries(now);
         let mut lines = Vec::new();
@@ -87,12 +87,12 @@ impl Totals {
         self.runs.iter().map(|run| run.summary(now)).collect()
     }
 
-    /// Returns what happened to each target.
+    /// Returns the record of each target.
     pub fn runs(&self) -> &[Recorder] {
         &self.runs
     }
 
-    /// Returns what a summary in text has beside its lines.
+    /// Returns the tables and bars inside a summary in text.
     fn extras(&self, run: &Recorder, summary: &Summary) -> Vec<String> {
         let mut extras = Vec::new();
         if summary.flows.len() > 1 {
@@ -105,7 +105,7 @@ impl Totals {
     }
 }
 
-/// The width of the bars that fit beside the numbers in 80 columns.
+/// The width of the bars, which fit beside the numbers in 80 columns.
 const BAR_WIDTH: usize = 40;
 
 #[cfg(test)]
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn intervals_hold_what_is_new_and_the_end_compares_and_sums_up() {
+    fn intervals_have_only_new_events_and_the_end_has_everything() {
         let style = Style { format: Format::Text, quiet: false, terminal: true };
         let text = printed(style);
         for part in [
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn quiet_is_without_the_events_and_with_the_summary() {
+    fn quiet_output_has_no_events_but_the_summary() {
         for (format, lines) in [(Format::Text, None), (Format::Json, Some(8))] {
             let text = printed(Style { format, quiet: true, terminal: false });
             assert!(!text.contains("seq"), "{text}");

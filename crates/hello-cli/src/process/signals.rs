@@ -12,9 +12,9 @@ use thiserror::Error;
 
 /// Receives signals as messages of type `M`.
 ///
-/// SIGINT, SIGTERM and SIGHUP stop a tool. The first one and the second one each send a message. Half
-/// a second after the second one, its default action ends the process, whatever blocks. Once this
-/// value is dropped, the first signal has that effect, too.
+/// SIGINT, SIGTERM and SIGHUP stop a tool. The first one and the second one each send a message.
+/// Half a second after the second one, its default action ends the process, whatever blocks. Once
+/// this value is dropped, the first signal has that effect, too.
 #[derive(Debug)]
 pub struct Signals<M> {
     sender: Sender<M>,
@@ -38,8 +38,8 @@ impl<M: Copy + Send + 'static> Signals<M> {
     /// Handles the signals that stop a tool, and `others`. The first stop signal sends `stop`, the
     /// second one `abort`.
     ///
-    /// SIGHUP is not handled if it was ignored at the start, as under nohup(1), or if the system does
-    /// not report that.
+    /// SIGHUP is not handled if it was ignored at the start, as under nohup(1), or if the system
+    /// does not report that.
     pub(crate) fn register(
         stop: M,
         abort: M,

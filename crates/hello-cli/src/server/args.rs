@@ -84,15 +84,15 @@ pub struct Args {
 
     /// Request a receive buffer of BYTES per socket [default: 4 MiB]
     ///
-    /// It holds requests during a burst or a restart. The kernel caps it at net.core.rmem_max unless
-    /// the server has CAP_NET_ADMIN.
+    /// It holds requests during a burst or a restart. The kernel caps it at net.core.rmem_max
+    /// unless the server has CAP_NET_ADMIN.
     #[arg(long, value_name = "BYTES", value_parser = value_parser!(u32).range(1..=MAX_BUFFER))]
     receive_buffer: Option<u32>,
 
     /// Request a send buffer of BYTES per socket [default: 16 MiB]
     ///
-    /// It holds replies that wait for address resolution. While it is full, replies are dropped. The
-    /// kernel caps it at net.core.wmem_max unless the server has CAP_NET_ADMIN.
+    /// It holds replies that wait for address resolution. While it is full, replies are dropped.
+    /// The kernel caps it at net.core.wmem_max unless the server has CAP_NET_ADMIN.
     #[arg(long, value_name = "BYTES", value_parser = value_parser!(u32).range(1..=MAX_BUFFER))]
     send_buffer: Option<u32>,
 
@@ -118,10 +118,10 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = period)]
     pub(super) stats: Option<Duration>,
 
-    /// Keep Prometheus metrics in FILE, for the node exporter's textfile collector
+    /// Keep Prometheus metrics in FILE
     ///
-    /// FILE is replaced atomically, so a reader always finds it complete. Its directory must be
-    /// writable.
+    /// The node exporter's textfile collector reads them. FILE is replaced atomically, so a reader
+    /// always finds it complete. Its directory must be writable.
     #[arg(long, value_name = "FILE")]
     pub(super) metrics_file: Option<PathBuf>,
 

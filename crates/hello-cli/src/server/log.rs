@@ -13,9 +13,9 @@ use crate::process::lock;
 /// Prints the lines of a server to a [`Console`], and limits their rate: strangers choose how many
 /// there are.
 ///
-/// A line over the limit is suppressed and counted, and so is one for which the console has no room.
-/// Each kind of error has at most one line in thirty seconds, with the number of errors since the
-/// last one.
+/// A line over the limit is suppressed and counted, and so is one for which the console has no
+/// room. Each kind of error has at most one line in thirty seconds, with the number of errors since
+/// the last one.
 #[derive(Debug)]
 pub struct Log {
     limits: Mutex<Limits>,
@@ -57,8 +57,8 @@ impl Log {
         self.out.suppress(limits.lines.take_suppressed());
     }
 
-    /// Prints a line about errors of a kind if one is due. `line` is called only then, with the number
-    /// of errors since the last line, these included.
+    /// Prints a line about errors of a kind if one is due. `line` is called only then, with the
+    /// number of errors since the last line, these included.
     pub fn failure(&self, failure: Failure, errors: u64, line: impl FnOnce(u64) -> String) {
         let mut limits = lock(&self.limits);
         if let Some(errors) = limits.errors.admit(failure, errors, self.start.elapsed())

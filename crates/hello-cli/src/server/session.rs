@@ -28,7 +28,8 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         return Ok(ExitCode::SUCCESS);
     }
     let format = args.common.format();
-    // First of all: another file must not take the number of an inherited descriptor that is closed.
+    // First of all: another file must not take the number of an inherited descriptor that is
+    // closed.
     let server = args.open()?;
     // Before signals are handled, so that a signal still ends a start that hangs in a file system.
     let metrics = args.metrics_file.as_deref();

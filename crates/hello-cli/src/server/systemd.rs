@@ -52,13 +52,14 @@ impl Notifier {
         Self::new(name.as_deref(), watchdog)
     }
 
-    /// Connects to the socket that `NOTIFY_SOCKET` names. `WATCHDOG_USEC` sets the watchdog's timeout.
+    /// Connects to the socket that `NOTIFY_SOCKET` names. `WATCHDOG_USEC` sets the watchdog's
+    /// timeout.
     pub fn new(name: Option<&OsStr>, watchdog: Option<Duration>) -> Self {
         Self { socket: name.and_then(|name| connect(name.as_bytes()).ok()), watchdog }
     }
 
-    /// Reports that the server is ready. Returns `false` if that failed: send it again then, because
-    /// without it the supervisor considers the start failed.
+    /// Reports that the server is ready. Returns `false` if that failed: send it again then,
+    /// because without it the supervisor considers the start failed.
     pub fn ready(&self) -> bool {
         self.send("READY=1")
     }
@@ -85,8 +86,8 @@ impl Notifier {
         self.send("STOPPING=1");
     }
 
-    /// Returns the watchdog's timeout (sd_watchdog_enabled(3)). The supervisor restarts a server that
-    /// does not call [`watchdog`](Self::watchdog) for that long.
+    /// Returns the watchdog's timeout (sd_watchdog_enabled(3)). The supervisor restarts a server
+    /// that does not call [`watchdog`](Self::watchdog) for that long.
     pub fn watchdog_timeout(&self) -> Option<Duration> {
         self.watchdog
     }

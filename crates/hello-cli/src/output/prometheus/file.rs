@@ -117,8 +117,8 @@ pub enum TextfileError {
 
 /// Checks that a path does not exist or is a regular file.
 ///
-/// A symbolic link is refused, because the rename would replace the link, and because its target may
-/// change: `/dev/stdout` may lead to a regular file or to a pipe.
+/// A symbolic link is refused, because the rename would replace the link, and because its target
+/// may change: `/dev/stdout` may lead to a regular file or to a pipe.
 fn check(path: &Path) -> Result<(), TextfileError> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => kind(found.file_type()),

@@ -1,4 +1,4 @@
-//! The columns of the summaries in tables.
+//! The columns of `hello-ping`'s tables.
 
 use crate::output::columns::COMMON_COLUMNS;
 use crate::output::escape::Escaped;
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn jitter_follows_what_every_summary_has() {
+    fn jitter_follows_the_common_columns() {
         let jitter_ms = Some(Jitter { mean: 1.1, rfc3550: 1.2 });
         let text = Export::Csv
             .text(&[Summary { target: "192.0.2.1:9999".into(), jitter_ms, ..silent() }], NO_TOTALS);

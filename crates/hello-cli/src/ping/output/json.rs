@@ -1,5 +1,5 @@
-//! What `hello-ping` prints for programs: a JSON object a line, as `docs/hello-ping.schema.json`
-//! has it. Readers are to ignore what they do not know; more may come.
+//! JSON output of `hello-ping`: one object per line, as in `docs/hello-ping.schema.json`. Readers
+//! must ignore unknown fields.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::output::json::{Datagram, SCHEMA_VERSION, to_line};
 use crate::ping::Target;
 use crate::ping::summary::Summary;
 
-/// Says whom the probes go to.
+/// Returns the first line, about the target.
 pub fn header(target: &Target) -> String {
     let Target { name, address, name_len, flows } = target;
     to_line(&Line::Start {
@@ -24,7 +24,7 @@ pub fn header(target: &Target) -> String {
     })
 }
 
-/// Says an event; nothing of a probe that was sent, for its reply or its loss will be said.
+/// Returns the line of an event. A sent probe has none: its reply or its loss has one.
 pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
     let what = match event.kind {
         ProbeEventKind::Sent { .. } => return None,
@@ -52,19 +52,19 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
     Some(to_line(&Event { target: &target.name, flow: event.flow, at_s, what }))
 }
 
-/// Sums a part of the run up that ended at `at`.
+/// Returns the summary of a part of the run that ended at `at`.
 pub fn interval(summary: &Summary, at: Duration) -> String {
-    to_line(&Line::Interval { at_s: at.as_secs_f64(), summary })
+    to_line(&Line::Interval(Timed::new(summary, at)))
 }
 
-/// Sums up a run that goes on.
+/// Returns the summary of a run that continues.
 pub fn snapshot(summary: &Summary, at: Duration) -> String {
-    to_line(&Line::Snapshot { at_s: at.as_secs_f64(), summary })
+    to_line(&Line::Snapshot(Timed::new(summary, at)))
 }
 
-/// Sums the totals run up.
+/// Returns the summary of the whole run.
 pub fn summary(summary: &Summary, at: Duration) -> String {
-    to_line(&Line::Summary { at_s: at.as_secs_f64(), summary })
+    to_line(&Line::Summary(Timed::new(summary, at)))
 }
 
 #[derive(Serialize)]
@@ -77,24 +77,26 @@ enum Line<'a> {
         name_bytes: usize,
         flows: usize,
     },
-    Interval {
-        at_s: f64,
-        #[serde(flatten)]
-        summary: &'a Summary,
-    },
-    Snapshot {
-        at_s: f64,
-        #[serde(flatten)]
-        summary: &'a Summary,
-    },
-    Summary {
-        at_s: f64,
-        #[serde(flatten)]
-        summary: &'a Summary,
-    },
+    Interval(Timed<'a>),
+    Snapshot(Timed<'a>),
+    Summary(Timed<'a>),
 }
 
-/// What happened, to which probes.
+/// A summary, and the time since the start.
+#[derive(Serialize)]
+struct Timed<'a> {
+    at_s: f64,
+    #[serde(flatten)]
+    summary: &'a Summary,
+}
+
+impl<'a> Timed<'a> {
+    fn new(summary: &'a Summary, at: Duration) -> Self {
+        Self { at_s: at.as_secs_f64(), summary }
+    }
+}
+
+/// An event, with its target and flow.
 #[derive(Serialize)]
 struct Event<'a> {
     #[serde(flatten)]
@@ -112,21 +114,21 @@ enum EventKind<'a> {
     Duplicate { seq: u32 },
     OutOfWindow { seq: u32 },
     Lost { seq: u32 },
-    Corrupt(NoReply<'a>),
-    Unsolicited(NoReply<'a>),
+    Corrupt(Unexpected<'a>),
+    Unsolicited(Unexpected<'a>),
     Error { class: &'static str, count: u32 },
     NotSent { reason: &'static str },
 }
 
-/// A datagram that is no reply to us.
+/// A datagram that is not a reply to a probe.
 #[derive(Serialize)]
-struct NoReply<'a> {
+struct Unexpected<'a> {
     bytes: usize,
     #[serde(flatten)]
     datagram: Datagram<'a>,
 }
 
-impl<'a> From<&'a [u8]> for NoReply<'a> {
+impl<'a> From<&'a [u8]> for Unexpected<'a> {
     fn from(bytes: &'a [u8]) -> Self {
         Self { bytes: bytes.len(), datagram: bytes.into() }
     }
@@ -145,16 +147,16 @@ mod tests {
         Target { name: "example.org:9999".into(), address, name_len: 16, flows: 1 }
     }
 
-    fn said(kind: ProbeEventKind<'_>) -> Option<String> {
+    fn line_of(kind: ProbeEventKind<'_>) -> Option<String> {
         event(&target(), &ProbeEvent::new(Duration::from_millis(1500), 0, kind))
     }
 
     fn received(arrival: ReplyKind, datagram: &[u8]) -> Option<String> {
-        said(ProbeEventKind::Received { arrival, datagram })
+        line_of(ProbeEventKind::Received { arrival, datagram })
     }
 
     #[test]
-    fn each_event_is_a_line_with_numbers_as_numbers() {
+    fn each_event_has_a_line_with_numbers_as_numbers() {
         let rtt = Duration::from_nanos(41_007);
         let rest = r#""target":"example.org:9999","flow":0,"at_s":1.5}"#;
         for (line, expected) in [
@@ -179,23 +181,23 @@ mod tests {
                 received(ReplyKind::Unsolicited, b"Hello, \x1b!"),
                 r#"{"event":"unsolicited","bytes":9,"datagram":"Hello, \u001b!","#,
             ),
-            (said(ProbeEventKind::Lost { seq: 3 }), r#"{"event":"lost","seq":3,"#),
+            (line_of(ProbeEventKind::Lost { seq: 3 }), r#"{"event":"lost","seq":3,"#),
             (
-                said(ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into())),
+                line_of(ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into())),
                 r#"{"event":"error","class":"connection-refused","count":1,"#,
             ),
             (
-                said(ProbeEventKind::NotSent(NotSent::Late)),
+                line_of(ProbeEventKind::NotSent(NotSent::Late)),
                 r#"{"event":"not-sent","reason":"late","#,
             ),
         ] {
             assert_eq!(line, Some(format!("{expected}{rest}")));
         }
-        assert_eq!(said(ProbeEventKind::Sent { seq: 0, late: rtt }), None);
+        assert_eq!(line_of(ProbeEventKind::Sent { seq: 0, late: rtt }), None);
     }
 
     #[test]
-    fn a_long_datagram_is_cut_and_that_is_said() {
+    fn long_datagram_is_marked_as_truncated() {
         let line = |len| received(ReplyKind::Unsolicited, &[b'x'; 2000][..len]).unwrap_or_default();
         assert!(!line(SHOWN).contains("truncated"));
         let cut = format!(r#""bytes":1025,"datagram":"{}","truncated":true,"#, "x".repeat(SHOWN));
@@ -203,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_without_an_answer_is_one_all_the_same() {
+    fn summary_without_a_reply_has_every_field() {
         let line = summary(&Recorder::new(target()).summary(Duration::ZERO), Duration::ZERO);
         let expected = r#"{"event":"summary","at_s":0.0,"target":"example.org:9999","#.to_owned()
             + r#""address":"192.0.2.1:9999","sent":0,"answered":0,"lost":0,"in_flight":0,"#

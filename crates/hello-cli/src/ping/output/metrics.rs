@@ -1,4 +1,4 @@
-//! The counts of a run for Prometheus, named as smokeping_prober names them where it has them.
+//! The metrics of a run, with smokeping_prober's names where it has them.
 
 use std::collections::BTreeMap;
 use std::iter;
@@ -8,7 +8,7 @@ use crate::output::prometheus::{MetricFamilies, Sample};
 use crate::ping::recorder::Recorder;
 use crate::ping::summary::Summary;
 
-/// Puts the counts of every target into Prometheus' text format.
+/// Formats the counts of every target as Prometheus' text format.
 pub fn text(recorders: &[Recorder], now: Duration) -> String {
     let summaries = Vec::from_iter(recorders.iter().map(|recorder| recorder.summary(now)));
     let mut families = MetricFamilies::new("hello_ping");
@@ -43,43 +43,38 @@ const COUNTERS: [(&str, &str, Count); 9] = [
     ("requests_total", "Probes sent.", |summary| summary.common.sent),
     ("responses_total", "Probes answered before their timeout.", |summary| summary.common.answered),
     ("lost_total", "Probes not answered before their timeout.", |summary| summary.common.lost),
-    ("response_duplicates_total", "Further replies to probes.", |summary| summary.common.duplicate),
-    ("responses_late_total", "First replies to probes that are lost.", |summary| {
-        summary.common.late
-    }),
+    ("response_duplicates_total", "Duplicate replies.", |summary| summary.common.duplicate),
+    ("responses_late_total", "First replies to lost probes.", |summary| summary.common.late),
     ("responses_reordered_total", "Probes answered after one that was sent later.", |summary| {
         summary.common.reordered
     }),
-    ("responses_corrupt_total", "Datagrams that are no replies to anything.", |summary| {
+    ("responses_corrupt_total", "Datagrams that are not valid replies.", |summary| {
         summary.common.corrupt
     }),
-    ("responses_unsolicited_total", "Replies to somebody else.", |summary| {
+    ("responses_unsolicited_total", "Replies to requests that this run did not send.", |summary| {
         summary.common.unsolicited
     }),
-    (
-        "responses_out_of_window_total",
-        "Replies to probes older than what is remembered.",
-        |summary| summary.common.out_of_window,
-    ),
+    ("responses_out_of_window_total", "Replies to probes too old to classify.", |summary| {
+        summary.common.out_of_window
+    }),
 ];
 
 const LABELLED: [(&str, &str, &str, Counts); 2] = [
-    ("send_errors_total", "Probes that were due and did not leave.", "reason", |summary| {
+    ("send_errors_total", "Probes that were due but not sent.", "reason", |summary| {
         &summary.common.not_sent
     }),
-    ("receive_errors_total", "Errors that were reported of earlier probes.", "class", |summary| {
+    ("receive_errors_total", "Errors reported for earlier probes.", "class", |summary| {
         &summary.common.errors
     }),
 ];
 
-/// The upper bounds of smokeping_prober's histogram: from 50 us, and up to 26 s by doubling from
-/// 100 us.
+/// Yields the upper bounds of smokeping_prober's histogram: 50 us, and 100 us doubled up to 26 s.
 fn bounds() -> impl Iterator<Item = Duration> {
     iter::once(Duration::from_micros(50))
         .chain((0..19).map(|power| Duration::from_micros(100 << power)))
 }
 
-/// The buckets have the precision of the percentiles.
+/// Returns the histogram of the round-trip times, with the precision of the percentiles.
 fn histogram(recorder: &Recorder) -> Vec<Sample> {
     let (target, rtts) = (&*recorder.target().name, recorder.rtts());
     let bucket = |bound: &str, count| {
@@ -89,9 +84,9 @@ fn histogram(recorder: &Recorder) -> Vec<Sample> {
         bounds().map(|bound| bucket(&bound.as_secs_f64().to_string(), rtts.count_up_to(bound)));
     let mut samples = Vec::from_iter(buckets);
     samples.push(bucket("+Inf", rtts.count()));
-    let alone = [("target", target)];
-    samples.push(Sample::new(&alone, rtts.sum().as_secs_f64()).with_suffix("_sum"));
-    samples.push(Sample::new(&alone, rtts.count()).with_suffix("_count"));
+    let labels = [("target", target)];
+    samples.push(Sample::new(&labels, rtts.sum().as_secs_f64()).with_suffix("_sum"));
+    samples.push(Sample::new(&labels, rtts.count()).with_suffix("_count"));
     samples
 }
 
@@ -103,7 +98,7 @@ mod tests {
     use crate::ping::fixtures::{answered, events, lost, target};
 
     #[test]
-    fn every_bucket_holds_the_ones_below_it_and_the_last_holds_all() {
+    fn buckets_are_cumulative() {
         let mut recorder = Recorder::new(target());
         let answers = [40, 60, 150, 1_000_000].map(Duration::from_micros).map(answered);
         events(&mut recorder, answers);

@@ -1,4 +1,4 @@
-//! A run as a picture.
+//! The plot of a run.
 
 use std::error::Error;
 
@@ -8,29 +8,26 @@ use crate::output::escape::Escaped;
 use crate::output::plot;
 use crate::ping::recorder::Recorder;
 
-/// The picture, in pixels; the height is that of each target.
+/// The size in pixels; the height is that of each target.
 const WIDTH: u32 = 1200;
 const HEIGHT: u32 = 320;
 
-/// The room for the round-trip times over time, beside their distribution.
-const COURSE_WIDTH: u32 = 800;
+/// The width of the timeline; the distribution has the rest.
+const TIMELINE_WIDTH: u32 = 800;
 
-/// What is drawn.
+/// The label of the axis.
 const WHAT: &str = "round-trip time";
 
-/// Draws each target's round-trip times over time, with the losses, and their distribution.
-///
-/// # Errors
-///
-/// What the drawing reports.
-pub fn draw(targets: &[(&Recorder, &Timeline)]) -> Result<String, Box<dyn Error>> {
+/// Draws each target's round-trip times and losses over the run, and the distribution of the times.
+pub(crate) fn draw(targets: &[(&Recorder, &Timeline)]) -> Result<String, Box<dyn Error>> {
     let rows = u32::try_from(targets.len())?.max(1);
     plot::picture((WIDTH, HEIGHT * rows), |area| {
         let rows = area.split_evenly((targets.len().max(1), 1));
         for (area, (recorder, timeline)) in rows.iter().zip(targets) {
-            let (left, right) = area.split_horizontally(COURSE_WIDTH);
-            let lost = timeline.bins().map(|(_, period)| period.lost).sum::<u64>();
-            let caption = format!("{}, {lost} lost", Escaped(recorder.target().name.as_bytes()));
+            let (left, right) = area.split_horizontally(TIMELINE_WIDTH);
+            let (name, counts) = (&recorder.target().name, recorder.record().counts());
+            let name = Escaped(name.as_bytes());
+            let caption = format!("{name}: {} sent, {} lost", counts.sent, counts.lost);
             plot::timeline(&left, &caption, WHAT, timeline)?;
             plot::distribution(&right, WHAT, &recorder.rtts())?;
         }
@@ -47,7 +44,7 @@ mod tests {
     use crate::ping::fixtures::{answered, lost, target};
     use std::time::Duration;
 
-    /// A run of five minutes: a steady path with rare outliers, an outage, and a step.
+    /// A run of five minutes: a steady path with rare outliers, an outage and a step.
     fn run() -> (Recorder, Timeline) {
         let (mut recorder, mut timeline) = (Recorder::new(target()), Timeline::new());
         for tick in 0..3000_u64 {
@@ -65,16 +62,16 @@ mod tests {
     }
 
     #[test]
-    fn every_target_has_its_name_its_losses_and_whether_anybody_answered() {
+    fn every_target_has_its_name_its_losses_and_a_note_without_replies() {
         let (recorder, timeline) = run();
         let name = "a<b>\x1b&c:1";
         let silent = (Recorder::new(Target { name: name.into(), ..target() }), Timeline::new());
         let svg = draw(&[(&recorder, &timeline), (&silent.0, &silent.1)]).expect("a picture");
         let lost = recorder.record().counts().lost;
         assert!(lost > 60);
-        for text in [format!("192.0.2.1:9999, {lost} lost"), "no replies".into()] {
+        for text in [format!("192.0.2.1:9999: 0 sent, {lost} lost"), "no replies".into()] {
             assert!(svg.contains(&text), "{text}");
         }
-        assert!(svg.contains(r"a&lt;b&gt;\u{1b}&amp;c:1, 0 lost"), "{svg}");
+        assert!(svg.contains(r"a&lt;b&gt;\u{1b}&amp;c:1: 0 sent, 0 lost"), "{svg}");
     }
 }

@@ -1,4 +1,4 @@
-//! What `hello-ping` prints for people, and for programs that read what ping prints.
+//! Text output of `hello-ping`, which parsers of ping's output can read.
 
 #[cfg(test)]
 mod tests;
@@ -17,16 +17,15 @@ use crate::output::table::table;
 use crate::ping::Target;
 use crate::ping::summary::Summary;
 
-/// Says whom the probes go to, and of how many bytes they are: the name, and with it the headers
-/// of UDP and IP.
+/// Returns the first line: the target, and the sizes of a name and of its packet.
 pub fn header(target: &Target) -> String {
     let Target { name, address, name_len, .. } = target;
     let headers = if address.is_ipv4() { 20 } else { 40 } + 8;
-    let (name, totals) = (Escaped(name.as_bytes()), name_len + headers);
-    format!("PING {name} ({}) {name_len}({totals}) bytes of data.", address.ip())
+    let (name, packet_len) = (Escaped(name.as_bytes()), name_len + headers);
+    format!("PING {name} ({}) {name_len}({packet_len}) bytes of data.", address.ip())
 }
 
-/// Says an event; nothing of a probe that was sent, for its reply or its loss will be said.
+/// Returns the line of an event. A sent probe has none: its reply or its loss has one.
 pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
     let Target { address, flows, .. } = target;
     let flow = if *flows > 1 { format!(" flow={}", event.flow) } else { String::new() };
@@ -43,7 +42,7 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
                     format!("{from} seq={seq}{flow} time={:.3} ms (late)", millis(rtt))
                 }
                 ReplyKind::Duplicate { seq } => format!("{from} seq={seq}{flow} (DUP!)"),
-                ReplyKind::OutOfWindow { seq } => format!("{from} seq={seq}{flow} (out_of_window)"),
+                ReplyKind::OutOfWindow { seq } => format!("{from} seq={seq}{flow} (out of window)"),
                 ReplyKind::Corrupt => format!("{from}{flow} (corrupt) {}", Truncated(datagram)),
                 ReplyKind::Unsolicited => {
                     format!("{from}{flow} (unsolicited) {}", Truncated(datagram))
@@ -54,13 +53,14 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
         ProbeEventKind::SocketError(error) => format!("{address}:{flow} {error}"),
         ProbeEventKind::Dropped { count } => {
             format!(
-                "{address}:{flow} {count} datagrams dropped by this system: no room, or a wrong checksum"
+                "{address}:{flow} {count} datagrams dropped by this host: receive buffer full, or bad \
+                 checksum"
             )
         }
         ProbeEventKind::NotSent(why) => {
             let why = match why {
                 NotSent::Failed(error) => error.to_string(),
-                NotSent::Late => "this process was held up".into(),
+                NotSent::Late => "too late, because this process was stalled".into(),
                 NotSent::TooManyInFlight => "too many in flight".into(),
                 other => other.label().into(),
             };
@@ -70,14 +70,14 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
     })
 }
 
-/// Sums up, with `more` indented in between.
+/// Returns the summary of a target, with `extras` after the details.
 ///
-/// Our own lines come first: what reads ping's summary takes it from the end of the output. At
-/// the end of a summary without round-trip times stands an empty line, as ping has it.
-pub fn summary(summary: &Summary, more: &[String]) -> String {
+/// It ends with ping's own lines, because parsers look for them at the end of the output. Without
+/// round-trip times, the last line is empty, as in ping.
+pub fn summary(summary: &Summary, extras: &[String]) -> String {
     let name = Escaped(summary.target.as_bytes());
     let mut text = format!("\n{name}\n");
-    for line in details(summary).iter().chain(more).flat_map(|text| text.lines()) {
+    for line in details(summary).iter().chain(extras).flat_map(|text| text.lines()) {
         let _ = writeln!(text, "  {line}");
     }
     let _ = write!(text, "\n--- {name} ping statistics ---\n{}\n", packets(summary));
@@ -88,7 +88,7 @@ pub fn summary(summary: &Summary, more: &[String]) -> String {
     text
 }
 
-/// What ping does not say.
+/// Returns the details that ping does not print.
 fn details(summary: &Summary) -> Vec<String> {
     let counts = [
         ("in flight", summary.common.in_flight),
@@ -120,8 +120,7 @@ fn details(summary: &Summary) -> Vec<String> {
     lines
 }
 
-/// The line that ping has of its packets. As there, what is zero is left out, and so is a loss of
-/// which nothing is known.
+/// Returns ping's line about packets. As in ping, counts of zero and an unknown loss are omitted.
 fn packets(summary: &Summary) -> String {
     let hello_measure::Summary { sent, answered, .. } = &summary.common;
     let mut text = format!("{sent} packets transmitted, {answered} received");
@@ -140,7 +139,7 @@ fn packets(summary: &Summary) -> String {
     text
 }
 
-/// Sums a part of the run up, in one line.
+/// Returns the summary of a part of the run, in one line.
 pub fn interval(summary: &Summary) -> String {
     let mut text = format!("{}: {}", Escaped(summary.target.as_bytes()), packets(summary));
     if summary.common.in_flight > 0 {
@@ -156,7 +155,7 @@ pub fn interval(summary: &Summary) -> String {
     text
 }
 
-/// Says in one line how it goes; of several targets, in few words.
+/// Returns the status line; with several targets, it is brief for each.
 pub fn status(summaries: &[Summary]) -> String {
     if let [summary] = summaries {
         let hello_measure::Summary { sent, in_flight, .. } = &summary.common;
@@ -184,7 +183,7 @@ fn target(summary: &Summary) -> &[u8] {
     summary.target.as_bytes()
 }
 
-/// Compares several targets side by side, times in milliseconds.
+/// Returns a table of several targets, with times in milliseconds.
 pub fn comparison(summaries: &[Summary]) -> String {
     let heads =
         ["target", "sent", "lost", "loss", "min", "p50", "p90", "p99", "max", "jitter", "errors"];
@@ -207,7 +206,7 @@ pub fn comparison(summaries: &[Summary]) -> String {
     table(0, &heads, rows)
 }
 
-/// Compares the flows of a target, times in milliseconds.
+/// Returns a table of a target's flows, with times in milliseconds.
 pub fn flows(flows: &[FlowSummary]) -> String {
     let heads = ["flow", "sent", "answered", "lost", "loss", "p50", "p99"];
     let rows = flows.iter().map(|flow| {

@@ -12,7 +12,7 @@ fn ms(millis: u64) -> Duration {
 }
 
 #[test]
-fn jitter_is_of_consecutive_replies_in_order_of_arrival() {
+fn jitter_compares_consecutive_replies_in_order_of_arrival() {
     let mut recorder = Recorder::new(target());
     events(&mut recorder, [answered(ms(10))]);
     assert_eq!(recorder.summary(ms(0)).jitter_ms, None);
@@ -24,7 +24,7 @@ fn jitter_is_of_consecutive_replies_in_order_of_arrival() {
 }
 
 #[test]
-fn the_difference_of_two_flows_is_no_jitter() {
+fn differences_between_flows_are_not_jitter() {
     let mut recorder = Recorder::new(Target { flows: 2, ..target() });
     for turn in 0..10 {
         for (flow, rtt) in [ms(10), ms(90)].into_iter().enumerate() {
@@ -38,7 +38,7 @@ fn the_difference_of_two_flows_is_no_jitter() {
 }
 
 #[test]
-fn loss_is_a_share_of_the_settled_and_what_is_in_flight_is_told_apart() {
+fn loss_excludes_probes_in_flight() {
     let mut recorder = Recorder::new(target());
     events(&mut recorder, [0, 1, 2, 3, 4].map(sent));
     assert_eq!(
@@ -48,7 +48,7 @@ fn loss_is_a_share_of_the_settled_and_what_is_in_flight_is_told_apart() {
     events(&mut recorder, [answered(ms(1)), answered(ms(1)), answered(ms(1)), lost(3)]);
     let summary = recorder.summary(ms(0));
     assert_eq!((summary.common.loss, summary.common.in_flight), (Some(0.25), 1));
-    // Its reply comes late, and it stays lost.
+    // Its reply arrives late, and it remains lost.
     events(&mut recorder, [received(ReplyKind::Late { seq: 3, rtt: ms(2000) })]);
     let summary = recorder.summary(ms(0));
     assert_eq!((summary.common.lost, summary.common.late, summary.common.answered), (1, 1, 3));
@@ -56,7 +56,7 @@ fn loss_is_a_share_of_the_settled_and_what_is_in_flight_is_told_apart() {
 }
 
 #[test]
-fn a_reply_told_of_before_its_probe_is_no_less_in_flight_than_none() {
+fn reply_recorded_before_its_probe_does_not_make_in_flight_negative() {
     let mut recorder = Recorder::new(target());
     events(&mut recorder, [answered(ms(1))]);
     assert_eq!(recorder.summary(ms(0)).common.in_flight, 0);
@@ -65,7 +65,7 @@ fn a_reply_told_of_before_its_probe_is_no_less_in_flight_than_none() {
 }
 
 #[test]
-fn refused_held_up_and_late_timers_are_told_apart() {
+fn errors_unsent_probes_and_timer_errors_are_separate() {
     let mut recorder = Recorder::new(target());
     events(
         &mut recorder,
@@ -85,7 +85,7 @@ fn refused_held_up_and_late_timers_are_told_apart() {
 }
 
 #[test]
-fn the_next_part_has_nothing_but_what_goes_on_and_both_add_up_to_the_whole() {
+fn parts_add_up_to_the_whole() {
     let mut whole = Recorder::new(target());
     let refused = ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into());
     let first = [sent(0), sent(1), answered(ms(10)), refused];
@@ -108,7 +108,7 @@ fn the_next_part_has_nothing_but_what_goes_on_and_both_add_up_to_the_whole() {
     assert_eq!(before.summary(ms(3000)), whole.summary(ms(3000)));
 }
 
-/// What may happen to a prober; of replies, to which of the last probes.
+/// A step of a prober. A reply is to a probe this many sends ago.
 #[derive(Clone, Debug)]
 enum Step {
     Send,
@@ -133,7 +133,7 @@ const WINDOW: NonZeroU32 = NonZeroU32::new(16).expect("not zero");
 
 proptest! {
     #[test]
-    fn what_the_events_come_to_is_what_the_ledger_counts(steps in steps()) {
+    fn recorded_counts_equal_the_ledgers(steps in steps()) {
         let first = Token { run_id: 0xbeef, seq: u32::MAX - 20 };
         let mut ledger = Ledger::new(first, WINDOW, ms(1000));
         let mut recorder = Recorder::new(target());

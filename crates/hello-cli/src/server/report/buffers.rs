@@ -34,9 +34,9 @@ impl Buffer {
 }
 
 impl Buffers {
-    /// Returns the lines about the buffers: their sizes, and a warning for each that is smaller than
-    /// requested. There are none for default buffers on the loopback, nor in JSON, which has the sizes
-    /// beside each address.
+    /// Returns the lines about the buffers: their sizes, and a warning for each that is smaller
+    /// than requested. There are none for default buffers on the loopback, nor in JSON, which has
+    /// the sizes beside each address.
     pub fn lines(&self, format: Format, addresses: &[SocketAddr]) -> Vec<String> {
         let is_local = addresses.iter().all(|address| address.ip().to_canonical().is_loopback());
         let is_default = self.receive.is_default && self.send.is_default;

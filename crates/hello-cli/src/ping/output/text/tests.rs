@@ -6,7 +6,7 @@ use super::*;
 use crate::ping::fixtures::{answered, events, lost, received, sent, target};
 use crate::ping::recorder::Recorder;
 
-fn said(kind: ProbeEventKind<'_>) -> String {
+fn line_of(kind: ProbeEventKind<'_>) -> String {
     event(&target(), &ProbeEvent::new(Duration::ZERO, 0, kind)).unwrap_or_default()
 }
 
@@ -15,7 +15,7 @@ fn ms(millis: u64) -> Duration {
 }
 
 #[test]
-fn the_header_has_the_bytes_of_the_name_and_of_the_packet() {
+fn header_has_the_sizes_of_the_name_and_of_the_packet() {
     let v4 = header(&Target { name: "example.org:9999".into(), ..target() });
     assert_eq!(v4, "PING example.org:9999 (192.0.2.1) 16(44) bytes of data.");
     let address = "[2001:db8::1]:9999".parse().expect("an address");
@@ -24,7 +24,7 @@ fn the_header_has_the_bytes_of_the_name_and_of_the_packet() {
 }
 
 #[test]
-fn each_event_is_a_line() {
+fn each_event_has_a_line() {
     let rtt = Duration::from_nanos(41_499);
     let unsolicited =
         ProbeEventKind::Received { arrival: ReplyKind::Unsolicited, datagram: b"\x1b[2J" };
@@ -42,7 +42,7 @@ fn each_event_is_a_line() {
         (received(ReplyKind::Duplicate { seq: 7 }), "24 bytes from 192.0.2.1:9999: seq=7 (DUP!)"),
         (
             received(ReplyKind::OutOfWindow { seq: 7 }),
-            "24 bytes from 192.0.2.1:9999: seq=7 (out_of_window)",
+            "24 bytes from 192.0.2.1:9999: seq=7 (out of window)",
         ),
         (
             received(ReplyKind::Corrupt),
@@ -59,14 +59,14 @@ fn each_event_is_a_line() {
             "192.0.2.1:9999: not sent: send buffer full",
         ),
     ] {
-        assert_eq!(said(kind), line);
+        assert_eq!(line_of(kind), line);
     }
     let two = Target { flows: 2, ..target() };
     let line = event(&two, &ProbeEvent::new(ms(0), 1, lost(7)));
     assert_eq!(line.as_deref(), Some("192.0.2.1:9999: seq=7 flow=1 lost"));
 }
 
-/// Five sent, of which one is lost and one in flight, and much else.
+/// Five probes, of which one is lost and one in flight, and other events.
 fn eventful() -> Recorder {
     let mut recorder = Recorder::new(target());
     events(&mut recorder, [0, 1, 2, 3, 4].map(sent));
@@ -74,14 +74,14 @@ fn eventful() -> Recorder {
     let refused = ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into());
     let duplicate = received(ReplyKind::Duplicate { seq: 0 });
     let late = received(ReplyKind::Late { seq: 3, rtt: ms(1500) });
-    let held_up = ProbeEventKind::NotSent(NotSent::Late);
+    let too_late = ProbeEventKind::NotSent(NotSent::Late);
     let corrupt = received(ReplyKind::Corrupt);
-    events(&mut recorder, [lost(3), late, duplicate, corrupt, refused, refused, held_up]);
+    events(&mut recorder, [lost(3), late, duplicate, corrupt, refused, refused, too_late]);
     recorder
 }
 
 #[test]
-fn a_summary_ends_as_that_of_ping_does_after_what_ping_does_not_say() {
+fn summary_ends_like_pings_after_the_details() {
     let expected = "
 192.0.2.1:9999
   1 in flight, 1 late
@@ -98,7 +98,7 @@ rtt min/avg/max/mdev = 0.040/0.050/0.060/0.008 ms";
 }
 
 #[test]
-fn nothing_answered_is_silent_or_refused_and_has_a_summary_all_the_same() {
+fn summary_without_a_reply_has_the_reason() {
     let mut recorder = Recorder::new(target());
     events(&mut recorder, [sent(0), lost(0)]);
     let silent = summary(&recorder.summary(ms(1000)), &[]);
@@ -124,7 +124,7 @@ fn nothing_answered_is_silent_or_refused_and_has_a_summary_all_the_same() {
 }
 
 #[test]
-fn an_interval_and_the_status_are_one_line() {
+fn interval_and_status_have_one_line() {
     let summary = eventful().summary(ms(4005));
     let packets = packets(&summary);
     let times = "rtt p50/p99/max = 0.050/0.060/0.060 ms, jitter mean = 0.015 ms";
@@ -137,7 +137,7 @@ fn an_interval_and_the_status_are_one_line() {
 }
 
 #[test]
-fn tables_stand_in_columns() {
+fn tables_are_aligned() {
     let silent = Target { name: "[::1]:7".into(), ..target() };
     let summaries = [eventful().summary(ms(0)), Recorder::new(silent).summary(ms(0))];
     let expected = "\
