@@ -146,5 +146,5 @@ fn plot_is_xml_for_one_run_and_for_a_sweep() {
     }
     let lost = ["--count", "2", "-W", "50ms", "--plot", path, CLOSED_PORT];
     assert_eq!(load(&lost).status, Some(1));
-    assert!(texts(&file).contains(&format!("{CLOSED_PORT}, 2 lost")));
+    assert!(texts(&file).contains(&format!("{CLOSED_PORT}: 2 sent, 2 lost")));
 }

@@ -27,17 +27,17 @@ fn closed_loop_prints_a_header_and_a_summary() {
     let Finished { out, err, status } = load(&[&FEW[..], &[&address]].concat());
     assert_eq!((&*err, status), ("", Some(0)));
     let expected = format!(
-        "LOAD {address} (127.0.0.1): 4 outstanding, 16 bytes, 1 port, 20 requests
+        "LOAD {address} (127.0.0.1): 4 outstanding, 16-byte names, 1 source port, 20 requests
 
 --- {address} load statistics ---
 20 requests sent (NUMBER/s), 20 answered (NUMBER/s), 0 lost (0%), in NUMBER s
 latency min/avg/p50/p90/p99/p99.9/max = TIMES, since due
 rtt     min/avg/p50/p90/p99/p99.9/max = TIMES, since sent
-the generator was busy for NUMBER% of the timeANYTHING
+generator: NUMBER% busyANYTHING
 "
     );
     // Busy or not: this few requests take no time.
-    let out = out.split_inclusive('\n').filter(|line| !line.starts_with("LIMITED BY "));
+    let out = out.split_inclusive('\n').filter(|line| !line.starts_with("generator limit: "));
     assert_looks_like(&out.collect::<String>(), &expected);
 }
 
@@ -50,8 +50,8 @@ fn open_loop_prints_its_timer_error() {
     let Finished { out, err, status } = load(&arguments);
     assert_eq!((&*err, status), ("", Some(0)));
     let header = format!(
-        "LOAD {address} (127.0.0.1): 2000 requests/s (poisson), 16 to 32 bytes, 2 ports, 0.2 s after \
-         0.02 s\n"
+        "LOAD {address} (127.0.0.1): 2000 requests/s (poisson), names of 16 to 32 bytes, 2 source \
+         ports, 0.2 s after 0.02 s of warm-up\n"
     );
     assert!(out.starts_with(&header), "{out}");
     let (_, rest) = out.split_once("\ntimer error ").expect("there");

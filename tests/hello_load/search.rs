@@ -148,14 +148,14 @@ fn search_prints_its_result_and_its_bound() {
             (
                 &["--rate", "1000", "--max-rate", "1000", "--tolerance", "10"][..],
                 0,
-                "throughput at least 1000 requests/s, with loss of 10% at most\n\
-                 more was not tried (--max-rate); up to 1 trial of 0.1 s for each load\n",
+                "throughput at least 1000 requests/s, with at most 10% loss\n\
+                 no higher load was tried (--max-rate); at most 1 trial of 0.1 s per load\n",
             ),
             (
                 &["--rate", "1000", "--resolution", "100"],
                 1,
-                "no load was carried with loss of 0% at most\n\
-                 of 1000/s too much was lost (resolution 100%); up to 1 trial of 0.1 s for each load\n",
+                "no load was carried with at most 0% loss\n\
+                 1000/s lost too much (resolution 100%); at most 1 trial of 0.1 s per load\n",
             ),
         ] {
             let server = losing_a_tenth();
@@ -188,8 +188,7 @@ fn load_that_cannot_be_offered_is_not_the_servers_limit() {
     assert_eq!((&throughput["bound"], status), (&"generator".into(), Some(1)));
     assert_eq!(throughput["not_carried_per_s"], 100_000_000);
     let Finished { out, .. } = load(&arguments);
-    let expected =
-        "\nLIMITED BY THE GENERATOR, which did not offer 100000000/s evenly: the server may ";
+    let expected = "\ngenerator limit: 100000000/s was not offered evenly, so the server may ";
     assert!(out.contains("  not offered  [generator: ") && out.contains(expected), "{out}");
 }
 

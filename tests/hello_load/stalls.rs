@@ -155,10 +155,7 @@ fn suspended_generator_reports_unsent_requests_and_loses_none() {
     let limits = summary["generator"]["limits"].as_array().expect("a list");
     let found = limits.iter().find(|limit| limit["limit"] == "late").expect("reported");
     assert_eq!(found["requests"], late);
-    let expected = format!(
-        "LIMITED BY THE GENERATOR, not by the server alone: it was too late for {late} requests, \
-         which it did not send"
-    );
+    let expected = format!("generator limit: {late} requests not sent: too late");
     assert!(lines.contains(&expected), "{lines:?}");
     assert!(lines.contains(&format!("not sent: late {late}")), "{lines:?}");
 }

@@ -99,8 +99,8 @@ fn interrupted_search_prints_that_it_was_interrupted() {
     let (lines, status) = interrupt(process);
     let end = [
         "",
-        "no load was decided on",
-        "interrupted before any load failed; up to 3 trials of 3600 s for each load",
+        "no load had a verdict",
+        "interrupted before a load failed; at most 3 trials of 3600 s per load",
     ];
     assert!(lines.ends_with(&end.map(str::to_owned)), "{lines:?}");
     let cut_off = lines[1].strip_prefix("    10000/s ").expect("the first trial");
@@ -221,8 +221,8 @@ fn other_machines_are_not_contacted_without_remote() {
     let test = "other_machines_are_not_contacted_without_remote";
     let Finished { out, err, status } = load(&["192.0.2.1"]);
     assert_eq!((&*out, status), ("", Some(2)));
-    let start = "hello-load: 192.0.2.1:9999 is not on the loopback of this machine, and ";
-    assert!(err.starts_with(start) && err.contains(": give --remote if "), "{err}");
+    let start = "hello-load: 192.0.2.1:9999 is not a loopback address. ";
+    assert!(err.starts_with(start) && err.contains(": add --remote if "), "{err}");
     if !have("strace", "-V", test) {
         return;
     }
@@ -239,13 +239,13 @@ fn invalid_command_line_suggests_a_correction() {
     for (arguments, advice) in [
         ("--rate 0", "must be 1 or more"),
         ("--rate fast", "try 500, 10k or 1M"),
-        ("--size 7", "must be from 8 to 65499, the shorter one first"),
-        ("--size 20..16", "must be from 8 to 65499, the shorter one first"),
+        ("--size 7", "must be between 8 and 65499, the shorter one first"),
+        ("--size 20..16", "must be between 8 and 65499, the shorter one first"),
         ("--size long", "try 16 or 16..512"),
         ("--train 65", "65 is not in 1..=64"),
         ("--train 64 --size 1200", "it takes up to 54 of them"),
         ("--sweep 10", "try 10k..200k"),
-        ("--sweep 2k..1k", "the first load has to be lower than the second"),
+        ("--sweep 2k..1k", "the first rate must be lower than the second"),
         ("--sweep 1..9 --steps 1", "1 is not in 2..=1000"),
         ("--sources many", "try 256 or 10k"),
         (
@@ -254,19 +254,19 @@ fn invalid_command_line_suggests_a_correction() {
         ),
         ("--sources-by addresses --sources 20M", "there are 16777214 addresses to ask from"),
         ("--threads 2 --sources 1", "there are 2 threads: each takes a source"),
-        ("--threads 2 --outstanding 1", "give --outstanding 2"),
-        ("--poisson", "--poisson draws times: give --rate, too"),
-        ("--rate 5 --outstanding 5", "'--rate <LOAD>' cannot be used with '--outstanding <COUNT>'"),
+        ("--threads 2 --outstanding 1", "must be at least --train times --threads (2)"),
+        ("--poisson", "--poisson requires --rate"),
+        ("--rate 5 --outstanding 5", "'--rate <RATE>' cannot be used with '--outstanding <COUNT>'"),
         ("--find-max --count 5", "'--find-max' cannot be used with '--count <COUNT>'"),
-        ("--find-max --sweep 1..2", "'--find-max' cannot be used with '--sweep <LOAD..LOAD>'"),
+        ("--find-max --sweep 1..2", "'--find-max' cannot be used with '--sweep <RATE..RATE>'"),
         ("--tolerance 1", "--find-max"),
         ("--find-max --tolerance 101", "must be between 0 and 100"),
-        ("--find-max --resolution x", "try 1 or 0.5%"),
+        ("--find-max --resolution x", "try 1 or 0.5"),
         ("--timeout 0", "must be longer than 0"),
         ("--warm-up x", "try 0.5, 500ms or 2s"),
         ("-4 -6", "'--ipv4' cannot be used with '--ipv6'"),
         ("-4 ::1", "[::1]:9999 has no IPv4 address: try without -4"),
-        ("127.0.0.1:0", "write the port the server listens on"),
+        ("127.0.0.1:0", "port 0 is not a valid destination"),
     ] {
         let Finished { err, status, .. } = load(&Vec::from_iter(arguments.split(' ')));
         assert_eq!(status, Some(2), "{arguments}");

@@ -1,8 +1,8 @@
-//! What `hello-load` offers, and what comes of it.
+//! `hello-load`: generates a load and summarises the result.
 //!
-//! [`Recorder`](recorder::Recorder) adds up what one thread of the generator sees,
-//! [`Summary`](summary::Summary) is what a run comes to, and every form of output has it for its
-//! argument. A search or a sweep is one run after the other.
+//! A [`Recorder`](recorder::Recorder) records the events of one thread, and returns the
+//! [`Summary`](summary::Summary) of a run, from which every output is made. A search or a sweep is
+//! a sequence of runs.
 
 pub mod args;
 pub mod diagnosis;

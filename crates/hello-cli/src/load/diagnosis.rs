@@ -1,33 +1,33 @@
-//! Whether the server or the generator was the limit.
+//! The diagnosis of a run: the limits of the generator, and the verdict on a trial.
 
 use hello_measure::TrialVerdict;
 
 use super::saturation::GeneratorLimit;
 use super::summary::Summary;
 
-/// Finds the ways in which the generator was the limit.
+/// Returns the limits of the generator.
 pub fn generator_limits(summary: &Summary) -> Vec<GeneratorLimit> {
     let mut limits = Vec::new();
     let not_sent = |reason| summary.common.not_sent.get(reason).copied().unwrap_or(0);
-    let [held_up, too_many] = ["late", "too-many-in-flight"].map(not_sent);
-    let not_taken = summary.common.not_sent_total() - held_up - too_many;
+    let [late, too_many] = ["late", "too-many-in-flight"].map(not_sent);
+    let not_taken = summary.common.not_sent_total() - late - too_many;
     let no_room = summary.generator.blocked;
     let dropped = summary.generator.dropped.unwrap_or(0);
     let due = summary.common.due() as f64;
     let many = |count: u64| count as f64 > MAX_SHORTFALL * due;
-    limits.extend(many(held_up).then_some(GeneratorLimit::Late { requests: held_up }));
+    limits.extend(many(late).then_some(GeneratorLimit::Late { requests: late }));
     limits.extend(many(too_many).then_some(GeneratorLimit::TooManyInFlight { requests: too_many }));
     limits.extend(many(not_taken).then_some(GeneratorLimit::NotTaken { requests: not_taken }));
     limits.extend(many(no_room).then_some(GeneratorLimit::NoRoomToSend { times: no_room }));
     let stalled = summary.generator.stalled.filter(|share| *share > MAX_SHORTFALL);
     limits.extend(stalled.map(|share| GeneratorLimit::Stalled { share }));
     limits.extend((dropped > 0).then_some(GeneratorLimit::Dropped { datagrams: dropped }));
-    let is_long = summary.common.duration_s > LONG_ENOUGH_S && summary.is_steady();
+    let is_long = summary.common.duration_s > MIN_DURATION_S && summary.is_steady();
     let busy = summary.generator.busy.filter(|share| *share > BUSY && is_long);
     limits.extend(busy.map(|share| GeneratorLimit::Busy { share }));
     if let (Some(timer), Some(rtt)) = (summary.common.timer_error_ms, summary.common.rtt_ms)
-        && summary.common.sent >= ENOUGH
-        && timer.p99 > PUNCTUAL_MS
+        && summary.common.sent >= MIN_REQUESTS
+        && timer.p99 > MIN_TIMER_ERROR_MS
         && 2.0 * timer.p99 > rtt.p99
     {
         limits.push(GeneratorLimit::Timer { p99_ms: timer.p99 });
@@ -35,43 +35,42 @@ pub fn generator_limits(summary: &Summary) -> Vec<GeneratorLimit> {
     limits
 }
 
-/// Decides what a trial says of the server.
+/// Returns the verdict on a trial.
 ///
-/// A load was offered if no more than [`MAX_SHORTFALL`] of what was due did not leave: else the
-/// rest left in bursts, and what was lost of those says nothing of an even load. Where our own
-/// receive buffers had no room for as many replies as it takes to come within the tolerance, the
-/// loss is not the server's.
+/// The load counts as offered if at most [`MAX_SHORTFALL`] of the due requests were not sent.
+/// Otherwise the rest left in bursts, whose loss does not describe an even load. A loss that
+/// exceeds the tolerance only because our own receive buffers overflowed is not the server's.
 pub fn judge_trial(summary: &Summary, tolerance: f64) -> TrialVerdict {
     let due = summary.common.due();
     let settled = (summary.common.answered + summary.common.lost) as f64;
-    let most = tolerance * settled;
-    let ours = summary.generator.dropped.unwrap_or(0);
-    let theirs = summary.common.lost.saturating_sub(ours) as f64;
+    let max = tolerance * settled;
+    let dropped = summary.generator.dropped.unwrap_or(0);
+    let lost_by_server = summary.common.lost.saturating_sub(dropped) as f64;
     if due == 0 || summary.common.not_sent_total() as f64 > MAX_SHORTFALL * due as f64 {
         TrialVerdict::NotOffered
-    } else if theirs > most {
+    } else if lost_by_server > max {
         TrialVerdict::Lost
-    } else if summary.common.lost as f64 > most {
+    } else if summary.common.lost as f64 > max {
         TrialVerdict::NotOffered
     } else {
         TrialVerdict::Carried
     }
 }
 
-/// Above that, a generator is as good as always busy.
+/// The share of the time above which a generator counts as always busy.
 const BUSY: f64 = 0.95;
 
-/// Of a shorter run it is no wonder if there is always something to do, in seconds.
-const LONG_ENOUGH_S: f64 = 0.1;
+/// The shortest run in seconds for which [`BUSY`] is a limit.
+const MIN_DURATION_S: f64 = 0.1;
 
-/// Of fewer requests, one in a hundred is none.
-const ENOUGH: u64 = 100;
+/// The smallest number of requests with a meaningful 99th percentile.
+const MIN_REQUESTS: u64 = 100;
 
-/// What is not later than that is punctual, in milliseconds.
-const PUNCTUAL_MS: f64 = 1.0;
+/// The smallest timer error that is a limit, in milliseconds.
+const MIN_TIMER_ERROR_MS: f64 = 1.0;
 
-/// Which share of the requests due may be missing for a load to be offered: on machines that do
-/// something else as well, no generator is there all the time.
+/// The share of the due requests that may be missing from a load: other programs delay any
+/// generator.
 pub const MAX_SHORTFALL: f64 = 0.01;
 
 #[cfg(test)]
@@ -87,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn each_reason_is_found_and_said() {
+    fn each_limit_is_found_and_described() {
         let mut summary = summary();
         assert_eq!(generator_limits(&summary), []);
         summary.common.sent = 100;
@@ -98,22 +97,23 @@ mod tests {
         summary.common.timer_error_ms =
             Some(TimerError { mean: 0.0, p50: 0.0, p99: 2.5, max: 3.0 });
         summary.common.rtt_ms = Some(times(2.0));
-        let said = Vec::from_iter(generator_limits(&summary).iter().map(GeneratorLimit::to_string));
+        let found =
+            Vec::from_iter(generator_limits(&summary).iter().map(GeneratorLimit::to_string));
         let expected = [
-            "was too late for 2 requests, which it did not send",
-            "did not send 2 requests, for it could not remember more in flight",
-            "could not send 3 requests, which the system did not take",
-            "had to wait 5 times until the system had room for what it sends",
-            "waited for 25% of the time for lost requests to time out: try a shorter --timeout",
-            "had no room for 6 datagrams in its own receive buffer",
-            "was busy for 98.8% of the time: try --train, or more --threads",
-            "sent one request in a hundred more than 2.500 ms late",
+            "2 requests not sent: too late",
+            "2 requests not sent: too many in flight",
+            "3 requests not sent: rejected by the system",
+            "send buffer full 5 times",
+            "25% of the time spent waiting for lost requests to time out; try a shorter --timeout",
+            "6 datagrams overflowed its receive buffers",
+            "98.8% busy; try --train or more --threads",
+            "1% of the requests sent more than 2.500 ms late",
         ];
-        assert_eq!(said, expected);
+        assert_eq!(found, expected);
     }
 
     #[test]
-    fn a_run_of_a_moment_may_be_busy_all_the_time() {
+    fn very_short_run_may_be_busy_all_the_time() {
         let mut summary = summary();
         summary.generator.busy = Some(1.0);
         assert_eq!(generator_limits(&summary), [GeneratorLimit::Busy { share: 1.0 }]);
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_in_a_hundred_may_be_missing() {
+    fn one_request_in_a_hundred_may_be_missing() {
         let mut summary = summary();
         summary.common.sent = 990;
         summary.common.not_sent = [("late", 10)].into();
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timer_as_good_as_the_server_and_a_generator_that_rests_are_no_limit() {
+    fn precise_timer_and_idle_generator_are_no_limit() {
         let mut summary = summary();
         summary.generator.busy = Some(0.95);
         summary.common.timer_error_ms =
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_loop_that_never_waited_for_the_server_tells_of_no_limit() {
+    fn short_closed_loop_has_no_busy_limit() {
         let mut summary = summary();
         summary.generator.busy = Some(1.0);
         (summary.plan.rate, summary.plan.outstanding) = (None, Some(3));
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn loss_is_the_servers_unless_it_is_ours() {
+    fn loss_is_the_servers_unless_our_buffers_overflowed() {
         for (answered, lost, dropped, held_up, tolerance, verdict) in [
             (1000, 0, 0, 0, 0.0, TrialVerdict::Carried),
             (999, 1, 0, 0, 0.0, TrialVerdict::Lost),
@@ -174,7 +174,7 @@ mod tests {
             (990, 10, 9, 0, 0.0, TrialVerdict::Lost),
             (990, 0, 0, 10, 0.0, TrialVerdict::Carried),
             (989, 0, 0, 11, 0.0, TrialVerdict::NotOffered),
-            // What was lost may have been lost of a burst.
+            // The lost request may have been part of a burst.
             (500, 1, 0, 499, 0.0, TrialVerdict::NotOffered),
             (0, 0, 0, 0, 1.0, TrialVerdict::NotOffered),
         ] {

@@ -25,8 +25,8 @@ pub(super) const USAGE: GeneratorUsage = GeneratorUsage {
     dropped: Some(0),
 };
 
-/// Three requests: due at 1, 2 and 3 ms, each sent a tenth of a millisecond late; two are answered
-/// after 1 and 3 ms, and the last one is lost.
+/// Three requests, due at 1, 2 and 3 ms, and each sent 0.1 ms late. Two are answered after 1 and 3
+/// ms, and the last one is lost.
 pub(super) fn recorder() -> Recorder {
     let mut recorder = Recorder::default();
     let millis = Duration::from_millis;

@@ -1,4 +1,4 @@
-//! The forms of output, one file each.
+//! The output formats of `hello-load`.
 
 mod columns;
 pub mod json;

@@ -1,43 +1,44 @@
-//! The plan of a run, as it is printed.
+//! The plan of a run, as the output shows it.
 
 use hello_net::{ArrivalProcess, LoadPlan, Pacing, Sources};
 use serde::Serialize;
 
 use super::args::UNLIMITED;
 
-/// What was to be offered.
+/// The intended load.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
-    /// How many requests were to be outstanding; of a closed loop.
+    /// The number of outstanding requests of a closed loop.
     pub outstanding: Option<u32>,
-    /// Requests a second; of an open loop.
+    /// The rate of an open loop, in requests per second.
     pub rate: Option<u64>,
-    /// How the times lie at which they are due; of an open loop.
+    /// The arrival process of an open loop.
     pub arrivals: Option<&'static str>,
-    /// How many requests a message has.
+    /// The number of requests per message.
     pub train: u16,
-    /// From how many sources they come.
+    /// The number of sources.
     pub sources: u32,
-    /// What a source is: a port, or an address.
+    /// The kind of source: ports or addresses.
     pub sources_by: &'static str,
-    /// How many threads send and receive.
+    /// The number of threads.
     pub threads: u16,
-    /// The length of the shortest name and of the longest, in bytes.
+    /// The lengths of the shortest and the longest name, in bytes.
     pub name_bytes: [usize; 2],
-    /// What was left out at the start, in seconds.
+    /// The length of the warm-up, in seconds.
     pub warm_up_s: f64,
-    /// For how long after that requests were to be due, in seconds; `None` if only `count` ends it.
+    /// The time after the warm-up in which requests are due, in seconds; `None` if only `count`
+    /// ends it.
     pub duration_s: Option<f64>,
-    /// How many were to be due at the most.
+    /// The largest number of requests.
     pub count: Option<u64>,
-    /// After how long an unanswered request is lost, in seconds.
+    /// The time after which a request counts as lost, in seconds.
     pub timeout_s: f64,
-    /// What sizes and times were drawn from.
+    /// The seed of the random sizes and times.
     pub seed: u64,
 }
 
 impl Plan {
-    /// Returns what is the same in all trials of a search or a sweep.
+    /// Returns the common plan of the trials of a search or a sweep.
     pub fn of_trials(plan: &LoadPlan) -> Self {
         Self { rate: None, ..plan.into() }
     }

@@ -1,4 +1,4 @@
-//! Whether losses look like those of a server's rate limit.
+//! The detection of a server's rate limit.
 
 use std::fmt;
 
@@ -7,18 +7,18 @@ use serde::Serialize;
 
 use super::summary::Summary;
 
-/// The rate limit of a server that the losses of a run look like: `hello-server`'s default.
+/// A rate limit that explains the losses of a run: `hello-server`'s default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct SuspectedLimit {
     /// Requests per second from each source network.
     pub rate: u32,
-    /// Requests from a source network at once.
+    /// The largest burst from a source network, in requests.
     pub burst: u32,
 }
 
 impl SuspectedLimit {
-    /// Compares a run with what the limit would have made of it. Only silent losses count, since
-    /// what the limit refuses gets no reply and no error, and the loopback is exempt.
+    /// Compares the losses of a run with those that the limit would cause. The loopback is exempt,
+    /// and so is a run with errors, because the limit refuses requests silently.
     pub fn of(summary: &Summary) -> Option<Self> {
         let is_silent =
             summary.common.errors.is_empty() && summary.generator.dropped.unwrap_or(0) == 0;
@@ -29,7 +29,7 @@ impl SuspectedLimit {
             ((summary.common.answered + summary.common.lost) as f64, summary.common.duration_s);
         let warm_up = summary.plan.warm_up_s;
         let saved = match summary.plan.outstanding {
-            // A closed loop uses a burst up as fast as the server answers.
+            // A closed loop uses up the burst as fast as the server answers.
             Some(_) if warm_up > 0.0 => 0.0,
             Some(_) => BURST,
             None => left_of_burst(sent / seconds, warm_up),
@@ -41,7 +41,7 @@ impl SuspectedLimit {
         };
         let looks_limited = lost > 0.0
             && is_near(summary.common.answered, answered, 0.05)
-            // Where few are lost, most counts of answers would do.
+            // With few losses, nearly any number of answers would match.
             && is_near(summary.common.lost, lost, 0.25);
         looks_limited.then_some(Self { rate: Rate::DEFAULT_RATE, burst: Rate::DEFAULT_BURST })
     }
@@ -58,14 +58,14 @@ impl fmt::Display for SuspectedLimit {
     }
 }
 
-/// Returns how many of `sent` requests the limit answers on average, of a network that has `saved`
-/// requests of its burst left.
+/// Returns the average number of `sent` requests that the limit answers, for a network that has
+/// `saved` requests of its burst left.
 fn answered_under_limit(sent: f64, seconds: f64, saved: f64) -> f64 {
     let within = sent.min(saved + RATE * seconds);
     within + (sent - within) / Limiter::<()>::LEAK_ONE_IN as f64
 }
 
-/// Returns how much of the burst is left after some seconds of an even load.
+/// Returns the rest of the burst after some seconds of an even load.
 fn left_of_burst(load_per_s: f64, seconds: f64) -> f64 {
     (BURST - (load_per_s - RATE).max(0.0) * seconds).max(0.0)
 }
@@ -80,7 +80,7 @@ mod tests {
     use crate::load::fixtures::summary;
 
     #[test]
-    fn a_limit_answers_what_was_saved_and_earned_and_a_quarter_of_the_rest() {
+    fn limit_answers_the_burst_the_rate_and_a_quarter_of_the_rest() {
         for (sent, seconds, saved, answered) in [
             (1000.0, 1.0, 2000.0, 1000.0),
             (3000.0, 1.0, 2000.0, 3000.0),
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_is_used_up_by_what_exceeds_the_rate() {
+    fn burst_is_used_up_by_the_excess_over_the_rate() {
         for (load, seconds, left) in [
             (500.0, 9.0, 2000.0),
             (1000.0, 9.0, 2000.0),
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn losses_within_five_per_cent_of_the_limits_are_named() {
+    fn losses_within_five_percent_of_the_limits_are_suspected() {
         // Of 20,000 requests, 12,000 are within the limit, and 2000 of the others leak.
         for (answered, expected) in [
             (14_000, true),
@@ -131,7 +131,7 @@ mod tests {
         ] {
             assert_eq!(is_suspected(&run(answered, 20_000 - answered)), expected, "{answered}");
         }
-        let of = SuspectedLimit::of(&run(14_000, 6000)).expect("named");
+        let of = SuspectedLimit::of(&run(14_000, 6000)).expect("suspected");
         assert_eq!(
             of.to_string(),
             "the losses look like a rate limit of 1000 requests/s per source network, \
@@ -140,14 +140,14 @@ mod tests {
     }
 
     #[test]
-    fn a_load_within_the_limit_and_a_loss_out_of_proportion_are_not() {
+    fn loads_within_the_limit_and_disproportionate_losses_are_not_suspected() {
         for (answered, lost) in [(12_000, 0), (11_900, 100), (12_990, 10), (11_000, 1000)] {
             assert!(!is_suspected(&run(answered, lost)), "{answered} {lost}");
         }
     }
 
     #[test]
-    fn losses_with_another_cause_are_not() {
+    fn losses_with_another_cause_are_not_suspected() {
         let limited = || run(14_000, 6000);
         assert!(is_suspected(&limited()));
         let mut refused = limited();

@@ -1,4 +1,4 @@
-//! The events of one thread of the generator, added up.
+//! The record of a generator thread's events.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -12,15 +12,15 @@ use super::plan::Plan;
 use super::rate_limit::SuspectedLimit;
 use super::summary::{Generator, Summary};
 
-/// Everything that is kept of what one thread observes, in constant memory.
+/// Records the events of one thread, in constant memory.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     record: Record,
-    /// Replies to our requests at another of our sources.
+    /// Replies that arrived at another source than the request's.
     misdirected: u64,
-    /// How often the system had no room for what was to be sent.
+    /// The number of times that the send buffer was full.
     blocked: u64,
-    /// Since the requests were due.
+    /// The latencies, from due time to reply.
     latency: RunLength,
     timeline: Timeline,
 }
@@ -64,7 +64,7 @@ impl Recorder {
         }
     }
 
-    /// Adds what another thread observed.
+    /// Adds the record of another thread.
     pub fn merge(&mut self, other: &Self) {
         self.record.merge(&other.record);
         self.misdirected += other.misdirected;
@@ -73,17 +73,17 @@ impl Recorder {
         self.timeline.merge(&other.timeline);
     }
 
-    /// Returns how many requests and datagrams there were of each kind.
+    /// Returns the counts of requests and datagrams.
     pub fn counts(&self) -> Counts {
         self.record.counts()
     }
 
-    /// Returns the latencies over the run.
+    /// Returns the latencies and losses over the run.
     pub fn timeline(&self) -> &Timeline {
         &self.timeline
     }
 
-    /// Returns the latencies of the answered requests, since they were due.
+    /// Returns the latencies of the answered requests, from due time to reply.
     pub fn latencies(&self) -> Cow<'_, Distribution> {
         self.latency.distribution()
     }
@@ -126,7 +126,7 @@ impl Recorder {
             verdict: None,
         };
         if !summary.is_steady() {
-            // Much of it is spent after the last request was due.
+            // Much of the CPU time was spent after the last request was due.
             summary.generator.processor_time_per_request_us = None;
         }
         summary.generator.limits = generator_limits(&summary);
@@ -141,7 +141,7 @@ impl Default for Recorder {
     }
 }
 
-/// How many significant digits the percentiles have.
+/// The number of significant digits of the percentiles.
 const DIGITS: u8 = 3;
 
 #[cfg(test)]
@@ -155,7 +155,7 @@ mod tests {
     use crate::load::fixtures::{USAGE, plan, recorder, summary};
 
     #[test]
-    fn latencies_begin_when_a_request_is_due_and_rtts_when_it_leaves() {
+    fn latency_counts_from_due_time_and_rtt_from_send_time() {
         let summary = summary();
         let (latency, rtt) =
             (summary.latency_ms.expect("answers"), summary.common.rtt_ms.expect("answers"));
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_counted_under_its_name() {
+    fn every_event_is_counted_under_its_name() {
         let mut recorder = Recorder::default();
         let mut observe = |kind| recorder.observe(&LoadEvent::new(0, Duration::ZERO, kind));
         let rtt = Duration::ZERO;
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn two_threads_come_to_what_one_would_have_seen() {
+    fn merged_threads_equal_one_thread() {
         let mut both = recorder();
         both.merge(&recorder());
         let mut one = recorder();
@@ -229,8 +229,8 @@ mod tests {
     }
 
     #[test]
-    fn of_few_requests_of_a_closed_loop_nobody_knows_what_each_took() {
-        // Ten times as many as may be outstanding are enough.
+    fn cpu_time_per_request_is_unknown_for_a_short_closed_loop() {
+        // Ten times the number of outstanding requests are enough.
         for (more, known) in [(6, false), (7, true)] {
             let mut recorder = recorder();
             let kind = LoadEventKind::Sent { due: Duration::ZERO, count: more };
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_loop_has_no_timer() {
+    fn closed_loop_has_no_timer_error() {
         let mut closed = plan();
         closed.pacing = Pacing::Closed { outstanding: NonZeroU32::MIN };
         let summary = recorder().summary("", ([127, 0, 0, 1], 1).into(), &closed, USAGE);

@@ -1,4 +1,4 @@
-//! A run under load, a search or a sweep, from its start to its end.
+//! The run of `hello-load`: a single run, a search or a sweep.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -27,39 +27,39 @@ use crate::process::lock;
 use crate::process::signals::Signals;
 use crate::process::ticker::next_tick;
 
-/// Runs the tool, and returns the status to exit with.
+/// Runs the tool and returns its exit status.
 ///
 /// # Errors
 ///
-/// What makes the tool fail as a whole, for a message to standard error.
+/// Returns the error for standard error.
 pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     if args.common.print_generated::<Args>()? {
         return Ok(ExitCode::SUCCESS);
     }
     args.outputs.check()?;
-    // Before signals are taken over, for nothing but their default action ends a lookup.
+    // Before signals are handled, because only their default action interrupts a lookup.
     let target = args.target()?;
     let signals = Signals::register(Command::Stop, Command::Abort, [])?;
     let mut session = Session::start(args, target, signals)?;
     let run = session.run();
-    // What is known always, also of a run that a broken socket ended.
+    // Also prints the result of a run that a broken socket ended.
     let finished = session.finish();
     run?;
     finished
 }
 
-/// What a run is asked to do.
+/// A message to the main thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// To send no more.
+    /// Stop sending.
     Stop,
-    /// To wait for nothing more, either.
+    /// Stop sending, and do not wait for replies.
     Abort,
-    /// To look no longer after what has ended.
+    /// The generator has ended.
     End,
 }
 
-/// Runs against one server, and what they have come to so far.
+/// One or several runs against a server, and their results.
 #[derive(Debug)]
 pub struct Session<'a> {
     args: &'a Args,
@@ -72,17 +72,13 @@ pub struct Session<'a> {
     stopped: bool,
     results: Vec<Summary>,
     throughput: Option<Throughput>,
-    /// What the last run saw.
+    /// The record of the last run.
     last: Recorder,
 }
 
 impl<'a> Session<'a> {
-    /// Prints the target, which [`Args::target`] returned, and the plan.
-    ///
-    /// # Errors
-    ///
-    /// What [`Args::builder`] reports, or that nothing can be printed.
-    pub fn start(
+    /// Prints the plan for a target of [`Args::target`].
+    pub(crate) fn start(
         args: &'a Args,
         (target, address): (String, SocketAddr),
         signals: Signals<Command>,
@@ -112,12 +108,8 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Makes all runs there are to be, and prints each of several when it is over.
-    ///
-    /// # Errors
-    ///
-    /// What goes wrong with a socket of our own.
-    pub fn run(&mut self) -> Result<(), Box<dyn Error>> {
+    /// Makes all runs, and prints each trial.
+    pub(crate) fn run(&mut self) -> Result<(), Box<dyn Error>> {
         match self.args.mode() {
             Mode::Single => self.measure(self.builder.clone()),
             Mode::FindMax(plan, tolerance) => self.search(plan, tolerance),
@@ -127,16 +119,16 @@ impl<'a> Session<'a> {
 
     fn search(&mut self, plan: SearchPlan, tolerance: f64) -> Result<(), Box<dyn Error>> {
         let mut search = Search::new(plan);
-        let asked = (tolerance, plan.resolution, plan.trials.get());
+        let goal = (tolerance, plan.resolution, plan.trials.get());
         let note = |session: &mut Self, search: &Search, end| {
             let trial = session.plan.duration;
-            session.throughput = Some(Throughput::new(search.outcome(), end, asked, trial));
+            session.throughput = Some(Throughput::new(search.outcome(), end, goal, trial));
         };
         note(self, &search, SearchEnd::Open);
         while let Some(load) = search.next_load() {
             self.trial(load)?;
             if self.stopped {
-                // What is known of it, without a verdict.
+                // An interrupted trial has no verdict.
                 self.print_trial();
                 return Ok(());
             }
@@ -167,7 +159,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Tells whether nothing was ever answered.
+    /// Returns whether no trial had an answer.
     fn is_silent(&self) -> bool {
         self.results.iter().all(|summary| summary.no_answer().is_some())
     }
@@ -176,7 +168,7 @@ impl<'a> Session<'a> {
         self.measure(self.args.trial(&self.builder, load))
     }
 
-    /// Makes one run, and adds what it came to, also if it failed after a while.
+    /// Makes one run, and adds its summary even if it failed after a while.
     fn measure(&mut self, builder: LoadBuilder) -> Result<(), Box<dyn Error>> {
         let generator = builder.connect(self.address);
         let generator = generator.map_err(|error| self.args.explain(error))?;
@@ -216,10 +208,10 @@ impl<'a> Session<'a> {
         failed.map_or(Ok(()), |error| Err(self.args.explain(error)))
     }
 
-    /// Shows how a run goes and does what signals ask for, until it ends.
+    /// Shows the progress of a run and handles signals, until it ends.
     fn run_due(&mut self, stopper: &Stopper, recorders: &[Mutex<Recorder>], plan: &LoadPlan) {
         let start = Instant::now();
-        let totals = plan.warm_up.saturating_add(plan.duration);
+        let length = plan.warm_up.saturating_add(plan.duration);
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let rate = Plan::from(plan).rate;
         let seen = || {
@@ -230,25 +222,25 @@ impl<'a> Session<'a> {
             (start.elapsed().saturating_sub(plan.warm_up), counts)
         };
         let (mut shown, mut printed) = (seen(), seen());
-        // What is further away than the clock goes is never due.
+        // A time that the clock cannot represent is never due.
         let first = self.args.every.and_then(|every| plan.warm_up.checked_add(every));
         let mut interval = first.and_then(|after| start.checked_add(after));
         loop {
             let tick = Instant::now() + TICK;
-            let asked = self.signals.wait_until(interval.map_or(tick, |at| at.min(tick)));
-            match asked {
+            let message = self.signals.wait_until(interval.map_or(tick, |at| at.min(tick)));
+            match message {
                 Some(Command::Stop) => stopper.stop(),
                 Some(Command::Abort) => stopper.abort(),
                 Some(Command::End) | None => {}
             }
-            self.stopped |= matches!(asked, Some(Command::Stop | Command::Abort));
-            let (is_over, now) = (asked == Some(Command::End), Instant::now());
+            self.stopped |= matches!(message, Some(Command::Stop | Command::Abort));
+            let (is_over, now) = (message == Some(Command::End), Instant::now());
             if let (Some(at), Some(every)) = (interval, self.args.every)
                 && (is_over || now >= at)
             {
                 let by_now = seen();
                 let part = Interval::between(printed, by_now, rate);
-                // At the end, there may be nothing left.
+                // The last interval may be empty.
                 if !(is_over && part.is_empty()) {
                     self.print_interval(&part);
                 }
@@ -266,7 +258,7 @@ impl<'a> Session<'a> {
                 shown = by_now;
                 let progress = match plan.count {
                     Some(count) => (by_now.1.sent, count),
-                    None => (millis(now - start), millis(totals)),
+                    None => (millis(now - start), millis(length)),
                 };
                 Status { message, progress: Some(progress) }
             });
@@ -288,25 +280,20 @@ impl<'a> Session<'a> {
         });
     }
 
-    /// Prints what all came to, writes what else was asked for, and returns the status to exit
-    /// with.
-    ///
-    /// # Errors
-    ///
-    /// Says which output cannot be written.
-    pub fn finish(self) -> Result<ExitCode, Box<dyn Error>> {
-        // From here on, the first signal ends the tool as a second one does.
+    /// Prints the results, writes the exports, and returns the exit status.
+    pub(crate) fn finish(self) -> Result<ExitCode, Box<dyn Error>> {
+        // From now on, the first signal has the effect of the second one.
         drop(self.signals);
         let mode = self.args.mode();
         let is_text = self.args.common.format() == Format::Text;
         let lines = match (&mode, &self.throughput) {
             (Mode::Single, _) => {
-                let put = if is_text { text::summary } else { json::summary };
-                self.results.iter().map(put).collect()
+                let line = if is_text { text::summary } else { json::summary };
+                self.results.iter().map(line).collect()
             }
             (_, Some(throughput)) => {
-                let put = if is_text { text::throughput } else { json::throughput };
-                vec![put(throughput)]
+                let line = if is_text { text::throughput } else { json::throughput };
+                vec![line(throughput)]
             }
             (Mode::Sweep(loads), None) if is_text && !self.results.is_empty() => {
                 vec![format!("\n{}", text::sweep(&self.results, loads.len()))]
@@ -320,7 +307,7 @@ impl<'a> Session<'a> {
             Mode::Single => plot::run(&self.target, last),
             _ => plot::loads(&self.target, results, throughput),
         };
-        // One that fails costs no other, and a reader who does not read costs no file.
+        // A failure, or a reader that does not read, does not prevent the other outputs.
         let written = self.args.outputs.write(results, throughput, &mut exported, draw);
         let printed = self.out.finish(self.stopped);
         let printed = printed.and_then(|()| print_export(&exported, self.stopped));
@@ -334,8 +321,8 @@ impl<'a> Session<'a> {
     }
 }
 
-/// What shows how a run goes: how much of it is over, and the rates.
+/// The template of the status line: the progress and the rates.
 const PROGRESS: &str = "{bar:10} {percent:>3}%  {wide_msg}";
 
-/// How often it is shown how a run goes.
+/// The period of the status line.
 const TICK: Duration = Duration::from_millis(250);

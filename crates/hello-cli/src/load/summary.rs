@@ -9,28 +9,28 @@ use super::plan::Plan;
 use super::rate_limit::SuspectedLimit;
 use super::saturation::GeneratorLimit;
 
-/// The summary of a run, or of a trial of a search or a sweep: what every form of output prints,
-/// under these names in JSON. It covers requests that were due after the warm-up.
+/// The summary of a run or a trial: the numbers of every output format, under these names in JSON.
+/// It covers the requests that were due after the warm-up.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
-    /// As the user named it, `HOST:PORT`.
+    /// The name that the user gave, `HOST:PORT`.
     pub target: String,
     /// The address that the name stands for.
     pub address: SocketAddr,
-    /// What was to be offered.
+    /// The intended load.
     pub plan: Plan,
-    /// What hello-ping and hello-load have in common.
+    /// The fields in common with hello-ping.
     #[serde(flatten)]
     pub common: hello_measure::Summary,
-    /// The load offered, in requests sent per second.
+    /// Requests sent per second.
     pub sent_per_s: Option<f64>,
     /// Requests answered per second.
     pub answered_per_s: Option<f64>,
-    /// Replies that came to another of the generator's sources than the request was sent from.
+    /// Replies that arrived at another source than the request's.
     pub misdirected: u64,
     /// Latency of the answered requests, from due time to reply.
     pub latency_ms: Option<Quantiles>,
-    /// What the generator did.
+    /// The usage and the limits of the generator.
     pub generator: Generator,
     /// The server's rate limit that the losses look like.
     pub suspected_limit: Option<SuspectedLimit>,
@@ -40,8 +40,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Returns what there was instead of an answer, once that is known: something was received, or
-    /// a request was lost.
+    /// Returns why there was no answer, once something was received or a request was lost.
     pub fn no_answer(&self) -> Option<NoAnswer> {
         let no_answer = match self.common.no_answer() {
             Some(NoAnswer::Errors | NoAnswer::Silent) if self.misdirected > 0 => {
@@ -52,29 +51,28 @@ impl Summary {
         no_answer.filter(|no_answer| self.common.lost > 0 || *no_answer != NoAnswer::Silent)
     }
 
-    /// Returns whether the load had the server's pace: a closed loop sends the first requests as
-    /// fast as it can, and does not count the time that the last ones take.
+    /// Returns whether the run was long enough for the server to set the pace. A closed loop sends
+    /// its first requests immediately, and does not count the time of its last ones.
     pub fn is_steady(&self) -> bool {
         self.plan.outstanding.is_none_or(|max| self.common.sent >= 10 * u64::from(max))
     }
 }
 
-/// What the generator did, and whether it was the limit.
+/// The usage and the limits of the generator.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Generator {
-    /// The share of the time in which its threads had something to do, from 0 to 1.
+    /// The share of the time in which its threads were busy, from 0 to 1.
     pub busy: Option<f64>,
-    /// The share of the time in which a closed loop had too few requests outstanding, for it could
-    /// not remember more since the oldest of them, from 0 to 1.
+    /// The share of the time in which a closed loop had too few requests outstanding, from 0 to 1.
     pub stalled: Option<f64>,
-    /// How often the system had no room for what was to be sent, and it was tried again.
+    /// The number of times that the send buffer was full.
     pub blocked: u64,
-    /// Processor time of its threads while requests were due, the kernel's included, in seconds.
+    /// CPU time of its threads while requests were due, including the kernel's, in seconds.
     pub processor_time_s: f64,
-    /// The same for each request sent, in microseconds.
+    /// CPU time per request sent, in microseconds.
     pub processor_time_per_request_us: Option<f64>,
-    /// Datagrams that its own receive buffers had no room for; `None` if the system does not say.
+    /// Datagrams that overflowed its receive buffers; `None` if the system does not report it.
     pub dropped: Option<u64>,
-    /// Why what was measured is its own doing, and not the server's alone.
+    /// The reasons why it may have limited the run.
     pub limits: Vec<GeneratorLimit>,
 }

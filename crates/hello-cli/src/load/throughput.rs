@@ -5,46 +5,46 @@ use std::time::Duration;
 use hello_measure::{Bound, SearchOutcome};
 use serde::Serialize;
 
-/// What a search for the highest load carried came to: throughput, as RFC 1242 section 3.17 has it,
-/// but for the tolerance.
+/// The result of a search for the highest load carried: the throughput of RFC 1242 section 3.17,
+/// with a tolerance.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Throughput {
-    /// The highest load carried, in requests a second; `None` if none was.
+    /// The highest load carried, in requests per second; `None` if there is none.
     pub throughput_per_s: Option<u64>,
-    /// The lowest load not carried, in requests a second; `None` if none failed.
+    /// The lowest load not carried, in requests per second; `None` if there is none.
     pub not_carried_per_s: Option<u64>,
-    /// What keeps it from being higher: `server` (loss), `generator` (it did not offer more),
-    /// `max-rate` (more was not tried), `silence` (the first trial had no answer), `interrupted`
-    /// (the search did not end).
+    /// What bounds the throughput: `server` (loss), `generator` (it could not offer more),
+    /// `max-rate` (higher loads were not tried), `silence` (the first trial had no reply),
+    /// `interrupted` (the search did not end).
     pub bound: &'static str,
-    /// The share of lost that a trial may have, from 0 to 1.
+    /// The share of lost requests that a trial may have, from 0 to 1.
     pub tolerance: f64,
-    /// How far apart the two loads may be, as a share of the higher one.
+    /// The largest gap between the two loads, as a share of the higher one.
     pub resolution: f64,
-    /// How many trials a load gets.
+    /// The largest number of trials of a load.
     pub trials: u32,
-    /// How long requests are due in each, in seconds.
+    /// The time in which requests are due in each trial, in seconds.
     pub trial_s: f64,
 }
 
-/// How a search ended.
+/// The end of a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SearchEnd {
-    /// It is over.
+    /// It found the throughput.
     Found,
-    /// There may be nobody to search for.
+    /// The first trial had no reply.
     Silent,
-    /// It did not.
+    /// It was interrupted.
     Open,
 }
 
 impl Throughput {
-    /// Tells whether the server's loss is what bounds it; else, it is at least that.
+    /// Returns whether the server's loss bounds the throughput, which is otherwise at least that.
     pub fn is_exact(&self) -> bool {
         self.bound == "server"
     }
 
-    /// Says what a search came to by now.
+    /// Creates the result of a search, which may not have ended.
     pub fn new(
         outcome: SearchOutcome,
         end: SearchEnd,

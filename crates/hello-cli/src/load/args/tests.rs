@@ -1,3 +1,5 @@
+use hello_measure::SearchPlan;
+
 use super::*;
 
 fn args<const N: usize>(args: [&str; N]) -> Args {
@@ -10,11 +12,11 @@ fn refused<const N: usize>(args: [&str; N]) -> String {
 }
 
 fn plan<const N: usize>(list: [&str; N]) -> LoadPlan {
-    checked(&args(list).builder().expect("makes sense"))
+    checked(&args(list).builder().expect("valid options"))
 }
 
 fn checked(builder: &LoadBuilder) -> LoadPlan {
-    builder.check(([127, 0, 0, 1], 9999).into()).expect("makes sense")
+    builder.check(([127, 0, 0, 1], 9999).into()).expect("a valid plan")
 }
 
 fn load(load: u64) -> NonZeroU64 {
@@ -22,14 +24,14 @@ fn load(load: u64) -> NonZeroU64 {
 }
 
 #[test]
-fn without_options_it_is_a_closed_loop_of_ten_seconds_after_one() {
+fn default_is_a_closed_loop_of_ten_seconds() {
     let plan = plan([]);
     assert_eq!(plan, checked(&LoadGenerator::builder().warm_up(Duration::from_secs(1))));
     assert_eq!(args([]).mode(), Mode::Single);
 }
 
 #[test]
-fn each_thread_has_a_message_outstanding_at_min() {
+fn each_thread_has_at_least_a_message_outstanding() {
     let outstanding = |list: [&str; 2]| match plan(list).pacing {
         Pacing::Closed { outstanding } => outstanding.get(),
         open => panic!("{open:?}"),
@@ -38,14 +40,11 @@ fn each_thread_has_a_message_outstanding_at_min() {
     assert_eq!(outstanding(["--outstanding=10k", "--threads=2"]), 10_000);
     let error =
         args(["--train=8", "--threads=2", "--outstanding=15"]).builder().expect_err("too few");
-    assert_eq!(
-        error.to_string(),
-        "each thread has a message outstanding, with all of its train: give --outstanding 16"
-    );
+    assert_eq!(error.to_string(), "--outstanding must be at least --train times --threads (16)");
 }
 
 #[test]
-fn a_warm_up_is_a_tenth_and_nothing_where_only_a_count_ends_the_run() {
+fn default_warm_up_is_a_tenth_or_none_with_a_count_alone() {
     let times = |plan: LoadPlan| (plan.warm_up.as_millis(), plan.duration.as_millis());
     assert_eq!(times(plan(["--duration", "5"])), (500, 5000));
     assert_eq!(times(plan(["--duration", "5", "--warm-up", "0"])), (0, 5000));
@@ -58,23 +57,23 @@ fn a_warm_up_is_a_tenth_and_nothing_where_only_a_count_ends_the_run() {
 }
 
 #[test]
-fn an_open_loop_has_times_to_draw_and_a_closed_one_has_none() {
+fn poisson_requires_an_open_loop() {
     let open = |arrivals| Pacing::Open { rate: load(10_000), arrivals };
     assert_eq!(plan(["--rate", "10k"]).pacing, open(ArrivalProcess::Constant));
     for list in
         [["--rate=10k", "--poisson"], ["--find-max", "--poisson"], ["--sweep=1..2", "--poisson"]]
     {
         assert_eq!(plan(list).pacing, open(ArrivalProcess::Poisson), "{list:?}");
-        let trial = args(list).trial(&args(list).builder().expect("makes sense"), load(7));
+        let trial = args(list).trial(&args(list).builder().expect("valid options"), load(7));
         let trial = checked(&trial);
         assert_eq!(trial.pacing, Pacing::Open { rate: load(7), arrivals: ArrivalProcess::Poisson });
     }
-    let error = args(["--poisson"]).builder().expect_err("no times");
-    assert_eq!(error.to_string(), "--poisson draws times: give --rate, too");
+    let error = args(["--poisson"]).builder().expect_err("a closed loop");
+    assert_eq!(error.to_string(), "--poisson requires --rate");
 }
 
 #[test]
-fn there_are_as_many_sources_as_threads_at_min() {
+fn default_is_one_source_per_thread() {
     let sources = |list: [&str; 2]| plan(list).sources;
     let number = |number| NonZeroU32::new(number).expect("not zero");
     assert_eq!(sources(["--threads", "3"]), Sources::Ports(number(3)));
@@ -86,7 +85,7 @@ fn there_are_as_many_sources_as_threads_at_min() {
 }
 
 #[test]
-fn the_loads_of_a_sweep_are_even_and_both_ends_are_among_them() {
+fn loads_of_a_sweep_are_evenly_spaced_with_both_ends() {
     for (list, expected) in [
         (["--sweep=10..50", "--steps=5"], vec![10, 20, 30, 40, 50]),
         (["--sweep=1..10", "--steps=3"], vec![1, 5, 10]),
@@ -98,7 +97,7 @@ fn the_loads_of_a_sweep_are_even_and_both_ends_are_among_them() {
 }
 
 #[test]
-fn a_search_begins_where_it_is_told_to() {
+fn search_starts_at_the_given_rate() {
     let Mode::FindMax(plan, tolerance) =
         args(["--find-max", "--tolerance=0.5", "--rate=3k"]).mode()
     else {
@@ -113,11 +112,10 @@ fn a_search_begins_where_it_is_told_to() {
 }
 
 #[test]
-fn another_machine_is_asked_only_if_that_is_said() {
+fn target_beyond_the_loopback_requires_remote() {
     let error = args(["192.0.2.1"]).target().expect_err("not this machine").to_string();
     assert!(
-        error.starts_with("192.0.2.1:9999 is not on the loopback of this machine")
-            && error.contains("--remote")
+        error.starts_with("192.0.2.1:9999 is not a loopback address") && error.contains("--remote")
     );
     for list in [
         ["192.0.2.1", "--remote"],
@@ -131,7 +129,7 @@ fn another_machine_is_asked_only_if_that_is_said() {
 }
 
 #[test]
-fn options_that_make_no_sense_together_are_errors() {
+fn contradictory_options_are_errors() {
     for (list, advice) in [
         (["--rate=1", "--outstanding=1"], "cannot be used with"),
         (["--find-max", "--outstanding=1"], "cannot be used with"),
@@ -148,7 +146,7 @@ fn options_that_make_no_sense_together_are_errors() {
         (["--json", "--steps=3"], "--sweep"),
         (["--rate=1", "--train=65"], "65 is not in 1..=64"),
         (["--rate=1", "--train=0"], "0 is not in 1..=64"),
-        (["--rate=1", "--sources=0"], "not a number from 1 up"),
+        (["--rate=1", "--sources=0"], "not a positive number"),
         (["-4", "-6"], "cannot be used with"),
     ] {
         let error = refused(list);

@@ -1,4 +1,4 @@
-//! The columns of the results in tables.
+//! The columns of `hello-load`'s tables.
 
 use hello_measure::TrialVerdict;
 
@@ -70,7 +70,7 @@ mod tests {
     use crate::output::export::{Export, NO_TOTALS};
 
     #[test]
-    fn every_column_has_what_it_says() {
+    fn every_column_has_the_value_of_its_heading() {
         let mut summary = summary();
         (summary.common.late, summary.common.reordered, summary.common.duplicate) = (4, 5, 6);
         (summary.common.corrupt, summary.common.unsolicited, summary.common.out_of_window) =

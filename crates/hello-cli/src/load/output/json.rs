@@ -1,5 +1,5 @@
-//! What `hello-load` prints for programs: a JSON object a line, as `docs/hello-load.schema.json`
-//! has it. Readers are to ignore what they do not know; more may come.
+//! JSON output of `hello-load`: one object per line, as in `docs/hello-load.schema.json`. Readers
+//! must ignore unknown fields.
 
 use std::net::SocketAddr;
 
@@ -12,28 +12,28 @@ use crate::load::summary::Summary;
 use crate::load::throughput::Throughput;
 use crate::output::json::{SCHEMA_VERSION, to_line};
 
-/// Says who is asked, and how; of several trials, what is the same in all.
+/// Returns the first line: the target and the plan, or the common plan of several trials.
 pub fn header(target: &str, address: SocketAddr, plan: &LoadPlan, trials: bool) -> String {
     let plan = if trials { Plan::of_trials(plan) } else { plan.into() };
     to_line(&Line::Start { schema_version: SCHEMA_VERSION, target, address, plan })
 }
 
-/// Sums a part of a run up.
+/// Returns the statistics of a part of a run.
 pub fn interval(interval: &Interval) -> String {
     to_line(&Line::Interval(interval))
 }
 
-/// Sums up one trial of several.
+/// Returns the summary of one of several trials.
 pub fn trial(summary: &Summary) -> String {
     to_line(&Line::Trial(summary))
 }
 
-/// Sums up the only run there is.
+/// Returns the summary of the only run.
 pub fn summary(summary: &Summary) -> String {
     to_line(&Line::Summary(summary))
 }
 
-/// Says what a search came to.
+/// Returns the result of a search.
 pub fn throughput(throughput: &Throughput) -> String {
     to_line(&Line::Throughput(throughput))
 }

@@ -1,4 +1,4 @@
-//! Runs as pictures.
+//! The plots of a run and of several trials.
 
 use std::error::Error;
 
@@ -13,45 +13,38 @@ use crate::load::throughput::Throughput;
 use crate::output::escape::Escaped;
 use crate::output::plot::{self, Area};
 
-/// The picture of one run, in pixels.
+/// The size of the plot of one run, in pixels.
 const RUN: (u32, u32) = (1200, 320);
 
-/// The room for latencies over time, beside their distribution.
-const COURSE_WIDTH: u32 = 800;
+/// The width of the timeline; the distribution has the rest.
+const TIMELINE_WIDTH: u32 = 800;
 
-/// The picture of several runs, in pixels.
+/// The size of the plot of several trials, in pixels.
 const LOADS: (u32, u32) = (1000, 640);
 
-/// The room for latencies, above that for the loss.
+/// The height of the latencies, above the loss.
 const LATENCIES_HEIGHT: u32 = 420;
 
-/// Draws the latencies of a run over time, with the losses, and their distribution.
-///
-/// # Errors
-///
-/// What the drawing reports.
-pub fn run(target: &str, recorder: &Recorder) -> Result<String, Box<dyn Error>> {
+/// Draws the latencies and losses over a run, and the distribution of the latencies.
+pub(crate) fn run(target: &str, recorder: &Recorder) -> Result<String, Box<dyn Error>> {
     const WHAT: &str = "latency since due";
-    let caption = format!("{}, {} lost", Escaped(target.as_bytes()), recorder.counts().lost);
+    let (name, counts) = (Escaped(target.as_bytes()), recorder.counts());
+    let caption = format!("{name}: {} sent, {} lost", counts.sent, counts.lost);
     plot::picture(RUN, |area| {
-        let (left, right) = area.split_horizontally(COURSE_WIDTH);
+        let (left, right) = area.split_horizontally(TIMELINE_WIDTH);
         plot::timeline(&left, &caption, WHAT, recorder.timeline())?;
         plot::distribution(&right, WHAT, &recorder.latencies())
     })
 }
 
-/// Draws latencies and loss over the load, of a sweep or of the trials of a search.
-///
-/// # Errors
-///
-/// What the drawing reports.
-pub fn loads(
+/// Draws latencies and loss over the load, for a sweep or the trials of a search.
+pub(crate) fn loads(
     target: &str,
     summaries: &[Summary],
     throughput: Option<&Throughput>,
 ) -> Result<String, Box<dyn Error>> {
     let mut caption = Escaped(target.as_bytes()).to_string();
-    if let Some(found) = throughput.and_then(text::found) {
+    if let Some(found) = throughput.and_then(text::headline) {
         caption += &format!(": {found}");
     }
     let mut summaries = Vec::from_iter(summaries);
@@ -91,7 +84,7 @@ fn draw_latencies(
     let all = lines.iter().flat_map(|(_, _, points)| points.iter().map(|(_, time)| *time));
     let (low, high) =
         all.fold((f64::MAX, 0.0_f64), |(low, high), time| (low.min(time), high.max(time)));
-    // The names of the lines stand above them.
+    // Leaves room for the legend above the lines.
     let (low, high) = if high > 0.0 { (low / 1.5, high * 8.0) } else { (0.1, 1.0) };
     let mut chart = ChartBuilder::on(area)
         .caption(caption, ("sans-serif", 20))
@@ -162,7 +155,7 @@ fn load(summary: &Summary) -> f64 {
     summary.plan.rate.unwrap_or_default() as f64
 }
 
-/// A logarithmic scale has no zero.
+/// The smallest latency on the logarithmic axis.
 const LEAST_MS: f64 = 1e-6;
 
 #[cfg(test)]
@@ -180,14 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn a_run_has_its_name_its_losses_and_its_latencies() {
+    fn plot_of_a_run_has_its_name_losses_and_latencies() {
         let svg = drawn(run("a<b>\x1b:1", &recorder()));
-        assert!(svg.contains(r"a&lt;b&gt;\u{1b}:1, 1 lost"), "{svg}");
+        assert!(svg.contains(r"a&lt;b&gt;\u{1b}:1: 3 sent, 1 lost"), "{svg}");
         assert!(svg.contains("latency since due, ms"), "{svg}");
     }
 
     #[test]
-    fn trials_are_points_in_the_color_of_their_verdict_and_hollow_if_limited() {
+    fn trials_have_the_color_of_their_verdict_and_are_hollow_if_limited() {
         let trials = [Some(TrialVerdict::Carried), Some(TrialVerdict::Lost), None].map(|verdict| {
             let mut summary = summary();
             summary.verdict = verdict;
@@ -205,9 +198,9 @@ mod tests {
     }
 
     #[test]
-    fn what_a_search_found_is_said_as_in_text() {
+    fn caption_has_the_throughput_as_in_text() {
         let load = |load| std::num::NonZeroU64::new(load).expect("not zero");
-        for (bound, said) in [
+        for (bound, caption) in [
             (Bound::Lost(load(8)), "x:1: throughput 7 requests/s"),
             (Bound::NotOffered(load(8)), "x:1: throughput at least 7 requests/s"),
         ] {
@@ -215,12 +208,12 @@ mod tests {
             let found =
                 Throughput::new(outcome, SearchEnd::Found, (0.0, 0.02, 3), Duration::from_secs(2));
             let svg = drawn(loads("x:1", &[], Some(&found)));
-            assert!(svg.contains(said), "{svg}");
+            assert!(svg.contains(caption), "{svg}");
         }
     }
 
     #[test]
-    fn nothing_at_all_is_a_picture_too() {
+    fn empty_results_have_a_plot() {
         let svg = drawn(loads("x:1", &[], None));
         assert!(svg.contains("x:1"), "{svg}");
         let svg = drawn(run("x:1", &Recorder::default()));

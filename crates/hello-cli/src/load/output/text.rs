@@ -1,4 +1,4 @@
-//! What `hello-load` prints for people.
+//! Text output of `hello-load`.
 
 #[cfg(test)]
 mod tests;
@@ -20,43 +20,44 @@ use crate::output::no_answer::describe;
 use crate::output::percent::{self, percent};
 use crate::output::table::table;
 
-/// Says who is asked, and how; of several trials, what is the same in all.
+/// Returns the first line: the target and the plan, or the common plan of several trials.
 pub fn header(target: &str, address: SocketAddr, plan: &LoadPlan, trials: bool) -> String {
-    let asked = Plan::from(plan);
+    let intended = Plan::from(plan);
     let mut parts = Vec::new();
-    match (asked.outstanding, asked.rate) {
+    match (intended.outstanding, intended.rate) {
         (Some(outstanding), _) => parts.push(format!("{outstanding} outstanding")),
         (_, Some(rate)) if !trials => {
-            let arrivals = asked.arrivals.unwrap_or_default();
+            let arrivals = intended.arrivals.unwrap_or_default();
             parts.push(format!("{}/s ({arrivals})", count(rate, "request")));
         }
-        _ => parts.push(format!("{} loads", asked.arrivals.unwrap_or_default())),
+        _ => parts.push(format!("{} loads", intended.arrivals.unwrap_or_default())),
     }
-    let [shortest, longest] = asked.name_bytes;
+    let [shortest, longest] = intended.name_bytes;
     parts.push(match longest - shortest {
-        0 => format!("{shortest} bytes"),
-        _ => format!("{shortest} to {longest} bytes"),
+        0 => format!("{shortest}-byte names"),
+        _ => format!("names of {shortest} to {longest} bytes"),
     });
-    if asked.train > 1 {
-        parts.push(format!("trains of {}", asked.train));
+    if intended.train > 1 {
+        parts.push(format!("trains of {}", intended.train));
     }
-    let by = if asked.sources_by == "ports" { "port" } else { "address" };
-    parts.push(count(asked.sources.into(), by));
-    if asked.threads > 1 {
-        parts.push(count(asked.threads.into(), "thread"));
+    let kind = if intended.sources_by == "ports" { "source port" } else { "source address" };
+    parts.push(count(intended.sources.into(), kind));
+    if intended.threads > 1 {
+        parts.push(count(intended.threads.into(), "thread"));
     }
     let each = if trials { " each" } else { "" };
     parts.push(match (plan.count, plan.warm_up.is_zero()) {
         (Some(requests), _) => format!("{}{each}", count(requests, "request")),
         (None, true) => format!("{} s{each}", seconds(plan.duration)),
         (None, false) => {
-            format!("{} s{each} after {} s", seconds(plan.duration), seconds(plan.warm_up))
+            let (duration, warm_up) = (seconds(plan.duration), seconds(plan.warm_up));
+            format!("{duration} s{each} after {warm_up} s of warm-up")
         }
     });
     format!("LOAD {} ({}): {}", Escaped(target.as_bytes()), address.ip(), parts.join(", "))
 }
 
-/// Sums a run up.
+/// Returns the summary of a run.
 pub fn summary(summary: &Summary) -> String {
     let name = Escaped(summary.target.as_bytes());
     let mut text = format!("\n--- {name} load statistics ---\n{}\n", requests(summary));
@@ -86,34 +87,36 @@ pub fn summary(summary: &Summary) -> String {
     text
 }
 
-/// Says what the generator did, and whether it was the limit.
+/// Returns the usage of the generator and its limits.
 fn generator(summary: &Summary) -> String {
     let generator = &summary.generator;
     let Some(busy) = generator.busy.filter(|_| summary.common.due() > 0) else {
         return match summary.plan.outstanding {
-            _ if summary.common.duration_s == 0.0 => "it ended in the warm-up, which is left out",
+            _ if summary.common.duration_s == 0.0 => {
+                "the run ended during the warm-up; nothing was measured"
+            }
             Some(_) => {
-                "nothing was sent after the warm-up, for what was sent in it is unanswered: \
-                 give a --duration longer than --timeout"
+                "nothing was sent after the warm-up, because its requests were not answered: use a \
+                 --duration longer than --timeout"
             }
             None => "no request was due after the warm-up",
         }
         .into();
     };
-    let mut text = format!("the generator was busy for {}% of the time", tenths(busy));
+    let mut text = format!("generator: {}% busy", tenths(busy));
     if let Some(time) = generator.processor_time_per_request_us {
-        let _ = write!(text, ", with {time:.3} us of a processor for each request");
+        let _ = write!(text, ", {time:.3} us of CPU per request");
         if summary.plan.rate.is_some() {
-            text += ", punctual waiting included";
+            text += ", including busy-waiting";
         }
     }
     if !summary.is_steady() {
-        text += ": so few were sent for so many outstanding that the rates are not the server's";
+        text += "; too few requests for this --outstanding: the rates are not the server's";
     } else if generator.limits.is_empty() && summary.common.answered > 0 {
-        text += ": no sign that it was the limit";
+        text += "; it was not the limit";
     }
     for limit in &generator.limits {
-        let _ = write!(text, "\nLIMITED BY THE GENERATOR, not by the server alone: it {limit}");
+        let _ = write!(text, "\ngenerator limit: {limit}");
     }
     text
 }
@@ -154,7 +157,7 @@ fn details(summary: &Summary) -> Vec<String> {
     lines
 }
 
-/// Sums up one trial of several, in one line.
+/// Returns the summary of one of several trials, in one line.
 pub fn trial(summary: &Summary) -> String {
     let mut text = format!("{:>9}/s  ", summary.plan.rate.unwrap_or_default());
     let _ = write!(text, "{:>9} lost", percent::or_dash(summary.common.loss));
@@ -167,19 +170,19 @@ pub fn trial(summary: &Summary) -> String {
         let _ = write!(text, "  latency p50/p99 {latency:<16}  rtt {rtt:<16}");
     }
     if let Some(verdict) = summary.verdict {
-        let _ = write!(text, "  {}", said(verdict));
+        let _ = write!(text, "  {}", label(verdict));
     }
     let limits = Vec::from_iter(summary.generator.limits.iter().map(GeneratorLimit::brief));
     if !limits.is_empty() {
         let _ = write!(text, "  [generator: {}]", limits.join(", "));
     }
     if summary.suspected_limit.is_some() {
-        text += "  [losses like a rate limit's]";
+        text += "  [rate limit?]";
     }
     text.trim_end().into()
 }
 
-fn said(verdict: TrialVerdict) -> &'static str {
+fn label(verdict: TrialVerdict) -> &'static str {
     match verdict {
         TrialVerdict::Carried => "carried",
         TrialVerdict::Lost => "too much lost",
@@ -187,7 +190,7 @@ fn said(verdict: TrialVerdict) -> &'static str {
     }
 }
 
-/// Compares the trials of a sweep, of which there were to be so many, times in milliseconds.
+/// Returns a table of the trials of a sweep of `all` loads, with times in milliseconds.
 pub fn sweep(summaries: &[Summary], all: usize) -> String {
     let heads = [
         "load/s",
@@ -227,44 +230,42 @@ pub fn sweep(summaries: &[Summary], all: usize) -> String {
     }
 }
 
-/// Says what a search came to.
+/// Returns the result of a search.
 pub fn throughput(throughput: &Throughput) -> String {
-    let loss = format!("loss of {}% at most", percent(throughput.tolerance));
+    let loss = format!("at most {}% loss", percent(throughput.tolerance));
     let resolution = percent(throughput.resolution);
-    let text = match found(throughput) {
+    let text = match headline(throughput) {
         Some(found) => format!("{found}, with {loss}"),
-        None if throughput.bound == "interrupted" => "no load was decided on".into(),
-        None if throughput.bound == "silence" => "no load was carried: nothing was answered".into(),
+        None if throughput.bound == "interrupted" => "no load had a verdict".into(),
+        None if throughput.bound == "silence" => "no load was carried: there was no reply".into(),
         None => format!("no load was carried with {loss}"),
     };
     let bound = match (throughput.bound, throughput.not_carried_per_s) {
         ("server", Some(load)) => {
-            format!("of {load}/s too much was lost (resolution {resolution}%)")
+            format!("{load}/s lost too much (resolution {resolution}%)")
         }
         ("generator", Some(load)) => {
             format!(
-                "LIMITED BY THE GENERATOR, which did not offer {load}/s evenly: the server may carry more \
-                 (try --train, more --threads, --sources or --trials)"
+                "generator limit: {load}/s was not offered evenly, so the server may carry more (try \
+                 --train, more --threads, --sources or --trials)"
             )
         }
-        ("silence", _) => "the search ended with its first trial".into(),
-        ("interrupted", Some(load)) => format!("interrupted, after {load}/s was not carried"),
-        ("interrupted", None) => "interrupted before any load failed".into(),
-        _ => "more was not tried (--max-rate)".into(),
+        ("silence", _) => "the search ended after its first trial".into(),
+        ("interrupted", Some(load)) => format!("interrupted; {load}/s was not carried"),
+        ("interrupted", None) => "interrupted before a load failed".into(),
+        _ => "no higher load was tried (--max-rate)".into(),
     };
-    let trials = throughput.trials;
-    let of_each =
-        format!("{} of {} s for each load", count(trials.into(), "trial"), throughput.trial_s);
-    format!("\n{text}\n{bound}; up to {of_each}")
+    let trials = count(throughput.trials.into(), "trial");
+    format!("\n{text}\n{bound}; at most {trials} of {} s per load", throughput.trial_s)
 }
 
-/// Says what load was carried, if there is one, and whether more may be.
-pub fn found(throughput: &Throughput) -> Option<String> {
+/// Returns the throughput in words, if a load was carried.
+pub fn headline(throughput: &Throughput) -> Option<String> {
     let at_least = if throughput.is_exact() { "" } else { "at least " };
     throughput.throughput_per_s.map(|load| format!("throughput {at_least}{load} requests/s"))
 }
 
-/// Says in one line how it goes.
+/// Returns the status line.
 pub fn status(interval: &Interval) -> String {
     let Interval { rate, in_flight, lost, .. } = interval;
     let load = rate.map_or_else(String::new, |rate| format!("{rate}/s: "));
@@ -273,7 +274,7 @@ pub fn status(interval: &Interval) -> String {
     format!("{load}{sent} sent/s, {answered} answered/s, {lost} lost, {in_flight} in flight")
 }
 
-/// Sums a part of a run up, in one line.
+/// Returns the statistics of a part of a run, in one line.
 pub fn interval(interval: &Interval) -> String {
     format!("{:8.3} s  {}", interval.at_s, status(interval))
 }

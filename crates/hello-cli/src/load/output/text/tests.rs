@@ -12,13 +12,16 @@ use hello_measure::REFUSED;
 
 fn headed(plan: &LoadPlan, trials: bool) -> String {
     let head = header("example.org:9999", ([192, 0, 2, 1], 9999).into(), plan, trials);
-    head.strip_prefix("LOAD example.org:9999 (192.0.2.1): ").expect("a head").into()
+    head.strip_prefix("LOAD example.org:9999 (192.0.2.1): ").expect("a header").into()
 }
 
 #[test]
-fn a_head_says_what_is_offered() {
-    assert_eq!(headed(&plan(), false), "1000 requests/s (constant), 16 bytes, 1 port, 1 s");
-    assert_eq!(headed(&plan(), true), "constant loads, 16 bytes, 1 port, 1 s each");
+fn header_has_the_plan() {
+    assert_eq!(
+        headed(&plan(), false),
+        "1000 requests/s (constant), 16-byte names, 1 source port, 1 s"
+    );
+    assert_eq!(headed(&plan(), true), "constant loads, 16-byte names, 1 source port, 1 s each");
     let builder = LoadGenerator::builder()
         .pacing(Pacing::Closed { outstanding: NonZeroU32::new(32).expect("not zero") })
         .train(NonZeroU16::new(8).expect("not zero"))
@@ -28,27 +31,27 @@ fn a_head_says_what_is_offered() {
         .warm_up(Duration::from_millis(250))
         .duration(Duration::from_millis(1500));
     let mut plan = builder.check(([127, 0, 0, 1], 9999).into()).expect("a plan");
-    let expected = "32 outstanding, 8 to 64 bytes, trains of 8, 9 addresses, 2 threads";
-    assert_eq!(headed(&plan, false), format!("{expected}, 1.5 s after 0.25 s"));
+    let expected =
+        "32 outstanding, names of 8 to 64 bytes, trains of 8, 9 source addresses, 2 threads";
+    assert_eq!(headed(&plan, false), format!("{expected}, 1.5 s after 0.25 s of warm-up"));
     plan.count = Some(1);
     assert_eq!(headed(&plan, false), format!("{expected}, 1 request"));
 }
 
 #[test]
-fn a_summary_has_every_number_once() {
+fn summary_has_every_number_once() {
     let expected = "
 --- 192.0.2.1:9999 load statistics ---
 3 requests sent (3.0/s), 2 answered (2.0/s), 1 lost (33.3333%), in 1.000 s
 latency min/avg/p50/p90/p99/p99.9/max = 1.100/2.100/1.101/3.100/3.100/3.100/3.100 ms, since due
 rtt     min/avg/p50/p90/p99/p99.9/max = 1.000/2.000/1.000/3.000/3.000/3.000/3.000 ms, since sent
 timer error p50/p99/max = 0.100/0.100/0.100 ms
-the generator was busy for 25% of the time, with 666.667 us of a processor for each request, \
-punctual waiting included: no sign that it was the limit";
+generator: 25% busy, 666.667 us of CPU per request, including busy-waiting; it was not the limit";
     assert_eq!(super::summary(&summary()), expected);
 }
 
 #[test]
-fn what_else_there_was_is_said_and_what_was_not_is_left_out() {
+fn other_counts_are_printed_unless_they_are_zero() {
     let mut summary = summary();
     (summary.common.answered, summary.common.in_flight) = (0, 2);
     (summary.common.late, summary.common.duplicate, summary.misdirected) = (1, 2, 3);
@@ -61,8 +64,8 @@ fn what_else_there_was_is_said_and_what_was_not_is_left_out() {
         ", 1 lost (33.3333%), 2 in flight, in 1.000 s\n1 late, 2 duplicates, 3 misdirected\n",
         "\nno reply: refused (no server is listening on that port)\nerrors: connection-refused 4\n",
         "\nnot sent: late 5\n",
-        "for each request, punctual waiting included\nLIMITED BY THE GENERATOR, not by the server alone: it was too late for 5 ",
-        "\nLIMITED BY THE GENERATOR, not by the server alone: it was busy for 99% of the time",
+        ", including busy-waiting\ngenerator limit: 5 requests not sent: too late\n",
+        "\ngenerator limit: 99% busy",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
@@ -76,7 +79,7 @@ fn what_else_there_was_is_said_and_what_was_not_is_left_out() {
 }
 
 #[test]
-fn of_a_run_that_ended_in_its_warm_up_nothing_is_known() {
+fn run_that_ended_in_its_warm_up_measured_nothing() {
     let nothing = crate::load::recorder::Recorder::default().summary(
         "127.0.0.1:9999",
         ([127, 0, 0, 1], 9999).into(),
@@ -86,7 +89,7 @@ fn of_a_run_that_ended_in_its_warm_up_nothing_is_known() {
     let expected = "
 --- 127.0.0.1:9999 load statistics ---
 0 requests sent, 0 answered, 0 lost, in 0.000 s
-it ended in the warm-up, which is left out";
+the run ended during the warm-up; nothing was measured";
     assert_eq!(super::summary(&nothing), expected);
     let closed = LoadGenerator::builder().check(([127, 0, 0, 1], 9999).into()).expect("a plan");
     let nothing = crate::load::recorder::Recorder::default().summary(
@@ -95,12 +98,12 @@ it ended in the warm-up, which is left out";
         &closed,
         USAGE,
     );
-    let advice = " in it is unanswered: give a --duration longer than --timeout";
+    let advice = " were not answered: use a --duration longer than --timeout";
     assert!(super::summary(&nothing).ends_with(advice));
 }
 
 #[test]
-fn what_was_due_and_not_sent_at_all_is_the_generators_limit() {
+fn run_that_sent_nothing_has_the_generators_limit() {
     let mut summary = summary();
     (summary.common.sent, summary.common.answered, summary.common.lost) = (0, 0, 0);
     summary.common.not_sent = [("late", 5)].into();
@@ -109,9 +112,8 @@ fn what_was_due_and_not_sent_at_all_is_the_generators_limit() {
     let expected = "
 not sent: late 5
 timer error p50/p99/max = 0.100/0.100/0.100 ms
-the generator was busy for 25% of the time
-LIMITED BY THE GENERATOR, not by the server alone: it was too late for 5 requests, which it did not \
-send";
+generator: 25% busy
+generator limit: 5 requests not sent: too late";
     let text = {
         let common = hello_measure::Summary { rtt_ms: None, ..summary.common.clone() };
         super::summary(&Summary { latency_ms: None, common, ..summary })
@@ -120,24 +122,24 @@ send";
 }
 
 #[test]
-fn rates_of_what_was_sent_before_the_server_answered_are_not_taken_for_its_own() {
+fn short_closed_loop_does_not_measure_the_servers_rate() {
     let closed =
         Summary { plan: Plan { outstanding: Some(3), rate: None, ..summary().plan }, ..summary() };
-    let expected = ": so few were sent for so many outstanding that the rates are not the server's";
+    let expected = "; too few requests for this --outstanding: the rates are not the server's";
     assert!(super::summary(&closed).ends_with(expected));
 }
 
 #[test]
-fn losses_that_look_like_a_rate_limit_are_named_at_the_end() {
+fn suspected_rate_limit_is_the_last_line() {
     let mut summary = summary();
     summary.suspected_limit = Some(SuspectedLimit { rate: 1000, burst: 2000 });
     let text = super::summary(&summary);
     assert!(text.ends_with("\nthe losses look like a rate limit of 1000 requests/s per source network, hello-server's default: raise it with hello-server --limit"), "{text}");
-    assert!(trial(&summary).ends_with("  [losses like a rate limit's]"));
+    assert!(trial(&summary).ends_with("  [rate limit?]"));
 }
 
 #[test]
-fn a_trial_is_a_line() {
+fn trial_has_one_line() {
     let mut summary = summary();
     summary.verdict = Some(TrialVerdict::Lost);
     summary.generator.limits =
@@ -150,7 +152,7 @@ fn a_trial_is_a_line() {
 }
 
 #[test]
-fn a_sweep_is_a_table() {
+fn sweep_has_a_table() {
     let recorder = recorder();
     let limited = recorder.summary(
         "x:1",
@@ -168,47 +170,44 @@ fn a_sweep_is_a_table() {
 }
 
 #[test]
-fn a_search_ends_with_what_was_found_and_with_what_bounds_it() {
+fn search_ends_with_the_throughput_and_its_bound() {
     let load = |load| std::num::NonZeroU64::new(load).expect("not zero");
-    let said = |carried: Option<u64>, bound, is_over| {
+    let result = |carried: Option<u64>, bound, is_over| {
         let outcome = SearchOutcome { carried: carried.map(load), bound };
         let end = if is_over { SearchEnd::Found } else { SearchEnd::Open };
         let found = Throughput::new(outcome, end, (0.001, 0.02, 3), Duration::from_secs(2));
         throughput(&found)
     };
     let ends = |text: String, parts: [&str; 2]| {
-        let expected = format!("\n{}\n{}; up to 3 trials of 2 s for each load", parts[0], parts[1]);
+        let expected = format!("\n{}\n{}; at most 3 trials of 2 s per load", parts[0], parts[1]);
         assert_eq!(text, expected);
     };
-    let found = "throughput 70000 requests/s, with loss of 0.1% at most";
-    let known = "throughput at least 70000 requests/s, with loss of 0.1% at most";
+    let found = "throughput 70000 requests/s, with at most 0.1% loss";
+    let known = "throughput at least 70000 requests/s, with at most 0.1% loss";
     ends(
-        said(Some(70_000), Bound::Lost(load(71_000)), true),
-        [found, "of 71000/s too much was lost (resolution 2%)"],
+        result(Some(70_000), Bound::Lost(load(71_000)), true),
+        [found, "71000/s lost too much (resolution 2%)"],
     );
     ends(
-        said(Some(70_000), Bound::NotOffered(load(71_000)), true),
+        result(Some(70_000), Bound::NotOffered(load(71_000)), true),
         [
             known,
-            "LIMITED BY THE GENERATOR, which did not offer 71000/s evenly: the server may carry more \
-             (try --train, more --threads, --sources or --trials)",
+            "generator limit: 71000/s was not offered evenly, so the server may carry more (try \
+             --train, more --threads, --sources or --trials)",
         ],
     );
-    ends(said(Some(70_000), Bound::Max, true), [known, "more was not tried (--max-rate)"]);
+    ends(result(Some(70_000), Bound::Max, true), [known, "no higher load was tried (--max-rate)"]);
     ends(
-        said(Some(70_000), Bound::Lost(load(99_000)), false),
-        [known, "interrupted, after 99000/s was not carried"],
+        result(Some(70_000), Bound::Lost(load(99_000)), false),
+        [known, "interrupted; 99000/s was not carried"],
     );
-    ends(said(Some(70_000), Bound::Open, false), [known, "interrupted before any load failed"]);
-    let none = "no load was carried with loss of 0.1% at most";
-    ends(
-        said(None, Bound::Lost(load(1)), true),
-        [none, "of 1/s too much was lost (resolution 2%)"],
-    );
+    ends(result(Some(70_000), Bound::Open, false), [known, "interrupted before a load failed"]);
+    let none = "no load was carried with at most 0.1% loss";
+    ends(result(None, Bound::Lost(load(1)), true), [none, "1/s lost too much (resolution 2%)"]);
 }
 
 #[test]
-fn the_losses_of_a_fast_run_are_not_cut_off_where_80_characters_are_shown() {
+fn status_of_a_fast_run_fits_80_columns() {
     let fast = Interval {
         at_s: 1.0,
         duration_s: 1.0,
@@ -221,13 +220,13 @@ fn the_losses_of_a_fast_run_are_not_cut_off_where_80_characters_are_shown() {
         answered_per_s: Some(999_999.0),
     };
     let status = status(&fast);
-    let end = status.find(" lost").expect("said") + " lost".len();
-    // Behind the bar of a progress line.
+    let end = status.find(" lost").expect("losses") + " lost".len();
+    // After the progress bar.
     assert!("##########  100%  ".len() + end < 80, "{status}");
 }
 
 #[test]
-fn a_part_of_a_run_is_a_line() {
+fn interval_has_one_line() {
     let part = Interval {
         at_s: 2.5,
         duration_s: 0.5,
