@@ -1,15 +1,26 @@
-//! How a duration is distributed.
-
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-/// How a duration is distributed, in constant memory however often it is recorded.
+/// A distribution of durations, in constant memory.
 ///
-/// Number, minimum, maximum and mean are exact, and the standard deviation is but for rounding.
-/// Percentiles come from a histogram (HdrHistogram): the one a nearest rank has, or up to one part
-/// in a thousand more with three digits. What it takes grows with the longest duration recorded,
-/// to 300 kB for an hour with three digits.
+/// Count, minimum, maximum and mean are exact, and the standard deviation is exact except for
+/// rounding. Percentiles come from a histogram (HdrHistogram): with three digits, they are at most
+/// a thousandth above the nearest rank. The memory depends on the longest duration: 300 kB for an
+/// hour with three digits.
+///
+/// ```
+/// use std::time::Duration;
+/// use hello_measure::Distribution;
+///
+/// let mut rtts = Distribution::new(3);
+/// for millis in 1..=100 {
+///     rtts.record(Duration::from_millis(millis));
+/// }
+/// assert_eq!(rtts.mean(), Some(Duration::from_micros(50_500)));
+/// assert_eq!(rtts.quantile(1000), Some(Duration::from_millis(100)));
+/// assert_eq!(rtts.count_up_to(Duration::from_millis(10)), 10);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Distribution {
     histogram: Histogram<u64>,
@@ -17,19 +28,19 @@ pub struct Distribution {
     max: Duration,
     /// In nanoseconds.
     sum: u128,
-    /// The mean as it goes, in nanoseconds, for `squares`.
+    /// The running mean in nanoseconds, for `squares`.
     mean: f64,
-    /// The sum of the squared distances from the mean. It is kept as such (Welford 1962), for the
-    /// difference of two large sums would have few true digits.
+    /// The sum of the squared distances from the mean (Welford 1962). The difference of two large
+    /// sums would have few correct digits.
     squares: f64,
 }
 
 impl Distribution {
-    /// Keeps percentiles to so many significant digits.
+    /// Creates an empty distribution with percentiles of `digits` significant digits.
     ///
     /// # Panics
     ///
-    /// If that is more than 5.
+    /// If `digits` is more than 5.
     pub fn new(digits: u8) -> Self {
         Self {
             histogram: Histogram::new(digits).expect("up to 5 digits"),
@@ -46,7 +57,7 @@ impl Distribution {
         self.record_n(duration, 1);
     }
 
-    /// Records a duration `count` times, in the time that one takes.
+    /// Records a duration `count` times, as fast as once.
     pub fn record_n(&mut self, duration: Duration, count: u64) {
         if count == 0 {
             return;
@@ -60,8 +71,7 @@ impl Distribution {
         self.join(count, nanos as f64, 0.0);
     }
 
-    /// Adds all that another one has recorded. If that kept fewer digits, so do the percentiles of
-    /// what came from it.
+    /// Adds another distribution. If it has fewer digits, so do the percentiles of its durations.
     pub fn merge(&mut self, other: &Self) {
         if other.count() == 0 {
             return;
@@ -74,12 +84,12 @@ impl Distribution {
         self.join(other.count(), other.mean, other.squares);
     }
 
-    /// Returns how many were recorded.
+    /// Returns the number of durations.
     pub fn count(&self) -> u64 {
         self.histogram.len()
     }
 
-    /// Returns the sum of all.
+    /// Returns the sum of the durations.
     pub fn sum(&self) -> Duration {
         let (seconds, rest) = (self.sum / NANOS, self.sum % NANOS);
         match (u64::try_from(seconds), u32::try_from(rest)) {
@@ -88,55 +98,54 @@ impl Distribution {
         }
     }
 
-    /// Returns the shortest.
+    /// Returns the shortest duration.
     pub fn min(&self) -> Option<Duration> {
         (self.count() > 0).then_some(self.min)
     }
 
-    /// Returns the longest.
+    /// Returns the longest duration.
     pub fn max(&self) -> Option<Duration> {
         (self.count() > 0).then_some(self.max)
     }
 
-    /// Returns the arithmetic mean, to the nanosecond below.
+    /// Returns the arithmetic mean, rounded down to a nanosecond.
     pub fn mean(&self) -> Option<Duration> {
         self.sum
             .checked_div(self.count().into())
             .map(|nanos| Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
     }
 
-    /// Returns the standard deviation of what was recorded itself, not of what it is a sample of:
-    /// what ping calls mdev.
+    /// Returns the standard deviation of the recorded durations as a population, like ping's mdev.
     pub fn stddev(&self) -> Option<Duration> {
         let variance = self.squares / self.count() as f64;
         (self.count() > 0).then(|| Duration::from_secs_f64(variance.max(0.0).sqrt() / 1e9))
     }
 
-    /// Returns what so many in a thousand are not longer than, by nearest rank.
+    /// Returns the duration that `permille` in a thousand do not exceed (nearest rank).
     pub fn quantile(&self, permille: u32) -> Option<Duration> {
         let count = self.count();
         let rank = (u128::from(count) * u128::from(permille)).div_ceil(1000).max(1);
-        // Half a rank below, lest rounding makes it the next one: 99.9 % of 1000 are 999.
+        // Half a rank lower, so that rounding does not reach the next one: 99.9 % of 1000 are 999.
         let value = self.histogram.value_at_quantile((rank as f64 - 0.5) / count as f64);
         (count > 0).then(|| Duration::from_nanos(value).clamp(self.min, self.max))
     }
 
-    /// Returns how many are not longer than `duration`, to the digits of the percentiles.
+    /// Returns the number of durations up to `duration`, with the precision of the percentiles.
     pub fn count_up_to(&self, duration: Duration) -> u64 {
         self.histogram.count_between(0, nanos_of(duration))
     }
 
-    /// Cuts what is between the minimum and the 99th percentile into so many bins of equal width,
-    /// and puts what is longer into one more, if there is any. The ends of a bin belong to it.
+    /// Divides the range from the minimum to the 99th percentile into `number` bins of equal width,
+    /// and adds a bin for longer durations if there are any. The ends of a bin belong to it.
     pub fn bins(&self, number: u32) -> Vec<Bin> {
         let (Some(from), Some(to)) = (self.min(), self.quantile(990)) else { return vec![] };
-        // What the histogram does not tell apart is not drawn apart.
+        // No bin is narrower than the histogram's resolution.
         let resolution = Duration::from_nanos(self.histogram.equivalent_range(nanos_of(to)));
         let width = ((to - from) / number).max(resolution);
         let mut bins = Vec::new();
         let (mut start, mut below) = (from, 0);
         for left in (0..number.max(1)).rev() {
-            // The rest of the division is the last one's.
+            // The last bin takes the remainder of the division.
             let end = if left == 0 { to } else { (start + width).min(to) };
             let up_to = self.count_up_to(end).max(below);
             bins.push(Bin { start, end, count: up_to - below });
@@ -151,28 +160,41 @@ impl Distribution {
         bins
     }
 
-    /// Moves the mean and the squares by those of so many more (Chan, Golub and LeVeque 1979),
-    /// which are counted already. Of one more, that is Welford's step.
+    /// Updates the mean and the squares by those of `count` more durations (Chan, Golub and LeVeque
+    /// 1979), which are counted already. For one duration, this is Welford's step.
     fn join(&mut self, count: u64, mean: f64, squares: f64) {
         let (distance, count) = (mean - self.mean, count as f64);
-        // In this order, the mean of equals is exactly theirs.
+        // In this order, the mean of equal durations is exact.
         self.mean += distance / (self.count() as f64 / count);
         self.squares += squares + count * distance * (mean - self.mean);
     }
 }
 
-/// How many durations lie within two bounds.
+/// A bin of a histogram.
+///
+/// ```
+/// use std::time::Duration;
+/// use hello_measure::Distribution;
+///
+/// let mut rtts = Distribution::new(3);
+/// rtts.record_n(Duration::from_millis(1), 990);
+/// rtts.record_n(Duration::from_millis(80), 10);
+/// // The last bin is beyond the 99th percentile.
+/// let last = rtts.bins(4).pop().ok_or("empty")?;
+/// assert_eq!((last.end, last.count), (Duration::from_millis(80), 10));
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bin {
     /// The lower bound.
     pub start: Duration,
     /// The upper bound.
     pub end: Duration,
-    /// How many.
+    /// The number of durations.
     pub count: u64,
 }
 
-/// Nobody waits for 584 years.
+/// Returns nanoseconds, which saturate after 584 years.
 fn nanos_of(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -191,14 +213,14 @@ mod tests {
         distribution
     }
 
-    /// What is exact: the number, the sum, the extremes and the mean.
+    /// Returns the exact values: the count, the sum, the extremes and the mean.
     fn exact(distribution: &Distribution) -> (u64, Duration, [Option<Duration>; 3]) {
         let rest = [distribution.min(), distribution.max(), distribution.mean()];
         (distribution.count(), distribution.sum(), rest)
     }
 
     #[test]
-    fn of_nothing_nothing_is_known() {
+    fn empty_distribution_has_no_values() {
         let mut none = of(&[]);
         none.record_n(Duration::from_nanos(5), 0);
         none.merge(&of(&[]));
@@ -213,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn one_is_all_of_its_own_percentiles() {
+    fn single_duration_is_every_percentile() {
         let one = of(&[123_456_789]);
         let nanos = Some(Duration::from_nanos(123_456_789));
         for permille in [0, 500, 999, 1000] {
@@ -224,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_thousand_one_is_longer_than_the_999th() {
+    fn percentiles_of_a_thousand_are_exact_ranks() {
         let thousand = of(&Vec::from_iter(1..=1000));
         let ranks = [1, 500, 900, 950, 990, 999, 1000];
         for rank in ranks {
@@ -233,8 +255,8 @@ mod tests {
     }
 
     #[test]
-    fn a_small_spread_around_a_large_mean_is_not_rounded_away() {
-        // With squares of nanoseconds in a double, this would come to 0 or to hundreds.
+    fn small_spread_around_a_large_mean_is_not_rounded_away() {
+        // With sums of squares in a double, this would be 0 or hundreds.
         let nanos = Vec::from_iter((0..1000).map(|i| 3_600_000_000_000 + i % 2 * 20));
         assert_eq!(of(&nanos).stddev(), Some(Duration::from_nanos(10)));
         let mut halves = [0, 20].map(|more| {
@@ -248,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_merged_with_fewer_digits_is_all_there() {
+    fn merge_with_fewer_digits_loses_no_duration() {
         let (mut fine, mut coarse) = (of(&[1_000_000, 3_000_000]), Distribution::new(1));
         coarse.record_n(Duration::from_nanos(9_000_001), 2);
         fine.merge(&coarse);
@@ -261,8 +283,8 @@ mod tests {
         #![proptest_config(crate::proptest_config())]
 
         #[test]
-        #[cfg_attr(miri, ignore = "histograms of 20,000 counts, read again and again")]
-        fn mean_and_spread_are_those_of_a_plain_computation(
+        #[cfg_attr(miri, ignore = "histograms of 20,000 counts, read repeatedly")]
+        fn mean_and_deviation_equal_a_plain_computation(
             nanos in prop::collection::vec(0..10_000_000_000_u64, 1..300),
         ) {
             let (distribution, count) = (of(&nanos), nanos.len() as f64);
@@ -282,8 +304,8 @@ mod tests {
         }
 
         #[test]
-        #[cfg_attr(miri, ignore = "histograms of 20,000 counts, read again and again")]
-        fn many_at_once_and_parts_merged_come_to_the_same_as_one_by_one(
+        #[cfg_attr(miri, ignore = "histograms of 20,000 counts, read repeatedly")]
+        fn batches_and_merged_parts_equal_single_records(
             runs in prop::collection::vec((0..10_000_000_000_u64, 0..20_u64), 0..30),
             cuts in prop::collection::vec(0..30_usize, 0..3),
         ) {
@@ -303,7 +325,7 @@ mod tests {
             parts.iter().for_each(|part| merged.merge(part));
             for other in [at_once, merged] {
                 prop_assert_eq!(exact(&other), exact(&one_by_one));
-                // And with it all percentiles.
+                // With the histogram, all percentiles are equal.
                 prop_assert!(other.histogram == one_by_one.histogram);
                 let [ours, theirs] = [&other, &one_by_one].map(Distribution::stddev);
                 let off = ours.unwrap_or_default().abs_diff(theirs.unwrap_or_default());
@@ -313,8 +335,8 @@ mod tests {
         }
 
         #[test]
-        #[cfg_attr(miri, ignore = "histograms of 20,000 counts, read again and again")]
-        fn a_percentile_is_the_nearest_rank_or_a_thousandth_more(
+        #[cfg_attr(miri, ignore = "histograms of 20,000 counts, read repeatedly")]
+        fn percentile_is_at_most_a_thousandth_above_the_nearest_rank(
             mut nanos in prop::collection::vec(1..5_000_000_000_u64, 1..300),
             permille in 1..=1000_u32,
         ) {
@@ -327,8 +349,8 @@ mod tests {
         }
 
         #[test]
-        #[cfg_attr(miri, ignore = "histograms of 20,000 counts, read again and again")]
-        fn bins_join_each_other_and_hold_everything(
+        #[cfg_attr(miri, ignore = "histograms of 20,000 counts, read repeatedly")]
+        fn bins_are_adjacent_and_complete(
             nanos in prop::collection::vec(0..5_000_000_u64, 1..300),
             number in 1..30_u32,
         ) {

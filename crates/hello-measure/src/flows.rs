@@ -4,10 +4,9 @@ use super::distribution::Distribution;
 use super::jitter::{Jitter, JitterEstimator};
 use super::quantiles::millis;
 
-/// What happened to the probes of each flow, and the jitter within flows.
+/// The counts and round-trip times of each flow, and the jitter within flows.
 ///
-/// Two flows may take two paths, and the difference of two paths is no jitter: only replies of the
-/// same flow are compared.
+/// Flows may take different paths, so jitter compares only replies of the same flow.
 ///
 /// ```
 /// use std::time::Duration;
@@ -47,12 +46,12 @@ impl Flow {
 }
 
 impl Flows {
-    /// Creates this many flows.
+    /// Creates a number of flows.
     pub fn new(flows: usize) -> Self {
         Self { flows: vec![Flow::new(); flows], jitter: JitterEstimator::default() }
     }
 
-    /// Records that a flow sent a probe. Flows are counted from 0; others are ignored.
+    /// Records a probe of a flow. Flows are numbered from 0; unknown ones are ignored.
     pub fn sent(&mut self, flow: usize) {
         if let Some(flow) = self.flows.get_mut(flow) {
             flow.sent += 1;
@@ -70,14 +69,14 @@ impl Flows {
         }
     }
 
-    /// Records that a probe of a flow was lost.
+    /// Records the loss of a probe of a flow.
     pub fn lost(&mut self, flow: usize) {
         if let Some(flow) = self.flows.get_mut(flow) {
             flow.lost += 1;
         }
     }
 
-    /// Returns the flows of the part that follows this one. Jitter continues from the last replies.
+    /// Returns the flows of the next part. Jitter continues from the last replies.
     #[must_use]
     pub fn next_part(&self) -> Self {
         let next = |flow: &Flow| Flow { last: flow.last, ..Flow::new() };
@@ -118,11 +117,23 @@ impl Flows {
     }
 }
 
-/// What happened to the probes of one flow.
+/// The summary of one flow.
+///
+/// ```
+/// use std::time::Duration;
+/// use hello_measure::Flows;
+///
+/// let mut flows = Flows::new(1);
+/// flows.answered(0, Duration::from_millis(10));
+/// flows.lost(0);
+/// let summary = flows.summaries().next().ok_or("no flow")?;
+/// assert_eq!((summary.loss, summary.p50_ms), (Some(0.5), Some(10.0)));
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct FlowSummary {
-    /// The number of the flow, counted from 0.
+    /// The number of the flow, from 0.
     pub flow: usize,
     /// Probes sent.
     pub sent: u64,
@@ -130,7 +141,8 @@ pub struct FlowSummary {
     pub answered: u64,
     /// Probes not answered before their timeout.
     pub lost: u64,
-    /// The share of the settled probes that were lost, from 0 to 1; `None` if none was settled.
+    /// The share of the answered or lost probes that were lost, from 0 to 1; `None` if there are
+    /// none.
     pub loss: Option<f64>,
     /// The median of the round-trip times in milliseconds, to two digits.
     pub p50_ms: Option<f64>,
@@ -138,5 +150,5 @@ pub struct FlowSummary {
     pub p99_ms: Option<f64>,
 }
 
-/// How many significant digits the percentiles of a flow have, of which there may be many.
+/// The number of significant digits of the percentiles; few, because there may be many flows.
 const DIGITS: u8 = 2;

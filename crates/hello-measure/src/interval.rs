@@ -2,16 +2,28 @@ use std::time::Duration;
 
 use super::ledger::Counts;
 
-/// What happened in a part of a run. Requests that were sent before it may be answered or lost in
-/// it.
+/// The counts and rates of a part of a run. It includes the replies to, and losses of, earlier
+/// requests.
+///
+/// ```
+/// use std::time::Duration;
+/// use hello_measure::{Counts, Interval};
+///
+/// let mut counts = Counts::default();
+/// let before = (Duration::from_secs(1), counts);
+/// counts.sent += 500;
+/// counts.answered += 400;
+/// let interval = Interval::between(before, (Duration::from_secs(3), counts), None);
+/// assert_eq!((interval.sent_per_s, interval.in_flight), (Some(250.0), 100));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Interval {
-    /// When it ended, since the end of the warm-up, in seconds.
+    /// The end of the interval, in seconds after the warm-up.
     pub at_s: f64,
-    /// Its length, in seconds.
+    /// The length of the interval, in seconds.
     pub duration_s: f64,
-    /// The rate offered in the run, in requests per second; `None` in a closed loop.
+    /// The intended rate of the run, in requests per second; `None` in a closed loop.
     pub rate: Option<u64>,
     /// Requests sent.
     pub sent: u64,
@@ -19,16 +31,16 @@ pub struct Interval {
     pub answered: u64,
     /// Requests lost.
     pub lost: u64,
-    /// Requests neither answered nor lost when it ended.
+    /// Requests neither answered nor lost at the end.
     pub in_flight: u64,
-    /// Requests sent per second; `None` if it was too short for a rate.
+    /// Requests sent per second; `None` if the interval is too short for a rate.
     pub sent_per_s: Option<f64>,
-    /// Requests answered per second; `None` if it was too short for a rate.
+    /// Requests answered per second; `None` if the interval is too short for a rate.
     pub answered_per_s: Option<f64>,
 }
 
 impl Interval {
-    /// Returns what happened between two times, each with the counts by then.
+    /// Returns the interval between two times, each with the counts until then.
     pub fn between(
         (from, before): (Duration, Counts),
         (to, now): (Duration, Counts),
@@ -57,8 +69,8 @@ impl Interval {
     }
 }
 
-/// The shortest interval that has a rate, in seconds: one batch in a shorter one would be thousands
-/// per second.
+/// The shortest interval with a rate, in seconds: a batch in a shorter one would be thousands per
+/// second.
 const SHORTEST_S: f64 = 0.01;
 
 #[cfg(test)]
@@ -66,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_interval_has_what_is_new_and_what_is_in_flight_by_now() {
+    fn interval_has_the_difference_of_the_counts() {
         let counts = |sent, answered, lost| {
             let mut counts = Counts::default();
             (counts.sent, counts.answered, counts.lost) = (sent, answered, lost);

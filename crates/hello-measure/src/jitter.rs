@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// Estimates how much round-trip times vary from one reply to the next.
+/// Estimates the variation of round-trip times from one reply to the next.
 ///
 /// ```
 /// use std::time::Duration;
@@ -24,7 +24,7 @@ pub struct JitterEstimator {
 }
 
 impl JitterEstimator {
-    /// Records the difference of two consecutive round-trip times.
+    /// Records the difference between two consecutive round-trip times.
     pub fn record(&mut self, difference: Duration) {
         let nanos = difference.as_nanos();
         self.count += 1;
@@ -55,7 +55,16 @@ impl JitterEstimator {
     }
 }
 
-/// How much consecutive round-trip times differ, in milliseconds.
+/// The jitter: the difference between consecutive round-trip times, in milliseconds.
+///
+/// ```
+/// use std::time::Duration;
+/// use hello_measure::{Jitter, JitterEstimator};
+///
+/// let mut estimator = JitterEstimator::default();
+/// estimator.record(Duration::from_millis(16));
+/// assert_eq!(estimator.jitter(), Some(Jitter { mean: 16.0, rfc3550: 1.0 }));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Jitter {

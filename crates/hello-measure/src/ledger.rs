@@ -7,10 +7,10 @@ use std::{num::NonZeroU32, time::Duration};
 use self::window::{Slot, State, Window};
 use hello_proto::{Reply, Token};
 
-/// Keeps account of probes: which were answered, which were lost, and what else came.
+/// Matches replies with probes, and counts the answered, the lost and all other datagrams.
 ///
-/// Every probe is in exactly one state: in flight, answered or lost. The ledger holds no socket and
-/// no clock: what was sent and what was received is handed in, with the time since any origin.
+/// Every probe is in exactly one state: in flight, answered or lost. The ledger has no socket and
+/// no clock: the caller passes in every datagram, with the time since any origin.
 ///
 /// ```
 /// use std::{num::NonZeroU32, time::Duration};
@@ -43,48 +43,48 @@ use hello_proto::{Reply, Token};
 /// # }
 /// ```
 ///
-/// # What it remembers
+/// # Memory
 ///
-/// The last probes, as many as its window has, with 16 bytes for each. All memory is allocated when
-/// it is made, and each call takes constant time, over a run of any length ([`poll_lost`] and
-/// [`handle_datagram`] on average). A probe in flight is never out_of_window: while the oldest of
-/// the window is, no further one may be sent.
+/// The ledger remembers the last probes, as many as its window has, in 16 bytes each. It allocates
+/// only in [`new`](Self::new). Each call takes constant time ([`poll_lost`] and [`handle_datagram`]
+/// on average). A probe in flight never leaves the window: while the oldest probe of the window is
+/// in flight, no other may be sent.
 ///
 /// # Times
 ///
-/// They have the resolution of a nanosecond and saturate after 584 years. Probes are handed in in
-/// the order of their times; were one older than the one before it, only its loss would be noticed
-/// later than it could be.
+/// Times have a resolution of a nanosecond, and saturate after 584 years. Pass in the probes in
+/// the order of their times. If one is older than the one before it, its loss is only noticed
+/// later.
 ///
-/// A reply is late by its time alone, also if nobody has asked for losses since; and what was
-/// settled as lost stays lost. So whoever knows when the system received a datagram hands in that
-/// time, and empties the socket before asking for losses: then a process that was held up measures
-/// no worse.
+/// A reply is late by its time alone, whether or not [`poll_lost`] has been called since; and a
+/// lost probe remains lost. Pass in the time at which the system received a datagram, and empty the
+/// socket before you poll for losses: then a process that was stalled measures as precisely as any
+/// other.
 ///
 /// [`poll_lost`]: Self::poll_lost
 /// [`handle_datagram`]: Self::handle_datagram
 #[derive(Clone, Debug)]
 pub struct Ledger {
-    /// Of the next probe.
+    /// The token of the next probe.
     next: Token,
     timeout: Duration,
     window: Window,
-    /// How many probes were sent since the oldest that is open, and with it.
+    /// The number of probes from the oldest open one to the last one.
     outstanding: u32,
     /// The shortest and the longest name sent, in bytes.
     lengths: Option<(usize, usize)>,
-    /// Which probe is the last sent of those answered, counted from 1.
+    /// The number of the latest probe among those answered, from 1.
     last_answered: u64,
     counts: Counts,
 }
 
 impl Ledger {
-    /// Opens a ledger whose first probe has the token `first`, and whose probes are lost `timeout`
-    /// after they were sent.
+    /// Creates a ledger whose first probe has the token `first`. Probes are lost `timeout` after
+    /// they were sent.
     ///
-    /// It knows of the last `window` probes, rounded up to a power of two, and of no more than
-    /// 2^31. To keep up a rate, they have to span the timeout; to tell duplicates and late replies
-    /// from those to probes that are out_of_window, as much more as such replies may take.
+    /// It remembers the last `window` probes, rounded up to a power of two, and at most 2^31. To
+    /// sustain a rate, the window must span the timeout; to classify late replies and duplicates,
+    /// also the time after which they may arrive.
     pub fn new(first: Token, window: NonZeroU32, timeout: Duration) -> Self {
         Self {
             next: first,
@@ -97,14 +97,14 @@ impl Ledger {
         }
     }
 
-    /// Records that the first of [`tokens`](Self::tokens) was sent, in a name of so many bytes.
+    /// Records that the first of [`tokens`](Self::tokens) was sent, in a name of `name_len` bytes.
     ///
-    /// It is handed in before any reply to it is. A probe that could not be sent is not handed in,
-    /// and the next one has its token.
+    /// Call it before you pass in a reply. Do not call it for a probe that could not be sent; the
+    /// next one then has its token.
     ///
     /// # Panics
     ///
-    /// If there is no such token, because the window is full.
+    /// If there is no token, because the window is full.
     pub fn handle_sent(&mut self, name_len: usize, now: Duration) {
         assert!(
             self.outstanding < self.window.len(),
@@ -118,10 +118,9 @@ impl Ledger {
         self.lengths = Some((shortest.min(name_len), longest.max(name_len)));
     }
 
-    /// Decides what a datagram received is, and counts it.
+    /// Classifies a received datagram, and counts it.
     ///
-    /// A reply on the timeout or after it is [`ReplyKind::Late`], and settles its probe as lost if
-    /// nothing did before.
+    /// A reply at or after the timeout is [`ReplyKind::Late`]. Its probe is lost.
     pub fn handle_datagram(&mut self, datagram: &[u8], now: Duration) -> ReplyKind {
         let arrival = self.classify(datagram, now);
         match arrival {
@@ -139,11 +138,11 @@ impl Ledger {
         arrival
     }
 
-    /// Settles the oldest probe in flight as lost if its timeout is over, and returns its sequence
-    /// number.
+    /// Counts the oldest probe in flight as lost if its timeout has expired, and returns its
+    /// sequence number.
     ///
-    /// Call it until it returns `None`. It names every probe lost exactly once and in the order
-    /// sent, also one whose late reply was there first.
+    /// Call it until it returns `None`. It returns every lost probe exactly once and in the order
+    /// sent, even if a late reply arrived before.
     pub fn poll_lost(&mut self, now: Duration) -> Option<u32> {
         let seq = self.oldest_open()?;
         let slot = self.window.slot_mut(seq);
@@ -159,27 +158,27 @@ impl Ledger {
         Some(seq)
     }
 
-    /// Returns when [`poll_lost`](Self::poll_lost) will next have something to say, unless a reply
-    /// comes.
+    /// Returns when [`poll_lost`](Self::poll_lost) will next return a probe, unless a reply
+    /// arrives.
     pub fn poll_timeout(&self) -> Option<Duration> {
         let slot = self.window.slot(self.oldest_open()?);
         Some(slot.sent().saturating_add(self.timeout))
     }
 
-    /// Yields the tokens of the next probes in order, as many as may be sent now: none while the
-    /// probe that would leave the window is in flight, or while nobody was told of its loss.
+    /// Yields the tokens of the probes that may be sent now, in order. There are none while the
+    /// probe that would leave the window is in flight, or while its loss has not been polled.
     pub fn tokens(&self) -> impl ExactSizeIterator<Item = Token> + use<> {
         let Token { run_id, seq } = self.next;
         let free = self.window.len() - self.outstanding;
         (0..free).map(move |i| Token { run_id, seq: seq.wrapping_add(i) })
     }
 
-    /// Returns how much there was of everything so far.
+    /// Returns the counts so far.
     pub const fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// Decides what a datagram is, and moves its probe to its next state.
+    /// Classifies a datagram, and updates the state of its probe.
     fn classify(&mut self, datagram: &[u8], now: Duration) -> ReplyKind {
         let Ok(reply) = Reply::decode(datagram) else { return ReplyKind::Corrupt };
         let len = reply.name().len();
@@ -188,9 +187,9 @@ impl Ledger {
         let Some(token) = Token::decode(reply.name()) else {
             return if likely_ours { ReplyKind::Corrupt } else { ReplyKind::Unsolicited };
         };
-        let Some(back) = self.distance(token) else { return ReplyKind::Unsolicited };
+        let Some(distance) = self.distance(token) else { return ReplyKind::Unsolicited };
         let seq = token.seq;
-        if back > u64::from(self.window.len()) {
+        if distance > u64::from(self.window.len()) {
             return if likely_ours { ReplyKind::OutOfWindow { seq } } else { ReplyKind::Corrupt };
         }
         let slot = self.window.slot_mut(seq);
@@ -201,7 +200,7 @@ impl Ledger {
         match slot.state {
             State::InFlight if rtt < self.timeout => {
                 slot.state = State::Answered;
-                let nth = self.counts.sent - back + 1;
+                let nth = self.counts.sent - distance + 1;
                 let reordered = nth < self.last_answered;
                 self.last_answered = self.last_answered.max(nth);
                 ReplyKind::Answered { seq, rtt, reordered }
@@ -219,17 +218,17 @@ impl Ledger {
         }
     }
 
-    /// Returns how many probes ago the one with a token was sent, at least 1, if it was.
+    /// Returns how many probes ago a token was sent, at least 1; `None` if it was not sent.
     fn distance(&self, token: Token) -> Option<u64> {
-        let back = match self.next.seq.wrapping_sub(token.seq) {
+        let distance = match self.next.seq.wrapping_sub(token.seq) {
             0 => 1 << u32::BITS,
-            back => u64::from(back),
+            distance => u64::from(distance),
         };
-        (token.run_id == self.next.run_id && back <= self.counts.sent).then_some(back)
+        (token.run_id == self.next.run_id && distance <= self.counts.sent).then_some(distance)
     }
 
-    /// Passes over what is settled, up to the oldest probe that is open. Over a whole run, this
-    /// takes one step for each probe.
+    /// Skips settled probes up to the oldest open one. Over a whole run, this takes one step per
+    /// probe.
     fn advance(&mut self) {
         while let Some(seq) = self.oldest_open() {
             match self.window.slot(seq).state {
@@ -244,48 +243,67 @@ impl Ledger {
     }
 }
 
-/// What a datagram is to the one who sent the probes; see [`Ledger::handle_datagram`].
+/// The kind of a received datagram; see [`Ledger::handle_datagram`].
+///
+/// ```
+/// use std::{num::NonZeroU32, time::Duration};
+/// use hello_measure::{Ledger, ReplyKind};
+/// use hello_proto::Token;
+///
+/// let first = Token { run_id: 0xbeef, seq: 0 };
+/// let mut ledger = Ledger::new(first, NonZeroU32::MIN, Duration::from_secs(1));
+/// let now = Duration::from_millis(5);
+/// assert_eq!(ledger.handle_datagram(b"Hello, somebody else!", now), ReplyKind::Unsolicited);
+/// assert_eq!(ledger.handle_datagram(b"not a reply", now), ReplyKind::Corrupt);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReplyKind {
     /// The first reply to a probe, before its timeout.
     Answered {
         /// The probe's sequence number.
         seq: u32,
-        /// How long the reply took.
+        /// The round-trip time.
         rtt: Duration,
         /// Whether a probe sent later was answered earlier, as in RFC 4737 section 3.3.
         reordered: bool,
     },
-    /// The first reply to a probe that is lost, and stays lost.
+    /// The first reply to a lost probe, which remains lost.
     Late {
         /// The probe's sequence number.
         seq: u32,
-        /// How long the reply took.
+        /// The round-trip time.
         rtt: Duration,
     },
-    /// A further reply to a probe.
+    /// A second or further reply to a probe.
     Duplicate {
         /// The probe's sequence number.
         seq: u32,
     },
-    /// A reply to a probe older than the window: nobody knows any more whether it is the first.
+    /// A reply to a probe older than the window, and so either late or a duplicate.
     OutOfWindow {
         /// The probe's sequence number.
         seq: u32,
     },
-    /// Not a reply, or one that seems to have been ours: its name is no token, and as long as the
-    /// names sent, or it is a token of ours in a name of another length than was sent.
+    /// Not a reply, or probably an altered one: its name is as long as those sent but not a token,
+    /// or has a token of ours but another length.
     Corrupt,
-    /// A reply to somebody else: to a token of another run or of a probe not sent, or to a name
-    /// longer or shorter than all that were sent.
+    /// A reply to a request that this run did not send: another run's token, a token not sent, or a
+    /// name that is longer or shorter than all names sent.
     Unsolicited,
 }
 
-/// How many probes and datagrams there were of each kind.
+/// The number of probes and datagrams of each kind.
 ///
-/// Of the probes sent, each is answered, lost or [in flight](Self::in_flight). Of the datagrams
-/// received, each is answered, late, duplicate, out_of_window, corrupt or unsolicited; see
-/// [`ReplyKind`].
+/// Each probe sent is answered, lost or [in flight](Self::in_flight). Each datagram received is an
+/// answer, late, duplicate, out of window, corrupt or unsolicited; see [`ReplyKind`].
+///
+/// ```
+/// use hello_measure::Counts;
+///
+/// let mut counts = Counts::default();
+/// (counts.sent, counts.answered, counts.lost) = (10, 6, 2);
+/// assert_eq!((counts.in_flight(), counts.loss()), (2, Some(0.25)));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
@@ -295,33 +313,33 @@ pub struct Counts {
     pub answered: u64,
     /// Probes not answered before their timeout.
     pub lost: u64,
-    /// Probes answered after one that was sent later: some of the answered.
+    /// Probes answered after one that was sent later; a subset of the answered.
     pub reordered: u64,
-    /// First replies to probes that are lost.
+    /// First replies to lost probes.
     pub late: u64,
-    /// Further replies to probes.
+    /// Second and further replies to probes.
     pub duplicate: u64,
     /// Replies to probes older than the window.
     pub out_of_window: u64,
-    /// Datagrams that are no replies to anything, as far as can be told.
+    /// Datagrams that are not valid replies.
     pub corrupt: u64,
-    /// Replies to somebody else.
+    /// Replies to requests that this run did not send.
     pub unsolicited: u64,
 }
 
 impl Counts {
-    /// Returns how many probes are neither answered nor lost yet.
+    /// Returns the number of probes neither answered nor lost yet.
     pub const fn in_flight(&self) -> u64 {
         self.sent - self.settled()
     }
 
-    /// Returns the share of the probes settled that are lost, from 0 to 1; `None` if none is
-    /// settled. What is in flight is not lost.
+    /// Returns the share of the answered or lost probes that are lost, from 0 to 1; `None` if there
+    /// are none. Probes in flight are excluded.
     pub fn loss(&self) -> Option<f64> {
         (self.settled() > 0).then(|| self.lost as f64 / self.settled() as f64)
     }
 
-    /// Adds what another ledger counted.
+    /// Adds the counts of another ledger.
     pub const fn merge(&mut self, other: &Self) {
         self.sent += other.sent;
         self.answered += other.answered;

@@ -1,9 +1,4 @@
-//! What became of each datagram: which probes were answered and which were lost, how long replies
-//! took and how that varied, and the highest rate that a server answers without loss.
-//!
-//! Like [`hello_proto`], this crate has no sockets, no clocks and no threads: what was sent and
-//! received is passed in, with the time as a [`Duration`](std::time::Duration) since any origin.
-//! All of it takes constant memory, however long a run lasts.
+#![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 

@@ -1,38 +1,46 @@
-//! What a distribution comes to, in milliseconds.
-
 use std::time::Duration;
 
 use crate::distribution::Distribution;
 
-/// How times are distributed, in milliseconds.
+/// The quantiles of a distribution, in milliseconds.
 ///
-/// The percentiles are those of nearest rank, or more by what the digits leave out; all else is
-/// exact, to the nanosecond.
+/// Percentiles are nearest-rank, with the precision of the distribution. The other values are exact
+/// to the nanosecond.
+///
+/// ```
+/// use std::time::Duration;
+/// use hello_measure::{Distribution, Quantiles};
+///
+/// let mut rtts = Distribution::new(3);
+/// assert_eq!(Quantiles::from_distribution(&rtts), None);
+/// rtts.record(Duration::from_micros(1500));
+/// assert_eq!(Quantiles::from_distribution(&rtts).map(|rtts| rtts.p50), Some(1.5));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Quantiles {
-    /// The shortest.
+    /// The minimum.
     pub min: f64,
     /// The arithmetic mean.
     pub mean: f64,
-    /// The longest.
+    /// The maximum.
     pub max: f64,
     /// The standard deviation.
     pub stddev: f64,
     /// The median.
     pub p50: f64,
-    /// What 90 % are not longer than.
+    /// The 90th percentile.
     pub p90: f64,
-    /// What 95 % are not longer than.
+    /// The 95th percentile.
     pub p95: f64,
-    /// What 99 % are not longer than.
+    /// The 99th percentile.
     pub p99: f64,
-    /// What 99.9 % are not longer than.
+    /// The 99.9th percentile.
     pub p999: f64,
 }
 
 impl Quantiles {
-    /// Returns what they come to, if there are any.
+    /// Summarises a distribution; `None` if it is empty.
     pub fn from_distribution(times: &Distribution) -> Option<Self> {
         let quantile = |permille| times.quantile(permille).map(millis);
         Some(Self {
@@ -49,7 +57,17 @@ impl Quantiles {
     }
 }
 
-/// How much later than due datagrams left, in milliseconds.
+/// The lateness of sent datagrams, in milliseconds.
+///
+/// ```
+/// use std::time::Duration;
+/// use hello_measure::{Distribution, TimerError};
+///
+/// let mut lateness = Distribution::new(3);
+/// lateness.record(Duration::from_micros(20));
+/// lateness.record(Duration::from_micros(60));
+/// assert_eq!(TimerError::from_distribution(&lateness).map(|error| error.mean), Some(0.04));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct TimerError {
@@ -57,14 +75,14 @@ pub struct TimerError {
     pub mean: f64,
     /// The median.
     pub p50: f64,
-    /// What 99 % are not longer than.
+    /// The 99th percentile.
     pub p99: f64,
-    /// The longest.
+    /// The maximum.
     pub max: f64,
 }
 
 impl TimerError {
-    /// Returns what they come to, if there are any.
+    /// Summarises a distribution; `None` if it is empty.
     pub fn from_distribution(lateness: &Distribution) -> Option<Self> {
         Some(Self {
             mean: lateness.mean().map(millis)?,
@@ -75,13 +93,16 @@ impl TimerError {
     }
 }
 
-/// Returns milliseconds to the nanosecond.
+/// Converts a duration to milliseconds, with nanosecond resolution.
+///
+/// ```
+/// assert_eq!(hello_measure::millis(std::time::Duration::from_nanos(1_500_001)), 1.500001);
+/// ```
 pub fn millis(duration: Duration) -> f64 {
     duration.as_nanos() as f64 / 1e6
 }
 
-/// Returns one point for each abscissa, with the median of its ordinates. The points are sorted by
-/// their abscissas.
+/// Returns one point for each x, with the median of its y values. The points must be sorted by x.
 ///
 /// ```
 /// let points = [(1.0, 5.0), (1.0, 1.0), (1.0, 3.0), (2.0, 4.0), (2.0, 2.0)];

@@ -8,10 +8,19 @@ use super::quantiles::{Quantiles, TimerError};
 use super::run_length::RunLength;
 use super::summary::Summary;
 
-/// Counts by their label, such as errors by their class.
+/// Counts by label, such as errors by class.
+///
+/// ```
+/// use hello_measure::Record;
+///
+/// let mut record = Record::new();
+/// record.error("denied", 2);
+/// let errors = record.summary(std::time::Duration::ZERO).errors;
+/// assert_eq!(errors, [("denied", 2)].into());
+/// ```
 pub type ByLabel = BTreeMap<&'static str, u64>;
 
-/// What happened to the requests of a run or of a part of it, in constant memory.
+/// The counts and times of a run or a part of it, in constant memory.
 ///
 /// ```
 /// use std::time::Duration;
@@ -29,8 +38,8 @@ pub type ByLabel = BTreeMap<&'static str, u64>;
 #[derive(Clone, Debug)]
 pub struct Record {
     counts: Counts,
-    /// How many were sent and not settled before this part. A reply may be recorded before the
-    /// request that it answers, by another thread.
+    /// The requests in flight at the start of this part. It may be negative, because another thread
+    /// may record a reply before its request.
     carried: i64,
     errors: ByLabel,
     not_sent: ByLabel,
@@ -53,18 +62,18 @@ impl Record {
         }
     }
 
-    /// Records that `count` requests were sent, each this much later than it was due.
+    /// Records `count` requests that were sent `late` after their due time.
     pub fn sent(&mut self, count: u32, late: Duration) {
         self.counts.sent += u64::from(count);
         self.lateness.record(late, count.into());
     }
 
-    /// Records that `count` requests that were due were not sent, for a reason.
+    /// Records `count` requests that were due but not sent, and the reason.
     pub fn not_sent(&mut self, reason: &'static str, count: u64) {
         *self.not_sent.entry(reason).or_default() += count;
     }
 
-    /// Records a datagram that was received, by what it is.
+    /// Records a received datagram by its kind.
     pub fn received(&mut self, reply: ReplyKind) {
         let counts = &mut self.counts;
         match reply {
@@ -77,14 +86,14 @@ impl Record {
         }
     }
 
-    /// Records the reply to a request in time.
+    /// Records a reply that arrived in time.
     pub fn answered(&mut self, rtt: Duration, reordered: bool) {
         self.counts.answered += 1;
         self.counts.reordered += u64::from(reordered);
         self.rtt.record(rtt, 1);
     }
 
-    /// Records that a request was not answered before its timeout.
+    /// Records the loss of a request.
     pub fn lost(&mut self) {
         self.counts.lost += 1;
     }
@@ -94,7 +103,7 @@ impl Record {
         *self.errors.entry(class).or_default() += count;
     }
 
-    /// Adds what another record has: of another thread, or of the part that followed this one.
+    /// Adds the record of another thread, or of the next part.
     pub fn merge(&mut self, other: &Self) {
         self.counts.merge(&other.counts);
         self.rtt.merge(&other.rtt);
@@ -108,19 +117,19 @@ impl Record {
         }
     }
 
-    /// Returns the record of the part that follows this one and starts at `now`. Requests in flight
-    /// stay in flight.
+    /// Returns the record of the next part, which starts at `now`. Requests in flight remain in
+    /// flight.
     #[must_use]
     pub fn next_part(&self, now: Duration) -> Self {
         Self { carried: self.balance(), since: now, ..Self::new() }
     }
 
-    /// Returns how much of everything was recorded.
+    /// Returns the counts.
     pub fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// Returns how many requests are neither answered nor lost.
+    /// Returns the number of requests neither answered nor lost.
     pub fn in_flight(&self) -> u64 {
         u64::try_from(self.balance()).unwrap_or(0)
     }
@@ -165,5 +174,5 @@ impl Default for Record {
     }
 }
 
-/// How many significant digits the percentiles have.
+/// The number of significant digits of the percentiles.
 const DIGITS: u8 = 3;

@@ -3,12 +3,22 @@ use std::time::Duration;
 
 use super::distribution::Distribution;
 
-/// A distribution that records runs of equal durations at once, such as those of the replies of one
-/// GSO or GRO batch.
+/// A distribution that is fast for runs of equal durations, such as those of a GSO or GRO batch.
+///
+/// ```
+/// use std::time::Duration;
+/// use hello_measure::RunLength;
+///
+/// let mut rtts = RunLength::new(3);
+/// for _ in 0..64 {
+///     rtts.record(Duration::from_millis(2), 1);
+/// }
+/// assert_eq!(rtts.distribution().count(), 64);
+/// ```
 #[derive(Clone, Debug)]
 pub struct RunLength {
     distribution: Distribution,
-    /// The last duration, and how often it was recorded since it was last added.
+    /// The last duration, and the number of times not yet added to the distribution.
     last: (Duration, u64),
 }
 
@@ -32,14 +42,14 @@ impl RunLength {
         }
     }
 
-    /// Adds all that another one has recorded.
+    /// Adds another distribution.
     pub fn merge(&mut self, other: &Self) {
         let (duration, count) = other.last;
         self.distribution.merge(&other.distribution);
         self.distribution.record_n(duration, count);
     }
 
-    /// Returns everything recorded so far.
+    /// Returns the distribution of all durations.
     pub fn distribution(&self) -> Cow<'_, Distribution> {
         match self.last {
             (_, 0) => Cow::Borrowed(&self.distribution),
@@ -62,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runs_are_recorded_as_one_by_one() {
+    fn runs_equal_single_records() {
         let micros = Duration::from_micros;
         let (mut runs, mut other) = (RunLength::new(3), RunLength::new(3));
         let mut singly = Distribution::new(3);

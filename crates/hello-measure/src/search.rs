@@ -1,18 +1,14 @@
-//! The search for the highest load a server carries.
-
 use std::num::{NonZeroU32, NonZeroU64};
 
-/// Finds the highest load a server carries, trial by trial: its throughput, as RFC 1242 section
-/// 3.17 defines it and RFC 2544 section 26.1 measures it, but for the loss that a trial may have.
+/// Searches for the highest load that a server carries, trial by trial.
 ///
-/// The load is doubled until one is not carried; then the gap between the highest load carried (if
-/// there is none, what is just below the least) and the lowest not carried is halved until it is
-/// small enough. No load is
-/// tried above one that was not carried, even if a noisy server would carry it: below what is
-/// found, no load failed.
+/// This is the throughput that RFC 1242 section 3.17 defines and RFC 2544 section 26.1 measures,
+/// except that a trial may have some loss. The load is doubled until one is not carried. Then the
+/// gap between the highest load carried and the lowest not carried is bisected. No load is tried
+/// above one that was not carried, so no load failed below the result.
 ///
-/// It has no socket and no clock. The caller makes the trials, which RFC 2544 section 24 wants to
-/// last for at least 60 seconds, and decides on each what loss is too much:
+/// The search has no socket and no clock. The caller makes the trials, which RFC 2544 section 24
+/// wants to last at least 60 seconds, and decides on each:
 ///
 /// ```
 /// use std::num::{NonZeroU32, NonZeroU64};
@@ -33,9 +29,9 @@ use std::num::{NonZeroU32, NonZeroU64};
 /// assert_eq!(search.outcome().bound, Bound::Lost(load(72_500)));
 /// ```
 ///
-/// Whatever the verdicts, it ends after at most 1 + ⌈log₂ start⌉ + 2 ⌈log₂ (most / start)⌉ loads,
-/// which is never more than 129, each of up to `trials` trials that are offered and as many, less
-/// one for the last, that are not.
+/// The search ends after at most 1 + ⌈log₂ start⌉ + 2 ⌈log₂ (max / start)⌉ loads, which is never
+/// more than 129. Each has at most `trials` trials that are offered, and as many, less one for the
+/// last, that are not.
 #[derive(Clone, Debug)]
 pub struct Search {
     plan: SearchPlan,
@@ -45,13 +41,14 @@ pub struct Search {
 }
 
 impl Search {
-    /// Begins a search.
+    /// Creates a search.
     pub fn new(plan: SearchPlan) -> Self {
         let outcome = SearchOutcome { carried: None, bound: Bound::Open };
         Self { plan, outcome, pending: Trials::default() }
     }
 
-    /// Takes the verdict on a trial at [`next_load`](Self::next_load); ignores it if there is none.
+    /// Records the verdict on a trial at [`next_load`](Self::next_load). Ignored once the search is
+    /// over.
     pub fn handle(&mut self, verdict: TrialVerdict) {
         let Some(load) = self.next_load() else { return };
         self.pending.add(verdict);
@@ -83,7 +80,7 @@ impl Search {
         }
     }
 
-    /// Returns what is known: at any moment, also of a search that is not over.
+    /// Returns the result so far, even if the search is not over.
     pub fn outcome(&self) -> SearchOutcome {
         self.outcome
     }
@@ -99,45 +96,62 @@ impl Search {
     }
 }
 
-/// What to search, and how thoroughly.
+/// The range and the precision of a search.
+///
+/// ```
+/// use std::num::{NonZeroU32, NonZeroU64};
+/// use hello_measure::{Search, SearchPlan};
+///
+/// let load = |load| NonZeroU64::new(load).expect("not zero");
+/// let (min, start, max) = (load(1), load(10_000), load(1_000_000));
+/// let plan = SearchPlan { start, min, max, trials: NonZeroU32::MIN, resolution: 0.02 };
+/// assert_eq!(Search::new(plan).next_load(), Some(start));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SearchPlan {
-    /// The load to begin with, in requests per second; `most`, if that is less.
+    /// The first load, in requests per second; at most `max`.
     pub start: NonZeroU64,
-    /// The lowest load to try, in requests per second: of a lower one, a trial would have nothing.
+    /// The lowest load to try, in requests per second: a lower one has no request per trial.
     pub min: NonZeroU64,
     /// The highest load to try, in requests per second.
     pub max: NonZeroU64,
-    /// How many trials a load gets at most, and how many more for those that are not offered: none
-    /// is made that cannot change what becomes of it.
+    /// The largest number of trials of a load, and of further trials for those not offered. Trials
+    /// that cannot change the verdict are skipped.
     pub trials: NonZeroU32,
-    /// How far apart the highest load carried and the lowest not carried may end, as a share of the
-    /// latter, from 0 (one request per second, the least in any case) to 1 (the first not carried
-    /// ends the search). Below the loss that a trial may have it makes little sense
-    /// (draft-ietf-bmwg-mlrsearch, "Goal Width").
+    /// The largest gap between the highest load carried and the lowest not carried, as a share of
+    /// the latter: from 0 (one request per second) to 1 (the first load not carried ends the
+    /// search). It should exceed the loss that a trial may have (draft-ietf-bmwg-mlrsearch, "Goal
+    /// Width").
     pub resolution: f64,
 }
 
-/// What became of a trial, and by the majority of its trials, of a load.
+/// The verdict on a trial, or on a load by the majority of its trials.
 ///
-/// A load is carried if more than half of its trials carried it: of three, one may be spoilt by
-/// something else on the machine (draft-ietf-bmwg-mlrsearch, "Goal Exceed Ratio"; ETSI GS NFV-TST
-/// 009 section 12.3.3 repeats lossy trials to the same end). Of two, both must carry it.
+/// A load is carried if more than half of its trials carried it. Of three trials, one may therefore
+/// fail because of other programs on the machine (draft-ietf-bmwg-mlrsearch, "Goal Exceed Ratio";
+/// ETSI GS NFV-TST 009 section 12.3.3 repeats lossy trials for the same reason). Of two, both must
+/// carry it.
+///
+/// ```
+/// use hello_measure::TrialVerdict;
+///
+/// assert_eq!(TrialVerdict::NotOffered.label(), "not-offered");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 pub enum TrialVerdict {
-    /// It was offered, and no more was lost than may be.
+    /// The load was offered, and the loss was within the tolerance.
     Carried,
-    /// Too much was lost. Of a load: in so many trials that the others could not have carried it.
+    /// Too much was lost; for a load, in half of its trials or more.
     Lost,
-    /// The load offered fell short of the one intended (RFC 2285 sections 3.5.1 and 3.5.2), which
-    /// says nothing about the server. Of a load: in as many trials as it gets, before the others
-    /// decided.
+    /// The offered load fell short of the intended load (RFC 2285 sections 3.5.1 and 3.5.2), so the
+    /// trial says nothing about the server. For a load: in [`trials`](SearchPlan::trials) of its
+    /// trials, before the others decided.
     NotOffered,
 }
 
 impl TrialVerdict {
-    /// Returns its name, in `kebab-case`.
+    /// Returns the name of the verdict in `kebab-case`.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Carried => "carried",
@@ -147,19 +161,28 @@ impl TrialVerdict {
     }
 }
 
-/// What a search has found.
+/// The result of a search.
+///
+/// ```
+/// use std::num::NonZeroU64;
+/// use hello_measure::{Bound, SearchOutcome};
+///
+/// let load = NonZeroU64::new(72_500).ok_or("zero")?;
+/// let outcome = SearchOutcome { carried: None, bound: Bound::Lost(load) };
+/// assert_eq!(outcome.not_carried(), Some(load));
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SearchOutcome {
-    /// The highest load carried, in requests per second; `None` if there is none yet, or none at
-    /// all.
+    /// The highest load carried, in requests per second; `None` if there is none.
     pub carried: Option<NonZeroU64>,
-    /// What keeps the search from higher loads.
+    /// The reason why no higher load was carried.
     pub bound: Bound,
 }
 
 impl SearchOutcome {
-    /// Returns the lowest load that was not carried, for either reason, in requests per second:
-    /// always above the highest carried.
+    /// Returns the lowest load that was not carried, in requests per second. It is always above the
+    /// highest one carried.
     pub fn not_carried(&self) -> Option<NonZeroU64> {
         match self.bound {
             Bound::Lost(load) | Bound::NotOffered(load) => Some(load),
@@ -168,17 +191,24 @@ impl SearchOutcome {
     }
 }
 
-/// What keeps a search from higher loads; loads are in requests per second.
+/// The reason why a search has no higher result. Loads are in requests per second.
+///
+/// ```
+/// use hello_measure::{Bound, SearchOutcome};
+///
+/// let outcome = SearchOutcome { carried: None, bound: Bound::Max };
+/// assert_eq!(outcome.not_carried(), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {
-    /// Nothing yet.
+    /// None yet.
     Open,
-    /// The server lost too much of this one, the lowest not carried.
+    /// The server lost too much of this load, the lowest one not carried.
     Lost(NonZeroU64),
-    /// The generator could not offer this one, the lowest not carried: the server may well carry
+    /// The generator could not offer this load, the lowest one not carried. The server may carry
     /// more.
     NotOffered(NonZeroU64),
-    /// The highest load to try was carried.
+    /// The highest load of the plan was carried.
     Max,
 }
 
@@ -199,7 +229,7 @@ impl Trials {
         } += 1;
     }
 
-    /// Returns the verdict on the load as soon as no further trial can change it.
+    /// Returns the verdict on the load once no further trial can change it.
     fn verdict(&self, trials: NonZeroU32) -> Option<TrialVerdict> {
         let trials = u64::from(trials.get());
         if 2 * self.carried > trials {

@@ -1,71 +1,81 @@
 use super::quantiles::{Quantiles, TimerError};
 use super::record::ByLabel;
 
-/// What a [`Record`](super::Record) amounts to: the numbers that every output has, under these
-/// names.
+/// The summary of a [`Record`](super::Record): the numbers of every output, under these names.
 ///
-/// In a part of a run, requests that were sent before it may be answered or lost.
+/// A part of a run includes the replies to, and losses of, earlier requests.
+///
+/// ```
+/// use std::time::Duration;
+/// use hello_measure::Record;
+///
+/// let mut record = Record::new();
+/// record.sent(3, Duration::ZERO);
+/// record.not_sent("late", 1);
+/// let summary = record.summary(Duration::from_secs(2));
+/// assert_eq!((summary.due(), summary.in_flight), (4, 3));
+/// assert_eq!(summary.per_second(summary.sent), Some(1.5));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Summary {
     /// Requests sent.
     pub sent: u64,
-    /// Requests answered before their timeout, with every byte as expected.
+    /// Requests answered before their timeout, with every byte correct.
     pub answered: u64,
     /// Requests not answered before their timeout.
     pub lost: u64,
     /// Requests neither answered nor lost yet.
     pub in_flight: u64,
-    /// The share of the settled requests (answered or lost) that were lost, from 0 to 1; `None` if
-    /// none was settled.
+    /// The share of the answered or lost requests that were lost, from 0 to 1; `None` if there are
+    /// none.
     pub loss: Option<f64>,
-    /// First replies to requests that were lost by then.
+    /// First replies to lost requests.
     pub late: u64,
-    /// Answered requests whose reply came after that to a later one (RFC 4737).
+    /// Requests answered after one that was sent later (RFC 4737); a subset of the answered.
     pub reordered: u64,
-    /// Further replies to requests.
+    /// Second and further replies to requests.
     pub duplicate: u64,
-    /// Datagrams that are no reply to any request.
+    /// Datagrams that are not valid replies.
     pub corrupt: u64,
-    /// Replies to somebody else's requests.
+    /// Replies to requests that this run did not send.
     pub unsolicited: u64,
-    /// Replies to requests older than the ledger remembers.
+    /// Replies to requests older than the ledger's window.
     pub out_of_window: u64,
-    /// Errors that the system or the network reported, by class.
+    /// Errors reported by the system or the network, by class.
     pub errors: ByLabel,
-    /// Requests that were due and not sent, by reason.
+    /// Requests that were due but not sent, by reason.
     pub not_sent: ByLabel,
     /// Round-trip times of the answered requests.
     pub rtt_ms: Option<Quantiles>,
-    /// How much later than due the requests were sent.
+    /// The lateness of the sent requests.
     pub timer_error_ms: Option<TimerError>,
     /// The time that this summary covers, in seconds.
     pub duration_s: f64,
 }
 
 impl Summary {
-    /// Returns how many errors were reported.
+    /// Returns the number of errors.
     pub fn errors_total(&self) -> u64 {
         self.errors.values().sum()
     }
 
-    /// Returns how many requests were due and not sent.
+    /// Returns the number of requests that were due but not sent.
     pub fn not_sent_total(&self) -> u64 {
         self.not_sent.values().sum()
     }
 
-    /// Returns how many requests were due.
+    /// Returns the number of requests that were due.
     pub fn due(&self) -> u64 {
         self.sent + self.not_sent_total()
     }
 
-    /// Returns how many of something there were each second; `None` without time.
+    /// Converts a count to a rate per second; `None` if the summary covers no time.
     pub fn per_second(&self, count: u64) -> Option<f64> {
         (self.duration_s > 0.0).then(|| count as f64 / self.duration_s)
     }
 
-    /// Returns what there was instead of an answer; `None` if a request was answered, or if none
-    /// was sent.
+    /// Returns why there was no answer; `None` if a request was answered, or if none was sent.
     pub fn no_answer(&self) -> Option<NoAnswer> {
         if self.answered > 0 || self.sent + self.lost == 0 {
             return None;
@@ -84,21 +94,30 @@ impl Summary {
     }
 }
 
-/// The class of the error that reports that nothing listens at a port.
+/// The class of the error that reports a port without a server.
 pub const REFUSED: &str = "connection-refused";
 
-/// What there was instead of an answer, the most telling first.
+/// The reason why there was no answer, with the most specific one first.
+///
+/// ```
+/// use hello_measure::{NoAnswer, REFUSED, Summary};
+///
+/// let mut summary = Summary { sent: 1, lost: 1, ..Summary::default() };
+/// assert_eq!(summary.no_answer(), Some(NoAnswer::Silent));
+/// summary.errors.insert(REFUSED, 1);
+/// assert_eq!(summary.no_answer(), Some(NoAnswer::Refused));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoAnswer {
-    /// The network reported that nothing listens there.
+    /// The network reported that no server is listening on the port.
     Refused,
-    /// Replies came after their timeout.
+    /// Replies arrived after their timeout.
     Late,
-    /// Only datagrams that are no replies to these requests came.
+    /// Only datagrams that are not replies to these requests arrived.
     Unrelated,
     /// The system or the network reported other errors.
     Errors,
-    /// Nothing at all.
+    /// No reply and no error.
     Silent,
 }
 
@@ -107,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_most_telling_sign_is_what_there_was_instead_of_an_answer() {
+    fn most_specific_reason_explains_a_missing_answer() {
         let mut summary = Summary { answered: 1, ..Summary::default() };
         assert_eq!(summary.no_answer(), None);
         summary.answered = 0;

@@ -1,48 +1,65 @@
-//! How round-trip times went on over a run.
-
 use std::time::Duration;
 
-/// How round-trip times went on over a run of any length, in constant memory.
+/// Round-trip times and losses over a run of any length, in constant memory.
 ///
-/// The run is cut into up to [`BINS`](Self::BINS) bins of equal length. Each keeps the
-/// shortest and the longest round-trip time and the number of the lost, so no outlier and no loss
-/// is ever dropped. When a run outgrows them, every two become one. An answer stands where it was
-/// received, and a loss where it was given up, a timeout after the request was sent.
+/// A run has at most [`BINS`](Self::BINS) bins of equal length. When it outgrows them, pairs of
+/// bins are merged. Each bin keeps the minimum, the maximum and the number of losses, so outliers
+/// and losses are never dropped. An answer is recorded at its arrival, and a loss at its timeout.
+///
+/// ```
+/// use std::time::Duration;
+/// use hello_measure::Timeline;
+///
+/// let mut timeline = Timeline::new();
+/// timeline.answered(Duration::from_secs(1), Duration::from_millis(20));
+/// timeline.lost(Duration::from_secs(3600));
+/// assert_eq!(timeline.bins().map(|(_, bin)| bin.lost).collect::<Vec<_>>(), [0, 1]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Timeline {
     length: Duration,
     bins: Vec<TimeBin>,
 }
 
-/// What happened in a part of a run.
+/// A bin of a [`Timeline`].
+///
+/// ```
+/// use std::time::Duration;
+/// use hello_measure::{TimeBin, Timeline};
+///
+/// let (mut timeline, rtt) = (Timeline::new(), Duration::from_millis(20));
+/// timeline.answered(Duration::ZERO, rtt);
+/// let bin = TimeBin { rtts: Some((rtt, rtt)), lost: 0 };
+/// assert_eq!(timeline.bins().map(|(_, bin)| bin).collect::<Vec<_>>(), [bin]);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TimeBin {
-    /// The shortest and the longest round-trip time of the answers received.
+    /// The minimum and the maximum of the round-trip times, if there was an answer.
     pub rtts: Option<(Duration, Duration)>,
-    /// Requests given up.
+    /// Requests lost.
     pub lost: u64,
 }
 
 impl Timeline {
-    /// How many bins there may be.
+    /// The largest number of bins.
     pub const BINS: usize = 1024;
 
-    /// Starts with bins of a millisecond.
+    /// Creates an empty timeline with bins of a millisecond.
     pub fn new() -> Self {
         Self { length: Duration::from_millis(1), bins: Vec::with_capacity(Self::BINS) }
     }
 
-    /// Adds an answer that was received at `at`.
+    /// Records an answer that arrived at `at`.
     pub fn answered(&mut self, at: Duration, rtt: Duration) {
         self.bin(at).merge(TimeBin { rtts: Some((rtt, rtt)), lost: 0 });
     }
 
-    /// Adds a loss: at `at`, it was given up.
+    /// Records a loss whose timeout expired at `at`.
     pub fn lost(&mut self, at: Duration) {
         self.bin(at).lost += 1;
     }
 
-    /// Adds what another one has, in bins as long as the longer ones of both.
+    /// Adds another timeline, in bins as long as the longer ones of both.
     pub fn merge(&mut self, other: &Self) {
         while self.length < other.length {
             self.coarsen();
@@ -52,7 +69,7 @@ impl Timeline {
         }
     }
 
-    /// Yields the bins in which anything happened, with the time in the middle of each.
+    /// Yields the bins that are not empty, each with the time of its middle.
     pub fn bins(&self) -> impl Iterator<Item = (Duration, TimeBin)> + '_ {
         let middle = |index: u32| self.length * index + self.length / 2;
         let all = (0..).zip(&self.bins).map(move |(index, bin)| (middle(index), *bin));
@@ -104,7 +121,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_short_run_keeps_every_reply_at_its_time() {
+    fn short_run_keeps_every_reply_at_its_time() {
         let mut timeline = Timeline::new();
         for second in 0..100 {
             timeline.answered(Duration::from_secs(second), Duration::from_micros(second));
@@ -121,7 +138,7 @@ mod tests {
         #![proptest_config(crate::proptest_config())]
 
         #[test]
-        fn however_long_it_goes_on_no_loss_and_no_outlier_is_dropped(
+        fn long_run_drops_no_loss_and_no_outlier(
             events in prop::collection::vec((0..1_000_000_000_u64, prop::option::of(0..9999_u64)), 1..99),
         ) {
             let mut timeline = Timeline::new();

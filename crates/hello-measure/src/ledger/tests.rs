@@ -9,7 +9,7 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// A ledger of four probes at most, the first of which has number `first`.
+/// A ledger with a window of four probes, whose first sequence number is `first`.
 fn ledger(first: u32) -> Ledger {
     let window = NonZeroU32::new(4).expect("not zero");
     Ledger::new(Token { run_id: RUN, seq: first }, window, TIMEOUT)
@@ -29,7 +29,7 @@ fn reply(run_id: u16, seq: u32, name_len: usize) -> Vec<u8> {
     Request::new(name).expect("short").reply().parts().concat()
 }
 
-/// Hands in a reply to a probe of 16 bytes.
+/// Passes in a reply to a probe of 16 bytes.
 fn receive(ledger: &mut Ledger, seq: u32, millis: u64) -> ReplyKind {
     ledger.handle_datagram(&reply(RUN, seq, 16), ms(millis))
 }
@@ -39,7 +39,7 @@ fn lost(ledger: &mut Ledger, millis: u64) -> Vec<u32> {
 }
 
 #[test]
-fn what_is_in_flight_is_not_lost() {
+fn probes_in_flight_are_not_lost() {
     let mut ledger = ledger(0);
     assert_eq!(ledger.counts().loss(), None);
     send(&mut ledger, [0, 10, 20, 30]);
@@ -53,7 +53,7 @@ fn what_is_in_flight_is_not_lost() {
 }
 
 #[test]
-fn a_reply_is_in_time_up_to_the_last_nanosecond_before_the_timeout() {
+fn reply_is_in_time_until_the_last_nanosecond_before_the_timeout() {
     let rtt = TIMEOUT - Duration::from_nanos(1);
     for polled in [false, true] {
         let mut ledger = ledger(0);
@@ -72,7 +72,7 @@ fn a_reply_is_in_time_up_to_the_last_nanosecond_before_the_timeout() {
 }
 
 #[test]
-fn a_loss_is_named_once_and_in_order_whenever_the_late_reply_came() {
+fn each_loss_is_polled_once_and_in_order_despite_late_replies() {
     let mut ledger = ledger(0);
     send(&mut ledger, [0, 1, 2, 3]);
     for seq in [3, 1] {
@@ -89,7 +89,7 @@ fn a_loss_is_named_once_and_in_order_whenever_the_late_reply_came() {
 }
 
 #[test]
-fn the_next_loss_is_due_with_the_oldest_probe_in_flight() {
+fn next_timeout_is_that_of_the_oldest_probe_in_flight() {
     let mut ledger = ledger(0);
     assert_eq!(ledger.poll_timeout(), None);
     send(&mut ledger, [5, 10, 20]);
@@ -120,12 +120,12 @@ fn no_probe_in_flight_leaves_the_window() {
 
 #[test]
 #[should_panic(expected = "the oldest probe of the window is in flight")]
-fn a_probe_too_many_is_the_callers_mistake() {
+fn probe_beyond_the_window_panics() {
     send(&mut ledger(0), [0; 5]);
 }
 
 #[test]
-fn replies_are_reordered_as_seen_from_the_last_one_answered() {
+fn replies_are_reordered_relative_to_the_latest_probe_answered() {
     let mut ledger = ledger(u32::MAX);
     send(&mut ledger, [0; 4]);
     for (seq, is_reordered) in [(0, false), (u32::MAX, true), (2, false), (1, true)] {
@@ -136,7 +136,7 @@ fn replies_are_reordered_as_seen_from_the_last_one_answered() {
 }
 
 #[test]
-fn a_reply_to_a_probe_older_than_the_window_is_forgotten() {
+fn reply_to_a_probe_older_than_the_window_is_out_of_window() {
     let mut ledger = ledger(u32::MAX - 1);
     for seq in [u32::MAX - 1, u32::MAX, 0, 1] {
         send(&mut ledger, [0]);
@@ -145,14 +145,14 @@ fn a_reply_to_a_probe_older_than_the_window_is_forgotten() {
     assert_eq!(receive(&mut ledger, u32::MAX - 1, 2), ReplyKind::Duplicate { seq: u32::MAX - 1 });
     send(&mut ledger, [2]);
     assert_eq!(receive(&mut ledger, u32::MAX - 1, 2), ReplyKind::OutOfWindow { seq: u32::MAX - 1 });
-    // Two probes ago, and not yet sent.
+    // A probe in the window, and probes that were not sent.
     assert_eq!(receive(&mut ledger, u32::MAX, 3), ReplyKind::Duplicate { seq: u32::MAX });
     assert_eq!(receive(&mut ledger, 3, 3), ReplyKind::Unsolicited);
     assert_eq!(receive(&mut ledger, u32::MAX - 2, 3), ReplyKind::Unsolicited);
 }
 
 #[test]
-fn after_all_numbers_were_used_the_next_one_was_too() {
+fn sequence_numbers_wrap_around() {
     let mut ledger = ledger(0);
     assert_eq!(receive(&mut ledger, 0, 1), ReplyKind::Unsolicited);
     send(&mut ledger, [0]);
@@ -163,7 +163,7 @@ fn after_all_numbers_were_used_the_next_one_was_too() {
 }
 
 #[test]
-fn what_is_no_reply_to_a_probe_is_corrupt_or_foreign() {
+fn other_datagrams_are_corrupt_or_unsolicited() {
     use ReplyKind::{Corrupt, Unsolicited};
     let nothing_sent: &[(&[u8], ReplyKind)] = &[
         (b"", Corrupt),
@@ -182,14 +182,14 @@ fn what_is_no_reply_to_a_probe_is_corrupt_or_foreign() {
     let cases: &[(&[u8], ReplyKind)] = &[
         (&too_long, Corrupt),
         (b"hello, vu8AAAAAvu8A!", Corrupt),
-        // No tokens: shorter than all names, as long as some, as long as none though it might be,
-        // longer than all.
+        // Names without a token: shorter than all names sent, as long as some, of a length between,
+        // and longer than all.
         (b"Hello, eleven byte!", Unsolicited),
         (b"Hello, vu8AAAAAvu8B!", Corrupt),
         (b"Hello, vu8AAAAAvu8AB!", Corrupt),
         (b"Hello, vu8AAAAAvu8AAAAB!", Corrupt),
         (b"Hello, vu8AAAAAvu8AAAAAB!", Unsolicited),
-        // Tokens of ours in names of another length, and those of others in any.
+        // Our tokens in names of another length, and tokens that were not sent.
         (&reply(RUN, 0, 16), Corrupt),
         (&reply(RUN, 1, 12), Corrupt),
         (&reply(RUN, 1, 64), Corrupt),
@@ -215,7 +215,7 @@ fn what_is_no_reply_to_a_probe_is_corrupt_or_foreign() {
 }
 
 #[test]
-fn times_that_go_back_or_are_beyond_reckoning_break_nothing() {
+fn decreasing_and_extreme_times_break_nothing() {
     let mut ledger = ledger(0);
     ledger.handle_sent(16, ms(50));
     ledger.handle_sent(16, ms(50));

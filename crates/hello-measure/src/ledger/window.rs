@@ -4,66 +4,66 @@ use std::{fmt, num::NonZeroU32, time::Duration};
 #[derive(Clone)]
 pub(super) struct Window {
     slots: Box<[Slot]>,
-    /// How many slots there are: a power of two, so that the slots go around without a seam where
-    /// the sequence numbers do.
+    /// The number of slots: a power of two, so that the slots wrap together with the sequence
+    /// numbers.
     len: u32,
 }
 
-/// What is known of a probe.
+/// The record of a probe.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slot {
     /// When it was sent, in nanoseconds.
     sent: u64,
-    /// Its name's length, in bytes.
+    /// The length of its name, in bytes.
     len: u32,
     pub(super) state: State,
 }
 
-/// Millions of probes are to cost some megabytes.
+/// Millions of probes take only megabytes.
 const _: () = assert!(size_of::<Slot>() == 16);
 
-/// How far a probe has come. It is open until the ledger's owner knows what became of it.
+/// The state of a probe. It is open until it is answered or its loss is polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// Open: nothing has come back.
+    /// Open: no reply yet.
     InFlight,
     /// Answered in time.
     Answered,
-    /// Open: lost, since its reply was late, and nobody was told of the loss yet.
+    /// Open: lost, because its reply was late, and not yet polled.
     LateUnreported,
-    /// Lost, and nothing has come back.
+    /// Lost, without a reply.
     Lost,
-    /// Lost, and its reply was late.
+    /// Lost, with a late reply.
     Late,
 }
 
 impl Window {
     pub(super) fn new(len: NonZeroU32) -> Self {
         let len = len.get().min(MAX_LEN).next_power_of_two();
-        // A slot is not looked at before its first probe is sent.
+        // A slot is not read before its first probe is sent.
         let unused = Slot { sent: 0, len: 0, state: State::Lost };
         Self { slots: vec![unused; len as usize].into(), len }
     }
 
     pub(super) fn slot_mut(&mut self, seq: u32) -> &mut Slot {
-        let place = self.place(seq);
-        &mut self.slots[place]
+        let index = self.index(seq);
+        &mut self.slots[index]
     }
 
     pub(super) fn slot(&self, seq: u32) -> &Slot {
-        &self.slots[self.place(seq)]
+        &self.slots[self.index(seq)]
     }
 
     pub(super) fn len(&self) -> u32 {
         self.len
     }
 
-    fn place(&self, seq: u32) -> usize {
+    fn index(&self, seq: u32) -> usize {
         (seq % self.len) as usize
     }
 }
 
-/// Shows the length alone: there may be millions of slots.
+/// Formats only the length: there may be millions of slots.
 impl fmt::Debug for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Window").field("len", &self.len).finish_non_exhaustive()
@@ -72,7 +72,7 @@ impl fmt::Debug for Window {
 
 impl Slot {
     pub(super) fn new(name_len: usize, now: Duration) -> Self {
-        // A name that long cannot have been sent, nor can a reply have its length.
+        // No name is that long, and no reply has its length.
         let len = u32::try_from(name_len).unwrap_or(u32::MAX);
         Self { sent: nanos(now), len, state: State::InFlight }
     }

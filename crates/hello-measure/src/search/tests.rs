@@ -4,7 +4,7 @@ use super::TrialVerdict::{Carried, Lost, NotOffered};
 use super::*;
 
 #[test]
-fn loads_are_doubled_until_one_is_lost_and_then_the_gap_is_halved() {
+fn loads_double_until_one_is_lost_and_then_bisect_the_gap() {
     let (loads, outcome) = run(plan(10, 1000, 1, 0.05), |load| verdict(load, 70, 1000));
     assert_eq!(loads, [10, 20, 40, 80, 60, 70, 75, 72]);
     assert_eq!(outcome, SearchOutcome { carried: Some(load(70)), bound: Bound::Lost(load(72)) });
@@ -12,7 +12,7 @@ fn loads_are_doubled_until_one_is_lost_and_then_the_gap_is_halved() {
 }
 
 #[test]
-fn the_gap_is_small_enough_as_a_share_of_the_load_not_carried() {
+fn resolution_is_a_share_of_the_load_not_carried() {
     for (resolution, tried) in [(0.5, [5, 10].as_slice()), (0.49, &[5, 10, 7])] {
         let (loads, _) = run(plan(5, 1000, 1, resolution), |load| verdict(load, 7, 1000));
         assert_eq!(loads, tried);
@@ -20,14 +20,14 @@ fn the_gap_is_small_enough_as_a_share_of_the_load_not_carried() {
 }
 
 #[test]
-fn a_server_that_carries_nothing_is_asked_for_less_down_to_one_a_second() {
+fn loads_halve_down_to_one_per_second_if_none_is_carried() {
     let (loads, outcome) = run(plan(9, 1000, 1, 0.5), |_| Lost);
     assert_eq!(loads, [9, 4, 2, 1]);
     assert_eq!(outcome, SearchOutcome { carried: None, bound: Bound::Lost(load(1)) });
 }
 
 #[test]
-fn no_load_below_the_least_is_tried() {
+fn no_load_below_the_minimum_is_tried() {
     for (start, tried) in [(50, [50, 29, 19, 14, 11, 10].as_slice()), (3, &[10])] {
         let least = SearchPlan { min: load(10), ..plan(start, 1000, 1, 0.0) };
         let (loads, outcome) = run(least, |_| Lost);
@@ -39,7 +39,7 @@ fn no_load_below_the_least_is_tried() {
 }
 
 #[test]
-fn no_load_above_the_most_is_tried_and_carrying_that_ends_the_search() {
+fn carrying_the_maximum_load_ends_the_search() {
     for (start, tried) in [(10, [10, 20, 25].as_slice()), (30, &[25])] {
         let mut search = Search::new(plan(start, 25, 1, 0.0));
         for &tried in tried {
@@ -54,7 +54,7 @@ fn no_load_above_the_most_is_tried_and_carrying_that_ends_the_search() {
 }
 
 #[test]
-fn the_lowest_load_not_carried_says_whose_fault_it_is() {
+fn bound_has_the_reason_why_the_lowest_load_was_not_carried() {
     let outcome =
         |server, generator| run(plan(10, 1000, 1, 0.0), |load| verdict(load, server, generator)).1;
     let carried = Some(load(50));
@@ -63,7 +63,7 @@ fn the_lowest_load_not_carried_says_whose_fault_it_is() {
 }
 
 #[test]
-fn more_than_half_of_the_trials_decide_on_a_load_as_soon_as_they_can() {
+fn majority_of_the_trials_decides_as_soon_as_possible() {
     for (trials, verdicts, decided) in [
         (1, [Carried].as_slice(), Carried),
         (1, &[Lost], Lost),
@@ -75,7 +75,7 @@ fn more_than_half_of_the_trials_decide_on_a_load_as_soon_as_they_can() {
         (3, &[Lost, Carried, Carried], Carried),
         (3, &[NotOffered, Carried, Carried], Carried),
         (3, &[Carried, Lost, Lost], Lost),
-        // One that was not offered is made again.
+        // A trial that was not offered is repeated.
         (3, &[Lost, NotOffered, Lost], Lost),
         (3, &[NotOffered, Lost, NotOffered, Carried, Carried], Carried),
         (3, &[Lost, NotOffered, NotOffered, Carried, NotOffered], NotOffered),
@@ -104,12 +104,12 @@ proptest! {
     #![proptest_config(crate::proptest_config())]
 
     #[test]
-    fn what_is_found_is_carried_and_within_the_resolution_of_what_is_not(
+    fn result_is_carried_and_within_the_resolution_of_a_load_that_is_not(
         (start, most, server, generator) in (loads(), loads(), loads(), loads()),
         trials in 1..4_u32,
         resolution in prop_oneof![Just(0.0), 0.0..0.9],
     ) {
-        // Down to a server or a generator that is good for nothing at all.
+        // Includes a server or a generator that can do nothing.
         let (server, generator) = (server - 1, generator - 1);
         let plan = plan(start, most, trials, resolution);
         let (loads, outcome) = run(plan, |load| verdict(load, server, generator));
@@ -131,7 +131,7 @@ proptest! {
     }
 
     #[test]
-    fn any_verdicts_end_the_search_in_time_and_every_outcome_on_the_way_is_true(
+    fn any_verdicts_end_the_search_and_every_outcome_is_correct(
         (start, most) in (loads(), loads()),
         trials in 1..6_u32,
         resolution in prop_oneof![Just(0.0), any::<f64>()],
@@ -168,7 +168,7 @@ proptest! {
     }
 }
 
-/// Returns the loads tried and what is found.
+/// Returns the loads tried and the outcome.
 fn run(plan: SearchPlan, mut trial: impl FnMut(u64) -> TrialVerdict) -> (Vec<u64>, SearchOutcome) {
     let mut search = Search::new(plan);
     let mut loads = Vec::new();
@@ -201,7 +201,7 @@ fn loads() -> impl Strategy<Value = u64> {
     (any::<u64>(), 0..u64::BITS).prop_map(|(bits, shift)| (bits >> shift).max(1))
 }
 
-/// What the documentation of [`Search`] says.
+/// The bound in the documentation of [`Search`].
 fn most_trials(plan: SearchPlan) -> usize {
     let ceil_log2 = |number: u64| u64::BITS - (number - 1).leading_zeros();
     let start = plan.start.min(plan.max).get();
