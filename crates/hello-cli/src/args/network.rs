@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_is_a_prefix_or_one_address() {
+    fn network_is_a_prefix_or_an_address() {
         for (text, network) in [
             ("192.0.2.0/24", "192.0.2.0/24"),
             ("192.0.2.7", "192.0.2.7/32"),

@@ -2,11 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use hello_cli::client::args::Args;
-use hello_cli::client::session;
-use hello_cli::process::exit::exit;
-
 fn main() -> ExitCode {
-    exit("hello-client", session::run(&Args::parse()))
+    hello_cli::process::exit::run("hello-client", hello_cli::client::session::run)
 }

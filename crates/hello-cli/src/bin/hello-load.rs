@@ -2,11 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use hello_cli::load::args::Args;
-use hello_cli::load::session;
-use hello_cli::process::exit::exit;
-
 fn main() -> ExitCode {
-    exit("hello-load", session::run(&Args::parse()))
+    hello_cli::process::exit::run("hello-load", hello_cli::load::session::run)
 }

@@ -2,11 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use hello_cli::ping::args::Args;
-use hello_cli::ping::session;
-use hello_cli::process::exit::exit;
-
 fn main() -> ExitCode {
-    exit("hello-ping", session::run(&Args::parse()))
+    hello_cli::process::exit::run("hello-ping", hello_cli::ping::session::run)
 }

@@ -2,11 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use hello_cli::process::exit::exit;
-use hello_cli::server::args::Args;
-use hello_cli::server::session;
-
 fn main() -> ExitCode {
-    exit("hello-server", session::run(&Args::parse()))
+    hello_cli::process::exit::run("hello-server", hello_cli::server::session::run)
 }

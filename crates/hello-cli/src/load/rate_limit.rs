@@ -161,12 +161,12 @@ mod tests {
     }
 
     #[test]
-    fn what_a_warm_up_used_of_the_burst_is_not_there_any_more() {
+    fn warm_up_uses_up_the_burst() {
         let mut limited = run(12_500, 7500);
         assert!(!is_suspected(&limited));
         limited.plan.warm_up_s = 5.0;
         assert!(is_suspected(&limited));
-        // A closed loop sends as fast as it is answered, whatever it sends on average.
+        // A closed loop sends as fast as the server answers.
         let mut closed = run(10_200, 600);
         (closed.plan.outstanding, closed.plan.rate) = (Some(64), None);
         closed.plan.warm_up_s = 1.0;

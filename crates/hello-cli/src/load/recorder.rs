@@ -26,17 +26,6 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Creates an empty recorder.
-    pub fn new() -> Self {
-        Self {
-            record: Record::new(),
-            misdirected: 0,
-            blocked: 0,
-            latency: RunLength::new(DIGITS),
-            timeline: Timeline::new(),
-        }
-    }
-
     /// Records an event.
     pub fn observe(&mut self, event: &LoadEvent<'_>) {
         match event.kind {
@@ -137,7 +126,13 @@ impl Recorder {
 
 impl Default for Recorder {
     fn default() -> Self {
-        Self::new()
+        Self {
+            record: Record::new(),
+            misdirected: 0,
+            blocked: 0,
+            latency: RunLength::new(DIGITS),
+            timeline: Timeline::new(),
+        }
     }
 }
 

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use hello_measure::{FlowSummary, Jitter};
 use serde::Serialize;
 
+use crate::output::escape::Escaped;
+
 /// The summary of a target: the numbers of every output format, under these names in JSON.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
@@ -19,4 +21,11 @@ pub struct Summary {
     pub jitter_ms: Option<Jitter>,
     /// The summary of each flow.
     pub flows: Vec<FlowSummary>,
+}
+
+impl Summary {
+    /// Returns the name of the target, escaped for printing.
+    pub(crate) fn name(&self) -> Escaped<'_> {
+        Escaped(self.target.as_bytes())
+    }
 }

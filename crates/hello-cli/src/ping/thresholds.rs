@@ -5,7 +5,6 @@ use std::time::Duration;
 use hello_measure::millis;
 
 use super::summary::Summary;
-use crate::output::escape::Escaped;
 use crate::output::percent::percent;
 
 /// The thresholds that a run may not exceed for exit status 0.
@@ -23,7 +22,7 @@ impl Thresholds {
     /// Describes each threshold that is exceeded. An unknown value, such as a percentile without a
     /// reply, exceeds its threshold.
     pub fn violations(&self, summary: &Summary) -> Vec<String> {
-        let name = Escaped(summary.target.as_bytes());
+        let name = summary.name();
         let check = |what, value: Option<f64>, max: f64, text: fn(f64) -> String| {
             let threshold = format!("--max-{what} {}", text(max));
             match value {

@@ -5,17 +5,23 @@ use std::io;
 use std::iter;
 use std::process::ExitCode;
 
+use clap::Parser;
+
 use super::descriptors;
 use crate::output::console;
 
 /// The exit status for an invalid command line, as in clap, and for failed input or output.
 pub const EXIT_ERROR: u8 = 2;
 
-/// Prints an error with all its causes, and returns the exit status.
+/// Parses the command line, runs a tool, prints its error with all causes, and returns the exit
+/// status.
 ///
 /// A broken pipe is not an error: `hello-client | head -1` succeeds.
-pub fn exit(tool: &str, result: Result<ExitCode, Box<dyn Error>>) -> ExitCode {
-    let error = match result {
+pub fn run<Args: Parser>(
+    tool: &str,
+    run: fn(&Args) -> Result<ExitCode, Box<dyn Error>>,
+) -> ExitCode {
+    let error = match run(&Args::parse()) {
         Ok(code) => return code,
         Err(error) => error,
     };

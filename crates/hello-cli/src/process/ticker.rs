@@ -24,7 +24,7 @@ mod tests {
             (SECOND, Duration::from_millis(999), SECOND),
             (SECOND, SECOND, 2 * SECOND),
             (3 * SECOND, 7 * SECOND, 9 * SECOND),
-            // One by one, this would take hours.
+            // A loop over every period would take hours.
             (Duration::from_nanos(2), 86_400 * SECOND, 86_400 * SECOND + Duration::from_nanos(2)),
         ] {
             assert_eq!(

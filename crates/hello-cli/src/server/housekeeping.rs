@@ -128,7 +128,7 @@ impl<'a> Housekeeping<'a> {
         for (logged, class) in self.receive_errors.iter_mut().zip(ErrorClass::ALL) {
             let count = counters.receive_errors(class);
             let new = count - std::mem::replace(logged, count);
-            // A signal is no error.
+            // A signal is not an error.
             if new > 0 && class != ErrorClass::Interrupted {
                 let line = |times| report::receive_failed(self.format, class, times);
                 self.log.failure(Failure::Receive(class), new, line);

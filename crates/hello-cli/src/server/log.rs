@@ -122,7 +122,7 @@ mod tests {
         let lines = memory.lines();
         assert_eq!(lines[..2 * ROOM], vec!["first"; 2 * ROOM]);
         let lines = &lines[2 * ROOM..];
-        // Should the machine take more than a second for these, more are shown.
+        // More are shown if the loop takes longer than a second.
         assert_eq!(lines[..3], ["line 0", "line 1", "line 2"]);
         assert_eq!(lines.last().map(String::as_str), Some("the end"));
         let (shown, suppressed) = count(lines);

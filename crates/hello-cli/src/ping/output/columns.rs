@@ -1,7 +1,6 @@
 //! The columns of `hello-ping`'s tables.
 
 use crate::output::columns::COMMON_COLUMNS;
-use crate::output::escape::Escaped;
 use crate::output::export::{CellFormat, Column, Tabular, cells, heads};
 use crate::ping::summary::Summary;
 
@@ -20,8 +19,7 @@ impl Tabular for Summary {
     }
 }
 
-const TARGET: &[Column<Summary>] =
-    &[("target", |summary, _| Escaped(summary.target.as_bytes()).to_string())];
+const TARGET: &[Column<Summary>] = &[("target", |summary, _| summary.name().to_string())];
 
 const JITTER: &[Column<Summary>] = &[
     ("jitter_ms", |summary, format| format.time(summary.jitter_ms.map(|jitter| jitter.mean))),

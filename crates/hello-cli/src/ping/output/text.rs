@@ -75,7 +75,7 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
 /// It ends with ping's own lines, because parsers look for them at the end of the output. Without
 /// round-trip times, the last line is empty, as in ping.
 pub fn summary(summary: &Summary, extras: &[String]) -> String {
-    let name = Escaped(summary.target.as_bytes());
+    let name = summary.name();
     let mut text = format!("\n{name}\n");
     for line in details(summary).iter().chain(extras).flat_map(|text| text.lines()) {
         let _ = writeln!(text, "  {line}");
@@ -141,7 +141,7 @@ fn packets(summary: &Summary) -> String {
 
 /// Returns the summary of a part of the run, in one line.
 pub fn interval(summary: &Summary) -> String {
-    let mut text = format!("{}: {}", Escaped(summary.target.as_bytes()), packets(summary));
+    let mut text = format!("{}: {}", summary.name(), packets(summary));
     if summary.common.in_flight > 0 {
         let _ = write!(text, ", {} in flight", summary.common.in_flight);
     }
@@ -169,7 +169,7 @@ pub fn status(summaries: &[Summary]) -> String {
         return text;
     }
     let short = |summary: &Summary| {
-        let (name, loss) = (Escaped(target(summary)), percent::or_dash(summary.common.loss));
+        let (name, loss) = (summary.name(), percent::or_dash(summary.common.loss));
         let p50 = summary
             .common
             .rtt_ms
@@ -179,10 +179,6 @@ pub fn status(summaries: &[Summary]) -> String {
     Vec::from_iter(summaries.iter().map(short)).join(" | ")
 }
 
-fn target(summary: &Summary) -> &[u8] {
-    summary.target.as_bytes()
-}
-
 /// Returns a table of several targets, with times in milliseconds.
 pub fn comparison(summaries: &[Summary]) -> String {
     let heads =
@@ -190,7 +186,7 @@ pub fn comparison(summaries: &[Summary]) -> String {
     let rows = summaries.iter().map(|summary| {
         let rtt = summary.common.rtt_ms.as_ref();
         vec![
-            Escaped(target(summary)).to_string(),
+            summary.name().to_string(),
             summary.common.sent.to_string(),
             summary.common.lost.to_string(),
             percent::or_dash(summary.common.loss),
