@@ -77,7 +77,7 @@ pub(crate) fn distribution(
     times: &Distribution,
 ) -> Result<(), Box<dyn Error>> {
     let bins = times.bins(BINS);
-    // Times beyond the 99th percentile may be so long that they would compress the rest.
+    // Times beyond the 99th percentile may be much longer, and would compress the rest.
     let (bins, beyond) = match bins.split_at_checked(BINS as usize) {
         Some((bins, [beyond])) => (bins, Some(beyond)),
         _ => (&bins[..], None),
