@@ -1,6 +1,7 @@
 pub(crate) mod builder;
 pub(crate) mod error;
 pub(crate) mod event;
+mod events;
 pub(crate) mod plan;
 mod schedule;
 mod source_sockets;
@@ -36,12 +37,13 @@ use crate::{requester, sys};
 /// (SO_TIMESTAMPNS, socket(7)).
 ///
 /// ```
+/// # #[cfg(all(feature = "server", feature = "load"))]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use std::net::Ipv4Addr;
 /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 ///
 /// use hello_net::{LoadEventKind, LoadGenerator, Server};
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into()])?;
 /// let address = server.local_addrs().next().expect("one");
 /// let generator = LoadGenerator::builder().count(1000).connect(address)?;
@@ -57,6 +59,8 @@ use crate::{requester, sys};
 /// assert_eq!(answered.into_inner(), 1000);
 /// # Ok(())
 /// # }
+/// # #[cfg(not(all(feature = "server", feature = "load")))]
+/// # fn main() {}
 /// ```
 #[derive(Debug)]
 pub struct LoadGenerator {
@@ -95,10 +99,10 @@ impl LoadGenerator {
     /// Offers the whole load, and waits until each request is answered or lost. Duplicates that have
     /// arrived by then are reported, too.
     ///
-    /// Each thread shows its events after the warm-up to `observe`, in order, and in slices: those
-    /// that one system call caused. So an observer that keeps one recorder for each
-    /// [`thread`](LoadEvent::thread) locks it once for a batch of datagrams. No slice is empty, and
-    /// all events of a slice are of one thread, which sends nothing before `observe` returns.
+    /// Each thread shows its events after the warm-up to `observe`, in order, and in slices: what one
+    /// system call caused, or a part of it. So an observer that keeps one recorder for each
+    /// [`thread`](LoadEvent::thread) locks it once for many events. No slice is empty, and all events
+    /// of a slice are of one thread, which sends nothing before `observe` returns.
     ///
     /// # Errors
     ///

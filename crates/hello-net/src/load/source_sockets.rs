@@ -8,8 +8,8 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use super::plan::{LoadPlan, Sources, WaitStrategy};
+use crate::sys::fragmentation::Fragmentation;
 use crate::sys::latch::Latch;
-use crate::sys::options::Fragmentation;
 use crate::sys::{self, Poller};
 use crate::udp::batch::{Destination, RecvBatch, RecvMeta};
 use crate::udp::datagram_socket::DatagramSocket;
@@ -194,7 +194,7 @@ mod tests {
     use std::net::UdpSocket;
 
     use super::*;
-    use crate::udp::Backend;
+    use crate::udp::backend::Backend;
     use crate::udp::transmit::Transmit;
 
     #[test]

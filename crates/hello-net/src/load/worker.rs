@@ -10,6 +10,7 @@ use fastrand::Rng;
 
 use super::error::LoadError;
 use super::event::{GeneratorUsage, LoadEvent, LoadEventKind};
+use super::events::Events;
 use super::plan::{LoadPlan, Pacing, SPIN, WaitStrategy};
 use super::schedule::Schedule;
 use super::source_sockets::SourceSockets;
@@ -216,10 +217,12 @@ impl<'a, O: Fn(&[LoadEvent<'_>])> LoadWorker<'a, O> {
         }
         self.next_settle = now + SETTLE.min(self.shared.plan.timeout);
         self.drain()?;
-        let (thread, at) = (self.thread, now.saturating_sub(self.epoch));
-        let lost = std::iter::from_fn(|| self.tracker.poll_lost(now)).flatten();
-        let events = Vec::from_iter(lost.map(|kind| LoadEvent { thread, at, kind }));
-        self.show(&events);
+        let mut events = Events::new(self.shared.observe, self.thread, 1);
+        while let Some(lost) = self.tracker.poll_lost(now) {
+            if let Some(kind) = lost {
+                events.push(now.saturating_sub(self.epoch), kind);
+            }
+        }
         Ok(true)
     }
 
@@ -278,13 +281,7 @@ impl<'a, O: Fn(&[LoadEvent<'_>])> LoadWorker<'a, O> {
     /// Shows something that happened, if that was after the warm-up.
     fn notify(&self, now: Duration, kind: LoadEventKind<'_>) {
         if let Some(at) = now.checked_sub(self.epoch) {
-            self.show(&[LoadEvent { thread: self.thread, at, kind }]);
-        }
-    }
-
-    fn show(&self, events: &[LoadEvent<'_>]) {
-        if !events.is_empty() {
-            (self.shared.observe)(events);
+            (self.shared.observe)(&[LoadEvent { thread: self.thread, at, kind }]);
         }
     }
 }

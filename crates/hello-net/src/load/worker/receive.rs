@@ -6,7 +6,9 @@ use super::LoadWorker;
 use crate::clock::ClockSample;
 use crate::load::error::LoadError;
 use crate::load::event::LoadEvent;
-use crate::udp::error_class::{ErrorClass, is_from_earlier_send};
+use crate::load::events::Events;
+use crate::udp::earlier_send::is_from_earlier_send;
+use crate::udp::error_class::ErrorClass;
 use crate::udp::recv_backoff::RecvBackoff;
 use crate::udp::socket_error::SocketError;
 use crate::{requester, sys};
@@ -104,18 +106,18 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
     /// if the system does not say.
     fn handle(&mut self, socket: usize) -> Duration {
         self.timestamps.update(ClockSample::now());
-        let mut events = Vec::with_capacity(self.batch.metas().len());
+        let expected = usize::try_from(self.batch.datagrams()).unwrap_or(usize::MAX);
+        let mut events = Events::new(self.shared.observe, self.thread, expected);
         for (index, arrival) in self.batch.metas().iter().enumerate() {
             let at = self.timestamps.to_monotonic(arrival.time);
             let source = self.sources.source(socket, arrival);
             for place in self.batch.datagram_ranges(index) {
                 if let Some(kind) = self.tracker.handle(self.batch.bytes(place), source, at) {
                     let at = at.saturating_sub(self.epoch);
-                    events.push(LoadEvent { thread: self.thread, at, kind });
+                    events.push(at, kind);
                 }
             }
         }
-        self.show(&events);
         requester::latest(&self.batch, &self.timestamps)
     }
 }

@@ -6,11 +6,13 @@ use std::time::Duration;
 use super::{LoadWorker, PAUSE, Pending};
 use crate::load::error::LoadError;
 use crate::load::event::{LoadEvent, LoadEventKind};
+use crate::load::events::Events;
 use crate::load::plan::MAX_LATENESS;
 use crate::load::schedule::Schedule;
-use crate::requester::{NotSent, send_past_reports};
+use crate::requester::NotSent;
 use crate::sys;
 use crate::udp::batch::RecvBatch;
+use crate::udp::earlier_send::send_past_reports;
 use crate::udp::error_class::ErrorClass;
 use crate::udp::socket_error::SocketError;
 use crate::udp::transmit::Transmit;
@@ -197,18 +199,16 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
 
     /// Notes that the first messages of those due were taken.
     fn note_sent(&mut self, at: Duration, messages: usize) {
-        let mut events = Vec::with_capacity(messages);
-        let (thread, left) = (self.thread, at.saturating_sub(self.epoch));
+        let mut events = Events::new(self.shared.observe, self.thread, messages);
+        let left = at.saturating_sub(self.epoch);
         for Pending { due, source, count, len } in self.pending.drain(..messages) {
             for _ in 0..count {
                 self.tracker.note_sent(len, at, due, source);
             }
             if let Some(due) = due.checked_sub(self.epoch) {
-                let kind = LoadEventKind::Sent { due, count };
-                events.push(LoadEvent { thread, at: left, kind });
+                events.push(left, LoadEventKind::Sent { due, count });
             }
         }
-        self.show(&events);
     }
 
     /// Notes that the first of the messages due was not taken, and why.
