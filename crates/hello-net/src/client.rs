@@ -18,12 +18,13 @@ use crate::stopper::Stopper;
 /// when one reports an error, as where nothing listens.
 ///
 /// ```
+/// # #[cfg(all(feature = "server", feature = "client"))]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use std::net::Ipv4Addr;
 ///
 /// use hello_net::{Client, Server};
 /// use hello_proto::Request;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into()])?;
 /// let mut client = Client::builder().connect(server.local_addrs())?;
 /// let request = Request::new(b"Tracy")?;
@@ -32,6 +33,8 @@ use crate::stopper::Stopper;
 /// assert_eq!(greeting.attempts, 1);
 /// # Ok(())
 /// # }
+/// # #[cfg(not(all(feature = "server", feature = "client")))]
+/// # fn main() {}
 /// ```
 #[derive(Debug)]
 pub struct Client {

@@ -34,12 +34,13 @@ use crate::thread::join;
 /// machine is suspended does not count.
 ///
 /// ```
+/// # #[cfg(all(feature = "server", feature = "probe"))]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use std::net::Ipv4Addr;
 /// use std::time::Duration;
 ///
 /// use hello_net::{Prober, Server};
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into()])?;
 /// let address = server.local_addrs().next().expect("one");
 /// let builder = Prober::builder().count(5).interval(Duration::from_millis(1));
@@ -48,6 +49,8 @@ use crate::thread::join;
 /// assert_eq!((counts.sent, counts.answered), (5, 5));
 /// # Ok(())
 /// # }
+/// # #[cfg(not(all(feature = "server", feature = "probe")))]
+/// # fn main() {}
 /// ```
 #[derive(Debug)]
 pub struct Prober {

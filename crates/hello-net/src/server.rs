@@ -29,7 +29,29 @@ use self::worker::Worker;
 use crate::stopper::Stopper;
 use crate::thread::join;
 
-/// Answers requests on one or more addresses, and counts what became of each.
+/// Answers requests on one or more addresses, and counts the outcome of each datagram.
+///
+/// ```
+/// use std::net::UdpSocket;
+///
+/// use hello_net::Server;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::builder().bind([([127, 0, 0, 1], 0).into()])?;
+/// let address = server.local_addrs().next().expect("one");
+/// let ask = || {
+///     let socket = UdpSocket::bind("127.0.0.1:0")?;
+///     socket.send_to(b"Tracy", address)?;
+///     let mut reply = [0; 64];
+///     let len = socket.recv(&mut reply)?;
+///     std::io::Result::Ok(reply[..len].to_vec())
+/// };
+/// let reply = server.serve_while(|event| println!("{event:?}"), ask)??;
+/// assert_eq!(reply, b"Hello, Tracy!");
+/// assert_eq!(server.counters().answered(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Server {
     guard: Guard,
@@ -178,7 +200,14 @@ impl Server {
     }
 }
 
-/// A socket of our own does not work.
+/// Why a server cannot be bound, or stopped serving: a socket of our own does not work.
+///
+/// ```
+/// use hello_net::{Server, ServerError};
+///
+/// let error = Server::builder().bind([([192, 0, 2, 1], 9999).into()]).unwrap_err();
+/// assert!(matches!(error, ServerError::Bind { .. }), "no address of ours");
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ServerError {

@@ -14,18 +14,21 @@ use crate::sys::latch::Latch;
 /// | [`Client`](crate::client::Client) | cancels the greeting | the same |
 ///
 /// ```
+/// # #[cfg(feature = "server")]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use std::net::Ipv4Addr;
 /// use std::thread;
 ///
 /// use hello_net::Server;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into()])?;
 /// let stopper = server.stopper();
 /// thread::spawn(move || stopper.stop());
 /// server.serve(|_event| ())?; // returns once it is stopped
 /// # Ok(())
 /// # }
+/// # #[cfg(not(feature = "server"))]
+/// # fn main() {}
 /// ```
 #[derive(Clone, Debug)]
 pub struct Stopper {
@@ -70,6 +73,7 @@ impl Stopper {
         &self.flags.stop
     }
 
+    #[cfg(any(feature = "probe", feature = "load"))]
     /// Returns what to wait by for an abort.
     pub(crate) fn abort_latch(&self) -> &Latch {
         &self.flags.abort

@@ -3,6 +3,9 @@
 //! Each system is one file, or a file and its folder, with the same functions; the rest of the crate
 //! is written on them. Which system calls move the datagrams is a matter of [`udp`](crate::udp).
 
+pub(crate) mod buffer;
+mod error_codes;
+pub(crate) mod fragmentation;
 pub(crate) mod latch;
 #[cfg(target_os = "linux")]
 mod linux;
@@ -12,7 +15,6 @@ mod tests;
 #[cfg(not(target_os = "linux"))]
 mod unix;
 
-#[cfg(target_os = "linux")]
 #[cfg(target_os = "linux")]
 use self::linux as system;
 #[cfg(target_os = "linux")]
@@ -30,19 +32,5 @@ pub(crate) use self::system::wait::{Poller, Waiter, wait_readable};
 #[cfg(not(target_os = "linux"))]
 use self::unix as system;
 
-/// The error codes of a system that std gives no [`ErrorKind`](std::io::ErrorKind), by what they mean.
-pub(crate) struct ErrorCodes {
-    /// The system is short of memory for the datagram.
-    pub(crate) no_buffers: &'static [i32],
-    /// The datagram is longer than the interface or the socket accepts.
-    pub(crate) too_long: &'static [i32],
-    /// The network or the host rejected it as a protocol error.
-    pub(crate) protocol: &'static [i32],
-    /// No path leads there.
-    pub(crate) unreachable: &'static [i32],
-    /// What the system makes of ICMP and ICMPv6 about an earlier datagram.
-    pub(crate) icmp_reports: &'static [i32],
-}
-
 /// The error codes of this system.
-pub(crate) const ERROR_CODES: ErrorCodes = system::ERROR_CODES;
+pub(crate) const ERROR_CODES: error_codes::ErrorCodes = system::ERROR_CODES;

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use hello_proto::{Reply, Request};
 
 use super::event::{NoReply, Progress};
-use crate::requester::send_past_reports;
 use crate::sys;
 use crate::sys::latch::Latch;
-use crate::udp::error_class::{ErrorClass, is_from_earlier_send};
+use crate::udp::earlier_send::{is_from_earlier_send, send_past_reports};
+use crate::udp::error_class::ErrorClass;
 use crate::udp::socket;
 use crate::udp::socket_error::SocketError;
 

@@ -13,7 +13,8 @@ use super::state::Received;
 use crate::clock::ClockSample;
 use crate::sys;
 use crate::udp::batch::RecvBatch;
-use crate::udp::error_class::{ErrorClass, is_from_earlier_send};
+use crate::udp::earlier_send::is_from_earlier_send;
+use crate::udp::error_class::ErrorClass;
 use crate::udp::recv_backoff::RecvBackoff;
 use crate::udp::socket_error::SocketError;
 

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 use rustix::net::SendFlags;
 
 use super::plan::ProbePlan;
-use crate::sys::options::Fragmentation;
+use crate::sys::fragmentation::Fragmentation;
 use crate::udp::batch::RecvBatch;
 use crate::udp::datagram_socket::DatagramSocket;
 use crate::udp::{reply_socket, socket};

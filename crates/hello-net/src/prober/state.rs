@@ -6,9 +6,10 @@ use hello_measure::{Ledger, ReplyKind};
 
 use super::source_port::SourcePort;
 use crate::clock::{ClockSample, TimestampMapper};
-use crate::requester::{self, NotSent, send_past_reports};
+use crate::requester::{self, NotSent};
 use crate::sys;
 use crate::udp::batch::RecvBatch;
+use crate::udp::earlier_send::send_past_reports;
 use crate::udp::socket_error::SocketError;
 
 /// What both threads write to.

@@ -9,7 +9,7 @@ use super::listener::{Listener, Options};
 use super::rate_limit::{RateLimit, SharedLimiter};
 use super::worker::Worker;
 use super::{Server, ServerError};
-use crate::udp::Backend;
+use crate::udp::backend::Backend;
 use crate::udp::socket::{PortSharing, is_shared};
 
 impl Server {

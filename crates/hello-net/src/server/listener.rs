@@ -4,8 +4,9 @@ use std::sync::{Mutex, PoisonError};
 
 use hello_proto::{Guard, OVERHEAD};
 
-use crate::sys::options::{AdoptedOptions, Buffer};
-use crate::udp::Backend;
+use crate::sys::buffer::Buffer;
+use crate::sys::options::AdoptedOptions;
+use crate::udp::backend::Backend;
 use crate::udp::datagram_socket::DatagramSocket;
 use crate::udp::socket::{self, PortSharing, fragmentation};
 

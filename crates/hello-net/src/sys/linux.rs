@@ -10,7 +10,7 @@ use libc::{
     ENOPROTOOPT, EOPNOTSUPP, EPROTO,
 };
 
-use super::ErrorCodes;
+use super::error_codes::ErrorCodes;
 
 pub(super) const ERROR_CODES: ErrorCodes = ErrorCodes {
     no_buffers: &[ENOBUFS],

@@ -1,25 +1,13 @@
 use std::io;
 use std::net::UdpSocket;
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 use socket2::SockRef;
 
-use super::linux::options::{SavedOptions, force_buffer, set_fragmentation, unprivileged_size};
+use super::buffer::Buffer;
+use super::fragmentation::Fragmentation;
 pub(crate) use super::system::options::granted;
-
-/// What becomes of a datagram that is longer than its path takes in one piece.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fragmentation {
-    /// What the system does by default: it believes ICMP about the path, and fragments.
-    SystemDefault,
-    /// Sending one that the interface does not take is an error. For datagrams that fit through
-    /// every path: those need no identification, which saves Linux a few per cent of its work.
-    Never,
-    /// It is fragmented, here or on its path, whatever ICMP says, so that nobody off the path can
-    /// make the system send more packets.
-    Allowed,
-}
+use super::system::options::{SavedOptions, force_buffer, set_fragmentation, unprivileged_size};
 
 impl Fragmentation {
     /// Applies this to a socket, on systems that let us choose.
@@ -28,23 +16,7 @@ impl Fragmentation {
     }
 }
 
-/// One of a socket's two buffers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Buffer {
-    Receive,
-    Send,
-}
-
 impl Buffer {
-    /// Returns its size in bytes, as the system has it, which may count its own bookkeeping in.
-    pub(crate) fn size(self, socket: &impl AsFd) -> io::Result<usize> {
-        let socket = SockRef::from(socket);
-        match self {
-            Self::Receive => socket.recv_buffer_size(),
-            Self::Send => socket.send_buffer_size(),
-        }
-    }
-
     /// Sets its size, as far as the system lets us: beyond the limit for everybody, if we are
     /// privileged.
     pub(crate) fn set(self, socket: &UdpSocket, bytes: usize) -> io::Result<()> {
@@ -64,14 +36,6 @@ impl Buffer {
             return Ok(());
         }
         self.set_within_limit(socket, bytes)
-    }
-
-    pub(super) fn set_within_limit(self, socket: &impl AsFd, bytes: usize) -> io::Result<()> {
-        let socket = SockRef::from(socket);
-        match self {
-            Self::Receive => socket.set_recv_buffer_size(bytes),
-            Self::Send => socket.set_send_buffer_size(bytes),
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use libc::{
     EOPNOTSUPP, EPROTO,
 };
 
-use super::ErrorCodes;
+use super::error_codes::ErrorCodes;
 
 pub(super) const ERROR_CODES: ErrorCodes = ErrorCodes {
     no_buffers: &[ENOBUFS],
@@ -33,8 +33,8 @@ pub(super) mod options {
 
     use socket2::Socket;
 
-    use crate::sys::latch::Latch;
-    use crate::sys::options::{Buffer, Fragmentation};
+    use crate::sys::buffer::Buffer;
+    use crate::sys::fragmentation::Fragmentation;
 
     pub(crate) fn set_fragmentation(_: &UdpSocket, _: Fragmentation) -> io::Result<()> {
         Ok(())

@@ -1,5 +1,6 @@
 use std::fmt::Debug;
 use std::io::{self, IoSlice};
+use std::net::UdpSocket;
 use std::num::NonZeroUsize;
 #[cfg(unix)]
 use std::os::fd::BorrowedFd;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use super::batch::RecvBatch;
 use super::transmit::Transmit;
 use crate::sys::Waiter;
+use crate::sys::fragmentation::Fragmentation;
 use crate::sys::latch::Latch;
 
 /// A socket of the server's: datagrams in, replies out. Several threads may use it at once.
@@ -47,6 +49,9 @@ pub(crate) trait DatagramSocket: Debug + Send + Sync {
         latch.sleep(wait);
     }
 }
+
+/// Opens a back end on a bound socket.
+pub(crate) type Open = fn(UdpSocket, Fragmentation) -> io::Result<Box<dyn DatagramSocket>>;
 
 /// How long a receive call waits at most. A worker that got nothing for as long waits for a datagram
 /// or a stop, whichever comes first; but while datagrams come, it makes no call more than it must.

@@ -3,7 +3,16 @@ use std::io::{self, ErrorKind};
 
 use crate::sys::ERROR_CODES;
 
-/// What kind of error the system reported, coarse enough to count and to act upon.
+/// The class of an error of a socket call, coarse enough to count and to act upon.
+///
+/// ```
+/// use std::io;
+///
+/// use hello_net::ErrorClass;
+///
+/// let class = ErrorClass::of(&io::ErrorKind::HostUnreachable.into());
+/// assert_eq!((class, class.label()), (ErrorClass::Unreachable, "unreachable"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorClass {
@@ -108,13 +117,6 @@ impl fmt::Display for ErrorClass {
             Self::Other => "failed for another reason",
         })
     }
-}
-
-/// Returns whether an error may be an ICMP report about an earlier datagram. It comes out of any
-/// call on a connected socket, which then has done nothing else (udp(7)), and is never a reason to
-/// stop or to wait: somebody off the path may have forged it.
-pub(crate) fn is_from_earlier_send(error: &io::Error) -> bool {
-    error.raw_os_error().is_some_and(|code| ERROR_CODES.icmp_reports.contains(&code))
 }
 
 #[cfg(test)]

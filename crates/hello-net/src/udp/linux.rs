@@ -11,6 +11,7 @@
 
 pub(crate) mod cmsg;
 mod sockaddr;
+#[cfg(feature = "server")]
 pub(super) mod spares;
 
 use std::io::{self, IoSlice};
@@ -24,13 +25,15 @@ use libc::{iovec, mmsghdr};
 
 use self::cmsg::ControlBuf;
 use self::sockaddr::RawSockAddr;
+#[cfg(feature = "server")]
 use self::spares::Spared;
-use super::Backend;
 use super::batch::{RecvBatch, RecvMeta};
+#[cfg(feature = "server")]
+use super::datagram_socket::Open;
 use super::datagram_socket::{DatagramSocket, RECV_TIMEOUT};
 use super::transmit::Transmit;
+use crate::sys::fragmentation::Fragmentation;
 use crate::sys::latch::Latch;
-use crate::sys::options::Fragmentation;
 use crate::sys::{self, Waiter};
 
 pub(super) fn open(
@@ -43,12 +46,13 @@ pub(super) fn open(
     Ok(Box::new(MmsgSocket::new(socket)?))
 }
 
+#[cfg(feature = "server")]
 pub(super) fn open_with_spares(
-    backend: Backend,
+    open: Open,
     socket: UdpSocket,
     fragmentation: Fragmentation,
 ) -> io::Result<Box<dyn DatagramSocket>> {
-    Ok(Box::new(Spared::new(backend, socket, fragmentation)?))
+    Ok(Box::new(Spared::new(open, socket, fragmentation)?))
 }
 
 /// A blocking socket with a receive timeout.

@@ -12,11 +12,13 @@ use std::time::{Duration, Instant};
 use quinn_udp::{BATCH_SIZE, UdpSocketState};
 
 use super::batch::{Destination, RecvBatch, RecvMeta};
+#[cfg(not(target_os = "linux"))]
+use super::datagram_socket::Open;
 use super::datagram_socket::{DatagramSocket, RECV_TIMEOUT};
 use super::socket::is_broadcast;
 use super::transmit::{LocalAddr, Transmit};
+use crate::sys::fragmentation::Fragmentation;
 use crate::sys::latch::Latch;
-use crate::sys::options::Fragmentation;
 use crate::sys::{self, Waiter};
 
 pub(super) fn open(
@@ -29,11 +31,11 @@ pub(super) fn open(
 /// Systems that have no other back end have no spares.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn open_with_spares(
-    backend: Backend,
+    open: Open,
     socket: UdpSocket,
     fragmentation: Fragmentation,
 ) -> io::Result<Box<dyn DatagramSocket>> {
-    backend.open(socket, fragmentation)
+    open(socket, fragmentation)
 }
 
 /// A socket that does not block.

@@ -1,11 +1,12 @@
 use std::io;
 use std::net::UdpSocket;
 
-use super::Backend;
+use super::backend::Backend;
 use super::batch::RecvBatch;
 use super::datagram_socket::DatagramSocket;
 use crate::sys;
-use crate::sys::options::{Buffer, Fragmentation};
+use crate::sys::buffer::Buffer;
+use crate::sys::fragmentation::Fragmentation;
 
 /// Makes a socket ready to receive replies, with the system's times, and takes it over.
 pub(crate) fn open(

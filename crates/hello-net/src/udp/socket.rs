@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::sys;
-use crate::sys::options::Fragmentation;
+use crate::sys::fragmentation::Fragmentation;
 
 /// Whether several sockets of this server are bound to one address (SO_REUSEPORT, socket(7)).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,11 +75,13 @@ pub(crate) fn is_broadcast(address: Ipv4Addr) -> bool {
 /// A port that nothing is sent to: the one of the discard service (RFC 863).
 const ANY_PORT: u16 = 9;
 
+#[cfg(any(feature = "client", feature = "load"))]
 /// Opens a socket that sends to `server`, and hears from nobody else once it is connected.
 pub(crate) fn connect(server: SocketAddr) -> io::Result<UdpSocket> {
     connect_from(None, None, server)
 }
 
+#[cfg(feature = "__requests")]
 /// Does the same, from an address or by an interface of one's choice.
 pub(crate) fn connect_from(
     source: Option<IpAddr>,

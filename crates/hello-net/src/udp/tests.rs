@@ -1,9 +1,11 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
+use super::backend::Backend;
 use super::batch::RecvBatch;
+use super::datagram_socket::DatagramSocket;
 use super::error_class::ErrorClass;
-use super::socket::PortSharing;
-use super::*;
+use super::socket::{self, PortSharing};
+use crate::sys::fragmentation::Fragmentation;
 
 pub(crate) const BACK_ENDS: &[Backend] = &[
     #[cfg(target_os = "linux")]

@@ -7,7 +7,8 @@ use socket2::{SockFilter, SockRef, Socket};
 
 pub(crate) use super::sockopt::drops;
 use super::sockopt::{attach_reuseport_program, get, has_filter, set};
-use crate::sys::options::{Buffer, Fragmentation};
+use crate::sys::buffer::Buffer;
+use crate::sys::fragmentation::Fragmentation;
 
 /// Sets what becomes of long datagrams. It does not depend on what was set before.
 pub(crate) fn set_fragmentation(

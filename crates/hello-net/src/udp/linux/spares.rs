@@ -7,14 +7,15 @@ use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::OnceLock;
 
+use crate::sys::buffer::Buffer;
+use crate::sys::fragmentation::Fragmentation;
 use crate::sys::latch::Latch;
-use crate::sys::options::{Buffer, Fragmentation, granted};
+use crate::sys::options::granted;
 use crate::sys::{self, Waiter};
-use crate::udp::Backend;
 use crate::udp::batch::RecvBatch;
-use crate::udp::datagram_socket::DatagramSocket;
+use crate::udp::datagram_socket::{DatagramSocket, Open};
 use crate::udp::error_class::ErrorClass;
-use crate::udp::socket::{self};
+use crate::udp::socket;
 use crate::udp::transmit::Transmit;
 
 /// A socket that receives, and spares at the same address that only send.
@@ -30,20 +31,20 @@ pub(super) struct Spared {
     main: Box<dyn DatagramSocket>,
     /// The socket of `main`.
     socket: UdpSocket,
-    backend: Backend,
+    open_back_end: Open,
     fragmentation: Fragmentation,
 }
 
 impl Spared {
     /// Takes over a socket that is bound alone.
     pub(super) fn new(
-        backend: Backend,
+        open: Open,
         socket: UdpSocket,
         fragmentation: Fragmentation,
     ) -> io::Result<Self> {
-        let main = backend.open(socket.try_clone()?, fragmentation)?;
+        let main = open(socket.try_clone()?, fragmentation)?;
         let (spares, hasher) = (OnceLock::new(), RandomState::new());
-        Ok(Self { spares, hasher, main, socket, backend, fragmentation })
+        Ok(Self { spares, hasher, main, socket, open_back_end: open, fragmentation })
     }
 
     /// Opens the spares.
@@ -68,7 +69,7 @@ impl Spared {
             // As far as the system lets us.
             let _ = Buffer::Send.enlarge(&spare, bytes / granted(1));
             // Before it is connected, so that it is taken for one that sends to everybody.
-            let taken = self.backend.open(spare.try_clone()?, self.fragmentation)?;
+            let taken = (self.open_back_end)(spare.try_clone()?, self.fragmentation)?;
             spare.connect(nobody(local))?;
             Ok((spare, taken))
         };
@@ -147,6 +148,7 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::udp::backend::Backend;
     use crate::udp::mock::MockSocket;
     use crate::udp::socket::PortSharing;
     use crate::udp::transmit::LocalAddr;
@@ -159,7 +161,10 @@ mod tests {
     fn spared(backend: Backend) -> (Spared, SocketAddr) {
         let socket = socket::bind(localhost(), PortSharing::Exclusive).expect("a free port");
         let address = socket.local_addr().expect("bound");
-        (Spared::new(backend, socket, Fragmentation::Never).expect("a UDP socket"), address)
+        (
+            Spared::new(backend.opener(), socket, Fragmentation::Never).expect("a UDP socket"),
+            address,
+        )
     }
 
     /// Sends what says which socket it is by, and where to.
@@ -229,7 +234,8 @@ mod tests {
         };
         for backend in [Backend::Native, Backend::Portable] {
             let socket = socket.try_clone().expect("a descriptor");
-            let spared = Spared::new(backend, socket, Fragmentation::Never).expect("a UDP socket");
+            let spared =
+                Spared::new(backend.opener(), socket, Fragmentation::Never).expect("a UDP socket");
             let client = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).expect("a free port");
             let from = Some(LocalAddr { address: from.into(), interface: 0 });
             let route = Route { to: client.local_addr().expect("bound"), from };

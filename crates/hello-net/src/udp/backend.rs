@@ -1,0 +1,70 @@
+use std::io;
+use std::net::UdpSocket;
+
+use super::datagram_socket::{DatagramSocket, Open};
+#[cfg(target_os = "linux")]
+use super::linux as native;
+#[cfg(not(target_os = "linux"))]
+use super::portable as native;
+use super::portable;
+use crate::sys;
+use crate::sys::fragmentation::Fragmentation;
+
+/// Which system calls move the datagrams.
+///
+/// ```
+/// # #[cfg(feature = "server")]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use hello_net::{Backend, Server};
+///
+/// let builder = Server::builder().backend(Backend::Portable);
+/// let server = builder.bind([([127, 0, 0, 1], 0).into()])?;
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "server"))]
+/// # fn main() {}
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// The fastest of this system: on Linux, many datagrams for each call (recvmmsg(2),
+    /// sendmmsg(2)); elsewhere the same as [`Portable`](Self::Portable).
+    #[default]
+    Native,
+    /// Those that every system has, through the `quinn-udp` crate.
+    Portable,
+}
+
+impl Backend {
+    /// Opens a back end on a bound socket.
+    pub(crate) fn open(
+        self,
+        socket: UdpSocket,
+        fragmentation: Fragmentation,
+    ) -> io::Result<Box<dyn DatagramSocket>> {
+        self.opener()(socket, fragmentation)
+    }
+
+    #[cfg(feature = "server")]
+    /// Opens a back end on a socket that is bound alone, with spares to send by while its send
+    /// buffer is full, where the system has such a thing.
+    pub(crate) fn open_with_spares(
+        self,
+        socket: UdpSocket,
+        fragmentation: Fragmentation,
+    ) -> io::Result<Box<dyn DatagramSocket>> {
+        native::open_with_spares(self.opener(), socket, fragmentation)
+    }
+
+    pub(crate) fn opener(self) -> Open {
+        match self {
+            Self::Native => |socket, fragmentation| {
+                sys::verify_before_queueing(&socket);
+                native::open(socket, fragmentation)
+            },
+            Self::Portable => |socket, fragmentation| {
+                sys::verify_before_queueing(&socket);
+                portable::open(socket, fragmentation)
+            },
+        }
+    }
+}
