@@ -10,7 +10,7 @@ use crate::network::{any_port, exchange, have_ipv6, peer, peer_at, receive};
 use crate::server::{BACK_ENDS, serve_at};
 
 #[test]
-fn a_socket_that_somebody_else_keeps_open_outlives_its_servers_and_loses_nothing() {
+fn adopted_socket_outlives_its_servers_without_loss() {
     for &io in BACK_ENDS {
         let kept = UdpSocket::bind(any_port()).expect("a free port");
         // As supervisors may hand it over.
@@ -34,8 +34,8 @@ fn a_socket_that_somebody_else_keeps_open_outlives_its_servers_and_loses_nothing
 }
 
 #[test]
-fn an_adopted_socket_of_both_families_answers_both_from_the_address_asked() {
-    if !have_ipv6("an_adopted_socket_of_both_families_answers_both_from_the_address_asked") {
+fn adopted_dual_stack_socket_replies_from_the_destination_address() {
+    if !have_ipv6("adopted_dual_stack_socket_replies_from_the_destination_address") {
         return;
     }
     for &io in BACK_ENDS {
@@ -61,7 +61,7 @@ fn an_adopted_socket_of_both_families_answers_both_from_the_address_asked() {
 }
 
 #[test]
-fn a_socket_that_is_not_bound_is_not_served() {
+fn unbound_socket_is_rejected() {
     let unbound = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
     let error = Server::builder().adopt([unbound.into()]).expect_err("nobody can ask there");
     assert!(matches!(error, ServerError::Adopt { .. }), "{error:?}");
@@ -69,7 +69,7 @@ fn a_socket_that_is_not_bound_is_not_served() {
 }
 
 #[test]
-fn what_waits_when_a_server_is_stopped_is_answered() {
+fn queued_requests_are_answered_when_the_server_stops() {
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[any_port()]);
         let client = peer();

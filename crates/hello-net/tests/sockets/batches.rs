@@ -37,7 +37,7 @@ fn send_train(socket: &UdpSocket, to: SocketAddr, names: &[Vec<u8>]) {
 }
 
 #[test]
-fn every_datagram_of_a_train_is_greeted_in_its_turn() {
+fn every_datagram_of_a_train_is_answered_in_order() {
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[any_port()]);
         let client = peer();
@@ -62,7 +62,7 @@ fn every_datagram_of_a_train_is_greeted_in_its_turn() {
 }
 
 #[test]
-fn what_waits_from_many_sources_is_answered_in_order_to_each() {
+fn each_source_gets_its_replies_in_order() {
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[any_port()]);
         let clients = Vec::from_iter((0..20).map(|_| peer()));
@@ -118,7 +118,7 @@ fn ask_at_each(server: &Server, addresses: &[SocketAddr], rounds: usize, io: Bac
 }
 
 #[test]
-fn a_wildcard_server_answers_from_the_address_asked() {
+fn wildcard_server_replies_from_the_destination_address() {
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[(Ipv4Addr::UNSPECIFIED, 0).into()]);
         let addresses = (1..=16).map(|host| (Ipv4Addr::new(127, 0, 0, host), local.port()).into());
@@ -129,8 +129,8 @@ fn a_wildcard_server_answers_from_the_address_asked() {
 }
 
 #[test]
-fn the_ipv6_wildcard_answers_from_the_address_asked() {
-    if !have_ipv6("the_ipv6_wildcard_answers_from_the_address_asked") {
+fn ipv6_wildcard_replies_from_the_destination_address() {
+    if !have_ipv6("ipv6_wildcard_replies_from_the_destination_address") {
         return;
     }
     for &io in BACK_ENDS {
@@ -169,7 +169,7 @@ fn flood(server: &Server, local: SocketAddr) -> ServerCounters {
 }
 
 #[test]
-fn what_the_system_drops_is_counted_and_the_sum_is_what_was_sent() {
+fn kernel_drops_are_counted_and_all_counts_sum_to_the_requests_sent() {
     for &io in BACK_ENDS {
         let server = Server::builder().backend(io).receive_buffer(1 << 16).bind([any_port()]);
         let server = server.expect("a free port");
@@ -180,7 +180,7 @@ fn what_the_system_drops_is_counted_and_the_sum_is_what_was_sent() {
 }
 
 #[test]
-fn workers_account_for_every_datagram_on_one_socket_and_on_several() {
+fn workers_count_every_datagram_on_one_socket_and_on_several() {
     for &io in BACK_ENDS {
         for reuse_port in [false, true] {
             let workers = NonZeroUsize::new(3).expect("three");
@@ -194,7 +194,7 @@ fn workers_account_for_every_datagram_on_one_socket_and_on_several() {
 }
 
 #[test]
-fn a_server_asks_for_large_buffers_unless_told_otherwise() {
+fn server_requests_large_buffers_by_default() {
     for &io in BACK_ENDS {
         let (server, _) = serve_at(io, &[any_port()]);
         let plain = UdpSocket::bind(any_port()).expect("a free port");
@@ -213,7 +213,7 @@ fn a_server_asks_for_large_buffers_unless_told_otherwise() {
 }
 
 #[test]
-fn a_larger_receive_buffer_holds_more() {
+fn larger_receive_buffer_holds_more_datagrams() {
     for &io in BACK_ENDS {
         let given = [8192, 65_536].map(|bytes| {
             let server = Server::builder().backend(io).receive_buffer(bytes).bind([any_port()]);
@@ -227,7 +227,7 @@ fn a_larger_receive_buffer_holds_more() {
 }
 
 #[test]
-fn a_spinning_server_answers_and_stops() {
+fn busy_polling_server_answers_and_stops() {
     for &io in BACK_ENDS {
         let server =
             Server::builder().backend(io).spin(Duration::from_millis(5)).bind([any_port()]);

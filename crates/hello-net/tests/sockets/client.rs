@@ -72,7 +72,7 @@ fn nobody(host: u8) -> SocketAddr {
 }
 
 #[test]
-fn the_first_reply_tells_the_round_trip_time() {
+fn first_reply_gives_the_round_trip_time() {
     let (server, address) = loopback_peer();
     let script = || {
         let (name, source) = receive(&server);
@@ -87,7 +87,7 @@ fn the_first_reply_tells_the_round_trip_time() {
 }
 
 #[test]
-fn replies_that_are_not_ours_are_skipped_and_said() {
+fn replies_to_other_requests_are_skipped_and_reported() {
     let (server, address) = loopback_peer();
     let script = || {
         let (_, source) = receive(&server);
@@ -111,7 +111,7 @@ fn replies_that_are_not_ours_are_skipped_and_said() {
 }
 
 #[test]
-fn after_a_second_attempt_the_round_trip_time_is_not_known() {
+fn round_trip_time_is_unknown_after_a_second_attempt() {
     let (server, address) = loopback_peer();
     let script = || {
         let (_, first) = receive(&server);
@@ -129,7 +129,7 @@ fn after_a_second_attempt_the_round_trip_time_is_not_known() {
 }
 
 #[test]
-fn a_duplicate_of_an_earlier_reply_never_answers_an_equal_name() {
+fn duplicate_of_an_earlier_reply_never_answers_an_equal_name() {
     let (server, address) = loopback_peer();
     let mut client = client(&[address], retry(LONG, 1));
     let mut earlier = None;
@@ -155,7 +155,7 @@ fn a_duplicate_of_an_earlier_reply_never_answers_an_equal_name() {
 }
 
 #[test]
-fn silence_is_no_answer_after_every_attempt() {
+fn silent_server_is_no_answer_after_all_attempts() {
     let (server, address) = loopback_peer();
     let mut client = client(&[address], retry(SHORT, 3));
     let (result, seen) = greet(&mut client, b"Sarah", || ());
@@ -172,7 +172,7 @@ fn silence_is_no_answer_after_every_attempt() {
 }
 
 #[test]
-fn a_flood_of_wrong_replies_moves_no_deadline() {
+fn flood_of_wrong_replies_moves_no_deadline() {
     let (server, address) = loopback_peer();
     let mut client = client(&[address], retry(Duration::from_millis(500), 1));
     let gave_up = AtomicBool::new(false);
@@ -197,7 +197,7 @@ fn a_flood_of_wrong_replies_moves_no_deadline() {
 }
 
 #[test]
-fn where_nothing_listens_it_says_refused_and_goes_on_asking() {
+fn closed_port_is_reported_as_refused_and_attempts_continue() {
     let mut client = client(&[nobody(1)], retry(SHORT, 2));
     let (result, seen) = greet(&mut client, b"Sarah", || ());
     let Err(Unanswered { attempts: 2, elapsed, servers, .. }) = result else {
@@ -210,7 +210,7 @@ fn where_nothing_listens_it_says_refused_and_goes_on_asking() {
 }
 
 #[test]
-fn a_server_that_starts_between_attempts_is_greeted() {
+fn server_that_starts_between_attempts_is_reached() {
     // Found free, and bound again only when the first attempt was refused.
     let address = peer_at(([127, 77, 0, 2], 0).into()).local_addr().expect("bound");
     let mut client = client(&[address], retry(Duration::from_secs(1), 20));
@@ -235,7 +235,7 @@ fn a_server_that_starts_between_attempts_is_greeted() {
 }
 
 #[test]
-fn a_refused_address_gives_way_to_the_next_at_once_and_for_good() {
+fn refusing_address_is_abandoned_for_the_next_at_once() {
     let (server, address) = loopback_peer();
     let mut client = client(&[nobody(3), address], retry(LONG, 1));
     for expected in [&["asked 1", "connection-refused", "asked 1"][..], &["asked 1"]] {
@@ -252,7 +252,7 @@ fn a_refused_address_gives_way_to_the_next_at_once_and_for_good() {
 }
 
 #[test]
-fn a_silent_address_gives_way_to_the_next_after_its_attempt() {
+fn silent_address_is_followed_by_the_next_after_its_attempt() {
     let (_silent, silent) = loopback_peer();
     let (server, address) = loopback_peer();
     let schedule = Retry::new(SHORT, NonZeroU32::new(15).expect("not zero"), LONG);
@@ -269,7 +269,7 @@ fn a_silent_address_gives_way_to_the_next_after_its_attempt() {
 }
 
 #[test]
-fn a_late_reply_of_an_address_that_is_not_waited_for_counts() {
+fn late_reply_from_an_earlier_address_counts() {
     let (server, address) = loopback_peer();
     let silent: [_; 6] = std::array::from_fn(|_| loopback_peer());
     let mut addresses = vec![address];
@@ -288,7 +288,7 @@ fn a_late_reply_of_an_address_that_is_not_waited_for_counts() {
 }
 
 #[test]
-fn two_addresses_that_refuse_are_both_asked_and_the_wait_is_waited_for() {
+fn two_refusing_addresses_are_both_tried_without_shortening_the_wait() {
     let mut client = client(&[nobody(4), nobody(5)], retry(SHORT, 1));
     let (result, seen) = greet(&mut client, b"Sarah", || ());
     let Err(Unanswered { attempts: 1, elapsed, servers, .. }) = result else {
@@ -304,7 +304,7 @@ fn two_addresses_that_refuse_are_both_asked_and_the_wait_is_waited_for() {
 }
 
 #[test]
-fn an_address_that_was_not_asked_has_no_reason() {
+fn untried_address_has_no_failure_reason() {
     let (_silent, silent) = loopback_peer();
     let mut client = client(&[silent, nobody(8)], retry(SHORT, 1));
     let (result, _) = greet(&mut client, b"Sarah", || ());
@@ -313,7 +313,7 @@ fn an_address_that_was_not_asked_has_no_reason() {
 }
 
 #[test]
-fn each_address_has_its_own_reason_of_its_last_attempt() {
+fn each_address_reports_the_failure_of_its_last_attempt() {
     let (_silent, silent) = loopback_peer();
     let mut client = client(&[silent, nobody(7)], retry(SHORT, 2));
     let mut waited_for = Vec::new();
@@ -331,7 +331,7 @@ fn each_address_has_its_own_reason_of_its_last_attempt() {
 }
 
 #[test]
-fn an_address_that_cannot_be_sent_to_gives_way_to_the_next() {
+fn unsendable_address_is_followed_by_the_next() {
     let (server, address) = loopback_peer();
     let broadcast = SocketAddr::from(([127, 255, 255, 255], 9999));
     let mut both = client(&[broadcast, address], retry(LONG, 1));
@@ -353,13 +353,13 @@ fn an_address_that_cannot_be_sent_to_gives_way_to_the_next() {
 }
 
 #[test]
-fn a_client_without_an_address_is_an_error() {
+fn client_without_an_address_is_an_error() {
     let error = Client::builder().connect([]).expect_err("nobody to ask");
     assert_eq!(error.to_string(), "no address to send to");
 }
 
 #[test]
-fn a_wait_of_zero_still_looks_for_what_is_there() {
+fn zero_timeout_still_receives_queued_replies() {
     // On the loopback, the refusal is there as soon as the request is sent.
     let mut client = client(&[nobody(6)], retry(Duration::ZERO, 2));
     let (result, seen) = greet(&mut client, b"Sarah", || ());
@@ -368,9 +368,9 @@ fn a_wait_of_zero_still_looks_for_what_is_there() {
 }
 
 #[test]
-fn a_server_at_the_unspecified_address_is_one_of_this_machine() {
+fn unspecified_address_means_this_host() {
     for (bound, unspecified) in [("127.0.0.1:0", "0.0.0.0"), ("[::1]:0", "::")] {
-        let test = "a_server_at_the_unspecified_address_is_one_of_this_machine";
+        let test = "unspecified_address_means_this_host";
         if unspecified == "::" && !have_ipv6(test) {
             return;
         }

@@ -233,7 +233,7 @@ fn offer_to(
 }
 
 #[test]
-fn each_request_is_sent_and_answered_once_and_told_of() {
+fn each_request_is_sent_answered_and_reported_once() {
     let mut names = HashSet::new();
     let plan = closed(7, 500).name_len(8..=12);
     let Offered { all, seen, .. } = offer(plan, |asked| {
@@ -248,7 +248,7 @@ fn each_request_is_sent_and_answered_once_and_told_of() {
 }
 
 #[test]
-fn all_threads_and_trains_together_send_as_many_as_were_to_be_sent() {
+fn threads_and_trains_together_send_exactly_the_count() {
     for (threads, train, count) in [(2, 1, 101), (2, 8, 501), (3, 5, 7), (3, 1, 2)] {
         let (sources, threads, train) = (ports(5), number(threads), number(train));
         for plan in [closed(32, count), open(5000, ArrivalProcess::Poisson, count)] {
@@ -264,7 +264,7 @@ fn all_threads_and_trains_together_send_as_many_as_were_to_be_sent() {
 }
 
 #[test]
-fn each_request_is_answered_or_lost_and_the_server_knows_which() {
+fn answered_and_lost_requests_match_the_servers_record() {
     let mut greeted = 0;
     let plan = closed(20, 200).timeout(Duration::from_millis(100));
     let Offered { all, seen, .. } = offer(plan, |asked| {
@@ -280,7 +280,7 @@ fn each_request_is_answered_or_lost_and_the_server_knows_which() {
 }
 
 #[test]
-fn lengths_are_drawn_again_from_the_same_seed_only() {
+fn only_the_same_seed_reproduces_the_name_lengths() {
     let lens = |seed| {
         let mut lens = Vec::new();
         let plan = closed(1, 40).seed(seed).name_len(8..=100);
@@ -296,7 +296,7 @@ fn lengths_are_drawn_again_from_the_same_seed_only() {
 }
 
 #[test]
-fn every_way_to_be_idle_sends_and_receives_all() {
+fn every_wait_strategy_sends_and_receives_everything() {
     for idle in
         [WaitStrategy::Wait, WaitStrategy::Spin, WaitStrategy::Sleep(Duration::from_micros(200))]
     {

@@ -110,7 +110,7 @@ impl From<&ProbeEvent<'_>> for Told {
 }
 
 #[test]
-fn each_probe_is_sent_and_answered_once_and_told_of() {
+fn each_probe_is_sent_answered_and_reported_once() {
     let (counts, told) = probe(plan(50), |_, name| {
         assert_eq!(name.len(), 16);
         vec![greeting(name)]
@@ -125,7 +125,7 @@ fn each_probe_is_sent_and_answered_once_and_told_of() {
 }
 
 #[test]
-fn what_comes_back_is_told_apart() {
+fn every_kind_of_reply_is_distinguished() {
     let (counts, told) = probe(plan(6), |number, name| match number {
         0 => vec![greeting(name), greeting(name)],
         1 => vec![name.to_vec(), greeting(name)],
@@ -143,7 +143,7 @@ fn what_comes_back_is_told_apart() {
 }
 
 #[test]
-fn a_silent_server_loses_probes_at_their_timeout_and_each_is_told_of_once() {
+fn probes_to_a_silent_server_are_lost_once_at_their_timeout() {
     let timeout = Duration::from_millis(50);
     let plan = plan(20).timeout(timeout);
     let start = Instant::now();
@@ -158,7 +158,7 @@ fn a_silent_server_loses_probes_at_their_timeout_and_each_is_told_of_once() {
 }
 
 #[test]
-fn the_last_probes_are_lost_like_any_other_however_quick_the_first_answer_was() {
+fn last_probes_get_their_full_timeout_after_quick_replies() {
     let plan = plan(5).timeout(Duration::from_millis(200));
     let (counts, told) = probe(plan, |number, name| match number {
         0 => vec![greeting(name)],
@@ -170,7 +170,7 @@ fn the_last_probes_are_lost_like_any_other_however_quick_the_first_answer_was() 
 }
 
 #[test]
-fn flows_take_turns_and_have_ports_of_their_own() {
+fn flows_alternate_and_have_their_own_ports() {
     const FLOWS: NonZeroU16 = NonZeroU16::new(4).expect("not zero");
     let mut sources = Vec::new();
     let server = peer();
@@ -199,7 +199,7 @@ fn flows_take_turns_and_have_ports_of_their_own() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_told_from_one_that_is_silent() {
+fn absent_server_is_distinguished_from_a_silent_one() {
     let nobody = peer().local_addr().expect("bound");
     let plan = plan(5).timeout(Duration::from_millis(100));
     let prober = plan.connect(nobody).expect("a port");
@@ -220,7 +220,7 @@ fn a_server_that_is_not_there_is_told_from_one_that_is_silent() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_the_receive_buffer_has_no_room_for_is_told_of_and_not_taken_for_the_networks_loss() {
+fn receive_buffer_drops_are_reported_and_not_attributed_to_the_network() {
     const MANY: usize = 20_000;
     let server = peer();
     let plan = plan(1).timeout(Duration::from_millis(50));
@@ -246,7 +246,7 @@ fn what_the_receive_buffer_has_no_room_for_is_told_of_and_not_taken_for_the_netw
 }
 
 #[test]
-fn who_was_held_up_sends_no_burst() {
+fn stalled_prober_sends_no_burst() {
     let server = peer();
     let interval = Duration::from_millis(1);
     let plan = plan(250).interval(interval).timeout(interval);
@@ -265,7 +265,7 @@ fn who_was_held_up_sends_no_burst() {
 }
 
 #[test]
-fn probes_never_leave_before_their_time_and_the_timers_error_is_told() {
+fn no_probe_is_early_and_the_timer_error_is_reported() {
     let server = peer();
     let interval = Duration::from_millis(2);
     let plan = plan(30).interval(interval);
@@ -282,7 +282,7 @@ fn probes_never_leave_before_their_time_and_the_timers_error_is_told() {
 }
 
 #[test]
-fn a_plan_that_makes_no_sense_is_an_error() {
+fn invalid_plan_is_an_error() {
     let server: SocketAddr = (Ipv4Addr::LOCALHOST, 9).into();
     for len in [0, 7, 65_500] {
         let error = plan(1).name_len(len).connect(server);
@@ -309,7 +309,7 @@ fn each_flow_has_a_socket_for_further_options() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn the_thread_that_calls_a_prober_has_its_timer_slack_back() {
+fn calling_threads_timer_slack_is_restored() {
     let slack = || rustix::thread::current_timer_slack().expect("Linux has it");
     let before = slack();
     assert!(before > 1, "it is not punctual by itself");

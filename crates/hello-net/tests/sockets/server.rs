@@ -28,7 +28,7 @@ pub(crate) fn accounted_for(counters: &ServerCounters) -> u64 {
 }
 
 #[test]
-fn names_of_any_bytes_and_every_length_up_to_the_limit_are_greeted() {
+fn names_of_any_bytes_and_length_up_to_the_limit_are_answered() {
     for &io in BACK_ENDS {
         let server = Server::builder()
             .backend(io)
@@ -54,7 +54,7 @@ fn names_of_any_bytes_and_every_length_up_to_the_limit_are_greeted() {
 }
 
 #[test]
-fn what_the_guard_refuses_gets_no_reply_and_is_counted_and_the_next_is_answered() {
+fn refused_request_is_counted_and_the_next_one_answered() {
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[any_port()]);
         let client = peer();
@@ -95,7 +95,7 @@ fn what_the_guard_refuses_gets_no_reply_and_is_counted_and_the_next_is_answered(
 }
 
 #[test]
-fn clients_that_are_gone_cost_nobody_else_a_reply() {
+fn closed_clients_cost_no_other_client_a_reply() {
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[any_port()]);
         server
@@ -119,7 +119,7 @@ fn clients_that_are_gone_cost_nobody_else_a_reply() {
 }
 
 #[test]
-fn every_datagram_of_many_clients_is_accounted_for() {
+fn every_datagram_of_many_clients_is_counted() {
     for &io in BACK_ENDS {
         const CLIENTS: usize = 8;
         const REQUESTS: usize = 250;
@@ -155,8 +155,8 @@ fn every_datagram_of_many_clients_is_accounted_for() {
 }
 
 #[test]
-fn several_addresses_are_served_at_once_and_counted_together() {
-    if !have_ipv6("several_addresses_are_served_at_once_and_counted_together") {
+fn several_addresses_are_served_and_counted_together() {
+    if !have_ipv6("several_addresses_are_served_and_counted_together") {
         return;
     }
     for &io in BACK_ENDS {
@@ -181,8 +181,8 @@ fn several_addresses_are_served_at_once_and_counted_together() {
 }
 
 #[test]
-fn the_ipv6_wildcard_leaves_ipv4_to_its_own() {
-    if !have_ipv6("the_ipv6_wildcard_leaves_ipv4_to_its_own") {
+fn ipv6_wildcard_leaves_the_ipv4_port_free() {
+    if !have_ipv6("ipv6_wildcard_leaves_the_ipv4_port_free") {
         return;
     }
     for &io in BACK_ENDS {
@@ -205,7 +205,7 @@ fn the_ipv6_wildcard_leaves_ipv4_to_its_own() {
 }
 
 #[test]
-fn a_port_in_use_is_an_error_that_names_it_and_is_never_shared() {
+fn port_in_use_is_a_named_error_and_never_shared() {
     for reuse_port in [false, true] {
         let builder = Server::builder().reuse_port(reuse_port);
         let first = builder.clone().bind([any_port()]).expect("a free port");
@@ -219,12 +219,12 @@ fn a_port_in_use_is_an_error_that_names_it_and_is_never_shared() {
 }
 
 #[test]
-fn a_server_without_an_address_is_an_error() {
+fn server_without_an_address_is_an_error() {
     assert!(matches!(Server::builder().bind([]), Err(ServerError::NoAddress)));
 }
 
 #[test]
-fn stop_ends_an_idle_server_and_keeps_it_stopped() {
+fn stop_ends_an_idle_server_for_good() {
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[any_port(), any_port()]);
         server.serve_while(|_| (), || ()).expect("no broken socket");
@@ -236,7 +236,7 @@ fn stop_ends_an_idle_server_and_keeps_it_stopped() {
 }
 
 #[test]
-fn an_observer_that_panics_stops_every_thread() {
+fn panicking_observer_stops_every_thread() {
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[any_port(), any_port()]);
         let client = peer();
@@ -249,7 +249,7 @@ fn an_observer_that_panics_stops_every_thread() {
 }
 
 #[test]
-fn the_pulse_is_that_of_every_thread() {
+fn liveness_requires_progress_of_every_thread() {
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[any_port(), any_port()]);
         assert!(!server.check_liveness(), "nobody serves yet");
@@ -286,7 +286,7 @@ fn the_pulse_is_that_of_every_thread() {
 }
 
 #[test]
-fn threads_that_spin_have_a_pulse_though_nobody_asks() {
+fn idle_busy_polling_threads_are_alive() {
     for &io in BACK_ENDS {
         let builder = Server::builder().backend(io).spin(Duration::from_secs(600));
         let server = builder.bind([any_port()]).expect("a free port");
@@ -304,7 +304,7 @@ fn threads_that_spin_have_a_pulse_though_nobody_asks() {
 }
 
 #[test]
-fn who_waits_for_the_observer_to_be_gone_hears_that_nobody_answers_any_more() {
+fn waiting_for_the_observer_ends_when_the_server_fails() {
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[any_port(), any_port()]);
         let (observing, ended) = mpsc::channel::<()>();

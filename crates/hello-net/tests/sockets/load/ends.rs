@@ -25,7 +25,7 @@ fn endless(plan: LoadBuilder) -> LoadBuilder {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_told_from_one_that_is_silent() {
+fn absent_server_is_distinguished_from_a_silent_one() {
     for plan in [closed(3, 9), open(1000, ArrivalProcess::Constant, 9)] {
         let nobody = peer().local_addr().expect("bound");
         let plan = plan.timeout(Duration::from_millis(30));
@@ -44,7 +44,7 @@ fn a_server_that_is_not_there_is_told_from_one_that_is_silent() {
 }
 
 #[test]
-fn who_is_stopped_waits_for_nobody_who_never_answered() {
+fn stopped_generator_does_not_wait_for_a_silent_server() {
     let trains = open(1, ArrivalProcess::Constant, 1).train(number(64));
     for (plan, sent, events) in [
         (endless(closed(3, 0)), 3, 3),
@@ -66,7 +66,7 @@ fn who_is_stopped_waits_for_nobody_who_never_answered() {
 }
 
 #[test]
-fn who_is_stopped_sends_no_more_and_waits_for_three_times_as_long_as_an_answer_took() {
+fn stopped_generator_drains_for_three_times_the_slowest_reply() {
     let server = peer();
     let generator = connect(&server, endless(closed(2, 0)));
     let stopper = generator.stopper();
@@ -89,7 +89,7 @@ fn who_is_stopped_sends_no_more_and_waits_for_three_times_as_long_as_an_answer_t
 }
 
 #[test]
-fn who_is_to_end_waits_for_nothing() {
+fn abort_does_not_wait_for_replies() {
     let server = peer();
     let generator = connect(&server, endless(closed(2, 0)));
     let stopper = generator.stopper();
@@ -112,7 +112,7 @@ fn who_is_to_end_waits_for_nothing() {
 }
 
 #[test]
-fn who_is_stopped_before_the_run_sends_nothing() {
+fn generator_stopped_before_the_run_sends_nothing() {
     let server = peer();
     let generator = connect(&server, endless(closed(2, 0)));
     let stopper = generator.stopper();
@@ -122,7 +122,7 @@ fn who_is_stopped_before_the_run_sends_nothing() {
 }
 
 #[test]
-fn an_observer_that_panics_ends_all_threads() {
+fn panicking_observer_ends_all_threads() {
     let server = peer();
     let plan = endless(closed(2, 0)).threads(number(2)).sources(ports(2));
     let generator = connect(&server, plan);
@@ -150,7 +150,7 @@ fn each_source_has_a_socket_for_further_options() {
 }
 
 #[test]
-fn a_run_takes_the_whole_of_its_duration_and_tells_how_much_of_it_was_work() {
+fn run_lasts_its_whole_duration_and_reports_the_busy_share() {
     let duration = Duration::from_millis(60);
     // At one a second, the last is due at the start.
     let slow = open(1, ArrivalProcess::Constant, u64::MAX);
@@ -171,7 +171,7 @@ fn a_run_takes_the_whole_of_its_duration_and_tells_how_much_of_it_was_work() {
 }
 
 #[test]
-fn a_run_that_ends_by_its_count_ends_when_one_more_would_have_been_due() {
+fn run_with_a_count_ends_when_the_next_request_would_be_due() {
     for threads in [1, 3] {
         for (count, millis) in [(1, 10), (3, 30), (5, 50)] {
             let plan = open(100, ArrivalProcess::Constant, count);
@@ -183,7 +183,7 @@ fn a_run_that_ends_by_its_count_ends_when_one_more_would_have_been_due() {
 }
 
 #[test]
-fn who_asks_in_vain_takes_the_processor_and_is_not_busy() {
+fn fruitless_busy_waiting_uses_cpu_but_is_not_busy() {
     let duration = Duration::from_millis(200);
     let usage = |idle| {
         let plan = open(1, ArrivalProcess::Constant, u64::MAX);
@@ -195,7 +195,7 @@ fn who_asks_in_vain_takes_the_processor_and_is_not_busy() {
 }
 
 #[test]
-fn the_warm_up_is_no_effort() {
+fn warm_up_is_excluded_from_generator_usage() {
     let (warm_up, duration) = (Duration::from_millis(100), Duration::from_millis(50));
     let plan = closed(1, u64::MAX).warm_up(warm_up).duration(duration);
     let Offered { usage, .. } = offer(plan, greet);
@@ -204,7 +204,7 @@ fn the_warm_up_is_no_effort() {
 }
 
 #[test]
-fn a_rate_beyond_what_can_be_sent_ends_in_time_and_is_all_work() {
+fn unreachable_rate_ends_on_time_and_is_fully_busy() {
     let duration = Duration::from_millis(100);
     for arrivals in [ArrivalProcess::Constant, ArrivalProcess::Poisson] {
         for train in [1, 64] {
@@ -226,7 +226,7 @@ fn a_rate_beyond_what_can_be_sent_ends_in_time_and_is_all_work() {
 }
 
 #[test]
-fn no_time_is_too_long_for_a_plan() {
+fn longest_durations_are_accepted_in_a_plan() {
     let (max, milli) = (Duration::MAX, Duration::from_millis(1));
     let times = [(max, milli, milli), (milli, max, milli), (milli, milli, max), (max, max, max)];
     for (duration, warm_up, timeout) in times {
@@ -252,7 +252,7 @@ fn no_time_is_too_long_for_a_plan() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_the_receive_buffer_has_no_room_for_is_told_of() {
+fn receive_buffer_drops_are_reported() {
     const MANY: u64 = 20_000;
     let server = peer();
     let generator = connect(&server, closed(1, 1).timeout(Duration::from_millis(20)));

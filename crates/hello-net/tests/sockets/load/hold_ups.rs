@@ -39,7 +39,7 @@ fn run_slowly(generator: LoadGenerator) -> Slow {
 }
 
 #[test]
-fn who_was_held_up_sends_no_burst_and_says_what_is_missing() {
+fn stalled_generator_sends_no_burst_and_reports_missing_requests() {
     // Fewer than are noted at once, and more.
     for rate in [1000, 10_000] {
         is_held_up(rate);
@@ -73,7 +73,7 @@ fn is_held_up(rate: u64) {
 }
 
 #[test]
-fn what_came_in_time_while_we_were_held_up_is_neither_lost_nor_late() {
+fn replies_in_time_during_a_stall_are_neither_lost_nor_late() {
     let server = peer();
     let timeout = HELD * 4 / 5;
     // More than is received at once; and then others, so that what is late is seen.

@@ -25,7 +25,7 @@ fn is_ok(plan: LoadBuilder) -> bool {
 
 #[test]
 #[expect(clippy::reversed_empty_ranges, reason = "it is what is refused")]
-fn names_that_hold_no_token_or_fit_no_datagram_are_an_error() {
+fn names_too_short_for_a_token_or_too_long_are_an_error() {
     for name_len in [7..=16, 16..=65_500, 17..=16] {
         let error = error(SERVER, closed(1, 1).name_len(name_len));
         assert!(matches!(error, LoadError::NameLength { min: 8, max: 65_499, .. }), "{error:?}");
@@ -39,7 +39,7 @@ fn names_that_hold_no_token_or_fit_no_datagram_are_an_error() {
 }
 
 #[test]
-fn a_train_longer_than_a_message_is_an_error() {
+fn train_longer_than_a_message_is_an_error() {
     for (train, longest, expected) in [(65, 8, 64), (64, 1024, 63), (2, 32_754, 1)] {
         let plan = closed(64, 1).train(number(train)).name_len(8..=longest);
         let error = error(SERVER, plan);
@@ -50,13 +50,13 @@ fn a_train_longer_than_a_message_is_an_error() {
 }
 
 #[test]
-fn a_timeout_of_nothing_is_an_error() {
+fn zero_timeout_is_an_error() {
     let error = error(SERVER, closed(1, 1).timeout(Duration::ZERO));
     assert!(matches!(error, LoadError::Timeout), "{error:?}");
 }
 
 #[test]
-fn a_rate_of_more_than_one_each_nanosecond_is_an_error() {
+fn rate_above_one_per_nanosecond_is_an_error() {
     let most = LoadPlan::MAX_RATE;
     let error = error(SERVER, open(most + 1, ArrivalProcess::Constant, 1));
     assert!(matches!(error, LoadError::Rate { rate, .. } if rate == most + 1), "{error:?}");
@@ -64,7 +64,7 @@ fn a_rate_of_more_than_one_each_nanosecond_is_an_error() {
 }
 
 #[test]
-fn addresses_are_for_servers_in_their_network_and_no_more_than_it_has() {
+fn source_addresses_require_a_loopback_server_and_have_a_maximum() {
     for server in [(Ipv4Addr::new(192, 0, 2, 1), 9).into(), (Ipv6Addr::LOCALHOST, 9).into()] {
         let error = error(server, closed(1, 1).sources(addresses(1)));
         assert!(matches!(error, LoadError::NotLoopback { .. }), "{error:?}");
@@ -77,7 +77,7 @@ fn addresses_are_for_servers_in_their_network_and_no_more_than_it_has() {
 }
 
 #[test]
-fn a_thread_with_nothing_to_do_is_an_error() {
+fn thread_without_work_is_an_error() {
     let two = closed(2, 1).threads(number(2));
     let one_outstanding = Pacing::Closed { outstanding: NonZeroU32::MIN };
     for plan in
@@ -90,7 +90,7 @@ fn a_thread_with_nothing_to_do_is_an_error() {
 }
 
 #[test]
-fn a_server_that_cannot_be_reached_is_an_error() {
+fn unreachable_server_is_an_error() {
     // What is for everybody takes a permission (socket(7)).
     let server = (Ipv4Addr::BROADCAST, 9).into();
     let error = closed(1, 1).connect(server).expect_err("no sense");
@@ -98,7 +98,7 @@ fn a_server_that_cannot_be_reached_is_an_error() {
 }
 
 #[test]
-fn a_first_message_that_cannot_be_sent_is_an_error() {
+fn unsendable_first_message_is_an_error() {
     let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     for plan in [closed(8, 8), open(1000, ArrivalProcess::Constant, 8)] {
         let plan = plan.sources(addresses(2)).train(number(4));
@@ -113,7 +113,7 @@ fn a_first_message_that_cannot_be_sent_is_an_error() {
 }
 
 #[test]
-fn an_error_says_what_there_may_be() {
+fn plan_errors_state_the_allowed_range() {
     let server = peer().local_addr().expect("bound");
     let train = closed(65, 1).train(number(65));
     assert_eq!(

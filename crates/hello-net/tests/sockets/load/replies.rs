@@ -8,7 +8,7 @@ use hello_proto::Token;
 use super::{Offered, Told, closed, greeting, offer, ports};
 
 #[test]
-fn what_comes_back_is_told_apart() {
+fn every_kind_of_reply_is_distinguished() {
     let Offered { all, seen, .. } = offer(closed(1, 6), |asked| {
         let reply = greeting(&asked.name);
         match asked.number {
@@ -61,7 +61,7 @@ fn every_byte_of_a_reply_is_compared() {
 }
 
 #[test]
-fn a_late_reply_is_told_of_and_its_request_stays_lost() {
+fn late_reply_is_reported_and_its_request_stays_lost() {
     let mut first = None;
     let plan = closed(1, 4).timeout(Duration::from_millis(50));
     let Offered { all, .. } = offer(plan, |asked| match asked.number {
@@ -80,7 +80,7 @@ fn a_late_reply_is_told_of_and_its_request_stays_lost() {
 }
 
 #[test]
-fn the_very_last_request_is_told_to_be_lost_also_if_its_late_reply_is_there_first() {
+fn last_request_is_reported_lost_even_if_its_late_reply_is_received_first() {
     let timeout = Duration::from_millis(20);
     let Offered { all, .. } = offer(closed(1, 1).timeout(timeout), |asked| {
         std::thread::sleep(timeout + timeout / 4);
@@ -90,7 +90,7 @@ fn the_very_last_request_is_told_to_be_lost_also_if_its_late_reply_is_there_firs
 }
 
 #[test]
-fn a_reply_that_was_overtaken_is_told_to_be() {
+fn overtaken_reply_is_reported_as_reordered() {
     let mut first = Vec::new();
     let Offered { all, .. } = offer(closed(2, 2), |asked| {
         let reply = greeting(&asked.name);
@@ -109,7 +109,7 @@ fn a_reply_that_was_overtaken_is_told_to_be() {
 }
 
 #[test]
-fn a_reply_at_another_port_of_ours_is_no_answer() {
+fn reply_at_another_source_port_is_not_an_answer() {
     for answered in [true, false] {
         let mut first = None;
         let timeout = Duration::from_millis(if answered { 20_000 } else { 50 });
@@ -136,7 +136,7 @@ fn a_reply_at_another_port_of_ours_is_no_answer() {
 }
 
 #[test]
-fn a_reply_from_another_port_is_none() {
+fn reply_from_another_server_port_is_ignored() {
     let elsewhere = crate::network::peer();
     let plan = closed(1, 3).timeout(Duration::from_millis(20));
     let Offered { all, .. } = offer(plan, |asked| {

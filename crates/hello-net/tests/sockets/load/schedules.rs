@@ -15,7 +15,7 @@ use crate::network::peer;
 const SHAPES: [(u16, u16); 4] = [(1, 1), (2, 1), (1, 4), (2, 4)];
 
 #[test]
-fn a_closed_loop_has_as_many_outstanding_as_it_should_and_no_more() {
+fn closed_loop_never_exceeds_the_planned_outstanding_requests() {
     const OUTSTANDING: usize = 16;
     for (threads, train) in SHAPES {
         let mut waiting: Vec<(Vec<u8>, SocketAddr)> = Vec::new();
@@ -41,7 +41,7 @@ fn a_closed_loop_has_as_many_outstanding_as_it_should_and_no_more() {
 }
 
 #[test]
-fn a_closed_loop_sends_again_for_each_request_that_is_lost() {
+fn closed_loop_replaces_each_lost_request() {
     for (threads, train) in SHAPES {
         let plan = closed(8, 40).threads(number(threads)).train(number(train));
         let plan = plan.sources(ports(2)).timeout(Duration::from_millis(5));
@@ -61,7 +61,7 @@ fn a_closed_loop_sends_again_for_each_request_that_is_lost() {
 }
 
 #[test]
-fn a_full_closed_loop_sends_again_as_soon_as_a_request_is_lost() {
+fn full_closed_loop_replaces_a_request_as_soon_as_it_is_lost() {
     let plan = closed(1, 20).timeout(Duration::from_millis(1));
     let Offered { all, .. } = offer(plan, |_| ());
     let sent = all.0.iter().filter(|(_, told)| matches!(told, Told::Sent { .. }));
@@ -72,7 +72,7 @@ fn a_full_closed_loop_sends_again_as_soon_as_a_request_is_lost() {
 }
 
 #[test]
-fn a_closed_loop_goes_on_beside_a_request_that_is_not_answered() {
+fn closed_loop_continues_past_an_unanswered_request() {
     let server = peer();
     let address = server.local_addr().expect("bound");
     let generator = closed(2, 6000).connect(address).expect("a port");
@@ -94,7 +94,7 @@ fn a_closed_loop_goes_on_beside_a_request_that_is_not_answered() {
 }
 
 #[test]
-fn a_train_is_no_longer_than_what_may_be_outstanding() {
+fn train_is_limited_to_the_outstanding_requests() {
     let plan = closed(3, 31).train(number(8));
     let Offered { all, seen, .. } = offer(plan, greet);
     let trains = Vec::from_iter(all.told().filter_map(|told| match told {
@@ -106,7 +106,7 @@ fn a_train_is_no_longer_than_what_may_be_outstanding() {
 }
 
 #[test]
-fn requests_are_due_at_their_times_whether_others_are_answered_or_not() {
+fn open_loop_keeps_its_schedule_without_replies() {
     for (arrivals, threads) in
         [(ArrivalProcess::Constant, 1), (ArrivalProcess::Constant, 2), (ArrivalProcess::Poisson, 2)]
     {
@@ -124,7 +124,7 @@ fn requests_are_due_at_their_times_whether_others_are_answered_or_not() {
 }
 
 #[test]
-fn a_train_is_due_at_once_and_the_next_when_as_many_are() {
+fn train_is_due_at_once_and_keeps_the_rate() {
     let plan = open(4000, ArrivalProcess::Constant, 18).train(number(4));
     let Offered { all, .. } = offer(plan, greet);
     let expected = (0..18).map(|request| Duration::from_millis(request / 4));
@@ -132,7 +132,7 @@ fn a_train_is_due_at_once_and_the_next_when_as_many_are() {
 }
 
 #[test]
-fn no_request_is_due_at_the_end_of_the_duration_or_after_it() {
+fn no_request_is_due_at_or_after_the_end_of_the_duration() {
     let duration = Duration::from_millis(40);
     for count in [None, Some(1000), Some(7)] {
         let plan = open(1000, ArrivalProcess::Constant, 0).duration(duration).count(count);
@@ -144,7 +144,7 @@ fn no_request_is_due_at_the_end_of_the_duration_or_after_it() {
 }
 
 #[test]
-fn no_request_leaves_before_it_is_due_and_its_reply_took_as_long_as_it_was_gone() {
+fn no_request_is_early_and_its_latency_covers_the_whole_exchange() {
     // Most are late by some of that.
     let idle = WaitStrategy::Sleep(Duration::from_millis(2));
     let plan = open(2000, ArrivalProcess::Constant, 100).wait_strategy(idle);
@@ -164,7 +164,7 @@ fn no_request_leaves_before_it_is_due_and_its_reply_took_as_long_as_it_was_gone(
 }
 
 #[test]
-fn the_ledger_has_room_for_all_that_a_silent_server_keeps_in_flight() {
+fn ledger_holds_every_request_in_flight_to_a_silent_server() {
     let plan = open(200_000, ArrivalProcess::Constant, u64::MAX).train(number(64));
     let (timeout, duration) = (Duration::from_millis(100), Duration::from_millis(150));
     let plan = plan.timeout(timeout).duration(duration);
@@ -179,7 +179,7 @@ fn the_ledger_has_room_for_all_that_a_silent_server_keeps_in_flight() {
 }
 
 #[test]
-fn what_is_sent_in_the_warm_up_reaches_the_server_and_is_not_told_of() {
+fn warm_up_requests_reach_the_server_but_are_not_reported() {
     let (start, warm_up) = (Instant::now(), Duration::from_millis(200));
     let (mut first, mut last) = (None, false);
     let plan = open(500, ArrivalProcess::Constant, 20).warm_up(warm_up);
@@ -205,7 +205,7 @@ fn what_is_sent_in_the_warm_up_reaches_the_server_and_is_not_told_of() {
 }
 
 #[test]
-fn a_closed_loop_counts_what_is_due_after_the_warm_up() {
+fn closed_loop_counts_requests_due_after_the_warm_up() {
     for threads in [1, 2] {
         let plan = closed(4, 1).warm_up(Duration::from_millis(50));
         let plan = plan.threads(number(threads)).sources(ports(2));
@@ -216,7 +216,7 @@ fn a_closed_loop_counts_what_is_due_after_the_warm_up() {
 }
 
 #[test]
-fn a_thread_that_has_nothing_to_ask_after_the_warm_up_asks_in_it_all_the_same() {
+fn thread_with_only_warm_up_requests_sends_them() {
     let mut sources = HashSet::new();
     let plan = closed(2, 1).warm_up(Duration::from_millis(50));
     let plan = plan.threads(number(2)).sources(ports(2));
@@ -228,7 +228,7 @@ fn a_thread_that_has_nothing_to_ask_after_the_warm_up_asks_in_it_all_the_same() 
 }
 
 #[test]
-fn making_ready_for_many_in_flight_holds_nobody_up() {
+fn allocating_for_many_in_flight_delays_no_request() {
     let first = || {
         let plan = open(1000, ArrivalProcess::Constant, 1);
         offer(plan.timeout(Duration::from_secs(10_000)), greet).all.sent()
@@ -238,7 +238,7 @@ fn making_ready_for_many_in_flight_holds_nobody_up() {
 }
 
 #[test]
-fn more_may_be_outstanding_than_any_socket_holds() {
+fn more_requests_may_be_outstanding_than_a_socket_buffers() {
     let plan = closed(100, 1000).sources(ports(100));
     let Offered { all, seen, .. } = offer(plan, greet);
     assert_eq!((seen, all.answered()), (1000, 1000));

@@ -15,7 +15,7 @@ use super::{
 use crate::network::{any_port, peer};
 
 #[test]
-fn ports_take_turns_and_are_the_servers_only() {
+fn source_ports_alternate_and_accept_only_the_server() {
     let mut sources = Vec::new();
     let stranger = peer();
     let Offered { all, .. } = offer(closed(1, 40).sources(ports(4)), |asked| {
@@ -29,7 +29,7 @@ fn ports_take_turns_and_are_the_servers_only() {
 }
 
 #[test]
-fn addresses_take_turns_at_one_port() {
+fn source_addresses_alternate_on_one_port() {
     let mut sources = Vec::new();
     let plan = closed(1, 25).sources(addresses(5));
     let Offered { all, .. } = offer(plan, |asked| {
@@ -60,7 +60,7 @@ fn threads_share_the_sources() {
 }
 
 #[test]
-fn who_hears_from_everybody_believes_the_server_only() {
+fn unconnected_sources_accept_only_the_server() {
     let stranger = peer();
     let plan = closed(1, 9).sources(addresses(3));
     let Offered { all, .. } = offer(plan, |asked| {
@@ -72,7 +72,7 @@ fn who_hears_from_everybody_believes_the_server_only() {
 }
 
 #[test]
-fn a_reply_at_another_address_is_no_answer() {
+fn reply_at_another_source_address_is_not_an_answer() {
     for (number, misdirected_to) in [(3, 2), (3, 77), (1, 2)] {
         let plan = closed(1, 1).sources(addresses(number));
         let Offered { all, .. } = offer(plan, |asked| {
@@ -109,7 +109,7 @@ fn serve_trains(socket: &UdpSocket, state: &UdpSocketState) -> Vec<(usize, usize
 }
 
 #[test]
-fn a_train_leaves_as_one_message_of_one_length_from_one_source() {
+fn train_is_one_message_of_equal_lengths_from_one_source() {
     for (train, len, sources) in [(8, 8..=40, ports(2)), (64, 16..=16, addresses(2))] {
         let server = peer();
         // From now on, trains are delivered in one piece.
@@ -136,7 +136,7 @@ fn a_train_leaves_as_one_message_of_one_length_from_one_source() {
 }
 
 #[test]
-fn our_own_server_carries_every_load() {
+fn own_server_answers_every_kind_of_load() {
     for (train, sources) in
         [(1, ports(1)), (1, ports(70)), (16, ports(2)), (64, addresses(64)), (7, addresses(300))]
     {

@@ -10,7 +10,7 @@ use super::{connect, endless, greeting, plan};
 use crate::network::{peer, receive};
 
 #[test]
-fn a_stopped_prober_waits_for_nobody_who_never_answered() {
+fn stopped_prober_does_not_wait_for_a_silent_server() {
     let server = peer();
     let plan = endless().timeout(Duration::from_secs(3600));
     let prober = connect(&server, plan);
@@ -26,7 +26,7 @@ fn a_stopped_prober_waits_for_nobody_who_never_answered() {
 }
 
 #[test]
-fn who_is_to_end_waits_for_nothing() {
+fn abort_does_not_wait_for_replies() {
     let server = peer();
     let plan = endless().timeout(Duration::from_secs(3600));
     let prober = connect(&server, plan);
@@ -43,7 +43,7 @@ fn who_is_to_end_waits_for_nothing() {
 }
 
 #[test]
-fn a_server_that_never_falls_silent_keeps_nobody_from_ending() {
+fn constant_traffic_does_not_keep_a_prober_from_ending() {
     let server = peer();
     let plan = endless();
     let prober = connect(&server, plan);
@@ -83,7 +83,7 @@ fn prober_that_is_stopped_before_it_runs_sends_nothing() {
 }
 
 #[test]
-fn no_time_is_too_long_for_a_plan() {
+fn longest_durations_are_accepted_in_a_plan() {
     let server = peer();
     let times = [
         (Duration::MAX, Duration::from_millis(1)),

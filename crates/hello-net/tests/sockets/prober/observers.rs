@@ -71,7 +71,7 @@ fn probe_is_observed_as_sent_before_anything_else_about_it() {
 }
 
 #[test]
-fn an_observer_that_panics_at_a_reply_ends_the_sender_too() {
+fn observer_panic_at_a_reply_also_ends_the_sender() {
     let server = peer();
     let endless = endless();
     let prober = connect(&server, endless);
@@ -89,7 +89,7 @@ fn an_observer_that_panics_at_a_reply_ends_the_sender_too() {
 }
 
 #[test]
-fn an_observer_that_panics_ends_both_threads() {
+fn panicking_observer_ends_both_threads() {
     let server = peer();
     let prober = connect(&server, plan(3));
     let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
