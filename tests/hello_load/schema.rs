@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hello_cli::load::rate_limit::SuspectedLimit;
 use hello_cli::load::saturation::GeneratorLimit;
+use hello_cli::load::saturation::SuspectedLimit;
 use hello_measure::TrialVerdict;
 use serde_json::{Value, json};
 

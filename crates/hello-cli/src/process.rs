@@ -1,6 +1,7 @@
 //! Signals, exit status, timers and locks.
 
 pub mod descriptors;
+pub(crate) mod error;
 pub mod exit;
 pub mod signals;
 pub mod ticker;

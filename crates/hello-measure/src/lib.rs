@@ -20,10 +20,10 @@ pub use interval::Interval;
 pub use jitter::{Jitter, JitterEstimator};
 pub use ledger::{Counts, Ledger, ReplyKind};
 pub use quantiles::{Quantiles, TimerError, medians, millis};
-pub use record::{ByLabel, Record};
+pub use record::Record;
 pub use run_length::RunLength;
 pub use search::{Bound, Search, SearchOutcome, SearchPlan, TrialVerdict};
-pub use summary::{NoAnswer, REFUSED, Summary};
+pub use summary::{ByLabel, NoAnswer, REFUSED, Summary};
 pub use timeline::{TimeBin, Timeline};
 
 /// The default, but few cases and no files under Miri.

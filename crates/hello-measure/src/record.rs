@@ -1,24 +1,11 @@
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::distribution::Distribution;
 use super::ledger::{Counts, ReplyKind};
 use super::quantiles::{Quantiles, TimerError};
 use super::run_length::RunLength;
-use super::summary::Summary;
-
-/// Counts by label, such as errors by class.
-///
-/// ```
-/// use hello_measure::Record;
-///
-/// let mut record = Record::new();
-/// record.error("denied", 2);
-/// let errors = record.summary(std::time::Duration::ZERO).errors;
-/// assert_eq!(errors, [("denied", 2)].into());
-/// ```
-pub type ByLabel = BTreeMap<&'static str, u64>;
+use super::summary::{ByLabel, Summary};
 
 /// The counts and times of a run or a part of it, in constant memory.
 ///

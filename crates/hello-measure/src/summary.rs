@@ -1,5 +1,18 @@
+use std::collections::BTreeMap;
+
 use super::quantiles::{Quantiles, TimerError};
-use super::record::ByLabel;
+
+/// Counts by label, such as errors by class.
+///
+/// ```
+/// use hello_measure::Record;
+///
+/// let mut record = Record::new();
+/// record.error("denied", 2);
+/// let errors = record.summary(std::time::Duration::ZERO).errors;
+/// assert_eq!(errors, [("denied", 2)].into());
+/// ```
+pub type ByLabel = BTreeMap<&'static str, u64>;
 
 /// The summary of a [`Record`](super::Record): the numbers of every output, under these names.
 ///

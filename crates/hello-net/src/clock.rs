@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::sys::{monotonic, realtime};
 
-/// Takes times of the system's clock (CLOCK_REALTIME) to [`now`]'s. The former may be set at any
+/// Takes times of the system's clock (CLOCK_REALTIME) to [`monotonic`]'s. The former may be set at any
 /// sample, and is when the machine wakes up.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TimestampMapper {
@@ -30,7 +30,7 @@ impl TimestampMapper {
         }
     }
 
-    /// Returns when something was on [`now`]'s clock that was at `wall` on the other, a sample
+    /// Returns when something was on [`monotonic`]'s clock that was at `wall` on the other, a sample
     /// before the one last looked at; that one, if it cannot be told.
     pub(crate) fn to_monotonic(&self, wall: Option<Duration>) -> Duration {
         match (self.last, wall) {

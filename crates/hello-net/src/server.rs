@@ -82,7 +82,7 @@ impl Server {
         Ok(Self { guard, addresses, listeners, workers, stopper })
     }
 
-    /// Answers until [`stop`](Self::stop) is called, on the threads of each bound address, and
+    /// Answers until it is [stopped](Self::stopper), on the threads of each bound address, and
     /// shows every datagram to `observe` when its outcome is known.
     ///
     /// The thread that received a datagram calls `observe`, and receives no others before it

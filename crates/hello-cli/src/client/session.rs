@@ -11,7 +11,8 @@ use hello_proto::{Guard, Refusal, Request, Retry};
 use super::args::Args;
 use super::names::read_names;
 use super::report::Report;
-use crate::process::exit::{EXIT_ERROR, is_broken_pipe};
+use crate::process::error::is_broken_pipe;
+use crate::process::exit::EXIT_ERROR;
 
 /// Runs the tool and returns its exit status.
 ///

@@ -1,61 +1,36 @@
 //! The detection of a server's rate limit.
 
-use std::fmt;
-
 use hello_proto::{Limiter, Rate};
-use serde::Serialize;
 
+use super::saturation::SuspectedLimit;
 use super::summary::Summary;
 
-/// A rate limit that explains the losses of a run: `hello-server`'s default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct SuspectedLimit {
-    /// Requests per second from each source network.
-    pub rate: u32,
-    /// The largest burst from a source network, in requests.
-    pub burst: u32,
-}
-
-impl SuspectedLimit {
-    /// Compares the losses of a run with those that the limit would cause. The loopback is exempt,
-    /// and so is a run with errors, because the limit refuses requests silently.
-    pub fn of(summary: &Summary) -> Option<Self> {
-        let is_silent =
-            summary.common.errors.is_empty() && summary.generator.dropped.unwrap_or(0) == 0;
-        if summary.address.ip().to_canonical().is_loopback() || !is_silent {
-            return None;
-        }
-        let (sent, seconds) =
-            ((summary.common.answered + summary.common.lost) as f64, summary.common.duration_s);
-        let warm_up = summary.plan.warm_up_s;
-        let saved = match summary.plan.outstanding {
-            // A closed loop uses up the burst as fast as the server answers.
-            Some(_) if warm_up > 0.0 => 0.0,
-            Some(_) => BURST,
-            None => left_of_burst(sent / seconds, warm_up),
-        };
-        let answered = answered_under_limit(sent, seconds, saved);
-        let lost = sent - answered;
-        let is_near = |count: u64, expected: f64, tolerance: f64| {
-            (count as f64 - expected).abs() <= tolerance * expected
-        };
-        let looks_limited = lost > 0.0
-            && is_near(summary.common.answered, answered, 0.05)
-            // With few losses, nearly any number of answers would match.
-            && is_near(summary.common.lost, lost, 0.25);
-        looks_limited.then_some(Self { rate: Rate::DEFAULT_RATE, burst: Rate::DEFAULT_BURST })
+/// Compares the losses of a run with those that the limit would cause. The loopback is exempt,
+/// and so is a run with errors, because the limit refuses requests silently.
+pub fn suspected_limit(summary: &Summary) -> Option<SuspectedLimit> {
+    let is_silent = summary.common.errors.is_empty() && summary.generator.dropped.unwrap_or(0) == 0;
+    if summary.address.ip().to_canonical().is_loopback() || !is_silent {
+        return None;
     }
-}
-
-impl fmt::Display for SuspectedLimit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rate, .. } = self;
-        write!(
-            f,
-            "the losses look like a rate limit of {rate} requests/s per source network, \
-             hello-server's default: raise it with hello-server --limit"
-        )
-    }
+    let (sent, seconds) =
+        ((summary.common.answered + summary.common.lost) as f64, summary.common.duration_s);
+    let warm_up = summary.plan.warm_up_s;
+    let saved = match summary.plan.outstanding {
+        // A closed loop uses up the burst as fast as the server answers.
+        Some(_) if warm_up > 0.0 => 0.0,
+        Some(_) => BURST,
+        None => left_of_burst(sent / seconds, warm_up),
+    };
+    let answered = answered_under_limit(sent, seconds, saved);
+    let lost = sent - answered;
+    let is_near = |count: u64, expected: f64, tolerance: f64| {
+        (count as f64 - expected).abs() <= tolerance * expected
+    };
+    let looks_limited = lost > 0.0
+        && is_near(summary.common.answered, answered, 0.05)
+        // With few losses, nearly any number of answers would match.
+        && is_near(summary.common.lost, lost, 0.25);
+    looks_limited.then_some(SuspectedLimit { rate: Rate::DEFAULT_RATE, burst: Rate::DEFAULT_BURST })
 }
 
 /// Returns the average number of `sent` requests that the limit answers, for a network that has
@@ -114,7 +89,7 @@ mod tests {
     }
 
     fn is_suspected(summary: &Summary) -> bool {
-        SuspectedLimit::of(summary).is_some()
+        suspected_limit(summary).is_some()
     }
 
     #[test]
@@ -131,7 +106,7 @@ mod tests {
         ] {
             assert_eq!(is_suspected(&run(answered, 20_000 - answered)), expected, "{answered}");
         }
-        let of = SuspectedLimit::of(&run(14_000, 6000)).expect("suspected");
+        let of = suspected_limit(&run(14_000, 6000)).expect("suspected");
         assert_eq!(
             of.to_string(),
             "the losses look like a rate limit of 1000 requests/s per source network, \

@@ -9,7 +9,7 @@ use hello_net::{GeneratorUsage, LoadEvent, LoadEventKind, LoadPlan, Pacing};
 
 use super::diagnosis::generator_limits;
 use super::plan::Plan;
-use super::rate_limit::SuspectedLimit;
+use super::rate_limit::suspected_limit;
 use super::summary::{Generator, Summary};
 
 /// Records the events of one thread, in constant memory.
@@ -119,7 +119,7 @@ impl Recorder {
             summary.generator.processor_time_per_request_us = None;
         }
         summary.generator.limits = generator_limits(&summary);
-        summary.suspected_limit = SuspectedLimit::of(&summary);
+        summary.suspected_limit = suspected_limit(&summary);
         summary
     }
 }

@@ -102,3 +102,23 @@ impl fmt::Display for GeneratorLimit {
 pub fn tenths(share: f64) -> String {
     percent((share * 1000.0).round() / 1000.0)
 }
+
+/// A rate limit that explains the losses of a run: `hello-server`'s default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SuspectedLimit {
+    /// Requests per second from each source network.
+    pub rate: u32,
+    /// The largest burst from a source network, in requests.
+    pub burst: u32,
+}
+
+impl fmt::Display for SuspectedLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rate, .. } = self;
+        write!(
+            f,
+            "the losses look like a rate limit of {rate} requests/s per source network, \
+             hello-server's default: raise it with hello-server --limit"
+        )
+    }
+}

@@ -6,8 +6,7 @@ use hello_measure::{NoAnswer, Quantiles, TrialVerdict};
 use serde::Serialize;
 
 use super::plan::Plan;
-use super::rate_limit::SuspectedLimit;
-use super::saturation::GeneratorLimit;
+use super::saturation::{GeneratorLimit, SuspectedLimit};
 
 /// The summary of a run or a trial: the numbers of every output format, under these names in JSON.
 /// It covers the requests that were due after the warm-up.

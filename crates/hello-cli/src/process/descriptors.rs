@@ -5,7 +5,7 @@ use std::io;
 
 use rustix::io::Errno;
 
-use super::exit::causes;
+use super::error::causes;
 
 /// Returns advice for an error caused by a lack of file descriptors; `None` for other errors.
 pub fn advice(error: &(dyn Error + 'static)) -> Option<&'static str> {

@@ -1,13 +1,12 @@
 //! The exit status and the error message of a tool.
 
 use std::error::Error;
-use std::io;
-use std::iter;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use super::descriptors;
+use super::error::{causes, is_broken_pipe};
 use crate::output::console;
 
 /// The exit status for an invalid command line, as in clap, and for failed input or output.
@@ -37,15 +36,4 @@ pub fn error_chain(error: &(dyn Error + 'static)) -> String {
     let mut texts = Vec::from_iter(causes(error).map(ToString::to_string));
     texts.extend(descriptors::advice(error).map(str::to_owned));
     texts.join(": ")
-}
-
-/// Yields an error and its causes.
-pub(crate) fn causes<'a>(
-    error: &'a (dyn Error + 'static),
-) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    iter::successors(Some(error), |&error| error.source())
-}
-
-pub(crate) fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -90,7 +90,7 @@ impl RecvBatch {
         starts.map(move |start| start..end.min(start + segment))
     }
 
-    /// Returns the bytes at a place that [`datagram_ranges`](Self::datagram_ranges) or [`write`](Self::write) told.
+    /// Returns the bytes of a range, such as one of [`datagram_ranges`](Self::datagram_ranges).
     pub(crate) fn bytes(&self, place: Range<usize>) -> &[u8] {
         &self.memory[place]
     }

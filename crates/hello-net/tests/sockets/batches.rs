@@ -235,7 +235,7 @@ fn busy_polling_server_answers_and_stops() {
         let local = server.local_addrs().next().expect("one");
         let client = peer();
         let greet = || {
-            (0..50).for_each(|_| assert_eq!(exchange(&client, local, b"Tracy"), b"Hello, Tracy!"))
+            (0..50).for_each(|_| assert_eq!(exchange(&client, local, b"Tracy"), b"Hello, Tracy!"));
         };
         server.serve_while(|_| (), greet).expect("no broken socket");
         assert_eq!(server.counters().answered(), 50);

@@ -5,8 +5,8 @@ use hello_net::{LoadGenerator, LoadPlan, Pacing, Sources};
 
 use super::*;
 use crate::load::fixtures::{USAGE, plan, recorder, summary};
-use crate::load::rate_limit::SuspectedLimit;
 use crate::load::saturation::GeneratorLimit;
+use crate::load::saturation::SuspectedLimit;
 use crate::load::throughput::SearchEnd;
 use hello_measure::REFUSED;
 
