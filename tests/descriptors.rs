@@ -68,8 +68,7 @@ fn assert_prefixes(errors: &[String], prefixes: &[&str]) {
 fn server_without_descriptors_names_what_needs_them() {
     let path = format!("{}/descriptors.prom", env!("CARGO_TARGET_TMPDIR"));
     let bind = ["--bind", "127.0.0.1:0", "--bind", "127.0.0.1:0", "--metrics-file", &path];
-    let wake =
-        "hello-server: cannot open pairs of sockets to wake the threads by: Too many open files";
+    let wake = "hello-server: cannot open socket pairs for wake-ups: Too many open files";
     let signals = SIGNALS.replace("TOOL", "hello-server");
     let file = format!("hello-server: cannot write the metrics file {path:?}");
     let port = "hello-server: cannot bind 127.0.0.1:0: Too many open files";

@@ -140,7 +140,7 @@ fn socket_error_exits_with_2() {
         let Finished { out, err, status } = ping(arguments);
         assert_eq!((&*out, status), ("", Some(2)), "{arguments:?}");
         let start =
-            format!("hello-ping: cannot ask {}:9999: {class}", arguments.last().expect("one"));
+            format!("hello-ping: cannot send to {}:9999: {class}", arguments.last().expect("one"));
         assert!(err.starts_with(&start), "{err}");
     }
 }

@@ -99,8 +99,8 @@ impl Client {
         self.stopper.clone()
     }
 
-    /// Makes one attempt after the other, and returns who answered, and the round-trip time if it is
-    /// known.
+    /// Makes one attempt after the other, and returns who answered, and the round-trip time if it
+    /// is known.
     fn attempt_all(
         &mut self,
         exchanges: &mut [Exchange],

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use crate::sys::{monotonic, realtime};
 
-/// Takes times of the system's clock (CLOCK_REALTIME) to [`monotonic`]'s. The former may be set at any
-/// sample, and is when the machine wakes up.
+/// Maps the system's timestamps (CLOCK_REALTIME) to the monotonic clock. The former may be set at
+/// any moment, and is set when the machine wakes up.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TimestampMapper {
     last: Option<ClockSample>,
-    /// Until when a time may be one from before the clock was set.
+    /// Until when a timestamp may be from before the clock was set.
     distrusted_until: Duration,
 }
 
-/// One sample on two timestamps, to take times from one to the other.
+/// One reading of both clocks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClockSample {
     pub(crate) now: Duration,
@@ -22,16 +22,16 @@ pub(crate) struct ClockSample {
 }
 
 impl TimestampMapper {
-    /// Looks whether the clock was set since the last call; the oftener, the smaller a step is
-    /// seen.
+    /// Checks whether the clock was set since the last call. The more frequent the calls, the
+    /// smaller the steps that are detected.
     pub(crate) fn update(&mut self, sample: ClockSample) {
         if self.last.replace(sample).is_some_and(|last| sample.is_set_since(last)) {
             self.distrusted_until = sample.now + SETTLED;
         }
     }
 
-    /// Returns when something was on [`monotonic`]'s clock that was at `wall` on the other, a sample
-    /// before the one last looked at; that one, if it cannot be told.
+    /// Returns when something happened on the monotonic clock that happened at `wall` on the other,
+    /// before the latest sample. Returns the time of that sample if this is unknown.
     pub(crate) fn to_monotonic(&self, wall: Option<Duration>) -> Duration {
         match (self.last, wall) {
             (Some(sample), Some(wall)) if sample.now >= self.distrusted_until => {
@@ -44,8 +44,8 @@ impl TimestampMapper {
 }
 
 impl ClockSample {
-    /// Reads one clock between two readings of the other, and again if that took long: held up in
-    /// between, we would take what was received for as much later.
+    /// Reads one clock between two readings of the other, and repeats that if it took long. If the
+    /// thread was held up in between, everything received would seem that much later.
     pub(crate) fn now() -> Self {
         let reading = || {
             let (before, wall, now) = (monotonic(), realtime(), monotonic());
@@ -66,8 +66,8 @@ impl ClockSample {
         self.now.saturating_sub(self.wall.saturating_sub(wall))
     }
 
-    /// Tells whether one clock was set, and not only made faster or slower by the other, which is
-    /// less than a thousandth (adjtimex(2)).
+    /// Returns whether one clock was set, and not just slewed against the other, which is by less
+    /// than a thousandth (adjtimex(2)).
     fn is_set_since(self, earlier: Self) -> bool {
         let ahead =
             |sample: Self| sample.wall.as_nanos().wrapping_sub(sample.now.as_nanos()) as i128;
@@ -77,17 +77,16 @@ impl ClockSample {
     }
 }
 
-/// How long after the clock was set its times are not believed: what was received before that has
-/// been read by then.
+/// How long the clock is distrusted after it was set. What was received before is read by then.
 const SETTLED: Duration = Duration::from_secs(1);
 
-/// By how much the timestamps may seem to differ though nobody set them.
+/// How far the clocks may seem to drift apart although neither was set.
 const TOLERANCE: Duration = Duration::from_micros(500);
 
-/// What reading the timestamps takes if nothing comes in between.
+/// How long a reading takes if nothing interrupts it.
 const QUICK: Duration = Duration::from_micros(2);
 
-/// How often the timestamps are read at the most.
+/// The most readings per sample.
 const READINGS: usize = 4;
 
 #[cfg(test)]
@@ -100,9 +99,9 @@ mod tests {
     }
 
     #[test]
-    fn times_from_before_the_clock_was_set_are_not_taken_for_those_after_it() {
+    fn timestamps_from_before_the_clock_was_set_are_distrusted() {
         let millis = Duration::from_millis;
-        // Received at 1050 and at 5050 ms on one clock and the other.
+        // Received at 1050 ms on one clock, and at 5050 ms on the other.
         let received = Some(millis(5050));
         for (wall, step) in [(5100, false), (5101, true), (5099, true), (9000, true), (0, true)] {
             let mut timestamps = TimestampMapper::default();
@@ -114,7 +113,7 @@ mod tests {
                 millis(if step { 1100 } else { 1050 }),
                 "{wall}"
             );
-            // What is in the socket still may be read later, and after that all is as before.
+            // What is still in the socket may be read later. After that, all is as before.
             timestamps.update(moment(1200, wall + 100));
             assert_eq!(
                 timestamps.to_monotonic(received) == millis(1200),
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_made_faster_is_not_one_that_is_set() {
+    fn slewed_clock_is_not_taken_for_one_that_was_set() {
         let mut timestamps = TimestampMapper::default();
         for tick in 0..100 {
             let faster = Duration::from_micros(50 * tick);
@@ -139,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_on_one_clock_is_as_long_ago_on_the_other() {
+    fn time_on_one_clock_is_as_long_ago_on_the_other() {
         let second = Duration::from_secs(1);
         let sample = ClockSample { now: 100 * second, wall: 5000 * second };
         assert_eq!(sample.to_monotonic(4998 * second), 98 * second);

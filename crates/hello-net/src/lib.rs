@@ -7,8 +7,8 @@
 //! | [`Prober`] | `probe` | measures a path with probes on an absolute schedule |
 //! | [`LoadGenerator`] | `load` | offers a load in an open or a closed loop |
 //!
-//! All features are on by default. Each type has a builder, runs on threads of its own, shows events
-//! to a closure, and is ended by a [`Stopper`].
+//! All features are on by default. Each type has a builder, runs on threads of its own, shows
+//! events to a closure, and is ended by a [`Stopper`].
 //!
 //! ```
 //! # #[cfg(all(feature = "server", feature = "client"))]

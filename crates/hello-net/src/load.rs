@@ -32,9 +32,9 @@ use crate::{requester, sys};
 /// have been slow (coordinated omission). In a closed loop the server sets the pace.
 ///
 /// Each thread sends, receives and keeps a [`Ledger`](hello_measure::Ledger) of its own. It
-/// recognises each reply by its [`Token`](hello_proto::Token), which fills the name, so every byte of
-/// every reply is compared. The time of a reply is the kernel's timestamp, where the system has one
-/// (SO_TIMESTAMPNS, socket(7)).
+/// recognises each reply by its [`Token`](hello_proto::Token), which fills the name, so every byte
+/// of every reply is compared. The time of a reply is the kernel's timestamp, where the system has
+/// one (SO_TIMESTAMPNS, socket(7)).
 ///
 /// ```
 /// # #[cfg(all(feature = "server", feature = "load"))]
@@ -96,11 +96,11 @@ impl LoadGenerator {
         Ok(Self { server, plan, stopper, sources })
     }
 
-    /// Offers the whole load, and waits until each request is answered or lost. Duplicates that have
-    /// arrived by then are reported, too.
+    /// Offers the whole load, and waits until each request is answered or lost. Duplicates that
+    /// have arrived by then are reported, too.
     ///
-    /// Each thread shows its events after the warm-up to `observe`, in order, and in slices: what one
-    /// system call caused, or a part of it. So an observer that keeps one recorder for each
+    /// Each thread shows its events after the warm-up to `observe`, in order, and in slices: what
+    /// one system call caused, or a part of it. So an observer that keeps one recorder for each
     /// [`thread`](LoadEvent::thread) locks it once for many events. No slice is empty, and all events
     /// of a slice are of one thread, which sends nothing before `observe` returns.
     ///

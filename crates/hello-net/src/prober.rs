@@ -81,11 +81,11 @@ impl Prober {
     /// Each event is shown to `observe` by the thread where it happened: those about sending by the
     /// calling thread, all others by the receiving one. The events of one thread come in order, and
     /// [`Sent`](event::ProbeEventKind::Sent) of a probe returns before any other event of that probe
-    /// is shown, unless the run is aborted. Apart from that, events of the two threads overlap; their
-    /// times tell their order.
+    /// is shown, unless the run is aborted. Apart from that, events of the two threads overlap;
+    /// their times tell their order.
     ///
-    /// No lock is held meanwhile, so an observer that is slow at replies delays no probe. One that is
-    /// slow at `Sent` delays the next probe. One that waits there for the reply waits for ever.
+    /// No lock is held meanwhile, so an observer that is slow at replies delays no probe. One that
+    /// is slow at `Sent` delays the next probe. One that waits there for the reply waits for ever.
     ///
     /// # Errors
     ///
@@ -142,8 +142,8 @@ impl Prober {
     }
 
     #[cfg(unix)]
-    /// Yields each flow's socket, for options that [`ProberBuilder`](builder::ProberBuilder) does not
-    /// have.
+    /// Yields each flow's socket, for options that [`ProberBuilder`](builder::ProberBuilder) does
+    /// not have.
     pub fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.ports.iter().map(|port| port.socket().as_fd())
     }

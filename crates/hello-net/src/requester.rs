@@ -1,4 +1,4 @@
-//! What the prober and the load generator do alike: they send requests, and account for what comes.
+//! What the prober and the load generator share: both send requests and account for the replies.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
@@ -20,9 +20,9 @@ use crate::udp::socket_error::SocketError;
 pub enum NotSent {
     /// The system did not take it.
     Failed(SocketError),
-    /// This process was held up, and its time was over: of a load, as [`LoadGenerator::MAX_LATENESS`] has it;
-    /// of a probe, by more than an interval, and by more than a second, or dozens of others have
-    /// just left as late. Sent now, it would have been one of a burst.
+    /// The process was held up for too long, and sending now would be part of a burst. A request of
+    /// a load is late after [`LoadGenerator::MAX_LATENESS`]. A probe is late after an interval and
+    /// a second, or after an interval if dozens of others just left late.
     ///
     /// [`LoadGenerator::MAX_LATENESS`]: crate::load::LoadGenerator::MAX_LATENESS
     Late,
@@ -31,7 +31,7 @@ pub enum NotSent {
 }
 
 impl NotSent {
-    /// Returns the name under which it is counted, in `kebab-case`.
+    /// Returns the name it is counted under, in `kebab-case`.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Failed(error) => error.class.label(),
@@ -41,14 +41,14 @@ impl NotSent {
     }
 }
 
-/// Returns when the last message of a batch came; zero, if the system does not say.
+/// Returns when the last message of a batch arrived; zero, if the system does not report it.
 pub(crate) fn latest(batch: &RecvBatch, timestamps: &TimestampMapper) -> Duration {
     let latest = batch.metas().iter().filter_map(|arrival| arrival.time).max();
     latest.map_or(Duration::ZERO, |wall| timestamps.to_monotonic(Some(wall)))
 }
 
-/// Returns for how long replies are waited for once nothing more is sent. A run that was not told to
-/// stop waits for each loss: if it ended sooner, it would not count the last.
+/// Returns how long to wait for replies once nothing more is sent. A run that was not stopped waits
+/// for each loss, because it would not count the last ones otherwise.
 pub(crate) fn drain_timeout(
     stopping: bool,
     largest_rtt: Option<Duration>,
@@ -61,7 +61,7 @@ pub(crate) fn drain_timeout(
     }
 }
 
-/// Draws what tells one run's tokens from those of others.
+/// Draws the id that distinguishes the tokens of one run from those of others.
 pub(crate) fn run_id() -> u16 {
     let [a, b, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
     u16::from_ne_bytes([a, b])

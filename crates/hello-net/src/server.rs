@@ -62,11 +62,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// The receive buffer that a server asks for by default, in bytes: room for 10,000 short
-    /// datagrams.
+    /// The default size of the receive buffer, in bytes: room for 10,000 short datagrams.
     pub const RECEIVE_BUFFER: usize = listener::RECEIVE_BUFFER;
 
-    /// The send buffer that a server asks for by default, in bytes.
+    /// The default size of the send buffer, in bytes.
     pub const SEND_BUFFER: usize = listener::SEND_BUFFER;
 
     /// Makes a server of bound sockets.
@@ -77,28 +76,28 @@ impl Server {
         workers: Vec<Worker>,
     ) -> io::Result<Self> {
         let stopper = Stopper::new()?;
-        // Before anybody is told that this is a server: later, a descriptor may be lacking.
+        // Before the server is usable, because descriptors may have run out later.
         workers.iter().try_for_each(|worker| worker.waiter(stopper.stop_latch()).map(drop))?;
         Ok(Self { guard, addresses, listeners, workers, stopper })
     }
 
-    /// Answers until it is [stopped](Self::stopper), on the threads of each bound address, and
-    /// shows every datagram to `observe` when its outcome is known.
+    /// Answers until a [`Stopper`] ends it, and shows every datagram to `observe` when its outcome
+    /// is known.
     ///
-    /// The thread that received a datagram calls `observe`, and receives no others before it
-    /// returns.
+    /// Each bound address is served by threads of its own. The thread that received a datagram
+    /// calls `observe`, and receives nothing more before that returns.
     ///
     /// # Errors
     ///
     /// [`ServerError::Receive`] if a socket is broken: nothing but errors for several seconds.
-    /// [`ServerError::Thread`] if the system has no thread for one. The whole server is then
-    /// stopped.
+    /// [`ServerError::Thread`] if a thread cannot be started. The whole server is then stopped.
     pub fn serve(&self, observe: impl Fn(&ServerEvent<'_>) + Sync) -> Result<(), ServerError> {
         if self.is_stopped() { Ok(()) } else { self.run(observe) }
     }
 
-    /// Answers while `during` runs, and stops when it ends, however it ends. When no thread answers
-    /// any more, be it for an error, `observe` is dropped; so `during` can wait for that.
+    /// Answers while `during` runs, and stops when that ends, however it ends. When no thread
+    /// answers any more, for an error or because it was stopped, `observe` is dropped, so `during`
+    /// can wait for that.
     ///
     /// # Errors
     ///
@@ -126,7 +125,7 @@ impl Server {
         self.stopper.clone()
     }
 
-    /// Returns whether every thread serves: it has its memory and its socket, and has gone round its
+    /// Returns whether every thread serves: it has its memory and its socket, and completed its
     /// loop once.
     pub fn is_serving(&self) -> bool {
         self.workers.iter().all(Worker::has_started)
@@ -142,16 +141,16 @@ impl Server {
         all
     }
 
-    /// Yields the bound addresses in the order they were asked for, with the ports the system
-    /// chose where port 0 was.
+    /// Yields the bound addresses in the order given, with the ports that the system chose for port
+    /// 0.
     pub fn local_addrs(&self) -> impl Iterator<Item = SocketAddr> {
         self.addresses.iter().copied()
     }
 
-    /// Returns the size of each socket's receive buffer, in bytes, as the system has it; the
+    /// Returns the size of each socket's receive buffer, in bytes, as the system reports it; the
     /// smallest, if they differ.
     ///
-    /// Linux counts its own bookkeeping in, for which it doubles what is asked for (SO_RCVBUF,
+    /// Linux doubles the size that is set, to have room for its own bookkeeping (SO_RCVBUF,
     /// socket(7)).
     pub fn receive_buffer(&self) -> usize {
         self.listeners.iter().map(|listener| listener.receive_buffer()).min().unwrap_or(0)
@@ -163,22 +162,22 @@ impl Server {
     }
 
     #[cfg(unix)]
-    /// Yields the socket of each worker group, for options that
-    /// [`ServerBuilder`](builder::ServerBuilder) does not have.
+    /// Yields each bound socket, for options that [`ServerBuilder`](builder::ServerBuilder) does
+    /// not have.
     pub fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.listeners.iter().map(|listener| listener.socket.fd())
     }
 
-    /// Returns what was counted so far, over all addresses.
+    /// Returns the counters so far, over all addresses.
     pub fn counters(&self) -> ServerCounters {
-        // What was dropped is read last, so that it and what was received are never too few in
-        // all for what was sent before this call.
+        // Drops are read last: received and dropped datagrams together are then never fewer than
+        // those sent before this call.
         let workers = Vec::from_iter(self.workers.iter().map(Worker::counters));
         let dropped = self.listeners.iter().map(|listener| listener.dropped()).sum();
         ServerCounters::sum(workers.into_iter(), dropped)
     }
 
-    /// Answers until told to stop, and then what is there, also if that was before it began.
+    /// Answers until a stop, and then what waits, even if the stop came first.
     fn run(&self, observe: impl Fn(&ServerEvent<'_>) + Sync) -> Result<(), ServerError> {
         thread::scope(|scope| {
             let mut threads = Vec::new();
@@ -211,37 +210,37 @@ impl Server {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ServerError {
-    /// There is nothing to serve.
+    /// There is no address to serve.
     #[error("no address to bind")]
     NoAddress,
     /// An address could not be bound.
     #[error("cannot bind {address}")]
     Bind {
-        /// The address asked for.
+        /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A socket that somebody else bound cannot be served.
     #[error("cannot serve the socket at {address}")]
     Adopt {
-        /// Where it is bound.
+        /// The address it is bound to.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The system has no pairs of sockets, by which a stop wakes the threads.
-    #[error("cannot open pairs of sockets to wake the threads by")]
+    #[error("cannot open socket pairs for wake-ups")]
     Wake(#[source] io::Error),
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
-    /// A bound socket failed again and again.
+    /// A bound socket failed repeatedly.
     #[error("cannot receive at {address}")]
     Receive {
         /// The bound address.
         address: SocketAddr,
-        /// What the system said last.
+        /// The system's last error.
         source: io::Error,
     },
 }
@@ -253,7 +252,7 @@ fn spawn<'scope, T: Send + 'scope>(
     thread::Builder::new().spawn_scoped(scope, run).map_err(ServerError::Thread)
 }
 
-/// Stops the server however its thread ends, lest the others serve on alone.
+/// Stops the server however its thread ends, so that the others do not serve on alone.
 struct StopOnDrop<'a>(&'a Server);
 
 impl Drop for StopOnDrop<'_> {

@@ -1,7 +1,7 @@
 //! What differs between operating systems: time, waiting and waking, error codes, socket options.
 //!
-//! Each system is one file, or a file and its folder, with the same functions; the rest of the crate
-//! is written on them. Which system calls move the datagrams is a matter of [`udp`](crate::udp).
+//! Each system is one file, or a file and its folder, with the same functions; the rest of the
+//! crate is written on them. Which system calls move the datagrams is up to [`udp`](crate::udp).
 
 pub(crate) mod buffer;
 mod error_codes;

@@ -15,14 +15,14 @@ use crate::process::Process;
 use crate::stats::Summary;
 use crate::workloads::{Figure, Kind, Workload};
 
-/// Lets a server work through an episode, and returns what it took: processor time for each reply,
-/// or another time, in nanoseconds.
+/// Lets a server work through an episode, and returns its cost: processor time per reply, or
+/// another time, in nanoseconds.
 pub(crate) fn episode(workload: &Workload, server: &Process) -> Result<f64, Box<dyn Error>> {
     if let Kind::PingPong(figure) = workload.kind {
         return ping_pong(workload, server, figure);
     }
-    // At first only to warm up: what is left of the server before this one in caches and in the
-    // system's stores of memory is to be at nobody's expense.
+    // A warm-up first, so that the next server does not pay for what the last one left in caches
+    // and in the system's memory pools.
     work_through(workload, server)?;
     if workload.is_spread() {
         server.spread()?;
@@ -48,7 +48,7 @@ fn work_through(workload: &Workload, server: &Process) -> Result<f64, Box<dyn Er
     Ok(time.as_nanos() as f64 / replies.len() as f64)
 }
 
-/// Asks one by one, and returns the figure wanted, in nanoseconds.
+/// Sends requests one by one, and returns the chosen figure, in nanoseconds.
 fn ping_pong(workload: &Workload, server: &Process, figure: Figure) -> Result<f64, Box<dyn Error>> {
     let generator = plan(workload)?.connect(server.address)?;
     server.wait_for_sleep()?;
@@ -71,9 +71,9 @@ fn ping_pong(workload: &Workload, server: &Process, figure: Figure) -> Result<f6
 fn plan(workload: &Workload) -> Result<LoadBuilder, Box<dyn Error>> {
     let requests = u32::try_from(workload.requests())?;
     let (outstanding, wait_strategy) = match workload.kind {
-        // Without a wait, for the client's own wakeup is not to be measured.
+        // No wait, because the client's own wake-up must not be measured.
         Kind::PingPong(_) => (1, WaitStrategy::Spin),
-        // Without one that a reply would end, at the server's expense.
+        // No wait that a reply would end, at the server's expense.
         _ => (requests, WaitStrategy::Sleep(Duration::from_micros(300))),
     };
     let train = if workload.kind == Kind::Trains { workload.train() } else { 1 };
@@ -88,8 +88,8 @@ fn plan(workload: &Workload) -> Result<LoadBuilder, Box<dyn Error>> {
         .wait_strategy(wait_strategy))
 }
 
-/// Asks for everything, and returns all replies, each of which is to come once and right. Once all
-/// is sent, `stopped` goes on.
+/// Sends all requests, and returns all replies, each of which must arrive once and right. When all
+/// are sent, `stopped` continues.
 fn run(
     generator: LoadGenerator,
     workload: &Workload,
@@ -120,21 +120,21 @@ fn run(
 /// A right reply.
 #[derive(Clone, Copy, Debug)]
 struct Answer {
-    /// When it came, by the kernel's timestamp, since the start.
+    /// When it arrived, by the kernel's timestamp, since the start.
     at: Duration,
     rtt: Duration,
 }
 
-/// Sees all that happens, and holds everything but right replies against the server.
+/// Sees all events, and reports everything but right replies as the server's failure.
 #[derive(Debug)]
 struct Witness<'a> {
     workload: &'a Workload,
     /// The server, if it waits until everything is sent.
     stopped: Option<&'a Process>,
-    /// How many requests are not sent yet.
+    /// The number of requests not sent yet.
     left: usize,
     replies: Vec<Answer>,
-    /// The first thing that went wrong.
+    /// The first failure.
     failure: Option<String>,
 }
 
@@ -156,17 +156,16 @@ impl Witness<'_> {
         }
     }
 
-    /// Has the server go on once everything is sent.
+    /// Continues the server once everything is sent.
     fn note_sent(&mut self, count: u32) -> Result<(), Box<dyn Error>> {
         self.left = self.left.saturating_sub(usize::try_from(count)?);
         let Some(server) = self.stopped.filter(|_| self.left == 0) else { return Ok(()) };
         server.go_on()?;
         if self.workload.is_spread() {
-            // Both processors are the server's until it is through.
+            // Both processors are the server's until it is done.
             thread::sleep(Duration::from_millis(50));
         }
-        // Nothing of ours is in its way, and whatever it sends is there before the first is looked
-        // at.
+        // Nothing of ours competes with it, and all its replies are there before the first is read.
         server.wait_for_sleep()
     }
 }

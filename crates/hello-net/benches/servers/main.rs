@@ -170,8 +170,8 @@ fn measure(
     Ok(results)
 }
 
-/// For how many cycles a process is kept. Where its memory happens to lie makes a difference of a
-/// few per cent, which is to be chance and not part of the result.
+/// How many cycles a process lives. Where its memory is makes a difference of a few per cent, which
+/// must be chance and not part of the result.
 const CYCLES_OF_A_PROCESS: u32 = 4;
 
 /// Starts the servers, and gives each its turns.

@@ -18,7 +18,8 @@ pub(crate) struct Outcome {
     times: BTreeMap<Peer, Vec<f64>>,
 }
 
-/// How far two processes of the same server may be apart, lest all else is noise, too.
+/// The largest difference between two processes of the same server; beyond it, all else is noise,
+/// too.
 const SAME: RangeInclusive<f64> = 0.96..=1.04;
 
 impl Outcome {

@@ -18,7 +18,7 @@ impl Summary {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
         let last = sorted.len().checked_sub(1)?;
-        // The measurement that so many in a hundred do not exceed, the nearest one.
+        // The measurement at that percentile, by the nearest rank.
         let percentile = |percent: usize| sorted[(last * percent + 50) / 100];
         Some(Self { median: percentile(50), low: percentile(10), high: percentile(90) })
     }

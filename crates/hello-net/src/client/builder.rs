@@ -81,6 +81,6 @@ pub enum ClientError {
     #[error("no address to send to")]
     NoAddress,
     /// The system has no pairs of sockets, by which a stop wakes the client.
-    #[error("cannot open pairs of sockets to wake the client by")]
+    #[error("cannot open socket pairs for wake-ups")]
     Wake(#[source] io::Error),
 }

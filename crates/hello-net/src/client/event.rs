@@ -154,6 +154,7 @@ pub enum UnansweredCause {
 pub struct NoReply {
     /// The server.
     pub server: SocketAddr,
-    /// The last error of the last attempt, from the system or the network; `None` if there was none.
+    /// The last error of the last attempt, from the system or the network; `None` if there was
+    /// none.
     pub problem: Option<SocketError>,
 }

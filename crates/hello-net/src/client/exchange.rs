@@ -13,18 +13,18 @@ use crate::udp::error_class::ErrorClass;
 use crate::udp::socket;
 use crate::udp::socket_error::SocketError;
 
-/// Asks one server for one greeting, in one attempt or more, from one port.
+/// One greeting from one server: a port, and the attempts made from it.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     server: SocketAddr,
-    /// Where the server answers from: where it is asked, or an address of this machine, if that is
-    /// none (0.0.0.0 or `::`).
+    /// The address that the server answers from: its own, or an address of this machine if that is
+    /// unspecified (0.0.0.0 or `::`).
     peer: SocketAddr,
-    /// Connected to the server; `None` as long as that failed.
+    /// Connected to the server; `None` while that fails.
     socket: Option<UdpSocket>,
     tried: bool,
     sent: Sent,
-    /// What was reported last, of the last attempt.
+    /// The last error of the last attempt.
     problem: Option<SocketError>,
 }
 
@@ -33,12 +33,12 @@ pub(crate) struct Exchange {
 enum Sent {
     Nothing,
     Once(Instant),
-    /// More than once, and nobody knows which of them a reply is to.
+    /// More than once, so nobody knows which of them a reply answers.
     Again,
 }
 
 impl Sent {
-    /// Returns the round-trip time of a reply that comes now, where it can be known.
+    /// Returns the round-trip time of a reply that arrives now, where it is known.
     fn rtt(self) -> Option<Duration> {
         match self {
             Self::Once(at) => Some(at.elapsed()),
@@ -62,7 +62,7 @@ pub(crate) enum AttemptResult {
     Answered {
         rtt: Option<Duration>,
     },
-    /// An error was reported, and another server is left to ask.
+    /// An error was reported, and another server is left to try.
     Failed,
     Silent,
     Cancelled,
@@ -76,8 +76,8 @@ impl Exchange {
 
     /// Sends the request once, and waits for its reply.
     ///
-    /// Where no other server is left, an error is a diagnosis and not the end: somebody may
-    /// listen there in a moment.
+    /// Where no other server is left, an error does not end the attempt: a server may start to
+    /// listen in a moment.
     pub(crate) fn attempt(
         &mut self,
         request: Request<'_>,
@@ -98,7 +98,7 @@ impl Exchange {
         self.await_reply(request, wait, buf, observe)
     }
 
-    /// Tells whether a reply came since the server was last waited for.
+    /// Returns whether a reply arrived since the last wait for the server.
     pub(crate) fn poll_reply(
         &mut self,
         request: Request<'_>,
@@ -118,7 +118,7 @@ impl Exchange {
         self.server
     }
 
-    /// Returns why the server did not answer, if it was asked.
+    /// Returns why the server did not answer, if a request was sent to it.
     pub(crate) fn no_reply(&self) -> Option<NoReply> {
         self.tried.then_some(NoReply { server: self.server, problem: self.problem })
     }
@@ -142,8 +142,8 @@ impl Exchange {
         Ok(())
     }
 
-    /// Receives until there is the reply or the wait is over; what is in the socket by then is
-    /// still looked at, for this process may have been stopped meanwhile.
+    /// Receives until the reply arrives or the wait is over. What is in the socket by then is still
+    /// read, because this process may have been suspended meanwhile.
     fn await_reply(
         &mut self,
         request: Request<'_>,
@@ -176,8 +176,8 @@ impl Exchange {
                         if !wait.is_last {
                             return AttemptResult::Failed;
                         }
-                        // An error of the socket itself may be there to stay, and is not to keep us
-                        // busy. A report is gone, and the reply may be there already.
+                        // An error of the socket itself may be permanent, and must not make this
+                        // loop spin. A report is gone, and the reply may have arrived already.
                         if !is_from_earlier_send(&error) {
                             thread::sleep(Duration::from_millis(1));
                         }
@@ -190,8 +190,8 @@ impl Exchange {
         }
     }
 
-    /// Waits for a datagram of the server's; with a timeout of zero, returns one that is there.
-    /// Without a socket, waits as long for nothing.
+    /// Waits for a datagram from the server; with a timeout of zero, returns one that has arrived.
+    /// Without a socket, just waits.
     fn receive<'b>(
         &self,
         timeout: Duration,
@@ -206,8 +206,8 @@ impl Exchange {
             sys::wait_readable(socket, Some(stop), timeout)?;
         }
         let (len, source) = socket.recv_from(buf)?;
-        // The system gives a socket its port a moment before it connects it, and what somebody
-        // else sends in that moment stays in it. To the loop above it is a wait cut short.
+        // The system gives a socket its port a moment before it connects it, and what somebody else
+        // sends in that moment stays in it. To the loop above it is a wait cut short.
         if (source.ip(), source.port()) != (self.peer.ip(), self.peer.port()) {
             return Err(ErrorKind::Interrupted.into());
         }
@@ -221,7 +221,7 @@ impl Exchange {
     }
 }
 
-/// How many datagrams are looked at after the end of a wait.
+/// The most datagrams that are read after the end of a wait.
 const MAX_LATE_DATAGRAMS: u32 = 256;
 
 #[cfg(test)]
@@ -231,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_somebody_else_sent_before_the_socket_was_connected_is_no_reply() {
+    fn datagram_from_before_the_socket_was_connected_is_no_reply() {
         let [socket, server, stranger] =
             [(); 3].map(|()| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"));
         let here = socket.local_addr().expect("bound");

@@ -17,66 +17,66 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum LoadError {
     /// No name of this length holds a token that fits a datagram.
-    #[error("names of {shortest} to {longest} bytes: they take {min} to {max}, the shorter first")]
+    #[error("names of {shortest} to {longest} bytes: they need {min} to {max}, the shorter first")]
     NameLength {
-        /// The shortest asked for, in bytes.
+        /// The shortest name, in bytes.
         shortest: usize,
-        /// The longest asked for, in bytes.
+        /// The longest name, in bytes.
         longest: usize,
-        /// The shortest there can be, in bytes.
+        /// The minimum, in bytes.
         min: usize,
-        /// The longest, in bytes.
+        /// The maximum, in bytes.
         max: usize,
     },
-    /// A message does not take so many names.
-    #[error("a train of {train} names of {longest} bytes: it takes up to {most} of them")]
+    /// A message does not hold a train of this length.
+    #[error("a train of {train} names of {longest} bytes: a message holds up to {most}")]
     Train {
-        /// How many were asked for.
+        /// The number of names.
         train: u16,
-        /// How long they are, in bytes.
+        /// Their length, in bytes.
         longest: usize,
-        /// How many a message takes.
+        /// The most names that a message holds.
         most: usize,
     },
     /// The timeout is zero.
     #[error("the timeout must be longer than 0")]
     Timeout,
-    /// There are more requests a second than times.
-    #[error("{rate} requests a second: there are up to {most}")]
+    /// The rate is higher than one request per nanosecond.
+    #[error("{rate} requests per second: the highest rate is {most}")]
     Rate {
-        /// How many were asked for.
+        /// The rate, in requests per second.
         rate: u64,
-        /// How many there can be.
+        /// The highest rate.
         most: u64,
     },
-    /// Only a server on 127.0.0.0/8 can be asked from several addresses of that network.
-    #[error("{server} cannot be asked from addresses of 127.0.0.0/8: use ports")]
+    /// Only a server on 127.0.0.0/8 can be sent to from several addresses of that network.
+    #[error("cannot send to {server} from addresses of 127.0.0.0/8: use ports")]
     NotLoopback {
-        /// Who was to be asked.
+        /// The server.
         server: SocketAddr,
     },
-    /// The network 127.0.0.0/8 has no more addresses.
-    #[error("there are {most} addresses to ask from")]
+    /// The network 127.0.0.0/8 does not have that many addresses.
+    #[error("127.0.0.0/8 has {most} addresses to send from")]
     TooManyAddresses {
-        /// How many it has.
+        /// The number it has.
         most: NonZeroU32,
     },
     /// A thread would have no source, or no request outstanding.
-    #[error("there are {threads} threads: each takes a source, and a request outstanding")]
+    #[error("{threads} threads: each needs a source, and a request outstanding")]
     Threads {
-        /// How many were asked for.
+        /// The number of threads.
         threads: NonZeroU16,
     },
-    /// A port cannot be had, or the server cannot be reached from here.
-    #[error("cannot ask {server}")]
+    /// A port cannot be opened, or no route leads to the server.
+    #[error("cannot send to {server}")]
     Connect {
-        /// Who was to be asked.
+        /// The server.
         server: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// There are no pairs of sockets to wake the threads by.
-    #[error("cannot open pairs of sockets to wake the threads by")]
+    /// The system has no pairs of sockets, by which a stop wakes the threads.
+    #[error("cannot open socket pairs for wake-ups")]
     Wake(#[source] io::Error),
     /// A thread could not be started.
     #[error("cannot start a thread")]
@@ -84,21 +84,21 @@ pub enum LoadError {
     /// The system did not take the very first message.
     #[error("cannot send {train} x {len} bytes to {server} at once")]
     Send {
-        /// Who was to be asked.
+        /// The server.
         server: SocketAddr,
-        /// How many requests the message had.
+        /// The number of requests in the message.
         train: usize,
         /// The length of each, in bytes.
         len: usize,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// A socket failed again and again.
+    /// A socket failed repeatedly.
     #[error("cannot receive from {server}")]
     Receive {
-        /// Who was asked.
+        /// The server.
         server: SocketAddr,
-        /// What the system said last.
+        /// The system's last error.
         source: io::Error,
     },
 }

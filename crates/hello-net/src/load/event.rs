@@ -35,8 +35,8 @@ impl<'a> LoadEvent<'a> {
 
 /// What happened in a [`LoadGenerator`](crate::load::LoadGenerator)'s run.
 ///
-/// Each request is sent or not. If sent, it is answered or lost, unless the run ends first. All times
-/// are since the end of the warm-up.
+/// Each request is sent or not. If sent, it is answered or lost, unless the run ends first. All
+/// times are since the end of the warm-up.
 ///
 /// ```
 /// use std::time::Duration;
@@ -57,16 +57,16 @@ impl<'a> LoadEvent<'a> {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum LoadEventKind<'a> {
-    /// The requests of a message left. The time was read before the system call that sent it, and up
-    /// to 63 other messages.
+    /// The requests of a message left. The time was read before the system call that sent it, and
+    /// up to 63 other messages.
     Sent {
         /// When they were due: in a closed loop, when it was seen that they may be sent.
         due: Duration,
         /// The number of requests.
         count: u32,
     },
-    /// The requests of a message that was due did not leave; or of several in a row, if the generator
-    /// fell far behind.
+    /// The requests of a message that was due did not leave; or of several in a row, if the
+    /// generator fell far behind.
     NotSent {
         /// When the first of them was due.
         due: Duration,
@@ -97,8 +97,8 @@ pub enum LoadEventKind<'a> {
         /// Its bytes.
         datagram: &'a [u8],
     },
-    /// A reply to a request of ours arrived at another source than the one that sent it. It does not
-    /// answer the request.
+    /// A reply to a request of ours arrived at another source than the one that sent it. It does
+    /// not answer the request.
     Misdirected,
     /// The network or the system reported an error about earlier requests.
     SocketError(SocketError),
@@ -121,7 +121,8 @@ pub enum LoadEventKind<'a> {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GeneratorUsage {
-    /// How long requests were due: in an open loop, until the request after the last would have been.
+    /// How long requests were due: in an open loop, until the request after the last would have
+    /// been.
     pub measured: Duration,
     /// Processor time of all threads in that span, including the kernel's on their behalf.
     pub processor_time: Duration,
@@ -129,8 +130,8 @@ pub struct GeneratorUsage {
     /// that is always busy is slower than what it measures.
     pub busy: Duration,
     /// How much of that span a closed loop had too few requests outstanding because the ledger was
-    /// full, on average. It is full when too many requests were sent after the oldest unanswered one.
-    /// A shorter timeout needs less room.
+    /// full, on average. It is full when too many requests were sent after the oldest unanswered
+    /// one. A shorter timeout needs less room.
     pub stalled: Duration,
     /// The number of datagrams that the system dropped until the end of the run, because a receive
     /// buffer was full or a checksum was wrong. `None` where the system does not report it.

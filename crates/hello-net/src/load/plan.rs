@@ -108,8 +108,8 @@ pub enum ArrivalProcess {
 pub enum Sources {
     /// This number of ports, each of a socket of its own.
     Ports(NonZeroU32),
-    /// This number of addresses of 127.0.0.0/8, from 127.0.0.1 on, and one port for each thread. The
-    /// server must be in that network, too.
+    /// This number of addresses of 127.0.0.0/8, from 127.0.0.1 on, and one port for each thread.
+    /// The server must be in that network, too.
     Addresses(NonZeroU32),
 }
 

@@ -9,16 +9,16 @@ use super::plan::{ArrivalProcess, LoadPlan, Pacing};
 /// When the next message of one thread is due.
 #[derive(Clone, Debug)]
 pub(super) enum Schedule {
-    /// As soon as there are fewer requests outstanding than that.
+    /// As soon as fewer requests than this are outstanding.
     Closed { outstanding: u64 },
-    /// At the start and `number` intervals of `requests` / `rate` seconds.
+    /// `number` intervals of `requests` / `rate` seconds after the start.
     Constant { number: u128, step: u128, requests: u128, rate: u128 },
-    /// At `due` nanoseconds, and then after a while that is `mean` on average.
+    /// At `due` nanoseconds, and then after a gap of `mean` on average.
     Poisson { due: f64, mean: f64, rng: Rng },
 }
 
 impl Schedule {
-    /// The part of one thread, counted from 0, in the schedule of all.
+    /// Makes the schedule of one thread, counted from 0, which is a part of the schedule of all.
     pub(super) fn new(plan: &LoadPlan, thread: u16) -> Self {
         let (threads, train) = (plan.threads.get(), plan.train.get());
         match plan.pacing {
@@ -57,8 +57,8 @@ impl Schedule {
         }
     }
 
-    /// Returns when the message behind the last one is due, be it this thread's or not, where the
-    /// threads take turns; else when the next one is due.
+    /// Returns when the message after the last one is due, of this thread or, where threads take
+    /// turns, of another; otherwise when the next one is due.
     pub(super) fn end_of_schedule(&self) -> Option<Duration> {
         match self {
             Self::Constant { number, step, requests, rate } => {
@@ -68,7 +68,7 @@ impl Schedule {
         }
     }
 
-    /// Returns how long it is from one message to the next, on average; `None` in a closed loop.
+    /// Returns the average time from one message to the next; `None` in a closed loop.
     pub(super) fn interval(&self) -> Option<Duration> {
         match self {
             Self::Closed { .. } => None,
@@ -79,18 +79,18 @@ impl Schedule {
         }
     }
 
-    /// Goes on to the message after that.
+    /// Advances to the next message.
     pub(super) fn advance(&mut self) {
         match self {
             Self::Closed { .. } => {}
             Self::Constant { number, step, .. } => *number += *step,
-            // One minus it, for it may be 0 and is never 1.
+            // One minus it, because it may be 0 and is never 1.
             Self::Poisson { due, mean, rng } => *due -= *mean * (1.0 - rng.f64()).ln(),
         }
     }
 
-    /// Passes over the messages that are due before `until`, since the start, but over `most` at
-    /// the most; returns over how many. In a time that does not depend on that.
+    /// Skips the messages that are due before `until`, since the start, but at most `most`, and
+    /// returns how many. Takes the same time for any number.
     #[expect(clippy::cast_possible_truncation, reason = "numbers saturate, and have no sign here")]
     pub(super) fn skip(&mut self, until: Duration, most: u64) -> u64 {
         match self {
@@ -102,8 +102,8 @@ impl Schedule {
                 u64::try_from(skipped).unwrap_or(most)
             }
             Self::Poisson { due, mean, .. } => {
-                // As many as there are on average: it has no memory, so any of its moments is as
-                // good to go on from.
+                // As many as there are on average: the process has no memory, so any moment is as
+                // good a start.
                 let skipped = (until.as_nanos() as f64 - *due) / *mean;
                 let skipped = (skipped.max(0.0).ceil() as u64).min(most);
                 *due += *mean * skipped as f64;
@@ -132,7 +132,7 @@ mod tests {
         LoadPlan { pacing: Pacing::Open { rate, arrivals }, threads, ..LoadPlan::DEFAULT }
     }
 
-    /// The times of the first messages of all threads, in order.
+    /// Returns the times of the first messages of all threads, in order.
     fn dues(plan: &LoadPlan, each: usize) -> Vec<Duration> {
         let of_thread = |thread| {
             let mut schedule = Schedule::new(plan, thread);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn to_skip_messages_is_to_pass_over_each_that_is_due_before() {
+    fn skip_passes_over_each_message_that_is_due_before() {
         for (train, threads) in [(1, 1), (7, 3)] {
             let train = NonZeroU16::new(train).expect("not zero");
             let plan = LoadPlan { train, ..plan(300_007, ArrivalProcess::Constant, threads) };
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn behind_the_last_of_all_threads_is_one_interval_of_all() {
+    fn end_of_schedule_is_one_interval_after_the_last_message_of_all_threads() {
         for thread in 0..3 {
             let mut schedule = Schedule::new(&plan(100, ArrivalProcess::Constant, 3), thread);
             schedule.advance();
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_is_that_of_one_threads_messages() {
+    fn interval_is_that_between_messages_of_one_thread() {
         for arrivals in [ArrivalProcess::Constant, ArrivalProcess::Poisson] {
             let train = NonZeroU16::new(5).expect("not zero");
             let schedule = Schedule::new(&LoadPlan { train, ..plan(1000, arrivals, 2) }, 0);
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_century_of_constant_times_is_as_exact_as_the_first_second() {
+    fn constant_times_are_exact_after_a_century() {
         let mut schedule = Schedule::new(&plan(3, ArrivalProcess::Constant, 1), 0);
         let century = 100 * 365 * 86_400;
         if let Schedule::Constant { number, .. } = &mut schedule {
@@ -227,14 +227,14 @@ mod tests {
     fn poisson_times_have_the_rate_and_the_spread_of_their_process() {
         for threads in [1, 4] {
             let dues = dues(&plan(1_000_000, ArrivalProcess::Poisson, threads), 100_000);
-            // The threads do not end at the same time; up to here, all have gone.
+            // The threads do not end at the same time; up to here, all have sent.
             let all = &dues[..90_000 * usize::from(threads)];
             let gaps =
                 Vec::from_iter(all.windows(2).map(|pair| (pair[1] - pair[0]).as_nanos() as f64));
             let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
             let variance =
                 gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
-            // Of an exponential distribution, the standard deviation is the mean.
+            // In an exponential distribution, the standard deviation is the mean.
             assert!((mean - 1000.0).abs() < 20.0, "{mean}");
             assert!((variance.sqrt() / mean - 1.0).abs() < 0.02, "{variance}");
             let short = gaps.iter().filter(|gap| **gap < 1000.0).count() as f64;
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_drawn_is_drawn_again_from_the_same_seed_only() {
+    fn same_seed_draws_the_same_times_and_another_does_not() {
         let plan = plan(1000, ArrivalProcess::Poisson, 1);
         let other = LoadPlan { seed: 1, ..plan.clone() };
         assert_eq!(dues(&plan, 10), dues(&plan, 10));

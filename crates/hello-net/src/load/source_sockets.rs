@@ -1,4 +1,4 @@
-//! Where requests come from, and replies to.
+//! The sockets that requests leave from and replies arrive at.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -24,8 +24,8 @@ pub(super) struct SourceSockets {
     numbers: Range<u32>,
     kind: Kind,
     sockets: Vec<Box<dyn DatagramSocket>>,
-    /// Asked which sockets have something, unless all are asked: what it knows, the system notes at
-    /// each reply, on a loopback at the expense of the server.
+    /// Finds the sockets that have something to receive, unless all are polled. For that, the
+    /// system records each reply, on the loopback at the server's expense.
     poller: Option<Poller>,
     /// What each socket had dropped before that counted.
     dropped: Vec<u32>,
@@ -35,7 +35,7 @@ pub(super) struct SourceSockets {
 enum Kind {
     /// Each is a connected socket.
     Ports,
-    /// All are addresses of one socket, which hears from everybody.
+    /// All are addresses of one socket, which receives from everybody.
     Addresses,
 }
 
@@ -69,7 +69,7 @@ impl SourceSockets {
             _ => Fragmentation::SystemDefault,
         };
         for socket in opened {
-            // Every back end takes trains; to refuse them is a word to the socket itself.
+            // Every back end enables GRO, so it is disabled on the socket itself.
             let same = (!plan.gro).then(|| socket.try_clone()).transpose()?;
             sockets.push(reply_socket::open(socket, fragmentation, &mut batch)?);
             same.as_ref().map_or(Ok(()), sys::disable_gro)?;
@@ -78,7 +78,7 @@ impl SourceSockets {
         Ok(Self { server, numbers, kind, sockets, poller, dropped })
     }
 
-    /// Returns by which socket, counted from 0, a source sends, and how.
+    /// Returns the socket, counted from 0, that a source sends by, and the route.
     pub(super) fn route(&self, source: u32) -> (usize, Route) {
         let to = self.server;
         match self.kind {
@@ -90,8 +90,8 @@ impl SourceSockets {
         }
     }
 
-    /// Returns to which source a message came by which socket, be it one of this thread's or not;
-    /// `None` if it is not from the server.
+    /// Returns the source that a message arrived at, of this thread or another; `None` if it is not
+    /// from the server.
     pub(super) fn source(&self, socket: usize, arrival: &RecvMeta) -> Option<u32> {
         match (self.kind, arrival.destination) {
             (Kind::Ports, _) => Some(self.numbers.start + u32::try_from(socket).ok()?),
@@ -113,8 +113,8 @@ impl SourceSockets {
         &self.numbers
     }
 
-    /// Tells whether a reply may come to another source than the one that asked: one address is no
-    /// more than one of those where its socket hears.
+    /// Returns whether a reply may arrive at another source than the one that sent the request. A
+    /// single address may be one of several that its socket receives at.
     pub(super) fn has_several_sources(&self) -> bool {
         self.numbers.len() > 1 || self.kind == Kind::Addresses
     }
@@ -127,10 +127,10 @@ impl SourceSockets {
         self.sockets.len() == 1
     }
 
-    /// Notes which sockets may have something to be received.
+    /// Stores the sockets that may have something to receive in `ready`.
     pub(super) fn poll_ready(&self, ready: &mut Vec<usize>) -> io::Result<()> {
         if self.is_one_socket() {
-            // To ask it is as quick as to ask about it.
+            // Receiving is as quick as polling.
             ready.clear();
             ready.push(0);
             return Ok(());
@@ -145,12 +145,12 @@ impl SourceSockets {
         }
     }
 
-    /// Returns after how many looks each socket has had its turn.
+    /// Returns after how many polls each socket has had its turn.
     pub(super) fn turns(&self) -> usize {
         self.sockets.len().div_ceil(Poller::MAX_READY)
     }
 
-    /// Delays until something can be received or the flag is raised, and for `timeout` at the most.
+    /// Waits until something can be received or the flag is raised, for `timeout` at most.
     pub(super) fn wait(&self, timeout: Duration, latch: &Latch) -> io::Result<()> {
         match &self.poller {
             Some(poller) => poller.wait(timeout, latch),
@@ -166,15 +166,14 @@ impl SourceSockets {
         self.sockets.iter().map(|socket| socket.fd())
     }
 
-    /// Forgets what was dropped so far.
+    /// Forgets the drops so far.
     pub(super) fn forget_drops(&mut self) {
         for (socket, before) in self.sockets.iter().zip(&mut self.dropped) {
             *before = socket.drops().unwrap_or_default();
         }
     }
 
-    /// Returns how many datagrams the system has dropped since then for want of room; `None` if it
-    /// does not say.
+    /// Returns how many datagrams the system dropped since then; `None` if it does not report it.
     pub(super) fn dropped(&self) -> Option<u64> {
         let mut all = 0;
         for (socket, before) in self.sockets.iter().zip(&self.dropped) {
@@ -231,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn each_socket_has_its_turn_however_many_have_something() {
+    fn every_ready_socket_has_its_turn() {
         let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = server.local_addr().expect("bound");
         let sources = Sources::Ports(100.try_into().expect("not zero"));
@@ -253,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn who_sleeps_asks_every_source_and_who_waits_those_that_have_something() {
+    fn sleeping_strategy_polls_every_socket_and_others_only_ready_ones() {
         let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = server.local_addr().expect("bound");
         let sources = Sources::Ports(3.try_into().expect("not zero"));

@@ -15,7 +15,8 @@ fn duplicates_that_wait_when_the_last_request_is_answered_are_reported() {
     let address = server.local_addr().expect("bound");
     let generator = LoadGenerator::builder().count(1).connect(address).expect("a plan");
     let (answered, duplicates) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    // It is the server, too: it has answered a request several times before the generator goes on.
+    // The observer is the server, too: it answers a request several times before the generator goes
+    // on.
     let answer = || {
         let mut name = [0; 16];
         let (len, client) = server.recv_from(&mut name).expect("a request");
@@ -23,7 +24,7 @@ fn duplicates_that_wait_when_the_last_request_is_answered_are_reported() {
         for _ in 0..TIMES {
             server.send_to(&reply.parts().concat(), client).expect("room");
         }
-        // What was sent before this one is there when this one is.
+        // What was sent before this datagram has arrived when this has.
         server.send_to(b"Tracy", address).expect("room");
         server.recv_from(&mut name).expect("our own");
     };

@@ -7,25 +7,24 @@ use hello_proto::{Reply, Token};
 
 use super::event::LoadEventKind;
 
-/// What becomes of the requests of one thread: a ledger, and beside it when each request was due
-/// and who asked.
+/// The requests of one thread: a ledger, and when each request was due and which source sent it.
 #[derive(Debug)]
 pub(super) struct RequestTracker {
     run_id: u16,
     ledger: Ledger,
-    /// The last requests, each at the place of its sequence number: no more than there is room for,
-    /// and as long as that suffices, all.
+    /// The last requests, each at the place of its sequence number: all of them, as long as there
+    /// is room.
     requests: Vec<Request>,
     /// How many there is room for.
     len: usize,
-    /// When the warm-up ends. What was due before that is not told of.
+    /// When the warm-up ends. What was due before that is not reported.
     epoch: Duration,
-    /// Whether a reply may come to another source than the one that asked.
+    /// Whether a reply may arrive at another source than the one that sent the request.
     has_several_sources: bool,
     /// The first source.
     first: u32,
-    /// Of each source, which request is the last sent of those answered: in which order replies
-    /// came to different sources, nobody knows.
+    /// For each source, the last sent of the answered requests. The order of replies to different
+    /// sources is unknown.
     last_answered: Vec<Option<u32>>,
     largest_rtt: Option<Duration>,
 }
@@ -46,7 +45,7 @@ impl RequestTracker {
         has_several_sources: bool,
     ) -> Self {
         let first = Token { run_id, seq: 0 };
-        // A power of two, so that the sources go around where the sequence numbers do.
+        // A power of two, so that places wrap around where sequence numbers do.
         let len = window.get().next_power_of_two() as usize;
         Self {
             run_id: first.run_id,
@@ -61,12 +60,12 @@ impl RequestTracker {
         }
     }
 
-    /// Notes when the warm-up ends, before anything is sent.
+    /// Sets when the warm-up ends, before anything is sent.
     pub(super) fn measure_from(&mut self, epoch: Duration) {
         self.epoch = epoch;
     }
 
-    /// Notes that the next request was sent at `now`, in a name of so many bytes.
+    /// Records that the next request was sent at `now`, in a name of this length.
     pub(super) fn note_sent(&mut self, name_len: usize, now: Duration, due: Duration, source: u32) {
         if let Some(Token { seq, .. }) = self.tokens().next() {
             self.ledger.handle_sent(name_len, now);
@@ -79,8 +78,8 @@ impl RequestTracker {
         }
     }
 
-    /// Decides what a datagram is that came to `source` at `now`, if it was one of ours; and
-    /// returns what is to be told of it.
+    /// Decides what a datagram is that arrived at `source` at `now`, if that is one of ours, and
+    /// returns what to report.
     pub(super) fn handle<'a>(
         &mut self,
         datagram: &'a [u8],
@@ -113,8 +112,8 @@ impl RequestTracker {
         (due >= self.epoch).then_some(kind)
     }
 
-    /// Settles the oldest request in flight as lost if its timeout is over, and returns what is to
-    /// be told of it. `None` if there is no such request; of one of the warm-up, nothing is told.
+    /// Settles the oldest request in flight as lost if its timeout is over, and returns what to
+    /// report: nothing for a request of the warm-up. `None` if there is no such request.
     pub(super) fn poll_lost(&mut self, now: Duration) -> Option<Option<LoadEventKind<'static>>> {
         let seq = self.ledger.poll_lost(now)?;
         let due = self.requests[self.place(seq)].due.checked_sub(self.epoch);
@@ -135,13 +134,13 @@ impl RequestTracker {
         self.ledger.counts().in_flight()
     }
 
-    /// Tells whether each request is answered, or lost and told to be: one whose reply was late is
-    /// not in flight, and still to be told of.
+    /// Returns whether each request is answered, or lost and reported. A request whose reply was
+    /// late is not in flight, and still to be reported.
     pub(super) fn is_settled(&self) -> bool {
         self.poll_timeout().is_none()
     }
 
-    /// Tells whether nothing was ever sent.
+    /// Returns whether nothing was ever sent.
     pub(super) fn is_empty(&self) -> bool {
         self.ledger.counts().sent == 0
     }
@@ -150,14 +149,14 @@ impl RequestTracker {
         self.largest_rtt
     }
 
-    /// Notes that a request is answered, and tells whether one that the same source sent later was
-    /// answered before.
+    /// Records that a request is answered, and returns whether a request that the same source sent
+    /// later was answered before.
     fn is_reordered(&mut self, source: u32, seq: u32) -> bool {
         let place = source.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
         let Some(last_answered) = place.and_then(|place| self.last_answered.get_mut(place)) else {
             return false;
         };
-        // Sequence numbers go around, and half of them are before any (RFC 1982 section 3.2).
+        // Sequence numbers wrap around, and half of them are before any (RFC 1982 section 3.2).
         let overtaken = last_answered
             .is_some_and(|last_answered| seq.wrapping_sub(last_answered) > u32::MAX / 2);
         if !overtaken {
@@ -166,7 +165,7 @@ impl RequestTracker {
         overtaken
     }
 
-    /// Returns to which of our last requests a datagram is a reply.
+    /// Returns which of the last requests a datagram is a reply to.
     fn answered_by(&self, datagram: &[u8]) -> Option<&Request> {
         let Token { run_id, seq } = Token::decode(Reply::decode(datagram).ok()?.name())?;
         let request = self.requests.get(self.place(seq))?;
@@ -186,8 +185,8 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// A tracker of three seconds, one of which is warm-up, with a request due in each from a source
-    /// of that number, and sent half a second late; and the replies.
+    /// Makes a tracker of three seconds, the first of which is warm-up, and the replies. One
+    /// request is due in each second from a source of that number, and sent half a second late.
     fn tracker() -> (RequestTracker, [Vec<u8>; 3]) {
         let window = NonZeroU32::new(3).expect("not epoch");
         let mut tracker = RequestTracker::new(7, window, 10 * SECOND, &(0..3), true);
@@ -204,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_due_in_the_warm_up_is_not_told_of() {
+    fn requests_due_in_the_warm_up_are_not_reported() {
         let (mut tracker, replies) = tracker();
         for _ in 0..2 {
             assert!(tracker.handle(&replies[0], Some(0), 3 * SECOND).is_none());
@@ -244,7 +243,7 @@ mod tests {
             (5, 8, false),
             (6, 4, false),
             (5, 7, true),
-            // Where the numbers go around.
+            // Where the numbers wrap around.
             (6, u32::MAX, true),
             (6, 5, false),
         ] {

@@ -3,10 +3,10 @@ use std::time::Duration;
 use super::event::GeneratorUsage;
 use crate::sys;
 
-/// Watches what a thread of ours takes, from the end of the warm-up until no more requests are due.
+/// Measures what a thread uses, from the end of the warm-up until no more requests are due.
 #[derive(Debug, Default)]
 pub(super) struct UsageMeter {
-    /// Whether the processor's time is also spent in asking in vain.
+    /// Whether processor time is also spent on busy-polling.
     spins: bool,
     begin: Option<Baseline>,
     idle: Duration,
@@ -26,8 +26,8 @@ impl UsageMeter {
         Self { spins, ..Self::default() }
     }
 
-    /// Looks at the time, and whether it is over that requests are due; tells whether the warm-up
-    /// has just ended.
+    /// Updates the measurement, also with when requests ceased to be due. Returns whether the
+    /// warm-up has just ended.
     pub(super) fn update(&mut self, now: Duration, zero: Duration, over: Option<Duration>) -> bool {
         let begins = self.begin.is_none() && now >= zero;
         if begins {
@@ -38,7 +38,8 @@ impl UsageMeter {
             let measured = over.saturating_sub(zero);
             let processor_time = processor_time().saturating_sub(begin.processor_time);
             let busy = measured.saturating_sub(self.idle.saturating_sub(begin.idle));
-            // Who waits in a receive call, and never spins, is busy where the system receives.
+            // A thread that waits in a receive call, and never spins, is busy while the system
+            // receives.
             let busy = if self.spins { busy } else { busy.max(processor_time.min(measured)) };
             self.usage = Some(GeneratorUsage {
                 measured,
@@ -51,23 +52,23 @@ impl UsageMeter {
         begins
     }
 
-    /// Notes that nothing was done for so long.
+    /// Adds time in which nothing was done.
     pub(super) fn add_idle(&mut self, idle: Duration) {
         self.idle += idle;
     }
 
-    /// Notes that a full ledger kept us from sending for so long.
+    /// Adds time in which a full ledger kept the thread from sending.
     pub(super) fn add_stalled(&mut self, stalled: Duration) {
         self.stalled += stalled;
     }
 
-    /// Returns what it took; nothing, if it ended before the warm-up did.
+    /// Returns the usage; nothing, if the run ended before the warm-up did.
     pub(super) fn usage(&self) -> GeneratorUsage {
         self.usage.unwrap_or_default()
     }
 }
 
-/// Returns the processor time of this thread, the kernel's on its behalf included
+/// Returns the processor time of this thread, including the kernel's on its behalf
 /// (CLOCK_THREAD_CPUTIME_ID, clock_gettime(2)).
 fn processor_time() -> Duration {
     sys::thread_time()

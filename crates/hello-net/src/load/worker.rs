@@ -25,9 +25,9 @@ use crate::udp::recv_backoff::RecvBackoff;
 use crate::udp::socket_error::SocketError;
 use crate::{requester, sys};
 
-/// One thread of a load: it sends what is due, receives what is there, and waits.
+/// One thread of a load: it sends what is due, receives what has arrived, and waits.
 ///
-/// It does all three by itself, so that its ledger needs no lock, and no other thread of ours takes
+/// One thread does all three, so that its ledger needs no lock, and no other thread of ours takes
 /// the processor from it.
 pub(super) struct LoadWorker<'a, O> {
     shared: Shared<'a, O>,
@@ -38,7 +38,7 @@ pub(super) struct LoadWorker<'a, O> {
     start: Duration,
     /// When the warm-up ends.
     epoch: Duration,
-    /// How many requests may be due yet, after the warm-up.
+    /// How many requests may still be due, after the warm-up.
     remaining: u64,
     /// Messages that are due and not sent yet.
     pending: VecDeque<Pending>,
@@ -47,19 +47,19 @@ pub(super) struct LoadWorker<'a, O> {
     rng: Rng,
     tracker: RequestTracker,
     batch: RecvBatch,
-    /// Which sockets may have something.
+    /// The sockets that may have something to receive.
     ready: Vec<usize>,
-    /// The names of the messages that are sent at once.
+    /// The names of the messages that are sent by one call.
     names: Vec<u8>,
     timestamps: TimestampMapper,
     backoff: RecvBackoff,
-    /// Before that, nothing is sent: the system did not take it.
+    /// When the next message may be sent, after the system did not take one.
     retry_at: Duration,
-    /// When replies are looked for next.
+    /// When to receive next.
     next_receive: Duration,
-    /// When losses are looked for next.
+    /// When to look for losses next.
     next_settle: Duration,
-    /// When it was over that requests were due.
+    /// When requests ceased to be due.
     ended_at: Option<Duration>,
     usage: UsageMeter,
 }
@@ -87,7 +87,7 @@ struct Pending {
     due: Duration,
     source: u32,
     count: u32,
-    /// Of each name, in bytes.
+    /// The length of each name, in bytes.
     len: usize,
 }
 
@@ -123,7 +123,7 @@ impl<'a, O: Fn(&[LoadEvent<'_>])> LoadWorker<'a, O> {
             pending: VecDeque::new(),
             source: sources.numbers().start,
             sources,
-            // Not what the schedule draws from, lest lengths and times hang together.
+            // Not what the schedule draws from, so that lengths and times are independent.
             rng: Rng::with_seed(!plan.seed_of(thread)),
             tracker,
             batch: RecvBatch::new(),
@@ -173,7 +173,7 @@ impl<'a, O: Fn(&[LoadEvent<'_>])> LoadWorker<'a, O> {
         }
     }
 
-    /// Tells whether nothing more is to be done.
+    /// Returns whether nothing is left to do.
     fn is_over(&mut self, now: Duration) -> bool {
         let stopping = self.shared.stopper.is_stopped();
         if stopping {
@@ -194,8 +194,8 @@ impl<'a, O: Fn(&[LoadEvent<'_>])> LoadWorker<'a, O> {
             || now >= over.saturating_add(most)
     }
 
-    /// Receives, unless there was nothing a moment ago and there is to be a sleep before the next
-    /// try: to ask all sources takes long.
+    /// Receives, unless there was nothing a moment ago and the thread is to sleep before the next
+    /// try: polling all sources takes long.
     fn receive_ready(&mut self, now: Duration, waits: bool) -> Result<bool, LoadError> {
         if now < self.next_receive {
             return Ok(false);
@@ -207,9 +207,9 @@ impl<'a, O: Fn(&[LoadEvent<'_>])> LoadWorker<'a, O> {
         Ok(received)
     }
 
-    /// Tells of each request that is lost by now, and whether there was reason to look for any.
-    /// What came before this moment is received before anything is lost at it, also if we were held
-    /// up since.
+    /// Reports each request that is lost by now, and returns whether there was reason to look for
+    /// any. What arrived before this moment is received before anything is lost at it, even if the
+    /// thread was held up since.
     fn settle(&mut self, now: Duration) -> Result<bool, LoadError> {
         if now < self.next_settle || self.tracker.poll_timeout().is_none_or(|timeout| timeout > now)
         {
@@ -226,8 +226,8 @@ impl<'a, O: Fn(&[LoadEvent<'_>])> LoadWorker<'a, O> {
         Ok(true)
     }
 
-    /// Tells whether there is nothing to do but to wait for a reply at one socket, for as long as a
-    /// receive call waits: a closed loop is full, and nothing lost by then.
+    /// Returns whether the thread has nothing to do but wait for a reply at one socket, for as long
+    /// as a receive call waits: a closed loop is full, and nothing will be lost by then.
     fn waits_for_a_reply(&self, now: Duration) -> bool {
         self.shared.plan.wait_strategy == WaitStrategy::Wait
             && self.schedule.due().is_none()
@@ -238,7 +238,7 @@ impl<'a, O: Fn(&[LoadEvent<'_>])> LoadWorker<'a, O> {
             && self.next_wakeup(now) >= now + RECV_TIMEOUT
     }
 
-    /// Delays until something is to be done, or not at all.
+    /// Waits until there is something to do, or not at all.
     fn idle(&mut self, now: Duration) {
         let wake = self.next_wakeup(now).min(now + MAX_IDLE);
         let due = self.due().filter(|_| self.ended_at.is_none());
@@ -257,18 +257,18 @@ impl<'a, O: Fn(&[LoadEvent<'_>])> LoadWorker<'a, O> {
         }
     }
 
-    /// Returns what ends every wait: a stop, and behind that an abort.
+    /// Returns what ends every wait: a stop, and after that an abort.
     fn latch(&self) -> &'a Latch {
         let stopper = self.shared.stopper;
         if stopper.is_stopped() { stopper.abort_latch() } else { stopper.stop_latch() }
     }
 
-    /// Returns when there is something to be done, though no reply comes.
+    /// Returns when there is something to do even if no reply arrives.
     fn next_wakeup(&self, now: Duration) -> Duration {
         let lost = self.tracker.poll_timeout().map(|timeout| timeout.max(self.next_settle));
         let held = (!self.pending.is_empty()).then_some(self.retry_at);
         let due = self.due().filter(|_| self.ended_at.is_none());
-        // What is waited before the warm-up ends is apart from what is waited after it.
+        // Waits before the end of the warm-up are separate from those after it.
         let epoch = Some(self.epoch).filter(|epoch| *epoch > now);
         let end = Some(self.end()).filter(|_| self.ended_at.is_none());
         [lost, held, due, epoch, end].into_iter().flatten().min().unwrap_or(Duration::MAX)
@@ -278,7 +278,7 @@ impl<'a, O: Fn(&[LoadEvent<'_>])> LoadWorker<'a, O> {
         self.notify(sys::monotonic(), LoadEventKind::SocketError(error));
     }
 
-    /// Shows something that happened, if that was after the warm-up.
+    /// Reports an event, if it is after the warm-up.
     fn notify(&self, now: Duration, kind: LoadEventKind<'_>) {
         if let Some(at) = now.checked_sub(self.epoch) {
             (self.shared.observe)(&[LoadEvent { thread: self.thread, at, kind }]);
@@ -286,20 +286,20 @@ impl<'a, O: Fn(&[LoadEvent<'_>])> LoadWorker<'a, O> {
     }
 }
 
-/// Returns how long to wait at `now`, if there is something to be done at `wake`: not to its end,
-/// if that is to send a request that is due.
+/// Returns how long to wait at `now` if there is something to do at `wake`: a little less, if that
+/// is to send a request that is due.
 fn wait_until(wake: Duration, due: Option<Duration>, now: Duration) -> Duration {
     let spin = if due.is_some_and(|due| due <= wake) { SPIN } else { Duration::ZERO };
     wake.saturating_sub(now).saturating_sub(spin)
 }
 
-/// How long a thread waits at most before it looks whether the run is over.
+/// How long a thread waits at most before it checks whether the run is over.
 const MAX_IDLE: Duration = Duration::from_millis(100);
 
 /// How long nothing is sent after the system did not take something.
 const PAUSE: Duration = Duration::from_micros(100);
 
-/// How often losses are looked for at the most.
+/// How often losses are looked for at most.
 const SETTLE: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
@@ -307,13 +307,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn before_a_request_is_due_nobody_sleeps() {
+    fn last_moments_before_a_request_are_busy_waited() {
         let (due, later) = (Duration::from_millis(1), Duration::from_millis(2));
         let spins = due - SPIN;
         assert_eq!(wait_until(due, Some(due), Duration::ZERO), spins);
         assert_eq!(wait_until(due, Some(due), spins), Duration::ZERO);
         assert_eq!(wait_until(due, Some(due), later), Duration::ZERO);
-        // Woken for another reason, it needs not be punctual.
+        // Woken for another reason, it need not be punctual.
         assert_eq!(wait_until(due, Some(later), Duration::ZERO), due);
         assert_eq!(wait_until(due, None, Duration::ZERO), due);
     }

@@ -55,8 +55,8 @@ impl ProberBuilder {
     }
 
     /// Sets the length of each name, in bytes: [`Token::MIN_LEN`](hello_proto::Token::MIN_LEN) at
-    /// least, and twice that by default. From there on, no single changed byte turns a reply into one
-    /// to another probe.
+    /// least, and twice that by default. From there on, no single changed byte turns a reply into
+    /// one to another probe.
     #[must_use]
     pub fn name_len(mut self, name_len: usize) -> Self {
         self.plan.name_len = name_len;
@@ -77,8 +77,8 @@ impl ProberBuilder {
         self
     }
 
-    /// Sets the interface that probes leave by (SO_BINDTODEVICE, socket(7)); `None`, the default, for
-    /// the routes' choice.
+    /// Sets the interface that probes leave by (SO_BINDTODEVICE, socket(7)); `None`, the default,
+    /// for the routes' choice.
     #[must_use]
     pub fn interface(mut self, interface: impl Into<Option<String>>) -> Self {
         self.plan.interface = interface.into();

@@ -67,8 +67,8 @@ pub enum ProbeEventKind<'a> {
         /// Its bytes.
         datagram: &'a [u8],
     },
-    /// A probe was not answered before its timeout. Each lost probe is reported once and in the order
-    /// sent, even if its reply arrives late.
+    /// A probe was not answered before its timeout. Each lost probe is reported once and in the
+    /// order sent, even if its reply arrives late.
     Lost {
         /// Its sequence number.
         seq: u32,

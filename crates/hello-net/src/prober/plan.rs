@@ -63,8 +63,8 @@ impl ProbePlan {
         Ok(())
     }
 
-    /// Returns how many probes the ledger remembers: those that a timeout spans, and as many again to
-    /// recognise late replies and duplicates.
+    /// Returns how many probes the ledger remembers: those that a timeout spans, and as many again
+    /// to recognise late replies and duplicates.
     pub(super) fn window(&self) -> NonZeroU32 {
         let spanned = self.timeout.as_nanos() / self.interval.as_nanos();
         let window = u32::try_from(2 * spanned + 2).unwrap_or(u32::MAX);
@@ -95,38 +95,38 @@ const LARGEST_WINDOW: u32 = 1 << 22;
 #[non_exhaustive]
 pub enum ProbeError {
     /// No name of this length holds a token that fits a datagram.
-    #[error("name of {len} bytes holds no probe, it takes {min} to {max}")]
+    #[error("a name of {len} bytes holds no probe: it needs {min} to {max}")]
     NameLength {
-        /// The length asked for, in bytes.
+        /// The length, in bytes.
         len: usize,
-        /// The shortest, in bytes.
+        /// The minimum, in bytes.
         min: usize,
-        /// The longest, in bytes.
+        /// The maximum, in bytes.
         max: usize,
     },
     /// The interval or the timeout is zero.
     #[error("interval and timeout must be longer than 0")]
     Interval,
-    /// A port cannot be had, or the server cannot be reached from here.
-    #[error("cannot ask {server}")]
+    /// A port cannot be opened, or no route leads to the server.
+    #[error("cannot send to {server}")]
     Connect {
-        /// Who was to be asked.
+        /// The server.
         server: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// There are no pairs of sockets to wake the threads by.
-    #[error("cannot open pairs of sockets to wake the threads by")]
+    /// The system has no pairs of sockets, by which a stop wakes the threads.
+    #[error("cannot open socket pairs for wake-ups")]
     Wake(#[source] io::Error),
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
-    /// A socket failed again and again.
+    /// A socket failed repeatedly.
     #[error("cannot receive from {server}")]
     Receive {
-        /// Who was asked.
+        /// The server.
         server: SocketAddr,
-        /// What the system said last.
+        /// The system's last error.
         source: io::Error,
     },
 }

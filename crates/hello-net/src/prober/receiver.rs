@@ -50,7 +50,8 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
             };
             let all = over || timeout.is_some_and(|timeout| timeout <= now);
             for &flow in if all { &every } else { &ready } {
-                // A flood on many flows takes long to receive, and a run that is to end has no time.
+                // A flood on many flows takes long to receive, and a run that is to end has no
+                // time.
                 if self.is_out_of_time(LONGEST_WAIT) {
                     break;
                 }
@@ -79,8 +80,8 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
         }
     }
 
-    /// Receives from a flow what was there at `now`: all of it, or as much as one call returns. What
-    /// arrives meanwhile may never end, and is for the next round.
+    /// Receives from a flow what was there at `now`: all of it, or as much as one call returns.
+    /// What arrives meanwhile may never end, and is for the next round.
     fn receive(
         &self,
         flow: usize,
@@ -117,8 +118,8 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
         Ok(())
     }
 
-    /// Shows each datagram of a batch, and returns when the last of them arrived; zero, if the system
-    /// does not report it.
+    /// Shows each datagram of a batch, and returns when the last of them arrived; zero, if the
+    /// system does not report it.
     fn handle(&self, flow: usize, buffers: &mut Buffers) -> Duration {
         let Buffers { batch, received, .. } = buffers;
         let latest = self.state().handle(batch, received);
@@ -135,8 +136,8 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
         latest
     }
 
-    /// Shows how many datagrams the system dropped since `before`, if it dropped any. Its count has 32
-    /// bits only.
+    /// Shows how many datagrams the system dropped since `before`, if it dropped any. Its count has
+    /// 32 bits only.
     fn report_dropped(&self, flow: usize, before: &mut u32) {
         let now = self.ports[flow].drops();
         let count = now.wrapping_sub(std::mem::replace(before, now));

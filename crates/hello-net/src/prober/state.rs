@@ -69,8 +69,8 @@ impl State {
         Attempt { at, sent: sent.map(|()| token.seq).map_err(failed), reports }
     }
 
-    /// Decides what each datagram of a batch is, and returns when the last of them arrived; zero, if
-    /// the system does not report it.
+    /// Decides what each datagram of a batch is, and returns when the last of them arrived; zero,
+    /// if the system does not report it.
     pub(super) fn handle(&mut self, batch: &RecvBatch, received: &mut Vec<Received>) -> Duration {
         self.timestamps.update(ClockSample::now());
         for (index, meta) in batch.metas().iter().enumerate() {

@@ -43,49 +43,49 @@ pub struct ServerBuilder {
 }
 
 impl ServerBuilder {
-    /// Sets what may be answered.
+    /// Sets the guard, which decides what may be answered.
     #[must_use]
     pub fn guard(self, guard: Guard) -> Self {
         Self { guard, ..self }
     }
 
-    /// Sets the rate that each source network is held to ([`RateLimit::default`] by default);
-    /// `None` switches the limit off.
+    /// Sets the rate limit of each source network; [`RateLimit::default`] by default. `None`
+    /// switches it off.
     #[must_use]
     pub fn rate_limit(self, limit: impl Into<Option<RateLimit>>) -> Self {
         Self { limit: limit.into(), ..self }
     }
 
-    /// Sets by which system calls datagrams are received and sent.
+    /// Sets the system calls that receive and send.
     #[must_use]
     pub fn backend(mut self, backend: Backend) -> Self {
         self.options.backend = backend;
         self
     }
 
-    /// Sets how many threads serve each address; 1 unless told otherwise.
+    /// Sets the number of threads that serve each address; one by default.
     #[must_use]
     pub fn workers(self, workers: NonZeroUsize) -> Self {
         Self { workers, ..self }
     }
 
     /// Gives each worker a socket of its own (SO_REUSEPORT, socket(7)) instead of one that all
-    /// workers of an address share. The system then deals the sources out to them, so that one
-    /// busy source keeps but one worker busy.
+    /// workers of an address share. The system then distributes the sources among them, so that one
+    /// busy source keeps only one worker busy.
     ///
-    /// An address that is bound already is an error all the same. But once the server is bound,
-    /// other processes of the same user can be bound there, too, if they ask for it, and take
-    /// some of the sources away.
+    /// An address that is already bound is still an error. Once the server is bound, though, other
+    /// processes of the same user can bind its address with the same option, and take some of the
+    /// sources away.
     ///
-    /// A broadcast or multicast address is served by one socket all the same: the system would hand
-    /// each of several a copy.
+    /// A broadcast or multicast address is still served by one socket, because the system would
+    /// give a copy to each of several.
     #[must_use]
     pub fn reuse_port(self, reuse_port: bool) -> Self {
         Self { reuse_port, ..self }
     }
 
-    /// Sets for how long a worker without datagrams asks for them again and again before it waits
-    /// and lets others have the processor; not at all unless told otherwise.
+    /// Sets how long a worker without datagrams busy-polls its socket before it waits; not at all
+    /// by default.
     ///
     /// It makes replies faster, and takes the processor for up to that time after each.
     #[must_use]
@@ -93,10 +93,10 @@ impl ServerBuilder {
         Self { spin, ..self }
     }
 
-    /// Sets the size of each socket's receive buffer, in bytes: room for datagrams that were not
-    /// received yet. By default it is made [`Server::RECEIVE_BUFFER`] at least.
+    /// Sets the size of each socket's receive buffer, in bytes, which holds datagrams that were not
+    /// received yet. By default it is enlarged to [`Server::RECEIVE_BUFFER`].
     ///
-    /// [`Server::receive_buffer`] returns what the system gave. Linux gives no more than
+    /// [`Server::receive_buffer`] returns what the system granted. Linux grants no more than
     /// `net.core.rmem_max`, unless this process may configure the network (CAP_NET_ADMIN).
     #[must_use]
     pub fn receive_buffer(mut self, bytes: usize) -> Self {
@@ -104,33 +104,33 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the size of each socket's send buffer, in bytes. By default it is made
-    /// [`Server::SEND_BUFFER`] at least.
+    /// Sets the size of each socket's send buffer, in bytes. By default it is enlarged to
+    /// [`Server::SEND_BUFFER`].
     ///
     /// Replies to neighbours that do not exist wait in it for address resolution, for seconds, and
-    /// while it is full no reply leaves. [`Server::send_buffer`] returns what the system gave:
-    /// Linux no more than `net.core.wmem_max`, unless this process may configure the network
+    /// while it is full no reply leaves. [`Server::send_buffer`] returns what the system granted:
+    /// on Linux, no more than `net.core.wmem_max`, unless this process may configure the network
     /// (CAP_NET_ADMIN).
     ///
-    /// On Linux, a socket that [`bind`](Self::bind) opens beyond the loopback, and not with
-    /// [`reuse_port`](Self::reuse_port), gets 32 spares when its buffer is full for the first time:
-    /// sockets at the same address, each of which sends to some networks while the buffer is full.
-    /// There are none if descriptors run out.
+    /// On Linux, a socket that [`bind`](Self::bind) opens beyond the loopback without
+    /// [`reuse_port`](Self::reuse_port) gets 32 spares when its buffer is full for the first time.
+    /// They are sockets at the same address, each of which sends to some networks while the buffer
+    /// is full. There are none if descriptors run out.
     #[must_use]
     pub fn send_buffer(mut self, bytes: usize) -> Self {
         self.options.send_buffer = Some(bytes);
         self
     }
 
-    /// Opens the sockets for each address. Port 0 asks the system for a free one; `[::]` stands
-    /// for every IPv6 address of this machine, and for no IPv4 address.
+    /// Opens the sockets for each address. Port 0 lets the system choose a free one. `[::]` is
+    /// every IPv6 address of this machine, and no IPv4 address.
     ///
-    /// A server bound to `[::]` or `0.0.0.0` answers from the address that was asked.
+    /// A server bound to `[::]` or `0.0.0.0` answers from the address that the request was sent to.
     ///
     /// # Errors
     ///
-    /// [`ServerError::NoAddress`] if there is none, [`ServerError::Bind`] for the first that
-    /// cannot be bound.
+    /// [`ServerError::NoAddress`] if there is none, [`ServerError::Bind`] for the first that cannot
+    /// be bound.
     pub fn bind(
         self,
         addresses: impl IntoIterator<Item = SocketAddr>,
@@ -156,11 +156,11 @@ impl ServerBuilder {
     }
 
     /// Takes over sockets that somebody else bound, such as a supervisor that keeps them open while
-    /// servers come and go: what is sent meanwhile waits in them, and nothing is lost. All workers
+    /// servers come and go. What is sent meanwhile waits in them, and nothing is lost. All workers
     /// of an address share its socket.
     ///
-    /// An IPv6 socket that takes IPv4, too, is served as it is. When the server is dropped, each
-    /// socket has the options again that it had, but for the sizes of its buffers.
+    /// An IPv6 socket that accepts IPv4, too, is served as such. When the server is dropped, each
+    /// socket gets its former options back, except for the sizes of its buffers.
     ///
     /// # Errors
     ///
@@ -175,7 +175,8 @@ impl ServerBuilder {
             let address = socket.local_addr().unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into());
             let listener = Listener::adopt(socket, self.options, &self.guard);
             let mut listener = listener.map_err(|source| ServerError::Adopt { address, source })?;
-            // Of several at one address, each gets a copy of what is sent to everybody.
+            // Of several sockets at one address, each gets a copy of a broadcast or multicast
+            // datagram.
             if groups.iter().any(|group: &Vec<Arc<Listener>>| group[0].local() == listener.local())
             {
                 listener = listener.without_shared();
@@ -186,7 +187,7 @@ impl ServerBuilder {
         self.server(&groups)
     }
 
-    /// Makes the server of the sockets of each address, one for each worker, be it the same.
+    /// Makes a server of the sockets of each address, one for each worker; they may be the same.
     fn server(self, groups: &[Vec<Arc<Listener>>]) -> Result<Server, ServerError> {
         let locals = Vec::from_iter(groups.iter().map(|group| group[0].local()));
         if locals.is_empty() {

@@ -10,11 +10,11 @@ use hello_proto::Refusal;
 use super::event::Outcome;
 use crate::udp::error_class::ErrorClass;
 
-/// What became of every datagram a [`Server`](crate::server::Server) received, in datagrams.
+/// The outcomes of all datagrams that a [`Server`](crate::server::Server) received.
 ///
-/// Each adds one to exactly one of answered, one of the refusals (over the limit is one of them),
-/// and send-failed by its class.
-/// While a datagram is being handled it is received and not yet anything else.
+/// Each datagram adds one to exactly one of these: answered, a refusal (over the limit is one of
+/// them), or send-failed by class. While a datagram is being handled, it is only counted as
+/// received.
 ///
 /// ```
 /// use hello_net::{ErrorClass, Server};
@@ -42,64 +42,64 @@ pub struct ServerCounters {
 }
 
 impl ServerCounters {
-    /// Returns how many datagrams were received.
+    /// Returns the number of datagrams received.
     pub fn received(&self) -> u64 {
         self.received
     }
 
-    /// Returns how many messages the system dropped before the server could receive them: the
-    /// receive buffer was full, or the checksum wrong; `None` where the system does not say.
+    /// Returns the number of messages that the system dropped before the server could receive them,
+    /// because the receive buffer was full or the checksum wrong. `None` where the system does not
+    /// report it.
     ///
-    /// Linux counts a train that it delivers in one piece (UDP_GRO, udp(7)) as one, so where
-    /// somebody sends trains this can be less than the number of datagrams.
+    /// Linux counts a train that it delivers in one piece (UDP_GRO, udp(7)) as one message, so this
+    /// can be less than the number of datagrams.
     pub fn dropped(&self) -> Option<u64> {
         self.dropped
     }
 
-    /// Returns how many were answered: the system took the reply. Whether it arrives, nobody
-    /// knows.
+    /// Returns the number of replies that the system took. Whether they arrive is unknown.
     pub fn answered(&self) -> u64 {
         self.answered
     }
 
-    /// Returns how many were refused by one rule of the guard.
+    /// Returns the number of datagrams that one rule of the guard refused.
     pub fn refused(&self, refusal: Refusal) -> u64 {
         self.refused[refusal as usize]
     }
 
-    /// Returns how many were refused because their source was over the limit.
+    /// Returns the number of datagrams refused because their source exceeded the limit.
     pub fn over_limit(&self) -> u64 {
         self.over_limit
     }
 
-    /// Returns how many were over the limit and not refused: one in four on average, or all in a dry
-    /// run. What became of each is counted apart, as of any other.
+    /// Returns the number of datagrams that exceeded the limit and were not refused: one in four on
+    /// average, or all in a dry run. Their outcomes are counted like any other's.
     pub fn over_limit_answered(&self) -> u64 {
         self.over_limit_answered
     }
 
-    /// Returns how many were refused for any reason.
+    /// Returns the number of datagrams refused for any reason.
     pub fn refused_total(&self) -> u64 {
         self.refused.iter().sum::<u64>() + self.over_limit
     }
 
-    /// Returns how many replies the system did not take, by the class of its error.
+    /// Returns the number of replies that the system did not take, by the class of the error.
     pub fn send_failed(&self, class: ErrorClass) -> u64 {
         self.send_failed[class as usize]
     }
 
-    /// Returns how many replies the system did not take.
+    /// Returns the number of replies that the system did not take.
     pub fn send_failed_total(&self) -> u64 {
         self.send_failed.iter().sum()
     }
 
-    /// Returns how many receive calls failed, by the class of their error. No datagram was
-    /// received by them.
+    /// Returns the number of receive calls that failed, by the class of the error. They received no
+    /// datagram.
     pub fn receive_errors(&self, class: ErrorClass) -> u64 {
         self.receive_errors[class as usize]
     }
 
-    /// Adds up what the workers counted; `dropped` is counted by socket.
+    /// Adds up the workers' counters; `dropped` is counted by socket.
     pub(crate) fn sum(workers: impl Iterator<Item = Self>, dropped: Option<u64>) -> Self {
         workers.fold(Self { dropped, ..Self::default() }, |mut sum, worker| {
             sum.received += worker.received;
@@ -121,7 +121,7 @@ impl ServerCounters {
     }
 }
 
-/// Shows the counts that are not zero.
+/// Shows received, answered, and the other counts that are not zero.
 impl fmt::Debug for ServerCounters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let refused = Refusal::ALL.map(|refusal| (refusal.label(), self.refused(refusal)));
@@ -153,7 +153,7 @@ impl fmt::Debug for ServerCounters {
     }
 }
 
-/// Shows those counts of several that are not zero, by their labels.
+/// Shows the counts that are not zero, by label.
 struct NonZero<'a>(&'a [(&'static str, u64)]);
 
 impl fmt::Debug for NonZero<'_> {
@@ -167,7 +167,7 @@ impl fmt::Debug for NonZero<'_> {
     }
 }
 
-/// The counters of one worker, which it adds to while others read; aligned so that no two workers
+/// The counters of one worker, which others read meanwhile. They are aligned so that no two workers
 /// write to one cache line (pairs of lines are fetched together).
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -186,7 +186,7 @@ impl Tally {
         self.received.fetch_add(datagrams, Relaxed);
     }
 
-    /// Counts the outcomes of datagrams, of which `leaked` exceeded the limit and were not refused
+    /// Counts the outcomes of datagrams. `leaked` of them exceeded the limit and were not refused
     /// for that.
     pub(crate) fn settle(&self, outcomes: impl Iterator<Item = Outcome>, leaked: u64) {
         self.over_limit_answered.fetch_add(leaked, Relaxed);

@@ -10,34 +10,34 @@ use crate::udp::backend::Backend;
 use crate::udp::datagram_socket::DatagramSocket;
 use crate::udp::socket::{self, PortSharing, fragmentation};
 
-/// A bound socket, which one worker serves, or several.
+/// A bound socket, which one worker or several serve.
 #[derive(Debug)]
 pub(crate) struct Listener {
     local: SocketAddr,
     receive_buffer: usize,
     send_buffer: usize,
-    /// Whether datagrams to a shared address are its own, and not copies of another's.
+    /// Whether broadcast and multicast datagrams are its own, and not copies of another's.
     takes_shared: bool,
     pub(crate) socket: Box<dyn DatagramSocket>,
     drops: Mutex<Drops>,
-    /// Dropped behind the socket.
+    /// Dropped after the socket.
     _adopted: Option<AdoptedOptions>,
 }
 
-/// How a socket is to be.
+/// Options of a socket.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Options {
     pub(crate) backend: Backend,
-    /// In bytes; [`RECEIVE_BUFFER`] at least, if not given.
+    /// In bytes; at least [`RECEIVE_BUFFER`] by default.
     pub(crate) receive_buffer: Option<usize>,
-    /// In bytes; [`SEND_BUFFER`] at least, if not given.
+    /// In bytes; at least [`SEND_BUFFER`] by default.
     pub(crate) send_buffer: Option<usize>,
 }
 
-/// The messages that the system has dropped.
+/// The messages that the system dropped.
 #[derive(Debug, Default)]
 struct Drops {
-    /// What the system said last, modulo 2^32.
+    /// The system's last count, modulo 2^32.
     last: u32,
     total: u64,
 }
@@ -54,7 +54,7 @@ impl Listener {
         Ok(Self { takes_shared: sharing != PortSharing::Reuse, ..listener })
     }
 
-    /// Takes over a socket, which has to be bound, and leaves it as it was when this is dropped.
+    /// Takes over a bound socket, and leaves it as it was when this is dropped.
     pub(crate) fn adopt(socket: UdpSocket, options: Options, guard: &Guard) -> io::Result<Self> {
         if socket.local_addr()?.port() == 0 {
             return Err(io::Error::new(ErrorKind::InvalidInput, "it is not bound to a port"));
@@ -63,7 +63,7 @@ impl Listener {
         Ok(Self { _adopted: Some(adopted), ..Self::open(socket, options, guard, false)? })
     }
 
-    /// Opens a socket for service; if it is alone at its address, with spares to send by.
+    /// Opens a socket for service, with spares to send by if it is alone at its address.
     fn open(
         socket: UdpSocket,
         options: Options,
@@ -74,7 +74,7 @@ impl Listener {
         let size = |buffer: Buffer, asked, default| {
             match asked {
                 Some(bytes) => buffer.set(&socket, bytes)?,
-                // A system that gives less serves as well, until it is flooded.
+                // A system that grants less serves as well, until it is flooded.
                 None => drop(buffer.enlarge(&socket, default)),
             }
             buffer.size(&socket)
@@ -88,13 +88,13 @@ impl Listener {
             true => options.backend.open_with_spares(socket, fragmentation)?,
             false => options.backend.open(socket, fragmentation)?,
         };
-        // What was dropped before is none of ours.
+        // What was dropped before is not ours.
         let drops = Mutex::new(Drops { last: socket.drops().unwrap_or_default(), total: 0 });
         let (takes_shared, _adopted) = (true, None);
         Ok(Self { local, receive_buffer, send_buffer, takes_shared, socket, drops, _adopted })
     }
 
-    /// Takes over a socket of a test's.
+    /// Takes over a test's socket.
     #[cfg(test)]
     pub(crate) fn of(local: SocketAddr, socket: impl DatagramSocket + 'static) -> Self {
         Self {
@@ -108,7 +108,7 @@ impl Listener {
         }
     }
 
-    /// Leaves datagrams to a shared address to another socket that gets them, too.
+    /// Leaves broadcast and multicast datagrams to another socket that gets them, too.
     pub(crate) fn without_shared(self) -> Self {
         Self { takes_shared: false, ..self }
     }
@@ -128,18 +128,18 @@ impl Listener {
         self.send_buffer
     }
 
-    /// Returns whether the socket answers for datagrams to a multicast group or a broadcast
-    /// address, of which each socket of a group gets a copy (SO_REUSEPORT, socket(7)).
+    /// Returns whether the socket answers broadcast and multicast datagrams, of which each socket
+    /// of a group gets a copy (SO_REUSEPORT, socket(7)).
     pub(crate) fn takes_shared(&self) -> bool {
         self.takes_shared
     }
 
-    /// Returns how many messages the system has dropped before they could be received, and `None` if
-    /// it does not say.
+    /// Returns how many messages the system dropped before they could be received; `None` if it
+    /// does not report it.
     ///
-    /// The system's own count has 32 bits only, so this is to be called before it has come round.
+    /// The system's own count has 32 bits only, so this must be called before that wraps around.
     pub(crate) fn dropped(&self) -> Option<u64> {
-        // The count is read under the lock, lest an older one is taken for a newer one.
+        // The count is read under the lock, so that an older one is not taken for a newer one.
         let mut drops = self.drops.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.socket.drops()?;
         drops.total += u64::from(now.wrapping_sub(drops.last));
@@ -148,11 +148,11 @@ impl Listener {
     }
 }
 
-/// The receive buffer asked for, in bytes: room for 10,000 short datagrams.
+/// The default receive buffer, in bytes: room for 10,000 short datagrams.
 pub(crate) const RECEIVE_BUFFER: usize = 4 << 20;
 
-/// The send buffer asked for, in bytes. Replies to neighbours that do not exist wait in it for
-/// seconds, and while it is full no reply to anybody leaves.
+/// The default send buffer, in bytes. Replies to neighbours that do not exist wait in it for
+/// seconds, and while it is full no reply leaves.
 pub(crate) const SEND_BUFFER: usize = 16 << 20;
 
 #[cfg(test)]
@@ -163,7 +163,7 @@ mod tests {
     use crate::udp::mock::MockSocket;
 
     #[test]
-    fn a_buffer_is_never_made_smaller_by_default_and_no_size_comes_out_as_another() {
+    fn buffer_is_never_shrunk_by_default_and_no_size_wraps_around() {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         for buffer in [Buffer::Receive, Buffer::Send] {
             let before = buffer.size(&socket).expect("a size");
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_systems_count_of_drops_may_come_round() {
+    fn drop_count_survives_a_wrap_around_of_the_systems() {
         let script = MockSocket::default();
         let listener = Listener::of(([192, 0, 2, 1], 9999).into(), script.clone());
         let mut expected = 0;

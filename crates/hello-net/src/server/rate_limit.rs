@@ -9,7 +9,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::datagram::{Datagram, Verdict};
 
-/// The rate that a server holds each source network to, and the networks exempt from it.
+/// The rate limit of each source network, and the networks exempt from it.
 ///
 /// The default is 1000 requests per second with bursts of 2000 ([`Rate::default`]) for every
 /// network but the loopback (127.0.0.0/8 and `::1`).
@@ -35,13 +35,13 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// Holds every source network to `limit`, those of the loopback too, in memory that never
+    /// Limits every source network to this rate, including the loopback, in memory that never
     /// grows; see [`Limiter`].
     pub fn new(limit: Rate) -> Self {
         Self { limit, exempt: Vec::new(), dry_run: false }
     }
 
-    /// Exempts networks from the limit. Those of IPv4-mapped IPv6 addresses count as the IPv4
+    /// Exempts networks from the limit. Networks of IPv4-mapped IPv6 addresses count as the IPv4
     /// networks they stand for.
     #[must_use]
     pub fn exempt(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
@@ -55,9 +55,11 @@ impl RateLimit {
         self.exempt(LOOPBACK)
     }
 
-    /// Sets whether requests over the limit are counted but answered all the same
-    /// ([`ServerCounters::over_limit_answered`](crate::server::counters::ServerCounters::over_limit_answered)), to see what a
-    /// limit would do.
+    /// Sets whether requests over the limit are only counted and still answered, to see what a
+    /// limit would do; see [`ServerCounters::over_limit_answered`].
+    ///
+    /// [`ServerCounters::over_limit_answered`]:
+    /// crate::server::counters::ServerCounters::over_limit_answered
     #[must_use]
     pub fn dry_run(self, dry_run: bool) -> Self {
         Self { dry_run, ..self }
@@ -70,7 +72,7 @@ impl Default for RateLimit {
     }
 }
 
-/// The limiter of a server's sources, which all of its workers share.
+/// The limiter that all workers of a server share.
 #[derive(Debug)]
 pub(crate) struct SharedLimiter {
     limiter: Mutex<Limiter<RandomState>>,
@@ -86,13 +88,13 @@ impl SharedLimiter {
         Self { limiter, exempt: Exempt::new(&exempt), dry_run, start: Instant::now() }
     }
 
-    /// Returns whether the source is held to the limit.
+    /// Returns whether a source is subject to the limit.
     pub(crate) fn is_limited(&self, source: IpAddr) -> bool {
         !self.exempt.contains(source.to_canonical())
     }
 
-    /// Debits the datagrams of each of these sources that the guard lets pass, in their order. All
-    /// have the same time. Returns how many are answered although they exceed the limit.
+    /// Debits the datagrams of each of these sources that the guard lets pass, in order. All have
+    /// the same time. Returns how many are answered although they exceed the limit.
     ///
     /// The other workers wait meanwhile, so nothing else is done here.
     pub(super) fn check(
@@ -128,7 +130,7 @@ impl SharedLimiter {
     }
 }
 
-/// The addresses of the exempt networks: of each family in ranges that do not overlap, in order.
+/// The addresses of the exempt networks: for each family disjoint ranges, in order.
 #[derive(Debug)]
 struct Exempt {
     v4: Vec<RangeInclusive<u32>>,
@@ -157,13 +159,13 @@ impl Exempt {
     }
 }
 
-/// Returns whether one of the ranges contains an address, by a binary search.
+/// Returns whether one of the ranges contains an address, by binary search.
 fn contains<T: Ord + Copy>(ranges: &[RangeInclusive<T>], address: T) -> bool {
     let behind = ranges.partition_point(|range| *range.start() <= address);
     ranges[..behind].last().is_some_and(|range| address <= *range.end())
 }
 
-/// Returns a network as [`IpAddr::to_canonical`] has its addresses.
+/// Returns a network in the form that [`IpAddr::to_canonical`] gives its addresses.
 fn canonical(network: IpNet) -> IpNet {
     let IpNet::V6(mapped) = network else { return network };
     let prefix = mapped.prefix_len().checked_sub(MAPPED);
@@ -178,7 +180,7 @@ const LOOPBACK: [IpNet; 2] = [
     IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
 ];
 
-/// How many bits of an IPv4-mapped IPv6 address stand before the IPv4 address.
+/// The number of bits before the IPv4 address in an IPv4-mapped IPv6 address.
 const MAPPED: u8 = 96;
 
 #[cfg(test)]
@@ -212,7 +214,7 @@ mod tests {
         leaked == 0 && datagrams[0].verdict == Verdict::Answer
     }
 
-    /// Returns whether a source is held to a limit of one request.
+    /// Returns whether a source is limited to one request.
     fn is_limited(limiter: &SharedLimiter, source: &str) -> bool {
         let source = source.parse().expect("an address");
         (0..2).any(|_| !check(limiter, source))
@@ -247,14 +249,14 @@ mod tests {
     }
 
     #[test]
-    fn accounts_last_from_one_batch_to_the_next() {
+    fn buckets_persist_from_one_batch_to_the_next() {
         let limiter = limiter(2, |limit| limit);
         let conforms = [(); 3].map(|()| check(&limiter, [192, 0, 2, 7].into()));
         assert_eq!(conforms, [true, true, false]);
     }
 
     #[test]
-    fn what_the_guard_refused_costs_nothing_and_stays_refused() {
+    fn refused_datagrams_cost_nothing_and_stay_refused() {
         let limiter = limiter(2, |limit| limit);
         let refused = Verdict::Refuse(Refusal::GreetedTwice);
         let verdicts = [refused, Verdict::Answer, refused, Verdict::Answer, refused];

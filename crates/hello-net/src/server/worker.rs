@@ -22,20 +22,20 @@ use crate::udp::batch::{Destination, RecvBatch};
 use crate::udp::error_class::ErrorClass;
 use crate::udp::recv_backoff::RecvBackoff;
 
-/// The server's loop on one thread: the socket it serves, and what it counted.
+/// The server's loop on one thread: the socket it serves, and its counters.
 #[derive(Debug)]
 pub(crate) struct Worker {
     listener: Arc<Listener>,
-    /// For how long to ask for a datagram again and again before waiting for one.
+    /// How long to busy-poll for a datagram before waiting for one.
     spin: Duration,
-    /// What the sources have left, if they are held to a limit.
+    /// Limits the sources, unless that is off.
     limiter: Option<Arc<SharedLimiter>>,
     tally: Tally,
-    /// The loop has gone round since somebody looked.
+    /// The loop completed a round since this was cleared.
     progressed: AtomicBool,
-    /// It waits for a datagram or a stop, however long that takes.
+    /// It waits for a datagram or a stop, for any time.
     waiting: AtomicBool,
-    /// It has gone round once.
+    /// The loop completed its first round.
     started: AtomicBool,
     waiter: OnceLock<Waiter>,
 }
@@ -60,12 +60,12 @@ impl Worker {
         }
     }
 
-    /// DatagramSocket in, at most one reply out for each, one count up for each, until told to stop and
-    /// then until none is left, or for [`DRAIN`] at the most.
+    /// Receives datagrams and answers them until a stop, and then until none is left, for at most
+    /// [`DRAIN`].
     ///
     /// # Errors
     ///
-    /// The socket's last error, when it is broken; see [`RecvBackoff`].
+    /// The socket's last error, once it is broken; see [`RecvBackoff`].
     pub(crate) fn run(
         &self,
         guard: &Guard,
@@ -111,7 +111,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Returns by what the loop waits, which takes a descriptor and is made when this is first called.
+    /// Returns what the loop waits by. It takes a descriptor, and is made by the first call.
     pub(crate) fn waiter(&self, stop: &Latch) -> io::Result<&Waiter> {
         if let Some(waiter) = self.waiter.get() {
             return Ok(waiter);
@@ -120,13 +120,13 @@ impl Worker {
         Ok(self.waiter.get_or_init(|| waiter))
     }
 
-    /// Returns whether the loop has gone round once.
+    /// Returns whether the loop completed its first round.
     pub(crate) fn has_started(&self) -> bool {
         self.started.load(Relaxed)
     }
 
-    /// Returns whether the loop has gone round since [`clear_progress`](Self::clear_progress), or waits
-    /// for a datagram.
+    /// Returns whether the loop completed a round since [`clear_progress`](Self::clear_progress),
+    /// or waits for a datagram.
     pub(crate) fn made_progress(&self) -> bool {
         self.progressed.load(Relaxed) || self.waiting.load(Relaxed)
     }
@@ -143,9 +143,9 @@ impl Worker {
         self.tally.snapshot()
     }
 
-    /// Delays for datagrams, at first without giving the processor away. If nothing came of late, it
-    /// waits by `waiter` for a datagram or a stop, and only then receives; else a receive call is all
-    /// it takes.
+    /// Receives a batch. Busy-polls first, if the server spins. If the last call found nothing,
+    /// waits by `waiter` for a datagram or a stop before the receive call, which otherwise waits
+    /// itself.
     fn receive(
         &self,
         batch: &mut RecvBatch,
@@ -164,7 +164,7 @@ impl Worker {
         if let Some(waiter) = waiter {
             self.waiting.store(true, Relaxed);
             let waited = self.listener.socket.wait(waiter);
-            // Alive without a gap.
+            // In this order, so that the worker is never seen as stalled.
             self.progressed.store(true, Relaxed);
             self.waiting.store(false, Relaxed);
             waited?;
@@ -175,7 +175,7 @@ impl Worker {
         self.try_receive(batch, true)
     }
 
-    /// Receives one datagram at least, or fails.
+    /// Receives at least one datagram, or fails.
     fn try_receive(&self, batch: &mut RecvBatch, wait: bool) -> io::Result<()> {
         self.progressed.store(true, Relaxed);
         self.listener.socket.receive(batch, wait)?;
@@ -204,7 +204,7 @@ impl Worker {
         }
     }
 
-    /// Counts the datagrams of a batch, without those that belong to another socket of a group.
+    /// Counts the datagrams of a batch, except those that belong to another socket of a group.
     fn count_received(&self, batch: &mut RecvBatch) {
         if !self.listener.takes_shared() {
             batch.discard(|meta| meta.destination.is_some_and(Destination::is_shared));
@@ -215,8 +215,8 @@ impl Worker {
         }
     }
 
-    /// Counts a receive error and waits a little, or gives up. While it waits it is alive, and may
-    /// be told to stop.
+    /// Counts a receive error and waits a little, or gives up. Meanwhile the worker shows progress,
+    /// and can be stopped.
     fn back_off(
         &self,
         error: io::Error,
@@ -234,7 +234,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Counts a receive error, if it is one, and returns its class.
+    /// Counts a receive error, unless nothing was there, and returns its class.
     fn count_error(&self, error: &io::Error) -> ErrorClass {
         let class = ErrorClass::of(error);
         if class != ErrorClass::WouldBlock {
@@ -244,7 +244,7 @@ impl Worker {
     }
 }
 
-/// Memory of a worker's loop, which each batch uses again.
+/// Memory of a worker's loop, which each batch reuses.
 #[derive(Debug)]
 struct Buffers {
     batch: RecvBatch,
@@ -283,13 +283,14 @@ fn is_idle(error: &io::Error) -> bool {
     ErrorClass::of(error) == ErrorClass::WouldBlock
 }
 
-/// How often at least a worker that waits after an error shows that it is alive.
+/// How often a worker that waits after an error shows progress, at least.
 const BEAT: Duration = Duration::from_millis(100);
 
-/// For how long at the most a worker that is told to stop answers what is there already.
+/// How long a stopped worker answers what waits in its socket, at most.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// Every how many rounds the system's count of drops is looked at, lest it comes round unseen.
+/// After how many rounds the system's count of drops is read, so that it does not wrap around
+/// unseen.
 const DROPS_CHECK: u32 = 1024;
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ pub(crate) enum Buffer {
 }
 
 impl Buffer {
-    /// Returns its size in bytes, as the system has it, which may count its own bookkeeping in.
+    /// Returns its size in bytes, as the system reports it, which may include its own bookkeeping.
     pub(crate) fn size(self, socket: &impl AsFd) -> io::Result<usize> {
         let socket = SockRef::from(socket);
         match self {

@@ -11,10 +11,10 @@ use rustix::event::{PollFd, PollFlags};
 #[derive(Debug)]
 pub(crate) struct Latch {
     raised: AtomicBool,
-    /// For those who sleep.
+    /// For threads that sleep.
     lock: Mutex<()>,
     changed: Condvar,
-    /// For those who poll: has a byte, which nobody reads, from when the flag is raised.
+    /// For threads that poll: has a byte, which nobody reads, once the flag is raised.
     reader: UnixStream,
     writer: UnixStream,
 }
@@ -30,7 +30,7 @@ impl Latch {
         let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.raised.swap(true, SeqCst) {
             self.changed.notify_all();
-            // One byte finds room.
+            // One byte always fits.
             let _ = (&self.writer).write(&[0]);
         }
         drop(lock);
@@ -40,7 +40,7 @@ impl Latch {
         self.raised.load(SeqCst)
     }
 
-    /// Returns what to poll among others.
+    /// Returns what to poll beside other descriptors.
     pub(crate) fn poll_fd(&self) -> PollFd<'_> {
         PollFd::new(&self.reader, PollFlags::IN)
     }
@@ -54,7 +54,7 @@ impl Latch {
 }
 
 impl AsFd for Latch {
-    /// Returns what is readable from when the flag is raised.
+    /// Returns a descriptor that is readable once the flag is raised.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.reader.as_fd()
     }
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sleep_without_a_flag_lasts_its_time() {
+    fn sleep_lasts_its_time_while_the_flag_is_not_raised() {
         let latch = Latch::new().expect("sockets");
         let start = Instant::now();
         latch.sleep(Duration::from_millis(5));

@@ -17,21 +17,21 @@ impl Fragmentation {
 }
 
 impl Buffer {
-    /// Sets its size, as far as the system lets us: beyond the limit for everybody, if we are
+    /// Sets its size, as far as the system allows: beyond the general limit, if this process is
     /// privileged.
     pub(crate) fn set(self, socket: &UdpSocket, bytes: usize) -> io::Result<()> {
-        // More, Linux cannot double; and no number of bytes may come out as another one.
+        // Linux cannot double more, and no number of bytes may wrap around to another one.
         let bytes = bytes.min(i32::MAX as usize / 2);
         force_buffer(socket, self, bytes).or_else(|_| self.set_within_limit(socket, bytes))
     }
 
-    /// Makes it at least as large, as far as the system lets us; never smaller.
+    /// Enlarges it to this size, as far as the system allows; never makes it smaller.
     pub(crate) fn enlarge(self, socket: &UdpSocket, bytes: usize) -> io::Result<()> {
         let before = self.size(socket)?;
         if before >= granted(bytes) || force_buffer(socket, self, bytes).is_ok() {
             return Ok(());
         }
-        // A privileged process may have made it larger than we can.
+        // A privileged process may have made it larger than this one can.
         if unprivileged_size(self, bytes)? <= before {
             return Ok(());
         }
@@ -39,9 +39,9 @@ impl Buffer {
     }
 }
 
-/// The options of a socket that somebody else made, which are theirs again when this is dropped.
+/// The options of a socket that somebody else opened, restored when this is dropped.
 ///
-/// The sizes of the buffers stay as they are then, for the buffers hold what is queued.
+/// The sizes of the buffers stay as they are then, because the buffers hold what is queued.
 #[derive(Debug)]
 pub(crate) struct AdoptedOptions {
     socket: UdpSocket,

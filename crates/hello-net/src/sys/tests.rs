@@ -17,7 +17,7 @@ fn a_datagram_wakes_one_and_a_flag_wakes_all() {
                 let waiter = Waiter::new(Some(&socket), &flag).expect("a descriptor");
                 while !flag.is_raised() {
                     waiter.wait().expect("waited");
-                    // What is there stays there until it is received.
+                    // A datagram stays there until it is received.
                     while socket.recv(&mut [0; 8]).is_ok_and(|len| len == 5) {
                         woken.fetch_add(1, SeqCst);
                         socket.set_nonblocking(true).expect("possible");
@@ -41,7 +41,7 @@ fn a_datagram_wakes_one_and_a_flag_wakes_all() {
 }
 
 #[test]
-fn those_that_have_something_are_found_again_until_they_have_nothing() {
+fn ready_sockets_are_found_until_they_are_empty() {
     let sockets = [(); 5].map(|()| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port"));
     let poller = Poller::new(&sockets).expect("descriptors");
     let look = || {
@@ -63,7 +63,7 @@ fn those_that_have_something_are_found_again_until_they_have_nothing() {
 }
 
 #[test]
-fn a_wait_ends_when_there_is_something_when_its_time_is_over_and_when_it_is_to_end() {
+fn wait_ends_by_a_datagram_a_timeout_or_the_flag() {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let address = socket.local_addr().expect("bound");
     let poller = Poller::new(&[socket.try_clone().expect("a descriptor")]).expect("descriptors");

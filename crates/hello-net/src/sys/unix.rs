@@ -1,4 +1,4 @@
-//! Any other system of the Unix family, macOS among them: what POSIX has, and `quinn-udp`.
+//! Any other system of the Unix family, such as macOS: POSIX, and `quinn-udp`.
 
 use libc::{
     EACCES, ECONNREFUSED, EHOSTDOWN, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENOBUFS, ENOPROTOOPT,
@@ -25,7 +25,7 @@ pub(super) const ERROR_CODES: ErrorCodes = ErrorCodes {
     ],
 };
 
-/// The options here are those that the portable back end sets itself; the others are Linux's.
+/// The portable back end sets those options itself that are not Linux's.
 pub(super) mod options {
     use std::io;
     use std::net::{SocketAddr, UdpSocket};

@@ -6,54 +6,53 @@ use hello_proto::{BufferTooSmall, Frame, OVERHEAD, PREFIX};
 
 use super::transmit::{LocalAddr, Route};
 
-/// What one receive call brings: up to [`CAPACITY`](Self::CAPACITY) messages, each in a slot of
-/// its own.
+/// The messages of one receive call: up to [`CAPACITY`](Self::CAPACITY), each in a slot of its own.
 ///
-/// A slot is laid out as a [`Frame`]: a message is received behind the place of the prefix, so
-/// that the reply can be made around it.
+/// A slot is laid out as a [`Frame`]: a message is received behind the room for the prefix, so that
+/// the reply can be made around it.
 #[derive(Debug)]
 pub(crate) struct RecvBatch {
     /// The slots.
     memory: Vec<u8>,
     metas: Vec<RecvMeta>,
-    /// Of how many messages the control information was cut off.
+    /// The number of messages whose control information was truncated.
     truncated: u64,
 }
 
 impl RecvBatch {
-    /// How many messages are received and sent by one call. Twice as many gain nothing, an eighth
-    /// of it costs a few per cent.
+    /// The most messages per system call. Twice as many gain nothing; an eighth of it costs a few
+    /// per cent.
     pub(crate) const CAPACITY: usize = 64;
 
     pub(crate) fn new() -> Self {
-        // The system finds memory for a slot when something is first received into it.
+        // The system allocates the pages of a slot when something is first received into it.
         let memory = vec![0; Self::CAPACITY * SLOT_LEN];
         let metas = Vec::with_capacity(Self::CAPACITY);
         Self { memory, metas, truncated: 0 }
     }
 
-    /// Forgets what arrived, and yields where the next messages are to be received. Each space
-    /// takes the longest message there is, so that nothing is ever cut off.
+    /// Clears the batch, and yields the buffers to receive the next messages into. Each holds the
+    /// longest possible message, so that none is truncated.
     pub(crate) fn recv_buffers(&mut self) -> impl Iterator<Item = &mut [u8]> {
         self.metas.clear();
         self.truncated = 0;
         self.memory.chunks_exact_mut(SLOT_LEN).map(|slot| &mut slot[PREFIX.len()..])
     }
 
-    /// Notes what was received into the next space.
+    /// Adds a message that was received into the next buffer.
     pub(crate) fn push(&mut self, meta: RecvMeta) {
         self.truncated += u64::from(meta.discarded);
         self.metas.push(meta);
     }
 
-    /// Leaves out the messages for which `is_unwanted`: they have no datagrams from now on.
+    /// Discards the messages for which `is_unwanted`: they have no datagrams from now on.
     pub(crate) fn discard(&mut self, is_unwanted: impl Fn(&RecvMeta) -> bool) {
         for meta in &mut self.metas {
             meta.discarded |= is_unwanted(meta);
         }
     }
 
-    /// Returns the frame of a slot around a datagram that arrived alone in its message.
+    /// Returns the frame around a datagram that arrived alone in its message.
     pub(crate) fn frame(&mut self, datagram: &Range<usize>) -> Result<Frame<'_>, BufferTooSmall> {
         Frame::new(&mut self.memory[datagram.start - PREFIX.len()..][..SLOT_LEN])
     }
@@ -62,21 +61,21 @@ impl RecvBatch {
         &self.metas
     }
 
-    /// Returns how many datagrams arrived, without those of discarded messages.
+    /// Returns the number of datagrams, without those of discarded messages.
     pub(crate) fn datagrams(&self) -> u64 {
         let datagrams = |meta: &RecvMeta| meta.len.div_ceil(meta.segment.max(1)).max(1);
         let kept = self.metas.iter().filter(|meta| !meta.discarded);
         kept.map(|meta| datagrams(meta) as u64).sum()
     }
 
-    /// Returns of how many messages the control information was cut off (MSG_CTRUNC, recv(2)): how
-    /// many datagrams they are, and where they were sent to, is not known.
+    /// Returns the number of messages whose control information was truncated (MSG_CTRUNC,
+    /// recv(2)). How many datagrams they are, and where they were sent to, is unknown.
     pub(crate) fn truncated(&self) -> u64 {
         self.truncated
     }
 
-    /// Yields where in the memory the datagrams of a message are: the one, or those of a train; none
-    /// of a discarded one.
+    /// Yields where in the memory the datagrams of a message are: the one, or those of a train. A
+    /// discarded message has none.
     pub(crate) fn datagram_ranges(
         &self,
         meta: usize,
@@ -90,26 +89,27 @@ impl RecvBatch {
         starts.map(move |start| start..end.min(start + segment))
     }
 
-    /// Returns the bytes of a range, such as one of [`datagram_ranges`](Self::datagram_ranges).
+    /// Returns the bytes of a range that [`datagram_ranges`](Self::datagram_ranges) yielded, or one
+    /// around it.
     pub(crate) fn bytes(&self, place: Range<usize>) -> &[u8] {
         &self.memory[place]
     }
 }
 
-/// A message that the system delivered: a datagram, or a train of them from one source in one
-/// piece (UDP_GRO, udp(7)).
+/// Metadata of a message that the system delivered: a datagram, or a train of them from one source
+/// in one piece (UDP_GRO, udp(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RecvMeta {
     pub(crate) source: SocketAddr,
-    /// Where it was sent to, as far as the socket is told.
+    /// The address it was sent to, if the system reports it.
     pub(crate) destination: Option<Destination>,
-    /// In bytes.
+    /// The length of the message, in bytes.
     pub(crate) len: usize,
     /// The length of each datagram in it, in bytes; the last may be shorter.
     pub(crate) segment: usize,
-    /// When the system received it, since 1970 (UTC), if the socket asks for that.
+    /// When the system received it, since 1970 (UTC), if the socket has timestamps on.
     pub(crate) time: Option<Duration>,
-    /// Whether it is left out: its control information was cut off, or it is a copy.
+    /// Whether it is discarded: its control information was truncated, or it is a copy.
     pub(crate) discarded: bool,
 }
 
@@ -124,8 +124,8 @@ impl RecvMeta {
         self.destination.map_or(bound, |to| SocketAddr::new(to.address, bound.port()))
     }
 
-    /// Returns `local` as the guard is to see it: only the system knows which addresses are a
-    /// subnet's broadcast address.
+    /// Returns the local address for the guard, to which every broadcast address is
+    /// 255.255.255.255. Only the system knows which addresses are a subnet's broadcast address.
     pub(crate) fn guard_local(&self, local: SocketAddr) -> SocketAddr {
         match self.destination {
             Some(to) if to.is_subnet_broadcast() => (Ipv4Addr::BROADCAST, local.port()).into(),
@@ -133,7 +133,7 @@ impl RecvMeta {
         }
     }
 
-    /// Returns the route of a reply: to its source, from the address that it was sent to.
+    /// Returns the route of a reply: to its source, from the address it was sent to.
     pub(crate) fn reply_route(&self) -> Route {
         Route { to: self.source, from: self.destination.map(|to| to.reply_from) }
     }
@@ -143,30 +143,31 @@ impl RecvMeta {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Destination {
     pub(crate) address: IpAddr,
-    /// Our own address that a reply comes from; another one only where `address` is not ours
-    /// alone.
+    /// The address of ours that a reply comes from. It differs from `address` only if that is a
+    /// broadcast or multicast address.
     pub(crate) reply_from: LocalAddr,
 }
 
 impl Destination {
-    /// Returns whether the address is a subnet's broadcast address, or everybody's.
+    /// Returns whether the address is a broadcast address.
     fn is_subnet_broadcast(self) -> bool {
         self.is_shared() && !self.address.is_multicast()
     }
 
-    /// Returns whether every socket bound to the port gets a copy: the address is that of a
-    /// multicast group or of a subnet's broadcast.
+    /// Returns whether every socket bound to the port gets a copy, because the address is a
+    /// multicast or broadcast address.
     pub(crate) fn is_shared(self) -> bool {
         self.address != self.reply_from.address
     }
 }
 
-/// The longest message that a socket delivers, in bytes: IPv6 without the jumbo option
-/// (RFC 8200 section 4.5).
+/// The longest message that a socket delivers, in bytes: IPv6 without the jumbo option (RFC 8200
+/// section 4.5).
 const SPACE_LEN: usize = 65_535;
 
-/// A slot in bytes: room for any message and for the longest reply, in an odd number of cache
-/// lines, lest the starts of all slots compete for the same few datagram_ranges in the cache.
+/// The length of a slot, in bytes: room for any message and for the longest reply, in an odd number
+/// of cache lines, so that the starts of all slots do not compete for the same few lines of the
+/// cache.
 const SLOT_LEN: usize = 1025 * 64;
 
 const _: () = assert!(SLOT_LEN >= SPACE_LEN + OVERHEAD && SLOT_LEN / 64 % 2 == 1);
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn no_length_the_system_could_report_leaves_the_slot() {
+    fn no_reported_length_reaches_beyond_the_slot() {
         let batch = batch(&[(usize::MAX, usize::MAX), (SPACE_LEN, 1)]);
         assert_eq!(lens(&batch, 0), [SPACE_LEN]);
         assert_eq!(lens(&batch, 1).len(), SPACE_LEN);
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn every_space_takes_the_longest_message() {
+    fn every_buffer_holds_the_longest_message() {
         let mut batch = batch(&[(5, 5)]);
         let spaces = batch.recv_buffers();
         assert_eq!(spaces.filter(|space| space.len() >= SPACE_LEN).count(), RecvBatch::CAPACITY);
@@ -231,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_address_that_is_not_ours_alone_is_broadcast_to_the_guard() {
+    fn guard_sees_subnet_broadcasts_as_broadcast() {
         let [here, all, group] =
             [[192, 0, 2, 1], [192, 0, 2, 255], [224, 0, 0, 1]].map(IpAddr::from);
         let guard_address = |address, own| {

@@ -1,20 +1,20 @@
-//! ICMP reports about earlier datagrams, which come out of later calls.
+//! ICMP reports about earlier datagrams, which later calls return.
 
 use std::io;
 
 use super::error_class::ErrorClass;
 use crate::sys::ERROR_CODES;
 
-/// Returns whether an error may be an ICMP report about an earlier datagram. It comes out of any
-/// call on a connected socket, which then has done nothing else (udp(7)), and is never a reason to
-/// stop or to wait: somebody off the path may have forged it.
+/// Returns whether an error may be an ICMP report about an earlier datagram. Any call on a
+/// connected socket may return it, and has then done nothing else (udp(7)). It is never a reason to
+/// stop or to wait, because somebody off the path may have forged it.
 pub(crate) fn is_from_earlier_send(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| ERROR_CODES.icmp_reports.contains(&code))
 }
 
-/// Sends by way of `send`, again after each error that is a report about an earlier datagram: it
-/// comes out of the next call, which then has sent nothing (udp(7)). Returns what became of this
-/// datagram, whose error is what the system says of it again and again, and the reports.
+/// Calls `send` again after each error that is a report about an earlier datagram: such a call sent
+/// nothing (udp(7)). Returns the result for this datagram, and the reports. If the same error keeps
+/// coming, it is this datagram's own.
 pub(crate) fn send_past_reports<T>(
     mut send: impl FnMut() -> io::Result<T>,
 ) -> (io::Result<T>, Vec<io::Error>) {
@@ -27,14 +27,14 @@ pub(crate) fn send_past_reports<T>(
             result => break result,
         }
     };
-    // What this datagram failed of is no report about an earlier one.
+    // The error of this datagram is no report about an earlier one.
     let own = result.as_ref().err().map(ErrorClass::of);
     earlier.retain(|error| Some(ErrorClass::of(error)) != own);
     (result, earlier)
 }
 
-/// How many reports in a row one datagram waits for. One slot holds the last report only, so that
-/// only a flood of ICMP fills it between two calls.
+/// The most reports in a row. The system keeps only the last report of a socket, so only a flood of
+/// ICMP stores another one between two calls.
 const MAX_REPORTS: usize = 16;
 
 #[cfg(test)]
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_datagram_itself_fails_of_is_its_own_error_and_no_report() {
+    fn error_that_persists_is_the_datagrams_own_and_no_report() {
         let mut errors = vec![libc::ECONNREFUSED];
         errors.extend([libc::ENETUNREACH; 99]);
         let (sent, reports) = send_past_reports(results(&errors));

@@ -16,33 +16,32 @@ use crate::sys::ERROR_CODES;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorClass {
-    /// A signal came first (EINTR).
+    /// A signal interrupted the call (EINTR).
     Interrupted,
-    /// It would have taken a wait: the socket's send buffer is full (EAGAIN).
+    /// The call would have waited, because the socket's send buffer is full (EAGAIN).
     WouldBlock,
-    /// The system ran short of memory for it (ENOBUFS, ENOMEM), or the socket did.
+    /// The system, or the socket, ran out of memory (ENOBUFS, ENOMEM).
     NoBuffers,
-    /// Somebody does not permit it: a firewall, or a prohibiting route, or the address is a
-    /// broadcast one (EPERM, EACCES).
+    /// A firewall or a prohibiting route rejects it, or the address is a broadcast address (EPERM,
+    /// EACCES).
     Denied,
     /// No path leads there now (ENETUNREACH, EHOSTUNREACH, ENETDOWN, EHOSTDOWN, ENONET).
     Unreachable,
     /// Nothing listens there (ECONNREFUSED).
     ConnectionRefused,
-    /// The address cannot be sent to: port 0, a blackhole route (EINVAL, EADDRNOTAVAIL).
+    /// The address cannot be sent to: port 0, or a blackhole route (EINVAL, EADDRNOTAVAIL).
     Invalid,
-    /// The datagram is longer than the interface or the socket takes (EMSGSIZE).
+    /// The datagram is longer than the interface or the socket accepts (EMSGSIZE).
     TooLong,
-    /// The network or the host there does not take it for a valid packet of a protocol it has
-    /// (EPROTO, ENOPROTOOPT, EOPNOTSUPP): ICMP parameter problem, protocol unreachable, or source
-    /// route failed.
+    /// The network or the host rejects it as a protocol error (EPROTO, ENOPROTOOPT, EOPNOTSUPP):
+    /// ICMP parameter problem, protocol unreachable, or source route failed.
     Protocol,
-    /// Anything else.
+    /// Any other error.
     Other,
 }
 
 impl ErrorClass {
-    /// All of them, in the order of their declaration.
+    /// All classes, in the order of their declaration.
     pub const ALL: [Self; 10] = [
         Self::Interrupted,
         Self::WouldBlock,
@@ -82,7 +81,7 @@ impl ErrorClass {
         }
     }
 
-    /// Returns the name under which it is counted, in `kebab-case`.
+    /// Returns the name it is counted under, in `kebab-case`.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Interrupted => "interrupted",
@@ -99,7 +98,7 @@ impl ErrorClass {
     }
 }
 
-/// Says it to a person, as the rest of a sentence.
+/// Completes a sentence for a reader.
 impl fmt::Display for ErrorClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

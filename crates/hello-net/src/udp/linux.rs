@@ -1,8 +1,8 @@
-//! Linux: many datagrams for each call, in both directions (recvmmsg(2), sendmmsg(2)), and many
-//! for each message (UDP_GRO and UDP_SEGMENT, udp(7)).
+//! Linux: many datagrams per call in both directions (recvmmsg(2), sendmmsg(2)), and many per
+//! message (UDP_GRO and UDP_SEGMENT, udp(7)).
 //!
-//! What the system writes is read elsewhere, by safe code ([`RawSockAddr`], [`ControlBuf`]). Besides this
-//! file, only `sys/linux/sockopt.rs` has `unsafe` code.
+//! What the system writes is read by safe code elsewhere ([`RawSockAddr`], [`ControlBuf`]). Besides
+//! this file, only `sys/linux/sockopt.rs` has `unsafe` code.
 #![expect(unsafe_code, reason = "std knows none of these system calls")]
 #![expect(
     clippy::cast_possible_truncation,
@@ -59,14 +59,14 @@ pub(super) fn open_with_spares(
 #[derive(Debug)]
 pub(super) struct MmsgSocket {
     socket: UdpSocket,
-    /// It sends to one peer only. Without an address beside each message, the system looks no route
-    /// up.
+    /// It sends to one peer only. Without an address beside each message, the system looks up no
+    /// route.
     connected: bool,
 }
 
 impl MmsgSocket {
-    /// Asks the system to deliver trains in one piece, and to report the destination where that is
-    /// not the bound address.
+    /// Makes the system deliver trains in one piece, and report the destination where that is not
+    /// the bound address.
     pub(super) fn new(socket: UdpSocket) -> io::Result<Self> {
         socket.set_nonblocking(false)?;
         socket.set_read_timeout(Some(RECV_TIMEOUT))?;

@@ -17,7 +17,8 @@ use crate::stopper::Stopper;
 use crate::sys::Waiter;
 use crate::sys::latch::Latch;
 
-/// Plays its receives one by one, then stops the worker; writes down what the worker does.
+/// A socket that returns scripted receives one by one, then stops the worker, and records what the
+/// worker does.
 #[derive(Clone)]
 pub(crate) struct MockSocket {
     state: Arc<Mutex<MockState>>,
@@ -35,23 +36,23 @@ pub(crate) struct MockState {
     pub(crate) receives: VecDeque<io::Result<Vec<Received>>>,
     /// Decides on each message, as the system does; without it, all are taken.
     pub(crate) verdict: Option<Box<Verdict>>,
-    /// How many messages one call takes at most.
+    /// The most messages that one call takes.
     pub(crate) limit: Option<usize>,
-    /// The replies that were taken, message by message.
+    /// The replies that were taken, by message.
     pub(crate) sent: Vec<(SocketAddr, Vec<Vec<u8>>)>,
     pub(crate) send_calls: usize,
     pub(crate) pauses: Vec<Duration>,
     pub(crate) drops: u32,
     /// How often the worker waited for a datagram or a stop.
     pub(crate) idle_waits: usize,
-    /// Of each receive, whether it was willing to wait.
+    /// For each receive call, whether it was to wait.
     pub(crate) waits: Vec<bool>,
 }
 
-/// A message to be received.
+/// A message to receive.
 pub(crate) type Received = (RecvMeta, Vec<u8>);
 
-/// A datagram that arrives alone.
+/// Makes a datagram that arrives alone.
 pub(crate) fn datagram(name: &[u8], source: SocketAddr) -> Received {
     let len = name.len();
     (
@@ -60,14 +61,14 @@ pub(crate) fn datagram(name: &[u8], source: SocketAddr) -> Received {
     )
 }
 
-/// Datagrams that arrive in one piece.
+/// Makes datagrams that arrive in one piece.
 pub(crate) fn train<N: AsRef<[u8]>>(names: &[N], source: SocketAddr) -> Received {
     let bytes = Vec::from_iter(names.iter().flat_map(AsRef::as_ref).copied());
     let (len, segment) = (bytes.len(), names[0].as_ref().len());
     (RecvMeta { source, destination: None, len, segment, time: None, discarded: false }, bytes)
 }
 
-/// Says whether the system takes a message, by its target and its replies.
+/// Decides whether the system takes a message, by its destination and its replies.
 pub(crate) type Verdict = dyn FnMut(SocketAddr, &[Vec<u8>]) -> io::Result<()> + Send;
 
 impl MockSocket {
@@ -128,7 +129,7 @@ impl DatagramSocket for MockSocket {
         Waiter::new(None, flag)
     }
 
-    /// There is always a next scene.
+    /// There is always a next receive.
     fn wait(&self, _: &Waiter) -> io::Result<()> {
         self.state().idle_waits += 1;
         Ok(())

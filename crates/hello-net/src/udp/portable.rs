@@ -1,4 +1,4 @@
-//! Every system that `quinn-udp` knows: batches, trains and destination addresses where the
+//! Every system that `quinn-udp` supports: batches, trains and destination addresses where the
 //! system has them.
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
@@ -28,7 +28,7 @@ pub(super) fn open(
     Ok(Box::new(Portable::new(socket, fragmentation)?))
 }
 
-/// Systems that have no other back end have no spares.
+/// Systems without another back end have no spares.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn open_with_spares(
     open: Open,
@@ -38,25 +38,26 @@ pub(super) fn open_with_spares(
     open(socket, fragmentation)
 }
 
-/// A socket that does not block.
+/// A non-blocking socket.
 #[derive(Debug)]
 pub(super) struct Portable {
     socket: UdpSocket,
     fragmentation: Fragmentation,
     segmenting: RwLock<Segmenting>,
-    /// The socket is bound to all addresses of this machine, and has to be told which was asked.
+    /// The socket is bound to all addresses of this machine, so replies need the one that was used.
     wildcard: bool,
-    /// Which addresses are those of a subnet's broadcast, and when that was found out.
+    /// Whether addresses are broadcast addresses, and when that was determined.
     known: Mutex<Vec<(Ipv4Addr, bool, Instant)>>,
 }
 
-/// `quinn-udp`'s state, which for one message that the system does not segment segments no more.
+/// The state of `quinn-udp`, which stops segmenting for good after one message that the system did
+/// not segment.
 #[derive(Debug)]
 struct Segmenting {
     state: UdpSocketState,
-    /// How many segments a message had at most to begin with.
+    /// The most segments per message at first.
     max: usize,
-    /// When they were given up.
+    /// When segmenting was given up.
     given_up: Option<Instant>,
 }
 
@@ -84,8 +85,8 @@ impl Portable {
         Some(Destination { address, reply_from: LocalAddr { address: own, interface: 0 } })
     }
 
-    /// Returns whether an address is that of a subnet's broadcast, as the system had it within the
-    /// last second.
+    /// Returns whether an address is a broadcast address, as the system had it within the last
+    /// second.
     fn is_broadcast(&self, address: Ipv4Addr) -> bool {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, broadcast, _)) =
@@ -101,7 +102,7 @@ impl Portable {
         broadcast
     }
 
-    /// Returns how many segments a message may have now.
+    /// Returns the most segments per message now.
     fn max_segments(&self) -> usize {
         let segmenting = self.segmenting.read().unwrap_or_else(PoisonError::into_inner);
         let max = segmenting.state.max_gso_segments();
@@ -121,7 +122,8 @@ impl Portable {
 }
 
 impl Segmenting {
-    /// `quinn-udp` has nothing fragmented, as QUIC wants it; on Linux, what is said here holds.
+    /// `quinn-udp` disables fragmentation, as QUIC needs it; on Linux, `fragmentation` overrides
+    /// that.
     fn new(socket: &UdpSocket, fragmentation: Fragmentation) -> io::Result<Self> {
         let state = UdpSocketState::new(socket.into())?;
         fragmentation.apply(socket)?;
@@ -129,10 +131,10 @@ impl Segmenting {
     }
 }
 
-/// How long what the system said of an address, or of segments, is taken for true.
+/// How long an answer of the system about an address, or about segments, stays valid.
 const REMEMBERED: Duration = Duration::from_secs(1);
 
-/// How many addresses are remembered at most; a machine with more is asked more often.
+/// The most addresses that are remembered; a machine with more queries the system more often.
 const MAX_KNOWN: usize = 64;
 
 impl DatagramSocket for Portable {
@@ -158,8 +160,8 @@ impl DatagramSocket for Portable {
         Ok(())
     }
 
-    /// Sends the first message. Where the system cuts no message into segments, one that needs it
-    /// is an error, and its replies are sent one by one.
+    /// Sends the first message. Where the system does not segment, a message that needs it is an
+    /// error, and its replies are sent one by one.
     fn send(&self, messages: &[Transmit], iovecs: &[IoSlice<'_>]) -> io::Result<NonZeroUsize> {
         if let Some(message) = messages.first() {
             if message.count > 1 && message.count > self.max_segments() {

@@ -6,26 +6,26 @@ use hello_proto::{Delays, Retry};
 use super::datagram_socket::RECV_TIMEOUT;
 use super::error_class::ErrorClass;
 
-/// How long a worker waits before it receives again, so that no error keeps it busy.
+/// Decides how long a worker waits before it receives again, so that no error makes it spin.
 #[derive(Debug)]
 pub(crate) struct RecvBackoff {
     waits: Delays,
-    /// When last_empty was received last.
+    /// When a receive call last returned nothing.
     last_empty: Option<Instant>,
-    /// How often in a row last_empty was received sooner than an idle wait takes.
+    /// How often in a row it returned nothing sooner than an idle wait takes.
     short_waits: u32,
 }
 
 impl RecvBackoff {
-    /// Returns how long to wait after a receive call that brought last_empty, at `now`, if at all;
-    /// `None` if the socket is broken.
+    /// Returns how long to wait after a receive call that returned nothing at `now`; `None` if the
+    /// socket is broken.
     ///
-    /// - An idle wait takes its time by itself, and so does one that a signal ends. Only a system
-    ///   that says so again and again at once has to be waited for.
-    /// - What else the system reports is waited after, longer each time.
-    /// - Where that can have a cause outside of the socket, such as a system short of memory, it
-    ///   may pass, however long it takes. Else the socket is broken, and whoever supervises the
-    ///   process can help; but not we.
+    /// - An idle wait takes its own time, and so does one that a signal ends. A pause is needed
+    ///   only if the system returns from such waits at once, repeatedly.
+    /// - After any other error the pause grows.
+    /// - An error that may have a cause outside of the socket, such as a system short of memory,
+    ///   may pass, however long that takes. Any other error means that the socket is broken: a
+    ///   supervisor can help, this process cannot.
     pub(crate) fn wait(&mut self, class: ErrorClass, now: Instant) -> Option<Duration> {
         let last = self.last_empty.replace(now);
         match class {
@@ -53,15 +53,15 @@ impl Default for RecvBackoff {
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
-/// What is shorter is no idle wait.
+/// A wait that is shorter is not an idle wait.
 const MIN_IDLE_WAIT: Duration = RECV_TIMEOUT.checked_div(2).expect("two is not zero");
 
-/// After how many receive calls in a row that were too short to be idle waits a worker waits by
-/// itself. A few there are: signals, and datagrams that another worker was faster to take.
+/// After how many short waits in a row a worker pauses. A few are normal: signals, and datagrams
+/// that another worker took first.
 const MAX_SHORT_WAITS: u32 = 16;
 
-/// How long a worker waits after each error of its socket, and how many in a row it stands of
-/// those that a socket does not recover from: about three seconds of last_empty else.
+/// The pauses after errors. A socket that reports only errors that it does not recover from is
+/// given up after all of them, in about three seconds.
 pub(crate) const RECV_BACKOFF: Retry = Retry::new(
     SHORTEST_PAUSE,
     NonZeroU32::new(12).expect("twelve is not zero"),
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_few_signals_and_idle_waits_as_long_as_they_should_be_cost_no_pause() {
+    fn a_few_signals_and_full_idle_waits_cause_no_pause() {
         let start = Instant::now();
         let mut backoff = RecvBackoff::default();
         for round in 0..999 {
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_must_be_the_sockets_fault_wears_patience_out() {
+    fn only_errors_of_the_socket_itself_exhaust_the_back_off() {
         for class in ErrorClass::ALL {
             let mut backoff = RecvBackoff::default();
             let now = Instant::now();

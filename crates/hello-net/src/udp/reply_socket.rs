@@ -8,14 +8,14 @@ use crate::sys;
 use crate::sys::buffer::Buffer;
 use crate::sys::fragmentation::Fragmentation;
 
-/// Makes a socket ready to receive replies, with the system's times, and takes it over.
+/// Prepares a socket to receive replies with kernel timestamps, and takes it over.
 pub(crate) fn open(
     socket: UdpSocket,
     fragmentation: Fragmentation,
     batch: &mut RecvBatch,
 ) -> io::Result<Box<dyn DatagramSocket>> {
     sys::enable_timestamps(&socket)?;
-    // What does not fit in while we are held up is not the network's loss.
+    // What a full buffer drops while this process is held up is not the network's loss.
     let _ = Buffer::Receive.enlarge(&socket, RECEIVE_BUFFER);
     let is_connected = socket.peer_addr().is_ok();
     let socket = Backend::default().open(socket, fragmentation)?;
@@ -25,5 +25,5 @@ pub(crate) fn open(
     Ok(socket)
 }
 
-/// The receive buffer asked for, in bytes: for some thousand replies.
+/// The receive buffer, in bytes: room for some thousand replies.
 const RECEIVE_BUFFER: usize = 4 << 20;

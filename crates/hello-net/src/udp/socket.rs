@@ -1,4 +1,4 @@
-//! Sockets as this crate wants them.
+//! Sockets, opened with the options that this crate needs.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -8,22 +8,22 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::sys;
 use crate::sys::fragmentation::Fragmentation;
 
-/// Whether several sockets of this server are bound to one address (SO_REUSEPORT, socket(7)).
+/// Whether several sockets of a server are bound to one address (SO_REUSEPORT, socket(7)).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum PortSharing {
-    /// This one only.
+    /// This is the only socket.
     Exclusive,
-    /// This is the first of them, which is bound only if nobody else is, not even one who would
-    /// share.
+    /// This is the first of several. It is bound only if no other socket is, not even one that
+    /// would share.
     ReuseFirst,
-    /// This is another of them.
+    /// This is a further one of several.
     Reuse,
 }
 
 /// Opens a socket that receives at `address`.
 ///
-/// `[::]` means IPv6 and nothing else (IPV6_V6ONLY), so that it and `0.0.0.0` can be bound side
-/// by side. SO_REUSEADDR stays off: with it, Linux lets a second process take the port over.
+/// `[::]` means IPv6 only (IPV6_V6ONLY), so that it and `0.0.0.0` can be bound side by side.
+/// SO_REUSEADDR stays off: with it, Linux lets a second process take the port over.
 pub(crate) fn bind(address: SocketAddr, sharing: PortSharing) -> io::Result<UdpSocket> {
     let prepare = |socket: &Socket| match sharing {
         PortSharing::Exclusive | PortSharing::ReuseFirst => Ok(()),
@@ -36,7 +36,7 @@ pub(crate) fn bind(address: SocketAddr, sharing: PortSharing) -> io::Result<UdpS
     Ok(socket.into())
 }
 
-/// Opens a socket, prepares it as the caller wants it, and binds it to `address`.
+/// Opens a socket, lets the caller prepare it, and binds it to `address`.
 pub(super) fn bind_prepared(
     address: SocketAddr,
     prepare: impl FnOnce(&Socket) -> io::Result<()>,
@@ -46,20 +46,20 @@ pub(super) fn bind_prepared(
         socket.set_only_v6(true)?;
     }
     prepare(&socket)?;
-    // Before the first datagram is queued, whose destination would be unknown.
+    // Before the first datagram is queued, whose destination would be unknown otherwise.
     sys::report_destinations(&socket, address)?;
     socket.bind(&address.into())?;
     Ok(socket)
 }
 
-/// Returns whether an address is one at which every socket bound to the port gets a copy.
+/// Returns whether every socket bound to the port gets a copy of what is sent to this address.
 pub(crate) fn is_shared(address: IpAddr) -> bool {
     address.is_multicast() || matches!(address, IpAddr::V4(address) if is_broadcast(address))
 }
 
-/// Returns whether an address is that of a subnet's broadcast, or everybody's. Only the system
-/// knows: it connects no socket to one that was not allowed to broadcast (EACCES, connect(2)).
-/// Where no socket can be had, no address is known to be one.
+/// Returns whether an address is a broadcast address. Only the system knows: it does not connect a
+/// socket without SO_BROADCAST to one (EACCES, connect(2)). Where no socket can be opened, no
+/// address counts as one.
 pub(crate) fn is_broadcast(address: Ipv4Addr) -> bool {
     let is_refused = |address: Ipv4Addr| {
         let probe = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP));
@@ -68,21 +68,21 @@ pub(crate) fn is_broadcast(address: Ipv4Addr) -> bool {
         let refused = |error: io::Error| error.kind() == io::ErrorKind::PermissionDenied;
         connected.is_ok_and(|connected| connected.is_err_and(refused))
     };
-    // A system that refuses everything says nothing about this address.
+    // A system that refuses everything tells nothing about this address.
     address.is_broadcast() || is_refused(address) && !is_refused(Ipv4Addr::LOCALHOST)
 }
 
-/// A port that nothing is sent to: the one of the discard service (RFC 863).
+/// A port that nothing is sent to: that of the discard service (RFC 863).
 const ANY_PORT: u16 = 9;
 
 #[cfg(any(feature = "client", feature = "load"))]
-/// Opens a socket that sends to `server`, and hears from nobody else once it is connected.
+/// Opens a socket that sends to `server`, and receives from nobody else once it is connected.
 pub(crate) fn connect(server: SocketAddr) -> io::Result<UdpSocket> {
     connect_from(None, None, server)
 }
 
 #[cfg(feature = "__requests")]
-/// Does the same, from an address or by an interface of one's choice.
+/// Does the same, from a given address or by a given interface.
 pub(crate) fn connect_from(
     source: Option<IpAddr>,
     interface: Option<&str>,
@@ -101,11 +101,11 @@ pub(crate) fn connect_from(
     Ok(socket)
 }
 
-/// Returns what may become of datagrams of up to `longest` bytes that leave from `local`, or between
-/// addresses like it.
+/// Returns how datagrams of up to `longest` bytes may be fragmented that leave from `local`, or
+/// between addresses like it.
 pub(crate) fn fragmentation(local: SocketAddr, longest: usize) -> Fragmentation {
     let unfragmented = match local {
-        // No router stands between, and the loopback takes more than any of these.
+        // No router is on that path, and the loopback takes more than any of these.
         SocketAddr::V4(local) if local.ip().is_loopback() => MAX_UNFRAGMENTED_V6,
         SocketAddr::V4(_) => MAX_UNFRAGMENTED_V4,
         SocketAddr::V6(_) => MAX_UNFRAGMENTED_V6,
@@ -117,8 +117,8 @@ pub(crate) fn fragmentation(local: SocketAddr, longest: usize) -> Fragmentation 
 /// packets of 576 bytes (RFC 791 section 3.1), less 20 of IPv4 and 8 of UDP.
 const MAX_UNFRAGMENTED_V4: usize = 576 - 20 - 8;
 
-/// The longest payload, in bytes, that passes every path in one piece over IPv6: 1280 bytes
-/// (RFC 8200 section 5), less 40 of IPv6 and 8 of UDP.
+/// The longest payload, in bytes, that passes every path in one piece over IPv6: 1280 bytes (RFC
+/// 8200 section 5), less 40 of IPv6 and 8 of UDP.
 const MAX_UNFRAGMENTED_V6: usize = 1280 - 40 - 8;
 
 #[cfg(test)]
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_broadcast_address_is_known_from_others() {
+    fn broadcast_addresses_are_recognised() {
         let broadcast = |address: [u8; 4]| is_broadcast(address.into());
         assert!(broadcast([255, 255, 255, 255]));
         // The loopback's, on Linux.
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_are_sent_whole_only_where_every_path_takes_them_whole() {
+    fn replies_are_never_fragmented_only_where_every_path_takes_them_whole() {
         let here = |address: [u8; 4]| SocketAddr::from((Ipv4Addr::from(address), 9999));
         let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 9999));
         for (local, longest, expected) in [

@@ -21,7 +21,7 @@ pub(crate) fn open(io: Backend) -> (Box<dyn DatagramSocket>, SocketAddr) {
 }
 
 #[test]
-fn nothing_there_is_an_idle_wait_and_no_error() {
+fn empty_socket_is_an_idle_wait_and_no_error() {
     for &io in BACK_ENDS {
         let (socket, _) = open(io);
         for wait in [false, true] {

@@ -7,21 +7,21 @@ use std::ops::Range;
 
 use hello_proto::MAX_DATAGRAM_LEN;
 
-/// Datagrams on one route that leave as one: one datagram, or a train (UDP_SEGMENT, udp(7)).
+/// Datagrams on one route that leave as one message: one, or a train (UDP_SEGMENT, udp(7)).
 #[derive(Clone, Debug)]
 pub(crate) struct Transmit {
     pub(crate) route: Route,
     /// The length of each datagram but the last, which may be shorter, in bytes.
     pub(crate) segment: usize,
-    /// How many datagrams.
+    /// The number of datagrams.
     pub(crate) count: usize,
-    /// Their length in all, in bytes.
+    /// The total length, in bytes.
     pub(crate) len: usize,
-    /// Which of the iovecs given beside it are its bytes.
+    /// Its bytes, among the iovecs of all messages.
     pub(crate) iovecs: Range<usize>,
 }
 
-/// Between whom a message travels.
+/// The two ends of a message's path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Route {
     pub(crate) to: SocketAddr,
@@ -32,25 +32,24 @@ pub(crate) struct Route {
 /// An address of ours to send from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LocalAddr {
-    /// Unspecified where the system is to choose.
+    /// Unspecified to let the system choose.
     pub(crate) address: IpAddr,
-    /// The index of the interface, without which a link-local address means nothing; 0 leaves it
-    /// to the routes.
+    /// The index of the interface, which a link-local address needs; 0 leaves it to the routes.
     pub(crate) interface: u32,
 }
 
 impl Transmit {
-    /// How many datagrams a message has at most: what every kernel that segments at all takes
+    /// The most datagrams in a message: what every kernel that segments at all accepts
     /// (UDP_MAX_SEGMENTS).
     pub(crate) const MAX_SEGMENTS: usize = 64;
 
-    /// A datagram of so many bytes, whose iovecs are still to be told.
+    /// Makes a message of one datagram of this length. Its iovecs are set later.
     pub(crate) fn new(route: Route, len: usize) -> Self {
         Self { route, segment: len, count: 1, len, iovecs: 0..0 }
     }
 
-    /// Tells whether a datagram of `len` bytes may follow: all before it have the same length, it
-    /// is not longer, and the whole is no more than a message can be.
+    /// Returns whether a datagram of `len` bytes may be added: all before it have the same length,
+    /// it is not longer, and the whole is not longer than a message can be.
     pub(crate) fn fits(&self, len: usize) -> bool {
         self.len == self.segment * self.count
             && len <= self.segment
@@ -58,7 +57,7 @@ impl Transmit {
             && self.len + len <= MAX_DATAGRAM_LEN
     }
 
-    /// Returns its bytes in one piece; `iovecs` are those of all messages.
+    /// Returns the bytes in one piece; `iovecs` are those of all messages.
     pub(crate) fn bytes<'p>(&self, iovecs: &'p [IoSlice<'_>]) -> Cow<'p, [u8]> {
         match &iovecs[self.iovecs.clone()] {
             [part] => Cow::Borrowed(part),
@@ -68,13 +67,13 @@ impl Transmit {
 }
 
 impl Route {
-    /// A number that differs between routes as well as a few instructions can make it. Somebody
-    /// who chooses sources that share one gains nothing: there are only so many in a batch.
+    /// Returns a number that differs between routes as well as a few instructions can make it.
+    /// Choosing sources that share one gains an attacker nothing, because a batch has few messages.
     pub(crate) fn hash(self) -> usize {
         self.address_hash() ^ usize::from(self.to.port())
     }
 
-    /// The same for the address that it leads to, whatever the port.
+    /// Returns the same for the destination address, whatever the port.
     pub(crate) fn address_hash(self) -> usize {
         match self.to.ip() {
             IpAddr::V4(address) => address.to_bits() as usize,

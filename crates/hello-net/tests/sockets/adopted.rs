@@ -1,4 +1,4 @@
-//! Sockets that somebody else keeps open, and what waits in them.
+//! Sockets that somebody else keeps open, and the datagrams that wait in them.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroUsize;
@@ -13,7 +13,7 @@ use crate::server::{BACK_ENDS, serve_at};
 fn adopted_socket_outlives_its_servers_without_loss() {
     for &io in BACK_ENDS {
         let kept = UdpSocket::bind(any_port()).expect("a free port");
-        // As supervisors may hand it over.
+        // As a supervisor may hand it over.
         kept.set_nonblocking(true).expect("possible");
         let (address, client) = (kept.local_addr().expect("bound"), peer());
         for number in 0..3 {

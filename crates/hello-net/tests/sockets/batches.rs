@@ -1,4 +1,4 @@
-//! What arrives together: trains, bursts, floods; from one source or from many.
+//! Datagrams that arrive together: trains, bursts and floods, from one source or many.
 
 use std::iter;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -17,14 +17,14 @@ fn greeting(name: &[u8]) -> Vec<u8> {
     [b"Hello, ", name, b"!"].concat()
 }
 
-/// A name of `len` bytes that no other number has.
+/// Makes a name of `len` bytes that no other number has.
 fn name(number: usize, len: usize) -> Vec<u8> {
     number.to_string().bytes().chain(iter::repeat(b'.')).take(len).collect()
 }
 
 /// Sends datagrams as one message, which the system delivers in one piece if it can.
 fn send_train(socket: &UdpSocket, to: SocketAddr, names: &[Vec<u8>]) {
-    // Made with another socket, for it would have trains delivered in one piece to this one, too.
+    // Made with another socket, because it would enable GRO on this one, too.
     let state = UdpSocketState::new((&peer()).into()).expect("a UDP socket");
     let train = Transmit {
         destination: to,
@@ -51,7 +51,7 @@ fn every_datagram_of_a_train_is_answered_in_order() {
                 for name in &names {
                     assert_eq!(receive(&client), (greeting(name), local));
                 }
-                // A datagram alone, between trains.
+                // A single datagram, between trains.
                 assert_eq!(exchange(&client, local, b"Tracy"), b"Hello, Tracy!");
             }
         };
@@ -66,7 +66,7 @@ fn each_source_gets_its_replies_in_order() {
     for &io in BACK_ENDS {
         let (server, local) = serve_at(io, &[any_port()]);
         let clients = Vec::from_iter((0..20).map(|_| peer()));
-        // As much as the receive buffer surely holds, in one batch and more.
+        // As much as the receive buffer surely holds, in more than one batch.
         for number in 0..8 {
             for client in &clients {
                 client.send_to(&name(number, 3 + number % 4), local).expect("sent");
@@ -84,7 +84,7 @@ fn each_source_gets_its_replies_in_order() {
     }
 }
 
-/// Asks from connected sockets, which hear no other address than the one asked.
+/// Sends from connected sockets, which receive from no other address than the server's.
 fn ask_at_each(server: &Server, addresses: &[SocketAddr], rounds: usize, io: Backend) {
     const BURST: usize = 8;
     let clients = Vec::from_iter(addresses.iter().map(|address| {
@@ -123,7 +123,7 @@ fn wildcard_server_replies_from_the_destination_address() {
         let (server, local) = serve_at(io, &[(Ipv4Addr::UNSPECIFIED, 0).into()]);
         let addresses = (1..=16).map(|host| (Ipv4Addr::new(127, 0, 0, host), local.port()).into());
         let addresses = Vec::from_iter(addresses);
-        // 100,096 replies with the one back end, fewer with the other.
+        // 100,096 replies with one back end, fewer with the other.
         ask_at_each(&server, &addresses, if io == Backend::default() { 782 } else { 79 }, io);
     }
 }
@@ -139,7 +139,7 @@ fn ipv6_wildcard_replies_from_the_destination_address() {
     }
 }
 
-/// Sends far more than the receive buffer holds while nobody receives, and counts it all.
+/// Sends far more than the receive buffer holds while nobody receives, and counts everything.
 fn flood(server: &Server, local: SocketAddr) -> ServerCounters {
     const SENT: u64 = 5000;
     let clients = Vec::from_iter((0..4).map(|_| peer()));
@@ -199,8 +199,8 @@ fn server_requests_large_buffers_by_default() {
         let (server, _) = serve_at(io, &[any_port()]);
         let plain = UdpSocket::bind(any_port()).expect("a free port");
         let plain = SockRef::from(&plain);
-        // As root it gets all of it, and else what the system allows, which is no less than what
-        // every socket has.
+        // As root it gets all of it, and otherwise what the system allows, which is at least the
+        // default of any socket.
         assert!(server.receive_buffer() >= plain.recv_buffer_size().expect("a size"));
         assert!(server.send_buffer() >= plain.send_buffer_size().expect("a size"));
         if plain.set_send_buffer_size(Server::SEND_BUFFER).is_ok()

@@ -12,9 +12,9 @@ use hello_net::{
 };
 use hello_proto::{DecodeError, Request, Retry};
 
-/// Long enough for any machine; only attempts that are to fail wait for shorter.
+/// Long enough for any machine. Only attempts that fail on purpose wait for a shorter time.
 const LONG: Duration = Duration::from_secs(20);
-/// Long enough to be waited for in parts, as long waits are.
+/// Long enough for a long wait.
 const SHORT: Duration = Duration::from_millis(120);
 
 fn retry(first: Duration, attempts: u32) -> Retry {
@@ -25,14 +25,14 @@ fn client(servers: &[SocketAddr], retry: Retry) -> Client {
     Client::builder().retry(retry).connect(servers.iter().copied()).expect("at least one")
 }
 
-/// An error of the system's, which has this class.
+/// Returns an error of the system's, which has this class.
 fn error(code: i32, class: ErrorClass) -> SocketError {
     let error = SocketError::of(&std::io::Error::from_raw_os_error(code));
     assert_eq!(error.class, class);
     error
 }
 
-/// What an observer saw, in words.
+/// Returns what an observer saw, in words.
 fn words(progress: Progress<'_>) -> String {
     match progress {
         Progress::Sending { attempt, .. } => format!("asked {attempt}"),
@@ -45,7 +45,7 @@ fn words(progress: Progress<'_>) -> String {
     }
 }
 
-/// Asks once, beside a server that plays its script.
+/// Sends one request beside a server that plays its script.
 fn greet(
     client: &mut Client,
     name: &[u8],
@@ -66,7 +66,7 @@ fn loopback_peer() -> (UdpSocket, SocketAddr) {
     (socket, address)
 }
 
-/// An address where nothing listens: port 9 of a loopback address that nobody else binds.
+/// Returns an address where nothing listens: port 9 of a loopback address that nobody else binds.
 fn nobody(host: u8) -> SocketAddr {
     ([127, 77, 0, host], 9).into()
 }
@@ -150,7 +150,7 @@ fn duplicate_of_an_earlier_reply_never_answers_an_equal_name() {
     };
     let (result, seen) = greet(&mut client, b"Michael", script);
     assert!(result.is_ok());
-    // Had the duplicate counted, Mallory's reply would not have been looked at.
+    // Had the duplicate counted, Mallory's reply would not have been read.
     assert_eq!(seen, ["asked 1", "skipped Hello, Mallory!"]);
 }
 
@@ -264,7 +264,7 @@ fn silent_address_is_followed_by_the_next_after_its_attempt() {
     let (result, _) = greet(&mut client, b"Sarah", script);
     let greeting = result.expect("answered");
     assert_eq!(greeting.server, address);
-    // In the second attempt this server is asked for the first time.
+    // In the second attempt this server gets its first request.
     assert_eq!(greeting.rtt.is_some(), greeting.attempts == 2);
 }
 
@@ -274,11 +274,11 @@ fn late_reply_from_an_earlier_address_counts() {
     let silent: [_; 6] = std::array::from_fn(|_| loopback_peer());
     let mut addresses = vec![address];
     addresses.extend(silent.iter().map(|(_, address)| *address));
-    // Fewer attempts than addresses: none is asked twice, and looking again finds the reply.
+    // Fewer attempts than addresses: none gets two requests, and polling again finds the reply.
     let mut client = client(&addresses, retry(Duration::from_millis(300), 6));
     let script = || {
         let (_, source) = receive(&server);
-        // By now, another one is asked.
+        // By now, another address is waited for.
         receive(&silent[0].0);
         server.send_to(b"Hello, Sarah!", source).expect("sent");
     };
@@ -360,7 +360,7 @@ fn client_without_an_address_is_an_error() {
 
 #[test]
 fn zero_timeout_still_receives_queued_replies() {
-    // On the loopback, the refusal is there as soon as the request is sent.
+    // On the loopback, the refusal arrives before the send returns.
     let mut client = client(&[nobody(6)], retry(Duration::ZERO, 2));
     let (result, seen) = greet(&mut client, b"Sarah", || ());
     assert!(matches!(result, Err(Unanswered { attempts: 2, .. })));

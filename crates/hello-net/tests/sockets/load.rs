@@ -1,4 +1,4 @@
-//! The load generator against servers that do as they are told.
+//! The load generator against servers with a script.
 
 mod ends;
 mod hold_ups;
@@ -23,7 +23,7 @@ use hello_proto::Token;
 
 use crate::network::{peer, receive};
 
-/// A plan for a test: so many requests in a closed loop, whose timeout no answer comes near to.
+/// Returns a closed loop of a number of requests, with a timeout that no test comes near.
 fn closed(outstanding: u32, count: u64) -> LoadBuilder {
     let outstanding = NonZeroU32::new(outstanding).expect("not zero");
     LoadGenerator::builder()
@@ -33,7 +33,7 @@ fn closed(outstanding: u32, count: u64) -> LoadBuilder {
         .timeout(Duration::from_secs(20))
 }
 
-/// The same in an open loop, at so many a second.
+/// Returns the same as an open loop, at a rate per second.
 fn open(rate: u64, arrivals: ArrivalProcess, count: u64) -> LoadBuilder {
     let rate = NonZeroU64::new(rate).expect("not zero");
     closed(1, count).pacing(Pacing::Open { rate, arrivals })
@@ -90,7 +90,7 @@ enum Told {
     Reported(ErrorClass),
 }
 
-/// What one thread told, in order, and when that was.
+/// The events of one thread, in order, and their times.
 #[derive(Debug, Default)]
 struct Heard(Vec<(Duration, Told)>);
 
@@ -119,7 +119,7 @@ impl Heard {
         self.0.iter().map(|(_, told)| *told)
     }
 
-    /// Counts the events that are so.
+    /// Counts the events for which `is`.
     fn count(&self, is: impl Fn(Told) -> bool) -> u64 {
         self.told().filter(|told| is(*told)).count() as u64
     }
@@ -160,7 +160,7 @@ impl Heard {
     }
 }
 
-/// Runs a generator with an observer of each thread, and returns these.
+/// Runs a generator with an observer for each thread, and returns the observers.
 fn run<O: Default + Send>(
     generator: LoadGenerator,
     observe: impl Fn(&mut O, &LoadEvent<'_>) + Sync,
@@ -177,27 +177,27 @@ fn run<O: Default + Send>(
     (usage, observers.collect())
 }
 
-/// Runs a generator of one thread, and returns what that told.
+/// Runs a generator of one thread, and returns its events.
 fn run_one(generator: LoadGenerator) -> (GeneratorUsage, Heard) {
     let (usage, heard) = run(generator, Heard::add);
     let [heard] = heard.try_into().expect("one thread");
     (usage.expect("no broken socket"), heard)
 }
 
-/// What became of a load.
+/// The result of a load.
 #[derive(Debug)]
 struct Offered {
     usage: GeneratorUsage,
-    /// What each thread told.
+    /// The events of each thread.
     threads: Vec<Heard>,
-    /// What all told.
+    /// The events of all threads.
     all: Heard,
-    /// How many requests the server saw.
+    /// The number of requests that the server saw.
     seen: u64,
 }
 
-/// Has a server do so with each request, until it gets an empty one, and returns how many there
-/// were before it.
+/// Shows each request to `answer` until an empty one arrives, and returns how many there were
+/// before it.
 fn serve(socket: &UdpSocket, mut answer: impl FnMut(&Asked<'_>)) -> u64 {
     for number in 0.. {
         let (name, source) = receive(socket);
@@ -209,7 +209,7 @@ fn serve(socket: &UdpSocket, mut answer: impl FnMut(&Asked<'_>)) -> u64 {
     u64::MAX
 }
 
-/// Offers a load to a server that does so with each request.
+/// Offers a load to a server that shows each request to `answer`.
 fn offer(plan: LoadBuilder, answer: impl FnMut(&Asked<'_>) + Send) -> Offered {
     offer_to(&peer(), plan, answer)
 }
@@ -224,7 +224,7 @@ fn offer_to(
     let ((usage, threads), seen) = thread::scope(|scope| {
         let serving = scope.spawn(|| serve(server, answer));
         let run = run(generator, Heard::add);
-        // What was sent is in the server's buffer, and so before that.
+        // What was sent is in the server's buffer, and so before this.
         peer().send_to(&[], address).expect("sent");
         (run, serving.join().expect("no panic"))
     });
@@ -274,7 +274,7 @@ fn answered_and_lost_requests_match_the_servers_record() {
         }
     });
     assert_eq!((seen, all.sent()), (200, 200));
-    // On a busy machine, one is late now and then.
+    // On a busy machine, a reply is late now and then.
     assert_eq!(all.answered() + all.late(), greeted);
     assert_eq!(all.answered() + all.lost(), 200);
 }

@@ -1,4 +1,5 @@
-//! The server and the client over real sockets on the loopback, on ports the system chooses.
+//! Server, client, prober and load generator over real sockets on the loopback, on ports that the
+//! system chooses.
 
 mod adopted;
 mod batches;

@@ -19,13 +19,13 @@ use socket2::SockRef;
 
 use crate::network::{any_port, peer, receive};
 
-/// A plan for a test: quick, and with a timeout that no answer comes near to.
+/// Returns a plan for a test: quick, and with a timeout that no reply comes near.
 fn plan(count: u64) -> ProberBuilder {
     let timeout = Duration::from_secs(20);
     Prober::builder().interval(Duration::from_millis(1)).count(count).timeout(timeout)
 }
 
-/// The same without an end.
+/// Returns the same without an end.
 fn endless() -> ProberBuilder {
     plan(0).count(None)
 }
@@ -34,7 +34,7 @@ fn connect(server: &UdpSocket, plan: ProberBuilder) -> Prober {
     plan.connect(server.local_addr().expect("bound")).expect("a port")
 }
 
-/// What an observer saw, of both threads.
+/// What an observer saw, on both threads.
 struct Seen(Mutex<Vec<(usize, Told)>>);
 
 impl Seen {
@@ -51,7 +51,7 @@ impl Seen {
     }
 }
 
-/// Answers so many requests as `answer` says, which is given their number and their name.
+/// Answers `count` requests as `answer` says, which gets their number and their name.
 fn serve(socket: &UdpSocket, count: u64, mut answer: impl FnMut(u64, &[u8]) -> Vec<Vec<u8>>) {
     for number in 0..count {
         let (name, source) = receive(socket);
@@ -65,7 +65,7 @@ fn greeting(name: &[u8]) -> Vec<u8> {
     [b"Hello, ", name, b"!"].concat()
 }
 
-/// Runs a prober against a server that answers so, and returns its counts and what it told.
+/// Runs a prober against a server that answers so, and returns its counts and its events.
 fn probe(
     plan: ProberBuilder,
     answer: impl FnMut(u64, &[u8]) -> Vec<Vec<u8>> + Send,
@@ -164,7 +164,7 @@ fn last_probes_get_their_full_timeout_after_quick_replies() {
         0 => vec![greeting(name)],
         _ => vec![],
     });
-    // The first may be lost, too, on a machine that is busy enough.
+    // On a busy machine, the first may be lost, too.
     assert_eq!((counts.sent, counts.in_flight()), (5, 0));
     assert!((1..5).all(|seq| told.contains(&(0, Told::Lost(seq)))), "{told:?}");
 }

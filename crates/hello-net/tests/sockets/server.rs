@@ -10,7 +10,7 @@ use hello_proto::{Guard, MAX_NAME_LEN, Refusal};
 
 use crate::network::{any_port, exchange, have_ipv6, peer, peer_at, receive};
 
-/// Every back end passes the same tests.
+/// The back ends, all of which pass the same tests.
 pub(crate) const BACK_ENDS: &[Backend] = &[
     #[cfg(target_os = "linux")]
     Backend::Native,
@@ -186,8 +186,8 @@ fn ipv6_wildcard_leaves_the_ipv4_port_free() {
         return;
     }
     for &io in BACK_ENDS {
-        // The same port at every IPv4 address is still free and stands beside it; unless another
-        // test has it, so several ports are tried.
+        // The same port at every IPv4 address is still free and stands beside it. Another test may
+        // have it, so several ports are tried.
         let (ipv6_only, local, _beside) = (0..20)
             .find_map(|_| {
                 let (server, local) = serve_at(io, &[(Ipv6Addr::UNSPECIFIED, 0).into()]);
@@ -270,7 +270,7 @@ fn liveness_requires_progress_of_every_thread() {
             let client = peer();
             client.send_to(b"Tracy", local).expect("sent");
             receive(&client);
-            // The thread that answered waits for us now, and went round once before at the most.
+            // The thread that answered waits for this one, and completed at most one round before.
             let later = Instant::now() + Duration::from_millis(400);
             let mut pulses = 0;
             while Instant::now() < later {
@@ -337,7 +337,7 @@ fn abort_leaves_what_waits_unanswered_and_stop_does_not() {
                 false => stopper.stop(),
             };
             server.serve(end).expect("no broken socket");
-            // Some have been received together with the first.
+            // Some were received together with the first.
             let answered = server.counters().answered();
             assert_eq!(answered < 200, abort, "{answered}");
         }

@@ -13,18 +13,19 @@ use crate::udp::recv_backoff::RecvBackoff;
 use crate::udp::socket_error::SocketError;
 use crate::{requester, sys};
 
-/// What the sockets that were asked had.
+/// The result of polling sockets.
 struct Received {
-    /// When the earliest of the latest datagrams of each came; `None` if there was none.
+    /// The earliest of the times at which the last datagram of each arrived; `None` if there was
+    /// none.
     earliest: Option<Duration>,
-    /// Whether none is left to be asked before the system is, which of them have something.
+    /// Whether every socket that had something was read.
     is_whole: bool,
 }
 
 impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
-    /// Receives a batch from each socket that has something, and tells whether there was anything;
-    /// waits for a first datagram, if there is one socket only and it is to. If that takes long, what is
-    /// due has its turn, and then the rest of the sockets.
+    /// Receives a batch from each socket that has something, and returns whether there was
+    /// anything. With `waits`, waits for a first datagram, if there is one socket only. If
+    /// receiving takes long, requests that are due have their turn before the rest of the sockets.
     pub(super) fn receive(&mut self, waits: bool) -> Result<bool, LoadError> {
         Ok(self.receive_all(waits)?.earliest.is_some())
     }
@@ -32,7 +33,7 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
     fn receive_all(&mut self, waits: bool) -> Result<Received, LoadError> {
         let (mut ready, start) = (std::mem::take(&mut self.ready), sys::monotonic());
         if ready.is_empty() {
-            // A system that cannot tell is asked again.
+            // If the system reports an error, the next call asks again.
             let _ = self.sources.poll_ready(&mut ready);
         }
         let (mut earliest, mut asked) = (None, 0);
@@ -50,8 +51,8 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
         Ok(Received { earliest, is_whole: self.ready.is_empty() })
     }
 
-    /// Receives all that is there. What comes meanwhile may go on for ever: it ends when each socket
-    /// has brought something later or nothing, or when that takes too long.
+    /// Receives everything that has arrived. What arrives meanwhile may never end, so this returns
+    /// once each socket had something later or nothing, or when it takes too long.
     pub(super) fn drain(&mut self) -> Result<(), LoadError> {
         let (start, turns) = (sys::monotonic(), self.sources.turns());
         let (mut later, mut is_later, mut is_empty) = (0, true, true);
@@ -73,8 +74,8 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
         Ok(())
     }
 
-    /// Receives a batch from a socket, and returns when the last of it came, if anything did; epoch, if
-    /// that is not known.
+    /// Receives a batch from a socket, and returns when the last datagram of it arrived, if there
+    /// was any; zero, if that is unknown.
     fn receive_from(&mut self, socket: usize, waits: bool) -> Result<Option<Duration>, LoadError> {
         let before = waits.then(sys::monotonic);
         let received = self.sources.socket(socket).receive(&mut self.batch, waits);
@@ -102,8 +103,8 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
         Ok(Some(Duration::ZERO))
     }
 
-    /// Decides what each datagram of a batch is, tells of it, and returns when the last one came; epoch,
-    /// if the system does not say.
+    /// Decides what each datagram of a batch is, reports it, and returns when the last one arrived;
+    /// zero, if the system does not report it.
     fn handle(&mut self, socket: usize) -> Duration {
         self.timestamps.update(ClockSample::now());
         let expected = usize::try_from(self.batch.datagrams()).unwrap_or(usize::MAX);
@@ -122,11 +123,11 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
     }
 }
 
-/// How long a thread receives at most before it looks what is due.
+/// How long a thread receives at most before it sends what is due.
 const MAX_TURN: Duration = Duration::from_millis(2);
 
-/// How long a thread receives at most before it takes requests for lost.
+/// How long a thread receives at most before it settles losses.
 const MAX_DRAIN: Duration = Duration::from_millis(100);
 
-/// In how many batches a socket can surely be emptied of what is there.
+/// In how many batches a socket can surely be emptied.
 const MAX_BATCHES: usize = 256;

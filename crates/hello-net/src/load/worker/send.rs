@@ -1,4 +1,4 @@
-//! How one thread of a load sends.
+//! How a thread of a load sends.
 
 use std::io::{self, IoSlice};
 use std::time::Duration;
@@ -18,13 +18,13 @@ use crate::udp::socket_error::SocketError;
 use crate::udp::transmit::Transmit;
 
 impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
-    /// Notes which messages are due.
+    /// Enqueues the messages that are due.
     pub(super) fn enqueue_due(&mut self, now: Duration) {
         while self.ended_at.is_none() && self.pending.len() < MAX_BATCH {
             let due = self.due();
             let at = due.unwrap_or(now);
             if at >= self.end() || self.remaining == 0 && at >= self.epoch {
-                // It lasts until then, also if nothing of it is left.
+                // The run lasts until then, even if nothing of it is left.
                 self.ended_at = Some(at.min(self.end())).filter(|over| *over <= now);
                 return;
             }
@@ -41,18 +41,19 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
         }
     }
 
-    /// Returns how many requests the next message has; `None` if too many are outstanding for it.
+    /// Returns the number of requests in the next message; `None` if too many are outstanding for
+    /// it.
     pub(super) fn room(&self) -> Option<u64> {
         let train = u64::from(self.shared.plan.train.get());
         let Schedule::Closed { outstanding } = self.schedule else { return Some(train) };
         let train = train.min(outstanding);
         let wanted = (self.pending.len() as u64 + 1) * train;
-        // As one that is not answered for long fills the ledger by and by, there may be less room.
+        // An unanswered request gradually fills the ledger, so there may be less room.
         let room = outstanding.saturating_sub(self.tracker.in_flight());
         (wanted <= room.min(self.tracker.tokens().len() as u64)).then_some(train)
     }
 
-    /// Tells whether a closed loop does not send for the only reason that its ledger is full.
+    /// Returns whether a closed loop does not send only because its ledger is full.
     pub(super) fn is_stalled(&self) -> bool {
         let Schedule::Closed { outstanding } = self.schedule else { return false };
         let train = u64::from(self.shared.plan.train.get()).min(outstanding);
@@ -62,12 +63,12 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
             && (self.tracker.tokens().len() as u64) < train
     }
 
-    /// Returns from when on nothing is due, however much is left.
+    /// Returns when requests cease to be due, however many are left.
     pub(super) fn end(&self) -> Duration {
         self.epoch.saturating_add(self.shared.plan.duration)
     }
 
-    /// Returns when the next message is due, in an open loop; or would have been, if none is left.
+    /// Returns when the next message is due, or would be if one was left; `None` in a closed loop.
     pub(super) fn due(&self) -> Option<Duration> {
         let due = self.start.saturating_add(self.schedule.due()?);
         if self.remaining > 0 || due < self.epoch {
@@ -77,8 +78,8 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
         Some(end_of_schedule.max(self.epoch))
     }
 
-    /// Sends messages that are due, as many as one call takes, or gives them up; tells whether
-    /// there were any and more can be sent now.
+    /// Sends messages that are due, as many as one call takes, or drops them. Returns whether there
+    /// were any and more can be sent now.
     pub(super) fn send(&mut self, now: Duration) -> Result<bool, LoadError> {
         if now < self.retry_at {
             return Ok(false);
@@ -117,8 +118,8 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
         }
     }
 
-    /// Gives up what is due for too long, and tells whether there was any. A closed loop just waits
-    /// until the system takes it, as long as it goes on.
+    /// Drops the messages that are too late, and returns whether there were any. A closed loop
+    /// waits until the system takes them, as long as the run lasts.
     fn drop_late(&mut self, now: Duration) -> bool {
         let held_up = match self.schedule.interval() {
             Some(interval) => MAX_LATENESS.max(interval),
@@ -133,14 +134,14 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
             any = true;
         }
         if any && self.pending.is_empty() && self.skip_late(now, too_late) {
-            // What is left is in time, and a moment later would not be.
+            // The rest is in time now, and would not be a moment later.
             self.enqueue_due(now);
         }
         any
     }
 
-    /// Gives up at once what is due for too long and not even noted, if that is much: at a rate
-    /// beyond what can be noted one by one, we would never catch up. Tells whether it did.
+    /// Skips at once what is too late and not even enqueued, if that is much: at a rate beyond what
+    /// can be enqueued one by one, the thread would never catch up. Returns whether it did.
     fn skip_late(&mut self, now: Duration, too_late: Duration) -> bool {
         let Some(due) = self.due().filter(|_| self.ended_at.is_none()) else { return false };
         let few = self.schedule.interval().map(|interval| interval.saturating_mul(MIN_SHARE));
@@ -165,8 +166,7 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
         true
     }
 
-    /// Writes the names of the messages that can be sent by one call, and returns those and their
-    /// socket.
+    /// Writes the names of the messages that one call can send, and returns these and their socket.
     fn write(&mut self) -> (Vec<Transmit>, usize) {
         let mut tokens = self.tracker.tokens();
         let (mut messages, mut socket) = (Vec::with_capacity(self.pending.len()), None);
@@ -182,7 +182,7 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
             }
             self.names.resize(start + count * len, 0);
             for (name, token) in self.names[start..].chunks_exact_mut(len).zip(&mut tokens) {
-                // The length of the names was looked at before.
+                // The length of the names was checked before.
                 let _ = token.encode(name);
             }
             let index = messages.len();
@@ -197,7 +197,7 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
         (messages, socket.unwrap_or(0))
     }
 
-    /// Notes that the first messages of those due were taken.
+    /// Records that the first of the pending messages were taken.
     fn note_sent(&mut self, at: Duration, messages: usize) {
         let mut events = Events::new(self.shared.observe, self.thread, messages);
         let left = at.saturating_sub(self.epoch);
@@ -211,7 +211,7 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
         }
     }
 
-    /// Notes that the first of the messages due was not taken, and why.
+    /// Records that the first of the pending messages was not taken, and why.
     fn fail(&mut self, now: Duration, source: io::Error) -> Result<(), LoadError> {
         let error = SocketError::of(&source);
         self.retry_at = now + PAUSE;
@@ -233,7 +233,7 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
         Ok(())
     }
 
-    /// Tells of requests that were due after the warm-up and did not leave.
+    /// Reports requests that were due after the warm-up and did not leave.
     fn report_not_sent(&mut self, now: Duration, due: Duration, count: u32, reason: NotSent) {
         if let Some(due) = due.checked_sub(self.epoch) {
             self.notify(now, LoadEventKind::NotSent { due, count, reason });
@@ -241,11 +241,11 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
     }
 }
 
-/// How many messages are sent by one call at the most.
+/// The most messages per call.
 const MAX_BATCH: usize = RecvBatch::CAPACITY;
 
-/// And how many bytes, if they are several: more take the system as long as many calls.
+/// The most bytes per call of several messages: more take the system as long as several calls.
 const MAX_BATCH_BYTES: usize = 1 << 17;
 
-/// How many messages that are too late are told of one by one, as they would have left.
+/// How many late messages are reported one by one, as they would have left.
 const MIN_SHARE: u32 = 1024;

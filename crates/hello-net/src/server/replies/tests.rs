@@ -72,7 +72,7 @@ fn datagrams_alone_and_in_trains_share_a_message() {
 #[test]
 fn a_message_is_no_longer_than_the_system_takes() {
     let script = MockSocket::default();
-    // One reply more than segments; then as many bytes as fit, and more.
+    // One reply more than there are segments; then as many bytes as fit, and more.
     answer(&script, vec![train(&[b"Tracy"; Transmit::MAX_SEGMENTS + 1], source(1))]);
     answer(
         &script,
@@ -80,14 +80,14 @@ fn a_message_is_no_longer_than_the_system_takes() {
     );
     let counts = Vec::from_iter(script.state().sent.iter().map(|(_, replies)| replies.len()));
     assert_eq!(counts, [Transmit::MAX_SEGMENTS, 1, 64, 2]);
-    // Longer ones do not fit that often.
+    // Fewer of the longer ones fit.
     let script = MockSocket::default();
     answer(&script, (0..64).map(|_| datagram(&[b'x'; 1200], source(3))).collect());
     let counts = Vec::from_iter(script.state().sent.iter().map(|(_, replies)| replies.len()));
     assert_eq!(counts, [MAX_DATAGRAM_LEN / 1208, 64 - MAX_DATAGRAM_LEN / 1208]);
 }
 
-/// What a system reports of a message that it does not take, and its class.
+/// What a system reports of a message that it does not take, and the class of that error.
 const POISONS: [(i32, ErrorClass); 12] = [
     (libc::EINVAL, ErrorClass::Invalid),
     (libc::EACCES, ErrorClass::Denied),
@@ -171,7 +171,7 @@ fn a_poisoned_reply_costs_none_of_those_it_shares_a_message_with() {
 }
 
 #[test]
-fn a_system_without_segments_gets_every_reply_by_itself() {
+fn system_without_segmentation_gets_every_reply_singly() {
     let script = MockSocket::default();
     script.state().verdict =
         Some(Box::new(|_, replies| if replies.len() > 1 { Err(errno(libc::EIO)) } else { Ok(()) }));
@@ -318,7 +318,7 @@ fn a_train_leaves_and_arrives_in_one_piece() {
 }
 
 #[test]
-fn what_this_system_does_not_take_costs_no_other_reply_wherever_it_stands() {
+fn message_that_this_system_rejects_costs_no_other_reply_wherever_it_stands() {
     let port_0: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
     let everybody: SocketAddr = (Ipv4Addr::BROADCAST, 40_001).into();
     for &io in BACK_ENDS {

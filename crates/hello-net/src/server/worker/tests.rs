@@ -81,7 +81,7 @@ fn every_datagram_has_one_outcome_however_it_comes() {
 }
 
 #[test]
-fn a_train_is_judged_datagram_by_datagram() {
+fn each_datagram_of_a_train_is_classified_by_itself() {
     let names: [&[u8]; 4] =
         [b"Michael, Jackson", b"Hello, Hello, M!", b"Hello, Michael!!", b"Tracy"];
     let (worker, script) = worker([Ok(vec![train(&names, client(40_001))])]);
@@ -110,7 +110,7 @@ fn trains_of_tiny_datagrams_are_answered_in_portions() {
 }
 
 #[test]
-fn who_asks_an_address_that_is_not_ours_alone_is_refused_and_sees_which() {
+fn broadcast_and_multicast_destinations_are_refused_and_shown() {
     let asked = |address: [u8; 4], reply_from: [u8; 4]| {
         let (mut arrival, bytes) = datagram(b"Tracy", client(40_001));
         let reply_from = LocalAddr { address: reply_from.into(), interface: 0 };
@@ -139,7 +139,7 @@ fn who_asks_an_address_that_is_not_ours_alone_is_refused_and_sees_which() {
 }
 
 #[test]
-fn errors_between_datagrams_are_counted_and_paused_after() {
+fn receive_errors_are_counted_and_followed_by_a_pause() {
     let (worker, script) = worker([
         Err(errno(libc::ENETDOWN)),
         Err(errno(libc::ENOMEM)),
@@ -156,12 +156,12 @@ fn errors_between_datagrams_are_counted_and_paused_after() {
     assert_eq!(counters.receive_errors(ErrorClass::NoBuffers), 1);
     assert_eq!(counters.receive_errors(ErrorClass::Denied), 2);
     assert_eq!(counters.receive_errors(ErrorClass::WouldBlock), 0, "idle is no error");
-    // Twice as long after the second in a row; a datagram or an idle wait starts anew.
+    // Twice as long after the second in a row; a datagram or an idle wait resets it.
     assert_eq!(script.state().pauses, [1, 2, 1, 1].map(Duration::from_millis));
 }
 
 #[test]
-fn a_socket_that_does_nothing_but_fail_is_given_up() {
+fn socket_that_only_fails_is_given_up() {
     let (worker, script) = worker((0..99).map(|_| Err(errno(libc::EBADF))));
     let error = run(&worker, &script, &Guard::new()).expect_err("a broken socket");
     assert_eq!(error.raw_os_error(), Some(libc::EBADF));
@@ -171,7 +171,7 @@ fn a_socket_that_does_nothing_but_fail_is_given_up() {
 }
 
 #[test]
-fn what_may_pass_by_itself_is_endured_however_long_it_lasts() {
+fn errors_that_may_pass_are_endured_for_any_time() {
     for code in [libc::ENOMEM, libc::ENOBUFS, libc::ENETDOWN, libc::EPERM, libc::ECONNREFUSED] {
         let errors = (0..999).map(|_| Err(errno(code)));
         let (worker, script) = worker(errors.chain([alone(b"Tracy")]));
@@ -184,13 +184,13 @@ fn what_may_pass_by_itself_is_endured_however_long_it_lasts() {
         let growing: Duration = RECV_BACKOFF.delays().sum();
         let rest = u32::try_from(999 - RECV_BACKOFF.delays().len()).expect("fewer than a thousand");
         assert_eq!(waited, growing + rest * RECV_BACKOFF.max());
-        // It looks whether it is to stop meanwhile.
+        // It checks for a stop meanwhile.
         assert!(pauses.iter().all(|pause| *pause <= BEAT));
     }
 }
 
 #[test]
-fn neither_signals_nor_idle_waits_that_take_no_time_end_the_server_or_keep_it_busy() {
+fn signals_and_instant_idle_waits_neither_end_the_server_nor_make_it_spin() {
     for (code, counted) in [(libc::EINTR, 999), (libc::EAGAIN, 0)] {
         let errors = (0..999).map(|_| Err(errno(code)));
         let (worker, script) = worker(errors.chain([alone(b"Tracy")]));
@@ -198,20 +198,20 @@ fn neither_signals_nor_idle_waits_that_take_no_time_end_the_server_or_keep_it_bu
         let counters = worker.counters();
         let interruptions = counters.receive_errors(ErrorClass::Interrupted);
         assert_eq!((interruptions, counters.answered()), (counted, 1));
-        // All but the first few, unless this machine stands still between two of them.
+        // All but the first few, unless this machine was suspended between two of them.
         let pauses = script.state().pauses.len();
         assert!((900..999).contains(&pauses), "{pauses}");
     }
 }
 
 #[test]
-fn only_a_spinning_worker_asks_before_it_waits() {
+fn only_a_spinning_worker_polls_before_it_waits() {
     for (spin, waits) in [(0, &[true, true][..]), (60, &[false, false, true])] {
         let (mut worker, script) = worker([alone(b"Tracy")]);
         worker.spin = Duration::from_secs(spin);
         run(&worker, &script, &Guard::new()).expect("no error of our reply_from");
         assert_eq!(worker.counters().answered(), 1);
-        // The last call looks what is left at the end.
+        // The last call drains the socket at the end.
         assert_eq!(script.state().waits, [waits, &[false]].concat());
     }
 }
@@ -225,7 +225,7 @@ fn limited(worker: Worker, burst: u32, dry_run: bool) -> Worker {
 }
 
 #[test]
-fn of_what_each_socket_of_a_group_gets_a_copy_one_counts_it() {
+fn shared_datagram_is_counted_by_one_socket_of_a_group() {
     let shared = |address: [u8; 4]| {
         let (mut arrival, bytes) = datagram(b"Tracy", client(40_001));
         let reply_from = LocalAddr { address: [192, 0, 2, 1].into(), interface: 0 };
@@ -274,7 +274,7 @@ fn an_idle_worker_waits_for_a_datagram_or_a_stop_and_a_busy_one_only_receives() 
 }
 
 #[test]
-fn who_is_over_the_limit_is_refused_but_for_what_leaks_and_costs_nobody_else() {
+fn source_over_the_limit_is_refused_except_for_leaks_and_costs_no_other_source() {
     const REQUESTS: usize = 1001;
     let exempt = SocketAddr::from(([203, 0, 113, 7], 40_001));
     let mut messages = vec![datagram(b"no port", client(0)); 9];
@@ -291,7 +291,7 @@ fn who_is_over_the_limit_is_refused_but_for_what_leaks_and_costs_nobody_else() {
             Vec::from_iter(seen.map(|(.., outcome)| *outcome))
         };
         let train = outcomes(b"Tracy");
-        // What the guard refused cost nothing of the burst.
+        // Refused datagrams took nothing from the burst.
         assert_eq!(train[..2], [Outcome::Answered; 2]);
         let refused = train.iter().filter(|outcome| **outcome == Outcome::OverLimit).count();
         match dry_run {
@@ -301,7 +301,7 @@ fn who_is_over_the_limit_is_refused_but_for_what_leaks_and_costs_nobody_else() {
         assert_eq!(outcomes(b"Sarah"), [Outcome::Answered; 9]);
         assert_eq!(outcomes(b"James"), [Outcome::Answered], "another network");
         let counters = worker.counters();
-        // The same network is over the limit, too.
+        // The same network exceeds the limit, too.
         let over = (REQUESTS - 2 + outcomes(b"Peter").len()) as u64;
         assert_eq!(counters.over_limit() + counters.over_limit_answered(), over);
         let names = seen.iter().map(|(name, ..)| name.clone());
@@ -313,7 +313,7 @@ fn who_is_over_the_limit_is_refused_but_for_what_leaks_and_costs_nobody_else() {
 }
 
 #[test]
-fn who_is_told_to_stop_answers_what_is_there_and_then_stops() {
+fn stopped_worker_answers_what_waits_and_then_ends() {
     let (worker, script) = worker([]);
     let more = script.clone();
     let batches = RefCell::new(vec![vec![b"Sarah"], vec![b"Peter", b"James"]]);
@@ -334,7 +334,7 @@ fn who_is_told_to_stop_answers_what_is_there_and_then_stops() {
 }
 
 #[test]
-fn who_is_told_to_stop_before_it_begins_answers_what_is_there() {
+fn worker_that_is_stopped_before_it_runs_answers_what_waits() {
     let (worker, script) = worker([alone(b"Tracy"), alone(b"Sarah")]);
     script.stop.stop();
     assert_eq!(run(&worker, &script, &Guard::new()).expect("no error of our reply_from").len(), 2);
@@ -342,7 +342,7 @@ fn who_is_told_to_stop_before_it_begins_answers_what_is_there() {
 }
 
 #[test]
-fn a_loop_beats_until_that_is_forgotten() {
+fn progress_is_kept_until_it_is_cleared() {
     let (worker, script) = worker([alone(b"Tracy")]);
     assert!(!worker.made_progress(), "it does not run yet");
     run(&worker, &script, &Guard::new()).expect("no error of our reply_from");

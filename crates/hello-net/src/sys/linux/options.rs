@@ -10,7 +10,7 @@ use super::sockopt::{attach_reuseport_program, get, has_filter, set};
 use crate::sys::buffer::Buffer;
 use crate::sys::fragmentation::Fragmentation;
 
-/// Sets what becomes of long datagrams. It does not depend on what was set before.
+/// Sets how long datagrams are handled, whatever was set before.
 pub(crate) fn set_fragmentation(
     socket: &UdpSocket,
     fragmentation: Fragmentation,
@@ -18,11 +18,11 @@ pub(crate) fn set_fragmentation(
     let mode = match fragmentation {
         Fragmentation::SystemDefault => libc::IP_PMTUDISC_WANT,
         Fragmentation::Never => libc::IP_PMTUDISC_PROBE,
-        // As name servers have it: no ICMP from off the path makes the system send more packets.
+        // As name servers do: no ICMP from off the path makes the system send more packets.
         Fragmentation::Allowed => libc::IP_PMTUDISC_OMIT,
     };
     let is_ipv6 = socket.local_addr()?.is_ipv6();
-    // What passes every path over IPv6 may not over IPv4, if a socket takes both.
+    // What passes every path over IPv6 may not over IPv4, if a socket uses both.
     let mode_v4 = match fragmentation {
         Fragmentation::Never if is_ipv6 => libc::IP_PMTUDISC_OMIT,
         _ => mode,
@@ -44,15 +44,14 @@ const IPV6_MIN_MTU: i32 = 1280;
 
 /// Makes the system verify the checksum of each datagram before it queues the datagram.
 ///
-/// Linux otherwise verifies that of a longer one inside the receive call, and starts the call's
-/// timeout anew after each that is wrong: a few of them a second would hold the call for ever. With
-/// any filter it verifies first, and this filter accepts everything. A socket that has a filter
-/// keeps it.
+/// Otherwise Linux verifies longer datagrams inside the receive call, and restarts the call's
+/// timeout after each wrong one: a few per second would hold the call for ever. With any filter it
+/// verifies first, and this filter accepts everything. A socket that has a filter keeps it.
 pub(crate) fn verify_before_queueing(socket: &UdpSocket) {
     if !has_filter(socket) {
-        // It returns how many bytes of a datagram are kept.
+        // The filter returns how many bytes of a datagram to keep.
         let accept_all = [SockFilter::new(BPF_RET, 0, 0, u32::MAX)];
-        // It can fail for want of memory only, and the socket works without it.
+        // It fails only for want of memory, and the socket works without it.
         let _ = SockRef::from(socket).attach_filter(&accept_all);
     }
 }
@@ -63,29 +62,29 @@ pub(crate) fn share_port(socket: &UdpSocket, shared: bool) -> io::Result<()> {
     SockRef::from(socket).set_reuse_port(shared)
 }
 
-/// Makes the system queue nothing for a socket, and count what it is given as dropped: a filter that
+/// Makes the system queue nothing for a socket, and count what arrives as dropped, by a filter that
 /// rejects every datagram.
 pub(crate) fn receive_nothing(socket: &impl AsFd) -> io::Result<()> {
     SockRef::from(socket).attach_filter(&[SockFilter::new(BPF_RET, 0, 0, 0)])
 }
 
-/// Makes all datagrams to an address that sockets share go to the first that was bound
-/// (SO_ATTACH_REUSEPORT_CBPF, socket(7)): the program returns the number of a socket.
+/// Directs all datagrams to an address that sockets share to the one bound first
+/// (SO_ATTACH_REUSEPORT_CBPF, socket(7)): the program returns the index of a socket.
 pub(crate) fn receive_at_first_only(socket: &UdpSocket) -> io::Result<()> {
     attach_reuseport_program(socket, BPF_RET, 0)
 }
 
-/// `BPF_RET | BPF_K` (bpf(4)): a program of this one instruction returns the constant beside it.
+/// `BPF_RET | BPF_K` (bpf(4)): returns the constant beside it.
 const BPF_RET: u16 = 0x06;
 
-/// Lets an IPv6 socket send from every address whose datagrams it is given, also where a whole
-/// prefix is local and no single address is (AnyIP; IPV6_FREEBIND takes no privilege).
+/// Lets an IPv6 socket send from every address whose datagrams it receives, even if only a prefix
+/// is local and no single address is (AnyIP; IPV6_FREEBIND needs no privilege).
 pub(crate) fn send_from_any_local(socket: &UdpSocket) -> io::Result<()> {
     set(socket, libc::IPPROTO_IPV6, libc::IPV6_FREEBIND, 1)
 }
 
-/// Makes the system report the destination of each datagram (IP_PKTINFO, ip(7)), if `local` is not
-/// an address of one machine alone.
+/// Makes the system report the destination of each datagram (IP_PKTINFO, ip(7)), unless `local` is
+/// the address of one machine.
 pub(crate) fn report_destinations(socket: &impl AsFd, local: SocketAddr) -> io::Result<()> {
     match (local.ip().is_unspecified(), local.is_ipv4()) {
         (false, _) => Ok(()),
@@ -105,7 +104,7 @@ pub(crate) fn enable_gro(socket: &UdpSocket) {
     let _ = set(socket, libc::SOL_UDP, libc::UDP_GRO, 1);
 }
 
-/// Makes the system deliver the datagrams of a train one by one, whatever a back end asked for.
+/// Makes the system deliver the datagrams of a train one by one, whatever a back end set.
 pub(crate) fn disable_gro(socket: &UdpSocket) -> io::Result<()> {
     match set(socket, libc::SOL_UDP, libc::UDP_GRO, 0) {
         // Kernels before 5.0 do nothing else.
@@ -119,14 +118,14 @@ pub(crate) fn bind_to_interface(socket: &Socket, interface: &str) -> io::Result<
     socket.bind_device(Some(interface.as_bytes()))
 }
 
-/// Returns the size that the system reports of a buffer for which it grants `bytes`: it doubles
+/// Returns the size that the system reports for a buffer for which it grants `bytes`: it doubles
 /// them, to have room for its own bookkeeping (SO_RCVBUF, socket(7)).
 pub(crate) fn granted(bytes: usize) -> usize {
     bytes.saturating_mul(2)
 }
 
-/// Sets the size of a buffer beyond the limit for everybody, which takes CAP_NET_ADMIN
-/// (SO_RCVBUFFORCE, SO_SNDBUFFORCE, socket(7)).
+/// Sets the size of a buffer beyond the general limit, which needs CAP_NET_ADMIN (SO_RCVBUFFORCE,
+/// SO_SNDBUFFORCE, socket(7)).
 pub(crate) fn force_buffer(socket: &UdpSocket, buffer: Buffer, bytes: usize) -> io::Result<()> {
     let name = match buffer {
         Buffer::Receive => libc::SO_RCVBUFFORCE,
@@ -135,25 +134,25 @@ pub(crate) fn force_buffer(socket: &UdpSocket, buffer: Buffer, bytes: usize) -> 
     set(socket, libc::SOL_SOCKET, name, i32::try_from(bytes).unwrap_or(i32::MAX))
 }
 
-/// Returns the size that a buffer would have if an unprivileged process asked for `bytes`. The limit
-/// is the same for sockets of every kind, so another one shows it.
+/// Returns the size that a buffer would have if an unprivileged process set `bytes`. The limit is
+/// the same for sockets of every kind, so another one shows it.
 pub(crate) fn unprivileged_size(buffer: Buffer, bytes: usize) -> io::Result<usize> {
     let other = UnixDatagram::unbound()?;
     buffer.set_within_limit(&other, bytes)?;
     buffer.size(&other)
 }
 
-/// The options of an adopted socket that this system changes or switches off.
+/// The options of an adopted socket that are changed or switched off.
 #[derive(Debug)]
 pub(crate) struct SavedOptions {
-    /// By level and name, the value.
+    /// Level, name and value.
     numbers: Vec<(i32, i32, i32)>,
     had_filter: bool,
 }
 
 impl SavedOptions {
-    /// Notes the options that a back end changes, and switches off what would add to a datagram
-    /// what no back end has room for, or report an error of one reply in place of the next.
+    /// Saves the options that a back end changes. Switches off those that add control messages for
+    /// which no back end has room, or that report an error of one reply in place of the next.
     pub(crate) fn save(socket: &UdpSocket) -> io::Result<Self> {
         let all = [CHANGED, SWITCHED_OFF].concat().into_iter();
         let numbers = Vec::from_iter(all.filter_map(
@@ -168,13 +167,13 @@ impl SavedOptions {
         Ok(Self { numbers, had_filter: has_filter(socket) })
     }
 
-    /// Gives a socket its own options back.
+    /// Restores the options of a socket.
     pub(crate) fn restore(&self, socket: &UdpSocket) {
         if socket.local_addr().is_ok_and(|local| local.is_ipv6()) {
             // It cannot be read back.
             let _ = set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU, 0);
         }
-        // Options of which one switches another off come last.
+        // Options that another one switches off come last.
         for is_last in [false, true] {
             for &(level, name, value) in &self.numbers {
                 let changed = get(socket, level, name).is_ok_and(|now| now != value);
@@ -189,7 +188,7 @@ impl SavedOptions {
     }
 }
 
-/// The options that one back end or the other changes.
+/// The options that a back end changes.
 const CHANGED: &[(i32, i32)] = &[
     (libc::SOL_UDP, libc::UDP_GRO),
     (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER),
@@ -200,9 +199,9 @@ const CHANGED: &[(i32, i32)] = &[
     (libc::IPPROTO_IPV6, libc::IPV6_FREEBIND),
 ];
 
-/// The options that add control messages (ip(7), ipv6(7), socket(7)), those that make ICMP about one
-/// reply an error of another call, and those that let replies go to everybody, together, or without
-/// a checksum.
+/// The options that add control messages (ip(7), ipv6(7), socket(7)), those that make ICMP about
+/// one reply an error of another call, and those that let replies be broadcast, merged, or sent
+/// without a checksum.
 const SWITCHED_OFF: &[(i32, i32)] = &[
     (libc::SOL_SOCKET, libc::SO_BROADCAST),
     (libc::SOL_SOCKET, libc::SO_RXQ_OVFL),

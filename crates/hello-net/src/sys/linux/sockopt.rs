@@ -58,7 +58,7 @@ pub(super) fn attach_reuseport_program(socket: &impl AsFd, code: u16, k: u32) ->
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Returns whether a socket has a filter (SO_GET_FILTER; an error is about a filter that cannot be
+/// Returns whether a socket has a filter (SO_GET_FILTER; an error means a filter that cannot be
 /// shown).
 pub(super) fn has_filter(socket: &impl AsFd) -> bool {
     let mut instructions = 0;
@@ -76,8 +76,8 @@ pub(super) fn has_filter(socket: &impl AsFd) -> bool {
     result != 0 || instructions > 0
 }
 
-/// Returns how many messages the system has dropped, modulo 2^32: the socket's receive buffer was
-/// full, or the checksum wrong (SO_MEMINFO, socket(7)).
+/// Returns how many messages the system dropped, modulo 2^32, because the socket's receive buffer
+/// was full or the checksum wrong (SO_MEMINFO, socket(7)).
 pub(crate) fn drops(socket: &UdpSocket) -> Option<u32> {
     let mut info = [0u32; libc::SK_MEMINFO_DROPS as usize + 1];
     let mut len = size_of_val(&info) as _;

@@ -14,13 +14,13 @@ pub(crate) fn realtime() -> Duration {
     read(ClockId::Realtime)
 }
 
-/// Returns the CPU time of this thread, the kernel's on its behalf included
+/// Returns the CPU time of this thread, including the kernel's on its behalf
 /// (CLOCK_THREAD_CPUTIME_ID).
 pub(crate) fn thread_time() -> Duration {
     read(ClockId::ThreadCPUTime)
 }
 
-/// Sleeps until [`monotonic`] is `deadline`, or a signal comes.
+/// Sleeps until [`monotonic`] is `deadline`, or a signal arrives.
 pub(crate) fn sleep_until(deadline: Duration) {
     if let Ok(deadline) = Timespec::try_from(deadline) {
         let _ = rustix::thread::clock_nanosleep_absolute(ClockId::Monotonic, &deadline);
@@ -36,7 +36,7 @@ pub(crate) fn set_timer_slack() -> TimerSlack {
     TimerSlack { before, _this_thread: PhantomData }
 }
 
-/// While this lives, its thread has the smallest timer slack.
+/// Keeps its thread's timer slack at the minimum until it is dropped.
 #[derive(Debug)]
 pub(crate) struct TimerSlack {
     /// The timer slack before, in nanoseconds.
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_callers_timer_slack_is_its_own_again() {
+    fn timer_slack_is_restored() {
         let slack = || rustix::thread::current_timer_slack().expect("Linux has it");
         rustix::thread::set_current_timer_slack(NonZeroU64::new(70_000)).expect("possible");
         let smallest = set_timer_slack();

@@ -9,17 +9,17 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::sys::latch::Latch;
 
-/// Delays until a socket has something to be received or a latch is raised, for any time.
+/// Waits until a socket has something to receive or a latch is raised, for any time.
 ///
-/// Of several that wait for one socket, a datagram wakes one (EPOLLEXCLUSIVE, epoll_ctl(2)); the
-/// latch wakes all.
+/// If several wait for one socket, a datagram wakes one (EPOLLEXCLUSIVE, epoll_ctl(2)); the latch
+/// wakes all.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     epoll: OwnedFd,
 }
 
 impl Waiter {
-    /// Delays for a socket, if there is one, and for the latch.
+    /// Makes a waiter for a socket, if there is one, and for the latch.
     pub(crate) fn new(socket: Option<&dyn AsFd>, latch: &Latch) -> io::Result<Self> {
         let (epoll, data) = (epoll::create(CreateFlags::CLOEXEC)?, EventData::new_u64(0));
         if let Some(socket) = socket {
@@ -36,15 +36,15 @@ impl Waiter {
     }
 }
 
-/// Finds which of many sockets have something to be received, in a time that does not depend on
-/// how many have nothing (epoll(7)).
+/// Finds which of many sockets have something to receive, in a time that does not depend on how
+/// many have nothing (epoll(7)).
 #[derive(Debug)]
 pub(crate) struct Poller {
     epoll: OwnedFd,
 }
 
 impl Poller {
-    /// How many sockets one call of [`poll_ready`](Self::poll_ready) returns at most.
+    /// The most sockets that one call of [`poll_ready`](Self::poll_ready) returns.
     pub(crate) const MAX_READY: usize = 64;
 
     /// Watches these sockets, which are counted from 0.
@@ -56,16 +56,16 @@ impl Poller {
         Ok(Self { epoll })
     }
 
-    /// Delays until one has something or the latch is raised, and for `timeout` at the most.
+    /// Waits until one has something to receive or the latch is raised, for `timeout` at most.
     pub(crate) fn wait(&self, timeout: Duration, latch: &Latch) -> io::Result<()> {
-        // epoll_wait(2) itself knows milliseconds only.
+        // epoll_wait(2) itself has a resolution of milliseconds.
         let timeout = Timespec::try_from(timeout).ok();
         poll(&mut [PollFd::new(&self.epoll, PollFlags::IN), latch.poll_fd()], timeout.as_ref())?;
         Ok(())
     }
 
-    /// Stores those that have something in `ready`, or some of them if they are many: each has its
-    /// turn.
+    /// Stores the sockets that have something to receive in `ready`, or some if there are many:
+    /// each has its turn.
     pub(crate) fn poll_ready(&self, ready: &mut Vec<usize>) -> io::Result<()> {
         let mut events = [const { MaybeUninit::uninit() }; Self::MAX_READY];
         let now = Timespec::default();

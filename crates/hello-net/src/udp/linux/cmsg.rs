@@ -1,5 +1,4 @@
-//! Linux's control messages as bytes (cmsg(3)): read by safe code, for no kernel's word is taken
-//! for a length.
+//! Linux's control messages as bytes (cmsg(3)). Safe code reads them, and trusts no length in them.
 
 use std::mem::size_of;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -17,7 +16,7 @@ pub(super) struct ControlBuf {
     bytes: [u8; Self::CAPACITY],
 }
 
-/// What the system says about a message received.
+/// The control information of a received message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct RecvControl {
     /// The length of each datagram of a train.
@@ -39,8 +38,7 @@ impl ControlBuf {
         self.bytes.as_mut_ptr()
     }
 
-    /// Asks to send from an address, and to cut the message into segments; returns how many bytes
-    /// that takes.
+    /// Writes the address to send from and the segment length, and returns the length in bytes.
     pub(super) fn write(&mut self, from: Option<LocalAddr>, segment: Option<u16>) -> usize {
         let mut len = 0;
         if let Some(segment) = segment {
@@ -64,12 +62,12 @@ impl ControlBuf {
         len
     }
 
-    /// Reads the first `len` bytes, as the system has filled them.
+    /// Reads the first `len` bytes, as the system filled them.
     pub(super) fn read(&self, len: usize) -> RecvControl {
         read(&self.bytes[..len.min(Self::CAPACITY)])
     }
 
-    /// Puts a control message at `start`, and returns how much room it takes.
+    /// Writes a control message at `start`, and returns the room it takes.
     fn put(&mut self, start: usize, level: c_int, kind: c_int, data: &[u8]) -> usize {
         let message = &mut self.bytes[start..][..space(data.len())];
         message[..LEVEL].copy_from_slice(&(HEADER_LEN + data.len()).to_ne_bytes());
@@ -80,8 +78,7 @@ impl ControlBuf {
     }
 }
 
-/// Reads control messages, and skips those that say nothing to us. What comes after one that makes
-/// no sense is not read.
+/// Reads control messages, and skips unknown ones. What follows a malformed one is not read.
 fn read(mut bytes: &[u8]) -> RecvControl {
     let mut received = RecvControl::default();
     while let Some((level, kind, data, rest)) = split(bytes) {
@@ -100,8 +97,8 @@ fn read(mut bytes: &[u8]) -> RecvControl {
     received
 }
 
-/// Shows a fuzz target what is read of any bytes: the segment length, the destination, and the
-/// address and interface that a reply comes from.
+/// Reads any bytes for a fuzz target: the segment length, the destination, and the address and
+/// interface that a reply comes from.
 #[cfg(fuzzing)]
 pub fn read_control(bytes: &[u8]) -> (Option<usize>, Option<(IpAddr, IpAddr, u32)>) {
     let RecvControl { segment, destination, .. } = read(bytes);
@@ -109,7 +106,7 @@ pub fn read_control(bytes: &[u8]) -> (Option<usize>, Option<(IpAddr, IpAddr, u32
     (segment, destination.map(addresses))
 }
 
-/// Splits the first control message off: its level, its type, its data, and what follows.
+/// Splits off the first control message: its level, its type, its data, and the rest.
 fn split(bytes: &[u8]) -> Option<(c_int, c_int, &[u8], &[u8])> {
     let len = usize::from_ne_bytes(first(bytes)?);
     let level = c_int::from_ne_bytes(first(bytes.get(LEVEL..)?)?);
@@ -119,11 +116,11 @@ fn split(bytes: &[u8]) -> Option<(c_int, c_int, &[u8], &[u8])> {
     Some((level, kind, data, rest))
 }
 
-/// Reads a `struct in_pktinfo`: the interface's index, our reply_from address that a reply comes from,
-/// and the address in the datagram (ip(7)).
+/// Reads a `struct in_pktinfo`: the interface's index, the address of ours that a reply comes from,
+/// and the destination address in the datagram (ip(7)).
 ///
-/// Of a datagram that was queued before the socket asked for this, Linux does not know the second.
-/// It is then taken for the third: from an address that is not ours, the system sends nothing.
+/// If a datagram was queued before the socket enabled this, Linux does not know the second. The
+/// third is then used for it: if that is not ours, the system does not send from it.
 fn pktinfo(data: &[u8]) -> Option<Destination> {
     let address = |at: usize| data.get(at..).and_then(first).map(Ipv4Addr::from);
     let (reply_from, address) = (address(4)?, address(8)?);
@@ -133,7 +130,7 @@ fn pktinfo(data: &[u8]) -> Option<Destination> {
     Some(Destination { address: address.into(), reply_from })
 }
 
-/// Reads a `struct in6_pktinfo`: the address in the datagram, and the interface's index
+/// Reads a `struct in6_pktinfo`: the destination address in the datagram, and the interface's index
 /// (RFC 3542 section 6).
 fn pktinfo6(data: &[u8]) -> Option<Destination> {
     let address = Ipv6Addr::from(first::<16>(data)?);
@@ -162,16 +159,16 @@ fn first<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
     bytes.first_chunk().copied()
 }
 
-/// How much room a control message with so many bytes of data takes (CMSG_SPACE).
+/// Returns the room that a control message with this many bytes of data takes (CMSG_SPACE).
 const fn space(data: usize) -> usize {
     (HEADER_LEN + data).next_multiple_of(size_of::<usize>())
 }
 
-/// Where the level of a control message stands, behind its length (a `size_t` to the kernel).
+/// The offset of a control message's level, behind its length (a `size_t` to the kernel).
 const LEVEL: usize = size_of::<usize>();
-/// Where its type stands.
+/// The offset of its type.
 const KIND: usize = LEVEL + size_of::<c_int>();
-/// Where its data stands; a multiple of the alignment on every machine.
+/// The offset of its data; a multiple of the alignment on every machine.
 const HEADER_LEN: usize = KIND + size_of::<c_int>();
 
 const IN_PKTINFO_LEN: usize = size_of::<libc::in_pktinfo>();
@@ -184,7 +181,7 @@ mod tests {
 
     use super::*;
 
-    /// A control message as the kernel lays it out, padded.
+    /// Returns a control message as the kernel lays it out, padded.
     fn message(level: c_int, kind: c_int, data: &[u8]) -> Vec<u8> {
         let mut bytes = (HEADER_LEN + data.len()).to_ne_bytes().to_vec();
         bytes.extend(level.to_ne_bytes());
@@ -199,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_system_says_is_read_and_the_rest_is_skipped() {
+    fn known_control_messages_are_read_and_others_skipped() {
         let here = message(
             libc::IPPROTO_IP,
             libc::IP_PKTINFO,
@@ -243,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_is_none_is_not_read() {
+    fn invalid_timestamp_is_ignored() {
         let read = |seconds: c_long, nanos: c_long| {
             let data = [seconds.to_ne_bytes(), nanos.to_ne_bytes()].concat();
             read(&message(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &data)).time
@@ -256,13 +253,13 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_that_is_no_length_is_none() {
+    fn segment_length_out_of_range_is_ignored() {
         assert_eq!(read(&segment(-1)).segment, None);
         assert_eq!(read(&segment(0)).segment, Some(0));
     }
 
     #[test]
-    fn what_is_sent_is_laid_out_as_the_system_reads_it() {
+    fn control_messages_are_written_as_the_system_reads_them() {
         let origin = |text: &str, interface| {
             Some(LocalAddr { address: text.parse().expect("an address"), interface })
         };
@@ -287,7 +284,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the bytes: no panic, nothing read beyond them, and an end.
+        /// Any bytes: no panic, no read beyond them, and an end.
         #[test]
         fn any_bytes_are_read_to_an_end(bytes in vec(any::<u8>(), 0..=2 * ControlBuf::CAPACITY)) {
             let received = read(&bytes);

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use libc::{c_int, sa_family_t, sockaddr_in, sockaddr_in6};
 
-/// A socket address on its way to or from the system, and room for any that UDP knows.
+/// A socket address on its way to or from the system, with room for any that UDP uses.
 #[repr(C, align(4))]
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RawSockAddr {
@@ -21,7 +21,7 @@ impl RawSockAddr {
         self.bytes.as_mut_ptr()
     }
 
-    /// Writes an address, and returns how many bytes it takes.
+    /// Writes an address, and returns its length in bytes.
     pub(super) fn write(&mut self, address: SocketAddr) -> usize {
         match address {
             SocketAddr::V4(address) => {
@@ -42,8 +42,8 @@ impl RawSockAddr {
         }
     }
 
-    /// Reads the address that the system wrote. One of a family that UDP does not know, which
-    /// cannot be, comes out as an address that nobody answers.
+    /// Reads the address that the system wrote. An address of another family, which cannot occur,
+    /// becomes one that nobody answers.
     pub(super) fn read(&self) -> SocketAddr {
         match sa_family_t::from_ne_bytes(self.take(0)) {
             FAMILY_V4 => {

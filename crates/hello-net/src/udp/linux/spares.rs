@@ -20,9 +20,9 @@ use crate::udp::transmit::Transmit;
 
 /// A socket that receives, and spares at the same address that only send.
 ///
-/// Replies to neighbours that do not exist wait for address resolution, for seconds, and keep a send
-/// buffer full. A reply that finds it full leaves by the spare of its network, so that few networks
-/// are in each other's way. The spares are opened when that happens for the first time.
+/// Replies to neighbours that do not exist wait for address resolution, for seconds, and keep a
+/// send buffer full. A reply that finds it full leaves by the spare of its network, so that few
+/// networks are in each other's way. The spares are opened when that happens for the first time.
 #[derive(Debug)]
 pub(super) struct Spared {
     spares: OnceLock<Vec<Box<dyn DatagramSocket>>>,
@@ -49,11 +49,11 @@ impl Spared {
 
     /// Opens the spares.
     ///
-    /// Each is connected to an address that never sends, so that the system gives it nothing of what
-    /// is sent to the first socket, and rejects what reached it before that, or in that name: such
-    /// datagrams count as dropped. There are few, for once the first spare is bound, a program gives
-    /// all to the first socket. While the spares are bound, the same user could bind the port, too
-    /// (SO_REUSEPORT, socket(7)); after that, nobody can.
+    /// Each is connected to an address that never sends. The system then gives it nothing that is
+    /// sent to the first socket, and rejects what reached it before that or comes from that
+    /// address; such datagrams count as dropped. They are few, because once the first spare is
+    /// bound, a program directs everything to the first socket. While the spares are bound, the
+    /// same user could bind the port, too (SO_REUSEPORT, socket(7)); after that, nobody can.
     fn open(&self) -> io::Result<Vec<Box<dyn DatagramSocket>>> {
         let local = self.socket.local_addr()?;
         let bytes = Buffer::Send.size(&self.socket)?.min(LARGEST);
@@ -66,9 +66,10 @@ impl Spared {
             if number == 0 {
                 sys::receive_at_first_only(&self.socket)?;
             }
-            // As far as the system lets us.
+            // As far as the system allows.
             let _ = Buffer::Send.enlarge(&spare, bytes / granted(1));
-            // Before it is connected, so that it is taken for one that sends to everybody.
+            // Before it is connected, so that the back end treats it as a socket that sends to
+            // everybody.
             let taken = (self.open_back_end)(spare.try_clone()?, self.fragmentation)?;
             spare.connect(nobody(local))?;
             Ok((spare, taken))
@@ -79,7 +80,7 @@ impl Spared {
         bound?.into_iter().map(close).collect()
     }
 
-    /// Returns the spare for a destination; `None` if the system gave none.
+    /// Returns the spare for a destination; `None` if there are none.
     fn spare(&self, to: SocketAddr) -> Option<&dyn DatagramSocket> {
         let spares = self.spares.get_or_init(|| self.open().unwrap_or_default());
         let network = match to.ip().to_canonical() {
@@ -127,18 +128,18 @@ impl DatagramSocket for Spared {
     }
 }
 
-/// Returns an address of `local`'s family that sends nothing: the discard service (RFC 863) of this
-/// machine.
+/// Returns an address of `local`'s family that sends nothing: this machine's discard service (RFC
+/// 863).
 fn nobody(local: SocketAddr) -> SocketAddr {
     let mut address = local;
     address.set_port(9);
     address
 }
 
-/// How many spares there are. A network shares its spare with one in 32 of the others.
+/// The number of spares. A network shares its spare with one in 32 of the others.
 const SPARES: usize = 32;
 
-/// The largest send buffer of a spare, in bytes as the system has it.
+/// The largest send buffer of a spare, in bytes as the system reports it.
 const LARGEST: usize = 2 << 20;
 
 #[cfg(test)]
@@ -167,7 +168,7 @@ mod tests {
         )
     }
 
-    /// Sends what says which socket it is by, and where to.
+    /// Sends a message that identifies its socket and destination.
     fn send(socket: &Spared, host: u8, port: u16) -> io::Result<usize> {
         let route = Route { to: ([192, 0, 2, host], port).into(), from: None };
         let message = Transmit { iovecs: 0..1, ..Transmit::new(route, 5) };
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_while_spares_are_opened_is_received_or_counted_as_dropped() {
+    fn datagrams_that_arrive_while_spares_open_are_received_or_counted_as_dropped() {
         let (mut received, mut sent, mut dropped) = (0, 0, 0);
         for _ in 0..20 {
             let (spared, address) = spared(Backend::Native);
@@ -226,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_spare_sends_from_every_local_address() {
-        // No address of this machine, but it may be one of a prefix that is local (AnyIP).
+        // Not an address of this machine, but it may be one of a prefix that is local (AnyIP).
         let from = "2001:db8::9".parse::<Ipv6Addr>().expect("an address");
         let Ok(socket) = socket::bind((Ipv6Addr::UNSPECIFIED, 0).into(), PortSharing::Exclusive)
         else {
@@ -260,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_finds_the_first_send_buffer_full_leaves_by_the_spare_of_its_network() {
+    fn reply_that_finds_the_send_buffer_full_leaves_by_the_spare_of_its_network() {
         let full = MockSocket::default();
         full.state().verdict = Some(Box::new(|to, _| match to.port() {
             1 => Err(io::Error::from_raw_os_error(libc::EAGAIN)),
@@ -283,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn without_spares_a_full_send_buffer_is_an_error_as_ever() {
+    fn full_send_buffer_without_spares_is_an_error() {
         let full = MockSocket::default();
         full.state().verdict =
             Some(Box::new(|_, _| Err(io::Error::from_raw_os_error(libc::EAGAIN))));

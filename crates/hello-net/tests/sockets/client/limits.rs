@@ -1,4 +1,4 @@
-//! What ends a greeting beside its attempts.
+//! What ends a greeting apart from its attempts.
 
 use std::time::Duration;
 
@@ -21,10 +21,10 @@ fn deadline_ends_a_greeting_between_and_within_its_attempts() {
     assert_eq!(cause, UnansweredCause::DeadlineExceeded);
     assert_eq!(servers, [NoReply { server: address, problem: None }]);
     assert!(elapsed >= deadline && elapsed < LONG, "{elapsed:?}");
-    // A machine that is busy enough makes fewer.
+    // A busy machine makes fewer attempts.
     assert!((1..=3).contains(&attempts) && seen.len() == attempts as usize, "{seen:?}");
 
-    // The deadline is that of one greeting.
+    // The deadline applies to each greeting.
     let script = || {
         let mut asked = std::iter::repeat_with(|| receive(&server));
         let (_, source) = asked.nth(attempts as usize).expect("asked again");

@@ -1,4 +1,4 @@
-//! How a load ends, and what it took.
+//! How a load ends, and the usage that it reports.
 
 use std::collections::HashSet;
 use std::net::UdpSocket;
@@ -19,7 +19,7 @@ fn connect(server: &UdpSocket, plan: LoadBuilder) -> LoadGenerator {
     plan.connect(server.local_addr().expect("bound")).expect("a port")
 }
 
-/// A plan without an end, or a timeout that is waited for.
+/// Returns a plan without an end or a timeout.
 fn endless(plan: LoadBuilder) -> LoadBuilder {
     plan.count(None).timeout(Duration::from_secs(3600))
 }
@@ -33,7 +33,7 @@ fn absent_server_is_distinguished_from_a_silent_one() {
         assert_eq!((heard.sent() + heard.not_sent(), heard.lost()), (9, heard.sent()));
         let refused = Told::Reported(ErrorClass::ConnectionRefused);
         assert!(heard.count(|told| told == refused) > 0, "{heard:?}");
-        // What is reported of one request keeps no other from being sent.
+        // A report about one request keeps no other from being sent.
         let others = heard.count(|told| match told {
             Told::Reported(class) => class != ErrorClass::ConnectionRefused,
             Told::NotSent { reason, .. } => reason != NotSent::Late,
@@ -77,7 +77,7 @@ fn stopped_generator_drains_for_three_times_the_slowest_reply() {
             server.send_to(&greeting(&first.0), first.1).expect("sent");
             let third = receive(&server);
             stopper.stop();
-            // By then it has seen that it is to stop.
+            // By then it has seen the stop.
             thread::sleep(Duration::from_millis(300));
             for (name, source) in [second, third] {
                 server.send_to(&greeting(&name), source).expect("sent");
@@ -100,7 +100,7 @@ fn abort_does_not_wait_for_replies() {
             server.send_to(&greeting(&first.0), first.1).expect("sent");
             let third = receive(&server);
             stopper.abort();
-            // Who was only stopped would wait for longer than that.
+            // A stop instead of an abort would wait for longer than that.
             thread::sleep(Duration::from_secs(1));
             for (name, source) in [second, third] {
                 server.send_to(&greeting(&name), source).expect("sent");
@@ -152,7 +152,7 @@ fn each_source_has_a_socket_for_further_options() {
 #[test]
 fn run_lasts_its_whole_duration_and_reports_the_busy_share() {
     let duration = Duration::from_millis(60);
-    // At one a second, the last is due at the start.
+    // At one per second, the last is due at the start.
     let slow = open(1, ArrivalProcess::Constant, u64::MAX);
     for plan in [closed(2, u64::MAX), open(1000, ArrivalProcess::Poisson, u64::MAX), slow] {
         for idle in [WaitStrategy::Wait, WaitStrategy::Spin] {
@@ -230,7 +230,7 @@ fn longest_durations_are_accepted_in_a_plan() {
     let (max, milli) = (Duration::MAX, Duration::from_millis(1));
     let times = [(max, milli, milli), (milli, max, milli), (milli, milli, max), (max, max, max)];
     for (duration, warm_up, timeout) in times {
-        // In a warm-up without an end, a rate without a limit floods the server.
+        // In an endless warm-up, an unlimited rate floods the server.
         let rate = if warm_up == max { 1 } else { LoadPlan::MAX_RATE };
         for plan in [closed(1, 1), open(rate, ArrivalProcess::Constant, 1)] {
             let server = peer();
@@ -240,7 +240,7 @@ fn longest_durations_are_accepted_in_a_plan() {
             let stopper = generator.stopper();
             thread::scope(|scope| {
                 scope.spawn(|| {
-                    // Who was held up for as long as it lasts has sent nothing.
+                    // A thread that was held up for longer than the run has sent nothing.
                     let _ = server.recv_from(&mut [0; 64]);
                     stopper.abort();
                 });

@@ -1,4 +1,4 @@
-//! What a generator that is held up makes of it.
+//! A generator that is held up.
 
 use std::thread;
 use std::time::Duration;
@@ -17,7 +17,7 @@ struct Slow {
     held: Option<Duration>,
 }
 
-/// For how long.
+/// How long it holds its thread up.
 const HELD: Duration = Duration::from_millis(50);
 
 impl Slow {
@@ -40,7 +40,7 @@ fn run_slowly(generator: LoadGenerator) -> Slow {
 
 #[test]
 fn stalled_generator_sends_no_burst_and_reports_missing_requests() {
-    // Fewer than are noted at once, and more.
+    // Fewer than are enqueued at once, and more.
     for rate in [1000, 10_000] {
         is_held_up(rate);
     }
@@ -57,7 +57,7 @@ fn is_held_up(rate: u64) {
     let mut held_up = 0;
     for (at, told) in &slow.heard.0 {
         match told {
-            // What left by the same call is told of after that.
+            // What left by the same call is reported after that.
             Told::Sent { due, .. } => assert!(*at == held || *due >= missed, "{at:?} {due:?}"),
             Told::NotSent { due, reason, .. } => {
                 assert_eq!(*reason, NotSent::Late);
@@ -69,14 +69,14 @@ fn is_held_up(rate: u64) {
     }
     let dues = (missed - held).as_nanos() * u128::from(rate) / 1_000_000_000;
     assert!(held_up + 1 >= u32::try_from(dues).expect("small"), "{held_up} of {dues}");
-    assert_eq!(slow.heard.dues().len() as u64, count, "each is told of");
+    assert_eq!(slow.heard.dues().len() as u64, count, "each is reported");
 }
 
 #[test]
 fn replies_in_time_during_a_stall_are_neither_lost_nor_late() {
     let server = peer();
     let timeout = HELD * 4 / 5;
-    // More than is received at once; and then others, so that what is late is seen.
+    // More than are received at once, and then others, so that late replies are seen.
     let plan = closed(256, 512).timeout(timeout).train(number(64));
     let address = server.local_addr().expect("bound");
     let generator = plan.connect(address).expect("a port");

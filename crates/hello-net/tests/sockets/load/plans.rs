@@ -1,4 +1,4 @@
-//! Plans that make no sense, and servers that cannot be asked.
+//! Invalid plans, and servers that cannot be reached.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
@@ -11,7 +11,7 @@ use crate::network::peer;
 
 const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9);
 
-/// Returns what is wrong with a plan, and so without opening sockets.
+/// Returns what is wrong with a plan, whether sockets are opened or not.
 fn error(server: SocketAddr, plan: LoadBuilder) -> LoadError {
     let error = plan.check(server).expect_err("no sense");
     let same = plan.connect(server).expect_err("no sense");
@@ -31,7 +31,7 @@ fn names_too_short_for_a_token_or_too_long_are_an_error() {
         assert!(matches!(error, LoadError::NameLength { min: 8, max: 65_499, .. }), "{error:?}");
     }
     assert!(is_ok(closed(1, 1).name_len(8..=65_499)));
-    // Gone through before, a range has its ends and nothing in it.
+    // A range that was iterated over has ends, and nothing in between.
     let mut name_len = 16..=16;
     name_len.next();
     let error = error(SERVER, closed(1, 1).name_len(name_len));
@@ -91,7 +91,7 @@ fn thread_without_work_is_an_error() {
 
 #[test]
 fn unreachable_server_is_an_error() {
-    // What is for everybody takes a permission (socket(7)).
+    // Broadcasting needs an option (SO_BROADCAST, socket(7)).
     let server = (Ipv4Addr::BROADCAST, 9).into();
     let error = closed(1, 1).connect(server).expect_err("no sense");
     assert!(matches!(error, LoadError::Connect { server: told, .. } if told == server));
@@ -118,11 +118,11 @@ fn plan_errors_state_the_allowed_range() {
     let train = closed(65, 1).train(number(65));
     assert_eq!(
         error(server, train).to_string(),
-        "a train of 65 names of 16 bytes: it takes up to 64 of them"
+        "a train of 65 names of 16 bytes: a message holds up to 64"
     );
     let lengths = closed(1, 1).name_len(7..=9);
     assert_eq!(
         error(server, lengths).to_string(),
-        "names of 7 to 9 bytes: they take 8 to 65499, the shorter first"
+        "names of 7 to 9 bytes: they need 8 to 65499, the shorter first"
     );
 }

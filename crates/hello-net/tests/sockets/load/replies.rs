@@ -1,4 +1,4 @@
-//! What comes back.
+//! Datagrams that come back.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn every_kind_of_reply_is_distinguished() {
             }
             3 => asked.reply(&greeting(b"Mallory")),
             4 => {
-                // What another run asks for.
+                // The token of another run.
                 let Token { run_id, seq } = Token::decode(&asked.name).expect("a token");
                 let mut name = asked.name.clone();
                 Token { run_id: !run_id, seq }.encode(&mut name).expect("room");
@@ -66,7 +66,7 @@ fn late_reply_is_reported_and_its_request_stays_lost() {
     let plan = closed(1, 4).timeout(Duration::from_millis(50));
     let Offered { all, .. } = offer(plan, |asked| match asked.number {
         0 => first = Some(greeting(&asked.name)),
-        // It is asked only as the first is lost.
+        // It is sent only once the first is lost.
         1 => {
             asked.reply(first.as_deref().expect("asked before"));
             asked.greet();

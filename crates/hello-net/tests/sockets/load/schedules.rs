@@ -11,7 +11,7 @@ use hello_proto::Token;
 use super::{Offered, Told, closed, greet, number, offer, open, ports, run_one, serve};
 use crate::network::peer;
 
-/// What each test of a closed loop is played with: how many threads, and how many in a train.
+/// The threads and trains that each test of a closed loop runs with.
 const SHAPES: [(u16, u16); 4] = [(1, 1), (2, 1), (1, 4), (2, 4)];
 
 #[test]
@@ -22,7 +22,7 @@ fn closed_loop_never_exceeds_the_planned_outstanding_requests() {
         let rounds = 100;
         let plan = closed(16, 16 * rounds).threads(number(threads)).train(number(train));
         let plan = plan.sources(ports(2));
-        // It answers nobody before all have asked, and so would wait for ever if they did not.
+        // It answers once all have arrived, and so would wait for ever if they did not.
         let Offered { all, seen, .. } = offer(plan, |asked| {
             waiting.push((super::greeting(&asked.name), asked.source));
             if waiting.len() < OUTSTANDING {
@@ -66,7 +66,7 @@ fn full_closed_loop_replaces_a_request_as_soon_as_it_is_lost() {
     let Offered { all, .. } = offer(plan, |_| ());
     let sent = all.0.iter().filter(|(_, told)| matches!(told, Told::Sent { .. }));
     let sent = Vec::from_iter(sent.map(|(at, _)| *at));
-    // Not after each, as somebody else may have the processor; but after one of twenty.
+    // Not after each, because another process may have the processor; but after one of twenty.
     let quickest = sent.windows(2).map(|pair| pair[1] - pair[0]).min().expect("several");
     assert!(quickest < Duration::from_millis(50), "{all:?}");
 }
@@ -185,7 +185,7 @@ fn warm_up_requests_reach_the_server_but_are_not_reported() {
     let plan = open(500, ArrivalProcess::Constant, 20).warm_up(warm_up);
     let Offered { all, seen, .. } = offer(plan, |asked| {
         let seq = Token::decode(&asked.name).expect("a token").seq;
-        // What was asked in the warm-up is answered long after it, and again.
+        // Requests of the warm-up are answered long after it, and again.
         let first = first.get_or_insert_with(|| asked.name.clone());
         if asked.number > 0 {
             asked.greet();
@@ -233,7 +233,7 @@ fn allocating_for_many_in_flight_delays_no_request() {
         let plan = open(1000, ArrivalProcess::Constant, 1);
         offer(plan.timeout(Duration::from_secs(10_000)), greet).all.sent()
     };
-    // Not each time, as somebody else may have the processor.
+    // Not each time, because another process may have the processor.
     assert!((0..5).any(|_| first() == 1));
 }
 

@@ -1,4 +1,4 @@
-//! From where requests come, and trains of them.
+//! The sources of requests, and trains of requests.
 
 use std::collections::HashSet;
 use std::io::IoSliceMut;
@@ -88,8 +88,8 @@ fn reply_at_another_source_address_is_not_an_answer() {
     }
 }
 
-/// Receives messages in one piece until an empty one, answers each datagram, and returns how many
-/// there were in each message, and of which length.
+/// Receives messages in one piece until an empty one, and answers each datagram. Returns the number
+/// of datagrams in each message, and their length.
 fn serve_trains(socket: &UdpSocket, state: &UdpSocketState) -> Vec<(usize, usize)> {
     socket.set_nonblocking(false).expect("possible");
     let (mut trains, mut memory) = (Vec::new(), vec![0; 1 << 16]);
@@ -155,7 +155,7 @@ fn own_server_answers_every_kind_of_load() {
     }
 }
 
-/// What nothing dropped is where the system tells, and where not.
+/// The count of drops if nothing was dropped, where the system reports it.
 fn dropped() -> Option<u64> {
     cfg!(target_os = "linux").then_some(0)
 }

@@ -49,7 +49,7 @@ fn constant_traffic_does_not_keep_a_prober_from_ending() {
     let prober = connect(&server, plan);
     let port = prober.local_addrs().next().expect("a port");
     let (stopper, received) = (prober.stopper(), AtomicUsize::new(0));
-    // For each datagram that is received, two more come, up to some seconds' worth of them.
+    // Each datagram that is received causes two more, for up to some seconds.
     prober
         .run(|event| {
             if let ProbeEventKind::Sent { .. } = event.kind {

@@ -1,4 +1,4 @@
-//! What an observer of probes sees, and what it cannot do.
+//! The order of events, and observers that are slow or panic.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -28,7 +28,7 @@ fn observer_that_is_slow_at_replies_delays_no_probe() {
         prober.run(observe).expect("no broken socket");
     });
     let sent = sent.into_inner().expect("no panic");
-    // Held up by each reply, the last one would leave after 95 intervals.
+    // If each reply delayed the sender, the last probe would leave after 95 intervals.
     let last = sent.last().expect("some were sent");
     assert!(*last < 50 * interval, "{sent:?}");
 }
@@ -48,7 +48,7 @@ fn probe_is_observed_as_sent_before_anything_else_about_it() {
         });
         let observe = |event: &ProbeEvent<'_>| {
             if let ProbeEventKind::Sent { .. } = event.kind {
-                // Long enough for the reply to arrive, and for some to be lost.
+                // Long enough for the reply to arrive, and for some probes to be lost.
                 thread::sleep(Duration::from_millis(6));
             }
             seen.add(event);
