@@ -77,13 +77,9 @@ impl Worker {
         let (limiter, bound) = (self.limiter.as_deref(), self.listener.local());
         let classifier = Classifier { guard, limiter, bound };
         let mut buffers = Buffers::new();
-        let mut idle = false;
         let mut backoff = RecvBackoff::default();
-
-        for round in (0..DROPS_CHECK).cycle() {
-            if stop.is_raised() {
-                break;
-            }
+        let mut idle = false;
+        for round in (0..DROPS_CHECK).cycle().take_while(|_| !stop.is_raised()) {
             let received = self.receive(&mut buffers.batch, idle.then_some(waiter), stop);
             idle = received.as_ref().is_err_and(is_idle);
             if idle || received.is_ok() {
@@ -100,15 +96,26 @@ impl Worker {
                 self.listener.dropped();
             }
         }
+        self.drain(stopper, classifier, &mut buffers, observe);
+        Ok(())
+    }
+
+    /// Answers what waits in the socket, for at most [`DRAIN`], and not after an abort.
+    fn drain(
+        &self,
+        stopper: &Stopper,
+        classifier: Classifier<'_>,
+        buffers: &mut Buffers,
+        observe: impl Fn(&ServerEvent<'_>),
+    ) {
         let end = Instant::now() + DRAIN;
         while Instant::now() < end && !stopper.is_aborted() {
             match self.try_receive(&mut buffers.batch, false) {
-                Ok(()) => self.handle(classifier, &mut buffers, &observe),
+                Ok(()) => self.handle(classifier, buffers, &observe),
                 Err(error) if self.count_error(&error) == ErrorClass::Interrupted => {}
                 Err(_) => break,
             }
         }
-        Ok(())
     }
 
     /// Returns what the loop waits by. It takes a descriptor, and is made by the first call.
