@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_are_never_fragmented_only_where_every_path_takes_them_whole() {
+    fn replies_stay_unfragmented_only_where_every_path_carries_them_whole() {
         let here = |address: [u8; 4]| SocketAddr::from((Ipv4Addr::from(address), 9999));
         let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 9999));
         for (local, longest, expected) in [
