@@ -1,9 +1,9 @@
 use thiserror::Error;
 
-/// A datagram is not what the protocol says it is: the peer's fault.
+/// An error of a peer: a received datagram does not follow the protocol.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq, Hash)]
 pub enum DecodeError {
-    /// The datagram is longer than any of its kind, or than the frame it is in can answer.
+    /// The datagram is longer than the protocol allows, or than its frame can answer.
     #[error("datagram of {len} bytes is too long, at most {max} fit")]
     TooLong {
         /// The datagram's length, in bytes.
@@ -19,31 +19,29 @@ pub enum DecodeError {
         /// The length of the shortest reply, in bytes.
         min: usize,
     },
-    /// A byte differs from the one that every reply has in its place.
+    /// A byte of the prefix or the suffix is wrong.
     #[error("byte {at} is {found:#04x}, every reply has {expected:#04x} there")]
     UnexpectedByte {
-        /// Where the first such byte stands, counted from 0.
+        /// The offset of the first wrong byte.
         at: usize,
-        /// The byte that stands there.
+        /// The byte found there.
         found: u8,
-        /// The byte that every reply of this length has there.
+        /// The byte expected there.
         expected: u8,
     },
 }
 
-/// A buffer cannot hold what was to be written to it: the caller's fault.
-///
-/// Nothing was written.
+/// An error of the caller: a buffer is too small. Nothing was written to it.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq, Hash)]
 #[error("buffer of {available} bytes is too small, {needed} are needed")]
 pub struct BufferTooSmall {
-    /// How many bytes were to be written.
+    /// The bytes needed.
     pub needed: usize,
-    /// How many bytes the buffer has.
+    /// The bytes available.
     pub available: usize,
 }
 
-/// A name is too long for its reply to fit a datagram: the caller's fault.
+/// An error of the caller: the reply to a name would not fit a datagram.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq, Hash)]
 #[error("name of {len} bytes is too long, at most {max} fit a greeting")]
 pub struct NameTooLong {

@@ -1,7 +1,6 @@
 use core::fmt;
 
-/// Shows bytes of a stranger's as ASCII in quotes, with every other byte escaped, and no more of
-/// them than [`MAX_SHOWN`].
+/// Shows untrusted bytes as ASCII in quotes, with other bytes escaped, at most [`MAX_SHOWN`] of them.
 pub(crate) struct Quoted<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Debug for Quoted<'_> {

@@ -2,10 +2,10 @@ use core::fmt;
 
 use crate::{BufferTooSmall, DecodeError, MAX_DATAGRAM_LEN, OVERHEAD, PREFIX, Request, SUFFIX};
 
-/// A receive buffer that already starts with [`PREFIX`], so that a reply needs no copy.
+/// A receive buffer that already contains the reply prefix, so a reply needs no copy.
 ///
-/// The request is received behind the prefix; one [`SUFFIX`] behind it, and the reply stands
-/// there. That is the same small work for a name of any length.
+/// Receive the request behind the [`PREFIX`]. To reply, the frame appends one [`SUFFIX`], whatever
+/// the length of the name.
 ///
 /// ```
 /// use hello_proto::{Frame, OVERHEAD};
@@ -22,17 +22,17 @@ use crate::{BufferTooSmall, DecodeError, MAX_DATAGRAM_LEN, OVERHEAD, PREFIX, Req
 /// # }
 /// ```
 pub struct Frame<'b> {
-    /// `PREFIX`, the space for the name, and one place more, which is the suffix's.
+    /// The prefix, the space for the name, and one byte for the suffix.
     buf: &'b mut [u8],
 }
 
 impl<'b> Frame<'b> {
-    /// Writes the prefix to the front of `buf`, and leaves the rest for names of up to
-    /// `buf.len() - OVERHEAD` bytes, and never more than [`MAX_NAME_LEN`](crate::MAX_NAME_LEN).
+    /// Creates a frame in `buf`, for names of up to `buf.len() - OVERHEAD` bytes, and at most
+    /// [`MAX_NAME_LEN`](crate::MAX_NAME_LEN).
     ///
     /// # Errors
     ///
-    /// [`BufferTooSmall`] if not even the reply to the empty name fits.
+    /// [`BufferTooSmall`] if the reply to the empty name does not fit.
     pub fn new(buf: &'b mut [u8]) -> Result<Self, BufferTooSmall> {
         if buf.len() < OVERHEAD {
             return Err(BufferTooSmall { needed: OVERHEAD, available: buf.len() });
@@ -43,22 +43,21 @@ impl<'b> Frame<'b> {
         Ok(Self { buf })
     }
 
-    /// Returns where the next datagram is to be received.
+    /// Returns the buffer to receive the next datagram into.
     ///
-    /// It is one byte longer than the longest name the frame can answer. A receive call that
-    /// cuts datagrams off at the end of its buffer, as recvfrom(2) does, thus still shows which
-    /// ones were too long: they fill it.
+    /// It is one byte longer than the longest name that the frame can answer. A call that truncates
+    /// datagrams, as recvfrom(2) does, thus still reveals those that are too long: they fill it.
     pub fn recv_buf(&mut self) -> &mut [u8] {
         &mut self.buf[PREFIX.len()..]
     }
 
-    /// Makes the first `len` bytes of [`recv_buf`](Self::recv_buf) a reply, and returns it whole.
+    /// Turns the first `len` bytes of [`recv_buf`](Self::recv_buf) into a reply, and returns it.
     ///
-    /// A frame may be replied from again, as long as nothing is received between.
+    /// You can call it again until the next datagram is received.
     ///
     /// # Errors
     ///
-    /// [`DecodeError::TooLong`] if the reply would not fit, with the longest name that does.
+    /// [`DecodeError::TooLong`] if the reply does not fit the frame.
     pub fn reply(&mut self, len: usize) -> Result<&[u8], DecodeError> {
         self.request(len)?;
         let end = len + OVERHEAD;
@@ -79,13 +78,13 @@ impl<'b> Frame<'b> {
         Request::decode(&self.buf[PREFIX.len()..][..len])
     }
 
-    /// Returns the length of the longest name the frame can answer, in bytes.
+    /// Returns the longest name that the frame can answer, in bytes.
     pub const fn max_name_len(&self) -> usize {
         self.buf.len() - OVERHEAD
     }
 }
 
-/// Shows how long a name may be: whose bytes are in the buffer, a frame does not know.
+/// Shows the longest name, and not the buffer, which may hold bytes of an earlier datagram.
 impl fmt::Debug for Frame<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Frame").field("max_name_len", &self.max_name_len()).finish_non_exhaustive()

@@ -4,13 +4,11 @@ use thiserror::Error;
 
 use crate::{MAX_NAME_LEN, PREFIX, Request};
 
-/// Decides what may be answered, from the addresses and the bytes of a datagram alone.
+/// Decides which datagrams to answer, from their addresses and bytes alone.
 ///
-/// A reply is itself a valid request. Two servers could therefore be made to greet each other
-/// for ever with one datagram whose source address is a lie, and a server could be pointed at
-/// any other service that answers what it does not understand. The guard refuses what such a
-/// loop needs; each reason is a [`Refusal`], and all of them hold unless
-/// [allowed](Self::allow).
+/// A reply is itself a valid request. With one spoofed datagram, an attacker could make two servers
+/// greet each other for ever, or point a server at a service that answers anything. The guard refuses
+/// what such a loop needs. Each rule is a [`Refusal`], and is on unless [allowed](Self::allow).
 ///
 /// ```
 /// use hello_proto::{Guard, Refusal};
@@ -30,14 +28,12 @@ use crate::{MAX_NAME_LEN, PREFIX, Request};
 ///
 /// # How a loop ends
 ///
-/// - Between servers with this guard, servers that greet everything, echoers and relays, after
-///   two replies: the third request would start with the prefix twice
-///   ([`Refusal::GreetedTwice`]).
-/// - With any peer that sends back at least as many bytes as it got, after
-///   `max_name_len / OVERHEAD + 1` replies: each is [`OVERHEAD`](crate::OVERHEAD) bytes longer
-///   than the one before ([`Refusal::NameTooLong`]).
-/// - With a peer that shortens what it gets and takes the prefix off, not by these rules. The
-///   rules on source ports keep out the services that do, so far as they are known.
+/// - With other servers, echo services and relays, it ends after two replies: the third request would
+///   start with the prefix twice ([`Refusal::GreetedTwice`]).
+/// - With any peer that never shortens a datagram, it ends after `max_name_len / OVERHEAD + 1` replies:
+///   each is [`OVERHEAD`](crate::OVERHEAD) bytes longer than the last ([`Refusal::NameTooLong`]).
+/// - With a peer that removes the prefix and shortens the rest, these rules do not end it. The rules on
+///   source ports keep out the known services that do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guard {
     max_name_len: usize,
@@ -46,8 +42,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// The longest name answered unless told otherwise, in bytes: what the tutorial server's
-    /// buffer holds.
+    /// The default of the longest name answered, in bytes: the buffer of the tutorial server.
     pub const DEFAULT_MAX_NAME_LEN: usize = 1024;
 
     /// Returns a guard with every rule on and [`DEFAULT_MAX_NAME_LEN`](Self::DEFAULT_MAX_NAME_LEN).
@@ -55,14 +50,14 @@ impl Guard {
         Self { max_name_len: Self::DEFAULT_MAX_NAME_LEN, allowed: 0 }
     }
 
-    /// Sets the length of the longest name answered, in bytes. A longer one is refused, never
-    /// cut short. Above [`MAX_NAME_LEN`] it has no effect: no reply would fit a datagram.
+    /// Sets the longest name answered, in bytes. Longer names are refused, never truncated. Above
+    /// [`MAX_NAME_LEN`] it has no effect, because no reply would fit a datagram.
     #[must_use]
     pub const fn with_max_name_len(self, max_name_len: usize) -> Self {
         Self { max_name_len, ..self }
     }
 
-    /// Switches one rule off.
+    /// Disables one rule.
     ///
     /// Without [`Refusal::NameTooLong`] the limit is [`MAX_NAME_LEN`].
     #[must_use]
@@ -72,9 +67,8 @@ impl Guard {
 
     /// Decides whether `datagram`, received from `source` at the address `local`, is answered.
     ///
-    /// IPv4-mapped IPv6 addresses count as the IPv4 addresses they stand for. If `local.ip()` is
-    /// unspecified (a wildcard socket that does not know where it was asked), no rule on the
-    /// destination applies.
+    /// IPv4-mapped IPv6 addresses count as IPv4 addresses. If `local.ip()` is unspecified, as for a
+    /// wildcard socket that does not know the destination, no rule on the destination applies.
     ///
     /// # Errors
     ///
@@ -89,12 +83,12 @@ impl Guard {
         self.check_name(datagram)
     }
 
-    /// Decides the first half of [`check`](Self::check): whether anything from `source` at `local`
-    /// is answered. One who gets many datagrams of one sender at once asks only once.
+    /// Checks the addresses alone, the first half of [`check`](Self::check). Call it once for all
+    /// datagrams of one source in a batch.
     ///
     /// # Errors
     ///
-    /// The first [`Refusal`] that the addresses are reason for.
+    /// The first [`Refusal`] caused by the addresses.
     pub fn check_addresses(&self, source: SocketAddr, local: SocketAddr) -> Result<(), Refusal> {
         let (from, to) = (source.ip().to_canonical(), local.ip().to_canonical());
         let port = source.port();
@@ -109,19 +103,18 @@ impl Guard {
         self.refuse_if(Refusal::DestinationBroadcast, is_broadcast(to))
     }
 
-    /// Decides the second half of [`check`](Self::check): whether a name is answered, whoever sent
-    /// it.
+    /// Checks the name alone, the second half of [`check`](Self::check).
     ///
     /// # Errors
     ///
-    /// The first [`Refusal`] that the name is reason for.
+    /// The first [`Refusal`] caused by the name.
     pub fn check_name<'a>(&self, datagram: &'a [u8]) -> Result<Request<'a>, Refusal> {
         self.refuse_if(Refusal::NameTooLong, datagram.len() > self.max_name_len())?;
         self.refuse_if(Refusal::GreetedTwice, starts_with_prefix_twice(datagram))?;
         Request::decode(datagram).map_err(|_too_long| Refusal::NameTooLong)
     }
 
-    /// Returns the length of the longest name answered, in bytes.
+    /// Returns the longest name that this guard accepts, in bytes.
     pub const fn max_name_len(&self) -> usize {
         if self.refuses(Refusal::NameTooLong) && self.max_name_len < MAX_NAME_LEN {
             self.max_name_len
@@ -130,12 +123,12 @@ impl Guard {
         }
     }
 
-    /// Tells whether a rule is on.
+    /// Returns whether a rule is on.
     pub const fn refuses(&self, refusal: Refusal) -> bool {
         self.allowed & refusal.bit() == 0
     }
 
-    /// Refuses for a reason that applies, if its rule is on.
+    /// Refuses if a rule applies and is on.
     fn refuse_if(&self, refusal: Refusal, applies: bool) -> Result<(), Refusal> {
         if applies && self.refuses(refusal) { Err(refusal) } else { Ok(()) }
     }
@@ -147,21 +140,21 @@ impl Default for Guard {
     }
 }
 
-/// Why a datagram is not answered. Each is a rule of its own, to be counted and
-/// [allowed](Guard::allow) by itself.
+/// The reason why a datagram is not answered. Each is a rule with its own counter, and can be
+/// [allowed](Guard::allow) alone.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// The source port is 0, to which nothing can be sent.
     #[error("source port is 0")]
     SourcePortZero,
-    /// The source port is one from 1 to 1023: a service, not a client (RFC 9308 section 8.1).
+    /// The source port is between 1 and 1023: a service, not a client (RFC 9308 section 8.1).
     #[error("source port is below 1024")]
     SourcePortPrivileged,
-    /// The source port belongs to a service that answers strangers: SSDP 1900, WS-Discovery
+    /// The source port belongs to a service that answers any sender: SSDP 1900, WS-Discovery
     /// 3702, mDNS 5353, LLMNR 5355, CoAP 5683 (RFC 7252) or memcached 11211 (RFC 9308 section 8.1).
     #[error("source port belongs to a known reflector")]
     SourcePortReflector,
-    /// The source port is the one asked: another server like this one.
+    /// The source port is the server's own port: another server like this one.
     #[error("source port is the server's own")]
     SourcePortOwn,
     /// The source address is 0.0.0.0 or `::`.
@@ -173,23 +166,23 @@ pub enum Refusal {
     /// The source address is 255.255.255.255.
     #[error("source address is broadcast")]
     SourceBroadcast,
-    /// The address asked is a multicast group: many would answer.
+    /// The destination is a multicast group, which many hosts would answer.
     #[error("destination address is multicast")]
     DestinationMulticast,
-    /// The address asked is 255.255.255.255: many would answer.
+    /// The destination is 255.255.255.255, which many hosts would answer.
     #[error("destination address is broadcast")]
     DestinationBroadcast,
     /// The name is longer than [`Guard::max_name_len`].
     #[error("name is too long")]
     NameTooLong,
-    /// The name was greeted twice already, as in `Hello, Hello, World!!`. Greeted once is fine: a
-    /// human may be called `Hello, World!`.
+    /// The name starts with the prefix twice, as in `Hello, Hello, World!!`. Once is accepted, because
+    /// a name may be `Hello, World!`.
     #[error("name was greeted twice already")]
     GreetedTwice,
 }
 
 impl Refusal {
-    /// All of them, in the order in which [`Guard::check`] looks.
+    /// All refusals, in the order in which [`Guard::check`] applies them.
     pub const ALL: [Self; 11] = [
         Self::SourcePortZero,
         Self::SourcePortPrivileged,
@@ -204,7 +197,7 @@ impl Refusal {
         Self::GreetedTwice,
     ];
 
-    /// Returns the name under which it is counted, in `kebab-case`.
+    /// Returns the label of its counter, in `kebab-case`.
     pub const fn label(self) -> &'static str {
         match self {
             Self::SourcePortZero => "source-port-zero",
@@ -226,7 +219,7 @@ impl Refusal {
     }
 }
 
-/// Ports from 1024 up whose services answer datagrams from anybody.
+/// Ports from 1024 up of services that answer any sender.
 const REFLECTORS: [u16; 6] = [1900, 3702, 5353, 5355, 5683, 11211];
 
 fn is_broadcast(address: IpAddr) -> bool {

@@ -7,14 +7,14 @@ use core::time::Duration;
 
 use thiserror::Error;
 
-/// A rate and a burst: how many requests of one network are answered per second, and at once.
+/// The rate and the burst that one source network may have.
 ///
 /// The default is [`DEFAULT_RATE`](Self::DEFAULT_RATE) and [`DEFAULT_BURST`](Self::DEFAULT_BURST).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// What a request costs, in nanoseconds: how long it takes to earn one.
+    /// The time between requests at the rate, in nanoseconds (GCRA).
     emission_interval: u64,
-    /// What can be saved up, in nanoseconds: a burst's worth.
+    /// The emission intervals of a burst, in nanoseconds (GCRA).
     burst_tolerance: u64,
 }
 
@@ -53,7 +53,7 @@ impl Default for Rate {
     }
 }
 
-/// A rate is higher than can be counted: the caller's fault.
+/// An error of the caller: a rate is too high to be counted.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq, Hash)]
 #[error("rate of {rate} requests a second is too high, at most {max} can be counted")]
 pub struct RateTooHigh {
@@ -63,16 +63,16 @@ pub struct RateTooHigh {
     pub max: u32,
 }
 
-/// A rate limiter that holds each source network to a [`Rate`], in memory that never grows.
+/// A rate limiter for each source network, in constant memory.
 ///
 /// A network is a /24 of IPv4 or a /64 of IPv6. Prefixes that strangers share count address by
 /// address: link-local (`fe80::/10`), NAT64 (`64:ff9b::/96`, `64:ff9b:1::/48`) and Teredo
 /// (`2001::/32`).
 ///
 /// Source addresses can be spoofed. An attacker who spoofs a victim, to flood it with replies or to
-/// use up its limit, is held to the limit too. But one in [`LEAK_ONE_IN`](Self::LEAK_ONE_IN)
-/// requests over the limit is answered all the same, so a victim that retries gets through. Which
-/// one is drawn at random: nobody can keep in step with it, and past replies do not predict it.
+/// use up its limit, is limited too. But one in [`LEAK_ONE_IN`](Self::LEAK_ONE_IN) requests over the
+/// limit is answered, so a victim that retries gets through. It is chosen at random, so that nobody can
+/// synchronise with it or predict it from earlier replies.
 ///
 /// ```
 /// use core::num::NonZeroU32;
@@ -85,11 +85,11 @@ pub struct RateTooHigh {
 /// let mut limiter = Limiter::new(limit, RandomState::new());
 ///
 /// let mut bucket = limiter.bucket([192, 0, 2, 7].into(), Duration::ZERO);
-/// let verdicts: [_; 1002] = std::array::from_fn(|_| bucket.check());
-/// let (burst, over) = verdicts.split_at(2);
+/// let decisions: [_; 1002] = std::array::from_fn(|_| bucket.check());
+/// let (burst, over) = decisions.split_at(2);
 /// assert_eq!(burst, [Decision::Conforming; 2]);
 /// assert!(!over.contains(&Decision::Conforming));
-/// let leaked = over.iter().filter(|verdict| **verdict == Decision::Leaked).count();
+/// let leaked = over.iter().filter(|decision| **decision == Decision::Leaked).count();
 /// assert!((150..350).contains(&leaked), "about one in four");
 ///
 /// let mut later = limiter.bucket([192, 0, 2, 9].into(), Duration::from_millis(100));
@@ -98,16 +98,16 @@ pub struct RateTooHigh {
 /// # Ok::<(), hello_proto::RateTooHigh>(())
 /// ```
 ///
-/// # What it keeps
+/// # Table
 ///
 /// A token bucket for each network, stored as the time at which it will be full again (the generic
 /// cell rate algorithm, ITU-T I.371), in an 8-way set-associative table of
-/// [`BUCKETS`](Self::BUCKETS). `S` chooses a network's set and draws what leaks. Key it at random,
-/// or an attacker can compute sources that share a set, and foresee the draws.
+/// [`BUCKETS`](Self::BUCKETS). The hasher `S` chooses the set of a network and the requests that leak.
+/// Key it at random, or an attacker can compute sources that share a set, and predict the leaks.
 ///
-/// When a set is full, the fullest bucket is evicted. Evicting a full one loses nothing, so a
-/// network can exceed its limit only while more networks are active than the table holds. No
-/// network ever gets less than its limit.
+/// When a set is full, its fullest bucket is evicted. Evicting a full bucket loses nothing, so a network
+/// can exceed its limit only while more networks are active than the table holds. No network ever gets
+/// less than its limit.
 #[derive(Debug)]
 pub struct Limiter<S> {
     limit: Rate,
@@ -117,7 +117,7 @@ pub struct Limiter<S> {
 }
 
 impl<S> Limiter<S> {
-    /// The most networks it remembers.
+    /// The number of networks in the table.
     pub const BUCKETS: usize = SETS * WAYS;
 
     /// One in this many requests over the limit is answered, on average.
@@ -130,11 +130,11 @@ impl<S: BuildHasher> Limiter<S> {
         Self { limit, buckets: vec![BucketState::FULL; Self::BUCKETS], hasher, draws: 0 }
     }
 
-    /// Looks up the bucket of the network that `source` belongs to, at `now`, the time since any
-    /// fixed origin. Call it once for all datagrams of one source in a batch.
+    /// Looks up the bucket of a source's network at `now`, the time since any fixed origin. Call it once
+    /// for all datagrams of one source in a batch.
     ///
-    /// A network enters the table with its first debit, so requests refused for other reasons evict
-    /// nobody. IPv4-mapped IPv6 addresses count as the IPv4 addresses they stand for.
+    /// A network enters the table with its first [check](Bucket::check), so requests that are refused
+    /// for other reasons evict nothing. IPv4-mapped IPv6 addresses count as IPv4 addresses.
     pub fn bucket(&mut self, source: IpAddr, now: Duration) -> Bucket<'_, S> {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         let network = Network::of(source);
@@ -154,16 +154,16 @@ impl<S: BuildHasher> Limiter<S> {
 pub struct Bucket<'a, S> {
     limit: Rate,
     network: Network,
-    /// Its own, or the one that it will evict.
+    /// The bucket of this network, or the one to evict.
     bucket: &'a mut BucketState,
     now: u64,
     hasher: &'a S,
-    /// How many draws there were before, of any network.
+    /// The draws so far, of any network.
     draws: &'a mut u64,
 }
 
 impl<S: BuildHasher> Bucket<'_, S> {
-    /// Decides on one request, and takes its cost from the bucket if it is within the limit.
+    /// Decides on one request, and charges it to the bucket if it conforms.
     pub fn check(&mut self) -> Decision {
         if self.bucket.network != self.network {
             *self.bucket = BucketState { network: self.network, ..BucketState::FULL };
@@ -185,19 +185,19 @@ impl<S: BuildHasher> Bucket<'_, S> {
 /// The decision of a [`Limiter`] on one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Decision {
-    /// It is within the limit.
+    /// Within the limit: answer it.
     Conforming,
-    /// It is over the limit; do not answer it.
+    /// Over the limit: do not answer it.
     Exceeding,
-    /// It is over the limit, but drawn to be answered all the same.
+    /// Over the limit, but chosen at random: answer it.
     Leaked,
 }
 
-/// A network's bucket of tokens.
+/// The state of one bucket in the table.
 #[derive(Clone, Copy, Debug)]
 struct BucketState {
     network: Network,
-    /// When it will be full, if nothing is taken from it until then, in nanoseconds.
+    /// When it will be full, in nanoseconds, if nothing is charged until then.
     full_at: u64,
 }
 
@@ -207,8 +207,8 @@ impl BucketState {
     const FULL: Self = Self { network: Network { high: u64::MAX, low: u64::MAX }, full_at: 0 };
 }
 
-/// The address of a network, with IPv4 networks in their IPv4-mapped form. Two halves, because a
-/// `u128` would be aligned to 16 bytes and pad the bucket.
+/// The address of a network; IPv4 in its IPv4-mapped form. In two halves, because a `u128` is aligned
+/// to 16 bytes and would pad the bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Network {
     high: u64,
@@ -216,7 +216,7 @@ struct Network {
 }
 
 impl Hash for Network {
-    /// Hashes both halves at once, which takes a hasher less time.
+    /// Hashes both halves at once, which is faster.
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u128(u128::from(self.high) << 64 | u128::from(self.low));
     }
@@ -246,13 +246,13 @@ const SHARED: [(u128, u32); 4] = [
     (0x2001_0000 << 96, 32),
 ];
 
-/// Returns the number of the set that a hash belongs to.
+/// Returns the set of a hash.
 #[expect(clippy::cast_possible_truncation, reason = "a few of the bits are enough")]
 fn set(hash: u64) -> usize {
     hash as usize % SETS
 }
 
-/// In how many places a network's bucket can be.
+/// The buckets of a set: the places for a network.
 const WAYS: usize = 8;
 
 /// Few under Miri, where it takes ten seconds to make them all.

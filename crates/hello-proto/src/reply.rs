@@ -6,10 +6,10 @@ use bytes::{BufMut, Bytes};
 use crate::escape::Quoted;
 use crate::{BufferTooSmall, DecodeError, MAX_DATAGRAM_LEN, OVERHEAD, PREFIX, Request, SUFFIX};
 
-/// A reply: the greeting of a name, [`PREFIX`] + name + [`SUFFIX`].
+/// A reply: [`PREFIX`], the name, and [`SUFFIX`].
 ///
-/// It is never longer than [`MAX_DATAGRAM_LEN`], and always exactly [`OVERHEAD`] bytes longer
-/// than the request it answers.
+/// It is exactly [`OVERHEAD`] bytes longer than its request, and never longer than
+/// [`MAX_DATAGRAM_LEN`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Reply<'a> {
     name: &'a [u8],
@@ -24,8 +24,8 @@ impl<'a> Reply<'a> {
     ///
     /// # Errors
     ///
-    /// [`DecodeError`] says how the datagram differs from every reply: by its length, else by
-    /// the first byte of the prefix or the suffix that is another one.
+    /// [`DecodeError`] if the length is impossible, or else for the first wrong byte of the prefix or
+    /// the suffix.
     pub fn decode(datagram: &'a [u8]) -> Result<Self, DecodeError> {
         let len = datagram.len();
         if len > MAX_DATAGRAM_LEN {
@@ -85,39 +85,38 @@ impl<'a> Reply<'a> {
         Ok(())
     }
 
-    /// Returns the name that is greeted.
+    /// Returns the name.
     pub const fn name(self) -> &'a [u8] {
         self.name
     }
 
-    /// Returns how many bytes the reply has on the wire.
+    /// Returns the length of the datagram, in bytes.
     pub const fn encoded_len(self) -> usize {
         self.name.len() + OVERHEAD
     }
 
-    /// Returns the reply in three parts that follow each other on the wire, for vectored sends.
+    /// Returns the three consecutive parts of the datagram, for vectored I/O.
     pub const fn parts(self) -> [&'a [u8]; 3] {
         [PREFIX, self.name, SUFFIX]
     }
 
-    /// Tells whether this is the reply to `request`.
+    /// Returns whether this is a reply to `request`.
     ///
-    /// The wire has no other sign of it than the name, so it is also the reply to an equal
-    /// request sent earlier or by somebody else. Whoever has to tell them apart asks for names that
-    /// differ (see [`Token`](crate::Token)).
+    /// Only the name identifies a request, so this is also a reply to any equal request. To tell
+    /// requests apart, send different names (see [`Token`](crate::Token)).
     pub fn answers(self, request: Request<'_>) -> bool {
         self == request.reply()
     }
 }
 
-/// Shows the beginning of the name as ASCII, with every other byte escaped.
+/// Shows the name as ASCII, with other bytes escaped, shortened if it is long.
 impl fmt::Debug for Reply<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Reply({:?})", Quoted(self.name))
     }
 }
 
-/// Compares a fixed part of a reply, which starts at byte `start` of the datagram.
+/// Compares a fixed part of a reply that starts at offset `start`.
 fn expect(expected: &[u8], found: &[u8], start: usize) -> Result<(), DecodeError> {
     let mut pairs = expected.iter().zip(found);
     match pairs.position(|(expected, found)| expected != found) {

@@ -3,16 +3,16 @@ use core::fmt;
 use crate::escape::Quoted;
 use crate::{DecodeError, MAX_NAME_LEN, NameTooLong, Reply};
 
-/// A request: a name to be greeted, any bytes up to [`MAX_NAME_LEN`].
+/// A request: a name of any bytes, up to [`MAX_NAME_LEN`] of them.
 ///
-/// On the wire a request is its name and nothing else.
+/// The datagram is the name and nothing else.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Request<'a> {
     name: &'a [u8],
 }
 
 impl<'a> Request<'a> {
-    /// Asks for a greeting of `name`.
+    /// Creates a request with this name.
     ///
     /// # Errors
     ///
@@ -37,12 +37,12 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Returns the datagram to send, which needs no buffer: it is the name.
+    /// Returns the datagram to send. It is the name, so it needs no buffer.
     pub const fn encode(self) -> &'a [u8] {
         self.name
     }
 
-    /// Returns the name to be greeted.
+    /// Returns the name.
     pub const fn name(self) -> &'a [u8] {
         self.name
     }
@@ -53,7 +53,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Shows the beginning of the name as ASCII, with every other byte escaped.
+/// Shows the name as ASCII, with other bytes escaped, shortened if it is long.
 impl fmt::Debug for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Request({:?})", Quoted(self.name))

@@ -1,9 +1,8 @@
 use core::{iter::FusedIterator, num::NonZeroU32, time::Duration};
 
-/// How often to ask, and how long to wait after each attempt: exponential back-off, as RFC 8085
-/// section 3.1.1 has it for those who send one datagram and wait for one.
+/// A retransmission schedule with exponential back-off (RFC 8085 section 3.1.1).
 ///
-/// It holds no clock; the waits are what it says, and the caller's timer does the rest.
+/// It holds no clock: it yields the delays, and the caller has the timer.
 ///
 /// ```
 /// use core::time::Duration;
@@ -20,25 +19,25 @@ pub struct Retry {
 }
 
 impl Retry {
-    /// Makes `attempts` attempts; waits `first` after the first one, twice as long after each
-    /// further one, and never longer than `max`.
+    /// Creates a schedule of `attempts` attempts. The delay after the first is `first`, and doubles
+    /// after each further one, up to `max`.
     pub const fn new(first: Duration, attempts: NonZeroU32, max: Duration) -> Self {
         Self { first, attempts, max }
     }
 
-    /// Yields how long to wait for a reply after each attempt, in order.
+    /// Yields the delay after each attempt, in order.
     pub fn delays(self) -> Delays {
         Delays { next: self.first.min(self.max), left: self.attempts.get(), max: self.max }
     }
 
-    /// Returns the longest wait.
+    /// Returns the longest delay.
     pub const fn max(self) -> Duration {
         self.max
     }
 }
 
-/// Three attempts: the first waits for one second, as long as RFC 8085 section 3.1.1 asks of
-/// those who have measured nothing yet, the last for four.
+/// Three attempts, with delays of 1, 2 and 4 seconds. RFC 8085 section 3.1.1 asks for one second
+/// before a round-trip time is known.
 impl Default for Retry {
     fn default() -> Self {
         const ATTEMPTS: NonZeroU32 = NonZeroU32::new(3).expect("three is not zero");
@@ -46,7 +45,7 @@ impl Default for Retry {
     }
 }
 
-/// How long to wait after each attempt; see [`Retry::delays`].
+/// The delays of a [`Retry`], one for each attempt.
 #[derive(Clone, Debug)]
 pub struct Delays {
     next: Duration,

@@ -1,11 +1,11 @@
 use crate::BufferTooSmall;
 
-/// What a tool puts into a name to recognise the reply: which run asked, and as which probe.
+/// A tag inside a name, to recognise its reply: the run and the sequence number of a probe.
 ///
-/// As a name it is printable ASCII of any length from [`MIN_LEN`](Self::MIN_LEN) up: eight
-/// digits of base 64 (RFC 4648 section 5), the run's 16 bits and the sequence number's 32 with
-/// the most significant first, over and over until the name is full. Names of 16 bytes and more
-/// thus hold every digit twice, and one changed byte anywhere makes them no token.
+/// The name is printable ASCII of any length from [`MIN_LEN`](Self::MIN_LEN) up. It repeats eight
+/// base64url digits (RFC 4648 section 5): the 16 bits of the run, then the 32 of the sequence number,
+/// the most significant first. Names of 16 bytes and more hold every digit twice, so no single changed
+/// byte makes another token.
 ///
 /// ```
 /// use hello_proto::Token;
@@ -19,14 +19,14 @@ use crate::BufferTooSmall;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Token {
-    /// Who asks: drawn at random once a run.
+    /// The run, drawn at random once.
     pub run_id: u16,
-    /// Which probe it is, counted from 0 and around again at 2^32.
+    /// The sequence number of the probe, from 0. It wraps at 2^32.
     pub seq: u32,
 }
 
 impl Token {
-    /// The length of the shortest name that holds a token, in bytes.
+    /// The shortest name that holds a token, in bytes.
     pub const MIN_LEN: usize = (u16::BITS + u32::BITS).div_ceil(BITS_PER_DIGIT) as usize;
 
     /// Fills the whole of `name` with this token.
@@ -46,7 +46,7 @@ impl Token {
         Ok(())
     }
 
-    /// Reads a name back, and accepts nothing that [`encode`](Self::encode) did not write.
+    /// Reads the token of a name. Accepts only what [`encode`](Self::encode) writes.
     pub fn decode(name: &[u8]) -> Option<Self> {
         let digits = name.get(..Self::MIN_LEN)?;
         if !name.iter().eq(digits.iter().cycle().take(name.len())) {
