@@ -24,7 +24,7 @@ fn text_output_has_the_address_each_greeting_and_the_counters() {
         client.send_to(b"Hello, Hello, World!!", address).expect("sent");
         assert_eq!(exchange(&client, address, b"Tr\x1b[2Jacy\n"), b"Hello, Tr\x1b[2Jacy\n!");
 
-        assert_eq!(server.line(), format!("{source} refused: name was greeted twice already"));
+        assert_eq!(server.line(), format!("{source} refused: name starts with the greeting twice"));
         assert_eq!(server.line(), format!(r"{source} greeted as Tr\u{{1b}}[2Jacy\n"));
         server.signal(signal);
         let expected = [

@@ -177,7 +177,7 @@ pub enum Refusal {
     NameTooLong,
     /// The name starts with the prefix twice, as in `Hello, Hello, World!!`. Once is accepted, because
     /// a name may be `Hello, World!`.
-    #[error("name was greeted twice already")]
+    #[error("name starts with the greeting twice")]
     GreetedTwice,
 }
 
