@@ -1,44 +1,6 @@
-//! [Hello](hello_proto) over UDP sockets: a server, a client, a prober and a load generator.
-//!
-//! | type | feature | |
-//! |---|---|---|
-//! | [`Server`] | `server` | answers requests, and counts the outcome of every datagram |
-//! | [`Client`] | `client` | gets one reply, with deadlines, from a host with several addresses |
-//! | [`Prober`] | `probe` | measures a path with probes on an absolute schedule |
-//! | [`LoadGenerator`] | `load` | offers a load in an open or a closed loop |
-//!
-//! All features are on by default. Each type has a builder, runs on threads of its own, shows
-//! events to a closure, and is ended by a [`Stopper`].
-//!
-//! ```
-//! # #[cfg(all(feature = "server", feature = "client"))]
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use std::net::Ipv4Addr;
-//! use std::thread;
-//!
-//! use hello_net::{Client, Server};
-//! use hello_proto::Request;
-//!
-//! let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into()])?;
-//! let mut client = Client::builder().connect(server.local_addrs())?;
-//!
-//! thread::scope(|scope| {
-//!     scope.spawn(|| server.serve(|_event| ()));
-//!     let greeting = client.greet(Request::new(b"Tracy")?, |_progress| ());
-//!     server.stopper().stop();
-//!     assert_eq!(greeting?.attempts, 1);
-//!     Ok::<_, Box<dyn std::error::Error>>(())
-//! })?;
-//! assert_eq!(server.counters().answered(), 1);
-//! # Ok(())
-//! # }
-//! # #[cfg(not(all(feature = "server", feature = "client")))]
-//! # fn main() {}
-//! ```
-//!
-//! A stranger's datagram never makes a function of this crate return `Err`: it is counted, or shown
-//! to the caller's observer. `Err` means that a socket of our own is broken, or that nobody
-//! answered.
+#![cfg_attr(all(feature = "server", feature = "client"), doc = include_str!("../README.md"))]
+// The example in the README needs both.
+#![cfg_attr(not(all(feature = "server", feature = "client")), doc = "Hello over UDP sockets.")]
 
 #[cfg(feature = "client")]
 mod client;
