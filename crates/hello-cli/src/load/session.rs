@@ -188,7 +188,7 @@ impl<'a> Session<'a> {
             };
             let thread = thread::Builder::new().spawn_scoped(scope, run);
             let thread = thread.map_err(LoadError::Thread)?;
-            self.run_due(&stopper, recorders, plan);
+            self.watch_signals(&stopper, recorders, plan);
             Ok(thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause)))
         });
         self.out.status(Status::default);
@@ -209,7 +209,7 @@ impl<'a> Session<'a> {
     }
 
     /// Shows the progress of a run and handles signals, until it ends.
-    fn run_due(&mut self, stopper: &Stopper, recorders: &[Mutex<Recorder>], plan: &LoadPlan) {
+    fn watch_signals(&mut self, stopper: &Stopper, recorders: &[Mutex<Recorder>], plan: &LoadPlan) {
         let start = Instant::now();
         let length = plan.warm_up.saturating_add(plan.duration);
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);

@@ -19,7 +19,7 @@ pub(super) fn events<'a>(
     kinds: impl IntoIterator<Item = ProbeEventKind<'a>>,
 ) {
     for (second, kind) in (1..).zip(kinds) {
-        recorder.handle(&ProbeEvent::new(Duration::from_secs(second), 0, kind));
+        recorder.observe(&ProbeEvent::new(Duration::from_secs(second), 0, kind));
     }
 }
 

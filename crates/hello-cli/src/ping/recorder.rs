@@ -28,7 +28,7 @@ impl Recorder {
     }
 
     /// Records an event.
-    pub fn handle(&mut self, event: &ProbeEvent<'_>) {
+    pub fn observe(&mut self, event: &ProbeEvent<'_>) {
         match event.kind {
             ProbeEventKind::Sent { late, .. } => {
                 self.record.sent(1, late);

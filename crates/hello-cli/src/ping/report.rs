@@ -61,7 +61,7 @@ impl Report {
     /// If there is no such target.
     pub fn event(&mut self, target: usize, event: &ProbeEvent<'_>) -> Option<String> {
         let Part { recorder, timeline } = &mut self.parts[target];
-        recorder.handle(event);
+        recorder.observe(event);
         match event.kind {
             ProbeEventKind::Received { arrival: ReplyKind::Answered { rtt, .. }, .. } => {
                 timeline.answered(event.at, rtt);

@@ -1,5 +1,6 @@
 //! The run of `hello-ping`: threads, signals and timers.
 
+use std::cell::RefCell;
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -78,7 +79,8 @@ pub struct Session<'a> {
     args: &'a Args,
     /// Shared with the threads that send and receive: a lock that is held long delays probes.
     report: Mutex<Report>,
-    totals: Mutex<Totals>,
+    /// Used by the main thread only.
+    totals: RefCell<Totals>,
     out: Console,
     metrics: Option<Textfile>,
     start: Instant,
@@ -100,7 +102,7 @@ impl<'a> Session<'a> {
             .map(|path| Textfile::start(path, metrics::text(totals.runs(), Duration::ZERO)))
             .transpose()?;
         totals.headers().into_iter().for_each(|line| out.line(line));
-        let (totals, start, stopped) = (Mutex::new(totals), Instant::now(), false.into());
+        let (totals, start, stopped) = (RefCell::new(totals), Instant::now(), false.into());
         Ok(Self { args, report, totals, out, metrics, start, stopped })
     }
 
@@ -112,6 +114,7 @@ impl<'a> Session<'a> {
     ) -> Result<(), ProbeError> {
         let stoppers = Vec::from_iter(probers.iter().map(Prober::stopper));
         let ended = Arc::new(signals.send_on_drop(Command::End));
+        let (report, out) = (&self.report, &self.out);
         let results = thread::scope(|scope| {
             let mut threads = Vec::new();
             for (target, prober) in probers.into_iter().enumerate() {
@@ -119,10 +122,10 @@ impl<'a> Session<'a> {
                 let run = move || {
                     let _ended = ended;
                     let print = |event: &ProbeEvent<'_>| {
-                        let mut report = lock(&self.report);
+                        let mut report = lock(report);
                         // Printed under the lock, so that lines and counts have the same order.
                         if let Some(line) = report.event(target, event) {
-                            self.out.event(line);
+                            out.event(line);
                         }
                     };
                     prober.run(print).map(drop)
@@ -134,7 +137,7 @@ impl<'a> Session<'a> {
                 })?);
             }
             drop(ended);
-            self.run_due(&stoppers, signals);
+            self.watch_signals(&stoppers, signals);
             let join = |thread: thread::ScopedJoinHandle<'_, _>| {
                 thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause))
             };
@@ -146,7 +149,7 @@ impl<'a> Session<'a> {
     /// Prints the summaries, writes the exports, and returns the exit status.
     pub(crate) fn finish(self) -> Result<ExitCode, Box<dyn Error>> {
         let now = self.collect();
-        let mut totals = lock(&self.totals);
+        let mut totals = self.totals.borrow_mut();
         let mut report = lock(&self.report);
         let summaries = totals.summaries(now);
         // The last interval, so that the intervals add up to the totals.
@@ -182,7 +185,7 @@ impl<'a> Session<'a> {
     }
 
     /// Runs timers and handles signals until the run ends.
-    fn run_due(&self, stoppers: &[Stopper], signals: &Signals<Command>) {
+    fn watch_signals(&self, stoppers: &[Stopper], signals: &Signals<Command>) {
         // A time that the clock cannot represent is never due.
         let mut deadline = self.args.deadline.and_then(|after| self.start.checked_add(after));
         let mut interval = self.args.every.and_then(|every| self.start.checked_add(every));
@@ -198,7 +201,7 @@ impl<'a> Session<'a> {
                 Some(Command::Abort) => stoppers.iter().for_each(Stopper::abort),
                 Some(Command::Snapshot) => {
                     let now = self.collect();
-                    self.print(&lock(&self.totals).snapshot(now));
+                    self.print(&self.totals.borrow().snapshot(now));
                 }
                 None => {}
             }
@@ -210,18 +213,14 @@ impl<'a> Session<'a> {
                 && now >= at
             {
                 interval = next_tick(at, every, now);
-                // Printed under the lock, so that each event counts in the interval in which it is
-                // printed.
-                let mut report = lock(&self.report);
-                let (now, mut totals) = (self.start.elapsed(), lock(&self.totals));
-                totals.append(&report.take_parts(now));
-                self.print(&totals.interval(now));
+                let now = self.collect();
+                self.print(&self.totals.borrow_mut().interval(now));
             }
             if now >= second {
                 second = next_tick(second, SECOND, now).unwrap_or(now + SECOND);
                 self.out.suppress(lock(&self.report).take_suppressed());
                 let now = self.collect();
-                let totals = lock(&self.totals);
+                let totals = self.totals.borrow();
                 self.out.status(|| totals.status(now).into());
                 // A failed write is retried after a second. Only the last one is an error.
                 if let Some(file) = &self.metrics {
@@ -237,7 +236,7 @@ impl<'a> Session<'a> {
         let now = self.start.elapsed();
         let parts = report.take_parts(now);
         drop(report);
-        lock(&self.totals).append(&parts);
+        self.totals.borrow_mut().append(&parts);
         now
     }
 

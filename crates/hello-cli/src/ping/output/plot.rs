@@ -55,7 +55,7 @@ mod tests {
             let silent = (1200..1260).contains(&tick) || tick % 701 == 700;
             let kind = if silent { lost(0) } else { answered(rtt) };
             let at = Duration::from_millis(100 * tick);
-            recorder.handle(&ProbeEvent::new(at, 0, kind));
+            recorder.observe(&ProbeEvent::new(at, 0, kind));
             if silent { timeline.lost(at) } else { timeline.answered(at, rtt) }
         }
         (recorder, timeline)

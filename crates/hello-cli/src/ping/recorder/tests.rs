@@ -28,7 +28,7 @@ fn differences_between_flows_are_not_jitter() {
     let mut recorder = Recorder::new(Target { flows: 2, ..target() });
     for turn in 0..10 {
         for (flow, rtt) in [ms(10), ms(90)].into_iter().enumerate() {
-            recorder.handle(&ProbeEvent::new(ms(turn), flow, answered(rtt)));
+            recorder.observe(&ProbeEvent::new(ms(turn), flow, answered(rtt)));
         }
     }
     let summary = recorder.summary(ms(0));
@@ -146,14 +146,14 @@ proptest! {
                     rtts.push(rtt);
                 }
                 let kind = ProbeEventKind::Received { arrival, datagram: &datagram };
-                recorder.handle(&ProbeEvent::new(now, 0, kind));
+                recorder.observe(&ProbeEvent::new(now, 0, kind));
             };
             let mut name = [0; 16];
             match step {
                 Step::Send => {
                     if ledger.tokens().next().is_some() {
                         ledger.handle_sent(name.len(), now);
-                        recorder.handle(&ProbeEvent::new(now, 0, sent(next.seq)));
+                        recorder.observe(&ProbeEvent::new(now, 0, sent(next.seq)));
                         next.seq = next.seq.wrapping_add(1);
                     }
                 }
@@ -167,7 +167,7 @@ proptest! {
                 Step::Stranger => receive(&mut recorder, &mut ledger, b"somebody else"),
             }
             while let Some(seq) = ledger.poll_lost(now) {
-                recorder.handle(&ProbeEvent::new(now, 0, lost(seq)));
+                recorder.observe(&ProbeEvent::new(now, 0, lost(seq)));
             }
             prop_assert_eq!(recorder.record().counts(), ledger.counts());
             prop_assert_eq!(recorder.record().in_flight(), ledger.counts().in_flight());
