@@ -74,7 +74,7 @@ pub use udp::error_class::ErrorClass;
 pub use udp::socket_error::SocketError;
 
 /// What fuzz targets see besides.
-#[cfg(all(fuzzing, target_os = "linux"))]
+#[cfg(all(fuzzing, feature = "__batches", target_os = "linux"))]
 pub mod fuzzing {
     pub use crate::udp::linux::cmsg::read_control;
 }
