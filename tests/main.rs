@@ -11,6 +11,7 @@ mod faults;
 mod foreign;
 mod generated;
 mod hello_load;
+mod layout;
 mod limits;
 mod load;
 mod metrics_file;

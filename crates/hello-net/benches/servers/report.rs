@@ -37,7 +37,7 @@ impl Outcome {
         Summary::of(&Vec::from_iter(pairs.map(|(time, reference)| time / reference)))
     }
 
-    /// Tells whether the server differs from itself, so that the other ratios mean nothing.
+    /// Returns whether the server differs from itself, so that the other ratios mean nothing.
     pub(crate) fn is_void(&self) -> bool {
         !self.ratio(Peer::HelloAgain, Peer::Hello).is_some_and(|ratio| SAME.contains(&ratio.median))
     }
