@@ -60,11 +60,8 @@ pub use prober::{
 pub use requester::NotSent;
 #[cfg(feature = "server")]
 pub use server::{
-    Server, ServerError,
-    builder::ServerBuilder,
-    counters::ServerCounters,
-    event::{Outcome, ServerEvent},
-    rate_limit::RateLimit,
+    Server, ServerError, builder::ServerBuilder, counters::ServerCounters, event::ServerEvent,
+    rate_limit::RateLimit, settle::Outcome,
 };
 #[cfg(any(feature = "__batches", feature = "__requests"))]
 pub use stopper::Stopper;

@@ -6,10 +6,11 @@ mod encode;
 pub(crate) mod event;
 #[cfg(test)]
 mod fixtures;
+mod grouping;
 mod listener;
-mod outcomes;
 pub(crate) mod rate_limit;
-mod replies;
+pub(crate) mod settle;
+mod transmit;
 mod worker;
 
 use std::io;
@@ -25,7 +26,7 @@ use thiserror::Error;
 use self::counters::ServerCounters;
 use self::event::ServerEvent;
 use self::listener::Listener;
-use self::worker::Worker;
+use self::worker::ServerWorker;
 use crate::stopper::Stopper;
 use crate::thread::join;
 
@@ -57,7 +58,7 @@ pub struct Server {
     guard: Guard,
     addresses: Vec<SocketAddr>,
     listeners: Vec<Arc<Listener>>,
-    workers: Vec<Worker>,
+    workers: Vec<ServerWorker>,
     stopper: Stopper,
 }
 
@@ -73,7 +74,7 @@ impl Server {
         guard: Guard,
         addresses: Vec<SocketAddr>,
         listeners: Vec<Arc<Listener>>,
-        workers: Vec<Worker>,
+        workers: Vec<ServerWorker>,
     ) -> io::Result<Self> {
         let stopper = Stopper::new()?;
         // Before the server is usable, because descriptors may have run out later.
@@ -128,15 +129,15 @@ impl Server {
     /// Returns whether every thread serves: it has its memory and its socket, and completed its
     /// loop once.
     pub fn is_serving(&self) -> bool {
-        self.workers.iter().all(Worker::has_started)
+        self.workers.iter().all(ServerWorker::has_started)
     }
 
     /// Returns whether every thread has made progress since the last call, or waits for a datagram
     /// or after an error: the liveness signal for a watchdog.
     pub fn check_liveness(&self) -> bool {
-        let all = self.workers.iter().all(Worker::made_progress);
+        let all = self.workers.iter().all(ServerWorker::made_progress);
         if all {
-            self.workers.iter().for_each(Worker::clear_progress);
+            self.workers.iter().for_each(ServerWorker::clear_progress);
         }
         all
     }
@@ -172,7 +173,7 @@ impl Server {
     pub fn counters(&self) -> ServerCounters {
         // Drops are read last: received and dropped datagrams together are then never fewer than
         // those sent before this call.
-        let workers = Vec::from_iter(self.workers.iter().map(Worker::counters));
+        let workers = Vec::from_iter(self.workers.iter().map(ServerWorker::counters));
         let dropped = self.listeners.iter().map(|listener| listener.dropped()).sum();
         ServerCounters::sum(workers.into_iter(), dropped)
     }

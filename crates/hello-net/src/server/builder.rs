@@ -7,7 +7,7 @@ use hello_proto::Guard;
 
 use super::listener::{Listener, Options};
 use super::rate_limit::{RateLimit, SharedLimiter};
-use super::worker::Worker;
+use super::worker::ServerWorker;
 use super::{Server, ServerError};
 use crate::udp::backend::Backend;
 use crate::udp::socket::{PortSharing, is_shared};
@@ -195,7 +195,7 @@ impl ServerBuilder {
         }
         let limiter = self.limit.map(|limit| Arc::new(SharedLimiter::new(limit)));
         let mut listeners = groups.concat();
-        let worker = |listener| Worker::new(listener, self.spin, limiter.clone());
+        let worker = |listener| ServerWorker::new(listener, self.spin, limiter.clone());
         let workers = listeners.iter().cloned().map(worker).collect();
         listeners.dedup_by(|one, other| Arc::ptr_eq(one, other));
         Server::new(self.guard, locals, listeners, workers).map_err(ServerError::Wake)

@@ -7,7 +7,7 @@ use std::sync::atomic::{
 
 use hello_proto::Refusal;
 
-use super::event::Outcome;
+use super::settle::Outcome;
 use crate::udp::error_class::ErrorClass;
 
 /// The outcomes of all datagrams that a [`Server`](crate::server::Server) received.
@@ -188,10 +188,10 @@ impl Tally {
 
     /// Counts the outcomes of datagrams. `leaked` of them exceeded the limit and were not refused
     /// for that.
-    pub(crate) fn settle(&self, outcomes: impl Iterator<Item = Outcome>, leaked: u64) {
+    pub(crate) fn settle(&self, outcomes: &[Outcome], leaked: u64) {
         self.over_limit_answered.fetch_add(leaked, Relaxed);
         let mut answered = 0;
-        for outcome in outcomes {
+        for &outcome in outcomes {
             let counter = match outcome {
                 Outcome::Answered => {
                     answered += 1;
@@ -240,7 +240,7 @@ mod tests {
         let mut settled = 0;
         for (times, outcome) in (1..).zip(outcomes) {
             tally.receive(times);
-            tally.settle((0..times).map(|_| outcome), 0);
+            (0..times).for_each(|_| tally.settle(&[outcome], 0));
             settled += times;
             let counters = tally.snapshot();
             let count = match outcome {
@@ -267,7 +267,7 @@ mod tests {
         tally.receive(3);
         let refused = Outcome::Refused(Refusal::GreetedTwice);
         let failed = Outcome::SendFailed(ErrorClass::Denied.into());
-        tally.settle([Outcome::Answered, refused, failed].into_iter(), 0);
+        tally.settle(&[Outcome::Answered, refused, failed], 0);
         assert_eq!(
             format!("{:?}", ServerCounters::sum([tally.snapshot()].into_iter(), Some(2))),
             "ServerCounters { received: 3, answered: 1, dropped: 2, \
@@ -281,7 +281,7 @@ mod tests {
         tally.receive(4);
         let refused = Outcome::Refused(Refusal::GreetedTwice);
         let failed = Outcome::SendFailed(ErrorClass::Denied.into());
-        tally.settle([Outcome::Answered, refused, Outcome::OverLimit, failed].into_iter(), 1);
+        tally.settle(&[Outcome::Answered, refused, Outcome::OverLimit, failed], 1);
         tally.receive_error(ErrorClass::Interrupted);
         let sum = ServerCounters::sum([tally.snapshot(); 2].into_iter(), Some(7));
         assert_eq!((sum.received(), sum.answered(), sum.dropped()), (8, 2, Some(7)));

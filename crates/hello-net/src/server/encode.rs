@@ -1,8 +1,13 @@
+//! The step that makes the replies.
+
 use std::io::IoSlice;
 use std::ops::Range;
 
 use hello_proto::{OVERHEAD, PREFIX, Request, SUFFIX};
 
+use super::classify::Classified;
+use super::datagram::Verdict;
+use super::grouping::Groups;
 use crate::udp::batch::RecvBatch;
 
 /// Makes replies, each where that costs least.
@@ -31,19 +36,36 @@ impl Encoder {
         Self { copies: vec![0; COPIES_LEN], used: 0 }
     }
 
+    /// Makes the reply to each datagram that is answered, and adds it to a message in `groups`.
+    /// Forgets the replies made before.
+    pub(super) fn encode(
+        &mut self,
+        batch: &mut RecvBatch,
+        classified: &Classified,
+        groups: &mut Groups,
+    ) {
+        self.clear();
+        groups.clear();
+        for message in classified.messages() {
+            let meta = &batch.metas()[message.index];
+            let (alone, slot) = (meta.is_alone(), groups.slot(meta.reply_route()));
+            for index in message.datagrams.clone() {
+                let datagram = &classified.datagrams()[index];
+                if datagram.verdict == Verdict::Answer {
+                    groups.push(index, self.reply(batch, &datagram.name, alone), &slot);
+                }
+            }
+        }
+    }
+
     /// Forgets the copies.
-    pub(super) fn clear(&mut self) {
+    fn clear(&mut self) {
         self.used = 0;
     }
 
     /// Makes the reply to a name that the guard lets pass: around the name, if that arrived alone
     /// in its message; as a copy, if it is short and there is room.
-    pub(super) fn encode(
-        &mut self,
-        batch: &mut RecvBatch,
-        name: &Range<usize>,
-        alone: bool,
-    ) -> Encoded {
+    fn reply(&mut self, batch: &mut RecvBatch, name: &Range<usize>, alone: bool) -> Encoded {
         let encoded = if alone { in_place(batch, name) } else { self.copy(batch, name) };
         encoded.unwrap_or_else(|| Encoded::Gathered(name.clone()))
     }
@@ -61,10 +83,10 @@ impl Encoder {
 
     /// Adds the bytes of replies, which leave as one message, to `iovecs`, in as few pieces as
     /// possible.
-    pub(super) fn gather<'b>(
+    pub(super) fn gather<'b, 'e>(
         &'b self,
         batch: &'b RecvBatch,
-        replies: impl Iterator<Item = &'b Encoded>,
+        replies: impl Iterator<Item = &'e Encoded>,
         iovecs: &mut Vec<IoSlice<'b>>,
     ) {
         let mut open = OpenPart::Nothing;
@@ -180,7 +202,7 @@ mod tests {
         let mut batch = received(names.map(|name| datagram(name, source())).into());
         for (message, name) in names.into_iter().enumerate() {
             let place = batch.datagram_ranges(message).next().expect("one");
-            let encoded = Encoder::new().encode(&mut batch, &place, true);
+            let encoded = Encoder::new().reply(&mut batch, &place, true);
             let Encoded::InPlace(reply) = encoded else { panic!("{encoded:?}") };
             assert_eq!(reply.start, place.start - PREFIX.len());
             assert_eq!(batch.bytes(reply.end..reply.end + 1), [0xa5]);
@@ -195,14 +217,14 @@ mod tests {
         for _ in 0..2 {
             encoder.clear();
             for place in batch.datagram_ranges(0) {
-                let encoded = encoder.encode(&mut batch, &place, false);
+                let encoded = encoder.reply(&mut batch, &place, false);
                 assert!(matches!(encoded, Encoded::Copied(_)), "{encoded:?}");
             }
             assert_eq!(copies(&encoder), b"Hello, Tracy!Hello, Sarah!Hello, Peter!");
         }
         let mut batch = received(vec![train(&[[b'x'; MAX_COPIED_NAME + 1]; 2], source())]);
         let place = batch.datagram_ranges(0).next().expect("two");
-        assert_eq!(encoder.encode(&mut batch, &place, false), Encoded::Gathered(place));
+        assert_eq!(encoder.reply(&mut batch, &place, false), Encoded::Gathered(place));
     }
 
     #[test]
@@ -211,7 +233,7 @@ mod tests {
         let mut batch = received(vec![train(&[b"Tracy", b"Sarah"], source())]);
         let place = batch.datagram_ranges(0).next().expect("two");
         let is_copied =
-            |_: &_| matches!(encoder.encode(&mut batch, &place, false), Encoded::Copied(_));
+            |_: &_| matches!(encoder.reply(&mut batch, &place, false), Encoded::Copied(_));
         assert_eq!((0..).take_while(is_copied).count(), COPIES_LEN / (5 + OVERHEAD));
         assert_eq!(batch.bytes(place), b"Tracy");
     }

@@ -1,11 +1,15 @@
 //! What the tests of the server share.
 
+use std::cell::RefCell;
+
 use hello_proto::{Guard, MAX_NAME_LEN, Refusal};
 
-use super::classify::{Classified, Classifier};
-use super::event::Outcome;
-use super::outcomes::outcomes;
-use super::replies::Replies;
+use super::classify::Classifier;
+use super::counters::Tally;
+use super::event::ServerEvent;
+use super::settle::{Outcome, Settler};
+use super::transmit::transmit;
+use super::worker::WorkerMemory;
 use crate::udp::batch::RecvBatch;
 use crate::udp::datagram_socket::DatagramSocket;
 use crate::udp::mock::{MockSocket, Received};
@@ -19,12 +23,12 @@ pub(super) fn receive(batch: &mut RecvBatch, messages: Vec<Received>) {
 
 /// Answers all of these messages through a socket, and returns what became of each datagram.
 pub(super) fn answer(socket: &dyn DatagramSocket, messages: Vec<Received>) -> Vec<Outcome> {
-    answer_with(&mut Replies::new(), socket, messages)
+    answer_with(&mut WorkerMemory::new(), socket, messages)
 }
 
-/// Does the same with replies that have answered others before.
+/// Does the same with memory that has served others before.
 pub(super) fn answer_with(
-    replies: &mut Replies,
+    memory: &mut WorkerMemory,
     socket: &dyn DatagramSocket,
     messages: Vec<Received>,
 ) -> Vec<Outcome> {
@@ -32,12 +36,15 @@ pub(super) fn answer_with(
     let guard = guard.with_max_name_len(MAX_NAME_LEN);
     let bound = ([192, 0, 2, 1], 9999).into();
     let classifier = Classifier { guard: &guard, limiter: None, bound };
-    let (mut batch, mut classified) = (RecvBatch::new(), Classified::default());
-    receive(&mut batch, messages);
+    let WorkerMemory { batch, classified, encoder, groups, failures } = memory;
+    receive(batch, messages);
     let mut messages = 0..batch.metas().len();
-    classifier.classify(&mut messages, &batch, &mut classified);
+    classifier.classify(&mut messages, batch, classified);
     assert!(messages.is_empty(), "more than are handled together");
-    replies.encode(&mut batch, &classified);
-    let failures = replies.transmit(socket, &batch);
-    outcomes(classified.datagrams(), failures).collect()
+    encoder.encode(batch, classified, groups);
+    transmit(socket, batch, encoder, groups, failures);
+    let (tally, outcomes) = (Tally::default(), RefCell::new(Vec::new()));
+    let observe = |event: &ServerEvent<'_>| outcomes.borrow_mut().push(event.outcome);
+    Settler::new(&tally, observe).settle(batch, classified, failures, 0);
+    outcomes.into_inner()
 }

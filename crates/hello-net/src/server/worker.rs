@@ -9,12 +9,13 @@ use hello_proto::Guard;
 
 use super::classify::{Classified, Classifier};
 use super::counters::{ServerCounters, Tally};
-use super::datagram::Message;
+use super::encode::Encoder;
 use super::event::ServerEvent;
+use super::grouping::Groups;
 use super::listener::Listener;
-use super::outcomes::outcomes;
 use super::rate_limit::SharedLimiter;
-use super::replies::{Failure, Replies};
+use super::settle::Settler;
+use super::transmit::{Failure, transmit};
 use crate::stopper::Stopper;
 use crate::sys::Waiter;
 use crate::sys::latch::Latch;
@@ -24,7 +25,7 @@ use crate::udp::recv_backoff::RecvBackoff;
 
 /// The server's loop on one thread: the socket it serves, and its counters.
 #[derive(Debug)]
-pub(crate) struct Worker {
+pub(crate) struct ServerWorker {
     listener: Arc<Listener>,
     /// How long to busy-poll for a datagram before waiting for one.
     spin: Duration,
@@ -40,7 +41,7 @@ pub(crate) struct Worker {
     waiter: OnceLock<Waiter>,
 }
 
-impl Worker {
+impl ServerWorker {
     pub(crate) fn new(
         listener: Arc<Listener>,
         spin: Duration,
@@ -76,11 +77,12 @@ impl Worker {
         let waiter = self.waiter(stop)?;
         let (limiter, bound) = (self.limiter.as_deref(), self.listener.local());
         let classifier = Classifier { guard, limiter, bound };
-        let mut buffers = Buffers::new();
+        let mut settler = Settler::new(&self.tally, observe);
+        let mut memory = WorkerMemory::new();
         let mut backoff = RecvBackoff::default();
         let mut idle = false;
         for round in (0..DROPS_CHECK).cycle().take_while(|_| !stop.is_raised()) {
-            let received = self.receive(&mut buffers.batch, idle.then_some(waiter), stop);
+            let received = self.receive(&mut memory.batch, idle.then_some(waiter), stop);
             idle = received.as_ref().is_err_and(is_idle);
             if idle || received.is_ok() {
                 self.started.store(true, Relaxed);
@@ -88,7 +90,7 @@ impl Worker {
             match received {
                 Ok(()) => {
                     backoff = RecvBackoff::default();
-                    self.handle(classifier, &mut buffers, &observe);
+                    self.handle(classifier, &mut memory, &mut settler);
                 }
                 Err(error) => self.back_off(error, &mut backoff, stop)?,
             }
@@ -96,7 +98,7 @@ impl Worker {
                 self.listener.dropped();
             }
         }
-        self.drain(stopper, classifier, &mut buffers, observe);
+        self.drain(stopper, classifier, &mut memory, &mut settler);
         Ok(())
     }
 
@@ -105,13 +107,13 @@ impl Worker {
         &self,
         stopper: &Stopper,
         classifier: Classifier<'_>,
-        buffers: &mut Buffers,
-        observe: impl Fn(&ServerEvent<'_>),
+        memory: &mut WorkerMemory,
+        settler: &mut Settler<'_, impl Fn(&ServerEvent<'_>)>,
     ) {
         let end = Instant::now() + DRAIN;
         while Instant::now() < end && !stopper.is_aborted() {
-            match self.try_receive(&mut buffers.batch, false) {
-                Ok(()) => self.handle(classifier, buffers, &observe),
+            match self.try_receive(&mut memory.batch, false) {
+                Ok(()) => self.handle(classifier, memory, settler),
                 Err(error) if self.count_error(&error) == ErrorClass::Interrupted => {}
                 Err(_) => break,
             }
@@ -196,18 +198,17 @@ impl Worker {
     fn handle(
         &self,
         classifier: Classifier<'_>,
-        buffers: &mut Buffers,
-        observe: impl Fn(&ServerEvent<'_>),
+        memory: &mut WorkerMemory,
+        settler: &mut Settler<'_, impl Fn(&ServerEvent<'_>)>,
     ) {
-        let Buffers { batch, classified, replies } = buffers;
+        let WorkerMemory { batch, classified, encoder, groups, failures } = memory;
         self.count_received(batch);
         let mut messages = 0..batch.metas().len();
         while !messages.is_empty() {
             let leaked = classifier.classify(&mut messages, batch, classified);
-            replies.encode(batch, classified);
-            let failures = replies.transmit(&*self.listener.socket, batch);
-            self.tally.settle(outcomes(classified.datagrams(), failures), leaked);
-            notify(batch, classified, failures, &observe);
+            encoder.encode(batch, classified, groups);
+            transmit(&*self.listener.socket, batch, encoder, groups, failures);
+            settler.settle(batch, classified, failures, leaked);
         }
     }
 
@@ -233,7 +234,7 @@ impl Worker {
         let class = self.count_error(&error);
         let mut wait = backoff.wait(class, Instant::now()).ok_or(error)?;
         while !wait.is_zero() && !stop.is_raised() {
-            let piece = wait.min(BEAT);
+            let piece = wait.min(LIVENESS_PERIOD);
             self.listener.socket.pause(piece, stop);
             self.progressed.store(true, Relaxed);
             wait -= piece;
@@ -253,35 +254,19 @@ impl Worker {
 
 /// Memory of a worker's loop, which each batch reuses.
 #[derive(Debug)]
-struct Buffers {
-    batch: RecvBatch,
-    classified: Classified,
-    replies: Replies,
+pub(super) struct WorkerMemory {
+    pub(super) batch: RecvBatch,
+    pub(super) classified: Classified,
+    pub(super) encoder: Encoder,
+    pub(super) groups: Groups,
+    pub(super) failures: Vec<Failure>,
 }
 
-impl Buffers {
-    fn new() -> Self {
+impl WorkerMemory {
+    pub(super) fn new() -> Self {
         let (batch, classified) = (RecvBatch::new(), Classified::default());
-        Self { batch, classified, replies: Replies::new() }
-    }
-}
-
-/// Shows each datagram and its outcome to the observer.
-fn notify(
-    batch: &RecvBatch,
-    classified: &Classified,
-    failures: &[Failure],
-    observe: impl Fn(&ServerEvent<'_>),
-) {
-    let mut outcomes = outcomes(classified.datagrams(), failures);
-    for Message { index, local, datagrams } in classified.messages() {
-        let source = batch.metas()[*index].source;
-        for (datagram, outcome) in
-            classified.datagrams()[datagrams.clone()].iter().zip(&mut outcomes)
-        {
-            let name = batch.bytes(datagram.name.clone());
-            observe(&ServerEvent { source, local: *local, name, outcome });
-        }
+        let (encoder, groups, failures) = (Encoder::new(), Groups::new(), Vec::new());
+        Self { batch, classified, encoder, groups, failures }
     }
 }
 
@@ -291,7 +276,7 @@ fn is_idle(error: &io::Error) -> bool {
 }
 
 /// How often a worker that waits after an error shows progress, at least.
-const BEAT: Duration = Duration::from_millis(100);
+const LIVENESS_PERIOD: Duration = Duration::from_millis(100);
 
 /// How long a stopped worker answers what waits in its socket, at most.
 const DRAIN: Duration = Duration::from_secs(1);

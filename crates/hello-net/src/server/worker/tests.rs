@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use hello_proto::{Rate, Refusal};
 
 use super::*;
-use crate::server::event::Outcome;
 use crate::server::rate_limit::RateLimit;
+use crate::server::settle::Outcome;
 use crate::udp::mock::{MockSocket, Received, datagram, train};
 use crate::udp::recv_backoff::RECV_BACKOFF;
 use crate::udp::socket_error::SocketError;
@@ -15,15 +15,15 @@ use crate::udp::transmit::LocalAddr;
 type Receive = io::Result<Vec<Received>>;
 type Seen = Vec<(Vec<u8>, SocketAddr, Outcome)>;
 
-fn worker(receives: impl IntoIterator<Item = Receive>) -> (Worker, MockSocket) {
+fn worker(receives: impl IntoIterator<Item = Receive>) -> (ServerWorker, MockSocket) {
     let script = MockSocket::default();
     script.state().receives = receives.into_iter().collect();
     let listener = Listener::of(([192, 0, 2, 1], 9999).into(), script.clone());
-    (Worker::new(Arc::new(listener), Duration::ZERO, None), script)
+    (ServerWorker::new(Arc::new(listener), Duration::ZERO, None), script)
 }
 
 /// Runs to the end of the script, and returns what was observed.
-fn run(worker: &Worker, script: &MockSocket, guard: &Guard) -> io::Result<Seen> {
+fn run(worker: &ServerWorker, script: &MockSocket, guard: &Guard) -> io::Result<Seen> {
     let seen = RefCell::new(Vec::new());
     worker.run(guard, &script.stop, |event| {
         seen.borrow_mut().push((event.name.to_vec(), event.local, event.outcome));
@@ -185,7 +185,7 @@ fn errors_that_may_pass_are_endured_for_any_time() {
         let rest = u32::try_from(999 - RECV_BACKOFF.delays().len()).expect("fewer than a thousand");
         assert_eq!(waited, growing + rest * RECV_BACKOFF.max());
         // It checks for a stop meanwhile.
-        assert!(pauses.iter().all(|pause| *pause <= BEAT));
+        assert!(pauses.iter().all(|pause| *pause <= LIVENESS_PERIOD));
     }
 }
 
@@ -216,12 +216,12 @@ fn only_a_spinning_worker_polls_before_it_waits() {
     }
 }
 
-fn limited(worker: Worker, burst: u32, dry_run: bool) -> Worker {
+fn limited(worker: ServerWorker, burst: u32, dry_run: bool) -> ServerWorker {
     let rate = NonZeroU32::MIN;
     let limit = Rate::new(rate, NonZeroU32::new(burst).expect("not zero")).expect("a low rate");
     let exempt = "203.0.113.0/24".parse().expect("a network");
     let limit = RateLimit::new(limit).exempt([exempt]).dry_run(dry_run);
-    Worker { limiter: Some(Arc::new(SharedLimiter::new(limit))), ..worker }
+    ServerWorker { limiter: Some(Arc::new(SharedLimiter::new(limit))), ..worker }
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn shared_datagram_is_counted_by_one_socket_of_a_group() {
         if !takes_shared {
             listener = listener.without_shared();
         }
-        let worker = Worker::new(Arc::new(listener), Duration::ZERO, None);
+        let worker = ServerWorker::new(Arc::new(listener), Duration::ZERO, None);
         // With the rules off, each copy would be answered.
         let guard =
             Guard::new().allow(Refusal::DestinationBroadcast).allow(Refusal::DestinationMulticast);
