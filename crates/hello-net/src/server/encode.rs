@@ -177,10 +177,10 @@ mod tests {
 
     use super::*;
     use crate::server::fixtures::receive;
-    use crate::udp::mock::{Received, datagram, train};
+    use crate::udp::mock::{MockMessage, datagram, train};
 
     /// Receives messages into slots that were filled with 0xa5.
-    fn received(messages: Vec<Received>) -> RecvBatch {
+    fn received(messages: Vec<MockMessage>) -> RecvBatch {
         let mut batch = RecvBatch::new();
         batch.recv_buffers().for_each(|slot| slot.fill(0xa5));
         receive(&mut batch, messages);

@@ -12,17 +12,17 @@ use super::transmit::transmit;
 use super::worker::WorkerMemory;
 use crate::udp::batch::RecvBatch;
 use crate::udp::datagram_socket::DatagramSocket;
-use crate::udp::mock::{MockSocket, Received};
+use crate::udp::mock::{MockMessage, MockSocket};
 
 /// Puts messages into a batch, as if they had been received.
-pub(super) fn receive(batch: &mut RecvBatch, messages: Vec<Received>) {
+pub(super) fn receive(batch: &mut RecvBatch, messages: Vec<MockMessage>) {
     let socket = MockSocket::default();
     socket.state().receives.push_back(Ok(messages));
     socket.receive(batch, false).expect("messages");
 }
 
 /// Answers all of these messages through a socket, and returns what became of each datagram.
-pub(super) fn answer(socket: &dyn DatagramSocket, messages: Vec<Received>) -> Vec<Outcome> {
+pub(super) fn answer(socket: &dyn DatagramSocket, messages: Vec<MockMessage>) -> Vec<Outcome> {
     answer_with(&mut WorkerMemory::new(), socket, messages)
 }
 
@@ -30,7 +30,7 @@ pub(super) fn answer(socket: &dyn DatagramSocket, messages: Vec<Received>) -> Ve
 pub(super) fn answer_with(
     memory: &mut WorkerMemory,
     socket: &dyn DatagramSocket,
-    messages: Vec<Received>,
+    messages: Vec<MockMessage>,
 ) -> Vec<Outcome> {
     let guard = Refusal::ALL.into_iter().fold(Guard::new(), Guard::allow);
     let guard = guard.with_max_name_len(MAX_NAME_LEN);

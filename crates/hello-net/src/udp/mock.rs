@@ -33,9 +33,9 @@ impl Default for MockSocket {
 
 #[derive(Default)]
 pub(crate) struct MockState {
-    pub(crate) receives: VecDeque<io::Result<Vec<Received>>>,
-    /// Decides on each message, as the system does; without it, all are taken.
-    pub(crate) verdict: Option<Box<Verdict>>,
+    pub(crate) receives: VecDeque<io::Result<Vec<MockMessage>>>,
+    /// Takes each message or not, as the system does; without it, all are taken.
+    pub(crate) take: Option<Box<Take>>,
     /// The most messages that one call takes.
     pub(crate) limit: Option<usize>,
     /// The replies that were taken, by message.
@@ -50,10 +50,10 @@ pub(crate) struct MockState {
 }
 
 /// A message to receive.
-pub(crate) type Received = (RecvMeta, Vec<u8>);
+pub(crate) type MockMessage = (RecvMeta, Vec<u8>);
 
 /// Makes a datagram that arrives alone.
-pub(crate) fn datagram(name: &[u8], source: SocketAddr) -> Received {
+pub(crate) fn datagram(name: &[u8], source: SocketAddr) -> MockMessage {
     let len = name.len();
     (
         RecvMeta { source, destination: None, len, segment: len, time: None, discarded: false },
@@ -62,14 +62,14 @@ pub(crate) fn datagram(name: &[u8], source: SocketAddr) -> Received {
 }
 
 /// Makes datagrams that arrive in one piece.
-pub(crate) fn train<N: AsRef<[u8]>>(names: &[N], source: SocketAddr) -> Received {
+pub(crate) fn train<N: AsRef<[u8]>>(names: &[N], source: SocketAddr) -> MockMessage {
     let bytes = Vec::from_iter(names.iter().flat_map(AsRef::as_ref).copied());
     let (len, segment) = (bytes.len(), names[0].as_ref().len());
     (RecvMeta { source, destination: None, len, segment, time: None, discarded: false }, bytes)
 }
 
-/// Decides whether the system takes a message, by its destination and its replies.
-pub(crate) type Verdict = dyn FnMut(SocketAddr, &[Vec<u8>]) -> io::Result<()> + Send;
+/// Takes a message or not, by its destination and its replies.
+pub(crate) type Take = dyn FnMut(SocketAddr, &[Vec<u8>]) -> io::Result<()> + Send;
 
 impl MockSocket {
     pub(crate) fn state(&self) -> MutexGuard<'_, MockState> {
@@ -96,7 +96,7 @@ impl DatagramSocket for MockSocket {
         for (space, (_, bytes)) in batch.recv_buffers().zip(&received) {
             space[..bytes.len()].copy_from_slice(bytes);
         }
-        received.into_iter().for_each(|(arrival, _)| batch.push(arrival));
+        received.into_iter().for_each(|(meta, _)| batch.push(meta));
         Ok(())
     }
 
@@ -109,8 +109,8 @@ impl DatagramSocket for MockSocket {
             assert_eq!(bytes.len(), message.len);
             let replies = Vec::from_iter(bytes.chunks(message.segment).map(<[u8]>::to_vec));
             assert_eq!(replies.len(), message.count);
-            let verdict = state.verdict.as_mut();
-            match verdict.map_or(Ok(()), |verdict| verdict(message.route.to, &replies)) {
+            let take = state.take.as_mut();
+            match take.map_or(Ok(()), |take| take(message.route.to, &replies)) {
                 Ok(()) => state.sent.push((message.route.to, replies)),
                 Err(error) if taken == 0 => return Err(error),
                 Err(_) => break,

@@ -55,7 +55,7 @@ fn a_poisoned_message_costs_exactly_its_reply_wherever_it_stands() {
             for limit in [None, Some(1), Some(4)] {
                 let script = MockSocket::default();
                 script.state().limit = limit;
-                script.state().verdict =
+                script.state().take =
                     Some(Box::new(
                         move |to, _| {
                             if to == source(poisoned) { Err(errno(code)) } else { Ok(()) }
@@ -83,7 +83,7 @@ fn a_poisoned_reply_costs_none_of_those_it_shares_a_message_with() {
         for (poisoned, bad_name) in NAMES.into_iter().enumerate() {
             for trains in [false, true] {
                 let script = MockSocket::default();
-                script.state().verdict = Some(Box::new(move |_, replies| {
+                script.state().take = Some(Box::new(move |_, replies| {
                     let bad = replies.contains(&greeting(bad_name));
                     if bad { Err(errno(code)) } else { Ok(()) }
                 }));
@@ -113,7 +113,7 @@ fn a_poisoned_reply_costs_none_of_those_it_shares_a_message_with() {
 #[test]
 fn system_without_segmentation_gets_every_reply_singly() {
     let script = MockSocket::default();
-    script.state().verdict =
+    script.state().take =
         Some(Box::new(|_, replies| if replies.len() > 1 { Err(errno(libc::EIO)) } else { Ok(()) }));
     let outcomes = answer(&script, vec![train(&[b"Tracy"; 10], source(0))]);
     assert_eq!(outcomes, [Outcome::Answered; 10]);
@@ -124,7 +124,7 @@ fn system_without_segmentation_gets_every_reply_singly() {
 fn a_train_that_finds_the_buffer_full_is_one_call_and_not_one_for_each_datagram() {
     for code in [libc::EAGAIN, libc::ENOBUFS, libc::ENOMEM] {
         let script = MockSocket::default();
-        script.state().verdict =
+        script.state().take =
             Some(Box::new(move |to, _| if to == source(0) { Err(errno(code)) } else { Ok(()) }));
         let received = vec![train(&[b"Tracy"; 10], source(0)), datagram(b"Sarah", source(1))];
         let mut expected = vec![failed_with(code); 10];
@@ -137,7 +137,7 @@ fn a_train_that_finds_the_buffer_full_is_one_call_and_not_one_for_each_datagram(
 #[test]
 fn a_destination_whose_trains_are_not_segmented_gets_replies_one_by_one_and_no_other_does() {
     let script = MockSocket::default();
-    script.state().verdict = Some(Box::new(|to, replies| {
+    script.state().take = Some(Box::new(|to, replies| {
         let refuses = to == source(0) && replies.len() > 1;
         if refuses { Err(errno(libc::EIO)) } else { Ok(()) }
     }));
@@ -161,7 +161,7 @@ fn a_send_that_a_signal_interrupts_is_tried_again_but_not_for_ever() {
     for (signals, answered) in [(MAX_INTERRUPTIONS, 2), (MAX_INTERRUPTIONS + 1, 1)] {
         let script = MockSocket::default();
         let mut signals = 0..signals;
-        script.state().verdict =
+        script.state().take =
             Some(Box::new(move |_, _| signals.next().map_or(Ok(()), |_| Err(errno(libc::EINTR)))));
         let received = vec![datagram(b"Tracy", source(0)), datagram(b"Sarah", source(1))];
         let outcomes = answer(&script, received);
@@ -186,8 +186,8 @@ proptest! {
             let names = Vec::from_iter(bytes.chunks(*segment));
             if names.len() > 1 { train(&names, source(*number)) } else { datagram(bytes, source(*number)) }
         }));
-        let names = received.iter().flat_map(|(arrival, bytes)| {
-            bytes.chunks(arrival.segment).map(|name| (arrival.source, name.to_vec()))
+        let names = received.iter().flat_map(|(meta, bytes)| {
+            bytes.chunks(meta.segment).map(|name| (meta.source, name.to_vec()))
         });
         let names = Vec::from_iter(names);
         let bad = move |to: SocketAddr, reply: &Vec<u8>| {
@@ -195,7 +195,7 @@ proptest! {
         };
         let script = MockSocket::default();
         script.state().limit = limit;
-        script.state().verdict = Some(Box::new(move |to, replies| {
+        script.state().take = Some(Box::new(move |to, replies| {
             let taken = (segments || replies.len() == 1) && !replies.iter().any(|reply| bad(to, reply));
             if taken { Ok(()) } else { Err(errno(libc::EINVAL)) }
         }));

@@ -7,12 +7,12 @@ use hello_proto::{Rate, Refusal};
 use super::*;
 use crate::server::rate_limit::RateLimit;
 use crate::server::settle::Outcome;
-use crate::udp::mock::{MockSocket, Received, datagram, train};
+use crate::udp::mock::{MockMessage, MockSocket, datagram, train};
 use crate::udp::recv_backoff::RECV_BACKOFF;
 use crate::udp::socket_error::SocketError;
 use crate::udp::transmit::LocalAddr;
 
-type Receive = io::Result<Vec<Received>>;
+type Receive = io::Result<Vec<MockMessage>>;
 type Seen = Vec<(Vec<u8>, SocketAddr, Outcome)>;
 
 fn worker(receives: impl IntoIterator<Item = Receive>) -> (ServerWorker, MockSocket) {
@@ -59,7 +59,7 @@ fn every_datagram_has_one_outcome_however_it_comes() {
     let batches = [vec![Ok(messages.to_vec())], messages.map(|message| Ok(vec![message])).into()];
     for batches in batches {
         let (worker, script) = worker(batches);
-        script.state().verdict = Some(Box::new(|to, _| match to.port() {
+        script.state().take = Some(Box::new(|to, _| match to.port() {
             40_005 => Err(errno(libc::ENETUNREACH)),
             _ => Ok(()),
         }));
@@ -112,10 +112,10 @@ fn trains_of_tiny_datagrams_are_answered_in_portions() {
 #[test]
 fn broadcast_and_multicast_destinations_are_refused_and_shown() {
     let asked = |address: [u8; 4], reply_from: [u8; 4]| {
-        let (mut arrival, bytes) = datagram(b"Tracy", client(40_001));
+        let (mut meta, bytes) = datagram(b"Tracy", client(40_001));
         let reply_from = LocalAddr { address: reply_from.into(), interface: 0 };
-        arrival.destination = Some(Destination { address: address.into(), reply_from });
-        (arrival, bytes)
+        meta.destination = Some(Destination { address: address.into(), reply_from });
+        (meta, bytes)
     };
     let here = [192, 0, 2, 1];
     let messages = [
@@ -227,10 +227,10 @@ fn limited(worker: ServerWorker, burst: u32, dry_run: bool) -> ServerWorker {
 #[test]
 fn shared_datagram_is_counted_by_one_socket_of_a_group() {
     let shared = |address: [u8; 4]| {
-        let (mut arrival, bytes) = datagram(b"Tracy", client(40_001));
+        let (mut meta, bytes) = datagram(b"Tracy", client(40_001));
         let reply_from = LocalAddr { address: [192, 0, 2, 1].into(), interface: 0 };
-        arrival.destination = Some(Destination { address: address.into(), reply_from });
-        (arrival, bytes)
+        meta.destination = Some(Destination { address: address.into(), reply_from });
+        (meta, bytes)
     };
     let messages = vec![shared([192, 0, 2, 1]), shared([192, 0, 2, 255]), shared([224, 0, 0, 1])];
     for (takes_shared, received) in [(true, 3), (false, 1)] {
@@ -253,9 +253,9 @@ fn shared_datagram_is_counted_by_one_socket_of_a_group() {
 
 #[test]
 fn a_message_whose_control_information_is_cut_off_is_an_error_and_no_datagram() {
-    let (mut arrival, bytes) = datagram(b"TracySarah", client(40_001));
-    arrival.discarded = true;
-    let messages = vec![(arrival, bytes), datagram(b"Michael", client(40_002))];
+    let (mut meta, bytes) = datagram(b"TracySarah", client(40_001));
+    meta.discarded = true;
+    let messages = vec![(meta, bytes), datagram(b"Michael", client(40_002))];
     let (worker, script) = worker([Ok(messages)]);
     let seen = run(&worker, &script, &Guard::new()).expect("no error of our reply_from");
     assert_eq!(seen, [(b"Michael".to_vec(), worker.local(), Outcome::Answered)]);
@@ -305,7 +305,7 @@ fn source_over_the_limit_is_refused_except_for_leaks_and_costs_no_other_source()
         let over = (REQUESTS - 2 + outcomes(b"Peter").len()) as u64;
         assert_eq!(counters.over_limit() + counters.over_limit_answered(), over);
         let names = seen.iter().map(|(name, ..)| name.clone());
-        let sent = messages.iter().flat_map(|(arrival, bytes)| bytes.chunks(arrival.segment));
+        let sent = messages.iter().flat_map(|(meta, bytes)| bytes.chunks(meta.segment));
         assert!(names.eq(sent), "in the order in which they came");
         assert_eq!(counters.refused_total(), counters.over_limit() + 9);
         assert_eq!(counters.received(), counters.answered() + counters.refused_total());

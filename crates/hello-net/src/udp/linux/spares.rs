@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn reply_that_finds_the_send_buffer_full_leaves_by_the_spare_of_its_network() {
         let full = MockSocket::default();
-        full.state().verdict = Some(Box::new(|to, _| match to.port() {
+        full.state().take = Some(Box::new(|to, _| match to.port() {
             1 => Err(io::Error::from_raw_os_error(libc::EAGAIN)),
             2 => Err(io::Error::from_raw_os_error(libc::EPERM)),
             _ => Ok(()),
@@ -286,8 +286,7 @@ mod tests {
     #[test]
     fn full_send_buffer_without_spares_is_an_error() {
         let full = MockSocket::default();
-        full.state().verdict =
-            Some(Box::new(|_, _| Err(io::Error::from_raw_os_error(libc::EAGAIN))));
+        full.state().take = Some(Box::new(|_, _| Err(io::Error::from_raw_os_error(libc::EAGAIN))));
         let mut spared = spared(Backend::default()).0;
         (spared.main, spared.spares) = (Box::new(full), OnceLock::from(Vec::new()));
         let error = send(&spared, 7, 1).expect_err("no room anywhere");
