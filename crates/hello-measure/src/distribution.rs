@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use crate::nanos::nanos_of;
+
 /// A distribution of durations, in constant memory.
 ///
 /// Count, minimum, maximum and mean are exact, and the standard deviation is exact except for
@@ -192,11 +194,6 @@ pub struct Bin {
     pub end: Duration,
     /// The number of durations.
     pub count: u64,
-}
-
-/// Returns nanoseconds, which saturate after 584 years.
-fn nanos_of(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The nanoseconds of a second.

@@ -7,6 +7,7 @@ mod flows;
 mod interval;
 mod jitter;
 mod ledger;
+mod nanos;
 mod quantiles;
 mod record;
 mod run_length;

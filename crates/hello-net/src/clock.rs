@@ -77,6 +77,11 @@ impl ClockSample {
     }
 }
 
+/// Makes a duration, which saturates at what 64 bits count: 584 years.
+pub(crate) fn from_nanos(nanos: u128) -> Duration {
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
 /// How long the clock is distrusted after it was set. What was received before is read by then.
 const SETTLED: Duration = Duration::from_secs(1);
 

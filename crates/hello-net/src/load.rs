@@ -1,7 +1,7 @@
 pub(crate) mod builder;
 pub(crate) mod error;
 pub(crate) mod event;
-mod events;
+mod event_slices;
 pub(crate) mod plan;
 mod schedule;
 mod source_sockets;
@@ -21,7 +21,7 @@ use self::event::{GeneratorUsage, LoadEvent};
 use self::plan::LoadPlan;
 use self::source_sockets::SourceSockets;
 use self::worker::{LoadWorker, Shared};
-use crate::stopper::Stopper;
+use crate::stopper::{AbortOnPanic, Stopper};
 use crate::thread::join;
 use crate::{requester, sys};
 
@@ -176,17 +176,6 @@ impl LoadGenerator {
     /// Yields each socket, for options that [`LoadBuilder`](builder::LoadBuilder) does not have.
     pub fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.sources.iter().flat_map(SourceSockets::sockets)
-    }
-}
-
-/// Ends the other threads if one panics, as an observer may make it.
-struct AbortOnPanic<'a>(&'a Stopper);
-
-impl Drop for AbortOnPanic<'_> {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            self.0.abort();
-        }
     }
 }
 

@@ -16,9 +16,9 @@ use hello_measure::Counts;
 
 use self::event::ProbeEvent;
 use self::plan::{ProbeError, ProbePlan};
-use self::run::{AbortOnPanic, Run};
+use self::run::Run;
 use self::source_port::SourcePort;
-use crate::stopper::Stopper;
+use crate::stopper::{AbortOnPanic, Stopper};
 use crate::sys::Poller;
 use crate::sys::latch::Latch;
 use crate::thread::join;
@@ -102,8 +102,7 @@ impl Prober {
     /// # }
     /// ```
     pub fn run(self, observe: impl Fn(&ProbeEvent<'_>) + Sync) -> Result<Counts, ProbeError> {
-        let Self { server, plan, ports, poller, stopper, sent_all } = &self;
-        let run = Run::new(*server, plan, ports, poller, stopper, sent_all, observe);
+        let (run, stopper) = (Run::new(&self, observe), &self.stopper);
         thread::scope(|scope| {
             let builder = thread::Builder::new();
             let receiver = builder.spawn_scoped(scope, || {

@@ -43,7 +43,7 @@ impl NotSent {
 
 /// Returns when the last message of a batch arrived; zero, if the system does not report it.
 pub(crate) fn latest(batch: &RecvBatch, timestamps: &TimestampMapper) -> Duration {
-    let latest = batch.metas().iter().filter_map(|arrival| arrival.time).max();
+    let latest = batch.metas().iter().filter_map(|meta| meta.time).max();
     latest.map_or(Duration::ZERO, |wall| timestamps.to_monotonic(Some(wall)))
 }
 

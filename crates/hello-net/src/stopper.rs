@@ -1,5 +1,7 @@
 use std::io;
 use std::sync::Arc;
+#[cfg(any(feature = "probe", feature = "load"))]
+use std::thread;
 
 use crate::sys::latch::Latch;
 
@@ -77,6 +79,19 @@ impl Stopper {
     /// Returns what to wait by for an abort.
     pub(crate) fn abort_latch(&self) -> &Latch {
         &self.flags.abort
+    }
+}
+
+#[cfg(any(feature = "probe", feature = "load"))]
+/// Ends the other threads of a run if this one panics, as an observer may make it.
+pub(crate) struct AbortOnPanic<'a>(pub(crate) &'a Stopper);
+
+#[cfg(any(feature = "probe", feature = "load"))]
+impl Drop for AbortOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.abort();
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 use std::{fmt, num::NonZeroU32, time::Duration};
 
+use crate::nanos::nanos_of;
+
 /// The last probes, each in the slot of its sequence number.
 #[derive(Clone)]
 pub(super) struct Window {
@@ -74,12 +76,12 @@ impl Slot {
     pub(super) fn new(name_len: usize, now: Duration) -> Self {
         // No name is that long, and no reply has its length.
         let len = u32::try_from(name_len).unwrap_or(u32::MAX);
-        Self { sent: nanos(now), len, state: State::InFlight }
+        Self { sent: nanos_of(now), len, state: State::InFlight }
     }
 
     /// Returns how long ago the probe was sent.
     pub(super) fn age(&self, now: Duration) -> Duration {
-        Duration::from_nanos(nanos(now).saturating_sub(self.sent))
+        Duration::from_nanos(nanos_of(now).saturating_sub(self.sent))
     }
 
     pub(super) fn sent(&self) -> Duration {
@@ -93,7 +95,3 @@ impl Slot {
 
 /// The longest window: half of all sequence numbers.
 const MAX_LEN: u32 = 1 << (u32::BITS - 1);
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}

@@ -8,13 +8,13 @@ use super::event::{LoadEvent, LoadEventKind};
 /// A slice is short enough to stay in the processor's first cache until it is observed, and long
 /// enough for a lock that the observer takes to cost little.
 #[derive(Debug)]
-pub(super) struct Events<'a, O: Fn(&[LoadEvent<'_>])> {
+pub(super) struct EventSlices<'a, O: Fn(&[LoadEvent<'_>])> {
     observe: &'a O,
     thread: usize,
     events: Vec<LoadEvent<'a>>,
 }
 
-impl<'a, O: Fn(&[LoadEvent<'_>])> Events<'a, O> {
+impl<'a, O: Fn(&[LoadEvent<'_>])> EventSlices<'a, O> {
     /// Makes room for an expected number of events, or for a slice.
     pub(super) fn new(observe: &'a O, thread: usize, expected: usize) -> Self {
         Self { observe, thread, events: Vec::with_capacity(expected.clamp(1, MAX_SLICE)) }
@@ -36,7 +36,7 @@ impl<'a, O: Fn(&[LoadEvent<'_>])> Events<'a, O> {
     }
 }
 
-impl<O: Fn(&[LoadEvent<'_>])> Drop for Events<'_, O> {
+impl<O: Fn(&[LoadEvent<'_>])> Drop for EventSlices<'_, O> {
     fn drop(&mut self) {
         // An observer that panicked is not called again.
         if !thread::panicking() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::plan::{ArrivalProcess, LoadPlan, Pacing};
+use crate::clock::from_nanos;
 
 /// When the next message of one thread is due.
 #[derive(Clone, Debug)]
@@ -51,7 +52,7 @@ impl Schedule {
         match self {
             Self::Closed { .. } => None,
             Self::Constant { number, requests, rate, .. } => {
-                Some(nanos(number * requests * NANOS / rate))
+                Some(from_nanos(number * requests * NANOS / rate))
             }
             Self::Poisson { due, .. } => Some(Duration::from_secs_f64(due / 1e9)),
         }
@@ -62,7 +63,7 @@ impl Schedule {
     pub(super) fn end_of_schedule(&self) -> Option<Duration> {
         match self {
             Self::Constant { number, step, requests, rate } => {
-                Some(nanos((number + 1).saturating_sub(*step) * requests * NANOS / rate))
+                Some(from_nanos((number + 1).saturating_sub(*step) * requests * NANOS / rate))
             }
             _ => self.due(),
         }
@@ -73,7 +74,7 @@ impl Schedule {
         match self {
             Self::Closed { .. } => None,
             Self::Constant { step, requests, rate, .. } => {
-                Some(nanos(step * requests * NANOS / rate))
+                Some(from_nanos(step * requests * NANOS / rate))
             }
             Self::Poisson { mean, .. } => Some(Duration::from_secs_f64(mean / 1e9)),
         }
@@ -111,10 +112,6 @@ impl Schedule {
             }
         }
     }
-}
-
-fn nanos(nanos: u128) -> Duration {
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 /// The nanoseconds of a second.

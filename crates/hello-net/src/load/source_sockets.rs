@@ -92,11 +92,11 @@ impl SourceSockets {
 
     /// Returns the source that a message arrived at, of this thread or another; `None` if it is not
     /// from the server.
-    pub(super) fn source(&self, socket: usize, arrival: &RecvMeta) -> Option<u32> {
-        match (self.kind, arrival.destination) {
+    pub(super) fn source(&self, socket: usize, meta: &RecvMeta) -> Option<u32> {
+        match (self.kind, meta.destination) {
             (Kind::Ports, _) => Some(self.numbers.start + u32::try_from(socket).ok()?),
             (Kind::Addresses, Some(Destination { address: IpAddr::V4(address), .. }))
-                if arrival.source == self.server =>
+                if meta.source == self.server =>
             {
                 address.to_bits().checked_sub(FIRST_ADDRESS)
             }

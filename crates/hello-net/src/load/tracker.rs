@@ -78,9 +78,9 @@ impl RequestTracker {
         }
     }
 
-    /// Decides what a datagram is that arrived at `source` at `now`, if that is one of ours, and
-    /// returns what to report.
-    pub(super) fn handle<'a>(
+    /// Classifies a datagram that arrived at `source`, if that is one of ours, at `now`, and returns
+    /// what to report.
+    pub(super) fn classify<'a>(
         &mut self,
         datagram: &'a [u8],
         source: Option<u32>,
@@ -206,14 +206,14 @@ mod tests {
     fn requests_due_in_the_warm_up_are_not_reported() {
         let (mut tracker, replies) = tracker();
         for _ in 0..2 {
-            assert!(tracker.handle(&replies[0], Some(0), 3 * SECOND).is_none());
+            assert!(tracker.classify(&replies[0], Some(0), 3 * SECOND).is_none());
         }
-        let answered = tracker.handle(&replies[1], Some(1), 3 * SECOND);
+        let answered = tracker.classify(&replies[1], Some(1), 3 * SECOND);
         let Some(LoadEventKind::Answered { due, rtt, reordered: false }) = answered else {
             panic!("{answered:?}");
         };
         assert_eq!((due, rtt), (Duration::ZERO, SECOND + SECOND / 2));
-        let again = tracker.handle(&replies[1], Some(1), 3 * SECOND);
+        let again = tracker.classify(&replies[1], Some(1), 3 * SECOND);
         let duplicate = ReplyKind::Duplicate { seq: 1 };
         assert!(
             matches!(again, Some(LoadEventKind::Other { arrival, .. }) if arrival == duplicate),
@@ -257,12 +257,12 @@ mod tests {
     #[test]
     fn a_reply_at_another_source_is_no_answer() {
         let (mut tracker, replies) = tracker();
-        let misdirected = tracker.handle(&replies[2], Some(1), 3 * SECOND);
+        let misdirected = tracker.classify(&replies[2], Some(1), 3 * SECOND);
         assert!(matches!(misdirected, Some(LoadEventKind::Misdirected)), "{misdirected:?}");
         assert_eq!(tracker.in_flight(), 3);
-        let answered = tracker.handle(&replies[2], Some(2), 3 * SECOND);
+        let answered = tracker.classify(&replies[2], Some(2), 3 * SECOND);
         assert!(matches!(answered, Some(LoadEventKind::Answered { .. })), "{answered:?}");
-        let unsolicited = tracker.handle(&replies[1], None, 3 * SECOND);
+        let unsolicited = tracker.classify(&replies[1], None, 3 * SECOND);
         assert!(matches!(
             unsolicited,
             Some(LoadEventKind::Other { arrival: ReplyKind::Unsolicited, .. })

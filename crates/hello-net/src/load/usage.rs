@@ -32,11 +32,11 @@ impl UsageMeter {
         let begins = self.begin.is_none() && now >= zero;
         if begins {
             let Self { idle, stalled, .. } = *self;
-            self.begin = Some(Baseline { processor_time: processor_time(), idle, stalled });
+            self.begin = Some(Baseline { processor_time: sys::thread_time(), idle, stalled });
         }
         if let (Some(begin), Some(over), None) = (&self.begin, over, self.usage) {
             let measured = over.saturating_sub(zero);
-            let processor_time = processor_time().saturating_sub(begin.processor_time);
+            let processor_time = sys::thread_time().saturating_sub(begin.processor_time);
             let busy = measured.saturating_sub(self.idle.saturating_sub(begin.idle));
             // A thread that waits in a receive call, and never spins, is busy while the system
             // receives.
@@ -66,10 +66,4 @@ impl UsageMeter {
     pub(super) fn usage(&self) -> GeneratorUsage {
         self.usage.unwrap_or_default()
     }
-}
-
-/// Returns the processor time of this thread, including the kernel's on its behalf
-/// (CLOCK_THREAD_CPUTIME_ID, clock_gettime(2)).
-fn processor_time() -> Duration {
-    sys::thread_time()
 }

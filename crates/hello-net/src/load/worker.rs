@@ -10,7 +10,7 @@ use fastrand::Rng;
 
 use super::error::LoadError;
 use super::event::{GeneratorUsage, LoadEvent, LoadEventKind};
-use super::events::Events;
+use super::event_slices::EventSlices;
 use super::plan::{LoadPlan, Pacing, SPIN, WaitStrategy};
 use super::schedule::Schedule;
 use super::source_sockets::SourceSockets;
@@ -217,7 +217,7 @@ impl<'a, O: Fn(&[LoadEvent<'_>])> LoadWorker<'a, O> {
         }
         self.next_settle = now + SETTLE.min(self.shared.plan.timeout);
         self.drain()?;
-        let mut events = Events::new(self.shared.observe, self.thread, 1);
+        let mut events = EventSlices::new(self.shared.observe, self.thread, 1);
         while let Some(lost) = self.tracker.poll_lost(now) {
             if let Some(kind) = lost {
                 events.push(now.saturating_sub(self.epoch), kind);

@@ -1,4 +1,4 @@
-//! The receiving thread of a prober.
+//! The loop of a run's receiving thread; what it shares with the other is in [`run`](super::run).
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use crate::udp::recv_backoff::RecvBackoff;
 use crate::udp::socket_error::SocketError;
 
 /// Memory of the receiver's loop, which each round uses again.
-struct Buffers {
+struct ReceiverMemory {
     batch: RecvBatch,
     received: Vec<Received>,
     backoff: RecvBackoff,
@@ -33,10 +33,10 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
     /// [`ProbeError::Receive`] if a socket is broken; see [`RecvBackoff`].
     pub(super) fn receive_all(&self) -> Result<(), ProbeError> {
         let (batch, backoff) = (RecvBatch::new(), RecvBackoff::default());
-        let mut buffers = Buffers { batch, received: Vec::new(), backoff };
-        let every = Vec::from_iter(0..self.ports.len());
+        let mut memory = ReceiverMemory { batch, received: Vec::new(), backoff };
+        let every = Vec::from_iter(0..self.prober.ports.len());
         let mut ready = every.clone();
-        let mut dropped = Vec::from_iter(self.ports.iter().map(SourcePort::drops));
+        let mut dropped = Vec::from_iter(self.prober.ports.iter().map(SourcePort::drops));
         let mut lost = Vec::new();
         loop {
             // What arrived before this moment is received before anything is lost at it, even if
@@ -55,7 +55,7 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
                 if self.is_out_of_time(LONGEST_WAIT) {
                     break;
                 }
-                self.receive(flow, (now, all), &mut buffers)?;
+                self.receive(flow, (now, all), &mut memory)?;
                 if all {
                     // Shown before the losses that may be its result.
                     self.report_dropped(flow, &mut dropped[flow]);
@@ -71,8 +71,10 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
                 (false, true) => continue,
                 (false, false) => {}
             }
-            if self.plan.interval < COALESCE && cfg!(target_os = "linux") {
-                thread::sleep(COALESCE.min(self.plan.interval.saturating_mul(MAX_COALESCED)));
+            if self.prober.plan.interval < COALESCE && cfg!(target_os = "linux") {
+                thread::sleep(
+                    COALESCE.min(self.prober.plan.interval.saturating_mul(MAX_COALESCED)),
+                );
             }
             let wait =
                 timeout.map_or(LONGEST_WAIT, |timeout| timeout.saturating_sub(sys::monotonic()));
@@ -86,15 +88,15 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
         &self,
         flow: usize,
         (now, all): (Duration, bool),
-        buffers: &mut Buffers,
+        memory: &mut ReceiverMemory,
     ) -> Result<(), ProbeError> {
         for _ in 0..MAX_BATCHES {
-            match self.ports[flow].receive(&mut buffers.batch) {
+            match self.prober.ports[flow].receive(&mut memory.batch) {
                 Ok(()) => {
-                    buffers.backoff = RecvBackoff::default();
-                    let latest = self.handle(flow, buffers);
+                    memory.backoff = RecvBackoff::default();
+                    let latest = self.report_received(flow, memory);
                     // Nobody waits for the rest, or it arrived later.
-                    if !all || latest > now || self.stopper.is_aborted() {
+                    if !all || latest > now || self.prober.stopper.is_aborted() {
                         return Ok(());
                     }
                 }
@@ -105,8 +107,8 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
                         // A report about one probe: the next call has another, or a reply.
                         _ if is_from_earlier_send(&error) => {}
                         class => {
-                            let wait = buffers.backoff.wait(class, Instant::now());
-                            let server = self.server;
+                            let wait = memory.backoff.wait(class, Instant::now());
+                            let server = self.prober.server;
                             let broken = ProbeError::Receive { server, source: error };
                             self.latch().sleep(wait.ok_or(broken)?);
                         }
@@ -120,9 +122,9 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
 
     /// Shows each datagram of a batch, and returns when the last of them arrived; zero, if the
     /// system does not report it.
-    fn handle(&self, flow: usize, buffers: &mut Buffers) -> Duration {
-        let Buffers { batch, received, .. } = buffers;
-        let latest = self.state().handle(batch, received);
+    fn report_received(&self, flow: usize, memory: &mut ReceiverMemory) -> Duration {
+        let ReceiverMemory { batch, received, .. } = memory;
+        let latest = self.state().classify(batch, received);
         for Received { at, arrival, range } in received.drain(..) {
             if let ReplyKind::Answered { seq, .. }
             | ReplyKind::Late { seq, .. }
@@ -139,7 +141,7 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
     /// Shows how many datagrams the system dropped since `before`, if it dropped any. Its count has
     /// 32 bits only.
     fn report_dropped(&self, flow: usize, before: &mut u32) {
-        let now = self.ports[flow].drops();
+        let now = self.prober.ports[flow].drops();
         let count = now.wrapping_sub(std::mem::replace(before, now));
         if count > 0 {
             self.notify(sys::monotonic(), flow, ProbeEventKind::Dropped { count });
@@ -150,17 +152,17 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
     fn report_lost(&self, now: Duration, lost: &mut Vec<u32>) {
         for seq in lost.drain(..) {
             self.await_announcement(seq);
-            self.notify(now, self.plan.flow_of(seq), ProbeEventKind::Lost { seq });
+            self.notify(now, self.prober.plan.flow_of(seq), ProbeEventKind::Lost { seq });
         }
     }
 
     /// Waits until something can be received, and notes from which flows.
     fn wait(&self, timeout: Duration, ready: &mut Vec<usize>) {
-        let waited = self.poller.wait(timeout, self.latch());
-        if waited.and_then(|()| self.poller.poll_ready(ready)).is_err() {
+        let waited = self.prober.poller.wait(timeout, self.latch());
+        if waited.and_then(|()| self.prober.poller.poll_ready(ready)).is_err() {
             // A system that cannot wait for us keeps us no busier than this.
             thread::sleep(timeout.min(Duration::from_millis(1)));
-            *ready = (0..self.ports.len()).collect();
+            *ready = (0..self.prober.ports.len()).collect();
         }
     }
 }

@@ -1,4 +1,6 @@
-use std::net::SocketAddr;
+//! What the two threads of a run share. [`sender`](super::sender) and [`receiver`](super::receiver)
+//! have the loop of each.
+
 use std::sync::atomic::{
     AtomicU32,
     Ordering::{Acquire, Release},
@@ -10,27 +12,18 @@ use std::time::Duration;
 use hello_measure::{Counts, Ledger};
 use hello_proto::Token;
 
+use super::Prober;
 use super::event::{ProbeEvent, ProbeEventKind};
-use super::plan::ProbePlan;
-use super::source_port::SourcePort;
 use super::state::State;
 use crate::requester;
-use crate::stopper::Stopper;
-use crate::sys::latch::Latch;
-use crate::sys::{self, Poller};
+use crate::sys::{self, latch::Latch};
 
-/// A run of a prober: what its two threads share.
+/// A run of a prober.
 pub(super) struct Run<'a, O> {
-    pub(super) server: SocketAddr,
-    pub(super) plan: &'a ProbePlan,
-    pub(super) ports: &'a [SourcePort],
-    pub(super) poller: &'a Poller,
-    pub(super) stopper: &'a Stopper,
+    pub(super) prober: &'a Prober,
     pub(super) start: Duration,
     /// When the last probe was sent.
     done: OnceLock<Duration>,
-    /// Raised then.
-    sent_all: &'a Latch,
     state: Mutex<State>,
     /// The sequence number behind the last probe of which the observer knows that it was sent.
     announced: AtomicU32,
@@ -38,26 +31,14 @@ pub(super) struct Run<'a, O> {
 }
 
 impl<'a, O: Fn(&ProbeEvent<'_>)> Run<'a, O> {
-    pub(super) fn new(
-        server: SocketAddr,
-        plan: &'a ProbePlan,
-        ports: &'a [SourcePort],
-        poller: &'a Poller,
-        stopper: &'a Stopper,
-        sent_all: &'a Latch,
-        observe: O,
-    ) -> Self {
+    pub(super) fn new(prober: &'a Prober, observe: O) -> Self {
+        let plan = &prober.plan;
         let first = Token { run_id: requester::run_id(), seq: 0 };
         let state = State::new(Ledger::new(first, plan.window(), plan.timeout));
         Self {
-            server,
-            plan,
-            ports,
-            poller,
-            stopper,
+            prober,
             start: sys::monotonic(),
             done: OnceLock::new(),
-            sent_all,
             state: Mutex::new(state),
             announced: AtomicU32::new(first.seq),
             observe,
@@ -91,14 +72,14 @@ impl<'a, O: Fn(&ProbeEvent<'_>)> Run<'a, O> {
             let behind = self.announced.load(Acquire).wrapping_sub(seq);
             (1..=u32::MAX / 2).contains(&behind)
         };
-        while !is_announced() && !self.stopper.is_aborted() {
+        while !is_announced() && !self.prober.stopper.is_aborted() {
             thread::park_timeout(ABORT_CHECK);
         }
     }
 
     /// Notes when sending ended, however it ended, so that the receiver does not wait for more.
     pub(super) fn done_on_drop(&self) -> DoneOnDrop<'_> {
-        DoneOnDrop { done: &self.done, sent_all: self.sent_all }
+        DoneOnDrop { done: &self.done, sent_all: &self.prober.sent_all }
     }
 
     /// Returns whether nothing is left to wait for.
@@ -109,7 +90,7 @@ impl<'a, O: Fn(&ProbeEvent<'_>)> Run<'a, O> {
 
     /// Returns whether a run that is to end has no time left to receive.
     pub(super) fn is_out_of_time(&self, grace: Duration) -> bool {
-        let stopping = self.stopper.is_stopped() && self.done.get().is_some();
+        let stopping = self.prober.stopper.is_stopped() && self.done.get().is_some();
         stopping && {
             // A flood moves this by no more than a batch.
             let largest_rtt = self.state().largest_rtt;
@@ -118,15 +99,18 @@ impl<'a, O: Fn(&ProbeEvent<'_>)> Run<'a, O> {
     }
 
     fn has_waited_enough(&self, largest_rtt: Option<Duration>, now: Duration) -> bool {
-        let stopping = self.stopper.is_stopped();
-        let most = requester::drain_timeout(stopping, largest_rtt, self.plan.timeout);
+        let stopping = self.prober.stopper.is_stopped();
+        let most = requester::drain_timeout(stopping, largest_rtt, self.prober.plan.timeout);
         let done = self.done.get().copied();
-        done.is_some_and(|done| self.stopper.is_aborted() || now >= done.saturating_add(most))
+        done.is_some_and(|done| {
+            self.prober.stopper.is_aborted() || now >= done.saturating_add(most)
+        })
     }
 
     /// Returns what ends every wait of the receiver: the end of sending, and after that an abort.
     pub(super) fn latch(&self) -> &Latch {
-        if self.sent_all.is_raised() { self.stopper.abort_latch() } else { self.sent_all }
+        let Prober { sent_all, stopper, .. } = self.prober;
+        if sent_all.is_raised() { stopper.abort_latch() } else { sent_all }
     }
 }
 
@@ -140,17 +124,6 @@ impl Drop for DoneOnDrop<'_> {
     fn drop(&mut self) {
         self.done.get_or_init(sys::monotonic);
         self.sent_all.raise();
-    }
-}
-
-/// Ends the other thread if this one panics, as an observer may make it.
-pub(super) struct AbortOnPanic<'a>(pub(super) &'a Stopper);
-
-impl Drop for AbortOnPanic<'_> {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            self.0.abort();
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The sending thread of a prober.
+//! The loop of a run's sending thread; what it shares with the other is in [`run`](super::run).
 
 use std::thread::Thread;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::event::{ProbeEvent, ProbeEventKind};
 use super::run::Run;
 use super::state::Attempt;
+use crate::clock::from_nanos;
 use crate::requester::NotSent;
 use crate::sys;
 use crate::udp::socket_error::SocketError;
@@ -14,17 +15,17 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
     /// Sends each probe when it is due, until a stop.
     pub(super) fn send_all(&self, receiver: &Thread) {
         let _punctual = sys::set_timer_slack();
-        let mut name = vec![0; self.plan.name_len];
+        let mut name = vec![0; self.prober.plan.name_len];
         // How many were sent, or passed over, without a wait in between.
         let mut at_once = 0_u64;
-        for k in 0..self.plan.count.unwrap_or(u64::MAX) {
-            let due = self.start + nanos(self.plan.interval.as_nanos() * u128::from(k));
+        for k in 0..self.prober.plan.count.unwrap_or(u64::MAX) {
+            let due = self.start + from_nanos(self.prober.plan.interval.as_nanos() * u128::from(k));
             at_once = if sys::monotonic() < due { 0 } else { at_once + 1 };
             if !self.sleep_until(due) {
                 return;
             }
             let lateness = if at_once < MAX_BURST { MAX_LATENESS } else { Duration::ZERO };
-            let too_late = due.saturating_add(self.plan.interval.max(lateness));
+            let too_late = due.saturating_add(self.prober.plan.interval.max(lateness));
             self.send_due(due, too_late, &mut name, receiver);
         }
     }
@@ -34,12 +35,12 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
         let (flow, Attempt { at, sent, reports }) = {
             let now = sys::monotonic();
             let mut state = self.state();
-            let flow = self.plan.flow_of(state.next);
+            let flow = self.prober.plan.flow_of(state.next);
             (
                 flow,
                 match now > too_late {
                     true => Attempt { at: now, sent: Err(NotSent::Late), reports: Vec::new() },
-                    false => state.send(&self.ports[flow], name),
+                    false => state.send(&self.prober.ports[flow], name),
                 },
             )
         };
@@ -59,7 +60,7 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
     /// Sleeps until a probe is due; returns whether it is still to be sent.
     fn sleep_until(&self, due: Duration) -> bool {
         loop {
-            if self.stopper.is_stopped() {
+            if self.prober.stopper.is_stopped() {
                 return false;
             }
             let now = sys::monotonic();
@@ -69,16 +70,12 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
             // A stop ends a sleep of the first kind; one of the second kind is punctual.
             let left = due - now;
             if left > PRECISE_WAKE_UP {
-                self.stopper.stop_latch().sleep(left - PRECISE_WAKE_UP);
+                self.prober.stopper.stop_latch().sleep(left - PRECISE_WAKE_UP);
             } else {
                 sys::sleep_until(due);
             }
         }
     }
-}
-
-fn nanos(nanos: u128) -> Duration {
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 /// For how long before a probe is due a stop may go unnoticed.

@@ -22,7 +22,7 @@ pub(super) struct State {
     pub(super) next: u32,
 }
 
-/// A datagram of a batch, once the ledger knows it.
+/// A datagram of a batch, classified.
 #[derive(Debug)]
 pub(super) struct Received {
     /// When it arrived.
@@ -69,9 +69,9 @@ impl State {
         Attempt { at, sent: sent.map(|()| token.seq).map_err(failed), reports }
     }
 
-    /// Decides what each datagram of a batch is, and returns when the last of them arrived; zero,
-    /// if the system does not report it.
-    pub(super) fn handle(&mut self, batch: &RecvBatch, received: &mut Vec<Received>) -> Duration {
+    /// Classifies each datagram of a batch, and returns when the last of them arrived; zero, if the
+    /// system does not report it.
+    pub(super) fn classify(&mut self, batch: &RecvBatch, received: &mut Vec<Received>) -> Duration {
         self.timestamps.update(ClockSample::now());
         for (index, meta) in batch.metas().iter().enumerate() {
             let at = self.timestamps.to_monotonic(meta.time);

@@ -6,7 +6,7 @@ use super::LoadWorker;
 use crate::clock::ClockSample;
 use crate::load::error::LoadError;
 use crate::load::event::LoadEvent;
-use crate::load::events::Events;
+use crate::load::event_slices::EventSlices;
 use crate::udp::earlier_send::is_from_earlier_send;
 use crate::udp::error_class::ErrorClass;
 use crate::udp::recv_backoff::RecvBackoff;
@@ -14,7 +14,7 @@ use crate::udp::socket_error::SocketError;
 use crate::{requester, sys};
 
 /// The result of polling sockets.
-struct Received {
+struct Polled {
     /// The earliest of the times at which the last datagram of each arrived; `None` if there was
     /// none.
     earliest: Option<Duration>,
@@ -30,7 +30,7 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
         Ok(self.receive_all(waits)?.earliest.is_some())
     }
 
-    fn receive_all(&mut self, waits: bool) -> Result<Received, LoadError> {
+    fn receive_all(&mut self, waits: bool) -> Result<Polled, LoadError> {
         let (mut ready, start) = (std::mem::take(&mut self.ready), sys::monotonic());
         if ready.is_empty() {
             // If the system reports an error, the next call asks again.
@@ -48,7 +48,7 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
         }
         ready.drain(..asked);
         self.ready = ready;
-        Ok(Received { earliest, is_whole: self.ready.is_empty() })
+        Ok(Polled { earliest, is_whole: self.ready.is_empty() })
     }
 
     /// Receives everything that has arrived. What arrives meanwhile may never end, so this returns
@@ -57,7 +57,7 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
         let (start, turns) = (sys::monotonic(), self.sources.turns());
         let (mut later, mut is_later, mut is_empty) = (0, true, true);
         for _ in 0..MAX_BATCHES * turns {
-            let Received { earliest, is_whole } = self.receive_all(false)?;
+            let Polled { earliest, is_whole } = self.receive_all(false)?;
             is_later &= earliest.is_none_or(|earliest| earliest > start);
             is_empty &= earliest.is_none();
             if is_whole {
@@ -84,7 +84,7 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
         }
         let Err(source) = received else {
             self.backoff = RecvBackoff::default();
-            return Ok(Some(self.handle(socket)));
+            return Ok(Some(self.report_received(socket)));
         };
         let error = SocketError::of(&source);
         match error.class {
@@ -103,17 +103,17 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
         Ok(Some(Duration::ZERO))
     }
 
-    /// Decides what each datagram of a batch is, reports it, and returns when the last one arrived;
-    /// zero, if the system does not report it.
-    fn handle(&mut self, socket: usize) -> Duration {
+    /// Classifies each datagram of a batch, reports it, and returns when the last one arrived; zero,
+    /// if the system does not report it.
+    fn report_received(&mut self, socket: usize) -> Duration {
         self.timestamps.update(ClockSample::now());
         let expected = usize::try_from(self.batch.datagrams()).unwrap_or(usize::MAX);
-        let mut events = Events::new(self.shared.observe, self.thread, expected);
-        for (index, arrival) in self.batch.metas().iter().enumerate() {
-            let at = self.timestamps.to_monotonic(arrival.time);
-            let source = self.sources.source(socket, arrival);
+        let mut events = EventSlices::new(self.shared.observe, self.thread, expected);
+        for (index, meta) in self.batch.metas().iter().enumerate() {
+            let at = self.timestamps.to_monotonic(meta.time);
+            let source = self.sources.source(socket, meta);
             for place in self.batch.datagram_ranges(index) {
-                if let Some(kind) = self.tracker.handle(self.batch.bytes(place), source, at) {
+                if let Some(kind) = self.tracker.classify(self.batch.bytes(place), source, at) {
                     let at = at.saturating_sub(self.epoch);
                     events.push(at, kind);
                 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{LoadWorker, PAUSE, Pending};
 use crate::load::error::LoadError;
 use crate::load::event::{LoadEvent, LoadEventKind};
-use crate::load::events::Events;
+use crate::load::event_slices::EventSlices;
 use crate::load::plan::MAX_LATENESS;
 use crate::load::schedule::Schedule;
 use crate::requester::NotSent;
@@ -199,7 +199,7 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
 
     /// Records that the first of the pending messages were taken.
     fn note_sent(&mut self, at: Duration, messages: usize) {
-        let mut events = Events::new(self.shared.observe, self.thread, messages);
+        let mut events = EventSlices::new(self.shared.observe, self.thread, messages);
         let left = at.saturating_sub(self.epoch);
         for Pending { due, source, count, len } in self.pending.drain(..messages) {
             for _ in 0..count {
