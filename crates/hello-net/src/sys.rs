@@ -1,15 +1,18 @@
 //! What differs between operating systems: time, waiting and waking, error codes, socket options.
 //!
-//! Each system is one file, or a file and its folder, with the same functions; the rest of the
-//! crate is written on them. Which system calls move the datagrams is up to [`udp`](crate::udp).
+//! Each system is one file, or a file and its folder, with the same functions, which this file
+//! lists; the rest of the crate is written on them. Which system calls move the datagrams is up to
+//! [`udp`](crate::udp), and only its back end for a system uses functions that no other one has.
 
 pub(crate) mod buffer;
 mod error_codes;
 pub(crate) mod fragmentation;
 pub(crate) mod latch;
 #[cfg(target_os = "linux")]
-mod linux;
+pub(crate) mod linux;
 pub(crate) mod options;
+#[cfg(unix)]
+mod posix;
 #[cfg(test)]
 mod tests;
 #[cfg(not(target_os = "linux"))]
@@ -17,18 +20,15 @@ mod unix;
 
 #[cfg(target_os = "linux")]
 use self::linux as system;
-#[cfg(target_os = "linux")]
-pub(crate) use self::linux::options::{
-    enable_gro, receive_at_first_only, receive_nothing, share_port,
-};
 pub(crate) use self::system::options::{
-    bind_to_interface, disable_gro, drops, enable_timestamps, report_destinations,
+    HAS_TIMESTAMPS, bind_to_interface, disable_gro, drops, enable_timestamps, report_destinations,
     send_from_any_local, verify_before_queueing,
 };
 pub(crate) use self::system::time::{
     monotonic, realtime, set_timer_slack, sleep_until, thread_time,
 };
 pub(crate) use self::system::wait::{Poller, Waiter, wait_readable};
+pub(crate) use self::system::{Waker, try_send};
 #[cfg(not(target_os = "linux"))]
 use self::unix as system;
 

@@ -1,7 +1,7 @@
 //! Batches of datagrams in and out of a UDP socket.
 //!
 //! [`DatagramSocket`](datagram_socket::DatagramSocket) is what the rest of the crate works with.
-//! Each back end implements it.
+//! Each back end implements it; this file selects the native one.
 
 #[cfg(feature = "__batches")]
 pub(crate) mod backend;
@@ -16,6 +16,8 @@ pub(crate) mod error_class;
 pub(crate) mod linux;
 #[cfg(all(test, feature = "server"))]
 pub(crate) mod mock;
+#[cfg(all(feature = "__batches", not(target_os = "linux")))]
+mod other;
 #[cfg(feature = "__batches")]
 mod portable;
 #[cfg(feature = "__batches")]
@@ -29,3 +31,8 @@ pub(crate) mod socket_error;
 pub(crate) mod tests;
 #[cfg(feature = "__batches")]
 pub(crate) mod transmit;
+
+#[cfg(all(feature = "__batches", target_os = "linux"))]
+use self::linux as native;
+#[cfg(all(feature = "__batches", not(target_os = "linux")))]
+use self::other as native;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::LoadGenerator;
 use super::error::LoadError;
 use super::plan::{LoadPlan, Pacing, Sources, WaitStrategy};
+use crate::udp::backend::Backend;
 
 impl LoadGenerator {
     /// Returns a builder of a load of 64 requests outstanding for ten seconds, from one port.
@@ -122,6 +123,14 @@ impl LoadBuilder {
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.plan.seed = seed;
+        self
+    }
+
+    /// Sets the system calls that send and receive. With [`Backend::Portable`], the time of a reply
+    /// is when this process receives it, and not the kernel's.
+    #[must_use]
+    pub fn backend(mut self, backend: Backend) -> Self {
+        self.plan.backend = backend;
         self
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hello_proto::{MAX_DATAGRAM_LEN, MAX_NAME_LEN, Token};
 
 use super::error::LoadError;
+use crate::udp::backend::Backend;
 use crate::udp::transmit::Transmit;
 
 /// A checked plan: how much load a [`LoadGenerator`](crate::load::LoadGenerator) offers, for how
@@ -51,6 +52,8 @@ pub struct LoadPlan {
     pub wait_strategy: WaitStrategy,
     /// Seeds what is drawn: the same plan draws the same lengths and times.
     pub seed: u64,
+    /// The system calls that send and receive.
+    pub backend: Backend,
 }
 
 /// When the next request is due.
@@ -156,6 +159,7 @@ impl LoadPlan {
         threads: NonZeroU16::MIN,
         wait_strategy: WaitStrategy::Wait,
         seed: 0,
+        backend: Backend::Native,
     };
 
     /// Returns what is wrong with the plan for a server.

@@ -71,7 +71,7 @@ impl SourceSockets {
         for socket in opened {
             // Every back end enables GRO, so it is disabled on the socket itself.
             let same = (!plan.gro).then(|| socket.try_clone()).transpose()?;
-            sockets.push(reply_socket::open(socket, fragmentation, &mut batch)?);
+            sockets.push(reply_socket::open(plan.backend, socket, fragmentation, &mut batch)?);
             same.as_ref().map_or(Ok(()), sys::disable_gro)?;
         }
         let dropped = vec![0; sockets.len()];

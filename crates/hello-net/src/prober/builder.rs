@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Prober;
 use super::plan::{ProbeError, ProbePlan};
+use crate::udp::backend::Backend;
 
 impl Prober {
     /// Returns a builder of a prober that sends a probe each second without end, from one port.
@@ -82,6 +83,14 @@ impl ProberBuilder {
     #[must_use]
     pub fn interface(mut self, interface: impl Into<Option<String>>) -> Self {
         self.plan.interface = interface.into();
+        self
+    }
+
+    /// Sets the system calls that receive. With [`Backend::Portable`], the time of a reply is when
+    /// this process receives it, and not the kernel's.
+    #[must_use]
+    pub fn backend(mut self, backend: Backend) -> Self {
+        self.plan.backend = backend;
         self
     }
 

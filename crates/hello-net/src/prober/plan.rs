@@ -6,6 +6,8 @@ use std::time::Duration;
 use hello_proto::{MAX_NAME_LEN, Token};
 use thiserror::Error;
 
+use crate::udp::backend::Backend;
+
 /// A checked plan: when a [`Prober`](crate::prober::Prober) sends probes, and how.
 ///
 /// A [`ProberBuilder`](crate::prober::builder::ProberBuilder) makes it.
@@ -37,6 +39,8 @@ pub struct ProbePlan {
     pub source: Option<IpAddr>,
     /// The interface; `None` for the routes' choice.
     pub interface: Option<String>,
+    /// The system calls that receive.
+    pub backend: Backend,
 }
 
 impl ProbePlan {
@@ -49,6 +53,7 @@ impl ProbePlan {
         flows: NonZeroU16::MIN,
         source: None,
         interface: None,
+        backend: Backend::Native,
     };
 
     /// Returns what is wrong with the plan.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use hello_measure::ReplyKind;
 
 use super::event::{ProbeEvent, ProbeEventKind};
-use super::plan::ProbeError;
+use super::plan::{ProbeError, ProbePlan};
 use super::run::Run;
 use super::source_port::SourcePort;
 use super::state::Received;
@@ -71,10 +71,9 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
                 (false, true) => continue,
                 (false, false) => {}
             }
-            if self.prober.plan.interval < COALESCE && cfg!(target_os = "linux") {
-                thread::sleep(
-                    COALESCE.min(self.prober.plan.interval.saturating_mul(MAX_COALESCED)),
-                );
+            let ProbePlan { interval, backend, .. } = self.prober.plan;
+            if interval < COALESCE && backend.has_timestamps() {
+                thread::sleep(COALESCE.min(interval.saturating_mul(MAX_COALESCED)));
             }
             let wait =
                 timeout.map_or(LONGEST_WAIT, |timeout| timeout.saturating_sub(sys::monotonic()));
@@ -171,7 +170,7 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 /// Replies that arrive faster than that are received several at a time, which saves a wake-up for
-/// most of them. It changes no time where that is the kernel's.
+/// most of them. It changes no time that is the kernel's.
 const COALESCE: Duration = Duration::from_millis(1);
 
 /// And about how many: the smallest receive buffer holds more.

@@ -1,9 +1,8 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
-use rustix::net::SendFlags;
-
 use super::plan::ProbePlan;
+use crate::sys;
 use crate::sys::fragmentation::Fragmentation;
 use crate::udp::batch::RecvBatch;
 use crate::udp::datagram_socket::DatagramSocket;
@@ -20,15 +19,18 @@ impl SourcePort {
     pub(super) fn open(server: SocketAddr, plan: &ProbePlan) -> io::Result<Self> {
         let socket = socket::connect_from(plan.source, plan.interface.as_deref(), server)?;
         let sending = socket.try_clone()?;
-        let receiving =
-            reply_socket::open(socket, Fragmentation::SystemDefault, &mut RecvBatch::new())?;
+        let receiving = reply_socket::open(
+            plan.backend,
+            socket,
+            Fragmentation::SystemDefault,
+            &mut RecvBatch::new(),
+        )?;
         Ok(Self { sending, receiving })
     }
 
     /// Sends a name, and fails rather than wait.
     pub(super) fn send(&self, name: &[u8]) -> io::Result<()> {
-        rustix::net::send(&self.sending, name, SendFlags::DONTWAIT)?;
-        Ok(())
+        sys::try_send(&self.sending, name)
     }
 
     /// Receives what is there, up to a batch.

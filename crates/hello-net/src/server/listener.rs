@@ -60,6 +60,7 @@ impl Listener {
             return Err(io::Error::new(ErrorKind::InvalidInput, "it is not bound to a port"));
         }
         let adopted = AdoptedOptions::take(&socket)?;
+        socket::adopt(&socket)?;
         Ok(Self { _adopted: Some(adopted), ..Self::open(socket, options, guard, false)? })
     }
 

@@ -1,11 +1,9 @@
-use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags};
+use super::Waker;
 
 /// A flag that stays raised, and wakes every thread that waits for it.
 #[derive(Debug)]
@@ -14,24 +12,21 @@ pub(crate) struct Latch {
     /// For threads that sleep.
     lock: Mutex<()>,
     changed: Condvar,
-    /// For threads that poll: has a byte, which nobody reads, once the flag is raised.
-    reader: UnixStream,
-    writer: UnixStream,
+    /// For threads that poll.
+    waker: Waker,
 }
 
 impl Latch {
     pub(crate) fn new() -> io::Result<Self> {
-        let (reader, writer) = UnixStream::pair()?;
         let (raised, lock, changed) = (AtomicBool::new(false), Mutex::new(()), Condvar::new());
-        Ok(Self { raised, lock, changed, reader, writer })
+        Ok(Self { raised, lock, changed, waker: Waker::new()? })
     }
 
     pub(crate) fn raise(&self) {
         let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.raised.swap(true, SeqCst) {
             self.changed.notify_all();
-            // One byte always fits.
-            let _ = (&self.writer).write(&[0]);
+            self.waker.wake();
         }
         drop(lock);
     }
@@ -40,9 +35,9 @@ impl Latch {
         self.raised.load(SeqCst)
     }
 
-    /// Returns what to poll beside other descriptors.
-    pub(crate) fn poll_fd(&self) -> PollFd<'_> {
-        PollFd::new(&self.reader, PollFlags::IN)
+    /// Returns what to poll beside sockets.
+    pub(crate) fn waker(&self) -> &Waker {
+        &self.waker
     }
 
     /// Sleeps for `time`, or until the flag is raised.
@@ -53,21 +48,13 @@ impl Latch {
     }
 }
 
-impl AsFd for Latch {
-    /// Returns a descriptor that is readable once the flag is raised.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.reader.as_fd()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::thread;
     use std::time::Instant;
 
-    use rustix::event::poll;
-
     use super::*;
+    use crate::sys::Waiter;
 
     const FAR: Duration = Duration::from_secs(600);
 
@@ -77,7 +64,8 @@ mod tests {
         thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| latch.sleep(FAR));
-                scope.spawn(|| poll(&mut [latch.poll_fd()], None).expect("waited"));
+                let waiter = Waiter::new(None, &latch).expect("a descriptor");
+                scope.spawn(move || waiter.wait().expect("waited"));
             }
             latch.raise();
             latch.raise();

@@ -1,6 +1,6 @@
 //! Linux.
 
-pub(super) mod options;
+pub(crate) mod options;
 mod sockopt;
 pub(super) mod time;
 pub(super) mod wait;
@@ -11,6 +11,7 @@ use libc::{
 };
 
 use super::error_codes::ErrorCodes;
+pub(crate) use super::posix::{Waker, try_send};
 
 pub(super) const ERROR_CODES: ErrorCodes = ErrorCodes {
     no_buffers: &[ENOBUFS],

@@ -6,6 +6,7 @@ use libc::{
 };
 
 use super::error_codes::ErrorCodes;
+pub(crate) use super::posix::{Waker, try_send};
 
 pub(super) const ERROR_CODES: ErrorCodes = ErrorCodes {
     no_buffers: &[ENOBUFS],
@@ -29,7 +30,6 @@ pub(super) const ERROR_CODES: ErrorCodes = ErrorCodes {
 pub(super) mod options {
     use std::io;
     use std::net::{SocketAddr, UdpSocket};
-    use std::os::fd::AsFd;
 
     use socket2::Socket;
 
@@ -41,15 +41,17 @@ pub(super) mod options {
     }
 
     /// The system verifies checksums before it queues.
-    pub(crate) fn verify_before_queueing(_: &UdpSocket) {}
+    pub(crate) fn verify_before_queueing(_: &Socket) {}
 
-    pub(crate) fn send_from_any_local(_: &UdpSocket) -> io::Result<()> {
+    pub(crate) fn send_from_any_local(_: &Socket, _: SocketAddr) -> io::Result<()> {
         Ok(())
     }
 
-    pub(crate) fn report_destinations(_: &impl AsFd, _: SocketAddr) -> io::Result<()> {
+    pub(crate) fn report_destinations(_: &Socket, _: SocketAddr) -> io::Result<()> {
         Ok(())
     }
+
+    pub(crate) const HAS_TIMESTAMPS: bool = false;
 
     pub(crate) fn enable_timestamps(_: &UdpSocket) -> io::Result<()> {
         Ok(())
@@ -154,9 +156,9 @@ pub(super) mod wait {
     }
 
     impl Waiter {
-        pub(crate) fn new(socket: Option<&dyn AsFd>, latch: &Latch) -> io::Result<Self> {
-            let both = socket.into_iter().chain([latch as &dyn AsFd]);
-            let own = both.map(|one| one.as_fd().try_clone_to_owned());
+        pub(crate) fn new(socket: Option<&UdpSocket>, latch: &Latch) -> io::Result<Self> {
+            let both = socket.map(AsFd::as_fd).into_iter().chain([latch.waker().as_fd()]);
+            let own = both.map(|one| one.try_clone_to_owned());
             Ok(Self { polled: own.collect::<io::Result<_>>()? })
         }
 
@@ -196,7 +198,8 @@ pub(super) mod wait {
 
         fn poll(&self, timeout: Duration, latch: Option<&Latch>) -> io::Result<Vec<bool>> {
             let ports = self.sockets.iter().map(|socket| PollFd::new(socket, PollFlags::IN));
-            let mut polled = Vec::from_iter(ports.chain(latch.map(Latch::poll_fd)));
+            let mut polled =
+                Vec::from_iter(ports.chain(latch.map(|latch| latch.waker().poll_fd())));
             poll(&mut polled, Timespec::try_from(timeout).ok().as_ref())?;
             let ports = polled.iter().take(self.sockets.len());
             Ok(ports.map(|polled| !polled.revents().is_empty()).collect())
@@ -212,7 +215,7 @@ pub(super) mod wait {
         let timeout = Timespec::try_from(timeout).ok();
         let socket = PollFd::new(socket, PollFlags::IN);
         match latch {
-            Some(latch) => poll(&mut [socket, latch.poll_fd()], timeout.as_ref())?,
+            Some(latch) => poll(&mut [socket, latch.waker().poll_fd()], timeout.as_ref())?,
             None => poll(&mut [socket], timeout.as_ref())?,
         };
         Ok(())

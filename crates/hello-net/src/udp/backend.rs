@@ -2,11 +2,8 @@ use std::io;
 use std::net::UdpSocket;
 
 use super::datagram_socket::{DatagramSocket, Open};
-#[cfg(target_os = "linux")]
-use super::linux as native;
-#[cfg(not(target_os = "linux"))]
-use super::portable as native;
-use super::portable;
+use super::{native, portable};
+#[cfg(any(feature = "probe", feature = "load"))]
 use crate::sys;
 use crate::sys::fragmentation::Fragmentation;
 
@@ -55,16 +52,17 @@ impl Backend {
         native::open_with_spares(self.opener(), socket, fragmentation)
     }
 
+    /// Returns the function that opens it.
     pub(crate) fn opener(self) -> Open {
         match self {
-            Self::Native => |socket, fragmentation| {
-                sys::verify_before_queueing(&socket);
-                native::open(socket, fragmentation)
-            },
-            Self::Portable => |socket, fragmentation| {
-                sys::verify_before_queueing(&socket);
-                portable::open(socket, fragmentation)
-            },
+            Self::Native => native::open,
+            Self::Portable => portable::open,
         }
+    }
+
+    #[cfg(any(feature = "probe", feature = "load"))]
+    /// Returns whether it reports when the system received each message.
+    pub(crate) fn has_timestamps(self) -> bool {
+        sys::HAS_TIMESTAMPS && self == Self::Native
     }
 }

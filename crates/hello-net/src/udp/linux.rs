@@ -34,16 +34,14 @@ use super::datagram_socket::{DatagramSocket, RECV_TIMEOUT};
 use super::transmit::Transmit;
 use crate::sys::fragmentation::Fragmentation;
 use crate::sys::latch::Latch;
+use crate::sys::linux::options::enable_gro;
 use crate::sys::{self, Waiter};
 
 pub(super) fn open(
     socket: UdpSocket,
     fragmentation: Fragmentation,
 ) -> io::Result<Box<dyn DatagramSocket>> {
-    if fragmentation != Fragmentation::SystemDefault {
-        fragmentation.apply(&socket)?;
-    }
-    Ok(Box::new(MmsgSocket::new(socket)?))
+    Ok(Box::new(MmsgSocket::new(socket, fragmentation)?))
 }
 
 #[cfg(feature = "server")]
@@ -65,17 +63,15 @@ pub(super) struct MmsgSocket {
 }
 
 impl MmsgSocket {
-    /// Makes the system deliver trains in one piece, and report the destination where that is not
-    /// the bound address.
-    pub(super) fn new(socket: UdpSocket) -> io::Result<Self> {
+    /// Makes receive calls wait for [`RECV_TIMEOUT`] at most, and the system deliver trains in one
+    /// piece.
+    fn new(socket: UdpSocket, fragmentation: Fragmentation) -> io::Result<Self> {
+        if fragmentation != Fragmentation::SystemDefault {
+            fragmentation.apply(&socket)?;
+        }
         socket.set_nonblocking(false)?;
         socket.set_read_timeout(Some(RECV_TIMEOUT))?;
-        sys::enable_gro(&socket);
-        let local = socket.local_addr()?;
-        sys::report_destinations(&socket, local)?;
-        if local.ip().is_unspecified() && local.is_ipv6() {
-            sys::send_from_any_local(&socket)?;
-        }
+        enable_gro(&socket);
         let connected = socket.peer_addr().is_ok();
         Ok(Self { socket, connected })
     }

@@ -122,7 +122,7 @@ impl DatagramSocket for MockSocket {
 
     #[cfg(unix)]
     fn fd(&self) -> BorrowedFd<'_> {
-        self.stop.stop_latch().as_fd()
+        self.stop.stop_latch().waker().as_fd()
     }
 
     fn waiter(&self, flag: &Latch) -> io::Result<Waiter> {

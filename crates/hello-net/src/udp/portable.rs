@@ -12,8 +12,6 @@ use std::time::{Duration, Instant};
 use quinn_udp::{BATCH_SIZE, UdpSocketState};
 
 use super::batch::{Destination, RecvBatch, RecvMeta};
-#[cfg(not(target_os = "linux"))]
-use super::datagram_socket::Open;
 use super::datagram_socket::{DatagramSocket, RECV_TIMEOUT};
 use super::socket::is_broadcast;
 use super::transmit::{LocalAddr, Transmit};
@@ -26,16 +24,6 @@ pub(super) fn open(
     fragmentation: Fragmentation,
 ) -> io::Result<Box<dyn DatagramSocket>> {
     Ok(Box::new(Portable::new(socket, fragmentation)?))
-}
-
-/// Systems without another back end have no spares.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn open_with_spares(
-    open: Open,
-    socket: UdpSocket,
-    fragmentation: Fragmentation,
-) -> io::Result<Box<dyn DatagramSocket>> {
-    open(socket, fragmentation)
 }
 
 /// A non-blocking socket.
@@ -64,11 +52,7 @@ struct Segmenting {
 impl Portable {
     pub(super) fn new(socket: UdpSocket, fragmentation: Fragmentation) -> io::Result<Self> {
         let segmenting = RwLock::new(Segmenting::new(&socket, fragmentation)?);
-        let local = socket.local_addr()?;
-        let wildcard = local.ip().is_unspecified();
-        if wildcard && local.is_ipv6() {
-            sys::send_from_any_local(&socket)?;
-        }
+        let wildcard = socket.local_addr()?.ip().is_unspecified();
         Ok(Self { socket, fragmentation, segmenting, wildcard, known: Mutex::default() })
     }
 

@@ -8,17 +8,21 @@ use crate::sys;
 use crate::sys::buffer::Buffer;
 use crate::sys::fragmentation::Fragmentation;
 
-/// Prepares a socket to receive replies with kernel timestamps, and takes it over.
+/// Prepares a socket to receive replies, with kernel timestamps where the back end reports them, and
+/// takes it over.
 pub(crate) fn open(
+    backend: Backend,
     socket: UdpSocket,
     fragmentation: Fragmentation,
     batch: &mut RecvBatch,
 ) -> io::Result<Box<dyn DatagramSocket>> {
-    sys::enable_timestamps(&socket)?;
+    if backend.has_timestamps() {
+        sys::enable_timestamps(&socket)?;
+    }
     // What a full buffer drops while this process is held up is not the network's loss.
     let _ = Buffer::Receive.enlarge(&socket, RECEIVE_BUFFER);
     let is_connected = socket.peer_addr().is_ok();
-    let socket = Backend::default().open(socket, fragmentation)?;
+    let socket = backend.open(socket, fragmentation)?;
     // The system gives a socket its port a moment before it connects it, and what somebody else
     // sends in that moment stays in it.
     while is_connected && socket.receive(batch, false).is_ok() {}

@@ -1,9 +1,20 @@
 //! Sockets, opened with the options that this crate needs.
+//!
+//! Each option is set in one place:
+//!
+//! | options | place |
+//! |---|---|
+//! | those that must precede the first datagram: IPV6_V6ONLY, SO_REUSEPORT, SO_BINDTODEVICE, the filter, destinations, AnyIP | this file |
+//! | those that the calls of a back end need: waiting, trains, fragmentation | the back end |
+//! | the sizes of a server's buffers | `server/listener.rs` |
+//! | timestamps and the buffer of replies | `udp/reply_socket.rs` |
+//! | replies one by one | `load/source_sockets.rs` |
+//! | spares | `udp/linux/spares.rs` |
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::sys;
 use crate::sys::fragmentation::Fragmentation;
@@ -46,10 +57,22 @@ pub(super) fn bind_prepared(
         socket.set_only_v6(true)?;
     }
     prepare(&socket)?;
-    // Before the first datagram is queued, whose destination would be unknown otherwise.
-    sys::report_destinations(&socket, address)?;
+    accept_any_client(&socket, address)?;
     socket.bind(&address.into())?;
     Ok(socket)
+}
+
+/// Prepares a socket that somebody else bound, as far as that is possible afterwards.
+pub(crate) fn adopt(socket: &UdpSocket) -> io::Result<()> {
+    accept_any_client(&SockRef::from(socket), socket.local_addr()?)
+}
+
+/// Makes a socket ready for clients at `local`. Best before the first datagram is queued, whose
+/// destination is unknown otherwise.
+fn accept_any_client(socket: &Socket, local: SocketAddr) -> io::Result<()> {
+    sys::verify_before_queueing(socket);
+    sys::report_destinations(socket, local)?;
+    sys::send_from_any_local(socket, local)
 }
 
 /// Returns whether every socket bound to the port gets a copy of what is sent to this address.
@@ -95,10 +118,9 @@ pub(crate) fn connect_from(
     if let Some(source) = source {
         socket.bind(&SocketAddr::from((source, 0)).into())?;
     }
-    socket.connect(&server.into())?;
-    let socket = socket.into();
     sys::verify_before_queueing(&socket);
-    Ok(socket)
+    socket.connect(&server.into())?;
+    Ok(socket.into())
 }
 
 /// Returns how datagrams of up to `longest` bytes may be fragmented that leave from `local`, or

@@ -1,6 +1,5 @@
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::AsFd;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 
 use socket2::{SockFilter, SockRef, Socket};
@@ -47,12 +46,12 @@ const IPV6_MIN_MTU: i32 = 1280;
 /// Otherwise Linux verifies longer datagrams inside the receive call, and restarts the call's
 /// timeout after each wrong one: a few per second would hold the call for ever. With any filter it
 /// verifies first, and this filter accepts everything. A socket that has a filter keeps it.
-pub(crate) fn verify_before_queueing(socket: &UdpSocket) {
+pub(crate) fn verify_before_queueing(socket: &Socket) {
     if !has_filter(socket) {
         // The filter returns how many bytes of a datagram to keep.
         let accept_all = [SockFilter::new(BPF_RET, 0, 0, u32::MAX)];
         // It fails only for want of memory, and the socket works without it.
-        let _ = SockRef::from(socket).attach_filter(&accept_all);
+        let _ = socket.attach_filter(&accept_all);
     }
 }
 
@@ -64,8 +63,8 @@ pub(crate) fn share_port(socket: &UdpSocket, shared: bool) -> io::Result<()> {
 
 /// Makes the system queue nothing for a socket, and count what arrives as dropped, by a filter that
 /// rejects every datagram.
-pub(crate) fn receive_nothing(socket: &impl AsFd) -> io::Result<()> {
-    SockRef::from(socket).attach_filter(&[SockFilter::new(BPF_RET, 0, 0, 0)])
+pub(crate) fn receive_nothing(socket: &Socket) -> io::Result<()> {
+    socket.attach_filter(&[SockFilter::new(BPF_RET, 0, 0, 0)])
 }
 
 /// Directs all datagrams to an address that sockets share to the one bound first
@@ -77,15 +76,20 @@ pub(crate) fn receive_at_first_only(socket: &UdpSocket) -> io::Result<()> {
 /// `BPF_RET | BPF_K` (bpf(4)): returns the constant beside it.
 const BPF_RET: u16 = 0x06;
 
-/// Lets an IPv6 socket send from every address whose datagrams it receives, even if only a prefix
-/// is local and no single address is (AnyIP; IPV6_FREEBIND needs no privilege).
-pub(crate) fn send_from_any_local(socket: &UdpSocket) -> io::Result<()> {
-    set(socket, libc::IPPROTO_IPV6, libc::IPV6_FREEBIND, 1)
+/// Lets a socket at `[::]` send from every address whose datagrams it receives, even if only a
+/// prefix is local and no single address is (AnyIP; IPV6_FREEBIND needs no privilege).
+pub(crate) fn send_from_any_local(socket: &Socket, local: SocketAddr) -> io::Result<()> {
+    match local.ip() {
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
+            set(socket, libc::IPPROTO_IPV6, libc::IPV6_FREEBIND, 1)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Makes the system report the destination of each datagram (IP_PKTINFO, ip(7)), unless `local` is
 /// the address of one machine.
-pub(crate) fn report_destinations(socket: &impl AsFd, local: SocketAddr) -> io::Result<()> {
+pub(crate) fn report_destinations(socket: &Socket, local: SocketAddr) -> io::Result<()> {
     match (local.ip().is_unspecified(), local.is_ipv4()) {
         (false, _) => Ok(()),
         (true, true) => set(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1),
@@ -93,7 +97,10 @@ pub(crate) fn report_destinations(socket: &impl AsFd, local: SocketAddr) -> io::
     }
 }
 
-/// Makes the system report when it received each message (SO_TIMESTAMPNS, socket(7)).
+/// Whether the system can report when it received each message.
+pub(crate) const HAS_TIMESTAMPS: bool = true;
+
+/// Makes the system report that (SO_TIMESTAMPNS, socket(7)), where it can.
 pub(crate) fn enable_timestamps(socket: &UdpSocket) -> io::Result<()> {
     set(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)
 }

@@ -1,7 +1,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::UdpSocket;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -20,12 +20,12 @@ pub(crate) struct Waiter {
 
 impl Waiter {
     /// Makes a waiter for a socket, if there is one, and for the latch.
-    pub(crate) fn new(socket: Option<&dyn AsFd>, latch: &Latch) -> io::Result<Self> {
+    pub(crate) fn new(socket: Option<&UdpSocket>, latch: &Latch) -> io::Result<Self> {
         let (epoll, data) = (epoll::create(CreateFlags::CLOEXEC)?, EventData::new_u64(0));
         if let Some(socket) = socket {
-            epoll::add(&epoll, socket.as_fd(), data, EventFlags::IN | EventFlags::EXCLUSIVE)?;
+            epoll::add(&epoll, socket, data, EventFlags::IN | EventFlags::EXCLUSIVE)?;
         }
-        epoll::add(&epoll, latch, data, EventFlags::IN)?;
+        epoll::add(&epoll, latch.waker(), data, EventFlags::IN)?;
         Ok(Self { epoll })
     }
 
@@ -60,7 +60,10 @@ impl Poller {
     pub(crate) fn wait(&self, timeout: Duration, latch: &Latch) -> io::Result<()> {
         // epoll_wait(2) itself has a resolution of milliseconds.
         let timeout = Timespec::try_from(timeout).ok();
-        poll(&mut [PollFd::new(&self.epoll, PollFlags::IN), latch.poll_fd()], timeout.as_ref())?;
+        poll(
+            &mut [PollFd::new(&self.epoll, PollFlags::IN), latch.waker().poll_fd()],
+            timeout.as_ref(),
+        )?;
         Ok(())
     }
 
@@ -87,7 +90,7 @@ pub(crate) fn wait_readable(
     let timeout = Timespec::try_from(timeout).ok();
     let socket = PollFd::new(socket, PollFlags::IN);
     match latch {
-        Some(latch) => poll(&mut [socket, latch.poll_fd()], timeout.as_ref())?,
+        Some(latch) => poll(&mut [socket, latch.waker().poll_fd()], timeout.as_ref())?,
         None => poll(&mut [socket], timeout.as_ref())?,
     };
     Ok(())

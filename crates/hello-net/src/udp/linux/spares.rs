@@ -7,11 +7,12 @@ use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::OnceLock;
 
+use crate::sys::Waiter;
 use crate::sys::buffer::Buffer;
 use crate::sys::fragmentation::Fragmentation;
 use crate::sys::latch::Latch;
+use crate::sys::linux::options::{receive_at_first_only, receive_nothing, share_port};
 use crate::sys::options::granted;
-use crate::sys::{self, Waiter};
 use crate::udp::batch::RecvBatch;
 use crate::udp::datagram_socket::{DatagramSocket, Open};
 use crate::udp::error_class::ErrorClass;
@@ -57,14 +58,14 @@ impl Spared {
     fn open(&self) -> io::Result<Vec<Box<dyn DatagramSocket>>> {
         let local = self.socket.local_addr()?;
         let bytes = Buffer::Send.size(&self.socket)?.min(LARGEST);
-        sys::share_port(&self.socket, true)?;
+        share_port(&self.socket, true)?;
         let bind = |number| {
             let spare = UdpSocket::from(socket::bind_prepared(local, |spare| {
-                sys::receive_nothing(spare)?;
+                receive_nothing(spare)?;
                 spare.set_reuse_port(true)
             })?);
             if number == 0 {
-                sys::receive_at_first_only(&self.socket)?;
+                receive_at_first_only(&self.socket)?;
             }
             // As far as the system allows.
             let _ = Buffer::Send.enlarge(&spare, bytes / granted(1));
@@ -75,8 +76,8 @@ impl Spared {
             Ok((spare, taken))
         };
         let bound = (0..SPARES).map(bind).collect::<io::Result<Vec<_>>>();
-        sys::share_port(&self.socket, false)?;
-        let close = |(spare, taken)| sys::share_port(&spare, false).map(|()| taken);
+        share_port(&self.socket, false)?;
+        let close = |(spare, taken)| share_port(&spare, false).map(|()| taken);
         bound?.into_iter().map(close).collect()
     }
 
