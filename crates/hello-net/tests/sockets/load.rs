@@ -22,6 +22,7 @@ use hello_net::{
 use hello_proto::Token;
 
 use crate::network::{peer, receive};
+use crate::server::BACK_ENDS;
 
 /// Returns a closed loop of a number of requests, with a timeout that no test comes near.
 fn closed(outstanding: u32, count: u64) -> LoadBuilder {
@@ -297,15 +298,19 @@ fn only_the_same_seed_reproduces_the_name_lengths() {
 
 #[test]
 fn every_wait_strategy_sends_and_receives_everything() {
-    for idle in
-        [WaitStrategy::Wait, WaitStrategy::Spin, WaitStrategy::Sleep(Duration::from_micros(200))]
-    {
-        for sources in [ports(1), ports(3)] {
-            for plan in [closed(5, 40), open(2000, ArrivalProcess::Constant, 40)] {
-                let plan = plan.wait_strategy(idle).sources(sources);
-                let Offered { all, seen, .. } = offer(plan, greet);
-                assert_eq!(all.sent() + all.not_sent(), 40, "{idle:?}");
-                assert_eq!((all.sent(), all.answered()), (seen, seen), "{idle:?}");
+    for &backend in BACK_ENDS {
+        for idle in [
+            WaitStrategy::Wait,
+            WaitStrategy::Spin,
+            WaitStrategy::Sleep(Duration::from_micros(200)),
+        ] {
+            for sources in [ports(1), ports(3)] {
+                for plan in [closed(5, 40), open(2000, ArrivalProcess::Constant, 40)] {
+                    let plan = plan.backend(backend).wait_strategy(idle).sources(sources);
+                    let Offered { all, seen, .. } = offer(plan, greet);
+                    assert_eq!(all.sent() + all.not_sent(), 40, "{backend:?} {idle:?}");
+                    assert_eq!((all.sent(), all.answered()), (seen, seen), "{backend:?} {idle:?}");
+                }
             }
         }
     }

@@ -18,6 +18,7 @@ use hello_proto::Token;
 use socket2::SockRef;
 
 use crate::network::{any_port, peer, receive};
+use crate::server::BACK_ENDS;
 
 /// Returns a plan for a test: quick, and with a timeout that no reply comes near.
 fn plan(count: u64) -> ProberBuilder {
@@ -111,35 +112,40 @@ impl From<&ProbeEvent<'_>> for Told {
 
 #[test]
 fn each_probe_is_sent_answered_and_reported_once() {
-    let (counts, told) = probe(plan(50), |_, name| {
-        assert_eq!(name.len(), 16);
-        vec![greeting(name)]
-    });
-    assert_eq!((counts.sent, counts.answered, counts.in_flight()), (50, 50, 0));
-    for seq in 0..50 {
-        let [sent, answered] = [Told::Sent(seq), Told::Answered(seq)]
-            .map(|event| told.iter().position(|told| *told == (0, event)).expect("told"));
-        assert!(sent < answered, "{seq}");
+    for &backend in BACK_ENDS {
+        let (counts, told) = probe(plan(50).backend(backend), |_, name| {
+            assert_eq!(name.len(), 16);
+            vec![greeting(name)]
+        });
+        assert_eq!((counts.sent, counts.answered, counts.in_flight()), (50, 50, 0));
+        for seq in 0..50 {
+            let [sent, answered] = [Told::Sent(seq), Told::Answered(seq)]
+                .map(|event| told.iter().position(|told| *told == (0, event)).expect("told"));
+            assert!(sent < answered, "{seq}");
+        }
+        assert_eq!(told.len(), 100);
     }
-    assert_eq!(told.len(), 100);
 }
 
 #[test]
 fn every_kind_of_reply_is_distinguished() {
-    let (counts, told) = probe(plan(6), |number, name| match number {
-        0 => vec![greeting(name), greeting(name)],
-        1 => vec![name.to_vec(), greeting(name)],
-        2 => vec![greeting(b"Mallory"), greeting(name)],
-        3 => {
-            let mut changed = greeting(name);
-            changed[12] ^= 1;
-            vec![changed, greeting(name)]
-        }
-        _ => vec![greeting(name)],
-    });
-    let all = (counts.sent, counts.answered, counts.duplicate, counts.corrupt, counts.unsolicited);
-    assert_eq!(all, (6, 6, 1, 2, 1));
-    assert!(told.contains(&(0, Told::Else(ReplyKind::Duplicate { seq: 0 }))), "{told:?}");
+    for &backend in BACK_ENDS {
+        let (counts, told) = probe(plan(6).backend(backend), |number, name| match number {
+            0 => vec![greeting(name), greeting(name)],
+            1 => vec![name.to_vec(), greeting(name)],
+            2 => vec![greeting(b"Mallory"), greeting(name)],
+            3 => {
+                let mut changed = greeting(name);
+                changed[12] ^= 1;
+                vec![changed, greeting(name)]
+            }
+            _ => vec![greeting(name)],
+        });
+        let all =
+            (counts.sent, counts.answered, counts.duplicate, counts.corrupt, counts.unsolicited);
+        assert_eq!(all, (6, 6, 1, 2, 1));
+        assert!(told.contains(&(0, Told::Else(ReplyKind::Duplicate { seq: 0 }))), "{told:?}");
+    }
 }
 
 #[test]
@@ -172,50 +178,54 @@ fn last_probes_get_their_full_timeout_after_quick_replies() {
 #[test]
 fn flows_alternate_and_have_their_own_ports() {
     const FLOWS: NonZeroU16 = NonZeroU16::new(4).expect("not zero");
-    let mut sources = Vec::new();
-    let server = peer();
-    let plan = plan(40).flows(FLOWS);
-    let prober = connect(&server, plan);
-    let ports = Vec::from_iter(prober.local_addrs());
-    let seen = Seen::new();
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            for _ in 0..40 {
-                let (name, source) = receive(&server);
-                let seq = Token::decode(&name).expect("a token").seq;
-                sources.push((seq, source));
-                server.send_to(&greeting(&name), source).expect("sent");
-            }
+    for &backend in BACK_ENDS {
+        let mut sources = Vec::new();
+        let server = peer();
+        let plan = plan(40).backend(backend).flows(FLOWS);
+        let prober = connect(&server, plan);
+        let ports = Vec::from_iter(prober.local_addrs());
+        let seen = Seen::new();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..40 {
+                    let (name, source) = receive(&server);
+                    let seq = Token::decode(&name).expect("a token").seq;
+                    sources.push((seq, source));
+                    server.send_to(&greeting(&name), source).expect("sent");
+                }
+            });
+            prober.run(|event| seen.add(event)).expect("no broken socket")
         });
-        prober.run(|event| seen.add(event)).expect("no broken socket")
-    });
-    let told = seen.into_inner();
-    for (seq, source) in sources {
-        let flow = seq as usize % 4;
-        assert_eq!(source, ports[flow]);
-        assert!(told.contains(&(flow, Told::Sent(seq))), "{told:?}");
-        assert!(told.contains(&(flow, Told::Answered(seq))), "{told:?}");
+        let told = seen.into_inner();
+        for (seq, source) in sources {
+            let flow = seq as usize % 4;
+            assert_eq!(source, ports[flow]);
+            assert!(told.contains(&(flow, Told::Sent(seq))), "{told:?}");
+            assert!(told.contains(&(flow, Told::Answered(seq))), "{told:?}");
+        }
     }
 }
 
 #[test]
 fn absent_server_is_distinguished_from_a_silent_one() {
-    let nobody = peer().local_addr().expect("bound");
-    let plan = plan(5).timeout(Duration::from_millis(100));
-    let prober = plan.connect(nobody).expect("a port");
-    let refused = AtomicUsize::new(0);
-    let counts = prober.run(|event| match event.kind {
-        ProbeEventKind::SocketError(error) => {
-            assert_eq!(error.class, ErrorClass::ConnectionRefused);
-            assert_eq!(error.os_error, Some(libc::ECONNREFUSED));
-            refused.fetch_add(1, Relaxed);
-        }
-        ProbeEventKind::Received { .. } => panic!("{event:?}"),
-        _ => {}
-    });
-    let counts = counts.expect("no broken socket");
-    assert_eq!((counts.sent, counts.lost), (5, 5));
-    assert!(refused.into_inner() > 0);
+    for &backend in BACK_ENDS {
+        let nobody = peer().local_addr().expect("bound");
+        let plan = plan(5).backend(backend).timeout(Duration::from_millis(100));
+        let prober = plan.connect(nobody).expect("a port");
+        let refused = AtomicUsize::new(0);
+        let counts = prober.run(|event| match event.kind {
+            ProbeEventKind::SocketError(error) => {
+                assert_eq!(error.class, ErrorClass::ConnectionRefused);
+                assert_eq!(error.os_error, Some(libc::ECONNREFUSED));
+                refused.fetch_add(1, Relaxed);
+            }
+            ProbeEventKind::Received { .. } => panic!("{event:?}"),
+            _ => {}
+        });
+        let counts = counts.expect("no broken socket");
+        assert_eq!((counts.sent, counts.lost), (5, 5));
+        assert!(refused.into_inner() > 0);
+    }
 }
 
 #[cfg(target_os = "linux")]

@@ -14,6 +14,7 @@ use socket2::SockRef;
 
 use super::{Offered, Told, closed, greet, greeting, number, offer, open, ports, run, run_one};
 use crate::network::{peer, receive};
+use crate::server::BACK_ENDS;
 
 fn connect(server: &UdpSocket, plan: LoadBuilder) -> LoadGenerator {
     plan.connect(server.local_addr().expect("bound")).expect("a port")
@@ -26,20 +27,22 @@ fn endless(plan: LoadBuilder) -> LoadBuilder {
 
 #[test]
 fn absent_server_is_distinguished_from_a_silent_one() {
-    for plan in [closed(3, 9), open(1000, ArrivalProcess::Constant, 9)] {
-        let nobody = peer().local_addr().expect("bound");
-        let plan = plan.timeout(Duration::from_millis(30));
-        let (_, heard) = run_one(plan.connect(nobody).expect("a port"));
-        assert_eq!((heard.sent() + heard.not_sent(), heard.lost()), (9, heard.sent()));
-        let refused = Told::Reported(ErrorClass::ConnectionRefused);
-        assert!(heard.count(|told| told == refused) > 0, "{heard:?}");
-        // A report about one request keeps no other from being sent.
-        let others = heard.count(|told| match told {
-            Told::Reported(class) => class != ErrorClass::ConnectionRefused,
-            Told::NotSent { reason, .. } => reason != NotSent::Late,
-            _ => false,
-        });
-        assert_eq!(others, 0, "{heard:?}");
+    for &backend in BACK_ENDS {
+        for plan in [closed(3, 9), open(1000, ArrivalProcess::Constant, 9)] {
+            let nobody = peer().local_addr().expect("bound");
+            let plan = plan.backend(backend).timeout(Duration::from_millis(30));
+            let (_, heard) = run_one(plan.connect(nobody).expect("a port"));
+            assert_eq!((heard.sent() + heard.not_sent(), heard.lost()), (9, heard.sent()));
+            let refused = Told::Reported(ErrorClass::ConnectionRefused);
+            assert!(heard.count(|told| told == refused) > 0, "{heard:?}");
+            // A report about one request keeps no other from being sent.
+            let others = heard.count(|told| match told {
+                Told::Reported(class) => class != ErrorClass::ConnectionRefused,
+                Told::NotSent { reason, .. } => reason != NotSent::Late,
+                _ => false,
+            });
+            assert_eq!(others, 0, "{heard:?}");
+        }
     }
 }
 

@@ -1,13 +1,15 @@
 //! A generator that is held up.
 
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use hello_measure::ReplyKind;
-use hello_net::{ArrivalProcess, LoadEvent, LoadEventKind, LoadGenerator, NotSent};
+use hello_net::{ArrivalProcess, Backend, LoadEvent, LoadEventKind, LoadGenerator, NotSent};
 
-use super::{Heard, Told, closed, greet, number, open, run, serve};
-use crate::network::peer;
+use super::{Heard, Told, closed, greet, greeting, number, open, run, serve};
+use crate::network::{peer, receive};
+use crate::server::BACK_ENDS;
 
 /// Holds its thread up once, when something was first sent.
 #[derive(Default)]
@@ -95,4 +97,38 @@ fn replies_in_time_during_a_stall_are_neither_lost_nor_late() {
     }
     assert!(slow.heard.answered() > 64, "the test needs a quieter machine: {:?}", slow.heard);
     assert_eq!(slow.heard.answered() + slow.heard.lost(), 512);
+}
+
+#[test]
+fn stall_before_a_reply_is_received_lengthens_no_round_trip_time_that_is_the_kernels() {
+    const HELD: Duration = Duration::from_millis(300);
+    for &backend in BACK_ENDS {
+        let server = peer();
+        let plan = closed(1, 1).backend(backend);
+        let generator = plan.connect(server.local_addr().expect("bound")).expect("a port");
+        let (answered, one) = mpsc::channel();
+        let one = Mutex::new(one);
+        let heard = thread::scope(|scope| {
+            scope.spawn(|| {
+                let (name, source) = receive(&server);
+                server.send_to(&greeting(&name), source).expect("sent");
+                answered.send(()).expect("the observer waits");
+            });
+            let observe = |heard: &mut Heard, event: &LoadEvent<'_>| {
+                heard.add(event);
+                if let LoadEventKind::Sent { .. } = event.kind {
+                    one.lock().expect("no panic").recv().expect("answered");
+                    thread::sleep(HELD);
+                }
+            };
+            run(generator, observe).1
+        });
+        let told = heard.iter().flat_map(Heard::told);
+        let rtts = Vec::from_iter(told.filter_map(|told| match told {
+            Told::Answered { rtt, .. } => Some(rtt),
+            _ => None,
+        }));
+        let is_kernels = cfg!(target_os = "linux") && backend == Backend::Native;
+        assert_eq!(rtts[0] < HELD, is_kernels, "{backend:?}: {rtts:?}");
+    }
 }

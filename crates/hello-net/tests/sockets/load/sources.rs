@@ -13,6 +13,7 @@ use super::{
     Heard, Offered, Told, addresses, closed, greeting, number, offer, ports, run, run_one,
 };
 use crate::network::{any_port, peer};
+use crate::server::BACK_ENDS;
 
 #[test]
 fn source_ports_alternate_and_accept_only_the_server() {
@@ -137,21 +138,31 @@ fn train_is_one_message_of_equal_lengths_from_one_source() {
 
 #[test]
 fn own_server_answers_every_kind_of_load() {
-    for (train, sources) in
-        [(1, ports(1)), (1, ports(70)), (16, ports(2)), (64, addresses(64)), (7, addresses(300))]
-    {
-        let server = Server::builder().bind([any_port()]).expect("a free port");
-        let local = server.local_addrs().next().expect("one");
-        let threads = number(if sources.count() > 1 { 2 } else { 1 });
-        let plan = closed(130, 3000).train(number(train)).name_len(8..=64).sources(sources);
-        let generator = plan.threads(threads).connect(local).expect("ports");
-        let run = || run(generator, Heard::add);
-        let (usage, heard) = server.serve_while(|_| (), run).expect("no broken socket");
-        assert_eq!(usage.expect("no broken socket").dropped, dropped());
-        let events = heard.into_iter().flat_map(|heard| heard.0).collect();
-        let heard = Heard(events);
-        assert_eq!((heard.sent(), heard.answered()), (3000, 3000), "{train} {sources:?}");
-        assert_eq!(server.counters().answered(), 3000);
+    for &backend in BACK_ENDS {
+        for (train, sources) in [
+            (1, ports(1)),
+            (1, ports(70)),
+            (16, ports(2)),
+            (64, addresses(64)),
+            (7, addresses(300)),
+        ] {
+            let server = Server::builder().bind([any_port()]).expect("a free port");
+            let local = server.local_addrs().next().expect("one");
+            let threads = number(if sources.count() > 1 { 2 } else { 1 });
+            let plan = closed(130, 3000).train(number(train)).name_len(8..=64).sources(sources);
+            let generator = plan.backend(backend).threads(threads).connect(local).expect("ports");
+            let run = || run(generator, Heard::add);
+            let (usage, heard) = server.serve_while(|_| (), run).expect("no broken socket");
+            assert_eq!(usage.expect("no broken socket").dropped, dropped());
+            let events = heard.into_iter().flat_map(|heard| heard.0).collect();
+            let heard = Heard(events);
+            assert_eq!(
+                (heard.sent(), heard.answered()),
+                (3000, 3000),
+                "{backend:?} {train} {sources:?}"
+            );
+            assert_eq!(server.counters().answered(), 3000);
+        }
     }
 }
 

@@ -1,15 +1,16 @@
 //! The order of events, and observers that are slow or panic.
 
 use std::collections::HashSet;
-use std::sync::Mutex;
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use hello_measure::ReplyKind;
-use hello_net::{ProbeEvent, ProbeEventKind};
+use hello_net::{Backend, ProbeEvent, ProbeEventKind};
 
 use super::{Seen, Told, connect, endless, greeting, plan, serve};
 use crate::network::peer;
+use crate::server::BACK_ENDS;
 
 #[test]
 fn observer_that_is_slow_at_replies_delays_no_probe() {
@@ -31,6 +32,44 @@ fn observer_that_is_slow_at_replies_delays_no_probe() {
     // If each reply delayed the sender, the last probe would leave after 95 intervals.
     let last = sent.last().expect("some were sent");
     assert!(*last < 50 * interval, "{sent:?}");
+}
+
+#[test]
+fn receiver_that_is_held_up_lengthens_no_round_trip_time_that_is_the_kernels() {
+    const HELD: Duration = Duration::from_millis(300);
+    for &backend in BACK_ENDS {
+        let (server, (received, first), (answered, second)) =
+            (peer(), mpsc::channel(), mpsc::channel());
+        let (second, rtts) = (Mutex::new(second), Mutex::new(Vec::new()));
+        let prober = connect(&server, plan(2).backend(backend));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let first = first;
+                serve(&server, 1, |_, name| vec![greeting(name)]);
+                // Nothing is received between this and the end of the hold-up.
+                first.recv().expect("the observer saw it");
+                serve(&server, 1, |_, name| vec![greeting(name)]);
+                answered.send(()).expect("the observer waits");
+            });
+            let observe = |event: &ProbeEvent<'_>| {
+                if let ProbeEventKind::Received { arrival, .. } = event.kind {
+                    let ReplyKind::Answered { seq, rtt, .. } = arrival else {
+                        panic!("{event:?}");
+                    };
+                    rtts.lock().expect("no panic").push(rtt);
+                    if seq == 0 {
+                        received.send(()).expect("the server waits");
+                        second.lock().expect("no panic").recv().expect("answered");
+                        thread::sleep(HELD);
+                    }
+                }
+            };
+            prober.run(observe).expect("no broken socket");
+        });
+        let rtts = rtts.into_inner().expect("no panic");
+        let is_kernels = cfg!(target_os = "linux") && backend == Backend::Native;
+        assert_eq!(rtts[1] < HELD, is_kernels, "{backend:?}: {rtts:?}");
+    }
 }
 
 #[test]
