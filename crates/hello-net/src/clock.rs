@@ -82,13 +82,14 @@ pub(crate) fn from_nanos(nanos: u128) -> Duration {
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
-/// How long the clock is distrusted after it was set. What was received before is read by then.
+/// The time for which the clock is distrusted after it was set. By then, everything received before
+/// is read.
 const SETTLED: Duration = Duration::from_secs(1);
 
-/// How far the clocks may seem to drift apart although neither was set.
+/// The most that the clocks may seem to drift apart although neither was set.
 const TOLERANCE: Duration = Duration::from_micros(500);
 
-/// How long a reading takes if nothing interrupts it.
+/// The longest time that a reading takes if nothing interrupts it.
 const QUICK: Duration = Duration::from_micros(2);
 
 /// The most readings per sample.

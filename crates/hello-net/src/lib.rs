@@ -70,7 +70,7 @@ pub use udp::backend::Backend;
 pub use udp::error_class::ErrorClass;
 pub use udp::socket_error::SocketError;
 
-/// What fuzz targets see besides.
+/// Further functions for fuzz targets.
 #[cfg(all(fuzzing, feature = "__batches", target_os = "linux"))]
 pub mod fuzzing {
     pub use crate::udp::linux::cmsg::read_control;

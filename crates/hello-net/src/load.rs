@@ -72,13 +72,13 @@ pub struct LoadGenerator {
 }
 
 impl LoadGenerator {
-    /// How long a thread busy-waits before a request is due
+    /// The time that a thread busy-waits before a request is due
     /// ([`WaitStrategy::Wait`](plan::WaitStrategy::Wait)).
     pub const SPIN: Duration = plan::SPIN;
 
-    /// How late a request of an open loop may leave, unless an interval is longer. What is later is
-    /// not sent ([`NotSent::Late`](requester::NotSent::Late)): a generator that was held up would
-    /// catch up by a burst, and measure that.
+    /// The latest that a request of an open loop may leave, unless an interval is longer. A later
+    /// one is not sent ([`NotSent::Late`](requester::NotSent::Late)): a generator that was held up
+    /// would catch up by a burst, and measure that.
     pub const MAX_LATENESS: Duration = plan::MAX_LATENESS;
 
     /// Opens the sockets of a plan that was checked.
@@ -97,7 +97,7 @@ impl LoadGenerator {
     }
 
     /// Offers the whole load, and waits until each request is answered or lost. Duplicates that
-    /// have arrived by then are reported, too.
+    /// have arrived by then are also reported.
     ///
     /// Each thread shows its events after the warm-up to `observe`, in order, and in slices: what
     /// one system call caused, or a part of it. So an observer that keeps one recorder for each

@@ -85,7 +85,8 @@ impl Prober {
     /// their times tell their order.
     ///
     /// No lock is held meanwhile, so an observer that is slow at replies delays no probe. One that
-    /// is slow at `Sent` delays the next probe. One that waits there for the reply waits for ever.
+    /// is slow at `Sent` delays the next probe. One that waits there for the reply waits
+    /// forever.
     ///
     /// # Errors
     ///

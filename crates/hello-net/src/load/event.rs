@@ -106,7 +106,7 @@ pub enum LoadEventKind<'a> {
     SendBufferFull(SocketError),
 }
 
-/// What it took to offer a load, after the warm-up.
+/// The resources and the time that a load took, after the warm-up.
 ///
 /// ```
 /// use std::time::Duration;
@@ -121,17 +121,17 @@ pub enum LoadEventKind<'a> {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GeneratorUsage {
-    /// How long requests were due: in an open loop, until the request after the last would have
-    /// been.
+    /// The time during which requests were due: in an open loop, until the request after the last
+    /// would have been.
     pub measured: Duration,
     /// Processor time of all threads in that span, including the kernel's on their behalf.
     pub processor_time: Duration,
-    /// How much of that span the threads neither waited nor polled in vain, on average. A generator
-    /// that is always busy is slower than what it measures.
+    /// The part of that span in which the threads neither waited nor polled in vain, on average. A
+    /// generator that is always busy is slower than what it measures.
     pub busy: Duration,
-    /// How much of that span a closed loop had too few requests outstanding because the ledger was
-    /// full, on average. It is full when too many requests were sent after the oldest unanswered
-    /// one. A shorter timeout needs less room.
+    /// The part of that span in which a closed loop had too few requests outstanding because the
+    /// ledger was full, on average. It is full when too many requests were sent after the oldest
+    /// unanswered one. A shorter timeout needs less room.
     pub stalled: Duration,
     /// The number of datagrams that the system dropped until the end of the run, because a receive
     /// buffer was full or a checksum was wrong. `None` where the system does not report it.

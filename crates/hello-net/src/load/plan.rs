@@ -29,13 +29,13 @@ use crate::udp::transmit::Transmit;
 pub struct LoadPlan {
     /// When the next request is due.
     pub pacing: Pacing,
-    /// How long requests are due, after the warm-up.
+    /// The time during which requests are due, after the warm-up.
     pub duration: Duration,
     /// The most requests that are due after the warm-up; `None` for as many as there is time for.
     pub count: Option<u64>,
-    /// How long requests are sent before that, without events.
+    /// The time during which requests are sent before that, without events.
     pub warm_up: Duration,
-    /// After how long an unanswered request is lost.
+    /// The time after which an unanswered request is lost.
     pub timeout: Duration,
     /// The length of each name, in bytes: drawn from these for each message, uniformly.
     pub name_len: RangeInclusive<usize>,
@@ -79,12 +79,12 @@ pub enum Pacing {
     Open {
         /// Requests per second.
         rate: NonZeroU64,
-        /// How the times are distributed.
+        /// The distribution of the times.
         arrivals: ArrivalProcess,
     },
 }
 
-/// How the times of an open loop are distributed.
+/// The distribution of the times of an open loop.
 ///
 /// ```
 /// use hello_net::ArrivalProcess;
@@ -112,7 +112,7 @@ pub enum Sources {
     /// This number of ports, each of a socket of its own.
     Ports(NonZeroU32),
     /// This number of addresses of 127.0.0.0/8, from 127.0.0.1 on, and one port for each thread.
-    /// The server must be in that network, too.
+    /// The server must also be in that network.
     Addresses(NonZeroU32),
 }
 
@@ -218,7 +218,7 @@ impl LoadPlan {
             }
             Pacing::Open { rate, .. } => spanned(rate.get()),
         };
-        // Nor more than there will ever be.
+        // There are never more than all requests.
         let all = self.count.filter(|_| self.warm_up.is_zero()).map_or(u128::MAX, u128::from);
         let window = u32::try_from(2 * in_flight.min(all)).unwrap_or(u32::MAX);
         NonZeroU32::new(window.clamp(SMALLEST_WINDOW, LARGEST_WINDOW)).unwrap_or(NonZeroU32::MAX)
@@ -248,10 +248,10 @@ fn is_loopback_v4(address: SocketAddr) -> bool {
 /// From 127.0.0.1 to 127.255.255.254.
 const MAX_ADDRESSES: NonZeroU32 = NonZeroU32::new((1 << 24) - 2).expect("not zero");
 
-/// How long a thread busy-waits before a request is due ([`WaitStrategy::Wait`]).
+/// The time that a thread busy-waits before a request is due ([`WaitStrategy::Wait`]).
 pub(super) const SPIN: Duration = Duration::from_micros(50);
 
-/// How late a request of an open loop may leave, unless an interval is longer.
+/// The latest that a request of an open loop may leave, unless an interval is longer.
 pub(super) const MAX_LATENESS: Duration = Duration::from_millis(10);
 
 /// A rate in messages per second that a closed loop hardly exceeds.

@@ -27,7 +27,7 @@ pub(super) struct SourceSockets {
     /// Finds the sockets that have something to receive, unless all are polled. For that, the
     /// system records each reply, on the loopback at the server's expense.
     poller: Option<Poller>,
-    /// What each socket had dropped before that counted.
+    /// The count of drops of each socket at the end of the warm-up.
     dropped: Vec<u32>,
 }
 

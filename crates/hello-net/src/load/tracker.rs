@@ -15,7 +15,7 @@ pub(super) struct RequestTracker {
     /// The last requests, each at the place of its sequence number: all of them, as long as there
     /// is room.
     requests: Vec<Request>,
-    /// How many there is room for.
+    /// The number of requests that there is room for.
     len: usize,
     /// When the warm-up ends. What was due before that is not reported.
     epoch: Duration,
@@ -78,8 +78,8 @@ impl RequestTracker {
         }
     }
 
-    /// Classifies a datagram that arrived at `source`, if that is one of ours, at `now`, and returns
-    /// what to report.
+    /// Classifies a datagram that arrived at `now` and at `source`, `None` if that is not ours.
+    /// Returns what to report.
     pub(super) fn classify<'a>(
         &mut self,
         datagram: &'a [u8],

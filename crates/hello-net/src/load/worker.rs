@@ -38,7 +38,7 @@ pub(super) struct LoadWorker<'a, O> {
     start: Duration,
     /// When the warm-up ends.
     epoch: Duration,
-    /// How many requests may still be due, after the warm-up.
+    /// The number of requests that may still be due, after the warm-up.
     remaining: u64,
     /// Messages that are due and not sent yet.
     pending: VecDeque<Pending>,
@@ -252,7 +252,7 @@ impl<'a, O: Fn(&[LoadEvent<'_>])> LoadWorker<'a, O> {
         if wait.is_zero() {
             hint::spin_loop();
         } else if self.sources.wait(wait, self.latch()).is_err() {
-            // A system that cannot wait for us keeps us no busier than this.
+            // If the system cannot wait, at least do not spin.
             thread::sleep(wait.min(PAUSE));
         }
     }
@@ -293,13 +293,13 @@ fn wait_until(wake: Duration, due: Option<Duration>, now: Duration) -> Duration 
     wake.saturating_sub(now).saturating_sub(spin)
 }
 
-/// How long a thread waits at most before it checks whether the run is over.
+/// The longest wait of a thread before it checks whether the run is over.
 const MAX_IDLE: Duration = Duration::from_millis(100);
 
-/// How long nothing is sent after the system did not take something.
+/// The pause after the system did not take a message.
 const PAUSE: Duration = Duration::from_micros(100);
 
-/// How often losses are looked for at most.
+/// The shortest time between two searches for losses.
 const SETTLE: Duration = Duration::from_millis(1);
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ pub enum ProbeEventKind<'a> {
     Sent {
         /// Its sequence number.
         seq: u32,
-        /// How much later than due it left: the error of the timer.
+        /// The time from when it was due to when it left: the error of the timer.
         late: Duration,
     },
     /// A probe that was due did not leave, and has no sequence number.

@@ -29,7 +29,7 @@ pub struct ProbePlan {
     pub interval: Duration,
     /// The number of probes in all; `None` for no end.
     pub count: Option<u64>,
-    /// After how long an unanswered probe is lost.
+    /// The time after which an unanswered probe is lost.
     pub timeout: Duration,
     /// The length of each name, in bytes.
     pub name_len: usize,

@@ -50,8 +50,7 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
             };
             let all = over || timeout.is_some_and(|timeout| timeout <= now);
             for &flow in if all { &every } else { &ready } {
-                // A flood on many flows takes long to receive, and a run that is to end has no
-                // time.
+                // A flood on many flows takes long to receive, and a stopped run has no time.
                 if self.is_out_of_time(LONGEST_WAIT) {
                     break;
                 }
@@ -159,22 +158,22 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
     fn wait(&self, timeout: Duration, ready: &mut Vec<usize>) {
         let waited = self.prober.poller.wait(timeout, self.latch());
         if waited.and_then(|()| self.prober.poller.poll_ready(ready)).is_err() {
-            // A system that cannot wait for us keeps us no busier than this.
+            // If the system cannot wait, at least do not spin.
             thread::sleep(timeout.min(Duration::from_millis(1)));
             *ready = (0..self.prober.ports.len()).collect();
         }
     }
 }
 
-/// How long the receiver waits at most before it checks whether the run is over.
+/// The longest wait of the receiver before it checks whether the run is over.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
-/// Replies that arrive faster than that are received several at a time, which saves a wake-up for
-/// most of them. It changes no time that is the kernel's.
+/// Replies that arrive faster than this are received several at a time, which saves a wake-up for
+/// most of them. Kernel timestamps are not affected.
 const COALESCE: Duration = Duration::from_millis(1);
 
-/// And about how many: the smallest receive buffer holds more.
+/// The most replies that are received together, roughly. The smallest receive buffer holds more.
 const MAX_COALESCED: u32 = 64;
 
-/// In how many batches a socket can surely be emptied: its receive buffer holds fewer datagrams.
+/// The number of batches that surely empties a socket: its receive buffer holds fewer datagrams.
 const MAX_BATCHES: usize = 256;

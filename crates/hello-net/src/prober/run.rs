@@ -88,7 +88,7 @@ impl<'a, O: Fn(&ProbeEvent<'_>)> Run<'a, O> {
             || self.has_waited_enough(state.largest_rtt, now)
     }
 
-    /// Returns whether a run that is to end has no time left to receive.
+    /// Returns whether a stopped run has no time left to receive.
     pub(super) fn is_out_of_time(&self, grace: Duration) -> bool {
         let stopping = self.prober.stopper.is_stopped() && self.done.get().is_some();
         stopping && {
@@ -127,5 +127,6 @@ impl Drop for DoneOnDrop<'_> {
     }
 }
 
-/// How often a receiver that waits for the observer of a sent probe checks whether to abort.
+/// The time between two checks for an abort, while a receiver waits for the observer of a sent
+/// probe.
 const ABORT_CHECK: Duration = Duration::from_millis(100);

@@ -16,7 +16,7 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
     pub(super) fn send_all(&self, receiver: &Thread) {
         let _punctual = sys::set_timer_slack();
         let mut name = vec![0; self.prober.plan.name_len];
-        // How many were sent, or passed over, without a wait in between.
+        // The number of probes sent, or passed over, without a wait in between.
         let mut at_once = 0_u64;
         for k in 0..self.prober.plan.count.unwrap_or(u64::MAX) {
             let due = self.start + from_nanos(self.prober.plan.interval.as_nanos() * u128::from(k));
@@ -78,12 +78,12 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
     }
 }
 
-/// For how long before a probe is due a stop may go unnoticed.
+/// The time before a probe is due in which a stop may go unnoticed.
 const PRECISE_WAKE_UP: Duration = Duration::from_millis(10);
 
 /// A probe that is later than this, and than an interval, is not sent any more.
 const MAX_LATENESS: Duration = Duration::from_secs(1);
 
-/// How many probes make up for lost time at once. More would lose some of each other, and wait for
-/// each other: a loss and round-trip times of our own making.
+/// The most probes that make up for lost time at once. More would cause losses and longer
+/// round-trip times of their own.
 const MAX_BURST: u64 = 64;

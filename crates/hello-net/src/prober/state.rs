@@ -12,7 +12,7 @@ use crate::udp::batch::RecvBatch;
 use crate::udp::earlier_send::send_past_reports;
 use crate::udp::socket_error::SocketError;
 
-/// What both threads write to.
+/// The part of a run that both threads write to.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) ledger: Ledger,
@@ -39,7 +39,7 @@ pub(super) struct Attempt {
     pub(super) at: Duration,
     /// Its sequence number, or why it has none.
     pub(super) sent: Result<u32, NotSent>,
-    /// What the system reported of earlier probes.
+    /// The system's reports about earlier probes.
     pub(super) reports: Vec<io::Error>,
 }
 

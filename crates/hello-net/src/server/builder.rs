@@ -159,7 +159,7 @@ impl ServerBuilder {
     /// servers come and go. What is sent meanwhile waits in them, and nothing is lost. All workers
     /// of an address share its socket.
     ///
-    /// An IPv6 socket that accepts IPv4, too, is served as such. When the server is dropped, each
+    /// An IPv6 socket that also accepts IPv4 is served as such. When the server is dropped, each
     /// socket gets its former options back, except for the sizes of its buffers.
     ///
     /// # Errors

@@ -79,7 +79,6 @@ impl Classified {
     }
 }
 
-/// How many datagrams are handled together, unless one message has more: as many as a batch of
-/// trains as long as Linux sends them (UDP_MAX_SEGMENTS). Without a bound, trains of tiny datagrams
-/// would take memory without one.
+/// The most datagrams that are handled together, unless one message has more: a batch of trains as
+/// long as Linux sends them (UDP_MAX_SEGMENTS). It bounds the memory for trains of tiny datagrams.
 const MAX_DATAGRAMS: usize = 128 * RecvBatch::CAPACITY;

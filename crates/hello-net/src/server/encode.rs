@@ -15,7 +15,7 @@ use crate::udp::batch::RecvBatch;
 pub(super) struct Encoder {
     /// Room for replies that are copied, one behind the other.
     copies: Vec<u8>,
-    /// How much of it is taken, in bytes.
+    /// The part of it that is taken, in bytes.
     used: usize,
 }
 

@@ -143,7 +143,7 @@ impl Chain {
 impl Unsegmented {
     const CAPACITY: usize = 64;
 
-    /// How long segmenting is not tried again.
+    /// The time before segmenting is tried again.
     const PERIOD: Duration = Duration::from_secs(1);
 
     fn insert(&mut self, route: Route) {

@@ -89,7 +89,7 @@ impl Listener {
             true => options.backend.open_with_spares(socket, fragmentation)?,
             false => options.backend.open(socket, fragmentation)?,
         };
-        // What was dropped before is not ours.
+        // Earlier drops are not ours.
         let drops = Mutex::new(Drops { last: socket.drops().unwrap_or_default(), total: 0 });
         let (takes_shared, _adopted) = (true, None);
         Ok(Self { local, receive_buffer, send_buffer, takes_shared, socket, drops, _adopted })
@@ -109,7 +109,7 @@ impl Listener {
         }
     }
 
-    /// Leaves broadcast and multicast datagrams to another socket that gets them, too.
+    /// Leaves broadcast and multicast datagrams to another socket, which also receives them.
     pub(crate) fn without_shared(self) -> Self {
         Self { takes_shared: false, ..self }
     }

@@ -41,7 +41,7 @@ pub(super) fn transmit(
         let error = SocketError::of(&error);
         let is_full = matches!(error.class, ErrorClass::WouldBlock | ErrorClass::NoBuffers);
         if message.count == 1 || is_full {
-            // What has no room as a whole is not tried piece by piece.
+            // A message without room as a whole is not tried piece by piece.
             failures.extend(replies.map(|reply| reply.fail(error)));
             return;
         }
@@ -107,7 +107,7 @@ impl Reply {
     }
 }
 
-/// How often in a batch a send that a signal interrupted is repeated.
+/// The most repetitions in a batch of sends that a signal interrupted.
 const MAX_INTERRUPTIONS: u32 = 8;
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ use crate::udp::recv_backoff::RecvBackoff;
 #[derive(Debug)]
 pub(crate) struct ServerWorker {
     listener: Arc<Listener>,
-    /// How long to busy-poll for a datagram before waiting for one.
+    /// The time to busy-poll for a datagram before waiting for one.
     spin: Duration,
     /// Limits the sources, unless that is off.
     limiter: Option<Arc<SharedLimiter>>,
@@ -275,14 +275,14 @@ fn is_idle(error: &io::Error) -> bool {
     ErrorClass::of(error) == ErrorClass::WouldBlock
 }
 
-/// How often a worker that waits after an error shows progress, at least.
+/// The longest time without progress of a worker that waits after an error.
 const LIVENESS_PERIOD: Duration = Duration::from_millis(100);
 
-/// How long a stopped worker answers what waits in its socket, at most.
+/// The longest time for which a stopped worker answers what waits in its socket.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// After how many rounds the system's count of drops is read, so that it does not wrap around
-/// unseen.
+/// The rounds between two readings of the system's count of drops, few enough that it does not wrap
+/// around unseen.
 const DROPS_CHECK: u32 = 1024;
 
 #[cfg(test)]

@@ -9,6 +9,6 @@ pub(crate) struct ErrorCodes {
     pub(crate) protocol: &'static [i32],
     /// No path leads there.
     pub(crate) unreachable: &'static [i32],
-    /// What the system makes of ICMP and ICMPv6 about an earlier datagram.
+    /// ICMP or ICMPv6 reported on an earlier datagram.
     pub(crate) icmp_reports: &'static [i32],
 }

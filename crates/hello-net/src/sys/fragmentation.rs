@@ -1,4 +1,4 @@
-/// How a datagram is handled that is longer than its path takes in one piece.
+/// The handling of a datagram that is longer than its path takes in one piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fragmentation {
     /// As by default: the system believes ICMP about the path, and fragments.

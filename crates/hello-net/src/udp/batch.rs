@@ -83,7 +83,7 @@ impl RecvBatch {
         let RecvMeta { len, segment, discarded, .. } = self.metas[meta];
         let start = meta * SLOT_LEN + PREFIX.len();
         let (end, segment) = (start + len.min(SPACE_LEN), segment.clamp(1, SPACE_LEN));
-        // An empty message is one datagram, too.
+        // An empty message is also one datagram.
         let behind = if discarded { start } else { end.max(start + 1) };
         let starts = (start..behind).step_by(segment);
         starts.map(move |start| start..end.min(start + segment))

@@ -53,6 +53,6 @@ pub(crate) trait DatagramSocket: Debug + Send + Sync {
 /// Opens a back end on a bound socket.
 pub(crate) type Open = fn(UdpSocket, Fragmentation) -> io::Result<Box<dyn DatagramSocket>>;
 
-/// How long a receive call waits at most. A worker that received nothing for as long waits for a
+/// The longest wait of a receive call. A worker that received nothing for as long waits for a
 /// datagram or a stop, whichever comes first. While datagrams arrive, it makes no further call.
 pub(crate) const RECV_TIMEOUT: Duration = Duration::from_millis(20);

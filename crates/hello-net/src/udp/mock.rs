@@ -43,9 +43,9 @@ pub(crate) struct MockState {
     pub(crate) send_calls: usize,
     pub(crate) pauses: Vec<Duration>,
     pub(crate) drops: u32,
-    /// How often the worker waited for a datagram or a stop.
+    /// The number of times that the worker waited for a datagram or a stop.
     pub(crate) idle_waits: usize,
-    /// For each receive call, whether it was to wait.
+    /// Whether to wait, for each receive call.
     pub(crate) waits: Vec<bool>,
 }
 

@@ -115,7 +115,8 @@ impl Segmenting {
     }
 }
 
-/// How long an answer of the system about an address, or about segments, stays valid.
+/// The time for which it is remembered whether an address is a broadcast address, and that the
+/// system does not segment.
 const REMEMBERED: Duration = Duration::from_secs(1);
 
 /// The most addresses that are remembered; a machine with more queries the system more often.

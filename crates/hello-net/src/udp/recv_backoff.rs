@@ -12,7 +12,7 @@ pub(crate) struct RecvBackoff {
     waits: Delays,
     /// When a receive call last returned nothing.
     last_empty: Option<Instant>,
-    /// How often in a row it returned nothing sooner than an idle wait takes.
+    /// The number of calls in a row that returned nothing sooner than an idle wait takes.
     short_waits: u32,
 }
 
@@ -56,7 +56,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 /// A wait that is shorter is not an idle wait.
 const MIN_IDLE_WAIT: Duration = RECV_TIMEOUT.checked_div(2).expect("two is not zero");
 
-/// After how many short waits in a row a worker pauses. A few are normal: signals, and datagrams
+/// The short waits in a row after which a worker pauses. A few are normal: signals, and datagrams
 /// that another worker took first.
 const MAX_SHORT_WAITS: u32 = 16;
 

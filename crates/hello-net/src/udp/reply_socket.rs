@@ -8,8 +8,7 @@ use crate::sys;
 use crate::sys::buffer::Buffer;
 use crate::sys::fragmentation::Fragmentation;
 
-/// Prepares a socket to receive replies, with kernel timestamps where the back end reports them, and
-/// takes it over.
+/// Prepares a socket to receive replies, with kernel timestamps where the back end reports them.
 pub(crate) fn open(
     backend: Backend,
     socket: UdpSocket,
@@ -19,7 +18,7 @@ pub(crate) fn open(
     if backend.has_timestamps() {
         sys::enable_timestamps(&socket)?;
     }
-    // What a full buffer drops while this process is held up is not the network's loss.
+    // Drops of a full buffer while this process is held up are not the network's losses.
     let _ = Buffer::Receive.enlarge(&socket, RECEIVE_BUFFER);
     let is_connected = socket.peer_addr().is_ok();
     let socket = backend.open(socket, fragmentation)?;

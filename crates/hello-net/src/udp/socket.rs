@@ -2,14 +2,15 @@
 //!
 //! Each option is set in one place:
 //!
-//! | options | place |
+//! | place | options |
 //! |---|---|
-//! | those that must precede the first datagram: IPV6_V6ONLY, SO_REUSEPORT, SO_BINDTODEVICE, the filter, destinations, AnyIP | this file |
-//! | those that the calls of a back end need: waiting, trains, fragmentation | the back end |
-//! | the sizes of a server's buffers | `server/listener.rs` |
-//! | timestamps and the buffer of replies | `udp/reply_socket.rs` |
-//! | replies one by one | `load/source_sockets.rs` |
-//! | spares | `udp/linux/spares.rs` |
+//! | this file, best before the first datagram | one family, shared ports, the interface, the filter, destinations, AnyIP |
+//! | the back end, whose calls need them | waiting, trains, fragmentation |
+//! | `server/listener.rs` | sizes of a server's buffers |
+//! | `udp/reply_socket.rs` | timestamps, size of the buffer for replies |
+//! | `load/source_sockets.rs` | no trains of replies |
+//! | `udp/linux/spares.rs` | what makes a socket a spare |
+//! | `sys/options.rs` | those that an adopted socket had before |
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};

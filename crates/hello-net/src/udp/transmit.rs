@@ -67,8 +67,8 @@ impl Transmit {
 }
 
 impl Route {
-    /// Returns a number that differs between routes as well as a few instructions can make it.
-    /// Choosing sources that share one gains an attacker nothing, because a batch has few messages.
+    /// Returns a number that differs between most routes, in a few instructions. Choosing sources
+    /// that share one gains an attacker nothing, because a batch has few messages.
     pub(crate) fn hash(self) -> usize {
         self.address_hash() ^ usize::from(self.to.port())
     }

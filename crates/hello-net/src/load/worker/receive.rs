@@ -1,4 +1,4 @@
-//! How a thread of a load receives.
+//! The receiving half of a load's thread.
 
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
     fn receive_all(&mut self, waits: bool) -> Result<Polled, LoadError> {
         let (mut ready, start) = (std::mem::take(&mut self.ready), sys::monotonic());
         if ready.is_empty() {
-            // If the system reports an error, the next call asks again.
+            // If the system reports an error, the next call polls again.
             let _ = self.sources.poll_ready(&mut ready);
         }
         let (mut earliest, mut asked) = (None, 0);
@@ -103,7 +103,7 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
         Ok(Some(Duration::ZERO))
     }
 
-    /// Classifies each datagram of a batch, reports it, and returns when the last one arrived; zero,
+    /// Classifies each datagram of a batch, reports it, and returns when the last one arrived; zero
     /// if the system does not report it.
     fn report_received(&mut self, socket: usize) -> Duration {
         self.timestamps.update(ClockSample::now());
@@ -123,11 +123,11 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
     }
 }
 
-/// How long a thread receives at most before it sends what is due.
+/// The longest time that a thread receives before it sends what is due.
 const MAX_TURN: Duration = Duration::from_millis(2);
 
-/// How long a thread receives at most before it settles losses.
+/// The longest time that a thread receives before it settles losses.
 const MAX_DRAIN: Duration = Duration::from_millis(100);
 
-/// In how many batches a socket can surely be emptied.
+/// The number of batches that surely empties a socket.
 const MAX_BATCHES: usize = 256;

@@ -1,4 +1,4 @@
-//! How a thread of a load sends.
+//! The sending half of a load's thread.
 
 use std::io::{self, IoSlice};
 use std::time::Duration;
@@ -140,8 +140,9 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
         any
     }
 
-    /// Skips at once what is too late and not even enqueued, if that is much: at a rate beyond what
-    /// can be enqueued one by one, the thread would never catch up. Returns whether it did.
+    /// Skips at once the messages that are too late and not yet enqueued, if there are many, and
+    /// returns whether it did. At a rate beyond what can be enqueued one by one, the thread would
+    /// never catch up otherwise.
     fn skip_late(&mut self, now: Duration, too_late: Duration) -> bool {
         let Some(due) = self.due().filter(|_| self.ended_at.is_none()) else { return false };
         let few = self.schedule.interval().map(|interval| interval.saturating_mul(MIN_SHARE));
@@ -151,7 +152,7 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
         let train = u64::from(self.shared.plan.train.get());
         if due < self.epoch {
             self.schedule.skip(self.epoch.min(too_late).saturating_sub(self.start), u64::MAX);
-            // What is due after the warm-up may be too late, too.
+            // Messages due after the warm-up may also be too late.
             return too_late <= self.epoch;
         }
         let until = self.end().min(too_late).saturating_sub(self.start);
@@ -244,8 +245,8 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
 /// The most messages per call.
 const MAX_BATCH: usize = RecvBatch::CAPACITY;
 
-/// The most bytes per call of several messages: more take the system as long as several calls.
+/// The most bytes per call of several messages. More would take as long as several calls.
 const MAX_BATCH_BYTES: usize = 1 << 17;
 
-/// How many late messages are reported one by one, as they would have left.
+/// The most late messages that are reported one by one, as they would have left.
 const MIN_SHARE: u32 = 1024;

@@ -21,7 +21,7 @@ pub(crate) fn set_fragmentation(
         Fragmentation::Allowed => libc::IP_PMTUDISC_OMIT,
     };
     let is_ipv6 = socket.local_addr()?.is_ipv6();
-    // What passes every path over IPv6 may not over IPv4, if a socket uses both.
+    // If a socket uses both, a datagram that passes every path over IPv6 may not do so over IPv4.
     let mode_v4 = match fragmentation {
         Fragmentation::Never if is_ipv6 => libc::IP_PMTUDISC_OMIT,
         _ => mode,
