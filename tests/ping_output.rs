@@ -24,7 +24,7 @@ const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/hello-ping
 /// Five probes with every possible event: 3 answered, 1 lost, 1 in flight.
 fn eventful() -> Vec<ProbeEventKind<'static>> {
     let datagram = b"Hello, vu8AAAABvu8AAAAB!";
-    let received = |arrival| ProbeEventKind::Received { arrival, datagram };
+    let received = |reply| ProbeEventKind::Received { reply, datagram };
     let answered = |seq, micros| {
         let (rtt, reordered) = (Duration::from_micros(micros), seq == 1);
         received(ReplyKind::Answered { seq, rtt, reordered })
@@ -41,7 +41,7 @@ fn eventful() -> Vec<ProbeEventKind<'static>> {
         received(ReplyKind::Duplicate { seq: 0 }),
         received(ReplyKind::OutOfWindow { seq: 0 }),
         received(ReplyKind::Unsolicited),
-        ProbeEventKind::Received { arrival: ReplyKind::Corrupt, datagram: b"\xff" },
+        ProbeEventKind::Received { reply: ReplyKind::Corrupt, datagram: b"\xff" },
         ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into()),
         ProbeEventKind::NotSent(NotSent::Late),
     ]);
@@ -73,8 +73,8 @@ fn printed(format: Format, events: &[ProbeEventKind<'_>]) -> String {
 fn plain() -> Vec<ProbeEventKind<'static>> {
     let mut events = eventful();
     events.retain(|event| match event {
-        ProbeEventKind::Received { arrival, .. } => {
-            matches!(arrival, ReplyKind::Answered { .. } | ReplyKind::Duplicate { .. })
+        ProbeEventKind::Received { reply, .. } => {
+            matches!(reply, ReplyKind::Answered { .. } | ReplyKind::Duplicate { .. })
         }
         ProbeEventKind::Sent { .. } | ProbeEventKind::Lost { .. } => true,
         _ => false,

@@ -122,8 +122,8 @@ impl Ledger {
     ///
     /// A reply at or after the timeout is [`ReplyKind::Late`]. Its probe is lost.
     pub fn handle_datagram(&mut self, datagram: &[u8], now: Duration) -> ReplyKind {
-        let arrival = self.classify(datagram, now);
-        match arrival {
+        let reply = self.classify(datagram, now);
+        match reply {
             ReplyKind::Answered { reordered, .. } => {
                 self.counts.answered += 1;
                 self.counts.reordered += u64::from(reordered);
@@ -135,7 +135,7 @@ impl Ledger {
             ReplyKind::Corrupt => self.counts.corrupt += 1,
             ReplyKind::Unsolicited => self.counts.unsolicited += 1,
         }
-        arrival
+        reply
     }
 
     /// Counts the oldest probe in flight as lost if its timeout has expired, and returns its

@@ -4,7 +4,7 @@ use std::time::Duration;
 ///
 /// A run has at most [`BINS`](Self::BINS) bins of equal length. When it outgrows them, pairs of
 /// bins are merged. Each bin keeps the minimum, the maximum and the number of losses, so outliers
-/// and losses are never dropped. An answer is recorded at its arrival, and a loss at its timeout.
+/// and losses are never dropped. An answer is recorded at its reply, and a loss at its timeout.
 ///
 /// ```
 /// use std::time::Duration;

@@ -93,6 +93,36 @@ impl Prober {
     /// [`ProbeError::Receive`] if a socket of our own is broken, [`ProbeError::Thread`] if no thread
     /// for the receiver can be started.
     ///
+    /// # Examples
+    ///
+    /// Loss and the median of ten probes:
+    ///
+    /// ```
+    /// use std::net::Ipv4Addr;
+    /// use std::sync::Mutex;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// use hello_net::hello_measure::Record;
+    /// use hello_net::{Prober, Server};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into()])?;
+    /// let address = server.local_addrs().next().ok_or("no address")?;
+    /// let prober = Prober::builder().count(10).interval(Duration::from_millis(2)).connect(address)?;
+    /// let (record, start) = (Mutex::new(Record::new()), Instant::now());
+    ///
+    /// // The outer error is the server's, the inner one the prober's.
+    /// server.serve_while(|_event| (), || {
+    ///     prober.run(|event| event.record_in(&mut record.lock().expect("no panic")))
+    /// })??;
+    ///
+    /// let summary = record.into_inner()?.summary(start.elapsed());
+    /// assert_eq!((summary.sent, summary.answered, summary.loss), (10, 10, Some(0.0)));
+    /// println!("p50 {} ms", summary.rtt_ms.ok_or("no replies")?.p50);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// A prober runs once:
     ///
     /// ```compile_fail,E0382

@@ -12,7 +12,7 @@ pub struct Plan {
     pub outstanding: Option<u32>,
     /// The rate of an open loop, in requests per second.
     pub rate: Option<u64>,
-    /// The arrival process of an open loop.
+    /// The reply process of an open loop.
     pub arrivals: Option<&'static str>,
     /// The number of requests per message.
     pub train: u16,

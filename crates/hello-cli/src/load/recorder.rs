@@ -28,26 +28,15 @@ pub struct Recorder {
 impl Recorder {
     /// Records an event.
     pub fn observe(&mut self, event: &LoadEvent<'_>) {
+        event.record_in(&mut self.record);
         match event.kind {
-            LoadEventKind::Sent { due, count } => {
-                self.record.sent(count, event.at.saturating_sub(due));
-            }
-            LoadEventKind::NotSent { count, reason, .. } => {
-                self.record.not_sent(reason.label(), count.into());
-            }
-            LoadEventKind::Answered { due, rtt, reordered } => {
+            LoadEventKind::Answered { due, .. } => {
                 let latency = event.at.saturating_sub(due);
-                self.record.answered(rtt, reordered);
                 self.latency.record(latency, 1);
                 self.timeline.answered(event.at, latency);
             }
-            LoadEventKind::Lost { .. } => {
-                self.record.lost();
-                self.timeline.lost(event.at);
-            }
-            LoadEventKind::Other { arrival, .. } => self.record.received(arrival),
+            LoadEventKind::Lost { .. } => self.timeline.lost(event.at),
             LoadEventKind::Misdirected => self.misdirected += 1,
-            LoadEventKind::SocketError(error) => self.record.error(error.class.label(), 1),
             LoadEventKind::SendBufferFull(_) => self.blocked += 1,
             _ => {}
         }
@@ -169,14 +158,14 @@ mod tests {
         let mut recorder = Recorder::default();
         let mut observe = |kind| recorder.observe(&LoadEvent::new(0, Duration::ZERO, kind));
         let rtt = Duration::ZERO;
-        for (times, arrival) in [
+        for (times, reply) in [
             (1, ReplyKind::Late { seq: 0, rtt }),
             (2, ReplyKind::Duplicate { seq: 0 }),
             (3, ReplyKind::OutOfWindow { seq: 0 }),
             (4, ReplyKind::Corrupt),
             (5, ReplyKind::Unsolicited),
         ] {
-            (0..times).for_each(|_| observe(LoadEventKind::Other { arrival, datagram: b"" }));
+            (0..times).for_each(|_| observe(LoadEventKind::Other { reply, datagram: b"" }));
         }
         (0..6).for_each(|_| observe(LoadEventKind::Misdirected));
         observe(LoadEventKind::Answered { due: Duration::ZERO, rtt, reordered: true });

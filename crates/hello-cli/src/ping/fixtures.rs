@@ -35,6 +35,6 @@ pub(super) fn lost(seq: u32) -> ProbeEventKind<'static> {
     ProbeEventKind::Lost { seq }
 }
 
-pub(super) fn received(arrival: ReplyKind) -> ProbeEventKind<'static> {
-    ProbeEventKind::Received { arrival, datagram: b"Hello, AAAAAAAAAAAAAAAA!" }
+pub(super) fn received(reply: ReplyKind) -> ProbeEventKind<'static> {
+    ProbeEventKind::Received { reply, datagram: b"Hello, AAAAAAAAAAAAAAAA!" }
 }

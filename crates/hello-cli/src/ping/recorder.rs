@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use hello_measure::{Distribution, Flows, Record, ReplyKind};
-use hello_net::{ErrorClass, ProbeEvent, ProbeEventKind};
+use hello_net::{ProbeEvent, ProbeEventKind};
 
 use super::Target;
 use super::summary::Summary;
@@ -29,26 +29,13 @@ impl Recorder {
 
     /// Records an event.
     pub fn observe(&mut self, event: &ProbeEvent<'_>) {
+        event.record_in(&mut self.record);
         match event.kind {
-            ProbeEventKind::Sent { late, .. } => {
-                self.record.sent(1, late);
-                self.flows.sent(event.flow);
+            ProbeEventKind::Sent { .. } => self.flows.sent(event.flow),
+            ProbeEventKind::Received { reply: ReplyKind::Answered { rtt, .. }, .. } => {
+                self.flows.answered(event.flow, rtt);
             }
-            ProbeEventKind::NotSent(reason) => self.record.not_sent(reason.label(), 1),
-            ProbeEventKind::Received { arrival, .. } => {
-                self.record.received(arrival);
-                if let ReplyKind::Answered { rtt, .. } = arrival {
-                    self.flows.answered(event.flow, rtt);
-                }
-            }
-            ProbeEventKind::Lost { .. } => {
-                self.record.lost();
-                self.flows.lost(event.flow);
-            }
-            ProbeEventKind::SocketError(error) => self.record.error(error.class.label(), 1),
-            ProbeEventKind::Dropped { count } => {
-                self.record.error(ErrorClass::NoBuffers.label(), count.into());
-            }
+            ProbeEventKind::Lost { .. } => self.flows.lost(event.flow),
             _ => {}
         }
     }

@@ -63,7 +63,7 @@ impl Report {
         let Part { recorder, timeline } = &mut self.parts[target];
         recorder.observe(event);
         match event.kind {
-            ProbeEventKind::Received { arrival: ReplyKind::Answered { rtt, .. }, .. } => {
+            ProbeEventKind::Received { reply: ReplyKind::Answered { rtt, .. }, .. } => {
                 timeline.answered(event.at, rtt);
             }
             ProbeEventKind::Lost { .. } => timeline.lost(event.at),
@@ -103,8 +103,8 @@ fn is_unexpected(event: &ProbeEvent<'_>) -> bool {
     use ProbeEventKind::{Dropped, Received, SocketError};
 
     match event.kind {
-        Received { arrival, .. } => {
-            !matches!(arrival, ReplyKind::Answered { .. } | ReplyKind::Late { .. })
+        Received { reply, .. } => {
+            !matches!(reply, ReplyKind::Answered { .. } | ReplyKind::Late { .. })
         }
         SocketError(_) | Dropped { .. } => true,
         _ => false,

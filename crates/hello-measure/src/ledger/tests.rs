@@ -129,8 +129,8 @@ fn replies_are_reordered_relative_to_the_latest_probe_answered() {
     let mut ledger = ledger(u32::MAX);
     send(&mut ledger, [0; 4]);
     for (seq, is_reordered) in [(0, false), (u32::MAX, true), (2, false), (1, true)] {
-        let arrival = receive(&mut ledger, seq, 7);
-        assert_eq!(arrival, ReplyKind::Answered { seq, rtt: ms(7), reordered: is_reordered });
+        let reply = receive(&mut ledger, seq, 7);
+        assert_eq!(reply, ReplyKind::Answered { seq, rtt: ms(7), reordered: is_reordered });
     }
     assert_eq!((ledger.counts().answered, ledger.counts().reordered), (4, 2));
 }
@@ -172,8 +172,8 @@ fn other_datagrams_are_corrupt_or_unsolicited() {
         (b"Hello, you!", Unsolicited),
     ];
     let mut ledger = ledger(0);
-    for (datagram, arrival) in nothing_sent {
-        assert_eq!(ledger.handle_datagram(datagram, ms(0)), *arrival);
+    for (datagram, reply) in nothing_sent {
+        assert_eq!(ledger.handle_datagram(datagram, ms(0)), *reply);
     }
     ledger.handle_sent(12, ms(0));
     ledger.handle_sent(16, ms(0));
@@ -196,9 +196,9 @@ fn other_datagrams_are_corrupt_or_unsolicited() {
         (&reply(RUN, 2, 12), Unsolicited),
         (&reply(RUN - 1, 0, 12), Unsolicited),
     ];
-    for (datagram, arrival) in cases {
+    for (datagram, reply) in cases {
         let name = datagram.escape_ascii();
-        assert_eq!(ledger.handle_datagram(datagram, ms(1)), *arrival, "{name}");
+        assert_eq!(ledger.handle_datagram(datagram, ms(1)), *reply, "{name}");
     }
     assert_eq!((ledger.counts().corrupt, ledger.counts().unsolicited), (2 + 8, 2 + 4));
     assert_eq!(ledger.counts().in_flight(), 2);

@@ -63,9 +63,9 @@ fn every_kind_of_reply_occurs_in_the_random_runs() {
     for _ in 0..256 {
         let run = (model(), steps()).new_tree(&mut runner).expect("nothing is filtered");
         let (mut model, steps) = run.current();
-        seen.extend(steps.into_iter().filter_map(|step| model.step(step)).map(|arrival| {
-            let reordered = matches!(arrival, ReplyKind::Answered { reordered: true, .. });
-            (discriminant(&arrival), reordered)
+        seen.extend(steps.into_iter().filter_map(|step| model.step(step)).map(|reply| {
+            let reordered = matches!(reply, ReplyKind::Answered { reordered: true, .. });
+            (discriminant(&reply), reordered)
         }));
     }
     assert_eq!(seen.len(), 7, "six kinds, one of them in two forms");

@@ -91,9 +91,9 @@ impl Model {
             Step::Poll => self.poll(),
             _ => {}
         }
-        let arrival = self.datagram(step).map(|datagram| self.receive(&datagram));
+        let reply = self.datagram(step).map(|datagram| self.receive(&datagram));
         self.check();
-        arrival
+        reply
     }
 
     fn send(&mut self, spare: usize) {
@@ -116,10 +116,10 @@ impl Model {
     }
 
     fn receive(&mut self, datagram: &[u8]) -> ReplyKind {
-        let arrival = self.classify(datagram);
-        assert_eq!(self.ledger.handle_datagram(datagram, self.now), arrival);
-        self.arrivals.push(arrival);
-        arrival
+        let reply = self.classify(datagram);
+        assert_eq!(self.ledger.handle_datagram(datagram, self.now), reply);
+        self.arrivals.push(reply);
+        reply
     }
 
     fn classify(&mut self, datagram: &[u8]) -> ReplyKind {

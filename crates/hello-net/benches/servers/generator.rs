@@ -146,8 +146,8 @@ impl Witness<'_> {
                 self.replies.push(Answer { at: event.at, rtt });
                 Ok(())
             }
-            LoadEventKind::Other { arrival, datagram } => {
-                Err(format!("not a right reply: {arrival:?}: {}", datagram.escape_ascii()).into())
+            LoadEventKind::Other { reply, datagram } => {
+                Err(format!("not a right reply: {reply:?}: {}", datagram.escape_ascii()).into())
             }
             wrong => Err(format!("{wrong:?}").into()),
         };

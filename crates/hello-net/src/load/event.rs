@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use hello_measure::ReplyKind;
+use hello_measure::{Record, ReplyKind};
 
 use crate::requester::NotSent;
 use crate::udp::socket_error::SocketError;
@@ -30,6 +30,21 @@ impl<'a> LoadEvent<'a> {
     /// Makes an event, such as one to test an observer with.
     pub fn new(thread: usize, at: Duration, kind: LoadEventKind<'a>) -> Self {
         Self { thread, at, kind }
+    }
+
+    /// Adds the event to a record. Misdirected replies and full send buffers are not part of one.
+    pub fn record_in(&self, record: &mut Record) {
+        match self.kind {
+            LoadEventKind::Sent { due, count } => record.sent(count, self.at.saturating_sub(due)),
+            LoadEventKind::NotSent { count, reason, .. } => {
+                record.not_sent(reason.label(), count.into());
+            }
+            LoadEventKind::Answered { rtt, reordered, .. } => record.answered(rtt, reordered),
+            LoadEventKind::Lost { .. } => record.lost(),
+            LoadEventKind::Other { reply, .. } => record.received(reply),
+            LoadEventKind::SocketError(error) => record.error(error.class.label(), 1),
+            LoadEventKind::Misdirected | LoadEventKind::SendBufferFull(_) => {}
+        }
     }
 }
 
@@ -93,7 +108,7 @@ pub enum LoadEventKind<'a> {
     /// Another datagram arrived: late, a duplicate, corrupt, or somebody else's.
     Other {
         /// What it is; never [`ReplyKind::Answered`].
-        arrival: ReplyKind,
+        reply: ReplyKind,
         /// Its bytes.
         datagram: &'a [u8],
     },

@@ -33,7 +33,7 @@ fn duplicates_that_wait_when_the_last_request_is_answered_are_reported() {
             match event.kind {
                 LoadEventKind::Sent { .. } => answer(),
                 LoadEventKind::Answered { .. } => drop(answered.fetch_add(1, Relaxed)),
-                LoadEventKind::Other { arrival: ReplyKind::Duplicate { .. }, .. } => {
+                LoadEventKind::Other { reply: ReplyKind::Duplicate { .. }, .. } => {
                     duplicates.fetch_add(1, Relaxed);
                 }
                 other => panic!("{other:?}"),

@@ -86,7 +86,7 @@ impl RequestTracker {
         source: Option<u32>,
         now: Duration,
     ) -> Option<LoadEventKind<'a>> {
-        let unsolicited = LoadEventKind::Other { arrival: ReplyKind::Unsolicited, datagram };
+        let unsolicited = LoadEventKind::Other { reply: ReplyKind::Unsolicited, datagram };
         let Some(source) = source else { return (now >= self.epoch).then_some(unsolicited) };
         if self.has_several_sources
             && let Some(request) = self.answered_by(datagram)
@@ -94,20 +94,20 @@ impl RequestTracker {
         {
             return (request.due >= self.epoch).then_some(LoadEventKind::Misdirected);
         }
-        let arrival = self.ledger.handle_datagram(datagram, now);
-        let due = match arrival {
+        let reply = self.ledger.handle_datagram(datagram, now);
+        let due = match reply {
             ReplyKind::Answered { seq, .. }
             | ReplyKind::Late { seq, .. }
             | ReplyKind::Duplicate { seq } => self.requests[self.place(seq)].due,
             ReplyKind::OutOfWindow { .. } | ReplyKind::Corrupt | ReplyKind::Unsolicited => now,
         };
-        let kind = match arrival {
+        let kind = match reply {
             ReplyKind::Answered { seq, rtt, .. } => {
                 self.largest_rtt = self.largest_rtt.max(Some(rtt));
                 let reordered = self.is_reordered(source, seq);
                 LoadEventKind::Answered { due: due.saturating_sub(self.epoch), rtt, reordered }
             }
-            arrival => LoadEventKind::Other { arrival, datagram },
+            reply => LoadEventKind::Other { reply, datagram },
         };
         (due >= self.epoch).then_some(kind)
     }
@@ -216,7 +216,7 @@ mod tests {
         let again = tracker.classify(&replies[1], Some(1), 3 * SECOND);
         let duplicate = ReplyKind::Duplicate { seq: 1 };
         assert!(
-            matches!(again, Some(LoadEventKind::Other { arrival, .. }) if arrival == duplicate),
+            matches!(again, Some(LoadEventKind::Other { reply, .. }) if reply == duplicate),
             "{again:?}"
         );
         assert_eq!(tracker.in_flight(), 1);
@@ -265,7 +265,7 @@ mod tests {
         let unsolicited = tracker.classify(&replies[1], None, 3 * SECOND);
         assert!(matches!(
             unsolicited,
-            Some(LoadEventKind::Other { arrival: ReplyKind::Unsolicited, .. })
+            Some(LoadEventKind::Other { reply: ReplyKind::Unsolicited, .. })
         ));
         assert_eq!(tracker.in_flight(), 2);
     }

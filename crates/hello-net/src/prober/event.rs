@@ -1,8 +1,9 @@
 use std::time::Duration;
 
-use hello_measure::ReplyKind;
+use hello_measure::{Record, ReplyKind};
 
 use crate::requester::NotSent;
+use crate::udp::error_class::ErrorClass;
 use crate::udp::socket_error::SocketError;
 
 /// An event of a [`Prober`](crate::prober::Prober)'s run.
@@ -31,6 +32,20 @@ impl<'a> ProbeEvent<'a> {
     pub fn new(at: Duration, flow: usize, kind: ProbeEventKind<'a>) -> Self {
         Self { at, flow, kind }
     }
+
+    /// Adds the event to a record. Datagrams that the system dropped count as `no-buffers` errors.
+    pub fn record_in(&self, record: &mut Record) {
+        match self.kind {
+            ProbeEventKind::Sent { late, .. } => record.sent(1, late),
+            ProbeEventKind::NotSent(reason) => record.not_sent(reason.label(), 1),
+            ProbeEventKind::Received { reply, .. } => record.received(reply),
+            ProbeEventKind::Lost { .. } => record.lost(),
+            ProbeEventKind::SocketError(error) => record.error(error.class.label(), 1),
+            ProbeEventKind::Dropped { count } => {
+                record.error(ErrorClass::NoBuffers.label(), count.into());
+            }
+        }
+    }
 }
 
 /// What happened in a [`Prober`](crate::prober::Prober)'s run.
@@ -42,7 +57,7 @@ impl<'a> ProbeEvent<'a> {
 /// /// Counts the replies that somebody else's probes got.
 /// fn unsolicited(events: &[ProbeEventKind<'_>]) -> usize {
 ///     let is_unsolicited = |event: &&ProbeEventKind<'_>| {
-///         matches!(event, ProbeEventKind::Received { arrival: ReplyKind::Unsolicited, .. })
+///         matches!(event, ProbeEventKind::Received { reply: ReplyKind::Unsolicited, .. })
 ///     };
 ///     events.iter().filter(is_unsolicited).count()
 /// }
@@ -63,7 +78,7 @@ pub enum ProbeEventKind<'a> {
     /// A datagram arrived from the server.
     Received {
         /// What it is.
-        arrival: ReplyKind,
+        reply: ReplyKind,
         /// Its bytes.
         datagram: &'a [u8],
     },

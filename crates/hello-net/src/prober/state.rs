@@ -27,7 +27,7 @@ pub(super) struct State {
 pub(super) struct Received {
     /// When it arrived.
     pub(super) at: Duration,
-    pub(super) arrival: ReplyKind,
+    pub(super) reply: ReplyKind,
     /// Where its bytes are in the batch.
     pub(super) range: Range<usize>,
 }
@@ -76,11 +76,11 @@ impl State {
         for (index, meta) in batch.metas().iter().enumerate() {
             let at = self.timestamps.to_monotonic(meta.time);
             for range in batch.datagram_ranges(index) {
-                let arrival = self.ledger.handle_datagram(batch.bytes(range.clone()), at);
-                if let ReplyKind::Answered { rtt, .. } = arrival {
+                let reply = self.ledger.handle_datagram(batch.bytes(range.clone()), at);
+                if let ReplyKind::Answered { rtt, .. } = reply {
                     self.largest_rtt = self.largest_rtt.max(Some(rtt));
                 }
-                received.push(Received { at, arrival, range });
+                received.push(Received { at, reply, range });
             }
         }
         requester::latest(batch, &self.timestamps)

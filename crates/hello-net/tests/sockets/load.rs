@@ -104,7 +104,7 @@ impl Heard {
                 Told::Answered { due, rtt, reordered }
             }
             LoadEventKind::Lost { due } => Told::Lost { due },
-            LoadEventKind::Other { arrival, .. } => Told::Other(arrival),
+            LoadEventKind::Other { reply, .. } => Told::Other(reply),
             LoadEventKind::Misdirected => Told::Misdirected,
             LoadEventKind::SocketError(error) | LoadEventKind::SendBufferFull(error) => {
                 Told::Reported(error.class)

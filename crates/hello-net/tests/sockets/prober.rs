@@ -98,10 +98,10 @@ impl From<&ProbeEvent<'_>> for Told {
         match event.kind {
             ProbeEventKind::Sent { seq, .. } => Self::Sent(seq),
             ProbeEventKind::NotSent(_) => Self::NotSent,
-            ProbeEventKind::Received { arrival: ReplyKind::Answered { seq, .. }, .. } => {
+            ProbeEventKind::Received { reply: ReplyKind::Answered { seq, .. }, .. } => {
                 Self::Answered(seq)
             }
-            ProbeEventKind::Received { arrival, .. } => Self::Else(arrival),
+            ProbeEventKind::Received { reply, .. } => Self::Else(reply),
             ProbeEventKind::Lost { seq } => Self::Lost(seq),
             ProbeEventKind::SocketError(error) => Self::Reported(error.class),
             ProbeEventKind::Dropped { count } => Self::Dropped(count),

@@ -28,7 +28,7 @@ pub fn header(target: &Target) -> String {
 pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
     let what = match event.kind {
         ProbeEventKind::Sent { .. } => return None,
-        ProbeEventKind::Received { arrival, datagram } => match arrival {
+        ProbeEventKind::Received { reply, datagram } => match reply {
             ReplyKind::Answered { seq, rtt, reordered } => {
                 EventKind::Reply { seq, rtt_ms: millis(rtt), reordered, bytes: datagram.len() }
             }
@@ -151,8 +151,8 @@ mod tests {
         event(&target(), &ProbeEvent::new(Duration::from_millis(1500), 0, kind))
     }
 
-    fn received(arrival: ReplyKind, datagram: &[u8]) -> Option<String> {
-        line_of(ProbeEventKind::Received { arrival, datagram })
+    fn received(reply: ReplyKind, datagram: &[u8]) -> Option<String> {
+        line_of(ProbeEventKind::Received { reply, datagram })
     }
 
     #[test]

@@ -31,9 +31,9 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
     let flow = if *flows > 1 { format!(" flow={}", event.flow) } else { String::new() };
     Some(match event.kind {
         ProbeEventKind::Sent { .. } => return None,
-        ProbeEventKind::Received { arrival, datagram } => {
+        ProbeEventKind::Received { reply, datagram } => {
             let from = format!("{} bytes from {address}:", datagram.len());
-            match arrival {
+            match reply {
                 ReplyKind::Answered { seq, rtt, reordered } => {
                     let mark = if reordered { " (reordered)" } else { "" };
                     format!("{from} seq={seq}{flow} time={:.3} ms{mark}", millis(rtt))

@@ -141,11 +141,11 @@ proptest! {
         for step in steps.into_iter().chain([Step::Wait(1000)]) {
             let mut receive = |recorder: &mut Recorder, ledger: &mut Ledger, name: &[u8]| {
                 let datagram = Request::new(name).expect("short").reply().parts().concat();
-                let arrival = ledger.handle_datagram(&datagram, now);
-                if let ReplyKind::Answered { rtt, .. } = arrival {
+                let reply = ledger.handle_datagram(&datagram, now);
+                if let ReplyKind::Answered { rtt, .. } = reply {
                     rtts.push(rtt);
                 }
-                let kind = ProbeEventKind::Received { arrival, datagram: &datagram };
+                let kind = ProbeEventKind::Received { reply, datagram: &datagram };
                 recorder.observe(&ProbeEvent::new(now, 0, kind));
             };
             let mut name = [0; 16];

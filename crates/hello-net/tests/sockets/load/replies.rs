@@ -32,7 +32,7 @@ fn every_kind_of_reply_is_distinguished() {
         asked.greet();
     });
     let others = Vec::from_iter(all.told().filter_map(|told| match told {
-        Told::Other(arrival) => Some(arrival),
+        Told::Other(reply) => Some(reply),
         _ => None,
     }));
     let expected = [

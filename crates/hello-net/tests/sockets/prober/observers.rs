@@ -52,8 +52,8 @@ fn receiver_that_is_held_up_lengthens_no_round_trip_time_that_is_the_kernels() {
                 answered.send(()).expect("the observer waits");
             });
             let observe = |event: &ProbeEvent<'_>| {
-                if let ProbeEventKind::Received { arrival, .. } = event.kind {
-                    let ReplyKind::Answered { seq, rtt, .. } = arrival else {
+                if let ProbeEventKind::Received { reply, .. } = event.kind {
+                    let ReplyKind::Answered { seq, rtt, .. } = reply else {
                         panic!("{event:?}");
                     };
                     rtts.lock().expect("no panic").push(rtt);

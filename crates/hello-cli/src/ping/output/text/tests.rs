@@ -27,7 +27,7 @@ fn header_has_the_sizes_of_the_name_and_of_the_packet() {
 fn each_event_has_a_line() {
     let rtt = Duration::from_nanos(41_499);
     let unsolicited =
-        ProbeEventKind::Received { arrival: ReplyKind::Unsolicited, datagram: b"\x1b[2J" };
+        ProbeEventKind::Received { reply: ReplyKind::Unsolicited, datagram: b"\x1b[2J" };
     for (kind, line) in [
         (sent(0), ""),
         (answered(rtt), "24 bytes from 192.0.2.1:9999: seq=0 time=0.041 ms"),
@@ -105,13 +105,13 @@ fn summary_without_a_reply_has_the_reason() {
     assert!(silent.contains("\n  no reply: silent (no error was reported)\n"), "{silent}");
     let end = "\n1 packets transmitted, 0 received, 100% packet loss, time 1000ms\n";
     assert!(silent.ends_with(end), "{silent}");
-    for (arrival, why) in [
+    for (reply, why) in [
         (ReplyKind::Late { seq: 0, rtt: ms(1500) }, "no reply in time: all were late"),
         (ReplyKind::Corrupt, "no reply: only unrelated datagrams"),
         (ReplyKind::Unsolicited, "no reply: only unrelated datagrams"),
     ] {
         let mut recorder = recorder.clone();
-        events(&mut recorder, [received(arrival)]);
+        events(&mut recorder, [received(reply)]);
         let not_silent = summary(&recorder.summary(ms(1000)), &[]);
         assert!(not_silent.contains(&format!("\n  {why}\n")), "{not_silent}");
     }
