@@ -5,7 +5,7 @@ use std::fs;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::server::Server;
+use super::scripted_server::Server;
 use super::{CLOSED_PORT, FEW, load, start_load};
 use crate::observability::fresh_path;
 use crate::ping::files::texts;

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::server::Server;
+use super::scripted_server::Server;
 use super::{due, run};
 use crate::support::{LOAD, Process, count, have, run_in_namespace};
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::server::{ReceivedRequest, Server};
+use super::scripted_server::{ReceivedRequest, Server};
 use super::{due, not_sent, run};
 use crate::support::{self, count, server};
 

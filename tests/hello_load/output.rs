@@ -4,7 +4,7 @@ use std::process::Command;
 
 use regex::Regex;
 
-use super::server::Server;
+use super::scripted_server::Server;
 use super::{FEW, load};
 use crate::support::{Finished, LOAD, count, run_at_terminal, server};
 

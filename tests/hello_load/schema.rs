@@ -9,7 +9,7 @@ use hello_cli::load::saturation::SuspectedLimit;
 use hello_measure::TrialVerdict;
 use serde_json::{Value, json};
 
-use super::server::Server;
+use super::scripted_server::Server;
 use super::{CLOSED_PORT, FEW, load};
 use crate::observability::fresh_path;
 use crate::ping_output::conform_to;

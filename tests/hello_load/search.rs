@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::server::Server;
+use super::scripted_server::Server;
 use super::{due, lines, load, not_sent};
 use crate::relay::{Inconclusive, retry_until_conclusive};
 use crate::support::{Finished, count};

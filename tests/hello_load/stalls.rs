@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::server::Server;
+use super::scripted_server::Server;
 use super::{CLOSED_PORT, due, not_sent, run, start_load};
 use crate::observability::fresh_path;
 use crate::relay::{Inconclusive, retry_until_conclusive};

@@ -6,7 +6,7 @@ use std::process::Command;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::server::Server;
+use super::scripted_server::Server;
 use super::{CLOSED_PORT, FEW, load, run, start_load};
 use crate::observability::fresh_path;
 use crate::support::{Finished, LOAD, Process, count, have, json, peer};

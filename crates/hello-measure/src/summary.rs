@@ -88,22 +88,22 @@ impl Summary {
         (self.duration_s > 0.0).then(|| count as f64 / self.duration_s)
     }
 
-    /// Returns why there was no answer; `None` if a request was answered, or if none was sent.
+    /// Returns why there was no answer, once a request was lost or something was received or reported;
+    /// `None` if a request was answered.
     pub fn no_answer(&self) -> Option<NoAnswer> {
-        if self.answered > 0 || self.sent + self.lost == 0 {
-            return None;
-        }
-        Some(if self.errors.contains_key(REFUSED) {
-            NoAnswer::Refused
+        if self.answered > 0 {
+            None
+        } else if self.errors.contains_key(REFUSED) {
+            Some(NoAnswer::Refused)
         } else if self.late + self.out_of_window > 0 {
-            NoAnswer::Late
+            Some(NoAnswer::Late)
         } else if self.corrupt + self.unsolicited > 0 {
-            NoAnswer::Unrelated
+            Some(NoAnswer::Unrelated)
         } else if !self.errors.is_empty() {
-            NoAnswer::Errors
+            Some(NoAnswer::Errors)
         } else {
-            NoAnswer::Silent
-        })
+            (self.lost > 0).then_some(NoAnswer::Silent)
+        }
     }
 }
 
@@ -145,6 +145,8 @@ mod tests {
         summary.answered = 0;
         assert_eq!(summary.no_answer(), None, "nothing was sent");
         summary.sent = 1;
+        assert_eq!(summary.no_answer(), None, "it may still be answered");
+        summary.lost = 1;
         assert_eq!(summary.no_answer(), Some(NoAnswer::Silent));
         summary.errors = [("denied", 1)].into();
         assert_eq!(summary.no_answer(), Some(NoAnswer::Errors));

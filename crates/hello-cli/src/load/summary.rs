@@ -41,13 +41,13 @@ pub struct Summary {
 impl Summary {
     /// Returns why there was no answer, once something was received or a request was lost.
     pub fn no_answer(&self) -> Option<NoAnswer> {
-        let no_answer = match self.common.no_answer() {
-            Some(NoAnswer::Errors | NoAnswer::Silent) if self.misdirected > 0 => {
+        let is_unrelated = self.common.answered == 0 && self.misdirected > 0;
+        match self.common.no_answer() {
+            Some(NoAnswer::Errors | NoAnswer::Silent) | None if is_unrelated => {
                 Some(NoAnswer::Unrelated)
             }
             no_answer => no_answer,
-        };
-        no_answer.filter(|no_answer| self.common.lost > 0 || *no_answer != NoAnswer::Silent)
+        }
     }
 
     /// Returns whether the run was long enough for the server to set the pace. A closed loop sends

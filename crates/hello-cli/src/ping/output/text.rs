@@ -98,9 +98,7 @@ fn details(summary: &Summary) -> Vec<String> {
         ("out of window", summary.common.out_of_window),
     ];
     let mut lines = Vec::from_iter(nonzero(&counts));
-    if summary.common.lost > 0 {
-        lines.extend(summary.common.no_answer().map(|no_answer| describe(no_answer).to_owned()));
-    }
+    lines.extend(summary.common.no_answer().map(|no_answer| describe(no_answer).to_owned()));
     lines.extend(by_reason("errors", &summary.common.errors));
     lines.extend(by_reason("not sent", &summary.common.not_sent));
     if let Some(rtt) = &summary.common.rtt_ms {

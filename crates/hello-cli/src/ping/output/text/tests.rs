@@ -150,3 +150,12 @@ flow  sent  answered  lost  loss    p50    p99
    0     5         3     1   25%  0.050  0.060";
     assert_eq!(flows(&summaries[0].flows), expected);
 }
+
+#[test]
+fn refusal_is_named_before_the_first_probe_is_lost() {
+    let mut recorder = Recorder::new(target());
+    let refused = ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into());
+    events(&mut recorder, [sent(0), refused]);
+    let text = summary(&recorder.summary(ms(100)), &[]);
+    assert!(text.contains("\n  no reply: refused "), "{text}");
+}
