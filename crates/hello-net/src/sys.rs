@@ -24,11 +24,9 @@ pub(crate) use self::system::options::{
     HAS_TIMESTAMPS, bind_to_interface, disable_gro, drops, enable_timestamps, report_destinations,
     send_from_any_local, verify_before_queueing,
 };
-pub(crate) use self::system::time::{
-    monotonic, realtime, set_timer_slack, sleep_until, thread_time,
-};
-pub(crate) use self::system::wait::{Poller, Waiter, wait_readable};
-pub(crate) use self::system::{Waker, try_send};
+pub(crate) use self::system::time::{set_timer_slack, sleep_until};
+pub(crate) use self::system::wait::{Poller, Waiter};
+pub(crate) use self::system::{Waker, monotonic, realtime, thread_time, try_send, wait_readable};
 #[cfg(not(target_os = "linux"))]
 use self::unix as system;
 

@@ -11,7 +11,7 @@ use libc::{
 };
 
 use super::error_codes::ErrorCodes;
-pub(crate) use super::posix::{Waker, try_send};
+pub(crate) use super::posix::{Waker, monotonic, realtime, thread_time, try_send, wait_readable};
 
 pub(super) const ERROR_CODES: ErrorCodes = ErrorCodes {
     no_buffers: &[ENOBUFS],

@@ -4,9 +4,13 @@ use std::io::{self, Write};
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SendFlags, send};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::latch::Latch;
 
 /// Sends a datagram by a connected socket, and fails rather than wait.
 pub(crate) fn try_send(socket: &UdpSocket, datagram: &[u8]) -> io::Result<()> {
@@ -44,4 +48,42 @@ impl AsFd for Waker {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.reader.as_fd()
     }
+}
+
+/// Waits until a socket has something to receive or the latch is raised, for `timeout` at most.
+pub(crate) fn wait_readable(
+    socket: &UdpSocket,
+    latch: Option<&Latch>,
+    timeout: Duration,
+) -> io::Result<()> {
+    // A time that is too long for the system is no limit.
+    let timeout = Timespec::try_from(timeout).ok();
+    let socket = PollFd::new(socket, PollFlags::IN);
+    match latch {
+        Some(latch) => poll(&mut [socket, latch.waker().poll_fd()], timeout.as_ref())?,
+        None => poll(&mut [socket], timeout.as_ref())?,
+    };
+    Ok(())
+}
+
+/// Returns the time on a clock that never jumps (CLOCK_MONOTONIC, clock_gettime(2)).
+pub(crate) fn monotonic() -> Duration {
+    read(ClockId::Monotonic)
+}
+
+/// Returns the time since 1970 in UTC, on a clock that may be set (CLOCK_REALTIME).
+pub(crate) fn realtime() -> Duration {
+    read(ClockId::Realtime)
+}
+
+/// Returns the CPU time of this thread, including the kernel's on its behalf
+/// (CLOCK_THREAD_CPUTIME_ID).
+pub(crate) fn thread_time() -> Duration {
+    read(ClockId::ThreadCPUTime)
+}
+
+fn read(clock: ClockId) -> Duration {
+    let Timespec { tv_sec, tv_nsec } = clock_gettime(clock);
+    // Neither is ever negative on a clock that is set to our times.
+    Duration::new(tv_sec.try_into().unwrap_or(0), tv_nsec.try_into().unwrap_or(0))
 }

@@ -6,7 +6,7 @@ use libc::{
 };
 
 use super::error_codes::ErrorCodes;
-pub(crate) use super::posix::{Waker, try_send};
+pub(crate) use super::posix::{Waker, monotonic, realtime, thread_time, try_send, wait_readable};
 
 pub(super) const ERROR_CODES: ErrorCodes = ErrorCodes {
     no_buffers: &[ENOBUFS],
@@ -26,7 +26,7 @@ pub(super) const ERROR_CODES: ErrorCodes = ErrorCodes {
     ],
 };
 
-/// The portable back end sets those options itself that are not Linux's.
+/// `quinn-udp` sets the options that it needs. These are Linux's, and do nothing here.
 pub(super) mod options {
     use std::io;
     use std::net::{SocketAddr, UdpSocket};
@@ -103,19 +103,7 @@ pub(super) mod time {
     use std::marker::PhantomData;
     use std::time::Duration;
 
-    use rustix::time::{ClockId, Timespec, clock_gettime};
-
-    pub(crate) fn monotonic() -> Duration {
-        read(ClockId::Monotonic)
-    }
-
-    pub(crate) fn realtime() -> Duration {
-        read(ClockId::Realtime)
-    }
-
-    pub(crate) fn thread_time() -> Duration {
-        read(ClockId::ThreadCPUTime)
-    }
+    use crate::sys::posix::monotonic;
 
     pub(crate) fn sleep_until(deadline: Duration) {
         std::thread::sleep(deadline.saturating_sub(monotonic()));
@@ -130,12 +118,6 @@ pub(super) mod time {
     #[derive(Debug)]
     pub(crate) struct TimerSlack {
         _this_thread: PhantomData<*const ()>,
-    }
-
-    fn read(clock: ClockId) -> Duration {
-        let Timespec { tv_sec, tv_nsec } = clock_gettime(clock);
-        // Neither is ever negative on a clock that is set to our times.
-        Duration::new(tv_sec.try_into().unwrap_or(0), tv_nsec.try_into().unwrap_or(0))
     }
 }
 
@@ -204,20 +186,5 @@ pub(super) mod wait {
             let ports = polled.iter().take(self.sockets.len());
             Ok(ports.map(|polled| !polled.revents().is_empty()).collect())
         }
-    }
-
-    pub(crate) fn wait_readable(
-        socket: &UdpSocket,
-        latch: Option<&Latch>,
-        timeout: Duration,
-    ) -> io::Result<()> {
-        // A time that is too long for the system is no limit.
-        let timeout = Timespec::try_from(timeout).ok();
-        let socket = PollFd::new(socket, PollFlags::IN);
-        match latch {
-            Some(latch) => poll(&mut [socket, latch.waker().poll_fd()], timeout.as_ref())?,
-            None => poll(&mut [socket], timeout.as_ref())?,
-        };
-        Ok(())
     }
 }

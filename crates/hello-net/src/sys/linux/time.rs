@@ -2,25 +2,9 @@ use std::marker::PhantomData;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use rustix::time::{ClockId, Timespec, clock_gettime};
+use rustix::time::{ClockId, Timespec};
 
-/// Returns the time on a clock that never jumps (CLOCK_MONOTONIC, clock_gettime(2)).
-pub(crate) fn monotonic() -> Duration {
-    read(ClockId::Monotonic)
-}
-
-/// Returns the time since 1970 in UTC, on a clock that may be set (CLOCK_REALTIME).
-pub(crate) fn realtime() -> Duration {
-    read(ClockId::Realtime)
-}
-
-/// Returns the CPU time of this thread, including the kernel's on its behalf
-/// (CLOCK_THREAD_CPUTIME_ID).
-pub(crate) fn thread_time() -> Duration {
-    read(ClockId::ThreadCPUTime)
-}
-
-/// Sleeps until [`monotonic`] is `deadline`, or a signal arrives.
+/// Sleeps until [`monotonic`](super::super::posix::monotonic) is `deadline`, or a signal arrives.
 pub(crate) fn sleep_until(deadline: Duration) {
     if let Ok(deadline) = Timespec::try_from(deadline) {
         let _ = rustix::thread::clock_nanosleep_absolute(ClockId::Monotonic, &deadline);
@@ -49,12 +33,6 @@ impl Drop for TimerSlack {
     fn drop(&mut self) {
         let _ = rustix::thread::set_current_timer_slack(self.before);
     }
-}
-
-fn read(clock: ClockId) -> Duration {
-    let Timespec { tv_sec, tv_nsec } = clock_gettime(clock);
-    // Neither is ever negative on a clock that is set to our times.
-    Duration::new(tv_sec.try_into().unwrap_or(0), tv_nsec.try_into().unwrap_or(0))
 }
 
 #[cfg(test)]

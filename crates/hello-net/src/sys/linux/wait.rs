@@ -79,19 +79,3 @@ impl Poller {
         Ok(())
     }
 }
-
-/// Waits until a socket has something to receive or the latch is raised, for `timeout` at most.
-pub(crate) fn wait_readable(
-    socket: &UdpSocket,
-    latch: Option<&Latch>,
-    timeout: Duration,
-) -> io::Result<()> {
-    // A time that is too long for the system is no limit.
-    let timeout = Timespec::try_from(timeout).ok();
-    let socket = PollFd::new(socket, PollFlags::IN);
-    match latch {
-        Some(latch) => poll(&mut [socket, latch.waker().poll_fd()], timeout.as_ref())?,
-        None => poll(&mut [socket], timeout.as_ref())?,
-    };
-    Ok(())
-}
