@@ -60,8 +60,11 @@ pub use prober::{
 pub use requester::NotSent;
 #[cfg(feature = "server")]
 pub use server::{
-    Server, ServerError, builder::ServerBuilder, counters::ServerCounters, event::ServerEvent,
-    rate_limit::RateLimit, settle::Outcome,
+    Server, ServerError,
+    builder::ServerBuilder,
+    counters::ServerCounters,
+    event::{Outcome, ServerEvent},
+    rate_limit::RateLimit,
 };
 #[cfg(any(feature = "__batches", feature = "__requests"))]
 pub use stopper::Stopper;

@@ -7,7 +7,7 @@ use std::sync::atomic::{
 
 use hello_proto::Refusal;
 
-use super::settle::Outcome;
+use super::event::Outcome;
 use crate::udp::error_class::ErrorClass;
 
 /// The outcomes of all datagrams that a [`Server`](crate::server::Server) received.

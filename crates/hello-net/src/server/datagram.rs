@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
-use hello_proto::Refusal;
+use hello_proto::{OVERHEAD, Refusal};
 
 /// A message of a batch.
 #[derive(Clone, Debug)]
@@ -28,4 +28,25 @@ pub(super) enum Verdict {
     Answer,
     Refuse(Refusal),
     OverLimit,
+}
+
+/// Where the bytes of a reply are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Encoded {
+    /// In the batch, around the name.
+    InPlace(Range<usize>),
+    /// In the encoder's memory.
+    Copied(Range<usize>),
+    /// The name is in the batch; prefix and suffix are added as the reply leaves.
+    Gathered(Range<usize>),
+}
+
+impl Encoded {
+    /// Returns the length of the reply, in bytes.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::InPlace(reply) | Self::Copied(reply) => reply.len(),
+            Self::Gathered(name) => name.len() + OVERHEAD,
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use hello_proto::{OVERHEAD, PREFIX, Request, SUFFIX};
 
 use super::classify::Classified;
-use super::datagram::Verdict;
+use super::datagram::{Encoded, Verdict};
 use super::grouping::Groups;
 use crate::udp::batch::RecvBatch;
 
@@ -17,17 +17,6 @@ pub(super) struct Encoder {
     copies: Vec<u8>,
     /// The part of it that is taken, in bytes.
     used: usize,
-}
-
-/// Where the bytes of a reply are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Encoded {
-    /// In the batch, around the name.
-    InPlace(Range<usize>),
-    /// In the encoder's memory.
-    Copied(Range<usize>),
-    /// The name is in the batch; prefix and suffix are added as the reply leaves.
-    Gathered(Range<usize>),
 }
 
 impl Encoder {
@@ -124,16 +113,6 @@ impl Encoder {
             OpenPart::Nothing => None,
             OpenPart::Copies(range) => Some(IoSlice::new(&self.copies[range])),
             OpenPart::Suffix => Some(IoSlice::new(SUFFIX)),
-        }
-    }
-}
-
-impl Encoded {
-    /// Returns the length of the reply, in bytes.
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Self::InPlace(reply) | Self::Copied(reply) => reply.len(),
-            Self::Gathered(name) => name.len() + OVERHEAD,
         }
     }
 }

@@ -1,6 +1,8 @@
 use std::net::SocketAddr;
 
-use super::settle::Outcome;
+use hello_proto::Refusal;
+
+use crate::udp::socket_error::SocketError;
 
 /// A datagram that a [`Server`](crate::server::Server) received, and what became of it.
 ///
@@ -31,4 +33,32 @@ impl<'a> ServerEvent<'a> {
     pub fn new(source: SocketAddr, local: SocketAddr, name: &'a [u8], outcome: Outcome) -> Self {
         Self { source, local, name, outcome }
     }
+}
+
+/// What became of a received datagram: each has exactly one outcome.
+///
+/// ```
+/// use hello_net::Outcome;
+///
+/// fn describe(outcome: Outcome) -> String {
+///     match outcome {
+///         Outcome::Answered => "answered".into(),
+///         Outcome::Refused(refusal) => format!("refused: {refusal}"),
+///         Outcome::SendFailed(error) => format!("reply not sent: {error:#}"),
+///         Outcome::OverLimit => "refused: over the limit".into(),
+///     }
+/// }
+/// # assert_eq!(describe(Outcome::OverLimit), "refused: over the limit");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The system took the reply.
+    Answered,
+    /// The guard refused it.
+    Refused(Refusal),
+    /// Its source exceeded the [`RateLimit`](crate::server::rate_limit::RateLimit), and it was
+    /// refused.
+    OverLimit,
+    /// The system did not take the reply.
+    SendFailed(SocketError),
 }

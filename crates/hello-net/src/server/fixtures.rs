@@ -6,8 +6,9 @@ use hello_proto::{Guard, MAX_NAME_LEN, Refusal};
 
 use super::classify::Classifier;
 use super::counters::Tally;
+use super::event::Outcome;
 use super::event::ServerEvent;
-use super::settle::{Outcome, Settler};
+use super::settle::Settler;
 use super::transmit::transmit;
 use super::worker::WorkerMemory;
 use crate::udp::batch::RecvBatch;

@@ -4,7 +4,7 @@ use std::iter;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::encode::Encoded;
+use super::datagram::Encoded;
 use crate::udp::batch::RecvBatch;
 use crate::udp::transmit::{Route, Transmit};
 

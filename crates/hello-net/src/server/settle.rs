@@ -1,42 +1,11 @@
 //! The last step of a datagram: its outcome is counted, and shown to the observer.
 
-use hello_proto::Refusal;
-
 use super::classify::Classified;
 use super::counters::Tally;
 use super::datagram::{Datagram, Message, Verdict};
-use super::event::ServerEvent;
+use super::event::{Outcome, ServerEvent};
 use super::transmit::Failure;
 use crate::udp::batch::RecvBatch;
-use crate::udp::socket_error::SocketError;
-
-/// What became of a received datagram: each has exactly one outcome.
-///
-/// ```
-/// use hello_net::Outcome;
-///
-/// fn describe(outcome: Outcome) -> String {
-///     match outcome {
-///         Outcome::Answered => "answered".into(),
-///         Outcome::Refused(refusal) => format!("refused: {refusal}"),
-///         Outcome::SendFailed(error) => format!("reply not sent: {error:#}"),
-///         Outcome::OverLimit => "refused: over the limit".into(),
-///     }
-/// }
-/// # assert_eq!(describe(Outcome::OverLimit), "refused: over the limit");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// The system took the reply.
-    Answered,
-    /// The guard refused it.
-    Refused(Refusal),
-    /// Its source exceeded the [`RateLimit`](crate::server::rate_limit::RateLimit), and it was
-    /// refused.
-    OverLimit,
-    /// The system did not take the reply.
-    SendFailed(SocketError),
-}
 
 /// Counts outcomes, and shows them to an observer.
 pub(super) struct Settler<'a, O> {

@@ -5,8 +5,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::server::event::Outcome;
 use crate::server::fixtures::{answer, answer_with};
-use crate::server::settle::Outcome;
 use crate::server::worker::WorkerMemory;
 use crate::udp::mock::{MockSocket, datagram, train};
 use crate::udp::tests::{BACK_ENDS, open};

@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use hello_proto::{Rate, Refusal};
 
 use super::*;
+use crate::server::event::Outcome;
 use crate::server::rate_limit::RateLimit;
-use crate::server::settle::Outcome;
 use crate::udp::mock::{MockMessage, MockSocket, datagram, train};
 use crate::udp::recv_backoff::RECV_BACKOFF;
 use crate::udp::socket_error::SocketError;
