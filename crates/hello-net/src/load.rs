@@ -33,7 +33,7 @@ use crate::{requester, sys};
 ///
 /// Each thread sends, receives and keeps a [`Ledger`](hello_measure::Ledger) of its own. It
 /// recognises each reply by its [`Token`](hello_proto::Token), which fills the name, so every byte
-/// of every reply is compared. The time of a reply is the kernel's timestamp, where the system has
+/// of every reply is compared. The time of a reply is the kernel's timestamp, where the back end has
 /// one (SO_TIMESTAMPNS, socket(7)).
 ///
 /// ```

@@ -28,7 +28,7 @@ use crate::thread::join;
 ///
 /// Probe k is due k intervals after the start, so that no error of a timer adds up, and no slow
 /// reply delays the next probe. Two threads share a [`Ledger`](hello_measure::Ledger): one sends,
-/// the other receives. The time of a reply is the kernel's timestamp, where the system has one
+/// the other receives. The time of a reply is the kernel's timestamp, where the back end has one
 /// (SO_TIMESTAMPNS, socket(7)): it does not matter when the thread is scheduled. For a second after
 /// the system's clock was set, the time is when the thread receives the reply. Time that the
 /// machine is suspended does not count.
