@@ -7,7 +7,7 @@ mod tests;
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,34 @@ pub struct Console {
     queue: Arc<Queue>,
     unread: Unread,
     is_watched: bool,
+}
+
+/// A place among the lines to print, which stays empty if it is dropped.
+#[derive(Debug)]
+pub struct Place<'a> {
+    queue: &'a Queue,
+    /// `None` if there was no room.
+    text: Option<Arc<OnceLock<String>>>,
+}
+
+impl Place<'_> {
+    /// Puts lines into this place.
+    pub fn fill(self, lines: &[String]) {
+        match &self.text {
+            Some(text) => {
+                self.queue.fill(text, lines.iter().flat_map(|line| [line, "\n"]).collect());
+            }
+            None => self.queue.suppress(lines.len().try_into().unwrap_or(u64::MAX)),
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(text) = &self.text {
+            self.queue.fill(text, String::new());
+        }
+    }
 }
 
 /// The destination of a console.
@@ -78,9 +106,19 @@ impl Console {
         self.queue.push(line, false);
     }
 
+    /// Reserves a place for lines that are not known yet. Later lines are printed after them.
+    pub fn reserve(&self) -> Place<'_> {
+        Place { queue: &self.queue, text: self.queue.reserve() }
+    }
+
     /// Counts events that the caller suppressed.
     pub fn suppress(&self, lines: u64) {
         self.queue.suppress(lines);
+    }
+
+    /// Whether a terminal shows the status.
+    pub fn is_watched(&self) -> bool {
+        self.is_watched
     }
 
     /// Shows the status. `status` is called only if a terminal shows it.

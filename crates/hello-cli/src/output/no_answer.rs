@@ -6,7 +6,7 @@ use hello_measure::NoAnswer;
 pub const fn describe(no_answer: NoAnswer) -> &'static str {
     match no_answer {
         NoAnswer::Refused => "no reply: refused (no server is listening on that port)",
-        NoAnswer::Late => "no reply in time: all were late",
+        NoAnswer::Late => "no reply in time: some were late",
         NoAnswer::Unrelated => "no reply: only unrelated datagrams",
         NoAnswer::Errors => "no reply: only errors",
         NoAnswer::Silent => "no reply: silent (no error was reported)",

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -121,13 +121,7 @@ impl<'a> Session<'a> {
                 let ended = Arc::clone(&ended);
                 let run = move || {
                     let _ended = ended;
-                    let print = |event: &ProbeEvent<'_>| {
-                        let mut report = lock(report);
-                        // Printed under the lock, so that lines and counts have the same order.
-                        if let Some(line) = report.event(target, event) {
-                            out.event(line);
-                        }
-                    };
+                    let print = |event: &ProbeEvent<'_>| print_event(report, out, target, event);
                     prober.run(print).map(drop)
                 };
                 let thread = thread::Builder::new().spawn_scoped(scope, run);
@@ -148,7 +142,7 @@ impl<'a> Session<'a> {
 
     /// Prints the summaries, writes the exports, and returns the exit status.
     pub(crate) fn finish(self) -> Result<ExitCode, Box<dyn Error>> {
-        let now = self.collect();
+        let now = self.collect(lock(&self.report));
         let mut totals = self.totals.borrow_mut();
         let mut report = lock(&self.report);
         let summaries = totals.summaries(now);
@@ -199,10 +193,7 @@ impl<'a> Session<'a> {
                     stoppers.iter().for_each(Stopper::stop);
                 }
                 Some(Command::Abort) => stoppers.iter().for_each(Stopper::abort),
-                Some(Command::Snapshot) => {
-                    let now = self.collect();
-                    self.print(&self.totals.borrow().snapshot(now));
-                }
+                Some(Command::Snapshot) => self.print(|totals, now| totals.snapshot(now)),
                 None => {}
             }
             let now = Instant::now();
@@ -213,35 +204,54 @@ impl<'a> Session<'a> {
                 && now >= at
             {
                 interval = next_tick(at, every, now);
-                let now = self.collect();
-                self.print(&self.totals.borrow_mut().interval(now));
+                self.print(Totals::interval);
             }
             if now >= second {
                 second = next_tick(second, SECOND, now).unwrap_or(now + SECOND);
                 self.out.suppress(lock(&self.report).take_suppressed());
-                let now = self.collect();
-                let totals = self.totals.borrow();
-                self.out.status(|| totals.status(now).into());
-                // A failed write is retried after a second. Only the last one is an error.
-                if let Some(file) = &self.metrics {
-                    file.write(metrics::text(totals.runs(), now));
-                }
+                self.show_progress();
             }
         }
     }
 
+    /// Updates the status line and the metrics file, if there are any.
+    fn show_progress(&self) {
+        if !self.out.is_watched() && self.metrics.is_none() {
+            return;
+        }
+        let now = self.collect(lock(&self.report));
+        let totals = self.totals.borrow();
+        self.out.status(|| totals.status(now).into());
+        // A failed write is retried after a second. Only the last one is an error.
+        if let Some(file) = &self.metrics {
+            file.write(metrics::text(totals.runs(), now));
+        }
+    }
+
+    /// Prints lines about the events until now, in the place between these and later events.
+    fn print(&self, lines: impl FnOnce(&mut Totals, Duration) -> Vec<String>) {
+        let report = lock(&self.report);
+        let place = self.out.reserve();
+        let now = self.collect(report);
+        place.fill(&lines(&mut self.totals.borrow_mut(), now));
+    }
+
     /// Adds the events until now to the totals, and returns the time.
-    fn collect(&self) -> Duration {
-        let mut report = lock(&self.report);
+    fn collect(&self, mut report: MutexGuard<'_, Report>) -> Duration {
         let now = self.start.elapsed();
         let parts = report.take_parts(now);
         drop(report);
         self.totals.borrow_mut().append(&parts);
         now
     }
+}
 
-    fn print(&self, lines: &[String]) {
-        lines.iter().for_each(|line| self.out.line(line.clone()));
+/// Records an event and prints its line under one lock, so that lines and counts have the same
+/// order.
+fn print_event(report: &Mutex<Report>, out: &Console, target: usize, event: &ProbeEvent<'_>) {
+    let mut report = lock(report);
+    if let Some(line) = report.event(target, event) {
+        out.event(line);
     }
 }
 
@@ -258,8 +268,40 @@ mod tests {
     use super::*;
     use crate::output::Format;
     use crate::output::console::Stream;
+    use crate::output::fixtures::Memory;
     use crate::ping::Target;
+    use crate::ping::fixtures::{answered, sent, target};
     use crate::ping::report::Style;
+
+    #[test]
+    fn reply_while_an_interval_is_summarised_stands_after_its_line_and_counts_in_the_next() {
+        let args = Args::parse_from(["hello-ping", "--every", "1s", "localhost"]);
+        let style = Style { format: Format::Text, quiet: false, terminal: false };
+        let memory = Memory::default();
+        let stream = Stream::Other(Box::new(memory.clone()));
+        let out = Console::start(stream, ProgressBar::hidden(), Format::Text, 9, ());
+        let out = out.expect("a thread");
+        let session = Session::start(&args, style, vec![target()], out).expect("no metrics");
+        let event = |kind| {
+            let event = ProbeEvent::new(SECOND, 0, kind);
+            print_event(&session.report, &session.out, 0, &event);
+        };
+        for seq in 0..3 {
+            event(sent(seq));
+            session.print(|totals, now| {
+                event(answered(SECOND / 1000));
+                totals.interval(now)
+            });
+        }
+        session.finish().expect("memory");
+        let text = memory.text();
+        let lines = text.lines().skip(1).take(7);
+        let (replies, intervals) = lines.partition::<Vec<_>, _>(|line| line.contains("bytes from"));
+        assert!(replies.len() == 3 && text.lines().nth(2) == Some(replies[0]), "{text}");
+        for (line, received) in intervals.iter().zip([0, 1, 1, 1]) {
+            assert!(line.contains(&format!(" {received} received")), "{text}");
+        }
+    }
 
     #[test]
     fn quiet_run_stops_if_its_summaries_cannot_be_printed() {

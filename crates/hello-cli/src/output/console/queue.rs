@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Status, suppressed};
@@ -51,8 +51,29 @@ impl Waiting {
 
 #[derive(Debug)]
 struct Line {
-    text: String,
+    text: Text,
     is_event: bool,
+}
+
+/// Lines with their ends.
+#[derive(Debug)]
+enum Text {
+    Known(String),
+    /// Filled later. The printing thread waits for it.
+    Reserved(Arc<OnceLock<String>>),
+}
+
+impl Text {
+    fn line(line: String) -> Self {
+        Self::Known(line + "\n")
+    }
+
+    fn get(&self) -> Option<&str> {
+        match self {
+            Self::Known(text) => Some(text),
+            Self::Reserved(text) => text.get().map(String::as_str),
+        }
+    }
 }
 
 /// The text that the printing thread writes in one call.
@@ -80,9 +101,28 @@ impl Queue {
             return false;
         }
         self.note_if_due(&mut state);
-        state.push(Line { text, is_event });
+        state.push(Line { text: Text::line(text), is_event });
         self.changed.notify_all();
         true
+    }
+
+    /// Reserves a place for text. Returns `None` if there is no room.
+    pub(super) fn reserve(&self) -> Option<Arc<OnceLock<String>>> {
+        let mut state = lock(&self.state);
+        if state.waiting.others >= ROOM_FOR_OTHERS {
+            return None;
+        }
+        self.note_if_due(&mut state);
+        let text = Arc::default();
+        state.push(Line { text: Text::Reserved(Arc::clone(&text)), is_event: false });
+        Some(text)
+    }
+
+    /// Fills a reserved place with lines and their ends.
+    pub(super) fn fill(&self, place: &OnceLock<String>, text: String) {
+        let _state = lock(&self.state);
+        place.get_or_init(|| text);
+        self.changed.notify_all();
     }
 
     pub(super) fn suppress(&self, lines: u64) {
@@ -101,7 +141,7 @@ impl Queue {
         let mut state = lock(&self.state);
         self.note(&mut state);
         for text in last {
-            state.push(Line { text, is_event: false });
+            state.push(Line { text: Text::line(text), is_event: false });
         }
         (state.is_closed, state.status) = (true, None);
         self.changed.notify_all();
@@ -130,10 +170,10 @@ impl Queue {
         let mut state = lock(&self.state);
         loop {
             self.note_if_due(&mut state);
-            if !state.lines.is_empty() || state.status.is_some() {
+            if state.is_ready() || state.status.is_some() {
                 return Some(self.take(&mut state));
             }
-            if state.is_closed {
+            if state.is_closed && state.lines.is_empty() {
                 return None;
             }
             state = match state.note_due {
@@ -167,18 +207,18 @@ impl Queue {
         let mut batch =
             Batch { status: state.status.take(), is_closed: state.is_closed, ..Batch::default() };
         let mut skipped = 0;
-        while let Some(next) = state.lines.front()
-            && (batch.text.is_empty() || batch.text.len() + next.text.len() < CHUNK)
-            && let Some(Line { text, is_event }) = state.lines.pop_front()
+        while let Some(Line { text, is_event }) = state.lines.front()
+            && let Some(text) = text.get()
+            && (batch.text.is_empty() || batch.text.len() + text.len() <= CHUNK)
         {
-            *batch.lines.count(is_event) += 1;
-            if is_event && state.skips_events {
+            *batch.lines.count(*is_event) += 1;
+            if *is_event && state.skips_events {
                 skipped += 1;
-                continue;
+            } else {
+                self.write_suppressed(&mut batch.text, std::mem::take(&mut skipped));
+                batch.text.push_str(text);
             }
-            self.write_suppressed(&mut batch.text, std::mem::take(&mut skipped));
-            batch.text.push_str(&text);
-            batch.text.push('\n');
+            state.lines.pop_front();
         }
         self.write_suppressed(&mut batch.text, skipped);
         batch
@@ -210,12 +250,18 @@ impl Queue {
         state.note_due = None;
         let lines = std::mem::take(&mut state.suppressed);
         if lines > 0 {
-            state.push(Line { text: suppressed(self.format, lines), is_event: false });
+            let text = Text::line(suppressed(self.format, lines));
+            state.push(Line { text, is_event: false });
         }
     }
 }
 
 impl State {
+    /// Whether the next line can be printed.
+    fn is_ready(&self) -> bool {
+        self.lines.front().is_some_and(|line| line.text.get().is_some())
+    }
+
     fn push(&mut self, line: Line) {
         *self.waiting.count(line.is_event) += 1;
         self.lines.push_back(line);

@@ -72,6 +72,29 @@ fn other_lines_have_their_own_room() {
 }
 
 #[test]
+fn reserved_place_comes_before_later_lines_and_stays_empty_if_dropped() {
+    let (output, unblock, memory) = blocked(Format::Text, 9);
+    let (place, unused) = (output.reserve(), output.reserve());
+    drop(unblock);
+    output.event("event".into());
+    output.close(vec!["end".into()]);
+    place.fill(&["interval".into(), "other".into()]);
+    drop(unused);
+    output.finish(false).expect("memory");
+    assert_eq!(memory.text(), "first\ninterval\nother\nevent\nend\n");
+}
+
+#[test]
+fn lines_for_which_there_was_no_place_are_counted() {
+    let (output, unblock, memory) = blocked(Format::Text, 9);
+    (0..4095).for_each(|_| output.line("x".into()));
+    output.reserve().fill(&["interval".into(), "other".into()]);
+    drop(unblock);
+    output.finish(false).expect("memory");
+    assert!(memory.text().ends_with("x\n(2 lines suppressed)\n"));
+}
+
+#[test]
 fn lines_are_written_in_pieces_that_fit_a_pipe() {
     struct Pipe(Memory);
     impl Write for Pipe {

@@ -106,7 +106,7 @@ fn summary_without_a_reply_has_the_reason() {
     let end = "\n1 packets transmitted, 0 received, 100% packet loss, time 1000ms\n";
     assert!(silent.ends_with(end), "{silent}");
     for (reply, why) in [
-        (ReplyKind::Late { seq: 0, rtt: ms(1500) }, "no reply in time: all were late"),
+        (ReplyKind::Late { seq: 0, rtt: ms(1500) }, "no reply in time: some were late"),
         (ReplyKind::Corrupt, "no reply: only unrelated datagrams"),
         (ReplyKind::Unsolicited, "no reply: only unrelated datagrams"),
     ] {
@@ -115,6 +115,10 @@ fn summary_without_a_reply_has_the_reason() {
         let not_silent = summary(&recorder.summary(ms(1000)), &[]);
         assert!(not_silent.contains(&format!("\n  {why}\n")), "{not_silent}");
     }
+    let mut denied = recorder.clone();
+    events(&mut denied, [ProbeEventKind::SocketError(ErrorClass::Denied.into())]);
+    let errors = summary(&denied.summary(ms(1000)), &[]);
+    assert!(errors.contains("\n  no reply: only errors\n"), "{errors}");
     events(&mut recorder, [ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into())]);
     let refused = summary(&recorder.summary(ms(1000)), &[]);
     let line = "\n  no reply: refused (no server is listening on that port)\n  errors: connection-refused 1\n";
