@@ -5,6 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use hello_net::ErrorClass;
+
 use crate::support::{Finished, have, server, summary};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
@@ -151,6 +153,66 @@ fn listed_metrics_match_the_server() {
         }
     });
     assert_eq!(BTreeMap::from_iter(listed), BTreeMap::from_iter(samples));
+}
+
+#[test]
+fn listed_error_classes_match_the_library() {
+    let document = read("docs/operations.md");
+    let listed = rows(&document, "### Error classes");
+    let listed = Vec::from_iter(listed.iter().flat_map(|row| code(row[0])));
+    assert_eq!(listed, ErrorClass::ALL.map(ErrorClass::label));
+}
+
+/// Returns the JSON events of a tool with their fields, as its source declares them.
+fn declared_events(source: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let (_, rest) = source.split_once("enum Line<'a> {\n").expect("the events");
+    let (lines, _) = rest.split_once("\n}\n").expect("their end");
+    let mut events: Vec<(String, BTreeSet<String>)> = Vec::new();
+    for line in lines.lines() {
+        let code = line.trim_start();
+        let is_name = code.starts_with(|char: char| char.is_ascii_alphabetic());
+        match (line.len() - code.len(), code.split_once(':')) {
+            (4, _) if is_name => {
+                let name = code.trim_end_matches(" {");
+                let kebab = name.chars().enumerate().flat_map(|(i, char)| {
+                    let dash = (i > 0 && char.is_ascii_uppercase()).then_some('-');
+                    dash.into_iter().chain([char.to_ascii_lowercase()])
+                });
+                events.push((kebab.collect(), BTreeSet::new()));
+            }
+            // The counts, which several events have.
+            (8, Some(("totals", _))) => {}
+            (8, Some((field, _))) if is_name => {
+                events.last_mut().expect("an event").1.insert(field.to_owned());
+            }
+            _ => {}
+        }
+    }
+    events.into_iter().collect()
+}
+
+#[test]
+fn listed_json_events_match_the_tools() {
+    let document = read("docs/operations.md");
+    let listed = rows(&document, "### JSON lines");
+    for tool in ["server", "client"] {
+        let source = read(&format!("crates/hello-cli/src/{tool}/report/json.rs"));
+        let declared = declared_events(&source);
+        let mut found = BTreeSet::new();
+        for row in &listed {
+            let [event, of, _, fields] = row[..] else { panic!("{row:?}") };
+            let event = code(event).next().expect("a name");
+            // The console reports suppressed lines for every tool.
+            if code(of).next() != Some(&format!("hello-{tool}")) || event == "suppressed" {
+                continue;
+            }
+            let named: BTreeSet<_> = code(fields).collect();
+            let fields = declared.get(event).unwrap_or_else(|| panic!("no {event} in {tool}"));
+            assert!(fields.iter().all(|field| named.contains(&**field)), "{fields:?} {row:?}");
+            found.insert(event);
+        }
+        assert_eq!(found, declared.keys().map(String::as_str).collect());
+    }
 }
 
 /// Writes the documented alerts to one file and `more` to another, and returns both paths.
