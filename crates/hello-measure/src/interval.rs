@@ -40,7 +40,10 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Returns the interval between two times, each with the counts until then.
+    /// Returns the interval between two times, each with the counts from the origin until then.
+    ///
+    /// A difference is 0 if a count or the time is lower at the end than at the start. If an answer
+    /// was counted before its request, the request is not in flight.
     pub fn between(
         (from, before): (Duration, Counts),
         (to, now): (Duration, Counts),
@@ -49,14 +52,15 @@ impl Interval {
         let duration_s = to.saturating_sub(from).as_secs_f64();
         let in_a_second =
             |count: u64| (duration_s >= SHORTEST_S).then(|| count as f64 / duration_s);
-        let (sent, answered) = (now.sent - before.sent, now.answered - before.answered);
+        let sent = now.sent.saturating_sub(before.sent);
+        let answered = now.answered.saturating_sub(before.answered);
         Self {
             at_s: to.as_secs_f64(),
             duration_s,
             rate,
             sent,
             answered,
-            lost: now.lost - before.lost,
+            lost: now.lost.saturating_sub(before.lost),
             in_flight: now.in_flight(),
             sent_per_s: in_a_second(sent),
             answered_per_s: in_a_second(answered),
@@ -77,13 +81,14 @@ const SHORTEST_S: f64 = 0.01;
 mod tests {
     use super::*;
 
+    fn counts(sent: u64, answered: u64, lost: u64) -> Counts {
+        let mut counts = Counts::default();
+        (counts.sent, counts.answered, counts.lost) = (sent, answered, lost);
+        counts
+    }
+
     #[test]
     fn interval_has_the_difference_of_the_counts() {
-        let counts = |sent, answered, lost| {
-            let mut counts = Counts::default();
-            (counts.sent, counts.answered, counts.lost) = (sent, answered, lost);
-            counts
-        };
         let millis = Duration::from_millis;
         let (before, now) =
             ((millis(1000), counts(100, 90, 5)), (millis(1500), counts(300, 280, 6)));
@@ -102,5 +107,22 @@ mod tests {
         let moment = Interval::between(before, (millis(1009), now.1), None);
         assert_eq!((moment.sent, moment.sent_per_s, moment.is_empty()), (200, None, false));
         assert!(Interval::between(now, now, None).is_empty());
+    }
+
+    #[test]
+    fn answer_counted_before_its_request_is_not_in_flight() {
+        let second = Duration::from_secs(1);
+        let (start, now) = ((Duration::ZERO, counts(0, 0, 0)), (second, counts(3, 4, 0)));
+        let interval = Interval::between(start, now, None);
+        assert_eq!((interval.sent, interval.answered, interval.in_flight), (3, 4, 0));
+    }
+
+    #[test]
+    fn interval_whose_end_is_before_its_start_is_empty() {
+        let second = Duration::from_secs(1);
+        let (before, now) = ((2 * second, counts(9, 8, 1)), (second, counts(5, 4, 0)));
+        let interval = Interval::between(before, now, Some(10));
+        assert!(interval.is_empty());
+        assert_eq!((interval.duration_s, interval.sent_per_s, interval.in_flight), (0.0, None, 1));
     }
 }

@@ -329,8 +329,11 @@ pub struct Counts {
 
 impl Counts {
     /// Returns the number of probes neither answered nor lost yet.
+    ///
+    /// It is 0 if more were answered or lost than sent, as in a part of a run that began with probes
+    /// in flight; [`Record::in_flight`](crate::Record::in_flight) includes those.
     pub const fn in_flight(&self) -> u64 {
-        self.sent - self.settled()
+        self.sent.saturating_sub(self.settled())
     }
 
     /// Returns the share of the answered or lost probes that are lost, from 0 to 1; `None` if there
