@@ -13,9 +13,11 @@ use super::summary::{ByLabel, Summary};
 /// use std::time::Duration;
 /// use hello_measure::{Record, ReplyKind};
 ///
-/// let mut record = Record::new(); record.sent(2, Duration::from_micros(50));
-/// record.received(ReplyKind::Answered { seq: 0, rtt: Duration::from_millis(3), reordered: false
-/// }); record.lost();
+/// let mut record = Record::new();
+/// record.sent(2, Duration::from_micros(50));
+/// let rtt = Duration::from_millis(3);
+/// record.received(ReplyKind::Answered { seq: 0, rtt, reordered: false });
+/// record.lost();
 ///
 /// let summary = record.summary(Duration::from_secs(2));
 /// assert_eq!((summary.sent, summary.answered, summary.lost), (2, 1, 1));
@@ -90,18 +92,44 @@ impl Record {
         *self.errors.entry(class).or_default() += count;
     }
 
-    /// Adds the record of another thread, or of the next part.
+    /// Adds the [next part](Self::next_part), whose requests in flight at its start are those of this
+    /// record at its end.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use hello_measure::Record;
+    ///
+    /// let mut record = Record::new();
+    /// record.sent(3, Duration::ZERO);
+    /// let mut later = record.next_part(Duration::from_secs(1));
+    /// later.lost();
+    /// record.append(&later);
+    /// assert_eq!((record.counts().lost, record.in_flight()), (1, 2));
+    /// ```
+    pub fn append(&mut self, later: &Self) {
+        self.add(later);
+    }
+
+    /// Adds the record of another thread, with its requests in flight. The sum starts when the first
+    /// of the two does.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use hello_measure::Record;
+    ///
+    /// let parts = [5, 3].map(|requests| {
+    ///     let mut thread = Record::new();
+    ///     thread.sent(requests, Duration::ZERO);
+    ///     thread.next_part(Duration::from_secs(1))
+    /// });
+    /// let [mut both, other] = parts;
+    /// both.merge(&other);
+    /// assert_eq!((both.counts().sent, both.in_flight()), (0, 8));
+    /// ```
     pub fn merge(&mut self, other: &Self) {
-        self.counts.merge(&other.counts);
-        self.rtt.merge(&other.rtt);
-        self.lateness.merge(&other.lateness);
-        for (labels, other) in
-            [(&mut self.errors, &other.errors), (&mut self.not_sent, &other.not_sent)]
-        {
-            for (label, count) in other {
-                *labels.entry(label).or_default() += count;
-            }
-        }
+        self.add(other);
+        self.carried = self.carried.saturating_add(other.carried);
+        self.since = self.since.min(other.since);
     }
 
     /// Returns the record of the next part, which starts at `now`. Requests in flight remain in
@@ -149,6 +177,20 @@ impl Record {
         }
     }
 
+    /// Adds the events of another record.
+    fn add(&mut self, other: &Self) {
+        self.counts.merge(&other.counts);
+        self.rtt.merge(&other.rtt);
+        self.lateness.merge(&other.lateness);
+        for (labels, other) in
+            [(&mut self.errors, &other.errors), (&mut self.not_sent, &other.not_sent)]
+        {
+            for (label, count) in other {
+                *labels.entry(label).or_default() += count;
+            }
+        }
+    }
+
     fn balance(&self) -> i64 {
         let Counts { sent, answered, lost, .. } = self.counts;
         self.carried.saturating_add_unsigned(sent).saturating_sub_unsigned(answered + lost)
@@ -163,3 +205,53 @@ impl Default for Record {
 
 /// The number of significant digits of the percentiles.
 const DIGITS: u8 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Returns a part from `since` on with this number of requests in flight.
+    fn part(in_flight: u32, since: Duration) -> Record {
+        let mut before = Record::new();
+        before.sent(in_flight, Duration::ZERO);
+        before.next_part(since)
+    }
+
+    #[test]
+    fn requests_in_flight_of_two_threads_are_added() {
+        let (mut both, mut other) = (part(5, 2 * SECOND), part(3, SECOND));
+        both.merge(&other);
+        assert_eq!(both.in_flight(), 8);
+        assert_eq!(both.summary(4 * SECOND).duration_s, 3.0);
+
+        other.answered(SECOND, false);
+        other.lost();
+        other.merge(&part(5, 2 * SECOND));
+        assert_eq!((other.in_flight(), other.counts().in_flight()), (6, 0));
+        assert_eq!(other.summary(4 * SECOND).duration_s, 3.0);
+    }
+
+    #[test]
+    fn requests_in_flight_of_the_next_part_are_those_of_the_one_before() {
+        let mut record = part(5, SECOND);
+        record.sent(1, Duration::ZERO);
+        let mut later = record.next_part(2 * SECOND);
+        later.answered(SECOND, false);
+        record.append(&later);
+        assert_eq!((record.in_flight(), later.in_flight()), (5, 5));
+        assert_eq!(record.summary(4 * SECOND).duration_s, 3.0);
+    }
+
+    #[test]
+    fn reply_recorded_by_another_thread_than_its_request_is_no_longer_in_flight() {
+        let (mut sender, mut receiver) = (Record::new(), Record::new());
+        sender.sent(2, Duration::ZERO);
+        receiver.answered(SECOND, false);
+        let (mut sender, receiver) = (sender.next_part(SECOND), receiver.next_part(SECOND));
+        assert_eq!(receiver.in_flight(), 0);
+        sender.merge(&receiver);
+        assert_eq!(sender.in_flight(), 1);
+    }
+}

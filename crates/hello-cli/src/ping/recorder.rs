@@ -42,7 +42,7 @@ impl Recorder {
 
     /// Adds the part that followed this one.
     pub fn append(&mut self, later: &Self) {
-        self.record.merge(&later.record);
+        self.record.append(&later.record);
         self.flows.append(&later.flows);
     }
 
