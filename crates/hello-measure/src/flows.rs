@@ -84,7 +84,12 @@ impl Flows {
     }
 
     /// Adds the part that followed this one.
+    ///
+    /// # Panics
+    ///
+    /// If it has another number of flows, and so is not the [next part](Self::next_part).
     pub fn append(&mut self, later: &Self) {
+        assert_eq!(self.flows.len(), later.flows.len(), "the next part has the same flows");
         self.jitter.append(&later.jitter);
         for (flow, later) in self.flows.iter_mut().zip(&later.flows) {
             flow.sent += later.sent;
@@ -152,3 +157,14 @@ pub struct FlowSummary {
 
 /// The number of significant digits of the percentiles; few, because there may be many flows.
 const DIGITS: u8 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "the next part has the same flows")]
+    fn part_with_another_number_of_flows_is_not_appended() {
+        Flows::new(1).append(&Flows::new(2));
+    }
+}
