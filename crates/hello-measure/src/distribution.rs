@@ -138,15 +138,17 @@ impl Distribution {
     }
 
     /// Divides the range from the minimum to the 99th percentile into `number` bins of equal width,
-    /// and adds a bin for longer durations if there are any. The ends of a bin belong to it.
+    /// at least one, and adds a bin for longer durations if there are any. The ends of a bin belong
+    /// to it.
     pub fn bins(&self, number: u32) -> Vec<Bin> {
+        let number = number.max(1);
         let (Some(from), Some(to)) = (self.min(), self.quantile(990)) else { return vec![] };
         // No bin is narrower than the histogram's resolution.
         let resolution = Duration::from_nanos(self.histogram.equivalent_range(nanos_of(to)));
         let width = ((to - from) / number).max(resolution);
         let mut bins = Vec::new();
         let (mut start, mut below) = (from, 0);
-        for left in (0..number.max(1)).rev() {
+        for left in (0..number).rev() {
             // The last bin takes the remainder of the division.
             let end = if left == 0 { to } else { (start + width).min(to) };
             let up_to = self.count_up_to(end).max(below);
@@ -240,6 +242,13 @@ mod tests {
         }
         assert_eq!((one.mean(), one.stddev()), (nanos, Some(Duration::ZERO)));
         assert_eq!(one.bins(4).iter().map(|bin| bin.count).sum::<u64>(), 1);
+    }
+
+    #[test]
+    fn no_bins_are_one_bin() {
+        let several = of(&[1000, 2000, 3000]);
+        assert_eq!(several.bins(0), several.bins(1));
+        assert_eq!(several.bins(0).iter().map(|bin| bin.count).sum::<u64>(), 3);
     }
 
     #[test]
