@@ -89,9 +89,10 @@ impl Summary {
     }
 
     /// Returns why there was no answer, once a request was lost or something was received or reported;
-    /// `None` if a request was answered.
+    /// `None` if a request was answered, or if none was sent or lost.
     pub fn no_answer(&self) -> Option<NoAnswer> {
-        if self.answered > 0 {
+        // A part may have only the losses of earlier requests.
+        if self.answered > 0 || self.sent + self.lost == 0 {
             None
         } else if self.errors.contains_key(REFUSED) {
             Some(NoAnswer::Refused)
@@ -137,6 +138,22 @@ pub enum NoAnswer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_answer_is_missing_without_a_request() {
+        let stray = Summary { unsolicited: 1, ..Summary::default() };
+        assert_eq!(stray.no_answer(), None);
+        for requested in [Summary { sent: 1, ..stray.clone() }, Summary { lost: 1, ..stray }] {
+            assert_eq!(requested.no_answer(), Some(NoAnswer::Unrelated));
+        }
+    }
+
+    #[test]
+    fn refusal_is_named_before_the_first_request_is_lost() {
+        let errors = [(REFUSED, 1)].into();
+        let refused = Summary { sent: 1, errors, ..Summary::default() };
+        assert_eq!(refused.no_answer(), Some(NoAnswer::Refused));
+    }
 
     #[test]
     fn most_specific_reason_explains_a_missing_answer() {

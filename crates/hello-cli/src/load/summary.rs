@@ -39,9 +39,11 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Returns why there was no answer, once something was received or a request was lost.
+    /// Returns why there was no answer, once something was received or a request was lost; `None` if
+    /// none was sent.
     pub fn no_answer(&self) -> Option<NoAnswer> {
-        let is_unrelated = self.common.answered == 0 && self.misdirected > 0;
+        let hello_measure::Summary { sent, answered, lost, .. } = self.common;
+        let is_unrelated = self.misdirected > 0 && answered == 0 && sent + lost > 0;
         match self.common.no_answer() {
             Some(NoAnswer::Errors | NoAnswer::Silent) | None if is_unrelated => {
                 Some(NoAnswer::Unrelated)
@@ -74,4 +76,22 @@ pub struct Generator {
     pub dropped: Option<u64>,
     /// The reasons why it may have limited the run.
     pub limits: Vec<GeneratorLimit>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::fixtures::summary;
+
+    #[test]
+    fn stray_datagram_does_not_explain_a_trial_that_sent_nothing() {
+        let stray = hello_measure::Summary { unsolicited: 1, ..Default::default() };
+        let mut trial = Summary { common: stray, ..summary() };
+        for misdirected in [0, 1] {
+            (trial.misdirected, trial.common.sent) = (misdirected, 0);
+            assert_eq!(trial.no_answer(), None);
+            trial.common.sent = 1;
+            assert_eq!(trial.no_answer(), Some(NoAnswer::Unrelated));
+        }
+    }
 }
