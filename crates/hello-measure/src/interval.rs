@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::ledger::Counts;
 
 /// The counts and rates of a part of a run. It includes the replies to, and losses of, earlier
-/// requests.
+/// requests. Times are since an origin that the caller chooses.
 ///
 /// ```
 /// use std::time::Duration;
@@ -19,11 +19,11 @@ use super::ledger::Counts;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Interval {
-    /// The end of the interval, in seconds after the warm-up.
+    /// The end of the interval, in seconds after the caller's origin.
     pub at_s: f64,
     /// The length of the interval, in seconds.
     pub duration_s: f64,
-    /// The intended rate of the run, in requests per second; `None` in a closed loop.
+    /// The rate that the caller intended, in requests per second; `None` if it intended none.
     pub rate: Option<u64>,
     /// Requests sent.
     pub sent: u64,
