@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::distribution::Distribution;
 use super::jitter::{Jitter, JitterEstimator};
+use super::ledger::Counts;
 use super::quantiles::millis;
 
 /// The counts and round-trip times of each flow, and the jitter within flows.
@@ -31,9 +32,7 @@ pub struct Flows {
 
 #[derive(Clone, Debug)]
 struct Flow {
-    sent: u64,
-    answered: u64,
-    lost: u64,
+    counts: Counts,
     rtt: Distribution,
     /// The last round-trip time.
     last: Option<Duration>,
@@ -41,7 +40,7 @@ struct Flow {
 
 impl Flow {
     fn new() -> Self {
-        Self { sent: 0, answered: 0, lost: 0, rtt: Distribution::new(DIGITS), last: None }
+        Self { counts: Counts::default(), rtt: Distribution::new(DIGITS), last: None }
     }
 }
 
@@ -54,14 +53,14 @@ impl Flows {
     /// Records a probe of a flow. Flows are numbered from 0; unknown ones are ignored.
     pub fn sent(&mut self, flow: usize) {
         if let Some(flow) = self.flows.get_mut(flow) {
-            flow.sent += 1;
+            flow.counts.sent += 1;
         }
     }
 
     /// Records the reply to a probe of a flow.
     pub fn answered(&mut self, flow: usize, rtt: Duration) {
         if let Some(flow) = self.flows.get_mut(flow) {
-            flow.answered += 1;
+            flow.counts.answered += 1;
             flow.rtt.record(rtt);
             if let Some(last) = flow.last.replace(rtt) {
                 self.jitter.record(last.abs_diff(rtt));
@@ -72,7 +71,7 @@ impl Flows {
     /// Records the loss of a probe of a flow.
     pub fn lost(&mut self, flow: usize) {
         if let Some(flow) = self.flows.get_mut(flow) {
-            flow.lost += 1;
+            flow.counts.lost += 1;
         }
     }
 
@@ -92,9 +91,7 @@ impl Flows {
         assert_eq!(self.flows.len(), later.flows.len(), "the next part has the same flows");
         self.jitter.append(&later.jitter);
         for (flow, later) in self.flows.iter_mut().zip(&later.flows) {
-            flow.sent += later.sent;
-            flow.answered += later.answered;
-            flow.lost += later.lost;
+            flow.counts.merge(&later.counts);
             flow.rtt.merge(&later.rtt);
             flow.last = later.last.or(flow.last);
         }
@@ -108,13 +105,13 @@ impl Flows {
     /// Yields a summary of each flow.
     pub fn summaries(&self) -> impl Iterator<Item = FlowSummary> + '_ {
         self.flows.iter().enumerate().map(|(number, flow)| {
-            let settled = flow.answered + flow.lost;
+            let counts = flow.counts;
             FlowSummary {
                 flow: number,
-                sent: flow.sent,
-                answered: flow.answered,
-                lost: flow.lost,
-                loss: (settled > 0).then(|| flow.lost as f64 / settled as f64),
+                sent: counts.sent,
+                answered: counts.answered,
+                lost: counts.lost,
+                loss: counts.loss(),
                 p50_ms: flow.rtt.quantile(500).map(millis),
                 p99_ms: flow.rtt.quantile(990).map(millis),
             }

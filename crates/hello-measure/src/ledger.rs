@@ -123,17 +123,9 @@ impl Ledger {
     /// A reply at or after the timeout is [`ReplyKind::Late`]. Its probe is lost.
     pub fn handle_datagram(&mut self, datagram: &[u8], now: Duration) -> ReplyKind {
         let reply = self.classify(datagram, now);
-        match reply {
-            ReplyKind::Answered { reordered, .. } => {
-                self.counts.answered += 1;
-                self.counts.reordered += u64::from(reordered);
-                self.advance();
-            }
-            ReplyKind::Late { .. } => self.counts.late += 1,
-            ReplyKind::Duplicate { .. } => self.counts.duplicate += 1,
-            ReplyKind::OutOfWindow { .. } => self.counts.out_of_window += 1,
-            ReplyKind::Corrupt => self.counts.corrupt += 1,
-            ReplyKind::Unsolicited => self.counts.unsolicited += 1,
+        self.counts.count_reply(reply);
+        if matches!(reply, ReplyKind::Answered { .. }) {
+            self.advance();
         }
         reply
     }
@@ -328,6 +320,37 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Adds the counts of another ledger.
+    pub const fn merge(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.answered += other.answered;
+        self.lost += other.lost;
+        self.reordered += other.reordered;
+        self.late += other.late;
+        self.duplicate += other.duplicate;
+        self.out_of_window += other.out_of_window;
+        self.corrupt += other.corrupt;
+        self.unsolicited += other.unsolicited;
+    }
+
+    /// Counts a received datagram by its kind.
+    pub(crate) fn count_reply(&mut self, reply: ReplyKind) {
+        match reply {
+            ReplyKind::Answered { reordered, .. } => self.count_answer(reordered),
+            ReplyKind::Late { .. } => self.late += 1,
+            ReplyKind::Duplicate { .. } => self.duplicate += 1,
+            ReplyKind::OutOfWindow { .. } => self.out_of_window += 1,
+            ReplyKind::Corrupt => self.corrupt += 1,
+            ReplyKind::Unsolicited => self.unsolicited += 1,
+        }
+    }
+
+    /// Counts a reply that arrived in time.
+    pub(crate) fn count_answer(&mut self, reordered: bool) {
+        self.answered += 1;
+        self.reordered += u64::from(reordered);
+    }
+
     /// Returns the number of probes neither answered nor lost yet.
     ///
     /// It is 0 if more were answered or lost than sent, as in a part of a run that began with probes
@@ -340,19 +363,6 @@ impl Counts {
     /// are none. Probes in flight are excluded.
     pub fn loss(&self) -> Option<f64> {
         (self.settled() > 0).then(|| self.lost as f64 / self.settled() as f64)
-    }
-
-    /// Adds the counts of another ledger.
-    pub const fn merge(&mut self, other: &Self) {
-        self.sent += other.sent;
-        self.answered += other.answered;
-        self.lost += other.lost;
-        self.reordered += other.reordered;
-        self.late += other.late;
-        self.duplicate += other.duplicate;
-        self.out_of_window += other.out_of_window;
-        self.corrupt += other.corrupt;
-        self.unsolicited += other.unsolicited;
     }
 
     const fn settled(&self) -> u64 {

@@ -64,21 +64,15 @@ impl Record {
 
     /// Records a received datagram by its kind.
     pub fn received(&mut self, reply: ReplyKind) {
-        let counts = &mut self.counts;
         match reply {
             ReplyKind::Answered { rtt, reordered, .. } => self.answered(rtt, reordered),
-            ReplyKind::Late { .. } => counts.late += 1,
-            ReplyKind::Duplicate { .. } => counts.duplicate += 1,
-            ReplyKind::OutOfWindow { .. } => counts.out_of_window += 1,
-            ReplyKind::Corrupt => counts.corrupt += 1,
-            ReplyKind::Unsolicited => counts.unsolicited += 1,
+            other => self.counts.count_reply(other),
         }
     }
 
     /// Records a reply that arrived in time.
     pub fn answered(&mut self, rtt: Duration, reordered: bool) {
-        self.counts.answered += 1;
-        self.counts.reordered += u64::from(reordered);
+        self.counts.count_answer(reordered);
         self.rtt.record(rtt, 1);
     }
 

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use hello_net::{ErrorClass, Greeting, NoReply, Progress, SocketError, Unanswered};
 use hello_proto::{DecodeError, Request};
 
-use self::json::{Line, ServerReason, millis};
+use self::json::{Line, ServerReason, coarse_millis};
 use super::names::NameError;
 use crate::output::escape::{Escaped, Truncated};
 use crate::output::format::count;
@@ -66,8 +66,8 @@ impl<O: Write, E: Write> Report<O, E> {
                 server: greeting.server,
                 name: name.into(),
                 attempts: greeting.attempts,
-                rtt_ms: greeting.rtt.map(millis),
-                elapsed_ms: millis(greeting.elapsed),
+                rtt_ms: greeting.rtt.map(coarse_millis),
+                elapsed_ms: coarse_millis(greeting.elapsed),
                 skipped,
             })),
             (Err(unanswered), _) => {
@@ -75,7 +75,7 @@ impl<O: Write, E: Write> Report<O, E> {
                     name: name.into(),
                     servers: unanswered.servers.iter().map(ServerReason::from).collect(),
                     attempts: unanswered.attempts,
-                    elapsed_ms: millis(unanswered.elapsed),
+                    elapsed_ms: coarse_millis(unanswered.elapsed),
                     skipped,
                 };
                 self.note(&format!("{}: {}", Truncated(name), explain(unanswered, skipped)), &line)

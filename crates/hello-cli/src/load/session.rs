@@ -4,7 +4,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -181,8 +181,7 @@ impl<'a> Session<'a> {
             let run = move || {
                 let _ended = ended;
                 generator.run(|events| {
-                    let recorder = recorders[events[0].thread].lock();
-                    let mut recorder = recorder.unwrap_or_else(PoisonError::into_inner);
+                    let mut recorder = lock(&recorders[events[0].thread]);
                     events.iter().for_each(|event| recorder.observe(event));
                 })
             };
@@ -198,8 +197,8 @@ impl<'a> Session<'a> {
             Err(error) => (GeneratorUsage::default(), Some(error)),
         };
         self.last = Recorder::default();
-        for recorder in recorders {
-            self.last.merge(&recorder.into_inner().unwrap_or_else(PoisonError::into_inner));
+        for recorder in &recorders {
+            self.last.merge(&lock(recorder));
         }
         let summary = self.last.summary(&self.target, self.address, plan, usage);
         if failed.is_none() || summary.common.sent > 0 {

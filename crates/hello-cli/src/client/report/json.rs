@@ -58,7 +58,7 @@ impl From<&NoReply> for ServerReason {
     }
 }
 
-/// Returns milliseconds with a resolution of a microsecond.
-pub(super) fn millis(duration: Duration) -> f64 {
+/// Converts a duration to milliseconds, rounded down to a microsecond.
+pub(super) fn coarse_millis(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1000.0
 }
