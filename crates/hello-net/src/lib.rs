@@ -17,7 +17,7 @@ mod server;
 #[cfg(any(feature = "__batches", feature = "__requests"))]
 mod stopper;
 #[cfg_attr(
-    not(all(feature = "server", feature = "load")),
+    not(all(feature = "server", feature = "probe", feature = "load")),
     expect(clippy::allow_attributes, reason = "which of it is unused depends on the features"),
     allow(dead_code, unused_imports, reason = "what uses the rest is off")
 )]
