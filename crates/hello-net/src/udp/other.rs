@@ -1,4 +1,8 @@
 //! Systems without a back end of their own: the portable one, without spares.
+#![cfg_attr(
+    not(feature = "server"),
+    expect(unused_imports, reason = "only a server opens sockets with spares")
+)]
 
 use std::io;
 use std::net::UdpSocket;
