@@ -89,13 +89,24 @@ fn absent_neighbours_silence_no_server() {
     ] {
         for family in ["4", "6"] {
             let arguments = [&[user, family, networks, rate, "4"], options].concat();
-            let Some(seen) = run_in_namespace(test, "silencing.py", &arguments) else { return };
-            let [requested, answered] = ["requested", "answered"].map(|key| count(&seen[key]));
-            assert!(answered * 100 >= requested * 99, "{arguments:?}: {seen}");
-            // No spare socket takes requests from the receiving one.
-            let [sent, summary] = [&seen["sent"], &seen["summary"]];
-            let received = count(&summary["received"]) + summary["dropped"].as_u64().unwrap_or(0);
-            assert!(received >= count(sent) + requested, "{arguments:?}: {seen}");
+            // A server that can be silenced fails every time, but chance may fail one: a network in 32
+            // shares the flooded network's spare socket (each server chooses anew), and after a stall
+            // of this machine, the sender catches up in a burst.
+            let mut servers = 3;
+            loop {
+                let Some(seen) = run_in_namespace(test, "silencing.py", &arguments) else { return };
+                let [requested, answered] = ["requested", "answered"].map(|key| count(&seen[key]));
+                // No spare socket takes requests from the receiving one.
+                let [sent, summary] = [&seen["sent"], &seen["summary"]];
+                let dropped = summary["dropped"].as_u64().unwrap_or(0);
+                let received = count(&summary["received"]) + dropped;
+                assert!(received >= count(sent) + requested, "{arguments:?}: {seen}");
+                servers -= 1;
+                if answered * 100 >= requested * 99 {
+                    break;
+                }
+                assert!(servers > 0, "{arguments:?}: {seen}");
+            }
         }
     }
 }
