@@ -42,14 +42,9 @@ impl Summary {
     /// Returns why there was no answer, once something was received or a request was lost; `None` if
     /// none was sent.
     pub fn no_answer(&self) -> Option<NoAnswer> {
-        let hello_measure::Summary { sent, answered, lost, .. } = self.common;
-        let is_unrelated = self.misdirected > 0 && answered == 0 && sent + lost > 0;
-        match self.common.no_answer() {
-            Some(NoAnswer::Errors | NoAnswer::Silent) | None if is_unrelated => {
-                Some(NoAnswer::Unrelated)
-            }
-            no_answer => no_answer,
-        }
+        // A reply at another source than its request's answers no request either.
+        let unsolicited = self.common.unsolicited + self.misdirected;
+        hello_measure::Summary { unsolicited, ..self.common.clone() }.no_answer()
     }
 
     /// Returns whether the run was long enough for the server to set the pace. A closed loop sends
