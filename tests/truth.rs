@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-pub(crate) use self::impairments::{everything, quick, slow};
+pub(crate) use self::impairments::{assert_everything_occurred, everything, quick, slow};
 use crate::relay::{Greeter, Inconclusive, Log, Plan, Relay, Truth};
 use crate::support::{Process, count, json};
 

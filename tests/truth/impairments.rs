@@ -48,6 +48,11 @@ pub(crate) fn everything() -> (Impairments, Impairments) {
     (forward, reverse)
 }
 
+pub(crate) fn assert_everything_occurred(truth: &Truth) {
+    let Truth { late, duplicate, corrupt, unsolicited, .. } = truth;
+    assert!([late, duplicate, corrupt, unsolicited].iter().all(|count| **count > 0), "{truth:?}");
+}
+
 #[test]
 fn loss_in_either_direction_counts_as_lost() {
     let some = Impairments { lost: 100, ..slow() };
@@ -112,11 +117,7 @@ fn replies_to_other_requests_are_unsolicited_and_answer_nothing() {
 fn all_impairments_at_once_are_distinguished() {
     let (forward, reverse) = everything();
     for truth in agree(&forward, &reverse) {
-        let Truth { late, duplicate, corrupt, unsolicited, .. } = truth;
-        assert!(
-            [late, duplicate, corrupt, unsolicited].iter().all(|count| *count > 0),
-            "{truth:?}"
-        );
+        assert_everything_occurred(&truth);
     }
 }
 

@@ -232,6 +232,16 @@ mod tests {
         }
     }
 
+    /// Returns a supervisor's socket, and what notifies it.
+    fn supervised(test: &str, watchdog: Option<Duration>) -> (UnixDatagram, Notifier) {
+        let path = env::temp_dir().join(format!("hello-housekeeping-{test}-{}", process::id()));
+        let socket = UnixDatagram::bind(&path).expect("a new name");
+        socket.set_nonblocking(true).expect("possible");
+        let supervisor = Notifier::new(Some(OsStr::new(&path)), watchdog);
+        fs::remove_file(&path).expect("ours");
+        (socket, supervisor)
+    }
+
     #[test]
     fn readiness_is_sent_again_after_a_full_socket_and_only_once() {
         let path = env::temp_dir().join(format!("hello-housekeeping-full-{}", process::id()));
@@ -266,11 +276,7 @@ mod tests {
 
     #[test]
     fn readiness_is_sent_when_every_worker_serves_and_not_before() {
-        let path = env::temp_dir().join(format!("hello-housekeeping-ready-{}", process::id()));
-        let socket = UnixDatagram::bind(&path).expect("a new name");
-        socket.set_nonblocking(true).expect("possible");
-        let supervisor = Notifier::new(Some(OsStr::new(&path)), None);
-        fs::remove_file(&path).expect("ours");
+        let (socket, supervisor) = supervised("ready", None);
         let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into(); 2]);
         let server = server.expect("free ports");
         let log = log();
@@ -325,11 +331,7 @@ mod tests {
     /// Calls `run_due` directly, so that the supervisor's own pauses do not matter.
     #[test]
     fn watchdog_is_silent_while_one_worker_is_stalled() {
-        let path = env::temp_dir().join(format!("hello-housekeeping-{}", process::id()));
-        let socket = UnixDatagram::bind(&path).expect("a new name");
-        socket.set_nonblocking(true).expect("possible");
-        let supervisor = Notifier::new(Some(OsStr::new(&path)), Some(Duration::from_secs(1)));
-        fs::remove_file(&path).expect("ours");
+        let (socket, supervisor) = supervised("watchdog", Some(Duration::from_secs(1)));
         let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into(); 2]);
         let server = server.expect("free ports");
         let log = log();
