@@ -158,9 +158,9 @@ fn limit_is_printed_at_the_start_and_in_an_exceeding_summary() {
 #[test]
 fn invalid_limit_is_an_error_that_suggests_a_valid_one() {
     for (arguments, advice) in [
-        (&["--limit", "0"][..], "not a rate from 1 to 1000000000"),
-        (&["--limit", "1000000001"], "not a rate from 1 to 1000000000"),
-        (&["--limit", "none"], "not a rate from 1 to 1000000000, nor \"off\""),
+        (&["--limit", "0"][..], "must be between 1 and 1,000,000,000"),
+        (&["--limit", "1000000001"], "must be between 1 and 1,000,000,000"),
+        (&["--limit", "none"], "or \"off\""),
         (&["--limit", "off", "--limit-burst", "5"], "--limit-burst cannot be combined"),
         (&["--limit", "off", "--limit-exempt", "::1"], "--limit-exempt cannot be combined"),
         (&["--limit-dry-run", "--limit", "off"], "--limit-dry-run cannot be combined"),

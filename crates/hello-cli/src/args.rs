@@ -3,7 +3,7 @@
 pub mod address_family;
 pub mod backend;
 pub mod common;
-pub mod duration;
 pub mod endpoint;
 pub mod generate;
 pub mod network;
+pub mod number;

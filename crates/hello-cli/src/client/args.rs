@@ -3,12 +3,12 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::{Parser, value_parser};
+use clap::Parser;
 
 use crate::args::common::CommonArgs;
-use crate::args::duration;
 use crate::args::endpoint::Endpoint;
 use crate::args::generate::AFTER_HELP;
+use crate::args::number;
 
 /// Send names to a Hello server and print its greetings
 ///
@@ -42,7 +42,7 @@ pub struct Args {
     /// Wait TIME for a reply to the first attempt
     ///
     /// The wait doubles with each attempt, up to one minute.
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = number::duration)]
     pub(super) timeout: Duration,
 
     /// Send each name up to COUNT times
@@ -50,7 +50,7 @@ pub struct Args {
         long,
         value_name = "COUNT",
         default_value = "3",
-        value_parser = value_parser!(u32).range(1..),
+        value_parser = number::count::<u32>(1..=u64::from(u32::MAX)),
     )]
     pub(super) attempts: u32,
 

@@ -15,14 +15,12 @@ use hello_net::{ArrivalProcess, LoadBuilder, LoadError, LoadGenerator, LoadPlan,
 use self::help::{AFTER_LONG_HELP, LOAD, OUTPUT, SEARCH, TARGET, TIMING};
 pub use self::search::Mode;
 use self::search::SearchArgs;
-use self::values::{
-    Size, SourceKind, least_load, parse_count, parse_load, parse_number, parse_size,
-};
+use self::values::{Size, SourceKind, least_load, parse_size};
 use crate::args::address_family::Family;
 use crate::args::common::CommonArgs;
-use crate::args::duration;
 use crate::args::endpoint::Endpoint;
 use crate::args::generate::AFTER_HELP;
+use crate::args::number;
 use crate::output::options::ExportArgs;
 use crate::process::descriptors;
 use crate::process::exit::error_chain;
@@ -63,7 +61,7 @@ pub struct Args {
     #[arg(
         long,
         value_name = "RATE",
-        value_parser = parse_load,
+        value_parser = number::rate::<NonZeroU64>(1..=u64::MAX),
         conflicts_with = "outstanding",
         help_heading = LOAD,
     )]
@@ -78,11 +76,11 @@ pub struct Args {
     /// Keep COUNT requests outstanding (closed loop) [default: 64 messages]
     ///
     /// The server sets the pace. A message has --train requests.
-    #[arg(long, value_name = "COUNT", value_parser = parse_count, help_heading = LOAD)]
+    #[arg(long, value_name = "COUNT", value_parser = number::positive::<NonZeroU32>, help_heading = LOAD)]
     outstanding: Option<NonZeroU32>,
 
     /// Send from COUNT sources in turn [default: one per thread]
-    #[arg(long, value_name = "COUNT", value_parser = parse_count, help_heading = LOAD)]
+    #[arg(long, value_name = "COUNT", value_parser = number::positive::<NonZeroU32>, help_heading = LOAD)]
     sources: Option<NonZeroU32>,
 
     /// Vary the source by port or by address
@@ -96,7 +94,7 @@ pub struct Args {
         long,
         value_name = "COUNT",
         default_value = "1",
-        value_parser = clap::value_parser!(u16).range(1..=MAX_TRAIN),
+        value_parser = number::count::<u16>(1..=u64::from(LoadPlan::MAX_TRAIN)),
         help_heading = LOAD,
     )]
     train: u16,
@@ -115,31 +113,31 @@ pub struct Args {
     size: Size,
 
     /// Generate the load with COUNT threads, which divide the sources
-    #[arg(long, value_name = "COUNT", default_value = "1", help_heading = LOAD)]
+    #[arg(long, value_name = "COUNT", default_value = "1", value_parser = number::positive::<NonZeroU16>, help_heading = LOAD)]
     threads: NonZeroU16,
 
     /// Seed the random sizes and times
     ///
     /// The same seed repeats the same load.
-    #[arg(long, value_name = "NUMBER", default_value_t = 0, help_heading = LOAD)]
+    #[arg(long, value_name = "NUMBER", default_value = "0", value_parser = number::count::<u64>(0..=u64::MAX), help_heading = LOAD)]
     seed: u64,
 
     /// Measure for TIME [default: 10s, or 2s per trial]
     ///
     /// Trials are those of --find-max and --sweep.
-    #[arg(long, value_name = "TIME", value_parser = duration::parse, help_heading = TIMING)]
+    #[arg(long, value_name = "TIME", value_parser = number::duration, help_heading = TIMING)]
     duration: Option<Duration>,
 
     /// Measure COUNT requests, then stop
     ///
     /// Without --duration, the run takes as long as that.
-    #[arg(long, short, value_name = "COUNT", value_parser = parse_number, help_heading = TIMING)]
+    #[arg(long, short, value_name = "COUNT", value_parser = number::positive::<NonZeroU64>, help_heading = TIMING)]
     count: Option<NonZeroU64>,
 
     /// Exclude the first TIME from the measurement [default: a tenth of --duration]
     ///
     /// The default is at most 5s, and 0 with --count alone.
-    #[arg(long, value_name = "TIME", value_parser = duration::parse_or_zero, help_heading = TIMING)]
+    #[arg(long, value_name = "TIME", value_parser = number::duration_or_zero, help_heading = TIMING)]
     warm_up: Option<Duration>,
 
     /// Count a request as lost after TIME without a reply
@@ -150,7 +148,7 @@ pub struct Args {
         short = 'W',
         value_name = "TIME",
         default_value = "1s",
-        value_parser = duration::parse,
+        value_parser = number::duration,
         help_heading = TIMING,
     )]
     timeout: Duration,
@@ -159,7 +157,7 @@ pub struct Args {
     search: SearchArgs,
 
     /// Print interval statistics every TIME and at the end
-    #[arg(long, value_name = "TIME", value_parser = duration::parse, help_heading = OUTPUT)]
+    #[arg(long, value_name = "TIME", value_parser = number::duration, help_heading = OUTPUT)]
     pub(super) every: Option<Duration>,
 
     #[command(flatten, next_help_heading = OUTPUT)]
@@ -278,9 +276,6 @@ const WARM_UP: Duration = Duration::from_secs(5);
 
 /// A duration that no run reaches.
 pub(super) const UNLIMITED: Duration = Duration::from_secs(100 * 365 * 86_400);
-
-/// The largest number of requests per message.
-const MAX_TRAIN: i64 = LoadPlan::MAX_TRAIN as i64;
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! Numbers and lists as text.
 
+use std::iter;
+
 /// Lists the counts that are not zero: `2 late, 1 unsolicited`. Returns `None` if all are zero.
 pub fn nonzero(counts: &[(&str, u64)]) -> Option<String> {
     let counts = counts.iter().filter(|(_, count)| *count > 0);
@@ -27,6 +29,53 @@ pub fn count(number: u64, what: &str) -> String {
     }
 }
 
+/// Groups digits by thousands: `1,234,567`.
+pub fn thousands(number: u64) -> String {
+    group(&number.to_string())
+}
+
+fn group(digits: &str) -> String {
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Formats a rate for people: whole numbers from ten on, otherwise one decimal.
+pub fn rate(per_second: f64) -> String {
+    match per_second {
+        ..9.95 => format!("{per_second:.1}"),
+        _ => group(&format!("{per_second:.0}")),
+    }
+}
+
+/// Formats a rate of bits: `1.23 Mbit/s`, with three digits.
+pub fn bit_rate(bits_per_second: f64) -> String {
+    let units = [(1e9, "Gbit/s"), (1e6, "Mbit/s"), (1e3, "kbit/s")];
+    let unit = units.iter().find(|(size, _)| bits_per_second >= 0.9995 * size);
+    let (size, unit) = *unit.unwrap_or(&(1.0, "bit/s"));
+    let value = bits_per_second / size;
+    let decimals = if size == 1.0 { 0 } else { decimals(value, 3) };
+    format!("{value:.decimals$} {unit}")
+}
+
+/// Formats milliseconds that are known to three digits, as percentiles are: `1.23`, `12.3`, `0.045`.
+pub fn percentile(millis: f64) -> String {
+    let decimals = decimals(millis, 4).min(3);
+    format!("{millis:.decimals$}")
+}
+
+/// Returns the number of decimals of a number with this many digits in all.
+fn decimals(value: f64, digits: usize) -> usize {
+    let bounds = iter::successors(Some(10.0), |bound| Some(bound * 10.0));
+    let before = 1 + bounds.take_while(|bound| value >= *bound).count();
+    digits.saturating_sub(before)
+}
+
 /// Formats milliseconds as ping does: `0.040/0.050/0.060 ms`.
 pub fn slash_separated(millis: &[f64]) -> String {
     let texts = Vec::from_iter(millis.iter().map(|millis| format!("{millis:.3}")));
@@ -43,6 +92,39 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+
+    #[test]
+    fn numbers_for_people_are_grouped_and_have_no_digits_that_nobody_knows() {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(thousands(number), text);
+        }
+        for (per_second, text) in
+            [(0.0, "0.0"), (9.94, "9.9"), (9.96, "10"), (104_231.4, "104,231")]
+        {
+            assert_eq!(rate(per_second), text);
+        }
+        for (bits, text) in [
+            (0.0, "0 bit/s"),
+            (999.0, "999 bit/s"),
+            (999.7, "1.00 kbit/s"),
+            (1_234_567.0, "1.23 Mbit/s"),
+            (12_345_678.0, "12.3 Mbit/s"),
+            (999_700_000.0, "1.00 Gbit/s"),
+            (123e9, "123 Gbit/s"),
+        ] {
+            assert_eq!(bit_rate(bits), text);
+        }
+        for (millis, text) in [
+            (0.0, "0.000"),
+            (0.045, "0.045"),
+            (1.2345, "1.234"),
+            (12.345, "12.35"),
+            (123.456, "123.5"),
+            (1234.567, "1235"),
+        ] {
+            assert_eq!(percentile(millis), text);
+        }
+    }
 
     #[test]
     fn zero_counts_are_not_listed() {

@@ -1,4 +1,4 @@
-//! Percentages, on the command line and in the output.
+//! Percentages.
 
 /// Formats a share in percent with up to six significant digits, like ping (`%g`), but never with
 /// an exponent.
@@ -10,23 +10,52 @@ pub fn percent(share: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
 }
 
+/// Formats the percentage of `part` in `whole` with its sign, and with no more digits than the counts
+/// carry: one more or less changes the last digit. Only nothing is 0%, and only all is 100%.
+pub fn of(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        return "-".into();
+    }
+    // 101 to 1000 have one decimal, 1001 to 10,000 two.
+    let decimals = (whole.max(2) - 1).ilog10().saturating_sub(1) as usize;
+    let text = format!("{:.decimals$}", part as f64 / whole as f64 * 100.0);
+    let text = match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.'),
+        false => &text,
+    };
+    format!("{text}%")
+}
+
 /// Formats a share in percent with its sign; an unknown share is `-`.
 pub fn or_dash(share: Option<f64>) -> String {
     share.map_or_else(|| "-".into(), |share| format!("{}%", percent(share)))
 }
 
-/// Parses a percentage (`1`, `0.5%`) and returns the share.
-pub(crate) fn parse(text: &str) -> Result<f64, String> {
-    match text.strip_suffix('%').unwrap_or(text).parse::<f64>() {
-        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent / 100.0),
-        Ok(_) => Err("must be between 0 and 100".into()),
-        Err(_) => Err("not a percentage: try 1 or 0.5".into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn percentage_of_a_count_has_no_more_digits_than_the_count_carries() {
+        for ((part, whole), text) in [
+            ((0, 0), "-"),
+            ((0, 1), "0%"),
+            ((1, 1), "100%"),
+            ((1, 6), "17%"),
+            ((5, 6), "83%"),
+            ((99, 100), "99%"),
+            ((1, 101), "1%"),
+            ((1, 300), "0.3%"),
+            ((999, 1000), "99.9%"),
+            ((1, 1001), "0.1%"),
+            ((1000, 1001), "99.9%"),
+            ((542_742, 1_000_000), "54.2742%"),
+            ((1, 10_000_000), "0.00001%"),
+            ((u64::MAX, u64::MAX), "100%"),
+        ] {
+            assert_eq!(of(part, whole), text, "{part} of {whole}");
+        }
+    }
 
     #[test]
     fn percentages_have_pings_format() {
@@ -41,20 +70,6 @@ mod tests {
             (1e-9, "0.0000001"),
         ] {
             assert_eq!(percent(share), text);
-        }
-    }
-
-    #[test]
-    fn percentages_are_parsed_with_and_without_a_sign() {
-        for (text, share) in [("1", 0.01), ("0.5%", 0.005), ("0", 0.0), ("100%", 1.0)] {
-            assert_eq!(parse(text), Ok(share), "{text}");
-        }
-        for text in ["-1", "101", "NaN", "inf"] {
-            assert_eq!(parse(text), Err("must be between 0 and 100".into()), "{text}");
-        }
-        for text in ["", "%", "x", "1%%"] {
-            let error = Err("not a percentage: try 1 or 0.5".into());
-            assert_eq!(parse(text), error, "{text}");
         }
     }
 }

@@ -2,22 +2,21 @@
 
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, value_parser};
+use clap::Parser;
 use hello_net::{ProbeError, Prober, ProberBuilder};
 use hello_proto::{MAX_NAME_LEN, Token};
 
 use super::thresholds::Thresholds;
 use crate::args::address_family::Family;
 use crate::args::common::CommonArgs;
-use crate::args::duration;
 use crate::args::endpoint::Endpoint;
 use crate::args::generate::AFTER_HELP;
+use crate::args::number;
 use crate::output::options::ExportArgs;
-use crate::output::percent;
 use crate::process::descriptors;
 use crate::process::exit::error_chain;
 
@@ -42,13 +41,13 @@ pub struct Args {
     /// Send COUNT probes to each target, then stop
     ///
     /// Replies to the last probes are awaited.
-    #[arg(long, short, value_name = "COUNT", value_parser = value_parser!(u64).range(1..))]
-    pub(super) count: Option<u64>,
+    #[arg(long, short, value_name = "COUNT", value_parser = number::positive::<NonZeroU64>)]
+    pub(super) count: Option<NonZeroU64>,
 
     /// Send a probe every TIME
     ///
     /// Beyond the loopback, a host receives at most 500 probes per second (2ms).
-    #[arg(long, short, value_name = "TIME", default_value = "1s", value_parser = duration::parse)]
+    #[arg(long, short, value_name = "TIME", default_value = "1s", value_parser = number::duration)]
     interval: Duration,
 
     /// Send names of BYTES bytes
@@ -59,24 +58,24 @@ pub struct Args {
         short,
         value_name = "BYTES",
         default_value_t = 16,
-        value_parser = value_parser!(u16).range(Token::MIN_LEN as i64..=MAX_NAME_LEN as i64),
+        value_parser = number::bytes::<u16>(Token::MIN_LEN as u64..=MAX_NAME_LEN as u64),
     )]
     size: u16,
 
     /// Send probes for TIME, then stop
     ///
     /// Replies to the last probes are awaited.
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", value_parser = number::duration)]
     duration: Option<Duration>,
 
     /// Exit after TIME, even with probes in flight
-    #[arg(long, short = 'w', value_name = "TIME", value_parser = duration::parse)]
+    #[arg(long, short = 'w', value_name = "TIME", value_parser = number::duration)]
     pub(super) deadline: Option<Duration>,
 
     /// Count a probe as lost after TIME without a reply
     ///
     /// A reply that arrives later is reported as late; the probe remains lost.
-    #[arg(long, short = 'W', value_name = "TIME", default_value = "1s", value_parser = duration::parse)]
+    #[arg(long, short = 'W', value_name = "TIME", default_value = "1s", value_parser = number::duration)]
     timeout: Duration,
 
     // No documentation comment: it would become that of the command.
@@ -91,7 +90,7 @@ pub struct Args {
     ///
     /// ECMP networks choose a path per flow, so several ports cover several paths. Each flow has
     /// its own statistics.
-    #[arg(long, value_name = "COUNT", default_value = "1")]
+    #[arg(long, value_name = "COUNT", default_value = "1", value_parser = number::positive::<NonZeroU16>)]
     flows: NonZeroU16,
 
     /// Print only the summaries
@@ -99,23 +98,23 @@ pub struct Args {
     pub(super) quiet: bool,
 
     /// Print interval statistics every TIME and at the end
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", value_parser = number::duration)]
     pub(super) every: Option<Duration>,
 
     /// Exit with status 1 if more than PERCENT of the probes are lost
     ///
     /// Each target is checked. Probes in flight are excluded.
-    #[arg(long, value_name = "PERCENT", value_parser = percent::parse)]
+    #[arg(long, value_name = "PERCENT", value_parser = number::percent)]
     max_loss: Option<f64>,
 
     /// Exit with status 1 if the p99 round-trip time exceeds TIME
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", value_parser = number::duration)]
     max_p99: Option<Duration>,
 
     /// Exit with status 1 if the mean jitter exceeds TIME
     ///
     /// Jitter is the difference between consecutive round-trip times of a flow.
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", value_parser = number::duration)]
     max_jitter: Option<Duration>,
 
     // No documentation comment: it would become that of the command.
@@ -215,7 +214,7 @@ impl Args {
         let interface = self.interface.clone().filter(|_| source.is_none());
         Prober::builder()
             .interval(interval)
-            .count(self.count.into_iter().chain(of_duration).min())
+            .count(self.count.map(NonZeroU64::get).into_iter().chain(of_duration).min())
             .timeout(self.timeout)
             .name_len(self.size.into())
             .flows(self.flows)

@@ -7,8 +7,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::Parser;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{Parser, value_parser};
 use hello_net::{Server, ServerBuilder, ServerError};
 use hello_proto::{Guard, MAX_NAME_LEN, Refusal};
 
@@ -17,9 +17,9 @@ use super::report::buffers::{Buffer, Buffers};
 use super::systemd;
 use crate::args::backend::BackendArg;
 use crate::args::common::CommonArgs;
-use crate::args::duration;
 use crate::args::endpoint::Endpoint;
 use crate::args::generate::AFTER_HELP;
+use crate::args::number;
 
 /// Reply "Hello, NAME!" to every name received over UDP
 ///
@@ -46,7 +46,7 @@ pub struct Args {
         long,
         value_name = "BYTES",
         default_value_t = Guard::DEFAULT_MAX_NAME_LEN as u64,
-        value_parser = value_parser!(u64).range(..=MAX_NAME_LEN as u64),
+        value_parser = number::bytes::<u64>(0..=MAX_NAME_LEN as u64),
     )]
     max_name: u64,
 
@@ -65,7 +65,7 @@ pub struct Args {
         long,
         value_name = "COUNT",
         default_value = "1",
-        value_parser = value_parser!(u16).range(1..=1024),
+        value_parser = number::count::<u16>(1..=1024),
     )]
     workers: u16,
 
@@ -86,14 +86,14 @@ pub struct Args {
     ///
     /// It holds requests during a burst or a restart. The kernel caps it at net.core.rmem_max
     /// unless the server has CAP_NET_ADMIN.
-    #[arg(long, value_name = "BYTES", value_parser = value_parser!(u32).range(1..=MAX_BUFFER))]
+    #[arg(long, value_name = "BYTES", value_parser = number::bytes::<u32>(1..=MAX_BUFFER))]
     receive_buffer: Option<u32>,
 
     /// Request a send buffer of BYTES per socket [default: 16 MiB]
     ///
     /// It holds replies that wait for address resolution. While it is full, replies are dropped.
     /// The kernel caps it at net.core.wmem_max unless the server has CAP_NET_ADMIN.
-    #[arg(long, value_name = "BYTES", value_parser = value_parser!(u32).range(1..=MAX_BUFFER))]
+    #[arg(long, value_name = "BYTES", value_parser = number::bytes::<u32>(1..=MAX_BUFFER))]
     send_buffer: Option<u32>,
 
     /// Select the I/O back end
@@ -109,7 +109,7 @@ pub struct Args {
         long,
         value_name = "COUNT",
         default_value = "20",
-        value_parser = value_parser!(u16).range(1..=10_000),
+        value_parser = number::count::<u16>(1..=10_000),
         conflicts_with = "quiet",
     )]
     pub(super) max_lines: u16,
@@ -143,7 +143,7 @@ Examples:
   hello-server --bind 0.0.0.0 --bind ::          Serve every address of this machine
   hello-server --bind 0.0.0.0 --limit 100 --stats 60 --quiet
                                                  Serve the internet with a lower limit
-  hello-server --workers 4 --quiet --receive-buffer 16777216
+  hello-server --workers 4 --quiet --receive-buffer 16MiB
                                                  Serve a heavy load
 
 Signals:
@@ -155,7 +155,7 @@ Exit status:
   2  Invalid command line, or a socket could not be opened or failed";
 
 /// The largest buffer size that can be requested, in bytes: Linux doubles the value.
-const MAX_BUFFER: i64 = (i32::MAX / 2) as i64;
+const MAX_BUFFER: u64 = (i32::MAX / 2) as u64;
 
 impl Args {
     /// Opens the server's sockets, or adopts those of socket activation.
@@ -221,7 +221,7 @@ impl Args {
 /// Parses the time to busy-poll.
 fn spin(text: &str) -> Result<Duration, String> {
     const LONGEST: Duration = Duration::from_secs(1);
-    match duration::parse(text)? {
+    match number::duration(text)? {
         spin if spin <= LONGEST => Ok(spin),
         _ => Err("must be at most 1s, e.g. 50us".into()),
     }
@@ -231,7 +231,7 @@ fn spin(text: &str) -> Result<Duration, String> {
 fn period(text: &str) -> Result<Duration, String> {
     const SHORTEST: Duration = Duration::from_millis(10);
     const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-    let period = duration::parse(text)?;
+    let period = number::duration(text)?;
     match (SHORTEST..=LONGEST).contains(&period) {
         true => Ok(period),
         false => Err("must be between 10ms and 365days".into()),

@@ -5,12 +5,11 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
-use clap::value_parser;
 use hello_net::{IpNet, RateLimit};
 use hello_proto::Rate;
 use serde::Serialize;
 
-use crate::args::network;
+use crate::args::{network, number};
 
 /// The options of the rate limit.
 #[derive(Debug, clap::Args)]
@@ -30,7 +29,7 @@ pub struct LimitArgs {
     limit: Option<LimitValue>,
 
     /// Answer bursts of up to COUNT requests from a source network [default: twice RATE]
-    #[arg(long, value_name = "COUNT", value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "COUNT", value_parser = number::count::<u32>(1..=u64::from(u32::MAX)))]
     limit_burst: Option<u32>,
 
     /// Exempt NETWORK from the limit, e.g. 192.0.2.0/24; repeat for several
@@ -136,10 +135,8 @@ fn rate(text: &str) -> Result<LimitValue, String> {
     if text == "off" {
         return Ok(LimitValue::Off);
     }
-    match text.parse() {
-        Ok(rate) if (1..=Rate::MAX_RATE).contains(&rate) => Ok(LimitValue::PerSecond(rate)),
-        _ => Err(format!("not a rate from 1 to {}, nor \"off\"", Rate::MAX_RATE)),
-    }
+    let rate = number::rate(1..=Rate::MAX_RATE.into())(text);
+    rate.map(LimitValue::PerSecond).map_err(|error| format!("{error}, or \"off\""))
 }
 
 #[cfg(test)]

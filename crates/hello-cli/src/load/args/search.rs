@@ -4,8 +4,8 @@ use std::num::{NonZeroU32, NonZeroU64};
 
 use hello_measure::SearchPlan;
 
-use super::values::{LoadRange, at_least_one, parse_load, parse_loads};
-use crate::output::percent;
+use super::values::{LoadRange, at_least_one, parse_loads};
+use crate::args::number;
 
 /// The options of a search or a sweep.
 #[derive(Debug, clap::Args)]
@@ -22,7 +22,7 @@ pub(super) struct SearchArgs {
         long,
         value_name = "PERCENT",
         default_value = "0",
-        value_parser = percent::parse,
+        value_parser = number::percent,
         requires = "find_max",
         conflicts_with_all = NO_SEARCH,
     )]
@@ -33,6 +33,7 @@ pub(super) struct SearchArgs {
         long,
         value_name = "COUNT",
         default_value = "3",
+        value_parser = number::positive::<NonZeroU32>,
         requires = "find_max",
         conflicts_with_all = NO_SEARCH,
     )]
@@ -43,7 +44,7 @@ pub(super) struct SearchArgs {
         long,
         value_name = "PERCENT",
         default_value = "2",
-        value_parser = percent::parse,
+        value_parser = number::percent,
         requires = "find_max",
         conflicts_with_all = NO_SEARCH,
     )]
@@ -54,7 +55,7 @@ pub(super) struct SearchArgs {
         long,
         value_name = "RATE",
         default_value = "100M",
-        value_parser = parse_load,
+        value_parser = number::rate::<NonZeroU64>(1..=u64::MAX),
         requires = "find_max",
         conflicts_with_all = NO_SEARCH,
     )]
@@ -74,7 +75,7 @@ pub(super) struct SearchArgs {
         long,
         value_name = "COUNT",
         default_value = "10",
-        value_parser = clap::value_parser!(u32).range(2..=1000),
+        value_parser = number::count::<u32>(2..=1000),
         requires = "sweep",
         conflicts_with_all = NO_SWEEP,
     )]

@@ -144,9 +144,9 @@ fn contradictory_options_are_errors() {
         (["--rate=1", "--steps=3"], "cannot be used with"),
         (["--outstanding=1", "--tolerance=1"], "cannot be used with"),
         (["--json", "--steps=3"], "--sweep"),
-        (["--rate=1", "--train=65"], "65 is not in 1..=64"),
-        (["--rate=1", "--train=0"], "0 is not in 1..=64"),
-        (["--rate=1", "--sources=0"], "not a positive number"),
+        (["--rate=1", "--train=65"], "must be between 1 and 64"),
+        (["--rate=1", "--train=0"], "must be between 1 and 64"),
+        (["--rate=1", "--sources=0"], "must be between 1 and"),
         (["-4", "-6"], "cannot be used with"),
     ] {
         let error = refused(list);
