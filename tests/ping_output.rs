@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hello_cli::output::Format;
 use hello_cli::output::export::{Export, NO_TOTALS};
+use hello_cli::output::layout::Layout;
 use hello_cli::ping::Target;
 use hello_cli::ping::report::{Report, Style};
 use hello_cli::ping::summary::Summary;
@@ -52,7 +53,7 @@ fn eventful() -> Vec<ProbeEventKind<'static>> {
 fn printed(format: Format, events: &[ProbeEventKind<'_>]) -> String {
     let address = ([127, 0, 0, 1], 9999).into();
     let target = Target { name: "127.0.0.1:9999".into(), address, name_len: 16, flows: 1 };
-    let style = Style { format, quiet: false, terminal: false };
+    let style = Style { format, quiet: false, layout: Layout::PLAIN };
     let mut totals = Totals::new(style, [target.clone()]);
     let mut report = Report::new(style, [target]);
     let mut lines = totals.headers();
@@ -182,7 +183,7 @@ fn every_json_line_conforms_to_the_schema_and_a_quoted_number_does_not() {
     let nothing = printed(Format::Json, &[]);
     let lines = Vec::from_iter(lines.into_iter().chain(nothing.lines().map(str::to_owned)));
     assert!(are_valid(test, lines.clone()), "{lines:?}");
-    assert!(are_valid(test, [Export::Json.text::<Summary>(&[], NO_TOTALS)]));
+    assert!(are_valid(test, [Export::Json.text::<Summary>(&[], NO_TOTALS, &[])]));
 
     let reply = lines.iter().find(|line| line.contains("\"reply\"")).expect("a reply");
     let quoted = reply.replace("0.041", "\"0.041\"");

@@ -9,14 +9,17 @@ pub(crate) mod fixtures;
 pub mod format;
 pub mod histogram;
 pub mod json;
+pub mod layout;
 pub mod no_answer;
 pub mod options;
 pub mod percent;
 pub mod plot;
 pub mod prometheus;
 pub mod status;
+pub mod style;
 pub mod table;
 pub mod throttle;
+pub mod wall_clock;
 
 use std::io;
 

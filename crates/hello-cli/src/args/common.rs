@@ -6,6 +6,7 @@ use clap::{Args, CommandFactory};
 
 use super::generate::Generate;
 use crate::output::Format;
+use crate::output::style::Color;
 
 /// The options of every tool.
 #[derive(Debug, Args)]
@@ -15,6 +16,10 @@ pub struct CommonArgs {
     /// Ignore fields you do not know: new versions add some.
     #[arg(long)]
     json: bool,
+
+    /// Colour the output
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    color: Color,
 
     /// Print a manual page or a shell completion script, then exit
     #[arg(long, value_name = "WHAT")]
@@ -29,6 +34,11 @@ impl CommonArgs {
             None => Ok(false),
             Some(what) => what.write::<Args>(&mut io::stdout()).map(|()| true),
         }
+    }
+
+    /// Returns when the output is coloured.
+    pub fn color(&self) -> Color {
+        self.color
     }
 
     /// Returns the output format.

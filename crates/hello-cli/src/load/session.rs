@@ -36,7 +36,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     if args.common.print_generated::<Args>()? {
         return Ok(ExitCode::SUCCESS);
     }
-    args.outputs.check()?;
+    args.outputs.check::<Summary>()?;
     // Before signals are handled, because only their default action interrupts a lookup.
     let target = args.target()?;
     let signals = Signals::register(Command::Stop, Command::Abort, [])?;
@@ -87,7 +87,12 @@ impl<'a> Session<'a> {
         let plan = builder.check(address)?;
         let (format, style) = (args.common.format(), ProgressStyle::with_template(PROGRESS)?);
         let bar = || status_bar(format).with_style(style);
-        let out = args.outputs.console(format, bar, signals.send_on_drop(Command::Stop))?;
+        let out = args.outputs.console(
+            format,
+            args.common.color(),
+            bar,
+            signals.send_on_drop(Command::Stop),
+        )?;
         let trials = args.mode() != Mode::Single;
         out.line(match format {
             Format::Text => text::header(&target, address, &plan, trials),
@@ -295,7 +300,10 @@ impl<'a> Session<'a> {
                 vec![line(throughput)]
             }
             (Mode::Sweep(loads), None) if is_text && !self.results.is_empty() => {
-                vec![format!("\n{}", text::sweep(&self.results, loads.len()))]
+                vec![format!(
+                    "\n{}",
+                    text::sweep(self.args.outputs.layout(), &self.results, loads.len())
+                )]
             }
             _ => vec![],
         };

@@ -15,6 +15,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use self::queue::Queue;
+use super::style::Color;
 use super::{Format, OutputError, json};
 
 /// Prints lines in a separate thread, so that no caller waits for the reader.
@@ -59,9 +60,9 @@ impl Drop for Place<'_> {
 /// The destination of a console.
 pub enum Stream {
     /// Standard output.
-    Stdout,
+    Stdout(Color),
     /// Standard error.
-    Stderr,
+    Stderr(Color),
     /// Another destination.
     Other(Box<dyn Write + Send>),
 }
@@ -170,11 +171,11 @@ impl Console {
 impl Stream {
     fn open(self) -> (Box<dyn Write + Send>, Unread) {
         match self {
-            Self::Stdout => {
-                (Box::new(io::stdout()), || rustix::io::ioctl_fionread(io::stdout()).ok())
+            Self::Stdout(color) => {
+                (color.wrap(io::stdout()), || rustix::io::ioctl_fionread(io::stdout()).ok())
             }
-            Self::Stderr => {
-                (Box::new(io::stderr()), || rustix::io::ioctl_fionread(io::stderr()).ok())
+            Self::Stderr(color) => {
+                (color.wrap(io::stderr()), || rustix::io::ioctl_fionread(io::stderr()).ok())
             }
             Self::Other(out) => (out, || None),
         }
@@ -184,8 +185,8 @@ impl Stream {
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Stdout => "Stdout",
-            Self::Stderr => "Stderr",
+            Self::Stdout(_) => "Stdout",
+            Self::Stderr(_) => "Stderr",
             Self::Other(_) => "Other",
         })
     }
@@ -200,7 +201,7 @@ impl From<String> for Status {
 /// Prints text to standard error, and waits for its reader for at most a second.
 pub fn warn(text: &str) {
     let bar = ProgressBar::hidden();
-    if let Ok(output) = Console::start(Stream::Stderr, bar, Format::Text, 0, ()) {
+    if let Ok(output) = Console::start(Stream::Stderr(Color::Auto), bar, Format::Text, 0, ()) {
         output.close(vec![text.to_owned()]);
         // A failure cannot be reported anywhere else.
         let _ = output.wait(Duration::from_secs(1), true);

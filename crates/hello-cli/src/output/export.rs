@@ -35,6 +35,9 @@ pub trait Tabular: Serialize + Sized + 'static {
     /// Returns the headings of the columns, in order; the first column names the result.
     fn heads() -> Vec<&'static str>;
 
+    /// The headings of the columns of a Markdown table, unless others are chosen: at most eight.
+    const BRIEF: &'static [&'static str];
+
     /// Returns the cells of a row, one for each heading.
     fn cells(&self, format: &CellFormat) -> Vec<String>;
 }
@@ -69,8 +72,9 @@ impl Export {
         out: &mut impl Write,
         results: &[R],
         totals: Option<&impl Serialize>,
+        columns: &[&str],
     ) -> Result<(), ExportError> {
-        let text = self.text(results, totals);
+        let text = self.text(results, totals, columns);
         match path.to_str() {
             Some("-") => {
                 let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
@@ -80,24 +84,43 @@ impl Export {
         }
     }
 
-    /// Formats the results, with a newline at the end.
-    pub fn text<R: Tabular>(self, results: &[R], totals: Option<&impl Serialize>) -> String {
+    /// Returns the columns of this format, unless others are chosen.
+    pub(crate) fn default_columns<R: Tabular>(self) -> Vec<&'static str> {
+        if self == Self::Markdown { R::BRIEF.to_vec() } else { R::heads() }
+    }
+
+    /// Formats the results with these columns, and with a newline at the end.
+    ///
+    /// # Panics
+    ///
+    /// If a result has no JSON form, such as a map whose keys are not strings.
+    pub fn text<R: Tabular>(
+        self,
+        results: &[R],
+        totals: Option<&impl Serialize>,
+        columns: &[&str],
+    ) -> String {
         match self {
             Self::Json => {
                 json::to_line(&Results { schema_version: SCHEMA_VERSION, results, totals }) + "\n"
             }
             Self::Csv => {
-                let cells = |row: Vec<String>| Vec::from_iter(row.iter().map(|cell| quoted(cell)));
-                rows(results, CellFormat::CSV).map(|row| cells(row).join(",") + "\n").collect()
+                let mut csv = csv::Writer::from_writer(Vec::new());
+                for row in rows(results, columns, CellFormat::CSV) {
+                    csv.write_record(row).expect("memory, and rows of one length");
+                }
+                let bytes = csv.into_inner().expect("memory");
+                String::from_utf8(bytes).expect("UTF-8")
             }
             Self::Markdown => {
                 let cells = |row: Vec<String>| {
                     Vec::from_iter(row.iter().map(|cell| cell.replace('|', "\\|")))
                 };
-                let mut lines = rows(results, CellFormat::MARKDOWN)
+                let mut lines = rows(results, columns, CellFormat::MARKDOWN)
                     .map(|row| format!("| {} |\n", cells(row).join(" | ")));
                 let head = lines.next().unwrap_or_default();
-                let rule = "|:--|".to_owned() + &"--:|".repeat(R::heads().len() - 1) + "\n";
+                let rule =
+                    "|:--|".to_owned() + &"--:|".repeat(columns.len().saturating_sub(1)) + "\n";
                 head + &rule + &lines.collect::<String>()
             }
         }
@@ -206,17 +229,19 @@ struct Results<'a, R, W> {
 /// The totals of results that have none.
 pub const NO_TOTALS: Option<&()> = None;
 
-/// Yields the headings, and then a row for each result.
-fn rows<R: Tabular>(results: &[R], format: CellFormat) -> impl Iterator<Item = Vec<String>> + '_ {
-    let heads = R::heads().into_iter().map(str::to_owned).collect();
-    iter::once(heads).chain(results.iter().map(move |result| result.cells(&format)))
-}
-
-fn quoted(cell: &str) -> String {
-    match cell.contains(['"', ',', '\r', '\n']) {
-        true => format!("\"{}\"", cell.replace('"', "\"\"")),
-        false => cell.into(),
-    }
+/// Yields the headings of these columns, and then a row for each result.
+fn rows<R: Tabular>(
+    results: &[R],
+    columns: &[&str],
+    format: CellFormat,
+) -> impl Iterator<Item = Vec<String>> {
+    let heads = R::heads();
+    let column = |name: &&str| heads.iter().position(|head| head == name);
+    let columns = Vec::from_iter(columns.iter().filter_map(column));
+    let pick = move |row: &[String]| columns.iter().map(|column| row[*column].clone()).collect();
+    let heads = Vec::from_iter(heads.into_iter().map(str::to_owned));
+    let rows = results.iter().map(move |result| result.cells(&format));
+    iter::once(heads).chain(rows).map(move |row| pick(&row))
 }
 
 #[cfg(test)]
@@ -232,6 +257,8 @@ mod tests {
     }
 
     impl Tabular for Trip {
+        const BRIEF: &'static [&'static str] = &["name", "loss_percent"];
+
         fn heads() -> Vec<&'static str> {
             heads(COLUMNS).collect()
         }
@@ -255,17 +282,21 @@ mod tests {
     #[test]
     fn csv_has_a_header_all_decimals_and_empty_unknown_cells() {
         let expected = "name,time_ms,loss_percent\nhere,1.234567,50\n\"a,b|\"\"c\"\"\",,\n";
-        assert_eq!(Export::Csv.text(&TRIPS, NO_TOTALS), expected);
-        assert_eq!(Export::Csv.text::<Trip>(&[], NO_TOTALS), "name,time_ms,loss_percent\n");
+        assert_eq!(Export::Csv.text(&TRIPS, NO_TOTALS, &Trip::heads()), expected);
+        assert_eq!(
+            Export::Csv.text::<Trip>(&[], NO_TOTALS, &Trip::heads()),
+            "name,time_ms,loss_percent\n"
+        );
     }
 
     #[test]
-    fn cells_with_special_characters_are_quoted() {
-        for (cell, expected) in
-            [("a", "a"), ("a,b", "\"a,b\""), ("a\"b", "\"a\"\"b\""), ("a\nb", "\"a\nb\"")]
-        {
-            assert_eq!(quoted(cell), expected);
-        }
+    fn markdown_has_the_main_columns_unless_others_are_chosen() {
+        let brief = Export::Markdown.default_columns::<Trip>();
+        let text = Export::Markdown.text(&TRIPS[..1], NO_TOTALS, &brief);
+        assert_eq!(text, "| name | loss_percent |\n|:--|--:|\n| here | 50 |\n");
+        let chosen = Export::Csv.text(&TRIPS[..1], NO_TOTALS, &["loss_percent", "name"]);
+        assert_eq!(chosen, "loss_percent,name\n50,here\n");
+        assert_eq!(Export::Csv.default_columns::<Trip>(), Trip::heads());
     }
 
     #[test]
@@ -276,22 +307,24 @@ mod tests {
 | here | 1.235 | 50 |
 | a,b\\|\"c\" | - | - |
 ";
-        assert_eq!(Export::Markdown.text(&TRIPS, NO_TOTALS), expected);
+        assert_eq!(Export::Markdown.text(&TRIPS, NO_TOTALS, &Trip::heads()), expected);
     }
 
     #[test]
     fn json_has_everything_under_results() {
         let json: Value =
-            serde_json::from_str(&Export::Json.text(&TRIPS, NO_TOTALS)).expect("JSON");
+            serde_json::from_str(&Export::Json.text(&TRIPS, NO_TOTALS, &Trip::heads()))
+                .expect("JSON");
         assert_eq!(json["results"][0]["time_ms"], 1.234_567);
         assert_eq!(json["results"][1]["time_ms"], Value::Null);
         assert_eq!(
-            Export::Json.text::<Trip>(&[], NO_TOTALS),
+            Export::Json.text::<Trip>(&[], NO_TOTALS, &Trip::heads()),
             "{\"schema_version\":1,\"results\":[]}\n"
         );
         let totals = Trip { name: "both", time_ms: None, loss: Some(0.25) };
         let json: Value =
-            serde_json::from_str(&Export::Json.text(&TRIPS, Some(&totals))).expect("JSON");
+            serde_json::from_str(&Export::Json.text(&TRIPS, Some(&totals), &Trip::heads()))
+                .expect("JSON");
         assert_eq!((&json["results"][1]["loss"], &json["loss"]), (&Value::Null, &0.25.into()));
     }
 
@@ -329,10 +362,12 @@ mod tests {
     #[test]
     fn dash_is_the_output_and_an_unwritable_file_is_named() {
         let mut out = Vec::new();
-        Export::Csv.write(Path::new("-"), &mut out, &TRIPS, NO_TOTALS).expect("memory");
-        assert_eq!(out, Export::Csv.text(&TRIPS, NO_TOTALS).into_bytes());
+        Export::Csv
+            .write(Path::new("-"), &mut out, &TRIPS, NO_TOTALS, &Trip::heads())
+            .expect("memory");
+        assert_eq!(out, Export::Csv.text(&TRIPS, NO_TOTALS, &Trip::heads()).into_bytes());
         let error = Export::Csv
-            .write(Path::new("/"), &mut out, &TRIPS, NO_TOTALS)
+            .write(Path::new("/"), &mut out, &TRIPS, NO_TOTALS, &Trip::heads())
             .expect_err("a directory");
         assert_eq!(error.to_string(), "cannot write \"/\"");
     }

@@ -7,10 +7,35 @@ use serde::Serialize;
 use serde_json::ser::Formatter;
 
 use super::escape::truncate_utf8;
+use super::wall_clock::WallClock;
 
-/// The version of the schemas of hello-ping and hello-load. It changes when a field is renamed,
+/// The version of the JSON of all tools. It changes when a field is renamed,
 /// removed or redefined, but not when a field is added.
 pub const SCHEMA_VERSION: u32 = 1;
+
+/// What every tool's first line says about the run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Origin {
+    /// The version of the schema.
+    pub schema_version: u32,
+    /// The name of the tool.
+    pub tool: &'static str,
+    /// The version of the tool.
+    pub version: &'static str,
+    /// The name of this machine.
+    pub host: String,
+    /// The time of day at the start.
+    pub started_at: WallClock,
+}
+
+impl Origin {
+    /// Returns the origin of a run that starts now.
+    pub fn now(tool: &'static str) -> Self {
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let (version, started_at) = (env!("CARGO_PKG_VERSION"), WallClock::now());
+        Self { schema_version: SCHEMA_VERSION, tool, version, host, started_at }
+    }
+}
 
 /// Returns `value` as a JSON object on one line, without the newline.
 ///

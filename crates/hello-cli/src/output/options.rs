@@ -10,6 +10,8 @@ use serde::Serialize;
 
 use super::console::{Console, ROOM, Stream};
 use super::export::{self, Export, Tabular};
+use super::layout::Layout;
+use super::style::Color;
 use super::{Format, OutputError};
 
 /// The options for exports and the plot.
@@ -28,6 +30,10 @@ pub struct ExportArgs {
     /// Write the final results to FILE as Markdown; "-" is standard output
     #[arg(long, value_name = "FILE")]
     export_markdown: Option<PathBuf>,
+
+    /// Export these columns to CSV and Markdown, or all [default: all; up to eight for Markdown]
+    #[arg(long, value_name = "NAME,...|all", value_delimiter = ',')]
+    columns: Vec<String>,
 
     /// Draw the results to FILE as an SVG image
     #[arg(long, value_name = "FILE")]
@@ -52,7 +58,8 @@ impl ExportArgs {
     }
 
     /// Checks before a run, which may be long, that its results can be written.
-    pub(crate) fn check(&self) -> Result<(), Box<dyn Error>> {
+    pub(crate) fn check<R: Tabular>(&self) -> Result<(), Box<dyn Error>> {
+        self.chosen::<R>()?;
         let (out, exports): (Vec<_>, Vec<_>) =
             self.exports().map(|(_, path)| path).partition(|path| is_stdout(path));
         if out.len() > 1 {
@@ -66,19 +73,41 @@ impl ExportArgs {
         Ok(exports.into_iter().chain(self.plot.as_deref()).try_for_each(export::check)?)
     }
 
+    /// Returns the layout of the stream that the console prints to.
+    pub(crate) fn layout(&self) -> Layout {
+        if self.to_stdout() { Layout::of(&io::stderr()) } else { Layout::of(&io::stdout()) }
+    }
+
     /// Starts the console: on standard error without a status line if an export uses standard
     /// output, otherwise on standard output with `bar`. `failed` is dropped at its first error.
     pub(crate) fn console(
         &self,
         format: Format,
+        color: Color,
         bar: impl FnOnce() -> ProgressBar,
         failed: impl Send + 'static,
     ) -> io::Result<Console> {
         let (stream, bar) = match self.to_stdout() {
-            true => (Stream::Stderr, ProgressBar::hidden()),
-            false => (Stream::Stdout, bar()),
+            true => (Stream::Stderr(color), ProgressBar::hidden()),
+            false => (Stream::Stdout(color), bar()),
         };
         Console::start(stream, bar, format, ROOM, failed)
+    }
+
+    /// Returns the columns of --columns, or `None` for those of the format.
+    fn chosen<R: Tabular>(&self) -> Result<Option<Vec<&'static str>>, Box<dyn Error>> {
+        let heads = R::heads();
+        if self.columns == ["all"] {
+            return Ok(Some(heads));
+        }
+        let find = |name: &String| heads.iter().copied().find(|head| head == name);
+        let chosen = self.columns.iter().map(|name| {
+            find(name).ok_or_else(|| {
+                format!("no column {name:?} for --columns: choose from {}", heads.join(","))
+            })
+        });
+        let chosen = chosen.collect::<Result<Vec<_>, _>>()?;
+        Ok((!chosen.is_empty()).then_some(chosen))
     }
 
     /// Writes the results and their totals to every export, and the plot. An export to standard
@@ -91,8 +120,10 @@ impl ExportArgs {
         draw: impl FnOnce() -> Result<String, Box<dyn Error>>,
     ) -> Result<(), Box<dyn Error>> {
         let mut written: Vec<Result<(), Box<dyn Error>>> = Vec::new();
+        let columns = self.chosen::<R>()?;
         for (export, path) in self.exports() {
-            written.push(export.write(path, out, results, totals).map_err(Into::into));
+            let columns = columns.clone().unwrap_or_else(|| export.default_columns::<R>());
+            written.push(export.write(path, out, results, totals, &columns).map_err(Into::into));
         }
         if let Some(path) = &self.plot {
             written.push(draw().and_then(|plot| Ok(export::write(path, &plot)?)));
@@ -108,7 +139,7 @@ pub(crate) fn print_export(text: &[u8], stopped: bool) -> Result<(), OutputError
         return Ok(());
     }
     let bar = ProgressBar::hidden();
-    let out = Console::start(Stream::Stdout, bar, Format::Text, 0, ())?;
+    let out = Console::start(Stream::Stdout(Color::Always), bar, Format::Text, 0, ())?;
     let text = String::from_utf8_lossy(text);
     out.close(vec![text.strip_suffix('\n').unwrap_or(&text).to_owned()]);
     out.finish(stopped)
@@ -134,17 +165,44 @@ mod tests {
         Tool::parse_from([&["tool"], &args[..]].concat()).outputs
     }
 
+    #[derive(Serialize)]
+    struct Nothing;
+
+    impl Tabular for Nothing {
+        const BRIEF: &'static [&'static str] = &["nothing"];
+
+        fn heads() -> Vec<&'static str> {
+            vec!["nothing", "void"]
+        }
+
+        fn cells(&self, _: &CellFormat) -> Vec<String> {
+            vec![String::new(), String::new()]
+        }
+    }
+
+    #[test]
+    fn chosen_columns_are_those_of_the_tool() {
+        let chosen = |columns| outputs(["--columns", columns]).chosen::<Nothing>();
+        assert_eq!(outputs([]).chosen::<Nothing>().expect("none"), None);
+        assert_eq!(chosen("all").expect("all"), Some(vec!["nothing", "void"]));
+        assert_eq!(chosen("void").expect("one"), Some(vec!["void"]));
+        let error = chosen("void,full").expect_err("an unknown column").to_string();
+        assert_eq!(error, "no column \"full\" for --columns: choose from nothing,void");
+    }
+
     #[test]
     fn unwritable_output_is_an_error_before_the_run() {
         const NOWHERE: &str = "/no/such/directory/x";
         for option in ["--export-json", "--export-csv", "--export-markdown", "--plot"] {
-            let error = outputs([option, NOWHERE]).check().expect_err("no directory");
+            let error = outputs([option, NOWHERE]).check::<Nothing>().expect_err("no directory");
             assert_eq!(error.to_string(), "cannot write \"/no/such/directory/x\"", "{option}");
         }
-        outputs(["--export-json", "-"]).check().expect("standard output");
-        let error = outputs(["--export-json", "-", "--export-csv", "-"]).check().expect_err("two");
+        outputs(["--export-json", "-"]).check::<Nothing>().expect("standard output");
+        let error = outputs(["--export-json", "-", "--export-csv", "-"])
+            .check::<Nothing>()
+            .expect_err("two");
         assert!(error.to_string().starts_with("only one export can write to standard output"));
-        let error = outputs(["--plot", "-"]).check().expect_err("no file");
+        let error = outputs(["--plot", "-"]).check::<Nothing>().expect_err("no file");
         assert_eq!(error.to_string(), "--plot needs a file name, not \"-\"");
     }
 
@@ -156,17 +214,6 @@ mod tests {
 
     #[test]
     fn failed_output_prevents_no_other_and_is_the_error() {
-        #[derive(Serialize)]
-        struct Nothing;
-        impl Tabular for Nothing {
-            fn heads() -> Vec<&'static str> {
-                vec!["nothing"]
-            }
-
-            fn cells(&self, _: &CellFormat) -> Vec<String> {
-                vec![String::new()]
-            }
-        }
         let (mut out, mut drawn) = (Vec::new(), false);
         let outputs = outputs(["--export-json", "/", "--export-csv", "-", "--plot", "x.svg"]);
         let draw = || {
@@ -176,6 +223,6 @@ mod tests {
         let error =
             outputs.write::<Nothing>(&[], NO_TOTALS, &mut out, draw).expect_err("a directory");
         assert_eq!(error.to_string(), "cannot write \"/\"");
-        assert_eq!((&out[..], drawn), (&b"nothing\n"[..], true));
+        assert_eq!((&out[..], drawn), (&b"nothing,void\n"[..], true));
     }
 }

@@ -10,6 +10,7 @@ use super::Target;
 use super::output::{json, text};
 use super::recorder::Recorder;
 use crate::output::Format;
+use crate::output::layout::Layout;
 use crate::output::throttle::LineThrottle;
 
 /// The style of the output.
@@ -19,8 +20,8 @@ pub struct Style {
     pub format: Format,
     /// Whether events have no lines.
     pub quiet: bool,
-    /// Whether the output is a terminal, whose summary has a histogram.
-    pub terminal: bool,
+    /// The terminal of the output, if it is one; its summary has a histogram.
+    pub layout: Layout,
 }
 
 /// Records the events of all targets, and returns their lines.
@@ -124,7 +125,7 @@ mod tests {
     #[test]
     fn unexpected_events_have_a_thousand_lines_per_second_and_every_answer_has_one() {
         const SECOND: Duration = Duration::from_secs(1);
-        let style = Style { format: Format::Text, quiet: false, terminal: false };
+        let style = Style { format: Format::Text, quiet: false, layout: Layout::PLAIN };
         let mut report = Report::new(style, [target()]);
         let mut lines = |kind: ProbeEventKind<'_>, times: u16| {
             let mut line = || report.event(0, &ProbeEvent::new(SECOND, 0, kind));

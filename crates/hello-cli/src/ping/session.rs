@@ -14,6 +14,7 @@ use super::Target;
 use super::args::Args;
 use super::output::{metrics, plot};
 use super::report::{Report, Style};
+use super::summary::Summary;
 use super::totals::Totals;
 use crate::output::console::{self, Console};
 use crate::output::export::NO_TOTALS;
@@ -24,7 +25,6 @@ use crate::process::lock;
 use crate::process::signals::Signals;
 use crate::process::ticker::next_tick;
 use signal_hook::consts::SIGQUIT;
-use std::io::{self, IsTerminal};
 
 /// Runs the tool and returns its exit status.
 ///
@@ -35,7 +35,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     if args.common.print_generated::<Args>()? {
         return Ok(ExitCode::SUCCESS);
     }
-    args.outputs.check()?;
+    args.outputs.check::<Summary>()?;
     // Before signals are handled, because only their default action interrupts a lookup.
     let named = args.targets()?;
     let signals = Signals::register(Command::Stop, Command::Abort, [(SIGQUIT, Command::Snapshot)])?;
@@ -46,10 +46,10 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         targets.push(Target { name, address, name_len, flows });
         probers.push(prober);
     }
-    let (format, terminal) = (args.common.format(), io::stdout().is_terminal());
-    let style = Style { format, quiet: args.quiet, terminal };
+    let (format, layout) = (args.common.format(), args.outputs.layout());
+    let style = Style { format, quiet: args.quiet, layout };
     let failed = signals.send_on_drop(Command::Stop);
-    let out = args.outputs.console(format, || status_bar(format), failed)?;
+    let out = args.outputs.console(format, args.common.color(), || status_bar(format), failed)?;
     let session = Session::start(args, style, targets, out)?;
     let watched = session.watch(probers, &signals);
     // From now on, the first signal has the effect of the second one.
@@ -171,7 +171,7 @@ impl<'a> Session<'a> {
         metrics?;
         printed?;
         let enough = match (self.args.count, self.args.deadline) {
-            (Some(count), Some(_)) => count,
+            (Some(count), Some(_)) => count.get(),
             _ => 1,
         };
         let answered = summaries.iter().all(|summary| summary.common.answered >= enough);
@@ -269,6 +269,7 @@ mod tests {
     use crate::output::Format;
     use crate::output::console::Stream;
     use crate::output::fixtures::Memory;
+    use crate::output::layout::Layout;
     use crate::ping::Target;
     use crate::ping::fixtures::{answered, sent, target};
     use crate::ping::report::Style;
@@ -276,7 +277,7 @@ mod tests {
     #[test]
     fn reply_while_an_interval_is_summarised_stands_after_its_line_and_counts_in_the_next() {
         let args = Args::parse_from(["hello-ping", "--every", "1s", "localhost"]);
-        let style = Style { format: Format::Text, quiet: false, terminal: false };
+        let style = Style { format: Format::Text, quiet: false, layout: Layout::PLAIN };
         let memory = Memory::default();
         let stream = Stream::Other(Box::new(memory.clone()));
         let out = Console::start(stream, ProgressBar::hidden(), Format::Text, 9, ());
@@ -312,7 +313,7 @@ mod tests {
         let target = Target { name: address.to_string(), address, name_len: 16, flows: 1 };
         // Has room for the header, but not for more.
         let room = Stream::Other(Box::new(Cursor::new([0; 100])));
-        let style = Style { format: Format::Text, quiet: true, terminal: false };
+        let style = Style { format: Format::Text, quiet: true, layout: Layout::PLAIN };
         let signals = Signals::new();
         let (bar, failed) = (ProgressBar::hidden(), signals.send_on_drop(Command::Stop));
         let out = Console::start(room, bar, Format::Text, 9, failed).expect("a thread");

@@ -72,7 +72,7 @@ impl Totals {
         let summaries = self.summaries(now);
         let mut lines = Vec::new();
         if summaries.len() > 1 && self.style.format == Format::Text {
-            lines.push(format!("\n{}", text::comparison(&summaries)));
+            lines.push(format!("\n{}", text::comparison(self.style.layout, &summaries)));
         }
         let summary = |(run, summary): (&Recorder, &Summary)| match self.style.format {
             Format::Text => text::summary(summary, &self.extras(run, summary)),
@@ -96,27 +96,29 @@ impl Totals {
     fn extras(&self, run: &Recorder, summary: &Summary) -> Vec<String> {
         let mut extras = Vec::new();
         if summary.flows.len() > 1 {
-            extras.push(text::flows(&summary.flows));
+            extras.push(text::flows(self.style.layout, &summary.flows));
         }
-        if self.style.terminal && summary.common.answered > 1 {
-            extras.push(bars(&run.rtts(), BAR_WIDTH));
+        if self.style.layout.width.is_some() && summary.common.answered > 1 {
+            extras.push(bars(self.style.layout, &run.rtts()));
         }
         extras
     }
 }
 
-/// The width of the bars, which fit beside the numbers in 80 columns.
-const BAR_WIDTH: usize = 40;
-
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+
     use hello_net::{ProbeEvent, ProbeEventKind};
 
     use super::*;
+    use crate::output::layout::Layout;
     use crate::ping::fixtures::{answered, lost, sent, target};
     use crate::ping::report::Report;
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    const TERMINAL: Layout = Layout { width: NonZeroUsize::new(80), unicode: false };
 
     /// Prints a run of two targets, the second of which is silent.
     fn printed(style: Style) -> String {
@@ -150,7 +152,7 @@ mod tests {
 
     #[test]
     fn intervals_have_only_new_events_and_the_end_has_everything() {
-        let style = Style { format: Format::Text, quiet: false, terminal: true };
+        let style = Style { format: Format::Text, quiet: false, layout: TERMINAL };
         let text = printed(style);
         for part in [
             "PING 192.0.2.1:9999 (192.0.2.1) 16(44) bytes of data.\nPING silent:9999 ",
@@ -168,14 +170,14 @@ mod tests {
         let end = "\n1 packets transmitted, 0 received, 100% packet loss, time 3000ms\n\n";
         assert!(text.ends_with(end), "{text}");
         assert_eq!(text.matches("from ms").count(), 1, "{text}");
-        let piped = printed(Style { terminal: false, ..style });
+        let piped = printed(Style { layout: Layout::PLAIN, ..style });
         assert!(!piped.contains("from ms") && !piped.contains('\u{1b}'), "{piped}");
     }
 
     #[test]
     fn quiet_output_has_no_events_but_the_summary() {
         for (format, lines) in [(Format::Text, None), (Format::Json, Some(8))] {
-            let text = printed(Style { format, quiet: true, terminal: false });
+            let text = printed(Style { format, quiet: true, layout: Layout::PLAIN });
             assert!(!text.contains("seq"), "{text}");
             assert!(lines.is_none_or(|lines| text.lines().count() == lines), "{text}");
         }

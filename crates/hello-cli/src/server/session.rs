@@ -40,7 +40,13 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let (buffers, addresses) = (args.buffers(&server), Vec::from_iter(server.local_addrs()));
     let limit = args.limit.in_force(addresses.iter().copied());
     // A failing output stops the log, not the server.
-    let out = Console::start(Stream::Stdout, status_bar(format), format, log::ROOM, ())?;
+    let out = Console::start(
+        Stream::Stdout(args.common.color()),
+        status_bar(format),
+        format,
+        log::ROOM,
+        (),
+    )?;
     for address in &addresses {
         let limit = args.limit.in_force([*address]);
         out.line(report::listening(format, *address, &buffers, limit));

@@ -8,6 +8,17 @@ use crate::output::escape::Escaped;
 use crate::output::export::{CellFormat, Column, Tabular, cells, heads};
 
 impl Tabular for Summary {
+    const BRIEF: &'static [&'static str] = &[
+        "target",
+        "sent_per_s",
+        "answered_per_s",
+        "loss_percent",
+        "latency_p50_ms",
+        "latency_p99_ms",
+        "generator_busy_percent",
+        "verdict",
+    ];
+
     fn heads() -> Vec<&'static str> {
         heads(PLAN).chain(heads(COMMON_COLUMNS)).chain(heads(LOAD)).collect()
     }
@@ -79,7 +90,7 @@ mod tests {
         summary.common.errors = [("denied", 2), ("too-long", 10)].into();
         summary.common.not_sent = [("late", 13)].into();
         summary.verdict = Some(TrialVerdict::NotOffered);
-        let text = Export::Csv.text(&[summary], NO_TOTALS);
+        let text = Export::Csv.text(&[summary], NO_TOTALS, &Summary::heads());
         let [head, line] = Vec::from_iter(text.lines())[..] else { panic!("{text}") };
         let found = Vec::from_iter(iter::zip(head.split(','), line.split(',')));
         let expected = [

@@ -16,6 +16,7 @@ use crate::load::summary::Summary;
 use crate::load::throughput::Throughput;
 use crate::output::escape::Escaped;
 use crate::output::format::{self, by_reason, count, nonzero, slash_separated};
+use crate::output::layout::Layout;
 use crate::output::no_answer::describe;
 use crate::output::percent::{self, percent};
 use crate::output::table::table;
@@ -191,19 +192,19 @@ fn label(verdict: TrialVerdict) -> &'static str {
 }
 
 /// Returns a table of the trials of a sweep of `all` loads, with times in milliseconds.
-pub fn sweep(summaries: &[Summary], all: usize) -> String {
+pub fn sweep(layout: Layout, summaries: &[Summary], all: usize) -> String {
     let heads = [
-        "load/s",
-        "sent/s",
-        "answered/s",
-        "loss",
-        "latency p50",
-        "p99",
-        "rtt p50",
-        "p99",
-        "timer p99",
-        "busy",
-        "limit",
+        ("load/s", 0),
+        ("sent/s", 4),
+        ("answered/s", 0),
+        ("loss", 0),
+        ("latency p50", 0),
+        ("p99", 1),
+        ("rtt p50", 5),
+        ("rtt p99", 6),
+        ("timer p99", 7),
+        ("busy", 3),
+        ("limit", 2),
     ];
     let rate = |rate: Option<f64>| rate.map_or_else(|| "-".into(), |rate| format!("{rate:.0}"));
     let rows = summaries.iter().map(|summary| {
@@ -223,7 +224,7 @@ pub fn sweep(summaries: &[Summary], all: usize) -> String {
             if limited { "generator".into() } else { String::new() },
         ]
     });
-    let table = table(usize::MAX, &heads, rows);
+    let table = table(layout, usize::MAX, &heads, rows);
     match summaries.len() {
         done if done < all => format!("{table}\nended after {done} of {all} loads"),
         _ => table,

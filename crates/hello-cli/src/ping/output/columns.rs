@@ -5,6 +5,17 @@ use crate::output::export::{CellFormat, Column, Tabular, cells, heads};
 use crate::ping::summary::Summary;
 
 impl Tabular for Summary {
+    const BRIEF: &'static [&'static str] = &[
+        "target",
+        "sent",
+        "lost",
+        "loss_percent",
+        "rtt_p50_ms",
+        "rtt_p99_ms",
+        "rtt_max_ms",
+        "jitter_ms",
+    ];
+
     fn heads() -> Vec<&'static str> {
         heads(TARGET).chain(heads(COMMON_COLUMNS)).chain(heads(JITTER)).collect()
     }
@@ -48,8 +59,11 @@ mod tests {
     #[test]
     fn jitter_follows_the_common_columns() {
         let jitter_ms = Some(Jitter { mean: 1.1, rfc3550: 1.2 });
-        let text = Export::Csv
-            .text(&[Summary { target: "192.0.2.1:9999".into(), jitter_ms, ..silent() }], NO_TOTALS);
+        let text = Export::Csv.text(
+            &[Summary { target: "192.0.2.1:9999".into(), jitter_ms, ..silent() }],
+            NO_TOTALS,
+            &Summary::heads(),
+        );
         let [head, line] = Vec::from_iter(text.lines())[..] else { panic!("{text}") };
         let found = Vec::from_iter(iter::zip(head.split(','), line.split(',')));
         assert_eq!(found.len(), COMMON_COLUMNS.len() + 3);
@@ -59,8 +73,8 @@ mod tests {
 
     #[test]
     fn unknown_cells_of_a_silent_target_are_empty_or_a_dash() {
-        let [csv, markdown] =
-            [Export::Csv, Export::Markdown].map(|form| form.text(&[silent()], NO_TOTALS));
+        let [csv, markdown] = [Export::Csv, Export::Markdown]
+            .map(|form| form.text(&[silent()], NO_TOTALS, &Summary::heads()));
         let counts = "0.000,0,0,0,0,0,,0,0,0,0,0,0,0";
         let expected = format!("\n\"a,b|\"\"c\"\":1\",{counts},,,,,,,,,,,,,\n");
         assert!(csv.ends_with(&expected), "{csv}");

@@ -11,6 +11,7 @@ use hello_net::{NotSent, ProbeEvent, ProbeEventKind};
 
 use crate::output::escape::{Escaped, Truncated};
 use crate::output::format::{self, by_reason, nonzero, slash_separated};
+use crate::output::layout::Layout;
 use crate::output::no_answer::describe;
 use crate::output::percent::{self, percent};
 use crate::output::table::table;
@@ -178,9 +179,20 @@ pub fn status(summaries: &[Summary]) -> String {
 }
 
 /// Returns a table of several targets, with times in milliseconds.
-pub fn comparison(summaries: &[Summary]) -> String {
-    let heads =
-        ["target", "sent", "lost", "loss", "min", "p50", "p90", "p99", "max", "jitter", "errors"];
+pub fn comparison(layout: Layout, summaries: &[Summary]) -> String {
+    let heads = [
+        ("target", 0),
+        ("sent", 4),
+        ("lost", 3),
+        ("loss", 0),
+        ("min", 6),
+        ("p50", 0),
+        ("p90", 7),
+        ("p99", 1),
+        ("max", 5),
+        ("jitter", 2),
+        ("errors", 8),
+    ];
     let rows = summaries.iter().map(|summary| {
         let rtt = summary.common.rtt_ms.as_ref();
         vec![
@@ -197,12 +209,20 @@ pub fn comparison(summaries: &[Summary]) -> String {
             summary.common.errors_total().to_string(),
         ]
     });
-    table(0, &heads, rows)
+    table(layout, 0, &heads, rows)
 }
 
 /// Returns a table of a target's flows, with times in milliseconds.
-pub fn flows(flows: &[FlowSummary]) -> String {
-    let heads = ["flow", "sent", "answered", "lost", "loss", "p50", "p99"];
+pub fn flows(layout: Layout, flows: &[FlowSummary]) -> String {
+    let heads = [
+        ("flow", 0),
+        ("sent", 2),
+        ("answered", 3),
+        ("lost", 1),
+        ("loss", 0),
+        ("p50", 0),
+        ("p99", 1),
+    ];
     let rows = flows.iter().map(|flow| {
         vec![
             flow.flow.to_string(),
@@ -214,5 +234,5 @@ pub fn flows(flows: &[FlowSummary]) -> String {
             format::or_dash(flow.p99_ms),
         ]
     });
-    table(usize::MAX, &heads, rows)
+    table(layout, usize::MAX, &heads, rows)
 }

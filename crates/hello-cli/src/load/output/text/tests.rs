@@ -160,13 +160,13 @@ fn sweep_has_a_table() {
         &plan(),
         hello_net::GeneratorUsage { busy: USAGE.measured, ..USAGE },
     );
-    let text = sweep(&[summary(), limited], 2);
+    let text = sweep(Layout::PLAIN, &[summary(), limited], 2);
     let lines = Vec::from_iter(text.lines());
     assert_eq!(lines.len(), 3);
     assert!(lines[0].starts_with("load/s  sent/s  answered/s"), "{text}");
     assert!(lines[1].ends_with("   25%"), "{text}");
     assert!(lines[2].ends_with("  100%  generator"), "{text}");
-    assert!(sweep(&[summary()], 2).ends_with("\nended after 1 of 2 loads"));
+    assert!(sweep(Layout::PLAIN, &[summary()], 2).ends_with("\nended after 1 of 2 loads"));
 }
 
 #[test]

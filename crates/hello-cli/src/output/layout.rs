@@ -1,0 +1,89 @@
+//! The width and the characters that a reader's terminal offers.
+
+use std::env;
+use std::io::IsTerminal;
+use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
+
+use comfy_table::{ContentArrangement, Table, presets};
+
+/// What text output may assume about its reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The width in columns; `None` if the output is no terminal.
+    pub width: Option<NonZeroUsize>,
+    /// Whether characters beyond ASCII are drawn.
+    pub unicode: bool,
+}
+
+impl Layout {
+    /// No limit of width, and ASCII, as for a file.
+    pub const PLAIN: Self = Self { width: None, unicode: false };
+
+    /// Returns the layout for a stream: the width of its terminal, or that of `COLUMNS`; and the
+    /// characters of the locale (`LC_ALL`, `LC_CTYPE`, `LANG`; locale(7)).
+    pub(crate) fn of(stream: &(impl AsFd + IsTerminal)) -> Self {
+        if !stream.is_terminal() {
+            return Self::PLAIN;
+        }
+        let columns = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        let measured = || terminal_size::terminal_size_of(stream).map(|(width, _)| width.0.into());
+        let width = columns.or_else(measured).and_then(NonZeroUsize::new);
+        Self { width, unicode: is_utf8(|name| env::var(name).ok()) }
+    }
+
+    /// Wraps text between words, if the width is limited.
+    pub fn wrap(self, text: &str) -> String {
+        let Some(width) = self.width.and_then(|width| u16::try_from(width.get()).ok()) else {
+            return text.to_owned();
+        };
+        let mut paragraph = Table::new();
+        paragraph.load_preset(presets::NOTHING).set_width(width);
+        paragraph.set_content_arrangement(ContentArrangement::Dynamic);
+        for line in text.lines() {
+            paragraph.add_row([line]);
+        }
+        if let Some(column) = paragraph.column_mut(0) {
+            column.set_padding((0, 0));
+        }
+        paragraph.trim_fmt()
+    }
+}
+
+/// Returns whether the first of these variables that is set names UTF-8.
+fn is_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let names = ["LC_ALL", "LC_CTYPE", "LANG"];
+    let locale = names.iter().filter_map(|name| variable(name)).find(|locale| !locale.is_empty());
+    let locale = locale.unwrap_or_default().to_ascii_lowercase();
+    locale.ends_with("utf-8") || locale.ends_with("utf8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locale_decides_about_characters_beyond_ascii() {
+        let unicode = |variables: &[(&str, &str)]| {
+            let find = |name: &str| variables.iter().find(|(other, _)| *other == name);
+            is_utf8(|name| find(name).map(|(_, value)| (*value).to_owned()))
+        };
+        assert!(unicode(&[("LANG", "de_DE.UTF-8")]));
+        assert!(unicode(&[("LANG", "C"), ("LC_CTYPE", "C.utf8")]));
+        assert!(unicode(&[("LC_ALL", ""), ("LANG", "en_US.UTF-8")]));
+        assert!(!unicode(&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")]));
+        assert!(!unicode(&[("LANG", "de_DE.ISO-8859-1")]));
+        assert!(!unicode(&[]));
+    }
+
+    #[test]
+    fn text_is_wrapped_between_words_and_keeps_its_lines() {
+        let narrow = Layout { width: NonZeroUsize::new(12), unicode: false };
+        assert_eq!(
+            narrow.wrap("seven words that do not fit here"),
+            "seven words\nthat do not\nfit here"
+        );
+        assert_eq!(narrow.wrap("a\nb"), "a\nb");
+        assert_eq!(Layout::PLAIN.wrap("seven words that do not fit here").lines().count(), 1);
+    }
+}
