@@ -25,7 +25,7 @@ const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/hello-ping
 /// Five probes with every possible event: 3 answered, 1 lost, 1 in flight.
 fn eventful() -> Vec<ProbeEventKind<'static>> {
     let datagram = b"Hello, vu8AAAABvu8AAAAB!";
-    let received = |reply| ProbeEventKind::Received { reply, datagram };
+    let received = |reply| ProbeEventKind::Received { reply, datagram, ttl: Some(64) };
     let answered = |seq, micros| {
         let (rtt, reordered) = (Duration::from_micros(micros), seq == 1);
         received(ReplyKind::Answered { seq, rtt, reordered })
@@ -42,7 +42,7 @@ fn eventful() -> Vec<ProbeEventKind<'static>> {
         received(ReplyKind::Duplicate { seq: 0 }),
         received(ReplyKind::OutOfWindow { seq: 0 }),
         received(ReplyKind::Unsolicited),
-        ProbeEventKind::Received { reply: ReplyKind::Corrupt, datagram: b"\xff" },
+        ProbeEventKind::Received { reply: ReplyKind::Corrupt, datagram: b"\xff", ttl: None },
         ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into()),
         ProbeEventKind::NotSent(NotSent::Late),
     ]);

@@ -22,7 +22,7 @@ mod unix;
 use self::linux as system;
 pub(crate) use self::system::options::{
     HAS_TIMESTAMPS, bind_to_interface, disable_gro, drops, enable_timestamps, report_destinations,
-    send_from_any_local, verify_before_queueing,
+    report_ttl, send_from_any_local, verify_before_queueing,
 };
 pub(crate) use self::system::time::{set_timer_slack, sleep_until};
 pub(crate) use self::system::wait::{Poller, Waiter};

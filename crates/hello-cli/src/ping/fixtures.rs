@@ -36,5 +36,5 @@ pub(super) fn lost(seq: u32) -> ProbeEventKind<'static> {
 }
 
 pub(super) fn received(reply: ReplyKind) -> ProbeEventKind<'static> {
-    ProbeEventKind::Received { reply, datagram: b"Hello, AAAAAAAAAAAAAAAA!" }
+    ProbeEventKind::Received { reply, datagram: b"Hello, AAAAAAAAAAAAAAAA!", ttl: Some(64) }
 }

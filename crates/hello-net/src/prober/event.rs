@@ -81,6 +81,9 @@ pub enum ProbeEventKind<'a> {
         reply: ReplyKind,
         /// Its bytes.
         datagram: &'a [u8],
+        /// The TTL (IPv4) or the hop limit (IPv6) that was left; `None` where the system does not
+        /// report it.
+        ttl: Option<u8>,
     },
     /// A probe was not answered before its timeout. Each lost probe is reported once and in the
     /// order sent, even if its reply arrives late.

@@ -19,6 +19,10 @@ impl SourcePort {
     pub(super) fn open(server: SocketAddr, plan: &ProbePlan) -> io::Result<Self> {
         let socket = socket::connect_from(plan.source, plan.interface.as_deref(), server)?;
         let sending = socket.try_clone()?;
+        if plan.backend.has_timestamps() {
+            // Without it, replies have no TTL.
+            let _ = sys::report_ttl(&socket, server);
+        }
         let receiving = reply_socket::open(
             plan.backend,
             socket,

@@ -28,6 +28,7 @@ pub(super) struct Received {
     /// When it arrived.
     pub(super) at: Duration,
     pub(super) reply: ReplyKind,
+    pub(super) ttl: Option<u8>,
     /// Where its bytes are in the batch.
     pub(super) range: Range<usize>,
 }
@@ -80,7 +81,7 @@ impl State {
                 if let ReplyKind::Answered { rtt, .. } = reply {
                     self.largest_rtt = self.largest_rtt.max(Some(rtt));
                 }
-                received.push(Received { at, reply, range });
+                received.push(Received { at, reply, ttl: meta.ttl, range });
             }
         }
         requester::latest(batch, &self.timestamps)

@@ -57,6 +57,10 @@ pub(super) mod options {
         Ok(())
     }
 
+    pub(crate) fn report_ttl(_: &UdpSocket, _: SocketAddr) -> io::Result<()> {
+        Ok(())
+    }
+
     pub(crate) fn disable_gro(_: &UdpSocket) -> io::Result<()> {
         Ok(())
     }

@@ -109,6 +109,8 @@ pub(crate) struct RecvMeta {
     pub(crate) segment: usize,
     /// When the system received it, since 1970 (UTC), if the socket has timestamps on.
     pub(crate) time: Option<Duration>,
+    /// The TTL or the hop limit that was left, if the socket reports it.
+    pub(crate) ttl: Option<u8>,
     /// Whether it is discarded: its control information was truncated, or it is a copy.
     pub(crate) discarded: bool,
 }
@@ -180,8 +182,9 @@ mod tests {
         let mut batch = RecvBatch::new();
         for &(len, segment) in metas {
             let source = (Ipv4Addr::LOCALHOST, 40_001).into();
-            let (destination, time, discarded) = (None, None, false);
-            batch.push(RecvMeta { source, destination, len, segment, time, discarded });
+            let (destination, discarded) = (None, false);
+            let (time, ttl) = (None, None);
+            batch.push(RecvMeta { source, destination, len, segment, time, ttl, discarded });
         }
         batch
     }

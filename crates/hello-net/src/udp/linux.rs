@@ -23,7 +23,7 @@ use std::ptr;
 
 use libc::{iovec, mmsghdr};
 
-use self::cmsg::ControlBuf;
+use self::cmsg::{ControlBuf, RecvControl};
 use self::sockaddr::RawSockAddr;
 #[cfg(feature = "server")]
 use self::spares::Spared;
@@ -161,15 +161,16 @@ impl DatagramSocket for MmsgSocket {
         {
             let discarded = header.msg_hdr.msg_flags & libc::MSG_CTRUNC != 0;
             let control = control.read(header.msg_hdr.msg_controllen as _);
+            let RecvControl { destination, time, ttl, .. } = control;
             let len = header.msg_len as usize;
             let segment = control.segment.unwrap_or(len);
-            let (destination, time) = (control.destination, control.time);
             batch.push(RecvMeta {
                 source: source.read(),
                 destination,
                 len,
                 segment,
                 time,
+                ttl,
                 discarded,
             });
         }

@@ -56,7 +56,15 @@ pub(crate) type MockMessage = (RecvMeta, Vec<u8>);
 pub(crate) fn datagram(name: &[u8], source: SocketAddr) -> MockMessage {
     let len = name.len();
     (
-        RecvMeta { source, destination: None, len, segment: len, time: None, discarded: false },
+        RecvMeta {
+            source,
+            destination: None,
+            len,
+            segment: len,
+            time: None,
+            ttl: None,
+            discarded: false,
+        },
         name.to_vec(),
     )
 }
@@ -65,7 +73,18 @@ pub(crate) fn datagram(name: &[u8], source: SocketAddr) -> MockMessage {
 pub(crate) fn train<N: AsRef<[u8]>>(names: &[N], source: SocketAddr) -> MockMessage {
     let bytes = Vec::from_iter(names.iter().flat_map(AsRef::as_ref).copied());
     let (len, segment) = (bytes.len(), names[0].as_ref().len());
-    (RecvMeta { source, destination: None, len, segment, time: None, discarded: false }, bytes)
+    (
+        RecvMeta {
+            source,
+            destination: None,
+            len,
+            segment,
+            time: None,
+            ttl: None,
+            discarded: false,
+        },
+        bytes,
+    )
 }
 
 /// Takes a message or not, by its destination and its replies.

@@ -139,8 +139,9 @@ impl DatagramSocket for Portable {
         };
         for meta in &metas[..received] {
             let (source, destination) = (meta.addr, self.destination(meta));
-            let (len, segment, time, discarded) = (meta.len, meta.stride, None, false);
-            batch.push(RecvMeta { source, destination, len, segment, time, discarded });
+            let (len, segment, discarded) = (meta.len, meta.stride, false);
+            let (time, ttl) = (None, None);
+            batch.push(RecvMeta { source, destination, len, segment, time, ttl, discarded });
         }
         Ok(())
     }

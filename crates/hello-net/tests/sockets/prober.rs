@@ -1,7 +1,7 @@
 mod ends;
 mod observers;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroU16;
 #[cfg(unix)]
 use std::os::fd::BorrowedFd;
@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use hello_measure::{Counts, ReplyKind};
 use hello_net::{
-    ErrorClass, NotSent, ProbeError, ProbeEvent, ProbeEventKind, Prober, ProberBuilder,
+    Backend, ErrorClass, NotSent, ProbeError, ProbeEvent, ProbeEventKind, Prober, ProberBuilder,
 };
 use hello_proto::Token;
 use socket2::SockRef;
 
-use crate::network::{any_port, peer, receive};
+use crate::network::{any_port, have_ipv6, peer, peer_at, receive};
 use crate::server::BACK_ENDS;
 
 /// Returns a plan for a test: quick, and with a timeout that no reply comes near.
@@ -106,6 +106,36 @@ impl From<&ProbeEvent<'_>> for Told {
             ProbeEventKind::SocketError(error) => Self::Reported(error.class),
             ProbeEventKind::Dropped { count } => Self::Dropped(count),
             other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn reply_has_the_ttl_or_the_hop_limit_that_was_left() {
+    for address in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
+        if address.is_ipv6() && !have_ipv6("reply_has_the_ttl_or_the_hop_limit_that_was_left") {
+            continue;
+        }
+        let server = peer_at((address, 0).into());
+        let set = match address {
+            IpAddr::V4(_) => server.set_ttl(42),
+            IpAddr::V6(_) => SockRef::from(&server).set_unicast_hops_v6(42),
+        };
+        set.expect("a number below 256");
+        for (backend, expected) in [(Backend::Native, Some(42)), (Backend::Portable, None)] {
+            let prober = connect(&server, plan(1).backend(backend));
+            let ttls = Mutex::new(Vec::new());
+            thread::scope(|scope| {
+                scope.spawn(|| serve(&server, 1, |_, name| vec![greeting(name)]));
+                let observe = |event: &ProbeEvent<'_>| {
+                    if let ProbeEventKind::Received { ttl, .. } = event.kind {
+                        ttls.lock().expect("no panic").push(ttl);
+                    }
+                };
+                prober.run(observe).expect("no broken socket");
+            });
+            assert_eq!(ttls.into_inner().expect("no panic"), [expected], "{address} {backend:?}");
         }
     }
 }

@@ -28,7 +28,7 @@ pub fn header(target: &Target) -> String {
 pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
     let what = match event.kind {
         ProbeEventKind::Sent { .. } => return None,
-        ProbeEventKind::Received { reply, datagram } => match reply {
+        ProbeEventKind::Received { reply, datagram, .. } => match reply {
             ReplyKind::Answered { seq, rtt, reordered } => {
                 EventKind::Reply { seq, rtt_ms: millis(rtt), reordered, bytes: datagram.len() }
             }
@@ -152,7 +152,7 @@ mod tests {
     }
 
     fn received(reply: ReplyKind, datagram: &[u8]) -> Option<String> {
-        line_of(ProbeEventKind::Received { reply, datagram })
+        line_of(ProbeEventKind::Received { reply, datagram, ttl: None })
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
     let flow = if *flows > 1 { format!(" flow={}", event.flow) } else { String::new() };
     Some(match event.kind {
         ProbeEventKind::Sent { .. } => return None,
-        ProbeEventKind::Received { reply, datagram } => {
+        ProbeEventKind::Received { reply, datagram, .. } => {
             let from = format!("{} bytes from {address}:", datagram.len());
             match reply {
                 ReplyKind::Answered { seq, rtt, reordered } => {

@@ -145,7 +145,7 @@ proptest! {
                 if let ReplyKind::Answered { rtt, .. } = reply {
                     rtts.push(rtt);
                 }
-                let kind = ProbeEventKind::Received { reply, datagram: &datagram };
+                let kind = ProbeEventKind::Received { reply, datagram: &datagram, ttl: None };
                 recorder.observe(&ProbeEvent::new(now, 0, kind));
             };
             let mut name = [0; 16];

@@ -105,6 +105,17 @@ pub(crate) fn enable_timestamps(socket: &UdpSocket) -> io::Result<()> {
     set(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)
 }
 
+/// Makes the system report the TTL of each datagram from `peer` (IP_RECVTTL, ip(7)).
+pub(crate) fn report_ttl(socket: &UdpSocket, peer: SocketAddr) -> io::Result<()> {
+    // An IPv6 socket receives both.
+    set(socket, libc::IPPROTO_IP, libc::IP_RECVTTL, 1)?;
+    if peer.is_ipv6() {
+        set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT, 1)
+    } else {
+        Ok(())
+    }
+}
+
 /// Makes the system deliver the datagrams of a train in one piece (UDP_GRO, udp(7)), where it can.
 pub(crate) fn enable_gro(socket: &UdpSocket) {
     // Kernels before 5.0 do not know it, and deliver the datagrams one by one.

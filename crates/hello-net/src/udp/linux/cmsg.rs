@@ -24,13 +24,15 @@ pub(super) struct RecvControl {
     pub(super) destination: Option<Destination>,
     /// When the message was received, since 1970 (UTC).
     pub(super) time: Option<Duration>,
+    /// The TTL or the hop limit that was left.
+    pub(super) ttl: Option<u8>,
 }
 
 impl ControlBuf {
-    /// Room for a segment length, an IPv6 address with its interface, and a time: the most there
-    /// is.
+    /// Room for a segment length, a hop limit, an IPv6 address with its interface, and a time: the
+    /// most there is.
     pub(super) const CAPACITY: usize =
-        space(size_of::<c_int>()) + space(IN6_PKTINFO_LEN) + space(2 * size_of::<c_long>());
+        2 * space(size_of::<c_int>()) + space(IN6_PKTINFO_LEN) + space(2 * size_of::<c_long>());
 
     pub(super) const EMPTY: Self = Self { bytes: [0; Self::CAPACITY] };
 
@@ -89,6 +91,10 @@ fn read(mut bytes: &[u8]) -> RecvControl {
             }
             (libc::IPPROTO_IP, libc::IP_PKTINFO) => received.destination = pktinfo(data),
             (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => received.destination = pktinfo6(data),
+            (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
+                let ttl = first(data).map(c_int::from_ne_bytes);
+                received.ttl = ttl.and_then(|ttl| ttl.try_into().ok());
+            }
             (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => received.time = time(data),
             _ => {}
         }
@@ -206,7 +212,10 @@ mod tests {
         let received = read(&[other.clone(), here, other, segment(1200)].concat());
         let reply_from = LocalAddr { address: [192, 0, 2, 1].into(), interface: 0 };
         let destination = Some(Destination { address: [192, 0, 2, 255].into(), reply_from });
-        assert_eq!(received, RecvControl { segment: Some(1200), destination, time: None });
+        assert_eq!(
+            received,
+            RecvControl { segment: Some(1200), destination, ..RecvControl::default() }
+        );
         assert_eq!(read(&[]), RecvControl::default());
     }
 
@@ -250,6 +259,19 @@ mod tests {
         let short = [0; size_of::<c_long>()];
         let message = message(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &short);
         assert_eq!(super::read(&message).time, None);
+    }
+
+    #[test]
+    fn ttl_and_hop_limit_are_read_unless_they_are_out_of_range() {
+        for (level, kind) in
+            [(libc::IPPROTO_IP, libc::IP_TTL), (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT)]
+        {
+            for (value, ttl) in
+                [(64, Some(64)), (0, Some(0)), (255, Some(255)), (256, None), (-1, None)]
+            {
+                assert_eq!(read(&message(level, kind, &c_int::to_ne_bytes(value))).ttl, ttl);
+            }
+        }
     }
 
     #[test]

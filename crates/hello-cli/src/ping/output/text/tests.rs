@@ -27,7 +27,7 @@ fn header_has_the_sizes_of_the_name_and_of_the_packet() {
 fn each_event_has_a_line() {
     let rtt = Duration::from_nanos(41_499);
     let unsolicited =
-        ProbeEventKind::Received { reply: ReplyKind::Unsolicited, datagram: b"\x1b[2J" };
+        ProbeEventKind::Received { reply: ReplyKind::Unsolicited, datagram: b"\x1b[2J", ttl: None };
     for (kind, line) in [
         (sent(0), ""),
         (answered(rtt), "24 bytes from 192.0.2.1:9999: seq=0 time=0.041 ms"),
