@@ -146,8 +146,8 @@ fn invalid_command_line_is_explained() {
     for (arguments, words) in [
         (&["--server", "localhost:http"][..], "invalid port \"http\""),
         (&["--server", ":9999"], "no host"),
-        (&["--timeout", "soon"], "not a duration: try 0.5, 500ms or 2s"),
-        (&["--attempts", "0"], "0 is not in 1..="),
+        (&["--timeout", "soon"], "not a duration: try 0.5, 500ms or 1m30s"),
+        (&["--attempts", "0"], "must be between 1 and"),
         (&["--local", "--server", "::1"], "cannot be used with"),
         (&["--nonsense"], "unexpected argument"),
         (&["--server", "127.0.0.1:0"], "port 0 is not a valid destination"),

@@ -180,8 +180,8 @@ fn declared_events(source: &str) -> BTreeMap<String, BTreeSet<String>> {
                 });
                 events.push((kebab.collect(), BTreeSet::new()));
             }
-            // The counts, which several events have.
-            (8, Some(("totals", _))) => {}
+            // What several events have: the counts, and the origin of a run.
+            (8, Some(("totals" | "origin", _))) => {}
             (8, Some((field, _))) if is_name => {
                 events.last_mut().expect("an event").1.insert(field.to_owned());
             }

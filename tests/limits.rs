@@ -164,7 +164,7 @@ fn invalid_limit_is_an_error_that_suggests_a_valid_one() {
         (&["--limit", "off", "--limit-burst", "5"], "--limit-burst cannot be combined"),
         (&["--limit", "off", "--limit-exempt", "::1"], "--limit-exempt cannot be combined"),
         (&["--limit-dry-run", "--limit", "off"], "--limit-dry-run cannot be combined"),
-        (&["--limit", "1", "--limit-burst", "0"], "0 is not in 1.."),
+        (&["--limit", "1", "--limit-burst", "0"], "must be between 1 and"),
         (&["--limit", "1", "--limit-exempt", "here"], "not a network: try 192.0.2.0/24"),
         (&["--limit", "1", "--limit-exempt", "192.0.2.7/24"], "did you mean 192.0.2.0/24?"),
         (&["--allow", "everything"], "source-port-privileged"),

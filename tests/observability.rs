@@ -69,7 +69,7 @@ fn statistics_have_counters_and_rates_at_the_given_interval() {
 
 #[test]
 fn statistics_interval_out_of_range_is_an_error() {
-    for period in ["1ns", "9ms", "366days", "18446744073709551615s"] {
+    for period in ["1ns", "9ms", "366days", "1e9"] {
         let output = Command::new(SERVER).args(["--stats", period]).output().expect("runs");
         let Finished { out, err, status } = output.into();
         assert_eq!((&*out, status), ("", Some(2)), "{period}");
@@ -114,7 +114,7 @@ fn sigusr1_prints_a_snapshot_and_rewrites_the_metrics() {
                 break snapshot;
             }
         };
-        assert!(snapshot["uptime_s"].is_u64(), "{snapshot}");
+        assert!(snapshot["uptime_s"].is_f64(), "{snapshot}");
         assert_eq!(snapshot["received"], requests);
         // Another thread writes the file, and the next line does not wait for it.
         let written = || {

@@ -193,8 +193,8 @@ fn unusable_address_is_an_error_with_advice() {
         ),
         (&["--bind", "nonsense:"], &["invalid port \"\""]),
         (&["--bind", "[::1"], &["closing bracket missing"]),
-        (&["--max-name", "65500"], &["65500 is not in 0..=65499"]),
-        (&["--max-lines", "0"], &["0 is not in 1..=10000"]),
+        (&["--max-name", "65500"], &["must be between 0 and 65,499"]),
+        (&["--max-lines", "0"], &["must be between 1 and 10,000"]),
         (&["--quiet", "--max-lines", "5"], &["cannot be used with"]),
     ] {
         let output = Command::new(SERVER).args(arguments).stdin(Stdio::null()).output();

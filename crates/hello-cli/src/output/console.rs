@@ -226,7 +226,7 @@ fn suppressed(format: Format, lines: u64) -> String {
     }
     match format {
         Format::Text => format!("({lines} lines suppressed)"),
-        Format::Json => json::to_line(&Line::Suppressed { lines }),
+        Format::Json => json::to_timed_line(&Line::Suppressed { lines }),
     }
 }
 

@@ -45,10 +45,10 @@ fn group(digits: &str) -> String {
     text
 }
 
-/// Formats a rate for people: whole numbers from ten on, otherwise one decimal.
+/// Formats a rate for people: below ten, with one decimal unless that is 0.
 pub fn rate(per_second: f64) -> String {
     match per_second {
-        ..9.95 => format!("{per_second:.1}"),
+        ..9.95 => format!("{per_second:.1}").trim_end_matches(".0").to_owned(),
         _ => group(&format!("{per_second:.0}")),
     }
 }
@@ -99,7 +99,7 @@ mod tests {
             assert_eq!(thousands(number), text);
         }
         for (per_second, text) in
-            [(0.0, "0.0"), (9.94, "9.9"), (9.96, "10"), (104_231.4, "104,231")]
+            [(0.0, "0"), (2.5, "2.5"), (9.94, "9.9"), (9.96, "10"), (104_231.4, "104,231")]
         {
             assert_eq!(rate(per_second), text);
         }

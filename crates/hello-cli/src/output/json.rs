@@ -51,6 +51,21 @@ pub fn to_line(value: &impl Serialize) -> String {
     String::from_utf8(bytes).expect("ASCII")
 }
 
+/// Returns `value` as [`to_line`] does, with the time of day as its last field, `time`.
+///
+/// # Panics
+///
+/// If `value` has no JSON form, or is not an object.
+pub fn to_timed_line(value: &impl Serialize) -> String {
+    #[derive(Serialize)]
+    struct Timed<'a, T> {
+        #[serde(flatten)]
+        value: &'a T,
+        time: WallClock,
+    }
+    to_line(&Timed { value, time: WallClock::now() })
+}
+
 /// A name in JSON: text if it is UTF-8, otherwise its bytes in hexadecimal.
 #[derive(Debug, Serialize)]
 pub struct JsonName<'a> {

@@ -13,6 +13,7 @@ use hello_net::{Server, ServerBuilder, ServerError};
 use hello_proto::{Guard, MAX_NAME_LEN, Refusal};
 
 use super::rate_limit::LimitArgs;
+use super::report::Plan;
 use super::report::buffers::{Buffer, Buffers};
 use super::systemd;
 use crate::args::backend::BackendArg;
@@ -203,6 +204,18 @@ impl Args {
         Buffers {
             receive: buffer(self.receive_buffer, Server::RECEIVE_BUFFER, server.receive_buffer()),
             send: buffer(self.send_buffer, Server::SEND_BUFFER, server.send_buffer()),
+        }
+    }
+
+    /// Returns the options that the first line of JSON shows.
+    pub fn plan(&self) -> Plan {
+        Plan {
+            max_name: self.max_name,
+            allow: self.allow.iter().map(|rule| rule.label()).collect(),
+            workers: self.workers,
+            reuseport: self.reuseport,
+            spin_s: self.spin.unwrap_or_default().as_secs_f64(),
+            backend: self.backend.to_string(),
         }
     }
 

@@ -116,7 +116,7 @@ impl<'a> Housekeeping<'a> {
             self.log.status(|| report::status(&rates));
         }
         if let Some(rates) = self.stats.as_mut().and_then(|ticker| ticker.rates(now, counters)) {
-            self.log.note(report::stats(self.format, &counters, &rates));
+            self.log.note(report::stats(self.format, &counters, &rates, self.start.elapsed()));
         }
         if let Some(rates) = self.files.rates(now, counters) {
             self.supervisor.status(&report::status(&rates));

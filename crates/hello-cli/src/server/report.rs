@@ -13,23 +13,28 @@ use serde::Serialize;
 
 pub use self::buffers::{Buffer, Buffers};
 use self::json::Line;
+pub use self::json::Plan;
 use super::rate_limit::LimitReport;
 use crate::output::Format;
 use crate::output::escape::Truncated;
-use crate::output::format::by_reason;
-use crate::output::json::{shown, to_line};
+use crate::output::format::{by_reason, rate, thousands};
+use crate::output::json::{Origin, shown, to_timed_line};
 
 /// Returns the line for an address that is served.
 pub fn listening(
     format: Format,
     address: SocketAddr,
+    origin: &Origin,
+    plan: &Plan,
     buffers: &Buffers,
     limit: Option<LimitReport>,
 ) -> String {
     match format {
         Format::Text => format!("listening on {address}"),
-        Format::Json => to_line(&Line::Listening {
+        Format::Json => to_timed_line(&Line::Listening {
+            origin,
             address,
+            plan,
             receive_buffer: buffers.receive.actual,
             receive_buffer_short: buffers.receive.is_short(),
             send_buffer: buffers.send.actual,
@@ -62,7 +67,15 @@ pub fn event(format: Format, event: &ServerEvent<'_>, suppressed: u64) -> String
             };
             let (name, truncated) = shown(name);
             let name = name.into();
-            to_line(&Line::Datagram { source, local, name, truncated, outcome, reason, suppressed })
+            to_timed_line(&Line::Datagram {
+                source,
+                local,
+                name,
+                truncated,
+                outcome,
+                reason,
+                suppressed,
+            })
         }
     }
 }
@@ -71,7 +84,7 @@ pub fn event(format: Format, event: &ServerEvent<'_>, suppressed: u64) -> String
 pub fn receive_failed(format: Format, class: ErrorClass, times: u64) -> String {
     match format {
         Format::Text => format!("receive failed: {class}{}", suppressed_note(times - 1)),
-        Format::Json => to_line(&Line::ReceiveFailed { reason: class.label(), times }),
+        Format::Json => to_timed_line(&Line::ReceiveFailed { reason: class.label(), times }),
     }
 }
 
@@ -79,7 +92,7 @@ pub fn receive_failed(format: Format, class: ErrorClass, times: u64) -> String {
 pub fn error(format: Format, error: &str, times: u64) -> String {
     match format {
         Format::Text => format!("{error}{}", suppressed_note(times - 1)),
-        Format::Json => to_line(&Line::Error { error, times }),
+        Format::Json => to_timed_line(&Line::Error { error, times }),
     }
 }
 
@@ -93,7 +106,7 @@ fn suppressed_note(suppressed: u64) -> String {
 /// Returns the summary at the end, with the rate limit that was in force.
 pub fn summary(format: Format, counters: &ServerCounters, limit: Option<LimitReport>) -> String {
     match (format, limit) {
-        (Format::Json, _) => to_line(&Line::Summary { totals: counters.into(), limit }),
+        (Format::Json, _) => to_timed_line(&Line::Summary { totals: counters.into(), limit }),
         (Format::Text, Some(limit))
             if counters.over_limit() + counters.over_limit_answered() > 0 =>
         {
@@ -105,18 +118,17 @@ pub fn summary(format: Format, counters: &ServerCounters, limit: Option<LimitRep
 
 /// Returns the counts of a server that continues to run.
 pub fn snapshot(format: Format, counters: &ServerCounters, uptime: Duration) -> String {
-    let seconds = uptime.as_secs();
     match format {
-        Format::Text => {
-            let uptime = humantime::format_duration(Duration::from_secs(seconds));
-            format!("after {uptime}: {}", totals(counters))
+        Format::Text => format!("after {}: {}", rounded(uptime), totals(counters)),
+        Format::Json => {
+            let (uptime_s, totals) = (uptime.as_secs_f64(), counters.into());
+            to_timed_line(&Line::Snapshot { uptime_s, totals })
         }
-        Format::Json => to_line(&Line::Snapshot { uptime_s: seconds, totals: counters.into() }),
     }
 }
 
-/// Returns the line with the counts so far and the latest rates.
-pub fn stats(format: Format, counters: &ServerCounters, rates: &Rates) -> String {
+/// Returns the counts so far, the latest rates, and the reasons.
+pub fn stats(format: Format, counters: &ServerCounters, rates: &Rates, uptime: Duration) -> String {
     match format {
         Format::Text => {
             let dropped = counters.dropped().zip(rates.dropped);
@@ -128,22 +140,39 @@ pub fn stats(format: Format, counters: &ServerCounters, rates: &Rates) -> String
                 ("dropped by the kernel", dropped),
             ];
             let part = |(what, known)| match known {
-                Some((count, rate)) => format!("{count} {what} ({rate:.1}/s)"),
+                Some((count, per_second)) => {
+                    format!("{} {what} ({}/s)", thousands(count), rate(per_second))
+                }
                 None => format!("unknown {what}"),
             };
-            parts.map(part).join(", ")
+            let parts = parts.map(part).join(", ");
+            format!("after {}: {parts}{}", rounded(uptime), reasons(counters))
         }
-        Format::Json => to_line(&Line::Stats { rates, totals: counters.into() }),
+        Format::Json => {
+            let (uptime_s, totals) = (uptime.as_secs_f64(), counters.into());
+            to_timed_line(&Line::Stats { uptime_s, rates, totals })
+        }
     }
+}
+
+/// Formats a time in whole seconds, or in milliseconds if it is shorter than a minute.
+fn rounded(uptime: Duration) -> humantime::FormattedDuration {
+    let millis = match uptime.as_secs() {
+        0..60 => uptime.as_millis().try_into().unwrap_or(u64::MAX),
+        seconds => seconds * 1000,
+    };
+    humantime::format_duration(Duration::from_millis(millis))
 }
 
 /// Returns the status line, with the latest rates.
 pub fn status(rates: &Rates) -> String {
     let Rates { received, answered, refused, send_failed, dropped, .. } = rates;
-    let dropped = dropped.map_or_else(|| "unknown".into(), |dropped| format!("{dropped:.0}"));
+    let dropped = dropped.map_or_else(|| "unknown".into(), rate);
+    let [received, answered, refused, send_failed] =
+        [received, answered, refused, send_failed].map(|per_second| rate(*per_second));
     format!(
-        "{received:.0} received/s, {answered:.0} answered/s, {refused:.0} refused/s, \
-         {send_failed:.0} send failed/s, {dropped} dropped/s"
+        "{received} received/s, {answered} answered/s, {refused} refused/s, \
+         {send_failed} send failed/s, {dropped} dropped/s"
     )
 }
 
@@ -192,12 +221,19 @@ impl Rates {
 fn totals(counters: &ServerCounters) -> String {
     let mut text = format!(
         "{} received, {} answered, {} refused, {} send failed, {} dropped by the kernel",
-        counters.received(),
-        counters.answered(),
-        counters.refused_total(),
-        counters.send_failed_total(),
-        counters.dropped().map_or_else(|| "unknown".into(), |dropped| dropped.to_string()),
+        thousands(counters.received()),
+        thousands(counters.answered()),
+        thousands(counters.refused_total()),
+        thousands(counters.send_failed_total()),
+        counters.dropped().map_or_else(|| "unknown".into(), thousands),
     );
+    text += &reasons(counters);
+    text
+}
+
+/// Returns a line for each kind of failure with its reasons.
+fn reasons(counters: &ServerCounters) -> String {
+    let mut text = String::new();
     for (what, counts) in [
         ("refused", &refusals(counters)[..]),
         ("send failed", &by_class(counters, ServerCounters::send_failed)),
@@ -224,8 +260,17 @@ pub fn by_class(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::output::json::SHOWN;
+
+    /// Removes the time of day from the end of a line.
+    fn untimed(line: &str) -> String {
+        let (line, time) = line.rsplit_once(r#","time":""#).expect("a time");
+        assert!(time.ends_with("Z\"}"), "{time}");
+        format!("{line}}}")
+    }
 
     fn datagram(name: &[u8], outcome: Outcome) -> ServerEvent<'_> {
         let source = ([192, 0, 2, 7], 40_001).into();
@@ -233,15 +278,33 @@ mod tests {
     }
 
     #[test]
-    fn listening_line_has_the_sizes_of_the_buffers() {
+    fn listening_line_has_the_origin_the_plan_and_the_sizes_of_the_buffers() {
         let receive = Buffer { requested: 8192, is_default: true, actual: 4096 };
         let send = Buffer { requested: 1024, ..receive };
         let buffers = Buffers { receive, send };
-        let line = |format| listening(format, ([192, 0, 2, 1], 9999).into(), &buffers, None);
+        let (origin, plan) = (Origin::now("hello-server"), Plan::default());
+        let address = ([192, 0, 2, 1], 9999).into();
+        let line = |format| listening(format, address, &origin, &plan, &buffers, None);
         assert_eq!(line(Format::Text), "listening on 192.0.2.1:9999");
-        let json = r#"{"event":"listening","address":"192.0.2.1:9999","receive_buffer":4096"#;
-        let rest = r#","receive_buffer_short":true,"send_buffer":4096,"limit":null}"#;
-        assert_eq!(line(Format::Json), format!("{json}{rest}"));
+        let json: Value = serde_json::from_str(&line(Format::Json)).expect("JSON");
+        assert_eq!((&json["event"], &json["tool"]), (&"listening".into(), &"hello-server".into()));
+        assert_eq!((&json["address"], &json["limit"]), (&"192.0.2.1:9999".into(), &Value::Null));
+        assert_eq!((&json["receive_buffer"], &json["send_buffer"]), (&4096.into(), &4096.into()));
+        assert_eq!(json["receive_buffer_short"], true);
+        assert_eq!(json["send_buffer_short"], Value::Null);
+        assert_eq!(json["plan"]["workers"], 0);
+        assert_eq!(json["schema_version"], 1);
+    }
+
+    #[test]
+    fn time_since_the_start_is_never_rounded_to_nothing() {
+        for (uptime, text) in
+            [(Duration::from_millis(250), "250ms"), (Duration::from_millis(61_250), "1m 1s")]
+        {
+            assert_eq!(rounded(uptime).to_string(), text);
+        }
+        let text = snapshot(Format::Text, &ServerCounters::default(), Duration::from_millis(7));
+        assert!(text.starts_with("after 7ms: 0 received, "), "{text}");
     }
 
     #[test]
@@ -271,20 +334,22 @@ mod tests {
 
     #[test]
     fn long_name_is_marked_as_truncated() {
-        let line = |len| event(Format::Json, &datagram(&[b'x'; 2000][..len], Outcome::Answered), 0);
+        let event =
+            |name: &[u8]| untimed(&event(Format::Json, &datagram(name, Outcome::Answered), 0));
+        let line = |len| event(&[b'x'; 2000][..len]);
         let name = "x".repeat(SHOWN);
         assert!(line(SHOWN).ends_with(&format!(r#""name":"{name}"}}"#)));
         assert!(line(SHOWN + 1).ends_with(&format!(r#""name":"{name}","truncated":true}}"#)));
 
         let long = "x".to_owned() + &"é".repeat(600);
-        let line = event(Format::Json, &datagram(long.as_bytes(), Outcome::Answered), 0);
+        let line = event(long.as_bytes());
         let escaped = r"\u00e9".repeat((SHOWN - 1) / 2);
         assert!(line.ends_with(&format!(r#""name":"x{escaped}","truncated":true}}"#)), "{line}");
     }
 
     #[test]
     fn each_outcome_has_a_line_of_json() {
-        let line = |name, outcome| event(Format::Json, &datagram(name, outcome), 0);
+        let line = |name, outcome| untimed(&event(Format::Json, &datagram(name, outcome), 0));
         let addresses = r#""source":"192.0.2.7:40001","local":"192.0.2.1:9999""#;
         assert_eq!(
             line(b"Tracy", Outcome::Answered),

@@ -15,6 +15,7 @@ use super::report;
 use super::systemd::Notifier;
 use crate::output::Format;
 use crate::output::console::{Console, Stream};
+use crate::output::json::Origin;
 use crate::output::status::status_bar;
 use crate::process::signals::Signals;
 
@@ -47,9 +48,10 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         log::ROOM,
         (),
     )?;
+    let (origin, plan) = (Origin::now("hello-server"), args.plan());
     for address in &addresses {
         let limit = args.limit.in_force([*address]);
-        out.line(report::listening(format, *address, &buffers, limit));
+        out.line(report::listening(format, *address, &origin, &plan, &buffers, limit));
     }
     buffers.lines(format, &addresses).into_iter().for_each(|line| out.line(line));
     // In JSON, the lines above contain the limit.

@@ -7,7 +7,7 @@ use hello_net::ServerCounters;
 use serde::Serialize;
 
 use super::{Rates, by_class, refusals};
-use crate::output::json::JsonName;
+use crate::output::json::{JsonName, Origin};
 use crate::server::rate_limit::LimitReport;
 
 /// A JSON line, by its event.
@@ -15,7 +15,10 @@ use crate::server::rate_limit::LimitReport;
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub(super) enum Line<'a> {
     Listening {
+        #[serde(flatten)]
+        origin: &'a Origin,
         address: SocketAddr,
+        plan: &'a Plan,
         receive_buffer: usize,
         /// Whether it is smaller than requested.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -51,12 +54,13 @@ pub(super) enum Line<'a> {
         times: u64,
     },
     Stats {
+        uptime_s: f64,
         rates: &'a Rates,
         #[serde(flatten)]
         totals: Totals,
     },
     Snapshot {
-        uptime_s: u64,
+        uptime_s: f64,
         #[serde(flatten)]
         totals: Totals,
     },
@@ -66,6 +70,23 @@ pub(super) enum Line<'a> {
         /// `null` if none was in force.
         limit: Option<LimitReport>,
     },
+}
+
+/// The options that the server runs with, beside the buffers and the limit.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Plan {
+    /// The longest name answered, in bytes.
+    pub max_name: u64,
+    /// The rules of the guard that are off.
+    pub allow: Vec<&'static str>,
+    /// Threads for each address.
+    pub workers: u16,
+    /// Whether each thread has a socket of its own.
+    pub reuseport: bool,
+    /// The time for which a thread busy-polls, in seconds.
+    pub spin_s: f64,
+    /// The I/O back end.
+    pub backend: String,
 }
 
 /// The counts since the start.
