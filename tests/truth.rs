@@ -182,7 +182,8 @@ impl Run {
         for (name, permille) in
             [("p50", 500), ("p90", 900), ("p95", 950), ("p99", 990), ("p999", 999)]
         {
-            let (stated, exact) = (number(&rtt[name]), nearest_rank(&rtts, permille));
+            let Some(stated) = percentile(rtt, name, permille, rtts.len()) else { continue };
+            let exact = nearest_rank(&rtts, permille);
             // Times are kept to three digits.
             let near = exact - 1e-5..=exact * 1.001 + 1e-5;
             assert!(near.contains(&stated), "{name}: {stated} instead of {exact}");
@@ -193,6 +194,18 @@ impl Run {
 /// Compares to ten nanoseconds, because addition and printing lose digits.
 pub(crate) fn assert_near(stated: &Value, exact: f64, what: &str) {
     assert!((number(stated) - exact).abs() < 1e-5, "{what}: {stated} instead of {exact}");
+}
+
+/// Returns a percentile of the times, which is known if and only if it has enough samples.
+pub(crate) fn percentile(
+    times: &Value,
+    name: &str,
+    permille: usize,
+    samples: usize,
+) -> Option<f64> {
+    let is_known = samples * (1000 - permille) >= 1000;
+    assert_eq!(times[name].is_number(), is_known, "{name} of {samples} samples");
+    times[name].as_f64()
 }
 
 /// Returns the value that this many thousandths of all do not exceed.

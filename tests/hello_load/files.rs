@@ -86,8 +86,8 @@ fn exported_table_has_the_numbers_of_the_summary() {
     }
     for (name, times) in [("latency", &summary["latency_ms"]), ("rtt", &summary["rtt_ms"])] {
         for which in ["p50", "p99", "p999", "max"] {
-            let cell: f64 = cells[&*format!("{name}_{which}_ms")].parse().expect("a number");
-            assert_eq!(times[which], cell, "{name} {which}");
+            let cell = cells[&*format!("{name}_{which}_ms")].parse::<f64>().ok();
+            assert_eq!(times[which].as_f64(), cell, "{name} {which}");
         }
     }
     assert_eq!((cells["rate_per_s"], cells["outstanding"], cells["verdict"]), ("", "4", ""));

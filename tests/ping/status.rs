@@ -93,7 +93,7 @@ fn exceeded_threshold_fails_and_prints_the_value() {
         (&address, "--max-jitter", "1ns", " ms exceeds --max-jitter 0.000 ms\n"),
     ] {
         let timeout = if to == &silent { "50ms" } else { "20s" };
-        let arguments = ["-c", "3", "-i", "10ms", "-W", timeout, threshold, most, to];
+        let arguments = ["-c", "100", "-i", "2ms", "-W", timeout, threshold, most, to];
         let Finished { out, err, status } = ping(&arguments);
         assert_eq!(status, Some(1), "{threshold}");
         assert!(err.starts_with(&format!("hello-ping: {to}: ")), "{err}");
@@ -101,9 +101,20 @@ fn exceeded_threshold_fails_and_prints_the_value() {
         assert!(!out.contains("exceeds"), "{out}");
     }
     let kept = ["--max-loss", "0", "--max-p99", "1h", "--max-jitter", "1h"];
-    let arguments = [&["-c", "3", "-i", "10ms", "-W", "20s", &address][..], &kept].concat();
+    let arguments = [&["-c", "100", "-i", "2ms", "-W", "20s", &address][..], &kept].concat();
     let Finished { err, status, .. } = ping(&arguments);
     assert_eq!((&*err, status), ("", Some(0)));
+}
+
+#[test]
+fn percentile_of_too_few_replies_exceeds_its_threshold() {
+    let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
+    let address = address.to_string();
+    let arguments = ["-c", "99", "-i", "2ms", "-W", "20s", "--max-p99", "1h", &address];
+    let Finished { out, err, status } = ping(&arguments);
+    assert!(out.contains(" 99 received, "), "{out}");
+    let expected = "p99 unknown (too few replies): exceeds --max-p99 3600000.000 ms";
+    assert_eq!((err, status), (format!("hello-ping: {address}: {expected}\n"), Some(1)));
 }
 
 #[test]

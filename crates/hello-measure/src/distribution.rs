@@ -132,6 +132,13 @@ impl Distribution {
         (count > 0).then(|| Duration::from_nanos(value).clamp(self.min, self.max))
     }
 
+    /// Returns the [quantile](Self::quantile), unless there are too few durations for it: it needs one
+    /// beyond it, on average.
+    pub(crate) fn supported_quantile(&self, permille: u32) -> Option<Duration> {
+        let beyond = u128::from(self.count()) * u128::from(1000_u32.saturating_sub(permille));
+        self.quantile(permille).filter(|_| beyond >= 1000)
+    }
+
     /// Returns the number of durations up to `duration`, with the precision of the percentiles.
     pub fn count_up_to(&self, duration: Duration) -> u64 {
         self.histogram.count_between(0, nanos_of(duration))

@@ -112,8 +112,8 @@ impl Flows {
                 answered: counts.answered,
                 lost: counts.lost,
                 loss: counts.loss(),
-                p50_ms: flow.rtt.quantile(500).map(millis),
-                p99_ms: flow.rtt.quantile(990).map(millis),
+                p50_ms: flow.rtt.supported_quantile(500).map(millis),
+                p99_ms: flow.rtt.supported_quantile(990).map(millis),
             }
         })
     }
@@ -129,7 +129,7 @@ impl Flows {
 /// flows.answered(0, Duration::from_millis(10));
 /// flows.lost(0);
 /// let summary = flows.summaries().next().ok_or("no flow")?;
-/// assert_eq!((summary.loss, summary.p50_ms), (Some(0.5), Some(10.0)));
+/// assert_eq!((summary.loss, summary.p50_ms), (Some(0.5), None));
 /// # Ok::<(), &str>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -146,9 +146,11 @@ pub struct FlowSummary {
     /// The share of the answered or lost probes that were lost, from 0 to 1; `None` if there are
     /// none.
     pub loss: Option<f64>,
-    /// The median of the round-trip times in milliseconds, to two digits.
+    /// The median of the round-trip times in milliseconds, to two digits; `None` for
+    /// fewer than 2.
     pub p50_ms: Option<f64>,
-    /// The 99th percentile of the round-trip times in milliseconds, to two digits.
+    /// The 99th percentile of the round-trip times in milliseconds, to two digits; `None` for
+    /// fewer than 100.
     pub p99_ms: Option<f64>,
 }
 
@@ -158,6 +160,17 @@ const DIGITS: u8 = 2;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn percentiles_of_a_flow_need_samples() {
+        let mut flows = Flows::new(1);
+        for answered in 1..=100 {
+            flows.answered(0, Duration::from_millis(10));
+            let flow = flows.summaries().next().expect("one");
+            let known = (flow.p50_ms.is_some(), flow.p99_ms.is_some());
+            assert_eq!(known, (answered >= 2, answered >= 100), "{answered}");
+        }
+    }
 
     #[test]
     #[should_panic(expected = "the next part has the same flows")]

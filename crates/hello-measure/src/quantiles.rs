@@ -7,14 +7,27 @@ use crate::distribution::Distribution;
 /// Percentiles are nearest-rank, with the precision of the distribution. The other values are exact
 /// to the nanosecond.
 ///
+/// A percentile needs samples: at least 1/(1-q) for quantile q, so that one in that many is beyond
+/// it. With fewer it would only repeat the maximum, and it is `None`.
+///
+/// | percentile | samples |
+/// |---|---|
+/// | p50 | 2 |
+/// | p90 | 10 |
+/// | p95 | 20 |
+/// | p99 | 100 |
+/// | p99.9 | 1000 |
+///
 /// ```
 /// use std::time::Duration;
 /// use hello_measure::{Distribution, Quantiles};
 ///
 /// let mut rtts = Distribution::new(3);
 /// assert_eq!(Quantiles::from_distribution(&rtts), None);
-/// rtts.record(Duration::from_micros(1500));
-/// assert_eq!(Quantiles::from_distribution(&rtts).map(|rtts| rtts.p50), Some(1.5));
+/// rtts.record_n(Duration::from_micros(1500), 99);
+/// let of_99 = Quantiles::from_distribution(&rtts).ok_or("empty")?;
+/// assert_eq!((of_99.max, of_99.p95, of_99.p99), (1.5, Some(1.5), None));
+/// # Ok::<(), &str>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -27,37 +40,38 @@ pub struct Quantiles {
     pub max: f64,
     /// The standard deviation.
     pub stddev: f64,
-    /// The median.
-    pub p50: f64,
-    /// The 90th percentile.
-    pub p90: f64,
-    /// The 95th percentile.
-    pub p95: f64,
-    /// The 99th percentile.
-    pub p99: f64,
-    /// The 99.9th percentile.
-    pub p999: f64,
+    /// The median; `None` for fewer than 2 samples.
+    pub p50: Option<f64>,
+    /// The 90th percentile; `None` for fewer than 10 samples.
+    pub p90: Option<f64>,
+    /// The 95th percentile; `None` for fewer than 20 samples.
+    pub p95: Option<f64>,
+    /// The 99th percentile; `None` for fewer than 100 samples.
+    pub p99: Option<f64>,
+    /// The 99.9th percentile; `None` for fewer than 1000 samples.
+    pub p999: Option<f64>,
 }
 
 impl Quantiles {
     /// Summarises a distribution; `None` if it is empty.
     pub fn from_distribution(times: &Distribution) -> Option<Self> {
-        let quantile = |permille| times.quantile(permille).map(millis);
+        let quantile = |permille| times.supported_quantile(permille).map(millis);
         Some(Self {
             min: times.min().map(millis)?,
             mean: times.mean().map(millis)?,
             max: times.max().map(millis)?,
             stddev: times.stddev().map(millis)?,
-            p50: quantile(500)?,
-            p90: quantile(900)?,
-            p95: quantile(950)?,
-            p99: quantile(990)?,
-            p999: quantile(999)?,
+            p50: quantile(500),
+            p90: quantile(900),
+            p95: quantile(950),
+            p99: quantile(990),
+            p999: quantile(999),
         })
     }
 }
 
-/// The lateness of sent datagrams, in milliseconds.
+/// The lateness of sent datagrams, in milliseconds. Percentiles need as many samples as those of
+/// [`Quantiles`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -73,10 +87,10 @@ impl Quantiles {
 pub struct TimerError {
     /// The arithmetic mean.
     pub mean: f64,
-    /// The median.
-    pub p50: f64,
-    /// The 99th percentile.
-    pub p99: f64,
+    /// The median; `None` for fewer than 2 samples.
+    pub p50: Option<f64>,
+    /// The 99th percentile; `None` for fewer than 100 samples.
+    pub p99: Option<f64>,
     /// The maximum.
     pub max: f64,
 }
@@ -86,8 +100,8 @@ impl TimerError {
     pub fn from_distribution(lateness: &Distribution) -> Option<Self> {
         Some(Self {
             mean: lateness.mean().map(millis)?,
-            p50: lateness.quantile(500).map(millis)?,
-            p99: lateness.quantile(990).map(millis)?,
+            p50: lateness.supported_quantile(500).map(millis),
+            p99: lateness.supported_quantile(990).map(millis),
             max: lateness.max().map(millis)?,
         })
     }
@@ -116,4 +130,54 @@ pub fn medians(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
         (low.0, (low.1 + high.1) / 2.0)
     };
     points.chunk_by(|one, other| one.0.total_cmp(&other.0).is_eq()).map(median).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(crate::proptest_config())]
+
+        #[test]
+        fn percentiles_exist_from_the_least_sample_that_supports_them(
+            count in prop_oneof![1..=21_u64, 90..=110_u64, 990..=1010_u64, 1..=100_000_u64],
+            nanos in 1..=10_000_000_000_u64,
+        ) {
+            let mut times = Distribution::new(3);
+            times.record_n(Duration::from_nanos(nanos), count);
+            let known = Quantiles::from_distribution(&times).expect("not empty");
+            let lateness = TimerError::from_distribution(&times).expect("not empty");
+            for (percentile, needed) in [
+                (known.p50, 2),
+                (known.p90, 10),
+                (known.p95, 20),
+                (known.p99, 100),
+                (known.p999, 1000),
+                (lateness.p50, 2),
+                (lateness.p99, 100),
+            ] {
+                let max = (count >= needed).then_some(known.max);
+                prop_assert_eq!(percentile, max, "{} of {}", count, needed);
+            }
+        }
+    }
+
+    #[test]
+    fn percentile_is_unknown_until_its_last_missing_sample() {
+        for (needed, percentile) in [
+            (2, (|times| times.p50) as fn(Quantiles) -> Option<f64>),
+            (10, |times| times.p90),
+            (20, |times| times.p95),
+            (100, |times| times.p99),
+            (1000, |times| times.p999),
+        ] {
+            let mut times = Distribution::new(3);
+            times.record_n(Duration::from_millis(1), needed - 1);
+            assert_eq!(Quantiles::from_distribution(&times).and_then(percentile), None);
+            times.record(Duration::from_millis(1));
+            assert_eq!(Quantiles::from_distribution(&times).and_then(percentile), Some(1.0));
+        }
+    }
 }

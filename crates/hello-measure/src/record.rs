@@ -22,7 +22,7 @@ use super::summary::{ByLabel, Summary};
 /// let summary = record.summary(Duration::from_secs(2));
 /// assert_eq!((summary.sent, summary.answered, summary.lost), (2, 1, 1));
 /// assert_eq!((summary.loss, summary.in_flight), (Some(0.5), 0));
-/// assert_eq!(summary.rtt_ms.map(|rtt| rtt.p50), Some(3.0));
+/// assert_eq!(summary.rtt_ms.map(|rtt| rtt.max), Some(3.0));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Record {

@@ -118,7 +118,8 @@ impl Prober {
     ///
     /// let summary = record.into_inner()?.summary(start.elapsed());
     /// assert_eq!((summary.sent, summary.answered, summary.loss), (10, 10, Some(0.0)));
-    /// println!("p50 {} ms", summary.rtt_ms.ok_or("no replies")?.p50);
+    /// let p50 = summary.rtt_ms.and_then(|rtt| rtt.p50).ok_or("too few replies")?;
+    /// println!("p50 {p50} ms");
     /// # Ok(())
     /// # }
     /// ```

@@ -26,11 +26,11 @@ pub fn generator_limits(summary: &Summary) -> Vec<GeneratorLimit> {
     let busy = summary.generator.busy.filter(|share| *share > BUSY && is_long);
     limits.extend(busy.map(|share| GeneratorLimit::Busy { share }));
     if let (Some(timer), Some(rtt)) = (summary.common.timer_error_ms, summary.common.rtt_ms)
-        && summary.common.sent >= MIN_REQUESTS
-        && timer.p99 > MIN_TIMER_ERROR_MS
-        && 2.0 * timer.p99 > rtt.p99
+        && let (Some(timer), Some(rtt)) = (timer.p99, rtt.p99)
+        && timer > MIN_TIMER_ERROR_MS
+        && 2.0 * timer > rtt
     {
-        limits.push(GeneratorLimit::Timer { p99_ms: timer.p99 });
+        limits.push(GeneratorLimit::Timer { p99_ms: timer });
     }
     limits
 }
@@ -63,9 +63,6 @@ const BUSY: f64 = 0.95;
 /// The shortest run in seconds for which [`BUSY`] is a limit.
 const MIN_DURATION_S: f64 = 0.1;
 
-/// The smallest number of requests with a meaningful 99th percentile.
-const MIN_REQUESTS: u64 = 100;
-
 /// The smallest timer error that is a limit, in milliseconds.
 const MIN_TIMER_ERROR_MS: f64 = 1.0;
 
@@ -81,8 +78,9 @@ mod tests {
     use crate::load::fixtures::summary;
 
     fn times(p99: f64) -> Quantiles {
-        let (min, mean, max, stddev, p50) = (0.0, 0.0, p99, 0.0, 0.0);
-        Quantiles { min, mean, max, stddev, p50, p90: p50, p95: p50, p99, p999: p99 }
+        let (min, mean, max, stddev) = (0.0, 0.0, p99, 0.0);
+        let (p50, p90, p95, p99, p999) = (None, None, None, Some(p99), None);
+        Quantiles { min, mean, max, stddev, p50, p90, p95, p99, p999 }
     }
 
     #[test]
@@ -95,7 +93,7 @@ mod tests {
         summary.generator.dropped = Some(6);
         summary.generator.busy = Some(0.9876);
         summary.common.timer_error_ms =
-            Some(TimerError { mean: 0.0, p50: 0.0, p99: 2.5, max: 3.0 });
+            Some(TimerError { mean: 0.0, p50: None, p99: Some(2.5), max: 3.0 });
         summary.common.rtt_ms = Some(times(2.0));
         let found =
             Vec::from_iter(generator_limits(&summary).iter().map(GeneratorLimit::to_string));
@@ -137,17 +135,16 @@ mod tests {
         let mut summary = summary();
         summary.generator.busy = Some(0.95);
         summary.common.timer_error_ms =
-            Some(TimerError { mean: 0.0, p50: 0.0, p99: 2.5, max: 3.0 });
+            Some(TimerError { mean: 0.0, p50: None, p99: Some(2.5), max: 3.0 });
         summary.common.sent = 100;
         summary.common.rtt_ms = Some(times(5.0));
         assert_eq!(generator_limits(&summary), []);
         summary.common.rtt_ms = Some(times(4.9));
         assert_eq!(generator_limits(&summary), [GeneratorLimit::Timer { p99_ms: 2.5 }]);
-        summary.common.sent = 99;
-        assert_eq!(generator_limits(&summary), []);
-        summary.common.sent = 100;
+        summary.common.rtt_ms = Some(Quantiles { p99: None, ..times(4.9) });
+        assert_eq!(generator_limits(&summary), [], "too few replies for a percentile");
         summary.common.timer_error_ms =
-            Some(TimerError { mean: 0.0, p50: 0.0, p99: 1.0, max: 3.0 });
+            Some(TimerError { mean: 0.0, p50: None, p99: Some(1.0), max: 3.0 });
         summary.common.rtt_ms = Some(times(0.1));
         assert_eq!(generator_limits(&summary), []);
     }

@@ -24,13 +24,13 @@ pub const COMMON_COLUMNS: &[Column<Summary>] = &[
     ("rtt_mean_ms", |summary, format| format.time(summary.rtt_ms.map(|rtt| rtt.mean))),
     ("rtt_max_ms", |summary, format| format.time(summary.rtt_ms.map(|rtt| rtt.max))),
     ("rtt_stddev_ms", |summary, format| format.time(summary.rtt_ms.map(|rtt| rtt.stddev))),
-    ("rtt_p50_ms", |summary, format| format.time(summary.rtt_ms.map(|rtt| rtt.p50))),
-    ("rtt_p90_ms", |summary, format| format.time(summary.rtt_ms.map(|rtt| rtt.p90))),
-    ("rtt_p95_ms", |summary, format| format.time(summary.rtt_ms.map(|rtt| rtt.p95))),
-    ("rtt_p99_ms", |summary, format| format.time(summary.rtt_ms.map(|rtt| rtt.p99))),
-    ("rtt_p999_ms", |summary, format| format.time(summary.rtt_ms.map(|rtt| rtt.p999))),
+    ("rtt_p50_ms", |summary, format| format.time(summary.rtt_ms.and_then(|rtt| rtt.p50))),
+    ("rtt_p90_ms", |summary, format| format.time(summary.rtt_ms.and_then(|rtt| rtt.p90))),
+    ("rtt_p95_ms", |summary, format| format.time(summary.rtt_ms.and_then(|rtt| rtt.p95))),
+    ("rtt_p99_ms", |summary, format| format.time(summary.rtt_ms.and_then(|rtt| rtt.p99))),
+    ("rtt_p999_ms", |summary, format| format.time(summary.rtt_ms.and_then(|rtt| rtt.p999))),
     ("timer_error_p99_ms", |summary, format| {
-        format.time(summary.timer_error_ms.map(|error| error.p99))
+        format.time(summary.timer_error_ms.and_then(|error| error.p99))
     }),
     ("timer_error_max_ms", |summary, format| {
         format.time(summary.timer_error_ms.map(|error| error.max))
@@ -51,11 +51,11 @@ mod tests {
             mean: 0.2,
             max: 0.9,
             stddev: 0.3,
-            p50: 0.4,
-            p90: 0.5,
-            p95: 0.6,
-            p99: 0.7,
-            p999: 0.8,
+            p50: Some(0.4),
+            p90: Some(0.5),
+            p95: Some(0.6),
+            p99: Some(0.7),
+            p999: Some(0.8),
         };
         let summary = Summary {
             sent: 1,
@@ -72,7 +72,7 @@ mod tests {
             errors: [("denied", 2), ("too-long", 10)].into(),
             not_sent: [("denied", 3), ("late", 10)].into(),
             rtt_ms: Some(rtt),
-            timer_error_ms: Some(TimerError { mean: 0.0, p50: 0.0, p99: 1.3, max: 1.4 }),
+            timer_error_ms: Some(TimerError { mean: 0.0, p50: None, p99: Some(1.3), max: 1.4 }),
             duration_s: 2.0,
         };
         let row = cells(COMMON_COLUMNS, &summary, &CellFormat::CSV);

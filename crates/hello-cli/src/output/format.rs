@@ -76,9 +76,9 @@ fn decimals(value: f64, digits: usize) -> usize {
     digits.saturating_sub(before)
 }
 
-/// Formats milliseconds as ping does: `0.040/0.050/0.060 ms`.
-pub fn slash_separated(millis: &[f64]) -> String {
-    let texts = Vec::from_iter(millis.iter().map(|millis| format!("{millis:.3}")));
+/// Formats milliseconds as ping does: `0.040/0.050/0.060 ms`; an unknown value is `-`.
+pub fn slash_separated<T: Copy + Into<Option<f64>>>(millis: &[T]) -> String {
+    let texts = Vec::from_iter(millis.iter().map(|millis| or_dash((*millis).into())));
     format!("{} ms", texts.join("/"))
 }
 

@@ -35,7 +35,7 @@ impl Thresholds {
         };
         let percent = |share| format!("{}%", percent(share));
         let time = |millis| format!("{millis:.3} ms");
-        let p99 = summary.common.rtt_ms.map(|rtt| rtt.p99);
+        let p99 = summary.common.rtt_ms.and_then(|rtt| rtt.p99);
         let jitter = summary.jitter_ms.map(|jitter| jitter.mean);
         let violations = [
             self.max_loss.and_then(|max| check("loss", summary.common.loss, max, percent)),
@@ -48,6 +48,8 @@ impl Thresholds {
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
     use super::*;
     use crate::ping::fixtures::{answered, events, lost, target};
     use crate::ping::recorder::Recorder;
@@ -57,10 +59,8 @@ mod tests {
     #[test]
     fn exceeded_thresholds_are_described() {
         let mut recorder = Recorder::new(target());
-        events(
-            &mut recorder,
-            [answered(3 * MILLI), answered(5 * MILLI), answered(3 * MILLI), lost(3)],
-        );
+        let slow = [3, 5].map(|rtt| answered(rtt * MILLI)).repeat(50);
+        events(&mut recorder, slow.into_iter().chain(iter::repeat_n(lost(3), 25)));
         let summary = recorder.summary(Duration::ZERO);
         let violations = |max_loss, max_p99, max_jitter| {
             let max_loss = Some(max_loss);
@@ -69,12 +69,23 @@ mod tests {
         };
         assert_eq!(violations(0.25, 5 * MILLI, 2 * MILLI), Vec::<String>::new());
         let lines = [
-            "192.0.2.1:9999: loss 25% exceeds --max-loss 20%",
+            "192.0.2.1:9999: loss 20% exceeds --max-loss 10%",
             "192.0.2.1:9999: p99 5.000 ms exceeds --max-p99 4.000 ms",
             "192.0.2.1:9999: jitter 2.000 ms exceeds --max-jitter 1.000 ms",
         ];
-        assert_eq!(violations(0.2, 4 * MILLI, MILLI), lines);
+        assert_eq!(violations(0.1, 4 * MILLI, MILLI), lines);
         assert_eq!(Thresholds::default().violations(&summary), Vec::<String>::new());
+    }
+
+    #[test]
+    fn percentile_of_too_few_replies_is_unknown() {
+        let mut recorder = Recorder::new(target());
+        let thresholds = Thresholds { max_p99: Some(Duration::MAX), ..Thresholds::default() };
+        for replies in 1..=100 {
+            events(&mut recorder, [answered(MILLI)]);
+            let violations = thresholds.violations(&recorder.summary(Duration::ZERO));
+            assert_eq!(violations.is_empty(), replies == 100, "{replies}: {violations:?}");
+        }
     }
 
     #[test]

@@ -58,9 +58,15 @@ const LOAD: &[Column<Summary>] = &[
     ("misdirected", |summary, _| summary.misdirected.to_string()),
     ("latency_min_ms", |summary, format| format.time(summary.latency_ms.map(|times| times.min))),
     ("latency_mean_ms", |summary, format| format.time(summary.latency_ms.map(|times| times.mean))),
-    ("latency_p50_ms", |summary, format| format.time(summary.latency_ms.map(|times| times.p50))),
-    ("latency_p99_ms", |summary, format| format.time(summary.latency_ms.map(|times| times.p99))),
-    ("latency_p999_ms", |summary, format| format.time(summary.latency_ms.map(|times| times.p999))),
+    ("latency_p50_ms", |summary, format| {
+        format.time(summary.latency_ms.and_then(|times| times.p50))
+    }),
+    ("latency_p99_ms", |summary, format| {
+        format.time(summary.latency_ms.and_then(|times| times.p99))
+    }),
+    ("latency_p999_ms", |summary, format| {
+        format.time(summary.latency_ms.and_then(|times| times.p999))
+    }),
     ("latency_max_ms", |summary, format| format.time(summary.latency_ms.map(|times| times.max))),
     ("generator_busy_percent", |summary, format| format.percent(summary.generator.busy)),
     ("processor_time_per_request_us", |summary, format| {
@@ -125,11 +131,11 @@ mod tests {
             ("rtt_max_ms", "3"),
             ("rtt_stddev_ms", "1"),
             ("rtt_p50_ms", "1.000447"),
-            ("rtt_p90_ms", "3"),
-            ("rtt_p95_ms", "3"),
-            ("rtt_p99_ms", "3"),
-            ("rtt_p999_ms", "3"),
-            ("timer_error_p99_ms", "0.1"),
+            ("rtt_p90_ms", ""),
+            ("rtt_p95_ms", ""),
+            ("rtt_p99_ms", ""),
+            ("rtt_p999_ms", ""),
+            ("timer_error_p99_ms", ""),
             ("timer_error_max_ms", "0.1"),
             ("sent_per_s", "3.0"),
             ("answered_per_s", "2.0"),
@@ -137,8 +143,8 @@ mod tests {
             ("latency_min_ms", "1.1"),
             ("latency_mean_ms", "2.1"),
             ("latency_p50_ms", "1.100799"),
-            ("latency_p99_ms", "3.1"),
-            ("latency_p999_ms", "3.1"),
+            ("latency_p99_ms", ""),
+            ("latency_p999_ms", ""),
             ("latency_max_ms", "3.1"),
             ("generator_busy_percent", "25"),
             ("processor_time_per_request_us", "666.667"),

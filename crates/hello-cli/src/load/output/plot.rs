@@ -68,18 +68,10 @@ fn draw_latencies(
         Vec::from_iter(summaries.iter().filter_map(point))
     };
     let lines = [
-        ("p99 since due", RED, points(|summary| Some(summary.latency_ms?.p99))),
-        ("p50 since due", BLUE, points(|summary| Some(summary.latency_ms?.p50))),
-        (
-            "p99 since sent",
-            RGBColor(255, 170, 170),
-            points(|summary| Some(summary.common.rtt_ms?.p99)),
-        ),
-        (
-            "p50 since sent",
-            RGBColor(170, 170, 255),
-            points(|summary| Some(summary.common.rtt_ms?.p50)),
-        ),
+        ("p99 since due", RED, points(|summary| summary.latency_ms?.p99)),
+        ("p50 since due", BLUE, points(|summary| summary.latency_ms?.p50)),
+        ("p99 since sent", RGBColor(255, 170, 170), points(|summary| summary.common.rtt_ms?.p99)),
+        ("p50 since sent", RGBColor(170, 170, 255), points(|summary| summary.common.rtt_ms?.p50)),
     ];
     let all = lines.iter().flat_map(|(_, _, points)| points.iter().map(|(_, time)| *time));
     let (low, high) =

@@ -67,9 +67,8 @@ pub fn summary(summary: &Summary) -> String {
     };
     details(summary).into_iter().for_each(&mut line);
     let spread = |times: &Quantiles| {
-        slash_separated(&[
-            times.min, times.mean, times.p50, times.p90, times.p99, times.p999, times.max,
-        ])
+        let [min, mean, max] = [times.min, times.mean, times.max].map(Some);
+        slash_separated(&[min, mean, times.p50, times.p90, times.p99, times.p999, max])
     };
     if let Some(latency) = &summary.latency_ms {
         line(format!("latency min/avg/p50/p90/p99/p99.9/max = {}, since due", spread(latency)));
@@ -78,7 +77,7 @@ pub fn summary(summary: &Summary) -> String {
         line(format!("rtt     min/avg/p50/p90/p99/p99.9/max = {}, since sent", spread(rtt)));
     }
     if let Some(error) = &summary.common.timer_error_ms {
-        let errors = slash_separated(&[error.p50, error.p99, error.max]);
+        let errors = slash_separated(&[error.p50, error.p99, Some(error.max)]);
         line(format!("timer error p50/p99/max = {errors}"));
     }
     text += &generator(summary);
@@ -215,11 +214,11 @@ pub fn sweep(layout: Layout, summaries: &[Summary], all: usize) -> String {
             rate(summary.sent_per_s),
             rate(summary.answered_per_s),
             percent::or_dash(summary.common.loss),
-            format::or_dash(latency.map(|times| times.p50)),
-            format::or_dash(latency.map(|times| times.p99)),
-            format::or_dash(rtt.map(|times| times.p50)),
-            format::or_dash(rtt.map(|times| times.p99)),
-            format::or_dash(summary.common.timer_error_ms.map(|error| error.p99)),
+            format::or_dash(latency.and_then(|times| times.p50)),
+            format::or_dash(latency.and_then(|times| times.p99)),
+            format::or_dash(rtt.and_then(|times| times.p50)),
+            format::or_dash(rtt.and_then(|times| times.p99)),
+            format::or_dash(summary.common.timer_error_ms.and_then(|error| error.p99)),
             summary.generator.busy.map_or_else(|| "-".into(), |busy| format!("{}%", tenths(busy))),
             if limited { "generator".into() } else { String::new() },
         ]

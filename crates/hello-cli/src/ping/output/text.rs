@@ -113,7 +113,7 @@ fn details(summary: &Summary) -> Vec<String> {
         ));
     }
     if let Some(error) = &summary.common.timer_error_ms {
-        let errors = slash_separated(&[error.p50, error.p99, error.max]);
+        let errors = slash_separated(&[error.p50, error.p99, Some(error.max)]);
         lines.push(format!("timer error p50/p99/max = {errors}"));
     }
     lines
@@ -145,8 +145,11 @@ pub fn interval(summary: &Summary) -> String {
         let _ = write!(text, ", {} in flight", summary.common.in_flight);
     }
     if let Some(rtt) = &summary.common.rtt_ms {
-        let _ =
-            write!(text, ", rtt p50/p99/max = {}", slash_separated(&[rtt.p50, rtt.p99, rtt.max]));
+        let _ = write!(
+            text,
+            ", rtt p50/p99/max = {}",
+            slash_separated(&[rtt.p50, rtt.p99, Some(rtt.max)])
+        );
     }
     if let Some(jitter) = &summary.jitter_ms {
         let _ = write!(text, ", jitter mean = {}", slash_separated(&[jitter.mean]));
@@ -163,7 +166,11 @@ pub fn status(summaries: &[Summary]) -> String {
             percent::or_dash(summary.common.loss)
         );
         if let Some(rtt) = &summary.common.rtt_ms {
-            let _ = write!(text, ", p50/p99/max {}", slash_separated(&[rtt.p50, rtt.p99, rtt.max]));
+            let _ = write!(
+                text,
+                ", p50/p99/max {}",
+                slash_separated(&[rtt.p50, rtt.p99, Some(rtt.max)])
+            );
         }
         return text;
     }
@@ -172,7 +179,8 @@ pub fn status(summaries: &[Summary]) -> String {
         let p50 = summary
             .common
             .rtt_ms
-            .map_or_else(String::new, |rtt| format!(", p50 {:.3} ms", rtt.p50));
+            .and_then(|rtt| rtt.p50)
+            .map_or_else(String::new, |p50| format!(", p50 {p50:.3} ms"));
         format!("{name} {loss} lost{p50}")
     };
     Vec::from_iter(summaries.iter().map(short)).join(" | ")
@@ -201,9 +209,9 @@ pub fn comparison(layout: Layout, summaries: &[Summary]) -> String {
             summary.common.lost.to_string(),
             percent::or_dash(summary.common.loss),
             format::or_dash(rtt.map(|rtt| rtt.min)),
-            format::or_dash(rtt.map(|rtt| rtt.p50)),
-            format::or_dash(rtt.map(|rtt| rtt.p90)),
-            format::or_dash(rtt.map(|rtt| rtt.p99)),
+            format::or_dash(rtt.and_then(|rtt| rtt.p50)),
+            format::or_dash(rtt.and_then(|rtt| rtt.p90)),
+            format::or_dash(rtt.and_then(|rtt| rtt.p99)),
             format::or_dash(rtt.map(|rtt| rtt.max)),
             format::or_dash(summary.jitter_ms.map(|jitter| jitter.mean)),
             summary.common.errors_total().to_string(),
