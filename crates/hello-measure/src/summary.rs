@@ -83,6 +83,37 @@ impl Summary {
         self.sent + self.not_sent_total()
     }
 
+    /// Returns the loss if every request in flight is lost, from 0 to 1: the largest that this run can
+    /// still have. `None` if nothing is answered, lost or in flight.
+    ///
+    /// ```
+    /// use hello_measure::Summary;
+    ///
+    /// let summary =
+    ///     Summary { sent: 10, answered: 6, in_flight: 4, loss: Some(0.0), ..Summary::default() };
+    /// assert_eq!((summary.loss, summary.worst_case_loss()), (Some(0.0), Some(0.4)));
+    /// ```
+    pub fn worst_case_loss(&self) -> Option<f64> {
+        share(self.lost + self.in_flight, self.settled() + self.in_flight)
+    }
+
+    /// Returns the share of the due requests that were not answered, from 0 to 1: the lost ones and
+    /// those that were not sent. Requests in flight are excluded. `None` if there is none.
+    ///
+    /// This is the value for a threshold: a link that is down loses no request, but answers none.
+    ///
+    /// ```
+    /// use hello_measure::Summary;
+    ///
+    /// let not_sent = [("network-unreachable", 20)].into();
+    /// let summary = Summary { sent: 10, answered: 10, not_sent, ..Summary::default() };
+    /// assert_eq!(summary.unanswered_ratio(), Some(20.0 / 30.0));
+    /// ```
+    pub fn unanswered_ratio(&self) -> Option<f64> {
+        let not_sent = self.not_sent_total();
+        share(self.lost + not_sent, self.settled() + not_sent)
+    }
+
     /// Converts a count to a rate per second; `None` if the summary covers no time.
     pub fn per_second(&self, count: u64) -> Option<f64> {
         (self.duration_s > 0.0).then(|| count as f64 / self.duration_s)
@@ -106,6 +137,15 @@ impl Summary {
             (self.lost > 0).then_some(NoAnswer::Silent)
         }
     }
+
+    fn settled(&self) -> u64 {
+        self.answered + self.lost
+    }
+}
+
+/// Returns a part's share of the whole; `None` if there is no whole.
+fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
 }
 
 /// The class of the error that reports a port without a server.
@@ -138,6 +178,22 @@ pub enum NoAnswer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn loss_in_flight_and_not_sent_have_their_own_shares() {
+        let none = Summary::default();
+        assert_eq!((none.worst_case_loss(), none.unanswered_ratio()), (None, None));
+        let in_flight = Summary { in_flight: 3, ..none.clone() };
+        assert_eq!((in_flight.worst_case_loss(), in_flight.unanswered_ratio()), (Some(1.0), None));
+        let not_sent = [("late", 1), ("denied", 2)].into();
+        let not_sent = Summary { not_sent, ..none };
+        assert_eq!((not_sent.worst_case_loss(), not_sent.unanswered_ratio()), (None, Some(1.0)));
+        let all = Summary { answered: 12, lost: 1, in_flight: 7, ..not_sent };
+        assert_eq!(
+            (all.worst_case_loss(), all.unanswered_ratio()),
+            (Some(8.0 / 20.0), Some(4.0 / 16.0))
+        );
+    }
 
     #[test]
     fn no_answer_is_missing_without_a_request() {
