@@ -72,7 +72,7 @@ impl Client {
     /// # Errors
     ///
     /// [`Unanswered`] when the last attempt's wait is over, when the deadline passes, or when a
-    /// [`Stopper`] cancels the greeting.
+    /// [`Stopper`] ends the greeting.
     pub fn greet(
         &mut self,
         request: Request<'_>,
@@ -94,7 +94,8 @@ impl Client {
         result
     }
 
-    /// Returns what cancels greetings: the one in progress, and all after it.
+    /// Returns what ends greetings: the one in progress, and all after it. A
+    /// [stop](Stopper::stop) still waits for a reply to the attempt in progress.
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
     }
@@ -115,12 +116,17 @@ impl Client {
             *attempts += 1;
             for others_left in (0..exchanges.len()).rev() {
                 let is_last = others_left == 0;
-                let wait = Wait { start, length, is_last, stop: self.stopper.stop_latch() };
+                let wait = Wait { start, length, is_last, abort: self.stopper.abort_latch() };
                 let exchange = &mut exchanges[self.current];
                 observe(Progress::Sending { server: exchange.server(), attempt: *attempts });
                 match exchange.attempt(request, wait, &mut self.buf, &mut observe) {
                     AttemptResult::Answered { rtt } => return Ok((exchange.server(), rtt)),
-                    AttemptResult::Failed => self.current = (self.current + 1) % exchanges.len(),
+                    AttemptResult::Failed => {
+                        self.current = (self.current + 1) % exchanges.len();
+                        if self.stopper.is_stopped() {
+                            return Err(UnansweredCause::Cancelled);
+                        }
+                    }
                     AttemptResult::Silent => break,
                     AttemptResult::Cancelled => return Err(UnansweredCause::Cancelled),
                 }
@@ -130,8 +136,8 @@ impl Client {
             for further in 1..exchanges.len() {
                 self.current = (silent + further) % exchanges.len();
                 let exchange = &mut exchanges[self.current];
-                let stop = self.stopper.stop_latch();
-                if exchange.poll_reply(request, stop, &mut self.buf, &mut observe) {
+                let abort = self.stopper.abort_latch();
+                if exchange.poll_reply(request, abort, &mut self.buf, &mut observe) {
                     return Ok((exchange.server(), None));
                 }
             }

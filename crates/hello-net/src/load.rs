@@ -97,7 +97,8 @@ impl LoadGenerator {
     }
 
     /// Offers the whole load, and waits until each request is answered or lost. Duplicates that
-    /// have arrived by then are also reported.
+    /// have arrived by then are also reported. A [stop](Stopper::stop) ends only the sending, an
+    /// [abort](Stopper::abort) also the wait; both do so in the warm-up, too.
     ///
     /// Each thread shows its events after the warm-up to `observe`, in order, and in slices: what
     /// one system call caused, or a part of it. So an observer that keeps one recorder for each

@@ -59,7 +59,7 @@ pub struct Prober {
     ports: Vec<SourcePort>,
     poller: Poller,
     stopper: Stopper,
-    /// Raised when the last probe was sent.
+    /// Raised once no more probes are sent.
     sent_all: Latch,
 }
 
@@ -76,7 +76,8 @@ impl Prober {
         Ok(Self { server, plan, ports, poller, stopper, sent_all })
     }
 
-    /// Sends all probes, waits until each is answered or lost, and returns the counts.
+    /// Sends all probes, waits until each is answered or lost, and returns the counts. A
+    /// [stop](Stopper::stop) ends only the sending, an [abort](Stopper::abort) also the wait.
     ///
     /// Each event is shown to `observe` by the thread where it happened: those about sending by the
     /// calling thread, all others by the receiving one. The events of one thread come in order, and
@@ -144,7 +145,7 @@ impl Prober {
             });
             let receiver = receiver.map_err(ProbeError::Thread)?;
             {
-                let (_abort, _done) = (AbortOnPanic(stopper), run.done_on_drop());
+                let (_abort, _sent_all) = (AbortOnPanic(stopper), run.sent_all_on_drop());
                 run.send_all(receiver.thread());
             }
             join(receiver)

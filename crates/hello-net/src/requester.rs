@@ -47,20 +47,6 @@ pub(crate) fn latest(batch: &RecvBatch, timestamps: &TimestampMapper) -> Duratio
     latest.map_or(Duration::ZERO, |wall| timestamps.to_monotonic(Some(wall)))
 }
 
-/// Returns how long to wait for replies once nothing more is sent. A run that was not stopped waits
-/// for each loss, because it would not count the last ones otherwise.
-pub(crate) fn drain_timeout(
-    stopping: bool,
-    largest_rtt: Option<Duration>,
-    timeout: Duration,
-) -> Duration {
-    match (stopping, largest_rtt) {
-        (false, _) => Duration::MAX,
-        (true, Some(rtt)) => rtt.saturating_mul(3).min(timeout),
-        (true, None) => Duration::ZERO,
-    }
-}
-
 /// Draws the id that distinguishes the tokens of one run from those of others.
 pub(crate) fn run_id() -> u16 {
     let [a, b, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();

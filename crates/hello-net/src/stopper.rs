@@ -12,8 +12,8 @@ use crate::sys::latch::Latch;
 /// | | [`stop`](Self::stop) | [`abort`](Self::abort) |
 /// |---|---|---|
 /// | [`Server`](crate::server::Server) | answers what waits in its sockets, for a second at most | receives nothing more |
-/// | [`Prober`](crate::prober::Prober), [`LoadGenerator`](crate::load::LoadGenerator) | send no more, and wait for replies to what is in flight: three times the longest round trip so far, the timeout at most, and not at all if nothing was ever answered | wait for nothing |
-/// | [`Client`](crate::client::Client) | cancels the greeting | the same |
+/// | [`Prober`](crate::prober::Prober), [`LoadGenerator`](crate::load::LoadGenerator) | send no more, and wait until each request in flight is answered or lost, so for the timeout at most | wait for nothing |
+/// | [`Client`](crate::client::Client) | sends no more, and waits for a reply to the attempt in progress | cancels the greeting |
 ///
 /// ```
 /// # #[cfg(feature = "server")]
@@ -70,12 +70,13 @@ impl Stopper {
         self.flags.abort.is_raised()
     }
 
+    #[cfg(feature = "__batches")]
     /// Returns what to wait by for a stop.
     pub(crate) fn stop_latch(&self) -> &Latch {
         &self.flags.stop
     }
 
-    #[cfg(any(feature = "probe", feature = "load"))]
+    #[cfg(feature = "__requests")]
     /// Returns what to wait by for an abort.
     pub(crate) fn abort_latch(&self) -> &Latch {
         &self.flags.abort

@@ -149,8 +149,9 @@ Examples:
   hello-ping -c 500 -i 20ms --plot rtt.svg 192.0.2.1
 
 Signals:
-  SIGINT, SIGTERM, SIGHUP  Stop sending, wait briefly for replies, and print the summary. A second
-                           signal skips the wait and exits within half a second.
+  SIGINT, SIGTERM, SIGHUP  Stop sending, wait for the replies to the probes in flight, for the
+                           timeout at most, and print the summary. A second signal ends the wait
+                           at once.
   SIGQUIT                  Print the summary so far and continue
 
 Exit status:

@@ -55,7 +55,7 @@ pub(crate) struct Wait<'a> {
     /// No other server is left to try in this attempt.
     pub(crate) is_last: bool,
     /// Cancels the wait.
-    pub(crate) stop: &'a Latch,
+    pub(crate) abort: &'a Latch,
 }
 
 pub(crate) enum AttemptResult {
@@ -102,11 +102,11 @@ impl Exchange {
     pub(crate) fn poll_reply(
         &mut self,
         request: Request<'_>,
-        stop: &Latch,
+        abort: &Latch,
         buf: &mut [u8],
         observe: &mut impl FnMut(Progress<'_>),
     ) -> bool {
-        let over = Wait { start: Instant::now(), length: Duration::ZERO, is_last: true, stop };
+        let over = Wait { start: Instant::now(), length: Duration::ZERO, is_last: true, abort };
         !matches!(self.sent, Sent::Nothing)
             && matches!(
                 self.await_reply(request, over, buf, observe),
@@ -153,11 +153,11 @@ impl Exchange {
     ) -> AttemptResult {
         let mut last_looks = 0..MAX_LATE_DATAGRAMS;
         loop {
-            if wait.stop.is_raised() {
+            if wait.abort.is_raised() {
                 return AttemptResult::Cancelled;
             }
             let remaining = wait.length.saturating_sub(wait.start.elapsed());
-            match self.receive(remaining, wait.stop, buf) {
+            match self.receive(remaining, wait.abort, buf) {
                 Ok(datagram) => match Reply::decode(datagram) {
                     Ok(reply) if reply.answers(request) => {
                         return AttemptResult::Answered { rtt: self.sent.rtt() };
@@ -195,15 +195,15 @@ impl Exchange {
     fn receive<'b>(
         &self,
         timeout: Duration,
-        stop: &Latch,
+        abort: &Latch,
         buf: &'b mut [u8],
     ) -> io::Result<&'b [u8]> {
         let Some(socket) = &self.socket else {
-            stop.sleep(timeout);
+            abort.sleep(timeout);
             return Err(ErrorKind::WouldBlock.into());
         };
         if !timeout.is_zero() {
-            sys::wait_readable(socket, Some(stop), timeout)?;
+            sys::wait_readable(socket, Some(abort), timeout)?;
         }
         let (len, source) = socket.recv_from(buf)?;
         // The system gives a socket its port a moment before it connects it, and what somebody else
@@ -242,9 +242,9 @@ mod tests {
         (exchange.socket, exchange.sent) = (Some(socket), Sent::Once(Instant::now()));
 
         let request = Request::new(b"Tracy").expect("short");
-        let (mut buf, stop) = ([0; 64], Latch::new().expect("sockets"));
-        assert!(!exchange.poll_reply(request, &stop, &mut buf, &mut |_| ()));
+        let (mut buf, abort) = ([0; 64], Latch::new().expect("sockets"));
+        assert!(!exchange.poll_reply(request, &abort, &mut buf, &mut |_| ()));
         server.send_to(b"Hello, Tracy!", here).expect("sent");
-        assert!(exchange.poll_reply(request, &stop, &mut buf, &mut |_| ()));
+        assert!(exchange.poll_reply(request, &abort, &mut buf, &mut |_| ()));
     }
 }

@@ -26,7 +26,6 @@ pub(super) struct RequestTracker {
     /// For each source, the last sent of the answered requests. The order of replies to different
     /// sources is unknown.
     last_answered: Vec<Option<u32>>,
-    largest_rtt: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +55,6 @@ impl RequestTracker {
             has_several_sources,
             first: sources.start,
             last_answered: vec![None; sources.len()],
-            largest_rtt: None,
         }
     }
 
@@ -103,7 +101,6 @@ impl RequestTracker {
         };
         let kind = match reply {
             ReplyKind::Answered { seq, rtt, .. } => {
-                self.largest_rtt = self.largest_rtt.max(Some(rtt));
                 let reordered = self.is_reordered(source, seq);
                 LoadEventKind::Answered { due: due.saturating_sub(self.epoch), rtt, reordered }
             }
@@ -143,10 +140,6 @@ impl RequestTracker {
     /// Returns whether nothing was ever sent.
     pub(super) fn is_empty(&self) -> bool {
         self.ledger.counts().sent == 0
-    }
-
-    pub(super) fn largest_rtt(&self) -> Option<Duration> {
-        self.largest_rtt
     }
 
     /// Records that a request is answered, and returns whether a request that the same source sent

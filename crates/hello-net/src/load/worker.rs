@@ -18,12 +18,12 @@ use super::tracker::RequestTracker;
 use super::usage::UsageMeter;
 use crate::clock::TimestampMapper;
 use crate::stopper::Stopper;
+use crate::sys;
 use crate::sys::latch::Latch;
 use crate::udp::batch::RecvBatch;
 use crate::udp::datagram_socket::RECV_TIMEOUT;
 use crate::udp::recv_backoff::RecvBackoff;
 use crate::udp::socket_error::SocketError;
-use crate::{requester, sys};
 
 /// One thread of a load: it sends what is due, receives what has arrived, and waits.
 ///
@@ -175,23 +175,16 @@ impl<'a, O: Fn(&[LoadEvent<'_>])> LoadWorker<'a, O> {
 
     /// Returns whether nothing is left to do.
     fn is_over(&mut self, now: Duration) -> bool {
-        let stopping = self.shared.stopper.is_stopped();
-        if stopping {
+        let stopper = self.shared.stopper;
+        if stopper.is_stopped() {
             self.ended_at.get_or_insert(now.min(self.end()));
             self.pending.clear();
         }
         if self.usage.update(now, self.epoch, self.ended_at) {
             self.sources.forget_drops();
         }
-        let Some(over) = self.ended_at else { return false };
-        let most = requester::drain_timeout(
-            stopping,
-            self.tracker.largest_rtt(),
-            self.shared.plan.timeout,
-        );
-        self.shared.stopper.is_aborted()
-            || self.pending.is_empty() && self.tracker.is_settled()
-            || now >= over.saturating_add(most)
+        let is_settled = self.pending.is_empty() && self.tracker.is_settled();
+        self.ended_at.is_some() && (is_settled || stopper.is_aborted())
     }
 
     /// Receives, unless there was nothing a moment ago and the thread is to sleep before the next

@@ -46,12 +46,13 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
             let (over, timeout) = {
                 let mut state = self.state();
                 state.timestamps.update(sample);
-                (self.is_over(&state, now), state.ledger.poll_timeout())
+                (self.is_over(&state), state.ledger.poll_timeout())
             };
             let all = over || timeout.is_some_and(|timeout| timeout <= now);
             for &flow in if all { &every } else { &ready } {
-                // A flood on many flows takes long to receive, and a stopped run has no time.
-                if self.is_out_of_time(LONGEST_WAIT) {
+                // A flood on many flows takes long to receive, and an aborted run has no time.
+                let is_long = || sys::monotonic().saturating_sub(now) > LONGEST_WAIT;
+                if self.prober.stopper.is_aborted() && is_long() {
                     break;
                 }
                 self.receive(flow, (now, all), &mut memory)?;
@@ -62,7 +63,7 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
             }
             let (timeout, ended) = {
                 let mut state = self.state();
-                (state.settle(now, &mut lost), self.is_over(&state, now))
+                (state.settle(now, &mut lost), self.is_over(&state))
             };
             self.report_lost(now, &mut lost);
             match (over, ended) {

@@ -5,7 +5,7 @@ use std::sync::atomic::{
     AtomicU32,
     Ordering::{Acquire, Release},
 };
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
@@ -22,8 +22,6 @@ use crate::sys::{self, latch::Latch};
 pub(super) struct Run<'a, O> {
     pub(super) prober: &'a Prober,
     pub(super) start: Duration,
-    /// When the last probe was sent.
-    done: OnceLock<Duration>,
     state: Mutex<State>,
     /// The sequence number behind the last probe of which the observer knows that it was sent.
     announced: AtomicU32,
@@ -38,7 +36,6 @@ impl<'a, O: Fn(&ProbeEvent<'_>)> Run<'a, O> {
         Self {
             prober,
             start: sys::monotonic(),
-            done: OnceLock::new(),
             state: Mutex::new(state),
             announced: AtomicU32::new(first.seq),
             observe,
@@ -77,34 +74,15 @@ impl<'a, O: Fn(&ProbeEvent<'_>)> Run<'a, O> {
         }
     }
 
-    /// Notes when sending ended, however it ended, so that the receiver does not wait for more.
-    pub(super) fn done_on_drop(&self) -> DoneOnDrop<'_> {
-        DoneOnDrop { done: &self.done, sent_all: &self.prober.sent_all }
+    /// Notes that sending ended, however it ended, so that the receiver does not wait for more.
+    pub(super) fn sent_all_on_drop(&self) -> SentAllOnDrop<'_> {
+        SentAllOnDrop(&self.prober.sent_all)
     }
 
     /// Returns whether nothing is left to wait for.
-    pub(super) fn is_over(&self, state: &State, now: Duration) -> bool {
-        self.done.get().is_some() && state.ledger.counts().in_flight() == 0
-            || self.has_waited_enough(state.largest_rtt, now)
-    }
-
-    /// Returns whether a stopped run has no time left to receive.
-    pub(super) fn is_out_of_time(&self, grace: Duration) -> bool {
-        let stopping = self.prober.stopper.is_stopped() && self.done.get().is_some();
-        stopping && {
-            // A flood moves this by no more than a batch.
-            let largest_rtt = self.state().largest_rtt;
-            self.has_waited_enough(largest_rtt, sys::monotonic().saturating_sub(grace))
-        }
-    }
-
-    fn has_waited_enough(&self, largest_rtt: Option<Duration>, now: Duration) -> bool {
-        let stopping = self.prober.stopper.is_stopped();
-        let most = requester::drain_timeout(stopping, largest_rtt, self.prober.plan.timeout);
-        let done = self.done.get().copied();
-        done.is_some_and(|done| {
-            self.prober.stopper.is_aborted() || now >= done.saturating_add(most)
-        })
+    pub(super) fn is_over(&self, state: &State) -> bool {
+        let is_settled = || state.ledger.counts().in_flight() == 0;
+        self.prober.sent_all.is_raised() && (is_settled() || self.prober.stopper.is_aborted())
     }
 
     /// Returns what ends every wait of the receiver: the end of sending, and after that an abort.
@@ -115,15 +93,11 @@ impl<'a, O: Fn(&ProbeEvent<'_>)> Run<'a, O> {
 }
 
 /// Notes the end of sending when it is dropped.
-pub(super) struct DoneOnDrop<'a> {
-    done: &'a OnceLock<Duration>,
-    sent_all: &'a Latch,
-}
+pub(super) struct SentAllOnDrop<'a>(&'a Latch);
 
-impl Drop for DoneOnDrop<'_> {
+impl Drop for SentAllOnDrop<'_> {
     fn drop(&mut self) {
-        self.done.get_or_init(sys::monotonic);
-        self.sent_all.raise();
+        self.0.raise();
     }
 }
 

@@ -16,7 +16,6 @@ use crate::udp::socket_error::SocketError;
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) ledger: Ledger,
-    pub(super) largest_rtt: Option<Duration>,
     pub(super) timestamps: TimestampMapper,
     /// The sequence number of the next probe.
     pub(super) next: u32,
@@ -46,8 +45,7 @@ pub(super) struct Attempt {
 
 impl State {
     pub(super) fn new(ledger: Ledger) -> Self {
-        let timestamps = TimestampMapper::default();
-        Self { ledger, largest_rtt: None, timestamps, next: 0 }
+        Self { ledger, timestamps: TimestampMapper::default(), next: 0 }
     }
 
     /// Sends the next probe from its port, and records it before anybody can see its reply.
@@ -78,9 +76,6 @@ impl State {
             let at = self.timestamps.to_monotonic(meta.time);
             for range in batch.datagram_ranges(index) {
                 let reply = self.ledger.handle_datagram(batch.bytes(range.clone()), at);
-                if let ReplyKind::Answered { rtt, .. } = reply {
-                    self.largest_rtt = self.largest_rtt.max(Some(rtt));
-                }
                 received.push(Received { at, reply, ttl: meta.ttl, range });
             }
         }

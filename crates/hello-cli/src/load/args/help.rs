@@ -24,8 +24,9 @@ Examples:
   hello-load --rate 1k --remote 192.0.2.1       Load another machine
 
 Signals:
-  SIGINT, SIGTERM, SIGHUP  Stop sending, wait briefly for replies, and print the result. A second
-                           signal skips the wait and exits within half a second.
+  SIGINT, SIGTERM, SIGHUP  Stop sending, wait for the replies to the requests in flight, for the
+                           timeout at most, and print the result. A second signal ends the wait
+                           at once.
 
 Exit status:
   0  The server replied; with --find-max, a load was carried

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use hello_net::{Client, NoReply, Unanswered, UnansweredCause};
+use hello_net::{Client, NoReply, Progress, Unanswered, UnansweredCause};
+use hello_proto::Request;
 
 use super::{LONG, SHORT, client, greet, loopback_peer, nobody, retry};
 use crate::network::receive;
@@ -34,7 +35,7 @@ fn deadline_ends_a_greeting_between_and_within_its_attempts() {
 }
 
 #[test]
-fn stopper_cancels_the_greeting_in_progress_and_all_after_it() {
+fn abort_cancels_the_greeting_in_progress_and_all_after_it() {
     let (server, address) = loopback_peer();
     for several in [false, true] {
         let addresses = [address, nobody(9)];
@@ -43,7 +44,7 @@ fn stopper_cancels_the_greeting_in_progress_and_all_after_it() {
         let stopper = client.stopper();
         let script = || {
             receive(&server);
-            stopper.stop();
+            stopper.abort();
         };
         let (result, seen) = greet(&mut client, b"Sarah", script);
         let Err(Unanswered { cause, attempts, servers, .. }) = result else {
@@ -58,4 +59,50 @@ fn stopper_cancels_the_greeting_in_progress_and_all_after_it() {
         };
         assert_eq!((cause, servers.len(), seen.len()), (UnansweredCause::Cancelled, 0, 0));
     }
+}
+
+#[test]
+fn stopped_client_still_takes_the_reply_to_its_attempt() {
+    let (server, address) = loopback_peer();
+    let mut client = client(&[address, nobody(9)], retry(LONG, 3));
+    let stopper = client.stopper();
+    let script = || {
+        let (_, source) = receive(&server);
+        stopper.stop();
+        server.send_to(b"Hello, Sarah!", source).expect("sent");
+    };
+    let (result, seen) = greet(&mut client, b"Sarah", script);
+    assert_eq!(result.expect("answered").server, address);
+    assert_eq!(seen, ["asked 1"]);
+    let (result, seen) = greet(&mut client, b"Sarah", || ());
+    assert_eq!(result.expect_err("stopped").cause, UnansweredCause::Cancelled);
+    assert_eq!(seen.len(), 0, "a stop holds for all greetings after it");
+}
+
+#[test]
+fn stopped_client_waits_out_its_attempt_and_makes_no_other() {
+    let (_server, address) = loopback_peer();
+    let mut client = client(&[address], retry(SHORT, 100));
+    let stopper = client.stopper();
+    let request = Request::new(b"Sarah").expect("short");
+    let result = client.greet(request, |_| stopper.stop());
+    let Err(Unanswered { cause, attempts, elapsed, .. }) = result else { panic!("{result:?}") };
+    assert_eq!((cause, attempts), (UnansweredCause::Cancelled, 1));
+    assert!(elapsed >= SHORT, "{elapsed:?}");
+}
+
+#[test]
+fn stopped_client_tries_no_further_address() {
+    let (_server, address) = loopback_peer();
+    let mut client = client(&[nobody(9), address], retry(Duration::from_secs(3600), 3));
+    let stopper = client.stopper();
+    let request = Request::new(b"Sarah").expect("short");
+    let mut requested = Vec::new();
+    let result = client.greet(request, |progress| match progress {
+        Progress::Sending { server, .. } => requested.push(server),
+        Progress::Failed { .. } => stopper.stop(),
+        _ => {}
+    });
+    let Err(Unanswered { cause, .. }) = result else { panic!("{result:?}") };
+    assert_eq!((cause, requested.len()), (UnansweredCause::Cancelled, 1));
 }

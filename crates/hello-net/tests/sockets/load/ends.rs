@@ -12,7 +12,9 @@ use hello_net::{
 };
 use socket2::SockRef;
 
-use super::{Offered, Told, closed, greet, greeting, number, offer, open, ports, run, run_one};
+use super::{
+    Heard, Offered, Told, closed, greet, greeting, number, offer, open, ports, run, run_one,
+};
 use crate::network::{peer, receive};
 use crate::server::BACK_ENDS;
 
@@ -47,40 +49,55 @@ fn absent_server_is_distinguished_from_a_silent_one() {
 }
 
 #[test]
-fn stopped_generator_does_not_wait_for_a_silent_server() {
+fn stopped_generator_waits_until_each_request_is_lost() {
     let trains = open(1, ArrivalProcess::Constant, 1).train(number(64));
-    for (plan, sent, events) in [
-        (endless(closed(3, 0)), 3, 3),
+    for (plan, sent) in [
+        (endless(closed(3, 0)), 3),
         // The next is due in a minute.
-        (endless(trains.clone()).count(64), 64, 1),
-        (endless(trains), 64, 1),
+        (endless(trains.clone()).count(64), 64),
+        (endless(trains), 64),
     ] {
         let server = peer();
-        let generator = connect(&server, plan);
-        let stopper = generator.stopper();
-        let heard = thread::scope(|scope| {
-            let running = scope.spawn(|| run_one(generator));
-            receive(&server);
-            stopper.stop();
-            running.join().expect("no panic").1
-        });
-        assert_eq!((heard.sent(), heard.0.len()), (sent, events));
+        let generator = connect(&server, plan.timeout(Duration::from_millis(300)));
+        let heard = stopped_at_the_first_request(&server, generator);
+        assert_eq!((heard.sent(), heard.lost()), (sent, sent), "{heard:?}");
     }
 }
 
 #[test]
-fn stopped_generator_drains_for_three_times_the_slowest_reply() {
+fn generator_stopped_in_its_warm_up_waits_for_replies_and_reports_nothing() {
+    let timeout = Duration::from_millis(300);
+    let plan = endless(closed(3, 0)).warm_up(Duration::from_secs(3600)).timeout(timeout);
+    let server = peer();
+    let generator = connect(&server, plan);
+    let start = Instant::now();
+    let heard = stopped_at_the_first_request(&server, generator);
+    assert_eq!(heard.0, []);
+    assert!(start.elapsed() >= timeout, "{:?}", start.elapsed());
+}
+
+fn stopped_at_the_first_request(server: &UdpSocket, generator: LoadGenerator) -> Heard {
+    let stopper = generator.stopper();
+    thread::scope(|scope| {
+        let running = scope.spawn(|| run_one(generator));
+        receive(server);
+        stopper.stop();
+        running.join().expect("no panic").1
+    })
+}
+
+#[test]
+fn stopped_generator_takes_replies_that_are_slower_than_all_before() {
     let server = peer();
     let generator = connect(&server, endless(closed(2, 0)));
     let stopper = generator.stopper();
     let (_, heard) = thread::scope(|scope| {
         scope.spawn(|| {
             let [first, second] = [receive(&server), receive(&server)];
-            thread::sleep(Duration::from_secs(1));
             server.send_to(&greeting(&first.0), first.1).expect("sent");
             let third = receive(&server);
             stopper.stop();
-            // By then it has seen the stop.
+            // Many times the only round-trip time so far.
             thread::sleep(Duration::from_millis(300));
             for (name, source) in [second, third] {
                 server.send_to(&greeting(&name), source).expect("sent");
