@@ -21,7 +21,7 @@ fn limited_server() -> Server {
 
 /// A server that answers all but every tenth request of a trial, starting with the first.
 fn losing_a_tenth() -> Server {
-    Server::start(|request| (request.token().seq % 10 > 0).then(|| request.greeting()))
+    Server::start(|request| (request.token().seq % 10 != 1).then(|| request.greeting()))
 }
 
 /// Runs a search, and returns the result of each trial and of the search.

@@ -37,7 +37,7 @@ fn count_probes_are_sent_one_interval_apart() {
     let replies = Vec::from_iter(out.lines().map(json).filter(|line| line["event"] == "reply"));
     assert_eq!(replies.len(), 5, "{out}");
     for reply in replies {
-        let due = reply["seq"].as_f64().expect("a number") * 0.05;
+        let due = (reply["seq"].as_f64().expect("a number") - 1.0) * 0.05;
         assert!(reply["at_s"].as_f64().expect("a number") >= due, "{reply}");
     }
     assert_eq!(support::summary(server)["answered"], 5);

@@ -50,7 +50,7 @@ fn interrupt_prints_a_summary_with_probes_in_flight() {
         for _ in 0..answers {
             let (name, source) = receive(&peer);
             peer.send_to(&[b"Hello, ", &name[..], b"!"].concat(), source).expect("sent");
-            assert!(ping.line().contains(": seq=0 time="));
+            assert!(ping.line().contains(": seq=1 time="));
         }
         receive(&peer);
         ping.signal(Signal::INT);

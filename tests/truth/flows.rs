@@ -24,9 +24,9 @@ fn impaired(seed: u64) -> Plan {
 fn ports(log: &Log) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
     let mut ports = Vec::new();
     let mut of_probes = Vec::new();
-    for (seq, request) in log.requests.iter().enumerate() {
+    for (seq, request) in (1..).zip(&log.requests) {
         let token = Token::decode(&request.name).expect("a probe");
-        assert_eq!(token.seq as usize, seq, "one thread sends");
+        assert_eq!(token.seq, seq, "one thread sends");
         of_probes.push(request.client);
         if !ports.contains(&request.client) {
             ports.push(request.client);
@@ -47,7 +47,7 @@ fn each_flow_has_its_own_port_and_share_of_probes() {
             assert_eq!(stated.len(), flows);
             for (number, (flow, port)) in stated.iter().zip(ports).enumerate() {
                 assert_eq!(flow["flow"], number);
-                let of_this = |seq: u32| of_probes[seq as usize] == port;
+                let of_this = |seq: u32| of_probes[seq as usize - 1] == port;
                 let sent = of_probes.iter().filter(|of| **of == port).count();
                 assert!(sent.abs_diff(of_probes.len() / flows) <= 1, "{sent} of flow {number}");
                 let answered = truth.answers.iter().filter(|answer| of_this(answer.seq)).count();

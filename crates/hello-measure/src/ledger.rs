@@ -24,7 +24,7 @@ use hello_proto::{Reply, Token};
 /// #     (second != 1).then(|| Request::new(name).expect("short").reply().parts().concat())
 /// # };
 /// # let (mut name, mut lost) = ([0; 16], vec![]);
-/// let mut ledger = Ledger::new(Token { run_id: 0xbeef, seq: 0 }, WINDOW, Duration::from_secs(1));
+/// let mut ledger = Ledger::new(Token { run_id: 0xbeef, seq: 1 }, WINDOW, Duration::from_secs(1));
 ///
 /// for second in 0..5 {
 ///     let now = Duration::from_secs(second);
@@ -36,7 +36,7 @@ use hello_proto::{Reply, Token};
 ///         ledger.handle_datagram(&datagram, now + rtt);
 ///     }
 /// }
-/// assert_eq!(lost, [1]);
+/// assert_eq!(lost, [2]);
 /// assert_eq!(ledger.counts().answered, 4);
 /// assert_eq!(ledger.counts().loss(), Some(0.2));
 /// # Ok(())
@@ -242,7 +242,7 @@ impl Ledger {
 /// use hello_measure::{Ledger, ReplyKind};
 /// use hello_proto::Token;
 ///
-/// let first = Token { run_id: 0xbeef, seq: 0 };
+/// let first = Token { run_id: 0xbeef, seq: 1 };
 /// let mut ledger = Ledger::new(first, NonZeroU32::MIN, Duration::from_secs(1));
 /// let now = Duration::from_millis(5);
 /// assert_eq!(ledger.handle_datagram(b"Hello, somebody else!", now), ReplyKind::Unsolicited);

@@ -10,7 +10,7 @@ use crate::BufferTooSmall;
 /// ```
 /// use hello_proto::Token;
 ///
-/// let token = Token { run_id: 0xbeef, seq: 1 };
+/// let token = Token { run_id: 0xbeef, seq: Token::FIRST_SEQ };
 /// let mut name = [0; 20];
 /// token.encode(&mut name)?;
 /// assert_eq!(&name, b"vu8AAAABvu8AAAABvu8A");
@@ -21,11 +21,14 @@ use crate::BufferTooSmall;
 pub struct Token {
     /// The run, drawn at random once.
     pub run_id: u16,
-    /// The sequence number of the probe, from 0. It wraps at 2^32.
+    /// The sequence number of the probe, from [`FIRST_SEQ`](Self::FIRST_SEQ). It wraps at 2^32.
     pub seq: u32,
 }
 
 impl Token {
+    /// The sequence number of the first probe of a run, as ping(8) prints it.
+    pub const FIRST_SEQ: u32 = 1;
+
     /// The shortest name that holds a token, in bytes.
     pub const MIN_LEN: usize = (u16::BITS + u32::BITS).div_ceil(BITS_PER_DIGIT) as usize;
 

@@ -28,7 +28,7 @@ pub(super) fn sent(seq: u32) -> ProbeEventKind<'static> {
 }
 
 pub(super) fn answered(rtt: Duration) -> ProbeEventKind<'static> {
-    received(ReplyKind::Answered { seq: 0, rtt, reordered: false })
+    received(ReplyKind::Answered { seq: 1, rtt, reordered: false })
 }
 
 pub(super) fn lost(seq: u32) -> ProbeEventKind<'static> {

@@ -156,7 +156,7 @@ mod tests {
         let text = printed(style);
         for part in [
             "PING 192.0.2.1:9999 (192.0.2.1) 16(44) bytes of data.\nPING silent:9999 ",
-            "\n24 bytes from 192.0.2.1:9999: seq=0 time=1.000 ms\n",
+            "\n24 bytes from 192.0.2.1:9999: seq=1 time=1.000 ms\n",
             "\n192.0.2.1:9999: seq=0 flow=0 lost\n",
             "\nsilent:9999: 1 packets transmitted, 0 received, 100% packet loss, time 1000ms\n",
             "\nsilent:9999: 0 packets transmitted, 0 received, time 1000ms\n",

@@ -43,7 +43,7 @@ impl RequestTracker {
         sources: &Range<u32>,
         has_several_sources: bool,
     ) -> Self {
-        let first = Token { run_id, seq: 0 };
+        let first = Token { run_id, seq: Token::FIRST_SEQ };
         // A power of two, so that places wrap around where sequence numbers do.
         let len = window.get().next_power_of_two() as usize;
         Self {
@@ -166,7 +166,7 @@ impl RequestTracker {
     }
 
     fn place(&self, seq: u32) -> usize {
-        seq as usize % self.len
+        seq.wrapping_sub(Token::FIRST_SEQ) as usize % self.len
     }
 }
 
@@ -207,7 +207,7 @@ mod tests {
         };
         assert_eq!((due, rtt), (Duration::ZERO, SECOND + SECOND / 2));
         let again = tracker.classify(&replies[1], Some(1), 3 * SECOND);
-        let duplicate = ReplyKind::Duplicate { seq: 1 };
+        let duplicate = ReplyKind::Duplicate { seq: 2 };
         assert!(
             matches!(again, Some(LoadEventKind::Other { reply, .. }) if reply == duplicate),
             "{again:?}"

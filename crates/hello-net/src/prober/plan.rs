@@ -78,7 +78,8 @@ impl ProbePlan {
 
     /// Returns the flow that sends a probe.
     pub(super) fn flow_of(&self, seq: u32) -> usize {
-        usize::from(u16::try_from(seq % u32::from(self.flows.get())).unwrap_or(0))
+        let turn = seq.wrapping_sub(Token::FIRST_SEQ) % u32::from(self.flows.get());
+        usize::from(u16::try_from(turn).unwrap_or(0))
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) struct Run<'a, O> {
 impl<'a, O: Fn(&ProbeEvent<'_>)> Run<'a, O> {
     pub(super) fn new(prober: &'a Prober, observe: O) -> Self {
         let plan = &prober.plan;
-        let first = Token { run_id: requester::run_id(), seq: 0 };
+        let first = Token { run_id: requester::run_id(), seq: Token::FIRST_SEQ };
         let state = State::new(Ledger::new(first, plan.window(), plan.timeout));
         Self {
             prober,

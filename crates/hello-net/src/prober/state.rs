@@ -3,6 +3,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use hello_measure::{Ledger, ReplyKind};
+use hello_proto::Token;
 
 use super::source_port::SourcePort;
 use crate::clock::{ClockSample, TimestampMapper};
@@ -45,7 +46,8 @@ pub(super) struct Attempt {
 
 impl State {
     pub(super) fn new(ledger: Ledger) -> Self {
-        Self { ledger, timestamps: TimestampMapper::default(), next: 0 }
+        let next = Token::FIRST_SEQ;
+        Self { ledger, timestamps: TimestampMapper::default(), next }
     }
 
     /// Sends the next probe from its port, and records it before anybody can see its reply.

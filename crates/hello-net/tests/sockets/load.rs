@@ -243,7 +243,7 @@ fn each_request_is_sent_answered_and_reported_once() {
     });
     assert_eq!((seen, all.sent(), all.answered(), all.0.len()), (500, 500, 500, 1000));
     let seqs = names.iter().map(|name| Token::decode(name).expect("all of it is a token").seq);
-    assert_eq!(HashSet::<u32>::from_iter(seqs), HashSet::from_iter(0..500));
+    assert_eq!(HashSet::<u32>::from_iter(seqs), HashSet::from_iter(1..=500));
     let lens = HashSet::<usize>::from_iter(names.iter().map(Vec::len));
     assert_eq!(lens, HashSet::from_iter(8..=12));
 }

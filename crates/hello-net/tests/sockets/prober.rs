@@ -148,7 +148,7 @@ fn each_probe_is_sent_answered_and_reported_once() {
             vec![greeting(name)]
         });
         assert_eq!((counts.sent, counts.answered, counts.in_flight()), (50, 50, 0));
-        for seq in 0..50 {
+        for seq in 1..=50 {
             let [sent, answered] = [Told::Sent(seq), Told::Answered(seq)]
                 .map(|event| told.iter().position(|told| *told == (0, event)).expect("told"));
             assert!(sent < answered, "{seq}");
@@ -174,7 +174,7 @@ fn every_kind_of_reply_is_distinguished() {
         let all =
             (counts.sent, counts.answered, counts.duplicate, counts.corrupt, counts.unsolicited);
         assert_eq!(all, (6, 6, 1, 2, 1));
-        assert!(told.contains(&(0, Told::Else(ReplyKind::Duplicate { seq: 0 }))), "{told:?}");
+        assert!(told.contains(&(0, Told::Else(ReplyKind::Duplicate { seq: 1 }))), "{told:?}");
     }
 }
 
@@ -190,7 +190,7 @@ fn probes_to_a_silent_server_are_lost_once_at_their_timeout() {
         Told::Lost(seq) => Some(*seq),
         _ => None,
     });
-    assert!(lost.eq(0..20), "{told:?}");
+    assert!(lost.eq(1..=20), "{told:?}");
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn last_probes_get_their_full_timeout_after_quick_replies() {
     });
     // On a busy machine, the first may be lost, too.
     assert_eq!((counts.sent, counts.in_flight()), (5, 0));
-    assert!((1..5).all(|seq| told.contains(&(0, Told::Lost(seq)))), "{told:?}");
+    assert!((2..=5).all(|seq| told.contains(&(0, Told::Lost(seq)))), "{told:?}");
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn flows_alternate_and_have_their_own_ports() {
         });
         let told = seen.into_inner();
         for (seq, source) in sources {
-            let flow = seq as usize % 4;
+            let flow = (seq as usize - 1) % 4;
             assert_eq!(source, ports[flow]);
             assert!(told.contains(&(flow, Told::Sent(seq))), "{told:?}");
             assert!(told.contains(&(flow, Told::Answered(seq))), "{told:?}");
@@ -294,7 +294,7 @@ fn stalled_prober_sends_no_burst() {
     let held_up = AtomicUsize::new(0);
     prober
         .run(|event| match event.kind {
-            ProbeEventKind::Sent { seq: 0, .. } => thread::sleep(200 * interval),
+            ProbeEventKind::Sent { seq: Token::FIRST_SEQ, .. } => thread::sleep(200 * interval),
             ProbeEventKind::NotSent(NotSent::Late) => drop(held_up.fetch_add(1, Relaxed)),
             _ => {}
         })
@@ -314,7 +314,7 @@ fn no_probe_is_early_and_the_timer_error_is_reported() {
         scope.spawn(|| serve(&server, 30, |_, name| vec![greeting(name)]));
         let check = |event: &ProbeEvent<'_>| {
             if let ProbeEventKind::Sent { seq, late } = event.kind {
-                assert_eq!(event.at - late, interval * seq, "due in step with the start");
+                assert_eq!(event.at - late, interval * (seq - 1), "due in step with the start");
             }
         };
         prober.run(check).expect("no broken socket")

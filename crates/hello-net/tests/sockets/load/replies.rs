@@ -36,7 +36,7 @@ fn every_kind_of_reply_is_distinguished() {
         _ => None,
     }));
     let expected = [
-        ReplyKind::Duplicate { seq: 0 },
+        ReplyKind::Duplicate { seq: 1 },
         ReplyKind::Corrupt,
         ReplyKind::Corrupt,
         ReplyKind::Unsolicited,
@@ -73,7 +73,7 @@ fn late_reply_is_reported_and_its_request_stays_lost() {
         }
         _ => asked.greet(),
     });
-    let late = |told| matches!(told, Told::Other(ReplyKind::Late { seq: 0, .. }));
+    let late = |told| matches!(told, Told::Other(ReplyKind::Late { seq: 1, .. }));
     assert_eq!(all.count(late), 1, "{all:?}");
     assert_eq!((all.sent(), all.answered() + all.lost()), (4, 4));
     assert!(all.lost() >= 1);

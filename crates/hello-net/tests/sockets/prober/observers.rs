@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use hello_measure::ReplyKind;
 use hello_net::{Backend, ProbeEvent, ProbeEventKind};
+use hello_proto::Token;
 
 use super::{Seen, Told, connect, endless, greeting, plan, serve};
 use crate::network::peer;
@@ -57,7 +58,7 @@ fn receiver_that_is_held_up_lengthens_no_round_trip_time_that_is_the_kernels() {
                         panic!("{event:?}");
                     };
                     rtts.lock().expect("no panic").push(rtt);
-                    if seq == 0 {
+                    if seq == Token::FIRST_SEQ {
                         received.send(()).expect("the server waits");
                         second.lock().expect("no panic").recv().expect("answered");
                         thread::sleep(HELD);

@@ -30,7 +30,7 @@ fn each_event_has_a_line() {
         ProbeEventKind::Received { reply: ReplyKind::Unsolicited, datagram: b"\x1b[2J", ttl: None };
     for (kind, line) in [
         (sent(0), ""),
-        (answered(rtt), "24 bytes from 192.0.2.1:9999: seq=0 time=0.041 ms"),
+        (answered(rtt), "24 bytes from 192.0.2.1:9999: seq=1 time=0.041 ms"),
         (
             received(ReplyKind::Answered { seq: 7, rtt, reordered: true }),
             "24 bytes from 192.0.2.1:9999: seq=7 time=0.041 ms (reordered)",
@@ -72,7 +72,7 @@ fn eventful() -> Recorder {
     events(&mut recorder, [0, 1, 2, 3, 4].map(sent));
     events(&mut recorder, [40, 60, 50].map(Duration::from_micros).map(answered));
     let refused = ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into());
-    let duplicate = received(ReplyKind::Duplicate { seq: 0 });
+    let duplicate = received(ReplyKind::Duplicate { seq: 1 });
     let late = received(ReplyKind::Late { seq: 3, rtt: ms(1500) });
     let too_late = ProbeEventKind::NotSent(NotSent::Late);
     let corrupt = received(ReplyKind::Corrupt);
@@ -106,7 +106,7 @@ fn summary_without_a_reply_has_the_reason() {
     let end = "\n1 packets transmitted, 0 received, 100% packet loss, time 1000ms\n";
     assert!(silent.ends_with(end), "{silent}");
     for (reply, why) in [
-        (ReplyKind::Late { seq: 0, rtt: ms(1500) }, "no reply in time: some were late"),
+        (ReplyKind::Late { seq: 1, rtt: ms(1500) }, "no reply in time: some were late"),
         (ReplyKind::Corrupt, "no reply: only unrelated datagrams"),
         (ReplyKind::Unsolicited, "no reply: only unrelated datagrams"),
     ] {
