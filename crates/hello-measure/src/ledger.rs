@@ -5,7 +5,7 @@ mod window;
 use std::{num::NonZeroU32, time::Duration};
 
 use self::window::{Slot, State, Window};
-use hello_proto::{Reply, Token};
+use hello_proto::{Peer, Token};
 
 /// Matches replies with probes, and counts the answered, the lost and all other datagrams.
 ///
@@ -67,6 +67,7 @@ use hello_proto::{Reply, Token};
 pub struct Ledger {
     /// The token of the next probe.
     next: Token,
+    peer: Peer,
     timeout: Duration,
     window: Window,
     /// The number of probes from the oldest open one to the last one.
@@ -88,6 +89,7 @@ impl Ledger {
     pub fn new(first: Token, window: NonZeroU32, timeout: Duration) -> Self {
         Self {
             next: first,
+            peer: Peer::Hello,
             timeout,
             window: Window::new(window),
             outstanding: 0,
@@ -95,6 +97,27 @@ impl Ledger {
             last_answered: 0,
             counts: Counts::default(),
         }
+    }
+
+    /// Sets the kind of the server; a Hello server by default.
+    ///
+    /// ```
+    /// use std::{num::NonZeroU32, time::Duration};
+    /// use hello_measure::{Ledger, ReplyKind};
+    /// use hello_proto::{Peer, Token};
+    ///
+    /// let (second, mut name) = (Duration::from_secs(1), [0; 16]);
+    /// let token = Token { run_id: 0xbeef, seq: Token::FIRST_SEQ };
+    /// token.encode(&mut name)?;
+    /// let mut ledger = Ledger::new(token, NonZeroU32::MIN, second).with_peer(Peer::Echo);
+    /// ledger.handle_sent(name.len(), Duration::ZERO);
+    /// let reply = ledger.handle_datagram(&name, second / 2);
+    /// assert!(matches!(reply, ReplyKind::Answered { .. }));
+    /// # Ok::<(), hello_proto::BufferTooSmall>(())
+    /// ```
+    #[must_use]
+    pub fn with_peer(self, peer: Peer) -> Self {
+        Self { peer, ..self }
     }
 
     /// Records that the first of [`tokens`](Self::tokens) was sent, in a name of `name_len` bytes.
@@ -172,11 +195,11 @@ impl Ledger {
 
     /// Classifies a datagram, and updates the state of its probe.
     fn classify(&mut self, datagram: &[u8], now: Duration) -> ReplyKind {
-        let Ok(reply) = Reply::decode(datagram) else { return ReplyKind::Corrupt };
-        let len = reply.name().len();
+        let Ok(name) = self.peer.decode_name(datagram) else { return ReplyKind::Corrupt };
+        let len = name.len();
         let likely_ours =
             self.lengths.is_some_and(|(shortest, longest)| (shortest..=longest).contains(&len));
-        let Some(token) = Token::decode(reply.name()) else {
+        let Some(token) = Token::decode(name) else {
             return if likely_ours { ReplyKind::Corrupt } else { ReplyKind::Unsolicited };
         };
         let Some(distance) = self.distance(token) else { return ReplyKind::Unsolicited };

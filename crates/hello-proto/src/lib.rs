@@ -10,6 +10,7 @@ mod error;
 mod escape;
 mod frame;
 mod guard;
+mod peer;
 #[cfg(feature = "alloc")]
 mod rate_limit;
 mod reply;
@@ -21,6 +22,7 @@ mod wire;
 pub use error::{BufferTooSmall, DecodeError, NameTooLong};
 pub use frame::Frame;
 pub use guard::{Guard, Refusal};
+pub use peer::Peer;
 #[cfg(feature = "alloc")]
 pub use rate_limit::{Bucket, Decision, Limiter, Rate, RateTooHigh};
 pub use reply::Reply;

@@ -3,6 +3,8 @@ use std::num::NonZeroU16;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use hello_proto::Peer;
+
 use super::LoadGenerator;
 use super::error::LoadError;
 use super::plan::{LoadPlan, Pacing, Sources, WaitStrategy};
@@ -70,6 +72,13 @@ impl LoadBuilder {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.plan.timeout = timeout;
+        self
+    }
+
+    /// Sets the kind of the server, and so what a correct reply is; a Hello server by default.
+    #[must_use]
+    pub fn peer(mut self, peer: Peer) -> Self {
+        self.plan.peer = peer;
         self
     }
 

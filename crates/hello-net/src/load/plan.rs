@@ -3,7 +3,7 @@ use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use hello_proto::{MAX_DATAGRAM_LEN, MAX_NAME_LEN, Token};
+use hello_proto::{MAX_DATAGRAM_LEN, MAX_NAME_LEN, Peer, Token};
 
 use super::error::LoadError;
 use crate::udp::backend::Backend;
@@ -37,6 +37,8 @@ pub struct LoadPlan {
     pub warm_up: Duration,
     /// The time after which an unanswered request is lost.
     pub timeout: Duration,
+    /// The kind of the server.
+    pub peer: Peer,
     /// The length of each name, in bytes: drawn from these for each message, uniformly.
     pub name_len: RangeInclusive<usize>,
     /// The number of requests in a message (UDP_SEGMENT, udp(7)): they leave as one, and are due at
@@ -152,6 +154,7 @@ impl LoadPlan {
         count: None,
         warm_up: Duration::ZERO,
         timeout: Duration::from_secs(1),
+        peer: Peer::Hello,
         name_len: 2 * Token::MIN_LEN..=2 * Token::MIN_LEN,
         train: NonZeroU16::MIN,
         gro: true,

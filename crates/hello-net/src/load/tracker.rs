@@ -3,7 +3,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use hello_measure::{Ledger, ReplyKind};
-use hello_proto::{Reply, Token};
+use hello_proto::{Peer, Token};
 
 use super::event::LoadEventKind;
 
@@ -11,6 +11,7 @@ use super::event::LoadEventKind;
 #[derive(Debug)]
 pub(super) struct RequestTracker {
     run_id: u16,
+    peer: Peer,
     ledger: Ledger,
     /// The last requests, each at the place of its sequence number: all of them, as long as there
     /// is room.
@@ -48,6 +49,7 @@ impl RequestTracker {
         let len = window.get().next_power_of_two() as usize;
         Self {
             run_id: first.run_id,
+            peer: Peer::Hello,
             ledger: Ledger::new(first, window, timeout),
             requests: Vec::with_capacity(len),
             len,
@@ -56,6 +58,11 @@ impl RequestTracker {
             first: sources.start,
             last_answered: vec![None; sources.len()],
         }
+    }
+
+    /// Sets the kind of the server.
+    pub(super) fn with_peer(self, peer: Peer) -> Self {
+        Self { peer, ledger: self.ledger.with_peer(peer), ..self }
     }
 
     /// Sets when the warm-up ends, before anything is sent.
@@ -160,7 +167,7 @@ impl RequestTracker {
 
     /// Returns which of the last requests a datagram is a reply to.
     fn answered_by(&self, datagram: &[u8]) -> Option<&Request> {
-        let Token { run_id, seq } = Token::decode(Reply::decode(datagram).ok()?.name())?;
+        let Token { run_id, seq } = Token::decode(self.peer.decode_name(datagram).ok()?)?;
         let request = self.requests.get(self.place(seq))?;
         (run_id == self.run_id && seq == request.seq).then_some(request)
     }

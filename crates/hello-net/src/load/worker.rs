@@ -112,7 +112,8 @@ impl<'a, O: Fn(&[LoadEvent<'_>])> LoadWorker<'a, O> {
             timeout,
             sources.numbers(),
             sources.has_several_sources(),
-        );
+        )
+        .with_peer(plan.peer);
         Self {
             shared,
             thread: thread.into(),

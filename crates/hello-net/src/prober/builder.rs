@@ -2,6 +2,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 use std::time::Duration;
 
+use hello_proto::Peer;
+
 use super::Prober;
 use super::plan::{ProbeError, ProbePlan};
 use crate::udp::backend::Backend;
@@ -52,6 +54,13 @@ impl ProberBuilder {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.plan.timeout = timeout;
+        self
+    }
+
+    /// Sets the kind of the server, and so what a correct reply is; a Hello server by default.
+    #[must_use]
+    pub fn peer(mut self, peer: Peer) -> Self {
+        self.plan.peer = peer;
         self
     }
 

@@ -3,7 +3,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
-use hello_proto::{MAX_NAME_LEN, Token};
+use hello_proto::{MAX_NAME_LEN, Peer, Token};
 use thiserror::Error;
 
 use crate::udp::backend::Backend;
@@ -31,6 +31,8 @@ pub struct ProbePlan {
     pub count: Option<u64>,
     /// The time after which an unanswered probe is lost.
     pub timeout: Duration,
+    /// The kind of the server.
+    pub peer: Peer,
     /// The length of each name, in bytes.
     pub name_len: usize,
     /// The number of source ports, which take turns.
@@ -49,6 +51,7 @@ impl ProbePlan {
         interval: Duration::from_secs(1),
         count: None,
         timeout: Duration::from_secs(1),
+        peer: Peer::Hello,
         name_len: 2 * Token::MIN_LEN,
         flows: NonZeroU16::MIN,
         source: None,

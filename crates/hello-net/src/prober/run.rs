@@ -32,7 +32,8 @@ impl<'a, O: Fn(&ProbeEvent<'_>)> Run<'a, O> {
     pub(super) fn new(prober: &'a Prober, observe: O) -> Self {
         let plan = &prober.plan;
         let first = Token { run_id: requester::run_id(), seq: Token::FIRST_SEQ };
-        let state = State::new(Ledger::new(first, plan.window(), plan.timeout));
+        let ledger = Ledger::new(first, plan.window(), plan.timeout).with_peer(plan.peer);
+        let state = State::new(ledger);
         Self {
             prober,
             start: sys::monotonic(),

@@ -14,7 +14,7 @@ use hello_measure::{Counts, ReplyKind};
 use hello_net::{
     Backend, ErrorClass, NotSent, ProbeError, ProbeEvent, ProbeEventKind, Prober, ProberBuilder,
 };
-use hello_proto::Token;
+use hello_proto::{Peer, Token};
 use socket2::SockRef;
 
 use crate::network::{any_port, have_ipv6, peer, peer_at, receive};
@@ -175,6 +175,26 @@ fn every_kind_of_reply_is_distinguished() {
             (counts.sent, counts.answered, counts.duplicate, counts.corrupt, counts.unsolicited);
         assert_eq!(all, (6, 6, 1, 2, 1));
         assert!(told.contains(&(0, Told::Else(ReplyKind::Duplicate { seq: 1 }))), "{told:?}");
+    }
+}
+
+#[test]
+fn echoes_are_the_replies_of_an_echo_server() {
+    for &backend in BACK_ENDS {
+        let plan = plan(6).backend(backend).peer(Peer::Echo);
+        let (counts, told) = probe(plan, |number, name| match number {
+            0 => vec![name.to_vec(), name.to_vec()],
+            1 => vec![greeting(name), name.to_vec()],
+            2 => {
+                let mut changed = name.to_vec();
+                changed[12] ^= 1;
+                vec![changed, name.to_vec()]
+            }
+            _ => vec![name.to_vec()],
+        });
+        let all =
+            (counts.sent, counts.answered, counts.duplicate, counts.corrupt, counts.unsolicited);
+        assert_eq!(all, (6, 6, 1, 1, 1), "{told:?}");
     }
 }
 

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use hello_measure::ReplyKind;
-use hello_proto::Token;
+use hello_proto::{Peer, Token};
 
-use super::{Offered, Told, closed, greeting, offer, ports};
+use super::{Offered, Told, addresses, closed, greeting, number, offer, ports};
+use crate::server::BACK_ENDS;
 
 #[test]
 fn every_kind_of_reply_is_distinguished() {
@@ -44,6 +45,56 @@ fn every_kind_of_reply_is_distinguished() {
     ];
     assert_eq!(others, expected);
     assert_eq!((seen, all.answered(), all.0.len()), (6, 6, 17));
+}
+
+#[test]
+fn every_kind_of_reply_of_an_echo_server_is_distinguished() {
+    let Offered { all, seen, .. } = offer(closed(1, 5).peer(Peer::Echo), |asked| {
+        let echo = &asked.name;
+        match asked.number {
+            0 => asked.reply(echo),
+            1 => {
+                let mut changed = echo.clone();
+                changed[12] ^= 1;
+                asked.reply(&changed);
+            }
+            2 => asked.reply(&echo[1..]),
+            3 => asked.greet(),
+            _ => asked.reply(b""),
+        }
+        asked.reply(echo);
+    });
+    let others = Vec::from_iter(all.told().filter_map(|told| match told {
+        Told::Other(reply) => Some(reply),
+        _ => None,
+    }));
+    let expected = [
+        ReplyKind::Duplicate { seq: 1 },
+        ReplyKind::Corrupt,
+        // Of another length than all requests.
+        ReplyKind::Unsolicited,
+        ReplyKind::Unsolicited,
+        ReplyKind::Unsolicited,
+    ];
+    assert_eq!(others, expected);
+    assert_eq!((seen, all.answered()), (5, 5));
+}
+
+#[test]
+fn echo_server_is_loaded_with_trains_of_every_length_and_from_many_sources() {
+    for &backend in BACK_ENDS {
+        let plan = closed(64, 2000).peer(Peer::Echo).backend(backend).name_len(8..=64);
+        for plan in [
+            plan.clone(),
+            plan.clone().train(number(8)),
+            plan.clone().train(number(8)).gro(false),
+            plan.sources(addresses(5)).train(number(3)).threads(number(2)),
+        ] {
+            let Offered { all, seen, .. } = offer(plan, |asked| asked.reply(&asked.name));
+            assert_eq!((seen, all.answered(), all.lost()), (2000, 2000, 0));
+            assert_eq!(all.count(|told| matches!(told, Told::Other(_) | Told::Misdirected)), 0);
+        }
+    }
 }
 
 #[test]
