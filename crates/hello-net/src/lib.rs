@@ -45,6 +45,7 @@ pub use ipnet::IpNet;
 pub use load::{
     LoadGenerator,
     builder::LoadBuilder,
+    contact::Contact,
     error::LoadError,
     event::{GeneratorUsage, LoadEvent, LoadEventKind},
     plan::{ArrivalProcess, LoadPlan, Pacing, Sources, WaitStrategy},

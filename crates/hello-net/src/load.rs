@@ -1,4 +1,5 @@
 pub(crate) mod builder;
+pub(crate) mod contact;
 pub(crate) mod error;
 pub(crate) mod event;
 mod event_slices;
@@ -16,6 +17,7 @@ use std::os::fd::BorrowedFd;
 use std::thread;
 use std::time::Duration;
 
+use self::contact::Contact;
 use self::error::LoadError;
 use self::event::{GeneratorUsage, LoadEvent};
 use self::plan::LoadPlan;
@@ -67,6 +69,7 @@ pub struct LoadGenerator {
     server: SocketAddr,
     plan: LoadPlan,
     stopper: Stopper,
+    contact: Contact,
     /// The sources of each thread.
     sources: Vec<SourceSockets>,
 }
@@ -93,7 +96,7 @@ impl LoadGenerator {
         let sources = (0..threads).map(open).collect::<Result<_, _>>();
         let sources = sources.map_err(|source| LoadError::Connect { server, source })?;
         let stopper = Stopper::new().map_err(LoadError::Wake)?;
-        Ok(Self { server, plan, stopper, sources })
+        Ok(Self { server, plan, stopper, contact: Contact::default(), sources })
     }
 
     /// Offers the whole load, and waits until each request is answered or lost. Duplicates that
@@ -123,9 +126,9 @@ impl LoadGenerator {
         self,
         observe: impl Fn(&[LoadEvent<'_>]) + Sync,
     ) -> Result<GeneratorUsage, LoadError> {
-        let Self { server, plan, stopper, mut sources } = self;
-        let (plan, stopper) = (&plan, &stopper);
-        let shared = Shared { server, plan, stopper, observe: &observe };
+        let Self { server, plan, stopper, contact, mut sources } = self;
+        let (plan, stopper, contact) = (&plan, &stopper, &contact);
+        let shared = Shared { server, plan, stopper, contact, observe: &observe };
         let usages = thread::scope(|scope| {
             let run_id = requester::run_id();
             let workers = (0..).zip(&mut sources);
@@ -161,6 +164,11 @@ impl LoadGenerator {
     /// Returns what ends the run.
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
+    }
+
+    /// Returns what reports, during the run, whether the server has answered.
+    pub fn contact(&self) -> Contact {
+        self.contact.clone()
     }
 
     /// Returns the plan.

@@ -138,6 +138,12 @@ impl RequestTracker {
         self.ledger.counts().in_flight()
     }
 
+    /// Returns whether any request was answered, in time or late.
+    pub(super) fn has_answer(&self) -> bool {
+        let counts = self.ledger.counts();
+        counts.answered + counts.late > 0
+    }
+
     /// Returns whether each request is answered, or lost and reported. A request whose reply was
     /// late is not in flight, and still to be reported.
     pub(super) fn is_settled(&self) -> bool {

@@ -8,6 +8,7 @@ use std::{hint, thread};
 
 use fastrand::Rng;
 
+use super::contact::Contact;
 use super::error::LoadError;
 use super::event::{GeneratorUsage, LoadEvent, LoadEventKind};
 use super::event_slices::EventSlices;
@@ -46,6 +47,8 @@ pub(super) struct LoadWorker<'a, O> {
     source: u32,
     rng: Rng,
     tracker: RequestTracker,
+    /// Whether [`Contact`] knows of an answer.
+    is_contact_noted: bool,
     batch: RecvBatch,
     /// The sockets that may have something to receive.
     ready: Vec<usize>,
@@ -70,6 +73,7 @@ pub(super) struct Shared<'a, O> {
     pub(super) server: SocketAddr,
     pub(super) plan: &'a LoadPlan,
     pub(super) stopper: &'a Stopper,
+    pub(super) contact: &'a Contact,
     pub(super) observe: &'a O,
 }
 
@@ -127,6 +131,7 @@ impl<'a, O: Fn(&[LoadEvent<'_>])> LoadWorker<'a, O> {
             // Not what the schedule draws from, so that lengths and times are independent.
             rng: Rng::with_seed(!plan.seed_of(thread)),
             tracker,
+            is_contact_noted: false,
             batch: RecvBatch::new(),
             ready: Vec::new(),
             names: Vec::new(),
@@ -269,6 +274,7 @@ impl<'a, O: Fn(&[LoadEvent<'_>])> LoadWorker<'a, O> {
     }
 
     fn report_socket_error(&self, error: SocketError) {
+        self.shared.contact.note_error(error);
         self.notify(sys::monotonic(), LoadEventKind::SocketError(error));
     }
 

@@ -1,5 +1,6 @@
 //! The load generator against servers with a script.
 
+mod contact;
 mod ends;
 mod hold_ups;
 mod plans;

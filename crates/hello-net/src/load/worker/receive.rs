@@ -119,6 +119,10 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
                 }
             }
         }
+        if !self.is_contact_noted && self.tracker.has_answer() {
+            self.is_contact_noted = true;
+            self.shared.contact.note_answer();
+        }
         requester::latest(&self.batch, &self.timestamps)
     }
 }
