@@ -147,3 +147,16 @@ fn warm_up_reaches_the_server_but_no_statistic() {
         }
     }
 }
+
+#[test]
+fn echo_server_is_loaded_with_peer_echo() {
+    let echo = Server::start(|request| Some(request.name.clone()));
+    let to = echo.address();
+    for (peer, status) in [("echo", 0), ("hello", 1)] {
+        let arguments = ["--peer", peer, "--count", "100", "--train", "4", "-W", "200ms", &to];
+        let (summary, found) = run(&arguments);
+        let answered = if peer == "echo" { 100 } else { 0 };
+        let counts = (count(&summary["answered"]), count(&summary["corrupt"]));
+        assert_eq!((counts, found), ((answered, 100 - answered), Some(status)), "{summary}");
+    }
+}

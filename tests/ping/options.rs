@@ -219,3 +219,22 @@ fn interval_too_short_for_one_target_sends_nothing_to_any() {
     let error = peer.recv(&mut [0]).expect_err("nothing was sent");
     assert_eq!(error.kind(), ErrorKind::WouldBlock);
 }
+
+#[test]
+fn echo_server_is_probed_with_peer_echo() {
+    let peer = peer();
+    let to = address(&peer);
+    let finished = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..3 {
+                let (name, source) = receive(&peer);
+                peer.send_to(&name, source).expect("sent");
+            }
+        });
+        ping(&["--peer", "echo", "-c", "3", "-i", "10ms", "-W", "20s", &to])
+    });
+    let Finished { out, err, status } = finished;
+    assert_eq!((&*err, status), ("", Some(0)));
+    assert!(out.contains(&format!("\n16 bytes from {to}: ")), "{out}");
+    assert!(out.contains("\n3 packets transmitted, 3 received, 0% packet loss, "), "{out}");
+}

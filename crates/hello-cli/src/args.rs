@@ -7,3 +7,4 @@ pub mod endpoint;
 pub mod generate;
 pub mod network;
 pub mod number;
+pub mod peer;

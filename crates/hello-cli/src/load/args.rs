@@ -21,6 +21,7 @@ use crate::args::common::CommonArgs;
 use crate::args::endpoint::Endpoint;
 use crate::args::generate::AFTER_HELP;
 use crate::args::number;
+use crate::args::peer::PeerArg;
 use crate::output::options::ExportArgs;
 use crate::process::descriptors;
 use crate::process::exit::error_chain;
@@ -99,9 +100,19 @@ pub struct Args {
     )]
     train: u16,
 
+    /// Expect replies of this kind
+    #[arg(
+        long,
+        value_name = "KIND",
+        value_enum,
+        default_value_t = PeerArg::Hello,
+        help_heading = TARGET,
+    )]
+    peer: PeerArg,
+
     /// Send names of BYTES bytes, or of a random length, e.g. 16..512
     ///
-    /// Replies are 8 bytes longer. Many servers refuse names longer than 1024 bytes.
+    /// Hello replies are 8 bytes longer. Many servers refuse names longer than 1024 bytes.
     #[arg(
         long,
         short,
@@ -224,6 +235,7 @@ impl Args {
             .count(self.count.map(NonZeroU64::get))
             .warm_up(self.warm_up.unwrap_or(warm_up))
             .timeout(self.timeout)
+            .peer(self.peer.into())
             .name_len(self.size.clone())
             .train(train)
             .sources(match self.sources_by {

@@ -16,13 +16,15 @@ use crate::args::common::CommonArgs;
 use crate::args::endpoint::Endpoint;
 use crate::args::generate::AFTER_HELP;
 use crate::args::number;
+use crate::args::peer::PeerArg;
 use crate::output::options::ExportArgs;
 use crate::process::descriptors;
 use crate::process::exit::error_chain;
 
 /// Probe Hello servers and report loss, round-trip times, jitter and reordering
 ///
-/// Any server that replies "Hello, NAME!" is a valid target. Without --count or --duration, probe
+/// Any server that replies "Hello, NAME!" is a valid target; with --peer echo, one that returns what
+/// it receives. Without --count or --duration, probe
 /// until Ctrl-C. A summary is always printed.
 #[derive(Debug, Parser)]
 #[command(name = "hello-ping", version, after_help = AFTER_HELP, after_long_help = AFTER_LONG_HELP)]
@@ -50,9 +52,13 @@ pub struct Args {
     #[arg(long, short, value_name = "TIME", default_value = "1s", value_parser = number::duration)]
     interval: Duration,
 
+    /// Expect replies of this kind
+    #[arg(long, value_name = "KIND", value_enum, default_value_t = PeerArg::Hello)]
+    peer: PeerArg,
+
     /// Send names of BYTES bytes
     ///
-    /// Replies are 8 bytes longer. Many servers refuse names longer than 1024 bytes.
+    /// Hello replies are 8 bytes longer. Many servers refuse names longer than 1024 bytes.
     #[arg(
         long,
         short,
@@ -217,6 +223,7 @@ impl Args {
             .interval(interval)
             .count(self.count.map(NonZeroU64::get).into_iter().chain(of_duration).min())
             .timeout(self.timeout)
+            .peer(self.peer.into())
             .name_len(self.size.into())
             .flows(self.flows)
             .source(source.map(|source: IpAddr| source))

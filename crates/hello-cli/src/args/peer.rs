@@ -1,0 +1,22 @@
+//! The kind of a server, on the command line.
+
+use clap::ValueEnum;
+use hello_proto::Peer;
+
+/// The replies to expect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PeerArg {
+    /// "Hello, NAME!"
+    Hello,
+    /// The request itself, as from an echo server (RFC 862)
+    Echo,
+}
+
+impl From<PeerArg> for Peer {
+    fn from(peer: PeerArg) -> Self {
+        match peer {
+            PeerArg::Hello => Self::Hello,
+            PeerArg::Echo => Self::Echo,
+        }
+    }
+}
