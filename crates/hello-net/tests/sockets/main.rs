@@ -4,6 +4,8 @@
 mod adopted;
 mod batches;
 mod client;
+#[cfg(target_os = "linux")]
+mod link_down;
 mod load;
 #[path = "../../../../tests/support/network.rs"]
 mod network;
