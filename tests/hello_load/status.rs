@@ -12,7 +12,7 @@ use crate::observability::fresh_path;
 use crate::support::{Finished, LOAD, Process, count, have, json, peer};
 
 /// Longer than any test.
-const LONG: &[&str] = &["--rate", "1000", "--duration", "1h", "--warm-up", "0", "-W", "20s"];
+const LONG: &[&str] = &["--rate", "1000", "--duration", "1h", "--warm-up", "0"];
 
 /// Ends a run with SIGINT.
 fn interrupt(process: Process) -> (Vec<String>, Option<i32>) {
@@ -21,12 +21,11 @@ fn interrupt(process: Process) -> (Vec<String>, Option<i32>) {
 }
 
 #[test]
-fn interrupt_prints_a_summary_without_counting_in_flight_as_lost() {
+fn interrupt_waits_until_each_request_is_answered_or_lost() {
     for signal in [Signal::INT, Signal::TERM] {
-        // The generator knows how long a reply takes, and drains for no longer than that.
         let server = Server::start(|request| (request.number < 50).then(|| request.greeting()));
         let to = server.address();
-        let process = start_load(&[LONG, &["--json", &to]].concat());
+        let process = start_load(&[LONG, &["-W", "1s", "--json", &to]].concat());
         server.wait_for(100);
         process.signal(signal);
         let (lines, status) = process.finish();
@@ -34,29 +33,37 @@ fn interrupt_prints_a_summary_without_counting_in_flight_as_lost() {
         let sent = server.finish().len() as u64;
         assert!(sent >= 100);
         assert_eq!((&summary["sent"], &summary["answered"]), (&sent.into(), &50.into()));
-        assert_eq!((&summary["in_flight"], &summary["lost"]), (&(sent - 50).into(), &0.into()));
-        assert_eq!((&summary["loss"], status), (&0.0.into(), Some(0)));
+        assert_eq!((&summary["in_flight"], &summary["lost"]), (&0.into(), &(sent - 50).into()));
+        assert_eq!(status, Some(0));
     }
 }
 
 #[test]
+fn interrupt_in_the_warm_up_ends_at_once_when_nothing_is_in_flight() {
+    let server = Server::greeter();
+    let to = server.address();
+    let warm_up = ["--rate", "1000", "--duration", "1h", "--warm-up", "1h", "-W", "1h", &to];
+    let process = start_load(&warm_up);
+    server.wait_for(30);
+    let (lines, status) = interrupt(process);
+    let end = "the run ended during the warm-up; nothing was measured";
+    assert!(lines.iter().any(|line| line.contains(end)), "{lines:?}");
+    assert_eq!(status, Some(1));
+}
+
+#[test]
 fn interrupt_is_reported_and_fails_without_any_answer() {
-    for answers in [true, false] {
+    for (answers, timeout) in [(true, "20s"), (false, "300ms")] {
         let server = Server::start(move |request| answers.then(|| request.greeting()));
         let to = server.address();
-        let process = start_load(&[LONG, &[&to]].concat());
+        let process = start_load(&[LONG, &["-W", timeout, &to]].concat());
         server.wait_for(30);
         let (lines, status) = interrupt(process);
         let sent = server.finish().len();
         let start = format!("{sent} requests sent (");
         let line = lines.iter().find(|line| line.starts_with(&start)).expect("a summary");
-        match answers {
-            true => assert!(line.contains("), 0 lost (0%), in "), "{line}"),
-            false => assert!(
-                line.contains(&format!(" 0 lost, {sent} in flight, in ")),
-                "no loss is known: {line}"
-            ),
-        }
+        let lost = if answers { "0 lost (0%)".into() } else { format!("{sent} lost (100%)") };
+        assert!(line.contains(&format!("), {lost}, in ")), "{line}");
         assert_eq!(status, Some(i32::from(!answers)));
     }
 }
@@ -104,7 +111,8 @@ fn interrupted_search_prints_that_it_was_interrupted() {
     ];
     assert!(lines.ends_with(&end.map(str::to_owned)), "{lines:?}");
     let cut_off = lines[1].strip_prefix("    10000/s ").expect("the first trial");
-    assert!(cut_off.ends_with(" lost"), "an interrupted trial has no verdict: {cut_off}");
+    let silent = " 100% lost  no reply: silent (no error was reported)";
+    assert!(cut_off.ends_with(silent), "an interrupted trial has no verdict: {cut_off}");
     assert_eq!((lines.len(), status), (5, Some(1)));
 }
 

@@ -98,8 +98,8 @@ pub(crate) fn retry_until_conclusive<T>(
 }
 
 impl Log {
-    /// Returns what a client saw that drains for three times the longest round-trip time after its
-    /// last request.
+    /// Returns what a client saw that waits for its last replies, for three times the longest
+    /// round-trip time at least.
     ///
     /// # Errors
     ///

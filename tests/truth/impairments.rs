@@ -23,7 +23,7 @@ fn agree(forward: &Impairments, reverse: &Impairments) -> [Truth; 4] {
     in_parallel([10, 20, 30, 40], |seed| retry_until_conclusive(seed, run))
 }
 
-/// A delay on the path back, so that the drain takes three times as long.
+/// A delay on the path back.
 pub(crate) fn slow() -> Impairments {
     Impairments { delay: SHORT, ..quick() }
 }
