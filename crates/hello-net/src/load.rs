@@ -96,7 +96,7 @@ impl LoadGenerator {
         let sources = (0..threads).map(open).collect::<Result<_, _>>();
         let sources = sources.map_err(|source| LoadError::Connect { server, source })?;
         let stopper = Stopper::new().map_err(LoadError::Wake)?;
-        Ok(Self { server, plan, stopper, contact: Contact::default(), sources })
+        Ok(Self { server, plan, stopper, contact: Contact::new(), sources })
     }
 
     /// Offers the whole load, and waits until each request is answered or lost. Duplicates that

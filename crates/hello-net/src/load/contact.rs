@@ -27,7 +27,7 @@ use crate::udp::socket_error::SocketError;
 /// # #[cfg(not(all(feature = "server", feature = "load")))]
 /// # fn main() {}
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Contact {
     state: Arc<State>,
 }
@@ -39,6 +39,10 @@ struct State {
 }
 
 impl Contact {
+    pub(super) fn new() -> Self {
+        Self { state: Arc::default() }
+    }
+
     pub(super) fn note_answer(&self) {
         self.state.has_answer.store(true, Relaxed);
     }
