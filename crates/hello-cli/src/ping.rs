@@ -14,7 +14,7 @@ pub mod summary;
 pub mod thresholds;
 pub mod totals;
 
-use std::net::SocketAddr;
+use hello_net::ZonedAddr;
 
 /// A target of probes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Target {
     /// The name that the user gave, `HOST:PORT`.
     pub name: String,
     /// The address that the name stands for.
-    pub address: SocketAddr,
+    pub address: ZonedAddr,
     /// The length of the names sent, in bytes.
     pub name_len: usize,
     /// The number of source ports.

@@ -30,6 +30,7 @@ mod thread;
     allow(dead_code, reason = "what uses the rest is off")
 )]
 mod udp;
+mod zoned_addr;
 
 #[cfg(feature = "client")]
 pub use client::{
@@ -73,6 +74,7 @@ pub use stopper::Stopper;
 pub use udp::backend::Backend;
 pub use udp::error_class::ErrorClass;
 pub use udp::socket_error::SocketError;
+pub use zoned_addr::ZonedAddr;
 
 /// Further functions for fuzz targets.
 #[cfg(all(fuzzing, feature = "__batches", target_os = "linux"))]

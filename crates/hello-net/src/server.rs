@@ -29,6 +29,7 @@ use self::listener::Listener;
 use self::worker::ServerWorker;
 use crate::stopper::Stopper;
 use crate::thread::join;
+use crate::zoned_addr::ZonedAddr;
 
 /// Answers requests on one or more addresses, and counts the outcome of each datagram.
 ///
@@ -215,7 +216,7 @@ pub enum ServerError {
     #[error("no address to bind")]
     NoAddress,
     /// An address could not be bound.
-    #[error("cannot bind {address}")]
+    #[error("cannot bind {}", ZonedAddr(*address))]
     Bind {
         /// The address.
         address: SocketAddr,
@@ -223,7 +224,7 @@ pub enum ServerError {
         source: io::Error,
     },
     /// A socket that somebody else bound cannot be served.
-    #[error("cannot serve the socket at {address}")]
+    #[error("cannot serve the socket at {}", ZonedAddr(*address))]
     Adopt {
         /// The address it is bound to.
         address: SocketAddr,
@@ -237,7 +238,7 @@ pub enum ServerError {
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
     /// A bound socket failed repeatedly.
-    #[error("cannot receive at {address}")]
+    #[error("cannot receive at {}", ZonedAddr(*address))]
     Receive {
         /// The bound address.
         address: SocketAddr,

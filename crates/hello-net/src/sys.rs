@@ -26,7 +26,9 @@ pub(crate) use self::system::options::{
 };
 pub(crate) use self::system::time::{set_timer_slack, sleep_until};
 pub(crate) use self::system::wait::{Poller, Waiter};
-pub(crate) use self::system::{Waker, monotonic, realtime, thread_time, try_send, wait_readable};
+pub(crate) use self::system::{
+    Waker, interface_name, monotonic, realtime, thread_time, try_send, wait_readable,
+};
 #[cfg(not(target_os = "linux"))]
 use self::unix as system;
 

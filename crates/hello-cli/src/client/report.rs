@@ -4,9 +4,8 @@ mod json;
 
 use std::collections::HashSet;
 use std::io::{self, Write};
-use std::net::SocketAddr;
 
-use hello_net::{ErrorClass, Greeting, NoReply, Progress, SocketError, Unanswered};
+use hello_net::{ErrorClass, Greeting, NoReply, Progress, SocketError, Unanswered, ZonedAddr};
 use hello_proto::{DecodeError, Request};
 
 use self::json::{Line, ServerReason, coarse_millis};
@@ -27,7 +26,7 @@ pub struct Report<O, E> {
     out: O,
     err: E,
     /// The problems already reported, which further attempts do not repeat.
-    reported: HashSet<(SocketAddr, ErrorClass)>,
+    reported: HashSet<(ZonedAddr, ErrorClass)>,
     /// The number of datagrams skipped since the last result.
     skipped: u64,
 }
@@ -43,8 +42,10 @@ impl<O: Write, E: Write> Report<O, E> {
     pub(crate) fn progress(&mut self, progress: Progress<'_>) -> Result<(), OutputError> {
         match progress {
             Progress::Sending { .. } => Ok(()),
-            Progress::Failed { server, error, waits } => self.failed(server, error, waits),
-            Progress::Skipped { server, datagram, error } => self.skipped(server, datagram, error),
+            Progress::Failed { server, error, waits } => self.failed(server.into(), error, waits),
+            Progress::Skipped { server, datagram, error } => {
+                self.skipped(server.into(), datagram, error)
+            }
             _ => Ok(()),
         }
     }
@@ -63,7 +64,7 @@ impl<O: Write, E: Write> Report<O, E> {
                 self.line(&format!("{prefix}{name}{suffix}"))
             }
             (Ok(greeting), Format::Json) => self.line(&to_line(&Line::Greeting {
-                server: greeting.server,
+                server: greeting.server.into(),
                 name: name.into(),
                 attempts: greeting.attempts,
                 rtt_ms: greeting.rtt.map(coarse_millis),
@@ -91,7 +92,7 @@ impl<O: Write, E: Write> Report<O, E> {
 
     fn failed(
         &mut self,
-        server: SocketAddr,
+        server: ZonedAddr,
         error: SocketError,
         waits: bool,
     ) -> Result<(), OutputError> {
@@ -113,7 +114,7 @@ impl<O: Write, E: Write> Report<O, E> {
 
     fn skipped(
         &mut self,
-        server: SocketAddr,
+        server: ZonedAddr,
         datagram: &[u8],
         error: Option<DecodeError>,
     ) -> Result<(), OutputError> {
@@ -148,8 +149,8 @@ impl<O: Write, E: Write> Report<O, E> {
 fn explain(unanswered: &Unanswered, skipped: u64) -> String {
     let Unanswered { attempts, elapsed, servers, .. } = unanswered;
     let reasons = servers.iter().map(|NoReply { server, problem }| match problem {
-        None => format!("no reply from {server}"),
-        Some(problem) => format!("{server}: {}", problem.class),
+        None => format!("no reply from {}", ZonedAddr(*server)),
+        Some(problem) => format!("{}: {}", ZonedAddr(*server), problem.class),
     });
     let reasons = Vec::from_iter(reasons).join("; ");
     let attempts = count(u64::from(*attempts), "attempt");
@@ -162,6 +163,7 @@ fn explain(unanswered: &Unanswered, skipped: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
     use std::time::Duration;
 
     use hello_net::UnansweredCause;

@@ -9,7 +9,7 @@ use super::summary::Summary;
 /// and so is a run with errors, because the limit refuses requests silently.
 pub fn suspected_limit(summary: &Summary) -> Option<SuspectedLimit> {
     let is_silent = summary.common.errors.is_empty() && summary.generator.dropped.unwrap_or(0) == 0;
-    if summary.address.ip().to_canonical().is_loopback() || !is_silent {
+    if summary.address.0.ip().to_canonical().is_loopback() || !is_silent {
         return None;
     }
     let (sent, seconds) =
@@ -51,6 +51,8 @@ const BURST: f64 = Rate::DEFAULT_BURST as f64;
 
 #[cfg(test)]
 mod tests {
+    use hello_net::ZonedAddr;
+
     use super::*;
     use crate::load::fixtures::summary;
 
@@ -131,7 +133,7 @@ mod tests {
         let mut ours = limited();
         ours.generator.dropped = Some(1);
         assert!(!is_suspected(&ours), "our own buffer was full");
-        let address = ([127, 0, 0, 1], 9999).into();
+        let address = ZonedAddr(([127, 0, 0, 1], 9999).into());
         assert!(!is_suspected(&Summary { address, ..limited() }), "the loopback is exempt");
     }
 

@@ -83,7 +83,7 @@ impl Recorder {
         let processor_time = usage.processor_time.as_secs_f64();
         let mut summary = Summary {
             target: target.into(),
-            address,
+            address: address.into(),
             plan: Plan::from(plan),
             sent_per_s: common.per_second(common.sent),
             answered_per_s: common.per_second(common.answered),

@@ -1,12 +1,12 @@
 //! The summary of a run under load.
 
-use std::net::SocketAddr;
-
 use hello_measure::{NoAnswer, Quantiles, TrialVerdict};
+use hello_net::ZonedAddr;
 use serde::Serialize;
 
 use super::plan::Plan;
 use super::saturation::{GeneratorLimit, SuspectedLimit};
+use crate::output::json::as_text;
 
 /// The summary of a run or a trial: the numbers of every output format, under these names in JSON.
 /// It covers the requests that were due after the warm-up.
@@ -15,7 +15,8 @@ pub struct Summary {
     /// The name that the user gave, `HOST:PORT`.
     pub target: String,
     /// The address that the name stands for.
-    pub address: SocketAddr,
+    #[serde(serialize_with = "as_text")]
+    pub address: ZonedAddr,
     /// The intended load.
     pub plan: Plan,
     /// The fields in common with hello-ping.

@@ -1,9 +1,9 @@
 //! JSON lines that are safe to print, because they are ASCII.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::ser::Formatter;
 
 use super::escape::truncate_utf8;
@@ -64,6 +64,14 @@ pub fn to_timed_line(value: &impl Serialize) -> String {
         time: WallClock,
     }
     to_line(&Timed { value, time: WallClock::now() })
+}
+
+/// Serializes a value as its text, such as an address with the name of its zone.
+pub(crate) fn as_text<S: Serializer>(
+    value: &impl fmt::Display,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 /// A name in JSON: text if it is UTF-8, otherwise its bytes in hexadecimal.

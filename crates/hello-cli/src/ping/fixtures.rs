@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use hello_measure::ReplyKind;
-use hello_net::{ProbeEvent, ProbeEventKind};
+use hello_net::{ProbeEvent, ProbeEventKind, ZonedAddr};
 
 use super::Target;
 use super::recorder::Recorder;
 
 pub(super) fn target() -> Target {
-    let address = ([192, 0, 2, 1], 9999).into();
+    let address = ZonedAddr(([192, 0, 2, 1], 9999).into());
     Target { name: "192.0.2.1:9999".into(), address, name_len: 16, flows: 1 }
 }
 

@@ -43,7 +43,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     for (name, address) in named {
         let prober = args.builder().connect(address).map_err(|error| args.explain(error))?;
         let (name_len, flows) = (prober.plan().name_len, prober.plan().flows.get().into());
-        targets.push(Target { name, address, name_len, flows });
+        targets.push(Target { name, address: address.into(), name_len, flows });
         probers.push(prober);
     }
     let (format, layout) = (args.common.format(), args.outputs.layout());
@@ -310,7 +310,8 @@ mod tests {
         let address = server.local_addr().expect("bound");
         let args = ["hello-ping", "-q", "--every", "1ms", &address.to_string()];
         let args = Args::parse_from(args);
-        let target = Target { name: address.to_string(), address, name_len: 16, flows: 1 };
+        let target =
+            Target { name: address.to_string(), address: address.into(), name_len: 16, flows: 1 };
         // Has room for the header, but not for more.
         let room = Stream::Other(Box::new(Cursor::new([0; 100])));
         let style = Style { format: Format::Text, quiet: true, layout: Layout::PLAIN };

@@ -1,11 +1,11 @@
 //! The summary of a run, or of a part of it.
 
-use std::net::SocketAddr;
-
 use hello_measure::{FlowSummary, Jitter};
+use hello_net::ZonedAddr;
 use serde::Serialize;
 
 use crate::output::escape::Escaped;
+use crate::output::json::as_text;
 
 /// The summary of a target: the numbers of every output format, under these names in JSON.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -13,7 +13,8 @@ pub struct Summary {
     /// The name that the user gave, `HOST:PORT`.
     pub target: String,
     /// The address that the name stands for.
-    pub address: SocketAddr,
+    #[serde(serialize_with = "as_text")]
+    pub address: ZonedAddr,
     /// The fields in common with hello-load.
     #[serde(flatten)]
     pub common: hello_measure::Summary,

@@ -7,7 +7,7 @@ use std::array;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use hello_net::{ErrorClass, Outcome, ServerCounters, ServerEvent};
+use hello_net::{ErrorClass, Outcome, ServerCounters, ServerEvent, ZonedAddr};
 use hello_proto::Refusal;
 use serde::Serialize;
 
@@ -29,6 +29,7 @@ pub fn listening(
     buffers: &Buffers,
     limit: Option<LimitReport>,
 ) -> String {
+    let address = ZonedAddr(address);
     match format {
         Format::Text => format!("listening on {address}"),
         Format::Json => to_timed_line(&Line::Listening {
@@ -48,6 +49,7 @@ pub fn listening(
 /// kind that had no line.
 pub fn event(format: Format, event: &ServerEvent<'_>, suppressed: u64) -> String {
     let ServerEvent { source, local, name, outcome, .. } = *event;
+    let (source, local) = (ZonedAddr(source), ZonedAddr(local));
     match (format, outcome) {
         (Format::Text, Outcome::Answered) => format!("{source} greeted as {}", Truncated(name)),
         (Format::Text, Outcome::Refused(refusal @ Refusal::NameTooLong)) => {
@@ -329,6 +331,26 @@ mod tests {
             ),
         ] {
             assert_eq!(event(Format::Text, &datagram(name, outcome), 0), line);
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn lines_name_the_zone_of_a_link_local_address() {
+        let ip = "fe80::1".parse().expect("an address");
+        // The loopback has this index in every network namespace.
+        let address = SocketAddr::from(std::net::SocketAddrV6::new(ip, 9999, 0, 1));
+        let event_of =
+            |format| event(format, &ServerEvent::new(address, address, b"", Outcome::OverLimit), 0);
+        let buffer = Buffer { requested: 1, is_default: true, actual: 1 };
+        let buffers = Buffers { receive: buffer, send: buffer };
+        for line in [
+            event_of(Format::Text),
+            event_of(Format::Json),
+            listening(Format::Text, address, &buffers, None),
+            listening(Format::Json, address, &buffers, None),
+        ] {
+            assert!(line.contains("[fe80::1%lo]:9999") && !line.contains("%1"), "{line}");
         }
     }
 

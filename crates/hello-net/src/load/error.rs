@@ -4,6 +4,8 @@ use std::num::{NonZeroU16, NonZeroU32};
 
 use thiserror::Error;
 
+use crate::zoned_addr::ZonedAddr;
+
 /// Why a load cannot be offered.
 ///
 /// ```
@@ -50,7 +52,7 @@ pub enum LoadError {
         most: u64,
     },
     /// Only a server on 127.0.0.0/8 can be sent to from several addresses of that network.
-    #[error("cannot send to {server} from addresses of 127.0.0.0/8: use ports")]
+    #[error("cannot send to {} from addresses of 127.0.0.0/8: use ports", ZonedAddr(*server))]
     NotLoopback {
         /// The server.
         server: SocketAddr,
@@ -68,7 +70,7 @@ pub enum LoadError {
         threads: NonZeroU16,
     },
     /// A port cannot be opened, or no route leads to the server.
-    #[error("cannot send to {server}")]
+    #[error("cannot send to {}", ZonedAddr(*server))]
     Connect {
         /// The server.
         server: SocketAddr,
@@ -82,7 +84,7 @@ pub enum LoadError {
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
     /// The system did not take the very first message.
-    #[error("cannot send {train} x {len} bytes to {server} at once")]
+    #[error("cannot send {train} x {len} bytes to {} at once", ZonedAddr(*server))]
     Send {
         /// The server.
         server: SocketAddr,
@@ -94,7 +96,7 @@ pub enum LoadError {
         source: io::Error,
     },
     /// A socket failed repeatedly.
-    #[error("cannot receive from {server}")]
+    #[error("cannot receive from {}", ZonedAddr(*server))]
     Receive {
         /// The server.
         server: SocketAddr,

@@ -7,6 +7,7 @@ use hello_proto::{MAX_NAME_LEN, Peer, Token};
 use thiserror::Error;
 
 use crate::udp::backend::Backend;
+use crate::zoned_addr::ZonedAddr;
 
 /// A checked plan: when a [`Prober`](crate::prober::Prober) sends probes, and how.
 ///
@@ -117,7 +118,7 @@ pub enum ProbeError {
     #[error("interval and timeout must be longer than 0")]
     Interval,
     /// A port cannot be opened, or no route leads to the server.
-    #[error("cannot send to {server}")]
+    #[error("cannot send to {}", ZonedAddr(*server))]
     Connect {
         /// The server.
         server: SocketAddr,
@@ -131,7 +132,7 @@ pub enum ProbeError {
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
     /// A socket failed repeatedly.
-    #[error("cannot receive from {server}")]
+    #[error("cannot receive from {}", ZonedAddr(*server))]
     Receive {
         /// The server.
         server: SocketAddr,

@@ -10,6 +10,10 @@ use libc::{
     ENOPROTOOPT, EOPNOTSUPP, EPROTO,
 };
 
+use std::os::unix::net::UnixDatagram;
+
+use rustix::net::netdevice::index_to_name;
+
 use super::error_codes::ErrorCodes;
 pub(crate) use super::posix::{Waker, monotonic, realtime, thread_time, try_send, wait_readable};
 
@@ -32,3 +36,9 @@ pub(super) const ERROR_CODES: ErrorCodes = ErrorCodes {
         ENONET,
     ],
 };
+
+/// Returns the name of a network interface (netdevice(7)); `None` if it is gone.
+pub(crate) fn interface_name(index: u32) -> Option<String> {
+    let socket = UnixDatagram::unbound().ok()?;
+    index_to_name(&socket, index).ok()
+}

@@ -192,3 +192,8 @@ pub(super) mod wait {
         }
     }
 }
+
+/// Returns `None`: the C library's function (if_indextoname(3)) would take unsafe code.
+pub(crate) fn interface_name(_: u32) -> Option<String> {
+    None
+}

@@ -1,19 +1,19 @@
 //! The JSON lines of `hello-client`.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use hello_net::NoReply;
+use hello_net::{NoReply, ZonedAddr};
 use serde::Serialize;
 
-use crate::output::json::{Datagram, JsonName};
+use crate::output::json::{Datagram, JsonName, as_text};
 
 /// A JSON line, by its event.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub(super) enum Line<'a> {
     Greeting {
-        server: SocketAddr,
+        #[serde(serialize_with = "as_text")]
+        server: ZonedAddr,
         #[serde(flatten)]
         name: JsonName<'a>,
         attempts: u32,
@@ -30,11 +30,13 @@ pub(super) enum Line<'a> {
         skipped: u64,
     },
     Failed {
-        server: SocketAddr,
+        #[serde(serialize_with = "as_text")]
+        server: ZonedAddr,
         reason: &'static str,
     },
     Skipped {
-        server: SocketAddr,
+        #[serde(serialize_with = "as_text")]
+        server: ZonedAddr,
         #[serde(flatten)]
         datagram: Datagram<'a>,
         why: String,
@@ -47,14 +49,15 @@ pub(super) enum Line<'a> {
 /// A server without a reply, and the reason.
 #[derive(Serialize)]
 pub(super) struct ServerReason {
-    server: SocketAddr,
+    #[serde(serialize_with = "as_text")]
+    server: ZonedAddr,
     reason: &'static str,
 }
 
 impl From<&NoReply> for ServerReason {
     fn from(no_reply: &NoReply) -> Self {
         let reason = no_reply.problem.map_or("no-answer", |problem| problem.class.label());
-        Self { server: no_reply.server, reason }
+        Self { server: no_reply.server.into(), reason }
     }
 }
 

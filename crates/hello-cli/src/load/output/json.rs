@@ -4,18 +4,18 @@
 use std::net::SocketAddr;
 
 use hello_measure::Interval;
-use hello_net::LoadPlan;
+use hello_net::{LoadPlan, ZonedAddr};
 use serde::Serialize;
 
 use crate::load::plan::Plan;
 use crate::load::summary::Summary;
 use crate::load::throughput::Throughput;
-use crate::output::json::{SCHEMA_VERSION, to_line};
+use crate::output::json::{SCHEMA_VERSION, as_text, to_line};
 
 /// Returns the first line: the target and the plan, or the common plan of several trials.
 pub fn header(target: &str, address: SocketAddr, plan: &LoadPlan, trials: bool) -> String {
     let plan = if trials { Plan::of_trials(plan) } else { plan.into() };
-    to_line(&Line::Start { schema_version: SCHEMA_VERSION, target, address, plan })
+    to_line(&Line::Start { schema_version: SCHEMA_VERSION, target, address: address.into(), plan })
 }
 
 /// Returns the statistics of a part of a run.
@@ -41,7 +41,13 @@ pub fn throughput(throughput: &Throughput) -> String {
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum Line<'a> {
-    Start { schema_version: u32, target: &'a str, address: SocketAddr, plan: Plan },
+    Start {
+        schema_version: u32,
+        target: &'a str,
+        #[serde(serialize_with = "as_text")]
+        address: ZonedAddr,
+        plan: Plan,
+    },
     Interval(&'a Interval),
     Trial(&'a Summary),
     Summary(&'a Summary),

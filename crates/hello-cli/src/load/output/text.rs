@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hello_measure::{Interval, Quantiles, TrialVerdict};
-use hello_net::LoadPlan;
+use hello_net::{LoadPlan, ZonedAddr};
 
 use crate::load::plan::Plan;
 use crate::load::saturation::{GeneratorLimit, tenths};
@@ -55,7 +55,12 @@ pub fn header(target: &str, address: SocketAddr, plan: &LoadPlan, trials: bool) 
             format!("{duration} s{each} after {warm_up} s of warm-up")
         }
     });
-    format!("LOAD {} ({}): {}", Escaped(target.as_bytes()), address.ip(), parts.join(", "))
+    format!(
+        "LOAD {} ({}): {}",
+        Escaped(target.as_bytes()),
+        ZonedAddr(address).host(),
+        parts.join(", ")
+    )
 }
 
 /// Returns the summary of a run.

@@ -1,14 +1,13 @@
 //! JSON output of `hello-ping`: one object per line, as in `docs/hello-ping.schema.json`. Readers
 //! must ignore unknown fields.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use hello_measure::{ReplyKind, millis};
-use hello_net::{ErrorClass, ProbeEvent, ProbeEventKind};
+use hello_net::{ErrorClass, ProbeEvent, ProbeEventKind, ZonedAddr};
 use serde::Serialize;
 
-use crate::output::json::{Datagram, SCHEMA_VERSION, to_line};
+use crate::output::json::{Datagram, SCHEMA_VERSION, as_text, to_line};
 use crate::ping::Target;
 use crate::ping::summary::Summary;
 
@@ -73,7 +72,8 @@ enum Line<'a> {
     Start {
         schema_version: u32,
         target: &'a str,
-        address: SocketAddr,
+        #[serde(serialize_with = "as_text")]
+        address: ZonedAddr,
         name_bytes: usize,
         flows: usize,
     },
@@ -143,7 +143,7 @@ mod tests {
     use crate::ping::recorder::Recorder;
 
     fn target() -> Target {
-        let address = ([192, 0, 2, 1], 9999).into();
+        let address = ZonedAddr(([192, 0, 2, 1], 9999).into());
         Target { name: "example.org:9999".into(), address, name_len: 16, flows: 1 }
     }
 

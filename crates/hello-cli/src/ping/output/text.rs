@@ -21,9 +21,9 @@ use crate::ping::summary::Summary;
 /// Returns the first line: the target, and the sizes of a name and of its packet.
 pub fn header(target: &Target) -> String {
     let Target { name, address, name_len, .. } = target;
-    let headers = if address.is_ipv4() { 20 } else { 40 } + 8;
+    let headers = if address.0.is_ipv4() { 20 } else { 40 } + 8;
     let (name, packet_len) = (Escaped(name.as_bytes()), name_len + headers);
-    format!("PING {name} ({}) {name_len}({packet_len}) bytes of data.", address.ip())
+    format!("PING {name} ({}) {name_len}({packet_len}) bytes of data.", address.host())
 }
 
 /// Returns the line of an event. A sent probe has none: its reply or its loss has one.

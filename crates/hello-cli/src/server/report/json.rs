@@ -1,13 +1,12 @@
 //! The JSON lines of `hello-server`.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
-use hello_net::ServerCounters;
+use hello_net::{ServerCounters, ZonedAddr};
 use serde::Serialize;
 
 use super::{Rates, by_class, refusals};
-use crate::output::json::{JsonName, Origin};
+use crate::output::json::{JsonName, Origin, as_text};
 use crate::server::rate_limit::LimitReport;
 
 /// A JSON line, by its event.
@@ -17,7 +16,8 @@ pub(super) enum Line<'a> {
     Listening {
         #[serde(flatten)]
         origin: &'a Origin,
-        address: SocketAddr,
+        #[serde(serialize_with = "as_text")]
+        address: ZonedAddr,
         plan: &'a Plan,
         receive_buffer: usize,
         /// Whether it is smaller than requested.
@@ -34,8 +34,10 @@ pub(super) enum Line<'a> {
         outcome: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<&'static str>,
-        source: SocketAddr,
-        local: SocketAddr,
+        #[serde(serialize_with = "as_text")]
+        source: ZonedAddr,
+        #[serde(serialize_with = "as_text")]
+        local: ZonedAddr,
         #[serde(flatten)]
         name: JsonName<'a>,
         /// Whether the name is longer than this.

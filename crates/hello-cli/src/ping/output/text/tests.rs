@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use hello_net::ErrorClass;
+use hello_net::{ErrorClass, ZonedAddr};
 
 use super::*;
 use crate::ping::fixtures::{answered, events, lost, received, sent, target};
@@ -18,7 +18,7 @@ fn ms(millis: u64) -> Duration {
 fn header_has_the_sizes_of_the_name_and_of_the_packet() {
     let v4 = header(&Target { name: "example.org:9999".into(), ..target() });
     assert_eq!(v4, "PING example.org:9999 (192.0.2.1) 16(44) bytes of data.");
-    let address = "[2001:db8::1]:9999".parse().expect("an address");
+    let address = ZonedAddr("[2001:db8::1]:9999".parse().expect("an address"));
     let v6 = header(&Target { name: "a\x1bb".into(), address, ..target() });
     assert_eq!(v6, "PING a\\u{1b}b (2001:db8::1) 16(64) bytes of data.");
 }
