@@ -151,12 +151,35 @@ fn invalid_command_line_is_explained() {
         (&["--local", "--server", "::1"], "cannot be used with"),
         (&["--nonsense"], "unexpected argument"),
         (&["--server", "127.0.0.1:0"], "port 0 is not a valid destination"),
-        (&["--server", "9999"], "no host: write HOST:PORT"),
+        (&["--server", "9999"], "no host: for port 9999 of this machine, write -p 9999; otherwise"),
+        (&["--server", "::1:40000"], "brackets missing: write [::1]:40000"),
+        (&["-p", "0"], "0 is not in 1..=65535"),
+        (&["-4", "-6"], "'--ipv4' cannot be used with '--ipv6'"),
+        (&["-6", "--server", "127.0.0.1"], "127.0.0.1:9999 has no IPv6 address: try without -6"),
     ] {
         let Finished { out, err, status } = client(arguments);
         assert_eq!((&*out, status), ("", Some(2)), "{arguments:?}");
         assert!(err.contains(words), "{arguments:?}: {err}");
     }
+}
+
+#[test]
+fn name_that_looks_like_a_server_has_a_hint_and_is_sent() {
+    let names = ["127.0.0.1", "[::1]:7", "localhost:9999", "Tracy", "a: b", "7:30", "x:y"];
+    let (server, address) = server(&["--bind", "127.0.0.1:0"]);
+    let port = address.port().to_string();
+    let output = Command::new(CLIENT).args(["-p", &port, "--timeout", "20s"]).args(names).output();
+    let Finished { out, err, status } = output.expect("runs").into();
+    assert_eq!((out.lines().count(), status), (names.len(), Some(0)));
+    let hint = |name| {
+        format!(
+            "hello-client: {name} is sent as a name; to send to that server, write --server {name}\n"
+        )
+    };
+    assert_eq!(err, names[..3].iter().map(hint).collect::<String>());
+    // With --server, a name is certainly one.
+    assert_eq!(greet(&address.to_string(), &names).err, "");
+    assert_eq!(summary(server)["answered"], 14);
 }
 
 #[test]

@@ -4,6 +4,7 @@ pub(crate) mod files;
 mod options;
 mod output;
 mod status;
+mod targets;
 
 use std::process::Command;
 

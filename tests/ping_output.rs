@@ -14,7 +14,7 @@ use hello_cli::ping::report::{Report, Style};
 use hello_cli::ping::summary::Summary;
 use hello_cli::ping::totals::Totals;
 use hello_measure::ReplyKind;
-use hello_net::{ErrorClass, NotSent, ProbeEvent, ProbeEventKind};
+use hello_net::{ErrorClass, NotSent, ProbeEvent, ProbeEventKind, ZonedAddr};
 use regex::Regex;
 use serde_json::Value;
 
@@ -51,8 +51,9 @@ fn eventful() -> Vec<ProbeEventKind<'static>> {
 
 /// Returns the output for some events.
 fn printed(format: Format, events: &[ProbeEventKind<'_>]) -> String {
-    let address = ([127, 0, 0, 1], 9999).into();
-    let target = Target { name: "127.0.0.1:9999".into(), address, name_len: 16, flows: 1 };
+    let address = ZonedAddr(([127, 0, 0, 1], 9999).into());
+    let target =
+        Target { name: "127.0.0.1:9999".into(), address, tried: vec![], name_len: 16, flows: 1 };
     let style = Style { format, quiet: false, layout: Layout::PLAIN };
     let mut totals = Totals::new(style, [target.clone()]);
     let mut report = Report::new(style, [target]);

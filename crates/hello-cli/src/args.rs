@@ -1,10 +1,11 @@
 //! Options of several tools, and the parsers of their values.
 
-pub mod address_family;
 pub mod backend;
 pub mod common;
 pub mod endpoint;
+pub mod first_reply;
 pub mod generate;
 pub mod network;
 pub mod number;
 pub mod peer;
+pub mod resolve;

@@ -16,6 +16,8 @@ pub mod totals;
 
 use hello_net::ZonedAddr;
 
+use crate::args::first_reply::Tried;
+
 /// A target of probes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -23,6 +25,8 @@ pub struct Target {
     pub name: String,
     /// The address that the name stands for.
     pub address: ZonedAddr,
+    /// The addresses that were tried before the run, if the name has several.
+    pub tried: Vec<Tried>,
     /// The length of the names sent, in bytes.
     pub name_len: usize,
     /// The number of source ports.

@@ -8,40 +8,101 @@ use std::str::FromStr;
 use hello_proto::DEFAULT_PORT;
 use thiserror::Error;
 
-/// A host and a port: `HOST`, `HOST:PORT`, `[IPV6]:PORT`, or an IPv6 address without brackets. The
-/// default port is [`DEFAULT_PORT`].
+/// A host and perhaps a port: `HOST`, `HOST:PORT`, `[IPV6]:PORT`, or an IPv6 address without
+/// brackets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     host: String,
-    port: u16,
+    /// `None` if the text names none.
+    port: Option<u16>,
+    /// Whether the host is an IPv6 address without brackets.
+    is_bare: bool,
 }
 
 impl Endpoint {
     /// Parses an endpoint to send to; its port must not be 0.
     pub(crate) fn parse_destination(text: &str) -> Result<Self, EndpointError> {
         match text.parse()? {
-            Self { port: 0, .. } => Err(EndpointError::PortZero),
+            Self { port: Some(0), .. } => Err(EndpointError::PortZero),
             endpoint => Ok(endpoint),
         }
     }
 
+    /// Returns this endpoint, at `port` if it names none.
+    #[must_use]
+    pub fn or_port(mut self, port: u16) -> Self {
+        self.port.get_or_insert(port);
+        self
+    }
+
+    /// Returns this endpoint, in `zone` if it is a link-local address without one.
+    #[must_use]
+    pub fn or_zone(mut self, zone: &str) -> Self {
+        if self.host.parse().is_ok_and(|ip: Ipv6Addr| ip.is_unicast_link_local()) {
+            self.host = format!("{}%{zone}", self.host);
+        }
+        self
+    }
+
     /// Resolves the host and returns its addresses, without duplicates, in the system's order.
+    ///
+    /// A link-local address without a zone is not one of them, because no socket can use it.
     pub(crate) fn resolve(&self) -> Result<Vec<SocketAddr>, LookupError> {
-        let failed = |source| LookupError { host: self.host.clone(), source };
-        let mut addresses = Vec::new();
-        for address in (&*self.host, self.port).to_socket_addrs().map_err(failed)? {
-            if !addresses.contains(&address) {
-                addresses.push(address);
+        let (mut addresses, mut unusable) = (Vec::new(), None);
+        let port = self.port.unwrap_or(DEFAULT_PORT);
+        let found = (&*self.host, port).to_socket_addrs().map_err(|cause| self.not_found(cause))?;
+        for address in found {
+            match address {
+                SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() && v6.scope_id() == 0 => {
+                    unusable = Some(*v6.ip());
+                }
+                address if !addresses.contains(&address) => addresses.push(address),
+                _ => {}
             }
         }
-        Ok(addresses)
+        match unusable {
+            Some(ip) if addresses.is_empty() => Err(LookupError::NoZone(ip)),
+            _ => Ok(addresses),
+        }
+    }
+
+    /// Returns the question whether the last group of an IPv6 address was meant as a port.
+    pub fn hint(&self) -> Option<String> {
+        let (ip, last) = self.host.rsplit_once(':').filter(|_| self.is_bare)?;
+        let is_port = !last.starts_with('0') && last.parse().is_ok_and(|port: u16| port > 9);
+        (is_port && is_ipv6(ip)).then(|| {
+            let Self { host, .. } = self;
+            format!(
+                "{host} is an address without a port; for port {last} of {ip}, write [{ip}]:{last}"
+            )
+        })
+    }
+
+    /// Returns whether the host is an address, not a name.
+    pub(crate) fn is_address(&self) -> bool {
+        is_ipv6(&self.host) || self.host.parse::<Ipv4Addr>().is_ok()
+    }
+
+    /// Returns whether the text names a port.
+    pub(crate) fn has_port(&self) -> bool {
+        self.port.is_some()
+    }
+
+    fn not_found(&self, cause: io::Error) -> LookupError {
+        let host = self.host.clone();
+        match host.split_once('%') {
+            Some((ip, zone)) if is_ipv6(&host) => {
+                LookupError::Zone { ip: ip.into(), zone: zone.into(), cause }
+            }
+            _ => LookupError::Host { host, cause },
+        }
     }
 }
 
-/// The loopback address, at the protocol's port.
+/// The loopback address, without a port.
 impl Default for Endpoint {
     fn default() -> Self {
-        Self { host: Ipv4Addr::LOCALHOST.to_string(), port: DEFAULT_PORT }
+        Self { host: Ipv4Addr::LOCALHOST.to_string(), port: None, is_bare: false }
     }
 }
 
@@ -49,6 +110,7 @@ impl FromStr for Endpoint {
     type Err = EndpointError;
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
+        let is_bare = is_ipv6(text);
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => {
                 let (host, rest) = rest.split_once(']').ok_or(EndpointError::Bracket)?;
@@ -62,31 +124,37 @@ impl FromStr for Endpoint {
                 };
                 (host, port)
             }
-            None if is_ipv6(text) => (text, None),
+            None if is_bare => (text, None),
             None => match text.rsplit_once(':') {
+                Some((host, port)) if is_ipv6(host) => {
+                    return Err(EndpointError::NoBrackets { ip: host.into(), port: port.into() });
+                }
                 Some((host, port)) => (host, Some(port)),
                 None => (text, None),
             },
         };
         // The system would read digits alone as an IPv4 address: 9999 means 0.0.39.15.
         if host.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(EndpointError::NoHost);
+            let port = if host.is_empty() { port.unwrap_or_default() } else { host };
+            let port = port.parse().ok().filter(|port| *port > 0);
+            return Err(port.map_or(EndpointError::NoHost, EndpointError::OnlyPort));
         }
         if host.contains(':') && !is_ipv6(host) || host.contains(char::is_whitespace) {
             return Err(EndpointError::Host(host.into()));
         }
-        let port = match port {
-            Some(port) => port.parse().map_err(|_| EndpointError::Port(port.into()))?,
-            None => DEFAULT_PORT,
-        };
-        Ok(Self { host: host.into(), port })
+        let parse = |port: &str| port.parse().map_err(|_| EndpointError::Port(port.into()));
+        Ok(Self { host: host.into(), port: port.map(parse).transpose()?, is_bare })
     }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port } = self;
-        if is_ipv6(host) { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+        let Self { host, port, .. } = self;
+        match port {
+            Some(port) if is_ipv6(host) => write!(f, "[{host}]:{port}"),
+            Some(port) => write!(f, "{host}:{port}"),
+            None => f.write_str(host),
+        }
     }
 }
 
@@ -94,11 +162,22 @@ impl fmt::Display for Endpoint {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum EndpointError {
     /// The host is missing.
-    #[error("no host: write HOST:PORT, e.g. 127.0.0.1:9999, or 0.0.0.0:9999 for every address")]
+    #[error("no host: write HOST or HOST:PORT, e.g. 127.0.0.1:9999")]
     NoHost,
+    /// Only a port is there.
+    #[error("no host: for port {0} of this machine, write -p {0}; otherwise HOST:{0}")]
+    OnlyPort(u16),
     /// The host name is invalid.
     #[error("invalid host {0:?}: write HOST:PORT or [IPV6]:PORT")]
     Host(String),
+    /// An IPv6 address with a port has no brackets.
+    #[error("brackets missing: write [{ip}]:{port}")]
+    NoBrackets {
+        /// The address.
+        ip: String,
+        /// The text behind it.
+        port: String,
+    },
     /// The closing bracket is missing.
     #[error("closing bracket missing: write [IPV6]:PORT, e.g. [::1]:9999")]
     Bracket,
@@ -113,12 +192,30 @@ pub enum EndpointError {
     Port(String),
 }
 
-/// A host name cannot be resolved.
+/// A host has no usable address.
 #[derive(Debug, Error)]
-#[error("cannot resolve {host:?}")]
-pub struct LookupError {
-    host: String,
-    source: io::Error,
+pub enum LookupError {
+    /// The name cannot be resolved.
+    #[error("cannot resolve {host:?}: {cause}: check the name, or give an address")]
+    Host {
+        /// The name.
+        host: String,
+        /// The error of the resolver.
+        cause: io::Error,
+    },
+    /// The zone cannot be resolved.
+    #[error("no interface {zone:?} for {ip}: {cause}")]
+    Zone {
+        /// The address.
+        ip: String,
+        /// Its zone.
+        zone: String,
+        /// The error of the resolver.
+        cause: io::Error,
+    },
+    /// A link-local address has no zone.
+    #[error("{0} is a link-local address: add its interface, e.g. {0}%eth0")]
+    NoZone(Ipv6Addr),
 }
 
 /// Returns whether `host` is an IPv6 address, optionally with a zone (`fe80::1%eth0`, RFC 4007
@@ -136,20 +233,21 @@ mod tests {
     #[test]
     fn every_notation_is_parsed() {
         for (text, host, port) in [
-            ("127.0.0.1:9999", "127.0.0.1", 9999),
-            ("127.0.0.1", "127.0.0.1", 9999),
-            ("localhost:7", "localhost", 7),
-            ("localhost", "localhost", 9999),
-            ("[::1]:7", "::1", 7),
-            ("[::1]", "::1", 9999),
-            ("::1", "::1", 9999),
-            ("::", "::", 9999),
-            ("[fe80::1%eth0]:7", "fe80::1%eth0", 7),
-            ("fe80::1%eth0", "fe80::1%eth0", 9999),
-            ("::ffff:127.0.0.1", "::ffff:127.0.0.1", 9999),
-            ("example.org:0", "example.org", 0),
+            ("127.0.0.1:9999", "127.0.0.1", Some(9999)),
+            ("127.0.0.1", "127.0.0.1", None),
+            ("localhost:7", "localhost", Some(7)),
+            ("localhost", "localhost", None),
+            ("[::1]:7", "::1", Some(7)),
+            ("[::1]", "::1", None),
+            ("::1", "::1", None),
+            ("::", "::", None),
+            ("[fe80::1%eth0]:7", "fe80::1%eth0", Some(7)),
+            ("fe80::1%eth0", "fe80::1%eth0", None),
+            ("::ffff:127.0.0.1", "::ffff:127.0.0.1", None),
+            ("example.org:0", "example.org", Some(0)),
         ] {
-            let expected = Endpoint { host: host.into(), port };
+            let is_bare = text.contains("::") && !text.starts_with('[');
+            let expected = Endpoint { host: host.into(), port, is_bare };
             assert_eq!(text.parse(), Ok(expected), "{text}");
         }
     }
@@ -159,9 +257,13 @@ mod tests {
         use EndpointError::*;
         for (text, error) in [
             ("", NoHost),
-            (":9999", NoHost),
-            ("9999", NoHost),
-            ("9999:9999", NoHost),
+            ("0", NoHost),
+            ("99999", NoHost),
+            (":9999", OnlyPort(9999)),
+            ("9999", OnlyPort(9999)),
+            ("9998:9999", OnlyPort(9998)),
+            ("::1:40000", NoBrackets { ip: "::1".into(), port: "40000".into() }),
+            ("fe80::1%eth0:7", NoBrackets { ip: "fe80::1%eth0".into(), port: "7".into() }),
             ("[::1", Bracket),
             ("[::1]x", Port("x".into())),
             ("[::1]:", Port("".into())),
@@ -191,9 +293,46 @@ mod tests {
     #[test]
     fn unresolvable_host_is_named_in_the_error() {
         // The system rejects this name without a lookup.
-        let endpoint = Endpoint { host: "no\0host".into(), port: 7 };
-        let error = endpoint.resolve().expect_err("not a host");
-        assert_eq!(error.to_string(), "cannot resolve \"no\\0host\"");
+        let endpoint = Endpoint { host: "no\0host".into(), ..Endpoint::default() };
+        let error = endpoint.resolve().expect_err("not a host").to_string();
+        assert!(error.starts_with("cannot resolve \"no\\0host\": "), "{error}");
+        assert!(error.ends_with(": check the name, or give an address"), "{error}");
+    }
+
+    #[test]
+    fn port_of_the_option_is_that_of_an_endpoint_without_one() {
+        for (text, expected) in
+            [("::1", "[::1]:7"), ("[::1]", "[::1]:7"), ("a", "a:7"), ("a:8", "a:8")]
+        {
+            let endpoint: Endpoint = text.parse().expect("an endpoint");
+            assert_eq!(endpoint.or_port(7).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn last_group_that_may_be_a_port_has_a_hint() {
+        let hint = |text: &str| text.parse::<Endpoint>().expect("an endpoint").hint();
+        let expected =
+            "::1:7100 is an address without a port; for port 7100 of ::1, write [::1]:7100";
+        assert_eq!(hint("::1:7100").as_deref(), Some(expected));
+        assert!(hint("2001:db8::1:53").is_some());
+        for text in ["::1", "[::1:7100]", "2001:db8::1", "2001:db8::7100", "fe80::1:0999", "a:7100"]
+        {
+            assert_eq!(hint(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn link_local_address_needs_a_zone_that_exists() {
+        let resolve = |text: &str| text.parse::<Endpoint>().expect("an endpoint").resolve();
+        let error = resolve("fe80::1").expect_err("no zone").to_string();
+        assert_eq!(error, "fe80::1 is a link-local address: add its interface, e.g. fe80::1%eth0");
+        let error = resolve("[fe80::1%no-such]:7").expect_err("no interface").to_string();
+        assert!(error.starts_with("no interface \"no-such\" for fe80::1: "), "{error}");
+        assert_eq!(resolve("fe80::1%1").expect("a number").len(), 1);
+        let zoned: Endpoint = "fe80::1".parse().expect("an endpoint");
+        assert_eq!(zoned.or_zone("1").resolve().ok(), resolve("fe80::1%1").ok());
+        assert_eq!(Endpoint::default().or_zone("1"), Endpoint::default());
     }
 
     #[test]
@@ -208,14 +347,17 @@ mod tests {
     proptest! {
         #[test]
         fn printed_endpoint_parses_to_itself(address in any::<std::net::IpAddr>(), port in any::<u16>()) {
-            let endpoint = Endpoint { host: address.to_string(), port };
+            let host = address.to_string();
+            let endpoint = Endpoint { host, port: Some(port), is_bare: false };
             prop_assert_eq!(endpoint.to_string().parse(), Ok(endpoint));
         }
 
         #[test]
         fn no_text_makes_the_parser_panic(text in "\\PC{0,20}|[\\[\\]:%0-9a-f. ]{0,20}") {
             if let Ok(endpoint) = text.parse::<Endpoint>() {
-                prop_assert_eq!(endpoint.to_string().parse(), Ok(endpoint));
+                let port = endpoint.clone().or_port(7);
+                let is_bare = false;
+                prop_assert_eq!(port.to_string().parse(), Ok(Endpoint { is_bare, ..port }));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The command line of `hello-client`.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Parser;
@@ -9,6 +10,7 @@ use crate::args::common::CommonArgs;
 use crate::args::endpoint::Endpoint;
 use crate::args::generate::AFTER_HELP;
 use crate::args::number;
+use crate::args::resolve::{ResolveArgs, ResolveError};
 
 /// Send names to a Hello server and print its greetings
 ///
@@ -26,14 +28,17 @@ pub struct Args {
     // No documentation comment: rustdoc takes the brackets for a link.
     #[arg(
         long,
-        help = "Send to this server",
-        long_help = "Send to this server: HOST, HOST:PORT or [IPV6]:PORT\n\n\
+        help = "Send to this server [default: 127.0.0.1]",
+        long_help = "Send to this server: HOST, HOST:PORT or [IPV6]:PORT [default: 127.0.0.1]\n\n\
                      Every address of HOST is tried.",
         value_name = "HOST:PORT",
-        default_value_t,
         value_parser = Endpoint::parse_destination,
     )]
-    pub(super) server: Endpoint,
+    server: Option<Endpoint>,
+
+    // No documentation comment: it would become that of the command.
+    #[command(flatten)]
+    hosts: ResolveArgs,
 
     /// Start a server on a free loopback port and send to it
     #[arg(long, conflicts_with = "server")]
@@ -56,6 +61,32 @@ pub struct Args {
 
     #[command(flatten)]
     pub(super) common: CommonArgs,
+}
+
+impl Args {
+    /// Resolves the server, and returns its addresses.
+    pub(crate) fn servers(&self) -> Result<Vec<SocketAddr>, ResolveError> {
+        let server = self.server.clone().unwrap_or_default();
+        Ok(self.hosts.resolve(&server)?.addresses)
+    }
+
+    /// Yields the hints about a server or names that were perhaps meant otherwise.
+    pub fn hints(&self) -> impl Iterator<Item = String> {
+        let is_default = self.server.is_none() && !self.local;
+        let names = self.names.iter().filter(move |_| is_default).filter_map(|name| name.to_str());
+        let as_servers = names.filter(|name| looks_like_server(name)).map(|name| {
+            format!("{name} is sent as a name; to send to that server, write --server {name}")
+        });
+        self.server.iter().filter_map(Endpoint::hint).chain(as_servers)
+    }
+}
+
+/// Returns whether a name is an IP address, or a host of plain letters and digits with a port.
+fn looks_like_server(name: &str) -> bool {
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || ".-[]:%".contains(char);
+    name.chars().all(is_plain)
+        && Endpoint::parse_destination(name)
+            .is_ok_and(|server| server.is_address() || server.has_port())
 }
 
 const AFTER_LONG_HELP: &str = "\

@@ -11,6 +11,7 @@ use hello_proto::{Guard, Refusal, Request, Retry};
 use super::args::Args;
 use super::names::read_names;
 use super::report::Report;
+use crate::output::console;
 use crate::process::error::is_broken_pipe;
 use crate::process::exit::EXIT_ERROR;
 
@@ -23,13 +24,14 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     if args.common.print_generated::<Args>()? {
         return Ok(ExitCode::SUCCESS);
     }
+    args.hints().for_each(|hint| console::warn(&format!("hello-client: {hint}")));
     if args.local {
         // Only this process sends requests, so every name is accepted.
         let guard = Guard::new().allow(Refusal::NameTooLong).allow(Refusal::GreetedTwice);
         let server = Server::builder().guard(guard).bind([(Ipv4Addr::LOCALHOST, 0).into()])?;
         return server.serve_while(|_event| (), || greet(args, server.local_addrs()))?;
     }
-    greet(args, args.server.resolve()?)
+    greet(args, args.servers()?)
 }
 
 /// Sends every name in turn; the failure of one does not affect the others.

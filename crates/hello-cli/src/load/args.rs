@@ -5,23 +5,26 @@ mod search;
 mod values;
 
 use std::error::Error;
-use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use clap::Parser;
-use hello_net::{ArrivalProcess, LoadBuilder, LoadError, LoadGenerator, LoadPlan, Pacing, Sources};
+use hello_net::{
+    ArrivalProcess, LoadBuilder, LoadError, LoadGenerator, LoadPlan, Pacing, Prober, Sources,
+    ZonedAddr,
+};
 
 use self::help::{AFTER_LONG_HELP, LOAD, OUTPUT, SEARCH, TARGET, TIMING};
 pub use self::search::Mode;
 use self::search::SearchArgs;
 use self::values::{Size, SourceKind, least_load, parse_size};
-use crate::args::address_family::Family;
 use crate::args::common::CommonArgs;
 use crate::args::endpoint::Endpoint;
+use crate::args::first_reply::Destination;
 use crate::args::generate::AFTER_HELP;
 use crate::args::number;
 use crate::args::peer::PeerArg;
+use crate::args::resolve::ResolveArgs;
 use crate::output::options::ExportArgs;
 use crate::process::descriptors;
 use crate::process::exit::error_chain;
@@ -54,7 +57,7 @@ pub struct Args {
 
     // No documentation comment, here and below: it would become that of the command.
     #[command(flatten, next_help_heading = TARGET)]
-    family: Family,
+    hosts: ResolveArgs,
 
     /// Send RATE requests per second, regardless of replies (open loop)
     ///
@@ -179,19 +182,26 @@ pub struct Args {
 }
 
 impl Args {
-    /// Resolves the target, and returns its name and its first address of the requested family.
+    /// Resolves the target, and chooses one of its addresses.
     ///
     /// An address beyond the loopback requires --remote.
-    pub(crate) fn target(&self) -> Result<(String, SocketAddr), Box<dyn Error>> {
-        let address = self.family.address(&self.target)?;
-        if !self.remote && !address.ip().to_canonical().is_loopback() {
+    pub(crate) fn destination(&self) -> Result<Destination, Box<dyn Error>> {
+        let host = self.hosts.resolve(&self.target)?;
+        let remote = host.addresses.iter().find(|one| !one.ip().to_canonical().is_loopback());
+        if let Some(address) = remote.filter(|_| !self.remote) {
             return Err(format!(
-                "{address} is not a loopback address. Load tests disrupt other users of a network \
-                 (RFC 6815): add --remote if nobody else uses it"
+                "{} is not a loopback address. Load tests disrupt other users of a network (RFC \
+                 6815): add --remote if nobody else uses it",
+                ZonedAddr(*address)
             )
             .into());
         }
-        Ok((self.target.to_string(), address))
+        Ok(Destination::choose(host, &Prober::builder())?)
+    }
+
+    /// Returns a hint if the target was perhaps meant otherwise.
+    pub fn hint(&self) -> Option<String> {
+        self.target.hint()
     }
 
     /// Returns the kind of measurement.

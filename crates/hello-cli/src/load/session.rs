@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hello_measure::{Counts, Interval, Search, SearchPlan};
-use hello_net::{GeneratorUsage, LoadBuilder, LoadError, LoadPlan, Stopper};
+use hello_net::{GeneratorUsage, LoadBuilder, LoadError, LoadPlan, Stopper, ZonedAddr};
 use indicatif::ProgressStyle;
 
 use super::args::{Args, Mode};
@@ -19,8 +19,9 @@ use super::plan::Plan;
 use super::recorder::Recorder;
 use super::summary::Summary;
 use super::throughput::{SearchEnd, Throughput};
+use crate::args::first_reply::Destination;
 use crate::output::Format;
-use crate::output::console::{Console, Status};
+use crate::output::console::{self, Console, Status};
 use crate::output::options::print_export;
 use crate::output::status::status_bar;
 use crate::process::lock;
@@ -38,9 +39,15 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     }
     args.outputs.check::<Summary>()?;
     // Before signals are handled, because only their default action interrupts a lookup.
-    let target = args.target()?;
+    if let Some(hint) = args.hint() {
+        console::warn(&format!("hello-load: {hint}"));
+    }
+    let destination = args.destination()?;
+    if let Some(notice) = destination.notice() {
+        console::warn(&format!("hello-load: {notice}"));
+    }
     let signals = Signals::register(Command::Stop, Command::Abort, [])?;
-    let mut session = Session::start(args, target, signals)?;
+    let mut session = Session::start(args, destination, signals)?;
     let run = session.run();
     // Also prints the result of a run that a broken socket ended.
     let finished = session.finish();
@@ -77,12 +84,13 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Prints the plan for a target of [`Args::target`].
+    /// Prints the plan for a target of [`Args::destination`].
     pub(crate) fn start(
         args: &'a Args,
-        (target, address): (String, SocketAddr),
+        destination: Destination,
         signals: Signals<Command>,
     ) -> Result<Self, Box<dyn Error>> {
+        let Destination { name: target, address: ZonedAddr(address), tried } = destination;
         let builder = args.builder()?;
         let plan = builder.check(address)?;
         let (format, style) = (args.common.format(), ProgressStyle::with_template(PROGRESS)?);
@@ -96,7 +104,7 @@ impl<'a> Session<'a> {
         let trials = args.mode() != Mode::Single;
         out.line(match format {
             Format::Text => text::header(&target, address, &plan, trials),
-            Format::Json => json::header(&target, address, &plan, trials),
+            Format::Json => json::header(&target, address, &tried, &plan, trials),
         });
         Ok(Self {
             args,

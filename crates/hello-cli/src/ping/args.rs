@@ -1,22 +1,26 @@
 //! The command line of `hello-ping`.
 
+mod targets;
+
 use std::error::Error;
-use std::net::{IpAddr, SocketAddr};
+use std::io::ErrorKind::{HostUnreachable, NetworkUnreachable};
+use std::net::IpAddr;
 use std::num::{NonZeroU16, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use hello_net::{ProbeError, Prober, ProberBuilder};
+use hello_net::{ProbeError, Prober, ProberBuilder, ZonedAddr};
 use hello_proto::{MAX_NAME_LEN, Token};
 
+pub use self::targets::Unreachable;
 use super::thresholds::Thresholds;
-use crate::args::address_family::Family;
 use crate::args::common::CommonArgs;
 use crate::args::endpoint::Endpoint;
 use crate::args::generate::AFTER_HELP;
 use crate::args::number;
 use crate::args::peer::PeerArg;
+use crate::args::resolve::ResolveArgs;
 use crate::output::options::ExportArgs;
 use crate::process::descriptors;
 use crate::process::exit::error_chain;
@@ -86,7 +90,7 @@ pub struct Args {
 
     // No documentation comment: it would become that of the command.
     #[command(flatten)]
-    family: Family,
+    hosts: ResolveArgs,
 
     /// Send from this address or network interface
     #[arg(long, short = 'I', value_name = "ADDRESS|NAME")]
@@ -162,33 +166,11 @@ Signals:
 
 Exit status:
   0  Every target replied, and no threshold was exceeded
-  1  A target never replied, or replied to fewer than COUNT probes (-c) before the deadline (-w),
+  1  A target could not be probed, never replied, or replied to fewer than COUNT probes (-c) before the deadline (-w),
      or a threshold was exceeded
   2  Invalid command line, or a socket or an output failed";
 
 impl Args {
-    /// Resolves the targets, and returns each with its first address of the requested family.
-    ///
-    /// Duplicate targets are an error, because metrics would have two values of the same name. So
-    /// is an interval that is too short for a shared network.
-    pub(crate) fn targets(&self) -> Result<Vec<(String, SocketAddr)>, Box<dyn Error>> {
-        let mut targets = Vec::new();
-        for (index, target) in self.targets.iter().enumerate() {
-            if self.targets[..index].iter().any(|other| other.to_string() == target.to_string()) {
-                return Err(format!("duplicate target {target}").into());
-            }
-            let address = self.family.address(target)?;
-            if is_multicast_or_broadcast(address.ip()) {
-                let error =
-                    format!("{address} is a multicast or broadcast address; probe one host");
-                return Err(error.into());
-            }
-            targets.push((target.to_string(), address));
-        }
-        self.check_rates(&targets)?;
-        Ok(targets)
-    }
-
     /// Adds advice to an error of a socket.
     pub fn explain(&self, error: ProbeError) -> Box<dyn Error> {
         match (&self.interface, error) {
@@ -199,6 +181,15 @@ impl Args {
                 let causes = error_chain(&error);
                 format!("{causes}: is -I {interface:?} an address or an interface of this machine?")
                     .into()
+            }
+            (None, ProbeError::Connect { server, source })
+                if matches!(source.kind(), NetworkUnreachable | HostUnreachable) =>
+            {
+                format!(
+                    "no route to {}: {source}: check the address and the routes",
+                    ZonedAddr(server)
+                )
+                .into()
             }
             (_, error) => error.into(),
         }
@@ -228,113 +219,5 @@ impl Args {
             .flows(self.flows)
             .source(source.map(|source: IpAddr| source))
             .interface(interface)
-    }
-
-    /// Checks that no host receives more than one probe per [`SHORTEST_INTERVAL`] on all its ports
-    /// together. The loopback is exempt.
-    fn check_rates(&self, targets: &[(String, SocketAddr)]) -> Result<(), String> {
-        let interval = self.interval;
-        let host = |(_, address): &(String, SocketAddr)| address.ip().to_canonical();
-        let on = |ip| targets.iter().filter(move |target| host(target) == ip).count();
-        let remote = targets.iter().filter(|target| !host(target).is_loopback());
-        let busiest = remote.map(|target| (on(host(target)), target));
-        // The first of several with the same number of targets.
-        let Some((count, target)) = busiest.rev().max_by_key(|(count, _)| *count) else {
-            return Ok(());
-        };
-        let shortest = SHORTEST_INTERVAL.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
-        match count {
-            _ if interval >= shortest => Ok(()),
-            1 => Err(format!(
-                "interval {interval:?} is too short for {}: use {shortest:?} or more, or hello-load",
-                target.1
-            )),
-            _ => Err(format!(
-                "interval {interval:?} is too short for {count} targets on {}, which share {} probes \
-                 per second: use {shortest:?} or more",
-                host(target),
-                Duration::from_secs(1).as_millis() / SHORTEST_INTERVAL.as_millis(),
-            )),
-        }
-    }
-}
-
-/// The shortest time between two probes to a host. ping(8) requires privileges for less.
-const SHORTEST_INTERVAL: Duration = Duration::from_millis(2);
-
-/// Returns whether several hosts receive a datagram to this address; none of their replies would
-/// count.
-fn is_multicast_or_broadcast(address: IpAddr) -> bool {
-    let address = address.to_canonical();
-    address.is_multicast() || matches!(address, IpAddr::V4(address) if address.is_broadcast())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn args<const N: usize>(args: [&str; N]) -> Args {
-        args_of(&args)
-    }
-
-    fn args_of(args: &[&str]) -> Args {
-        Args::parse_from([&["hello-ping"], args].concat())
-    }
-
-    #[test]
-    fn duplicate_target_is_an_error_in_any_notation() {
-        for [one, other] in [["127.0.0.1", "127.0.0.1:9999"], ["[::1]:1", "[::1]:1"]] {
-            let error = args([one, "127.0.0.2", other]).targets().expect_err("twice");
-            assert!(error.to_string().starts_with("duplicate target "), "{error}");
-        }
-        let targets = args(["127.0.0.1:1", "127.0.0.1:2"]).targets().expect("two");
-        assert_eq!(targets.len(), 2);
-    }
-
-    #[test]
-    fn targets_on_one_host_share_its_rate_in_any_notation() {
-        for (hosts, interval, error) in [
-            (&["192.0.2.1:1", "192.0.2.2:1"][..], "2ms", None),
-            (&["192.0.2.1:1", "192.0.2.1:2"], "4ms", None),
-            (
-                &["192.0.2.1:1", "192.0.2.1:2"],
-                "3.999ms",
-                Some(("3.999ms", "2 targets on 192.0.2.1", "4ms")),
-            ),
-            (
-                &["192.0.2.2:1", "[::ffff:192.0.2.1]:1", "192.0.2.1:2", "192.0.2.1:3"],
-                "5ms",
-                Some(("5ms", "3 targets on 192.0.2.1", "6ms")),
-            ),
-            (
-                &["[fe80::1%1]:1", "[fe80::1%2]:1"],
-                "2ms",
-                Some(("2ms", "2 targets on fe80::1", "4ms")),
-            ),
-            (&["127.0.0.1:1", "127.0.0.1:2", "[::1]:1", "[::1]:2"], "1us", None),
-        ] {
-            let found = args_of(&[&["-i", interval], hosts].concat()).targets().map(drop);
-            let expected = error.map(|(interval, targets, enough)| {
-                format!(
-                    "interval {interval} is too short for {targets}, which share 500 probes per \
-                     second: use {enough} or more"
-                )
-            });
-            let error = found.err().map(|error| error.to_string());
-            assert_eq!(error, expected, "{hosts:?} {interval}");
-        }
-    }
-
-    #[test]
-    fn interval_in_the_error_is_long_enough() {
-        let hosts = Vec::from_iter((1..=40).map(|port| format!("192.0.2.1:{port}")));
-        let hosts = Vec::from_iter(hosts.iter().map(String::as_str));
-        let error =
-            args_of(&[&["-i", "2ms"], &hosts[..]].concat()).targets().expect_err("too short");
-        let error = error.to_string();
-        let (_, enough) = error.rsplit_once(": use ").expect("advice");
-        let enough = enough.strip_suffix(" or more").expect("advice");
-        assert_eq!(enough, "80ms");
-        args_of(&[&["-i", enough], &hosts[..]].concat()).targets().expect("long enough");
     }
 }

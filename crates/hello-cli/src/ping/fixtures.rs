@@ -10,7 +10,7 @@ use super::recorder::Recorder;
 
 pub(super) fn target() -> Target {
     let address = ZonedAddr(([192, 0, 2, 1], 9999).into());
-    Target { name: "192.0.2.1:9999".into(), address, name_len: 16, flows: 1 }
+    Target { name: "192.0.2.1:9999".into(), address, tried: vec![], name_len: 16, flows: 1 }
 }
 
 /// Records events of the first flow, one per second.

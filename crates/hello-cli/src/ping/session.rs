@@ -11,16 +11,19 @@ use std::time::{Duration, Instant};
 use hello_net::{ProbeError, ProbeEvent, Prober, Stopper};
 
 use super::Target;
-use super::args::Args;
+use super::args::{Args, Unreachable};
 use super::output::{metrics, plot};
 use super::report::{Report, Style};
 use super::summary::Summary;
 use super::totals::Totals;
+use crate::args::first_reply::Destination;
 use crate::output::console::{self, Console};
+use crate::output::escape::Escaped;
 use crate::output::export::NO_TOTALS;
 use crate::output::options::print_export;
 use crate::output::prometheus::writer::Textfile;
 use crate::output::status::status_bar;
+use crate::process::exit::error_chain;
 use crate::process::lock;
 use crate::process::signals::Signals;
 use crate::process::ticker::next_tick;
@@ -37,20 +40,41 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     }
     args.outputs.check::<Summary>()?;
     // Before signals are handled, because only their default action interrupts a lookup.
-    let named = args.targets()?;
+    args.hints().for_each(|hint| console::warn(&format!("hello-ping: {hint}")));
+    let (destinations, mut unreachable) = args.destinations()?;
     let signals = Signals::register(Command::Stop, Command::Abort, [(SIGQUIT, Command::Snapshot)])?;
     let (mut targets, mut probers) = (Vec::new(), Vec::new());
-    for (name, address) in named {
-        let prober = args.builder().connect(address).map_err(|error| args.explain(error))?;
-        let (name_len, flows) = (prober.plan().name_len, prober.plan().flows.get().into());
-        targets.push(Target { name, address: address.into(), name_len, flows });
-        probers.push(prober);
+    let format = args.common.format();
+    for notice in destinations.iter().filter_map(Destination::notice) {
+        console::warn(&format!("hello-ping: {notice}"));
     }
-    let (format, layout) = (args.common.format(), args.outputs.layout());
+    for Destination { name, address, tried } in destinations {
+        match args.builder().connect(address.0).map_err(|error| args.explain(error)) {
+            Ok(prober) => {
+                let (name_len, flows) = (prober.plan().name_len, prober.plan().flows.get().into());
+                targets.push(Target { name, address, tried, name_len, flows });
+                probers.push(prober);
+            }
+            Err(error) => {
+                let error = error_chain(&*error);
+                unreachable.push(Unreachable { target: name, error });
+            }
+        }
+    }
+    if let ([], [Unreachable { error, .. }]) = (&targets[..], &unreachable[..]) {
+        return Err(error.clone().into());
+    }
+    for Unreachable { target, error } in &unreachable {
+        console::warn(&format!("hello-ping: {}: {error}", Escaped(target.as_bytes())));
+    }
+    if targets.is_empty() {
+        return Err(format!("none of the {} targets can be probed", unreachable.len()).into());
+    }
+    let layout = args.outputs.layout();
     let style = Style { format, quiet: args.quiet, layout };
     let failed = signals.send_on_drop(Command::Stop);
     let out = args.outputs.console(format, args.common.color(), || status_bar(format), failed)?;
-    let session = Session::start(args, style, targets, out)?;
+    let session = Session::start(args, style, targets, unreachable, out)?;
     let watched = session.watch(probers, &signals);
     // From now on, the first signal has the effect of the second one.
     drop(signals);
@@ -93,10 +117,11 @@ impl<'a> Session<'a> {
         args: &'a Args,
         style: Style,
         targets: Vec<Target>,
+        unreachable: Vec<Unreachable>,
         out: Console,
     ) -> Result<Self, Box<dyn Error>> {
         let report = Mutex::new(Report::new(style, targets.clone()));
-        let totals = Totals::new(style, targets);
+        let totals = Totals::new(style, targets).with_unreachable(unreachable);
         let metrics = args.metrics_file.as_deref();
         let metrics = metrics
             .map(|path| Textfile::start(path, metrics::text(totals.runs(), Duration::ZERO)))
@@ -157,6 +182,7 @@ impl<'a> Session<'a> {
         let outputs = self.args.outputs.write(&summaries, NO_TOTALS, &mut exported, draw);
         let last = |file: &Textfile| file.finish(metrics::text(totals.runs(), now));
         let metrics = self.metrics.as_ref().map_or(Ok(()), last);
+        let all_reachable = totals.unreachable().is_empty();
         drop((totals, report));
         let stopped = self.stopped.load(Relaxed);
         let printed = self.out.finish(stopped).and_then(|()| print_export(&exported, stopped));
@@ -175,7 +201,8 @@ impl<'a> Session<'a> {
             _ => 1,
         };
         let answered = summaries.iter().all(|summary| summary.common.answered >= enough);
-        Ok(ExitCode::from(u8::from(!answered || !violations.is_empty())))
+        let good = all_reachable && answered && violations.is_empty();
+        Ok(ExitCode::from(u8::from(!good)))
     }
 
     /// Runs timers and handles signals until the run ends.
@@ -282,7 +309,8 @@ mod tests {
         let stream = Stream::Other(Box::new(memory.clone()));
         let out = Console::start(stream, ProgressBar::hidden(), Format::Text, 9, ());
         let out = out.expect("a thread");
-        let session = Session::start(&args, style, vec![target()], out).expect("no metrics");
+        let session =
+            Session::start(&args, style, vec![target()], vec![], out).expect("no metrics");
         let event = |kind| {
             let event = ProbeEvent::new(SECOND, 0, kind);
             print_event(&session.report, &session.out, 0, &event);
@@ -310,15 +338,14 @@ mod tests {
         let address = server.local_addr().expect("bound");
         let args = ["hello-ping", "-q", "--every", "1ms", &address.to_string()];
         let args = Args::parse_from(args);
-        let target =
-            Target { name: address.to_string(), address: address.into(), name_len: 16, flows: 1 };
+        let target = Target { name: address.to_string(), address: address.into(), ..target() };
         // Has room for the header, but not for more.
         let room = Stream::Other(Box::new(Cursor::new([0; 100])));
         let style = Style { format: Format::Text, quiet: true, layout: Layout::PLAIN };
         let signals = Signals::new();
         let (bar, failed) = (ProgressBar::hidden(), signals.send_on_drop(Command::Stop));
         let out = Console::start(room, bar, Format::Text, 9, failed).expect("a thread");
-        let session = Session::start(&args, style, vec![target], out).expect("no metrics");
+        let session = Session::start(&args, style, vec![target], vec![], out).expect("no metrics");
         let prober = args.builder().connect(address).expect("a port");
         session.watch(vec![prober], &signals).expect("no broken socket");
         let error = session.finish().expect_err("no room");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Target;
+use super::args::Unreachable;
 use super::output::{json, text};
 use super::recorder::Recorder;
 use super::report::Style;
@@ -15,6 +16,8 @@ use crate::output::histogram::bars;
 pub struct Totals {
     style: Style,
     runs: Vec<Recorder>,
+    /// The targets without a run.
+    unreachable: Vec<Unreachable>,
     /// The totals since the last interval.
     interval: Vec<Recorder>,
 }
@@ -23,7 +26,13 @@ impl Totals {
     /// Creates empty totals.
     pub fn new(style: Style, targets: impl IntoIterator<Item = Target>) -> Self {
         let runs = Vec::from_iter(targets.into_iter().map(Recorder::new));
-        Self { style, interval: runs.clone(), runs }
+        Self { style, interval: runs.clone(), runs, unreachable: Vec::new() }
+    }
+
+    /// Adds targets that cannot be probed.
+    #[must_use]
+    pub fn with_unreachable(self, unreachable: Vec<Unreachable>) -> Self {
+        Self { unreachable, ..self }
     }
 
     /// Adds the next part of each target.
@@ -33,13 +42,19 @@ impl Totals {
         }
     }
 
-    /// Returns the first lines, one for each target.
+    /// Returns the first lines, one for each target. In text, standard error has those of the
+    /// unreachable ones.
     pub fn headers(&self) -> Vec<String> {
         let header = |run: &Recorder| match self.style.format {
             Format::Text => text::header(run.target()),
             Format::Json => json::header(run.target()),
         };
-        self.runs.iter().map(header).collect()
+        let unreachable = match self.style.format {
+            Format::Text => &[][..],
+            Format::Json => &self.unreachable,
+        };
+        let unreachable = unreachable.iter().map(json::unreachable);
+        unreachable.chain(self.runs.iter().map(header)).collect()
     }
 
     /// Returns the summary of each target since the last call.
@@ -71,8 +86,12 @@ impl Totals {
     pub fn finish(&self, now: Duration) -> Vec<String> {
         let summaries = self.summaries(now);
         let mut lines = Vec::new();
-        if summaries.len() > 1 && self.style.format == Format::Text {
-            lines.push(format!("\n{}", text::comparison(self.style.layout, &summaries)));
+        if self.style.format == Format::Text {
+            if summaries.len() + self.unreachable.len() > 1 {
+                let table = text::comparison(self.style.layout, &summaries, &self.unreachable);
+                lines.push(format!("\n{table}"));
+            }
+            lines.extend(self.unreachable.iter().map(text::unreachable));
         }
         let summary = |(run, summary): (&Recorder, &Summary)| match self.style.format {
             Format::Text => text::summary(summary, &self.extras(run, summary)),
@@ -85,6 +104,11 @@ impl Totals {
     /// Returns the summary of each target at `now`.
     pub fn summaries(&self, now: Duration) -> Vec<Summary> {
         self.runs.iter().map(|run| run.summary(now)).collect()
+    }
+
+    /// Returns the targets that are not probed.
+    pub fn unreachable(&self) -> &[Unreachable] {
+        &self.unreachable
     }
 
     /// Returns the record of each target.

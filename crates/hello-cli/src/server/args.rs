@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::Parser;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use hello_net::{Server, ServerBuilder, ServerError};
-use hello_proto::{Guard, MAX_NAME_LEN, Refusal};
+use hello_proto::{DEFAULT_PORT, Guard, MAX_NAME_LEN, Refusal};
 
 use super::rate_limit::LimitArgs;
 use super::report::Plan;
@@ -18,7 +18,7 @@ use super::report::buffers::{Buffer, Buffers};
 use super::systemd;
 use crate::args::backend::BackendArg;
 use crate::args::common::CommonArgs;
-use crate::args::endpoint::Endpoint;
+use crate::args::endpoint::{Endpoint, EndpointError};
 use crate::args::generate::AFTER_HELP;
 use crate::args::number;
 
@@ -36,9 +36,14 @@ pub struct Args {
                      [default: 127.0.0.1:9999]\n\n\
                      With socket activation, the server uses the sockets from systemd instead, \
                      and --bind is an error.",
-        value_name = "HOST:PORT"
+        value_name = "HOST:PORT",
+        value_parser = parse_bind,
     )]
     bind: Vec<Endpoint>,
+
+    /// Listen on PORT where --bind names none [default: 9999]
+    #[arg(long, short, value_name = "PORT")]
+    port: Option<u16>,
 
     /// Refuse names longer than BYTES
     ///
@@ -165,8 +170,11 @@ impl Args {
         if sockets.is_empty() {
             return self.builder()?.bind(self.addresses()?).map_err(advise);
         }
-        for (given, option) in [(!self.bind.is_empty(), "--bind"), (self.reuseport, "--reuseport")]
-        {
+        for (given, option) in [
+            (!self.bind.is_empty(), "--bind"),
+            (self.port.is_some(), "--port"),
+            (self.reuseport, "--reuseport"),
+        ] {
             if given {
                 let error =
                     format!("{option} cannot be combined with socket activation (LISTEN_FDS)");
@@ -220,15 +228,31 @@ impl Args {
     }
 
     fn addresses(&self) -> Result<Vec<SocketAddr>, Box<dyn Error>> {
+        let port = self.port.unwrap_or(DEFAULT_PORT);
         if self.bind.is_empty() {
-            return Ok(Endpoint::default().resolve()?);
+            return Ok(Endpoint::default().or_port(port).resolve()?);
         }
         let mut addresses = Vec::new();
         for endpoint in &self.bind {
-            addresses.extend(endpoint.resolve()?);
+            addresses.extend(endpoint.clone().or_port(port).resolve()?);
         }
         Ok(addresses)
     }
+
+    /// Yields the hints about addresses that were perhaps meant otherwise.
+    pub fn hints(&self) -> impl Iterator<Item = String> {
+        self.bind.iter().filter_map(Endpoint::hint)
+    }
+}
+
+/// Parses an address to listen on.
+fn parse_bind(text: &str) -> Result<Endpoint, String> {
+    text.parse().map_err(|error| match error {
+        EndpointError::NoHost | EndpointError::OnlyPort(_) => {
+            format!("{error}; or 0.0.0.0:PORT for every address")
+        }
+        error => error.to_string(),
+    })
 }
 
 /// Parses the time to busy-poll.

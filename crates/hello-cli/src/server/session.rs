@@ -14,7 +14,7 @@ use super::metrics::MetricsFile;
 use super::report;
 use super::systemd::Notifier;
 use crate::output::Format;
-use crate::output::console::{Console, Stream};
+use crate::output::console::{self, Console, Stream};
 use crate::output::json::Origin;
 use crate::output::status::status_bar;
 use crate::process::signals::Signals;
@@ -28,6 +28,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     if args.common.print_generated::<Args>()? {
         return Ok(ExitCode::SUCCESS);
     }
+    args.hints().for_each(|hint| console::warn(&format!("hello-server: {hint}")));
     let format = args.common.format();
     // First of all: another file must not take the number of an inherited descriptor that is
     // closed.

@@ -113,7 +113,7 @@ fn search_starts_at_the_given_rate() {
 
 #[test]
 fn target_beyond_the_loopback_requires_remote() {
-    let error = args(["192.0.2.1"]).target().expect_err("not this machine").to_string();
+    let error = args(["192.0.2.1"]).destination().expect_err("not this machine").to_string();
     assert!(
         error.starts_with("192.0.2.1:9999 is not a loopback address") && error.contains("--remote")
     );
@@ -123,9 +123,9 @@ fn target_beyond_the_loopback_requires_remote() {
         ["[::1]:1", "-6"],
         ["[::ffff:127.0.0.1]:1", "-6"],
     ] {
-        assert!(args(list).target().is_ok(), "{list:?}");
+        assert!(args(list).destination().is_ok(), "{list:?}");
     }
-    assert!(args(["127.0.0.1", "-6"]).target().is_err());
+    assert!(args(["127.0.0.1", "-6"]).destination().is_err());
 }
 
 #[test]

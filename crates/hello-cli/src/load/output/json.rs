@@ -7,15 +7,28 @@ use hello_measure::Interval;
 use hello_net::{LoadPlan, ZonedAddr};
 use serde::Serialize;
 
+use crate::args::first_reply::Tried;
 use crate::load::plan::Plan;
 use crate::load::summary::Summary;
 use crate::load::throughput::Throughput;
 use crate::output::json::{SCHEMA_VERSION, as_text, to_line};
 
 /// Returns the first line: the target and the plan, or the common plan of several trials.
-pub fn header(target: &str, address: SocketAddr, plan: &LoadPlan, trials: bool) -> String {
+pub fn header(
+    target: &str,
+    address: SocketAddr,
+    tried: &[Tried],
+    plan: &LoadPlan,
+    trials: bool,
+) -> String {
     let plan = if trials { Plan::of_trials(plan) } else { plan.into() };
-    to_line(&Line::Start { schema_version: SCHEMA_VERSION, target, address: address.into(), plan })
+    to_line(&Line::Start {
+        schema_version: SCHEMA_VERSION,
+        target,
+        address: address.into(),
+        tried,
+        plan,
+    })
 }
 
 /// Returns the statistics of a part of a run.
@@ -46,6 +59,7 @@ enum Line<'a> {
         target: &'a str,
         #[serde(serialize_with = "as_text")]
         address: ZonedAddr,
+        tried: &'a [Tried],
         plan: Plan,
     },
     Interval(&'a Interval),

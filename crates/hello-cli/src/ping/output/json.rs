@@ -7,20 +7,29 @@ use hello_measure::{ReplyKind, millis};
 use hello_net::{ErrorClass, ProbeEvent, ProbeEventKind, ZonedAddr};
 use serde::Serialize;
 
+use crate::args::first_reply::Tried;
 use crate::output::json::{Datagram, SCHEMA_VERSION, as_text, to_line};
 use crate::ping::Target;
+use crate::ping::args::Unreachable;
 use crate::ping::summary::Summary;
 
 /// Returns the first line, about the target.
 pub fn header(target: &Target) -> String {
-    let Target { name, address, name_len, flows } = target;
+    let Target { name, address, tried, name_len, flows } = target;
     to_line(&Line::Start {
         schema_version: SCHEMA_VERSION,
         target: name,
         address: *address,
+        tried,
         name_bytes: *name_len,
         flows: *flows,
     })
+}
+
+/// Returns the line of a target that is not probed.
+pub fn unreachable(unreachable: &Unreachable) -> String {
+    let Unreachable { target, error } = unreachable;
+    to_line(&Line::Unreachable { target, error })
 }
 
 /// Returns the line of an event. A sent probe has none: its reply or its loss has one.
@@ -74,8 +83,13 @@ enum Line<'a> {
         target: &'a str,
         #[serde(serialize_with = "as_text")]
         address: ZonedAddr,
+        tried: &'a [Tried],
         name_bytes: usize,
         flows: usize,
+    },
+    Unreachable {
+        target: &'a str,
+        error: &'a str,
     },
     Interval(Timed<'a>),
     Snapshot(Timed<'a>),
@@ -140,11 +154,12 @@ mod tests {
 
     use super::*;
     use crate::output::json::SHOWN;
+    use crate::ping::fixtures;
     use crate::ping::recorder::Recorder;
 
     fn target() -> Target {
         let address = ZonedAddr(([192, 0, 2, 1], 9999).into());
-        Target { name: "example.org:9999".into(), address, name_len: 16, flows: 1 }
+        Target { name: "example.org:9999".into(), address, ..fixtures::target() }
     }
 
     fn line_of(kind: ProbeEventKind<'_>) -> Option<String> {

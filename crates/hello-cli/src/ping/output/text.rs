@@ -16,6 +16,7 @@ use crate::output::no_answer::describe;
 use crate::output::percent::{self, percent};
 use crate::output::table::table;
 use crate::ping::Target;
+use crate::ping::args::Unreachable;
 use crate::ping::summary::Summary;
 
 /// Returns the first line: the target, and the sizes of a name and of its packet.
@@ -87,6 +88,12 @@ pub fn summary(summary: &Summary, extras: &[String]) -> String {
         let _ = write!(text, "rtt min/avg/max/mdev = {times}");
     }
     text
+}
+
+/// Returns the summary of a target that was not probed.
+pub fn unreachable(unreachable: &Unreachable) -> String {
+    let Unreachable { target, error } = unreachable;
+    format!("\n{}\n  not probed: {error}", Escaped(target.as_bytes()))
 }
 
 /// Returns the details that ping does not print.
@@ -186,8 +193,9 @@ pub fn status(summaries: &[Summary]) -> String {
     Vec::from_iter(summaries.iter().map(short)).join(" | ")
 }
 
-/// Returns a table of several targets, with times in milliseconds.
-pub fn comparison(layout: Layout, summaries: &[Summary]) -> String {
+/// Returns a table of several targets, with times in milliseconds. Those that were not probed are
+/// its last rows.
+pub fn comparison(layout: Layout, summaries: &[Summary], unreachable: &[Unreachable]) -> String {
     let heads = [
         ("target", 0),
         ("sent", 4),
@@ -217,7 +225,13 @@ pub fn comparison(layout: Layout, summaries: &[Summary]) -> String {
             summary.common.errors_total().to_string(),
         ]
     });
-    table(layout, 0, &heads, rows)
+    let not_probed = unreachable.iter().map(|unreachable| {
+        let mut row = vec!["-".to_owned(); heads.len()];
+        row[0] = Escaped(unreachable.target.as_bytes()).to_string();
+        row[1] = "not probed".into();
+        row
+    });
+    table(layout, 0, &heads, rows.chain(not_probed))
 }
 
 /// Returns a table of a target's flows, with times in milliseconds.

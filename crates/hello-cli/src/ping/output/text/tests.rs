@@ -148,7 +148,7 @@ fn tables_are_aligned() {
 target          sent  lost  loss    min    p50  p90  p99    max  jitter  errors
 192.0.2.1:9999     5     1   25%  0.040  0.050    -    -  0.060   0.015       2
 [::1]:7            0     0     -      -      -    -    -      -       -       0";
-    assert_eq!(comparison(Layout::PLAIN, &summaries), expected);
+    assert_eq!(comparison(Layout::PLAIN, &summaries, &[]), expected);
     let expected = "\
 flow  sent  answered  lost  loss    p50  p99
    0     5         3     1   25%  0.050    -";
