@@ -1,5 +1,7 @@
 //! `hello-client` as people and scripts use it.
 
+mod signals;
+
 use std::fs::File;
 use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;
@@ -7,12 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::Signal;
 use serde_json::json;
 
 use crate::support::{
-    CLIENT, Finished, Process, client, greet, have_ipv6, peer, receive, server, start_client,
-    summary,
+    CLIENT, Finished, Process, client, greet, have_ipv6, peer, server, start_client, summary,
 };
 
 /// An address with a closed port: nothing else binds this loopback address.
@@ -183,7 +183,7 @@ fn name_that_looks_like_a_server_has_a_hint_and_is_sent() {
 }
 
 #[test]
-fn closed_output_is_success() {
+fn closed_output_ends_the_run_with_the_status_of_the_names_so_far() {
     let mut client = Process::start(Command::new(CLIENT).args(["--local", "-"]));
     client.write(b"Tracy\n");
     assert_eq!(client.line(), "Hello, Tracy!");
@@ -325,28 +325,10 @@ fn server_restarted_between_attempts_is_reached() {
 }
 
 #[test]
-fn signal_ends_the_client_by_its_default_action() {
-    let silent = peer();
-    let address = silent.local_addr().expect("bound").to_string();
-    let client = Process::start(Command::new(CLIENT).args(["--server", &address, "Tracy"]));
-    receive(&silent);
-    client.signal(Signal::TERM);
-    assert_eq!(client.finish(), (vec![], None));
-}
-
-#[test]
-fn reply_received_while_the_client_was_stopped_counts() {
-    let server = peer();
-    let address = server.local_addr().expect("bound").to_string();
-    let wait = Duration::from_secs(2);
-    let arguments = ["--server", &address, "--timeout", "2s", "--attempts", "1", "Tracy"];
-    let client = Process::start(Command::new(CLIENT).args(arguments));
-    let (_, source) = receive(&server);
-    client.signal(Signal::STOP);
-    client.wait_until_stopped();
-    server.send_to(b"Hello, Tracy!", source).expect("sent");
-    // Waits for the deadline to pass, not for an event.
-    thread::sleep(wait);
-    client.signal(Signal::CONT);
-    assert_eq!(client.finish(), (vec!["Hello, Tracy!".to_owned()], Some(0)));
+fn line_feed_after_a_carriage_return_ends_one_line() {
+    let mut client = Process::start(Command::new(CLIENT).args(["--local", "-"]));
+    client.write(b"Tracy\r\nSa\rrah\r\n");
+    client.close_input();
+    let expected = ["Hello, Tracy!", r"Hello, Sa\rrah!"].map(str::to_owned);
+    assert_eq!(client.finish(), (expected.to_vec(), Some(0)));
 }

@@ -4,7 +4,6 @@ mod blocked;
 
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};
-use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
 use std::sync::mpsc::{self, TryRecvError};
 use std::thread;
@@ -15,7 +14,6 @@ use serde_json::json;
 use crate::relay::{Inconclusive, retry_until_conclusive};
 use crate::support::{
     CLIENT, LOAD, PING, Process, SERVER, json, listening, peer, receive, run_in_namespace,
-    start_client,
 };
 
 /// Starts a tool that sends requests to a server endlessly.
@@ -132,29 +130,6 @@ fn second_signal_ends_the_drain_with_a_summary() {
             assert!(crate::support::count(&summary["in_flight"]) > 0, "{summary}");
             Ok(())
         });
-    }
-}
-
-#[test]
-fn interrupt_ends_the_client_at_once() {
-    let silent = peer();
-    let to = address(&silent).to_string();
-    let mut waiting = vec![start_client(&to, &["Tracy"])];
-    receive(&silent);
-    for arguments in [&["--local", "-"][..], &["--server", &to, "-"]] {
-        let mut client = Process::start(Command::new(CLIENT).args(arguments));
-        client.write(b"Tracy\n");
-        if arguments.contains(&"--server") {
-            let (name, client) = receive(&silent);
-            reply(&silent, &name, client);
-        }
-        assert_eq!(client.line(), "Hello, Tracy!");
-        // Now it waits for its input.
-        waiting.push(client);
-    }
-    for mut client in waiting {
-        client.signal(Signal::INT);
-        assert_eq!(client.end(|_| ()).signal(), Some(Signal::INT.as_raw()));
     }
 }
 

@@ -100,7 +100,11 @@ Examples:
   hello-client - < names.txt     Send each line of a file
   hello-client --timeout 200ms --attempts 1 && echo up
 
+Signals:
+  SIGINT, SIGTERM, SIGHUP  Send nothing more, wait until the current attempt ends, and report the
+                           names left out. A second signal skips the wait.
+
 Exit status:
-  0  Every name was greeted
-  1  At least one name was not greeted; the reason is on standard error
+  0  Every name was greeted, or the reader closed the output before one was not
+  1  At least one name was not greeted, or was not sent because of a signal
   2  Invalid command line, a name is too long, or input or output failed";

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, Read};
-use std::iter;
+use std::vec;
 
 use hello_proto::{MAX_NAME_LEN, NameTooLong, Request};
 use thiserror::Error;
@@ -18,33 +18,61 @@ pub enum NameError {
     Read(#[from] io::Error),
 }
 
-/// Yields the names of the command line, with each `-` replaced by the lines of `input`.
-pub fn read_names<'a>(
-    arguments: &'a [OsString],
-    input: &'a mut impl BufRead,
-) -> impl Iterator<Item = Result<Vec<u8>, NameError>> + 'a {
-    let mut arguments = arguments.iter();
-    let mut reading = false;
-    iter::from_fn(move || {
+/// The names of the command line, with each `-` replaced by the lines of an input.
+#[derive(Debug)]
+pub struct Names<R> {
+    arguments: vec::IntoIter<OsString>,
+    input: R,
+    /// Whether the input stands in the place of the last argument.
+    is_reading: bool,
+}
+
+/// The names that were not taken yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rest {
+    /// The number of names on the command line.
+    pub names: u64,
+    /// Whether the input may have more.
+    pub input: bool,
+}
+
+impl<R: BufRead> Names<R> {
+    /// Creates an iterator over names.
+    pub fn new(arguments: Vec<OsString>, input: R) -> Self {
+        Self { arguments: arguments.into_iter(), input, is_reading: false }
+    }
+
+    /// Returns what was not taken yet.
+    pub fn rest(&self) -> Rest {
+        let inputs = self.arguments.as_slice().iter().filter(|argument| *argument == "-").count();
+        let names = (self.arguments.len() - inputs) as u64;
+        Rest { names, input: self.is_reading || inputs > 0 }
+    }
+}
+
+impl<R: BufRead> Iterator for Names<R> {
+    type Item = Result<Vec<u8>, NameError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if reading {
-                match line(input) {
+            if self.is_reading {
+                match line(&mut self.input) {
                     Ok(Some(name)) => return Some(name.map_err(NameError::from)),
-                    Ok(None) => reading = false,
+                    Ok(None) => self.is_reading = false,
                     Err(error) => {
-                        reading = false;
+                        self.is_reading = false;
                         return Some(Err(error.into()));
                     }
                 }
             }
-            let argument = arguments.next()?;
+            let argument = self.arguments.next()?;
             if argument == "-" {
-                reading = true;
+                self.is_reading = true;
             } else {
                 return Some(checked(argument.as_encoded_bytes().to_vec()));
             }
         }
-    })
+    }
 }
 
 fn checked(name: Vec<u8>) -> Result<Vec<u8>, NameError> {
@@ -52,42 +80,40 @@ fn checked(name: Vec<u8>) -> Result<Vec<u8>, NameError> {
     Ok(name)
 }
 
-/// Reads one line without its newline; `None` at the end. A line that is too long for a name is not
-/// kept in memory.
+/// Reads one line without its end, which is `\n` or `\r\n`; `None` at the end. A line that is too
+/// long for a name is not kept in memory.
 fn line(input: &mut impl BufRead) -> io::Result<Option<Result<Vec<u8>, NameTooLong>>> {
-    let mut name = Vec::new();
-    let mut last = read_chunk(input, &mut name)?;
-    if last == Chunk::Nothing {
+    let (mut name, mut chunk, max) = (Vec::new(), Vec::new(), MAX_NAME_LEN);
+    // The longest name and its end.
+    let mut len = read_chunk(input, &mut name, max + 2)?;
+    if len == 0 {
         return Ok(None);
     }
-    let (mut len, max) = (name.len(), MAX_NAME_LEN);
-    while last == Chunk::More {
-        last = read_chunk(input, &mut name)?;
-        len += name.len();
+    let mut end = last_two(&name);
+    while !end.ends_with(b"\n") {
+        chunk.clear();
+        match read_chunk(input, &mut chunk, max)? {
+            0 => break,
+            read => len += read,
+        }
+        end = last_two(&[&end[..], &chunk[..]].concat());
     }
+    len -= match &end[..] {
+        b"\r\n" => 2,
+        [.., b'\n'] => 1,
+        _ => 0,
+    };
+    name.truncate(len);
     Ok(Some(if len > max { Err(NameTooLong { len, max }) } else { Ok(name) }))
 }
 
-#[derive(PartialEq)]
-enum Chunk {
-    /// The input has ended.
-    Nothing,
-    /// The end of a line.
-    Last,
-    /// A part of a line that continues.
-    More,
+/// Reads the rest of a line with its line feed, but at most `max` bytes. Returns their number.
+fn read_chunk(input: &mut impl BufRead, bytes: &mut Vec<u8>, max: usize) -> io::Result<usize> {
+    input.by_ref().take(max as u64).read_until(b'\n', bytes)
 }
 
-/// Reads the rest of a line, up to one byte more than a name may have.
-fn read_chunk(input: &mut impl BufRead, bytes: &mut Vec<u8>) -> io::Result<Chunk> {
-    bytes.clear();
-    let read = input.by_ref().take(MAX_NAME_LEN as u64 + 1).read_until(b'\n', bytes)?;
-    let newline = bytes.pop_if(|byte| *byte == b'\n').is_some();
-    Ok(match read {
-        0 => Chunk::Nothing,
-        _ if newline || read <= MAX_NAME_LEN => Chunk::Last,
-        _ => Chunk::More,
-    })
+fn last_two(bytes: &[u8]) -> Vec<u8> {
+    bytes[bytes.len().saturating_sub(2)..].to_vec()
 }
 
 #[cfg(test)]
@@ -96,8 +122,8 @@ mod tests {
 
     /// Returns the names; for those that are too long, their lengths.
     fn read(arguments: &[&str], mut input: &[u8]) -> Vec<Result<Vec<u8>, usize>> {
-        let arguments: Vec<_> = arguments.iter().map(OsString::from).collect();
-        let names = read_names(&arguments, &mut input).map(|name| {
+        let arguments = arguments.iter().map(OsString::from).collect();
+        let names = Names::new(arguments, &mut input).map(|name| {
             name.map_err(|error| match error {
                 NameError::TooLong(NameTooLong { len, .. }) => len,
                 NameError::Read(error) => panic!("{error}"),
@@ -118,9 +144,15 @@ mod tests {
 
     #[test]
     fn line_may_contain_any_byte_but_a_newline() {
-        let names = read(&["-"], b"\n \n-\ncarriage\r\n\xff\0\nno newline at the end");
-        let expected: [&[u8]; 6] =
-            [b"", b" ", b"-", b"carriage\r", b"\xff\0", b"no newline at the end"];
+        let names = read(&["-"], b"\n \n-\n\xff\0\nno newline at the end");
+        let expected: [&[u8]; 5] = [b"", b" ", b"-", b"\xff\0", b"no newline at the end"];
+        assert_eq!(names, expected.map(name));
+    }
+
+    #[test]
+    fn carriage_return_belongs_to_the_name_except_before_a_line_feed() {
+        let names = read(&["-"], b"one\r\n\r\nt\rwo\r\r\n\rthree\r");
+        let expected: [&[u8]; 4] = [b"one", b"", b"t\rwo\r", b"\rthree\r"];
         assert_eq!(names, expected.map(name));
     }
 
@@ -138,6 +170,8 @@ mod tests {
             let expected =
                 [name(&longest), Err(too_long.len()), name(b"next"), Err(too_long.len())];
             assert_eq!(read(&["-"], &input), expected);
+            let input = [&longest[..], &too_long, b"next", &too_long, b""].join(&b"\r\n"[..]);
+            assert_eq!(read(&["-"], &input), expected);
         }
         let argument = "z".repeat(MAX_NAME_LEN + 1);
         assert_eq!(read(&[&argument, "next"], b""), [Err(MAX_NAME_LEN + 1), name(b"next")]);
@@ -151,11 +185,22 @@ mod tests {
                 Err(io::ErrorKind::IsADirectory.into())
             }
         }
-        let arguments = ["-", "Bob"].map(OsString::from);
-        let mut input = io::BufReader::new(Broken);
-        let mut names = read_names(&arguments, &mut input);
+        let arguments = Vec::from(["-", "Bob"].map(OsString::from));
+        let mut names = Names::new(arguments, io::BufReader::new(Broken));
         assert!(matches!(names.next(), Some(Err(NameError::Read(_)))));
         assert!(matches!(names.next(), Some(Ok(name)) if name == b"Bob"));
         assert!(names.next().is_none());
+    }
+
+    #[test]
+    fn rest_is_what_was_not_taken() {
+        let arguments = Vec::from(["Alice", "-", "Bob"].map(OsString::from));
+        let mut names = Names::new(arguments, &b"one\n"[..]);
+        let mut rests = vec![names.rest()];
+        while names.next().is_some() {
+            rests.push(names.rest());
+        }
+        let rest = |names, input| Rest { names, input };
+        assert_eq!(rests, [rest(2, true), rest(1, true), rest(1, true), rest(0, false)]);
     }
 }

@@ -9,7 +9,7 @@ use hello_net::{ErrorClass, Greeting, NoReply, Progress, SocketError, Unanswered
 use hello_proto::{DecodeError, Request};
 
 use self::json::{Line, ServerReason, coarse_millis};
-use super::names::NameError;
+use super::names::{NameError, Rest};
 use crate::output::escape::{Escaped, Truncated};
 use crate::output::format::count;
 use crate::output::json::to_line;
@@ -29,6 +29,15 @@ pub struct Report<O, E> {
     reported: HashSet<(ZonedAddr, ErrorClass)>,
     /// The number of datagrams skipped since the last result.
     skipped: u64,
+}
+
+/// The names so far, by their results.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Names with a greeting.
+    pub greeted: u64,
+    /// Names that were sent and got none.
+    pub not_greeted: u64,
 }
 
 impl<O: Write, E: Write> Report<O, E> {
@@ -88,6 +97,19 @@ impl<O: Write, E: Write> Report<O, E> {
     pub(crate) fn invalid_name(&mut self, error: &NameError) -> Result<(), OutputError> {
         let error = error_chain(error);
         self.note(&error, &Line::Error { error: &error })
+    }
+
+    /// Reports that a signal ended the run.
+    pub(crate) fn interrupted(&mut self, counts: Counts, rest: Rest) -> Result<(), OutputError> {
+        let Counts { greeted, not_greeted } = counts;
+        let (not_sent, input_left) = (rest.names, rest.input);
+        let failed = match not_greeted {
+            0 => String::new(),
+            _ => format!(", {not_greeted} not greeted"),
+        };
+        let input = if input_left { "; standard input was not read to its end" } else { "" };
+        let text = format!("interrupted: {greeted} greeted{failed}, {not_sent} not sent{input}");
+        self.note(&text, &Line::Interrupted { greeted, not_greeted, not_sent, input_left })
     }
 
     fn failed(
@@ -307,6 +329,32 @@ mod tests {
             r#"{"event":"greeting","server":"192.0.2.1:9999","name":"Tracy","attempts":1,"rtt_ms":null,"elapsed_ms":1.234,"skipped":0}"#,
         ];
         assert_eq!((Vec::from_iter(out.lines()), &*err), (lines.to_vec(), ""));
+    }
+
+    #[test]
+    fn interruption_is_reported_with_what_was_left_out() {
+        for (counts, rest, text, json) in [
+            (
+                Counts { greeted: 1, not_greeted: 0 },
+                Rest { names: 2, input: false },
+                "1 greeted, 2 not sent",
+                r#""greeted":1,"not_greeted":0,"not_sent":2,"input_left":false"#,
+            ),
+            (
+                Counts { greeted: 0, not_greeted: 3 },
+                Rest { names: 0, input: true },
+                "0 greeted, 3 not greeted, 0 not sent; standard input was not read to its end",
+                r#""greeted":0,"not_greeted":3,"not_sent":0,"input_left":true"#,
+            ),
+        ] {
+            let print = |report: &mut Report<&mut Vec<u8>, &mut Vec<u8>>| {
+                report.interrupted(counts, rest).expect("printed");
+            };
+            let expected = format!("hello-client: interrupted: {text}\n");
+            assert_eq!(printed(Format::Text, print), [String::new(), expected]);
+            let expected = format!("{{\"event\":\"interrupted\",{json}}}\n");
+            assert_eq!(printed(Format::Json, print), [expected, String::new()]);
+        }
     }
 
     #[test]

@@ -41,6 +41,12 @@ pub(super) enum Line<'a> {
         datagram: Datagram<'a>,
         why: String,
     },
+    Interrupted {
+        greeted: u64,
+        not_greeted: u64,
+        not_sent: u64,
+        input_left: bool,
+    },
     Error {
         error: &'a str,
     },
