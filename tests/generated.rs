@@ -1,5 +1,6 @@
 //! Generated text: help, manual pages, completions.
 
+use std::fs::File;
 use std::process::Command;
 
 use crate::support::{CLIENT, Finished, LOAD, PING, SERVER, have};
@@ -101,6 +102,25 @@ fn manual_page_has_every_option_and_the_examples() {
             let found = heading.map(|title| title.trim_matches('"')).any(|title| title == section);
             assert!(found, "{section}");
         }
+    }
+}
+
+#[test]
+fn full_device_fails_help_version_and_generated_text() {
+    for tool in [CLIENT, LOAD, PING, SERVER] {
+        for arguments in [&["-h"][..], &["--help"], &["--version"], &["--generate", "man"]] {
+            let full = File::options().write(true).open("/dev/full").expect("Linux provides it");
+            let output = Command::new(tool).args(arguments).stdout(full).output();
+            let Finished { err, status, .. } = output.expect("runs").into();
+            assert_eq!(status, Some(2), "{tool} {arguments:?}");
+            let why = ": cannot write to standard output: No space left on device (os error 28)\n";
+            assert!(err.starts_with("hello-") && err.ends_with(why), "{err}");
+        }
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = Command::new(tool).arg("--help").stdout(writer).output().expect("runs");
+        let Finished { err, status, .. } = output.into();
+        assert_eq!((&*err, status), ("", Some(0)), "a reader that has gone is no failure");
     }
 }
 

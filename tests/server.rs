@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::support::{
-    Finished, Process, SERVER, client, exchange, full_pipe, greet, have_ipv6, json, peer, server,
-    summary,
+    Finished, Process, SERVER, client, exchange, full_pipe, greet, have_ipv6, json, peer, peer_at,
+    server, summary,
 };
 
 #[test]
@@ -177,6 +177,21 @@ fn closed_output_does_not_stop_the_server() {
     for _ in 0..3 {
         assert_eq!(exchange(&client, address, b"Tracy"), b"Hello, Tracy!");
     }
+    server.signal(Signal::TERM);
+    assert_eq!(server.finish(), (vec![], Some(0)));
+}
+
+#[test]
+fn full_output_device_is_reported_once_and_does_not_stop_the_server() {
+    // Nothing prints the port, so the test chooses it.
+    let address = peer_at(([127, 78, 0, 5], 0).into()).local_addr().expect("bound").to_string();
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec \"$@\" 2>&1 >/dev/full", "sh", SERVER, "--bind", &address]);
+    let mut server = Process::start(&mut command);
+    let expected = "hello-server: cannot write to standard output: No space left on device (os \
+                    error 28); serving without a log";
+    assert_eq!(server.line(), expected);
+    assert_eq!(greet(&address, &["Tracy", "Sarah"]).out, "Hello, Tracy!\nHello, Sarah!\n");
     server.signal(Signal::TERM);
     assert_eq!(server.finish(), (vec![], Some(0)));
 }

@@ -1,12 +1,12 @@
 //! The options of every tool.
 
-use std::io;
+use std::io::{self, Write};
 
 use clap::{Args, CommandFactory};
 
 use super::generate::Generate;
-use crate::output::Format;
 use crate::output::style::Color;
+use crate::output::{Format, OutputError};
 
 /// The options of every tool.
 #[derive(Debug, Args)]
@@ -29,11 +29,13 @@ pub struct CommonArgs {
 impl CommonArgs {
     /// Prints what `--generate` requests, for the tool whose arguments are `Args`. Returns `false`
     /// without that option.
-    pub(crate) fn print_generated<Args: CommandFactory>(&self) -> io::Result<bool> {
-        match self.generate {
-            None => Ok(false),
-            Some(what) => what.write::<Args>(&mut io::stdout()).map(|()| true),
-        }
+    pub(crate) fn print_generated<Args: CommandFactory>(&self) -> Result<bool, OutputError> {
+        let Some(what) = self.generate else { return Ok(false) };
+        let mut out = io::stdout().lock();
+        what.write::<Args>(&mut out)?;
+        // What is left in the buffer would be lost without an error.
+        out.flush()?;
+        Ok(true)
     }
 
     /// Returns when the output is coloured.

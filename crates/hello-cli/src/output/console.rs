@@ -89,11 +89,23 @@ impl Console {
         room: usize,
         failed: impl Send + 'static,
     ) -> io::Result<Self> {
+        Self::start_with(stream, bar, format, room, |_| drop(failed))
+    }
+
+    /// Starts printing like [`start`](Self::start), and calls `on_error` with the first error of the
+    /// stream.
+    pub(crate) fn start_with(
+        stream: Stream,
+        bar: ProgressBar,
+        format: Format,
+        room: usize,
+        on_error: impl FnOnce(&io::Error) + Send + 'static,
+    ) -> io::Result<Self> {
         let queue = Arc::new(Queue::new(format, room));
         let (out, unread) = stream.open();
         let output = Self { queue: Arc::clone(&queue), unread, is_watched: !bar.is_hidden() };
         let screen = Screen { out, bar };
-        thread::Builder::new().spawn(move || print(&queue, screen, failed))?;
+        thread::Builder::new().spawn(move || print(&queue, screen, on_error))?;
         Ok(output)
     }
 
@@ -230,21 +242,21 @@ fn suppressed(format: Format, lines: u64) -> String {
     }
 }
 
-fn print(queue: &Queue, mut screen: Screen, failed: impl Send) {
-    let mut failed = Some(failed);
+fn print(queue: &Queue, mut screen: Screen, on_error: impl FnOnce(&io::Error)) {
+    let mut on_error = Some(on_error);
     while let Some(batch) = queue.next() {
         if batch.is_closed {
             screen.bar.finish_and_clear();
         }
         let printed = screen.print(&batch.text, batch.status);
-        if printed.is_err() {
-            failed = None;
+        if let (Err(error), Some(on_error)) = (&printed, on_error.take_if(|_| printed.is_err())) {
+            on_error(error);
         }
         queue.settle(batch.lines, printed);
     }
     screen.bar.finish_and_clear();
     queue.end();
-    drop(failed);
+    drop(on_error);
 }
 
 /// The stream, and the status line below.

@@ -1,6 +1,7 @@
 //! The run of `hello-server`.
 
 use std::error::Error;
+use std::io;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
@@ -17,6 +18,7 @@ use crate::output::Format;
 use crate::output::console::{self, Console, Stream};
 use crate::output::json::Origin;
 use crate::output::status::status_bar;
+use crate::process::error::is_broken_pipe;
 use crate::process::signals::Signals;
 
 /// Runs the tool and returns its exit status.
@@ -42,12 +44,12 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let (buffers, addresses) = (args.buffers(&server), Vec::from_iter(server.local_addrs()));
     let limit = args.limit.in_force(addresses.iter().copied());
     // A failing output stops the log, not the server.
-    let out = Console::start(
+    let out = Console::start_with(
         Stream::Stdout(args.common.color()),
         status_bar(format),
         format,
         log::ROOM,
-        (),
+        report_failure,
     )?;
     let (origin, plan) = (Origin::now("hello-server"), args.plan());
     for address in &addresses {
@@ -72,6 +74,15 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     served?;
     written?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reports that nothing more is logged. A reader that has gone knows it.
+fn report_failure(error: &io::Error) {
+    if !is_broken_pipe(error) {
+        console::warn(&format!(
+            "hello-server: cannot write to standard output: {error}; serving without a log"
+        ));
+    }
 }
 
 /// Serves until a signal arrives or a socket fails, and runs the housekeeping meanwhile.
