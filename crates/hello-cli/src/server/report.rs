@@ -344,11 +344,13 @@ mod tests {
             |format| event(format, &ServerEvent::new(address, address, b"", Outcome::OverLimit), 0);
         let buffer = Buffer { requested: 1, is_default: true, actual: 1 };
         let buffers = Buffers { receive: buffer, send: buffer };
+        let (origin, plan) = (Origin::now("hello-server"), Plan::default());
+        let listening = |format| listening(format, address, &origin, &plan, &buffers, None);
         for line in [
             event_of(Format::Text),
             event_of(Format::Json),
-            listening(Format::Text, address, &buffers, None),
-            listening(Format::Json, address, &buffers, None),
+            listening(Format::Text),
+            listening(Format::Json),
         ] {
             assert!(line.contains("[fe80::1%lo]:9999") && !line.contains("%1"), "{line}");
         }
