@@ -99,6 +99,7 @@ Examples:
   hello-client --server ::1 Bob  Send over IPv6
   hello-client - < names.txt     Send each line of a file
   hello-client --timeout 200ms --attempts 1 && echo up
+                                 Check a server in a script
 
 Signals:
   SIGINT, SIGTERM, SIGHUP  Send nothing more, wait until the current attempt ends, and report the

@@ -156,7 +156,9 @@ Examples:
   hello-ping 192.0.2.1 192.0.2.2 --every 10s
                                            Compare two servers
   hello-ping -c 100 -i 20ms --max-loss 1 --max-p99 50ms 192.0.2.1 || echo degraded
+                                           Check a path in a script
   hello-ping -c 500 -i 20ms --plot rtt.svg 192.0.2.1
+                                           Draw round-trip times and losses
 
 Signals:
   SIGINT, SIGTERM, SIGHUP  Stop sending, wait for the replies to the probes in flight, for the
@@ -166,8 +168,8 @@ Signals:
 
 Exit status:
   0  Every target replied, and no threshold was exceeded
-  1  A target could not be probed, never replied, or replied to fewer than COUNT probes (-c) before the deadline (-w),
-     or a threshold was exceeded
+  1  A target could not be probed, never replied, or replied to fewer than COUNT probes (-c) before
+     the deadline (-w), or a threshold was exceeded
   2  Invalid command line, or a socket or an output failed";
 
 impl Args {
