@@ -1,23 +1,38 @@
-"""Runs a tool against a host name with an IPv6 and an IPv4 address, of which only the latter has a server."""
+"""Runs tools against a host name with an IPv6 and an IPv4 address. First, only the latter has a server. Then a
+silent socket has the former, and each tool is interrupted while it waits there."""
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 
-from namespace import ip
+from namespace import PORT, ip, late  # noqa: F401, which sets the alarm's handler
 
-server, tool, *arguments = sys.argv[1:]
+server, *tools = sys.argv[1:]
 ip("link", "set", "lo", "up")
 hosts = f"/tmp/hello-hosts-{os.getpid()}"
 with open(hosts, "w") as file:
     file.write("::1 both.test\n127.0.0.1 both.test\n")
 subprocess.run(("mount", "--bind", hosts, "/etc/hosts"), check=True)
 os.unlink(hosts)
+ends = {os.path.basename(tool): [] for tool in tools}
+command = ("-c", "1", "-W", "20s", "both.test")
 with subprocess.Popen([server, "--json"], stdout=subprocess.PIPE) as greeter:
     greeter.stdout.readline()
-    ends = []
-    for options in [], ["--json"]:
-        end = subprocess.run([tool, *arguments, *options, "both.test"], capture_output=True, timeout=60, text=True)
-        ends.append({"out": end.stdout, "err": end.stderr, "status": end.returncode})
+    for tool in tools:
+        for options in [], ["--json"]:
+            end = subprocess.run([tool, *command, *options], capture_output=True, timeout=60, text=True)
+            ends[os.path.basename(tool)].append({"out": end.stdout, "err": end.stderr, "status": end.returncode})
     greeter.terminate()
+
+silent = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+silent.bind(("::1", PORT))
+for tool in tools:
+    with subprocess.Popen([tool, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        signal.alarm(20)
+        silent.recv(100)
+        process.send_signal(signal.SIGINT)
+        ends[os.path.basename(tool)].append(process.wait())
+        signal.alarm(0)
 print(json.dumps(ends))

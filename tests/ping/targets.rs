@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{ping, summary};
 use crate::support::{
-    Finished, LOAD, PING, SERVER, client, have_ipv6, json, run_in_namespace, server,
+    CLIENT, Finished, LOAD, PING, SERVER, client, have_ipv6, json, run_in_namespace, server,
 };
 
 /// A name without an address: `.invalid` is reserved (RFC 6761), and the space needs no lookup.
@@ -104,20 +104,17 @@ fn last_group_that_may_be_a_port_has_a_hint() {
 }
 
 #[test]
-fn address_that_refuses_is_passed_over_for_one_that_replies() {
-    let test = "address_that_refuses_is_passed_over_for_one_that_replies";
+fn address_that_refuses_is_passed_over_and_a_signal_ends_the_wait_for_one() {
+    let test = "address_that_refuses_is_passed_over_and_a_signal_ends_the_wait_for_one";
     if !have_ipv6(test) {
         return;
     }
-    for (tool, name, options) in [
-        (PING, "hello-ping", &["-c", "1", "-W", "20s"][..]),
-        (LOAD, "hello-load", &["-c", "1", "-W", "20s"]),
-    ] {
-        let arguments = [&[tool], options].concat();
-        let Some(ends) = run_in_namespace(test, "several_addresses.py", &arguments) else { return };
+    let ends = run_in_namespace(test, "several_addresses.py", &[PING, LOAD]);
+    for tool in ["hello-ping", "hello-load"] {
+        let Some(ends) = ends.as_ref().map(|ends| &ends[tool]) else { return };
         assert_eq!((&ends[0]["status"], &ends[1]["status"]), (&0.into(), &0.into()), "{ends}");
         let passed = "both.test:9999: [::1]:9999 refused; using 127.0.0.1:9999";
-        assert_eq!(ends[0]["err"], format!("{name}: {passed}\n"));
+        assert_eq!(ends[0]["err"], format!("{tool}: {passed}\n"));
         let start = ends[1]["out"].as_str().and_then(|out| out.lines().next()).map(json);
         let start = start.expect("a line");
         assert_eq!(start["address"], "127.0.0.1:9999");
@@ -126,5 +123,21 @@ fn address_that_refuses_is_passed_over_for_one_that_replies() {
             {"address": "127.0.0.1:9999", "result": "answered"},
         ]);
         assert_eq!(start["tried"], expected);
+        assert_eq!(ends[2], -2, "SIGINT has its default action before the run");
+    }
+}
+
+#[test]
+fn every_tool_names_the_zone_of_a_link_local_address() {
+    let test = "every_tool_names_the_zone_of_a_link_local_address";
+    if !have_ipv6(test) {
+        return;
+    }
+    let Some(texts) = run_in_namespace(test, "zones.py", &[CLIENT, LOAD, PING]) else { return };
+    for (what, text) in texts.as_object().expect("texts") {
+        let text = text.as_str().expect("text");
+        let others = text.replace("fe80::1%here", "");
+        assert!(text.contains("fe80::1%here"), "{what}: {text}");
+        assert!(!others.contains("fe80::1"), "{what}: {text}");
     }
 }

@@ -196,7 +196,7 @@ impl Args {
             )
             .into());
         }
-        Ok(Destination::choose(host, &Prober::builder())?)
+        Ok(Destination::choose(host, &Prober::builder().peer(self.peer.into()))?)
     }
 
     /// Returns a hint if the target was perhaps meant otherwise.
