@@ -149,6 +149,8 @@ fn invalid_command_line_is_explained() {
         (&["--timeout", "soon"], "not a duration: try 0.5, 500ms or 1m30s"),
         (&["--attempts", "0"], "must be between 1 and"),
         (&["--local", "--server", "::1"], "cannot be used with"),
+        (&["--local", "-p", "7"], "cannot be used with"),
+        (&["--local", "-6"], "cannot be used with"),
         (&["--nonsense"], "unexpected argument"),
         (&["--server", "127.0.0.1:0"], "port 0 is not a valid destination"),
         (&["--server", "9999"], "no host: for port 9999 of this machine, write -p 9999; otherwise"),

@@ -82,7 +82,7 @@ fn hint_about_a_target_fits_the_tool() {
     for (tool, option, hint) in [
         (PING, None, "no host: for port 9999 of this machine, write -p 9999; otherwise HOST:9999"),
         (LOAD, None, "no host: for port 9999 of this machine, write -p 9999; otherwise HOST:9999"),
-        (SERVER, Some("--bind"), "HOST:9999; or 0.0.0.0:PORT for every address"),
+        (SERVER, Some("--bind"), "HOST:9999, or 0.0.0.0:9999 for every address"),
     ] {
         let mut command = std::process::Command::new(tool);
         let output = command.args(option).arg("9999").output().expect("runs");

@@ -41,7 +41,7 @@ pub struct Args {
     hosts: ResolveArgs,
 
     /// Start a server on a free loopback port and send to it
-    #[arg(long, conflicts_with = "server")]
+    #[arg(long, conflicts_with_all = ["server", "port", "ipv4", "ipv6"])]
     pub(super) local: bool,
 
     /// Wait TIME for a reply to the first attempt

@@ -248,8 +248,8 @@ impl Args {
 /// Parses an address to listen on.
 fn parse_bind(text: &str) -> Result<Endpoint, String> {
     text.parse().map_err(|error| match error {
-        EndpointError::NoHost | EndpointError::OnlyPort(_) => {
-            format!("{error}; or 0.0.0.0:PORT for every address")
+        EndpointError::OnlyPort(port) => {
+            format!("{error}, or 0.0.0.0:{port} for every address")
         }
         error => error.to_string(),
     })
