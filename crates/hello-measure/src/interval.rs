@@ -23,6 +23,8 @@ pub struct Interval {
     pub at_s: f64,
     /// The length of the interval, in seconds.
     pub duration_s: f64,
+    /// Whether it ended before its time. It then has no rates: hardly anything is sent in it.
+    pub partial: bool,
     /// The rate that the caller intended, in requests per second; `None` if it intended none.
     pub rate: Option<u64>,
     /// Requests sent.
@@ -33,9 +35,9 @@ pub struct Interval {
     pub lost: u64,
     /// Requests neither answered nor lost at the end.
     pub in_flight: u64,
-    /// Requests sent per second; `None` if the interval is too short for a rate.
+    /// Requests sent per second; `None` if the interval is partial or too short for a rate.
     pub sent_per_s: Option<f64>,
-    /// Requests answered per second; `None` if the interval is too short for a rate.
+    /// Requests answered per second; `None` if the interval is partial or too short for a rate.
     pub answered_per_s: Option<f64>,
 }
 
@@ -57,6 +59,7 @@ impl Interval {
         Self {
             at_s: to.as_secs_f64(),
             duration_s,
+            partial: false,
             rate,
             sent,
             answered,
@@ -65,6 +68,22 @@ impl Interval {
             sent_per_s: in_a_second(sent),
             answered_per_s: in_a_second(answered),
         }
+    }
+
+    /// Returns the same interval as one that ended before its time.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use hello_measure::{Counts, Interval};
+    ///
+    /// let origin = (Duration::ZERO, Counts::default());
+    /// let interval = Interval::between(origin, (Duration::from_secs(1), Counts::default()), None);
+    /// assert_eq!(interval.sent_per_s, Some(0.0));
+    /// assert_eq!(interval.cut_short().sent_per_s, None);
+    /// ```
+    #[must_use]
+    pub fn cut_short(self) -> Self {
+        Self { partial: true, sent_per_s: None, answered_per_s: None, ..self }
     }
 
     /// Returns whether nothing was sent, answered or lost.
@@ -95,6 +114,7 @@ mod tests {
         let expected = Interval {
             at_s: 1.5,
             duration_s: 0.5,
+            partial: false,
             rate: Some(400),
             sent: 200,
             answered: 190,
@@ -104,6 +124,8 @@ mod tests {
             answered_per_s: Some(380.0),
         };
         assert_eq!(Interval::between(before, now, Some(400)), expected);
+        let part = Interval { partial: true, sent_per_s: None, answered_per_s: None, ..expected };
+        assert_eq!(expected.cut_short(), part);
         let moment = Interval::between(before, (millis(1009), now.1), None);
         assert_eq!((moment.sent, moment.sent_per_s, moment.is_empty()), (200, None, false));
         assert!(Interval::between(now, now, None).is_empty());

@@ -1,3 +1,4 @@
+use std::iter;
 use std::num::{NonZeroU32, NonZeroU64};
 
 /// Searches for the highest load that a server carries, trial by trial.
@@ -29,9 +30,8 @@ use std::num::{NonZeroU32, NonZeroU64};
 /// assert_eq!(search.outcome().bound, Bound::Lost(load(72_500)));
 /// ```
 ///
-/// The search ends after at most 1 + ⌈log₂ start⌉ + 2 ⌈log₂ (max / start)⌉ loads, which is never
-/// more than 129. Each has at most `trials` trials that are offered, and as many, less one for the
-/// last, that are not.
+/// [`max_trials`](Self::max_trials) says how long it may take. No search has more than 129 loads. Each
+/// has at most `trials` trials that are offered, and as many, less one for the last, that are not.
 #[derive(Clone, Debug)]
 pub struct Search {
     plan: SearchPlan,
@@ -83,6 +83,52 @@ impl Search {
     /// Returns the result so far, even if the search is not over.
     pub fn outcome(&self) -> SearchOutcome {
         self.outcome
+    }
+
+    /// Returns an upper bound of the number of trials to come, those of the next load included.
+    ///
+    /// ```
+    /// use std::num::{NonZeroU32, NonZeroU64};
+    /// use hello_measure::{Search, SearchPlan, TrialVerdict};
+    ///
+    /// let load = |load| NonZeroU64::new(load).expect("not zero");
+    /// let (min, start, max, trials) = (load(1), load(10), load(40), NonZeroU32::MIN);
+    /// let mut search = Search::new(SearchPlan { start, min, max, trials, resolution: 0.1 });
+    /// // 10, 20 and 40, and then four loads between 20 and 40.
+    /// assert_eq!(search.max_trials(), 7);
+    /// search.handle(TrialVerdict::Carried);
+    /// assert_eq!(search.max_trials(), 6);
+    /// ```
+    pub fn max_trials(&self) -> u64 {
+        let Some(next) = self.next_load() else { return 0 };
+        let carried = self.outcome.carried.map_or(0, NonZeroU64::get);
+        let loads = match self.outcome.bound {
+            Bound::Open => {
+                let (mut low, max) = (next.get(), self.plan.max.get());
+                let (mut tried, mut most) = (1, 1 + self.bisections(carried, low));
+                while low < max {
+                    let high = low.saturating_mul(2).min(max);
+                    tried += 1;
+                    most = most.max(tried + self.bisections(low, high));
+                    low = high;
+                }
+                most
+            }
+            Bound::Lost(load) | Bound::NotOffered(load) => self.bisections(carried, load.get()),
+            Bound::Max => 0,
+        };
+        let each = 2 * u64::from(self.plan.trials.get()) - 1;
+        loads * each - self.pending.number().min(each - 1)
+    }
+
+    /// Returns an upper bound of the loads to try between `low`, which was carried unless it is 0, and
+    /// `high`, which was not.
+    fn bisections(&self, low: u64, high: u64) -> u64 {
+        let gap = high.saturating_sub(low.max(self.plan.min.get() - 1));
+        // Each load halves the gap. Once a load is carried, the gap need not close entirely.
+        let rest = (self.plan.resolution * low as f64).floor().max(1.0);
+        let halvings = iter::successors(Some(gap as f64), |gap| Some(gap / 2.0));
+        halvings.take_while(|gap| *gap > rest).map(|_| 1).sum()
     }
 
     fn between(&self, carried: Option<NonZeroU64>, not_carried: NonZeroU64) -> Option<NonZeroU64> {
@@ -227,6 +273,10 @@ impl Trials {
             TrialVerdict::Lost => &mut self.lost,
             TrialVerdict::NotOffered => &mut self.not_offered,
         } += 1;
+    }
+
+    fn number(&self) -> u64 {
+        self.carried + self.lost + self.not_offered
     }
 
     /// Returns the verdict on the load once no further trial can change it.

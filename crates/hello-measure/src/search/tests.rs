@@ -141,6 +141,8 @@ proptest! {
         let plan = plan(start, most, trials, resolution);
         let mut search = Search::new(plan);
         let mut left = most_trials(plan);
+        let mut stated = search.max_trials();
+        prop_assert!(stated <= left as u64);
         let (mut carried, mut not_carried) = (None, None);
         let (mut at, mut good, mut bad, mut void) = (None, 0, 0, 0);
         for verdict in verdicts.into_iter().cycle() {
@@ -156,6 +158,8 @@ proptest! {
                 NotOffered => &mut void,
             } += 1;
             search.handle(verdict);
+            prop_assert!(search.max_trials() < stated, "{} after {}", search.max_trials(), stated);
+            stated = search.max_trials();
             if good > trials / 2 {
                 carried = carried.max(Some(load));
             } else if trials - bad <= trials / 2 || void == trials {
