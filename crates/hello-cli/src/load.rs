@@ -5,11 +5,14 @@
 //! a sequence of runs.
 
 pub mod args;
+pub mod conclusion;
 pub mod diagnosis;
 #[cfg(test)]
 mod fixtures;
+pub mod no_contact;
 pub mod output;
 pub mod plan;
+pub mod progress;
 pub mod rate_limit;
 pub mod recorder;
 pub mod saturation;

@@ -25,6 +25,8 @@ use std::io;
 
 use thiserror::Error;
 
+use crate::process::error::is_broken_pipe;
+
 /// The format of a tool's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -38,3 +40,9 @@ pub enum Format {
 #[derive(Debug, Error)]
 #[error("cannot write to standard output")]
 pub struct OutputError(#[from] pub(crate) io::Error);
+
+/// Ignores that the reader closed the output, as `head` does: that ends the printing, and has no
+/// effect on the exit status.
+pub(crate) fn allow_closed(printed: Result<(), OutputError>) -> Result<(), OutputError> {
+    printed.or_else(|error| if is_broken_pipe(&error.0) { Ok(()) } else { Err(error) })
+}

@@ -174,6 +174,10 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = number::duration, help_heading = OUTPUT)]
     pub(super) every: Option<Duration>,
 
+    /// Print only the result
+    #[arg(long, short, help_heading = OUTPUT)]
+    pub(super) quiet: bool,
+
     #[command(flatten, next_help_heading = OUTPUT)]
     pub(super) outputs: ExportArgs,
 
@@ -291,7 +295,7 @@ const SINGLE: Duration = Duration::from_secs(10);
 const TRIAL: Duration = Duration::from_secs(2);
 
 /// The default number of outstanding messages in a closed loop.
-const MESSAGES: NonZeroU32 = NonZeroU32::new(64).expect("not zero");
+pub(super) const MESSAGES: NonZeroU32 = NonZeroU32::new(64).expect("not zero");
 
 /// The longest default warm-up.
 const WARM_UP: Duration = Duration::from_secs(5);

@@ -19,7 +19,8 @@ pub fn generator_limits(summary: &Summary) -> Vec<GeneratorLimit> {
     limits.extend(many(too_many).then_some(GeneratorLimit::TooManyInFlight { requests: too_many }));
     limits.extend(many(not_taken).then_some(GeneratorLimit::NotTaken { requests: not_taken }));
     limits.extend(many(no_room).then_some(GeneratorLimit::NoRoomToSend { times: no_room }));
-    let stalled = summary.generator.stalled.filter(|share| *share > MAX_SHORTFALL);
+    let stalled = summary.generator.stalled.unwrap_or(0.0).max(held_by_lost(summary));
+    let stalled = Some(stalled).filter(|share| *share > MAX_SHORTFALL);
     limits.extend(stalled.map(|share| GeneratorLimit::Stalled { share }));
     limits.extend((dropped > 0).then_some(GeneratorLimit::Dropped { datagrams: dropped }));
     let is_long = summary.common.duration_s > MIN_DURATION_S && summary.is_steady();
@@ -33,6 +34,14 @@ pub fn generator_limits(summary: &Summary) -> Vec<GeneratorLimit> {
         limits.push(GeneratorLimit::Timer { p99_ms: timer });
     }
     limits
+}
+
+/// Returns the share of a closed loop's places that lost requests held until their timeouts.
+fn held_by_lost(summary: &Summary) -> f64 {
+    let Some(outstanding) = summary.plan.outstanding else { return 0.0 };
+    let held_s = summary.common.lost as f64 * summary.plan.timeout_s;
+    let all_s = f64::from(outstanding) * summary.common.duration_s;
+    if all_s > 0.0 { (held_s / all_s).min(1.0) } else { 0.0 }
 }
 
 /// Returns the verdict on a trial.
@@ -111,6 +120,25 @@ mod tests {
     }
 
     #[test]
+    fn lost_requests_that_wait_for_their_timeouts_limit_a_closed_loop() {
+        let mut summary = summary();
+        (summary.plan.rate, summary.plan.outstanding) = (None, Some(64));
+        (summary.common.sent, summary.common.answered) = (5541, 5485);
+        for (lost, timeout_s, limits) in [
+            (56, 1.0, &[GeneratorLimit::Stalled { share: 0.875 }][..]),
+            (56, 0.01, &[]),
+            (640, 1.0, &[GeneratorLimit::Stalled { share: 1.0 }]),
+            (0, 1.0, &[]),
+        ] {
+            (summary.common.lost, summary.plan.timeout_s) = (lost, timeout_s);
+            assert_eq!(generator_limits(&summary), limits, "{lost} {timeout_s}");
+        }
+        (summary.plan.rate, summary.plan.outstanding) = (Some(5541), None);
+        summary.common.lost = 56;
+        assert_eq!(generator_limits(&summary), [], "an open loop waits for no reply");
+    }
+
+    #[test]
     fn very_short_run_may_be_busy_all_the_time() {
         let mut summary = summary();
         summary.generator.busy = Some(1.0);
@@ -154,6 +182,7 @@ mod tests {
         let mut summary = summary();
         summary.generator.busy = Some(1.0);
         (summary.plan.rate, summary.plan.outstanding) = (None, Some(3));
+        summary.common.lost = 0;
         for (sent, limits) in [(29, &[][..]), (30, &[GeneratorLimit::Busy { share: 1.0 }])] {
             summary.common.sent = sent;
             assert_eq!(generator_limits(&summary), limits, "{sent}");

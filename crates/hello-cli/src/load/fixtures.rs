@@ -1,7 +1,7 @@
 //! A run for tests.
 
 use std::num::NonZeroU64;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use hello_net::{
     ArrivalProcess, GeneratorUsage, LoadEvent, LoadEventKind, LoadGenerator, LoadPlan, Pacing,
@@ -9,6 +9,7 @@ use hello_net::{
 
 use super::recorder::Recorder;
 use super::summary::Summary;
+use crate::output::wall_clock::WallClock;
 
 pub(super) fn plan() -> LoadPlan {
     let rate = NonZeroU64::new(1000).expect("not zero");
@@ -24,6 +25,8 @@ pub(super) const USAGE: GeneratorUsage = GeneratorUsage {
     stalled: Duration::ZERO,
     dropped: Some(0),
 };
+
+pub(super) const START: WallClock = WallClock(UNIX_EPOCH);
 
 /// Three requests, due at 1, 2 and 3 ms, and each sent 0.1 ms late. Two are answered after 1 and 3
 /// ms, and the last one is lost.
@@ -47,5 +50,5 @@ pub(super) fn recorder() -> Recorder {
 
 pub(super) fn summary() -> Summary {
     let address = ([192, 0, 2, 1], 9999).into();
-    recorder().summary("192.0.2.1:9999", address, &plan(), USAGE)
+    recorder().summary("192.0.2.1:9999", address, &plan(), USAGE, START)
 }

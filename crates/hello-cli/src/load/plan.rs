@@ -1,10 +1,13 @@
 //! The plan of a run, as the output shows it.
 
+use std::time::Duration;
+
+use hello_measure::{Search, SearchPlan};
 use hello_net::{ArrivalProcess, LoadPlan, Pacing, Sources};
+use hello_proto::{OVERHEAD, Peer};
 use serde::Serialize;
 
 use super::args::UNLIMITED;
-
 /// The intended load.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
@@ -12,8 +15,10 @@ pub struct Plan {
     pub outstanding: Option<u32>,
     /// The rate of an open loop, in requests per second.
     pub rate: Option<u64>,
-    /// The reply process of an open loop.
+    /// The arrival process of an open loop.
     pub arrivals: Option<&'static str>,
+    /// The kind of server: `hello` or `echo`.
+    pub peer: &'static str,
     /// The number of requests per message.
     pub train: u16,
     /// The number of sources.
@@ -42,6 +47,66 @@ impl Plan {
     pub fn of_trials(plan: &LoadPlan) -> Self {
         Self { rate: None, ..plan.into() }
     }
+
+    /// Returns the average length of a name in bits.
+    pub fn mean_name_bits(&self) -> f64 {
+        let [shortest, longest] = self.name_bytes;
+        4.0 * (shortest + longest) as f64
+    }
+
+    /// Returns by how many bytes a reply is longer than its name.
+    pub fn reply_overhead_bytes(&self) -> usize {
+        if self.peer == "hello" { OVERHEAD } else { 0 }
+    }
+}
+
+/// The plan of a search.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct SearchGoal {
+    /// The first load, in requests per second.
+    pub start_per_s: u64,
+    /// The lowest load to try, in requests per second.
+    pub min_per_s: u64,
+    /// The highest load to try, in requests per second.
+    pub max_per_s: u64,
+    /// The share of lost requests that a trial may have, from 0 to 1.
+    pub tolerance: f64,
+    /// The largest gap between the result and the lowest load not carried, as a share of the latter.
+    pub resolution: f64,
+    /// The largest number of trials of a load, beside those not offered.
+    pub trials: u32,
+    /// The largest number of trials of the whole search.
+    pub max_trials: u64,
+    /// The longest time that the search may take, in seconds.
+    pub max_duration_s: f64,
+}
+
+impl SearchGoal {
+    /// Describes a search by trials of this plan.
+    pub fn new(search: &SearchPlan, tolerance: f64, trial: &LoadPlan) -> Self {
+        let max_trials = Search::new(*search).max_trials();
+        Self {
+            start_per_s: search.start.max(search.min).min(search.max).into(),
+            min_per_s: search.min.into(),
+            max_per_s: search.max.into(),
+            tolerance,
+            resolution: search.resolution,
+            trials: search.trials.into(),
+            max_trials,
+            max_duration_s: time_of_trials(trial, max_trials).as_secs_f64(),
+        }
+    }
+
+    /// Returns the longest time that the search may take.
+    pub fn max_time(&self) -> Duration {
+        Duration::try_from_secs_f64(self.max_duration_s).unwrap_or(Duration::MAX)
+    }
+}
+
+/// Returns the longest time that this number of trials may take.
+pub fn time_of_trials(trial: &LoadPlan, number: u64) -> Duration {
+    let each = trial.warm_up.saturating_add(trial.duration).saturating_add(trial.timeout);
+    each.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
 impl From<&LoadPlan> for Plan {
@@ -60,6 +125,10 @@ impl From<&LoadPlan> for Plan {
             outstanding,
             rate,
             arrivals,
+            peer: match plan.peer {
+                Peer::Hello => "hello",
+                Peer::Echo => "echo",
+            },
             train: plan.train.get(),
             sources: plan.sources.count(),
             sources_by: match plan.sources {

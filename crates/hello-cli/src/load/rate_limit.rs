@@ -5,11 +5,11 @@ use hello_proto::{Limiter, Rate};
 use super::saturation::SuspectedLimit;
 use super::summary::Summary;
 
-/// Compares the losses of a run with those that the limit would cause. The loopback is exempt,
-/// and so is a run with errors, because the limit refuses requests silently.
+/// Compares the losses of a run with those that the limit would cause. A run with errors is exempt,
+/// because the limit refuses requests silently. The loopback is not: an explicit limit applies there.
 pub fn suspected_limit(summary: &Summary) -> Option<SuspectedLimit> {
     let is_silent = summary.common.errors.is_empty() && summary.generator.dropped.unwrap_or(0) == 0;
-    if summary.address.0.ip().to_canonical().is_loopback() || !is_silent {
+    if !is_silent {
         return None;
     }
     let (sent, seconds) =
@@ -51,8 +51,6 @@ const BURST: f64 = Rate::DEFAULT_BURST as f64;
 
 #[cfg(test)]
 mod tests {
-    use hello_net::ZonedAddr;
-
     use super::*;
     use crate::load::fixtures::summary;
 
@@ -133,8 +131,12 @@ mod tests {
         let mut ours = limited();
         ours.generator.dropped = Some(1);
         assert!(!is_suspected(&ours), "our own buffer was full");
-        let address = ZonedAddr(([127, 0, 0, 1], 9999).into());
-        assert!(!is_suspected(&Summary { address, ..limited() }), "the loopback is exempt");
+    }
+
+    #[test]
+    fn explicit_limit_is_suspected_on_the_loopback_too() {
+        let address = hello_net::ZonedAddr(([127, 0, 0, 1], 9999).into());
+        assert!(is_suspected(&Summary { address, ..run(14_000, 6000) }));
     }
 
     #[test]

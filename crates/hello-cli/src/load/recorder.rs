@@ -11,6 +11,7 @@ use super::diagnosis::generator_limits;
 use super::plan::Plan;
 use super::rate_limit::suspected_limit;
 use super::summary::{Generator, Summary};
+use crate::output::wall_clock::WallClock;
 
 /// Records the events of one thread, in constant memory.
 #[derive(Clone, Debug)]
@@ -66,13 +67,14 @@ impl Recorder {
         self.latency.distribution()
     }
 
-    /// Summarises a run.
+    /// Summarises a run that started at `started_at`.
     pub fn summary(
         &self,
         target: &str,
         address: SocketAddr,
         plan: &LoadPlan,
         usage: GeneratorUsage,
+        started_at: WallClock,
     ) -> Summary {
         let mut common = self.record.summary(usage.measured);
         if !matches!(plan.pacing, Pacing::Open { .. }) {
@@ -80,13 +82,23 @@ impl Recorder {
         }
         let share =
             |part: Duration| common.per_second(1).map(|rate| (part.as_secs_f64() * rate).min(1.0));
+        let plan = Plan::from(plan);
+        let name_bits = plan.mean_name_bits();
+        let reply_bits = name_bits + 8.0 * plan.reply_overhead_bytes() as f64;
+        let (sent_per_s, answered_per_s) =
+            (common.per_second(common.sent), common.per_second(common.answered));
         let processor_time = usage.processor_time.as_secs_f64();
         let mut summary = Summary {
             target: target.into(),
             address: address.into(),
-            plan: Plan::from(plan),
-            sent_per_s: common.per_second(common.sent),
-            answered_per_s: common.per_second(common.answered),
+            plan,
+            started_at,
+            interrupted: false,
+            sent_per_s,
+            answered_per_s,
+            sent_bits_per_s: sent_per_s.map(|rate| rate * name_bits),
+            answered_bits_per_s: answered_per_s.map(|rate| rate * reply_bits),
+            max_loss: common.worst_case_loss(),
             misdirected: self.misdirected,
             latency_ms: Quantiles::from_distribution(&self.latency.distribution()),
             generator: Generator {
@@ -136,7 +148,7 @@ mod tests {
     use hello_net::{ErrorClass, NotSent};
 
     use super::*;
-    use crate::load::fixtures::{USAGE, plan, recorder, summary};
+    use crate::load::fixtures::{START, USAGE, plan, recorder, summary};
 
     #[test]
     fn latency_counts_from_due_time_and_rtt_from_send_time() {
@@ -175,7 +187,7 @@ mod tests {
         observe(LoadEventKind::SocketError(ErrorClass::ConnectionRefused.into()));
         (0..7).for_each(|_| observe(LoadEventKind::SendBufferFull(ErrorClass::WouldBlock.into())));
         observe(LoadEventKind::Sent { due: Duration::ZERO, count: 64 });
-        let summary = recorder.summary("", ([127, 0, 0, 1], 1).into(), &plan(), USAGE);
+        let summary = recorder.summary("", ([127, 0, 0, 1], 1).into(), &plan(), USAGE, START);
         let misdirected = summary.misdirected;
         let hello_measure::Summary { late, duplicate, out_of_window, corrupt, unsolicited, .. } =
             summary.common.clone();
@@ -203,13 +215,27 @@ mod tests {
         one.merge(&Recorder::default());
         one.merge(&again);
         let summed = |recorder: &mut Recorder| {
-            recorder.summary("x:1", ([127, 0, 0, 1], 1).into(), &plan(), USAGE)
+            recorder.summary("x:1", ([127, 0, 0, 1], 1).into(), &plan(), USAGE, START)
         };
         let (both_of, one_of) = (summed(&mut both), summed(&mut one));
         assert_eq!(both_of, one_of);
         assert_eq!((both_of.common.sent, both_of.common.answered, both_of.common.lost), (6, 4, 2));
         assert_eq!(both.timeline().bins().map(|(_, period)| period.lost).sum::<u64>(), 2);
         assert_eq!(both_of.latency_ms, summary().latency_ms);
+    }
+
+    #[test]
+    fn bits_are_those_of_the_payload_of_names_and_of_replies() {
+        let mut plan = plan();
+        plan.name_len = 16..=32;
+        let of = |plan: &LoadPlan| {
+            let summary = recorder().summary("", ([127, 0, 0, 1], 1).into(), plan, USAGE, START);
+            (summary.sent_bits_per_s, summary.answered_bits_per_s)
+        };
+        // Three names of 24 bytes on average in a second, and two replies of 8 bytes more.
+        assert_eq!(of(&plan), (Some(3.0 * 24.0 * 8.0), Some(2.0 * 32.0 * 8.0)));
+        plan.peer = hello_proto::Peer::Echo;
+        assert_eq!(of(&plan), (Some(3.0 * 24.0 * 8.0), Some(2.0 * 24.0 * 8.0)));
     }
 
     #[test]
@@ -221,7 +247,7 @@ mod tests {
             recorder.observe(&LoadEvent::new(0, Duration::ZERO, kind));
             let mut plan = plan();
             plan.pacing = Pacing::Closed { outstanding: NonZeroU32::MIN };
-            let summary = recorder.summary("", ([127, 0, 0, 1], 1).into(), &plan, USAGE);
+            let summary = recorder.summary("", ([127, 0, 0, 1], 1).into(), &plan, USAGE, START);
             let time = summary.generator.processor_time_per_request_us;
             assert_eq!(time.is_some(), known, "{summary:?}");
         }
@@ -231,7 +257,7 @@ mod tests {
     fn closed_loop_has_no_timer_error() {
         let mut closed = plan();
         closed.pacing = Pacing::Closed { outstanding: NonZeroU32::MIN };
-        let summary = recorder().summary("", ([127, 0, 0, 1], 1).into(), &closed, USAGE);
+        let summary = recorder().summary("", ([127, 0, 0, 1], 1).into(), &closed, USAGE, START);
         assert_eq!(summary.common.timer_error_ms, None);
     }
 }

@@ -30,8 +30,8 @@ pub enum GeneratorLimit {
         /// The number of times.
         times: u64,
     },
-    /// A closed loop had too few requests outstanding, because a thread can remember no more
-    /// requests since the oldest one.
+    /// A closed loop had fewer requests in progress than planned: lost ones held their places until
+    /// their timeouts, or a thread could remember no more requests since the oldest one.
     Stalled {
         /// The share of the time, from 0 to 1.
         share: f64,
@@ -54,6 +54,20 @@ pub enum GeneratorLimit {
 }
 
 impl GeneratorLimit {
+    /// Returns the name of the limit in `kebab-case`.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Late { .. } => "late",
+            Self::TooManyInFlight { .. } => "too-many-in-flight",
+            Self::NotTaken { .. } => "not-taken",
+            Self::NoRoomToSend { .. } => "no-room-to-send",
+            Self::Stalled { .. } => "stalled",
+            Self::Dropped { .. } => "dropped",
+            Self::Busy { .. } => "busy",
+            Self::Timer { .. } => "timer",
+        }
+    }
+
     /// Describes the limit in a word or two.
     pub fn brief(&self) -> String {
         match self {

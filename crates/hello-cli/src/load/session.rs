@@ -1,32 +1,38 @@
 //! The run of `hello-load`: a single run, a search or a sweep.
 
+mod finish;
+mod watch;
+
 use std::error::Error;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::thread;
-use std::time::{Duration, Instant};
 
-use hello_measure::{Counts, Interval, Search, SearchPlan};
-use hello_net::{GeneratorUsage, LoadBuilder, LoadError, LoadPlan, Stopper, ZonedAddr};
+use hello_measure::{NoAnswer, Search, SearchPlan};
+use hello_net::{Contact, GeneratorUsage, LoadBuilder, LoadError, LoadPlan, ZonedAddr};
 use indicatif::ProgressStyle;
 
+use self::watch::{Watched, silence};
 use super::args::{Args, Mode};
 use super::diagnosis::judge_trial;
-use super::output::{json, plot, text};
-use super::plan::Plan;
+use super::no_contact::NoContact;
+use super::output::{json, text};
+use super::plan::{Plan, SearchGoal, time_of_trials};
+use super::progress::Trial;
 use super::recorder::Recorder;
 use super::summary::Summary;
 use super::throughput::{SearchEnd, Throughput};
-use crate::args::first_reply::Destination;
+use crate::args::first_reply::{Destination, Tried};
 use crate::output::Format;
 use crate::output::console::{self, Console, Status};
-use crate::output::options::print_export;
+use crate::output::json::Origin;
+use crate::output::layout::Layout;
 use crate::output::status::status_bar;
+use crate::output::wall_clock::WallClock;
 use crate::process::lock;
 use crate::process::signals::Signals;
-use crate::process::ticker::next_tick;
 
 /// Runs the tool and returns its exit status.
 ///
@@ -70,15 +76,21 @@ pub enum Command {
 #[derive(Debug)]
 pub struct Session<'a> {
     args: &'a Args,
+    mode: Mode,
     target: String,
     address: SocketAddr,
     builder: LoadBuilder,
     plan: LoadPlan,
+    origin: Origin,
+    layout: Layout,
     out: Console,
     signals: Signals<Command>,
     stopped: bool,
     results: Vec<Summary>,
     throughput: Option<Throughput>,
+    /// Whether the server has answered anything.
+    is_reached: bool,
+    no_contact: Option<NoContact>,
     /// The record of the last run.
     last: Recorder,
 }
@@ -93,38 +105,71 @@ impl<'a> Session<'a> {
         let Destination { name: target, address: ZonedAddr(address), tried } = destination;
         let builder = args.builder()?;
         let plan = builder.check(address)?;
-        let (format, style) = (args.common.format(), ProgressStyle::with_template(PROGRESS)?);
-        let bar = || status_bar(format).with_style(style);
+        let (format, layout) = (args.common.format(), args.outputs.layout());
+        // A status line of nothing but a result to come would be none.
+        let bar_format = if args.quiet { Format::Json } else { format };
+        let style = progress_style(layout)?;
+        let bar = || status_bar(bar_format).with_style(style);
         let out = args.outputs.console(
             format,
             args.common.color(),
             bar,
             signals.send_on_drop(Command::Stop),
         )?;
-        let trials = args.mode() != Mode::Single;
-        out.line(match format {
-            Format::Text => text::header(&target, address, &plan, trials),
-            Format::Json => json::header(&target, address, &tried, &plan, trials),
-        });
-        Ok(Self {
+        let session = Self {
             args,
+            mode: args.mode(),
             target,
             address,
             builder,
             plan,
+            origin: Origin::now("hello-load"),
+            layout,
             out,
             signals,
             stopped: false,
             results: Vec::new(),
             throughput: None,
+            is_reached: false,
+            no_contact: None,
             last: Recorder::default(),
-        })
+        };
+        if !args.quiet {
+            session.print_plan(&tried);
+        }
+        Ok(session)
+    }
+
+    fn print_plan(&self, tried: &[Tried]) {
+        let (plan, trials) = (&self.plan, self.mode != Mode::Single);
+        let (mode, search, sweep) = match &self.mode {
+            Mode::Single => ("single", None, None),
+            Mode::FindMax(search, tolerance) => {
+                ("find-max", Some(SearchGoal::new(search, *tolerance, plan)), None)
+            }
+            Mode::Sweep(loads) => ("sweep", None, Some(&loads[..])),
+        };
+        let address = self.address.into();
+        if self.args.common.format() == Format::Json {
+            let (origin, target) = (&self.origin, &*self.target);
+            let plan = json::plan(plan, trials);
+            let start = json::Start { origin, target, address, tried, mode, plan, search, sweep };
+            return self.out.line(json::header(&start));
+        }
+        self.out.line(text::header(self.layout, &self.target, address, plan, trials));
+        if let Some(search) = &search {
+            self.out.line(text::search_plan(self.layout, search));
+        }
+        if let Some(loads) = sweep {
+            let at_most = time_of_trials(plan, loads.len() as u64);
+            self.out.line(text::sweep_plan(self.layout, loads, at_most));
+        }
     }
 
     /// Makes all runs, and prints each trial.
     pub(crate) fn run(&mut self) -> Result<(), Box<dyn Error>> {
-        match self.args.mode() {
-            Mode::Single => self.measure(self.builder.clone()),
+        match self.mode.clone() {
+            Mode::Single => self.measure(&self.builder.clone(), None),
             Mode::FindMax(plan, tolerance) => self.search(plan, tolerance),
             Mode::Sweep(loads) => self.sweep(&loads),
         }
@@ -139,7 +184,14 @@ impl<'a> Session<'a> {
         };
         note(self, &search, SearchEnd::Open);
         while let Some(load) = search.next_load() {
-            self.trial(load)?;
+            let trial = Trial {
+                number: self.results.len() + 1,
+                of: None,
+                load,
+                best: search.outcome().carried,
+                left_at_most: time_of_trials(&self.plan, search.max_trials()),
+            };
+            self.trial(trial)?;
             if self.stopped {
                 // An interrupted trial has no verdict.
                 self.print_trial();
@@ -162,8 +214,15 @@ impl<'a> Session<'a> {
     }
 
     fn sweep(&mut self, loads: &[NonZeroU64]) -> Result<(), Box<dyn Error>> {
-        for &load in loads {
-            self.trial(load)?;
+        for (index, &load) in loads.iter().enumerate() {
+            let left = (loads.len() - index) as u64;
+            self.trial(Trial {
+                number: index + 1,
+                of: Some(loads.len()),
+                load,
+                best: None,
+                left_at_most: time_of_trials(&self.plan, left),
+            })?;
             self.print_trial();
             if self.stopped || self.is_silent() {
                 break;
@@ -174,19 +233,25 @@ impl<'a> Session<'a> {
 
     /// Returns whether no trial had an answer.
     fn is_silent(&self) -> bool {
-        self.results.iter().all(|summary| summary.no_answer().is_some())
+        self.no_contact.is_some()
+            || self.results.iter().all(|summary| summary.no_answer().is_some())
     }
 
-    fn trial(&mut self, load: NonZeroU64) -> Result<(), Box<dyn Error>> {
-        self.measure(self.args.trial(&self.builder, load))
+    fn trial(&mut self, trial: Trial) -> Result<(), Box<dyn Error>> {
+        self.measure(&self.args.trial(&self.builder, trial.load), Some(trial))
     }
 
     /// Makes one run, and adds its summary even if it failed after a while.
-    fn measure(&mut self, builder: LoadBuilder) -> Result<(), Box<dyn Error>> {
-        let generator = builder.connect(self.address);
+    fn measure(
+        &mut self,
+        builder: &LoadBuilder,
+        trial: Option<Trial>,
+    ) -> Result<(), Box<dyn Error>> {
+        let started_at = WallClock::now();
+        let generator = builder.clone().connect(self.address);
         let generator = generator.map_err(|error| self.args.explain(error))?;
         let (plan, stopper) = (&generator.plan().clone(), generator.stopper());
-        let threads = plan.threads.get();
+        let (contact, threads) = (generator.contact(), plan.threads.get());
         let recorders = Vec::from_iter((0..threads).map(|_| Mutex::new(Recorder::default())));
         let ended = self.signals.send_on_drop(Command::End);
         let run = thread::scope(|scope| {
@@ -200,7 +265,8 @@ impl<'a> Session<'a> {
             };
             let thread = thread::Builder::new().spawn_scoped(scope, run);
             let thread = thread.map_err(LoadError::Thread)?;
-            self.watch_signals(&stopper, recorders, plan);
+            let (stopper, contact) = (&stopper, &contact);
+            self.watch(&Watched { plan, stopper, contact, recorders, trial });
             Ok(thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause)))
         });
         self.out.status(Status::default);
@@ -213,131 +279,60 @@ impl<'a> Session<'a> {
         for recorder in &recorders {
             self.last.merge(&lock(recorder));
         }
-        let summary = self.last.summary(&self.target, self.address, plan, usage);
+        let mut summary = self.last.summary(&self.target, self.address, plan, usage, started_at);
+        summary.interrupted = self.stopped;
+        if failed.is_none() {
+            self.note_contact(plan, &summary, &contact);
+        }
         if failed.is_none() || summary.common.sent > 0 {
             self.results.push(summary);
         }
         failed.map_or(Ok(()), |error| Err(self.args.explain(error)))
     }
 
-    /// Shows the progress of a run and handles signals, until it ends.
-    fn watch_signals(&mut self, stopper: &Stopper, recorders: &[Mutex<Recorder>], plan: &LoadPlan) {
-        let start = Instant::now();
-        let length = plan.warm_up.saturating_add(plan.duration);
-        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let rate = Plan::from(plan).rate;
-        let seen = || {
-            let mut counts = Counts::default();
-            for recorder in recorders {
-                counts.merge(&lock(recorder).counts());
-            }
-            (start.elapsed().saturating_sub(plan.warm_up), counts)
-        };
-        let (mut shown, mut printed) = (seen(), seen());
-        // A time that the clock cannot represent is never due.
-        let first = self.args.every.and_then(|every| plan.warm_up.checked_add(every));
-        let mut interval = first.and_then(|after| start.checked_add(after));
-        loop {
-            let tick = Instant::now() + TICK;
-            let message = self.signals.wait_until(interval.map_or(tick, |at| at.min(tick)));
-            match message {
-                Some(Command::Stop) => stopper.stop(),
-                Some(Command::Abort) => stopper.abort(),
-                Some(Command::End) | None => {}
-            }
-            self.stopped |= matches!(message, Some(Command::Stop | Command::Abort));
-            let (is_over, now) = (message == Some(Command::End), Instant::now());
-            if let (Some(at), Some(every)) = (interval, self.args.every)
-                && (is_over || now >= at)
-            {
-                let by_now = seen();
-                let part = Interval::between(printed, by_now, rate);
-                // The last interval may be empty.
-                if !(is_over && part.is_empty()) {
-                    self.print_interval(&part);
-                }
-                (printed, interval) = (by_now, next_tick(at, every, now));
-            }
-            if is_over {
-                return;
-            }
-            self.out.status(|| {
-                let by_now = seen();
-                let message = match now - start < plan.warm_up {
-                    true => "warming up".into(),
-                    false => text::status(&Interval::between(shown, by_now, rate)),
-                };
-                shown = by_now;
-                let progress = match plan.count {
-                    Some(count) => (by_now.1.sent, count),
-                    None => (millis(now - start), millis(length)),
-                };
-                Status { message, progress: Some(progress) }
-            });
+    /// Finds out why nothing was answered so far, unless the run was interrupted before that is known.
+    fn note_contact(&mut self, plan: &LoadPlan, summary: &Summary, contact: &Contact) {
+        let was_reached = self.is_reached || summary.common.answered > 0;
+        self.is_reached = was_reached || contact.has_answer();
+        let is_known = matches!(
+            summary.no_answer(),
+            Some(NoAnswer::Refused | NoAnswer::Late | NoAnswer::Unrelated)
+        );
+        let was_sent = summary.common.sent > 0 || !plan.warm_up.is_zero();
+        let error = contact.error();
+        if was_reached
+            || self.stopped
+            || contact.has_answer() && !is_known
+            || !was_sent && error.is_none()
+        {
+            return;
         }
-    }
-
-    fn print_interval(&self, interval: &Interval) {
-        self.out.line(match self.args.common.format() {
-            Format::Text => text::interval(interval),
-            Format::Json => json::interval(interval),
-        });
+        let (target, address, waited) = (&self.target, self.address, silence(plan));
+        let planned = (&Plan::from(plan), plan.peer);
+        let summary = Some(summary);
+        self.no_contact =
+            Some(NoContact::explain(target, address, planned, summary, error, waited));
     }
 
     fn print_trial(&self) {
         let Some(summary) = self.results.last() else { return };
-        self.out.line(match self.args.common.format() {
-            Format::Text => text::trial(summary),
-            Format::Json => json::trial(summary),
+        let (is_json, is_sweep) =
+            (self.args.common.format() == Format::Json, matches!(self.mode, Mode::Sweep(_)));
+        // The trials of a sweep are its result, and text has a table of them.
+        if self.args.quiet && !(is_json && is_sweep) {
+            return;
+        }
+        self.out.line(match is_json {
+            false => text::trial(self.layout, summary),
+            true => json::trial(summary),
         });
-    }
-
-    /// Prints the results, writes the exports, and returns the exit status.
-    pub(crate) fn finish(self) -> Result<ExitCode, Box<dyn Error>> {
-        // From now on, the first signal has the effect of the second one.
-        drop(self.signals);
-        let mode = self.args.mode();
-        let is_text = self.args.common.format() == Format::Text;
-        let lines = match (&mode, &self.throughput) {
-            (Mode::Single, _) => {
-                let line = if is_text { text::summary } else { json::summary };
-                self.results.iter().map(line).collect()
-            }
-            (_, Some(throughput)) => {
-                let line = if is_text { text::throughput } else { json::throughput };
-                vec![line(throughput)]
-            }
-            (Mode::Sweep(loads), None) if is_text && !self.results.is_empty() => {
-                vec![format!(
-                    "\n{}",
-                    text::sweep(self.args.outputs.layout(), &self.results, loads.len())
-                )]
-            }
-            _ => vec![],
-        };
-        self.out.close(lines);
-        let (results, throughput) = (&self.results, self.throughput.as_ref());
-        let (last, mut exported) = (&self.last, Vec::new());
-        let draw = || match mode {
-            Mode::Single => plot::run(&self.target, last),
-            _ => plot::loads(&self.target, results, throughput),
-        };
-        // A failure, or a reader that does not read, does not prevent the other outputs.
-        let written = self.args.outputs.write(results, throughput, &mut exported, draw);
-        let printed = self.out.finish(self.stopped);
-        let printed = printed.and_then(|()| print_export(&exported, self.stopped));
-        written?;
-        printed?;
-        let good = match throughput {
-            Some(throughput) => throughput.throughput_per_s.is_some(),
-            None => results.iter().any(|summary| summary.common.answered > 0),
-        };
-        Ok(ExitCode::from(u8::from(!good)))
     }
 }
 
-/// The template of the status line: the progress and the rates.
-const PROGRESS: &str = "{bar:10} {percent:>3}%  {wide_msg}";
-
-/// The period of the status line.
-const TICK: Duration = Duration::from_millis(250);
+/// Returns the style of the status line: a progress bar, if there is room, and a message.
+fn progress_style(layout: Layout) -> Result<ProgressStyle, Box<dyn Error>> {
+    let is_narrow = layout.width.is_some_and(|width| width.get() < 60);
+    let template = if is_narrow { "{wide_msg}" } else { "{bar:10} {percent:>3}%  {wide_msg}" };
+    let style = ProgressStyle::with_template(template)?;
+    Ok(if layout.unicode { style } else { style.progress_chars("#>.") })
+}

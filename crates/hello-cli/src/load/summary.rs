@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::plan::Plan;
 use super::saturation::{GeneratorLimit, SuspectedLimit};
 use crate::output::json::as_text;
+use crate::output::wall_clock::WallClock;
 
 /// The summary of a run or a trial: the numbers of every output format, under these names in JSON.
 /// It covers the requests that were due after the warm-up.
@@ -19,6 +20,10 @@ pub struct Summary {
     pub address: ZonedAddr,
     /// The intended load.
     pub plan: Plan,
+    /// The time of day at the start, before the warm-up.
+    pub started_at: WallClock,
+    /// Whether a signal or a closed output ended it.
+    pub interrupted: bool,
     /// The fields in common with hello-ping.
     #[serde(flatten)]
     pub common: hello_measure::Summary,
@@ -26,6 +31,12 @@ pub struct Summary {
     pub sent_per_s: Option<f64>,
     /// Requests answered per second.
     pub answered_per_s: Option<f64>,
+    /// Bits per second of the names sent, without the headers of UDP and IP.
+    pub sent_bits_per_s: Option<f64>,
+    /// Bits per second of the replies to the answered requests, without the headers of UDP and IP.
+    pub answered_bits_per_s: Option<f64>,
+    /// The loss if every request in flight is lost, from 0 to 1.
+    pub max_loss: Option<f64>,
     /// Replies that arrived at another source than the request's.
     pub misdirected: u64,
     /// Latency of the answered requests, from due time to reply.

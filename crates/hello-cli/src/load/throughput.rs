@@ -1,4 +1,4 @@
-//! The result of a search for the highest load.
+//! The results of a search for the highest load, and of a sweep.
 
 use std::time::Duration;
 
@@ -13,10 +13,8 @@ pub struct Throughput {
     pub throughput_per_s: Option<u64>,
     /// The lowest load not carried, in requests per second; `None` if there is none.
     pub not_carried_per_s: Option<u64>,
-    /// What bounds the throughput: `server` (loss), `generator` (it could not offer more),
-    /// `max-rate` (higher loads were not tried), `silence` (the first trial had no reply),
-    /// `interrupted` (the search did not end).
-    pub bound: &'static str,
+    /// What bounds the throughput.
+    pub bound: SearchBound,
     /// The share of lost requests that a trial may have, from 0 to 1.
     pub tolerance: f64,
     /// The largest gap between the two loads, as a share of the higher one.
@@ -25,6 +23,22 @@ pub struct Throughput {
     pub trials: u32,
     /// The time in which requests are due in each trial, in seconds.
     pub trial_s: f64,
+}
+
+/// What bounds a throughput.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SearchBound {
+    /// The server lost too much of a higher load.
+    Server,
+    /// The generator could not offer a higher load.
+    Generator,
+    /// Higher loads were not tried.
+    MaxRate,
+    /// The first trial had no reply.
+    Silence,
+    /// The search did not end.
+    Interrupted,
 }
 
 /// The end of a search.
@@ -41,7 +55,7 @@ pub enum SearchEnd {
 impl Throughput {
     /// Returns whether the server's loss bounds the throughput, which is otherwise at least that.
     pub fn is_exact(&self) -> bool {
-        self.bound == "server"
+        self.bound == SearchBound::Server
     }
 
     /// Creates the result of a search, which may not have ended.
@@ -52,11 +66,11 @@ impl Throughput {
         trial: Duration,
     ) -> Self {
         let bound = match (end, outcome.bound) {
-            (SearchEnd::Silent, _) => "silence",
-            (SearchEnd::Open, _) => "interrupted",
-            (SearchEnd::Found, Bound::Lost(_)) => "server",
-            (SearchEnd::Found, Bound::NotOffered(_)) => "generator",
-            (SearchEnd::Found, Bound::Max | Bound::Open) => "max-rate",
+            (SearchEnd::Silent, _) => SearchBound::Silence,
+            (SearchEnd::Open, _) => SearchBound::Interrupted,
+            (SearchEnd::Found, Bound::Lost(_)) => SearchBound::Server,
+            (SearchEnd::Found, Bound::NotOffered(_)) => SearchBound::Generator,
+            (SearchEnd::Found, Bound::Max | Bound::Open) => SearchBound::MaxRate,
         };
         Self {
             throughput_per_s: outcome.carried.map(Into::into),
@@ -68,4 +82,15 @@ impl Throughput {
             trial_s: trial.as_secs_f64(),
         }
     }
+}
+
+/// The result of a sweep, beside that of each load.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Sweep {
+    /// The number of loads in the plan.
+    pub loads: usize,
+    /// The number of loads that were measured, even if the last one was interrupted.
+    pub measured: usize,
+    /// Whether the sweep was interrupted.
+    pub interrupted: bool,
 }

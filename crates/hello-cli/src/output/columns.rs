@@ -29,6 +29,9 @@ pub const COMMON_COLUMNS: &[Column<Summary>] = &[
     ("rtt_p95_ms", |summary, format| format.time(summary.rtt_ms.and_then(|rtt| rtt.p95))),
     ("rtt_p99_ms", |summary, format| format.time(summary.rtt_ms.and_then(|rtt| rtt.p99))),
     ("rtt_p999_ms", |summary, format| format.time(summary.rtt_ms.and_then(|rtt| rtt.p999))),
+    ("timer_error_p50_ms", |summary, format| {
+        format.time(summary.timer_error_ms.and_then(|error| error.p50))
+    }),
     ("timer_error_p99_ms", |summary, format| {
         format.time(summary.timer_error_ms.and_then(|error| error.p99))
     }),
@@ -72,7 +75,12 @@ mod tests {
             errors: [("denied", 2), ("too-long", 10)].into(),
             not_sent: [("denied", 3), ("late", 10)].into(),
             rtt_ms: Some(rtt),
-            timer_error_ms: Some(TimerError { mean: 0.0, p50: None, p99: Some(1.3), max: 1.4 }),
+            timer_error_ms: Some(TimerError {
+                mean: 0.0,
+                p50: Some(1.2),
+                p99: Some(1.3),
+                max: 1.4,
+            }),
             duration_s: 2.0,
         };
         let row = cells(COMMON_COLUMNS, &summary, &CellFormat::CSV);
@@ -101,6 +109,7 @@ mod tests {
             ("rtt_p95_ms", "0.6"),
             ("rtt_p99_ms", "0.7"),
             ("rtt_p999_ms", "0.8"),
+            ("timer_error_p50_ms", "1.2"),
             ("timer_error_p99_ms", "1.3"),
             ("timer_error_max_ms", "1.4"),
         ];

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 
+use anstream::adapter::strip_str;
 use comfy_table::{ContentArrangement, Table, presets};
 
 /// What text output may assume about its reader.
@@ -30,6 +31,28 @@ impl Layout {
         let measured = || terminal_size::terminal_size_of(stream).map(|(width, _)| width.0.into());
         let width = columns.or_else(measured).and_then(NonZeroUsize::new);
         Self { width, unicode: is_utf8(|name| env::var(name).ok()) }
+    }
+
+    /// Joins parts by two spaces, and continues in another line, indented by this much, where they do
+    /// not fit. Colours have no width.
+    pub fn flow(self, parts: &[String], indent: usize) -> String {
+        let width = |text: &str| strip_str(text).to_string().chars().count();
+        let (mut text, mut used) = (String::new(), 0);
+        for part in parts.iter().filter(|part| !part.is_empty()) {
+            let fits = self.width.is_none_or(|max| used + 2 + width(part) <= max.get());
+            if text.is_empty() {
+                used = width(part);
+            } else if fits {
+                text += "  ";
+                used += 2 + width(part);
+            } else {
+                text.truncate(text.trim_end().len());
+                text += &format!("\n{:indent$}", "");
+                used = indent + width(part);
+            }
+            text += part;
+        }
+        text
     }
 
     /// Wraps text between words, if the width is limited.
@@ -74,6 +97,15 @@ mod tests {
         assert!(!unicode(&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")]));
         assert!(!unicode(&[("LANG", "de_DE.ISO-8859-1")]));
         assert!(!unicode(&[]));
+    }
+
+    #[test]
+    fn parts_continue_in_an_indented_line_and_colours_have_no_width() {
+        let parts = ["1.000 s", "", "\u{1b}[31m9\u{1b}[0m lost", "3 in flight"].map(str::to_owned);
+        let narrow = Layout { width: NonZeroUsize::new(15), unicode: false };
+        let expected = "1.000 s  \u{1b}[31m9\u{1b}[0m lost\n  3 in flight";
+        assert_eq!(narrow.flow(&parts, 2), expected);
+        assert_eq!(Layout::PLAIN.flow(&parts, 2).lines().count(), 1);
     }
 
     #[test]

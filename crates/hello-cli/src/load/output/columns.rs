@@ -2,6 +2,7 @@
 
 use hello_measure::TrialVerdict;
 
+use crate::load::saturation::GeneratorLimit;
 use crate::load::summary::Summary;
 use crate::output::columns::COMMON_COLUMNS;
 use crate::output::escape::Escaped;
@@ -35,6 +36,7 @@ impl Tabular for Summary {
 
 const PLAN: &[Column<Summary>] = &[
     ("target", |summary, _| Escaped(summary.target.as_bytes()).to_string()),
+    ("started_at", |summary, _| summary.started_at.to_string()),
     ("rate_per_s", |summary, format| format.known(summary.plan.rate, |rate| rate.to_string())),
     ("outstanding", |summary, format| {
         format.known(summary.plan.outstanding, |outstanding| outstanding.to_string())
@@ -55,6 +57,14 @@ const LOAD: &[Column<Summary>] = &[
     ("answered_per_s", |summary, format| {
         format.known(summary.answered_per_s, |rate| format!("{rate:.1}"))
     }),
+    ("sent_bits_per_s", |summary, format| {
+        format.known(summary.sent_bits_per_s, |rate| format!("{rate:.0}"))
+    }),
+    ("answered_bits_per_s", |summary, format| {
+        format.known(summary.answered_bits_per_s, |rate| format!("{rate:.0}"))
+    }),
+    ("max_loss_percent", |summary, format| format.percent(summary.max_loss)),
+    ("interrupted", |summary, _| summary.interrupted.to_string()),
     ("misdirected", |summary, _| summary.misdirected.to_string()),
     ("latency_min_ms", |summary, format| format.time(summary.latency_ms.map(|times| times.min))),
     ("latency_mean_ms", |summary, format| format.time(summary.latency_ms.map(|times| times.mean))),
@@ -72,7 +82,10 @@ const LOAD: &[Column<Summary>] = &[
     ("processor_time_per_request_us", |summary, format| {
         format.known(summary.generator.processor_time_per_request_us, |time| format!("{time:.3}"))
     }),
-    ("generator_limits", |summary, _| summary.generator.limits.len().to_string()),
+    ("generator_limits", |summary, _| {
+        let labels = summary.generator.limits.iter().map(GeneratorLimit::label);
+        Vec::from_iter(labels).join(" ")
+    }),
     ("verdict", |summary, format| {
         format.known(summary.verdict, |verdict: TrialVerdict| verdict.label().to_owned())
     }),
@@ -96,11 +109,14 @@ mod tests {
         summary.common.errors = [("denied", 2), ("too-long", 10)].into();
         summary.common.not_sent = [("late", 13)].into();
         summary.verdict = Some(TrialVerdict::NotOffered);
+        summary.generator.limits =
+            vec![GeneratorLimit::Late { requests: 13 }, GeneratorLimit::Busy { share: 1.0 }];
         let text = Export::Csv.text(&[summary], NO_TOTALS, &Summary::heads());
         let [head, line] = Vec::from_iter(text.lines())[..] else { panic!("{text}") };
         let found = Vec::from_iter(iter::zip(head.split(','), line.split(',')));
         let expected = [
             ("target", "192.0.2.1:9999"),
+            ("started_at", "1970-01-01T00:00:00.000000Z"),
             ("rate_per_s", "1000"),
             ("outstanding", ""),
             ("sources", "1"),
@@ -135,10 +151,15 @@ mod tests {
             ("rtt_p95_ms", ""),
             ("rtt_p99_ms", ""),
             ("rtt_p999_ms", ""),
+            ("timer_error_p50_ms", "0.1"),
             ("timer_error_p99_ms", ""),
             ("timer_error_max_ms", "0.1"),
             ("sent_per_s", "3.0"),
             ("answered_per_s", "2.0"),
+            ("sent_bits_per_s", "384"),
+            ("answered_bits_per_s", "384"),
+            ("max_loss_percent", "33.3333"),
+            ("interrupted", "false"),
             ("misdirected", "10"),
             ("latency_min_ms", "1.1"),
             ("latency_mean_ms", "2.1"),
@@ -148,7 +169,7 @@ mod tests {
             ("latency_max_ms", "3.1"),
             ("generator_busy_percent", "25"),
             ("processor_time_per_request_us", "666.667"),
-            ("generator_limits", "0"),
+            ("generator_limits", "late busy"),
             ("verdict", "not-offered"),
         ];
         assert_eq!(found, expected);

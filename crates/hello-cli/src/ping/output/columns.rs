@@ -76,9 +76,9 @@ mod tests {
         let [csv, markdown] = [Export::Csv, Export::Markdown]
             .map(|form| form.text(&[silent()], NO_TOTALS, &Summary::heads()));
         let counts = "0.000,0,0,0,0,0,,0,0,0,0,0,0,0";
-        let expected = format!("\n\"a,b|\"\"c\"\":1\",{counts},,,,,,,,,,,,,\n");
+        let expected = format!("\n\"a,b|\"\"c\"\":1\",{counts},,,,,,,,,,,,,,\n");
         assert!(csv.ends_with(&expected), "{csv}");
-        let dashes = "- | ".repeat(12) + "- |\n";
+        let dashes = "- | ".repeat(13) + "- |\n";
         assert!(markdown.ends_with(&format!("| 0 | 0 | {dashes}")), "{markdown}");
     }
 }

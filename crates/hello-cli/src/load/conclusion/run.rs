@@ -1,0 +1,113 @@
+//! The conclusion from a single run.
+
+use super::{Conclusion, LimitedBy, Outcome, count_of, is_short, is_the_generators};
+use crate::load::summary::Summary;
+use crate::output::escape::Escaped;
+use crate::output::format::{self, thousands};
+use crate::output::percent;
+
+impl Conclusion {
+    /// Concludes from a single run.
+    pub fn of_run(summary: &Summary) -> Self {
+        let common = &summary.common;
+        let found = if common.duration_s == 0.0 && summary.interrupted {
+            return Self::interrupted_early("during the warm-up");
+        } else if common.due() == 0 {
+            Self::new("no request was due after the warm-up", Outcome::Unknown)
+        } else if common.sent == 0 {
+            let due = count_of(common.due(), "request");
+            let headline = format!("none of {due} was sent");
+            Self::new(headline, Outcome::NotOffered).limited_by_generator(summary)
+        } else if common.answered == 0 && common.lost == 0 {
+            let sent = count_of(common.sent, "request");
+            Self::new(format!("{sent} sent, of which no end is known"), Outcome::Unknown)
+        } else if common.answered == 0 {
+            // The warm-up was answered, or nothing else is known about it.
+            let (name, lost) = (Escaped(summary.target.as_bytes()), thousands(common.lost));
+            Self::new(format!("{name} answered none of {lost} requests"), Outcome::Lost)
+        } else if summary.plan.outstanding.is_some() {
+            of_closed_loop(summary)
+        } else {
+            of_open_loop(summary)
+        };
+        found.with_ends_unknown(summary)
+    }
+}
+
+/// A closed loop: the round trips times --outstanding set the pace, so more is always possible.
+fn of_closed_loop(summary: &Summary) -> Conclusion {
+    let (common, name) = (&summary.common, Escaped(summary.target.as_bytes()));
+    let outstanding = summary.plan.outstanding.unwrap_or_default();
+    let outcome = if common.lost == 0 { Outcome::Carried } else { Outcome::Lost };
+    let loss = match common.lost {
+        0 => String::new(),
+        lost => format!(" with {} loss", percent::of(lost, lost + common.answered)),
+    };
+    let rate = summary.answered_per_s.filter(|_| summary.is_steady());
+    let Some(rate) = rate else {
+        let (answered, settled) = (thousands(common.answered), common.answered + common.lost);
+        let headline = format!(
+            "{name} answered {answered} of {}; too few for a rate with {} outstanding",
+            count_of(settled, "request"),
+            thousands(outstanding.into())
+        );
+        return Conclusion::new(headline, outcome);
+    };
+    let headline = format!("{name} answers at least {} requests/s{loss}", format::rate(rate));
+    let found = Conclusion::new(headline, outcome).at(rate).at_least();
+    if summary.suspected_limit.is_some() {
+        found.with_rate_limit(summary)
+    } else if !summary.generator.limits.is_empty() {
+        found.limited_by_generator(summary)
+    } else {
+        let more = u64::from(outstanding) * 2;
+        found
+            .limited_by(LimitedBy::Plan)
+            .and(&format!(
+                "round trips with {} outstanding set the pace",
+                thousands(outstanding.into())
+            ))
+            .next(format!("--outstanding {more}"))
+    }
+}
+
+fn of_open_loop(summary: &Summary) -> Conclusion {
+    let (common, name) = (&summary.common, Escaped(summary.target.as_bytes()));
+    let (sent, answered) = (summary.sent_per_s, summary.answered_per_s);
+    let rate = |rate: Option<f64>| rate.map_or_else(|| "-".into(), format::rate);
+    let loss = percent::of(common.lost, common.lost + common.answered);
+    let found = match common.lost {
+        0 => {
+            let headline = format!("{name} answers {} requests/s without loss", rate(answered));
+            Conclusion::new(headline, Outcome::Carried).at_least()
+        }
+        _ => {
+            let headline = format!(
+                "{name} loses {loss} at {} requests/s, and answers {}/s",
+                rate(sent),
+                rate(answered)
+            );
+            Conclusion::new(headline, Outcome::Lost)
+        }
+    };
+    let found = match answered {
+        Some(answered) => found.at(answered),
+        None => found,
+    };
+    if is_short(summary) {
+        let planned = thousands(summary.plan.rate.unwrap_or_default());
+        return found
+            .at_least()
+            .and(&format!("{planned}/s could not be offered"))
+            .limited_by_generator(summary);
+    }
+    match common.lost {
+        0 if summary.generator.limits.is_empty() => found.limited_by(LimitedBy::Plan),
+        0 => found
+            .limited_by(LimitedBy::Plan)
+            .and("the generator was at its limit, so latencies are upper bounds"),
+        _ if summary.suspected_limit.is_some() => found.with_rate_limit(summary),
+        _ if is_the_generators(summary) => found.at_least().limited_by_generator(summary),
+        _ => found.limited_by(LimitedBy::Server),
+    }
+}

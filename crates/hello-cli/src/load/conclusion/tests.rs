@@ -1,0 +1,437 @@
+use std::time::Duration;
+
+use hello_measure::{Bound, SearchOutcome, TrialVerdict};
+
+use super::*;
+use crate::load::fixtures;
+use crate::load::no_contact::{NoContact, Reason};
+use crate::load::saturation::SuspectedLimit;
+use crate::load::throughput::{SearchEnd, Throughput};
+
+const LIMIT: SuspectedLimit = SuspectedLimit { rate: 1000, burst: 2000 };
+
+/// A run of ten seconds in an open loop of this rate.
+fn open(rate: u64, answered: u64, lost: u64) -> Summary {
+    let mut summary = fixtures::summary();
+    summary.target = "x:1".into();
+    summary.plan.rate = Some(rate);
+    summary.common.duration_s = 10.0;
+    (summary.common.sent, summary.common.answered) = (answered + lost, answered);
+    (summary.common.lost, summary.common.in_flight) = (lost, 0);
+    summary.sent_per_s = Some((answered + lost) as f64 / 10.0);
+    summary.answered_per_s = Some(answered as f64 / 10.0);
+    summary
+}
+
+/// The same in a closed loop with 64 outstanding.
+fn closed(answered: u64, lost: u64) -> Summary {
+    let mut summary = open(0, answered, lost);
+    (summary.plan.rate, summary.plan.outstanding) = (None, Some(64));
+    summary
+}
+
+fn limited(mut summary: Summary, limit: GeneratorLimit) -> Summary {
+    summary.generator.limits = vec![limit];
+    summary
+}
+
+fn short(mut summary: Summary, late: u64) -> Summary {
+    summary.common.not_sent = [("late", late)].into();
+    limited(summary, GeneratorLimit::Late { requests: late })
+}
+
+fn suspected(mut summary: Summary) -> Summary {
+    summary.suspected_limit = Some(LIMIT);
+    summary
+}
+
+fn dropped(mut summary: Summary) -> Summary {
+    summary.generator.dropped = Some(7);
+    limited(summary, GeneratorLimit::Dropped { datagrams: 7 })
+}
+
+fn interrupted(mut summary: Summary, in_flight: u64) -> Summary {
+    (summary.interrupted, summary.common.in_flight) = (true, in_flight);
+    summary.common.sent += in_flight;
+    summary
+}
+
+fn assert_concludes(
+    found: &Conclusion,
+    headline: &str,
+    outcome: Outcome,
+    limited_by: Option<LimitedBy>,
+) {
+    assert_eq!(found.headline, headline);
+    let facts = &found.conclusion;
+    assert_eq!((facts.outcome, facts.limited_by), (outcome, limited_by), "{headline}");
+    // What is said to be a lower bound is one, and the advice is the headline's.
+    assert!(!headline.contains("at least") || facts.is_lower_bound, "{headline}");
+    let advice = headline.split_once(": next, try ").map(|(_, advice)| advice);
+    let advice = advice.map(|advice| advice.split(';').next().unwrap_or_default().to_owned());
+    assert_eq!(advice, facts.next, "{headline}");
+}
+
+#[test]
+fn each_run_has_its_headline() {
+    use GeneratorLimit::{Busy, NotTaken, Stalled, Timer, TooManyInFlight};
+    use LimitedBy::{Generator, Plan, RateLimit, Server};
+    use Outcome::{Carried, Lost, NotOffered, Unknown};
+    let busy = Busy { share: 0.99 };
+    let trains = |train, outstanding| {
+        let mut summary = limited(closed(3_400_000, 0), busy);
+        (summary.plan.train, summary.plan.outstanding) = (train, Some(outstanding));
+        summary
+    };
+    let mut wide = trains(1, 64);
+    wide.plan.name_bytes = [40_000, 40_000];
+    let mut nothing_due = open(1, 0, 0);
+    nothing_due.common.not_sent.clear();
+    let mut warm_up = interrupted(nothing_due.clone(), 0);
+    warm_up.common.duration_s = 0.0;
+    for (summary, headline, outcome, limited_by) in [
+        (
+            closed(3_400_000, 0),
+            "x:1 answers at least 340,000 requests/s; round trips with 64 outstanding set the \
+             pace: next, try --outstanding 128",
+            Carried,
+            Some(Plan),
+        ),
+        (
+            trains(1, 64),
+            "x:1 answers at least 340,000 requests/s; the generator was the limit: next, try \
+             --train 64",
+            Carried,
+            Some(Generator),
+        ),
+        (
+            trains(2, 100),
+            "x:1 answers at least 340,000 requests/s; the generator was the limit: next, try \
+             --train 64 --outstanding 3200",
+            Carried,
+            Some(Generator),
+        ),
+        (
+            trains(64, 4096),
+            "x:1 answers at least 340,000 requests/s; the generator was the limit: next, try \
+             --threads 2",
+            Carried,
+            Some(Generator),
+        ),
+        (
+            wide,
+            "x:1 answers at least 340,000 requests/s; the generator was the limit: next, try \
+             --threads 2",
+            Carried,
+            Some(Generator),
+        ),
+        (
+            limited(closed(54_850, 560), Stalled { share: 0.9 }),
+            "x:1 answers at least 5,485 requests/s with 1.011% loss; the generator was the limit: \
+             next, try a shorter --timeout",
+            Lost,
+            Some(Generator),
+        ),
+        (
+            closed(99_999, 1),
+            "x:1 answers at least 10,000 requests/s with 0.001% loss; round trips with 64 \
+             outstanding set the pace: next, try --outstanding 128",
+            Lost,
+            Some(Plan),
+        ),
+        (
+            suspected(limited(closed(10_000, 600), Stalled { share: 0.9 })),
+            "x:1 answers at least 1,000 requests/s with 5.66% loss; the losses look like a rate \
+             limit: next, try hello-server --limit off",
+            Lost,
+            Some(RateLimit),
+        ),
+        (
+            closed(20, 0),
+            "x:1 answered 20 of 20 requests; too few for a rate with 64 outstanding",
+            Carried,
+            None,
+        ),
+        (closed(0, 64), "x:1 answered none of 64 requests", Lost, None),
+        (
+            interrupted(closed(6, 0), 4),
+            "x:1 answered 6 of 6 requests; too few for a rate with 64 outstanding; interrupted; \
+             up to 40% lost if all in flight are",
+            Carried,
+            None,
+        ),
+        (
+            open(10_000, 100_000, 0),
+            "x:1 answers 10,000 requests/s without loss",
+            Carried,
+            Some(Plan),
+        ),
+        (
+            interrupted(open(10_000, 100_000, 0), 0),
+            "x:1 answers 10,000 requests/s without loss; interrupted",
+            Carried,
+            Some(Plan),
+        ),
+        (
+            limited(open(10_000, 100_000, 0), Timer { p99_ms: 2.0 }),
+            "x:1 answers 10,000 requests/s without loss; the generator was at its limit, so \
+             latencies are upper bounds",
+            Carried,
+            Some(Plan),
+        ),
+        (
+            open(10_000, 75_000, 25_000),
+            "x:1 loses 25% at 10,000 requests/s, and answers 7,500/s",
+            Lost,
+            Some(Server),
+        ),
+        (
+            suspected(open(2000, 14_000, 6000)),
+            "x:1 loses 30% at 2,000 requests/s, and answers 1,400/s; the losses look like a rate \
+             limit: next, try hello-server --limit off",
+            Lost,
+            Some(RateLimit),
+        ),
+        (
+            dropped(open(10_000, 75_000, 25_000)),
+            "x:1 loses 25% at 10,000 requests/s, and answers 7,500/s; the generator was the \
+             limit: next, try a larger net.core.rmem_max",
+            Lost,
+            Some(Generator),
+        ),
+        (
+            short(open(20_000, 100_000, 0), 100_000),
+            "x:1 answers 10,000 requests/s without loss; 20,000/s could not be offered; the \
+             generator was the limit: next, try --train 64",
+            Carried,
+            Some(Generator),
+        ),
+        (
+            short(open(20_000, 0, 0), 9),
+            "none of 9 requests was sent; the generator was the limit: next, try --train 64",
+            NotOffered,
+            Some(Generator),
+        ),
+        (
+            limited(short(open(9, 0, 0), 9), NotTaken { requests: 9 }),
+            "none of 9 requests was sent; the generator was the limit",
+            NotOffered,
+            Some(Generator),
+        ),
+        (
+            limited(short(open(9, 0, 0), 9), TooManyInFlight { requests: 9 }),
+            "none of 9 requests was sent; the generator was the limit: next, try a shorter \
+             --timeout",
+            NotOffered,
+            Some(Generator),
+        ),
+        (open(10, 0, 100), "x:1 answered none of 100 requests", Lost, None),
+        (nothing_due, "no request was due after the warm-up", Unknown, None),
+        (warm_up, "interrupted during the warm-up: nothing is known", Unknown, None),
+        (
+            interrupted(open(10, 0, 0), 5),
+            "5 requests sent, of which no end is known; interrupted; up to 100% lost if all in \
+             flight are",
+            Unknown,
+            None,
+        ),
+    ] {
+        assert_concludes(&Conclusion::of_run(&summary), headline, outcome, limited_by);
+    }
+}
+
+#[test]
+fn each_end_of_a_search_has_its_headline() {
+    use LimitedBy::{Generator, Plan, RateLimit, Server};
+    use Outcome::{Carried, Lost, NotOffered, Unknown};
+    use SearchEnd::{Found, Open};
+    let load = |load| std::num::NonZeroU64::new(load).expect("not zero");
+    let trial = |summary, verdict| Summary { verdict: Some(verdict), ..summary };
+    let lost = trial(open(71_000, 700_000, 10_000), TrialVerdict::Lost);
+    let late = trial(short(open(71_000, 700_000, 0), 10_000), TrialVerdict::NotOffered);
+    for (carried, bound, end, tolerance, last, headline, outcome, limited_by) in [
+        (
+            Some(70_000),
+            Bound::Lost(load(71_000)),
+            Found,
+            0.001,
+            &lost,
+            "x:1 answers 70,000 requests/s with at most 0.1% loss",
+            Carried,
+            Some(Server),
+        ),
+        (
+            Some(70_000),
+            Bound::Lost(load(71_000)),
+            Found,
+            0.0,
+            &suspected(lost.clone()),
+            "x:1 answers 70,000 requests/s without loss; the losses look like a rate limit: next, \
+             try hello-server --limit off",
+            Carried,
+            Some(RateLimit),
+        ),
+        (
+            Some(70_000),
+            Bound::NotOffered(load(71_000)),
+            Found,
+            0.0,
+            &late,
+            "x:1 answers at least 70,000 requests/s without loss; the generator was the limit: \
+             next, try --train 64",
+            Carried,
+            Some(Generator),
+        ),
+        (
+            Some(70_000),
+            Bound::Max,
+            Found,
+            0.0,
+            &lost,
+            "x:1 answers at least 70,000 requests/s without loss; no higher rate was tried: next, \
+             try a higher --max-rate",
+            Carried,
+            Some(Plan),
+        ),
+        (
+            Some(70_000),
+            Bound::Lost(load(99_000)),
+            Open,
+            0.0,
+            &lost,
+            "x:1 answers at least 70,000 requests/s without loss; the search was interrupted",
+            Carried,
+            None,
+        ),
+        (
+            None,
+            Bound::Open,
+            Open,
+            0.0,
+            &lost,
+            "interrupted before any rate had a verdict: nothing is known",
+            Unknown,
+            None,
+        ),
+        (
+            None,
+            Bound::Lost(load(1)),
+            Found,
+            0.0,
+            &lost,
+            "x:1 answers no rate without loss, not even 1/s",
+            Lost,
+            Some(Server),
+        ),
+        (
+            None,
+            Bound::NotOffered(load(1)),
+            Found,
+            0.0,
+            &late,
+            "1/s could not be offered; the generator was the limit: next, try --train 64",
+            NotOffered,
+            Some(Generator),
+        ),
+    ] {
+        let outcome_of = SearchOutcome { carried: carried.map(load), bound };
+        let goal = (tolerance, 0.02, 3);
+        let found = Throughput::new(outcome_of, end, goal, Duration::from_secs(2));
+        let found = Conclusion::of_search("x:1", &found, std::slice::from_ref(last));
+        assert_concludes(&found, headline, outcome, limited_by);
+    }
+}
+
+#[test]
+fn each_sweep_has_its_headline() {
+    use LimitedBy::{Generator, Plan, RateLimit, Server};
+    use Outcome::{Carried, Lost, NotOffered, Unknown};
+    let clean = open(1000, 10_000, 0);
+    let lossy = open(2000, 15_000, 5000);
+    let late = short(open(3000, 10_000, 0), 20_000);
+    for (trials, all, headline, outcome, limited_by) in [
+        (
+            vec![clean.clone(), lossy.clone()],
+            2,
+            "x:1 answers 1,000 requests/s without loss, and loses 25% at 2,000/s",
+            Carried,
+            Some(Server),
+        ),
+        (
+            vec![clean.clone(), suspected(lossy.clone())],
+            2,
+            "x:1 answers 1,000 requests/s without loss, and loses 25% at 2,000/s; the losses look \
+             like a rate limit: next, try hello-server --limit off",
+            Carried,
+            Some(RateLimit),
+        ),
+        (
+            vec![clean.clone(), dropped(lossy.clone())],
+            2,
+            "x:1 answers 1,000 requests/s without loss, and loses 25% at 2,000/s; the generator \
+             was the limit: next, try a larger net.core.rmem_max",
+            Carried,
+            Some(Generator),
+        ),
+        (
+            vec![clean.clone()],
+            1,
+            "x:1 answers at least 1,000 requests/s without loss: next, try a --sweep to higher \
+             rates",
+            Carried,
+            Some(Plan),
+        ),
+        (
+            vec![clean.clone(), late.clone()],
+            2,
+            "x:1 answers at least 1,000 requests/s without loss; the generator was the limit: \
+             next, try --train 64",
+            Carried,
+            Some(Generator),
+        ),
+        (vec![lossy], 1, "x:1 loses 25% at 2,000/s", Lost, Some(Server)),
+        (
+            vec![late],
+            1,
+            "3,000/s could not be offered; the generator was the limit: next, try --train 64",
+            NotOffered,
+            Some(Generator),
+        ),
+        (
+            vec![clean.clone(), interrupted(clean.clone(), 0)],
+            3,
+            "x:1 answers at least 1,000 requests/s without loss: next, try a --sweep to higher \
+             rates; interrupted after 1 of 3 rates",
+            Carried,
+            Some(Plan),
+        ),
+        (
+            vec![interrupted(clean, 0)],
+            3,
+            "interrupted before the first rate was measured: nothing is known",
+            Unknown,
+            None,
+        ),
+    ] {
+        let found = Conclusion::of_sweep("x:1", &trials, all);
+        assert_concludes(&found, headline, outcome, limited_by);
+    }
+}
+
+#[test]
+fn missing_answer_is_the_headline() {
+    let reason = NoContact {
+        target: "x:1".into(),
+        address: hello_net::ZonedAddr(([127, 0, 0, 1], 9999).into()),
+        reason: Reason::Refused,
+        waited_s: 1.0,
+        name_bytes: [16, 16],
+        error: None,
+        greeting_answered: None,
+    };
+    let headline = "x:1 refused the requests: no server is listening on that port. Start one with: \
+                    hello-server";
+    let found = Conclusion::no_answer(reason);
+    assert_concludes(&found, headline, Outcome::NoAnswer, None);
+    assert!(found.no_answer.is_some());
+}

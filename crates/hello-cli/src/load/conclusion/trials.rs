@@ -1,0 +1,110 @@
+//! The conclusions from several trials.
+
+use hello_measure::TrialVerdict;
+
+use super::{Conclusion, LimitedBy, Outcome, is_short, is_the_generators};
+use crate::load::summary::Summary;
+use crate::load::throughput::{SearchBound, Throughput};
+use crate::output::escape::Escaped;
+use crate::output::format::thousands;
+use crate::output::percent::{self, percent};
+
+impl Conclusion {
+    /// Concludes from a search, whose trials these are.
+    pub fn of_search(target: &str, throughput: &Throughput, trials: &[Summary]) -> Self {
+        let name = Escaped(target.as_bytes());
+        let loss = match throughput.tolerance {
+            0.0 => "without loss".to_owned(),
+            tolerance => format!("with at most {}% loss", percent(tolerance)),
+        };
+        let last = trials.iter().rfind(|trial| trial.verdict != Some(TrialVerdict::Carried));
+        let Some(carried) = throughput.throughput_per_s else {
+            return match (throughput.bound, throughput.not_carried_per_s) {
+                (SearchBound::Generator, Some(load)) => {
+                    let headline = format!("{}/s could not be offered", thousands(load));
+                    let found = Self::new(headline, Outcome::NotOffered);
+                    last.map_or(found.clone(), |trial| found.limited_by_generator(trial))
+                }
+                (SearchBound::Server, Some(load)) => {
+                    let headline =
+                        format!("{name} answers no rate {loss}, not even {}/s", thousands(load));
+                    let found = Self::new(headline, Outcome::Lost).limited_by(LimitedBy::Server);
+                    last.map_or(found.clone(), |trial| found.with_rate_limit(trial))
+                }
+                _ => Self::interrupted_early("before any rate had a verdict"),
+            };
+        };
+        let at_least = if throughput.is_exact() { "" } else { "at least " };
+        let headline = format!("{name} answers {at_least}{} requests/s {loss}", thousands(carried));
+        let found = Self::new(headline, Outcome::Carried).at(carried as f64);
+        match throughput.bound {
+            SearchBound::Server => {
+                let found = found.limited_by(LimitedBy::Server);
+                last.map_or(found.clone(), |trial| found.with_rate_limit(trial))
+            }
+            SearchBound::Generator => {
+                let found = found.at_least();
+                last.map_or(found.clone(), |trial| found.limited_by_generator(trial))
+            }
+            SearchBound::MaxRate => found
+                .at_least()
+                .limited_by(LimitedBy::Plan)
+                .and("no higher rate was tried")
+                .next("a higher --max-rate"),
+            SearchBound::Silence | SearchBound::Interrupted => {
+                found.at_least().and("the search was interrupted")
+            }
+        }
+    }
+
+    /// Concludes from the trials of a sweep of `all` loads.
+    pub fn of_sweep(target: &str, trials: &[Summary], all: usize) -> Self {
+        let name = Escaped(target.as_bytes());
+        let measured = Vec::from_iter(trials.iter().filter(|trial| !trial.interrupted));
+        let lossy = measured.iter().position(|trial| trial.common.lost > 0);
+        let offered = |trial: &&&Summary| !is_short(trial);
+        let clean = measured[..lossy.unwrap_or(measured.len())].iter().rfind(offered);
+        let rate = |trial: &Summary| thousands(trial.plan.rate.unwrap_or_default());
+        let lost = lossy.map(|index| {
+            let trial = measured[index];
+            let loss = percent::of(trial.common.lost, trial.common.answered + trial.common.lost);
+            format!("loses {loss} at {}/s", rate(trial))
+        });
+        let found = match (clean, lost) {
+            (Some(clean), Some(lost)) => {
+                let headline =
+                    format!("{name} answers {} requests/s without loss, and {lost}", rate(clean));
+                Self::new(headline, Outcome::Carried).at(clean.plan.rate.unwrap_or_default() as f64)
+            }
+            (None, Some(lost)) => Self::new(format!("{name} {lost}"), Outcome::Lost),
+            (Some(clean), None) => {
+                let headline =
+                    format!("{name} answers at least {} requests/s without loss", rate(clean));
+                let found = Self::new(headline, Outcome::Carried);
+                found.at(clean.plan.rate.unwrap_or_default() as f64).at_least()
+            }
+            (None, None) => match measured.last() {
+                Some(trial) => {
+                    let headline = format!("{}/s could not be offered", rate(trial));
+                    Self::new(headline, Outcome::NotOffered)
+                }
+                None => return Self::interrupted_early("before the first rate was measured"),
+            },
+        };
+        let found = match lossy.map(|index| measured[index]) {
+            Some(trial) if trial.suspected_limit.is_some() => found.with_rate_limit(trial),
+            Some(trial) if is_the_generators(trial) => found.limited_by_generator(trial),
+            Some(_) => found.limited_by(LimitedBy::Server),
+            None => match measured.iter().find(|trial| is_short(trial)) {
+                Some(trial) => found.limited_by_generator(trial),
+                None => found.limited_by(LimitedBy::Plan).next("a --sweep to higher rates"),
+            },
+        };
+        match trials.len() {
+            done if done < all || trials.iter().any(|trial| trial.interrupted) => {
+                found.and(&format!("interrupted after {} of {all} rates", measured.len()))
+            }
+            _ => found,
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! The reasons why a server answered nothing, and what to do.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use hello_measure::NoAnswer;
+use hello_net::{Client, ErrorClass, SocketError, ZonedAddr};
+use hello_proto::{DEFAULT_PORT, Peer, Request, Retry};
+use serde::Serialize;
+
+use super::plan::Plan;
+use super::summary::Summary;
+use crate::output::escape::Escaped;
+use crate::output::json::as_text;
+
+/// A run without any answer, in the warm-up or after it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NoContact {
+    /// The name of the server that the user gave.
+    #[serde(skip)]
+    pub target: String,
+    /// The address that did not answer.
+    #[serde(serialize_with = "as_text")]
+    pub address: ZonedAddr,
+    /// Why nothing was answered.
+    pub reason: Reason,
+    /// The time that requests were waited for, in seconds.
+    pub waited_s: f64,
+    /// The lengths of the shortest and the longest name, in bytes.
+    pub name_bytes: [usize; 2],
+    /// The first error that was reported about a request, if any.
+    pub error: Option<String>,
+    /// Whether a greeting with a short name, sent after the run, was answered; `None` if none was sent.
+    pub greeting_answered: Option<bool>,
+}
+
+/// A reason why nothing was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// The network reported that no server is listening on the port.
+    Refused,
+    /// Replies arrived after their timeout.
+    Late,
+    /// Only datagrams that are not replies to these requests arrived.
+    Unrelated,
+    /// The system or the network reported another error.
+    Errors,
+    /// A short name was answered, so the server refuses names of this length.
+    Size,
+    /// A greeting after the run was answered.
+    Overload,
+    /// No reply and no error.
+    Silent,
+}
+
+impl NoContact {
+    /// Explains a run without any answer, of which `error` was reported. If nothing else explains it,
+    /// sends one greeting with a short name.
+    pub(super) fn explain(
+        target: &str,
+        address: SocketAddr,
+        (plan, peer): (&Plan, Peer),
+        summary: Option<&Summary>,
+        error: Option<SocketError>,
+        waited: Duration,
+    ) -> Self {
+        let known = match summary.and_then(Summary::no_answer) {
+            Some(NoAnswer::Refused) => Some(Reason::Refused),
+            Some(NoAnswer::Late) => Some(Reason::Late),
+            Some(NoAnswer::Unrelated) => Some(Reason::Unrelated),
+            _ if is_refusal(error) => Some(Reason::Refused),
+            Some(NoAnswer::Errors) => Some(Reason::Errors),
+            Some(NoAnswer::Silent) | None => error.map(|_| Reason::Errors),
+        };
+        let greeting = (known.is_none() && peer == Peer::Hello).then(|| greet(address, waited));
+        let reason = known.unwrap_or(match greeting {
+            Some(Greeted::Refused) => Reason::Refused,
+            Some(Greeted::Answered) if plan.name_bytes[1] > GREETING.len() => Reason::Size,
+            Some(Greeted::Answered) => Reason::Overload,
+            Some(Greeted::Silent) | None => Reason::Silent,
+        });
+        Self {
+            target: target.to_owned(),
+            address: address.into(),
+            reason,
+            waited_s: waited.as_secs_f64(),
+            name_bytes: plan.name_bytes,
+            error: error.map(|error| error.to_string()),
+            greeting_answered: greeting.map(|greeting| greeting == Greeted::Answered),
+        }
+    }
+}
+
+/// Returns whether an error reports that no server is listening.
+pub(super) fn is_refusal(error: Option<SocketError>) -> bool {
+    error.is_some_and(|error| error.class == ErrorClass::ConnectionRefused)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Greeted {
+    Answered,
+    Refused,
+    Silent,
+}
+
+/// Sends one greeting and waits for its reply.
+fn greet(address: SocketAddr, wait: Duration) -> Greeted {
+    let retry = Retry::new(wait, NonZeroU32::MIN, wait);
+    let client = Client::builder().retry(retry).deadline(wait).connect([address]);
+    let (Ok(mut client), Ok(request)) = (client, Request::new(GREETING)) else {
+        return Greeted::Silent;
+    };
+    match client.greet(request, |_| ()) {
+        Ok(_) => Greeted::Answered,
+        Err(unanswered) => match unanswered.servers.iter().any(|server| is_refusal(server.problem))
+        {
+            true => Greeted::Refused,
+            false => Greeted::Silent,
+        },
+    }
+}
+
+impl fmt::Display for NoContact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (target, waited) = (Escaped(self.target.as_bytes()), self.waited_s);
+        let names = match self.name_bytes {
+            [shortest, longest] if shortest == longest => format!("{longest}-byte names"),
+            [shortest, longest] => format!("names of {shortest} to {longest} bytes"),
+        };
+        match self.reason {
+            Reason::Refused => {
+                let is_here = self.address.0.ip().to_canonical().is_loopback();
+                let start = match self.address.0.port() {
+                    _ if !is_here => "Start hello-server on that machine".to_owned(),
+                    DEFAULT_PORT => "Start one with: hello-server".to_owned(),
+                    _ => format!("Start one with: hello-server --bind {}", self.address),
+                };
+                write!(
+                    f,
+                    "{target} refused the requests: no server is listening on that port. {start}"
+                )
+            }
+            Reason::Late => write!(
+                f,
+                "no reply from {target} within {waited} s, but later ones: try a longer --timeout"
+            ),
+            Reason::Unrelated => {
+                write!(f, "no reply from {target}, but other datagrams: is that a Hello server?")
+            }
+            Reason::Errors => {
+                let error = self.error.as_deref().unwrap_or("unknown");
+                write!(f, "no reply from {target}, but an error: {error}")
+            }
+            Reason::Size => write!(
+                f,
+                "no reply from {target} to {names} within {waited} s, but to a {}-byte name: it \
+                 refuses this size; try a smaller --size",
+                GREETING.len()
+            ),
+            Reason::Overload => write!(
+                f,
+                "no reply from {target} within {waited} s, but to one greeting after that: it is \
+                 overloaded, rate limited or was just started; try a lower --rate"
+            ),
+            Reason::Silent => write!(
+                f,
+                "no reply from {target} within {waited} s, and no error: is a server running there, \
+                 does a firewall drop the requests, is their rate limited?"
+            ),
+        }
+    }
+}
+
+/// A name that every server accepts.
+const GREETING: &[u8] = b"hello-load check";
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::thread;
+
+    use super::*;
+    use crate::load::fixtures;
+
+    fn no_contact(reason: Reason, address: SocketAddr) -> NoContact {
+        let (target, name_bytes) = (address.to_string(), [1400, 1400]);
+        let address = address.into();
+        let (waited_s, error) = (1.0, Some("unreachable".into()));
+        NoContact { target, address, reason, waited_s, name_bytes, error, greeting_answered: None }
+    }
+
+    #[test]
+    fn each_reason_says_what_to_do() {
+        let default = ([127, 0, 0, 1], 9999).into();
+        for (reason, address, expected) in [
+            (
+                Reason::Refused,
+                default,
+                "127.0.0.1:9999 refused the requests: no server is listening on that port. Start \
+                 one with: hello-server",
+            ),
+            (
+                Reason::Refused,
+                ([127, 0, 0, 1], 7).into(),
+                "127.0.0.1:7 refused the requests: no server is listening on that port. Start one \
+                 with: hello-server --bind 127.0.0.1:7",
+            ),
+            (
+                Reason::Refused,
+                ([192, 0, 2, 1], 9999).into(),
+                "192.0.2.1:9999 refused the requests: no server is listening on that port. Start \
+                 hello-server on that machine",
+            ),
+            (
+                Reason::Size,
+                default,
+                "no reply from 127.0.0.1:9999 to 1400-byte names within 1 s, but to a 16-byte \
+                 name: it refuses this size; try a smaller --size",
+            ),
+            (
+                Reason::Late,
+                default,
+                "no reply from 127.0.0.1:9999 within 1 s, but later ones: try a longer --timeout",
+            ),
+            (
+                Reason::Unrelated,
+                default,
+                "no reply from 127.0.0.1:9999, but other datagrams: is that a Hello server?",
+            ),
+            (Reason::Errors, default, "no reply from 127.0.0.1:9999, but an error: unreachable"),
+            (
+                Reason::Overload,
+                default,
+                "no reply from 127.0.0.1:9999 within 1 s, but to one greeting after that: it is \
+                 overloaded, rate limited or was just started; try a lower --rate",
+            ),
+            (
+                Reason::Silent,
+                default,
+                "no reply from 127.0.0.1:9999 within 1 s, and no error: is a server running there, \
+                 does a firewall drop the requests, is their rate limited?",
+            ),
+        ] {
+            assert_eq!(no_contact(reason, address).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn greeting_with_a_short_name_distinguishes_a_refused_size_from_silence() {
+        let server = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let address = server.local_addr().expect("bound");
+        let greeter = thread::spawn(move || {
+            let mut name = [0; 99];
+            let (len, client) = server.recv_from(&mut name).expect("a greeting");
+            let reply = [b"Hello, ", &name[..len], b"!"].concat();
+            server.send_to(&reply, client).expect("sent");
+            server
+        });
+        let mut plan = Plan::from(&fixtures::plan());
+        plan.name_bytes = [8, 1400];
+        let explain = |plan: &Plan, peer, wait| {
+            let wait = Duration::from_millis(wait);
+            NoContact::explain("x:1", address, (plan, peer), None, None, wait)
+        };
+        let found = explain(&plan, Peer::Hello, 20_000);
+        assert_eq!((found.reason, found.greeting_answered), (Reason::Size, Some(true)));
+        let server = greeter.join().expect("no panic");
+        let found = explain(&plan, Peer::Hello, 20);
+        assert_eq!((found.reason, found.greeting_answered), (Reason::Silent, Some(false)));
+        let found = explain(&plan, Peer::Echo, 20_000);
+        assert_eq!((found.reason, found.greeting_answered), (Reason::Silent, None));
+        drop(server);
+        assert_eq!(explain(&plan, Peer::Hello, 20).reason, Reason::Refused);
+    }
+
+    #[test]
+    fn what_was_received_and_reported_explains_a_run_before_any_greeting() {
+        let (plan, address) = (fixtures::plan(), ([127, 0, 0, 1], 9).into());
+        let plan = Plan::from(&plan);
+        let explain = |summary: &Summary, error: Option<ErrorClass>| {
+            let (error, wait) = (error.map(Into::into), Duration::from_secs(1));
+            let found = NoContact::explain(
+                "x:1",
+                address,
+                (&plan, Peer::Hello),
+                Some(summary),
+                error,
+                wait,
+            );
+            assert_eq!(found.greeting_answered, None);
+            found.reason
+        };
+        let mut summary = fixtures::summary();
+        (summary.common.answered, summary.common.lost) = (0, 3);
+        let refused = Some(ErrorClass::ConnectionRefused);
+        assert_eq!(explain(&summary, refused), Reason::Refused, "in the warm-up");
+        assert_eq!(explain(&summary, Some(ErrorClass::Denied)), Reason::Errors);
+        summary.common.late = 1;
+        assert_eq!(explain(&summary, None), Reason::Late);
+        (summary.common.late, summary.common.corrupt) = (0, 1);
+        assert_eq!(explain(&summary, None), Reason::Unrelated);
+    }
+}
