@@ -123,12 +123,20 @@ impl Search {
 
     /// Returns an upper bound of the loads to try between `low`, which was carried unless it is 0, and
     /// `high`, which was not.
-    fn bisections(&self, low: u64, high: u64) -> u64 {
-        let gap = high.saturating_sub(low.max(self.plan.min.get() - 1));
-        // Each load halves the gap. Once a load is carried, the gap need not close entirely.
-        let rest = (self.plan.resolution * low as f64).floor().max(1.0);
-        let halvings = iter::successors(Some(gap as f64), |gap| Some(gap / 2.0));
-        halvings.take_while(|gap| *gap > rest).map(|_| 1).sum()
+    fn bisections(&self, low: u64, mut high: u64) -> u64 {
+        if low > 0 {
+            // Each load halves the gap, which need not close entirely.
+            let rest = (self.plan.resolution * low as f64).floor().max(1.0);
+            let halvings = iter::successors(Some((high - low) as f64), |gap| Some(gap / 2.0));
+            return halvings.take_while(|gap| *gap > rest).map(|_| 1).sum();
+        }
+        let (mut tried, mut most) = (0, 0);
+        while let Some(load) = NonZeroU64::new(high).and_then(|high| self.between(None, high)) {
+            tried += 1;
+            most = most.max(tried + self.bisections(load.get(), high));
+            high = load.get();
+        }
+        most
     }
 
     fn between(&self, carried: Option<NonZeroU64>, not_carried: NonZeroU64) -> Option<NonZeroU64> {
