@@ -17,7 +17,7 @@ use serde_json::Value;
 
 pub(crate) use network::{exchange, have_ipv6, peer, peer_at, receive, skip};
 pub(crate) use supervisor::Supervisor;
-pub(crate) use terminal::run_at_terminal;
+pub(crate) use terminal::{run_at_terminal, run_at_terminal_of_width};
 
 pub(crate) const CLIENT: &str = env!("CARGO_BIN_EXE_hello-client");
 pub(crate) const LOAD: &str = env!("CARGO_BIN_EXE_hello-load");

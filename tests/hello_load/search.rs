@@ -96,8 +96,19 @@ fn throughput_is_found_within_the_resolution() {
         if verdicts(&trials, 0.0) != expected {
             return Err(Inconclusive("the generator stalled".into()));
         }
+        let mut throughput = throughput;
+        let fields = throughput.as_object_mut().expect("fields");
+        fields.retain(|name, _| !["time", "started_at", "headline"].contains(&&**name));
         let expected = json!({
             "event": "throughput",
+            "conclusion": {
+                "outcome": "carried",
+                "rate_per_s": 1000.0,
+                "is_lower_bound": false,
+                "limited_by": "server",
+                "next": null,
+            },
+            "no_answer": null,
             "throughput_per_s": 1000,
             "not_carried_per_s": 1125,
             "bound": "server",
@@ -148,14 +159,15 @@ fn search_prints_its_result_and_its_bound() {
             (
                 &["--rate", "1000", "--max-rate", "1000", "--tolerance", "10"][..],
                 0,
-                "throughput at least 1000 requests/s, with at most 10% loss\n\
+                "answers at least 1,000 requests/s with at most 10% loss; no higher rate was tried: \
+                 next, try a higher --max-rate\n\
                  no higher load was tried (--max-rate); at most 1 trial of 0.1 s per load\n",
             ),
             (
                 &["--rate", "1000", "--resolution", "100"],
                 1,
-                "no load was carried with at most 0% loss\n\
-                 1000/s lost too much (resolution 100%); at most 1 trial of 0.1 s per load\n",
+                "answers no rate without loss, not even 1,000/s\n\
+                 1,000/s lost too much (resolution 100%); at most 1 trial of 0.1 s per load\n",
             ),
         ] {
             let server = losing_a_tenth();
@@ -166,7 +178,7 @@ fn search_prints_its_result_and_its_bound() {
             if out.contains(" too late") || !out.contains(" 10% lost ") {
                 return Err(Inconclusive(format!("the generator or the server stalled: {out}")));
             }
-            assert!(out.ends_with(&format!("\n\n{expected}")), "{out}");
+            assert!(out.ends_with(&format!("\n\n{to} {expected}")), "{out}");
             assert_eq!(ended, Some(status));
         }
         Ok(())
@@ -188,8 +200,8 @@ fn load_that_cannot_be_offered_is_not_the_servers_limit() {
     assert_eq!((&throughput["bound"], status), (&"generator".into(), Some(1)));
     assert_eq!(throughput["not_carried_per_s"], 100_000_000);
     let Finished { out, .. } = load(&arguments);
-    let expected = "\ngenerator limit: 100000000/s was not offered evenly, so the server may ";
-    assert!(out.contains("  not offered  [generator: ") && out.contains(expected), "{out}");
+    let expected = "\ngenerator limit: 100,000,000/s was not offered evenly, so the server may ";
+    assert!(out.contains("  not offered    p50 ") && out.contains(expected), "{out}");
 }
 
 #[test]
@@ -198,7 +210,10 @@ fn sweep_prints_a_row_with_loss_for_each_load() {
     retry_until_conclusive(0, |_| {
         let server = limited_server();
         let to = server.address();
-        let (lines, status) = lines(&[&sweep[..], TRIAL, &[&to]].concat());
+        let (mut lines, status) = lines(&[&sweep[..], TRIAL, &[&to]].concat());
+        let swept = lines.pop().expect("a result");
+        let facts = (&swept["loads"], &swept["measured"], &swept["interrupted"]);
+        assert_eq!(facts, (&3.into(), &3.into(), &false.into()));
         let trials = trials(server, lines, |sent| sent.min(ROOM))?;
         let loads = trials.iter().map(|trial| count(&trial["plan"]["rate"]));
         assert!(loads.eq([500, 1000, 1500]), "{trials:?}");
@@ -212,14 +227,15 @@ fn sweep_prints_a_row_with_loss_for_each_load() {
         let server = limited_server();
         let to = server.address();
         let Finished { out, status, .. } = load(&[&sweep[..], TRIAL, &[&to]].concat());
-        let (_, table) = out.split_once("\n\n").expect("a table");
+        let (_, result) = out.split_once("\n\n").expect("a result");
+        let (headline, table) = result.split_once('\n').expect("a table");
         let cells = |row: &str| Vec::from_iter(row.split_whitespace().take(4).map(str::to_owned));
         let rows = Vec::from_iter(table.lines().map(cells));
-        assert_eq!(rows[0], ["load/s", "sent/s", "answered/s", "loss"]);
+        assert_eq!(rows[0], ["load/s", "sent/s", "answered/s", "payload"]);
         let expected = [
-            ["500", "500", "500", "0%"],
-            ["1000", "1000", "1000", "0%"],
-            ["1500", "1500", "1000", "33.3333%"],
+            ["500", "500", "500", "96.0"],
+            ["1,000", "1,000", "1,000", "192"],
+            ["1,500", "1,500", "1,000", "192"],
         ];
         if rows[1..] != expected && out.contains(" too late") {
             return Err(Inconclusive(format!("the generator stalled: {out}")));
@@ -228,6 +244,9 @@ fn sweep_prints_a_row_with_loss_for_each_load() {
             (&rows[1..], status),
             (&expected.map(|row| row.map(str::to_owned).to_vec())[..], Some(0))
         );
+        let expected =
+            format!("{to} answers 1,000 requests/s without loss, and loses 33% at 1,500/s");
+        assert_eq!(headline, expected);
         Ok(())
     });
 }

@@ -14,6 +14,12 @@ use crate::support::{Finished, LOAD, Process, count, have, json, peer};
 /// Longer than any test.
 const LONG: &[&str] = &["--rate", "1000", "--duration", "1h", "--warm-up", "0"];
 
+/// Interrupts a run, and again until it ends: at first, signals in quick succession count as one.
+fn interrupt_twice(mut process: Process) -> (Vec<String>, Option<i32>) {
+    process.end(|process| process.signal(Signal::INT));
+    process.finish()
+}
+
 /// Ends a run with SIGINT.
 fn interrupt(process: Process) -> (Vec<String>, Option<i32>) {
     process.signal(Signal::INT);

@@ -82,7 +82,7 @@ impl Conclusion {
 
     /// Concludes from an interruption before anything was measured.
     pub fn interrupted_early(what: &str) -> Self {
-        Self::new(format!("interrupted {what}: nothing is known"), Outcome::Unknown)
+        Self::new(format!("interrupted {what}"), Outcome::Unknown)
     }
 
     fn new(headline: impl Into<String>, outcome: Outcome) -> Self {

@@ -11,7 +11,7 @@ impl Conclusion {
     pub fn of_run(summary: &Summary) -> Self {
         let common = &summary.common;
         let found = if common.duration_s == 0.0 && summary.interrupted {
-            return Self::interrupted_early("during the warm-up");
+            return Self::interrupted_early("during the warm-up: nothing was measured");
         } else if common.due() == 0 {
             Self::new("no request was due after the warm-up", Outcome::Unknown)
         } else if common.sent == 0 {

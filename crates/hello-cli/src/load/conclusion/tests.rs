@@ -227,7 +227,7 @@ fn each_run_has_its_headline() {
         ),
         (open(10, 0, 100), "x:1 answered none of 100 requests", Lost, None),
         (nothing_due, "no request was due after the warm-up", Unknown, None),
-        (warm_up, "interrupted during the warm-up: nothing is known", Unknown, None),
+        (warm_up, "interrupted during the warm-up: nothing was measured", Unknown, None),
         (
             interrupted(open(10, 0, 0), 5),
             "5 requests sent, of which no end is known; interrupted; up to 100% lost if all in \
@@ -309,7 +309,7 @@ fn each_end_of_a_search_has_its_headline() {
             Open,
             0.0,
             &lost,
-            "interrupted before any rate had a verdict: nothing is known",
+            "interrupted before any rate had a verdict",
             Unknown,
             None,
         ),
@@ -408,7 +408,7 @@ fn each_sweep_has_its_headline() {
         (
             vec![interrupted(clean, 0)],
             3,
-            "interrupted before the first rate was measured: nothing is known",
+            "interrupted before the first rate was finished",
             Unknown,
             None,
         ),

@@ -88,7 +88,7 @@ impl Conclusion {
                     let headline = format!("{}/s could not be offered", rate(trial));
                     Self::new(headline, Outcome::NotOffered)
                 }
-                None => return Self::interrupted_early("before the first rate was measured"),
+                None => return Self::interrupted_early("before the first rate was finished"),
             },
         };
         let found = match lossy.map(|index| measured[index]) {

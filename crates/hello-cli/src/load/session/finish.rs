@@ -24,9 +24,16 @@ impl Session<'_> {
         }
     }
 
+    /// Returns whether nothing was due after the warm-up, in which the server answered.
+    fn is_only_warm(&self) -> bool {
+        let is_unmeasured = self.results.iter().all(|summary| summary.common.due() == 0);
+        self.is_reached && self.no_contact.is_none() && is_unmeasured
+    }
+
     /// Prints the results, writes the exports, and returns the exit status.
     pub(crate) fn finish(self) -> Result<ExitCode, Box<dyn Error>> {
         let conclusion = self.conclusion();
+        let is_only_warm = self.is_only_warm();
         // From now on, the first signal has the effect of the second one.
         drop(self.signals);
         let (results, throughput) = (&self.results, self.throughput.as_ref());
@@ -73,7 +80,7 @@ impl Session<'_> {
         allow_closed(printed)?;
         let good = match throughput {
             Some(throughput) => throughput.throughput_per_s.is_some(),
-            None => results.iter().any(|summary| summary.common.answered > 0),
+            None => results.iter().any(|summary| summary.common.answered > 0) || is_only_warm,
         };
         Ok(ExitCode::from(u8::from(!good)))
     }

@@ -95,11 +95,11 @@ fn plan_of_several_trials_has_the_time_that_they_may_take() {
 #[test]
 fn summary_has_every_number_once_below_its_headline() {
     let expected = "
-192.0.2.1:9999 loses 33% at 3.0 requests/s, and answers 2.0/s
+192.0.2.1:9999 loses 33% at 3 requests/s, and answers 2/s
 --- 192.0.2.1:9999 load statistics ---
 requests  count  share  packets/s    payload
-sent          3               3.0  384 bit/s
-answered      2    67%        2.0  384 bit/s
+sent          3                 3  384 bit/s
+answered      2    67%          2  384 bit/s
 lost          1    33%
 in 1.000 s; payload: names sent and replies received, without headers
 ms             min    avg    p50  p90  p99  p99.9    max
@@ -150,7 +150,7 @@ fn run_that_ended_in_its_warm_up_measured_nothing() {
     let expected = text("no request was due after the warm-up");
     assert_eq!(summarised(Layout::PLAIN, &nothing), expected);
     let interrupted = Summary { interrupted: true, ..nothing };
-    let expected = text("interrupted during the warm-up: nothing is known");
+    let expected = text("interrupted during the warm-up: nothing was measured");
     assert_eq!(summarised(Layout::PLAIN, &interrupted), expected);
 }
 
