@@ -2,6 +2,7 @@
 
 mod files;
 mod foreign;
+mod no_contact;
 mod offer;
 mod output;
 mod schema;

@@ -6,7 +6,7 @@ use regex::Regex;
 
 use super::scripted_server::Server;
 use super::{FEW, load};
-use crate::support::{Finished, LOAD, count, run_at_terminal, server};
+use crate::support::{Finished, LOAD, count, run_at_terminal, run_at_terminal_of_width, server};
 
 /// Replaces each number with a pattern that matches it.
 fn assert_looks_like(out: &str, expected: &str) {
@@ -121,4 +121,50 @@ fn terminal_shows_a_transient_status_line() {
     let (_, after) = seen.rsplit_once(" answered/s, ").expect("a status");
     assert!(after.contains("\r\u{1b}[2K"), "the status line is erased: {seen:?}");
     assert!(after.contains(" load statistics ---\r\n"), "{seen:?}");
+}
+
+#[test]
+fn quiet_prints_only_the_result() {
+    let server = Server::greeter();
+    let to = server.address();
+    for options in [
+        &["--count", "20", "--every", "1ms"][..],
+        &["--sweep", "100..200", "--steps", "2", "--duration", "50ms"],
+        &["--find-max", "--rate", "100", "--max-rate", "100", "--duration", "50ms"],
+    ] {
+        let quiet = [options, &["-q", "-W", "20s", &to]].concat();
+        let Finished { out, err, .. } = load(&quiet);
+        assert_eq!(err, "");
+        assert!(out.starts_with(&format!("\n{to} ")), "the headline: {out}");
+        for other in ["LOAD ", "(partial: ", "search from", "sweep of", " carried  "] {
+            assert!(!out.contains(other), "{other}: {out}");
+        }
+        let (lines, _) = super::lines(&quiet);
+        assert!(lines.iter().all(|line| line["event"] != "start"), "{lines:?}");
+        assert!(lines.last().is_some_and(|line| line["headline"].is_string()), "{lines:?}");
+    }
+}
+
+#[test]
+fn output_fits_terminals_of_40_60_and_80_columns() {
+    for columns in [40, 60, 80] {
+        for options in [
+            &["--count", "200", "--outstanding", "2", "--every", "20ms"][..],
+            &["--sweep", "400..800", "--steps", "2", "--duration", "0.3"],
+            &["--find-max", "--rate", "400", "--max-rate", "400", "--duration", "0.3"],
+        ] {
+            let server = Server::greeter();
+            let mut command = Command::new(LOAD);
+            command.env("LC_ALL", "C").env_remove("COLUMNS");
+            command.args(options).args(["-W", "20s", &server.address()]);
+            let (seen, status) = run_at_terminal_of_width(columns, command, |_| false);
+            assert!(seen.is_ascii(), "LC_ALL=C: {seen:?}");
+            let codes = Regex::new("\u{1b}\\[[0-9;?]*[A-Za-z]").expect("an expression");
+            for line in codes.replace_all(&seen, "").split(['\n', '\r']) {
+                assert!(line.chars().count() <= columns.into(), "{columns}: {line:?}");
+            }
+            // On a busy machine, a search may find nothing.
+            assert!(status == Some(0) || options[0] == "--find-max", "{seen}");
+        }
+    }
 }

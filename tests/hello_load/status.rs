@@ -7,9 +7,9 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::scripted_server::Server;
-use super::{CLOSED_PORT, FEW, load, run, start_load};
+use super::{CLOSED_PORT, FEW, load, start_load};
 use crate::observability::fresh_path;
-use crate::support::{Finished, LOAD, Process, count, have, json, peer};
+use crate::support::{Finished, LOAD, Process, have, json};
 
 /// Longer than any test.
 const LONG: &[&str] = &["--rate", "1000", "--duration", "1h", "--warm-up", "0"];
@@ -45,31 +45,58 @@ fn interrupt_waits_until_each_request_is_answered_or_lost() {
 }
 
 #[test]
-fn interrupt_in_the_warm_up_ends_at_once_when_nothing_is_in_flight() {
-    let server = Server::greeter();
-    let to = server.address();
-    let warm_up = ["--rate", "1000", "--duration", "1h", "--warm-up", "1h", "-W", "1h", &to];
-    let process = start_load(&warm_up);
-    server.wait_for(30);
-    let (lines, status) = interrupt(process);
-    let end = "the run ended during the warm-up; nothing was measured";
-    assert!(lines.iter().any(|line| line.contains(end)), "{lines:?}");
-    assert_eq!(status, Some(1));
+fn second_interrupt_ends_the_wait_and_the_loss_is_a_range() {
+    for is_json in [true, false] {
+        let server = Server::start(|request| (request.number < 50).then(|| request.greeting()));
+        let to = server.address();
+        let mut arguments = [LONG, &["-W", "20s", &to]].concat();
+        arguments.extend(is_json.then_some("--json"));
+        let process = start_load(&arguments);
+        server.wait_for(100);
+        let (lines, status) = interrupt_twice(process);
+        let sent = server.finish().len() as u64;
+        assert_eq!(status, Some(0));
+        let open = sent - 50;
+        if is_json {
+            let summary = json(lines.last().expect("a summary"));
+            assert_eq!((&summary["sent"], &summary["answered"]), (&sent.into(), &50.into()));
+            assert_eq!((&summary["in_flight"], &summary["lost"]), (&open.into(), &0.into()));
+            assert_eq!((&summary["loss"], &summary["interrupted"]), (&0.0.into(), &true.into()));
+            assert_eq!(summary["max_loss"], open as f64 / sent as f64);
+        } else {
+            let known = lines.iter().find(|line| line.starts_with("loss: ")).expect("a range");
+            assert!(known.starts_with("loss: 0% is known, up to "), "{known}");
+            assert!(lines[2].contains(" without loss; interrupted; up to "), "{lines:?}");
+        }
+    }
 }
 
 #[test]
-fn interrupt_is_reported_and_fails_without_any_answer() {
-    for (answers, timeout) in [(true, "20s"), (false, "300ms")] {
+fn interrupt_without_any_answer_fails_and_reports_no_loss() {
+    let server = Server::start(|_| None);
+    let to = server.address();
+    let process = start_load(&[LONG, &["-W", "20s", &to]].concat());
+    server.wait_for(30);
+    let (lines, status) = interrupt_twice(process);
+    let sent = server.finish().len();
+    let headline = format!(
+        "{sent} requests sent, of which no end is known; interrupted; up to 100% lost if all in \
+         flight are"
+    );
+    assert_eq!((&lines[2], status), (&headline, Some(1)));
+}
+
+#[test]
+fn interrupted_warm_up_says_so_and_a_second_interrupt_ends_it_at_once() {
+    // A silent server is waited for all the timeout, which is longer than any test.
+    for (answers, timeout) in [(true, "20s"), (false, "1h")] {
         let server = Server::start(move |request| answers.then(|| request.greeting()));
         let to = server.address();
-        let process = start_load(&[LONG, &["-W", timeout, &to]].concat());
-        server.wait_for(30);
-        let (lines, status) = interrupt(process);
-        let sent = server.finish().len();
-        let start = format!("{sent} requests sent (");
-        let line = lines.iter().find(|line| line.starts_with(&start)).expect("a summary");
-        let lost = if answers { "0 lost (0%)".into() } else { format!("{sent} lost (100%)") };
-        assert!(line.contains(&format!("), {lost}, in ")), "{line}");
+        let options = ["--rate", "1k", "--duration", "1h", "--warm-up", "1h", "-W", timeout];
+        let process = start_load(&[&options[..], &[&to]].concat());
+        server.wait_for(20);
+        let (lines, status) = if answers { interrupt(process) } else { interrupt_twice(process) };
+        assert_eq!(lines[2], "interrupted during the warm-up: nothing was measured");
         assert_eq!(status, Some(i32::from(!answers)));
     }
 }
@@ -112,14 +139,14 @@ fn interrupted_search_prints_that_it_was_interrupted() {
     let (lines, status) = interrupt(process);
     let end = [
         "",
-        "no load had a verdict",
+        "interrupted before any rate had a verdict",
         "interrupted before a load failed; at most 3 trials of 3600 s per load",
     ];
     assert!(lines.ends_with(&end.map(str::to_owned)), "{lines:?}");
-    let cut_off = lines[1].strip_prefix("    10000/s ").expect("the first trial");
-    let silent = " 100% lost  no reply: silent (no error was reported)";
-    assert!(cut_off.ends_with(silent), "an interrupted trial has no verdict: {cut_off}");
-    assert_eq!((lines.len(), status), (5, Some(1)));
+    assert!(lines[1].starts_with("search from 10,000/s to at most 100,000,000/s, "), "{lines:?}");
+    let cut_off = lines[2].strip_prefix("   10,000/s ").expect("the first trial");
+    assert!(cut_off.contains(" lost  interrupted"), "{cut_off}");
+    assert_eq!((lines.len(), status), (6, Some(1)));
 }
 
 #[test]
@@ -143,23 +170,29 @@ fn interrupted_sweep_prints_the_interrupted_load_and_no_further_one() {
         if is_text {
             let table = lines.iter().skip_while(|line| !line.starts_with("load/s "));
             let rows = Vec::from_iter(table.skip(1).map(|row| row.trim_start()));
-            assert!(rows[0].starts_with("1000 "), "{lines:?}");
-            assert_eq!(rows[1..], ["ended after 1 of 3 loads"]);
+            assert!(rows[0].starts_with("1,000 "), "{lines:?}");
+            assert_eq!(rows.len(), 1);
+            let headline = "interrupted before the first rate was finished".to_owned();
+            assert!(lines.contains(&headline), "{lines:?}");
         } else {
             let trial = json(&lines[1]);
             assert_eq!((&trial["event"], &trial["sent"]), (&"trial".into(), &sent.into()));
-            assert_eq!(lines.len(), 2);
+            let swept = json(&lines[2]);
+            assert_eq!((&swept["event"], &swept["interrupted"]), (&"sweep".into(), &true.into()));
+            assert_eq!((&swept["loads"], &swept["measured"]), (&3.into(), &1.into()));
+            assert_eq!(lines.len(), 3);
         }
     }
 }
 
 #[test]
-fn closed_output_does_not_fail_the_run() {
-    for options in [
-        &["--rate", "1k"][..],
-        &["--rate", "1k", "--json"],
-        &["--find-max", "--json"],
-        &["--sweep", "1k..2k"],
+fn closed_output_does_not_change_the_verdict() {
+    for (options, expected) in [
+        (&["--rate", "1k"][..], 0),
+        (&["--rate", "1k", "--json"], 0),
+        (&["--sweep", "1k..2k"], 0),
+        // No load has a verdict.
+        (&["--find-max", "--json"], 1),
     ] {
         let server = Server::greeter();
         let to = server.address();
@@ -168,8 +201,13 @@ fn closed_output_does_not_fail_the_run() {
         process.close_output();
         server.wait_for(20);
         process.signal(Signal::INT);
-        assert_eq!(process.exit_status(), Some(0), "{options:?}");
+        assert_eq!(process.exit_status(), Some(expected), "{options:?}");
     }
+    // Nor does it hide that nothing answers.
+    let mut process = start_load(&["--duration", "1h", CLOSED_PORT]);
+    process.line();
+    process.close_output();
+    assert_eq!(process.exit_status(), Some(1));
     // No output at all is no failure either.
     let server = Server::greeter();
     let mut command = Command::new("sh");
@@ -188,46 +226,6 @@ fn full_output_device_exits_with_2() {
     assert_eq!(status, Some(2));
     let start = "hello-load: cannot write to standard output: No space left on device";
     assert!(err.starts_with(start), "{err}");
-}
-
-#[test]
-fn closed_port_and_silent_server_are_distinct_failures() {
-    let silent = peer();
-    let silent = silent.local_addr().expect("bound").to_string();
-    for how in [&["--rate", "500"][..], &["--outstanding", "4"]] {
-        for (target, why) in [
-            (CLOSED_PORT, "no reply: refused (no server is listening on that port)"),
-            (&silent, "no reply: silent (no error was reported)"),
-        ] {
-            let arguments = [how, &["--count", "20", "-W", "50ms", target]].concat();
-            let Finished { out, err, status } = load(&arguments);
-            assert_eq!((&*err, status), ("", Some(1)));
-            assert!(out.contains(&format!("\n{why}\n")), "{out}");
-            assert!(out.contains(" 0 answered (0.0/s), "), "{out}");
-            let (summary, status) = run(&arguments);
-            assert_eq!((&summary["answered"], status), (&0.into(), Some(1)));
-            assert_eq!((&summary["lost"], &summary["in_flight"]), (&summary["sent"], &0.into()));
-            assert!(summary["latency_ms"].is_null() && summary["rtt_ms"].is_null(), "{summary}");
-            let errors = summary["errors"].as_object().expect("counts");
-            match target {
-                CLOSED_PORT => assert!(count(&errors["connection-refused"]) > 0),
-                _ => assert!(errors.is_empty(), "{summary}"),
-            }
-        }
-    }
-}
-
-#[test]
-fn search_and_sweep_end_early_on_a_closed_port() {
-    let short = ["--duration", "20ms", "--warm-up", "0", "-W", "20ms", "--json", CLOSED_PORT];
-    for (options, last) in [
-        (&["--find-max", "--rate", "200", "--trials", "1"][..], "throughput"),
-        (&["--sweep", "100..200", "--steps", "2"], "trial"),
-    ] {
-        let Finished { out, err, status } = load(&[options, &short].concat());
-        assert_eq!((&*err, status), ("", Some(1)));
-        assert_eq!(json(out.lines().last().expect("lines"))["event"], last, "{out}");
-    }
 }
 
 #[test]
