@@ -24,7 +24,7 @@ fn export_to_standard_output_replaces_the_text() {
     for (option, starts) in [
         ("--export-json", "{\"schema_version\":1,\"results\":[{\"target\":"),
         ("--export-csv", "target,started_at,rate_per_s,outstanding,"),
-        ("--export-markdown", "| target | rate_per_s | outstanding | sources |"),
+        ("--export-markdown", "| target | sent_per_s | answered_per_s | loss_percent |"),
     ] {
         for (run, results) in [(&FEW[..], 1), (SWEEP, 2), (SEARCH, 2)] {
             let Finished { out, err, .. } = load(&[run, &[&to, option, path]].concat());

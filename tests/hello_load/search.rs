@@ -245,7 +245,7 @@ fn sweep_prints_a_row_with_loss_for_each_load() {
             (&expected.map(|row| row.map(str::to_owned).to_vec())[..], Some(0))
         );
         let expected =
-            format!("{to} answers 1,000 requests/s without loss, and loses 33% at 1,500/s");
+            format!("{to} answers 1,000 requests/s without loss, and loses 33.3% at 1,500/s");
         assert_eq!(headline, expected);
         Ok(())
     });

@@ -156,14 +156,13 @@ impl<'a> Session<'a> {
             let start = json::Start { origin, target, address, tried, mode, plan, search, sweep };
             return self.out.line(json::header(&start));
         }
-        self.out.line(text::header(self.layout, &self.target, address, plan, trials));
-        if let Some(search) = &search {
-            self.out.line(text::search_plan(self.layout, search));
-        }
-        if let Some(loads) = sweep {
+        let mut lines = vec![text::header(self.layout, &self.target, address, plan, trials)];
+        lines.extend(search.map(|search| text::search_plan(self.layout, &search)));
+        lines.extend(sweep.map(|loads| {
             let at_most = time_of_trials(plan, loads.len() as u64);
-            self.out.line(text::sweep_plan(self.layout, loads, at_most));
-        }
+            text::sweep_plan(self.layout, loads, at_most)
+        }));
+        self.out.line(lines.join("\n"));
     }
 
     /// Makes all runs, and prints each trial.

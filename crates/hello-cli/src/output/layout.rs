@@ -34,23 +34,28 @@ impl Layout {
     }
 
     /// Joins parts by two spaces, and continues in another line, indented by this much, where they do
-    /// not fit. Colours have no width.
+    /// not fit. A part that fits no line continues between its words. Colours have no width.
     pub fn flow(self, parts: &[String], indent: usize) -> String {
         let width = |text: &str| strip_str(text).to_string().chars().count();
+        let max = self.width.map_or(usize::MAX, NonZeroUsize::get);
+        let pieces = parts.iter().filter(|part| !part.is_empty()).flat_map(|part| {
+            let is_long = indent + width(part) > max;
+            let words = part.split(if is_long { " " } else { "\0" });
+            words.enumerate().map(|(index, word)| (if index == 0 { "  " } else { " " }, word))
+        });
         let (mut text, mut used) = (String::new(), 0);
-        for part in parts.iter().filter(|part| !part.is_empty()) {
-            let fits = self.width.is_none_or(|max| used + 2 + width(part) <= max.get());
+        for (gap, piece) in pieces {
             if text.is_empty() {
-                used = width(part);
-            } else if fits {
-                text += "  ";
-                used += 2 + width(part);
+                used = width(piece);
+            } else if used + gap.len() + width(piece) <= max {
+                text += gap;
+                used += gap.len() + width(piece);
             } else {
                 text.truncate(text.trim_end().len());
                 text += &format!("\n{:indent$}", "");
-                used = indent + width(part);
+                used = indent + width(piece);
             }
-            text += part;
+            text += piece;
         }
         text
     }
@@ -106,6 +111,8 @@ mod tests {
         let expected = "1.000 s  \u{1b}[31m9\u{1b}[0m lost\n  3 in flight";
         assert_eq!(narrow.flow(&parts, 2), expected);
         assert_eq!(Layout::PLAIN.flow(&parts, 2).lines().count(), 1);
+        let long = ["1.000 s", "a part of many words"].map(str::to_owned);
+        assert_eq!(narrow.flow(&long, 2), "1.000 s  a part\n  of many words");
     }
 
     #[test]
