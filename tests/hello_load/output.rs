@@ -147,6 +147,7 @@ fn quiet_prints_only_the_result() {
 
 #[test]
 fn output_fits_terminals_of_40_60_and_80_columns() {
+    let codes = Regex::new("\u{1b}\\[[0-9;?]*[A-Za-z]").expect("an expression");
     for columns in [40, 60, 80] {
         for options in [
             &["--count", "200", "--outstanding", "2", "--every", "20ms"][..],
@@ -159,7 +160,6 @@ fn output_fits_terminals_of_40_60_and_80_columns() {
             command.args(options).args(["-W", "20s", &server.address()]);
             let (seen, status) = run_at_terminal_of_width(columns, command, |_| false);
             assert!(seen.is_ascii(), "LC_ALL=C: {seen:?}");
-            let codes = Regex::new("\u{1b}\\[[0-9;?]*[A-Za-z]").expect("an expression");
             for line in codes.replace_all(&seen, "").split(['\n', '\r']) {
                 assert!(line.chars().count() <= columns.into(), "{columns}: {line:?}");
             }

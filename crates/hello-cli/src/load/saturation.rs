@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::output::format::thousands;
 use crate::output::percent::percent;
 
 /// A reason why the generator, not the server, may have limited a run.
@@ -71,12 +72,14 @@ impl GeneratorLimit {
     /// Describes the limit in a word or two.
     pub fn brief(&self) -> String {
         match self {
-            Self::Late { requests } => format!("{requests} too late"),
-            Self::TooManyInFlight { requests } => format!("{requests} too many in flight"),
-            Self::NotTaken { requests } => format!("{requests} rejected"),
-            Self::NoRoomToSend { times } => format!("send buffer full {times} times"),
+            Self::Late { requests } => format!("{} too late", thousands(*requests)),
+            Self::TooManyInFlight { requests } => {
+                format!("{} too many in flight", thousands(*requests))
+            }
+            Self::NotTaken { requests } => format!("{} rejected", thousands(*requests)),
+            Self::NoRoomToSend { times } => format!("send buffer full {} times", thousands(*times)),
             Self::Stalled { share } => format!("stalled {}%", tenths(*share)),
-            Self::Dropped { datagrams } => format!("{datagrams} dropped"),
+            Self::Dropped { datagrams } => format!("{} dropped", thousands(*datagrams)),
             Self::Busy { share } => format!("busy {}%", tenths(*share)),
             Self::Timer { p99_ms } => format!("timer p99 {p99_ms:.3} ms"),
         }
@@ -86,21 +89,25 @@ impl GeneratorLimit {
 impl fmt::Display for GeneratorLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Late { requests } => write!(f, "{requests} requests not sent: too late"),
+            Self::Late { requests } => {
+                write!(f, "{} requests not sent: too late", thousands(*requests))
+            }
             Self::TooManyInFlight { requests } => {
-                write!(f, "{requests} requests not sent: too many in flight")
+                write!(f, "{} requests not sent: too many in flight", thousands(*requests))
             }
             Self::NotTaken { requests } => {
-                write!(f, "{requests} requests not sent: rejected by the system")
+                write!(f, "{} requests not sent: rejected by the system", thousands(*requests))
             }
-            Self::NoRoomToSend { times } => write!(f, "send buffer full {times} times"),
+            Self::NoRoomToSend { times } => {
+                write!(f, "send buffer full {} times", thousands(*times))
+            }
             Self::Stalled { share } => write!(
                 f,
                 "{}% of the time spent waiting for lost requests to time out; try a shorter --timeout",
                 tenths(*share)
             ),
             Self::Dropped { datagrams } => {
-                write!(f, "{datagrams} datagrams overflowed its receive buffers")
+                write!(f, "{} datagrams overflowed its receive buffers", thousands(*datagrams))
             }
             Self::Busy { share } => {
                 write!(f, "{}% busy; try --train or more --threads", tenths(*share))
