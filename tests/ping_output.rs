@@ -37,7 +37,7 @@ fn eventful() -> Vec<ProbeEventKind<'static>> {
         answered(0, 41),
         answered(2, 61),
         answered(1, 54),
-        ProbeEventKind::Lost { seq: 3 },
+        ProbeEventKind::Lost { seq: 3, sent: Duration::from_secs(3) },
         received(ReplyKind::Late { seq: 3, rtt: Duration::from_millis(1500) }),
         received(ReplyKind::Duplicate { seq: 0 }),
         received(ReplyKind::OutOfWindow { seq: 0 }),

@@ -32,7 +32,7 @@ pub(super) fn answered(rtt: Duration) -> ProbeEventKind<'static> {
 }
 
 pub(super) fn lost(seq: u32) -> ProbeEventKind<'static> {
-    ProbeEventKind::Lost { seq }
+    ProbeEventKind::Lost { seq, sent: Duration::ZERO }
 }
 
 pub(super) fn received(reply: ReplyKind) -> ProbeEventKind<'static> {

@@ -13,8 +13,9 @@ use crate::udp::socket_error::SocketError;
 ///
 /// use hello_net::{ProbeEvent, ProbeEventKind};
 ///
-/// let event = ProbeEvent::new(Duration::from_secs(2), 0, ProbeEventKind::Lost { seq: 1 });
-/// assert!(matches!(event.kind, ProbeEventKind::Lost { seq: 1 }));
+/// let lost = ProbeEventKind::Lost { seq: 1, sent: Duration::from_secs(1) };
+/// let event = ProbeEvent::new(Duration::from_secs(2), 0, lost);
+/// assert!(matches!(event.kind, ProbeEventKind::Lost { seq: 1, .. }));
 /// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -61,7 +62,7 @@ impl<'a> ProbeEvent<'a> {
 ///     };
 ///     events.iter().filter(is_unsolicited).count()
 /// }
-/// # assert_eq!(unsolicited(&[ProbeEventKind::Lost { seq: 0 }]), 0);
+/// # assert_eq!(unsolicited(&[ProbeEventKind::Dropped { count: 1 }]), 0);
 /// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -90,6 +91,8 @@ pub enum ProbeEventKind<'a> {
     Lost {
         /// Its sequence number.
         seq: u32,
+        /// When it left, since the first probe was due.
+        sent: Duration,
     },
     /// The network or the system reported an error about earlier probes, without saying which. Each
     /// is lost at its timeout unless its reply arrives.

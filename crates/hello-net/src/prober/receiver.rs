@@ -63,7 +63,7 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
             }
             let (timeout, ended) = {
                 let mut state = self.state();
-                (state.settle(now, &mut lost), self.is_over(&state))
+                (state.settle(now, self.prober.plan.timeout, &mut lost), self.is_over(&state))
             };
             self.report_lost(now, &mut lost);
             match (over, ended) {
@@ -148,10 +148,11 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
     }
 
     /// Shows each probe that was lost at `now`.
-    fn report_lost(&self, now: Duration, lost: &mut Vec<u32>) {
-        for seq in lost.drain(..) {
+    fn report_lost(&self, now: Duration, lost: &mut Vec<(u32, Duration)>) {
+        for (seq, sent) in lost.drain(..) {
             self.await_announcement(seq);
-            self.notify(now, self.prober.plan.flow_of(seq), ProbeEventKind::Lost { seq });
+            let sent = sent.saturating_sub(self.start);
+            self.notify(now, self.prober.plan.flow_of(seq), ProbeEventKind::Lost { seq, sent });
         }
     }
 

@@ -84,9 +84,18 @@ impl State {
         requester::latest(batch, &self.timestamps)
     }
 
-    /// Settles each probe whose timeout is over by now as lost, and returns when the next may be.
-    pub(super) fn settle(&mut self, now: Duration, lost: &mut Vec<u32>) -> Option<Duration> {
-        lost.extend(std::iter::from_fn(|| self.ledger.poll_lost(now)));
+    /// Settles each probe whose timeout is over by now as lost, notes when it left, and returns when
+    /// the next may be.
+    pub(super) fn settle(
+        &mut self,
+        now: Duration,
+        timeout: Duration,
+        lost: &mut Vec<(u32, Duration)>,
+    ) -> Option<Duration> {
+        lost.extend(std::iter::from_fn(|| {
+            let expired = self.ledger.poll_timeout()?;
+            Some((self.ledger.poll_lost(now)?, expired.saturating_sub(timeout)))
+        }));
         self.ledger.poll_timeout()
     }
 }

@@ -102,7 +102,7 @@ impl From<&ProbeEvent<'_>> for Told {
                 Self::Answered(seq)
             }
             ProbeEventKind::Received { reply, .. } => Self::Else(reply),
-            ProbeEventKind::Lost { seq } => Self::Lost(seq),
+            ProbeEventKind::Lost { seq, .. } => Self::Lost(seq),
             ProbeEventKind::SocketError(error) => Self::Reported(error.class),
             ProbeEventKind::Dropped { count } => Self::Dropped(count),
             other => panic!("{other:?}"),
@@ -211,6 +211,22 @@ fn probes_to_a_silent_server_are_lost_once_at_their_timeout() {
         _ => None,
     });
     assert!(lost.eq(1..=20), "{told:?}");
+}
+
+#[test]
+fn loss_has_the_time_at_which_its_probe_was_sent() {
+    let (server, plan) = (peer(), plan(5).timeout(Duration::from_millis(50)));
+    let prober = connect(&server, plan);
+    let (sent, lost) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+    prober
+        .run(|event| match event.kind {
+            ProbeEventKind::Sent { seq, .. } => sent.lock().expect("sent").push((seq, event.at)),
+            ProbeEventKind::Lost { seq, sent } => lost.lock().expect("lost").push((seq, sent)),
+            _ => {}
+        })
+        .expect("no broken socket");
+    let (sent, lost) = (sent.into_inner().expect("sent"), lost.into_inner().expect("lost"));
+    assert_eq!((lost.len(), &lost), (5, &sent));
 }
 
 #[test]

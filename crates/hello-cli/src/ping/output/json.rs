@@ -46,7 +46,7 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
             ReplyKind::Corrupt => EventKind::Corrupt(datagram.into()),
             ReplyKind::Unsolicited => EventKind::Unsolicited(datagram.into()),
         },
-        ProbeEventKind::Lost { seq } => EventKind::Lost { seq },
+        ProbeEventKind::Lost { seq, .. } => EventKind::Lost { seq },
         ProbeEventKind::SocketError(error) => {
             EventKind::Error { class: error.class.label(), count: 1 }
         }
@@ -153,6 +153,7 @@ mod tests {
     use hello_net::NotSent;
 
     use super::*;
+    use crate::ping::fixtures::lost;
     use crate::output::json::SHOWN;
     use crate::ping::fixtures;
     use crate::ping::recorder::Recorder;
@@ -196,7 +197,7 @@ mod tests {
                 received(ReplyKind::Unsolicited, b"Hello, \x1b!"),
                 r#"{"event":"unsolicited","bytes":9,"datagram":"Hello, \u001b!","#,
             ),
-            (line_of(ProbeEventKind::Lost { seq: 3 }), r#"{"event":"lost","seq":3,"#),
+            (line_of(lost(3)), r#"{"event":"lost","seq":3,"#),
             (
                 line_of(ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into())),
                 r#"{"event":"error","class":"connection-refused","count":1,"#,

@@ -51,7 +51,7 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
                 }
             }
         }
-        ProbeEventKind::Lost { seq } => format!("{address}: seq={seq}{flow} lost"),
+        ProbeEventKind::Lost { seq, .. } => format!("{address}: seq={seq}{flow} lost"),
         ProbeEventKind::SocketError(error) => format!("{address}:{flow} {error}"),
         ProbeEventKind::Dropped { count } => {
             format!(
