@@ -1,10 +1,10 @@
 use std::time::Duration;
 
-/// Round-trip times and losses over a run of any length, in constant memory.
+/// What became of the requests of a run of any length, in constant memory.
 ///
 /// A run has at most [`BINS`](Self::BINS) bins of equal length. When it outgrows them, pairs of
-/// bins are merged. Each bin keeps the minimum, the maximum and the number of losses, so outliers
-/// and losses are never dropped. An answer is recorded at its reply, and a loss at its timeout.
+/// bins are merged. Each bin keeps the extremes of its times and all counts, so outliers and losses
+/// are never dropped. Everything is recorded at the time at which the request was sent, or due.
 ///
 /// ```
 /// use std::time::Duration;
@@ -13,7 +13,8 @@ use std::time::Duration;
 /// let mut timeline = Timeline::new();
 /// timeline.answered(Duration::from_secs(1), Duration::from_millis(20));
 /// timeline.lost(Duration::from_secs(3600));
-/// assert_eq!(timeline.bins().map(|(_, bin)| bin.lost).collect::<Vec<_>>(), [0, 1]);
+/// let loss: Vec<_> = timeline.bins().map(|(_, bin)| bin.loss()).collect();
+/// assert_eq!(loss, [Some(0.0), Some(1.0)]);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Timeline {
@@ -29,15 +30,22 @@ pub struct Timeline {
 ///
 /// let (mut timeline, rtt) = (Timeline::new(), Duration::from_millis(20));
 /// timeline.answered(Duration::ZERO, rtt);
-/// let bin = TimeBin { rtts: Some((rtt, rtt)), lost: 0 };
+/// let bin = TimeBin { answered: 1, rtts: Some((rtt, rtt)), ..TimeBin::default() };
 /// assert_eq!(timeline.bins().map(|(_, bin)| bin).collect::<Vec<_>>(), [bin]);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TimeBin {
-    /// The minimum and the maximum of the round-trip times, if there was an answer.
+    /// Requests answered.
+    pub answered: u64,
+    /// The minimum and the maximum of their round-trip times, if there was an answer.
     pub rtts: Option<(Duration, Duration)>,
     /// Requests lost.
     pub lost: u64,
+    /// The minimum and the maximum of the round-trip times of late replies to these, if there was
+    /// one.
+    pub late: Option<(Duration, Duration)>,
+    /// Requests that were due but not sent.
+    pub not_sent: u64,
 }
 
 impl Timeline {
@@ -49,14 +57,25 @@ impl Timeline {
         Self { length: Duration::from_millis(1), bins: Vec::with_capacity(Self::BINS) }
     }
 
-    /// Records an answer that arrived at `at`.
-    pub fn answered(&mut self, at: Duration, rtt: Duration) {
-        self.bin(at).merge(TimeBin { rtts: Some((rtt, rtt)), lost: 0 });
+    /// Records the answer to a request sent at `sent`.
+    pub fn answered(&mut self, sent: Duration, rtt: Duration) {
+        let bin = TimeBin { answered: 1, rtts: Some((rtt, rtt)), ..TimeBin::default() };
+        self.bin(sent).merge(bin);
     }
 
-    /// Records a loss whose timeout expired at `at`.
-    pub fn lost(&mut self, at: Duration) {
-        self.bin(at).lost += 1;
+    /// Records a late reply to a lost request sent at `sent`.
+    pub fn late(&mut self, sent: Duration, rtt: Duration) {
+        self.bin(sent).merge(TimeBin { late: Some((rtt, rtt)), ..TimeBin::default() });
+    }
+
+    /// Records the loss of a request sent at `sent`.
+    pub fn lost(&mut self, sent: Duration) {
+        self.bin(sent).lost += 1;
+    }
+
+    /// Records `count` requests that were due at `due`, but not sent.
+    pub fn not_sent(&mut self, due: Duration, count: u64) {
+        self.bin(due).not_sent += count;
     }
 
     /// Adds another timeline, in bins as long as the longer ones of both.
@@ -69,10 +88,10 @@ impl Timeline {
         }
     }
 
-    /// Yields the bins that are not empty, each with the time of its middle.
+    /// Yields the bins that are not empty, each with the time at its start.
     pub fn bins(&self) -> impl Iterator<Item = (Duration, TimeBin)> + '_ {
-        let middle = |index: u32| self.length * index + self.length / 2;
-        let all = (0..).zip(&self.bins).map(move |(index, bin)| (middle(index), *bin));
+        let all = (0..).zip(&self.bins);
+        let all = all.map(|(index, bin): (u32, _)| (self.length * index, *bin));
         all.filter(|(_, bin)| *bin != TimeBin::default())
     }
 
@@ -108,10 +127,23 @@ impl Default for Timeline {
 }
 
 impl TimeBin {
+    /// Returns the share of the answered or lost requests that were lost, from 0 to 1; `None` if
+    /// there are none.
+    pub fn loss(&self) -> Option<f64> {
+        let settled = self.answered + self.lost;
+        (settled > 0).then(|| self.lost as f64 / settled as f64)
+    }
+
     fn merge(&mut self, other: Self) {
-        let extremes = self.rtts.into_iter().chain(other.rtts);
-        self.rtts = extremes.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        let extremes = |one: Option<(Duration, Duration)>, other| {
+            let both = one.into_iter().chain(other);
+            both.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+        };
+        self.rtts = extremes(self.rtts, other.rtts);
+        self.late = extremes(self.late, other.late);
+        self.answered += other.answered;
         self.lost += other.lost;
+        self.not_sent += other.not_sent;
     }
 }
 
@@ -130,8 +162,24 @@ mod tests {
         for (second, (at, bin)) in (0..).zip(timeline.bins()) {
             assert!(at.abs_diff(Duration::from_secs(second)) <= timeline.length, "{at:?}");
             let rtt = Duration::from_micros(second);
-            assert_eq!(bin, TimeBin { rtts: Some((rtt, rtt)), lost: 0 });
+            let expected = TimeBin { answered: 1, rtts: Some((rtt, rtt)), ..TimeBin::default() };
+            assert_eq!(bin, expected);
         }
+    }
+
+    #[test]
+    fn merged_bins_keep_every_count_and_the_extremes_of_late_replies() {
+        let (mut timeline, second) = (Timeline::new(), Duration::from_secs(1));
+        timeline.lost(Duration::ZERO);
+        timeline.not_sent(Duration::ZERO, 3);
+        [2, 4, 3].iter().for_each(|late| timeline.late(Duration::ZERO, *late * second));
+        timeline.answered(Duration::ZERO, second);
+        // Bins are now half a day long.
+        timeline.lost(500 * 86_400 * second);
+        let (late, rtts) = (Some((2 * second, 4 * second)), Some((second, second)));
+        let first = TimeBin { answered: 1, rtts, lost: 1, late, not_sent: 3 };
+        assert_eq!(timeline.bins().next().map(|(_, bin)| bin), Some(first));
+        assert_eq!((first.loss(), TimeBin::default().loss()), (Some(0.5), None));
     }
 
     proptest! {

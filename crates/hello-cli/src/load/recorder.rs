@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use hello_measure::{Counts, Distribution, Quantiles, Record, RunLength, Timeline};
+use hello_measure::{Counts, Distribution, Quantiles, Record, ReplyKind, RunLength, Timeline};
 use hello_net::{GeneratorUsage, LoadEvent, LoadEventKind, LoadPlan, Pacing};
 
 use super::diagnosis::generator_limits;
@@ -34,9 +34,13 @@ impl Recorder {
             LoadEventKind::Answered { due, .. } => {
                 let latency = event.at.saturating_sub(due);
                 self.latency.record(latency, 1);
-                self.timeline.answered(event.at, latency);
+                self.timeline.answered(due, latency);
             }
-            LoadEventKind::Lost { .. } => self.timeline.lost(event.at),
+            LoadEventKind::Lost { due } => self.timeline.lost(due),
+            LoadEventKind::NotSent { due, count, .. } => self.timeline.not_sent(due, count.into()),
+            LoadEventKind::Other { reply: ReplyKind::Late { rtt, .. }, .. } => {
+                self.timeline.late(event.at.saturating_sub(rtt), rtt);
+            }
             LoadEventKind::Misdirected => self.misdirected += 1,
             LoadEventKind::SendBufferFull(_) => self.blocked += 1,
             _ => {}
@@ -144,7 +148,6 @@ const DIGITS: u8 = 3;
 mod tests {
     use std::num::NonZeroU32;
 
-    use hello_measure::ReplyKind;
     use hello_net::{ErrorClass, NotSent};
 
     use super::*;
@@ -202,6 +205,24 @@ mod tests {
         assert_eq!(summary.common.not_sent, [("late", 64), ("denied", 64)].into());
         assert_eq!(summary.common.errors, [("connection-refused", 1)].into());
         assert_eq!(summary.generator.blocked, 7);
+    }
+
+    #[test]
+    fn timeline_has_every_request_at_the_time_it_was_due() {
+        let mut recorder = recorder();
+        let due = Duration::from_millis(4);
+        let not_sent = LoadEventKind::NotSent { due, count: 9, reason: NotSent::Late };
+        let rtt = Duration::from_millis(1500);
+        let late = ReplyKind::Late { seq: 0, rtt };
+        let late = LoadEventKind::Other { reply: late, datagram: b"" };
+        recorder.observe(&LoadEvent::new(0, Duration::from_secs(2), not_sent));
+        recorder.observe(&LoadEvent::new(0, Duration::from_millis(3) + rtt, late));
+        let bins = Vec::from_iter(recorder.timeline().bins().map(|(at, bin)| {
+            (at.as_millis(), bin.answered, bin.lost, bin.late.is_some(), bin.not_sent)
+        }));
+        let expected =
+            [(1, 1, 0, false, 0), (2, 1, 0, false, 0), (3, 0, 1, true, 0), (4, 0, 0, false, 9)];
+        assert_eq!(bins, expected);
     }
 
     #[test]

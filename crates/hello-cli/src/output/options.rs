@@ -117,7 +117,7 @@ impl ExportArgs {
         results: &[R],
         totals: Option<&impl Serialize>,
         out: &mut impl Write,
-        draw: impl FnOnce() -> Result<String, Box<dyn Error>>,
+        draw: impl FnOnce() -> String,
     ) -> Result<(), Box<dyn Error>> {
         let mut written: Vec<Result<(), Box<dyn Error>>> = Vec::new();
         let columns = self.chosen::<R>()?;
@@ -126,7 +126,7 @@ impl ExportArgs {
             written.push(export.write(path, out, results, totals, &columns).map_err(Into::into));
         }
         if let Some(path) = &self.plot {
-            written.push(draw().and_then(|plot| Ok(export::write(path, &plot)?)));
+            written.push(export::write(path, &draw()).map_err(Into::into));
         }
         written.into_iter().collect()
     }
@@ -215,10 +215,10 @@ mod tests {
     #[test]
     fn failed_output_prevents_no_other_and_is_the_error() {
         let (mut out, mut drawn) = (Vec::new(), false);
-        let outputs = outputs(["--export-json", "/", "--export-csv", "-", "--plot", "x.svg"]);
+        let outputs = outputs(["--export-json", "/", "--export-csv", "-", "--plot", "/"]);
         let draw = || {
             drawn = true;
-            Err("cannot draw".into())
+            String::new()
         };
         let error =
             outputs.write::<Nothing>(&[], NO_TOTALS, &mut out, draw).expect_err("a directory");

@@ -54,7 +54,7 @@ pub struct Args {
     ///
     /// Beyond the loopback, a host receives at most 500 probes per second (2ms).
     #[arg(long, short, value_name = "TIME", default_value = "1s", value_parser = number::duration)]
-    interval: Duration,
+    pub(super) interval: Duration,
 
     /// Expect replies of this kind
     #[arg(long, value_name = "KIND", value_enum, default_value_t = PeerArg::Hello)]
@@ -86,7 +86,7 @@ pub struct Args {
     ///
     /// A reply that arrives later is reported as late; the probe remains lost.
     #[arg(long, short = 'W', value_name = "TIME", default_value = "1s", value_parser = number::duration)]
-    timeout: Duration,
+    pub(super) timeout: Duration,
 
     // No documentation comment: it would become that of the command.
     #[command(flatten)]

@@ -6,7 +6,7 @@ mod tests;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use hello_measure::{Distribution, Flows, Record, ReplyKind};
+use hello_measure::{Distribution, FlowSummary, Flows, Record, ReplyKind};
 use hello_net::{ProbeEvent, ProbeEventKind};
 
 use super::Target;
@@ -69,6 +69,11 @@ impl Recorder {
         self.record.rtt()
     }
 
+    /// Returns the flows.
+    pub fn flows(&self) -> Vec<FlowSummary> {
+        self.flows.summaries().collect()
+    }
+
     /// Summarises the part at `now`.
     pub fn summary(&self, now: Duration) -> Summary {
         Summary {
@@ -76,7 +81,7 @@ impl Recorder {
             address: self.target.address,
             common: self.record.summary(now),
             jitter_ms: self.flows.jitter(),
-            flows: self.flows.summaries().collect(),
+            flows: self.flows(),
         }
     }
 }

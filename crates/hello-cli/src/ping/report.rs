@@ -65,9 +65,13 @@ impl Report {
         recorder.observe(event);
         match event.kind {
             ProbeEventKind::Received { reply: ReplyKind::Answered { rtt, .. }, .. } => {
-                timeline.answered(event.at, rtt);
+                timeline.answered(event.at.saturating_sub(rtt), rtt);
             }
-            ProbeEventKind::Lost { .. } => timeline.lost(event.at),
+            ProbeEventKind::Received { reply: ReplyKind::Late { rtt, .. }, .. } => {
+                timeline.late(event.at.saturating_sub(rtt), rtt);
+            }
+            ProbeEventKind::Lost { sent, .. } => timeline.lost(sent),
+            ProbeEventKind::NotSent(_) => timeline.not_sent(event.at, 1),
             _ => {}
         }
         match self.style.format {
@@ -117,10 +121,32 @@ pub const UNEXPECTED_LINES: u16 = 1000;
 
 #[cfg(test)]
 mod tests {
-    use hello_net::ErrorClass;
+    use hello_net::{ErrorClass, NotSent};
 
     use super::*;
-    use crate::ping::fixtures::{answered, target};
+    use crate::ping::fixtures::{answered, received, target};
+
+    #[test]
+    fn timeline_has_every_probe_at_the_time_it_was_sent() {
+        let style = Style { format: Format::Text, quiet: true, layout: Layout::PLAIN };
+        let mut report = Report::new(style, [target()]);
+        let seconds = Duration::from_secs;
+        let late = ReplyKind::Late { seq: 1, rtt: seconds(8) };
+        for (at, kind) in [
+            (3, answered(seconds(1))),
+            (7, ProbeEventKind::Lost { seq: 1, sent: seconds(4) }),
+            (12, received(late)),
+            (6, ProbeEventKind::NotSent(NotSent::Late)),
+        ] {
+            report.event(0, &ProbeEvent::new(seconds(at), 0, kind));
+        }
+        let bins = report.timelines().flat_map(Timeline::bins);
+        let bins = Vec::from_iter(bins.map(|(at, bin)| {
+            let late = bin.late.is_some();
+            (at.as_secs_f64().round(), bin.answered, bin.lost, late, bin.not_sent)
+        }));
+        assert_eq!(bins, [(2.0, 1, 0, false, 0), (4.0, 0, 1, true, 0), (6.0, 0, 0, false, 1)]);
+    }
 
     #[test]
     fn unexpected_events_have_a_thousand_lines_per_second_and_every_answer_has_one() {

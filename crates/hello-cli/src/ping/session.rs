@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use hello_net::{ProbeError, ProbeEvent, Prober, Stopper};
 
@@ -176,7 +176,12 @@ impl<'a> Session<'a> {
         last.extend(totals.finish(now));
         self.out.suppress(report.take_suppressed());
         self.out.close(last);
-        let draw = || plot::draw(&Vec::from_iter(totals.runs().iter().zip(report.timelines())));
+        let started = SystemTime::now().checked_sub(now).unwrap_or(SystemTime::UNIX_EPOCH);
+        let (interval, timeout) = (self.args.interval, self.args.timeout);
+        let draw = || {
+            let runs = Vec::from_iter(totals.runs().iter().zip(report.timelines()));
+            plot::draw(&runs, interval, timeout, started)
+        };
         let mut exported = Vec::new();
         // A failure, or a reader that does not read, does not prevent the other outputs.
         let outputs = self.args.outputs.write(&summaries, NO_TOTALS, &mut exported, draw);

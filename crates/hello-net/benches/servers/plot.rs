@@ -1,79 +1,108 @@
 //! The ratios as a picture.
 
-use std::error::Error;
-use std::path::Path;
+#[expect(dead_code, reason = "the tools draw with the rest")]
+#[path = "../../../hello-cli/src/output/plot/axis.rs"]
+mod axis;
+#[expect(dead_code, reason = "the tools draw with the rest")]
+#[path = "../../../hello-cli/src/output/plot/canvas.rs"]
+mod canvas;
 
-use plotters::prelude::*;
+use std::error::Error;
+use std::fs;
+use std::path::Path;
 
 use crate::peers::Peer;
 use crate::report::Outcome;
-use crate::workloads::Kind;
+use crate::workloads::{Kind, Workload};
+use axis::{Axis, plain};
+use canvas::{
+    BLUE, Canvas, GREEN, Glyph, INK, LINE, MARGIN, MUTED, Mark, ORANGE, Pen, SHADE, Shape, Style,
+    VERMILLION, WIDTH,
+};
 
-/// The picture, in pixels.
-const WIDTH: u32 = 1400;
+/// The ratios at a workload, and those that were to be reached.
+struct Row {
+    name: String,
+    ratios: Vec<(Peer, f64)>,
+    targets: Vec<f64>,
+}
 
-/// The room for the names of the servers, beside the ratios.
-const KEY_WIDTH: u32 = 150;
-
-/// Draws the ratios of every server at every queue and train, on a logarithmic scale.
+/// Draws the ratios of every server at every queue and train, on a logarithmic axis.
 pub(crate) fn draw(file: &Path, results: &[Outcome]) -> Result<(), Box<dyn Error>> {
     let queues = |outcome: &&Outcome| matches!(outcome.workload.kind, Kind::Queue | Kind::Trains);
-    let outcomes = Vec::from_iter(results.iter().filter(queues));
-    let Some(first) = outcomes.first() else {
+    let rows = results.iter().filter(queues).map(|outcome| {
+        let Workload { reference, peers, targets, .. } = &outcome.workload;
+        let ratio = |peer: &Peer| Some((*peer, outcome.ratio(*peer, *reference)?.median));
+        let targets = targets.iter().filter(|target| target.1 == *reference);
+        Row {
+            name: outcome.workload.to_string(),
+            ratios: peers.iter().filter_map(ratio).collect(),
+            targets: targets.map(|target| target.2).collect(),
+        }
+    });
+    let rows = Vec::from_iter(rows);
+    if rows.is_empty() {
         return Err("there is nothing to draw: no workload with a queue was run".into());
-    };
-    // The server against itself says nothing here.
-    let peers = first.workload.peers.iter().filter(|peer| **peer != Peer::HelloAgain);
-    let (peers, width) = (Vec::from_iter(peers), outcomes.len() as f64);
-    let area = SVGBackend::new(file, (WIDTH, 640)).into_drawing_area();
-    area.fill(&WHITE)?;
-    let (plot, key) = area.split_horizontally(WIDTH - KEY_WIDTH);
-    let mut chart = ChartBuilder::on(&plot)
-        .caption("Processor time for each reply, against C recvmmsg/sendmmsg", ("sans-serif", 22))
-        .margin(16)
-        .x_label_area_size(40)
-        .y_label_area_size(56)
-        .build_cartesian_2d(0.0..width, (0.01..3.0).log_scale())?;
-    // The name of a workload stands in the middle of its place.
-    let label = |x: &f64| {
-        let middle = |place: usize| (place as f64 + 0.5 - x).abs() < 0.01;
-        let outcome = (0..outcomes.len()).find(|place| middle(*place)).map(|place| outcomes[place]);
-        outcome.map_or_else(String::new, |outcome| outcome.workload.name())
-    };
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .x_labels(4 * outcomes.len())
-        .x_label_formatter(&label)
-        .y_desc("ratio")
-        .draw()?;
-    for (index, &&peer) in peers.iter().enumerate() {
-        let colour = Palette99::pick(index).to_rgba();
-        let bars = outcomes.iter().enumerate().filter_map(|(place, outcome)| {
-            let ratio = outcome.ratio(peer, outcome.workload.reference)?.median;
-            let step = 0.8 / peers.len() as f64;
-            let left = place as f64 + 0.1 + index as f64 * step;
-            Some(Rectangle::new([(left, 0.01), (left + step, ratio)], colour.filled()))
-        });
-        chart.draw_series(bars)?;
-        let line = 60 + 20 * i32::try_from(index)?;
-        key.draw(&Rectangle::new([(0, line), (12, line + 12)], colour.filled()))?;
-        key.draw(&Text::new(peer.name(), (20, line), ("sans-serif", 14)))?;
     }
-    // Ratios that were to be reached, by our server and against the reference.
-    for (place, outcome) in outcomes.iter().enumerate() {
-        let reference = outcome.workload.reference;
-        for &(_, _, at_most) in
-            outcome.workload.targets.iter().filter(|target| target.1 == reference)
-        {
-            let line = [(place as f64 + 0.1, at_most), (place as f64 + 0.9, at_most)];
-            chart.draw_series(DashedLineSeries::new(line, 4, 3, BLACK.stroke_width(2)))?;
+    Ok(fs::write(file, picture(&rows))?)
+}
+
+fn picture(rows: &[Row]) -> String {
+    let mut canvas = Canvas::new();
+    let top = canvas.heading(
+        "Processor time for each reply",
+        &["As a ratio to a C loop of recvmmsg and sendmmsg; less is cheaper".to_owned()],
+    );
+    let peers = MARKS.iter().map(|(_, name, mark)| (vec![Glyph::Mark(*mark)], *name));
+    let mut legend = Vec::from_iter(peers);
+    legend.push((vec![Glyph::Line(REFERENCE)], "C recvmmsg/sendmmsg"));
+    legend.push((vec![Glyph::Line(TARGET)], "to be reached"));
+    let top = canvas.legend(top, &legend) + 8.0;
+    let bottom = top + ROW * rows.len() as f64;
+    let names = rows.iter().map(|row| Style::Plain.width(&row.name)).fold(0.0, f64::max);
+    let left = MARGIN + names + 16.0;
+    let all = || rows.iter().flat_map(|row| &row.ratios).map(|(_, ratio)| *ratio);
+    let x = Axis::log(all().fold(0.5, f64::min), all().fold(2.0, f64::max));
+    let x = x.between(left, WIDTH - MARGIN);
+    let ticks = x.ticks(9, plain);
+    for row in (0..rows.len()).step_by(2) {
+        let (at, size) = ((left, top + ROW * row as f64), (WIDTH - MARGIN - left, ROW));
+        canvas.rectangle(at, size, SHADE);
+    }
+    Axis::draw_columns(&mut canvas, (top, bottom), &ticks);
+    x.draw_labels(&mut canvas, bottom, &ticks, "ratio");
+    canvas.segments([((x.at(1.0), top), (x.at(1.0), bottom))], REFERENCE);
+    for (index, row) in rows.iter().enumerate() {
+        let middle = top + ROW * (index as f64 + 0.5);
+        canvas.text((left - 12.0, middle + 5.0), "end", Style::Plain, &row.name);
+        let targets = row.targets.iter().map(|target| x.at(*target));
+        canvas.segments(targets.map(|x| ((x, middle - 12.0), (x, middle + 12.0))), TARGET);
+        // Servers that are as fast stand below each other.
+        for (place, (peer, _, mark)) in MARKS.iter().enumerate().rev() {
+            let y = middle + 3.6 * (place as f64 - 3.0);
+            let ratios = row.ratios.iter().filter(|(other, _)| other == peer);
+            canvas.marks(ratios.map(|(_, ratio)| (x.at(*ratio), y)), *mark);
         }
     }
-    let target = 60 + 20 * i32::try_from(peers.len())?;
-    key.draw(&Rectangle::new([(0, target + 5), (12, target + 7)], BLACK.filled()))?;
-    key.draw(&Text::new("target", (20, target), ("sans-serif", 14)))?;
-    let even = [(0.0, 1.0), (width, 1.0)];
-    chart.draw_series(LineSeries::new(even, BLACK.stroke_width(1)))?;
-    Ok(area.present()?)
+    canvas.finish(bottom + 2.0 * LINE + MARGIN)
 }
+
+/// The height of a row.
+const ROW: f64 = 34.0;
+
+const REFERENCE: Pen = Pen::new(MUTED, 1.4);
+const TARGET: Pen = Pen { dashed: true, ..Pen::new(INK, 1.6) };
+
+const MARKS: [(Peer, &str, Mark); 7] = [
+    (Peer::Hello, "hello-server", Mark::new(Shape::Disc, 5.5, BLUE)),
+    (
+        Peer::HelloPortable,
+        "the same, portable",
+        Mark { hollow: true, ..Mark::new(Shape::Disc, 4.5, BLUE) },
+    ),
+    (Peer::CSingle, "C recvfrom/sendto", Mark::new(Shape::Square, 4.0, INK)),
+    (Peer::RustStd, "Rust std", Mark { hollow: true, ..Mark::new(Shape::Square, 4.0, VERMILLION) }),
+    (Peer::Tokio, "tokio", Mark::new(Shape::Triangle, 4.0, VERMILLION)),
+    (Peer::QuinnUdp, "quinn-udp", Mark::new(Shape::Diamond, 4.0, ORANGE)),
+    (Peer::Python, "Python", Mark { hollow: true, ..Mark::new(Shape::Triangle, 4.0, GREEN) }),
+];

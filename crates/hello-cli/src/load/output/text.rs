@@ -33,6 +33,12 @@ pub fn header(
     plan: &LoadPlan,
     trials: bool,
 ) -> String {
+    let name = Escaped(target.as_bytes());
+    layout.wrap(&format!("LOAD {name} ({}): {}", address.host(), parameters(plan, trials)))
+}
+
+/// Returns the plan, or the common plan of several trials.
+pub(super) fn parameters(plan: &LoadPlan, trials: bool) -> String {
     let intended = Plan::from(plan);
     let mut parts = Vec::new();
     match (intended.outstanding, intended.rate) {
@@ -75,8 +81,7 @@ pub fn header(
             format!("{duration} s{each} after {warm_up} s of warm-up")
         }
     });
-    let (name, parts) = (Escaped(target.as_bytes()), parts.join(", "));
-    layout.wrap(&format!("LOAD {name} ({}): {parts}", address.host()))
+    parts.join(", ")
 }
 
 /// Returns the plan of a search: what is tried, and how long it may take.

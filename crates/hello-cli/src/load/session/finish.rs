@@ -68,9 +68,10 @@ impl Session<'_> {
         });
         self.out.close(lines.collect());
         let (last, mut exported) = (&self.last, Vec::new());
+        let start = self.origin.started_at.0;
         let draw = || match self.mode {
-            Mode::Single => plot::run(&self.target, last),
-            _ => plot::loads(&self.target, results, throughput),
+            Mode::Single => plot::run(&self.target, &self.plan, last, start),
+            _ => plot::loads(&self.target, &self.plan, results, throughput, start),
         };
         // A failure, or a reader that does not read, does not prevent the other outputs.
         let written = self.args.outputs.write(results, totals.as_ref(), &mut exported, draw);

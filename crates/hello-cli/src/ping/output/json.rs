@@ -153,9 +153,8 @@ mod tests {
     use hello_net::NotSent;
 
     use super::*;
-    use crate::ping::fixtures::lost;
     use crate::output::json::SHOWN;
-    use crate::ping::fixtures;
+    use crate::ping::fixtures::{self, lost};
     use crate::ping::recorder::Recorder;
 
     fn target() -> Target {

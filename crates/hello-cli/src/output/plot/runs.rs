@@ -1,0 +1,391 @@
+//! The plot of one or several runs, which share their axes.
+
+use std::borrow::Cow;
+use std::time::{Duration, SystemTime};
+
+use hello_measure::{Counts, Distribution, FlowSummary, TimeBin, Timeline, millis};
+
+use super::axis::{Axis, plain, short, significant};
+use super::canvas::{
+    BLUE, Canvas, Glyph, INK, LINE, MARGIN, MUTED, Mark, ORANGE, PALE_BLUE, Pen, Point, SHADE,
+    Shape, Style, VERMILLION, WIDTH,
+};
+use crate::output::format::nonzero;
+use crate::output::percent;
+
+/// What a plot says about all its runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caption<'a> {
+    pub(crate) title: &'a str,
+    pub(crate) parameters: &'a str,
+    /// When the runs started.
+    pub(crate) start: SystemTime,
+    /// The name of the vertical axis, without its unit.
+    pub(crate) times: &'a str,
+    /// The name of the horizontal axis, without its unit.
+    pub(crate) over: &'a str,
+}
+
+/// A run to draw.
+#[derive(Debug)]
+pub(crate) struct Run<'a> {
+    /// Safe to print.
+    pub(crate) name: String,
+    pub(crate) counts: Counts,
+    pub(crate) timeline: &'a Timeline,
+    pub(crate) times: Cow<'a, Distribution>,
+    /// The flows, if there are several.
+    pub(crate) flows: Vec<FlowSummary>,
+}
+
+/// Draws each run: times, losses and probes not sent over the run, the distribution of the times,
+/// and the flows.
+pub(crate) fn draw(caption: &Caption<'_>, runs: &[Run<'_>]) -> String {
+    let mut canvas = Canvas::new();
+    let date = humantime::format_rfc3339_seconds(caption.start);
+    let mut paragraphs = vec![format!("{}; {date}", caption.parameters)];
+    if let [run] = runs {
+        paragraphs.push(statistics(run));
+    }
+    let mut y = canvas.heading(caption.title, &paragraphs);
+    let layout = Layout::new(runs);
+    y = canvas.legend(y, &layout.legend());
+    for run in runs {
+        if runs.len() > 1 {
+            y = canvas.paragraph(y + 12.0, Style::Strong, &run.name);
+            y = canvas.paragraph(y, Style::Plain, &statistics(run));
+        }
+        y = layout.draw(&mut canvas, run, y + 8.0, caption.times);
+    }
+    y = layout.draw_labels(&mut canvas, runs, y, caption.over);
+    canvas.finish(y + MARGIN)
+}
+
+/// What the runs have in common, and where it is drawn.
+#[derive(Debug)]
+struct Layout {
+    /// The time since the start, in `unit`.
+    x: Axis,
+    unit: (f64, &'static str),
+    /// The times in milliseconds. Each run has its own place for it.
+    y: Axis,
+    counts: Axis,
+    timeline: (f64, f64),
+    distribution: (f64, f64),
+    flows: Option<(f64, f64)>,
+    height: f64,
+    has_late: bool,
+    has_not_sent: bool,
+}
+
+impl Layout {
+    fn new(runs: &[Run<'_>]) -> Self {
+        let bins = || runs.iter().flat_map(|run| run.timeline.bins());
+        let end = bins().map(|(at, _)| at).max().unwrap_or_default().as_secs_f64();
+        let unit = match end {
+            18_000.0.. => (3600.0, "h"),
+            300.0.. => (60.0, "min"),
+            _ => (1.0, "s"),
+        };
+        let y = times(runs);
+        let most = runs.iter().flat_map(|run| histogram(&run.times, &y)).max().unwrap_or(0);
+        let has_not_sent = bins().any(|(_, bin)| bin.not_sent > 0);
+        let lane = if has_not_sent { "not sent" } else { "lost" };
+        let labels = y.ticks(TICKS, plain).into_iter().map(|(_, label)| Style::Plain.width(&label));
+        let left = MARGIN + 32.0 + labels.fold(Style::Plain.width(lane), f64::max);
+        let right = WIDTH - MARGIN;
+        let has_flows = runs.iter().any(|run| run.flows.len() > 1);
+        let flows = has_flows.then_some((right - SIDE, right));
+        let marks = flows.map_or(right, |flows| flows.0 - GAP) - MARKS;
+        let distribution = (marks - SIDE, marks);
+        let timeline = (left, distribution.0 - GAP);
+        Self {
+            x: Axis::linear(0.0, end / unit.0).between(timeline.0, timeline.1),
+            unit,
+            y,
+            counts: Axis::rounded(0.0, most.max(4) as f64).between(distribution.0, distribution.1),
+            timeline,
+            distribution,
+            flows,
+            height: if runs.len() > 1 { 150.0 } else { 230.0 },
+            has_late: bins().any(|(_, bin)| bin.late.is_some()),
+            has_not_sent,
+        }
+    }
+
+    fn legend(&self) -> Vec<(Vec<Glyph>, &'static str)> {
+        let square = |color| vec![Glyph::Mark(Mark::new(Shape::Square, 5.0, color))];
+        let entries = [
+            (true, vec![Glyph::Line(RANGE), Glyph::Mark(REPLY)], "answered"),
+            (true, square(VERMILLION), "lost (height: share)"),
+            (self.has_late, vec![Glyph::Mark(LATE)], "late reply"),
+            (self.has_not_sent, square(INK), "not sent"),
+            (
+                self.flows.is_some(),
+                vec![Glyph::Line(FLOW), Glyph::Mark(MEDIAN)],
+                "p50 to p99 of a flow",
+            ),
+        ];
+        let shown = entries.into_iter().filter(|(is_shown, ..)| *is_shown);
+        shown.map(|(_, glyphs, name)| (glyphs, name)).collect()
+    }
+
+    /// Draws a run below `top`, and returns where it ends.
+    fn draw(&self, canvas: &mut Canvas, run: &Run<'_>, top: f64, times: &str) -> f64 {
+        let lost = (top, top + 34.0);
+        let not_sent = (lost.1 + 4.0, lost.1 + 16.0);
+        let upper = if self.has_not_sent { not_sent.1 } else { lost.1 } + 12.0;
+        let panel = (upper, upper + self.height);
+        let y = self.y.between(panel.1, panel.0);
+        canvas.upright_text((MARGIN + 12.0, (top + panel.1) / 2.0), &format!("{times}, ms"));
+
+        let bins = Vec::from_iter(
+            run.timeline.bins().map(|(at, bin)| (self.x.at(at.as_secs_f64() / self.unit.0), bin)),
+        );
+        let losses = bins.iter().filter_map(|(x, bin)| Some((*x, bin.loss()?)));
+        draw_lane(canvas, ("lost", lost), self.timeline, losses, Pen::new(VERMILLION, 2.0));
+        if self.has_not_sent {
+            let missing =
+                bins.iter().map(|(x, bin)| (*x, if bin.not_sent > 0 { 1.0 } else { 0.0 }));
+            draw_lane(canvas, ("not sent", not_sent), self.timeline, missing, Pen::new(INK, 2.0));
+        }
+        Axis::draw_columns(canvas, panel, &self.x.ticks(TICKS, plain));
+        y.draw_rows(canvas, self.timeline, &y.ticks(TICKS, plain));
+        draw_times(canvas, &bins, &y);
+        if run.times.count() == 0 {
+            let middle = (self.timeline.0 + self.timeline.1) / 2.0;
+            let at = (middle, (panel.0 + panel.1) / 2.0);
+            canvas.text(at, "middle", Style::Strong, "no replies");
+        }
+        self.draw_distribution(canvas, run, panel, &y);
+        if let Some(flows) = self.flows {
+            draw_flows(canvas, run, flows, lost, &y);
+        }
+        panel.1
+    }
+
+    /// Draws the labels and names of the horizontal axes, and returns where they end.
+    fn draw_labels(&self, canvas: &mut Canvas, runs: &[Run<'_>], top: f64, over: &str) -> f64 {
+        let name = format!("{over}, {}", self.unit.1);
+        self.x.draw_labels(canvas, top, &self.x.ticks(TICKS, plain), &name);
+        self.counts.draw_labels(canvas, top, &self.counts.ticks(3, short), "replies");
+        if let Some(flows) = self.flows {
+            let most = runs.iter().map(|run| run.flows.len()).max().unwrap_or(1);
+            let name = match most.div_ceil(MAX_FLOWS) {
+                1 => "flow".into(),
+                several => format!("worst of {several} flows"),
+            };
+            let x = flow_axis(most, flows);
+            let numbers = (0..most).step_by(most.div_ceil(3));
+            let ticks = numbers.map(|flow| (x.at(flow as f64), flow.to_string()));
+            x.draw_labels(canvas, top, &Vec::from_iter(ticks), &name);
+        }
+        top + 2.0 * LINE
+    }
+
+    fn draw_distribution(
+        &self,
+        canvas: &mut Canvas,
+        run: &Run<'_>,
+        (upper, lower): (f64, f64),
+        y: &Axis,
+    ) {
+        let (left, right) = self.distribution;
+        Axis::draw_columns(canvas, (upper, lower), &self.counts.ticks(3, short));
+        let height = (lower - upper) / f64::from(BARS);
+        let bars = (0..).zip(histogram(&run.times, y)).filter(|(_, count)| *count > 0);
+        let bars = bars.map(|(bar, count)| {
+            let middle = lower - (f64::from(bar) + 0.5) * height;
+            // Rare times are visible, too.
+            ((left, middle), (self.counts.at(count as f64).max(left + 2.0), middle))
+        });
+        canvas.segments(bars, Pen::new(BLUE, height - 1.0));
+        let marks = Vec::from_iter(
+            percentiles(&run.times).into_iter().map(|(name, time)| (name, time, y_of(y, time))),
+        );
+        let labels = spread(marks.iter().map(|(_, _, at)| *at), (upper, lower));
+        for ((name, time, at), label) in marks.iter().zip(labels) {
+            canvas.segments([((left, *at), (right, *at))], MARK);
+            canvas.segments([((right, *at), (right + 8.0, label))], Pen::new(MUTED, 1.0));
+            let text = format!("{name} {}", significant(millis(*time)));
+            canvas.text((right + 12.0, label + 5.0), "start", Style::Plain, &text);
+        }
+    }
+}
+
+/// Returns the axis of times, which is logarithmic if a tail matters.
+fn times(runs: &[Run<'_>]) -> Axis {
+    let late = runs.iter().flat_map(|run| run.timeline.bins()).filter_map(|(_, bin)| bin.late);
+    let longest =
+        runs.iter().filter_map(|run| run.times.max()).chain(late.map(|late| late.1)).max();
+    let longest = longest.map_or(1.0, millis);
+    let shortest = runs.iter().filter_map(|run| run.times.min()).min().map(millis);
+    let median = runs.iter().filter_map(|run| run.times.quantile(500)).min().map(millis);
+    match (shortest, median) {
+        (Some(shortest), Some(median)) if longest > TAIL * median => Axis::log(shortest, longest),
+        (Some(shortest), _) if (longest / 2.0..longest).contains(&shortest) => {
+            Axis::rounded(shortest, longest)
+        }
+        _ => Axis::rounded(0.0, longest * 1.05),
+    }
+}
+
+/// Returns the number of times in each of [`BARS`] equal parts of an axis.
+fn histogram(times: &Distribution, y: &Axis) -> Vec<u64> {
+    let up_to = |bar: u32| match y.value(f64::from(bar) / f64::from(BARS)) / 1e3 {
+        _ if bar == 0 => 0,
+        _ if bar == BARS => times.count(),
+        end => times.count_up_to(Duration::from_secs_f64(end)),
+    };
+    (0..BARS).map(|bar| up_to(bar + 1).saturating_sub(up_to(bar))).collect()
+}
+
+/// Returns the percentiles that the sample has: each needs a time beyond it.
+fn percentiles(times: &Distribution) -> Vec<(&'static str, Duration)> {
+    const ALL: [(&str, u32, u64); 5] = [
+        ("max", 1000, 1),
+        ("p99.9", 999, 1000),
+        ("p99", 990, 100),
+        ("p90", 900, 10),
+        ("p50", 500, 2),
+    ];
+    let known = ALL.into_iter().filter(|(_, _, least)| times.count() >= *least);
+    known.filter_map(|(name, permille, _)| Some((name, times.quantile(permille)?))).collect()
+}
+
+/// Returns what the caption says about a run.
+fn statistics(run: &Run<'_>) -> String {
+    let counts = run.counts;
+    let not_sent = run.timeline.bins().map(|(_, bin)| bin.not_sent).sum();
+    let mut text =
+        format!("{} sent, {} answered, {} lost", counts.sent, counts.answered, counts.lost);
+    if counts.lost > 0 {
+        text += &format!(" ({})", percent::or_dash(counts.loss()));
+    }
+    let others = [("late", counts.late), ("in flight", counts.in_flight()), ("not sent", not_sent)];
+    if let Some(others) = nonzero(&others) {
+        text += &format!(", {others}");
+    }
+    let times = percentiles(&run.times).into_iter().rev();
+    // A line may not break before a number or its unit.
+    let times = times.map(|(name, time)| format!("{name}\u{a0}{}", significant(millis(time))));
+    match run.times.count() {
+        0 => text,
+        _ => format!("{text}; {}\u{a0}ms", Vec::from_iter(times).join(", ")),
+    }
+}
+
+/// Draws shares over a horizontal axis, as bars from the lower edge of a band.
+fn draw_lane(
+    canvas: &mut Canvas,
+    (name, (upper, lower)): (&str, (f64, f64)),
+    (left, right): (f64, f64),
+    shares: impl Iterator<Item = (f64, f64)>,
+    pen: Pen,
+) {
+    canvas.rectangle((left, upper), (right - left, lower - upper), SHADE);
+    if !name.is_empty() {
+        canvas.text((left - 8.0, (upper + lower) / 2.0 + 5.0), "end", Style::Plain, name);
+    }
+    let bars = shares.filter(|(_, share)| *share > 0.0);
+    let height = |share: f64| (share * (lower - upper)).max(3.0);
+    canvas.segments(bars.map(|(x, share)| ((x, lower), (x, lower - height(share)))), pen);
+}
+
+/// Draws the times of bins, each with its place.
+fn draw_times(canvas: &mut Canvas, bins: &[(f64, TimeBin)], y: &Axis) {
+    let ranges = bins.iter().filter_map(|(x, bin)| {
+        let (min, max) = bin.rtts?;
+        Some(((*x, y_of(y, min)), (*x, y_of(y, max))))
+    });
+    let ranges = Vec::from_iter(ranges);
+    let is_long = |(min, max): &&(Point, Point)| min.1 - max.1 > 1.0;
+    canvas.segments(ranges.iter().filter(is_long).copied(), RANGE);
+    let ends = ranges.iter().map(|(_, max)| *max);
+    let ends = ends.chain(ranges.iter().filter(is_long).map(|(min, _)| *min));
+    // Single replies must be seen, and many must not hide each other.
+    let radius = if ranges.len() < 200 { 2.4 } else { 1.3 };
+    canvas.marks(ends, Mark { radius, ..REPLY });
+    let late = bins.iter().filter_map(|(x, bin)| Some((*x, y_of(y, bin.late?.1))));
+    canvas.marks(late, LATE);
+}
+
+/// Draws the loss and the times of each flow. If there are very many, neighbours share a place,
+/// which shows the worst of them.
+fn draw_flows(
+    canvas: &mut Canvas,
+    run: &Run<'_>,
+    (left, right): (f64, f64),
+    lost: (f64, f64),
+    y: &Axis,
+) {
+    let x = flow_axis(run.flows.len(), (left, right));
+    let groups = run.flows.chunks(run.flows.len().div_ceil(MAX_FLOWS).max(1));
+    let groups = Vec::from_iter(groups.map(|group| {
+        let worst =
+            |of: fn(&FlowSummary) -> Option<f64>| group.iter().filter_map(of).reduce(f64::max);
+        let middle = (group[0].flow + group[group.len() - 1].flow) as f64 / 2.0;
+        let p50 = worst(|flow| flow.p50_ms);
+        let times = p50.map(|p50| (p50, worst(|flow| flow.p99_ms).unwrap_or(p50)));
+        (x.at(middle), worst(|flow| flow.loss), times)
+    }));
+    let losses = groups.iter().filter_map(|(x, loss, _)| Some((*x, (*loss)?)));
+    let width = ((right - left) / groups.len().max(1) as f64 * 0.6).clamp(2.0, 16.0);
+    draw_lane(canvas, ("", lost), (left, right), losses, Pen::new(VERMILLION, width));
+    let times =
+        Vec::from_iter(groups.iter().filter_map(|(x, _, times)| {
+            times.map(|(p50, p99)| ((*x, y.at(p50)), (*x, y.at(p99))))
+        }));
+    let spans = times.iter().filter(|(p50, p99)| p50.1 - p99.1 > 1.0);
+    canvas.segments(spans.copied(), FLOW);
+    canvas.marks(times.iter().map(|(p50, _)| *p50), MEDIAN);
+}
+
+fn flow_axis(flows: usize, (left, right): (f64, f64)) -> Axis {
+    Axis::linear(-0.5, flows as f64 - 0.5).between(left, right)
+}
+
+fn y_of(y: &Axis, time: Duration) -> f64 {
+    y.at(millis(time))
+}
+
+/// Returns places for labels, in descending order of importance from above, so that none overlap.
+fn spread(places: impl Iterator<Item = f64>, (upper, lower): (f64, f64)) -> Vec<f64> {
+    let mut least = upper;
+    let mut places = Vec::from_iter(places.map(|place| {
+        let place = place.max(least);
+        least = place + LINE - 3.0;
+        place
+    }));
+    let mut most = lower;
+    for place in places.iter_mut().rev() {
+        *place = place.min(most);
+        most = *place - LINE + 3.0;
+    }
+    places
+}
+
+/// The longest time, in medians, from which on the axis is logarithmic.
+const TAIL: f64 = 5.0;
+
+/// The number of bars of a distribution.
+const BARS: u32 = 40;
+
+/// The most labels of an axis.
+const TICKS: usize = 7;
+
+/// The most flows with a place of their own.
+const MAX_FLOWS: usize = 48;
+
+/// The width of the distribution and of the flows, that of the names of percentiles, and that
+/// between two columns.
+const SIDE: f64 = 150.0;
+const MARKS: f64 = 124.0;
+const GAP: f64 = 32.0;
+
+const RANGE: Pen = Pen::new(PALE_BLUE, 1.6);
+const REPLY: Mark = Mark::new(Shape::Dot, 2.4, BLUE);
+const LATE: Mark = Mark { hollow: true, ..Mark::new(Shape::Diamond, 4.0, ORANGE) };
+const MARK: Pen = Pen { dashed: true, ..Pen::new(MUTED, 1.0) };
+const FLOW: Pen = Pen::new(PALE_BLUE, 3.0);
+const MEDIAN: Mark = Mark::new(Shape::Dot, 2.6, BLUE);
