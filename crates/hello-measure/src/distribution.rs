@@ -144,6 +144,20 @@ impl Distribution {
         self.histogram.count_between(0, nanos_of(duration))
     }
 
+    /// Returns the number of durations between each two of these ascending bounds, with the precision
+    /// of the percentiles. The first number includes all shorter durations, and the last one all
+    /// longer ones.
+    pub fn counts_between(&self, bounds: &[Duration]) -> Vec<u64> {
+        let last = bounds.len().saturating_sub(1);
+        let up_to = bounds.iter().enumerate().map(|(index, bound)| match index {
+            0 => 0,
+            _ if index == last => self.count(),
+            _ => self.count_up_to(*bound),
+        });
+        let up_to = Vec::from_iter(up_to);
+        up_to.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect()
+    }
+
     /// Divides the range from the minimum to the 99th percentile into `number` bins of equal width,
     /// at least one, and adds a bin for longer durations if there are any. The ends of a bin belong
     /// to it.
@@ -249,6 +263,17 @@ mod tests {
         }
         assert_eq!((one.mean(), one.stddev()), (nanos, Some(Duration::ZERO)));
         assert_eq!(one.bins(4).iter().map(|bin| bin.count).sum::<u64>(), 1);
+    }
+
+    #[test]
+    fn every_duration_is_between_two_bounds() {
+        let (several, nanos) = (of(&[1000, 2000, 2500, 9000]), Duration::from_nanos);
+        let counts = |bounds: &[u64]| {
+            several.counts_between(&Vec::from_iter(bounds.iter().copied().map(nanos)))
+        };
+        assert_eq!(counts(&[1500, 2200, 3000, 3001]), [2, 1, 1]);
+        assert_eq!(counts(&[5, 6]), [4]);
+        assert_eq!((counts(&[5]), counts(&[])), (vec![], vec![]));
     }
 
     #[test]

@@ -291,6 +291,17 @@ mod tests {
     }
 
     #[test]
+    fn plot_of_ten_million_requests_is_as_small_as_that_of_few() {
+        let mut many = recorder();
+        for _ in 0..22 {
+            many.merge(&many.clone());
+        }
+        let [few, many] = [recorder(), many].map(|recorder| run("x:1", &plan(), &recorder, START));
+        assert!(texts(&many).iter().any(|text| text.starts_with("12582912 sent, ")), "{many}");
+        assert!(many.len() < few.len() + 1000);
+    }
+
+    #[test]
     fn plot_of_a_run_has_its_name_counts_and_date() {
         let texts = texts(&run("a<b>\x1b:1", &plan(), &recorder(), START));
         for text in [

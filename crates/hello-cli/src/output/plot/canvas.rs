@@ -172,7 +172,7 @@ impl Canvas {
         let mut x = MARGIN;
         y += LINE;
         for (glyphs, text) in entries {
-            let width = GLYPH + Style::Plain.width(text) + 12.0;
+            let width = GLYPH + Style::Plain.width(text) + 16.0;
             if x > MARGIN && x + width > WIDTH - MARGIN {
                 (x, y) = (MARGIN, y + LINE);
             }

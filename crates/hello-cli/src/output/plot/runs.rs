@@ -152,7 +152,7 @@ impl Layout {
         Axis::draw_columns(canvas, panel, &self.x.ticks(TICKS, plain));
         y.draw_rows(canvas, self.timeline, &y.ticks(TICKS, plain));
         draw_times(canvas, &bins, &y);
-        if run.times.count() == 0 {
+        if bins.iter().all(|(_, bin)| bin.rtts.is_none() && bin.late.is_none()) {
             let middle = (self.timeline.0 + self.timeline.1) / 2.0;
             let at = (middle, (panel.0 + panel.1) / 2.0);
             canvas.text(at, "middle", Style::Strong, "no replies");
@@ -232,12 +232,9 @@ fn times(runs: &[Run<'_>]) -> Axis {
 
 /// Returns the number of times in each of [`BARS`] equal parts of an axis.
 fn histogram(times: &Distribution, y: &Axis) -> Vec<u64> {
-    let up_to = |bar: u32| match y.value(f64::from(bar) / f64::from(BARS)) / 1e3 {
-        _ if bar == 0 => 0,
-        _ if bar == BARS => times.count(),
-        end => times.count_up_to(Duration::from_secs_f64(end)),
-    };
-    (0..BARS).map(|bar| up_to(bar + 1).saturating_sub(up_to(bar))).collect()
+    let bounds = (0..=BARS).map(|bar| y.value(f64::from(bar) / f64::from(BARS)) / 1e3);
+    let bounds = bounds.map(|bound| Duration::try_from_secs_f64(bound).unwrap_or(Duration::MAX));
+    times.counts_between(&Vec::from_iter(bounds))
 }
 
 /// Returns the percentiles that the sample has: each needs a time beyond it.

@@ -34,7 +34,8 @@ const THEME: [&str; 12] = [
 pub(crate) fn texts(svg: &str) -> Vec<String> {
     assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
     assert!(svg.len() < 400_000, "{} bytes", svg.len());
-    let (mut texts, mut at, mut page) = (Vec::<(Area, String)>::new(), None, None);
+    let (mut texts, mut marks) = (Vec::<(Area, String)>::new(), Vec::new());
+    let (mut at, mut page) = (None, None);
     for event in svg::read(svg).expect("an SVG document") {
         match event {
             Event::Tag("svg", _, attributes) if !attributes.is_empty() => {
@@ -56,6 +57,11 @@ pub(crate) fn texts(svg: &str) -> Vec<String> {
                     "g" => continue,
                     other => panic!("{other}"),
                 };
+                if name == "path"
+                    && (*attributes["fill"] != *"none" || attributes["d"].ends_with("h0"))
+                {
+                    marks.extend(&areas);
+                }
                 for area in areas {
                     let [left, upper, right, lower] = area;
                     assert!(left < right && upper < lower, "{name} of no size: {attributes:?}");
@@ -75,6 +81,9 @@ pub(crate) fn texts(svg: &str) -> Vec<String> {
             Event::Error(error) => panic!("{error}"),
             _ => {}
         }
+    }
+    for (area, text) in &texts {
+        assert!(marks.iter().all(|mark| are_apart(*area, *mark)), "a mark on {text:?}");
     }
     texts.into_iter().map(|(_, text)| text).collect()
 }
@@ -98,7 +107,8 @@ fn extent(attributes: &Attributes, text: &str) -> Area {
     let [x, y] = ["x", "y"].map(|name| number(attributes, name).expect(name));
     let size = number(attributes, "font-size").unwrap_or(14.0);
     let em = |char| match char {
-        ' ' | '\u{a0}' | '.' | ',' | ':' | ';' => 0.4,
+        ' ' | '\u{a0}' | '.' | ',' | ':' | ';' | '(' | ')' => 0.4,
+        'f' | 'i' | 'j' | 'l' | 'r' | 't' => 0.45,
         'a'..='z' => 0.6,
         _ => 0.65,
     };
