@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{BACK_ENDS, LOAD, have_ipv6, run_in_namespace};
+use crate::support::{BACK_ENDS, LOAD, PING, have_ipv6, run_in_namespace};
 
 /// Reads a count from JSON that omits counts of zero.
 fn count(value: &Value) -> u64 {
@@ -88,4 +88,23 @@ fn default_limit_bounds_loops_that_no_rule_ends() {
         let earned = 1000.0 * seen["seconds"].as_f64().expect("a number");
         assert!((2000.0..=2001.0 + earned).contains(&(within as f64)), "{back_end}: {seen}");
     }
+}
+
+#[test]
+fn link_that_goes_down_fails_the_loss_threshold_of_a_ping() {
+    let test = "link_that_goes_down_fails_the_loss_threshold_of_a_ping";
+    let Some(run) = run_in_namespace(test, "lost_link.py", &[PING]) else { return };
+    let (summary, text) = (&run["summary"], run["text"].as_str().expect("text"));
+    let not_sent = count(&summary["not_sent"]["unreachable"]);
+    assert!(not_sent > 0 && count(&summary["sent"]) + not_sent == 30, "{run}");
+    assert!(
+        text.contains(&format!("\n  {not_sent} of 30 not sent: network unreachable\n")),
+        "{text}"
+    );
+    assert!(text.contains(&format!(", +{not_sent} not sent, ")), "{text}");
+    assert!(
+        text.contains(&format!(" ({not_sent} of 30 not sent) exceeds --max-loss 1%\n")),
+        "{text}"
+    );
+    assert_eq!(run["status"], 1, "{run}");
 }

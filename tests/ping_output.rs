@@ -2,16 +2,23 @@
 
 use std::fs;
 use std::io::Write;
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
+use anstream::adapter::strip_str;
+use hello_cli::args::peer::PeerArg;
 use hello_cli::output::Format;
 use hello_cli::output::export::{Export, NO_TOTALS};
+use hello_cli::output::json::Origin;
 use hello_cli::output::layout::Layout;
+use hello_cli::output::wall_clock::WallClock;
 use hello_cli::ping::Target;
+use hello_cli::ping::plan::Plan;
 use hello_cli::ping::report::{Report, Style};
 use hello_cli::ping::summary::Summary;
+use hello_cli::ping::thresholds::Thresholds;
 use hello_cli::ping::totals::Totals;
 use hello_measure::ReplyKind;
 use hello_net::{ErrorClass, NotSent, ProbeEvent, ProbeEventKind, ZonedAddr};
@@ -49,26 +56,49 @@ fn eventful() -> Vec<ProbeEventKind<'static>> {
     events
 }
 
-/// Returns the output for some events.
+const SECOND: Duration = Duration::from_secs(1);
+
+const TEXT: Style =
+    Style { format: Format::Text, quiet: false, timestamps: false, layout: Layout::PLAIN };
+
+fn target(name: &str, address: &str) -> Target {
+    let address = ZonedAddr(address.parse().expect("an address"));
+    let (name, started_at) = (name.into(), WallClock(UNIX_EPOCH));
+    Target { name, address, tried: vec![], name_len: 16, flows: 1, timeout: SECOND, started_at }
+}
+
+/// Returns the output for some events, without colours.
 fn printed(format: Format, events: &[ProbeEventKind<'_>]) -> String {
-    let address = ZonedAddr(([127, 0, 0, 1], 9999).into());
-    let target =
-        Target { name: "127.0.0.1:9999".into(), address, tried: vec![], name_len: 16, flows: 1 };
-    let style = Style { format, quiet: false, layout: Layout::PLAIN };
+    let target = target("127.0.0.1:9999", "127.0.0.1:9999");
+    printed_for(Style { format, ..TEXT }, target, events)
+}
+
+fn printed_for(style: Style, target: Target, events: &[ProbeEventKind<'_>]) -> String {
+    let plan = Plan {
+        interval: SECOND,
+        count: NonZeroU64::new(5),
+        duration: None,
+        deadline: Some(9 * SECOND),
+        timeout: SECOND,
+        every: None,
+        peer: PeerArg::Hello,
+        source: None,
+        thresholds: Thresholds { max_loss: Some(0.5), ..Thresholds::default() },
+    };
     let mut totals = Totals::new(style, [target.clone()]);
     let mut report = Report::new(style, [target]);
-    let mut lines = totals.headers();
+    let mut lines = totals.headers(&Origin::now("hello-ping"), &plan);
     for (second, kind) in (0..).zip(events) {
         let event = ProbeEvent::new(Duration::from_secs(second), 0, *kind);
         lines.extend(report.event(0, &event));
     }
     let now = Duration::from_millis(4005);
     totals.append(&report.take_parts(now));
-    if format == Format::Json {
+    if style.format == Format::Json {
         lines.extend(totals.interval(now));
     }
     lines.extend(totals.finish(now));
-    lines.join("\n") + "\n"
+    strip_str(&(lines.join("\n") + "\n")).to_string()
 }
 
 /// Two replies and a duplicate. Like ping, jc has no columns for more.
@@ -120,13 +150,7 @@ fn jc_parses_the_summary_as_pings() {
     if !have("jc", "--version", "jc_parses_the_summary_as_pings") {
         return;
     }
-    let mut command = Command::new("jc");
-    command.arg("--ping").stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut jc = command.spawn().expect("runs");
-    let text = printed(Format::Text, &plain());
-    jc.stdin.take().expect("piped").write_all(text.as_bytes()).expect("read");
-    let output = jc.wait_with_output().expect("ends");
-    let found = json(&String::from_utf8_lossy(&output.stdout));
+    let found = read_by_jc(&printed(Format::Text, &plain()));
     for (field, expected) in [
         ("destination", "127.0.0.1:9999".into()),
         ("destination_ip", "127.0.0.1".into()),
@@ -144,6 +168,57 @@ fn jc_parses_the_summary_as_pings() {
         let expected: Value = expected;
         assert_eq!(found[field], expected, "{field}: {found}");
     }
+}
+
+#[test]
+fn jc_parses_every_line_about_a_probe_as_pings() {
+    if !have("jc", "--version", "jc_parses_every_line_about_a_probe_as_pings") {
+        return;
+    }
+    for (name, address, ip) in [
+        ("127.0.0.1:9999", "127.0.0.1:9999", "127.0.0.1"),
+        ("localhost:9999", "127.0.0.1:9999", "127.0.0.1"),
+        ("[::1]:9999", "[::1]:9999", "::1"),
+        ("localhost:9999", "[::1]:9999", "::1"),
+    ] {
+        for timestamps in [false, true] {
+            let style = Style { timestamps, ..TEXT };
+            let text = printed_for(style, target(name, address), &eventful());
+            let found = read_by_jc(&text);
+            assert_eq!(found["destination_ip"], ip, "{found}");
+            assert_eq!((&found["data_bytes"], &found["packets_received"]), (&16.into(), &3.into()));
+            let lines = found["responses"].as_array().expect("lines");
+            let field = |name: &str| Vec::from_iter(lines.iter().map(|line| line[name].clone()));
+            // Replies, a loss, a late reply, a duplicate and one out of the window. Corrupt and
+            // unsolicited datagrams are no replies.
+            assert_eq!(field("icmp_seq"), [0, 2, 1, 3, 3, 0, 0], "{text}{found}");
+            let [reply, timeout] = ["reply", "timeout"].map(Value::from);
+            let mut types = vec![reply; 7];
+            types[3] = timeout;
+            assert_eq!(field("type"), types, "{found}");
+            let times = [0.041, 0.061, 0.054].map(Value::from);
+            assert_eq!(field("time_ms")[..3], times, "{found}");
+            assert_eq!(field("time_ms")[5], Value::Null, "{found}");
+            let duplicate = Vec::from_iter(lines.iter().map(|line| line["duplicate"] == true));
+            assert_eq!(duplicate, [false, false, false, false, false, true, false], "{found}");
+            for line in lines {
+                assert_eq!(line["timestamp"].is_number(), timestamps, "{found}");
+                let from = &line["response_ip"];
+                assert!(*from == address || line["type"] == "timeout", "{found}");
+                assert!(line["bytes"] == 24 || line["type"] == "timeout", "{found}");
+            }
+        }
+    }
+}
+
+/// Returns what jc makes of the output of ping.
+fn read_by_jc(text: &str) -> Value {
+    let mut command = Command::new("jc");
+    command.arg("--ping").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut jc = command.spawn().expect("runs");
+    jc.stdin.take().expect("piped").write_all(text.as_bytes()).expect("read");
+    let output = jc.wait_with_output().expect("ends");
+    json(&String::from_utf8_lossy(&output.stdout))
 }
 
 /// Returns whether all instances conform to hello-ping's schema.

@@ -19,8 +19,8 @@ fn summaries_are_exported_to_files_and_to_standard_output() {
     let path = file.to_str().expect("UTF-8");
     for (option, starts) in [
         ("--export-json", "{\"schema_version\":1,\"results\":[{\"target\":"),
-        ("--export-csv", "target,duration_s,sent,answered,lost,"),
-        ("--export-markdown", "| target | duration_s | sent | answered | lost |"),
+        ("--export-csv", "target,started_at,duration_s,sent,answered,lost,"),
+        ("--export-markdown", "| target | sent | lost | loss_percent | "),
     ] {
         let run = ["-c", "2", "-i", "10ms", "-W", "20s", "-q", &address, option];
         assert_eq!(ping(&[&run[..], &[path]].concat()).status, Some(0));

@@ -118,14 +118,14 @@ fn address_family_option_is_exclusive() {
 }
 
 #[test]
-fn ipv6_packets_are_printed_with_longer_headers() {
-    if !have_ipv6("ipv6_packets_are_printed_with_longer_headers") {
+fn ipv6_target_has_the_header_of_ping() {
+    if !have_ipv6("ipv6_target_has_the_header_of_ping") {
         return;
     }
     let (_server, address) = server(&["--bind", "[::1]:0"]);
     let address = address.to_string();
     let Finished { out, status, .. } = ping(&["-6", "-c", "1", "-W", "20s", &address]);
-    let header = format!("PING {address} (::1) 16(64) bytes of data.\n24 bytes from {address}: ");
+    let header = format!("PING {address}(::1) 16 data bytes\n24 bytes from {address}: icmp_seq=");
     assert!(out.starts_with(&header), "{out}");
     assert_eq!(status, Some(0));
 }
@@ -153,7 +153,7 @@ fn flows_are_source_ports_that_alternate() {
     let (lines, status) = ping.finish();
     assert_eq!(status, Some(0));
     for flow in 0..3 {
-        let mark = format!(" flow={flow} time=");
+        let mark = format!(" ms flow={flow}");
         assert_eq!(lines.iter().filter(|line| line.contains(&mark)).count(), 3, "{lines:?}");
         let row = |line: &&String| {
             line.split_whitespace().take(4).eq([&*flow.to_string(), "3", "3", "0"])
@@ -198,10 +198,58 @@ fn intervals_sum_to_the_total() {
     let lines = Vec::from_iter(out.lines().map(json));
     let parts = Vec::from_iter(lines.iter().filter(|line| line["event"] == "interval"));
     assert!(parts.len() >= 3, "{out}");
+    for (index, part) in parts.iter().enumerate() {
+        let is_last = index == parts.len() - 1;
+        let is_partial = is_last && part["duration_s"].as_f64() < Some(0.1);
+        assert_eq!(part["partial"], is_partial, "{part}");
+    }
     let whole = summary(&out);
     for name in ["sent", "answered", "lost"] {
         let sum: u64 = parts.iter().map(|part| count(&part[name])).sum();
         assert_eq!(sum, count(&whole[name]), "{name}: {out}");
+    }
+}
+
+#[test]
+fn timestamps_stand_before_lines_about_probes() {
+    let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
+    let arguments = ["-D", "-c", "2", "-i", "10ms", "-W", "20s", &address.to_string()];
+    let Finished { out, status, .. } = ping(&arguments);
+    assert_eq!(status, Some(0));
+    let stamps = out.lines().filter_map(|line| {
+        let (stamp, rest) = line.strip_prefix('[')?.split_once("] ")?;
+        rest.starts_with("24 bytes from ").then(|| stamp.parse::<f64>().expect("seconds"))
+    });
+    let stamps = Vec::from_iter(stamps);
+    assert_eq!(stamps.len(), 2, "{out}");
+    assert!(out.starts_with("PING "), "{out}");
+}
+
+#[test]
+fn json_start_has_the_origin_and_the_plan() {
+    let peer = peer();
+    let options = ["-c", "1", "-i", "10ms", "-W", "50ms", "-w", "9", "--max-p99", "1ms", "--json"];
+    let Finished { out, .. } = ping(&[&options[..], &["-I", "lo", &address(&peer)]].concat());
+    let lines = Vec::from_iter(out.lines().map(json));
+    let start = &lines[0];
+    for (field, expected) in [
+        ("tool", Value::from("hello-ping")),
+        ("count", 1.into()),
+        ("interval_s", 0.01.into()),
+        ("timeout_s", 0.05.into()),
+        ("deadline_s", 9.0.into()),
+        ("duration_s", Value::Null),
+        ("source", "lo".into()),
+        ("max_p99_ms", 1.0.into()),
+        ("max_loss", Value::Null),
+    ] {
+        assert_eq!(start[field], expected, "{field}: {start}");
+    }
+    let summary = summary(&out);
+    assert_eq!(summary["started_at"], start["started_at"]);
+    // RFC 3339 in UTC sorts by time.
+    for line in &lines[1..] {
+        assert!(line["time"].as_str() >= start["started_at"].as_str(), "{line}");
     }
 }
 
@@ -212,7 +260,7 @@ fn interval_too_short_for_one_target_sends_nothing_to_any() {
     let Finished { out, err, status } = ping(&arguments);
     assert_eq!((&*out, status), ("", Some(2)));
     let expected = "hello-ping: interval 1ms is too short for 192.0.2.1:9999: use 2ms or more, or \
-                    hello-load\n";
+                    --allow-flood if its owner agrees\n";
     assert_eq!(err, expected);
     // On the loopback, every datagram sent before the end has arrived.
     peer.set_read_timeout(Some(Duration::from_millis(1))).expect("not zero");

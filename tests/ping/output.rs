@@ -1,13 +1,15 @@
 //! The output of real runs.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use regex::Regex;
 use rustix::process::Signal;
 
 use super::{ping, start_ping, wait_for};
 use crate::ping_output::are_valid;
-use crate::support::{Finished, PING, count, have, peer, receive, run_at_terminal, server};
+use crate::support::{
+    Finished, PING, count, have, peer, receive, run_at_terminal, run_at_terminal_of_width, server,
+};
 
 #[test]
 fn output_has_the_format_of_ping_with_additional_lines() {
@@ -18,8 +20,8 @@ fn output_has_the_format_of_ping_with_additional_lines() {
     let name = regex::escape(&address);
     let expected = format!(
         r"^PING {name} \(127\.0\.0\.1\) 16\(44\) bytes of data\.
-24 bytes from {name}: seq=1 time=\d+\.\d{{3}} ms
-24 bytes from {name}: seq=2 time=\d+\.\d{{3}} ms
+24 bytes from {name}: icmp_seq=1 ttl=64 time=\d+\.\d{{3}} ms
+24 bytes from {name}: icmp_seq=2 ttl=64 time=\d+\.\d{{3}} ms
 
 {name}
 (  \S.*\n)+
@@ -48,11 +50,63 @@ fn terminal_shows_a_transient_status_line() {
     let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
     let mut command = Command::new(PING);
     command.args(["-i", "100ms", "-W", "20s", "-q", &address.to_string()]);
-    let is_status = |seen: &str| seen.contains(" in flight, p50/p99/max ");
+    let is_status = |seen: &str| seen.contains(" in flight, p50 ");
     let seen = run_at_terminal(command, is_status);
     let (_, after) = seen.split_once(" sent, 0% lost, ").expect("a status");
     assert!(after.contains("\r\u{1b}[2K"), "the status line is erased: {seen:?}");
     assert!(after.contains("  from ms  to ms  replies\r\n"), "{seen:?}");
+}
+
+#[test]
+fn first_interrupt_shows_what_is_awaited() {
+    let peer = peer();
+    let mut command = Command::new(PING);
+    command.args(["-i", "10ms", "-W", "2s", &peer.local_addr().expect("bound").to_string()]);
+    let (seen, _) = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // A reply that takes long, and many probes without one.
+            let (name, source) = receive(&peer);
+            (0..30).for_each(|_| drop(receive(&peer)));
+            peer.send_to(&[b"Hello, ", &name[..], b"!"].concat(), source).expect("sent");
+        });
+        run_at_terminal_of_width(80, command, |seen| seen.contains(" bytes from "))
+    });
+    let waiting = Regex::new(r"waiting for [1-9]\d* in flight, .*, Ctrl-C again ends at once");
+    assert!(waiting.expect("an expression").is_match(&seen), "{seen:?}");
+}
+
+/// Returns whether a line has ping's own format, which does not depend on the width.
+fn is_pings(line: &str) -> bool {
+    let starts =
+        ["PING ", "24 bytes from ", "no answer yet for ", "--- ", "rtt min/avg/max/mdev = "];
+    starts.iter().any(|start| line.starts_with(start))
+        || Regex::new(r"^\d+ packets transmitted, ").expect("an expression").is_match(line)
+}
+
+#[test]
+fn no_line_is_wider_than_the_terminal() {
+    let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
+    let (address, silent) = (address.to_string(), peer());
+    let silent = silent.local_addr().expect("bound").to_string();
+    for (columns, locale) in [(40, "C"), (40, "C.UTF-8"), (60, "C"), (80, "C.UTF-8")] {
+        for targets in [&[&*address][..], &[&*address, &*silent]] {
+            let mut command = Command::new(PING);
+            command
+                .args(["-i", "20ms", "-c", "60", "-W", "50ms", "--flows", "3", "--every", "0.5"]);
+            command.args(targets).env("LC_ALL", locale).env_remove("COLUMNS");
+            command.stderr(Stdio::null());
+            // Ends without a signal, with the status of the silent target.
+            let (seen, status) = run_at_terminal_of_width(columns, command, |_| false);
+            assert_eq!(status, Some(i32::from(targets.len() > 1)));
+            let text = anstream::adapter::strip_str(&seen).to_string();
+            for line in text.split(['\r', '\n']).filter(|line| !is_pings(line)) {
+                assert!(line.chars().count() <= columns.into(), "{columns}: {line:?}\n{text}");
+            }
+            assert_eq!(text.contains('\u{2588}'), locale != "C", "{text}");
+            assert_eq!(text.contains('#'), locale == "C", "{text}");
+            assert!(text.contains(" of 60 sent, ") || targets.len() > 1, "{text}");
+        }
+    }
 }
 
 #[test]

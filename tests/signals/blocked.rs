@@ -192,7 +192,7 @@ fn only_events_over_the_queue_are_suppressed_and_counted() {
                 }
             } else if let Some(note) = line.strip_suffix(" lines suppressed)") {
                 left_out += note[1..].parse::<u64>().expect("a number");
-            } else if line.contains(": seq=") || line.contains(": not sent: ") {
+            } else if line.contains("icmp_seq=") || line.starts_with("To ") {
                 events += 1;
             } else if line.contains(" packets transmitted") {
                 intervals += 1;

@@ -7,6 +7,7 @@ pub mod args;
 #[cfg(test)]
 mod fixtures;
 pub mod output;
+pub mod plan;
 pub mod recorder;
 pub mod report;
 pub mod session;
@@ -14,9 +15,12 @@ pub mod summary;
 pub mod thresholds;
 pub mod totals;
 
+use std::time::Duration;
+
 use hello_net::ZonedAddr;
 
 use crate::args::first_reply::Tried;
+use crate::output::wall_clock::WallClock;
 
 /// A target of probes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,4 +35,8 @@ pub struct Target {
     pub name_len: usize,
     /// The number of source ports.
     pub flows: usize,
+    /// The time after which an unanswered probe is lost.
+    pub timeout: Duration,
+    /// The time of day at the start of the run.
+    pub started_at: WallClock,
 }

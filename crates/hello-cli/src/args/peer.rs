@@ -2,9 +2,11 @@
 
 use clap::ValueEnum;
 use hello_proto::Peer;
+use serde::Serialize;
 
 /// The replies to expect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum PeerArg {
     /// "Hello, NAME!"
     Hello,

@@ -30,7 +30,8 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     if args.common.print_generated::<Args>()? {
         return Ok(ExitCode::SUCCESS);
     }
-    args.hints().for_each(|hint| console::warn(&format!("hello-client: {hint}")));
+    args.hints()
+        .for_each(|hint| console::warn(args.common.color(), &format!("hello-client: {hint}")));
     if args.local {
         // Only this process sends requests, so every name is accepted.
         let guard = Guard::new().allow(Refusal::NameTooLong).allow(Refusal::GreetedTwice);

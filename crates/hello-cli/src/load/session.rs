@@ -46,11 +46,11 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     args.outputs.check::<Summary>()?;
     // Before signals are handled, because only their default action interrupts a lookup.
     if let Some(hint) = args.hint() {
-        console::warn(&format!("hello-load: {hint}"));
+        console::warn(args.common.color(), &format!("hello-load: {hint}"));
     }
     let destination = args.destination()?;
     if let Some(notice) = destination.notice() {
-        console::warn(&format!("hello-load: {notice}"));
+        console::warn(args.common.color(), &format!("hello-load: {notice}"));
     }
     let signals = Signals::register(Command::Stop, Command::Abort, [])?;
     let mut session = Session::start(args, destination, signals)?;

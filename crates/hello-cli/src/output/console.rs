@@ -134,6 +134,11 @@ impl Console {
         self.is_watched
     }
 
+    /// Whether the reader closed the output.
+    pub fn is_reader_gone(&self) -> bool {
+        self.queue.is_reader_gone()
+    }
+
     /// Shows the status. `status` is called only if a terminal shows it.
     pub fn status(&self, status: impl FnOnce() -> Status) {
         if self.is_watched {
@@ -211,9 +216,9 @@ impl From<String> for Status {
 }
 
 /// Prints text to standard error, and waits for its reader for at most a second.
-pub fn warn(text: &str) {
+pub fn warn(color: Color, text: &str) {
     let bar = ProgressBar::hidden();
-    if let Ok(output) = Console::start(Stream::Stderr(Color::Auto), bar, Format::Text, 0, ()) {
+    if let Ok(output) = Console::start(Stream::Stderr(color), bar, Format::Text, 0, ()) {
         output.close(vec![text.to_owned()]);
         // A failure cannot be reported anywhere else.
         let _ = output.wait(Duration::from_secs(1), true);
@@ -249,10 +254,13 @@ fn print(queue: &Queue, mut screen: Screen, on_error: impl FnOnce(&io::Error)) {
             screen.bar.finish_and_clear();
         }
         let printed = screen.print(&batch.text, batch.status);
-        if let (Err(error), Some(on_error)) = (&printed, on_error.take_if(|_| printed.is_err())) {
-            on_error(error);
-        }
+        // Before the error is reported, so that it is known by then.
+        let error =
+            printed.as_ref().err().map(|error| io::Error::new(error.kind(), error.to_string()));
         queue.settle(batch.lines, printed);
+        if let (Some(error), Some(on_error)) = (error, on_error.take_if(|_| true)) {
+            on_error(&error);
+        }
     }
     screen.bar.finish_and_clear();
     queue.end();

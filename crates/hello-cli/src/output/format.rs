@@ -1,11 +1,13 @@
 //! Numbers and lists as text.
 
 use std::iter;
+use std::time::Duration;
 
 /// Lists the counts that are not zero: `2 late, 1 unsolicited`. Returns `None` if all are zero.
 pub fn nonzero(counts: &[(&str, u64)]) -> Option<String> {
     let counts = counts.iter().filter(|(_, count)| *count > 0);
-    let counts = Vec::from_iter(counts.map(|(what, count)| format!("{count} {what}")));
+    let counts = counts.map(|(what, count)| format!("{} {what}", thousands(*count)));
+    let counts = Vec::from_iter(counts);
     (!counts.is_empty()).then(|| counts.join(", "))
 }
 
@@ -16,14 +18,17 @@ pub fn by_reason<'a>(
     counts: impl IntoIterator<Item = (&'a &'a str, &'a u64)>,
 ) -> Option<String> {
     let counts = counts.into_iter().filter(|(_, count)| **count > 0);
-    let counts = Vec::from_iter(counts.map(|(why, count)| format!("{why} {count}")));
+    let counts = counts.map(|(why, count)| format!("{why} {}", thousands(*count)));
+    let counts = Vec::from_iter(counts);
     (!counts.is_empty()).then(|| format!("{what}: {}", counts.join(", ")))
 }
 
-/// Formats a number of things: `1 attempt`, `2 attempts`, `2 addresses`.
+/// Formats a number of things: `1 attempt`, `2 attempts`, `2 addresses`, `1,000 replies`.
 pub fn count(number: u64, what: &str) -> String {
-    match number {
-        1 => format!("1 {what}"),
+    let number = thousands(number);
+    match (&*number, what.strip_suffix('y')) {
+        ("1", _) => format!("1 {what}"),
+        (_, Some(stem)) => format!("{number} {stem}ies"),
         _ if what.ends_with('s') => format!("{number} {what}es"),
         _ => format!("{number} {what}s"),
     }
@@ -76,6 +81,14 @@ fn decimals(value: f64, digits: usize) -> usize {
     digits.saturating_sub(before)
 }
 
+/// Formats the known ones of some times in milliseconds, with their names: `p50/max = 1.23/4.56 ms`.
+/// Returns `None` if none is known.
+pub fn named_times(times: &[(&str, Option<f64>)]) -> Option<String> {
+    let known = times.iter().filter_map(|(name, millis)| Some((*name, percentile((*millis)?))));
+    let (names, millis): (Vec<_>, Vec<_>) = known.unzip();
+    (!names.is_empty()).then(|| format!("{} = {} ms", names.join("/"), millis.join("/")))
+}
+
 /// Formats milliseconds as ping does: `0.040/0.050/0.060 ms`; an unknown value is `-`.
 pub fn slash_separated<T: Copy + Into<Option<f64>>>(millis: &[T]) -> String {
     let texts = Vec::from_iter(millis.iter().map(|millis| or_dash((*millis).into())));
@@ -85,6 +98,25 @@ pub fn slash_separated<T: Copy + Into<Option<f64>>>(millis: &[T]) -> String {
 /// Formats milliseconds with three decimals; an unknown value is `-`.
 pub fn or_dash(millis: Option<f64>) -> String {
     millis.map_or_else(|| "-".into(), |millis| format!("{millis:.3}"))
+}
+
+/// Formats a duration in ASCII, in one of the forms in which options take it: `1.5s`, `250us`.
+pub fn duration(duration: Duration) -> String {
+    format!("{duration:?}").replace('\u{b5}', "u")
+}
+
+/// Formats a time left to people, in whole seconds from ten on: `1m28s`, `9.5s`. Returns `None` for
+/// less than a tenth of a second.
+pub fn time_left(left: Duration) -> Option<String> {
+    let tenths = u64::try_from(left.as_millis() / 100).unwrap_or(u64::MAX);
+    match tenths {
+        0 => None,
+        1..100 => Some(format!("{}.{}s", tenths / 10, tenths % 10)),
+        _ => {
+            let whole = Duration::from_secs(tenths / 10);
+            Some(humantime::format_duration(whole).to_string().replace(' ', ""))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -123,6 +155,47 @@ mod tests {
             (1234.567, "1235"),
         ] {
             assert_eq!(percentile(millis), text);
+        }
+    }
+
+    #[test]
+    fn things_are_counted_in_english() {
+        for (number, what, text) in [
+            (1, "reply", "1 reply"),
+            (2, "reply", "2 replies"),
+            (0, "address", "0 addresses"),
+            (1000, "attempt", "1,000 attempts"),
+        ] {
+            assert_eq!(count(number, what), text);
+        }
+    }
+
+    #[test]
+    fn unknown_times_are_not_named() {
+        assert_eq!(named_times(&[("p50", None), ("p99", None)]), None);
+        let times = [("p50", Some(1.2345)), ("p99", None), ("max", Some(1234.5))];
+        assert_eq!(named_times(&times), Some("p50/max = 1.234/1234 ms".into()));
+    }
+
+    #[test]
+    fn durations_are_those_of_options() {
+        for (nanos, text) in [(1, "1ns"), (250_000, "250us"), (1_500_000_000, "1.5s")] {
+            assert_eq!(duration(Duration::from_nanos(nanos)), text);
+        }
+    }
+
+    #[test]
+    fn time_left_has_no_more_precision_than_people_need() {
+        for (millis, text) in [
+            (99, None),
+            (100, Some("0.1s")),
+            (9_999, Some("9.9s")),
+            (10_900, Some("10s")),
+            (88_000, Some("1m28s")),
+            (90_061_000, Some("1day1h1m1s")),
+        ] {
+            let left = time_left(Duration::from_millis(millis));
+            assert_eq!(left.as_deref(), text, "{millis}");
         }
     }
 

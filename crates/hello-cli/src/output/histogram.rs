@@ -4,21 +4,32 @@ use hello_measure::{Distribution, millis};
 
 use super::format::thousands;
 use super::layout::Layout;
-use super::table::table;
+use super::table::{Head, table};
 
 /// Draws a histogram of round-trip times, with bars that fit beside the numbers.
 pub fn bars(layout: Layout, rtts: &Distribution) -> String {
     let bins = rtts.bins(BARS);
     let highest = bins.iter().map(|bin| bin.count).max().unwrap_or(1).max(1);
-    let room = layout.width.map_or(LONGEST_BAR, |width| width.get().saturating_sub(NUMBERS));
-    let length = room.clamp(1, LONGEST_BAR);
-    let rows = bins.iter().map(|bin| {
+    let numbers = bins.iter().map(|bin| {
         let [start, end] = [bin.start, bin.end].map(|bound| format!("{:.3}", millis(bound)));
-        let bar = bar(layout.unicode, bin.count, highest, length);
-        vec![start, end, thousands(bin.count), bar]
+        [start, end, thousands(bin.count)]
     });
-    table(layout, 3, &[("from ms", 0), ("to ms", 0), ("replies", 0), ("", 0)], rows)
+    let numbers = Vec::from_iter(numbers);
+    let width = |column: usize| {
+        let texts = numbers.iter().map(|row| row[column].len());
+        texts.chain([HEADS[column].0.len()]).max().unwrap_or(0) + SPACE
+    };
+    let taken: usize = (0..3).map(width).sum();
+    let room = layout.width.map_or(LONGEST_BAR, |width| width.get().saturating_sub(taken));
+    let length = room.clamp(1, LONGEST_BAR);
+    let rows = bins.iter().zip(&numbers).map(|(bin, numbers)| {
+        let bar = bar(layout.unicode, bin.count, highest, length);
+        numbers.iter().cloned().chain([bar]).collect()
+    });
+    table(layout, 3, HEADS, rows)
 }
+
+const HEADS: &[Head] = &[("from ms", 0), ("to ms", 0), ("replies", 0), ("", 0)];
 
 /// Draws a bar, whose length is rounded up, so that every bin with replies has one.
 fn bar(unicode: bool, count: u64, highest: u64, length: usize) -> String {
@@ -37,8 +48,8 @@ const EIGHTHS: [&str; 8] =
 /// The length of the longest bar, in characters.
 const LONGEST_BAR: usize = 40;
 
-/// The width of the numbers beside the bars and of the summary's margin, with times below 1000 s.
-const NUMBERS: usize = 38;
+/// The space after a column.
+const SPACE: usize = 2;
 
 /// The number of bins up to the 99th percentile.
 const BARS: u32 = 10;
@@ -67,7 +78,7 @@ mod tests {
         let mut rtts = Distribution::new(3);
         rtts.record_n(Duration::from_millis(1), 1000);
         rtts.record_n(Duration::from_millis(500), 11);
-        let layout = Layout { width: NonZeroUsize::new(NUMBERS + 20), unicode: true };
+        let layout = Layout { width: NonZeroUsize::new(47), unicode: true };
         let text = bars(layout, &rtts);
         assert!(text.contains(&"\u{2588}".repeat(20)), "{text}");
         assert!(!text.contains(&"\u{2588}".repeat(21)), "{text}");

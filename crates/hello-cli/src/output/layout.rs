@@ -30,6 +30,8 @@ impl Layout {
         let columns = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
         let measured = || terminal_size::terminal_size_of(stream).map(|(width, _)| width.0.into());
         let width = columns.or_else(measured).and_then(NonZeroUsize::new);
+        // A terminal that does not report its width is as wide as most.
+        let width = width.or(NonZeroUsize::new(80));
         Self { width, unicode: is_utf8(|name| env::var(name).ok()) }
     }
 
@@ -58,6 +60,22 @@ impl Layout {
             text += piece;
         }
         text
+    }
+
+    /// Returns the layout beside a margin of this width.
+    #[must_use]
+    pub fn indented(self, by: usize) -> Self {
+        let rest = |width: NonZeroUsize| width.get().saturating_sub(by).max(1);
+        Self { width: self.width.and_then(|width| NonZeroUsize::new(rest(width))), ..self }
+    }
+
+    /// Wraps a line between words, and starts it and its further lines with these margins of equal
+    /// width.
+    pub fn wrap_with_margin(self, first: &str, further: &str, line: &str) -> String {
+        let text = self.indented(further.len()).wrap(line);
+        let mut margins = std::iter::once(first).chain(std::iter::repeat(further));
+        let lines = text.lines().map(|line| margins.next().unwrap_or_default().to_owned() + line);
+        Vec::from_iter(lines).join("\n")
     }
 
     /// Wraps text between words, if the width is limited.

@@ -70,6 +70,13 @@ impl ExportArgs {
         if self.plot.as_deref().is_some_and(is_stdout) {
             return Err("--plot needs a file name, not \"-\"".into());
         }
+        if let Some(plot) = &self.plot
+            && let Some(format) = plot.extension().and_then(|name| name.to_str())
+            && OTHER_IMAGES.contains(&&*format.to_ascii_lowercase())
+        {
+            let svg = plot.with_extension("svg");
+            return Err(format!("--plot writes SVG, not {format}: name the file {svg:?}").into());
+        }
         Ok(exports.into_iter().chain(self.plot.as_deref()).try_for_each(export::check)?)
     }
 
@@ -145,6 +152,9 @@ pub(crate) fn print_export(text: &[u8], stopped: bool) -> Result<(), OutputError
     out.finish(stopped)
 }
 
+/// The extensions of images that are not written.
+const OTHER_IMAGES: [&str; 8] = ["png", "jpg", "jpeg", "gif", "webp", "bmp", "pdf", "eps"];
+
 fn is_stdout(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
@@ -204,6 +214,13 @@ mod tests {
         assert!(error.to_string().starts_with("only one export can write to standard output"));
         let error = outputs(["--plot", "-"]).check::<Nothing>().expect_err("no file");
         assert_eq!(error.to_string(), "--plot needs a file name, not \"-\"");
+    }
+
+    #[test]
+    fn plot_of_another_format_is_an_error_that_names_the_format_written() {
+        let error = outputs(["--plot", "/tmp/a.b.PNG"]).check::<Nothing>().expect_err("no SVG");
+        let expected = "--plot writes SVG, not PNG: name the file \"/tmp/a.b.svg\"";
+        assert_eq!(error.to_string(), expected);
     }
 
     #[test]

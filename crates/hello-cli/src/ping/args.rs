@@ -14,6 +14,7 @@ use hello_net::{ProbeError, Prober, ProberBuilder, ZonedAddr};
 use hello_proto::{MAX_NAME_LEN, Token};
 
 pub use self::targets::Unreachable;
+use super::plan::Plan;
 use super::thresholds::Thresholds;
 use crate::args::common::CommonArgs;
 use crate::args::endpoint::Endpoint;
@@ -48,17 +49,24 @@ pub struct Args {
     ///
     /// Replies to the last probes are awaited.
     #[arg(long, short, value_name = "COUNT", value_parser = number::positive::<NonZeroU64>)]
-    pub(super) count: Option<NonZeroU64>,
+    count: Option<NonZeroU64>,
 
     /// Send a probe every TIME
     ///
-    /// Beyond the loopback, a host receives at most 500 probes per second (2ms).
+    /// Beyond the loopback, a host receives at most 500 probes per second (2ms), unless you
+    /// --allow-flood.
     #[arg(long, short, value_name = "TIME", default_value = "1s", value_parser = number::duration)]
     pub(super) interval: Duration,
 
     /// Expect replies of this kind
     #[arg(long, value_name = "KIND", value_enum, default_value_t = PeerArg::Hello)]
     peer: PeerArg,
+
+    /// Permit more than 500 probes per second to another machine
+    ///
+    /// Ask its owner first. Rate limits along the path, and the server's own, count as loss.
+    #[arg(long)]
+    allow_flood: bool,
 
     /// Send names of BYTES bytes
     ///
@@ -80,7 +88,7 @@ pub struct Args {
 
     /// Exit after TIME, even with probes in flight
     #[arg(long, short = 'w', value_name = "TIME", value_parser = number::duration)]
-    pub(super) deadline: Option<Duration>,
+    deadline: Option<Duration>,
 
     /// Count a probe as lost after TIME without a reply
     ///
@@ -107,17 +115,25 @@ pub struct Args {
     #[arg(long, short)]
     pub(super) quiet: bool,
 
+    /// Print the time of day before each line about a probe, in seconds since 1970
+    #[arg(long, short = 'D')]
+    pub(super) timestamps: bool,
+
     /// Print interval statistics every TIME and at the end
     #[arg(long, value_name = "TIME", value_parser = number::duration)]
-    pub(super) every: Option<Duration>,
+    every: Option<Duration>,
 
     /// Exit with status 1 if more than PERCENT of the probes are lost
     ///
-    /// Each target is checked. Probes in flight are excluded.
+    /// Each target is checked. Probes that were due but not sent count as lost. Probes in flight are
+    /// excluded.
     #[arg(long, value_name = "PERCENT", value_parser = number::percent)]
     max_loss: Option<f64>,
 
     /// Exit with status 1 if the p99 round-trip time exceeds TIME
+    ///
+    /// With fewer than 100 replies, no reply may take longer. If more than 1% of the probes were not
+    /// sent, the p99 is unknown, and the threshold is exceeded.
     #[arg(long, value_name = "TIME", value_parser = number::duration)]
     max_p99: Option<Duration>,
 
@@ -161,9 +177,9 @@ Examples:
                                            Draw round-trip times and losses
 
 Signals:
-  SIGINT, SIGTERM, SIGHUP  Stop sending, wait for the replies to the probes in flight, for the
-                           timeout at most, and print the summary. A second signal ends the wait
-                           at once.
+  SIGINT, SIGTERM, SIGHUP  Stop sending, wait for the probes in flight until their timeout, and
+                           print the summary. A second signal skips the wait and exits within half
+                           a second.
   SIGQUIT                  Print the summary so far and continue
 
 Exit status:
@@ -197,24 +213,29 @@ impl Args {
         }
     }
 
-    /// Returns the thresholds for the exit status.
-    pub fn thresholds(&self) -> Thresholds {
+    /// Returns the plan of the run.
+    pub fn plan(&self) -> Plan {
         let Self { max_loss, max_p99, max_jitter, .. } = *self;
-        Thresholds { max_loss, max_p99, max_jitter }
+        Plan {
+            interval: self.interval,
+            count: self.count,
+            duration: self.duration,
+            deadline: self.deadline,
+            timeout: self.timeout,
+            every: self.every,
+            peer: self.peer,
+            source: self.interface.clone(),
+            thresholds: Thresholds { max_loss, max_p99, max_jitter },
+        }
     }
 
     /// Returns the settings of the prober for each target.
     pub fn builder(&self) -> ProberBuilder {
-        let interval = self.interval;
-        let of_duration = self.duration.map(|duration| {
-            let probes = duration.as_nanos().div_ceil(interval.as_nanos());
-            u64::try_from(probes).unwrap_or(u64::MAX)
-        });
         let source = self.interface.as_ref().and_then(|interface| interface.parse().ok());
         let interface = self.interface.clone().filter(|_| source.is_none());
         Prober::builder()
-            .interval(interval)
-            .count(self.count.map(NonZeroU64::get).into_iter().chain(of_duration).min())
+            .interval(self.interval)
+            .count(self.plan().probes())
             .timeout(self.timeout)
             .peer(self.peer.into())
             .name_len(self.size.into())

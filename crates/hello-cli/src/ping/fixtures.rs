@@ -1,17 +1,51 @@
 //! Events for tests.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use hello_measure::ReplyKind;
 use hello_net::{ProbeEvent, ProbeEventKind, ZonedAddr};
 
 use super::Target;
+use super::plan::Plan;
 use super::recorder::Recorder;
+use super::report::Style;
+use super::thresholds::Thresholds;
+use crate::args::peer::PeerArg;
+use crate::output::Format;
+use crate::output::layout::Layout;
+use crate::output::wall_clock::WallClock;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// 2024-11-26T19:40:00Z
+pub(super) fn started_at() -> WallClock {
+    WallClock(UNIX_EPOCH + Duration::from_secs(1_732_650_000))
+}
 
 pub(super) fn target() -> Target {
     let address = ZonedAddr(([192, 0, 2, 1], 9999).into());
-    Target { name: "192.0.2.1:9999".into(), address, tried: vec![], name_len: 16, flows: 1 }
+    let (name, started_at) = ("192.0.2.1:9999".into(), started_at());
+    Target { name, address, tried: vec![], name_len: 16, flows: 1, timeout: SECOND, started_at }
 }
+
+/// A run without end.
+pub(super) fn plan() -> Plan {
+    Plan {
+        interval: SECOND,
+        count: None,
+        duration: None,
+        deadline: None,
+        timeout: SECOND,
+        every: None,
+        peer: PeerArg::Hello,
+        source: None,
+        thresholds: Thresholds::default(),
+    }
+}
+
+/// Text for a pipe.
+pub(super) const TEXT: Style =
+    Style { format: Format::Text, quiet: false, timestamps: false, layout: Layout::PLAIN };
 
 /// Records events of the first flow, one per second.
 pub(super) fn events<'a>(

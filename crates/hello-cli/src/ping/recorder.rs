@@ -79,6 +79,7 @@ impl Recorder {
         Summary {
             target: self.target.name.clone(),
             address: self.target.address,
+            started_at: self.target.started_at,
             common: self.record.summary(now),
             jitter_ms: self.flows.jitter(),
             flows: self.flows(),

@@ -1,7 +1,7 @@
 //! The record of a run's events, and their lines.
 
 use std::mem;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use hello_measure::{ReplyKind, Timeline};
 use hello_net::{ProbeEvent, ProbeEventKind};
@@ -12,6 +12,7 @@ use super::recorder::Recorder;
 use crate::output::Format;
 use crate::output::layout::Layout;
 use crate::output::throttle::LineThrottle;
+use crate::output::wall_clock::WallClock;
 
 /// The style of the output.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +21,8 @@ pub struct Style {
     pub format: Format,
     /// Whether events have no lines.
     pub quiet: bool,
+    /// Whether lines about probes in text start with the time of day.
+    pub timestamps: bool,
     /// The terminal of the output, if it is one; its summary has a histogram.
     pub layout: Layout,
 }
@@ -31,6 +34,7 @@ pub struct Style {
 #[derive(Debug)]
 pub struct Report {
     style: Style,
+    start: Instant,
     parts: Vec<Part>,
     /// Limits the lines about unexpected events, of which others can cause any number.
     unexpected: LineThrottle,
@@ -49,7 +53,8 @@ impl Report {
     pub fn new(style: Style, targets: impl IntoIterator<Item = Target>) -> Self {
         let part = |target| Part { recorder: Recorder::new(target), timeline: Timeline::new() };
         let unexpected = LineThrottle::new(UNEXPECTED_LINES);
-        Self { style, parts: targets.into_iter().map(part).collect(), unexpected }
+        let parts = targets.into_iter().map(part).collect();
+        Self { style, start: Instant::now(), parts, unexpected }
     }
 
     /// Records an event of the target with this index, and returns its line if it has one.
@@ -77,8 +82,15 @@ impl Report {
         match self.style.format {
             _ if self.style.quiet => None,
             _ if is_unexpected(event) && !self.unexpected.admit(event.at) => None,
-            Format::Text => text::event(recorder.target(), event),
-            Format::Json => json::event(recorder.target(), event),
+            Format::Text => {
+                let line = text::event(recorder.target(), event)?;
+                let stamp =
+                    self.style.timestamps.then(|| time_of_day(self.start, event.at).stamp());
+                Some(stamp.unwrap_or_default() + &line)
+            }
+            Format::Json => {
+                json::event(recorder.target(), event, time_of_day(self.start, event.at))
+            }
         }
     }
 
@@ -100,6 +112,13 @@ impl Report {
     pub fn timelines(&self) -> impl Iterator<Item = &Timeline> {
         self.parts.iter().map(|part| &part.timeline)
     }
+}
+
+/// Returns the time of day of an event: the clock now, less the event's age. A step of the clock
+/// therefore counts from the next event on.
+fn time_of_day(start: Instant, at: Duration) -> WallClock {
+    let (now, age) = (SystemTime::now(), start.elapsed().saturating_sub(at));
+    WallClock(now.checked_sub(age).unwrap_or(now))
 }
 
 /// Returns whether others can cause any number of these events; each probe is answered or lost
@@ -124,12 +143,32 @@ mod tests {
     use hello_net::{ErrorClass, NotSent};
 
     use super::*;
-    use crate::ping::fixtures::{answered, received, target};
+    use crate::ping::fixtures::{TEXT, answered, received, target};
+
+    #[test]
+    fn time_of_an_event_is_the_clock_less_the_age_of_the_event() {
+        let (start, before) = (Instant::now(), SystemTime::now());
+        let WallClock(time) = time_of_day(start, Duration::ZERO);
+        let after = SystemTime::now();
+        // The two clocks are not read at once.
+        let error = after.duration_since(before).expect("no step").max(Duration::from_millis(1));
+        assert!(time <= before + error && time >= before - error, "{before:?} {time:?}");
+    }
+
+    #[test]
+    fn lines_start_with_the_time_of_day_on_request() {
+        let mut report = Report::new(Style { timestamps: true, ..TEXT }, [target()]);
+        let event = ProbeEvent::new(Duration::ZERO, 0, answered(Duration::from_millis(1)));
+        let line = report.event(0, &event).expect("a line");
+        let (stamp, rest) = line.split_once(' ').expect("a stamp");
+        let seconds = stamp.trim_matches(['[', ']']).parse::<f64>().expect("a number");
+        assert!(stamp.starts_with('[') && seconds > 1e9, "{line}");
+        assert!(rest.starts_with("24 bytes from "), "{line}");
+    }
 
     #[test]
     fn timeline_has_every_probe_at_the_time_it_was_sent() {
-        let style = Style { format: Format::Text, quiet: true, layout: Layout::PLAIN };
-        let mut report = Report::new(style, [target()]);
+        let mut report = Report::new(Style { quiet: true, ..TEXT }, [target()]);
         let seconds = Duration::from_secs;
         let late = ReplyKind::Late { seq: 1, rtt: seconds(8) };
         for (at, kind) in [
@@ -151,8 +190,7 @@ mod tests {
     #[test]
     fn unexpected_events_have_a_thousand_lines_per_second_and_every_answer_has_one() {
         const SECOND: Duration = Duration::from_secs(1);
-        let style = Style { format: Format::Text, quiet: false, layout: Layout::PLAIN };
-        let mut report = Report::new(style, [target()]);
+        let mut report = Report::new(TEXT, [target()]);
         let mut lines = |kind: ProbeEventKind<'_>, times: u16| {
             let mut line = || report.event(0, &ProbeEvent::new(SECOND, 0, kind));
             (0..times).filter_map(|_| line()).count()

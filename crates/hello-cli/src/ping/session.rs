@@ -6,23 +6,28 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use hello_net::{ProbeError, ProbeEvent, Prober, Stopper};
 
 use super::Target;
 use super::args::{Args, Unreachable};
 use super::output::{metrics, plot};
+use super::plan::Plan;
 use super::report::{Report, Style};
 use super::summary::Summary;
 use super::totals::Totals;
 use crate::args::first_reply::Destination;
+use crate::output::allow_closed;
 use crate::output::console::{self, Console};
 use crate::output::escape::Escaped;
 use crate::output::export::NO_TOTALS;
+use crate::output::json::Origin;
 use crate::output::options::print_export;
 use crate::output::prometheus::writer::Textfile;
 use crate::output::status::status_bar;
+use crate::output::style::{BAD, paint};
+use crate::output::wall_clock::WallClock;
 use crate::process::exit::error_chain;
 use crate::process::lock;
 use crate::process::signals::Signals;
@@ -40,19 +45,21 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     }
     args.outputs.check::<Summary>()?;
     // Before signals are handled, because only their default action interrupts a lookup.
-    args.hints().for_each(|hint| console::warn(&format!("hello-ping: {hint}")));
+    let color = args.common.color();
+    args.hints().for_each(|hint| console::warn(color, &format!("hello-ping: {hint}")));
     let (destinations, mut unreachable) = args.destinations()?;
     let signals = Signals::register(Command::Stop, Command::Abort, [(SIGQUIT, Command::Snapshot)])?;
+    let origin = Origin::now("hello-ping");
     let (mut targets, mut probers) = (Vec::new(), Vec::new());
-    let format = args.common.format();
     for notice in destinations.iter().filter_map(Destination::notice) {
-        console::warn(&format!("hello-ping: {notice}"));
+        console::warn(color, &format!("hello-ping: {notice}"));
     }
     for Destination { name, address, tried } in destinations {
         match args.builder().connect(address.0).map_err(|error| args.explain(error)) {
             Ok(prober) => {
                 let (name_len, flows) = (prober.plan().name_len, prober.plan().flows.get().into());
-                targets.push(Target { name, address, tried, name_len, flows });
+                let (timeout, started_at) = (prober.plan().timeout, origin.started_at);
+                targets.push(Target { name, address, tried, name_len, flows, timeout, started_at });
                 probers.push(prober);
             }
             Err(error) => {
@@ -65,16 +72,17 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         return Err(error.clone().into());
     }
     for Unreachable { target, error } in &unreachable {
-        console::warn(&format!("hello-ping: {}: {error}", Escaped(target.as_bytes())));
+        let line = format!("hello-ping: {}: {error}", Escaped(target.as_bytes()));
+        console::warn(color, &paint(BAD, line));
     }
     if targets.is_empty() {
         return Err(format!("none of the {} targets can be probed", unreachable.len()).into());
     }
-    let layout = args.outputs.layout();
-    let style = Style { format, quiet: args.quiet, layout };
-    let failed = signals.send_on_drop(Command::Stop);
-    let out = args.outputs.console(format, args.common.color(), || status_bar(format), failed)?;
-    let session = Session::start(args, style, targets, unreachable, out)?;
+    let (format, layout) = (args.common.format(), args.outputs.layout());
+    let style = Style { format, quiet: args.quiet, timestamps: args.timestamps, layout };
+    let failed = signals.send_on_drop(Command::OutputFailed);
+    let out = args.outputs.console(format, color, || status_bar(format), failed)?;
+    let session = Session::start(args, style, &origin, (targets, unreachable), out)?;
     let watched = session.watch(probers, &signals);
     // From now on, the first signal has the effect of the second one.
     drop(signals);
@@ -93,6 +101,8 @@ pub enum Command {
     Abort,
     /// Print the summary, and continue.
     Snapshot,
+    /// Nothing more can be printed.
+    OutputFailed,
     /// Every prober has ended.
     End,
 }
@@ -101,6 +111,7 @@ pub enum Command {
 #[derive(Debug)]
 pub struct Session<'a> {
     args: &'a Args,
+    plan: Plan,
     /// Shared with the threads that send and receive: a lock that is held long delays probes.
     report: Mutex<Report>,
     /// Used by the main thread only.
@@ -108,6 +119,7 @@ pub struct Session<'a> {
     out: Console,
     metrics: Option<Textfile>,
     start: Instant,
+    started_at: WallClock,
     stopped: AtomicBool,
 }
 
@@ -116,19 +128,21 @@ impl<'a> Session<'a> {
     pub(crate) fn start(
         args: &'a Args,
         style: Style,
-        targets: Vec<Target>,
-        unreachable: Vec<Unreachable>,
+        origin: &Origin,
+        (targets, unreachable): (Vec<Target>, Vec<Unreachable>),
         out: Console,
     ) -> Result<Self, Box<dyn Error>> {
+        let plan = args.plan();
         let report = Mutex::new(Report::new(style, targets.clone()));
         let totals = Totals::new(style, targets).with_unreachable(unreachable);
         let metrics = args.metrics_file.as_deref();
         let metrics = metrics
             .map(|path| Textfile::start(path, metrics::text(totals.runs(), Duration::ZERO)))
             .transpose()?;
-        totals.headers().into_iter().for_each(|line| out.line(line));
+        totals.headers(origin, &plan).into_iter().for_each(|line| out.line(line));
         let (totals, start, stopped) = (RefCell::new(totals), Instant::now(), false.into());
-        Ok(Self { args, report, totals, out, metrics, start, stopped })
+        let started_at = origin.started_at;
+        Ok(Self { args, plan, report, totals, out, metrics, start, started_at, stopped })
     }
 
     /// Sends all probes and prints their events, until every prober has ended.
@@ -172,15 +186,14 @@ impl<'a> Session<'a> {
         let mut report = lock(&self.report);
         let summaries = totals.summaries(now);
         // The last interval, so that the intervals add up to the totals.
-        let mut last = self.args.every.map_or_else(Vec::new, |_| totals.interval(now));
+        let mut last =
+            self.plan.every.map_or_else(Vec::new, |every| totals.last_interval(now, every));
         last.extend(totals.finish(now));
         self.out.suppress(report.take_suppressed());
         self.out.close(last);
-        let started = SystemTime::now().checked_sub(now).unwrap_or(SystemTime::UNIX_EPOCH);
-        let (interval, timeout) = (self.args.interval, self.args.timeout);
         let draw = || {
             let runs = Vec::from_iter(totals.runs().iter().zip(report.timelines()));
-            plot::draw(&runs, interval, timeout, started)
+            plot::draw(&runs, self.plan.interval, self.plan.timeout, self.started_at.0)
         };
         let mut exported = Vec::new();
         // A failure, or a reader that does not read, does not prevent the other outputs.
@@ -190,18 +203,20 @@ impl<'a> Session<'a> {
         let all_reachable = totals.unreachable().is_empty();
         drop((totals, report));
         let stopped = self.stopped.load(Relaxed);
-        let printed = self.out.finish(stopped).and_then(|()| print_export(&exported, stopped));
-        let thresholds = self.args.thresholds();
+        // Each may have another reader. One that leaves ends the printing, not the verdict.
+        let printed = allow_closed(self.out.finish(stopped))
+            .and_then(|()| allow_closed(print_export(&exported, stopped)));
+        let thresholds = &self.plan.thresholds;
         let violations =
             Vec::from_iter(summaries.iter().flat_map(|one| thresholds.violations(one)));
         if !violations.is_empty() {
-            let lines = violations.iter().map(|line| format!("hello-ping: {line}"));
-            console::warn(&Vec::from_iter(lines).join("\n"));
+            let lines = violations.iter().map(|line| format!("hello-ping: {}", paint(BAD, line)));
+            console::warn(self.args.common.color(), &Vec::from_iter(lines).join("\n"));
         }
         outputs?;
         metrics?;
         printed?;
-        let enough = match (self.args.count, self.args.deadline) {
+        let enough = match (self.plan.count, self.plan.deadline) {
             (Some(count), Some(_)) => count.get(),
             _ => 1,
         };
@@ -213,9 +228,9 @@ impl<'a> Session<'a> {
     /// Runs timers and handles signals until the run ends.
     fn watch_signals(&self, stoppers: &[Stopper], signals: &Signals<Command>) {
         // A time that the clock cannot represent is never due.
-        let mut deadline = self.args.deadline.and_then(|after| self.start.checked_add(after));
-        let mut interval = self.args.every.and_then(|every| self.start.checked_add(every));
-        let mut second = self.start + SECOND;
+        let mut deadline = self.plan.deadline.and_then(|after| self.start.checked_add(after));
+        let mut interval = self.plan.every.and_then(|every| self.start.checked_add(every));
+        let (mut second, mut stopped_at) = (self.start + SECOND, None);
         loop {
             let due = [deadline, interval].into_iter().flatten().fold(second, Instant::min);
             match signals.wait_until(due) {
@@ -223,7 +238,13 @@ impl<'a> Session<'a> {
                 Some(Command::Stop) => {
                     self.stopped.store(true, Relaxed);
                     stoppers.iter().for_each(Stopper::stop);
+                    stopped_at = Some(Instant::now());
+                    self.show_progress(stopped_at);
                 }
+                // A run with an end gives its verdict, even if nobody reads the rest of its lines.
+                Some(Command::OutputFailed)
+                    if self.out.is_reader_gone() && self.plan.is_bounded() => {}
+                Some(Command::OutputFailed) => stoppers.iter().for_each(Stopper::stop),
                 Some(Command::Abort) => stoppers.iter().for_each(Stopper::abort),
                 Some(Command::Snapshot) => self.print(|totals, now| totals.snapshot(now)),
                 None => {}
@@ -232,7 +253,7 @@ impl<'a> Session<'a> {
             if deadline.take_if(|deadline| now >= *deadline).is_some() {
                 stoppers.iter().for_each(Stopper::abort);
             }
-            if let (Some(at), Some(every)) = (interval, self.args.every)
+            if let (Some(at), Some(every)) = (interval, self.plan.every)
                 && now >= at
             {
                 interval = next_tick(at, every, now);
@@ -241,19 +262,25 @@ impl<'a> Session<'a> {
             if now >= second {
                 second = next_tick(second, SECOND, now).unwrap_or(now + SECOND);
                 self.out.suppress(lock(&self.report).take_suppressed());
-                self.show_progress();
+                self.show_progress(stopped_at);
             }
         }
     }
 
     /// Updates the status line and the metrics file, if there are any.
-    fn show_progress(&self) {
+    fn show_progress(&self, stopped_at: Option<Instant>) {
         if !self.out.is_watched() && self.metrics.is_none() {
             return;
         }
         let now = self.collect(lock(&self.report));
         let totals = self.totals.borrow();
-        self.out.status(|| totals.status(now).into());
+        self.out.status(|| match stopped_at {
+            None => totals.status(&self.plan, now).into(),
+            Some(at) => {
+                let left = self.plan.timeout.saturating_sub(at.elapsed());
+                totals.waiting(now, left).into()
+            }
+        });
         // A failed write is retried after a second. Only the last one is an error.
         if let Some(file) = &self.metrics {
             file.write(metrics::text(totals.runs(), now));
@@ -301,21 +328,19 @@ mod tests {
     use crate::output::Format;
     use crate::output::console::Stream;
     use crate::output::fixtures::Memory;
-    use crate::output::layout::Layout;
     use crate::ping::Target;
-    use crate::ping::fixtures::{answered, sent, target};
-    use crate::ping::report::Style;
+    use crate::ping::fixtures::{TEXT, answered, sent, target};
 
     #[test]
     fn reply_while_an_interval_is_summarised_stands_after_its_line_and_counts_in_the_next() {
         let args = Args::parse_from(["hello-ping", "--every", "1s", "localhost"]);
-        let style = Style { format: Format::Text, quiet: false, layout: Layout::PLAIN };
+        let origin = Origin::now("hello-ping");
         let memory = Memory::default();
         let stream = Stream::Other(Box::new(memory.clone()));
         let out = Console::start(stream, ProgressBar::hidden(), Format::Text, 9, ());
         let out = out.expect("a thread");
-        let session =
-            Session::start(&args, style, vec![target()], vec![], out).expect("no metrics");
+        let session = Session::start(&args, TEXT, &origin, (vec![target()], vec![]), out)
+            .expect("no metrics");
         let event = |kind| {
             let event = ProbeEvent::new(SECOND, 0, kind);
             print_event(&session.report, &session.out, 0, &event);
@@ -346,11 +371,12 @@ mod tests {
         let target = Target { name: address.to_string(), address: address.into(), ..target() };
         // Has room for the header, but not for more.
         let room = Stream::Other(Box::new(Cursor::new([0; 100])));
-        let style = Style { format: Format::Text, quiet: true, layout: Layout::PLAIN };
-        let signals = Signals::new();
-        let (bar, failed) = (ProgressBar::hidden(), signals.send_on_drop(Command::Stop));
+        let style = Style { quiet: true, ..TEXT };
+        let (signals, origin) = (Signals::new(), Origin::now("hello-ping"));
+        let (bar, failed) = (ProgressBar::hidden(), signals.send_on_drop(Command::OutputFailed));
         let out = Console::start(room, bar, Format::Text, 9, failed).expect("a thread");
-        let session = Session::start(&args, style, vec![target], vec![], out).expect("no metrics");
+        let session =
+            Session::start(&args, style, &origin, (vec![target], vec![]), out).expect("no metrics");
         let prober = args.builder().connect(address).expect("a port");
         session.watch(vec![prober], &signals).expect("no broken socket");
         let error = session.finish().expect_err("no room");

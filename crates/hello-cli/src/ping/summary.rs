@@ -6,6 +6,8 @@ use serde::Serialize;
 
 use crate::output::escape::Escaped;
 use crate::output::json::as_text;
+use crate::output::percent;
+use crate::output::wall_clock::WallClock;
 
 /// The summary of a target: the numbers of every output format, under these names in JSON.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -15,6 +17,8 @@ pub struct Summary {
     /// The address that the name stands for.
     #[serde(serialize_with = "as_text")]
     pub address: ZonedAddr,
+    /// The time of day at the start of the run.
+    pub started_at: WallClock,
     /// The fields in common with hello-load.
     #[serde(flatten)]
     pub common: hello_measure::Summary,
@@ -28,5 +32,22 @@ impl Summary {
     /// Returns the name of the target, escaped for printing.
     pub(crate) fn name(&self) -> Escaped<'_> {
         Escaped(self.target.as_bytes())
+    }
+
+    /// Returns the number of probes that were answered or lost.
+    pub(crate) fn settled(&self) -> u64 {
+        self.common.answered + self.common.lost
+    }
+
+    /// Formats the loss among the settled probes.
+    pub(crate) fn loss(&self) -> String {
+        percent::of(self.common.lost, self.settled())
+    }
+
+    /// Returns the p50, p90, p95, p99 and p99.9 of the round-trip times, each `None` if there are too
+    /// few replies for it.
+    pub(crate) fn percentiles(&self) -> [Option<f64>; 5] {
+        let rtt = self.common.rtt_ms;
+        rtt.map_or([None; 5], |rtt| [rtt.p50, rtt.p90, rtt.p95, rtt.p99, rtt.p999])
     }
 }

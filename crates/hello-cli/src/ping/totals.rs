@@ -4,22 +4,27 @@ use std::time::Duration;
 
 use super::Target;
 use super::args::Unreachable;
-use super::output::{json, text};
+use super::output::json;
+use super::output::text::{self, status, tables};
+use super::plan::Plan;
 use super::recorder::Recorder;
 use super::report::Style;
 use super::summary::Summary;
 use crate::output::Format;
 use crate::output::histogram::bars;
+use crate::output::json::Origin;
+use crate::output::layout::Layout;
+use crate::output::wall_clock::WallClock;
 
 /// Adds up the parts of a run, and summarises them.
 #[derive(Debug)]
 pub struct Totals {
     style: Style,
     runs: Vec<Recorder>,
-    /// The targets without a run.
-    unreachable: Vec<Unreachable>,
     /// The totals since the last interval.
     interval: Vec<Recorder>,
+    /// The targets without a run.
+    unreachable: Vec<Unreachable>,
 }
 
 impl Totals {
@@ -44,10 +49,10 @@ impl Totals {
 
     /// Returns the first lines, one for each target. In text, standard error has those of the
     /// unreachable ones.
-    pub fn headers(&self) -> Vec<String> {
+    pub fn headers(&self, origin: &Origin, plan: &Plan) -> Vec<String> {
         let header = |run: &Recorder| match self.style.format {
             Format::Text => text::header(run.target()),
-            Format::Json => json::header(run.target()),
+            Format::Json => json::header(origin, plan, run.target()),
         };
         let unreachable = match self.style.format {
             Format::Text => &[][..],
@@ -57,45 +62,71 @@ impl Totals {
         unreachable.chain(self.runs.iter().map(header)).collect()
     }
 
-    /// Returns the summary of each target since the last call.
+    /// Returns the summary of each target since the last call, as that of a whole interval.
     pub fn interval(&mut self, now: Duration) -> Vec<String> {
+        self.part(now, |_| false)
+    }
+
+    /// Returns the summary of each target since the last interval, which says that it is shorter
+    /// than `every`, if it is.
+    pub fn last_interval(&mut self, now: Duration, every: Duration) -> Vec<String> {
+        self.part(now, |summary| summary.common.duration_s < every.as_secs_f64())
+    }
+
+    fn part(&mut self, now: Duration, is_partial: impl Fn(&Summary) -> bool) -> Vec<String> {
         let next = self.runs.iter().map(|run| run.next_part(now)).collect();
         let parts = std::mem::replace(&mut self.interval, next);
-        let line = |part: &Recorder| match self.style.format {
-            Format::Text => text::interval(&part.summary(now)),
-            Format::Json => json::interval(&part.summary(now), now),
+        let (layout, time) = (self.style.layout, WallClock::now());
+        let line = |part: &Recorder| {
+            let summary = part.summary(now);
+            let is_partial = is_partial(&summary);
+            match self.style.format {
+                Format::Text => text::summary::interval(layout, &summary, is_partial),
+                Format::Json => json::interval(&summary, now, time, is_partial),
+            }
         };
         parts.iter().map(line).collect()
     }
 
     /// Returns the summaries of a run that continues.
     pub fn snapshot(&self, now: Duration) -> Vec<String> {
+        let (layout, time) = (self.style.layout, WallClock::now());
         let line = |summary: &Summary| match self.style.format {
-            Format::Text => text::summary(summary, &[]),
-            Format::Json => json::snapshot(summary, now),
+            Format::Text => text::summary::summary(layout, summary, &[]),
+            Format::Json => json::snapshot(summary, now, time),
         };
         self.summaries(now).iter().map(line).collect()
     }
 
     /// Returns the status line.
-    pub fn status(&self, now: Duration) -> String {
-        text::status(&self.summaries(now))
+    pub fn status(&self, plan: &Plan, now: Duration) -> String {
+        status::status(self.style.layout, plan, &self.summaries(now), now)
+    }
+
+    /// Returns the status line while the last replies are awaited, for at most `left`.
+    pub fn waiting(&self, now: Duration, left: Duration) -> String {
+        status::waiting(self.style.layout, &self.summaries(now), left)
     }
 
     /// Returns the summaries of the whole run, after a table if there are several targets.
     pub fn finish(&self, now: Duration) -> Vec<String> {
         let summaries = self.summaries(now);
         let mut lines = Vec::new();
+        let (layout, time) = (self.style.layout, WallClock::now());
         if self.style.format == Format::Text {
             if summaries.len() + self.unreachable.len() > 1 {
-                let table = text::comparison(self.style.layout, &summaries, &self.unreachable);
+                let table = tables::comparison(layout, &summaries, &self.unreachable);
                 lines.push(format!("\n{table}"));
             }
-            lines.extend(self.unreachable.iter().map(text::unreachable));
+            let unreachable = self.unreachable.iter();
+            lines.extend(unreachable.map(|target| text::summary::unreachable(layout, target)));
         }
         let summary = |(run, summary): (&Recorder, &Summary)| match self.style.format {
-            Format::Text => text::summary(summary, &self.extras(run, summary)),
-            Format::Json => json::summary(summary, now),
+            Format::Text => {
+                let extras = extras(layout.indented(MARGIN), run, summary);
+                text::summary::summary(layout, summary, &extras)
+            }
+            Format::Json => json::summary(summary, now, time),
         };
         lines.extend(self.runs.iter().zip(&summaries).map(summary));
         lines
@@ -115,19 +146,22 @@ impl Totals {
     pub fn runs(&self) -> &[Recorder] {
         &self.runs
     }
-
-    /// Returns the tables and bars inside a summary in text.
-    fn extras(&self, run: &Recorder, summary: &Summary) -> Vec<String> {
-        let mut extras = Vec::new();
-        if summary.flows.len() > 1 {
-            extras.push(text::flows(self.style.layout, &summary.flows));
-        }
-        if self.style.layout.width.is_some() && summary.common.answered > 1 {
-            extras.push(bars(self.style.layout, &run.rtts()));
-        }
-        extras
-    }
 }
+
+/// Returns the tables and bars inside a summary in text.
+fn extras(layout: Layout, run: &Recorder, summary: &Summary) -> Vec<String> {
+    let mut extras = Vec::new();
+    if summary.flows.len() > 1 {
+        extras.push(tables::flows(layout, &summary.flows));
+    }
+    if layout.width.is_some() && summary.common.answered > 1 {
+        extras.push(bars(layout, &run.rtts()));
+    }
+    extras
+}
+
+/// The width of the margin of a summary's details.
+const MARGIN: usize = 2;
 
 #[cfg(test)]
 mod tests {
@@ -137,7 +171,7 @@ mod tests {
 
     use super::*;
     use crate::output::layout::Layout;
-    use crate::ping::fixtures::{answered, lost, sent, target};
+    use crate::ping::fixtures::{TEXT, answered, lost, plan, sent, target};
     use crate::ping::report::Report;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -150,7 +184,7 @@ mod tests {
         let targets = [target(), silent];
         let mut report = Report::new(style, targets.clone());
         let mut totals = Totals::new(style, targets);
-        let mut lines = totals.headers();
+        let mut lines = totals.headers(&Origin::now("hello-ping"), &plan());
         let mut event = |target, kind: ProbeEventKind<'_>| {
             lines.extend(report.event(target, &ProbeEvent::new(SECOND, 0, kind)));
         };
@@ -161,7 +195,10 @@ mod tests {
         event(1, lost(0));
         for now in [SECOND, 2 * SECOND] {
             totals.append(&report.take_parts(now));
-            lines.extend(totals.interval(now));
+            lines.extend(match now {
+                SECOND => totals.interval(now),
+                _ => totals.last_interval(now, SECOND * 3 / 2),
+            });
         }
         totals.append(&report.take_parts(3 * SECOND));
         lines.extend(totals.finish(3 * SECOND));
@@ -171,19 +208,19 @@ mod tests {
             report.timelines().map(|timeline| timeline.bins().map(|(_, bin)| bin.lost).sum());
         let losses = summaries.iter().map(|summary| summary.common.lost).zip(in_timelines);
         assert_eq!(Vec::from_iter(losses), [(0, 0), (1, 1_u64)]);
-        lines.join("\n") + "\n"
+        anstream::adapter::strip_str(&(lines.join("\n") + "\n")).to_string()
     }
 
     #[test]
     fn intervals_have_only_new_events_and_the_end_has_everything() {
-        let style = Style { format: Format::Text, quiet: false, layout: TERMINAL };
+        let style = Style { layout: TERMINAL, ..TEXT };
         let text = printed(style);
         for part in [
             "PING 192.0.2.1:9999 (192.0.2.1) 16(44) bytes of data.\nPING silent:9999 ",
-            "\n24 bytes from 192.0.2.1:9999: seq=1 time=1.000 ms\n",
-            "\n192.0.2.1:9999: seq=0 flow=0 lost\n",
-            "\nsilent:9999: 1 packets transmitted, 0 received, 100% packet loss, time 1000ms\n",
-            "\nsilent:9999: 0 packets transmitted, 0 received, time 1000ms\n",
+            "\n24 bytes from 192.0.2.1:9999: icmp_seq=1 ttl=64 time=1.000 ms\n",
+            "\nno answer yet for icmp_seq=0 from 192.0.2.1:9999 flow=0: lost after 1s\n",
+            "\nsilent:9999: 1 packets transmitted, 0 received, 100% packet loss,\n  time 1000ms\n",
+            "\nsilent:9999 (last 1.000 s): 0 packets transmitted, 0 received, time 1000ms\n",
             "\n\ntarget          sent  lost  ",
             "\n  from ms  to ms  replies",
             "\n  flow  sent  answered  lost  ",
@@ -201,8 +238,8 @@ mod tests {
     #[test]
     fn quiet_output_has_no_events_but_the_summary() {
         for (format, lines) in [(Format::Text, None), (Format::Json, Some(8))] {
-            let text = printed(Style { format, quiet: true, layout: Layout::PLAIN });
-            assert!(!text.contains("seq"), "{text}");
+            let text = printed(Style { format, quiet: true, ..TEXT });
+            assert!(!text.contains("seq=") && !text.contains("\"seq\""), "{text}");
             assert!(lines.is_none_or(|lines| text.lines().count() == lines), "{text}");
         }
     }

@@ -18,6 +18,7 @@ use crate::output::Format;
 use crate::output::console::{self, Console, Stream};
 use crate::output::json::Origin;
 use crate::output::status::status_bar;
+use crate::output::style::Color;
 use crate::process::error::is_broken_pipe;
 use crate::process::signals::Signals;
 
@@ -30,7 +31,8 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     if args.common.print_generated::<Args>()? {
         return Ok(ExitCode::SUCCESS);
     }
-    args.hints().for_each(|hint| console::warn(&format!("hello-server: {hint}")));
+    args.hints()
+        .for_each(|hint| console::warn(args.common.color(), &format!("hello-server: {hint}")));
     let format = args.common.format();
     // First of all: another file must not take the number of an inherited descriptor that is
     // closed.
@@ -79,9 +81,12 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
 /// Reports that nothing more is logged. A reader that has gone knows it.
 fn report_failure(error: &io::Error) {
     if !is_broken_pipe(error) {
-        console::warn(&format!(
-            "hello-server: cannot write to standard output: {error}; serving without a log"
-        ));
+        console::warn(
+            Color::Auto,
+            &format!(
+                "hello-server: cannot write to standard output: {error}; serving without a log"
+            ),
+        );
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{Status, suppressed};
 use crate::output::Format;
+use crate::process::error::is_broken_pipe;
 use crate::process::lock;
 
 /// A bounded queue of lines for the printing thread.
@@ -155,6 +156,11 @@ impl Queue {
     /// Returns the number of batches written.
     pub(super) fn written(&self) -> u64 {
         lock(&self.state).written
+    }
+
+    /// Whether the first error is that of a pipe whose reader closed it.
+    pub(super) fn is_reader_gone(&self) -> bool {
+        lock(&self.state).error.as_ref().is_some_and(|error| is_broken_pipe(error))
     }
 
     /// Waits until everything is printed and returns the first error; `None` after `timeout`.

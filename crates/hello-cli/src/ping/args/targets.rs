@@ -11,6 +11,7 @@ use hello_net::ZonedAddr;
 use super::Args;
 use crate::args::endpoint::Endpoint;
 use crate::args::first_reply::Destination;
+use crate::output::format::duration;
 use crate::process::exit::error_chain;
 
 /// A target that cannot be probed.
@@ -80,7 +81,7 @@ impl Args {
     }
 
     /// Checks that no host receives more than one probe per [`SHORTEST_INTERVAL`] on all its ports
-    /// together. The loopback is exempt.
+    /// together. The loopback is exempt, and with `--allow-flood` every host.
     fn check_rates(&self, targets: &[SocketAddr]) -> Result<(), String> {
         let interval = self.interval;
         let host = |address: &SocketAddr| address.ip().to_canonical();
@@ -93,16 +94,20 @@ impl Args {
         };
         let shortest = SHORTEST_INTERVAL.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
         match count {
-            _ if interval >= shortest => Ok(()),
+            _ if interval >= shortest || self.allow_flood => Ok(()),
             1 => Err(format!(
-                "interval {interval:?} is too short for {}: use {shortest:?} or more, or hello-load",
-                ZonedAddr(*target)
+                "interval {} is too short for {}: use {} or more, or --allow-flood if its owner agrees",
+                duration(interval),
+                ZonedAddr(*target),
+                duration(shortest),
             )),
             _ => Err(format!(
-                "interval {interval:?} is too short for {count} targets on {}, which share {} probes \
-                 per second: use {shortest:?} or more",
+                "interval {} is too short for {count} targets on {}, which share {} probes per second: \
+                 use {} or more, or --allow-flood if its owner agrees",
+                duration(interval),
                 host(target),
                 Duration::from_secs(1).as_millis() / SHORTEST_INTERVAL.as_millis(),
+                duration(shortest),
             )),
         }
     }
@@ -111,7 +116,8 @@ impl Args {
 /// The length of the name that chooses an address: every server accepts it.
 const TRIAL_NAME: usize = 16;
 
-/// The shortest time between two probes to a host. ping(8) requires privileges for less.
+/// The shortest time between two probes to a host without `--allow-flood`. ping(8) requires
+/// privileges for less.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Returns whether several hosts receive a datagram to this address; none of their replies would
@@ -189,7 +195,7 @@ mod tests {
             let expected = error.map(|(interval, targets, enough)| {
                 format!(
                     "interval {interval} is too short for {targets}, which share 500 probes per \
-                     second: use {enough} or more"
+                     second: use {enough} or more, or --allow-flood if its owner agrees"
                 )
             });
             let error = found.err().map(|error| error.to_string());
@@ -204,8 +210,8 @@ mod tests {
         let error =
             args_of(&[&["-i", "2ms"], &hosts[..]].concat()).destinations().expect_err("too short");
         let error = error.to_string();
-        let (_, enough) = error.rsplit_once(": use ").expect("advice");
-        let enough = enough.strip_suffix(" or more").expect("advice");
+        let (_, advice) = error.rsplit_once(": use ").expect("advice");
+        let (enough, _) = advice.split_once(" or more").expect("advice");
         assert_eq!(enough, "80ms");
         args_of(&[&["-i", enough], &hosts[..]].concat()).destinations().expect("long enough");
     }

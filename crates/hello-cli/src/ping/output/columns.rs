@@ -30,7 +30,10 @@ impl Tabular for Summary {
     }
 }
 
-const TARGET: &[Column<Summary>] = &[("target", |summary, _| summary.name().to_string())];
+const TARGET: &[Column<Summary>] = &[
+    ("target", |summary, _| summary.name().to_string()),
+    ("started_at", |summary, _| summary.started_at.to_string()),
+];
 
 const JITTER: &[Column<Summary>] = &[
     ("jitter_ms", |summary, format| format.time(summary.jitter_ms.map(|jitter| jitter.mean))),
@@ -66,8 +69,9 @@ mod tests {
         );
         let [head, line] = Vec::from_iter(text.lines())[..] else { panic!("{text}") };
         let found = Vec::from_iter(iter::zip(head.split(','), line.split(',')));
-        assert_eq!(found.len(), COMMON_COLUMNS.len() + 3);
-        assert_eq!(found[0], ("target", "192.0.2.1:9999"));
+        assert_eq!(found.len(), COMMON_COLUMNS.len() + 4);
+        let started_at = ("started_at", "2024-11-26T19:40:00.000000Z");
+        assert_eq!(found[..2], [("target", "192.0.2.1:9999"), started_at]);
         assert_eq!(found[found.len() - 2..], [("jitter_ms", "1.1"), ("jitter_rfc3550_ms", "1.2")]);
     }
 
@@ -76,7 +80,8 @@ mod tests {
         let [csv, markdown] = [Export::Csv, Export::Markdown]
             .map(|form| form.text(&[silent()], NO_TOTALS, &Summary::heads()));
         let counts = "0.000,0,0,0,0,0,,0,0,0,0,0,0,0";
-        let expected = format!("\n\"a,b|\"\"c\"\":1\",{counts},,,,,,,,,,,,,,\n");
+        let started_at = "2024-11-26T19:40:00.000000Z";
+        let expected = format!("\n\"a,b|\"\"c\"\":1\",{started_at},{counts},,,,,,,,,,,,,,\n");
         assert!(csv.ends_with(&expected), "{csv}");
         let dashes = "- | ".repeat(13) + "- |\n";
         assert!(markdown.ends_with(&format!("| 0 | 0 | {dashes}")), "{markdown}");

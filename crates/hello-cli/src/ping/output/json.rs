@@ -1,6 +1,7 @@
 //! JSON output of `hello-ping`: one object per line, as in `docs/hello-ping.schema.json`. Readers
 //! must ignore unknown fields.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use hello_measure::{ReplyKind, millis};
@@ -8,39 +9,56 @@ use hello_net::{ErrorClass, ProbeEvent, ProbeEventKind, ZonedAddr};
 use serde::Serialize;
 
 use crate::args::first_reply::Tried;
-use crate::output::json::{Datagram, SCHEMA_VERSION, as_text, to_line};
+use crate::args::peer::PeerArg;
+use crate::output::json::{Datagram, Origin, as_text, to_line, to_timed_line};
+use crate::output::wall_clock::WallClock;
 use crate::ping::Target;
 use crate::ping::args::Unreachable;
+use crate::ping::plan::Plan;
 use crate::ping::summary::Summary;
 
-/// Returns the first line, about the target.
-pub fn header(target: &Target) -> String {
-    let Target { name, address, tried, name_len, flows } = target;
-    to_line(&Line::Start {
-        schema_version: SCHEMA_VERSION,
-        target: name,
-        address: *address,
-        tried,
-        name_bytes: *name_len,
-        flows: *flows,
-    })
+/// Returns the first line, about the run and the target.
+pub fn header(origin: &Origin, plan: &Plan, target: &Target) -> String {
+    let Plan { thresholds, .. } = plan;
+    let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
+    to_line(&Line::Start(&Start {
+        origin,
+        target: &target.name,
+        address: target.address,
+        tried: &target.tried,
+        name_bytes: target.name_len,
+        flows: target.flows,
+        interval_s: plan.interval.as_secs_f64(),
+        count: plan.count.map(NonZeroU64::get),
+        duration_s: seconds(plan.duration),
+        deadline_s: seconds(plan.deadline),
+        timeout_s: plan.timeout.as_secs_f64(),
+        every_s: seconds(plan.every),
+        source: plan.source.as_deref(),
+        peer: plan.peer,
+        max_loss: thresholds.max_loss,
+        max_p99_ms: thresholds.max_p99.map(millis),
+        max_jitter_ms: thresholds.max_jitter.map(millis),
+    }))
 }
 
 /// Returns the line of a target that is not probed.
 pub fn unreachable(unreachable: &Unreachable) -> String {
     let Unreachable { target, error } = unreachable;
-    to_line(&Line::Unreachable { target, error })
+    to_timed_line(&Line::Unreachable { target, error })
 }
 
-/// Returns the line of an event. A sent probe has none: its reply or its loss has one.
-pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
+/// Returns the line of an event at this time of day. A sent probe has none: its reply or its loss has
+/// one.
+pub fn event(target: &Target, event: &ProbeEvent<'_>, time: WallClock) -> Option<String> {
     let what = match event.kind {
         ProbeEventKind::Sent { .. } => return None,
-        ProbeEventKind::Received { reply, datagram, .. } => match reply {
+        ProbeEventKind::Received { reply, datagram, ttl } => match reply {
             ReplyKind::Answered { seq, rtt, reordered } => {
-                EventKind::Reply { seq, rtt_ms: millis(rtt), reordered, bytes: datagram.len() }
+                let (rtt_ms, bytes) = (millis(rtt), datagram.len());
+                EventKind::Reply { seq, ttl, rtt_ms, reordered, bytes }
             }
-            ReplyKind::Late { seq, rtt } => EventKind::Late { seq, rtt_ms: millis(rtt) },
+            ReplyKind::Late { seq, rtt } => EventKind::Late { seq, ttl, rtt_ms: millis(rtt) },
             ReplyKind::Duplicate { seq } => EventKind::Duplicate { seq },
             ReplyKind::OutOfWindow { seq } => EventKind::OutOfWindow { seq },
             ReplyKind::Corrupt => EventKind::Corrupt(datagram.into()),
@@ -57,56 +75,79 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
         _ => return None,
     };
     let at_s = event.at.as_secs_f64();
-    Some(to_line(&Event { target: &target.name, flow: event.flow, at_s, what }))
+    Some(to_line(&Event { target: &target.name, flow: event.flow, at_s, time, what }))
 }
 
-/// Returns the summary of a part of the run that ended at `at`.
-pub fn interval(summary: &Summary, at: Duration) -> String {
-    to_line(&Line::Interval(Timed::new(summary, at)))
+/// Returns the summary of a part of the run that ended at `at`. The last part is shorter than the
+/// others.
+pub fn interval(summary: &Summary, at: Duration, time: WallClock, is_partial: bool) -> String {
+    to_line(&Line::Interval { is_partial, timed: Timed::new(summary, at, time) })
 }
 
 /// Returns the summary of a run that continues.
-pub fn snapshot(summary: &Summary, at: Duration) -> String {
-    to_line(&Line::Snapshot(Timed::new(summary, at)))
+pub fn snapshot(summary: &Summary, at: Duration, time: WallClock) -> String {
+    to_line(&Line::Snapshot(Timed::new(summary, at, time)))
 }
 
 /// Returns the summary of the whole run.
-pub fn summary(summary: &Summary, at: Duration) -> String {
-    to_line(&Line::Summary(Timed::new(summary, at)))
+pub fn summary(summary: &Summary, at: Duration, time: WallClock) -> String {
+    to_line(&Line::Summary(Timed::new(summary, at, time)))
 }
 
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum Line<'a> {
-    Start {
-        schema_version: u32,
-        target: &'a str,
-        #[serde(serialize_with = "as_text")]
-        address: ZonedAddr,
-        tried: &'a [Tried],
-        name_bytes: usize,
-        flows: usize,
-    },
+    Start(&'a Start<'a>),
     Unreachable {
         target: &'a str,
         error: &'a str,
     },
-    Interval(Timed<'a>),
+    Interval {
+        #[serde(rename = "partial")]
+        is_partial: bool,
+        #[serde(flatten)]
+        timed: Timed<'a>,
+    },
     Snapshot(Timed<'a>),
     Summary(Timed<'a>),
 }
 
-/// A summary, and the time since the start.
+/// The origin of a run, and the plan for a target.
+#[derive(Serialize)]
+struct Start<'a> {
+    #[serde(flatten)]
+    origin: &'a Origin,
+    target: &'a str,
+    #[serde(serialize_with = "as_text")]
+    address: ZonedAddr,
+    tried: &'a [Tried],
+    name_bytes: usize,
+    flows: usize,
+    interval_s: f64,
+    count: Option<u64>,
+    duration_s: Option<f64>,
+    deadline_s: Option<f64>,
+    timeout_s: f64,
+    every_s: Option<f64>,
+    source: Option<&'a str>,
+    peer: PeerArg,
+    max_loss: Option<f64>,
+    max_p99_ms: Option<f64>,
+    max_jitter_ms: Option<f64>,
+}
+
+/// A summary, and its time since the start and of day.
 #[derive(Serialize)]
 struct Timed<'a> {
     at_s: f64,
+    time: WallClock,
     #[serde(flatten)]
     summary: &'a Summary,
 }
 
 impl<'a> Timed<'a> {
-    fn new(summary: &'a Summary, at: Duration) -> Self {
-        Self { at_s: at.as_secs_f64(), summary }
+    fn new(summary: &'a Summary, at: Duration, time: WallClock) -> Self {
+        Self { at_s: at.as_secs_f64(), time, summary }
     }
 }
 
@@ -118,13 +159,14 @@ struct Event<'a> {
     target: &'a str,
     flow: usize,
     at_s: f64,
+    time: WallClock,
 }
 
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum EventKind<'a> {
-    Reply { seq: u32, rtt_ms: f64, reordered: bool, bytes: usize },
-    Late { seq: u32, rtt_ms: f64 },
+    Reply { seq: u32, ttl: Option<u8>, rtt_ms: f64, reordered: bool, bytes: usize },
+    Late { seq: u32, ttl: Option<u8>, rtt_ms: f64 },
     Duplicate { seq: u32 },
     OutOfWindow { seq: u32 },
     Lost { seq: u32 },
@@ -153,35 +195,35 @@ mod tests {
     use hello_net::NotSent;
 
     use super::*;
-    use crate::output::json::SHOWN;
-    use crate::ping::fixtures::{self, lost};
+    use crate::output::json::{SCHEMA_VERSION, SHOWN};
+    use crate::ping::fixtures::{self, lost, plan, started_at};
     use crate::ping::recorder::Recorder;
+    use crate::ping::thresholds::Thresholds;
 
     fn target() -> Target {
-        let address = ZonedAddr(([192, 0, 2, 1], 9999).into());
-        Target { name: "example.org:9999".into(), address, ..fixtures::target() }
+        Target { name: "example.org:9999".into(), ..fixtures::target() }
     }
 
     fn line_of(kind: ProbeEventKind<'_>) -> Option<String> {
-        event(&target(), &ProbeEvent::new(Duration::from_millis(1500), 0, kind))
+        event(&target(), &ProbeEvent::new(Duration::from_millis(1500), 0, kind), started_at())
     }
 
     fn received(reply: ReplyKind, datagram: &[u8]) -> Option<String> {
-        line_of(ProbeEventKind::Received { reply, datagram, ttl: None })
+        line_of(ProbeEventKind::Received { reply, datagram, ttl: Some(64) })
     }
 
     #[test]
     fn each_event_has_a_line_with_numbers_as_numbers() {
         let rtt = Duration::from_nanos(41_007);
-        let rest = r#""target":"example.org:9999","flow":0,"at_s":1.5}"#;
+        let rest = r#""target":"example.org:9999","flow":0,"at_s":1.5,"time":"2024-11-26T19:40:00.000000Z"}"#;
         for (line, expected) in [
             (
                 received(ReplyKind::Answered { seq: 3, rtt, reordered: true }, &[b'x'; 24]),
-                r#"{"event":"reply","seq":3,"rtt_ms":0.041007,"reordered":true,"bytes":24,"#,
+                r#"{"event":"reply","seq":3,"ttl":64,"rtt_ms":0.041007,"reordered":true,"bytes":24,"#,
             ),
             (
                 received(ReplyKind::Late { seq: 3, rtt }, b""),
-                r#"{"event":"late","seq":3,"rtt_ms":0.041007,"#,
+                r#"{"event":"late","seq":3,"ttl":64,"rtt_ms":0.041007,"#,
             ),
             (received(ReplyKind::Duplicate { seq: 3 }, b""), r#"{"event":"duplicate","seq":3,"#),
             (
@@ -212,6 +254,42 @@ mod tests {
     }
 
     #[test]
+    fn start_has_the_origin_of_the_run_and_its_whole_plan() {
+        let origin = Origin {
+            schema_version: SCHEMA_VERSION,
+            tool: "hello-ping",
+            version: "1.2.3",
+            host: "here".into(),
+            started_at: started_at(),
+        };
+        let (max_loss, max_p99, max_jitter) = (Some(0.01), Some(Duration::from_millis(5)), None);
+        let plan = Plan {
+            count: NonZeroU64::new(7),
+            source: Some("eth0".into()),
+            thresholds: Thresholds { max_loss, max_p99, max_jitter },
+            ..plan()
+        };
+        let expected =
+            r#"{"event":"start","schema_version":1,"tool":"hello-ping","version":"1.2.3","#
+                .to_owned()
+                + r#""host":"here","started_at":"2024-11-26T19:40:00.000000Z","#
+                + r#""target":"example.org:9999","address":"192.0.2.1:9999","tried":[],"name_bytes":16,"flows":1,"#
+                + r#""interval_s":1.0,"count":7,"duration_s":null,"deadline_s":null,"timeout_s":1.0,"#
+                + r#""every_s":null,"source":"eth0","peer":"hello","max_loss":0.01,"max_p99_ms":5.0,"#
+                + r#""max_jitter_ms":null}"#;
+        assert_eq!(header(&origin, &plan, &target()), expected);
+    }
+
+    #[test]
+    fn shorter_last_interval_is_marked() {
+        let nothing = Recorder::new(target()).summary(Duration::ZERO);
+        for is_partial in [false, true] {
+            let line = interval(&nothing, Duration::ZERO, started_at(), is_partial);
+            assert!(line.contains(&format!("\"partial\":{is_partial},")), "{line}");
+        }
+    }
+
+    #[test]
     fn long_datagram_is_marked_as_truncated() {
         let line = |len| received(ReplyKind::Unsolicited, &[b'x'; 2000][..len]).unwrap_or_default();
         assert!(!line(SHOWN).contains("truncated"));
@@ -221,9 +299,12 @@ mod tests {
 
     #[test]
     fn summary_without_a_reply_has_every_field() {
-        let line = summary(&Recorder::new(target()).summary(Duration::ZERO), Duration::ZERO);
-        let expected = r#"{"event":"summary","at_s":0.0,"target":"example.org:9999","#.to_owned()
-            + r#""address":"192.0.2.1:9999","sent":0,"answered":0,"lost":0,"in_flight":0,"#
+        let nothing = Recorder::new(target()).summary(Duration::ZERO);
+        let line = summary(&nothing, Duration::ZERO, started_at());
+        let expected = r#"{"event":"summary","at_s":0.0,"time":"2024-11-26T19:40:00.000000Z","#
+            .to_owned()
+            + r#""target":"example.org:9999","#
+            + r#""address":"192.0.2.1:9999","started_at":"2024-11-26T19:40:00.000000Z","sent":0,"answered":0,"lost":0,"in_flight":0,"#
             + r#""loss":null,"late":0,"reordered":0,"duplicate":0,"corrupt":0,"unsolicited":0,"#
             + r#""out_of_window":0,"errors":{},"not_sent":{},"rtt_ms":null,"#
             + r#""timer_error_ms":null,"duration_s":0.0,"jitter_ms":null,"flows":[{"flow":0,"sent":0,"#

@@ -1,260 +1,103 @@
 //! Text output of `hello-ping`, which parsers of ping's output can read.
 
+pub mod status;
+pub mod summary;
+pub mod tables;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Write as _;
-
-use hello_measure::FlowSummary;
 use hello_measure::{ReplyKind, millis};
 use hello_net::{NotSent, ProbeEvent, ProbeEventKind};
 
 use crate::output::escape::{Escaped, Truncated};
-use crate::output::format::{self, by_reason, nonzero, slash_separated};
-use crate::output::layout::Layout;
-use crate::output::no_answer::describe;
-use crate::output::percent::{self, percent};
-use crate::output::table::table;
+use crate::output::format::{count, duration};
+use crate::output::style::{BAD, WARNING, paint};
 use crate::ping::Target;
-use crate::ping::args::Unreachable;
-use crate::ping::summary::Summary;
 
-/// Returns the first line: the target, and the sizes of a name and of its packet.
+/// Returns the first line, which ping has in one form for IPv4 and in another for IPv6: the target,
+/// the size of a name, and over IPv4 that of its packet.
 pub fn header(target: &Target) -> String {
     let Target { name, address, name_len, .. } = target;
-    let headers = if address.0.is_ipv4() { 20 } else { 40 } + 8;
-    let (name, packet_len) = (Escaped(name.as_bytes()), name_len + headers);
-    format!("PING {name} ({}) {name_len}({packet_len}) bytes of data.", address.host())
+    let (ip, escaped) = (address.host(), Escaped(name.as_bytes()));
+    if address.0.is_ipv4() {
+        return format!("PING {escaped} ({ip}) {name_len}({}) bytes of data.", name_len + 28);
+    }
+    match host(target) {
+        Some(host) => format!("PING {escaped}({} ({ip})) {name_len} data bytes", Escaped(host)),
+        None => format!("PING {escaped}({ip}) {name_len} data bytes"),
+    }
 }
 
 /// Returns the line of an event. A sent probe has none: its reply or its loss has one.
+///
+/// Lines about probes have ping's words at ping's positions, with what ping does not have behind
+/// them. Lines about other datagrams have other words, so that no parser takes them for a reply.
 pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
-    let Target { address, flows, .. } = target;
+    let Target { address, flows, timeout, .. } = target;
     let flow = if *flows > 1 { format!(" flow={}", event.flow) } else { String::new() };
     Some(match event.kind {
         ProbeEventKind::Sent { .. } => return None,
-        ProbeEventKind::Received { reply, datagram, .. } => {
-            let from = format!("{} bytes from {address}:", datagram.len());
+        ProbeEventKind::Received { reply, datagram, ttl } => {
+            let bytes = datagram.len();
+            let reply_line = |seq, rtt: Option<_>| {
+                let from = source(target);
+                let ttl = ttl.map_or_else(|| "-".into(), |ttl| ttl.to_string());
+                let time = rtt.map_or_else(|| "-".into(), |rtt| format!("{:.3}", millis(rtt)));
+                format!("{bytes} bytes from {from}: icmp_seq={seq} ttl={ttl} time={time} ms{flow}")
+            };
+            let other = |what: &str| {
+                let (datagram, what) = (Truncated(datagram), paint(WARNING, what));
+                let bytes = count(u64::try_from(bytes).unwrap_or(u64::MAX), "byte");
+                format!("From {address}:{flow} {what} datagram of {bytes}: {datagram}")
+            };
+            let marked = |line: String, mark: &str| format!("{line} {}", paint(WARNING, mark));
             match reply {
-                ReplyKind::Answered { seq, rtt, reordered } => {
-                    let mark = if reordered { " (reordered)" } else { "" };
-                    format!("{from} seq={seq}{flow} time={:.3} ms{mark}", millis(rtt))
+                ReplyKind::Answered { seq, rtt, reordered: false } => reply_line(seq, Some(rtt)),
+                ReplyKind::Answered { seq, rtt, reordered: true } => {
+                    marked(reply_line(seq, Some(rtt)), "(reordered)")
                 }
-                ReplyKind::Late { seq, rtt } => {
-                    format!("{from} seq={seq}{flow} time={:.3} ms (late)", millis(rtt))
-                }
-                ReplyKind::Duplicate { seq } => format!("{from} seq={seq}{flow} (DUP!)"),
-                ReplyKind::OutOfWindow { seq } => format!("{from} seq={seq}{flow} (out of window)"),
-                ReplyKind::Corrupt => format!("{from}{flow} (corrupt) {}", Truncated(datagram)),
-                ReplyKind::Unsolicited => {
-                    format!("{from}{flow} (unsolicited) {}", Truncated(datagram))
-                }
+                ReplyKind::Late { seq, rtt } => marked(reply_line(seq, Some(rtt)), "(late)"),
+                ReplyKind::Duplicate { seq } => marked(reply_line(seq, None), "(DUP!)"),
+                ReplyKind::OutOfWindow { seq } => marked(reply_line(seq, None), "(out of window)"),
+                ReplyKind::Corrupt => other("corrupt"),
+                ReplyKind::Unsolicited => other("unsolicited"),
             }
         }
-        ProbeEventKind::Lost { seq, .. } => format!("{address}: seq={seq}{flow} lost"),
-        ProbeEventKind::SocketError(error) => format!("{address}:{flow} {error}"),
-        ProbeEventKind::Dropped { count } => {
+        ProbeEventKind::Lost { seq, .. } => {
+            let lost = paint(BAD, format!("lost after {}", duration(*timeout)));
+            format!("no answer yet for icmp_seq={seq} from {address}{flow}: {lost}")
+        }
+        ProbeEventKind::SocketError(error) => {
+            format!("From {address}:{flow} {}", paint(BAD, error))
+        }
+        ProbeEventKind::Dropped { count: datagrams } => {
+            let dropped = paint(BAD, format!("{} dropped", count(datagrams.into(), "datagram")));
             format!(
-                "{address}:{flow} {count} datagrams dropped by this host: receive buffer full, or bad \
-                 checksum"
+                "From {address}:{flow} {dropped} by this host: receive buffer full, or bad checksum"
             )
         }
         ProbeEventKind::NotSent(why) => {
             let why = match why {
                 NotSent::Failed(error) => error.to_string(),
-                NotSent::Late => "too late, because this process was stalled".into(),
-                NotSent::TooManyInFlight => "too many in flight".into(),
-                other => other.label().into(),
+                other => summary::not_sent_reason(other.label()).to_owned(),
             };
-            format!("{address}:{flow} not sent: {why}")
+            format!("To {address}:{flow} {}: {why}", paint(BAD, "not sent"))
         }
         _ => return None,
     })
 }
 
-/// Returns the summary of a target, with `extras` after the details.
-///
-/// It ends with ping's own lines, because parsers look for them at the end of the output. Without
-/// round-trip times, the last line is empty, as in ping.
-pub fn summary(summary: &Summary, extras: &[String]) -> String {
-    let name = summary.name();
-    let mut text = format!("\n{name}\n");
-    for line in details(summary).iter().chain(extras).flat_map(|text| text.lines()) {
-        let _ = writeln!(text, "  {line}");
+/// Returns the source of a reply: the address, after the name if there is one.
+fn source(target: &Target) -> String {
+    match host(target) {
+        Some(host) => format!("{} ({})", Escaped(host), target.address),
+        None => target.address.to_string(),
     }
-    let _ = write!(text, "\n--- {name} ping statistics ---\n{}\n", packets(summary));
-    if let Some(rtt) = &summary.common.rtt_ms {
-        let times = slash_separated(&[rtt.min, rtt.mean, rtt.max, rtt.stddev]);
-        let _ = write!(text, "rtt min/avg/max/mdev = {times}");
-    }
-    text
 }
 
-/// Returns the summary of a target that was not probed.
-pub fn unreachable(unreachable: &Unreachable) -> String {
-    let Unreachable { target, error } = unreachable;
-    format!("\n{}\n  not probed: {error}", Escaped(target.as_bytes()))
-}
-
-/// Returns the details that ping does not print.
-fn details(summary: &Summary) -> Vec<String> {
-    let counts = [
-        ("in flight", summary.common.in_flight),
-        ("late", summary.common.late),
-        ("reordered", summary.common.reordered),
-        ("unsolicited", summary.common.unsolicited),
-        ("out of window", summary.common.out_of_window),
-    ];
-    let mut lines = Vec::from_iter(nonzero(&counts));
-    lines.extend(summary.common.no_answer().map(|no_answer| describe(no_answer).to_owned()));
-    lines.extend(by_reason("errors", &summary.common.errors));
-    lines.extend(by_reason("not sent", &summary.common.not_sent));
-    if let Some(rtt) = &summary.common.rtt_ms {
-        let percentiles = slash_separated(&[rtt.p50, rtt.p90, rtt.p95, rtt.p99, rtt.p999]);
-        lines.push(format!("rtt p50/p90/p95/p99/p99.9 = {percentiles}"));
-    }
-    if let Some(jitter) = &summary.jitter_ms {
-        lines.push(format!(
-            "jitter mean/rfc3550 = {}",
-            slash_separated(&[jitter.mean, jitter.rfc3550])
-        ));
-    }
-    if let Some(error) = &summary.common.timer_error_ms {
-        let errors = slash_separated(&[error.p50, error.p99, Some(error.max)]);
-        lines.push(format!("timer error p50/p99/max = {errors}"));
-    }
-    lines
-}
-
-/// Returns ping's line about packets. As in ping, counts of zero and an unknown loss are omitted.
-fn packets(summary: &Summary) -> String {
-    let hello_measure::Summary { sent, answered, .. } = &summary.common;
-    let mut text = format!("{sent} packets transmitted, {answered} received");
-    let extra = [
-        ("duplicates", summary.common.duplicate),
-        ("corrupted", summary.common.corrupt),
-        ("errors", summary.common.errors_total()),
-    ];
-    for (what, count) in extra.iter().filter(|(_, count)| *count > 0) {
-        let _ = write!(text, ", +{count} {what}");
-    }
-    if let Some(loss) = summary.common.loss {
-        let _ = write!(text, ", {}% packet loss", percent(loss));
-    }
-    let _ = write!(text, ", time {:.0}ms", summary.common.duration_s * 1e3);
-    text
-}
-
-/// Returns the summary of a part of the run, in one line.
-pub fn interval(summary: &Summary) -> String {
-    let mut text = format!("{}: {}", summary.name(), packets(summary));
-    if summary.common.in_flight > 0 {
-        let _ = write!(text, ", {} in flight", summary.common.in_flight);
-    }
-    if let Some(rtt) = &summary.common.rtt_ms {
-        let _ = write!(
-            text,
-            ", rtt p50/p99/max = {}",
-            slash_separated(&[rtt.p50, rtt.p99, Some(rtt.max)])
-        );
-    }
-    if let Some(jitter) = &summary.jitter_ms {
-        let _ = write!(text, ", jitter mean = {}", slash_separated(&[jitter.mean]));
-    }
-    text
-}
-
-/// Returns the status line; with several targets, it is brief for each.
-pub fn status(summaries: &[Summary]) -> String {
-    if let [summary] = summaries {
-        let hello_measure::Summary { sent, in_flight, .. } = &summary.common;
-        let mut text = format!(
-            "{sent} sent, {} lost, {in_flight} in flight",
-            percent::or_dash(summary.common.loss)
-        );
-        if let Some(rtt) = &summary.common.rtt_ms {
-            let _ = write!(
-                text,
-                ", p50/p99/max {}",
-                slash_separated(&[rtt.p50, rtt.p99, Some(rtt.max)])
-            );
-        }
-        return text;
-    }
-    let short = |summary: &Summary| {
-        let (name, loss) = (summary.name(), percent::or_dash(summary.common.loss));
-        let p50 = summary
-            .common
-            .rtt_ms
-            .and_then(|rtt| rtt.p50)
-            .map_or_else(String::new, |p50| format!(", p50 {p50:.3} ms"));
-        format!("{name} {loss} lost{p50}")
-    };
-    Vec::from_iter(summaries.iter().map(short)).join(" | ")
-}
-
-/// Returns a table of several targets, with times in milliseconds. Those that were not probed are
-/// its last rows.
-pub fn comparison(layout: Layout, summaries: &[Summary], unreachable: &[Unreachable]) -> String {
-    let heads = [
-        ("target", 0),
-        ("sent", 4),
-        ("lost", 3),
-        ("loss", 0),
-        ("min", 6),
-        ("p50", 0),
-        ("p90", 7),
-        ("p99", 1),
-        ("max", 5),
-        ("jitter", 2),
-        ("errors", 8),
-    ];
-    let rows = summaries.iter().map(|summary| {
-        let rtt = summary.common.rtt_ms.as_ref();
-        vec![
-            summary.name().to_string(),
-            summary.common.sent.to_string(),
-            summary.common.lost.to_string(),
-            percent::or_dash(summary.common.loss),
-            format::or_dash(rtt.map(|rtt| rtt.min)),
-            format::or_dash(rtt.and_then(|rtt| rtt.p50)),
-            format::or_dash(rtt.and_then(|rtt| rtt.p90)),
-            format::or_dash(rtt.and_then(|rtt| rtt.p99)),
-            format::or_dash(rtt.map(|rtt| rtt.max)),
-            format::or_dash(summary.jitter_ms.map(|jitter| jitter.mean)),
-            summary.common.errors_total().to_string(),
-        ]
-    });
-    let not_probed = unreachable.iter().map(|unreachable| {
-        let mut row = vec!["-".to_owned(); heads.len()];
-        row[0] = Escaped(unreachable.target.as_bytes()).to_string();
-        row[1] = "not probed".into();
-        row
-    });
-    table(layout, 0, &heads, rows.chain(not_probed))
-}
-
-/// Returns a table of a target's flows, with times in milliseconds.
-pub fn flows(layout: Layout, flows: &[FlowSummary]) -> String {
-    let heads = [
-        ("flow", 0),
-        ("sent", 2),
-        ("answered", 3),
-        ("lost", 1),
-        ("loss", 0),
-        ("p50", 0),
-        ("p99", 1),
-    ];
-    let rows = flows.iter().map(|flow| {
-        vec![
-            flow.flow.to_string(),
-            flow.sent.to_string(),
-            flow.answered.to_string(),
-            flow.lost.to_string(),
-            percent::or_dash(flow.loss),
-            format::or_dash(flow.p50_ms),
-            format::or_dash(flow.p99_ms),
-        ]
-    });
-    table(layout, usize::MAX, &heads, rows)
+/// Returns the host name of the target, without the port; `None` if it is an address.
+fn host(target: &Target) -> Option<&[u8]> {
+    let (host, _port) = target.name.rsplit_once(':')?;
+    let is_address = host.starts_with('[') || host.parse::<std::net::IpAddr>().is_ok();
+    (!is_address).then_some(host.as_bytes())
 }

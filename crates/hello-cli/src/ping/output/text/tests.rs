@@ -1,69 +1,146 @@
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
-use hello_net::{ErrorClass, ZonedAddr};
+use anstream::adapter::strip_str;
+use hello_net::ErrorClass;
 
+use super::status::{status, waiting};
+use super::summary::{interval, packets, summary};
+use super::tables::{comparison, flows};
 use super::*;
-use crate::ping::fixtures::{answered, events, lost, received, sent, target};
+use crate::output::layout::Layout;
+use crate::ping::fixtures::{answered, events, lost, plan, received, sent, target};
+use crate::ping::plan::Plan;
 use crate::ping::recorder::Recorder;
 
+const SECOND: Duration = Duration::from_secs(1);
+
+fn line_for(target: &Target, kind: ProbeEventKind<'_>) -> String {
+    let line = event(target, &ProbeEvent::new(Duration::ZERO, 0, kind)).unwrap_or_default();
+    strip_str(&line).to_string()
+}
+
 fn line_of(kind: ProbeEventKind<'_>) -> String {
-    event(&target(), &ProbeEvent::new(Duration::ZERO, 0, kind)).unwrap_or_default()
+    line_for(&target(), kind)
 }
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
+fn named(name: &str, address: &str) -> Target {
+    let address = hello_net::ZonedAddr(address.parse().expect("an address"));
+    Target { name: name.into(), address, ..target() }
+}
+
 #[test]
-fn header_has_the_sizes_of_the_name_and_of_the_packet() {
-    let v4 = header(&Target { name: "example.org:9999".into(), ..target() });
-    assert_eq!(v4, "PING example.org:9999 (192.0.2.1) 16(44) bytes of data.");
-    let address = ZonedAddr("[2001:db8::1]:9999".parse().expect("an address"));
-    let v6 = header(&Target { name: "a\x1bb".into(), address, ..target() });
-    assert_eq!(v6, "PING a\\u{1b}b (2001:db8::1) 16(64) bytes of data.");
+fn header_has_the_form_of_ping_for_each_family() {
+    for (name, address, expected) in [
+        (
+            "example.org:9999",
+            "192.0.2.1:9999",
+            "PING example.org:9999 (192.0.2.1) 16(44) bytes of data.",
+        ),
+        ("[2001:db8::1]:9", "[2001:db8::1]:9", "PING [2001:db8::1]:9(2001:db8::1) 16 data bytes"),
+        ("a\x1bb:9", "[2001:db8::1]:9", r"PING a\u{1b}b:9(a\u{1b}b (2001:db8::1)) 16 data bytes"),
+    ] {
+        assert_eq!(header(&named(name, address)), expected);
+    }
 }
 
 #[test]
 fn each_event_has_a_line() {
     let rtt = Duration::from_nanos(41_499);
-    let unsolicited =
-        ProbeEventKind::Received { reply: ReplyKind::Unsolicited, datagram: b"\x1b[2J", ttl: None };
+    let unsolicited = received_bytes(ReplyKind::Unsolicited, b"\x1b[2J");
+    let from = "24 bytes from 192.0.2.1:9999: icmp_seq";
     for (kind, line) in [
-        (sent(0), ""),
-        (answered(rtt), "24 bytes from 192.0.2.1:9999: seq=1 time=0.041 ms"),
+        (sent(1), String::new()),
+        (answered(rtt), format!("{from}=1 ttl=64 time=0.041 ms")),
         (
             received(ReplyKind::Answered { seq: 7, rtt, reordered: true }),
-            "24 bytes from 192.0.2.1:9999: seq=7 time=0.041 ms (reordered)",
+            format!("{from}=7 ttl=64 time=0.041 ms (reordered)"),
         ),
         (
             received(ReplyKind::Late { seq: 7, rtt: ms(1500) }),
-            "24 bytes from 192.0.2.1:9999: seq=7 time=1500.000 ms (late)",
+            format!("{from}=7 ttl=64 time=1500.000 ms (late)"),
         ),
-        (received(ReplyKind::Duplicate { seq: 7 }), "24 bytes from 192.0.2.1:9999: seq=7 (DUP!)"),
+        (received(ReplyKind::Duplicate { seq: 7 }), format!("{from}=7 ttl=64 time=- ms (DUP!)")),
         (
             received(ReplyKind::OutOfWindow { seq: 7 }),
-            "24 bytes from 192.0.2.1:9999: seq=7 (out of window)",
+            format!("{from}=7 ttl=64 time=- ms (out of window)"),
         ),
         (
             received(ReplyKind::Corrupt),
-            "24 bytes from 192.0.2.1:9999: (corrupt) Hello, AAAAAAAAAAAAAAAA!",
+            "From 192.0.2.1:9999: corrupt datagram of 24 bytes: Hello, AAAAAAAAAAAAAAAA!".into(),
         ),
-        (unsolicited, r"4 bytes from 192.0.2.1:9999: (unsolicited) \u{1b}[2J"),
-        (lost(7), "192.0.2.1:9999: seq=7 lost"),
+        (unsolicited, r"From 192.0.2.1:9999: unsolicited datagram of 4 bytes: \u{1b}[2J".into()),
+        (lost(7), "no answer yet for icmp_seq=7 from 192.0.2.1:9999: lost after 1s".into()),
         (
             ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into()),
-            "192.0.2.1:9999: refused (no server is listening on that port)",
+            "From 192.0.2.1:9999: refused (no server is listening on that port)".into(),
+        ),
+        (
+            ProbeEventKind::Dropped { count: 1 },
+            "From 192.0.2.1:9999: 1 datagram dropped by this host: receive buffer full, or bad \
+             checksum"
+                .into(),
         ),
         (
             ProbeEventKind::NotSent(NotSent::Failed(ErrorClass::WouldBlock.into())),
-            "192.0.2.1:9999: not sent: send buffer full",
+            "To 192.0.2.1:9999: not sent: send buffer full".into(),
+        ),
+        (
+            ProbeEventKind::NotSent(NotSent::Late),
+            "To 192.0.2.1:9999: not sent: too late, because this process was stalled".into(),
         ),
     ] {
         assert_eq!(line_of(kind), line);
     }
     let two = Target { flows: 2, ..target() };
-    let line = event(&two, &ProbeEvent::new(ms(0), 1, lost(7)));
-    assert_eq!(line.as_deref(), Some("192.0.2.1:9999: seq=7 flow=1 lost"));
+    let line = event(&two, &ProbeEvent::new(ms(0), 1, lost(7))).unwrap_or_default();
+    let expected = "no answer yet for icmp_seq=7 from 192.0.2.1:9999 flow=1: lost after 1s";
+    assert_eq!(strip_str(&line).to_string(), expected);
+}
+
+fn received_bytes(reply: ReplyKind, datagram: &[u8]) -> ProbeEventKind<'_> {
+    match received(reply) {
+        ProbeEventKind::Received { reply, ttl, .. } => {
+            ProbeEventKind::Received { reply, datagram, ttl }
+        }
+        other => other,
+    }
+}
+
+#[test]
+fn reply_to_a_named_target_has_its_name_and_its_address() {
+    let line = line_for(&named("localhost:7", "[::1]:7"), answered(ms(1)));
+    assert_eq!(line, "24 bytes from localhost ([::1]:7): icmp_seq=1 ttl=64 time=1.000 ms");
+    for numeric in ["[::1]:7", "[fe80::1%eth0]:7", "127.0.0.1:7"] {
+        let line = line_for(&named(numeric, "[::1]:7"), answered(ms(1)));
+        assert!(line.starts_with("24 bytes from [::1]:7: icmp_seq="), "{line}");
+    }
+}
+
+#[test]
+fn losses_are_red_and_unusual_replies_yellow() {
+    let line = |kind| event(&target(), &ProbeEvent::new(ms(0), 0, kind)).unwrap_or_default();
+    let [red, yellow] = ["\u{1b}[31m", "\u{1b}[33m"];
+    for (kind, color) in [
+        (lost(7), Some(red)),
+        (ProbeEventKind::SocketError(ErrorClass::Denied.into()), Some(red)),
+        (ProbeEventKind::NotSent(NotSent::Late), Some(red)),
+        (received(ReplyKind::Late { seq: 7, rtt: ms(1500) }), Some(yellow)),
+        (received(ReplyKind::Duplicate { seq: 7 }), Some(yellow)),
+        (received(ReplyKind::Answered { seq: 7, rtt: ms(1), reordered: true }), Some(yellow)),
+        (answered(ms(1)), None),
+    ] {
+        let line = line(kind);
+        assert!(
+            color.is_some_and(|color| line.contains(color)) || !line.contains('\u{1b}'),
+            "{line:?}"
+        );
+        assert_eq!(line.contains('\u{1b}'), color.is_some(), "{line:?}");
+    }
 }
 
 /// Five probes, of which one is lost and one in flight, and other events.
@@ -72,12 +149,18 @@ fn eventful() -> Recorder {
     events(&mut recorder, [0, 1, 2, 3, 4].map(sent));
     events(&mut recorder, [40, 60, 50].map(Duration::from_micros).map(answered));
     let refused = ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into());
-    let duplicate = received(ReplyKind::Duplicate { seq: 1 });
+    let duplicate = received(ReplyKind::Duplicate { seq: 0 });
     let late = received(ReplyKind::Late { seq: 3, rtt: ms(1500) });
     let too_late = ProbeEventKind::NotSent(NotSent::Late);
     let corrupt = received(ReplyKind::Corrupt);
     events(&mut recorder, [lost(3), late, duplicate, corrupt, refused, refused, too_late]);
     recorder
+}
+
+/// Returns the summary in text, without colours.
+fn printed(recorder: &Recorder, now: Duration) -> String {
+    let text = summary(Layout::PLAIN, &recorder.summary(now), &[]);
+    strip_str(&text).to_string()
 }
 
 #[test]
@@ -86,73 +169,222 @@ fn summary_ends_like_pings_after_the_details() {
 192.0.2.1:9999
   1 in flight, 1 late
   errors: connection-refused 2
-  not sent: late 1
-  rtt p50/p90/p95/p99/p99.9 = 0.050/-/-/-/- ms
+  1 of 6 not sent: too late, because this process was stalled
+  rtt p50 = 0.050 ms
   jitter mean/rfc3550 = 0.015/0.002 ms
-  timer error p50/p99/max = 0.050/-/0.050 ms
+  timer error p50/max = 0.050/0.050 ms
 
 --- 192.0.2.1:9999 ping statistics ---
-5 packets transmitted, 3 received, +1 duplicates, +1 corrupted, +2 errors, 25% packet loss, time 4005ms
+5 packets transmitted, 3 received, +1 not sent, +1 duplicates, +1 corrupted, +2 errors, \
+25% packet loss (up to 40% if the 1 in flight is lost), time 4005ms
 rtt min/avg/max/mdev = 0.040/0.050/0.060/0.008 ms";
-    assert_eq!(summary(&eventful().summary(ms(4005)), &[]), expected);
+    assert_eq!(printed(&eventful(), ms(4005)), expected);
+}
+
+#[test]
+fn percentiles_need_as_many_replies_as_they_tell_apart() {
+    for (replies, line) in [
+        (1, None),
+        (2, Some("  rtt p50 = 1.000 ms\n")),
+        (19, Some("  rtt p50/p90 = 1.000/1.000 ms\n")),
+        (99, Some("  rtt p50/p90/p95 = 1.000/1.000/1.000 ms\n")),
+        (1000, Some("  rtt p50/p90/p95/p99/p99.9 = 1.000/1.000/1.000/1.000/1.000 ms\n")),
+    ] {
+        let mut recorder = Recorder::new(target());
+        events(&mut recorder, vec![answered(ms(1)); replies]);
+        let text = printed(&recorder, SECOND);
+        match line {
+            Some(line) => assert!(text.contains(line), "{replies}: {text}"),
+            None => assert!(!text.contains("p50"), "{text}"),
+        }
+    }
+}
+
+#[test]
+fn loss_has_no_more_digits_than_the_counts_carry() {
+    let mut recorder = Recorder::new(target());
+    events(&mut recorder, [answered(ms(1)), answered(ms(1)), lost(3)]);
+    assert!(printed(&recorder, SECOND).contains(", 33% packet loss, "));
+}
+
+#[test]
+fn loss_says_how_large_it_may_become() {
+    let mut recorder = Recorder::new(target());
+    events(&mut recorder, (0..10).map(sent));
+    assert!(
+        printed(&recorder, SECOND)
+            .contains("10 packets transmitted, 0 received (loss unknown: all in flight), ")
+    );
+    events(&mut recorder, [answered(ms(1)); 6]);
+    let text = printed(&recorder, SECOND);
+    let line = "\n10 packets transmitted, 6 received, 0% packet loss (up to 40% if the 4 in flight are lost), ";
+    assert!(text.contains(line), "{text}");
+    events(&mut recorder, [lost(0); 4]);
+    assert!(printed(&recorder, SECOND).contains(", 40% packet loss, time "));
+}
+
+#[test]
+fn probes_not_sent_are_counted_with_their_reason() {
+    let mut recorder = Recorder::new(target());
+    events(&mut recorder, (0..10).map(sent));
+    events(&mut recorder, [answered(ms(1)); 10]);
+    let unreachable = ProbeEventKind::NotSent(NotSent::Failed(ErrorClass::Unreachable.into()));
+    events(&mut recorder, [unreachable; 20]);
+    let text = printed(&recorder, SECOND);
+    assert!(text.contains("\n  20 of 30 not sent: network unreachable\n"), "{text}");
+    assert!(text.contains("\n10 packets transmitted, 10 received, +20 not sent, 0% "), "{text}");
+    events(&mut recorder, [ProbeEventKind::NotSent(NotSent::TooManyInFlight)]);
+    let text = printed(&recorder, SECOND);
+    let line = "\n  21 of 31 not sent: too many in flight 1, network unreachable 20\n";
+    assert!(text.contains(line), "{text}");
 }
 
 #[test]
 fn summary_without_a_reply_has_the_reason() {
     let mut recorder = Recorder::new(target());
     events(&mut recorder, [sent(0), lost(0)]);
-    let silent = summary(&recorder.summary(ms(1000)), &[]);
+    let silent = printed(&recorder, ms(1000));
     assert!(silent.contains("\n  no reply: silent (no error was reported)\n"), "{silent}");
     let end = "\n1 packets transmitted, 0 received, 100% packet loss, time 1000ms\n";
     assert!(silent.ends_with(end), "{silent}");
     for (reply, why) in [
-        (ReplyKind::Late { seq: 1, rtt: ms(1500) }, "no reply in time: some were late"),
+        (ReplyKind::Late { seq: 0, rtt: ms(1500) }, "no reply in time: some were late"),
         (ReplyKind::Corrupt, "no reply: only unrelated datagrams"),
         (ReplyKind::Unsolicited, "no reply: only unrelated datagrams"),
     ] {
         let mut recorder = recorder.clone();
         events(&mut recorder, [received(reply)]);
-        let not_silent = summary(&recorder.summary(ms(1000)), &[]);
+        let not_silent = printed(&recorder, ms(1000));
         assert!(not_silent.contains(&format!("\n  {why}\n")), "{not_silent}");
     }
     let mut denied = recorder.clone();
     events(&mut denied, [ProbeEventKind::SocketError(ErrorClass::Denied.into())]);
-    let errors = summary(&denied.summary(ms(1000)), &[]);
+    let errors = printed(&denied, ms(1000));
     assert!(errors.contains("\n  no reply: only errors\n"), "{errors}");
     events(&mut recorder, [ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into())]);
-    let refused = summary(&recorder.summary(ms(1000)), &[]);
+    let refused = printed(&recorder, ms(1000));
     let line = "\n  no reply: refused (no server is listening on that port)\n  errors: connection-refused 1\n";
     assert!(refused.contains(line), "{refused}");
-    let nothing = summary(&Recorder::new(target()).summary(ms(0)), &[]);
+    let nothing = printed(&Recorder::new(target()), ms(0));
     assert!(nothing.ends_with("\n0 packets transmitted, 0 received, time 0ms\n"), "{nothing}");
 }
 
 #[test]
-fn interval_and_status_have_one_line() {
+fn interval_has_one_line_and_the_last_says_how_short_it_is() {
     let summary = eventful().summary(ms(4005));
-    let packets = packets(&summary);
-    let times = "rtt p50/p99/max = 0.050/-/0.060 ms, jitter mean = 0.015 ms";
-    let expected = format!("192.0.2.1:9999: {packets}, 1 in flight, {times}");
-    assert_eq!(interval(&summary), expected);
-    let expected = "5 sent, 25% lost, 1 in flight, p50/p99/max 0.050/-/0.060 ms";
-    assert_eq!(status(std::slice::from_ref(&summary)), expected);
-    let expected = "192.0.2.1:9999 25% lost, p50 0.050 ms | 192.0.2.1:9999 - lost";
-    assert_eq!(status(&[summary, Recorder::new(target()).summary(ms(0))]), expected);
+    let packets = packets(&summary, "");
+    let times = "rtt p50/max = 0.050/0.060 ms, jitter mean = 0.015 ms";
+    let rest = format!(": {packets}, 1 in flight, {times}");
+    assert_eq!(interval(Layout::PLAIN, &summary, false), format!("192.0.2.1:9999{rest}"));
+    let last = interval(Layout::PLAIN, &summary, true);
+    assert_eq!(last, format!("192.0.2.1:9999 (last 4.005 s){rest}"));
+}
+
+fn terminal(width: usize) -> Layout {
+    Layout { width: NonZeroUsize::new(width), unicode: false }
+}
+
+#[test]
+fn status_has_the_end_of_the_run_and_what_fits() {
+    let mut recorder = Recorder::new(target());
+    events(&mut recorder, (0..12).map(sent));
+    events(&mut recorder, [answered(ms(1)); 11]);
+    let (now, hundred) = (11 * SECOND, Plan { count: NonZeroU64::new(100), ..plan() });
+    let status = |plan, layout| {
+        let text = status(layout, plan, &[recorder.summary(now)], now);
+        strip_str(&text).to_string()
+    };
+    let all = "12 of 100 sent, 0% lost, 1 in flight, p50 1.000 ms, 1m28s left";
+    for (width, expected) in [
+        (62, all),
+        (61, "12 of 100 sent, 0% lost, 1 in flight, 1m28s left"),
+        (47, "12 of 100 sent, 0% lost, 1m28s left"),
+        (34, "12 of 100 sent, 0% lost"),
+        (20, "12 of 100 sent"),
+        (1, "12 of 100 sent"),
+    ] {
+        assert_eq!(status(&hundred, terminal(width)), expected, "{width}");
+    }
+    let endless = "12 sent, 0% lost, 1 in flight, p50 1.000 ms";
+    assert_eq!(status(&plan(), Layout::PLAIN), endless);
+}
+
+#[test]
+fn status_never_hides_that_probes_are_not_sent() {
+    let mut recorder = Recorder::new(target());
+    events(&mut recorder, [sent(0), answered(ms(1))]);
+    events(&mut recorder, [ProbeEventKind::NotSent(NotSent::Late); 20]);
+    let summary = recorder.summary(SECOND);
+    for summaries in [&[summary.clone()][..], &[summary.clone(), summary]] {
+        for width in [1, 40, 80] {
+            let text = status(terminal(width), &plan(), summaries, SECOND);
+            assert!(text.contains("20 not sent"), "{width}: {text}");
+        }
+    }
+}
+
+#[test]
+fn status_of_several_targets_is_brief() {
+    let summaries = [eventful().summary(ms(4005)), Recorder::new(target()).summary(ms(0))];
+    let text = status(Layout::PLAIN, &plan(), &summaries, SECOND);
+    let expected = "192.0.2.1:9999 25% lost, 1 not sent, p50 0.050 ms | 192.0.2.1:9999 - lost";
+    assert_eq!(strip_str(&text).to_string(), expected);
+    for (width, expected) in [
+        (60, "192.0.2.1:9999 25% lost, 1 not sent | 192.0.2.1:9999 - lost"),
+        (40, "2 targets, worst 25% lost, 1 not sent"),
+    ] {
+        let text = status(terminal(width), &plan(), &summaries, SECOND);
+        assert_eq!(strip_str(&text).to_string(), expected);
+    }
+}
+
+#[test]
+fn status_after_a_stop_says_what_is_awaited() {
+    let mut recorder = Recorder::new(target());
+    events(&mut recorder, (0..4).map(sent));
+    let summaries = [recorder.summary(SECOND)];
+    let all = "waiting for 4 in flight, for up to 0.9s, Ctrl-C again ends at once";
+    assert_eq!(waiting(terminal(80), &summaries, ms(900)), all);
+    let short = "waiting for 4 in flight, Ctrl-C again ends at once";
+    assert_eq!(waiting(terminal(60), &summaries, ms(900)), short);
+    assert_eq!(waiting(terminal(80), &summaries, ms(0)), short);
+    assert_eq!(waiting(terminal(40), &summaries, ms(900)), "waiting for 4 in flight");
 }
 
 #[test]
 fn tables_are_aligned() {
     let silent = Target { name: "[::1]:7".into(), ..target() };
-    let summaries = [eventful().summary(ms(0)), Recorder::new(silent).summary(ms(0))];
+    let mut many = eventful();
+    events(&mut many, [sent(0); 1000]);
+    let summaries = [many.summary(ms(0)), Recorder::new(silent).summary(ms(0))];
     let expected = "\
-target          sent  lost  loss    min    p50  p90  p99    max  jitter  errors
-192.0.2.1:9999     5     1   25%  0.040  0.050    -    -  0.060   0.015       2
-[::1]:7            0     0     -      -      -    -    -      -       -       0";
+target           sent  not sent  lost  loss    min    p50  p90  p99    max  jitter  errors
+192.0.2.1:9999  1,005         1     1   25%  0.040  0.050    -    -  0.060   0.015       2
+[::1]:7             0         0     0     -      -      -    -    -      -       -       0";
     assert_eq!(comparison(Layout::PLAIN, &summaries, &[]), expected);
+    let heads = comparison(Layout::PLAIN, &summaries[1..], &[]);
+    assert!(!heads.contains("not sent"), "{heads}");
     let expected = "\
-flow  sent  answered  lost  loss    p50  p99
-   0     5         3     1   25%  0.050    -";
+flow   sent  answered  lost  loss    p50  p99
+   0  1,005         3     1   25%  0.050    -";
     assert_eq!(flows(Layout::PLAIN, &summaries[0].flows), expected);
+}
+
+#[test]
+fn details_and_intervals_fit_the_width() {
+    let mut recorder = eventful();
+    events(&mut recorder, vec![answered(ms(123)); 1000]);
+    let recorded = recorder.summary(ms(4005));
+    for width in [40, 60, 80] {
+        let text = summary(terminal(width), &recorded, &[]);
+        let (details, _) = text.split_once("\n--- ").expect("ping's lines");
+        let interval = interval(terminal(width), &recorded, true);
+        for line in
+            strip_str(details).to_string().lines().chain(strip_str(&interval).to_string().lines())
+        {
+            assert!(line.chars().count() <= width, "{width}: {line}");
+        }
+    }
 }
 
 #[test]
@@ -160,6 +392,6 @@ fn refusal_is_named_before_the_first_probe_is_lost() {
     let mut recorder = Recorder::new(target());
     let refused = ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into());
     events(&mut recorder, [sent(0), refused]);
-    let text = summary(&recorder.summary(ms(100)), &[]);
+    let text = printed(&recorder, ms(100));
     assert!(text.contains("\n  no reply: refused "), "{text}");
 }

@@ -1,0 +1,154 @@
+//! Summaries of a run, of a part of it, and of a run that continues.
+
+use std::fmt::Write as _;
+
+use hello_measure::Summary as Common;
+use hello_net::ErrorClass;
+
+use crate::output::escape::Escaped;
+use crate::output::format::{by_reason, named_times, nonzero, slash_separated, thousands};
+use crate::output::layout::Layout;
+use crate::output::no_answer::describe;
+use crate::output::percent;
+use crate::output::style::{BAD, paint};
+use crate::ping::args::Unreachable;
+use crate::ping::summary::Summary;
+
+/// Returns the summary of a target, with `extras` after the details.
+///
+/// It ends with ping's own lines, because parsers look for them at the end of the output. Without
+/// round-trip times, the last line is empty, as in ping.
+pub fn summary(layout: Layout, summary: &Summary, extras: &[String]) -> String {
+    let name = summary.name();
+    let mut text = format!("\n{name}\n");
+    for line in details(summary) {
+        let _ = writeln!(text, "{}", layout.wrap_with_margin("  ", "    ", &line));
+    }
+    for line in extras.iter().flat_map(|text| text.lines()) {
+        let _ = writeln!(text, "  {line}");
+    }
+    let packets = packets(summary, &largest_loss(summary));
+    let _ = write!(text, "\n--- {name} ping statistics ---\n{packets}\n");
+    if let Some(rtt) = &summary.common.rtt_ms {
+        let times = slash_separated(&[rtt.min, rtt.mean, rtt.max, rtt.stddev]);
+        let _ = write!(text, "rtt min/avg/max/mdev = {times}");
+    }
+    text
+}
+
+/// Returns the summary of a part of the run, in one line. The last part says how short it is, unless
+/// it is as long as the others.
+pub fn interval(layout: Layout, summary: &Summary, is_partial: bool) -> String {
+    let mut text = summary.name().to_string();
+    if is_partial {
+        let _ = write!(text, " (last {:.3} s)", summary.common.duration_s);
+    }
+    let _ = write!(text, ": {}", packets(summary, ""));
+    if summary.common.in_flight > 0 {
+        let _ = write!(text, ", {} in flight", thousands(summary.common.in_flight));
+    }
+    if let Some(rtt) = &summary.common.rtt_ms {
+        let [p50, .., p99, _] = summary.percentiles();
+        let times = named_times(&[("p50", p50), ("p99", p99), ("max", Some(rtt.max))]);
+        let _ = write!(text, ", rtt {}", times.unwrap_or_default());
+    }
+    if let Some(jitter) = &summary.jitter_ms {
+        let _ = write!(text, ", jitter mean = {}", slash_separated(&[jitter.mean]));
+    }
+    layout.wrap_with_margin("", "  ", &text)
+}
+
+/// Describes why probes were not sent, by the label of the reason.
+pub(super) fn not_sent_reason(label: &str) -> &str {
+    match label {
+        "late" => "too late, because this process was stalled",
+        "too-many-in-flight" => "too many in flight",
+        _ if label == ErrorClass::Unreachable.label() => "network unreachable",
+        other => other,
+    }
+}
+
+/// Returns the summary of a target that was not probed.
+pub fn unreachable(layout: Layout, unreachable: &Unreachable) -> String {
+    let Unreachable { target, error } = unreachable;
+    let line = format!("{}: {error}", paint(BAD, "not probed"));
+    let line = layout.wrap_with_margin("  ", "    ", &line);
+    format!("\n{}\n{line}", Escaped(target.as_bytes()))
+}
+
+/// Returns the details that ping does not print.
+fn details(summary: &Summary) -> Vec<String> {
+    let counts = [
+        ("in flight", summary.common.in_flight),
+        ("late", summary.common.late),
+        ("reordered", summary.common.reordered),
+        ("unsolicited", summary.common.unsolicited),
+        ("out of window", summary.common.out_of_window),
+    ];
+    let mut lines = Vec::from_iter(nonzero(&counts));
+    lines.extend(summary.common.no_answer().map(|no_answer| describe(no_answer).to_owned()));
+    lines.extend(by_reason("errors", &summary.common.errors));
+    lines.extend(not_sent(&summary.common));
+    let [p50, p90, p95, p99, p999] = summary.percentiles();
+    let percentiles = [("p50", p50), ("p90", p90), ("p95", p95), ("p99", p99), ("p99.9", p999)];
+    lines.extend(named_times(&percentiles).map(|times| format!("rtt {times}")));
+    if let Some(jitter) = &summary.jitter_ms {
+        let times = slash_separated(&[jitter.mean, jitter.rfc3550]);
+        lines.push(format!("jitter mean/rfc3550 = {times}"));
+    }
+    if let Some(error) = &summary.common.timer_error_ms {
+        let times = [("p50", error.p50), ("p99", error.p99), ("max", Some(error.max))];
+        lines.extend(named_times(&times).map(|times| format!("timer error {times}")));
+    }
+    lines
+}
+
+/// Returns how many of the due probes were not sent, and why; `None` if all were.
+fn not_sent(common: &Common) -> Option<String> {
+    let (not_sent, due) = (common.not_sent_total(), thousands(common.due()));
+    let reasons = common.not_sent.iter().filter(|(_, count)| **count > 0);
+    let reasons = Vec::from_iter(reasons.map(|(label, count)| (not_sent_reason(label), *count)));
+    let why = match &reasons[..] {
+        [] => return None,
+        [(why, _)] => (*why).to_owned(),
+        several => Vec::from_iter(
+            several.iter().map(|(why, count)| format!("{why} {}", thousands(*count))),
+        )
+        .join(", "),
+    };
+    Some(format!("{} of {due} not sent: {why}", thousands(not_sent)))
+}
+
+/// Returns ping's line about packets. As in ping, counts of zero are omitted. The loss is that of the
+/// settled probes, with a note behind it.
+pub(super) fn packets(summary: &Summary, note: &str) -> String {
+    let Common { sent, answered, lost, .. } = summary.common;
+    let mut text = format!("{sent} packets transmitted, {answered} received");
+    let extra = [
+        ("not sent", summary.common.not_sent_total()),
+        ("duplicates", summary.common.duplicate),
+        ("corrupted", summary.common.corrupt),
+        ("errors", summary.common.errors_total()),
+    ];
+    for (what, count) in extra.iter().filter(|(_, count)| *count > 0) {
+        let _ = write!(text, ", +{count} {what}");
+    }
+    if summary.settled() > 0 {
+        let loss = format!("{} packet loss", summary.loss());
+        let _ = write!(text, ", {}", if lost > 0 { paint(BAD, loss) } else { loss });
+    }
+    let _ = write!(text, "{note}, time {:.0}ms", summary.common.duration_s * 1e3);
+    text
+}
+
+/// Returns the note about the loss if probes are in flight at the end.
+fn largest_loss(summary: &Summary) -> String {
+    let Common { lost, in_flight, .. } = summary.common;
+    let (settled, is) = (summary.settled(), if in_flight == 1 { "is" } else { "are" });
+    let worst = percent::of(lost + in_flight, settled + in_flight);
+    match (settled, in_flight) {
+        (_, 0) => String::new(),
+        (0, _) => " (loss unknown: all in flight)".into(),
+        _ => format!(" (up to {worst} if the {in_flight} in flight {is} lost)"),
+    }
+}
