@@ -88,6 +88,22 @@ impl Timeline {
         }
     }
 
+    /// Returns the same timeline in longer bins, up to `most` of them. With more requests in each, its
+    /// shares vary less.
+    #[must_use]
+    pub fn coarser(&self, most: usize) -> Self {
+        let mut coarser = self.clone();
+        while coarser.bins.len() > most.max(1) {
+            coarser.coarsen();
+        }
+        coarser
+    }
+
+    /// Returns the length of a bin.
+    pub fn bin_length(&self) -> Duration {
+        self.length
+    }
+
     /// Yields the bins that are not empty, each with the time at its start.
     pub fn bins(&self) -> impl Iterator<Item = (Duration, TimeBin)> + '_ {
         let all = (0..).zip(&self.bins);
@@ -180,6 +196,19 @@ mod tests {
         let first = TimeBin { answered: 1, rtts, lost: 1, late, not_sent: 3 };
         assert_eq!(timeline.bins().next().map(|(_, bin)| bin), Some(first));
         assert_eq!((first.loss(), TimeBin::default().loss()), (Some(0.5), None));
+    }
+
+    #[test]
+    fn coarser_timeline_has_the_same_events_in_fewer_bins() {
+        let mut timeline = Timeline::new();
+        for millis in 0..1000 {
+            let at = Duration::from_millis(millis);
+            if millis % 4 == 0 { timeline.lost(at) } else { timeline.answered(at, at) }
+        }
+        let coarser = timeline.coarser(128);
+        assert_eq!((coarser.bins().count(), coarser.bin_length().as_millis()), (125, 8));
+        assert!(coarser.bins().all(|(_, bin)| bin.loss() == Some(0.25)));
+        assert_eq!(timeline.coarser(0).bins().count(), 1);
     }
 
     proptest! {

@@ -142,12 +142,17 @@ impl Layout {
         let bins = Vec::from_iter(
             run.timeline.bins().map(|(at, bin)| (self.x.at(at.as_secs_f64() / self.unit.0), bin)),
         );
-        let losses = bins.iter().filter_map(|(x, bin)| Some((*x, bin.loss()?)));
-        draw_lane(canvas, ("lost", lost), self.timeline, losses, Pen::new(VERMILLION, 2.0));
+        // Bars as wide as their bins.
+        let coarse = run.timeline.coarser(LANE_BINS);
+        let x = |at: Duration| self.x.at(at.as_secs_f64() / self.unit.0);
+        let length = coarse.bin_length();
+        let lane = Vec::from_iter(coarse.bins().map(|(at, bin)| (x(at + length / 2), bin)));
+        let width = (x(length) - self.timeline.0).clamp(2.0, 6.0);
+        let losses = lane.iter().filter_map(|(x, bin)| Some((*x, bin.loss()?)));
+        draw_lane(canvas, ("lost", lost), self.timeline, losses, Pen::new(VERMILLION, width));
         if self.has_not_sent {
-            let missing =
-                bins.iter().map(|(x, bin)| (*x, if bin.not_sent > 0 { 1.0 } else { 0.0 }));
-            draw_lane(canvas, ("not sent", not_sent), self.timeline, missing, Pen::new(INK, 2.0));
+            let missing = lane.iter().filter(|(_, bin)| bin.not_sent > 0).map(|(x, _)| (*x, 1.0));
+            draw_lane(canvas, ("not sent", not_sent), self.timeline, missing, Pen::new(INK, width));
         }
         Axis::draw_columns(canvas, panel, &self.x.ticks(TICKS, plain));
         y.draw_rows(canvas, self.timeline, &y.ticks(TICKS, plain));
@@ -367,6 +372,9 @@ const TAIL: f64 = 5.0;
 
 /// The number of bars of a distribution.
 const BARS: u32 = 40;
+
+/// The most bars of a lane.
+const LANE_BINS: usize = 128;
 
 /// The most labels of an axis.
 const TICKS: usize = 7;
