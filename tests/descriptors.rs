@@ -105,8 +105,10 @@ fn client_without_descriptors_reports_the_missing_port() {
     let arguments = ["--local", "--attempts", "1", "--timeout", "10ms", "Tracy"];
     let errors = errors(CLIENT, &arguments);
     let pairs = "hello-client: cannot open socket pairs for wake-ups";
-    assert_prefixes(&errors, &[pairs, "hello-client: 127.0.0.1:"]);
-    let ports = errors.iter().filter(|error| !error.starts_with(pairs));
+    let signals = SIGNALS.replace("TOOL", "hello-client");
+    let port = "hello-client: 127.0.0.1:";
+    assert_prefixes(&errors, &[pairs, &signals, port]);
+    let ports = errors.iter().filter(|error| error.starts_with(port));
     for error in ports {
         assert!(error.contains(": cannot open a socket: Too many open files"), "{error}");
     }
