@@ -258,7 +258,9 @@ fn print(queue: &Queue, mut screen: Screen, on_error: impl FnOnce(&io::Error)) {
         let error =
             printed.as_ref().err().map(|error| io::Error::new(error.kind(), error.to_string()));
         queue.settle(batch.lines, printed);
-        if let (Some(error), Some(on_error)) = (error, on_error.take_if(|_| true)) {
+        if let Some(error) = error
+            && let Some(on_error) = on_error.take()
+        {
             on_error(&error);
         }
     }
