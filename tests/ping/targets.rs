@@ -33,8 +33,8 @@ fn unreachable_target_is_marked_and_the_others_are_probed() {
     assert_eq!(status, Some(1));
     let lines = Vec::from_iter(out.lines().map(json));
     let events = lines.iter().filter(|line| line["event"] == "unreachable");
-    let expected = json!({"event": "unreachable", "target": "[fe80::1]:9999", "error": advice});
-    assert_eq!(Vec::from_iter(events)[1..], [&expected]);
+    let events = events.map(|event| (event["target"].as_str(), event["error"].as_str()));
+    assert_eq!(Vec::from_iter(events)[1..], [(Some("[fe80::1]:9999"), Some(advice))]);
     assert_eq!(
         (&summary(&out)["target"], &summary(&out)["answered"]),
         (&address.into(), &2.into())
