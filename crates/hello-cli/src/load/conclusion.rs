@@ -205,6 +205,11 @@ fn train_option(plan: &Plan, train: u16) -> String {
     }
 }
 
+fn requests_per_s(rate: &str) -> String {
+    let plural = if rate == "1" { "" } else { "s" };
+    format!("{rate} request{plural}/s")
+}
+
 fn count_of(number: u64, what: &str) -> String {
     match number {
         1 => count(1, what),

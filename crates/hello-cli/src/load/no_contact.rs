@@ -57,15 +57,16 @@ pub enum Reason {
 }
 
 impl NoContact {
-    /// Explains a run without any answer, of which `error` was reported. If nothing else explains it,
-    /// sends one greeting with a short name.
+    /// Explains a run without any answer, of which `error` was reported, after such a wait for each
+    /// request. If nothing else explains it, sends one greeting with a short name, and waits for its
+    /// reply as long as the second of the two waits.
     pub(super) fn explain(
         target: &str,
         address: SocketAddr,
         (plan, peer): (&Plan, Peer),
         summary: Option<&Summary>,
         error: Option<SocketError>,
-        waited: Duration,
+        (waited, greeting_wait): (Duration, Duration),
     ) -> Self {
         let known = match summary.and_then(Summary::no_answer) {
             Some(NoAnswer::Refused) => Some(Reason::Refused),
@@ -75,7 +76,8 @@ impl NoContact {
             Some(NoAnswer::Errors) => Some(Reason::Errors),
             Some(NoAnswer::Silent) | None => error.map(|_| Reason::Errors),
         };
-        let greeting = (known.is_none() && peer == Peer::Hello).then(|| greet(address, waited));
+        let greeting =
+            (known.is_none() && peer == Peer::Hello).then(|| greet(address, greeting_wait));
         let reason = known.unwrap_or(match greeting {
             Some(Greeted::Refused) => Reason::Refused,
             Some(Greeted::Answered) if plan.name_bytes[1] > GREETING.len() => Reason::Size,
@@ -263,7 +265,7 @@ mod tests {
         plan.name_bytes = [8, 1400];
         let explain = |plan: &Plan, peer, wait| {
             let wait = Duration::from_millis(wait);
-            NoContact::explain("x:1", address, (plan, peer), None, None, wait)
+            NoContact::explain("x:1", address, (plan, peer), None, None, (wait, wait))
         };
         let found = explain(&plan, Peer::Hello, 20_000);
         assert_eq!((found.reason, found.greeting_answered), (Reason::Size, Some(true)));
@@ -288,7 +290,7 @@ mod tests {
                 (&plan, Peer::Hello),
                 Some(summary),
                 error,
-                wait,
+                (wait, wait),
             );
             assert_eq!(found.greeting_answered, None);
             found.reason

@@ -9,6 +9,7 @@ use std::num::NonZeroU64;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::thread;
+use std::time::Duration;
 
 use hello_measure::{NoAnswer, Search, SearchPlan};
 use hello_net::{Contact, GeneratorUsage, LoadBuilder, LoadError, LoadPlan, ZonedAddr};
@@ -265,11 +266,12 @@ impl<'a> Session<'a> {
             let thread = thread::Builder::new().spawn_scoped(scope, run);
             let thread = thread.map_err(LoadError::Thread)?;
             let (stopper, contact) = (&stopper, &contact);
-            self.watch(&Watched { plan, stopper, contact, recorders, trial });
-            Ok(thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause)))
+            let is_ended = self.watch(&Watched { plan, stopper, contact, recorders, trial });
+            let run = thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause));
+            Ok((run, is_ended))
         });
         self.out.status(Status::default);
-        let run = run.map_err(|error| self.args.explain(error))?;
+        let (run, is_ended) = run.map_err(|error| self.args.explain(error))?;
         let (usage, failed) = match run {
             Ok(usage) => (usage, None),
             Err(error) => (GeneratorUsage::default(), Some(error)),
@@ -281,7 +283,8 @@ impl<'a> Session<'a> {
         let mut summary = self.last.summary(&self.target, self.address, plan, usage, started_at);
         summary.interrupted = self.stopped;
         if failed.is_none() {
-            self.note_contact(plan, &summary, &contact);
+            let waited = if is_ended { silence(plan) } else { plan.timeout };
+            self.note_contact(plan, &summary, &contact, waited);
         }
         if failed.is_none() || summary.common.sent > 0 {
             self.results.push(summary);
@@ -290,7 +293,13 @@ impl<'a> Session<'a> {
     }
 
     /// Finds out why nothing was answered so far, unless the run was interrupted before that is known.
-    fn note_contact(&mut self, plan: &LoadPlan, summary: &Summary, contact: &Contact) {
+    fn note_contact(
+        &mut self,
+        plan: &LoadPlan,
+        summary: &Summary,
+        contact: &Contact,
+        waited: Duration,
+    ) {
         let was_reached = self.is_reached || summary.common.answered > 0;
         self.is_reached = was_reached || contact.has_answer();
         let is_known = matches!(
@@ -306,11 +315,10 @@ impl<'a> Session<'a> {
         {
             return;
         }
-        let (target, address, waited) = (&self.target, self.address, silence(plan));
+        let (target, address, waits) = (&self.target, self.address, (waited, silence(plan)));
         let planned = (&Plan::from(plan), plan.peer);
         let summary = Some(summary);
-        self.no_contact =
-            Some(NoContact::explain(target, address, planned, summary, error, waited));
+        self.no_contact = Some(NoContact::explain(target, address, planned, summary, error, waits));
     }
 
     fn print_trial(&self) {

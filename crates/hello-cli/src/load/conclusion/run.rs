@@ -1,6 +1,8 @@
 //! The conclusion from a single run.
 
-use super::{Conclusion, LimitedBy, Outcome, count_of, is_short, is_the_generators};
+use super::{
+    Conclusion, LimitedBy, Outcome, count_of, is_short, is_the_generators, requests_per_s,
+};
 use crate::load::summary::Summary;
 use crate::output::escape::Escaped;
 use crate::output::format::{self, thousands};
@@ -78,13 +80,14 @@ fn of_open_loop(summary: &Summary) -> Conclusion {
     let loss = percent::of(common.lost, common.lost + common.answered);
     let found = match common.lost {
         0 => {
-            let headline = format!("{name} answers {} requests/s without loss", rate(answered));
+            let headline =
+                format!("{name} answers {} without loss", requests_per_s(&rate(answered)));
             Conclusion::new(headline, Outcome::Carried).at_least()
         }
         _ => {
             let headline = format!(
-                "{name} loses {loss} at {} requests/s, and answers {}/s",
-                rate(sent),
+                "{name} loses {loss} at {}, and answers {}/s",
+                requests_per_s(&rate(sent)),
                 rate(answered)
             );
             Conclusion::new(headline, Outcome::Lost)

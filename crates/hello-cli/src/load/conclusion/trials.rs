@@ -1,5 +1,8 @@
 //! The conclusions from several trials.
 
+#[cfg(test)]
+mod tests;
+
 use hello_measure::TrialVerdict;
 
 use super::{Conclusion, LimitedBy, Outcome, is_short, is_the_generators};

@@ -47,7 +47,8 @@ pub(super) fn parameters(plan: &LoadPlan, trials: bool) -> String {
         }
         (_, Some(rate)) if !trials => {
             let arrivals = intended.arrivals.unwrap_or_default();
-            parts.push(format!("{} packets/s ({arrivals})", thousands(rate)));
+            let plural = if rate == 1 { "" } else { "s" };
+            parts.push(format!("{} packet{plural}/s ({arrivals})", thousands(rate)));
             parts.push(format!(
                 "{} of payload",
                 format::bit_rate(rate as f64 * intended.mean_name_bits())

@@ -28,8 +28,8 @@ pub(super) struct Watched<'a> {
 
 impl Session<'_> {
     /// Shows the progress of a run and handles signals, until it ends. Ends it if the server does
-    /// not answer.
-    pub(super) fn watch(&mut self, run: &Watched<'_>) {
+    /// not answer, and returns whether it did.
+    pub(super) fn watch(&mut self, run: &Watched<'_>) -> bool {
         let (start, plan) = (Instant::now(), run.plan);
         let rate = match plan.pacing {
             Pacing::Open { rate, .. } => Some(NonZeroU64::get(rate)),
@@ -46,7 +46,7 @@ impl Session<'_> {
         // A time that the clock cannot represent is never due.
         let first = self.args.every.and_then(|every| plan.warm_up.checked_add(every));
         let mut interval = first.and_then(|after| start.checked_add(after));
-        let mut stopped = None;
+        let (mut stopped, mut is_ended) = (None, false);
         loop {
             let tick = Instant::now() + TICK;
             let message = self.signals.wait_until(interval.map_or(tick, |at| at.min(tick)));
@@ -63,6 +63,7 @@ impl Session<'_> {
             let is_reached = self.is_reached || run.contact.has_answer();
             if !is_reached && is_unreachable(plan, run.contact.error(), now - start) {
                 run.stopper.abort();
+                is_ended = true;
             }
             if let (Some(at), Some(every)) = (interval, self.args.every)
                 && (is_over || now >= at)
@@ -77,7 +78,7 @@ impl Session<'_> {
                 (printed, interval) = (by_now, next_tick(at, every, now));
             }
             if is_over {
-                return;
+                return is_ended;
             }
             self.out.status(|| {
                 let (by_now, elapsed) = (seen(), now - start);

@@ -16,12 +16,10 @@ use crate::output::table::table;
 /// Returns the conclusion from a run and its summary.
 pub fn summary(layout: Layout, conclusion: &Conclusion, summary: &Summary) -> String {
     let name = Escaped(summary.target.as_bytes());
-    let mut parts = vec![
-        paint_headline(layout, conclusion),
-        layout.wrap(&format!("--- {name} load statistics ---")),
-    ];
+    let mut parts = vec![paint_headline(layout, conclusion)];
     // Otherwise nothing was measured.
     if summary.common.due() > 0 {
+        parts.push(layout.wrap(&format!("--- {name} load statistics ---")));
         parts.push(counts(layout, summary));
         parts.push(layout.wrap(&span(summary)));
     }
