@@ -168,3 +168,30 @@ fn output_fits_terminals_of_40_60_and_80_columns() {
         }
     }
 }
+
+#[test]
+fn live_line_says_what_is_awaited_and_for_how_long_at_most() {
+    let server = Server::start(|request| (request.number < 50).then(|| request.greeting()));
+    let mut command = Command::new(LOAD);
+    command.args(["--rate", "500", "--duration", "0.3", "--warm-up", "0", "-W", "1s"]);
+    command.arg(server.address());
+    let (seen, status) = run_at_terminal_of_width(80, command, |_| false);
+    assert_eq!(status, Some(0));
+    let (_, after) = seen.split_once("waiting 1s at most for ").expect("a wait");
+    assert!(after.contains(" replies"), "{seen:?}");
+    assert!(!after.contains(" answered/s, "), "no rate is shown while nothing is sent: {seen:?}");
+}
+
+#[test]
+fn headline_is_coloured_by_its_meaning() {
+    let server = Server::greeter();
+    let to = server.address();
+    let color = |target: &str| {
+        let options = ["--rate", "500", "--count", "50", "--color", "always"];
+        let Finished { out, .. } = load(&[&options[..], &["-q", "-W", "20s", target]].concat());
+        out.trim_start().split('m').take(2).map(|code| format!("{code}m")).collect::<String>()
+    };
+    // Bold, and green or red.
+    assert_eq!(color(&to), "\u{1b}[1m\u{1b}[32m");
+    assert_eq!(color(super::CLOSED_PORT), "\u{1b}[1m\u{1b}[31m");
+}
