@@ -14,7 +14,6 @@ use super::no_contact::NoContact;
 use super::plan::Plan;
 use super::saturation::GeneratorLimit;
 use super::summary::Summary;
-use crate::output::format::{count, thousands};
 use crate::output::percent;
 
 /// The conclusion from a run, a search or a sweep.
@@ -208,11 +207,4 @@ fn train_option(plan: &Plan, train: u16) -> String {
 fn requests_per_s(rate: &str) -> String {
     let plural = if rate == "1" { "" } else { "s" };
     format!("{rate} request{plural}/s")
-}
-
-fn count_of(number: u64, what: &str) -> String {
-    match number {
-        1 => count(1, what),
-        _ => format!("{} {what}s", thousands(number)),
-    }
 }

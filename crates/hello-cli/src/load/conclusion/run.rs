@@ -1,11 +1,9 @@
 //! The conclusion from a single run.
 
-use super::{
-    Conclusion, LimitedBy, Outcome, count_of, is_short, is_the_generators, requests_per_s,
-};
+use super::{Conclusion, LimitedBy, Outcome, is_short, is_the_generators, requests_per_s};
 use crate::load::summary::Summary;
 use crate::output::escape::Escaped;
-use crate::output::format::{self, thousands};
+use crate::output::format::{self, count, thousands};
 use crate::output::percent;
 
 impl Conclusion {
@@ -17,11 +15,11 @@ impl Conclusion {
         } else if common.due() == 0 {
             Self::new("no request was due after the warm-up", Outcome::Unknown)
         } else if common.sent == 0 {
-            let due = count_of(common.due(), "request");
+            let due = count(common.due(), "request");
             let headline = format!("none of {due} was sent");
             Self::new(headline, Outcome::NotOffered).limited_by_generator(summary)
         } else if common.answered == 0 && common.lost == 0 {
-            let sent = count_of(common.sent, "request");
+            let sent = count(common.sent, "request");
             Self::new(format!("{sent} sent, of which no end is known"), Outcome::Unknown)
         } else if common.answered == 0 {
             // The warm-up was answered, or nothing else is known about it.
@@ -50,7 +48,7 @@ fn of_closed_loop(summary: &Summary) -> Conclusion {
         let (answered, settled) = (thousands(common.answered), common.answered + common.lost);
         let headline = format!(
             "{name} answered {answered} of {}; too few for a rate with {} outstanding",
-            count_of(settled, "request"),
+            count(settled, "request"),
             thousands(outstanding.into())
         );
         return Conclusion::new(headline, outcome);

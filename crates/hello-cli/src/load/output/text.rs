@@ -47,8 +47,7 @@ pub(super) fn parameters(plan: &LoadPlan, trials: bool) -> String {
         }
         (_, Some(rate)) if !trials => {
             let arrivals = intended.arrivals.unwrap_or_default();
-            let plural = if rate == 1 { "" } else { "s" };
-            parts.push(format!("{} packet{plural}/s ({arrivals})", thousands(rate)));
+            parts.push(format!("{}/s ({arrivals})", count(rate, "packet")));
             parts.push(format!(
                 "{} of payload",
                 format::bit_rate(rate as f64 * intended.mean_name_bits())
@@ -74,8 +73,7 @@ pub(super) fn parameters(plan: &LoadPlan, trials: bool) -> String {
     }
     let each = if trials { " each" } else { "" };
     parts.push(match (plan.count, plan.warm_up.is_zero()) {
-        (Some(1), _) => format!("1 request{each}"),
-        (Some(requests), _) => format!("{} requests{each}", thousands(requests)),
+        (Some(requests), _) => format!("{}{each}", count(requests, "request")),
         (None, true) => format!("{} s{each}", seconds(plan.duration)),
         (None, false) => {
             let (duration, warm_up) = (seconds(plan.duration), seconds(plan.warm_up));

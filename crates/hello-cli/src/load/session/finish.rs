@@ -75,10 +75,10 @@ impl Session<'_> {
         };
         // A failure, or a reader that does not read, does not prevent the other outputs.
         let written = self.args.outputs.write(results, totals.as_ref(), &mut exported, draw);
-        let printed = self.out.finish(self.stopped);
-        let printed = printed.and_then(|()| print_export(&exported, self.stopped));
+        let printed = allow_closed(self.out.finish(self.stopped))
+            .and_then(|()| allow_closed(print_export(&exported, self.stopped)));
         written?;
-        allow_closed(printed)?;
+        printed?;
         let good = match throughput {
             Some(throughput) => throughput.throughput_per_s.is_some(),
             None => results.iter().any(|summary| summary.common.answered > 0) || is_only_warm,

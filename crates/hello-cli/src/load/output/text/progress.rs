@@ -5,7 +5,7 @@ use std::time::Duration;
 use hello_measure::Interval;
 
 use crate::load::progress::{Phase, Progress};
-use crate::output::format::{self, thousands};
+use crate::output::format::{self, count, thousands};
 use crate::output::layout::Layout;
 use crate::output::style::{BAD, paint};
 
@@ -54,8 +54,7 @@ pub fn status(progress: &Progress) -> String {
             match interval.in_flight {
                 // Those of the warm-up are not counted.
                 0 => "the last replies".to_owned(),
-                1 => "1 reply".to_owned(),
-                number => format!("{} replies", thousands(number)),
+                number => count(number, "reply"),
             }
         ),
         Phase::Measuring { left, of } => {
@@ -74,10 +73,10 @@ pub fn status(progress: &Progress) -> String {
     }
 }
 
-/// Formats a time in whole seconds, rounded up: `1m 5s`.
+/// Formats the longest time that something may take, in whole seconds: `1m5s`.
 pub(super) fn brief(time: Duration) -> String {
     let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
-    humantime::format_duration(Duration::from_secs(seconds)).to_string()
+    humantime::format_duration(Duration::from_secs(seconds)).to_string().replace(' ', "")
 }
 
 /// The indentation of a continued line.

@@ -85,7 +85,7 @@ fn plan_of_several_trials_has_the_time_that_they_may_take() {
     assert_eq!(
         search_plan(Layout::PLAIN, &goal(0.001, &plan)),
         "search from 10,000/s to at most 100,000,000/s, to within 2%; at most 0.1% loss by the \
-         majority of 3 trials of each rate; at most 100 trials in 5m 20s"
+         majority of 3 trials of each rate; at most 100 trials in 5m20s"
     );
     assert!(search_plan(Layout::PLAIN, &goal(0.0, &plan)).contains("; no loss by the majority "));
     let sweep = sweep_plan(Layout::PLAIN, &[load(1000), load(2000)], Duration::from_millis(6400));
@@ -310,7 +310,7 @@ fn status_has_the_time_left_and_what_is_awaited() {
         (Phase::WarmUp { left: seconds(1) }, "warming up, 1s left"),
         (
             Phase::Measuring { left, of: None },
-            "1m 5s left, 600 answered/s, 10 lost, 800 sent/s, 90 in flight",
+            "1m5s left, 600 answered/s, 10 lost, 800 sent/s, 90 in flight",
         ),
         (
             Phase::Measuring { left: None, of: Some((1200, 5000)) },
@@ -328,9 +328,9 @@ fn status_has_the_time_left_and_what_is_awaited() {
         left_at_most: seconds(65),
     };
     let phase = Phase::WarmUp { left: seconds(1) };
-    let expected = "trial 3 at 40,000/s, best 20,000/s, 1m 5s left at most; warming up, 1s left";
+    let expected = "trial 3 at 40,000/s, best 20,000/s, 1m5s left at most; warming up, 1s left";
     assert_eq!(of(phase, Some(trial)), expected);
     let swept = Trial { of: Some(9), best: None, ..trial };
-    let expected = "3 of 9 at 40,000/s, 1m 5s left at most; warming up, 1s left";
+    let expected = "3 of 9 at 40,000/s, 1m5s left at most; warming up, 1s left";
     assert_eq!(of(phase, Some(swept)), expected);
 }
