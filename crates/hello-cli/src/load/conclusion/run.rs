@@ -10,10 +10,15 @@ impl Conclusion {
     /// Concludes from a single run.
     pub fn of_run(summary: &Summary) -> Self {
         let common = &summary.common;
-        let found = if common.duration_s == 0.0 && summary.interrupted {
-            return Self::interrupted_early("during the warm-up: nothing was measured");
+        let has_warm_up = summary.plan.warm_up_s > 0.0;
+        let found = if common.due() == 0 && summary.interrupted {
+            return Self::interrupted_early(match has_warm_up && common.duration_s == 0.0 {
+                true => "during the warm-up: nothing was measured",
+                false => "before any request was due",
+            });
         } else if common.due() == 0 {
-            Self::new("no request was due after the warm-up", Outcome::Unknown)
+            let after = if has_warm_up { " after the warm-up" } else { "" };
+            Self::new(format!("no request was due{after}"), Outcome::Unknown)
         } else if common.sent == 0 {
             let due = count(common.due(), "request");
             let headline = format!("none of {due} was sent");

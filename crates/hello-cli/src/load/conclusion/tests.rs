@@ -83,7 +83,11 @@ fn each_run_has_its_headline() {
     let mut nothing_due = open(1, 0, 0);
     nothing_due.common.not_sent.clear();
     let mut warm_up = interrupted(nothing_due.clone(), 0);
-    warm_up.common.duration_s = 0.0;
+    (warm_up.common.duration_s, warm_up.plan.warm_up_s) = (0.0, 1.0);
+    let mut first = interrupted(nothing_due.clone(), 0);
+    first.common.duration_s = 0.0;
+    let mut warm = nothing_due.clone();
+    warm.plan.warm_up_s = 1.0;
     for (summary, headline, outcome, limited_by) in [
         (
             closed(3_400_000, 0),
@@ -221,7 +225,9 @@ fn each_run_has_its_headline() {
             Some(Generator),
         ),
         (open(10, 0, 100), "x:1 answered none of 100 requests", Lost, None),
-        (nothing_due, "no request was due after the warm-up", Unknown, None),
+        (nothing_due, "no request was due", Unknown, None),
+        (warm, "no request was due after the warm-up", Unknown, None),
+        (first, "interrupted before any request was due", Unknown, None),
         (warm_up, "interrupted during the warm-up: nothing was measured", Unknown, None),
         (
             interrupted(open(10, 0, 0), 5),

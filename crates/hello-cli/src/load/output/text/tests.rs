@@ -145,7 +145,9 @@ fn loss_of_an_interrupted_run_is_a_range() {
 fn run_that_ended_in_its_warm_up_measured_nothing() {
     let (target, address) = ("127.0.0.1:9999", ([127, 0, 0, 1], 9999).into());
     let usage = GeneratorUsage::default();
-    let nothing = Recorder::default().summary(target, address, &plan(), usage, START);
+    let mut plan = plan();
+    plan.warm_up = Duration::from_secs(1);
+    let nothing = Recorder::default().summary(target, address, &plan, usage, START);
     let text = |what: &str| format!("\n{what}");
     let expected = text("no request was due after the warm-up");
     assert_eq!(summarised(Layout::PLAIN, &nothing), expected);
