@@ -117,7 +117,7 @@ fn invalid_options_are_errors() {
     for (arguments, advice) in [
         (["--workers", "0"], "must be between 1 and 1,024"),
         (["--receive-buffer", "0"], "must be between 1 and 1,073,741,823"),
-        (["--spin", "soon"], "not a duration: try 0.5, 500ms or 2s"),
+        (["--spin", "soon"], "not a duration: try 0.5, 500ms or 1m30s"),
         (["--spin", "50"], "must be at most 1s, e.g. 50us"),
         (["--backend", "carrier-pigeon"], "possible values: "),
     ] {
