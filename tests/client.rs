@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{
     CLIENT, Finished, Process, client, greet, have_ipv6, peer, server, start_client, summary,
@@ -98,17 +98,24 @@ fn silent_server_prints_no_answer() {
     );
 
     let finished = client(&[&arguments[..], &["--json"]].concat());
-    let line = crate::support::json(&finished.out);
+    let line = after_start(&finished.out);
     assert_eq!(line["event"], "unanswered");
     assert_eq!(line["servers"], json!([{ "server": address, "reason": "no-answer" }]));
     assert_eq!((&*finished.err, finished.status), ("", Some(1)));
+}
+
+/// Returns the only line after the first one, which has the plan.
+fn after_start(out: &str) -> Value {
+    let [start, line] = Vec::from_iter(out.lines())[..] else { panic!("{out}") };
+    assert_eq!(crate::support::json(start)["event"], "start");
+    crate::support::json(line)
 }
 
 #[test]
 fn greeting_is_a_json_line_with_numbers() {
     let (server, address) = server(&["--bind", "127.0.0.1:0"]);
     let output = greet(&address.to_string(), &["--json", "Tracy"]);
-    let line = crate::support::json(&output.out);
+    let line = after_start(&output.out);
     assert_eq!((&line["event"], &line["name"]), (&"greeting".into(), &"Tracy".into()));
     assert_eq!(line["server"], address.to_string());
     let (rtt, elapsed) = (line["rtt_ms"].as_f64(), line["elapsed_ms"].as_f64());
@@ -122,6 +129,7 @@ fn overlong_name_is_an_error_and_other_names_are_greeted() {
     let mut client = start_client(&address.to_string(), &["--json", "-"]);
     client.write(&[b"Tracy\n", &vec![b'x'; 65_500][..], b"\nSarah\n"].concat());
     client.close_input();
+    assert_eq!(client.json()["event"], "start");
     let (lines, status) = client.finish();
     let lines: Vec<_> = lines.iter().map(|line| crate::support::json(line)).collect();
     assert_eq!((&lines[0]["name"], &lines[2]["name"]), (&"Tracy".into(), &"Sarah".into()));
@@ -314,6 +322,7 @@ fn server_restarted_between_attempts_is_reached() {
     let arguments =
         ["--server", &address, "--json", "--timeout", "1s", "--attempts", "20", "Tracy"];
     let mut start_client = Process::start(Command::new(CLIENT).args(arguments));
+    assert_eq!(start_client.json()["timeout_s"], 1.0);
     let line = start_client.json();
     assert_eq!((&line["event"], &line["reason"]), (&"failed".into(), &"connection-refused".into()));
 

@@ -34,6 +34,7 @@ fn our_client_works_with_a_python_server() {
     names.extend([1, 1016, 1024, 1025, 65_499].map(any_bytes));
     names.iter_mut().flatten().filter(|byte| **byte == b'\n').for_each(|byte| *byte = b'?');
     let mut start_client = start_client(&address, &["--json", "-"]);
+    assert_eq!(start_client.json()["servers"], json!([address]));
     for name in &names {
         start_client.write(&[name, &b"\n"[..]].concat());
         let line = start_client.json();

@@ -6,6 +6,8 @@ mod tests;
 
 use std::collections::HashSet;
 use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
 
 use hello_net::{ErrorClass, Greeting, NoReply, Progress, SocketError, Unanswered, ZonedAddr};
 use hello_proto::{DecodeError, Request};
@@ -14,7 +16,7 @@ use self::json::{Line, ServerReason, coarse_millis};
 use super::names::{NameError, Rest};
 use crate::output::escape::{Escaped, Truncated};
 use crate::output::format::count;
-use crate::output::json::to_line;
+use crate::output::json::{Origin, to_timed_line};
 use crate::output::{Format, OutputError};
 use crate::process::descriptors;
 use crate::process::exit::error_chain;
@@ -48,6 +50,25 @@ impl<O: Write, E: Write> Report<O, E> {
         Self { format, out, err, reported: HashSet::new(), skipped: 0 }
     }
 
+    /// Prints the plan, in JSON only.
+    pub(crate) fn start(
+        &mut self,
+        origin: &Origin,
+        servers: &[SocketAddr],
+        timeout: Duration,
+        attempts: u32,
+    ) -> Result<(), OutputError> {
+        if self.format == Format::Text {
+            return Ok(());
+        }
+        self.line(&to_timed_line(&Line::Start {
+            origin,
+            servers: servers.iter().map(|server| ZonedAddr(*server).to_string()).collect(),
+            timeout_s: timeout.as_secs_f64(),
+            attempts,
+        }))
+    }
+
     /// Prints the first datagram skipped, and each new error. Text omits an error if the client
     /// does not wait after it, because another address may answer immediately.
     pub(crate) fn progress(&mut self, progress: Progress<'_>) -> Result<(), OutputError> {
@@ -74,7 +95,7 @@ impl<O: Write, E: Write> Report<O, E> {
                 let [prefix, name, suffix] = request.reply().parts().map(Escaped);
                 self.line(&format!("{prefix}{name}{suffix}"))
             }
-            (Ok(greeting), Format::Json) => self.line(&to_line(&Line::Greeting {
+            (Ok(greeting), Format::Json) => self.line(&to_timed_line(&Line::Greeting {
                 server: greeting.server.into(),
                 name: name.into(),
                 attempts: greeting.attempts,
@@ -155,7 +176,7 @@ impl<O: Write, E: Write> Report<O, E> {
     /// may write to standard error, too.
     fn note(&mut self, text: &str, line: &Line<'_>) -> Result<(), OutputError> {
         match self.format {
-            Format::Json => self.line(&to_line(line)),
+            Format::Json => self.line(&to_timed_line(line)),
             Format::Text => {
                 let _ = self.err.write_all(format!("hello-client: {text}\n").as_bytes());
                 Ok(())

@@ -15,7 +15,8 @@ use hello_proto::{Guard, Refusal, Request, Retry};
 use super::args::Args;
 use super::names::{NameError, Names, Rest};
 use super::report::{Counts, Report};
-use crate::output::{OutputError, console};
+use crate::output::json::Origin;
+use crate::output::{OutputError, allow_closed, console};
 use crate::process::error::is_broken_pipe;
 use crate::process::exit::EXIT_ERROR;
 use crate::process::lock;
@@ -77,10 +78,18 @@ fn greet_all(
 ) -> Result<ExitCode, Box<dyn Error>> {
     let max = Retry::default().max().max(args.timeout);
     let retry = Retry::new(args.timeout, args.attempts.try_into()?, max);
-    let client = Client::builder().retry(retry).connect(servers)?;
+    let servers = Vec::from_iter(servers);
+    let client = Client::builder().retry(retry).connect(servers.iter().copied())?;
     let stopper = client.stopper();
     let signals = Signals::register(Command::Stop, Command::Abort, [])?;
-    let run = Arc::new(Mutex::new(Run::new(args)));
+    let mut run = Run::new(args);
+    allow_closed(run.report.start(
+        &Origin::now("hello-client"),
+        &servers,
+        args.timeout,
+        args.attempts,
+    ))?;
+    let run = Arc::new(Mutex::new(run));
     let names = Names::new(args.names.clone(), BufReader::new(io::stdin()));
     let (shared, ended) = (Arc::clone(&run), signals.send_on_drop(Command::End));
     let thread = thread::Builder::new().spawn(move || {

@@ -53,7 +53,7 @@ pub struct Args {
 
     /// Send a probe every TIME
     ///
-    /// Beyond the loopback, a host receives at most 500 probes per second (2ms), unless you
+    /// Beyond the loopback, a host receives at most 500 probes per second (2ms), or more with
     /// --allow-flood.
     #[arg(long, short, value_name = "TIME", default_value = "1s", value_parser = number::duration)]
     pub(super) interval: Duration,

@@ -265,14 +265,8 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::output::fixtures::untimed;
     use crate::output::json::SHOWN;
-
-    /// Removes the time of day from the end of a line.
-    fn untimed(line: &str) -> String {
-        let (line, time) = line.rsplit_once(r#","time":""#).expect("a time");
-        assert!(time.ends_with("Z\"}"), "{time}");
-        format!("{line}}}")
-    }
 
     fn datagram(name: &[u8], outcome: Outcome) -> ServerEvent<'_> {
         let source = ([192, 0, 2, 7], 40_001).into();
@@ -358,8 +352,11 @@ mod tests {
 
     #[test]
     fn long_name_is_marked_as_truncated() {
-        let event =
-            |name: &[u8]| untimed(&event(Format::Json, &datagram(name, Outcome::Answered), 0));
+        let event = |name: &[u8]| {
+            untimed(&event(Format::Json, &datagram(name, Outcome::Answered), 0))
+                .trim_end()
+                .to_owned()
+        };
         let line = |len| event(&[b'x'; 2000][..len]);
         let name = "x".repeat(SHOWN);
         assert!(line(SHOWN).ends_with(&format!(r#""name":"{name}"}}"#)));
@@ -373,7 +370,9 @@ mod tests {
 
     #[test]
     fn each_outcome_has_a_line_of_json() {
-        let line = |name, outcome| untimed(&event(Format::Json, &datagram(name, outcome), 0));
+        let line = |name, outcome| {
+            untimed(&event(Format::Json, &datagram(name, outcome), 0)).trim_end().to_owned()
+        };
         let addresses = r#""source":"192.0.2.7:40001","local":"192.0.2.1:9999""#;
         assert_eq!(
             line(b"Tracy", Outcome::Answered),

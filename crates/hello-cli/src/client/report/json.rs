@@ -5,12 +5,19 @@ use std::time::Duration;
 use hello_net::{NoReply, ZonedAddr};
 use serde::Serialize;
 
-use crate::output::json::{Datagram, JsonName, as_text};
+use crate::output::json::{Datagram, JsonName, Origin, as_text};
 
 /// A JSON line, by its event.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub(super) enum Line<'a> {
+    Start {
+        #[serde(flatten)]
+        origin: &'a Origin,
+        servers: Vec<String>,
+        timeout_s: f64,
+        attempts: u32,
+    },
     Greeting {
         #[serde(serialize_with = "as_text")]
         server: ZonedAddr,

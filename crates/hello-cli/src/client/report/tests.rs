@@ -4,17 +4,21 @@ use std::time::Duration;
 use hello_net::UnansweredCause;
 
 use super::*;
-use crate::output::fixtures::Broken;
+use crate::output::fixtures::{Broken, untimed};
 use crate::output::json::SHOWN;
 
-/// Returns what is printed to standard output and to standard error.
+/// Returns what is printed to standard output and to standard error, without the time of day.
 fn printed(
     format: Format,
     print: impl FnOnce(&mut Report<&mut Vec<u8>, &mut Vec<u8>>),
 ) -> [String; 2] {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     print(&mut Report::new(format, &mut out, &mut err));
-    [out, err].map(|bytes| String::from_utf8(bytes).expect("UTF-8"))
+    let [out, err] = [out, err].map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
+    match format {
+        Format::Text => [out, err],
+        Format::Json => [untimed(&out), err],
+    }
 }
 
 fn server(port: u16) -> SocketAddr {
@@ -37,6 +41,20 @@ fn greeting(rtt: Option<Duration>) -> Result<Greeting, Unanswered> {
 }
 
 const TRACY: &[u8] = b"Tracy";
+
+#[test]
+fn json_starts_with_the_origin_and_the_plan() {
+    let (origin, servers) = (Origin::now("hello-client"), [server(1), server(2)]);
+    let start = |report: &mut Report<&mut Vec<u8>, &mut Vec<u8>>| {
+        report.start(&origin, &servers, Duration::from_millis(500), 3).expect("printed");
+    };
+    assert_eq!(printed(Format::Text, start), ["", ""]);
+    let [out, _] = printed(Format::Json, start);
+    let line = r#"{"event":"start","schema_version":1,"tool":"hello-client","version":""#;
+    assert!(out.starts_with(line), "{out}");
+    let plan = r#","servers":["192.0.2.1:1","192.0.2.1:2"],"timeout_s":0.5,"attempts":3}"#;
+    assert!(out.ends_with(&format!("{plan}\n")), "{out}");
+}
 
 #[test]
 fn greeting_is_printed_as_in_the_tutorial() {
