@@ -19,7 +19,7 @@ pub const EXIT_ERROR: u8 = 2;
 /// status.
 ///
 /// A broken pipe of standard output is not an error: `hello-client | head -1` succeeds. Tools with a
-/// verdict of their own [allow](crate::output::allow_closed) it before they give that.
+/// verdict of their own allow it before they give that.
 pub fn run<Args: Parser>(
     tool: &str,
     run: fn(&Args) -> Result<ExitCode, Box<dyn Error>>,
