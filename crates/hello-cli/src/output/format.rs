@@ -68,7 +68,8 @@ pub fn bit_rate(bits_per_second: f64) -> String {
     format!("{value:.decimals$} {unit}")
 }
 
-/// Formats milliseconds that are known to three digits, as percentiles are: `1.23`, `12.3`, `0.045`.
+/// Formats milliseconds that are known to three or four digits, as percentiles are: `1.234`, `12.35`,
+/// `0.045`.
 pub fn percentile(millis: f64) -> String {
     let decimals = decimals(millis, 4).min(3);
     format!("{millis:.decimals$}")
@@ -81,7 +82,7 @@ fn decimals(value: f64, digits: usize) -> usize {
     digits.saturating_sub(before)
 }
 
-/// Formats the known ones of some times in milliseconds, with their names: `p50/max = 1.23/4.56 ms`.
+/// Formats the known ones of some times in milliseconds, with their names: `p50/max = 1.234/4.567 ms`.
 /// Returns `None` if none is known.
 pub fn named_times(times: &[(&str, Option<f64>)]) -> Option<String> {
     let known = times.iter().filter_map(|(name, millis)| Some((*name, percentile((*millis)?))));

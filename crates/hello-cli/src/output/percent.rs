@@ -26,11 +26,6 @@ pub fn of(part: u64, whole: u64) -> String {
     format!("{text}%")
 }
 
-/// Formats a share in percent with its sign; an unknown share is `-`.
-pub fn or_dash(share: Option<f64>) -> String {
-    share.map_or_else(|| "-".into(), |share| format!("{}%", percent(share)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

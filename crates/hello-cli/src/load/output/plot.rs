@@ -177,36 +177,31 @@ fn is_limited(summary: &Summary) -> bool {
     !summary.generator.limits.is_empty()
 }
 
-/// Returns a percentile if the trial has enough answers for it.
-fn known(summary: &Summary, least: u64, percentile: impl Into<Option<f64>>) -> Option<f64> {
-    percentile.into().filter(|_| summary.common.answered >= least)
-}
-
 /// A series of latencies: its values, its name and its looks.
 type Series = (fn(&Summary) -> Option<f64>, &'static str, Pen, Mark);
 
 /// Those since sent are pale and wide, and drawn before those since due, which are often equal.
 const SERIES: [Series; 4] = [
     (
-        |trial| known(trial, 2, trial.common.rtt_ms?.p50),
+        |trial| trial.common.rtt_ms?.p50,
         "p50 since sent",
         Pen { is_round: true, ..Pen::new(PALE_BLUE, 7.0) },
         Mark::new(Shape::Disc, 6.0, PALE_BLUE),
     ),
     (
-        |trial| known(trial, 100, trial.common.rtt_ms?.p99),
+        |trial| trial.common.rtt_ms?.p99,
         "p99 since sent",
         Pen { is_round: true, ..Pen::new(PALE_VERMILLION, 7.0) },
         Mark::new(Shape::Square, 6.0, PALE_VERMILLION),
     ),
     (
-        |trial| known(trial, 2, trial.latency_ms?.p50),
+        |trial| trial.latency_ms?.p50,
         "p50 since due",
         Pen::new(BLUE, 2.0),
         Mark::new(Shape::Disc, 3.5, BLUE),
     ),
     (
-        |trial| known(trial, 100, trial.latency_ms?.p99),
+        |trial| trial.latency_ms?.p99,
         "p99 since due",
         Pen { dashed: true, ..Pen::new(VERMILLION, 2.0) },
         Mark::new(Shape::Square, 3.5, VERMILLION),
@@ -306,7 +301,7 @@ mod tests {
         let texts = texts(&run("a<b>\x1b:1", &plan(), &recorder(), START));
         for text in [
             r"Latency of a<b>\u{1b}:1 under load",
-            "3 sent, 2 answered, 1 lost (33.3333%); p50\u{a0}1.10, max\u{a0}3.10\u{a0}ms",
+            "3 sent, 2 answered, 1 lost (33%); p50\u{a0}1.101, max\u{a0}3.100\u{a0}ms",
             "latency since due, ms",
         ] {
             assert!(texts.iter().any(|other| other == text), "{text} {texts:?}");
@@ -345,12 +340,5 @@ mod tests {
                 loads("x:1", &plan(), &[trial_at(8000, None)], Some(&found(4968, bound)), START);
             assert!(texts(&svg).iter().any(|text| text == label), "{svg}");
         }
-    }
-
-    #[test]
-    fn percentile_needs_enough_answers() {
-        let mut few = trial_at(1000, None);
-        few.common.answered = 99;
-        assert_eq!(SERIES.map(|(of, ..)| of(&few).is_some()), [true, false, true, false]);
     }
 }

@@ -128,11 +128,6 @@ pub(crate) fn short(value: f64, step: f64) -> String {
     format!("{text}{suffix}")
 }
 
-/// Formats a number with three significant digits.
-pub(crate) fn significant(value: f64) -> String {
-    plain(value, if value > 0.0 { value / 100.0 } else { 1.0 })
-}
-
 /// Yields 1, 2 and 5 times each power of ten.
 fn round_numbers() -> impl Iterator<Item = f64> {
     let powers = (LEAST_POWER..=MOST_POWER).map(|power| 10_f64.powi(power));

@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
-use hello_measure::{Counts, Distribution, FlowSummary, TimeBin, Timeline, millis};
+use hello_measure::{Counts, Distribution, FlowSummary, Quantiles, TimeBin, Timeline, millis};
 
-use super::axis::{Axis, plain, short, significant};
+use super::axis::{Axis, plain, short};
 use super::canvas::{
     BLUE, Canvas, Glyph, INK, LINE, MARGIN, MUTED, Mark, ORANGE, PALE_BLUE, Pen, Point, SHADE,
     Shape, Style, VERMILLION, WIDTH,
 };
-use crate::output::format::nonzero;
+use crate::output::format::{nonzero, percentile};
 use crate::output::percent;
 
 /// What a plot says about all its runs.
@@ -206,13 +206,13 @@ impl Layout {
         });
         canvas.segments(bars, Pen::new(BLUE, height - 1.0));
         let marks = Vec::from_iter(
-            percentiles(&run.times).into_iter().map(|(name, time)| (name, time, y_of(y, time))),
+            percentiles(&run.times).into_iter().map(|(name, millis)| (name, millis, y.at(millis))),
         );
         let labels = spread(marks.iter().map(|(_, _, at)| *at), (upper, lower));
-        for ((name, time, at), label) in marks.iter().zip(labels) {
+        for ((name, millis, at), label) in marks.iter().zip(labels) {
             canvas.segments([((left, *at), (right, *at))], MARK);
             canvas.segments([((right, *at), (right + 8.0, label))], Pen::new(MUTED, 1.0));
-            let text = format!("{name} {}", significant(millis(*time)));
+            let text = format!("{name} {}", percentile(*millis));
             canvas.text((right + 12.0, label + 5.0), "start", Style::Plain, &text);
         }
     }
@@ -242,17 +242,12 @@ fn histogram(times: &Distribution, y: &Axis) -> Vec<u64> {
     times.counts_between(&Vec::from_iter(bounds))
 }
 
-/// Returns the percentiles that the sample has: each needs a time beyond it.
-fn percentiles(times: &Distribution) -> Vec<(&'static str, Duration)> {
-    const ALL: [(&str, u32, u64); 5] = [
-        ("max", 1000, 1),
-        ("p99.9", 999, 1000),
-        ("p99", 990, 100),
-        ("p90", 900, 10),
-        ("p50", 500, 2),
-    ];
-    let known = ALL.into_iter().filter(|(_, _, least)| times.count() >= *least);
-    known.filter_map(|(name, permille, _)| Some((name, times.quantile(permille)?))).collect()
+/// Returns the known percentiles and the maximum in descending order, in milliseconds.
+fn percentiles(times: &Distribution) -> Vec<(&'static str, f64)> {
+    let Some(times) = Quantiles::from_distribution(times) else { return vec![] };
+    let Quantiles { max, p50, p90, p99, p999, .. } = times;
+    let all = [("max", Some(max)), ("p99.9", p999), ("p99", p99), ("p90", p90), ("p50", p50)];
+    all.into_iter().filter_map(|(name, millis)| Some((name, millis?))).collect()
 }
 
 /// Returns what the caption says about a run.
@@ -262,7 +257,7 @@ fn statistics(run: &Run<'_>) -> String {
     let mut text =
         format!("{} sent, {} answered, {} lost", counts.sent, counts.answered, counts.lost);
     if counts.lost > 0 {
-        text += &format!(" ({})", percent::or_dash(counts.loss()));
+        text += &format!(" ({})", percent::of(counts.lost, counts.answered + counts.lost));
     }
     let others = [("late", counts.late), ("in flight", counts.in_flight()), ("not sent", not_sent)];
     if let Some(others) = nonzero(&others) {
@@ -270,7 +265,7 @@ fn statistics(run: &Run<'_>) -> String {
     }
     let times = percentiles(&run.times).into_iter().rev();
     // A line may not break before a number or its unit.
-    let times = times.map(|(name, time)| format!("{name}\u{a0}{}", significant(millis(time))));
+    let times = times.map(|(name, millis)| format!("{name}\u{a0}{}", percentile(millis)));
     match run.times.count() {
         0 => text,
         _ => format!("{text}; {}\u{a0}ms", Vec::from_iter(times).join(", ")),

@@ -8,7 +8,7 @@ use svg::node::Attributes;
 use svg::node::element::path::{Command, Data, Parameters, Position};
 use svg::parser::Event;
 
-use super::axis::{Axis, plain, short, significant};
+use super::axis::{Axis, plain, short};
 use super::canvas::{self, WIDTH};
 use super::runs::{Caption, Run, draw};
 
@@ -318,11 +318,11 @@ fn tail_has_a_logarithmic_axis_and_every_percentile_that_the_sample_has() {
     assert!(has(&millis(&[10, 11, 40]), "30"), "linear");
     assert!(!has(&millis(&[10, 11, 60]), "30") && has(&millis(&[10, 11, 60]), "50"), "logarithmic");
     for (count, name) in [
-        (1, "max 10.0"),
-        (2, "p50 10.0"),
-        (10, "p90 10.0"),
-        (100, "p99 10.0"),
-        (1000, "p99.9 10.0"),
+        (1, "max 10.00"),
+        (2, "p50 10.00"),
+        (10, "p90 10.00"),
+        (100, "p99 10.00"),
+        (1000, "p99.9 10.00"),
     ] {
         assert!(has(&millis(&vec![10; count]), name), "{name}");
         assert!(!has(&millis(&vec![10; count - 1]), name), "{name}");
@@ -349,10 +349,6 @@ fn labels_are_round_numbers_with_as_few_digits_as_distinguish_them() {
     ] {
         assert_eq!(labels(Axis::linear(0.0, most), short).join(" "), expected);
     }
-    assert_eq!(
-        [0.0, 0.04123, 9.996, 123.4, 5e6].map(significant),
-        ["0", "0.0412", "10.00", "123", "5000000"]
-    );
 }
 
 #[test]

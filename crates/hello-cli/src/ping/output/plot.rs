@@ -58,7 +58,7 @@ mod tests {
         let texts =
             |targets: &[_]| texts(&draw(targets, second / 40, second, SystemTime::UNIX_EPOCH));
         let (one, other) = ((&recorder, &timeline), (&silent, &timeline));
-        let counts = "2 sent, 1 answered, 1 lost (50%); max\u{a0}12.0\u{a0}ms";
+        let counts = "2 sent, 1 answered, 1 lost (50%); max\u{a0}12.00\u{a0}ms";
         for (texts, expected) in [
             (
                 texts(&[one]),
