@@ -5,6 +5,7 @@ mod window;
 use std::{num::NonZeroU32, time::Duration};
 
 use self::window::{Slot, State, Window};
+use super::summary::share;
 use hello_proto::{Peer, Token};
 
 /// Matches replies with probes, and counts the answered, the lost and all other datagrams.
@@ -385,10 +386,11 @@ impl Counts {
     /// Returns the share of the answered or lost probes that are lost, from 0 to 1; `None` if there
     /// are none. Probes in flight are excluded.
     pub fn loss(&self) -> Option<f64> {
-        (self.settled() > 0).then(|| self.lost as f64 / self.settled() as f64)
+        share(self.lost, self.settled())
     }
 
-    const fn settled(&self) -> u64 {
+    /// Returns the number of probes that were answered or lost.
+    pub const fn settled(&self) -> u64 {
         self.answered + self.lost
     }
 }

@@ -83,6 +83,11 @@ impl Summary {
         self.sent + self.not_sent_total()
     }
 
+    /// Returns the number of requests that were answered or lost.
+    pub fn settled(&self) -> u64 {
+        self.answered + self.lost
+    }
+
     /// Returns the loss if every request in flight is lost, from 0 to 1: the largest that this run can
     /// still have. `None` if nothing is answered, lost or in flight.
     ///
@@ -137,14 +142,10 @@ impl Summary {
             (self.lost > 0).then_some(NoAnswer::Silent)
         }
     }
-
-    fn settled(&self) -> u64 {
-        self.answered + self.lost
-    }
 }
 
 /// Returns a part's share of the whole; `None` if there is no whole.
-fn share(part: u64, whole: u64) -> Option<f64> {
+pub(crate) fn share(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use super::summary::share;
+
 /// What became of the requests of a run of any length, in constant memory.
 ///
 /// A run has at most [`BINS`](Self::BINS) bins of equal length. When it outgrows them, pairs of
@@ -146,8 +148,7 @@ impl TimeBin {
     /// Returns the share of the answered or lost requests that were lost, from 0 to 1; `None` if
     /// there are none.
     pub fn loss(&self) -> Option<f64> {
-        let settled = self.answered + self.lost;
-        (settled > 0).then(|| self.lost as f64 / settled as f64)
+        share(self.lost, self.answered + self.lost)
     }
 
     fn merge(&mut self, other: Self) {

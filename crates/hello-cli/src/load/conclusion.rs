@@ -143,17 +143,11 @@ impl Conclusion {
         match in_flight {
             0 => found,
             _ => {
-                let (open, all) = worst_case(&summary.common);
-                found.and(&format!("up to {} lost if all in flight are", percent::of(open, all)))
+                let worst = percent::worst_case_loss(&summary.common);
+                found.and(&format!("up to {worst} lost if all in flight are"))
             }
         }
     }
-}
-
-/// Returns the requests that are lost if all in flight are, and all of which the end would be known.
-pub(super) fn worst_case(common: &hello_measure::Summary) -> (u64, u64) {
-    let open = common.lost + common.in_flight;
-    (open, open + common.answered)
 }
 
 /// Returns whether the generator, rather than the server, may have lost a load, or did not offer it.

@@ -51,7 +51,7 @@ fn held_by_lost(summary: &Summary) -> f64 {
 /// exceeds the tolerance only because our own receive buffers overflowed is not the server's.
 pub fn judge_trial(summary: &Summary, tolerance: f64) -> TrialVerdict {
     let due = summary.common.due();
-    let settled = (summary.common.answered + summary.common.lost) as f64;
+    let settled = summary.common.settled() as f64;
     let max = tolerance * settled;
     let dropped = summary.generator.dropped.unwrap_or(0);
     let lost_by_server = summary.common.lost.saturating_sub(dropped) as f64;

@@ -12,8 +12,7 @@ pub fn suspected_limit(summary: &Summary) -> Option<SuspectedLimit> {
     if !is_silent {
         return None;
     }
-    let (sent, seconds) =
-        ((summary.common.answered + summary.common.lost) as f64, summary.common.duration_s);
+    let (sent, seconds) = (summary.common.settled() as f64, summary.common.duration_s);
     let warm_up = summary.plan.warm_up_s;
     let saved = match summary.plan.outstanding {
         // A closed loop uses up the burst as fast as the server answers.

@@ -1,5 +1,7 @@
 //! Percentages.
 
+use hello_measure::Summary;
+
 /// Formats a share in percent with up to six significant digits, like ping (`%g`), but never with
 /// an exponent.
 pub fn percent(share: f64) -> String {
@@ -24,6 +26,16 @@ pub fn of(part: u64, whole: u64) -> String {
         false => &text,
     };
     format!("{text}%")
+}
+
+/// Formats the loss among the requests that were answered or lost.
+pub fn loss(summary: &Summary) -> String {
+    of(summary.lost, summary.settled())
+}
+
+/// Formats the loss if every request in flight is lost.
+pub fn worst_case_loss(summary: &Summary) -> String {
+    of(summary.lost + summary.in_flight, summary.settled() + summary.in_flight)
 }
 
 #[cfg(test)]

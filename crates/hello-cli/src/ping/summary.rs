@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use crate::output::escape::Escaped;
 use crate::output::json::as_text;
-use crate::output::percent;
 use crate::output::wall_clock::WallClock;
 
 /// The summary of a target: the numbers of every output format, under these names in JSON.
@@ -32,16 +31,6 @@ impl Summary {
     /// Returns the name of the target, escaped for printing.
     pub(crate) fn name(&self) -> Escaped<'_> {
         Escaped(self.target.as_bytes())
-    }
-
-    /// Returns the number of probes that were answered or lost.
-    pub(crate) fn settled(&self) -> u64 {
-        self.common.answered + self.common.lost
-    }
-
-    /// Formats the loss among the settled probes.
-    pub(crate) fn loss(&self) -> String {
-        percent::of(self.common.lost, self.settled())
     }
 
     /// Returns the p50, p90, p95, p99 and p99.9 of the round-trip times, each `None` if there are too

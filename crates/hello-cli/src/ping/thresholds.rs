@@ -36,17 +36,16 @@ impl Thresholds {
 /// Checks the loss. A probe that was due but not sent is as bad as a lost one.
 fn loss(summary: &Summary, max: f64) -> Option<String> {
     let not_sent = summary.common.not_sent_total();
-    let (missed, due) = (summary.common.lost + not_sent, summary.settled() + not_sent);
+    let (missed, due) = (summary.common.lost + not_sent, summary.common.settled() + not_sent);
     let threshold = format!("exceeds --max-loss {}%", percent(max));
-    if due == 0 {
+    let Some(ratio) = summary.common.unanswered_ratio() else {
         return Some(format!("loss unknown (no probe was answered or lost): {threshold}"));
-    }
+    };
     let note = match not_sent {
         0 => String::new(),
         _ => format!(" ({not_sent} of {} not sent)", summary.common.due()),
     };
-    let is_exceeded = missed as f64 / due as f64 > max;
-    is_exceeded.then(|| format!("loss {}{note} {threshold}", percent::of(missed, due)))
+    (ratio > max).then(|| format!("loss {}{note} {threshold}", percent::of(missed, due)))
 }
 
 /// Checks the 99th percentile, or every reply if there are too few for a percentile.

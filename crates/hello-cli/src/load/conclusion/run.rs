@@ -46,11 +46,11 @@ fn of_closed_loop(summary: &Summary) -> Conclusion {
     let outcome = if common.lost == 0 { Outcome::Carried } else { Outcome::Lost };
     let loss = match common.lost {
         0 => String::new(),
-        lost => format!(" with {} loss", percent::of(lost, lost + common.answered)),
+        _ => format!(" with {} loss", percent::loss(common)),
     };
     let rate = summary.answered_per_s.filter(|_| summary.is_steady());
     let Some(rate) = rate else {
-        let (answered, settled) = (thousands(common.answered), common.answered + common.lost);
+        let (answered, settled) = (thousands(common.answered), common.settled());
         let headline = format!(
             "{name} answered {answered} of {}; too few for a rate with {} outstanding",
             count(settled, "request"),
@@ -80,7 +80,7 @@ fn of_open_loop(summary: &Summary) -> Conclusion {
     let (common, name) = (&summary.common, Escaped(summary.target.as_bytes()));
     let (sent, answered) = (summary.sent_per_s, summary.answered_per_s);
     let rate = |rate: Option<f64>| rate.map_or_else(|| "-".into(), format::rate);
-    let loss = percent::of(common.lost, common.lost + common.answered);
+    let loss = percent::loss(common);
     let found = match common.lost {
         0 => {
             let headline =

@@ -70,7 +70,7 @@ impl Conclusion {
         let rate = |trial: &Summary| thousands(trial.plan.rate.unwrap_or_default());
         let lost = lossy.map(|index| {
             let trial = measured[index];
-            let loss = percent::of(trial.common.lost, trial.common.answered + trial.common.lost);
+            let loss = percent::loss(&trial.common);
             format!("loses {loss} at {}/s", rate(trial))
         });
         let found = match (clean, lost) {

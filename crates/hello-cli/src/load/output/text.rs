@@ -119,7 +119,7 @@ pub fn sweep_plan(layout: Layout, loads: &[NonZeroU64], at_most: Duration) -> St
 /// Returns the summary of one of several trials, in one line if it fits.
 pub fn trial(layout: Layout, summary: &Summary) -> String {
     let (common, limits) = (&summary.common, &summary.generator.limits);
-    let loss = percent::of(common.lost, common.answered + common.lost);
+    let loss = percent::loss(common);
     let loss = format!("{:>7} lost", loss);
     let mut parts = vec![
         format!("{:>9}/s", thousands(summary.plan.rate.unwrap_or_default())),
@@ -186,7 +186,7 @@ pub fn sweep(layout: Layout, conclusion: &Conclusion, summaries: &[Summary]) -> 
             rate(summary.sent_per_s),
             rate(summary.answered_per_s),
             summary.answered_bits_per_s.map_or_else(|| "-".into(), format::bit_rate),
-            percent::of(summary.common.lost, summary.common.answered + summary.common.lost),
+            percent::loss(&summary.common),
             time(latency.and_then(|times| times.p50)),
             time(latency.and_then(|times| times.p99)),
             time(rtt.and_then(|times| times.p50)),

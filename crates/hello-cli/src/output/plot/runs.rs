@@ -257,7 +257,7 @@ fn statistics(run: &Run<'_>) -> String {
     let mut text =
         format!("{} sent, {} answered, {} lost", counts.sent, counts.answered, counts.lost);
     if counts.lost > 0 {
-        text += &format!(" ({})", percent::of(counts.lost, counts.answered + counts.lost));
+        text += &format!(" ({})", percent::of(counts.lost, counts.settled()));
     }
     let others = [("late", counts.late), ("in flight", counts.in_flight()), ("not sent", not_sent)];
     if let Some(others) = nonzero(&others) {

@@ -3,7 +3,7 @@
 use hello_measure::Quantiles;
 
 use super::paint_headline;
-use crate::load::conclusion::{Conclusion, worst_case};
+use crate::load::conclusion::Conclusion;
 use crate::load::saturation::tenths;
 use crate::load::summary::Summary;
 use crate::output::escape::Escaped;
@@ -39,13 +39,12 @@ fn counts(layout: Layout, summary: &Summary) -> String {
     let row = |what: &str, number: u64, share: String| {
         vec![what.into(), thousands(number), share, String::new(), String::new()]
     };
-    let settled = common.answered + common.lost;
+    let settled = common.settled();
     let mut sent = row("sent", common.sent, String::new());
     (sent[3], sent[4]) = (rate(summary.sent_per_s), bits(summary.sent_bits_per_s));
     let mut answered = row("answered", common.answered, percent::of(common.answered, settled));
     (answered[3], answered[4]) = (rate(summary.answered_per_s), bits(summary.answered_bits_per_s));
-    let mut rows =
-        vec![sent, answered, row("lost", common.lost, percent::of(common.lost, settled))];
+    let mut rows = vec![sent, answered, row("lost", common.lost, percent::loss(common))];
     if common.in_flight > 0 {
         rows.push(row("in flight", common.in_flight, String::new()));
     }
@@ -76,12 +75,11 @@ fn details(summary: &Summary) -> Vec<String> {
     ];
     let mut lines = vec![];
     if common.in_flight > 0 {
-        let (open, all) = worst_case(common);
         let known = match common.loss.is_some() {
-            true => percent::of(common.lost, common.lost + common.answered) + " is known",
+            true => percent::loss(common) + " is known",
             false => "unknown".into(),
         };
-        let up_to = percent::of(open, all);
+        let up_to = percent::worst_case_loss(common);
         lines.push(format!("loss: {known}, up to {up_to} if all in flight are lost"));
     }
     lines.extend(nonzero(&counts));

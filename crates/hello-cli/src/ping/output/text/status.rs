@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::output::format::{percentile, thousands, time_left};
 use crate::output::layout::Layout;
+use crate::output::percent;
 use crate::output::style::{BAD, paint};
 use crate::ping::plan::Plan;
 use crate::ping::summary::Summary;
@@ -81,7 +82,7 @@ fn sent(plan: &Plan, summary: &Summary) -> String {
 }
 
 fn lost_share(summary: &Summary) -> String {
-    let text = format!("{} lost", summary.loss());
+    let text = format!("{} lost", percent::loss(&summary.common));
     if summary.common.lost > 0 { paint(BAD, text) } else { text }
 }
 

@@ -133,8 +133,8 @@ pub(super) fn packets(summary: &Summary, note: &str) -> String {
     for (what, count) in extra.iter().filter(|(_, count)| *count > 0) {
         let _ = write!(text, ", +{count} {what}");
     }
-    if summary.settled() > 0 {
-        let loss = format!("{} packet loss", summary.loss());
+    if summary.common.settled() > 0 {
+        let loss = format!("{} packet loss", percent::loss(&summary.common));
         let _ = write!(text, ", {}", if lost > 0 { paint(BAD, loss) } else { loss });
     }
     let _ = write!(text, "{note}, time {:.0}ms", summary.common.duration_s * 1e3);
@@ -143,10 +143,10 @@ pub(super) fn packets(summary: &Summary, note: &str) -> String {
 
 /// Returns the note about the loss if probes are in flight at the end.
 fn largest_loss(summary: &Summary) -> String {
-    let Common { lost, in_flight, .. } = summary.common;
-    let (settled, is) = (summary.settled(), if in_flight == 1 { "is" } else { "are" });
-    let worst = percent::of(lost + in_flight, settled + in_flight);
-    match (settled, in_flight) {
+    let in_flight = summary.common.in_flight;
+    let is = if in_flight == 1 { "is" } else { "are" };
+    let worst = percent::worst_case_loss(&summary.common);
+    match (summary.common.settled(), in_flight) {
         (_, 0) => String::new(),
         (0, _) => " (loss unknown: all in flight)".into(),
         _ => format!(" (up to {worst} if the {in_flight} in flight {is} lost)"),

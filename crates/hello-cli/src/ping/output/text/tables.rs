@@ -38,7 +38,7 @@ pub fn comparison(layout: Layout, summaries: &[Summary], unreachable: &[Unreacha
             summary.name().to_string(),
             thousands(common.sent),
             thousands(common.lost),
-            summary.loss(),
+            percent::loss(common),
             format::or_dash(rtt.map(|rtt| rtt.min)),
             known(p50),
             known(p90),
