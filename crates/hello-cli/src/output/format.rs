@@ -90,15 +90,20 @@ pub fn named_times(times: &[(&str, Option<f64>)]) -> Option<String> {
     (!names.is_empty()).then(|| format!("{} = {} ms", names.join("/"), millis.join("/")))
 }
 
-/// Formats milliseconds as ping does: `0.040/0.050/0.060 ms`; an unknown value is `-`.
-pub fn slash_separated<T: Copy + Into<Option<f64>>>(millis: &[T]) -> String {
-    let texts = Vec::from_iter(millis.iter().map(|millis| or_dash((*millis).into())));
+/// Formats milliseconds as ping does: `0.040/0.050/0.060 ms`.
+pub fn slash_separated(millis: &[f64]) -> String {
+    let texts = Vec::from_iter(millis.iter().copied().map(exact));
     format!("{} ms", texts.join("/"))
 }
 
-/// Formats milliseconds with three decimals; an unknown value is `-`.
-pub fn or_dash(millis: Option<f64>) -> String {
-    millis.map_or_else(|| "-".into(), |millis| format!("{millis:.3}"))
+/// Formats milliseconds that are known exactly, with three decimals as in ping.
+pub fn exact(millis: f64) -> String {
+    format!("{millis:.3}")
+}
+
+/// Formats a value that may be unknown, which is `-`.
+pub fn known<T>(value: Option<T>, format: impl FnOnce(T) -> String) -> String {
+    value.map_or_else(|| "-".into(), format)
 }
 
 /// Formats a duration in ASCII, in one of the forms in which options take it: `1.5s`, `250us`.

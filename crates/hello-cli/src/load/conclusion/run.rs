@@ -3,7 +3,7 @@
 use super::{Conclusion, LimitedBy, Outcome, is_short, is_the_generators, requests_per_s};
 use crate::load::summary::Summary;
 use crate::output::escape::Escaped;
-use crate::output::format::{self, count, thousands};
+use crate::output::format::{self, count, known, thousands};
 use crate::output::percent;
 
 impl Conclusion {
@@ -79,7 +79,7 @@ fn of_closed_loop(summary: &Summary) -> Conclusion {
 fn of_open_loop(summary: &Summary) -> Conclusion {
     let (common, name) = (&summary.common, Escaped(summary.target.as_bytes()));
     let (sent, answered) = (summary.sent_per_s, summary.answered_per_s);
-    let rate = |rate: Option<f64>| rate.map_or_else(|| "-".into(), format::rate);
+    let rate = |rate| known(rate, format::rate);
     let loss = percent::loss(common);
     let found = match common.lost {
         0 => {

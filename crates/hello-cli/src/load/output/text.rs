@@ -18,7 +18,7 @@ use crate::load::saturation::{GeneratorLimit, tenths};
 use crate::load::summary::Summary;
 use crate::load::throughput::{SearchBound, Throughput};
 use crate::output::escape::Escaped;
-use crate::output::format::{self, count, thousands};
+use crate::output::format::{self, count, known, thousands};
 use crate::output::layout::Layout;
 use crate::output::no_answer::describe;
 use crate::output::percent::{self, percent};
@@ -138,8 +138,7 @@ pub fn trial(layout: Layout, summary: &Summary) -> String {
     }
     parts.extend(summary.no_answer().map(|no_answer| describe(no_answer).to_owned()));
     if let Some(latency) = &summary.latency_ms {
-        let [p50, p99] = [latency.p50, latency.p99]
-            .map(|millis| millis.map_or_else(|| "-".into(), format::percentile));
+        let [p50, p99] = [latency.p50, latency.p99].map(|millis| known(millis, format::percentile));
         parts.push(format!("p50 {p50:>6}  p99 {p99:>6} ms"));
     }
     if !limits.is_empty() {
@@ -176,8 +175,8 @@ pub fn sweep(layout: Layout, conclusion: &Conclusion, summaries: &[Summary]) -> 
         ("busy", 4),
         ("limit", 3),
     ];
-    let rate = |rate: Option<f64>| rate.map_or_else(|| "-".into(), format::rate);
-    let time = |millis: Option<f64>| millis.map_or_else(|| "-".into(), format::percentile);
+    let (rate, time) =
+        (|rate| known(rate, format::rate), |millis| known(millis, format::percentile));
     let rows = summaries.iter().map(|summary| {
         let (latency, rtt) = (summary.latency_ms, summary.common.rtt_ms);
         let limited = !summary.generator.limits.is_empty();
@@ -185,14 +184,14 @@ pub fn sweep(layout: Layout, conclusion: &Conclusion, summaries: &[Summary]) -> 
             thousands(summary.plan.rate.unwrap_or_default()),
             rate(summary.sent_per_s),
             rate(summary.answered_per_s),
-            summary.answered_bits_per_s.map_or_else(|| "-".into(), format::bit_rate),
+            known(summary.answered_bits_per_s, format::bit_rate),
             percent::loss(&summary.common),
             time(latency.and_then(|times| times.p50)),
             time(latency.and_then(|times| times.p99)),
             time(rtt.and_then(|times| times.p50)),
             time(rtt.and_then(|times| times.p99)),
             time(summary.common.timer_error_ms.and_then(|error| error.p99)),
-            summary.generator.busy.map_or_else(|| "-".into(), |busy| format!("{}%", tenths(busy))),
+            known(summary.generator.busy, |busy| format!("{}%", tenths(busy))),
             if limited { "generator".into() } else { String::new() },
         ]
     });

@@ -10,7 +10,7 @@ use hello_measure::{ReplyKind, millis};
 use hello_net::{NotSent, ProbeEvent, ProbeEventKind};
 
 use crate::output::escape::{Escaped, Truncated};
-use crate::output::format::{count, duration};
+use crate::output::format::{count, duration, exact, known};
 use crate::output::style::{BAD, WARNING, paint};
 use crate::ping::Target;
 
@@ -41,8 +41,8 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
             let bytes = datagram.len();
             let reply_line = |seq, rtt: Option<_>| {
                 let from = source(target);
-                let ttl = ttl.map_or_else(|| "-".into(), |ttl| ttl.to_string());
-                let time = rtt.map_or_else(|| "-".into(), |rtt| format!("{:.3}", millis(rtt)));
+                let (ttl, time) =
+                    (known(ttl, |ttl| ttl.to_string()), known(rtt.map(millis), exact));
                 format!("{bytes} bytes from {from}: icmp_seq={seq} ttl={ttl} time={time} ms{flow}")
             };
             let other = |what: &str| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hello_measure::Interval;
 
 use crate::load::progress::{Phase, Progress};
-use crate::output::format::{self, count, thousands};
+use crate::output::format::{self, count, known, thousands};
 use crate::output::layout::Layout;
 use crate::output::style::{BAD, paint};
 
@@ -63,7 +63,7 @@ pub fn status(progress: &Progress) -> String {
                 parts.push(format!("{} of {}", thousands(done), thousands(all)));
             }
             parts.extend(left.map(|left| format!("{} left", brief(left))));
-            let rate = |rate: Option<f64>| rate.map_or_else(|| "-".into(), format::rate);
+            let rate = |rate| known(rate, format::rate);
             parts.push(format!("{} answered/s", rate(interval.answered_per_s)));
             parts.push(format!("{} lost", thousands(interval.lost)));
             parts.push(format!("{} sent/s", rate(interval.sent_per_s)));

@@ -7,7 +7,7 @@ use crate::load::conclusion::Conclusion;
 use crate::load::saturation::tenths;
 use crate::load::summary::Summary;
 use crate::output::escape::Escaped;
-use crate::output::format::{self, by_reason, nonzero, thousands};
+use crate::output::format::{self, by_reason, exact, known, nonzero, thousands};
 use crate::output::layout::Layout;
 use crate::output::percent;
 use crate::output::style::{WARNING, paint};
@@ -34,8 +34,7 @@ pub fn summary(layout: Layout, conclusion: &Conclusion, summary: &Summary) -> St
 fn counts(layout: Layout, summary: &Summary) -> String {
     let common = &summary.common;
     let heads = [("requests", 0), ("count", 0), ("share", 0), ("packets/s", 1), ("payload", 2)];
-    let rate = |rate: Option<f64>| rate.map_or_else(|| "-".into(), format::rate);
-    let bits = |rate: Option<f64>| rate.map_or_else(|| "-".into(), format::bit_rate);
+    let (rate, bits) = (|rate| known(rate, format::rate), |rate| known(rate, format::bit_rate));
     let row = |what: &str, number: u64, share: String| {
         vec![what.into(), thousands(number), share, String::new(), String::new()]
     };
@@ -100,11 +99,10 @@ fn times(layout: Layout, summary: &Summary) -> Option<String> {
         ("p99.9", 2),
         ("max", 1),
     ];
-    let exact = |millis: f64| format!("{millis:.3}");
-    let known = |millis: Option<f64>| millis.map_or_else(|| "-".into(), format::percentile);
+    let percentile = |millis| known(millis, format::percentile);
     let spread = |name: &str, times: &Quantiles| {
         let Quantiles { min, mean, max, p50, p90, p99, p999, .. } = *times;
-        let [p50, p90, p99, p999] = [p50, p90, p99, p999].map(known);
+        let [p50, p90, p99, p999] = [p50, p90, p99, p999].map(percentile);
         vec![name.into(), exact(min), exact(mean), p50, p90, p99, p999, exact(max)]
     };
     let mut rows = Vec::new();
@@ -113,7 +111,7 @@ fn times(layout: Layout, summary: &Summary) -> Option<String> {
     rows.extend(summary.common.timer_error_ms.map(|error| {
         let unknown = || "-".to_owned();
         let (mean, max) = (exact(error.mean), exact(error.max));
-        let [p50, p99] = [error.p50, error.p99].map(known);
+        let [p50, p99] = [error.p50, error.p99].map(percentile);
         vec!["timer error".into(), unknown(), mean, p50, unknown(), p99, unknown(), max]
     }));
     (!rows.is_empty()).then(|| table(layout, 0, &heads, rows.into_iter()))

@@ -3,7 +3,7 @@
 use hello_measure::FlowSummary;
 
 use crate::output::escape::Escaped;
-use crate::output::format::{self, percentile, thousands};
+use crate::output::format::{exact, known, percentile, thousands};
 use crate::output::layout::Layout;
 use crate::output::percent;
 use crate::output::table::{Head, table};
@@ -39,12 +39,12 @@ pub fn comparison(layout: Layout, summaries: &[Summary], unreachable: &[Unreacha
             thousands(common.sent),
             thousands(common.lost),
             percent::loss(common),
-            format::or_dash(rtt.map(|rtt| rtt.min)),
-            known(p50),
-            known(p90),
-            known(p99),
-            format::or_dash(rtt.map(|rtt| rtt.max)),
-            format::or_dash(summary.jitter_ms.map(|jitter| jitter.mean)),
+            known(rtt.map(|rtt| rtt.min), exact),
+            known(p50, percentile),
+            known(p90, percentile),
+            known(p99, percentile),
+            known(rtt.map(|rtt| rtt.max), exact),
+            known(summary.jitter_ms.map(|jitter| jitter.mean), exact),
             thousands(common.errors_total()),
         ];
         if has_not_sent {
@@ -82,14 +82,9 @@ pub fn flows(layout: Layout, flows: &[FlowSummary]) -> String {
             thousands(flow.answered),
             thousands(flow.lost),
             percent::of(flow.lost, flow.answered + flow.lost),
-            known(flow.p50_ms),
-            known(flow.p99_ms),
+            known(flow.p50_ms, percentile),
+            known(flow.p99_ms, percentile),
         ]
     });
     table(layout, usize::MAX, &HEADS, rows)
-}
-
-/// Formats a percentile; an unknown one is `-`.
-fn known(millis: Option<f64>) -> String {
-    millis.map_or_else(|| "-".into(), percentile)
 }
