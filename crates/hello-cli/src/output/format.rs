@@ -111,18 +111,10 @@ pub fn duration(duration: Duration) -> String {
     format!("{duration:?}").replace('\u{b5}', "u")
 }
 
-/// Formats a time left to people, in whole seconds from ten on: `1m28s`, `9.5s`. Returns `None` for
-/// less than a tenth of a second.
-pub fn time_left(left: Duration) -> Option<String> {
-    let tenths = u64::try_from(left.as_millis() / 100).unwrap_or(u64::MAX);
-    match tenths {
-        0 => None,
-        1..100 => Some(format!("{}.{}s", tenths / 10, tenths % 10)),
-        _ => {
-            let whole = Duration::from_secs(tenths / 10);
-            Some(humantime::format_duration(whole).to_string().replace(' ', ""))
-        }
-    }
+/// Formats the longest time that something may take, in whole seconds: `1m5s`.
+pub fn at_most(time: Duration) -> String {
+    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    humantime::format_duration(Duration::from_secs(seconds)).to_string().replace(' ', "")
 }
 
 #[cfg(test)]
@@ -191,17 +183,11 @@ mod tests {
     }
 
     #[test]
-    fn time_left_has_no_more_precision_than_people_need() {
-        for (millis, text) in [
-            (99, None),
-            (100, Some("0.1s")),
-            (9_999, Some("9.9s")),
-            (10_900, Some("10s")),
-            (88_000, Some("1m28s")),
-            (90_061_000, Some("1day1h1m1s")),
-        ] {
-            let left = time_left(Duration::from_millis(millis));
-            assert_eq!(left.as_deref(), text, "{millis}");
+    fn longest_times_are_whole_seconds_and_never_too_short() {
+        for (millis, text) in
+            [(0, "0s"), (100, "1s"), (9_001, "10s"), (88_000, "1m28s"), (90_061_000, "1day1h1m1s")]
+        {
+            assert_eq!(at_most(Duration::from_millis(millis)), text);
         }
     }
 

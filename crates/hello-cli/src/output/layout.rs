@@ -38,7 +38,6 @@ impl Layout {
     /// Joins parts by two spaces, and continues in another line, indented by this much, where they do
     /// not fit. A part that fits no line continues between its words. Colours have no width.
     pub fn flow(self, parts: &[String], indent: usize) -> String {
-        let width = |text: &str| strip_str(text).to_string().chars().count();
         let max = self.width.map_or(usize::MAX, NonZeroUsize::get);
         let pieces = parts.iter().filter(|part| !part.is_empty()).flat_map(|part| {
             let is_long = indent + width(part) > max;
@@ -60,6 +59,27 @@ impl Layout {
             text += piece;
         }
         text
+    }
+
+    /// Returns whether a line fits the width.
+    pub fn fits(self, line: &str) -> bool {
+        self.width.is_none_or(|max| width(line) <= max.get())
+    }
+
+    /// Joins the parts that exist to a line, without those of the highest numbers if not all fit.
+    /// Parts with number 0 always remain.
+    pub fn fit(self, parts: impl IntoIterator<Item = (u8, Option<String>)>) -> String {
+        let parts = parts.into_iter().filter_map(|(rank, part)| Some((rank, part?)));
+        let mut parts = Vec::from_iter(parts);
+        loop {
+            let texts = Vec::from_iter(parts.iter().map(|(_, part)| &**part));
+            let text = texts.join(", ");
+            let highest = parts.iter().map(|(rank, _)| *rank).max().unwrap_or(0);
+            if highest == 0 || self.fits(&text) {
+                return text;
+            }
+            parts.retain(|(rank, _)| *rank < highest);
+        }
     }
 
     /// Returns the layout beside a margin of this width.
@@ -94,6 +114,11 @@ impl Layout {
         }
         paragraph.trim_fmt()
     }
+}
+
+/// Returns the width of a text in columns, without its colours.
+fn width(text: &str) -> usize {
+    strip_str(text).to_string().chars().count()
 }
 
 /// Returns whether the first of these variables that is set names UTF-8.

@@ -11,7 +11,6 @@ use std::time::Duration;
 use hello_measure::TrialVerdict;
 use hello_net::{LoadPlan, ZonedAddr};
 
-use self::progress::brief;
 use crate::load::conclusion::{Conclusion, LimitedBy, Outcome};
 use crate::load::plan::{Plan, SearchGoal};
 use crate::load::saturation::{GeneratorLimit, tenths};
@@ -101,7 +100,7 @@ pub fn search_plan(layout: Layout, search: &SearchGoal) -> String {
             format!("at most {}%", percent(search.tolerance))
         },
         thousands(search.max_trials),
-        brief(search.max_time()),
+        format::at_most(search.max_time()),
     ))
 }
 
@@ -112,7 +111,7 @@ pub fn sweep_plan(layout: Layout, loads: &[NonZeroU64], at_most: Duration) -> St
     let number = thousands(loads.len() as u64);
     layout.wrap(&format!(
         "sweep of {number} rates from {first}/s to {last}/s, in at most {}",
-        brief(at_most)
+        format::at_most(at_most)
     ))
 }
 

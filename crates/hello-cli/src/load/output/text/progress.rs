@@ -1,7 +1,5 @@
 //! The progress of a run in text.
 
-use std::time::Duration;
-
 use hello_measure::Interval;
 
 use crate::load::progress::{Phase, Progress};
@@ -43,14 +41,14 @@ pub fn status(progress: &Progress) -> String {
         if let Some(best) = trial.best {
             text += &format!(", best {}/s", thousands(best.get()));
         }
-        text += &format!(", {} left at most; ", brief(trial.left_at_most));
+        text += &format!(", {} left at most; ", format::at_most(trial.left_at_most));
     }
     let interval = &progress.interval;
     text + &match progress.phase {
-        Phase::WarmUp { left } => format!("warming up, {} left", brief(left)),
+        Phase::WarmUp { left } => format!("warming up, {} left", format::at_most(left)),
         Phase::Waiting { at_most } => format!(
             "waiting {} at most for {}",
-            brief(at_most),
+            format::at_most(at_most),
             match interval.in_flight {
                 // Those of the warm-up are not counted.
                 0 => "the last replies".to_owned(),
@@ -62,7 +60,7 @@ pub fn status(progress: &Progress) -> String {
             if let Some((done, all)) = of {
                 parts.push(format!("{} of {}", thousands(done), thousands(all)));
             }
-            parts.extend(left.map(|left| format!("{} left", brief(left))));
+            parts.extend(left.map(|left| format!("{} left", format::at_most(left))));
             let rate = |rate| known(rate, format::rate);
             parts.push(format!("{} answered/s", rate(interval.answered_per_s)));
             parts.push(format!("{} lost", thousands(interval.lost)));
@@ -71,12 +69,6 @@ pub fn status(progress: &Progress) -> String {
             parts.join(", ")
         }
     }
-}
-
-/// Formats the longest time that something may take, in whole seconds: `1m5s`.
-pub(super) fn brief(time: Duration) -> String {
-    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
-    humantime::format_duration(Duration::from_secs(seconds)).to_string().replace(' ', "")
 }
 
 /// The indentation of a continued line.

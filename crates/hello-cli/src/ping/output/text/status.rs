@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::output::format::{percentile, thousands, time_left};
+use crate::output::format::{at_most, percentile, thousands};
 use crate::output::layout::Layout;
 use crate::output::percent;
 use crate::output::style::{BAD, paint};
@@ -12,7 +12,8 @@ use crate::ping::summary::Summary;
 /// Returns the status at `now`; with several targets, it is brief for each. What does not fit is left
 /// out, the least important first.
 pub fn status(layout: Layout, plan: &Plan, summaries: &[Summary], now: Duration) -> String {
-    let left = time_left(plan.left(now).unwrap_or_default()).map(|left| format!("{left} left"));
+    let left = plan.left(now).filter(|left| !left.is_zero());
+    let left = left.map(|left| format!("{} left", at_most(left)));
     match summaries {
         [summary] => {
             let in_flight = summary.common.in_flight;
@@ -25,7 +26,7 @@ pub fn status(layout: Layout, plan: &Plan, summaries: &[Summary], now: Duration)
                 (4, p50.map(|p50| format!("p50 {} ms", percentile(p50)))),
                 (2, left),
             ];
-            fitted(layout, ", ", parts)
+            layout.fit(parts)
         }
         several => several_targets(layout, several, left.as_deref()),
     }
@@ -45,8 +46,7 @@ fn several_targets(layout: Layout, summaries: &[Summary], left: Option<&str>) ->
         Vec::from_iter(left.map(str::to_owned).into_iter().chain(brief)).join(" | ")
     };
     let each = [true, false].map(of_each);
-    let fits = |text: &&String| layout.width.is_none_or(|max| width(text) <= max.get());
-    each.iter().find(fits).cloned().unwrap_or_else(|| {
+    each.into_iter().find(|text| layout.fits(text)).unwrap_or_else(|| {
         let worst = summaries.iter().max_by(|one, other| {
             let [one, other] = [one, other].map(|summary| summary.common.loss.unwrap_or(-1.0));
             one.total_cmp(&other)
@@ -59,20 +59,20 @@ fn several_targets(layout: Layout, summaries: &[Summary], left: Option<&str>) ->
             (0, most_unsent.and_then(not_sent)),
             (1, left.map(str::to_owned)),
         ];
-        fitted(layout, ", ", parts)
+        layout.fit(parts)
     })
 }
 
 /// Returns the status while probes are in flight after the first signal.
 pub fn waiting(layout: Layout, summaries: &[Summary], left: Duration) -> String {
     let in_flight = summaries.iter().map(|summary| summary.common.in_flight).sum();
-    let time = time_left(left).map(|left| format!("for up to {left}"));
+    let time = (!left.is_zero()).then(|| format!("for up to {}", at_most(left)));
     let parts = [
         (0, Some(format!("waiting for {} in flight", thousands(in_flight)))),
         (2, time),
         (1, Some("Ctrl-C again ends at once".into())),
     ];
-    fitted(layout, ", ", parts)
+    layout.fit(parts)
 }
 
 /// Returns the number of probes sent, and of how many.
@@ -90,32 +90,4 @@ fn lost_share(summary: &Summary) -> String {
 fn not_sent(summary: &Summary) -> Option<String> {
     let count = summary.common.not_sent_total();
     (count > 0).then(|| paint(BAD, format!("{} not sent", thousands(count))))
-}
-
-/// Joins the parts that exist, without those of the highest numbers if not all fit. Parts with number
-/// 0 always remain.
-fn fitted(
-    layout: Layout,
-    separator: &str,
-    parts: impl IntoIterator<Item = (u8, Option<String>)>,
-) -> String {
-    let parts = parts.into_iter().filter_map(|(rank, part)| Some((rank, part?)));
-    let mut parts = Vec::from_iter(parts);
-    loop {
-        let texts = Vec::from_iter(parts.iter().map(|(_, part)| &**part));
-        let text = texts.join(separator);
-        let width = width(&text);
-        let highest = parts.iter().map(|(rank, _)| *rank).max().unwrap_or(0);
-        match layout.width {
-            Some(max) if width > max.get() && highest > 0 => {
-                parts.retain(|(rank, _)| *rank < highest);
-            }
-            _ => return text,
-        }
-    }
-}
-
-/// Returns the width of a text in columns, without its colours.
-fn width(text: &str) -> usize {
-    anstream::adapter::strip_str(text).to_string().chars().count()
 }

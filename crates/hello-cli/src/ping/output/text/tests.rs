@@ -343,7 +343,7 @@ fn status_after_a_stop_says_what_is_awaited() {
     let mut recorder = Recorder::new(target());
     events(&mut recorder, (0..4).map(sent));
     let summaries = [recorder.summary(SECOND)];
-    let all = "waiting for 4 in flight, for up to 0.9s, Ctrl-C again ends at once";
+    let all = "waiting for 4 in flight, for up to 1s, Ctrl-C again ends at once";
     assert_eq!(waiting(terminal(80), &summaries, ms(900)), all);
     let short = "waiting for 4 in flight, Ctrl-C again ends at once";
     assert_eq!(waiting(terminal(60), &summaries, ms(900)), short);
