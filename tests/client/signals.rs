@@ -31,6 +31,14 @@ fn untimed(line: &str) -> Value {
     value
 }
 
+/// Parses a line, and removes its time of day.
+fn untimed(line: &str) -> Value {
+    let mut line = parsed(line);
+    let time = line.as_object_mut().expect("an object").remove("time").expect("a time");
+    assert!(time.as_str().is_some_and(|time| time.ends_with('Z')), "{time}");
+    line
+}
+
 #[test]
 fn signal_lets_the_current_wait_end_and_sends_no_further_name() {
     let peer = peer();

@@ -1,4 +1,4 @@
-//! Outputs for tests.
+//! Outputs for tests, and what they have in common.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -51,4 +51,11 @@ impl Write for Broken {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Removes the time of day from the end of a JSON line.
+pub(crate) fn untimed(line: &str) -> String {
+    let (line, time) = line.rsplit_once(r#","time":""#).expect("a time");
+    assert!(time.ends_with("Z\"}"), "{time}");
+    format!("{line}}}")
 }

@@ -57,13 +57,22 @@ pub fn to_line(value: &impl Serialize) -> String {
 ///
 /// If `value` has no JSON form, or is not an object.
 pub fn to_timed_line(value: &impl Serialize) -> String {
+    to_line_at(WallClock::now(), value)
+}
+
+/// Returns `value` as [`to_timed_line`] does, with this time of day.
+///
+/// # Panics
+///
+/// If `value` has no JSON form, or is not an object.
+pub fn to_line_at(time: WallClock, value: &impl Serialize) -> String {
     #[derive(Serialize)]
     struct Timed<'a, T> {
         #[serde(flatten)]
         value: &'a T,
         time: WallClock,
     }
-    to_line(&Timed { value, time: WallClock::now() })
+    to_line(&Timed { value, time })
 }
 
 /// Serializes a value as its text, such as an address with the name of its zone.

@@ -14,7 +14,6 @@ use crate::output::Format;
 use crate::output::histogram::bars;
 use crate::output::json::Origin;
 use crate::output::layout::Layout;
-use crate::output::wall_clock::WallClock;
 
 /// Adds up the parts of a run, and summarises them.
 #[derive(Debug)]
@@ -76,13 +75,13 @@ impl Totals {
     fn part(&mut self, now: Duration, is_partial: impl Fn(&Summary) -> bool) -> Vec<String> {
         let next = self.runs.iter().map(|run| run.next_part(now)).collect();
         let parts = std::mem::replace(&mut self.interval, next);
-        let (layout, time) = (self.style.layout, WallClock::now());
+        let layout = self.style.layout;
         let line = |part: &Recorder| {
             let summary = part.summary(now);
             let is_partial = is_partial(&summary);
             match self.style.format {
                 Format::Text => text::summary::interval(layout, &summary, is_partial),
-                Format::Json => json::interval(&summary, now, time, is_partial),
+                Format::Json => json::interval(&summary, now, is_partial),
             }
         };
         parts.iter().map(line).collect()
@@ -90,10 +89,10 @@ impl Totals {
 
     /// Returns the summaries of a run that continues.
     pub fn snapshot(&self, now: Duration) -> Vec<String> {
-        let (layout, time) = (self.style.layout, WallClock::now());
+        let layout = self.style.layout;
         let line = |summary: &Summary| match self.style.format {
             Format::Text => text::summary::summary(layout, summary, &[]),
-            Format::Json => json::snapshot(summary, now, time),
+            Format::Json => json::snapshot(summary, now),
         };
         self.summaries(now).iter().map(line).collect()
     }
@@ -112,7 +111,7 @@ impl Totals {
     pub fn finish(&self, now: Duration) -> Vec<String> {
         let summaries = self.summaries(now);
         let mut lines = Vec::new();
-        let (layout, time) = (self.style.layout, WallClock::now());
+        let layout = self.style.layout;
         if self.style.format == Format::Text {
             if summaries.len() + self.unreachable.len() > 1 {
                 let table = tables::comparison(layout, &summaries, &self.unreachable);
@@ -126,7 +125,7 @@ impl Totals {
                 let extras = extras(layout.indented(MARGIN), run, summary);
                 text::summary::summary(layout, summary, &extras)
             }
-            Format::Json => json::summary(summary, now, time),
+            Format::Json => json::summary(summary, now),
         };
         lines.extend(self.runs.iter().zip(&summaries).map(summary));
         lines

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::args::first_reply::Tried;
 use crate::args::peer::PeerArg;
-use crate::output::json::{Datagram, Origin, as_text, to_line, to_timed_line};
+use crate::output::json::{Datagram, Origin, as_text, to_line_at, to_timed_line};
 use crate::output::wall_clock::WallClock;
 use crate::ping::Target;
 use crate::ping::args::Unreachable;
@@ -21,7 +21,7 @@ use crate::ping::summary::Summary;
 pub fn header(origin: &Origin, plan: &Plan, target: &Target) -> String {
     let Plan { thresholds, .. } = plan;
     let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
-    to_line(&Line::Start(&Start {
+    to_timed_line(&Line::Start(&Start {
         origin,
         target: &target.name,
         address: target.address,
@@ -75,23 +75,23 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>, time: WallClock) -> Option
         _ => return None,
     };
     let at_s = event.at.as_secs_f64();
-    Some(to_line(&Event { target: &target.name, flow: event.flow, at_s, time, what }))
+    Some(to_line_at(time, &Event { target: &target.name, flow: event.flow, at_s, what }))
 }
 
 /// Returns the summary of a part of the run that ended at `at`. The last part is shorter than the
 /// others.
-pub fn interval(summary: &Summary, at: Duration, time: WallClock, is_partial: bool) -> String {
-    to_line(&Line::Interval { is_partial, timed: Timed::new(summary, at, time) })
+pub fn interval(summary: &Summary, at: Duration, is_partial: bool) -> String {
+    to_timed_line(&Line::Interval { is_partial, totals: Totals::new(summary, at) })
 }
 
 /// Returns the summary of a run that continues.
-pub fn snapshot(summary: &Summary, at: Duration, time: WallClock) -> String {
-    to_line(&Line::Snapshot(Timed::new(summary, at, time)))
+pub fn snapshot(summary: &Summary, at: Duration) -> String {
+    to_timed_line(&Line::Snapshot(Totals::new(summary, at)))
 }
 
 /// Returns the summary of the whole run.
-pub fn summary(summary: &Summary, at: Duration, time: WallClock) -> String {
-    to_line(&Line::Summary(Timed::new(summary, at, time)))
+pub fn summary(summary: &Summary, at: Duration) -> String {
+    to_timed_line(&Line::Summary(Totals::new(summary, at)))
 }
 
 #[derive(Serialize)]
@@ -106,10 +106,10 @@ enum Line<'a> {
         #[serde(rename = "partial")]
         is_partial: bool,
         #[serde(flatten)]
-        timed: Timed<'a>,
+        totals: Totals<'a>,
     },
-    Snapshot(Timed<'a>),
-    Summary(Timed<'a>),
+    Snapshot(Totals<'a>),
+    Summary(Totals<'a>),
 }
 
 /// The origin of a run, and the plan for a target.
@@ -136,18 +136,17 @@ struct Start<'a> {
     max_jitter_ms: Option<f64>,
 }
 
-/// A summary, and its time since the start and of day.
+/// A summary, and its time since the start.
 #[derive(Serialize)]
-struct Timed<'a> {
+struct Totals<'a> {
     at_s: f64,
-    time: WallClock,
     #[serde(flatten)]
     summary: &'a Summary,
 }
 
-impl<'a> Timed<'a> {
-    fn new(summary: &'a Summary, at: Duration, time: WallClock) -> Self {
-        Self { at_s: at.as_secs_f64(), time, summary }
+impl<'a> Totals<'a> {
+    fn new(summary: &'a Summary, at: Duration) -> Self {
+        Self { at_s: at.as_secs_f64(), summary }
     }
 }
 
@@ -159,7 +158,6 @@ struct Event<'a> {
     target: &'a str,
     flow: usize,
     at_s: f64,
-    time: WallClock,
 }
 
 #[derive(Serialize)]
@@ -195,6 +193,7 @@ mod tests {
     use hello_net::NotSent;
 
     use super::*;
+    use crate::output::fixtures::untimed;
     use crate::output::json::{SCHEMA_VERSION, SHOWN};
     use crate::ping::fixtures::{self, lost, plan, started_at};
     use crate::ping::recorder::Recorder;
@@ -277,14 +276,14 @@ mod tests {
                 + r#""interval_s":1.0,"count":7,"duration_s":null,"deadline_s":null,"timeout_s":1.0,"#
                 + r#""every_s":null,"source":"eth0","peer":"hello","max_loss":0.01,"max_p99_ms":5.0,"#
                 + r#""max_jitter_ms":null}"#;
-        assert_eq!(header(&origin, &plan, &target()), expected);
+        assert_eq!(untimed(&header(&origin, &plan, &target())), expected);
     }
 
     #[test]
     fn shorter_last_interval_is_marked() {
         let nothing = Recorder::new(target()).summary(Duration::ZERO);
         for is_partial in [false, true] {
-            let line = interval(&nothing, Duration::ZERO, started_at(), is_partial);
+            let line = interval(&nothing, Duration::ZERO, is_partial);
             assert!(line.contains(&format!("\"partial\":{is_partial},")), "{line}");
         }
     }
@@ -300,15 +299,14 @@ mod tests {
     #[test]
     fn summary_without_a_reply_has_every_field() {
         let nothing = Recorder::new(target()).summary(Duration::ZERO);
-        let line = summary(&nothing, Duration::ZERO, started_at());
-        let expected = r#"{"event":"summary","at_s":0.0,"time":"2024-11-26T19:40:00.000000Z","#
-            .to_owned()
+        let line = summary(&nothing, Duration::ZERO);
+        let expected = r#"{"event":"summary","at_s":0.0,"#.to_owned()
             + r#""target":"example.org:9999","#
             + r#""address":"192.0.2.1:9999","started_at":"2024-11-26T19:40:00.000000Z","sent":0,"answered":0,"lost":0,"in_flight":0,"#
             + r#""loss":null,"late":0,"reordered":0,"duplicate":0,"corrupt":0,"unsolicited":0,"#
             + r#""out_of_window":0,"errors":{},"not_sent":{},"rtt_ms":null,"#
             + r#""timer_error_ms":null,"duration_s":0.0,"jitter_ms":null,"flows":[{"flow":0,"sent":0,"#
             + r#""answered":0,"lost":0,"loss":null,"p50_ms":null,"p99_ms":null}]}"#;
-        assert_eq!(line, expected);
+        assert_eq!(untimed(&line), expected);
     }
 }
