@@ -120,7 +120,7 @@ fn not_sent(common: &Common) -> Option<String> {
 }
 
 /// Returns ping's line about packets. As in ping, counts of zero are omitted. The loss is that of the
-/// settled probes, with a note behind it.
+/// settled probes. A note stands at the end, because parsers count the words before it.
 pub(super) fn packets(summary: &Summary, note: &str) -> String {
     let Common { sent, answered, lost, .. } = summary.common;
     let mut text = format!("{sent} packets transmitted, {answered} received");
@@ -137,7 +137,7 @@ pub(super) fn packets(summary: &Summary, note: &str) -> String {
         let loss = format!("{} packet loss", percent::loss(&summary.common));
         let _ = write!(text, ", {}", if lost > 0 { paint(BAD, loss) } else { loss });
     }
-    let _ = write!(text, "{note}, time {:.0}ms", summary.common.duration_s * 1e3);
+    let _ = write!(text, ", time {:.0}ms{note}", summary.common.duration_s * 1e3);
     text
 }
 
@@ -149,6 +149,6 @@ fn largest_loss(summary: &Summary) -> String {
     match (summary.common.settled(), in_flight) {
         (_, 0) => String::new(),
         (0, _) => " (loss unknown: all in flight)".into(),
-        _ => format!(" (up to {worst} if the {in_flight} in flight {is} lost)"),
+        _ => format!(" (loss up to {worst} if the {in_flight} in flight {is} lost)"),
     }
 }
