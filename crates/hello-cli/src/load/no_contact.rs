@@ -10,7 +10,7 @@ use hello_net::{Client, ErrorClass, SocketError, ZonedAddr};
 use hello_proto::{DEFAULT_PORT, Peer, Request, Retry};
 use serde::Serialize;
 
-use super::plan::Plan;
+use super::plan::{Plan, names};
 use super::summary::Summary;
 use crate::output::escape::Escaped;
 use crate::output::json::as_text;
@@ -128,10 +128,7 @@ fn greet(address: SocketAddr, wait: Duration) -> Greeted {
 impl fmt::Display for NoContact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (target, waited) = (Escaped(self.target.as_bytes()), self.waited_s);
-        let names = match self.name_bytes {
-            [shortest, longest] if shortest == longest => format!("{longest}-byte names"),
-            [shortest, longest] => format!("names of {shortest} to {longest} bytes"),
-        };
+        let names = names(self.name_bytes);
         match self.reason {
             Reason::Refused => {
                 let is_here = self.address.0.ip().to_canonical().is_loopback();

@@ -8,6 +8,7 @@ use hello_proto::{OVERHEAD, Peer};
 use serde::Serialize;
 
 use super::args::UNLIMITED;
+
 /// The intended load.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
@@ -57,6 +58,14 @@ impl Plan {
     /// Returns by how many bytes a reply is longer than its name.
     pub fn reply_overhead_bytes(&self) -> usize {
         if self.peer == "hello" { OVERHEAD } else { 0 }
+    }
+}
+
+/// Describes names by the lengths of the shortest and the longest one.
+pub fn names(bytes: [usize; 2]) -> String {
+    match bytes {
+        [shortest, longest] if shortest == longest => format!("{longest}-byte names"),
+        [shortest, longest] => format!("names of {shortest} to {longest} bytes"),
     }
 }
 

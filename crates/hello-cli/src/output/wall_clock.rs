@@ -14,6 +14,11 @@ impl WallClock {
         Self(SystemTime::now())
     }
 
+    /// Formats the time in whole seconds, for people.
+    pub fn seconds(self) -> impl std::fmt::Display {
+        humantime::format_rfc3339_seconds(self.0)
+    }
+
     /// Formats the time as seconds since 1970 in brackets, as `ping -D` does.
     pub fn stamp(self) -> String {
         let since = self.0.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
@@ -41,6 +46,7 @@ mod tests {
     fn times_have_the_formats_of_rfc_3339_and_of_ping() {
         let time = WallClock(UNIX_EPOCH + Duration::from_micros(1_732_650_000_000_042));
         assert_eq!(time.to_string(), "2024-11-26T19:40:00.000042Z");
+        assert_eq!(time.seconds().to_string(), "2024-11-26T19:40:00Z");
         assert_eq!(time.stamp(), "[1732650000.000042] ");
     }
 }

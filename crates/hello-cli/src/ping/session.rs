@@ -27,7 +27,6 @@ use crate::output::options::print_export;
 use crate::output::prometheus::writer::Textfile;
 use crate::output::status::status_bar;
 use crate::output::style::{BAD, paint};
-use crate::output::wall_clock::WallClock;
 use crate::process::exit::error_chain;
 use crate::process::lock;
 use crate::process::signals::Signals;
@@ -119,7 +118,6 @@ pub struct Session<'a> {
     out: Console,
     metrics: Option<Textfile>,
     start: Instant,
-    started_at: WallClock,
     stopped: AtomicBool,
 }
 
@@ -141,8 +139,7 @@ impl<'a> Session<'a> {
             .transpose()?;
         totals.headers(origin, &plan).into_iter().for_each(|line| out.line(line));
         let (totals, start, stopped) = (RefCell::new(totals), Instant::now(), false.into());
-        let started_at = origin.started_at;
-        Ok(Self { args, plan, report, totals, out, metrics, start, started_at, stopped })
+        Ok(Self { args, plan, report, totals, out, metrics, start, stopped })
     }
 
     /// Sends all probes and prints their events, until every prober has ended.
@@ -193,7 +190,7 @@ impl<'a> Session<'a> {
         self.out.close(last);
         let draw = || {
             let runs = Vec::from_iter(totals.runs().iter().zip(report.timelines()));
-            plot::draw(&runs, self.plan.interval, self.plan.timeout, self.started_at.0)
+            plot::draw(&runs, self.plan.interval)
         };
         let mut exported = Vec::new();
         // A failure, or a reader that does not read, does not prevent the other outputs.

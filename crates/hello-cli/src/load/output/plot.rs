@@ -1,7 +1,5 @@
 //! The plots of a run and of several trials.
 
-use std::time::SystemTime;
-
 use hello_measure::{TrialVerdict, medians};
 use hello_net::LoadPlan;
 
@@ -10,15 +8,17 @@ use crate::load::recorder::Recorder;
 use crate::load::summary::Summary;
 use crate::load::throughput::Throughput;
 use crate::output::escape::Escaped;
+use crate::output::format::duration;
 use crate::output::plot::axis::{Axis, plain, short};
 use crate::output::plot::canvas::{
     BLUE, Canvas, GREEN, Glyph, INK, LINE, MARGIN, MUTED, Mark, PALE_BLUE, PALE_VERMILLION, Pen,
     Point, Shape, Style, VERMILLION, WIDTH,
 };
 use crate::output::plot::runs::{self, Caption, Run};
+use crate::output::wall_clock::WallClock;
 
 /// Draws the latencies and losses over a run, and the distribution of the latencies.
-pub(crate) fn run(target: &str, plan: &LoadPlan, recorder: &Recorder, start: SystemTime) -> String {
+pub(crate) fn run(target: &str, plan: &LoadPlan, recorder: &Recorder, start: WallClock) -> String {
     let run = Run {
         name: Escaped(target.as_bytes()).to_string(),
         counts: recorder.counts(),
@@ -39,12 +39,11 @@ pub(crate) fn loads(
     plan: &LoadPlan,
     summaries: &[Summary],
     throughput: Option<&Throughput>,
-    start: SystemTime,
+    start: WallClock,
 ) -> String {
     let mut summaries = Vec::from_iter(summaries);
     summaries.sort_by_key(|summary| summary.plan.rate);
-    let date = humantime::format_rfc3339_seconds(start);
-    let mut paragraphs = vec![format!("{}; {date}", parameters(plan, true))];
+    let mut paragraphs = vec![format!("{}; {}", parameters(plan, true), start.seconds())];
     paragraphs.extend(throughput.and_then(text::headline));
     let mut canvas = Canvas::new();
     let title = format!("Latency and loss of {} over the load", Escaped(target.as_bytes()));
@@ -153,8 +152,7 @@ fn trial(verdict: Option<TrialVerdict>) -> (Mark, &'static str) {
 }
 
 fn parameters(plan: &LoadPlan, trials: bool) -> String {
-    let timeout = humantime::format_duration(plan.timeout);
-    format!("{}, timeout {timeout}", text::parameters(plan, trials))
+    format!("{}, timeout {}", text::parameters(plan, trials), duration(plan.timeout))
 }
 
 fn latency_axis(series: &[Vec<Point>; 4]) -> Axis {
@@ -222,7 +220,7 @@ mod tests {
     use crate::output::plot::canvas::PAPER;
     use crate::output::plot::tests::texts;
 
-    const START: SystemTime = SystemTime::UNIX_EPOCH;
+    const START: WallClock = WallClock(std::time::UNIX_EPOCH);
 
     /// Returns a trial with loss and latencies that depend on its load.
     fn trial_at(rate: u64, verdict: Option<TrialVerdict>) -> Summary {

@@ -12,7 +12,7 @@ use hello_measure::TrialVerdict;
 use hello_net::{LoadPlan, ZonedAddr};
 
 use crate::load::conclusion::{Conclusion, LimitedBy, Outcome};
-use crate::load::plan::{Plan, SearchGoal};
+use crate::load::plan::{Plan, SearchGoal, names};
 use crate::load::saturation::{GeneratorLimit, tenths};
 use crate::load::summary::Summary;
 use crate::load::throughput::{SearchBound, Throughput};
@@ -54,11 +54,7 @@ pub(super) fn parameters(plan: &LoadPlan, trials: bool) -> String {
         }
         _ => parts.push(format!("{} loads", intended.arrivals.unwrap_or_default())),
     }
-    let [shortest, longest] = intended.name_bytes;
-    parts.push(match longest - shortest {
-        0 => format!("{shortest}-byte names"),
-        _ => format!("names of {shortest} to {longest} bytes"),
-    });
+    parts.push(names(intended.name_bytes));
     if intended.train > 1 {
         parts.push(format!("trains of {}", intended.train));
     }

@@ -68,7 +68,7 @@ impl Session<'_> {
         });
         self.out.close(lines.collect());
         let (last, mut exported) = (&self.last, Vec::new());
-        let start = self.origin.started_at.0;
+        let start = self.origin.started_at;
         let draw = || match self.mode {
             Mode::Single => plot::run(&self.target, &self.plan, last, start),
             _ => plot::loads(&self.target, &self.plan, results, throughput, start),

@@ -1,7 +1,7 @@
 //! The plot of one or several runs, which share their axes.
 
 use std::borrow::Cow;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use hello_measure::{Counts, Distribution, FlowSummary, Quantiles, TimeBin, Timeline, millis};
 
@@ -12,6 +12,7 @@ use super::canvas::{
 };
 use crate::output::format::{nonzero, percentile};
 use crate::output::percent;
+use crate::output::wall_clock::WallClock;
 
 /// What a plot says about all its runs.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +20,7 @@ pub(crate) struct Caption<'a> {
     pub(crate) title: &'a str,
     pub(crate) parameters: &'a str,
     /// When the runs started.
-    pub(crate) start: SystemTime,
+    pub(crate) start: WallClock,
     /// The name of the vertical axis, without its unit.
     pub(crate) times: &'a str,
     /// The name of the horizontal axis, without its unit.
@@ -42,8 +43,7 @@ pub(crate) struct Run<'a> {
 /// and the flows.
 pub(crate) fn draw(caption: &Caption<'_>, runs: &[Run<'_>]) -> String {
     let mut canvas = Canvas::new();
-    let date = humantime::format_rfc3339_seconds(caption.start);
-    let mut paragraphs = vec![format!("{}; {date}", caption.parameters)];
+    let mut paragraphs = vec![format!("{}; {}", caption.parameters, caption.start.seconds())];
     if let [run] = runs {
         paragraphs.push(statistics(run));
     }

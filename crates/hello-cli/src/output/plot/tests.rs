@@ -1,7 +1,7 @@
 //! Reads pictures, and checks that everything in them can be seen.
 
 use std::borrow::Cow;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
 use hello_measure::{Counts, Distribution, Flows, Timeline};
 use svg::node::Attributes;
@@ -11,6 +11,7 @@ use svg::parser::Event;
 use super::axis::{Axis, plain, short};
 use super::canvas::{self, WIDTH};
 use super::runs::{Caption, Run, draw};
+use crate::output::wall_clock::WallClock;
 
 /// A rectangle: left, upper, right and lower.
 type Area = [f64; 4];
@@ -262,7 +263,7 @@ fn drawn(samples: &[Sample]) -> String {
     let caption = Caption {
         title: "Round-trip times",
         parameters: "a probe every 100ms",
-        start: SystemTime::UNIX_EPOCH,
+        start: WallClock(UNIX_EPOCH),
         times: "round-trip time",
         over: "time sent",
     };

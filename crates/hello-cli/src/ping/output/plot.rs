@@ -1,21 +1,17 @@
 //! The plot of a run.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use hello_measure::Timeline;
 
 use crate::output::escape::Escaped;
-use crate::output::format::count;
+use crate::output::format::{count, duration};
 use crate::output::plot::runs::{self, Caption, Run};
+use crate::ping::Target;
 use crate::ping::recorder::Recorder;
 
-/// Draws each target's round-trip times, losses and flows.
-pub(crate) fn draw(
-    targets: &[(&Recorder, &Timeline)],
-    interval: Duration,
-    timeout: Duration,
-    start: SystemTime,
-) -> String {
+/// Draws the round-trip times, losses and flows of each target, at least one.
+pub(crate) fn draw(targets: &[(&Recorder, &Timeline)], interval: Duration) -> String {
     let runs = targets.iter().map(|&(recorder, timeline)| Run {
         name: Escaped(recorder.target().name.as_bytes()).to_string(),
         counts: recorder.record().counts(),
@@ -28,13 +24,12 @@ pub(crate) fn draw(
         [run] => format!("Round-trip times to {}", run.name),
         runs => format!("Round-trip times to {}", count(runs.len() as u64, "target")),
     };
-    let [interval, timeout] = [interval, timeout].map(humantime::format_duration);
-    let mut parameters = format!("A probe every {interval}, timeout {timeout}");
-    if let Some((recorder, _)) = targets.first() {
-        parameters += &format!(", {}-byte names", recorder.target().name_len);
-        if recorder.target().flows > 1 {
-            parameters += &format!(", {} flows", recorder.target().flows);
-        }
+    let &Target { name_len, flows, timeout, started_at: start, .. } = targets[0].0.target();
+    let [interval, timeout] = [interval, timeout].map(duration);
+    let mut parameters =
+        format!("A probe every {interval}, timeout {timeout}, {name_len}-byte names");
+    if flows > 1 {
+        parameters += &format!(", {flows} flows");
     }
     let (title, parameters) = (&title, &parameters);
     let (times, over) = ("round-trip time", "time sent");
@@ -45,7 +40,6 @@ pub(crate) fn draw(
 mod tests {
     use super::*;
     use crate::output::plot::tests::texts;
-    use crate::ping::Target;
     use crate::ping::fixtures::{answered, events, lost, sent, target};
 
     #[test]
@@ -54,9 +48,8 @@ mod tests {
         events(&mut recorder, [sent(0), answered(Duration::from_millis(12)), sent(1), lost(1)]);
         let hostile = Target { name: "a<b>\x1b&c:1".into(), flows: 2, ..target() };
         let silent = Recorder::new(hostile);
-        let (timeline, second) = (Timeline::new(), Duration::from_secs(1));
-        let texts =
-            |targets: &[_]| texts(&draw(targets, second / 40, second, SystemTime::UNIX_EPOCH));
+        let timeline = Timeline::new();
+        let texts = |targets: &[_]| texts(&draw(targets, Duration::from_millis(25)));
         let (one, other) = ((&recorder, &timeline), (&silent, &timeline));
         let counts = "2 sent, 1 answered, 1 lost (50%); max\u{a0}12.00\u{a0}ms";
         for (texts, expected) in [
@@ -64,7 +57,7 @@ mod tests {
                 texts(&[one]),
                 &[
                     "Round-trip times to 192.0.2.1:9999",
-                    "A probe every 25ms, timeout 1s, 16-byte names; 1970-01-01T00:00:00Z",
+                    "A probe every 25ms, timeout 1s, 16-byte names; 2024-11-26T19:40:00Z",
                     counts,
                 ][..],
             ),
