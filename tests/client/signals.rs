@@ -24,13 +24,6 @@ fn start(command: &mut Command) -> Process {
     client
 }
 
-/// Parses a line without its time of day.
-fn untimed(line: &str) -> Value {
-    let mut value = parsed(line);
-    value.as_object_mut().and_then(|line| line.remove("time")).expect("a time");
-    value
-}
-
 /// Parses a line, and removes its time of day.
 fn untimed(line: &str) -> Value {
     let mut line = parsed(line);

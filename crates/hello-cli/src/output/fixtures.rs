@@ -30,16 +30,6 @@ impl Write for Memory {
     }
 }
 
-/// Removes the time of day from the end of each JSON line.
-pub(crate) fn untimed(lines: &str) -> String {
-    let untimed = lines.lines().map(|line| {
-        let (line, time) = line.rsplit_once(r#","time":""#).expect("a time");
-        assert!(time.ends_with("Z\"}"), "{time}");
-        format!("{line}}}\n")
-    });
-    untimed.collect()
-}
-
 /// An output that fails with this error.
 pub(crate) struct Broken(pub(crate) io::ErrorKind);
 

@@ -17,7 +17,7 @@ fn printed(
     let [out, err] = [out, err].map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
     match format {
         Format::Text => [out, err],
-        Format::Json => [untimed(&out), err],
+        Format::Json => [out.lines().map(|line| untimed(line) + "\n").collect(), err],
     }
 }
 
