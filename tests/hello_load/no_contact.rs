@@ -1,5 +1,8 @@
 //! Servers that answer nothing.
 
+use std::thread;
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::scripted_server::Server;
@@ -96,5 +99,28 @@ fn run_whose_server_answers_anything_goes_on() {
         assert_eq!((&summary["answered"], status), (&1.into(), Some(0)));
         assert_eq!(summary["duration_s"], 1.5, "{summary}");
         assert!(summary["no_answer"].is_null(), "{summary}");
+    }
+}
+
+#[test]
+fn echo_that_came_in_the_warm_up_only_is_not_called_silence() {
+    let server = Server::start(|request| Some(request.name.clone()));
+    let to = server.address();
+    for mode in ENDLESS {
+        let last = unanswered(&[mode, &[&to]].concat());
+        assert_eq!(last["no_answer"]["reason"], "unrelated", "{mode:?}: {last}");
+    }
+}
+
+#[test]
+fn late_server_refuses_no_size() {
+    let server = Server::start(|request| {
+        thread::sleep(Duration::from_millis(100));
+        Some(request.greeting())
+    });
+    let to = server.address();
+    for size in ["16", "64"] {
+        let last = unanswered(&["-c", "1", "-W", "10ms", "--size", size, &to]);
+        assert_eq!(last["no_answer"]["reason"], "late", "{last}");
     }
 }

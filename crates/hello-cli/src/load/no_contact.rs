@@ -57,15 +57,15 @@ pub enum Reason {
 }
 
 impl NoContact {
-    /// Explains a run without any answer, of which `error` was reported, after such a wait for each
-    /// request. If nothing else explains it, sends one greeting with a short name, and waits for its
-    /// reply as long as the second of the two waits.
+    /// Explains a run without any answer, of which an error or datagrams that are no replies are
+    /// known, after such a wait for each request. If nothing else explains it, sends one greeting with
+    /// a short name, and waits for its reply as long as the second of the two waits.
     pub(super) fn explain(
         target: &str,
         address: SocketAddr,
         (plan, peer): (&Plan, Peer),
         summary: Option<&Summary>,
-        error: Option<SocketError>,
+        (error, has_unrelated): (Option<SocketError>, bool),
         (waited, greeting_wait): (Duration, Duration),
     ) -> Self {
         let known = match summary.and_then(Summary::no_answer) {
@@ -73,15 +73,19 @@ impl NoContact {
             Some(NoAnswer::Late) => Some(Reason::Late),
             Some(NoAnswer::Unrelated) => Some(Reason::Unrelated),
             _ if is_refusal(error) => Some(Reason::Refused),
+            _ if has_unrelated => Some(Reason::Unrelated),
             Some(NoAnswer::Errors) => Some(Reason::Errors),
             Some(NoAnswer::Silent) | None => error.map(|_| Reason::Errors),
         };
         let greeting =
             (known.is_none() && peer == Peer::Hello).then(|| greet(address, greeting_wait));
+        let timeout = Duration::from_secs_f64(plan.timeout_s);
         let reason = known.unwrap_or(match greeting {
             Some(Greeted::Refused) => Reason::Refused,
-            Some(Greeted::Answered) if plan.name_bytes[1] > GREETING.len() => Reason::Size,
-            Some(Greeted::Answered) => Reason::Overload,
+            // The requests may have been answered as late as that.
+            Some(Greeted::Answered(after)) if after > timeout => Reason::Late,
+            Some(Greeted::Answered(_)) if plan.name_bytes[1] > GREETING.len() => Reason::Size,
+            Some(Greeted::Answered(_)) => Reason::Overload,
             Some(Greeted::Silent) | None => Reason::Silent,
         });
         Self {
@@ -91,7 +95,7 @@ impl NoContact {
             waited_s: waited.as_secs_f64(),
             name_bytes: plan.name_bytes,
             error: error.map(|error| error.to_string()),
-            greeting_answered: greeting.map(|greeting| greeting == Greeted::Answered),
+            greeting_answered: greeting.map(|greeting| matches!(greeting, Greeted::Answered(_))),
         }
     }
 }
@@ -103,7 +107,8 @@ pub(super) fn is_refusal(error: Option<SocketError>) -> bool {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Greeted {
-    Answered,
+    /// After this time.
+    Answered(Duration),
     Refused,
     Silent,
 }
@@ -116,7 +121,7 @@ fn greet(address: SocketAddr, wait: Duration) -> Greeted {
         return Greeted::Silent;
     };
     match client.greet(request, |_| ()) {
-        Ok(_) => Greeted::Answered,
+        Ok(greeting) => Greeted::Answered(greeting.rtt.unwrap_or(greeting.elapsed)),
         Err(unanswered) => match unanswered.servers.iter().any(|server| is_refusal(server.problem))
         {
             true => Greeted::Refused,
@@ -251,21 +256,28 @@ mod tests {
     fn greeting_with_a_short_name_distinguishes_a_refused_size_from_silence() {
         let server = UdpSocket::bind("127.0.0.1:0").expect("a port");
         let address = server.local_addr().expect("bound");
-        let greeter = thread::spawn(move || {
-            let mut name = [0; 99];
-            let (len, client) = server.recv_from(&mut name).expect("a greeting");
-            let reply = [b"Hello, ", &name[..len], b"!"].concat();
-            server.send_to(&reply, client).expect("sent");
-            server
-        });
+        let greet = |server: UdpSocket| {
+            thread::spawn(move || {
+                let mut name = [0; 99];
+                let (len, client) = server.recv_from(&mut name).expect("a greeting");
+                let reply = [b"Hello, ", &name[..len], b"!"].concat();
+                server.send_to(&reply, client).expect("sent");
+                server
+            })
+        };
+        let greeter = greet(server);
         let mut plan = Plan::from(&fixtures::plan());
         plan.name_bytes = [8, 1400];
         let explain = |plan: &Plan, peer, wait| {
             let wait = Duration::from_millis(wait);
-            NoContact::explain("x:1", address, (plan, peer), None, None, (wait, wait))
+            NoContact::explain("x:1", address, (plan, peer), None, (None, false), (wait, wait))
         };
         let found = explain(&plan, Peer::Hello, 20_000);
         assert_eq!((found.reason, found.greeting_answered), (Reason::Size, Some(true)));
+        let greeter = greet(greeter.join().expect("no panic"));
+        plan.timeout_s = 1e-9;
+        let found = explain(&plan, Peer::Hello, 20_000);
+        assert_eq!((found.reason, found.greeting_answered), (Reason::Late, Some(true)));
         let server = greeter.join().expect("no panic");
         let found = explain(&plan, Peer::Hello, 20);
         assert_eq!((found.reason, found.greeting_answered), (Reason::Silent, Some(false)));
@@ -279,14 +291,14 @@ mod tests {
     fn what_was_received_and_reported_explains_a_run_before_any_greeting() {
         let (plan, address) = (fixtures::plan(), ([127, 0, 0, 1], 9).into());
         let plan = Plan::from(&plan);
-        let explain = |summary: &Summary, error: Option<ErrorClass>| {
+        let explain = |summary: &Summary, error: Option<ErrorClass>, has_unrelated| {
             let (error, wait) = (error.map(Into::into), Duration::from_secs(1));
             let found = NoContact::explain(
                 "x:1",
                 address,
                 (&plan, Peer::Hello),
                 Some(summary),
-                error,
+                (error, has_unrelated),
                 (wait, wait),
             );
             assert_eq!(found.greeting_answered, None);
@@ -295,11 +307,14 @@ mod tests {
         let mut summary = fixtures::summary();
         (summary.common.answered, summary.common.lost) = (0, 3);
         let refused = Some(ErrorClass::ConnectionRefused);
-        assert_eq!(explain(&summary, refused), Reason::Refused, "in the warm-up");
-        assert_eq!(explain(&summary, Some(ErrorClass::Denied)), Reason::Errors);
+        assert_eq!(explain(&summary, refused, true), Reason::Refused, "in the warm-up");
+        let denied = Some(ErrorClass::Denied);
+        assert_eq!(explain(&summary, denied, false), Reason::Errors);
+        assert_eq!(explain(&summary, denied, true), Reason::Unrelated, "in the warm-up");
+        assert_eq!(explain(&summary, None, true), Reason::Unrelated, "in the warm-up");
         summary.common.late = 1;
-        assert_eq!(explain(&summary, None), Reason::Late);
+        assert_eq!(explain(&summary, None, false), Reason::Late);
         (summary.common.late, summary.common.corrupt) = (0, 1);
-        assert_eq!(explain(&summary, None), Reason::Unrelated);
+        assert_eq!(explain(&summary, None, false), Reason::Unrelated);
     }
 }

@@ -317,8 +317,8 @@ impl<'a> Session<'a> {
         }
         let (target, address, waits) = (&self.target, self.address, (waited, silence(plan)));
         let planned = (&Plan::from(plan), plan.peer);
-        let summary = Some(summary);
-        self.no_contact = Some(NoContact::explain(target, address, planned, summary, error, waits));
+        let (summary, found) = (Some(summary), (error, contact.has_unrelated()));
+        self.no_contact = Some(NoContact::explain(target, address, planned, summary, found, waits));
     }
 
     fn print_trial(&self) {

@@ -21,7 +21,7 @@ use crate::udp::socket_error::SocketError;
 /// let contact = generator.contact();
 /// assert!(!contact.has_answer());
 /// server.serve_while(|_event| (), || generator.run(|_events| ()))??;
-/// assert!(contact.has_answer() && contact.error().is_none());
+/// assert!(contact.has_answer() && !contact.has_unrelated() && contact.error().is_none());
 /// # Ok(())
 /// # }
 /// # #[cfg(not(all(feature = "server", feature = "load")))]
@@ -35,6 +35,7 @@ pub struct Contact {
 #[derive(Debug, Default)]
 struct State {
     has_answer: AtomicBool,
+    has_unrelated: AtomicBool,
     error: OnceLock<SocketError>,
 }
 
@@ -47,6 +48,10 @@ impl Contact {
         self.state.has_answer.store(true, Relaxed);
     }
 
+    pub(super) fn note_unrelated(&self) {
+        self.state.has_unrelated.store(true, Relaxed);
+    }
+
     pub(super) fn note_error(&self, error: SocketError) {
         self.state.error.get_or_init(|| error);
     }
@@ -54,6 +59,12 @@ impl Contact {
     /// Returns whether any request was answered, in time or late.
     pub fn has_answer(&self) -> bool {
         self.state.has_answer.load(Relaxed)
+    }
+
+    /// Returns whether any datagram arrived that is no reply to any of the requests, or none at the
+    /// source that sent it.
+    pub fn has_unrelated(&self) -> bool {
+        self.state.has_unrelated.load(Relaxed)
     }
 
     /// Returns the first error that the system or the network reported about a request.

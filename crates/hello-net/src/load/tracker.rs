@@ -27,6 +27,8 @@ pub(super) struct RequestTracker {
     /// For each source, the last sent of the answered requests. The order of replies to different
     /// sources is unknown.
     last_answered: Vec<Option<u32>>,
+    /// Whether a datagram was no reply to any request, or none at the source that sent it.
+    has_unrelated: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +59,7 @@ impl RequestTracker {
             has_several_sources,
             first: sources.start,
             last_answered: vec![None; sources.len()],
+            has_unrelated: false,
         }
     }
 
@@ -92,14 +95,20 @@ impl RequestTracker {
         now: Duration,
     ) -> Option<LoadEventKind<'a>> {
         let unsolicited = LoadEventKind::Other { reply: ReplyKind::Unsolicited, datagram };
-        let Some(source) = source else { return (now >= self.epoch).then_some(unsolicited) };
+        let Some(source) = source else {
+            self.has_unrelated = true;
+            return (now >= self.epoch).then_some(unsolicited);
+        };
         if self.has_several_sources
             && let Some(request) = self.answered_by(datagram)
             && request.source != source
         {
-            return (request.due >= self.epoch).then_some(LoadEventKind::Misdirected);
+            let due = request.due;
+            self.has_unrelated = true;
+            return (due >= self.epoch).then_some(LoadEventKind::Misdirected);
         }
         let reply = self.ledger.handle_datagram(datagram, now);
+        self.has_unrelated |= matches!(reply, ReplyKind::Corrupt | ReplyKind::Unsolicited);
         let due = match reply {
             ReplyKind::Answered { seq, .. }
             | ReplyKind::Late { seq, .. }
@@ -142,6 +151,11 @@ impl RequestTracker {
     pub(super) fn has_answer(&self) -> bool {
         let counts = self.ledger.counts();
         counts.answered + counts.late > 0
+    }
+
+    /// Returns whether any datagram was no reply to a request, or none at the source that sent it.
+    pub(super) fn has_unrelated(&self) -> bool {
+        self.has_unrelated
     }
 
     /// Returns whether each request is answered, or lost and reported. A request whose reply was
@@ -240,6 +254,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_reply_is_noted_in_the_warm_up_too() {
+        for (place, source, datagram) in [
+            (0, Some(1), None),
+            (0, None, None),
+            (0, Some(0), Some(&b"echo"[..])),
+            (0, Some(0), Some(b"Hello, echo!")),
+        ] {
+            let (mut tracker, replies) = tracker();
+            let datagram = datagram.unwrap_or(&replies[place]);
+            assert!(!tracker.has_unrelated());
+            let kind = tracker.classify(datagram, source, Duration::ZERO);
+            assert!(kind.is_none() && tracker.has_unrelated(), "{kind:?}");
+        }
+        let (mut tracker, replies) = tracker();
+        for _ in 0..2 {
+            tracker.classify(&replies[0], Some(0), SECOND);
+        }
+        assert!(!tracker.has_unrelated(), "an answer and its duplicate");
+    }
+
+    #[test]
     fn a_reply_is_reordered_if_one_to_a_later_request_of_its_source_came_before() {
         let mut tracker = RequestTracker::new(7, NonZeroU32::MIN, SECOND, &(5..7), true);
         for (source, seq, reordered) in [
@@ -268,6 +303,7 @@ mod tests {
         assert_eq!(tracker.in_flight(), 3);
         let answered = tracker.classify(&replies[2], Some(2), 3 * SECOND);
         assert!(matches!(answered, Some(LoadEventKind::Answered { .. })), "{answered:?}");
+        assert!(tracker.has_unrelated());
         let unsolicited = tracker.classify(&replies[1], None, 3 * SECOND);
         assert!(matches!(
             unsolicited,

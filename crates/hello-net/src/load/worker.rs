@@ -49,6 +49,8 @@ pub(super) struct LoadWorker<'a, O> {
     tracker: RequestTracker,
     /// Whether [`Contact`] knows of an answer.
     is_contact_noted: bool,
+    /// Whether it knows of a datagram that is no reply.
+    is_unrelated_noted: bool,
     batch: RecvBatch,
     /// The sockets that may have something to receive.
     ready: Vec<usize>,
@@ -132,6 +134,7 @@ impl<'a, O: Fn(&[LoadEvent<'_>])> LoadWorker<'a, O> {
             rng: Rng::with_seed(!plan.seed_of(thread)),
             tracker,
             is_contact_noted: false,
+            is_unrelated_noted: false,
             batch: RecvBatch::new(),
             ready: Vec::new(),
             names: Vec::new(),

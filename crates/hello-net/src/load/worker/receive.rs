@@ -123,6 +123,10 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
             self.is_contact_noted = true;
             self.shared.contact.note_answer();
         }
+        if !self.is_unrelated_noted && self.tracker.has_unrelated() {
+            self.is_unrelated_noted = true;
+            self.shared.contact.note_unrelated();
+        }
         requester::latest(&self.batch, &self.timestamps)
     }
 }
