@@ -124,7 +124,7 @@ impl Recorder {
             summary.generator.processor_time_per_request_us = None;
         }
         summary.generator.limits = generator_limits(&summary);
-        summary.suspected_limit = suspected_limit(&summary);
+        summary.suspected_limit = suspected_limit(&summary, &self.timeline);
         summary
     }
 }
