@@ -100,18 +100,6 @@ fn interval_lines_sum_to_the_summary() {
 }
 
 #[test]
-fn closed_output_ends_the_run_at_the_next_line() {
-    let server = Server::greeter();
-    let to = server.address();
-    let options = ["--rate", "1k", "--every", "10ms", "--duration", "1h", "-W", "20s"];
-    let mut process = super::start_load(&[&options[..], &["--warm-up", "0", &to]].concat());
-    process.line();
-    process.line();
-    process.close_output();
-    assert_eq!(process.exit_status(), Some(0));
-}
-
-#[test]
 fn terminal_shows_a_transient_status_line() {
     let server = Server::greeter();
     let mut command = Command::new(LOAD);

@@ -186,6 +186,22 @@ fn interrupted_sweep_prints_the_interrupted_load_and_no_further_one() {
 }
 
 #[test]
+fn search_whose_reader_leaves_has_its_verdict() {
+    let file = fresh_path("search_whose_reader_leaves_has_its_verdict");
+    let path = file.to_str().expect("UTF-8");
+    let server = Server::greeter();
+    let to = server.address();
+    let search = ["--find-max", "--rate", "10", "--max-rate", "10", "--tolerance", "100"];
+    let trials = ["--duration", "200ms", "--warm-up", "0", "--export-json", path, &to];
+    let mut process = start_load(&[&search[..], &trials].concat());
+    process.line();
+    process.close_output();
+    assert_eq!(process.exit_status(), Some(0));
+    let export = json(&fs::read_to_string(&file).expect("there"));
+    assert_eq!((&export["bound"], &export["throughput_per_s"]), (&"max-rate".into(), &10.into()));
+}
+
+#[test]
 fn closed_output_does_not_change_the_verdict() {
     for (options, expected) in [
         (&["--rate", "1k"][..], 0),

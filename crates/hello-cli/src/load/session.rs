@@ -69,6 +69,8 @@ pub enum Command {
     Stop,
     /// Stop sending, and do not wait for replies.
     Abort,
+    /// Nothing more can be printed.
+    OutputFailed,
     /// The generator has ended.
     End,
 }
@@ -115,7 +117,7 @@ impl<'a> Session<'a> {
             format,
             args.common.color(),
             bar,
-            signals.send_on_drop(Command::Stop),
+            signals.send_on_drop(Command::OutputFailed),
         )?;
         let session = Self {
             args,

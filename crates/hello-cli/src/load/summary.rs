@@ -22,7 +22,7 @@ pub struct Summary {
     pub plan: Plan,
     /// The time of day at the start, before the warm-up.
     pub started_at: WallClock,
-    /// Whether a signal or a closed output ended it.
+    /// Whether a signal or a failed output ended it.
     pub interrupted: bool,
     /// The fields in common with hello-ping.
     #[serde(flatten)]

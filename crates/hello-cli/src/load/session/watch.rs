@@ -50,13 +50,16 @@ impl Session<'_> {
         loop {
             let tick = Instant::now() + TICK;
             let message = self.signals.wait_until(interval.map_or(tick, |at| at.min(tick)));
+            // Every run has an end, and its verdict then, even if nobody reads the rest of its lines.
+            let message = message
+                .filter(|message| *message != Command::OutputFailed || !self.out.is_reader_gone());
             match message {
-                Some(Command::Stop) => run.stopper.stop(),
+                Some(Command::Stop | Command::OutputFailed) => run.stopper.stop(),
                 Some(Command::Abort) => run.stopper.abort(),
                 Some(Command::End) | None => {}
             }
             let (is_over, now) = (message == Some(Command::End), Instant::now());
-            if let Some(Command::Stop | Command::Abort) = message {
+            if let Some(Command::Stop | Command::OutputFailed | Command::Abort) = message {
                 self.stopped = true;
                 stopped.get_or_insert(now - start);
             }
