@@ -267,8 +267,8 @@ fn invalid_command_line_suggests_a_correction() {
     for (arguments, advice) in [
         ("--rate 0", "must be 1 or more"),
         ("--rate fast", "try 500, 10k or 1.5M"),
-        ("--size 7", "must be between 8 and 65499, the shorter one first"),
-        ("--size 20..16", "must be between 8 and 65499, the shorter one first"),
+        ("--size 7", "must be between 8 and 65,499"),
+        ("--size 20..16", "the first length must not be greater than the second"),
         ("--size long", "try 1200, 4M or 4MiB"),
         ("--train 65", "must be between 1 and 64"),
         ("--train 64 --size 1200", "a message holds up to 54"),

@@ -219,7 +219,7 @@ mod tests {
             "\n24 bytes from 192.0.2.1:9999: icmp_seq=1 ttl=64 time=1.000 ms\n",
             "\nno answer yet for icmp_seq=0 from 192.0.2.1:9999 flow=0: lost after 1s\n",
             "\nsilent:9999: 1 packets transmitted, 0 received, 100% packet loss,\n  time 1000ms\n",
-            "\nsilent:9999 (last 1.000 s): 0 packets transmitted, 0 received, time 1000ms\n",
+            "\nsilent:9999 (partial: 1.000 s): 0 packets transmitted, 0 received, time 1000ms\n",
             "\n\ntarget          sent  lost  ",
             "\n  from ms  to ms  replies",
             "\n  flow  sent  answered  lost  ",

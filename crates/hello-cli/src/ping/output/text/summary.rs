@@ -41,7 +41,7 @@ pub fn summary(layout: Layout, summary: &Summary, extras: &[String]) -> String {
 pub fn interval(layout: Layout, summary: &Summary, is_partial: bool) -> String {
     let mut text = summary.name().to_string();
     if is_partial {
-        let _ = write!(text, " (last {:.3} s)", summary.common.duration_s);
+        let _ = write!(text, " (partial: {:.3} s)", summary.common.duration_s);
     }
     let _ = write!(text, ": {}", packets(summary, ""));
     if summary.common.in_flight > 0 {

@@ -277,7 +277,7 @@ fn interval_has_one_line_and_the_last_says_how_short_it_is() {
     let rest = format!(": {packets}, 1 in flight, {times}");
     assert_eq!(interval(Layout::PLAIN, &summary, false), format!("192.0.2.1:9999{rest}"));
     let last = interval(Layout::PLAIN, &summary, true);
-    assert_eq!(last, format!("192.0.2.1:9999 (last 4.005 s){rest}"));
+    assert_eq!(last, format!("192.0.2.1:9999 (partial: 4.005 s){rest}"));
 }
 
 fn terminal(width: usize) -> Layout {
