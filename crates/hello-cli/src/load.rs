@@ -19,3 +19,4 @@ pub mod saturation;
 pub mod session;
 pub mod summary;
 pub mod throughput;
+pub mod trend;

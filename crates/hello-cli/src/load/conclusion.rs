@@ -6,6 +6,8 @@ mod trials;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::args::MESSAGES;
@@ -14,7 +16,7 @@ use super::no_contact::NoContact;
 use super::plan::Plan;
 use super::saturation::GeneratorLimit;
 use super::summary::Summary;
-use crate::output::percent;
+use crate::output::{format, percent};
 
 /// The conclusion from a run, a search or a sweep.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -118,7 +120,14 @@ impl Conclusion {
     }
 
     fn limited_by_generator(self, summary: &Summary) -> Self {
-        let found = self.limited_by(LimitedBy::Generator).and("the generator was the limit");
+        let limit = match summary.generator.limits.first() {
+            Some(GeneratorLimit::Stalled { .. }) => {
+                "lost requests held their places until the timeout"
+            }
+            Some(GeneratorLimit::NotTaken { .. }) => "this system rejected what was not sent",
+            _ => "the generator was the limit",
+        };
+        let found = self.limited_by(LimitedBy::Generator).and(limit);
         match advice(summary) {
             Some(options) => found.next(options),
             None => found,
@@ -134,6 +143,12 @@ impl Conclusion {
                 .next("hello-server --limit off"),
             None => self,
         }
+    }
+
+    /// Adds that nothing was answered after a time.
+    fn with_silence(self, after: Duration) -> Self {
+        let after = after.as_secs_f64();
+        self.limited_by(LimitedBy::Server).and(&format!("after {after} s, it answered nothing"))
     }
 
     /// Adds that the run was interrupted, and the loss if all in flight are lost.
@@ -196,6 +211,12 @@ fn train_option(plan: &Plan, train: u16) -> String {
         }
         _ => format!("--train {train}"),
     }
+}
+
+/// Describes latencies that rose, because the server answered more slowly than it was asked.
+fn risen((from, to): (Duration, Duration)) -> String {
+    let [from, to] = [from, to].map(|time| format::percentile(time.as_secs_f64() * 1e3));
+    format!("latencies rose from {from} to {to} ms")
 }
 
 fn requests_per_s(rate: &str) -> String {

@@ -39,9 +39,8 @@ pub fn generator_limits(summary: &Summary) -> Vec<GeneratorLimit> {
 /// Returns the share of a closed loop's places that lost requests held until their timeouts.
 fn held_by_lost(summary: &Summary) -> f64 {
     let Some(outstanding) = summary.plan.outstanding else { return 0.0 };
-    let held_s = summary.common.lost as f64 * summary.plan.timeout_s;
     let all_s = f64::from(outstanding) * summary.common.duration_s;
-    if all_s > 0.0 { (held_s / all_s).min(1.0) } else { 0.0 }
+    if all_s > 0.0 { (summary.trend.held_s / all_s).min(1.0) } else { 0.0 }
 }
 
 /// Returns the verdict on a trial.
@@ -123,18 +122,17 @@ mod tests {
     fn lost_requests_that_wait_for_their_timeouts_limit_a_closed_loop() {
         let mut summary = summary();
         (summary.plan.rate, summary.plan.outstanding) = (None, Some(64));
-        (summary.common.sent, summary.common.answered) = (5541, 5485);
-        for (lost, timeout_s, limits) in [
-            (56, 1.0, &[GeneratorLimit::Stalled { share: 0.875 }][..]),
-            (56, 0.01, &[]),
-            (640, 1.0, &[GeneratorLimit::Stalled { share: 1.0 }]),
-            (0, 1.0, &[]),
+        for (held_s, limits) in [
+            (56.0, &[GeneratorLimit::Stalled { share: 0.875 }][..]),
+            (0.56, &[]),
+            (640.0, &[GeneratorLimit::Stalled { share: 1.0 }]),
+            (0.0, &[]),
         ] {
-            (summary.common.lost, summary.plan.timeout_s) = (lost, timeout_s);
-            assert_eq!(generator_limits(&summary), limits, "{lost} {timeout_s}");
+            summary.trend.held_s = held_s;
+            assert_eq!(generator_limits(&summary), limits, "{held_s}");
         }
         (summary.plan.rate, summary.plan.outstanding) = (Some(5541), None);
-        summary.common.lost = 56;
+        summary.trend.held_s = 56.0;
         assert_eq!(generator_limits(&summary), [], "an open loop waits for no reply");
     }
 
@@ -182,7 +180,7 @@ mod tests {
         let mut summary = summary();
         summary.generator.busy = Some(1.0);
         (summary.plan.rate, summary.plan.outstanding) = (None, Some(3));
-        summary.common.lost = 0;
+        summary.trend.held_s = 0.0;
         for (sent, limits) in [(29, &[][..]), (30, &[GeneratorLimit::Busy { share: 1.0 }])] {
             summary.common.sent = sent;
             assert_eq!(generator_limits(&summary), limits, "{sent}");

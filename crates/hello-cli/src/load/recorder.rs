@@ -11,6 +11,7 @@ use super::diagnosis::generator_limits;
 use super::plan::Plan;
 use super::rate_limit::suspected_limit;
 use super::summary::{Generator, Summary};
+use super::trend::Trend;
 use crate::output::wall_clock::WallClock;
 
 /// Records the events of one thread, in constant memory.
@@ -87,6 +88,7 @@ impl Recorder {
         let share =
             |part: Duration| common.per_second(1).map(|rate| (part.as_secs_f64() * rate).min(1.0));
         let plan = Plan::from(plan);
+        let trend = Trend::new(&self.timeline, &plan, usage.measured);
         let name_bits = plan.mean_name_bits();
         let reply_bits = name_bits + 8.0 * plan.reply_overhead_bytes() as f64;
         let (sent_per_s, answered_per_s) =
@@ -117,6 +119,7 @@ impl Recorder {
             },
             common,
             suspected_limit: None,
+            trend,
             verdict: None,
         };
         if !summary.is_steady() {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::plan::Plan;
 use super::saturation::{GeneratorLimit, SuspectedLimit};
+use super::trend::Trend;
 use crate::output::json::as_text;
 use crate::output::wall_clock::WallClock;
 
@@ -45,6 +46,9 @@ pub struct Summary {
     pub generator: Generator,
     /// The server's rate limit that the losses look like.
     pub suspected_limit: Option<SuspectedLimit>,
+    /// What changed in the course of the run.
+    #[serde(skip)]
+    pub trend: Trend,
     /// The verdict on a trial of a search.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<TrialVerdict>,

@@ -1,6 +1,6 @@
 //! The conclusion from a single run.
 
-use super::{Conclusion, LimitedBy, Outcome, is_short, is_the_generators, requests_per_s};
+use super::{Conclusion, LimitedBy, Outcome, is_short, is_the_generators, requests_per_s, risen};
 use crate::load::summary::Summary;
 use crate::output::escape::Escaped;
 use crate::output::format::{self, count, known, thousands};
@@ -18,7 +18,11 @@ impl Conclusion {
             });
         } else if common.due() == 0 {
             let after = if has_warm_up { " after the warm-up" } else { "" };
-            Self::new(format!("no request was due{after}"), Outcome::Unknown)
+            let found = Self::new(format!("no request was due{after}"), Outcome::Unknown);
+            match summary.plan.outstanding {
+                Some(_) => found.and("all outstanding ones were still waited for"),
+                None => found,
+            }
         } else if common.sent == 0 {
             let due = count(common.due(), "request");
             let headline = format!("none of {due} was sent");
@@ -60,7 +64,9 @@ fn of_closed_loop(summary: &Summary) -> Conclusion {
     };
     let headline = format!("{name} answers at least {} requests/s{loss}", format::rate(rate));
     let found = Conclusion::new(headline, outcome).at(rate).at_least();
-    if summary.suspected_limit.is_some() {
+    if let Some(after) = summary.trend.silent_after {
+        found.with_silence(after)
+    } else if summary.suspected_limit.is_some() {
         found.with_rate_limit(summary)
     } else if !summary.generator.limits.is_empty() {
         found.limited_by_generator(summary)
@@ -81,15 +87,24 @@ fn of_open_loop(summary: &Summary) -> Conclusion {
     let (sent, answered) = (summary.sent_per_s, summary.answered_per_s);
     let rate = |rate| known(rate, format::rate);
     let loss = percent::loss(common);
+    if let (Some(rise), 0, false) = (summary.trend.rise, common.lost, is_short(summary)) {
+        // It may not have answered them at this rate, but after the end.
+        let (sent, risen) = (requests_per_s(&rate(sent)), risen(rise));
+        let headline = format!("{name} falls behind at {sent}: {risen}, without loss");
+        let found = Conclusion::new(headline, Outcome::Carried).limited_by(LimitedBy::Server);
+        return found.next("a longer --duration");
+    }
+    // What is in flight may be answered.
+    let at_least = if common.in_flight > 0 { "at least " } else { "" };
     let found = match common.lost {
         0 => {
-            let headline =
-                format!("{name} answers {} without loss", requests_per_s(&rate(answered)));
+            let rate = requests_per_s(&rate(answered));
+            let headline = format!("{name} answers {at_least}{rate} without loss");
             Conclusion::new(headline, Outcome::Carried).at_least()
         }
         _ => {
             let headline = format!(
-                "{name} loses {loss} at {}, and answers {}/s",
+                "{name} loses {loss} at {}, and answers {at_least}{}/s",
                 requests_per_s(&rate(sent)),
                 rate(answered)
             );
@@ -100,6 +115,10 @@ fn of_open_loop(summary: &Summary) -> Conclusion {
         Some(answered) => found.at(answered),
         None => found,
     };
+    let found = if common.in_flight > 0 { found.at_least() } else { found };
+    if let Some(after) = summary.trend.silent_after {
+        return found.with_silence(after);
+    }
     if is_short(summary) {
         let planned = thousands(summary.plan.rate.unwrap_or_default());
         return found

@@ -45,6 +45,16 @@ pub(super) fn dropped(mut summary: Summary) -> Summary {
     limited(summary, GeneratorLimit::Dropped { datagrams: 7 })
 }
 
+fn silent(mut summary: Summary) -> Summary {
+    summary.trend.silent_after = Some(Duration::from_millis(2340));
+    summary
+}
+
+pub(super) fn rising(mut summary: Summary) -> Summary {
+    summary.trend.rise = Some((Duration::from_millis(80), Duration::from_millis(858)));
+    summary
+}
+
 pub(super) fn interrupted(mut summary: Summary, in_flight: u64) -> Summary {
     (summary.interrupted, summary.common.in_flight) = (true, in_flight);
     summary.common.sent += in_flight;
@@ -88,6 +98,8 @@ fn each_run_has_its_headline() {
     first.common.duration_s = 0.0;
     let mut warm = nothing_due.clone();
     warm.plan.warm_up_s = 1.0;
+    let mut unsent = warm.clone();
+    unsent.plan.outstanding = Some(4);
     for (summary, headline, outcome, limited_by) in [
         (
             closed(3_400_000, 0),
@@ -126,8 +138,8 @@ fn each_run_has_its_headline() {
         ),
         (
             limited(closed(54_850, 560), Stalled { share: 0.9 }),
-            "x:1 answers at least 5,485 requests/s with 1.011% loss; the generator was the limit: \
-             next, try a shorter --timeout",
+            "x:1 answers at least 5,485 requests/s with 1.011% loss; lost requests held their \
+             places until the timeout: next, try a shorter --timeout",
             Lost,
             Some(Generator),
         ),
@@ -213,7 +225,7 @@ fn each_run_has_its_headline() {
         ),
         (
             limited(short(open(9, 0, 0), 9), NotTaken { requests: 9 }),
-            "none of 9 requests was sent; the generator was the limit",
+            "none of 9 requests was sent; this system rejected what was not sent",
             NotOffered,
             Some(Generator),
         ),
@@ -223,6 +235,40 @@ fn each_run_has_its_headline() {
              --timeout",
             NotOffered,
             Some(Generator),
+        ),
+        (
+            interrupted(open(1000, 7010, 0), 2990),
+            "x:1 answers at least 701 requests/s without loss; interrupted; up to 29.9% lost if \
+             all in flight are",
+            Carried,
+            Some(Plan),
+        ),
+        (
+            silent(open(1000, 2340, 7660)),
+            "x:1 loses 76.6% at 1,000 requests/s, and answers 234/s; after 2.34 s, it answered \
+             nothing",
+            Lost,
+            Some(Server),
+        ),
+        (
+            silent(limited(closed(319_360, 640), Stalled { share: 0.77 })),
+            "x:1 answers at least 31,936 requests/s with 0.2% loss; after 2.34 s, it answered \
+             nothing",
+            Lost,
+            Some(Server),
+        ),
+        (
+            rising(open(600, 6000, 0)),
+            "x:1 falls behind at 600 requests/s: latencies rose from 80.00 to 858.0 ms, without loss: \
+             next, try a longer --duration",
+            Carried,
+            Some(Server),
+        ),
+        (
+            unsent,
+            "no request was due after the warm-up; all outstanding ones were still waited for",
+            Unknown,
+            None,
         ),
         (open(10, 0, 100), "x:1 answered none of 100 requests", Lost, None),
         (nothing_due, "no request was due", Unknown, None),

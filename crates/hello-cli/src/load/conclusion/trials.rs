@@ -5,7 +5,7 @@ mod tests;
 
 use hello_measure::TrialVerdict;
 
-use super::{Conclusion, LimitedBy, Outcome, is_short, is_the_generators};
+use super::{Conclusion, LimitedBy, Outcome, is_short, is_the_generators, risen};
 use crate::load::summary::Summary;
 use crate::load::throughput::{SearchBound, Throughput};
 use crate::output::escape::Escaped;
@@ -43,7 +43,17 @@ impl Conclusion {
         match throughput.bound {
             SearchBound::Server => {
                 let found = found.limited_by(LimitedBy::Server);
-                last.map_or(found.clone(), |trial| found.with_rate_limit(trial))
+                let found = last.map_or(found.clone(), |trial| found.with_rate_limit(trial));
+                // Of the trials that carried the load, the last one.
+                let best = trials.iter().rfind(|trial| {
+                    trial.plan.rate == Some(carried) && trial.verdict == Some(TrialVerdict::Carried)
+                });
+                match best.and_then(|trial| trial.trend.rise) {
+                    Some(rise) if found.conclusion.next.is_none() => found
+                        .and(&format!("it fell behind in a trial, whose {}", risen(rise)))
+                        .next("a longer --duration"),
+                    _ => found,
+                }
             }
             SearchBound::Generator => {
                 let found = found.at_least();

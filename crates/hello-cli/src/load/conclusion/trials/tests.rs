@@ -4,7 +4,7 @@ use hello_measure::{Bound, SearchOutcome};
 
 use super::*;
 use crate::load::conclusion::tests::{
-    assert_concludes, dropped, interrupted, open, short, suspected,
+    assert_concludes, dropped, interrupted, open, rising, short, suspected,
 };
 use crate::load::throughput::SearchEnd;
 
@@ -184,4 +184,25 @@ fn each_sweep_has_its_headline() {
         let found = Conclusion::of_sweep("x:1", &trials, all);
         assert_concludes(&found, headline, outcome, limited_by);
     }
+}
+
+#[test]
+fn load_that_was_carried_with_a_growing_queue_is_no_rate_of_answers() {
+    let load = |load| std::num::NonZeroU64::new(load).expect("not zero");
+    let trial = |rate, summary, verdict| {
+        let mut trial = Summary { verdict: Some(verdict), ..summary };
+        trial.plan.rate = Some(rate);
+        trial
+    };
+    let trials = [
+        trial(593, rising(open(593, 1186, 0)), TrialVerdict::Carried),
+        trial(600, open(600, 1000, 200), TrialVerdict::Lost),
+    ];
+    let outcome = SearchOutcome { carried: Some(load(593)), bound: Bound::Lost(load(600)) };
+    let goal = (0.0, 0.02, 1);
+    let found = Throughput::new(outcome, SearchEnd::Found, goal, Duration::from_secs(2));
+    let headline = "x:1 answers 593 requests/s without loss; it fell behind in a trial, whose \
+                    latencies rose from 80.00 to 858.0 ms: next, try a longer --duration";
+    let found = Conclusion::of_search("x:1", &found, &trials);
+    assert_concludes(&found, headline, Outcome::Carried, Some(LimitedBy::Server));
 }

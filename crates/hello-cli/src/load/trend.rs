@@ -1,0 +1,152 @@
+//! What changed in the course of a run, which its averages hide.
+
+use std::time::Duration;
+
+use hello_measure::{TimeBin, Timeline};
+
+use super::plan::Plan;
+
+/// The course of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Trend {
+    /// The time after which nothing was answered, if that is long before the end.
+    pub silent_after: Option<Duration>,
+    /// The shortest latencies at the start and at the end, if a queue grew in between.
+    pub rise: Option<(Duration, Duration)>,
+    /// The total time for which lost requests held places of a closed loop, in seconds.
+    pub held_s: f64,
+}
+
+impl Trend {
+    /// Finds out what changed in a run in which requests were due for this time.
+    pub fn new(timeline: &Timeline, plan: &Plan, measured: Duration) -> Self {
+        let timeout = Duration::from_secs_f64(plan.timeout_s);
+        let is_closed = plan.outstanding.is_some();
+        let held = timeline.bins().map(|(at, bin)| {
+            bin.lost as f64 * measured.saturating_sub(at).min(timeout).as_secs_f64()
+        });
+        Self {
+            silent_after: silent_after(timeline, is_closed.then_some(timeout), measured),
+            rise: if is_closed { None } else { rise(timeline, measured) },
+            held_s: held.sum(),
+        }
+    }
+}
+
+/// Returns the time after which nothing was answered. A closed loop whose places are all lost sends
+/// nothing for a `pause`.
+fn silent_after(
+    timeline: &Timeline,
+    pause: Option<Duration>,
+    measured: Duration,
+) -> Option<Duration> {
+    let (last, _) = timeline.bins().filter(|(_, bin)| bin.answered > 0).last()?;
+    let end = last + timeline.bin_length();
+    let lost: u64 = timeline.bins().filter(|(at, _)| *at >= end).map(|(_, bin)| bin.lost).sum();
+    let is_long = measured.saturating_sub(end) > (measured / 10).max(pause.unwrap_or_default());
+    (is_long && lost >= MIN_LOST).then(|| rounded(end, timeline.bin_length()))
+}
+
+/// Rounds a time that is known to one bin to whole multiples of a power of ten of milliseconds.
+fn rounded(time: Duration, bin: Duration) -> Duration {
+    let mut step = 1;
+    while u128::from(step) < bin.as_millis() {
+        step *= 10;
+    }
+    let steps = (time.as_secs_f64() * 1e3 / step as f64).round();
+    Duration::from_millis((steps as u64).saturating_mul(step))
+}
+
+/// Returns the shortest latencies in the first and in the last tenth, if the latter is longer by more
+/// than 5 % of the whole: replies then arrived at 95 % of the rate of the requests, or less.
+fn rise(timeline: &Timeline, measured: Duration) -> Option<(Duration, Duration)> {
+    let (early, late) = (measured / 10, measured - measured / 10);
+    let shortest = |is_in: &dyn Fn(Duration) -> bool| {
+        let bins = Vec::from_iter(timeline.bins().filter(|(at, _)| is_in(*at)));
+        let answered: u64 = bins.iter().map(|(_, bin)| bin.answered).sum();
+        let times = bins.iter().filter_map(|(_, TimeBin { rtts, .. })| *rtts);
+        times.map(|(shortest, _)| shortest).min().filter(|_| answered >= MIN_ANSWERED)
+    };
+    let (first, last) = (shortest(&|at| at < early)?, shortest(&|at| at >= late)?);
+    let is_long = last.saturating_sub(first) > (measured / 20).max(MIN_RISE);
+    is_long.then_some((first, last))
+}
+
+/// The fewest losses that mean silence, as of a server that answers nothing.
+const MIN_LOST: u64 = 32;
+
+/// The fewest answers whose shortest latency is that of the queue, and not of a pause.
+const MIN_ANSWERED: u64 = 10;
+
+/// The shortest rise that is not one of a timer.
+const MIN_RISE: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::fixtures;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn plan(outstanding: Option<u32>) -> Plan {
+        let mut plan = Plan::from(&fixtures::plan());
+        (plan.outstanding, plan.timeout_s) = (outstanding, 1.0);
+        plan
+    }
+
+    /// Returns the trend of ten seconds with a request in each millisecond.
+    fn trend(outstanding: Option<u32>, latency: impl Fn(u32) -> Option<Duration>) -> Trend {
+        let mut timeline = Timeline::new();
+        for number in 0..10_000 {
+            let due = Duration::from_millis(number.into());
+            match latency(number) {
+                Some(latency) => timeline.answered(due, latency),
+                None => timeline.lost(due),
+            }
+        }
+        Trend::new(&timeline, &plan(outstanding), 10 * SECOND)
+    }
+
+    #[test]
+    fn silence_up_to_the_end_is_found() {
+        let until =
+            |end: u32| move |number: u32| (number < end).then_some(Duration::from_millis(1));
+        assert_eq!(trend(None, until(4000)).silent_after, Some(4 * SECOND));
+        assert!(trend(Some(64), until(4000)).silent_after.is_some());
+        assert_eq!(trend(None, until(9500)).silent_after, None, "too short");
+        assert_eq!(trend(None, until(0)).silent_after, None, "nothing was ever answered");
+        assert_eq!(trend(None, |number| until(4000)(number % 5000)).silent_after, None);
+        let rare = |number: u32| (number.is_multiple_of(4)).then_some(SECOND);
+        assert_eq!(trend(None, rare).silent_after, None);
+        let mut few = Timeline::new();
+        few.answered(Duration::ZERO, Duration::ZERO);
+        (0..31).for_each(|_| few.lost(2 * SECOND));
+        assert_eq!(Trend::new(&few, &plan(None), 10 * SECOND).silent_after, None);
+        few.lost(2 * SECOND);
+        assert!(Trend::new(&few, &plan(None), 10 * SECOND).silent_after.is_some());
+        // All places of a closed loop may be lost at once.
+        assert_eq!(Trend::new(&few, &plan(Some(32)), SECOND).silent_after, None);
+    }
+
+    #[test]
+    fn growing_queue_is_found_and_a_long_path_or_a_pause_is_none() {
+        let queue = |number: u32| Some(SECOND + Duration::from_micros(100) * number);
+        let (first, last) = trend(None, queue).rise.expect("a rise");
+        assert_eq!((first, last.as_millis()), (SECOND, 1900));
+        assert_eq!(trend(Some(64), queue).rise, None, "a closed loop waits");
+        assert_eq!(trend(None, |_| Some(3 * SECOND)).rise, None);
+        let slight = |number: u32| Some(SECOND + Duration::from_micros(50) * number);
+        assert_eq!(trend(None, slight).rise, None);
+        let pause = |number: u32| {
+            Some(Duration::from_millis(if number < 9500 { 0 } else { u64::from(10_000 - number) }))
+        };
+        assert_eq!(trend(None, pause).rise, None);
+    }
+
+    #[test]
+    fn lost_requests_hold_places_until_their_timeout_or_the_end() {
+        let lost = |number: u32| (number != 2000 && number != 9500).then_some(SECOND);
+        let held = trend(Some(64), lost).held_s;
+        assert!((held - 1.5).abs() < 0.02, "{held}");
+    }
+}
