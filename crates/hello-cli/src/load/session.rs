@@ -5,7 +5,7 @@ mod watch;
 
 use std::error::Error;
 use std::net::SocketAddr;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::thread;
@@ -338,10 +338,22 @@ impl<'a> Session<'a> {
     }
 }
 
+fn is_narrow(layout: Layout) -> bool {
+    layout.width.is_some_and(|width| width.get() < 60)
+}
+
+/// Returns the number of columns for the message of the status line, beside the bar.
+fn status_room(layout: Layout) -> Option<NonZeroUsize> {
+    let bar = if is_narrow(layout) { 0 } else { "########## 100%  ".len() };
+    NonZeroUsize::new(layout.width?.get().saturating_sub(bar))
+}
+
 /// Returns the style of the status line: a progress bar, if there is room, and a message.
 fn progress_style(layout: Layout) -> Result<ProgressStyle, Box<dyn Error>> {
-    let is_narrow = layout.width.is_some_and(|width| width.get() < 60);
-    let template = if is_narrow { "{wide_msg}" } else { "{bar:10} {percent:>3}%  {wide_msg}" };
+    let template = match is_narrow(layout) {
+        true => "{wide_msg}",
+        false => "{bar:10} {percent:>3}%  {wide_msg}",
+    };
     let style = ProgressStyle::with_template(template)?;
     Ok(if layout.unicode { style } else { style.progress_chars("#>.") })
 }

@@ -50,11 +50,11 @@ fn silent_after(
 /// Rounds a time that is known to one bin to whole multiples of a power of ten of milliseconds.
 fn rounded(time: Duration, bin: Duration) -> Duration {
     let mut step = 1;
-    while u128::from(step) < bin.as_millis() {
+    while step < bin.as_millis() {
         step *= 10;
     }
-    let steps = (time.as_secs_f64() * 1e3 / step as f64).round();
-    Duration::from_millis((steps as u64).saturating_mul(step))
+    let millis = (time.as_millis() + step / 2) / step * step;
+    Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
 }
 
 /// Returns the shortest latencies in the first and in the last tenth, if the latter is longer by more

@@ -133,6 +133,12 @@ fn of_open_loop(summary: &Summary) -> Conclusion {
             .and("the generator was at its limit, so latencies are upper bounds"),
         _ if summary.suspected_limit.is_some() => found.with_rate_limit(summary),
         _ if is_the_generators(summary) => found.at_least().limited_by_generator(summary),
-        _ => found.limited_by(LimitedBy::Server),
+        _ => {
+            let found = found.limited_by(LimitedBy::Server);
+            match summary.trend.rise {
+                Some(rise) => found.and(&risen(rise)).next("a longer --duration"),
+                None => found,
+            }
+        }
     }
 }

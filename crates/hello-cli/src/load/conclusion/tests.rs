@@ -265,6 +265,13 @@ fn each_run_has_its_headline() {
             Some(Server),
         ),
         (
+            rising(open(600, 5616, 384)),
+            "x:1 loses 6.4% at 600 requests/s, and answers 562/s; latencies rose from 80.00 to \
+             858.0 ms: next, try a longer --duration",
+            Lost,
+            Some(Server),
+        ),
+        (
             unsent,
             "no request was due after the warm-up; all outstanding ones were still waited for",
             Unknown,

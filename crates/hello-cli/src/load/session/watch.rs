@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use hello_measure::{Counts, Interval};
 use hello_net::{Contact, LoadPlan, Pacing, SocketError, Stopper};
 
-use super::{Command, Session};
+use super::{Command, Session, status_room};
 use crate::load::no_contact::is_refusal;
 use crate::load::output::{json, text::progress};
 use crate::load::progress::{Phase, Progress, Trial};
@@ -91,8 +91,9 @@ impl Session<'_> {
                     interval: Interval::between(shown, by_now, rate),
                 };
                 shown = by_now;
+                let room = status_room(self.layout);
                 let bar = Phase::bar(plan, elapsed, &by_now.1);
-                Status { message: progress::status(&progress), progress: Some(bar) }
+                Status { message: progress::status(&progress, room), progress: Some(bar) }
             });
         }
     }

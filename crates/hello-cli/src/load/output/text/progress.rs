@@ -1,5 +1,7 @@
 //! The progress of a run in text.
 
+use std::num::NonZeroUsize;
+
 use hello_measure::Interval;
 
 use crate::load::progress::{Phase, Progress};
@@ -29,8 +31,19 @@ pub fn interval(layout: Layout, interval: &Interval) -> String {
     layout.flow(&parts, INDENT)
 }
 
-/// Returns the status line.
-pub fn status(progress: &Progress) -> String {
+/// Returns the status line, without those of its last parts that do not fit: half a number is another
+/// number.
+pub fn status(progress: &Progress, width: Option<NonZeroUsize>) -> String {
+    let mut text = whole_status(progress);
+    while width.is_some_and(|width| text.len() > width.get())
+        && let Some(end) = text.rfind(", ").max(text.rfind("; "))
+    {
+        text.truncate(end);
+    }
+    text
+}
+
+fn whole_status(progress: &Progress) -> String {
     let mut text = String::new();
     if let Some(trial) = &progress.trial {
         text = match trial.of {

@@ -305,7 +305,7 @@ fn interval_has_one_line_and_a_partial_one_no_rates() {
 
 #[test]
 fn status_has_the_time_left_and_what_is_awaited() {
-    let of = |phase, trial| status(&Progress { trial, phase, interval: part() });
+    let of = |phase, trial| status(&Progress { trial, phase, interval: part() }, None);
     let seconds = Duration::from_secs;
     let left = Some(Duration::from_millis(64_100));
     for (phase, expected) in [
@@ -335,4 +335,20 @@ fn status_has_the_time_left_and_what_is_awaited() {
     let swept = Trial { of: Some(9), best: None, ..trial };
     let expected = "3 of 9 at 40,000/s, 1m5s left at most; warming up, 1s left";
     assert_eq!(of(phase, Some(swept)), expected);
+}
+
+#[test]
+fn status_has_no_half_numbers_in_a_narrow_terminal() {
+    let phase = Phase::Measuring { left: None, of: Some((1200, 5000)) };
+    for (width, expected) in [
+        (65, "1,200 of 5,000, 600 answered/s, 10 lost, 800 sent/s, 90 in flight"),
+        (64, "1,200 of 5,000, 600 answered/s, 10 lost, 800 sent/s"),
+        (40, "1,200 of 5,000, 600 answered/s, 10 lost"),
+        (38, "1,200 of 5,000, 600 answered/s"),
+        (20, "1,200 of 5,000"),
+        (5, "1,200 of 5,000"),
+    ] {
+        let progress = Progress { trial: None, phase, interval: part() };
+        assert_eq!(status(&progress, std::num::NonZeroUsize::new(width)), expected, "{width}");
+    }
 }
