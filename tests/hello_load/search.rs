@@ -1,11 +1,14 @@
 //! The search for the highest load carried, and sweeps.
 
+use std::thread;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::scripted_server::Server;
 use super::{due, lines, load, not_sent};
 use crate::relay::{Inconclusive, retry_until_conclusive};
-use crate::support::{Finished, count};
+use crate::support::{Finished, count, server};
 use crate::truth::assert_near;
 
 /// Each trial has the requests of 0.1 s. They are in trains, so that there are few moments at which
@@ -249,4 +252,24 @@ fn sweep_prints_a_row_with_loss_for_each_load() {
         assert_eq!(headline, expected);
         Ok(())
     });
+}
+
+#[test]
+fn search_and_sweep_end_if_their_server_does() {
+    for mode in [&["--find-max", "--trials", "1", "--rate", "200"][..], &["--sweep", "200..900"]] {
+        let (server, address) = server(&["--bind", "127.0.0.1:0", "--quiet"]);
+        let ends = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(700));
+            drop(server);
+        });
+        let to = address.to_string();
+        let times = ["--duration", "300ms", "-W", "300ms", &to];
+        let (lines, _) = lines(&[mode, &times].concat());
+        ends.join().expect("no panic");
+        let last = lines.last().expect("a result");
+        let headline = last["headline"].as_str().expect("text");
+        assert!(headline.contains("no server was listening"), "{headline}");
+        let trials = lines.iter().filter(|line| line["event"] == "trial").count();
+        assert!(trials <= 6, "{lines:?}");
+    }
 }

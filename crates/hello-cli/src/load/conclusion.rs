@@ -8,6 +8,7 @@ mod tests;
 
 use std::time::Duration;
 
+use hello_measure::REFUSED;
 use serde::Serialize;
 
 use super::args::MESSAGES;
@@ -149,6 +150,15 @@ impl Conclusion {
     fn with_silence(self, after: Duration) -> Self {
         let after = after.as_secs_f64();
         self.limited_by(LimitedBy::Server).and(&format!("after {after} s, it answered nothing"))
+    }
+
+    /// Adds that the losses were not, or not all, of a server.
+    fn with_refusals(self, summary: &Summary) -> Self {
+        let errors = &summary.common.errors;
+        match errors.contains_key(REFUSED) && summary.common.lost > 0 {
+            true => self.and("no server was listening at times"),
+            false => self,
+        }
     }
 
     /// Adds that the run was interrupted, and the loss if all in flight are lost.

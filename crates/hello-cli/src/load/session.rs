@@ -199,7 +199,7 @@ impl<'a> Session<'a> {
                 self.print_trial();
                 return Ok(());
             }
-            if self.is_silent() {
+            if self.is_silent() || self.is_refused() {
                 note(self, &search, SearchEnd::Silent);
                 self.print_trial();
                 return Ok(());
@@ -226,7 +226,7 @@ impl<'a> Session<'a> {
                 left_at_most: time_of_trials(&self.plan, left),
             })?;
             self.print_trial();
-            if self.stopped || self.is_silent() {
+            if self.stopped || self.is_silent() || self.is_refused() {
                 break;
             }
         }
@@ -237,6 +237,12 @@ impl<'a> Session<'a> {
     fn is_silent(&self) -> bool {
         self.no_contact.is_some()
             || self.results.iter().all(|summary| summary.no_answer().is_some())
+    }
+
+    /// Returns whether no server was listening in the last trial, as if it had ended since: what it
+    /// lost says nothing about the load.
+    fn is_refused(&self) -> bool {
+        self.results.last().is_some_and(Summary::is_refused)
     }
 
     fn trial(&mut self, trial: Trial) -> Result<(), Box<dyn Error>> {

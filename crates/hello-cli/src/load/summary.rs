@@ -63,6 +63,11 @@ impl Summary {
         hello_measure::Summary { unsolicited, ..self.common.clone() }.no_answer()
     }
 
+    /// Returns whether nothing was answered, because no server was listening.
+    pub fn is_refused(&self) -> bool {
+        self.no_answer() == Some(NoAnswer::Refused)
+    }
+
     /// Returns whether the run was long enough for the server to set the pace. A closed loop sends
     /// its first requests immediately, and does not count the time of its last ones.
     pub fn is_steady(&self) -> bool {

@@ -35,7 +35,7 @@ pub enum SearchBound {
     Generator,
     /// Higher loads were not tried.
     MaxRate,
-    /// The first trial had no reply.
+    /// The first trial had no reply, or no server was listening any more.
     Silence,
     /// The search did not end.
     Interrupted,
@@ -46,7 +46,7 @@ pub enum SearchBound {
 pub enum SearchEnd {
     /// It found the throughput.
     Found,
-    /// The first trial had no reply.
+    /// The first trial had no reply, or no server was listening any more.
     Silent,
     /// It was interrupted.
     Open,

@@ -39,7 +39,7 @@ impl Conclusion {
         } else {
             of_open_loop(summary)
         };
-        found.with_ends_unknown(summary)
+        found.with_refusals(summary).with_ends_unknown(summary)
     }
 }
 

@@ -50,6 +50,11 @@ fn silent(mut summary: Summary) -> Summary {
     summary
 }
 
+pub(super) fn refused(mut summary: Summary) -> Summary {
+    summary.common.errors = [(REFUSED, 330)].into();
+    summary
+}
+
 pub(super) fn rising(mut summary: Summary) -> Summary {
     summary.trend.rise = Some((Duration::from_millis(80), Duration::from_millis(858)));
     summary
@@ -268,6 +273,12 @@ fn each_run_has_its_headline() {
             rising(open(600, 5616, 384)),
             "x:1 loses 6.4% at 600 requests/s, and answers 562/s; latencies rose from 80.00 to \
              858.0 ms: next, try a longer --duration",
+            Lost,
+            Some(Server),
+        ),
+        (
+            refused(open(500, 4670, 330)),
+            "x:1 loses 6.6% at 500 requests/s, and answers 467/s; no server was listening at times",
             Lost,
             Some(Server),
         ),

@@ -34,6 +34,10 @@ impl Conclusion {
                     let found = Self::new(headline, Outcome::Lost).limited_by(LimitedBy::Server);
                     last.map_or(found.clone(), |trial| found.with_rate_limit(trial))
                 }
+                (SearchBound::Silence, _) => Self::new(
+                    format!("{name} answered no rate, and then no server was listening"),
+                    Outcome::Unknown,
+                ),
                 _ => Self::interrupted_early("before any rate had a verdict"),
             };
         };
@@ -64,9 +68,10 @@ impl Conclusion {
                 .limited_by(LimitedBy::Plan)
                 .and("no higher rate was tried")
                 .next("a higher --max-rate"),
-            SearchBound::Silence | SearchBound::Interrupted => {
-                found.at_least().and("the search was interrupted")
+            SearchBound::Silence => {
+                found.at_least().and("the search ended because no server was listening any more")
             }
+            SearchBound::Interrupted => found.at_least().and("the search was interrupted"),
         }
     }
 
@@ -114,6 +119,9 @@ impl Conclusion {
             },
         };
         match trials.len() {
+            done if trials.last().is_some_and(Summary::is_refused) => {
+                found.and(&format!("no server was listening any more at rate {done} of {all}"))
+            }
             done if done < all || trials.iter().any(|trial| trial.interrupted) => {
                 found.and(&format!("interrupted after {} of {all} rates", measured.len()))
             }

@@ -209,7 +209,7 @@ pub fn throughput(layout: Layout, conclusion: &Conclusion, throughput: &Throughp
             "generator limit: {load} was not offered evenly, so the server may carry more (try \
              --train, more --threads, --sources or --trials)"
         ),
-        (SearchBound::Silence, _) => "the search ended after its first trial".into(),
+        (SearchBound::Silence, _) => "the search ended at a trial without a reply".into(),
         (SearchBound::Interrupted, Some(load)) => format!("interrupted; {load} was not carried"),
         (SearchBound::Interrupted, None) => "interrupted before a load failed".into(),
         _ => "no higher load was tried (--max-rate)".into(),

@@ -4,7 +4,7 @@ use hello_measure::{Bound, SearchOutcome};
 
 use super::*;
 use crate::load::conclusion::tests::{
-    assert_concludes, dropped, interrupted, open, rising, short, suspected,
+    assert_concludes, dropped, interrupted, open, refused, rising, short, suspected,
 };
 use crate::load::throughput::SearchEnd;
 
@@ -204,5 +204,32 @@ fn load_that_was_carried_with_a_growing_queue_is_no_rate_of_answers() {
     let headline = "x:1 answers 593 requests/s without loss; it fell behind in a trial, whose \
                     latencies rose from 80.00 to 858.0 ms: next, try a longer --duration";
     let found = Conclusion::of_search("x:1", &found, &trials);
+    assert_concludes(&found, headline, Outcome::Carried, Some(LimitedBy::Server));
+}
+
+#[test]
+fn server_that_ended_is_no_limit_of_the_rate() {
+    let load = |load| std::num::NonZeroU64::new(load).expect("not zero");
+    let gone = refused(open(4000, 0, 4000));
+    for (carried, headline, expected) in [
+        (
+            Some(load(2000)),
+            "x:1 answers at least 2,000 requests/s without loss; the search ended because no \
+             server was listening any more",
+            Outcome::Carried,
+        ),
+        (None, "x:1 answered no rate, and then no server was listening", Outcome::Unknown),
+    ] {
+        let outcome = SearchOutcome { carried, bound: Bound::Lost(load(4000)) };
+        let goal = (0.0, 0.02, 1);
+        let found = Throughput::new(outcome, SearchEnd::Silent, goal, Duration::from_secs(2));
+        let found = Conclusion::of_search("x:1", &found, &[gone.clone()]);
+        assert_concludes(&found, headline, expected, None);
+    }
+    let trials =
+        [open(1000, 10_000, 0), refused(open(2000, 5000, 5000)), refused(open(3000, 0, 9))];
+    let headline = "x:1 answers 1,000 requests/s without loss, and loses 50% at 2,000/s; no server was \
+                    listening any more at rate 3 of 9";
+    let found = Conclusion::of_sweep("x:1", &trials, 9);
     assert_concludes(&found, headline, Outcome::Carried, Some(LimitedBy::Server));
 }

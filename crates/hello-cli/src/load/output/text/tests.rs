@@ -349,6 +349,6 @@ fn status_has_no_half_numbers_in_a_narrow_terminal() {
         (5, "1,200 of 5,000"),
     ] {
         let progress = Progress { trial: None, phase, interval: part() };
-        assert_eq!(status(&progress, std::num::NonZeroUsize::new(width)), expected, "{width}");
+        assert_eq!(status(&progress, NonZeroUsize::new(width)), expected, "{width}");
     }
 }
