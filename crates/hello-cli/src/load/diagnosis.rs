@@ -68,8 +68,8 @@ pub fn judge_trial(summary: &Summary, tolerance: f64) -> TrialVerdict {
 /// The share of the time above which a generator counts as always busy.
 const BUSY: f64 = 0.95;
 
-/// The shortest run in seconds for which [`BUSY`] is a limit.
-const MIN_DURATION_S: f64 = 0.1;
+/// The shortest run in seconds for which [`BUSY`] is a limit, and the CPU time per request is known.
+pub const MIN_DURATION_S: f64 = 0.1;
 
 /// The smallest timer error that is a limit, in milliseconds.
 const MIN_TIMER_ERROR_MS: f64 = 1.0;

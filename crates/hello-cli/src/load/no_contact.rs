@@ -167,7 +167,7 @@ impl fmt::Display for NoContact {
             Reason::Overload => write!(
                 f,
                 "no reply from {target} within {waited} s, but to one greeting after that: it is \
-                 overloaded, rate limited or was just started; try a lower --rate"
+                 overloaded, rate limited or was just started; try a lower --rate or --outstanding"
             ),
             Reason::Silent => write!(
                 f,
@@ -239,7 +239,7 @@ mod tests {
                 Reason::Overload,
                 default,
                 "no reply from 127.0.0.1:9999 within 1 s, but to one greeting after that: it is \
-                 overloaded, rate limited or was just started; try a lower --rate",
+                 overloaded, rate limited or was just started; try a lower --rate or --outstanding",
             ),
             (
                 Reason::Silent,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hello_measure::{Counts, Distribution, Quantiles, Record, ReplyKind, RunLength, Timeline};
 use hello_net::{GeneratorUsage, LoadEvent, LoadEventKind, LoadPlan, Pacing};
 
-use super::diagnosis::generator_limits;
+use super::diagnosis::{MIN_DURATION_S, generator_limits};
 use super::plan::Plan;
 use super::rate_limit::suspected_limit;
 use super::summary::{Generator, Summary};
@@ -122,7 +122,7 @@ impl Recorder {
             trend,
             verdict: None,
         };
-        if !summary.is_steady() {
+        if !summary.is_steady() || summary.common.duration_s < MIN_DURATION_S {
             // Much of the CPU time was spent after the last request was due.
             summary.generator.processor_time_per_request_us = None;
         }
@@ -274,6 +274,18 @@ mod tests {
             let summary = recorder.summary("", ([127, 0, 0, 1], 1).into(), &plan, USAGE, START);
             let time = summary.generator.processor_time_per_request_us;
             assert_eq!(time.is_some(), known, "{summary:?}");
+        }
+    }
+
+    #[test]
+    fn cpu_time_per_request_is_unknown_for_a_very_short_run() {
+        // Requests that are sent late are sent after it.
+        for (millis, known) in [(1, false), (99, false), (100, true)] {
+            let usage = GeneratorUsage { measured: Duration::from_millis(millis), ..USAGE };
+            let address = ([127, 0, 0, 1], 1).into();
+            let summary = recorder().summary("", address, &plan(), usage, START);
+            let time = summary.generator.processor_time_per_request_us;
+            assert_eq!(time.is_some(), known, "{millis}");
         }
     }
 
