@@ -223,7 +223,7 @@ fn server_that_ended_is_no_limit_of_the_rate() {
         let outcome = SearchOutcome { carried, bound: Bound::Lost(load(4000)) };
         let goal = (0.0, 0.02, 1);
         let found = Throughput::new(outcome, SearchEnd::Silent, goal, Duration::from_secs(2));
-        let found = Conclusion::of_search("x:1", &found, &[gone.clone()]);
+        let found = Conclusion::of_search("x:1", &found, std::slice::from_ref(&gone));
         assert_concludes(&found, headline, expected, None);
     }
     let trials =
