@@ -68,10 +68,11 @@ pub fn bit_rate(bits_per_second: f64) -> String {
     format!("{value:.decimals$} {unit}")
 }
 
-/// Formats milliseconds that are known to three or four digits, as percentiles are: `1.234`, `12.35`,
-/// `0.045`.
+/// Formats milliseconds that are known to three digits, and no better than to a microsecond, as
+/// percentiles are: `1.23`, `12.3`, `0.045`.
 pub fn percentile(millis: f64) -> String {
-    let decimals = decimals(millis, 4).min(3);
+    // A number below 1 has no digit in front of its point that counts.
+    let decimals = if millis < 0.9995 { 3 } else { decimals(millis, 3) };
     format!("{millis:.decimals$}")
 }
 
@@ -147,9 +148,10 @@ mod tests {
         for (millis, text) in [
             (0.0, "0.000"),
             (0.045, "0.045"),
-            (1.2345, "1.234"),
-            (12.345, "12.35"),
-            (123.456, "123.5"),
+            (0.9996, "1.00"),
+            (1.2345, "1.23"),
+            (12.345, "12.3"),
+            (123.456, "123"),
             (1234.567, "1235"),
         ] {
             assert_eq!(percentile(millis), text);
@@ -172,7 +174,7 @@ mod tests {
     fn unknown_times_are_not_named() {
         assert_eq!(named_times(&[("p50", None), ("p99", None)]), None);
         let times = [("p50", Some(1.2345)), ("p99", None), ("max", Some(1234.5))];
-        assert_eq!(named_times(&times), Some("p50/max = 1.234/1234 ms".into()));
+        assert_eq!(named_times(&times), Some("p50/max = 1.23/1234 ms".into()));
     }
 
     #[test]

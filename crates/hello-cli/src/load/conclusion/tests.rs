@@ -264,15 +264,15 @@ fn each_run_has_its_headline() {
         ),
         (
             rising(open(600, 6000, 0)),
-            "x:1 falls behind at 600 requests/s: latencies rose from 80.00 to 858.0 ms, without loss: \
+            "x:1 falls behind at 600 requests/s: latencies rose from 80.0 to 858 ms, without loss: \
              next, try a longer --duration",
             Carried,
             Some(Server),
         ),
         (
             rising(open(600, 5616, 384)),
-            "x:1 loses 6.4% at 600 requests/s, and answers 562/s; latencies rose from 80.00 to \
-             858.0 ms: next, try a longer --duration",
+            "x:1 loses 6.4% at 600 requests/s, and answers 562/s; latencies rose from 80.0 to \
+             858 ms: next, try a longer --duration",
             Lost,
             Some(Server),
         ),

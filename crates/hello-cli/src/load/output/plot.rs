@@ -299,7 +299,7 @@ mod tests {
         let texts = texts(&run("a<b>\x1b:1", &plan(), &recorder(), START));
         for text in [
             r"Latency of a<b>\u{1b}:1 under load",
-            "3 sent, 2 answered, 1 lost (33%); p50\u{a0}1.101, max\u{a0}3.100\u{a0}ms",
+            "3 sent, 2 answered, 1 lost (33%); p50\u{a0}1.10, max\u{a0}3.10\u{a0}ms",
             "latency since due, ms",
         ] {
             assert!(texts.iter().any(|other| other == text), "{text} {texts:?}");

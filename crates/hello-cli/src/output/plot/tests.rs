@@ -319,11 +319,11 @@ fn tail_has_a_logarithmic_axis_and_every_percentile_that_the_sample_has() {
     assert!(has(&millis(&[10, 11, 40]), "30"), "linear");
     assert!(!has(&millis(&[10, 11, 60]), "30") && has(&millis(&[10, 11, 60]), "50"), "logarithmic");
     for (count, name) in [
-        (1, "max 10.00"),
-        (2, "p50 10.00"),
-        (10, "p90 10.00"),
-        (100, "p99 10.00"),
-        (1000, "p99.9 10.00"),
+        (1, "max 10.0"),
+        (2, "p50 10.0"),
+        (10, "p90 10.0"),
+        (100, "p99 10.0"),
+        (1000, "p99.9 10.0"),
     ] {
         assert!(has(&millis(&vec![10; count]), name), "{name}");
         assert!(!has(&millis(&vec![10; count - 1]), name), "{name}");

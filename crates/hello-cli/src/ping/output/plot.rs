@@ -51,7 +51,7 @@ mod tests {
         let timeline = Timeline::new();
         let texts = |targets: &[_]| texts(&draw(targets, Duration::from_millis(25)));
         let (one, other) = ((&recorder, &timeline), (&silent, &timeline));
-        let counts = "2 sent, 1 answered, 1 lost (50%); max\u{a0}12.00\u{a0}ms";
+        let counts = "2 sent, 1 answered, 1 lost (50%); max\u{a0}12.0\u{a0}ms";
         for (texts, expected) in [
             (
                 texts(&[one]),

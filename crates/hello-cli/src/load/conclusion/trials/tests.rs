@@ -202,7 +202,7 @@ fn load_that_was_carried_with_a_growing_queue_is_no_rate_of_answers() {
     let goal = (0.0, 0.02, 1);
     let found = Throughput::new(outcome, SearchEnd::Found, goal, Duration::from_secs(2));
     let headline = "x:1 answers 593 requests/s without loss; it fell behind in a trial, whose \
-                    latencies rose from 80.00 to 858.0 ms: next, try a longer --duration";
+                    latencies rose from 80.0 to 858 ms: next, try a longer --duration";
     let found = Conclusion::of_search("x:1", &found, &trials);
     assert_concludes(&found, headline, Outcome::Carried, Some(LimitedBy::Server));
 }

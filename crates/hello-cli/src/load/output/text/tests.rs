@@ -103,8 +103,8 @@ answered      2    67%          2  384 bit/s
 lost          1    33%
 in 1.000 s; payload: names sent and replies received, without headers
 ms             min    avg    p50  p90  p99  p99.9    max
-latency      1.100  2.100  1.101    -    -      -  3.100
-rtt          1.000  2.000  1.000    -    -      -  3.000
+latency      1.100  2.100   1.10    -    -      -  3.100
+rtt          1.000  2.000   1.00    -    -      -  3.000
 timer error      -  0.100  0.100    -    -      -  0.100
 generator: 25% busy, 666.667 us of CPU per request, including busy-waiting; no limit found";
     assert_eq!(summarised(Layout::PLAIN, &summary()), expected);
@@ -189,13 +189,13 @@ fn trials_are_aligned_and_continue_below_their_first_column() {
     carried.common.lost = 0;
     let rows = |layout| [&lossy, &carried].map(|summary| plain(&trial(layout, summary)));
     let expected = [
-        "    1,000/s      33% lost  too much lost  p50  1.101  p99      - ms  [generator: 7 \
+        "    1,000/s      33% lost  too much lost  p50   1.10  p99      - ms  [generator: 7 \
          dropped, timer p99 2.000 ms]",
-        "1,000,000/s       0% lost  carried        p50  1.101  p99      - ms",
+        "1,000,000/s       0% lost  carried        p50   1.10  p99      - ms",
     ];
     assert_eq!(rows(Layout::PLAIN), expected);
     let expected = "1,000,000/s       0% lost  carried
-             p50  1.101  p99      - ms";
+             p50   1.10  p99      - ms";
     assert_eq!(rows(narrow(40))[1], expected);
     let interrupted = Summary { interrupted: true, verdict: None, ..carried };
     assert!(plain(&trial(Layout::PLAIN, &interrupted)).contains(" lost  interrupted  p50 "));

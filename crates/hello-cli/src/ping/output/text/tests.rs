@@ -185,10 +185,10 @@ rtt min/avg/max/mdev = 0.040/0.050/0.060/0.008 ms";
 fn percentiles_need_as_many_replies_as_they_tell_apart() {
     for (replies, line) in [
         (1, None),
-        (2, Some("  rtt p50 = 1.000 ms\n")),
-        (19, Some("  rtt p50/p90 = 1.000/1.000 ms\n")),
-        (99, Some("  rtt p50/p90/p95 = 1.000/1.000/1.000 ms\n")),
-        (1000, Some("  rtt p50/p90/p95/p99/p99.9 = 1.000/1.000/1.000/1.000/1.000 ms\n")),
+        (2, Some("  rtt p50 = 1.00 ms\n")),
+        (19, Some("  rtt p50/p90 = 1.00/1.00 ms\n")),
+        (99, Some("  rtt p50/p90/p95 = 1.00/1.00/1.00 ms\n")),
+        (1000, Some("  rtt p50/p90/p95/p99/p99.9 = 1.00/1.00/1.00/1.00/1.00 ms\n")),
     ] {
         let mut recorder = Recorder::new(target());
         events(&mut recorder, vec![answered(ms(1)); replies]);
@@ -294,10 +294,10 @@ fn status_has_the_end_of_the_run_and_what_fits() {
         let text = status(layout, plan, &[recorder.summary(now)], now);
         strip_str(&text).to_string()
     };
-    let all = "12 of 100 sent, 0% lost, 1 in flight, p50 1.000 ms, 1m28s left";
+    let all = "12 of 100 sent, 0% lost, 1 in flight, p50 1.00 ms, 1m28s left";
     for (width, expected) in [
-        (62, all),
-        (61, "12 of 100 sent, 0% lost, 1 in flight, 1m28s left"),
+        (61, all),
+        (60, "12 of 100 sent, 0% lost, 1 in flight, 1m28s left"),
         (47, "12 of 100 sent, 0% lost, 1m28s left"),
         (34, "12 of 100 sent, 0% lost"),
         (20, "12 of 100 sent"),
@@ -305,7 +305,7 @@ fn status_has_the_end_of_the_run_and_what_fits() {
     ] {
         assert_eq!(status(&hundred, terminal(width)), expected, "{width}");
     }
-    let endless = "12 sent, 0% lost, 1 in flight, p50 1.000 ms";
+    let endless = "12 sent, 0% lost, 1 in flight, p50 1.00 ms";
     assert_eq!(status(&plan(), Layout::PLAIN), endless);
 }
 
