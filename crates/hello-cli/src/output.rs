@@ -11,6 +11,7 @@ pub mod histogram;
 pub mod json;
 pub mod layout;
 pub mod no_answer;
+pub mod not_sent;
 pub mod options;
 pub mod percent;
 pub mod plot;

@@ -11,6 +11,7 @@ use hello_net::{NotSent, ProbeEvent, ProbeEventKind};
 
 use crate::output::escape::{Escaped, Truncated};
 use crate::output::format::{count, duration, exact, known};
+use crate::output::not_sent;
 use crate::output::style::{BAD, WARNING, paint};
 use crate::ping::Target;
 
@@ -79,7 +80,7 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
         ProbeEventKind::NotSent(why) => {
             let why = match why {
                 NotSent::Failed(error) => error.to_string(),
-                other => summary::not_sent_reason(other.label()).to_owned(),
+                other => not_sent::reason(other.label()).to_owned(),
             };
             format!("To {address}:{flow} {}: {why}", paint(BAD, "not sent"))
         }

@@ -9,6 +9,7 @@ use crate::load::summary::Summary;
 use crate::output::escape::Escaped;
 use crate::output::format::{self, by_reason, exact, known, nonzero, thousands};
 use crate::output::layout::Layout;
+use crate::output::not_sent;
 use crate::output::percent;
 use crate::output::style::{WARNING, paint};
 use crate::output::table::table;
@@ -83,7 +84,7 @@ fn details(summary: &Summary) -> Vec<String> {
     }
     lines.extend(nonzero(&counts));
     lines.extend(by_reason("errors", &common.errors));
-    lines.extend(by_reason("not sent", &common.not_sent));
+    lines.extend(not_sent::summary(common));
     lines
 }
 

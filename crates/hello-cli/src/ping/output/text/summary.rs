@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use hello_measure::Summary as Common;
-use hello_net::ErrorClass;
 
 use crate::output::escape::Escaped;
 use crate::output::format::{by_reason, named_times, nonzero, slash_separated, thousands};
 use crate::output::layout::Layout;
 use crate::output::no_answer::describe;
+use crate::output::not_sent;
 use crate::output::percent;
 use crate::output::style::{BAD, paint};
 use crate::ping::args::Unreachable;
@@ -58,16 +58,6 @@ pub fn interval(layout: Layout, summary: &Summary, is_partial: bool) -> String {
     layout.wrap_with_margin("", "  ", &text)
 }
 
-/// Describes why probes were not sent, by the label of the reason.
-pub(super) fn not_sent_reason(label: &str) -> &str {
-    match label {
-        "late" => "too late, because this process was stalled",
-        "too-many-in-flight" => "too many in flight",
-        _ if label == ErrorClass::Unreachable.label() => "network unreachable",
-        other => other,
-    }
-}
-
 /// Returns the summary of a target that was not probed.
 pub fn unreachable(layout: Layout, unreachable: &Unreachable) -> String {
     let Unreachable { target, error } = unreachable;
@@ -88,7 +78,7 @@ fn details(summary: &Summary) -> Vec<String> {
     let mut lines = Vec::from_iter(nonzero(&counts));
     lines.extend(summary.common.no_answer().map(|no_answer| describe(no_answer).to_owned()));
     lines.extend(by_reason("errors", &summary.common.errors));
-    lines.extend(not_sent(&summary.common));
+    lines.extend(not_sent::summary(&summary.common));
     let [p50, p90, p95, p99, p999] = summary.percentiles();
     let percentiles = [("p50", p50), ("p90", p90), ("p95", p95), ("p99", p99), ("p99.9", p999)];
     lines.extend(named_times(&percentiles).map(|times| format!("rtt {times}")));
@@ -101,22 +91,6 @@ fn details(summary: &Summary) -> Vec<String> {
         lines.extend(named_times(&times).map(|times| format!("timer error {times}")));
     }
     lines
-}
-
-/// Returns how many of the due probes were not sent, and why; `None` if all were.
-fn not_sent(common: &Common) -> Option<String> {
-    let (not_sent, due) = (common.not_sent_total(), thousands(common.due()));
-    let reasons = common.not_sent.iter().filter(|(_, count)| **count > 0);
-    let reasons = Vec::from_iter(reasons.map(|(label, count)| (not_sent_reason(label), *count)));
-    let why = match &reasons[..] {
-        [] => return None,
-        [(why, _)] => (*why).to_owned(),
-        several => Vec::from_iter(
-            several.iter().map(|(why, count)| format!("{why} {}", thousands(*count))),
-        )
-        .join(", "),
-    };
-    Some(format!("{} of {due} not sent: {why}", thousands(not_sent)))
 }
 
 /// Returns ping's line about packets. As in ping, counts of zero are omitted. The loss is that of the

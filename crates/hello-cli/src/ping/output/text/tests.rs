@@ -91,7 +91,8 @@ fn each_event_has_a_line() {
         ),
         (
             ProbeEventKind::NotSent(NotSent::Late),
-            "To 192.0.2.1:9999: not sent: too late, because this process was stalled".into(),
+            "To 192.0.2.1:9999: not sent: too late, because this process was stalled or too slow"
+                .into(),
         ),
     ] {
         assert_eq!(line_of(kind), line);
@@ -169,7 +170,7 @@ fn summary_ends_like_pings_after_the_details() {
 192.0.2.1:9999
   1 in flight, 1 late
   errors: connection-refused 2
-  1 of 6 not sent: too late, because this process was stalled
+  1 of 6 not sent: too late, because this process was stalled or too slow
   rtt p50 = 0.050 ms
   jitter mean/rfc3550 = 0.015/0.002 ms
   timer error p50/max = 0.050/0.050 ms
