@@ -19,4 +19,3 @@ pub mod saturation;
 pub mod session;
 pub mod summary;
 pub mod throughput;
-pub mod trend;

@@ -14,6 +14,7 @@ mod run_length;
 mod search;
 mod summary;
 mod timeline;
+mod trend;
 
 pub use distribution::{Bin, Distribution};
 pub use flows::{FlowSummary, Flows};
@@ -26,6 +27,7 @@ pub use run_length::RunLength;
 pub use search::{Bound, Search, SearchOutcome, SearchPlan, TrialVerdict};
 pub use summary::{ByLabel, NoAnswer, REFUSED, Summary};
 pub use timeline::{TimeBin, Timeline};
+pub use trend::Trend;
 
 /// The default, but few cases and no files under Miri.
 #[cfg(test)]

@@ -4,14 +4,15 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use hello_measure::{Counts, Distribution, Quantiles, Record, ReplyKind, RunLength, Timeline};
+use hello_measure::{
+    Counts, Distribution, Quantiles, Record, ReplyKind, RunLength, Timeline, Trend,
+};
 use hello_net::{GeneratorUsage, LoadEvent, LoadEventKind, LoadPlan, Pacing};
 
 use super::diagnosis::{MIN_DURATION_S, generator_limits};
 use super::plan::Plan;
 use super::rate_limit::suspected_limit;
 use super::summary::{Generator, Summary};
-use super::trend::Trend;
 use crate::output::wall_clock::WallClock;
 
 /// Records the events of one thread, in constant memory.
@@ -87,8 +88,9 @@ impl Recorder {
         }
         let share =
             |part: Duration| common.per_second(1).map(|rate| (part.as_secs_f64() * rate).min(1.0));
+        let hold = matches!(plan.pacing, Pacing::Closed { .. }).then_some(plan.timeout);
+        let trend = Trend::new(&self.timeline, hold, usage.measured);
         let plan = Plan::from(plan);
-        let trend = Trend::new(&self.timeline, &plan, usage.measured);
         let name_bits = plan.mean_name_bits();
         let reply_bits = name_bits + 8.0 * plan.reply_overhead_bytes() as f64;
         let (sent_per_s, answered_per_s) =

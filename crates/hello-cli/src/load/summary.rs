@@ -1,12 +1,11 @@
 //! The summary of a run under load.
 
-use hello_measure::{NoAnswer, Quantiles, TrialVerdict};
+use hello_measure::{NoAnswer, Quantiles, Trend, TrialVerdict};
 use hello_net::ZonedAddr;
 use serde::Serialize;
 
 use super::plan::Plan;
 use super::saturation::{GeneratorLimit, SuspectedLimit};
-use super::trend::Trend;
 use crate::output::json::as_text;
 use crate::output::wall_clock::WallClock;
 

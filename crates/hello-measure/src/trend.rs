@@ -1,12 +1,23 @@
-//! What changed in the course of a run, which its averages hide.
-
 use std::time::Duration;
 
-use hello_measure::{TimeBin, Timeline};
+use super::timeline::{TimeBin, Timeline};
 
-use super::plan::Plan;
-
-/// The course of a run.
+/// What changed in the course of a run, which its averages hide.
+///
+/// ```
+/// use std::time::Duration;
+/// use hello_measure::{Timeline, Trend};
+///
+/// let mut timeline = Timeline::new();
+/// for due in (0..100).map(|number| Duration::from_millis(100) * number) {
+///     match due.as_secs() {
+///         0..4 => timeline.answered(due, Duration::from_millis(1)),
+///         _ => timeline.lost(due),
+///     }
+/// }
+/// let trend = Trend::new(&timeline, None, Duration::from_secs(10));
+/// assert_eq!(trend.silent_after.map(|after| after.as_secs()), Some(3));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Trend {
     /// The time after which nothing was answered, if that is long before the end.
@@ -18,16 +29,16 @@ pub struct Trend {
 }
 
 impl Trend {
-    /// Finds out what changed in a run in which requests were due for this time.
-    pub fn new(timeline: &Timeline, plan: &Plan, measured: Duration) -> Self {
-        let timeout = Duration::from_secs_f64(plan.timeout_s);
-        let is_closed = plan.outstanding.is_some();
+    /// Finds out what changed in a run in which requests were due for a time of `measured`. A lost
+    /// request of a closed loop holds its place for `hold`.
+    pub fn new(timeline: &Timeline, hold: Option<Duration>, measured: Duration) -> Self {
         let held = timeline.bins().map(|(at, bin)| {
-            bin.lost as f64 * measured.saturating_sub(at).min(timeout).as_secs_f64()
+            let held = measured.saturating_sub(at).min(hold.unwrap_or_default());
+            bin.lost as f64 * held.as_secs_f64()
         });
         Self {
-            silent_after: silent_after(timeline, is_closed.then_some(timeout), measured),
-            rise: if is_closed { None } else { rise(timeline, measured) },
+            silent_after: silent_after(timeline, hold, measured),
+            rise: if hold.is_some() { None } else { rise(timeline, measured) },
             held_s: held.sum(),
         }
     }
@@ -84,18 +95,11 @@ const MIN_RISE: Duration = Duration::from_millis(10);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::fixtures;
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn plan(outstanding: Option<u32>) -> Plan {
-        let mut plan = Plan::from(&fixtures::plan());
-        (plan.outstanding, plan.timeout_s) = (outstanding, 1.0);
-        plan
-    }
-
     /// Returns the trend of ten seconds with a request in each millisecond.
-    fn trend(outstanding: Option<u32>, latency: impl Fn(u32) -> Option<Duration>) -> Trend {
+    fn trend(hold: Option<Duration>, latency: impl Fn(u32) -> Option<Duration>) -> Trend {
         let mut timeline = Timeline::new();
         for number in 0..10_000 {
             let due = Duration::from_millis(number.into());
@@ -104,7 +108,7 @@ mod tests {
                 None => timeline.lost(due),
             }
         }
-        Trend::new(&timeline, &plan(outstanding), 10 * SECOND)
+        Trend::new(&timeline, hold, 10 * SECOND)
     }
 
     #[test]
@@ -112,7 +116,7 @@ mod tests {
         let until =
             |end: u32| move |number: u32| (number < end).then_some(Duration::from_millis(1));
         assert_eq!(trend(None, until(4000)).silent_after, Some(4 * SECOND));
-        assert!(trend(Some(64), until(4000)).silent_after.is_some());
+        assert!(trend(Some(SECOND), until(4000)).silent_after.is_some());
         assert_eq!(trend(None, until(9500)).silent_after, None, "too short");
         assert_eq!(trend(None, until(0)).silent_after, None, "nothing was ever answered");
         assert_eq!(trend(None, |number| until(4000)(number % 5000)).silent_after, None);
@@ -121,11 +125,11 @@ mod tests {
         let mut few = Timeline::new();
         few.answered(Duration::ZERO, Duration::ZERO);
         (0..31).for_each(|_| few.lost(2 * SECOND));
-        assert_eq!(Trend::new(&few, &plan(None), 10 * SECOND).silent_after, None);
+        assert_eq!(Trend::new(&few, None, 10 * SECOND).silent_after, None);
         few.lost(2 * SECOND);
-        assert!(Trend::new(&few, &plan(None), 10 * SECOND).silent_after.is_some());
+        assert!(Trend::new(&few, None, 10 * SECOND).silent_after.is_some());
         // All places of a closed loop may be lost at once.
-        assert_eq!(Trend::new(&few, &plan(Some(32)), SECOND).silent_after, None);
+        assert_eq!(Trend::new(&few, Some(SECOND), SECOND).silent_after, None);
     }
 
     #[test]
@@ -133,7 +137,7 @@ mod tests {
         let queue = |number: u32| Some(SECOND + Duration::from_micros(100) * number);
         let (first, last) = trend(None, queue).rise.expect("a rise");
         assert_eq!((first, last.as_millis()), (SECOND, 1900));
-        assert_eq!(trend(Some(64), queue).rise, None, "a closed loop waits");
+        assert_eq!(trend(Some(SECOND), queue).rise, None, "a closed loop waits");
         assert_eq!(trend(None, |_| Some(3 * SECOND)).rise, None);
         let slight = |number: u32| Some(SECOND + Duration::from_micros(50) * number);
         assert_eq!(trend(None, slight).rise, None);
@@ -146,7 +150,7 @@ mod tests {
     #[test]
     fn lost_requests_hold_places_until_their_timeout_or_the_end() {
         let lost = |number: u32| (number != 2000 && number != 9500).then_some(SECOND);
-        let held = trend(Some(64), lost).held_s;
+        let held = trend(Some(SECOND), lost).held_s;
         assert!((held - 1.5).abs() < 0.02, "{held}");
     }
 }
