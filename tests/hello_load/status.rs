@@ -62,7 +62,7 @@ fn second_interrupt_ends_the_wait_and_the_loss_is_a_range() {
             assert_eq!((&summary["sent"], &summary["answered"]), (&sent.into(), &50.into()));
             assert_eq!((&summary["in_flight"], &summary["lost"]), (&open.into(), &0.into()));
             assert_eq!((&summary["loss"], &summary["interrupted"]), (&0.0.into(), &true.into()));
-            assert_eq!(summary["max_loss"], open as f64 / sent as f64);
+            assert_eq!(summary["worst_case_loss"], open as f64 / sent as f64);
         } else {
             let known = lines.iter().find(|line| line.starts_with("loss: ")).expect("a range");
             assert!(known.starts_with("loss: 0% is known, up to "), "{known}");

@@ -106,7 +106,7 @@ impl Recorder {
             answered_per_s,
             sent_bits_per_s: sent_per_s.map(|rate| rate * name_bits),
             answered_bits_per_s: answered_per_s.map(|rate| rate * reply_bits),
-            max_loss: common.worst_case_loss(),
+            worst_case_loss: common.worst_case_loss(),
             misdirected: self.misdirected,
             latency_ms: Quantiles::from_distribution(&self.latency.distribution()),
             generator: Generator {

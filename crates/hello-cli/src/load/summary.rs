@@ -36,7 +36,7 @@ pub struct Summary {
     /// Bits per second of the replies to the answered requests, without the headers of UDP and IP.
     pub answered_bits_per_s: Option<f64>,
     /// The loss if every request in flight is lost, from 0 to 1.
-    pub max_loss: Option<f64>,
+    pub worst_case_loss: Option<f64>,
     /// Replies that arrived at another source than the request's.
     pub misdirected: u64,
     /// Latency of the answered requests, from due time to reply.

@@ -63,7 +63,7 @@ const LOAD: &[Column<Summary>] = &[
     ("answered_bits_per_s", |summary, format| {
         format.known(summary.answered_bits_per_s, |rate| format!("{rate:.0}"))
     }),
-    ("max_loss_percent", |summary, format| format.percent(summary.max_loss)),
+    ("worst_case_loss_percent", |summary, format| format.percent(summary.worst_case_loss)),
     ("interrupted", |summary, _| summary.interrupted.to_string()),
     ("misdirected", |summary, _| summary.misdirected.to_string()),
     ("latency_min_ms", |summary, format| format.time(summary.latency_ms.map(|times| times.min))),
@@ -158,7 +158,7 @@ mod tests {
             ("answered_per_s", "2.0"),
             ("sent_bits_per_s", "384"),
             ("answered_bits_per_s", "384"),
-            ("max_loss_percent", "33.3333"),
+            ("worst_case_loss_percent", "33.3333"),
             ("interrupted", "false"),
             ("misdirected", "10"),
             ("latency_min_ms", "1.1"),
