@@ -53,9 +53,9 @@ pub enum SearchEnd {
 }
 
 impl Throughput {
-    /// Returns whether the server's loss bounds the throughput, which is otherwise at least that.
-    pub fn is_exact(&self) -> bool {
-        self.bound == SearchBound::Server
+    /// Returns the words before the throughput, which is exact if the server's loss bounds it.
+    pub fn at_least(&self) -> &'static str {
+        if self.bound == SearchBound::Server { "" } else { "at least " }
     }
 
     /// Creates the result of a search, which may not have ended.

@@ -41,7 +41,7 @@ impl Conclusion {
                 _ => Self::interrupted_early("before any rate had a verdict"),
             };
         };
-        let at_least = if throughput.is_exact() { "" } else { "at least " };
+        let at_least = throughput.at_least();
         let headline = format!("{name} answers {at_least}{} requests/s {loss}", thousands(carried));
         let found = Self::new(headline, Outcome::Carried).at(carried as f64);
         match throughput.bound {

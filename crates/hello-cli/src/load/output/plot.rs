@@ -8,7 +8,7 @@ use crate::load::recorder::Recorder;
 use crate::load::summary::Summary;
 use crate::load::throughput::Throughput;
 use crate::output::escape::Escaped;
-use crate::output::format::duration;
+use crate::output::format::{duration, thousands};
 use crate::output::plot::axis::{Axis, plain, short};
 use crate::output::plot::canvas::{
     BLUE, Canvas, GREEN, Glyph, INK, LINE, MARGIN, MUTED, Mark, PALE_BLUE, PALE_VERMILLION, Pen,
@@ -44,7 +44,10 @@ pub(crate) fn loads(
     let mut summaries = Vec::from_iter(summaries);
     summaries.sort_by_key(|summary| summary.plan.rate);
     let mut paragraphs = vec![format!("{}; {}", parameters(plan, true), start.seconds())];
-    paragraphs.extend(throughput.and_then(text::headline));
+    paragraphs.extend(throughput.and_then(|found| {
+        let load = thousands(found.throughput_per_s?);
+        Some(format!("throughput {}{load} requests/s", found.at_least()))
+    }));
     let mut canvas = Canvas::new();
     let title = format!("Latency and loss of {} over the load", Escaped(target.as_bytes()));
     let top = canvas.heading(&title, &paragraphs);
@@ -108,7 +111,7 @@ fn draw_throughput(
     x: &Axis,
     (upper, lower): (f64, f64),
 ) {
-    let at_least = if found.is_exact() { "" } else { "at least " };
+    let at_least = found.at_least();
     let text = format!("throughput {at_least}{}/s", short(load as f64, load as f64 / 100.0));
     let (at, half) = (x.at(load as f64), Style::Strong.width(&text) / 2.0);
     canvas.segments([((at, upper), (at, lower))], Pen { dashed: true, ..Pen::new(INK, 1.6) });

@@ -219,14 +219,6 @@ pub fn throughput(layout: Layout, conclusion: &Conclusion, throughput: &Throughp
     format!("\n{}\n{}", paint_headline(layout, conclusion), layout.wrap(&bound))
 }
 
-/// Returns the throughput in words, if a load was carried.
-pub fn headline(throughput: &Throughput) -> Option<String> {
-    let at_least = if throughput.is_exact() { "" } else { "at least " };
-    throughput
-        .throughput_per_s
-        .map(|load| format!("throughput {at_least}{} requests/s", thousands(load)))
-}
-
 /// Returns a conclusion alone.
 pub fn conclusion(layout: Layout, conclusion: &Conclusion) -> String {
     format!("\n{}", paint_headline(layout, conclusion))
