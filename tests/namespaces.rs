@@ -91,6 +91,26 @@ fn default_limit_bounds_loops_that_no_rule_ends() {
 }
 
 #[test]
+fn absent_host_is_reported_for_each_probe_as_by_ping() {
+    let test = "absent_host_is_reported_for_each_probe_as_by_ping";
+    if !have_ipv6(test) {
+        return;
+    }
+    for flows in ["1", "3"] {
+        let arguments = [PING, "--flows", flows];
+        let Some(runs) = run_in_namespace(test, "absent_host.py", &arguments) else { return };
+        for run in runs.as_array().expect("two families") {
+            let (summary, text) = (&run["summary"], run["text"].as_str().expect("text"));
+            assert_eq!(summary["errors"], json!({"unreachable": 3}), "{run}");
+            assert_eq!((&summary["lost"], &run["status"]), (&3.into(), &1.into()), "{run}");
+            // The host does not exist, so no error is from it.
+            assert_eq!(text.matches("\nTo ").count(), 3, "{text}");
+            assert!(!text.contains("\nFrom ") && !text.contains("no error"), "{text}");
+        }
+    }
+}
+
+#[test]
 fn link_that_goes_down_fails_the_loss_threshold_of_a_ping() {
     let test = "link_that_goes_down_fails_the_loss_threshold_of_a_ping";
     let Some(run) = run_in_namespace(test, "lost_link.py", &[PING]) else { return };

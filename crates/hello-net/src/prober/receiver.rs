@@ -102,9 +102,17 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
                 Err(error) => {
                     let reported = SocketError::of(&error);
                     match reported.class {
-                        ErrorClass::WouldBlock => return Ok(()),
+                        ErrorClass::WouldBlock => {
+                            self.report_queued(flow);
+                            return Ok(());
+                        }
                         // A report about one probe: the next call has another, or a reply.
-                        _ if is_from_earlier_send(&error) => {}
+                        _ if is_from_earlier_send(&error) => {
+                            // The queue has it, too.
+                            if self.report_queued(flow) {
+                                continue;
+                            }
+                        }
                         class => {
                             let wait = memory.backoff.wait(class, Instant::now());
                             let server = self.prober.server;
@@ -117,6 +125,20 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
             }
         }
         Ok(())
+    }
+
+    /// Shows each queued ICMP report; returns `false` if the system queues none.
+    fn report_queued(&self, flow: usize) -> bool {
+        // Under the lock of the sender: as long as some are queued, each of its calls returns one.
+        let reports = {
+            let _state = self.state();
+            self.prober.ports[flow].take_reports()
+        };
+        for error in reports.iter().flatten() {
+            let error = SocketError::of(error);
+            self.notify(sys::monotonic(), flow, ProbeEventKind::SocketError(error));
+        }
+        reports.is_some()
     }
 
     /// Shows each datagram of a batch, and returns when the last of them arrived; zero, if the

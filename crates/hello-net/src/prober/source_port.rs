@@ -1,4 +1,5 @@
 use std::io;
+use std::iter;
 use std::net::{SocketAddr, UdpSocket};
 
 use super::plan::ProbePlan;
@@ -13,6 +14,8 @@ use crate::udp::{reply_socket, socket};
 pub(super) struct SourcePort {
     sending: UdpSocket,
     receiving: Box<dyn DatagramSocket>,
+    /// Whether the system queues every ICMP report, so that those of other calls are no further ones.
+    queues_reports: bool,
 }
 
 impl SourcePort {
@@ -23,13 +26,15 @@ impl SourcePort {
             // Without it, replies have no TTL.
             let _ = sys::report_ttl(&socket, server);
         }
+        // Without it, the system reports only some errors, and merges them.
+        let queues_reports = sys::queue_reports(&socket, server).is_ok();
         let receiving = reply_socket::open(
             plan.backend,
             socket,
             Fragmentation::SystemDefault,
             &mut RecvBatch::new(),
         )?;
-        Ok(Self { sending, receiving })
+        Ok(Self { sending, receiving, queues_reports })
     }
 
     /// Sends a name, and fails rather than wait.
@@ -42,6 +47,18 @@ impl SourcePort {
         self.receiving.receive(batch, false)
     }
 
+    /// Returns the ICMP reports queued so far; `None` if the system does not queue them, so that calls
+    /// return them instead.
+    pub(super) fn take_reports(&self) -> Option<Vec<io::Error>> {
+        let next = || sys::take_report(&self.sending);
+        self.queues_reports.then(|| iter::from_fn(next).take(MAX_REPORTS).collect())
+    }
+
+    /// Returns whether [`take_reports`](Self::take_reports) has all reports.
+    pub(super) fn queues_reports(&self) -> bool {
+        self.queues_reports
+    }
+
     /// Returns how many messages the system dropped, modulo 2^32; 0 if it does not report it.
     pub(super) fn drops(&self) -> u32 {
         self.receiving.drops().unwrap_or_default()
@@ -51,3 +68,6 @@ impl SourcePort {
         &self.sending
     }
 }
+
+/// The most reports taken at once: a flood of them may never end.
+const MAX_REPORTS: usize = 1024;

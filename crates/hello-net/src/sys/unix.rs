@@ -61,6 +61,14 @@ pub(super) mod options {
         Ok(())
     }
 
+    pub(crate) fn queue_reports(_: &UdpSocket, _: SocketAddr) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn take_report(_: &UdpSocket) -> Option<io::Error> {
+        None
+    }
+
     pub(crate) fn disable_gro(_: &UdpSocket) -> io::Result<()> {
         Ok(())
     }

@@ -69,7 +69,8 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
             format!("no answer yet for icmp_seq={seq} from {address}{flow}: {lost}")
         }
         ProbeEventKind::SocketError(error) => {
-            format!("From {address}:{flow} {}", paint(BAD, error))
+            // The sender of the error is another host, perhaps this one: nothing is known of the target.
+            format!("To {address}:{flow} {}", paint(BAD, error))
         }
         ProbeEventKind::Dropped { count: datagrams } => {
             let dropped = paint(BAD, format!("{} dropped", count(datagrams.into(), "datagram")));

@@ -77,7 +77,7 @@ fn each_event_has_a_line() {
         (lost(7), "no answer yet for icmp_seq=7 from 192.0.2.1:9999: lost after 1s".into()),
         (
             ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into()),
-            "From 192.0.2.1:9999: refused (no server is listening on that port)".into(),
+            "To 192.0.2.1:9999: refused (no server is listening on that port)".into(),
         ),
         (
             ProbeEventKind::Dropped { count: 1 },
