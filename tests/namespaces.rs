@@ -121,7 +121,7 @@ fn link_that_goes_down_fails_the_loss_threshold_of_a_ping() {
         text.contains(&format!("\n  {not_sent} of 30 not sent: network unreachable\n")),
         "{text}"
     );
-    assert!(text.contains(&format!(", +{not_sent} not sent, ")), "{text}");
+    assert!(text.contains(&format!("ms, +{not_sent} not sent\n")), "{text}");
     assert!(
         text.contains(&format!(" ({not_sent} of 30 not sent) exceeds --max-loss 1%\n")),
         "{text}"

@@ -101,14 +101,16 @@ fn printed_for(style: Style, target: Target, events: &[ProbeEventKind<'_>]) -> S
     strip_str(&(lines.join("\n") + "\n")).to_string()
 }
 
-/// Two replies and a duplicate. Like ping, jc has no columns for more.
+/// Replies and a duplicate, with a probe in flight and one not sent. Like ping, jc has no columns for more.
 fn plain() -> Vec<ProbeEventKind<'static>> {
     let mut events = eventful();
     events.retain(|event| match event {
         ProbeEventKind::Received { reply, .. } => {
             matches!(reply, ReplyKind::Answered { .. } | ReplyKind::Duplicate { .. })
         }
-        ProbeEventKind::Sent { .. } | ProbeEventKind::Lost { .. } => true,
+        ProbeEventKind::Sent { .. } | ProbeEventKind::Lost { .. } | ProbeEventKind::NotSent(_) => {
+            true
+        }
         _ => false,
     });
     events

@@ -27,6 +27,8 @@ pub fn reason(label: &str) -> &str {
         "late" => "too late, because this process was stalled or too slow",
         "too-many-in-flight" => "too many in flight",
         _ if label == ErrorClass::Unreachable.label() => "network unreachable",
+        _ if label == ErrorClass::WouldBlock.label() => "send buffer full",
+        _ if label == ErrorClass::Denied.label() => "not permitted",
         other => other,
     }
 }

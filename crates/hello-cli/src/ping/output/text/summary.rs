@@ -27,7 +27,7 @@ pub fn summary(layout: Layout, summary: &Summary, extras: &[String]) -> String {
     for line in extras.iter().flat_map(|text| text.lines()) {
         let _ = writeln!(text, "  {line}");
     }
-    let packets = packets(summary, &largest_loss(summary));
+    let packets = packets(summary, &possible_loss(summary));
     let _ = write!(text, "\n--- {name} ping statistics ---\n{packets}\n");
     if let Some(rtt) = &summary.common.rtt_ms {
         let times = slash_separated(&[rtt.min, rtt.mean, rtt.max, rtt.stddev]);
@@ -94,12 +94,12 @@ fn details(summary: &Summary) -> Vec<String> {
 }
 
 /// Returns ping's line about packets. As in ping, counts of zero are omitted. The loss is that of the
-/// settled probes. A note stands at the end, because parsers count the words before it.
+/// settled probes. What ping does not have stands behind the time, because parsers count the words
+/// before it.
 pub(super) fn packets(summary: &Summary, note: &str) -> String {
     let Common { sent, answered, lost, .. } = summary.common;
     let mut text = format!("{sent} packets transmitted, {answered} received");
     let extra = [
-        ("not sent", summary.common.not_sent_total()),
         ("duplicates", summary.common.duplicate),
         ("corrupted", summary.common.corrupt),
         ("errors", summary.common.errors_total()),
@@ -111,18 +111,27 @@ pub(super) fn packets(summary: &Summary, note: &str) -> String {
         let loss = format!("{} packet loss", percent::loss(&summary.common));
         let _ = write!(text, ", {}", if lost > 0 { paint(BAD, loss) } else { loss });
     }
-    let _ = write!(text, ", time {:.0}ms{note}", summary.common.duration_s * 1e3);
-    text
+    let _ = write!(text, ", time {:.0}ms", summary.common.duration_s * 1e3);
+    let not_sent = summary.common.not_sent_total();
+    if not_sent > 0 {
+        let _ = write!(text, ", +{not_sent} not sent");
+    }
+    text + note
 }
 
-/// Returns the note about the loss if probes are in flight at the end.
-fn largest_loss(summary: &Summary) -> String {
+/// Returns the note about the loss if probes are in flight at the end: how large it may become, or how
+/// small if it is total.
+fn possible_loss(summary: &Summary) -> String {
     let in_flight = summary.common.in_flight;
     let is = if in_flight == 1 { "is" } else { "are" };
     let worst = percent::worst_case_loss(&summary.common);
     match (summary.common.settled(), in_flight) {
         (_, 0) => String::new(),
         (0, _) => " (loss unknown: all in flight)".into(),
+        (lost, _) if lost == summary.common.lost => {
+            let least = percent::of(lost, lost + in_flight);
+            format!(" (loss only {least} if the {in_flight} in flight {is} answered)")
+        }
         _ => format!(" (loss up to {worst} if the {in_flight} in flight {is} lost)"),
     }
 }

@@ -176,8 +176,8 @@ fn summary_ends_like_pings_after_the_details() {
   timer error p50/max = 0.050/0.050 ms
 
 --- 192.0.2.1:9999 ping statistics ---
-5 packets transmitted, 3 received, +1 not sent, +1 duplicates, +1 corrupted, +2 errors, \
-25% packet loss, time 4005ms (loss up to 40% if the 1 in flight is lost)
+5 packets transmitted, 3 received, +1 duplicates, +1 corrupted, +2 errors, 25% packet loss, \
+time 4005ms, +1 not sent (loss up to 40% if the 1 in flight is lost)
 rtt min/avg/max/mdev = 0.040/0.050/0.060/0.008 ms";
     assert_eq!(printed(&eventful(), ms(4005)), expected);
 }
@@ -209,12 +209,15 @@ fn loss_has_no_more_digits_than_the_counts_carry() {
 }
 
 #[test]
-fn loss_says_how_large_it_may_become() {
+fn loss_says_how_large_it_may_become_and_how_small_if_it_is_total() {
     let mut recorder = Recorder::new(target());
     events(&mut recorder, (0..10).map(sent));
-    let unknown =
-        "\n10 packets transmitted, 0 received, time 1000ms (loss unknown: all in flight)\n";
-    assert!(printed(&recorder, SECOND).contains(unknown));
+    assert!(printed(&recorder, SECOND).ends_with(" 1000ms (loss unknown: all in flight)\n"));
+    let mut total = recorder.clone();
+    events(&mut total, [lost(0)]);
+    assert!(
+        printed(&total, SECOND).ends_with(" (loss only 10% if the 9 in flight are answered)\n")
+    );
     events(&mut recorder, [answered(ms(1)); 6]);
     let text = printed(&recorder, SECOND);
     let line = "\n10 packets transmitted, 6 received, 0% packet loss, time 1000ms \
@@ -233,7 +236,7 @@ fn probes_not_sent_are_counted_with_their_reason() {
     events(&mut recorder, [unreachable; 20]);
     let text = printed(&recorder, SECOND);
     assert!(text.contains("\n  20 of 30 not sent: network unreachable\n"), "{text}");
-    assert!(text.contains("\n10 packets transmitted, 10 received, +20 not sent, 0% "), "{text}");
+    assert!(text.contains(" 0% packet loss, time 1000ms, +20 not sent\n"), "{text}");
     events(&mut recorder, [ProbeEventKind::NotSent(NotSent::TooManyInFlight)]);
     let text = printed(&recorder, SECOND);
     let line = "\n  21 of 31 not sent: too many in flight 1, network unreachable 20\n";
