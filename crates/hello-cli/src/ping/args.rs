@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use hello_net::{ProbeError, Prober, ProberBuilder, ZonedAddr};
+use hello_net::{ErrorClass, ProbeError, Prober, ProberBuilder, ZonedAddr};
 use hello_proto::{MAX_NAME_LEN, Token};
 
 pub use self::targets::Unreachable;
@@ -186,7 +186,7 @@ Exit status:
   0  Every target replied, and no threshold was exceeded
   1  A target could not be probed, never replied, or replied to fewer than COUNT probes (-c) before
      the deadline (-w), or a threshold was exceeded
-  2  Invalid command line, or a socket or an output failed";
+  2  Invalid command line, no target could be probed, or a socket or an output failed";
 
 impl Args {
     /// Adds advice to an error of a socket.
@@ -194,6 +194,13 @@ impl Args {
         match (&self.interface, error) {
             (_, error @ ProbeError::Connect { .. }) if descriptors::advice(&error).is_some() => {
                 format!("{}, or use fewer --flows: each needs a socket", error_chain(&error)).into()
+            }
+            (Some(interface), ProbeError::Connect { server, .. })
+                if interface.parse().is_ok_and(|ip: IpAddr| ip.is_ipv4() != server.is_ipv4()) =>
+            {
+                let server = ZonedAddr(server);
+                format!("cannot send from {interface} to {server}: one is IPv4, the other IPv6")
+                    .into()
             }
             (Some(interface), error @ ProbeError::Connect { .. }) => {
                 let causes = error_chain(&error);
@@ -208,6 +215,12 @@ impl Args {
                     ZonedAddr(server)
                 )
                 .into()
+            }
+            (None, ProbeError::Connect { server, source })
+                if matches!(ErrorClass::of(&source), ErrorClass::Denied | ErrorClass::Invalid) =>
+            {
+                let class = ErrorClass::of(&source);
+                format!("cannot send to {}: {class}: {source}", ZonedAddr(server)).into()
             }
             (_, error) => error.into(),
         }

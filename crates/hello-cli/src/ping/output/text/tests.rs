@@ -253,8 +253,8 @@ fn summary_without_a_reply_has_the_reason() {
     assert!(silent.ends_with(end), "{silent}");
     for (reply, why) in [
         (ReplyKind::Late { seq: 0, rtt: ms(1500) }, "no reply in time: some were late"),
-        (ReplyKind::Corrupt, "no reply: only unrelated datagrams"),
-        (ReplyKind::Unsolicited, "no reply: only unrelated datagrams"),
+        (ReplyKind::Corrupt, "no reply: only corrupt or unrelated datagrams"),
+        (ReplyKind::Unsolicited, "no reply: only corrupt or unrelated datagrams"),
     ] {
         let mut recorder = recorder.clone();
         events(&mut recorder, [received(reply)]);
