@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{BACK_ENDS, LOAD, PING, have_ipv6, run_in_namespace};
+use crate::support::{BACK_ENDS, CLIENT, LOAD, PING, have_ipv6, run_in_namespace};
 
 /// Reads a count from JSON that omits counts of zero.
 fn count(value: &Value) -> u64 {
@@ -97,9 +97,12 @@ fn absent_host_is_reported_for_each_probe_as_by_ping() {
         return;
     }
     for flows in ["1", "3"] {
-        let arguments = [PING, "--flows", flows];
-        let Some(runs) = run_in_namespace(test, "absent_host.py", &arguments) else { return };
-        for run in runs.as_array().expect("two families") {
+        let arguments = [CLIENT, PING, "--flows", flows];
+        let Some(seen) = run_in_namespace(test, "absent_host.py", &arguments) else { return };
+        let client = seen["client"].as_str().expect("text");
+        let end = "Tracy: 10.9.0.9:9999: unreachable (1 attempt in 5.0 s)\n";
+        assert!(client.ends_with(end), "{client}");
+        for run in seen["runs"].as_array().expect("two families") {
             let (summary, text) = (&run["summary"], run["text"].as_str().expect("text"));
             assert_eq!(summary["errors"], json!({"unreachable": 3}), "{run}");
             assert_eq!((&summary["lost"], &run["status"]), (&3.into(), &1.into()), "{run}");

@@ -5,7 +5,7 @@ import sys
 
 from namespace import Machine, ip, wire
 
-_, _, PING, *OPTIONS = sys.argv
+_, _, CLIENT, PING, *OPTIONS = sys.argv
 
 # The kernel sends its own reports over the loopback.
 ip("link", "set", "dev", "lo", "up")
@@ -24,5 +24,8 @@ runs = []
 for ping in pings:
     out, text = ping.communicate(timeout=60)
     runs.append({"summary": json.loads(out)["results"][0], "text": text, "status": ping.returncode})
+client = subprocess.run(
+    [CLIENT, "--server", "10.9.0.9", "--timeout", "5s", "--attempts", "1", "Tracy"], stderr=subprocess.PIPE, text=True
+)
 far.end()
-print(json.dumps(runs))
+print(json.dumps({"runs": runs, "client": client.stderr}))

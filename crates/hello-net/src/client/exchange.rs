@@ -87,6 +87,10 @@ impl Exchange {
     ) -> AttemptResult {
         self.tried = true;
         self.problem = None;
+        // Those of earlier attempts do not end this one.
+        while let Some(error) = self.socket.as_ref().and_then(sys::take_report) {
+            self.fail(&error, true, observe);
+        }
         let (sent, earlier) = send_past_reports(|| self.send(request));
         earlier.iter().for_each(|error| self.fail(error, true, observe));
         if let Err(error) = sent {
@@ -128,6 +132,8 @@ impl Exchange {
             Some(socket) => socket,
             none => {
                 let socket = socket::connect(self.server)?;
+                // Without it, the system reports only some errors.
+                let _ = sys::queue_reports(&socket, self.server);
                 socket.set_nonblocking(true)?;
                 self.peer = socket.peer_addr()?;
                 none.insert(socket)
@@ -204,6 +210,9 @@ impl Exchange {
         };
         if !timeout.is_zero() {
             sys::wait_readable(socket, Some(abort), timeout)?;
+        }
+        if let Some(error) = sys::take_report(socket) {
+            return Err(error);
         }
         let (len, source) = socket.recv_from(buf)?;
         // The system gives a socket its port a moment before it connects it, and what somebody else
