@@ -33,8 +33,8 @@ fn closed_port_ends_the_run_and_is_named_with_what_to_do() {
         let last = unanswered(&[mode, &[CLOSED_PORT]].concat());
         assert_eq!(last["no_answer"]["reason"], "refused");
         let headline = format!(
-            "{CLOSED_PORT} refused the requests: no server is listening on that port. Start one \
-             with: hello-server --bind {CLOSED_PORT}"
+            "{CLOSED_PORT} refused the requests: no server is listening on that port, or a firewall rejects it. \
+             Start a server with: hello-server --bind {CLOSED_PORT}"
         );
         assert_eq!(last["headline"], headline);
         let Finished { out, err, status } = load(&[mode, &[CLOSED_PORT]].concat());

@@ -126,9 +126,10 @@ fn sum_of_parts(text: &str) -> Option<Duration> {
     (!text.is_empty()).then_some(sum)
 }
 
-/// Parses a number that starts with a digit, which excludes signs, `inf` and `NaN`.
+/// Parses a number that starts with a digit or a point, which excludes signs, `inf` and `NaN`.
 fn unsigned(text: &str) -> Option<f64> {
-    text.starts_with(|char: char| char.is_ascii_digit()).then(|| text.parse().ok())?
+    text.starts_with(|char: char| char.is_ascii_digit() || char == '.')
+        .then(|| text.parse().ok())?
 }
 
 fn within<T: TryFrom<u64>>(number: u64, range: &RangeInclusive<u64>) -> Result<T, String> {
@@ -159,6 +160,7 @@ mod tests {
             ("2G", 2_000_000_000),
             ("1e5", 100_000),
             ("1.5e3", 1500),
+            (".5k", 500),
             ("18446744073709551615", u64::MAX),
         ] {
             assert_eq!(parse(text), Ok(expected), "{text}");
@@ -179,7 +181,7 @@ mod tests {
             "18446744073709551616",
             "1e30",
             "18446744073709551615k",
-            ".5k",
+            ".k",
             "4Mi",
         ] {
             assert_eq!(parse(text), Err("not a number: try 256, 10k or 1e6".into()), "{text}");
@@ -243,6 +245,7 @@ mod tests {
             ("1.5s", 1_500_000),
             ("250ms", 250_000),
             ("250us", 250),
+            (".2s", 200_000),
             ("0.25ms", 250),
             ("1m30s", 90_000_000),
             ("1m 30s", 90_000_000),

@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 
-use clap::{Args, value_parser};
+use clap::Args;
 use hello_net::ZonedAddr;
 use hello_proto::DEFAULT_PORT;
 use thiserror::Error;
 
 use super::endpoint::{Endpoint, LookupError};
+use super::number;
 
 /// The options that complete an [`Endpoint`].
 #[derive(Clone, Copy, Debug, Args)]
@@ -18,7 +19,7 @@ pub struct ResolveArgs {
         long,
         value_name = "PORT",
         default_value_t = DEFAULT_PORT,
-        value_parser = value_parser!(u16).range(1..),
+        value_parser = number::count::<u16>(1..=u64::from(u16::MAX)),
     )]
     port: u16,
 

@@ -139,12 +139,12 @@ impl fmt::Display for NoContact {
                 let is_here = self.address.0.ip().to_canonical().is_loopback();
                 let start = match self.address.0.port() {
                     _ if !is_here => "Start hello-server on that machine".to_owned(),
-                    DEFAULT_PORT => "Start one with: hello-server".to_owned(),
-                    _ => format!("Start one with: hello-server --bind {}", self.address),
+                    DEFAULT_PORT => "Start a server with: hello-server".to_owned(),
+                    _ => format!("Start a server with: hello-server --bind {}", self.address),
                 };
                 write!(
                     f,
-                    "{target} refused the requests: no server is listening on that port. {start}"
+                    "{target} refused the requests: no server is listening on that port, or a firewall rejects it. {start}"
                 )
             }
             Reason::Late => write!(
@@ -203,19 +203,19 @@ mod tests {
             (
                 Reason::Refused,
                 default,
-                "127.0.0.1:9999 refused the requests: no server is listening on that port. Start \
-                 one with: hello-server",
+                "127.0.0.1:9999 refused the requests: no server is listening on that port, or a firewall rejects it. \
+                 Start a server with: hello-server",
             ),
             (
                 Reason::Refused,
                 ([127, 0, 0, 1], 7).into(),
-                "127.0.0.1:7 refused the requests: no server is listening on that port. Start one \
-                 with: hello-server --bind 127.0.0.1:7",
+                "127.0.0.1:7 refused the requests: no server is listening on that port, or a firewall rejects it. \
+                 Start a server with: hello-server --bind 127.0.0.1:7",
             ),
             (
                 Reason::Refused,
                 ([192, 0, 2, 1], 9999).into(),
-                "192.0.2.1:9999 refused the requests: no server is listening on that port. Start \
+                "192.0.2.1:9999 refused the requests: no server is listening on that port, or a firewall rejects it. Start \
                  hello-server on that machine",
             ),
             (

@@ -316,8 +316,8 @@ fn missing_answer_is_the_headline() {
         error: None,
         greeting_answered: None,
     };
-    let headline = "x:1 refused the requests: no server is listening on that port. Start one with: \
-                    hello-server";
+    let headline = "x:1 refused the requests: no server is listening on that port, or a firewall rejects it. \
+                    Start a server with: hello-server";
     let found = Conclusion::no_answer(reason);
     assert_concludes(&found, headline, Outcome::NoAnswer, None);
     assert!(found.no_answer.is_some());
