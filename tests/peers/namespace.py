@@ -15,6 +15,15 @@ def ip(*arguments):
     subprocess.run(("ip", *arguments), check=True)
 
 
+def replace_file(path, text):
+    """Replaces the contents of a system's file for this namespace."""
+    new = f"/tmp/hello-{os.path.basename(path)}-{os.getpid()}"
+    with open(new, "w") as file:
+        file.write(text)
+    subprocess.run(("mount", "--bind", new, path), check=True)
+    os.unlink(new)
+
+
 def checksum(data):
     data += b"\0" * (len(data) % 2)
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))

@@ -7,15 +7,11 @@ import socket
 import subprocess
 import sys
 
-from namespace import PORT, ip, late  # noqa: F401, which sets the alarm's handler
+from namespace import PORT, ip, late, replace_file  # noqa: F401, which sets the alarm's handler
 
 server, *tools = sys.argv[1:]
 ip("link", "set", "lo", "up")
-hosts = f"/tmp/hello-hosts-{os.getpid()}"
-with open(hosts, "w") as file:
-    file.write("::1 both.test\n127.0.0.1 both.test\n")
-subprocess.run(("mount", "--bind", hosts, "/etc/hosts"), check=True)
-os.unlink(hosts)
+replace_file("/etc/hosts", "::1 both.test\n127.0.0.1 both.test\n")
 ends = {os.path.basename(tool): [] for tool in tools}
 command = ("-c", "1", "-W", "20s", "both.test")
 with subprocess.Popen([server, "--json"], stdout=subprocess.PIPE) as greeter:

@@ -6,15 +6,11 @@ import socket
 import subprocess
 import sys
 
-from namespace import ip, late  # noqa: F401, which sets the alarm's handler
+from namespace import ip, late, replace_file  # noqa: F401, which sets the alarm's handler
 
 tools = sys.argv[2:]
 ip("link", "set", "lo", "up")
-configuration = f"/tmp/hello-resolver-{os.getpid()}"
-with open(configuration, "w") as file:
-    file.write("nameserver 127.0.0.1\n")
-subprocess.run(("mount", "--bind", configuration, "/etc/resolv.conf"), check=True)
-os.unlink(configuration)
+replace_file("/etc/resolv.conf", "nameserver 127.0.0.1\n")
 resolver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 resolver.bind(("127.0.0.1", 53))
 ends = {}

@@ -121,6 +121,14 @@ impl Heard {
         self.0.iter().map(|(_, told)| *told)
     }
 
+    /// Yields the kinds of the datagrams that are not answers.
+    fn others(&self) -> impl Iterator<Item = ReplyKind> {
+        self.told().filter_map(|told| match told {
+            Told::Other(reply) => Some(reply),
+            _ => None,
+        })
+    }
+
     /// Counts the events for which `is`.
     fn count(&self, is: impl Fn(Told) -> bool) -> u64 {
         self.told().filter(|told| is(*told)).count() as u64
