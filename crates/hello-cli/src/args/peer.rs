@@ -14,6 +14,15 @@ pub enum PeerArg {
     Echo,
 }
 
+impl From<Peer> for PeerArg {
+    fn from(peer: Peer) -> Self {
+        match peer {
+            Peer::Hello => Self::Hello,
+            Peer::Echo => Self::Echo,
+        }
+    }
+}
+
 impl From<PeerArg> for Peer {
     fn from(peer: PeerArg) -> Self {
         match peer {

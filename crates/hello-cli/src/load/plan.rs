@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use hello_measure::{Search, SearchPlan};
 use hello_net::{ArrivalProcess, LoadPlan, Pacing, Sources};
-use hello_proto::{OVERHEAD, Peer};
+use hello_proto::OVERHEAD;
 use serde::Serialize;
 
 use super::args::UNLIMITED;
+use crate::args::peer::PeerArg;
 
 /// The intended load.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -18,8 +19,8 @@ pub struct Plan {
     pub rate: Option<u64>,
     /// The arrival process of an open loop.
     pub arrivals: Option<&'static str>,
-    /// The kind of server: `hello` or `echo`.
-    pub peer: &'static str,
+    /// The kind of server.
+    pub peer: PeerArg,
     /// The number of requests per message.
     pub train: u16,
     /// The number of sources.
@@ -57,7 +58,7 @@ impl Plan {
 
     /// Returns by how many bytes a reply is longer than its name.
     pub fn reply_overhead_bytes(&self) -> usize {
-        if self.peer == "hello" { OVERHEAD } else { 0 }
+        if self.peer == PeerArg::Hello { OVERHEAD } else { 0 }
     }
 }
 
@@ -134,10 +135,7 @@ impl From<&LoadPlan> for Plan {
             outstanding,
             rate,
             arrivals,
-            peer: match plan.peer {
-                Peer::Hello => "hello",
-                Peer::Echo => "echo",
-            },
+            peer: plan.peer.into(),
             train: plan.train.get(),
             sources: plan.sources.count(),
             sources_by: match plan.sources {

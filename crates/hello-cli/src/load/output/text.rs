@@ -11,6 +11,7 @@ use std::time::Duration;
 use hello_measure::TrialVerdict;
 use hello_net::{LoadPlan, ZonedAddr};
 
+use crate::args::peer::PeerArg;
 use crate::load::conclusion::{Conclusion, LimitedBy, Outcome};
 use crate::load::plan::{Plan, SearchGoal, names};
 use crate::load::saturation::{GeneratorLimit, tenths};
@@ -63,7 +64,7 @@ pub(super) fn parameters(plan: &LoadPlan, trials: bool) -> String {
     if intended.threads > 1 {
         parts.push(count(intended.threads.into(), "thread"));
     }
-    if intended.peer == "echo" {
+    if intended.peer == PeerArg::Echo {
         parts.push("echo server".into());
     }
     let each = if trials { " each" } else { "" };
