@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use hello_measure::NoAnswer;
 use hello_net::{Client, ErrorClass, SocketError, ZonedAddr};
-use hello_proto::{DEFAULT_PORT, Peer, Request, Retry};
+use hello_proto::{DEFAULT_PORT, Request, Retry};
 use serde::Serialize;
 
-use super::plan::{Plan, names};
+use super::plan::names;
 use super::summary::Summary;
+use crate::args::peer::PeerArg;
 use crate::output::escape::Escaped;
 use crate::output::json::as_text;
 
@@ -61,14 +62,11 @@ impl NoContact {
     /// known, after such a wait for each request. If nothing else explains it, sends one greeting with
     /// a short name, and waits for its reply as long as the second of the two waits.
     pub(super) fn explain(
-        target: &str,
-        address: SocketAddr,
-        (plan, peer): (&Plan, Peer),
-        summary: Option<&Summary>,
+        summary: &Summary,
         (error, has_unrelated): (Option<SocketError>, bool),
         (waited, greeting_wait): (Duration, Duration),
     ) -> Self {
-        let known = match summary.and_then(Summary::no_answer) {
+        let known = match summary.no_answer() {
             Some(NoAnswer::Refused) => Some(Reason::Refused),
             Some(NoAnswer::Late) => Some(Reason::Late),
             Some(NoAnswer::Unrelated) => Some(Reason::Unrelated),
@@ -77,8 +75,9 @@ impl NoContact {
             Some(NoAnswer::Errors) => Some(Reason::Errors),
             Some(NoAnswer::Silent) | None => error.map(|_| Reason::Errors),
         };
-        let greeting =
-            (known.is_none() && peer == Peer::Hello).then(|| greet(address, greeting_wait));
+        let plan = &summary.plan;
+        let greeting = (known.is_none() && plan.peer == PeerArg::Hello)
+            .then(|| greet(summary.address.0, greeting_wait));
         let timeout = Duration::from_secs_f64(plan.timeout_s);
         let reason = known.unwrap_or(match greeting {
             Some(Greeted::Refused) => Reason::Refused,
@@ -89,8 +88,8 @@ impl NoContact {
             Some(Greeted::Silent) | None => Reason::Silent,
         });
         Self {
-            target: target.to_owned(),
-            address: address.into(),
+            target: summary.target.clone(),
+            address: summary.address,
             reason,
             waited_s: waited.as_secs_f64(),
             name_bytes: plan.name_bytes,
@@ -196,6 +195,13 @@ mod tests {
         NoContact { target, address, reason, waited_s, name_bytes, error, greeting_answered: None }
     }
 
+    /// A run of which nothing but losses is known.
+    fn unanswered() -> Summary {
+        let mut summary = fixtures::summary();
+        summary.common = hello_measure::Summary { sent: 3, lost: 3, ..Default::default() };
+        summary
+    }
+
     #[test]
     fn each_reason_says_what_to_do() {
         let default = ([127, 0, 0, 1], 9999).into();
@@ -266,46 +272,38 @@ mod tests {
             })
         };
         let greeter = greet(server);
-        let mut plan = Plan::from(&fixtures::plan());
-        plan.name_bytes = [8, 1400];
-        let explain = |plan: &Plan, peer, wait| {
+        let mut summary = unanswered();
+        (summary.address, summary.plan.name_bytes) = (address.into(), [8, 1400]);
+        let explain = |summary: &Summary, wait| {
             let wait = Duration::from_millis(wait);
-            NoContact::explain("x:1", address, (plan, peer), None, (None, false), (wait, wait))
+            NoContact::explain(summary, (None, false), (wait, wait))
         };
-        let found = explain(&plan, Peer::Hello, 20_000);
+        let found = explain(&summary, 20_000);
         assert_eq!((found.reason, found.greeting_answered), (Reason::Size, Some(true)));
         let greeter = greet(greeter.join().expect("no panic"));
-        plan.timeout_s = 1e-9;
-        let found = explain(&plan, Peer::Hello, 20_000);
+        summary.plan.timeout_s = 1e-9;
+        let found = explain(&summary, 20_000);
         assert_eq!((found.reason, found.greeting_answered), (Reason::Late, Some(true)));
         let server = greeter.join().expect("no panic");
-        let found = explain(&plan, Peer::Hello, 20);
+        let found = explain(&summary, 20);
         assert_eq!((found.reason, found.greeting_answered), (Reason::Silent, Some(false)));
-        let found = explain(&plan, Peer::Echo, 20_000);
+        summary.plan.peer = PeerArg::Echo;
+        let found = explain(&summary, 20_000);
         assert_eq!((found.reason, found.greeting_answered), (Reason::Silent, None));
         drop(server);
-        assert_eq!(explain(&plan, Peer::Hello, 20).reason, Reason::Refused);
+        summary.plan.peer = PeerArg::Hello;
+        assert_eq!(explain(&summary, 20).reason, Reason::Refused);
     }
 
     #[test]
     fn what_was_received_and_reported_explains_a_run_before_any_greeting() {
-        let (plan, address) = (fixtures::plan(), ([127, 0, 0, 1], 9).into());
-        let plan = Plan::from(&plan);
         let explain = |summary: &Summary, error: Option<ErrorClass>, has_unrelated| {
             let (error, wait) = (error.map(Into::into), Duration::from_secs(1));
-            let found = NoContact::explain(
-                "x:1",
-                address,
-                (&plan, Peer::Hello),
-                Some(summary),
-                (error, has_unrelated),
-                (wait, wait),
-            );
+            let found = NoContact::explain(summary, (error, has_unrelated), (wait, wait));
             assert_eq!(found.greeting_answered, None);
             found.reason
         };
-        let mut summary = fixtures::summary();
-        (summary.common.answered, summary.common.lost) = (0, 3);
+        let mut summary = unanswered();
         let refused = Some(ErrorClass::ConnectionRefused);
         assert_eq!(explain(&summary, refused, true), Reason::Refused, "in the warm-up");
         let denied = Some(ErrorClass::Denied);

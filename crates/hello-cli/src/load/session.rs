@@ -20,7 +20,7 @@ use super::args::{Args, Mode};
 use super::diagnosis::judge_trial;
 use super::no_contact::NoContact;
 use super::output::{json, text};
-use super::plan::{Plan, SearchGoal, time_of_trials};
+use super::plan::{SearchGoal, time_of_trials};
 use super::progress::Trial;
 use super::recorder::Recorder;
 use super::summary::Summary;
@@ -323,10 +323,8 @@ impl<'a> Session<'a> {
         {
             return;
         }
-        let (target, address, waits) = (&self.target, self.address, (waited, silence(plan)));
-        let planned = (&Plan::from(plan), plan.peer);
-        let (summary, found) = (Some(summary), (error, contact.has_unrelated()));
-        self.no_contact = Some(NoContact::explain(target, address, planned, summary, found, waits));
+        let (found, waits) = ((error, contact.has_unrelated()), (waited, silence(plan)));
+        self.no_contact = Some(NoContact::explain(summary, found, waits));
     }
 
     fn print_trial(&self) {
