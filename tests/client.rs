@@ -163,7 +163,7 @@ fn invalid_command_line_is_explained() {
         (&["--server", "127.0.0.1:0"], "port 0 is not a valid destination"),
         (&["--server", "9999"], "no host: for port 9999 of this machine, write -p 9999; otherwise"),
         (&["--server", "::1:40000"], "brackets missing: write [::1]:40000"),
-        (&["-p", "0"], "0 is not in 1..=65535"),
+        (&["-p", "0"], "must be between 1 and 65,535"),
         (&["-4", "-6"], "'--ipv4' cannot be used with '--ipv6'"),
         (&["-6", "--server", "127.0.0.1"], "127.0.0.1:9999 has no IPv6 address: try without -6"),
     ] {

@@ -128,7 +128,9 @@ fn quiet_prints_only_the_result() {
             assert!(!out.contains(other), "{other}: {out}");
         }
         let (lines, _) = super::lines(&quiet);
-        assert!(lines.iter().all(|line| line["event"] != "start"), "{lines:?}");
+        let [start, result @ ..] = &lines[..] else { panic!("nothing") };
+        assert_eq!(start["event"], "start");
+        assert!(result.iter().all(|line| line["event"] != "interval"), "{lines:?}");
         assert!(lines.last().is_some_and(|line| line["headline"].is_string()), "{lines:?}");
     }
 }

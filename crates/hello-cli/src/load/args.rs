@@ -175,6 +175,8 @@ pub struct Args {
     pub(super) every: Option<Duration>,
 
     /// Print only the result
+    ///
+    /// JSON keeps the line with the plan.
     #[arg(long, short, help_heading = OUTPUT)]
     pub(super) quiet: bool,
 

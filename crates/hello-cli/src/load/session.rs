@@ -137,7 +137,8 @@ impl<'a> Session<'a> {
             no_contact: None,
             last: Recorder::default(),
         };
-        if !args.quiet {
+        // Without its plan, a record says little.
+        if !args.quiet || format == Format::Json {
             session.print_plan(&tried);
         }
         Ok(session)
