@@ -10,7 +10,7 @@ use super::canvas::{
     BLUE, Canvas, Glyph, INK, LINE, MARGIN, MUTED, Mark, ORANGE, PALE_BLUE, Pen, Point, SHADE,
     Shape, Style, VERMILLION, WIDTH,
 };
-use crate::output::format::{nonzero, percentile};
+use crate::output::format::{nonzero, percentile, thousands};
 use crate::output::percent;
 use crate::output::wall_clock::WallClock;
 
@@ -142,17 +142,20 @@ impl Layout {
         let bins = Vec::from_iter(
             run.timeline.bins().map(|(at, bin)| (self.x.at(at.as_secs_f64() / self.unit.0), bin)),
         );
-        // Bars as wide as their bins.
-        let coarse = run.timeline.coarser(LANE_BINS);
+        // Bars as wide as their bins, of which each has a request: a gap between would look like one
+        // that was answered.
+        let requests = run.timeline.bins().map(|(_, bin)| bin.answered + bin.lost + bin.not_sent);
+        let most = usize::try_from(requests.sum::<u64>()).unwrap_or(usize::MAX);
+        let coarse = run.timeline.coarser(most.min(LANE_BINS));
         let x = |at: Duration| self.x.at(at.as_secs_f64() / self.unit.0);
         let length = coarse.bin_length();
         let lane = Vec::from_iter(coarse.bins().map(|(at, bin)| (x(at + length / 2), bin)));
-        let width = (x(length) - self.timeline.0).clamp(2.0, 6.0);
+        let width = (x(length) - self.timeline.0).clamp(2.0, self.timeline.1 - self.timeline.0);
         let losses = lane.iter().filter_map(|(x, bin)| Some((*x, bin.loss()?)));
-        draw_lane(canvas, ("lost", lost), self.timeline, losses, Pen::new(VERMILLION, width));
+        draw_lane(canvas, ("lost", lost), self.timeline, losses, (VERMILLION, width));
         if self.has_not_sent {
             let missing = lane.iter().filter(|(_, bin)| bin.not_sent > 0).map(|(x, _)| (*x, 1.0));
-            draw_lane(canvas, ("not sent", not_sent), self.timeline, missing, Pen::new(INK, width));
+            draw_lane(canvas, ("not sent", not_sent), self.timeline, missing, (INK, width));
         }
         Axis::draw_columns(canvas, panel, &self.x.ticks(TICKS, plain));
         y.draw_rows(canvas, self.timeline, &y.ticks(TICKS, plain));
@@ -254,8 +257,8 @@ fn percentiles(times: &Distribution) -> Vec<(&'static str, f64)> {
 fn statistics(run: &Run<'_>) -> String {
     let counts = run.counts;
     let not_sent = run.timeline.bins().map(|(_, bin)| bin.not_sent).sum();
-    let mut text =
-        format!("{} sent, {} answered, {} lost", counts.sent, counts.answered, counts.lost);
+    let [sent, answered, lost] = [counts.sent, counts.answered, counts.lost].map(thousands);
+    let mut text = format!("{sent} sent, {answered} answered, {lost} lost");
     if counts.lost > 0 {
         text += &format!(" ({})", percent::of(counts.lost, counts.settled()));
     }
@@ -278,7 +281,7 @@ fn draw_lane(
     (name, (upper, lower)): (&str, (f64, f64)),
     (left, right): (f64, f64),
     shares: impl Iterator<Item = (f64, f64)>,
-    pen: Pen,
+    (color, width): (&str, f64),
 ) {
     canvas.rectangle((left, upper), (right - left, lower - upper), SHADE);
     if !name.is_empty() {
@@ -286,7 +289,12 @@ fn draw_lane(
     }
     let bars = shares.filter(|(_, share)| *share > 0.0);
     let height = |share: f64| (share * (lower - upper)).max(3.0);
-    canvas.segments(bars.map(|(x, share)| ((x, lower), (x, lower - height(share)))), pen);
+    for (x, share) in bars {
+        // The last bin may reach beyond the last request.
+        let (from, to) = ((x - width / 2.0).max(left), (x + width / 2.0).min(right));
+        let height = height(share);
+        canvas.rectangle((from, lower - height), (to - from, height), color);
+    }
 }
 
 /// Draws the times of bins, each with its place.
@@ -328,7 +336,7 @@ fn draw_flows(
     }));
     let losses = groups.iter().filter_map(|(x, loss, _)| Some((*x, (*loss)?)));
     let width = ((right - left) / groups.len().max(1) as f64 * 0.6).clamp(2.0, 16.0);
-    draw_lane(canvas, ("", lost), (left, right), losses, Pen::new(VERMILLION, width));
+    draw_lane(canvas, ("", lost), (left, right), losses, (VERMILLION, width));
     let times =
         Vec::from_iter(groups.iter().filter_map(|(x, _, times)| {
             times.map(|(p50, p99)| ((*x, y.at(p50)), (*x, y.at(p99))))
