@@ -24,7 +24,8 @@ use crate::args::number;
 
 /// Reply "Hello, NAME!" to every name received over UDP
 ///
-/// Print the addresses served and every name greeted. Print a summary on SIGUSR1 and at the end.
+/// Print the addresses served and every name greeted. Print the counts on SIGUSR1, and a summary at
+/// the end.
 #[derive(Debug, Parser)]
 #[command(name = "hello-server", version, after_help = AFTER_HELP, after_long_help = AFTER_LONG_HELP)]
 pub struct Args {
@@ -158,7 +159,8 @@ Signals:
 
 Exit status:
   0  Stopped by SIGINT, SIGTERM or SIGHUP
-  2  Invalid command line, or a socket could not be opened or failed";
+  2  Invalid command line, a socket could not be opened or failed, or the metrics file could not be
+     written";
 
 /// The largest buffer size that can be requested, in bytes: Linux doubles the value.
 const MAX_BUFFER: u64 = (i32::MAX / 2) as u64;
