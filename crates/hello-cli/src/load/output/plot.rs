@@ -293,7 +293,7 @@ mod tests {
             many.merge(&many.clone());
         }
         let [few, many] = [recorder(), many].map(|recorder| run("x:1", &plan(), &recorder, START));
-        assert!(texts(&many).iter().any(|text| text.starts_with("12582912 sent, ")), "{many}");
+        assert!(texts(&many).iter().any(|text| text.starts_with("12,582,912 sent, ")), "{many}");
         assert!(many.len() < few.len() + 1000);
     }
 
