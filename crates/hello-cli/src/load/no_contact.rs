@@ -25,6 +25,9 @@ pub struct NoContact {
     /// The address that did not answer.
     #[serde(serialize_with = "as_text")]
     pub address: ZonedAddr,
+    /// The kind of server that was expected.
+    #[serde(skip)]
+    pub peer: PeerArg,
     /// Why nothing was answered.
     pub reason: Reason,
     /// The time that requests were waited for, in seconds.
@@ -90,6 +93,7 @@ impl NoContact {
         Self {
             target: summary.target.clone(),
             address: summary.address,
+            peer: plan.peer,
             reason,
             waited_s: waited.as_secs_f64(),
             name_bytes: plan.name_bytes,
@@ -151,7 +155,11 @@ impl fmt::Display for NoContact {
                 "no reply from {target} within {waited} s, but later ones: try a longer --timeout"
             ),
             Reason::Unrelated => {
-                write!(f, "no reply from {target}, but other datagrams: is that a Hello server?")
+                let hint = match self.peer {
+                    PeerArg::Hello => "is that an echo server? Then add --peer echo",
+                    PeerArg::Echo => "is that a Hello server? Then omit --peer echo",
+                };
+                write!(f, "no reply from {target}, but other datagrams: {hint}")
             }
             Reason::Errors => {
                 let error = self.error.as_deref().unwrap_or("unknown");
@@ -192,7 +200,8 @@ mod tests {
         let (target, name_bytes) = (address.to_string(), [1400, 1400]);
         let address = address.into();
         let (waited_s, error) = (1.0, Some("unreachable".into()));
-        NoContact { target, address, reason, waited_s, name_bytes, error, greeting_answered: None }
+        let (peer, greeting_answered) = (PeerArg::Hello, None);
+        NoContact { target, address, peer, reason, waited_s, name_bytes, error, greeting_answered }
     }
 
     /// A run of which nothing but losses is known.
@@ -238,7 +247,8 @@ mod tests {
             (
                 Reason::Unrelated,
                 default,
-                "no reply from 127.0.0.1:9999, but other datagrams: is that a Hello server?",
+                "no reply from 127.0.0.1:9999, but other datagrams: is that an echo server? \
+                 Then add --peer echo",
             ),
             (Reason::Errors, default, "no reply from 127.0.0.1:9999, but an error: unreachable"),
             (
@@ -255,6 +265,22 @@ mod tests {
             ),
         ] {
             assert_eq!(no_contact(reason, address).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn unrelated_datagrams_suggest_the_peer_that_was_not_expected() {
+        let mut summary = unanswered();
+        summary.common.corrupt = 1;
+        let wait = Duration::from_secs(1);
+        for (peer, hint) in [
+            (PeerArg::Hello, "is that an echo server? Then add --peer echo"),
+            (PeerArg::Echo, "is that a Hello server? Then omit --peer echo"),
+        ] {
+            summary.plan.peer = peer;
+            let found = NoContact::explain(&summary, (None, false), (wait, wait)).to_string();
+            let expected = format!("no reply from 192.0.2.1:9999, but other datagrams: {hint}");
+            assert_eq!(found, expected);
         }
     }
 

@@ -310,6 +310,7 @@ fn missing_answer_is_the_headline() {
     let reason = NoContact {
         target: "x:1".into(),
         address: hello_net::ZonedAddr(([127, 0, 0, 1], 9999).into()),
+        peer: crate::args::peer::PeerArg::Hello,
         reason: Reason::Refused,
         waited_s: 1.0,
         name_bytes: [16, 16],
