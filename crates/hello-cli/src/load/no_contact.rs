@@ -30,8 +30,8 @@ pub struct NoContact {
     pub peer: PeerArg,
     /// Why nothing was answered.
     pub reason: Reason,
-    /// The time that requests were waited for, in seconds.
-    pub waited_s: f64,
+    /// The time that requests were waited for, in seconds; `None` if they were refused.
+    pub waited_s: Option<f64>,
     /// The lengths of the shortest and the longest name, in bytes.
     pub name_bytes: [usize; 2],
     /// The first error that was reported about a request, if any.
@@ -95,7 +95,7 @@ impl NoContact {
             address: summary.address,
             peer: plan.peer,
             reason,
-            waited_s: waited.as_secs_f64(),
+            waited_s: (reason != Reason::Refused).then(|| waited.as_secs_f64()),
             name_bytes: plan.name_bytes,
             error: error.map(|error| error.to_string()),
             greeting_answered: greeting.map(|greeting| matches!(greeting, Greeted::Answered(_))),
@@ -135,7 +135,7 @@ fn greet(address: SocketAddr, wait: Duration) -> Greeted {
 
 impl fmt::Display for NoContact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (target, waited) = (Escaped(self.target.as_bytes()), self.waited_s);
+        let (target, waited) = (Escaped(self.target.as_bytes()), self.waited_s.unwrap_or(0.0));
         let names = names(self.name_bytes);
         match self.reason {
             Reason::Refused => {
@@ -199,7 +199,7 @@ mod tests {
     fn no_contact(reason: Reason, address: SocketAddr) -> NoContact {
         let (target, name_bytes) = (address.to_string(), [1400, 1400]);
         let address = address.into();
-        let (waited_s, error) = (1.0, Some("unreachable".into()));
+        let (waited_s, error) = (Some(1.0), Some("unreachable".into()));
         let (peer, greeting_answered) = (PeerArg::Hello, None);
         NoContact { target, address, peer, reason, waited_s, name_bytes, error, greeting_answered }
     }
@@ -327,6 +327,8 @@ mod tests {
             let (error, wait) = (error.map(Into::into), Duration::from_secs(1));
             let found = NoContact::explain(summary, (error, has_unrelated), (wait, wait));
             assert_eq!(found.greeting_answered, None);
+            let is_refused = found.reason == Reason::Refused;
+            assert_eq!(found.waited_s, (!is_refused).then_some(1.0), "a refusal is not waited for");
             found.reason
         };
         let mut summary = unanswered();

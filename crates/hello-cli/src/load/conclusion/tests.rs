@@ -312,7 +312,7 @@ fn missing_answer_is_the_headline() {
         address: hello_net::ZonedAddr(([127, 0, 0, 1], 9999).into()),
         peer: crate::args::peer::PeerArg::Hello,
         reason: Reason::Refused,
-        waited_s: 1.0,
+        waited_s: None,
         name_bytes: [16, 16],
         error: None,
         greeting_answered: None,
