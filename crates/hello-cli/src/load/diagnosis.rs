@@ -113,7 +113,7 @@ mod tests {
             "25% of the time spent waiting for lost requests to time out; try a shorter --timeout",
             "6 datagrams overflowed its receive buffers",
             "98.8% busy; try --train or more --threads",
-            "1% of the requests sent more than 2.500 ms late",
+            "1% of the requests sent more than 2.50 ms late",
         ];
         assert_eq!(found, expected);
     }

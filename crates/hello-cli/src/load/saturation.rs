@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::output::format::thousands;
+use crate::output::format::{percentile, thousands};
 use crate::output::percent::percent;
 
 /// A reason why the generator, not the server, may have limited a run.
@@ -81,7 +81,7 @@ impl GeneratorLimit {
             Self::Stalled { share } => format!("stalled {}%", tenths(*share)),
             Self::Dropped { datagrams } => format!("{} dropped", thousands(*datagrams)),
             Self::Busy { share } => format!("busy {}%", tenths(*share)),
-            Self::Timer { p99_ms } => format!("timer p99 {p99_ms:.3} ms"),
+            Self::Timer { p99_ms } => format!("timer p99 {} ms", percentile(*p99_ms)),
         }
     }
 }
@@ -113,7 +113,8 @@ impl fmt::Display for GeneratorLimit {
                 write!(f, "{}% busy; try --train or more --threads", tenths(*share))
             }
             Self::Timer { p99_ms } => {
-                write!(f, "1% of the requests sent more than {p99_ms:.3} ms late")
+                let p99 = percentile(*p99_ms);
+                write!(f, "1% of the requests sent more than {p99} ms late")
             }
         }
     }

@@ -190,7 +190,7 @@ fn trials_are_aligned_and_continue_below_their_first_column() {
     let rows = |layout| [&lossy, &carried].map(|summary| plain(&trial(layout, summary)));
     let expected = [
         "    1,000/s      33% lost  too much lost  p50   1.10  p99      - ms  [generator: 7 \
-         dropped, timer p99 2.000 ms]",
+         dropped, timer p99 2.00 ms]",
         "1,000,000/s       0% lost  carried        p50   1.10  p99      - ms",
     ];
     assert_eq!(rows(Layout::PLAIN), expected);
