@@ -283,7 +283,7 @@ fn invalid_command_line_suggests_a_correction() {
         ("--sources-by addresses --sources 20M", "127.0.0.0/8 has 16777214 addresses to send from"),
         ("--threads 2 --sources 1", "2 threads: each needs a source"),
         ("--threads 2 --outstanding 1", "must be at least --train times --threads (2)"),
-        ("--poisson", "--poisson requires --rate"),
+        ("--poisson", "--poisson requires --rate, --sweep or --find-max"),
         ("--rate 5 --outstanding 5", "'--rate <RATE>' cannot be used with '--outstanding <COUNT>'"),
         ("--find-max --count 5", "'--find-max' cannot be used with '--count <COUNT>'"),
         ("--find-max --sweep 1..2", "'--find-max' cannot be used with '--sweep <RATE..RATE>'"),

@@ -144,7 +144,7 @@ pub struct Args {
 
     /// Measure COUNT requests, then stop
     ///
-    /// Without --duration, the run takes as long as that.
+    /// Without --duration, the run takes as long as COUNT requests do.
     #[arg(long, short, value_name = "COUNT", value_parser = number::positive::<NonZeroU64>, help_heading = TIMING)]
     count: Option<NonZeroU64>,
 
@@ -220,7 +220,7 @@ impl Args {
     pub(crate) fn builder(&self) -> Result<LoadBuilder, Box<dyn Error>> {
         let is_open = self.rate.is_some() || self.mode() != Mode::Single;
         if self.poisson && !is_open {
-            return Err("--poisson requires --rate".into());
+            return Err("--poisson requires --rate, --sweep or --find-max".into());
         }
         let arrivals = self.arrivals();
         let train = NonZeroU16::new(self.train).unwrap_or(NonZeroU16::MIN);

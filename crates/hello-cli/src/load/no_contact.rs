@@ -152,7 +152,7 @@ impl fmt::Display for NoContact {
             }
             Reason::Late => write!(
                 f,
-                "no reply from {target} within {waited} s, but later ones: try a longer --timeout"
+                "no reply from {target} within {waited} s, but some came later: try a longer --timeout"
             ),
             Reason::Unrelated => {
                 let hint = match self.peer {
@@ -179,7 +179,7 @@ impl fmt::Display for NoContact {
             Reason::Silent => write!(
                 f,
                 "no reply from {target} within {waited} s, and no error: is a server running there, \
-                 does a firewall drop the requests, is their rate limited?"
+                 does a firewall drop the requests, or is their rate limited?"
             ),
         }
     }
@@ -242,7 +242,7 @@ mod tests {
             (
                 Reason::Late,
                 default,
-                "no reply from 127.0.0.1:9999 within 1 s, but later ones: try a longer --timeout",
+                "no reply from 127.0.0.1:9999 within 1 s, but some came later: try a longer --timeout",
             ),
             (
                 Reason::Unrelated,
@@ -261,7 +261,7 @@ mod tests {
                 Reason::Silent,
                 default,
                 "no reply from 127.0.0.1:9999 within 1 s, and no error: is a server running there, \
-                 does a firewall drop the requests, is their rate limited?",
+                 does a firewall drop the requests, or is their rate limited?",
             ),
         ] {
             assert_eq!(no_contact(reason, address).to_string(), expected);

@@ -69,7 +69,7 @@ fn poisson_requires_an_open_loop() {
         assert_eq!(trial.pacing, Pacing::Open { rate: load(7), arrivals: ArrivalProcess::Poisson });
     }
     let error = args(["--poisson"]).builder().expect_err("a closed loop");
-    assert_eq!(error.to_string(), "--poisson requires --rate");
+    assert_eq!(error.to_string(), "--poisson requires --rate, --sweep or --find-max");
 }
 
 #[test]
