@@ -68,13 +68,13 @@ pub(super) fn parameters(plan: &LoadPlan, trials: bool) -> String {
         parts.push("echo server".into());
     }
     let each = if trials { " each" } else { "" };
-    parts.push(match (plan.count, plan.warm_up.is_zero()) {
-        (Some(requests), _) => format!("{}{each}", count(requests, "request")),
-        (None, true) => format!("{} s{each}", seconds(plan.duration)),
-        (None, false) => {
-            let (duration, warm_up) = (seconds(plan.duration), seconds(plan.warm_up));
-            format!("{duration} s{each} after {warm_up} s of warm-up")
-        }
+    let measured = match plan.count {
+        Some(requests) => count(requests, "request"),
+        None => format!("{} s", seconds(plan.duration)),
+    };
+    parts.push(match plan.warm_up.is_zero() {
+        true => format!("{measured}{each}"),
+        false => format!("{measured}{each} after {} s of warm-up", seconds(plan.warm_up)),
     });
     parts.join(", ")
 }

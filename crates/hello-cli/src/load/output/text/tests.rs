@@ -65,8 +65,8 @@ fn header_has_the_plan() {
                     threads, echo server";
     assert_eq!(headed(&plan, false), format!("{expected}, 1.5 s after 0.25 s of warm-up"));
     plan.count = Some(1);
-    assert_eq!(headed(&plan, false), format!("{expected}, 1 request"));
-    plan.count = Some(5000);
+    assert_eq!(headed(&plan, false), format!("{expected}, 1 request after 0.25 s of warm-up"));
+    (plan.count, plan.warm_up) = (Some(5000), Duration::ZERO);
     assert_eq!(headed(&plan, false), format!("{expected}, 5,000 requests"));
 }
 
