@@ -42,7 +42,14 @@ impl Conclusion {
             };
         };
         let at_least = throughput.at_least();
-        let headline = format!("{name} answers {at_least}{} requests/s {loss}", thousands(carried));
+        let while_burst = match throughput.bound {
+            SearchBound::Server => last.map_or("", |trial| while_burst(carried, trial)),
+            _ => "",
+        };
+        let headline = format!(
+            "{name} answers {at_least}{} requests/s {loss}{while_burst}",
+            thousands(carried)
+        );
         let found = Self::new(headline, Outcome::Carried).at(carried as f64);
         match throughput.bound {
             SearchBound::Server => {
@@ -86,15 +93,19 @@ impl Conclusion {
         let lost = lossy.map(|index| {
             let trial = measured[index];
             let loss = percent::loss(&trial.common);
-            format!("loses {loss} at {}/s", rate(trial))
+            (trial, format!("loses {loss} at {}/s", rate(trial)))
         });
         let found = match (clean, lost) {
-            (Some(clean), Some(lost)) => {
-                let headline =
-                    format!("{name} answers {} requests/s without loss, and {lost}", rate(clean));
-                Self::new(headline, Outcome::Carried).at(clean.plan.rate.unwrap_or_default() as f64)
+            (Some(clean), Some((trial, lost))) => {
+                let carried = clean.plan.rate.unwrap_or_default();
+                let headline = format!(
+                    "{name} answers {} requests/s without loss{}, and {lost}",
+                    thousands(carried),
+                    while_burst(carried, trial)
+                );
+                Self::new(headline, Outcome::Carried).at(carried as f64)
             }
-            (None, Some(lost)) => Self::new(format!("{name} {lost}"), Outcome::Lost),
+            (None, Some((_, lost))) => Self::new(format!("{name} {lost}"), Outcome::Lost),
             (Some(clean), None) => {
                 let headline =
                     format!("{name} answers at least {} requests/s without loss", rate(clean));
@@ -127,5 +138,14 @@ impl Conclusion {
             }
             _ => found,
         }
+    }
+}
+
+/// Returns for how long a server carries a load, if the losses of a higher one look like a rate limit
+/// below both.
+fn while_burst(carried: u64, lossy: &Summary) -> &'static str {
+    match lossy.suspected_limit {
+        Some(limit) if carried > limit.rate.into() => " for as long as a burst lasts",
+        _ => "",
     }
 }

@@ -34,7 +34,18 @@ fn each_end_of_a_search_has_its_headline() {
             Found,
             0.0,
             &suspected(lost.clone()),
-            "x:1 answers 70,000 requests/s without loss; the losses look like a rate limit: next, \
+            "x:1 answers 70,000 requests/s without loss for as long as a burst lasts; the losses \
+             look like a rate limit: next, try hello-server --limit off",
+            Carried,
+            Some(RateLimit),
+        ),
+        (
+            Some(1000),
+            Bound::Lost(load(1020)),
+            Found,
+            0.0,
+            &suspected(lost.clone()),
+            "x:1 answers 1,000 requests/s without loss; the losses look like a rate limit: next, \
              try hello-server --limit off",
             Carried,
             Some(RateLimit),
@@ -130,6 +141,14 @@ fn each_sweep_has_its_headline() {
             2,
             "x:1 answers 1,000 requests/s without loss, and loses 25% at 2,000/s; the losses look \
              like a rate limit: next, try hello-server --limit off",
+            Carried,
+            Some(RateLimit),
+        ),
+        (
+            vec![open(1500, 15_000, 0), suspected(lossy.clone())],
+            2,
+            "x:1 answers 1,500 requests/s without loss for as long as a burst lasts, and loses 25% \
+             at 2,000/s; the losses look like a rate limit: next, try hello-server --limit off",
             Carried,
             Some(RateLimit),
         ),
