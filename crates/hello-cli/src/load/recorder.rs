@@ -128,6 +128,10 @@ impl Recorder {
             // Much of the CPU time was spent after the last request was due.
             summary.generator.processor_time_per_request_us = None;
         }
+        if !summary.has_rate() {
+            (summary.sent_per_s, summary.answered_per_s) = (None, None);
+            (summary.sent_bits_per_s, summary.answered_bits_per_s) = (None, None);
+        }
         summary.generator.limits = generator_limits(&summary);
         summary.suspected_limit = suspected_limit(&summary, &self.timeline);
         summary
@@ -262,6 +266,33 @@ mod tests {
         assert_eq!(of(&plan), (Some(3.0 * 24.0 * 8.0), Some(2.0 * 32.0 * 8.0)));
         plan.peer = hello_proto::Peer::Echo;
         assert_eq!(of(&plan), (Some(3.0 * 24.0 * 8.0), Some(2.0 * 24.0 * 8.0)));
+    }
+
+    #[test]
+    fn rates_are_unknown_for_a_run_that_is_too_short_for_them() {
+        let closed = |outstanding| {
+            let mut plan = plan();
+            let outstanding = NonZeroU32::new(outstanding).expect("not zero");
+            plan.pacing = Pacing::Closed { outstanding };
+            plan
+        };
+        let second = Duration::from_secs(1);
+        for (plan, measured, known) in [
+            (plan(), Duration::from_micros(250), false),
+            (plan(), Duration::from_millis(1), true),
+            (closed(1), second, false),
+            (closed(64), second, false),
+        ] {
+            let usage = GeneratorUsage { measured, ..USAGE };
+            let summary = recorder().summary("", ([127, 0, 0, 1], 1).into(), &plan, usage, START);
+            let rates = [
+                summary.sent_per_s,
+                summary.answered_per_s,
+                summary.sent_bits_per_s,
+                summary.answered_bits_per_s,
+            ];
+            assert_eq!(rates.map(|rate| rate.is_some()), [known; 4], "{summary:?}");
+        }
     }
 
     #[test]

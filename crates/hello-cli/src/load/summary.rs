@@ -27,7 +27,7 @@ pub struct Summary {
     /// The fields in common with hello-ping.
     #[serde(flatten)]
     pub common: hello_measure::Summary,
-    /// Requests sent per second.
+    /// Requests sent per second; `None` like the other rates if the run was too short for a rate.
     pub sent_per_s: Option<f64>,
     /// Requests answered per second.
     pub answered_per_s: Option<f64>,
@@ -72,7 +72,19 @@ impl Summary {
     pub fn is_steady(&self) -> bool {
         self.plan.outstanding.is_none_or(|max| self.common.sent >= 10 * u64::from(max))
     }
+
+    /// Returns whether the run was long enough for a rate: steady, or in an open loop as long as the
+    /// time between two messages, because the first one is due immediately.
+    pub fn has_rate(&self) -> bool {
+        let messages =
+            |rate: u64| rate as f64 * self.common.duration_s / f64::from(self.plan.train);
+        self.is_steady() && self.plan.rate.is_none_or(|rate| messages(rate) >= MIN_SPACING)
+    }
 }
+
+/// The share of the time between two messages that an open loop needs for a rate. The rest is for
+/// rounding.
+const MIN_SPACING: f64 = 0.99;
 
 /// The usage and the limits of the generator.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -52,15 +52,11 @@ fn of_closed_loop(summary: &Summary) -> Conclusion {
         0 => String::new(),
         _ => format!(" with {} loss", percent::loss(common)),
     };
-    let rate = summary.answered_per_s.filter(|_| summary.is_steady());
+    let rate = summary.answered_per_s.filter(|_| summary.has_rate());
     let Some(rate) = rate else {
-        let (answered, settled) = (thousands(common.answered), common.settled());
-        let headline = format!(
-            "{name} answered {answered} of {}; too few for a rate with {} outstanding",
-            count(settled, "request"),
-            thousands(outstanding.into())
-        );
-        return Conclusion::new(headline, outcome);
+        let outstanding = thousands(outstanding.into());
+        let why = format!("too few for a rate with {outstanding} outstanding");
+        return without_rate(summary).and(&why);
     };
     let headline = format!("{name} answers at least {} requests/s{loss}", format::rate(rate));
     let found = Conclusion::new(headline, outcome).at(rate).at_least();
@@ -82,7 +78,19 @@ fn of_closed_loop(summary: &Summary) -> Conclusion {
     }
 }
 
+/// Counts the answers of a run that was too short for a rate.
+fn without_rate(summary: &Summary) -> Conclusion {
+    let (common, name) = (&summary.common, Escaped(summary.target.as_bytes()));
+    let (answered, settled) = (thousands(common.answered), common.settled());
+    let headline = format!("{name} answered {answered} of {}", count(settled, "request"));
+    let outcome = if common.lost == 0 { Outcome::Carried } else { Outcome::Lost };
+    Conclusion::new(headline, outcome)
+}
+
 fn of_open_loop(summary: &Summary) -> Conclusion {
+    if !summary.has_rate() {
+        return without_rate(summary).and("too short for a rate");
+    }
     let (common, name) = (&summary.common, Escaped(summary.target.as_bytes()));
     let (sent, answered) = (summary.sent_per_s, summary.answered_per_s);
     let rate = |rate| known(rate, format::rate);

@@ -325,6 +325,14 @@ fn missing_answer_is_the_headline() {
 }
 
 #[test]
+fn open_loop_that_ends_before_its_second_message_is_due_has_no_rate() {
+    let mut summary = open(100, 1, 0);
+    (summary.common.duration_s, summary.sent_per_s, summary.answered_per_s) = (25e-5, None, None);
+    let headline = "x:1 answered 1 of 1 request; too short for a rate";
+    assert_concludes(&Conclusion::of_run(&summary), headline, Outcome::Carried, None);
+}
+
+#[test]
 fn one_request_per_second_is_singular() {
     let headline = "x:1 answers 1 request/s without loss";
     assert_eq!(Conclusion::of_run(&open(1, 10, 0)).headline, headline);
