@@ -15,8 +15,6 @@ fn assert_looks_like(out: &str, expected: &str) {
     let expected = regex::escape(expected)
         .replace("TIMES", times)
         .replace("NUMBER", r"\d+(,\d{3})*(\.\d+)?")
-        .replace("SPACES", " +")
-        .replace("UNIT", "[kMG]?bit/s")
         .replace("ANYTHING", "[^\n]*");
     let expression = Regex::new(&format!("^{expected}$")).expect("an expression");
     assert!(expression.is_match(out), "{out}");
@@ -34,9 +32,9 @@ fn closed_loop_prints_a_header_and_a_summary() {
 
 {address} answered 20 of 20 requests; too few for a rate with 4 outstanding
 --- {address} load statistics ---
-requests  count  share  packets/sSPACESpayload
-sent         20SPACESNUMBERSPACESNUMBER UNIT
-answered     20   100%SPACESNUMBERSPACESNUMBER UNIT
+requests  count  share  packets/s  payload
+sent         20                 -        -
+answered     20   100%          -        -
 lost          0     0%
 in NUMBER s; payload: names sent and replies received, without headers
 msANYTHING

@@ -95,7 +95,7 @@ impl NoContact {
             address: summary.address,
             peer: plan.peer,
             reason,
-            waited_s: (reason != Reason::Refused).then(|| waited.as_secs_f64()),
+            waited_s: (reason != Reason::Refused).then_some(waited.as_secs_f64()),
             name_bytes: plan.name_bytes,
             error: error.map(|error| error.to_string()),
             greeting_answered: greeting.map(|greeting| matches!(greeting, Greeted::Answered(_))),
