@@ -74,14 +74,20 @@ fn bounds() -> impl Iterator<Item = Duration> {
         .chain((0..19).map(|power| Duration::from_micros(100 << power)))
 }
 
+/// Formats whole microseconds as seconds, exactly: `0.00005`, `1.6384`. `Duration::as_secs_f64` would
+/// round some of them: `1.6383999999999999`.
+fn seconds(time: Duration) -> String {
+    let text = format!("{}.{:06}", time.as_secs(), time.subsec_micros());
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// Returns the histogram of the round-trip times, with the precision of the percentiles.
 fn histogram(recorder: &Recorder) -> Vec<Sample> {
     let (target, rtts) = (&*recorder.target().name, recorder.rtts());
     let bucket = |bound: &str, count| {
         Sample::new(&[("target", target), ("le", bound)], count).with_suffix("_bucket")
     };
-    let buckets =
-        bounds().map(|bound| bucket(&bound.as_secs_f64().to_string(), rtts.count_up_to(bound)));
+    let buckets = bounds().map(|bound| bucket(&seconds(bound), rtts.count_up_to(bound)));
     let mut samples = Vec::from_iter(buckets);
     samples.push(bucket("+Inf", rtts.count()));
     let labels = [("target", target)];
@@ -96,6 +102,19 @@ mod tests {
 
     use super::*;
     use crate::ping::fixtures::{answered, events, lost, target};
+
+    #[test]
+    fn bounds_are_those_of_smokeping_prober() {
+        let expected = [
+            "0.00005", "0.0001", "0.0002", "0.0004", "0.0008", "0.0016", "0.0032", "0.0064",
+            "0.0128", "0.0256", "0.0512", "0.1024", "0.2048", "0.4096", "0.8192", "1.6384",
+            "3.2768", "6.5536", "13.1072", "26.2144",
+        ];
+        let text = text(&[Recorder::new(target())], Duration::ZERO);
+        let bounds = text.lines().filter_map(|line| line.split_once("le=\"")?.1.split_once('"'));
+        let bounds = Vec::from_iter(bounds.map(|(bound, _)| bound));
+        assert_eq!(bounds, Vec::from_iter(expected.into_iter().chain(["+Inf"])));
+    }
 
     #[test]
     fn buckets_are_cumulative() {
