@@ -113,8 +113,7 @@ impl fmt::Display for GeneratorLimit {
                 write!(f, "{}% busy; try --train or more --threads", tenths(*share))
             }
             Self::Timer { p99_ms } => {
-                let p99 = percentile(*p99_ms);
-                write!(f, "1% of the requests sent more than {p99} ms late")
+                write!(f, "1% of the requests sent more than {} ms late", percentile(*p99_ms))
             }
         }
     }

@@ -83,11 +83,13 @@ fn decimals(value: f64, digits: usize) -> usize {
     digits.saturating_sub(before)
 }
 
-/// Formats the known ones of some times in milliseconds, with their names: `p50/max = 1.234/4.567 ms`.
-/// Returns `None` if none is known.
-pub fn named_times(times: &[(&str, Option<f64>)]) -> Option<String> {
-    let known = times.iter().filter_map(|(name, millis)| Some((*name, percentile((*millis)?))));
-    let (names, millis): (Vec<_>, Vec<_>) = known.unzip();
+/// Formats the known ones of some percentiles in milliseconds and an exact maximum, with their names:
+/// `p50/max = 1.23/4.567 ms`. Returns `None` if none is known.
+pub fn named_times(percentiles: &[(&str, Option<f64>)], max: Option<f64>) -> Option<String> {
+    let known =
+        percentiles.iter().filter_map(|(name, millis)| Some((*name, percentile((*millis)?))));
+    let (names, millis): (Vec<_>, Vec<_>) =
+        known.chain(max.map(|millis| ("max", exact(millis)))).unzip();
     (!names.is_empty()).then(|| format!("{} = {} ms", names.join("/"), millis.join("/")))
 }
 
@@ -172,9 +174,10 @@ mod tests {
 
     #[test]
     fn unknown_times_are_not_named() {
-        assert_eq!(named_times(&[("p50", None), ("p99", None)]), None);
-        let times = [("p50", Some(1.2345)), ("p99", None), ("max", Some(1234.5))];
-        assert_eq!(named_times(&times), Some("p50/max = 1.23/1234 ms".into()));
+        assert_eq!(named_times(&[("p50", None), ("p99", None)], None), None);
+        let times = [("p50", Some(1.2345)), ("p99", None)];
+        assert_eq!(named_times(&times, None), Some("p50 = 1.23 ms".into()));
+        assert_eq!(named_times(&times, Some(1234.5)), Some("p50/max = 1.23/1234.500 ms".into()));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hello_measure::millis;
 
 use super::summary::Summary;
-use crate::output::format::{count, duration};
+use crate::output::format::{count, duration, exact, percentile};
 use crate::output::percent::{self, percent};
 
 /// The thresholds that a run may not exceed for exit status 0.
@@ -56,10 +56,12 @@ fn p99(summary: &Summary, max: Duration) -> Option<String> {
     match (p99, highest) {
         _ if too_few_sent(summary) => Some(format!("p99 {}: {threshold}", unknown(summary))),
         (None, None) => Some(format!("p99 unknown (no reply): {threshold}")),
-        (Some(p99), _) => (p99 > millis(max)).then(|| format!("p99 {} {threshold}", time(p99))),
+        (Some(p99), _) => {
+            (p99 > millis(max)).then(|| format!("p99 {} ms {threshold}", percentile(p99)))
+        }
         (None, Some(highest)) => (highest > millis(max)).then(|| {
             let replies = count(summary.common.answered, "reply");
-            format!("p99 unknown ({replies}, of up to {}): {threshold}", time(highest))
+            format!("p99 unknown ({replies}, of up to {} ms): {threshold}", exact(highest))
         }),
     }
 }
@@ -69,7 +71,9 @@ fn jitter(summary: &Summary, max: Duration) -> Option<String> {
     match summary.jitter_ms.map(|jitter| jitter.mean) {
         _ if too_few_sent(summary) => Some(format!("jitter {}: {threshold}", unknown(summary))),
         None => Some(format!("jitter unknown (too few replies): {threshold}")),
-        Some(mean) => (mean > millis(max)).then(|| format!("jitter {} {threshold}", time(mean))),
+        Some(mean) => {
+            (mean > millis(max)).then(|| format!("jitter {} ms {threshold}", exact(mean)))
+        }
     }
 }
 
@@ -82,10 +86,6 @@ fn too_few_sent(summary: &Summary) -> bool {
 fn unknown(summary: &Summary) -> String {
     let (not_sent, due) = (summary.common.not_sent_total(), summary.common.due());
     format!("unknown ({not_sent} of {due} probes not sent)")
-}
-
-fn time(millis: f64) -> String {
-    format!("{millis:.3} ms")
 }
 
 #[cfg(test)]
@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(Thresholds::default().violations(&summary), Vec::<String>::new());
         events(&mut recorder, [answered(3 * MILLI); 97]);
         assert_eq!(violations(&recorder, 1.0, 4 * MILLI, MILLI), Vec::<String>::new());
-        let line = "192.0.2.1:9999: p99 3.000 ms exceeds --max-p99 1ms";
+        let line = "192.0.2.1:9999: p99 3.00 ms exceeds --max-p99 1ms";
         assert_eq!(violations(&recorder, 1.0, MILLI, MILLI), [line]);
     }
 

@@ -49,7 +49,7 @@ pub fn interval(layout: Layout, summary: &Summary, is_partial: bool) -> String {
     }
     if let Some(rtt) = &summary.common.rtt_ms {
         let [p50, .., p99, _] = summary.percentiles();
-        let times = named_times(&[("p50", p50), ("p99", p99), ("max", Some(rtt.max))]);
+        let times = named_times(&[("p50", p50), ("p99", p99)], Some(rtt.max));
         let _ = write!(text, ", rtt {}", times.unwrap_or_default());
     }
     if let Some(jitter) = &summary.jitter_ms {
@@ -81,14 +81,14 @@ fn details(summary: &Summary) -> Vec<String> {
     lines.extend(not_sent::summary(&summary.common));
     let [p50, p90, p95, p99, p999] = summary.percentiles();
     let percentiles = [("p50", p50), ("p90", p90), ("p95", p95), ("p99", p99), ("p99.9", p999)];
-    lines.extend(named_times(&percentiles).map(|times| format!("rtt {times}")));
+    lines.extend(named_times(&percentiles, None).map(|times| format!("rtt {times}")));
     if let Some(jitter) = &summary.jitter_ms {
         let times = slash_separated(&[jitter.mean, jitter.rfc3550]);
         lines.push(format!("jitter mean/rfc3550 = {times}"));
     }
     if let Some(error) = &summary.common.timer_error_ms {
-        let times = [("p50", error.p50), ("p99", error.p99), ("max", Some(error.max))];
-        lines.extend(named_times(&times).map(|times| format!("timer error {times}")));
+        let times = named_times(&[("p50", error.p50), ("p99", error.p99)], Some(error.max));
+        lines.extend(times.map(|times| format!("timer error {times}")));
     }
     lines
 }
