@@ -47,15 +47,20 @@ fn several_targets(layout: Layout, summaries: &[Summary], left: Option<&str>) ->
     };
     let each = [true, false].map(of_each);
     each.into_iter().find(|text| layout.fits(text)).unwrap_or_else(|| {
-        let worst = summaries.iter().max_by(|one, other| {
-            let [one, other] = [one, other].map(|summary| summary.common.loss.unwrap_or(-1.0));
-            one.total_cmp(&other)
-        });
-        let worst = worst.map(|worst| format!("worst {}", lost_share(worst)));
+        let known = summaries.iter().filter_map(|summary| Some((summary, summary.common.loss?)));
+        let unknown = summaries.len() - known.clone().count();
+        let worst = known.max_by(|(_, one), (_, other)| one.total_cmp(other));
+        let worst = match worst {
+            Some((worst, _)) => format!("worst {}", lost_share(worst)),
+            None => "loss not known yet".into(),
+        };
+        let is_partial = (1..summaries.len()).contains(&unknown);
+        let unknown = is_partial.then(|| format!("{unknown} not known yet"));
         let most_unsent = summaries.iter().max_by_key(|summary| summary.common.not_sent_total());
         let parts = [
             (0, Some(format!("{} targets", summaries.len()))),
-            (0, worst),
+            (0, Some(worst)),
+            (0, unknown),
             (0, most_unsent.and_then(not_sent)),
             (1, left.map(str::to_owned)),
         ];
