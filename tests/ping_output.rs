@@ -97,7 +97,7 @@ fn printed_for(style: Style, target: Target, events: &[ProbeEventKind<'_>]) -> S
     if style.format == Format::Json {
         lines.extend(totals.interval(now));
     }
-    lines.extend(totals.finish(now));
+    lines.extend(totals.finish(&plan, now));
     strip_str(&(lines.join("\n") + "\n")).to_string()
 }
 

@@ -185,7 +185,7 @@ impl<'a> Session<'a> {
         // The last interval, so that the intervals add up to the totals.
         let mut last =
             self.plan.every.map_or_else(Vec::new, |every| totals.last_interval(now, every));
-        last.extend(totals.finish(now));
+        last.extend(totals.finish(&self.plan, now));
         self.out.suppress(report.take_suppressed());
         self.out.close(last);
         let draw = || {
@@ -243,7 +243,9 @@ impl<'a> Session<'a> {
                     if self.out.is_reader_gone() && self.plan.is_bounded() => {}
                 Some(Command::OutputFailed) => stoppers.iter().for_each(Stopper::stop),
                 Some(Command::Abort) => stoppers.iter().for_each(Stopper::abort),
-                Some(Command::Snapshot) => self.print(|totals, now| totals.snapshot(now)),
+                Some(Command::Snapshot) => {
+                    self.print(|totals, now| totals.snapshot(&self.plan, now));
+                }
                 None => {}
             }
             let now = Instant::now();

@@ -88,10 +88,10 @@ impl Totals {
     }
 
     /// Returns the summaries of a run that continues.
-    pub fn snapshot(&self, now: Duration) -> Vec<String> {
+    pub fn snapshot(&self, plan: &Plan, now: Duration) -> Vec<String> {
         let layout = self.style.layout;
         let line = |summary: &Summary| match self.style.format {
-            Format::Text => text::summary::summary(layout, summary, &[]),
+            Format::Text => text::summary::summary(layout, plan, summary, &[]),
             Format::Json => json::snapshot(summary, now),
         };
         self.summaries(now).iter().map(line).collect()
@@ -108,7 +108,7 @@ impl Totals {
     }
 
     /// Returns the summaries of the whole run, after a table if there are several targets.
-    pub fn finish(&self, now: Duration) -> Vec<String> {
+    pub fn finish(&self, plan: &Plan, now: Duration) -> Vec<String> {
         let summaries = self.summaries(now);
         let mut lines = Vec::new();
         let layout = self.style.layout;
@@ -123,7 +123,7 @@ impl Totals {
         let summary = |(run, summary): (&Recorder, &Summary)| match self.style.format {
             Format::Text => {
                 let extras = extras(layout.indented(MARGIN), run, summary);
-                text::summary::summary(layout, summary, &extras)
+                text::summary::summary(layout, plan, summary, &extras)
             }
             Format::Json => json::summary(summary, now),
         };
@@ -200,7 +200,7 @@ mod tests {
             });
         }
         totals.append(&report.take_parts(3 * SECOND));
-        lines.extend(totals.finish(3 * SECOND));
+        lines.extend(totals.finish(&plan(), 3 * SECOND));
         let summaries = totals.summaries(3 * SECOND);
         assert_eq!(summaries.iter().map(|summary| summary.common.sent).sum::<u64>(), 3);
         let in_timelines =

@@ -132,7 +132,8 @@ pub fn trial(layout: Layout, summary: &Summary) -> String {
     if summary.interrupted {
         parts.push(paint(WARNING, "interrupted"));
     }
-    parts.extend(summary.no_answer().map(|no_answer| describe(no_answer).to_owned()));
+    let timeout = Duration::from_secs_f64(summary.plan.timeout_s);
+    parts.extend(summary.no_answer().map(|no_answer| describe(no_answer, timeout)));
     if let Some(latency) = &summary.latency_ms {
         let [p50, p99] = [latency.p50, latency.p99].map(|millis| known(millis, format::percentile));
         parts.push(format!("p50 {p50:>6}  p99 {p99:>6} ms"));

@@ -12,16 +12,17 @@ use crate::output::not_sent;
 use crate::output::percent;
 use crate::output::style::{BAD, paint};
 use crate::ping::args::Unreachable;
+use crate::ping::plan::Plan;
 use crate::ping::summary::Summary;
 
 /// Returns the summary of a target, with `extras` after the details.
 ///
 /// It ends with ping's own lines, because parsers look for them at the end of the output. Without
 /// round-trip times, the last line is empty, as in ping.
-pub fn summary(layout: Layout, summary: &Summary, extras: &[String]) -> String {
+pub fn summary(layout: Layout, plan: &Plan, summary: &Summary, extras: &[String]) -> String {
     let name = summary.name();
     let mut text = format!("\n{name}\n");
-    for line in details(summary) {
+    for line in details(plan, summary) {
         let _ = writeln!(text, "{}", layout.wrap_with_margin("  ", "    ", &line));
     }
     for line in extras.iter().flat_map(|text| text.lines()) {
@@ -67,7 +68,7 @@ pub fn unreachable(layout: Layout, unreachable: &Unreachable) -> String {
 }
 
 /// Returns the details that ping does not print.
-fn details(summary: &Summary) -> Vec<String> {
+fn details(plan: &Plan, summary: &Summary) -> Vec<String> {
     let counts = [
         ("in flight", summary.common.in_flight),
         ("late", summary.common.late),
@@ -76,7 +77,8 @@ fn details(summary: &Summary) -> Vec<String> {
         ("out of window", summary.common.out_of_window),
     ];
     let mut lines = Vec::from_iter(nonzero(&counts));
-    lines.extend(summary.common.no_answer().map(|no_answer| describe(no_answer).to_owned()));
+    let no_answer = summary.common.no_answer();
+    lines.extend(no_answer.map(|no_answer| describe(no_answer, plan.timeout)));
     lines.extend(by_reason("errors", &summary.common.errors));
     lines.extend(not_sent::summary(&summary.common));
     let [p50, p90, p95, p99, p999] = summary.percentiles();

@@ -161,7 +161,7 @@ fn eventful() -> Recorder {
 
 /// Returns the summary in text, without colours.
 fn printed(recorder: &Recorder, now: Duration) -> String {
-    let text = summary(Layout::PLAIN, &recorder.summary(now), &[]);
+    let text = summary(Layout::PLAIN, &plan(), &recorder.summary(now), &[]);
     strip_str(&text).to_string()
 }
 
@@ -246,7 +246,7 @@ fn summary_without_a_reply_has_the_reason() {
     let mut recorder = Recorder::new(target());
     events(&mut recorder, [sent(0), lost(0)]);
     let silent = printed(&recorder, ms(1000));
-    assert!(silent.contains("\n  no reply: silent (no error was reported)\n"), "{silent}");
+    assert!(silent.contains("\n  no reply within 1s, and no error was reported\n"), "{silent}");
     let end = "\n1 packets transmitted, 0 received, 100% packet loss, time 1000ms\n";
     assert!(silent.ends_with(end), "{silent}");
     for (reply, why) in [
@@ -311,7 +311,7 @@ fn details_and_intervals_fit_the_width() {
     events(&mut recorder, vec![answered(ms(123)); 1000]);
     let recorded = recorder.summary(ms(4005));
     for width in [40, 60, 80] {
-        let text = summary(terminal(width), &recorded, &[]);
+        let text = summary(terminal(width), &plan(), &recorded, &[]);
         let (details, _) = text.split_once("\n--- ").expect("ping's lines");
         let interval = interval(terminal(width), &recorded, true);
         for line in
