@@ -274,6 +274,28 @@ fn interval_too_short_for_one_target_sends_nothing_to_any() {
 }
 
 #[test]
+fn other_kind_of_server_is_suspected() {
+    for (options, [start, end], hint) in [
+        (&[][..], ["", ""], "if this is an echo server, add --peer echo"),
+        (&["--peer", "echo"], ["Hello, ", "!"], "if this is a Hello server, omit --peer echo"),
+    ] {
+        let peer = peer();
+        let to = address(&peer);
+        let Finished { out, err, status } = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let (name, source) = receive(&peer);
+                let reply = [start.as_bytes(), &name[..], end.as_bytes()].concat();
+                peer.send_to(&reply, source).expect("sent");
+            });
+            ping(&[options, &["-c", "1", "-W", "1s", &to]].concat())
+        });
+        assert_eq!((&*err, status), ("", Some(1)));
+        let line = format!("\n  no reply: only corrupt or unrelated datagrams; {hint}\n");
+        assert!(out.contains(&line), "{out}");
+    }
+}
+
+#[test]
 fn echo_server_is_probed_with_peer_echo() {
     let peer = peer();
     let to = address(&peer);

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use hello_measure::Summary as Common;
+use hello_measure::{NoAnswer, Summary as Common};
 
+use crate::args::peer::PeerArg;
 use crate::output::escape::Escaped;
 use crate::output::format::{by_reason, named_times, nonzero, slash_separated, thousands};
 use crate::output::layout::Layout;
@@ -77,8 +78,10 @@ fn details(plan: &Plan, summary: &Summary) -> Vec<String> {
         ("out of window", summary.common.out_of_window),
     ];
     let mut lines = Vec::from_iter(nonzero(&counts));
-    let no_answer = summary.common.no_answer();
-    lines.extend(no_answer.map(|no_answer| describe(no_answer, plan.timeout)));
+    lines.extend(summary.common.no_answer().map(|no_answer| {
+        let hint = wrong_peer(plan.peer, no_answer, &summary.common).unwrap_or_default();
+        describe(no_answer, plan.timeout) + hint
+    }));
     lines.extend(by_reason("errors", &summary.common.errors));
     lines.extend(not_sent::summary(&summary.common));
     let [p50, p90, p95, p99, p999] = summary.percentiles();
@@ -93,6 +96,18 @@ fn details(plan: &Plan, summary: &Summary) -> Vec<String> {
         lines.extend(times.map(|times| format!("timer error {times}")));
     }
     lines
+}
+
+/// Returns a hint if every datagram received may be the correct reply of the other kind of server: a
+/// name alone is no greeting, and thus corrupt; a greeting is a name of a length that we did not send,
+/// and thus unsolicited.
+fn wrong_peer(peer: PeerArg, no_answer: NoAnswer, common: &Common) -> Option<&'static str> {
+    match (peer, common.corrupt, common.unsolicited) {
+        _ if no_answer != NoAnswer::Unrelated => None,
+        (PeerArg::Hello, 1.., 0) => Some("; if this is an echo server, add --peer echo"),
+        (PeerArg::Echo, 0, 1..) => Some("; if this is a Hello server, omit --peer echo"),
+        _ => None,
+    }
 }
 
 /// Returns ping's line about packets. As in ping, counts of zero are omitted. The loss is that of the

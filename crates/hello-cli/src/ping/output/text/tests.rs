@@ -9,6 +9,7 @@ use hello_net::ErrorClass;
 use super::summary::{interval, packets, summary};
 use super::tables::{comparison, flows};
 use super::*;
+use crate::args::peer::PeerArg;
 use crate::output::layout::Layout;
 use crate::ping::fixtures::{answered, events, lost, plan, received, sent, target};
 use crate::ping::plan::Plan;
@@ -251,7 +252,10 @@ fn summary_without_a_reply_has_the_reason() {
     assert!(silent.ends_with(end), "{silent}");
     for (reply, why) in [
         (ReplyKind::Late { seq: 0, rtt: ms(1500) }, "no reply in time: some were late"),
-        (ReplyKind::Corrupt, "no reply: only corrupt or unrelated datagrams"),
+        (
+            ReplyKind::Corrupt,
+            "no reply: only corrupt or unrelated datagrams; if this is an echo server, add --peer echo",
+        ),
         (ReplyKind::Unsolicited, "no reply: only corrupt or unrelated datagrams"),
     ] {
         let mut recorder = recorder.clone();
@@ -269,6 +273,33 @@ fn summary_without_a_reply_has_the_reason() {
     assert!(refused.contains(line), "{refused}");
     let nothing = printed(&Recorder::new(target()), ms(0));
     assert!(nothing.ends_with("\n0 packets transmitted, 0 received, time 0ms\n"), "{nothing}");
+}
+
+#[test]
+fn replies_of_the_other_kind_of_server_have_a_hint() {
+    let [echo, hello] = [
+        "; if this is an echo server, add --peer echo\n",
+        "; if this is a Hello server, omit --peer echo\n",
+    ];
+    let [corrupt, unsolicited] = [ReplyKind::Corrupt, ReplyKind::Unsolicited].map(received);
+    for (peer, received, hint) in [
+        (PeerArg::Hello, vec![corrupt], echo),
+        (PeerArg::Hello, vec![unsolicited], "\n"),
+        (PeerArg::Hello, vec![corrupt, unsolicited], "\n"),
+        (PeerArg::Echo, vec![corrupt], "\n"),
+        (PeerArg::Echo, vec![unsolicited], hello),
+        (PeerArg::Echo, vec![corrupt, unsolicited], "\n"),
+    ] {
+        let mut recorder = Recorder::new(target());
+        events(&mut recorder, [sent(0)].into_iter().chain(received).chain([lost(0)]));
+        let plan = Plan { peer, ..plan() };
+        let text = summary(Layout::PLAIN, &plan, &recorder.summary(SECOND), &[]);
+        let line = format!("\n  no reply: only corrupt or unrelated datagrams{hint}");
+        assert!(text.contains(&line), "{text}");
+        events(&mut recorder, [answered(ms(1))]);
+        let text = summary(Layout::PLAIN, &plan, &recorder.summary(SECOND), &[]);
+        assert!(!text.contains("if this is"), "{text}");
+    }
 }
 
 #[test]
