@@ -1,5 +1,7 @@
 //! Reads pictures, and checks that everything in them can be seen.
 
+mod axis;
+
 use std::borrow::Cow;
 use std::time::{Duration, UNIX_EPOCH};
 
