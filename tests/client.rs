@@ -76,11 +76,11 @@ fn closed_port_prints_refused() {
     let [note, tracy, sarah] = lines[..] else { panic!("{err}") };
     assert_eq!(
         note,
-        "hello-client: 127.78.0.1:9: refused (no server is listening on that port, or a firewall rejects it); still waiting"
+        "hello-client: 127.78.0.1:9: refused (no server on that port, or a firewall); still waiting"
     );
     for (line, name) in [(tracy, "Tracy"), (sarah, "Sarah")] {
         let start = format!(
-            "hello-client: {name}: {CLOSED_PORT}: refused (no server is listening on that port, or a firewall rejects it) (2 att"
+            "hello-client: {name}: {CLOSED_PORT}: refused (no server on that port, or a firewall) (2 att"
         );
         assert!(line.starts_with(&start), "{line}");
     }

@@ -33,7 +33,7 @@ fn error_about_an_earlier_request_does_not_affect_the_next() {
     let Finished { out, err, status } = command.output().expect("runs").into();
     assert_eq!((&*out, status), ("Hello, Tracy!\n", Some(0)));
     let note = format!(
-        "hello-client: {address}: refused (no server is listening on that port, or a firewall rejects it); still waiting\n"
+        "hello-client: {address}: refused (no server on that port, or a firewall); still waiting\n"
     );
     assert_eq!(err, note);
     assert_eq!(summary(server)["answered"], 1);

@@ -87,7 +87,7 @@ fn plot_is_xml_and_marks_losses() {
     assert!(texts.contains("Round-trip times to 127.78.0.1:9"), "{texts}");
     assert!(texts.contains("2 sent, 0 answered, 2 lost (100%)"), "{texts}");
     let text = fs::read_to_string(&file).expect("there");
-    assert_eq!(text.matches("stroke=\"#d55e00\"").count(), 2, "legend and lane: {text}");
+    assert_eq!(text.matches("fill=\"#d55e00\"").count(), 3, "the legend and two bars: {text}");
 }
 
 #[test]

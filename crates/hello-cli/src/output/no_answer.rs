@@ -9,9 +9,7 @@ use super::format::duration;
 /// Describes why there was no answer in the time after which a request is lost, in one line.
 pub fn describe(no_answer: NoAnswer, timeout: Duration) -> String {
     let text = match no_answer {
-        NoAnswer::Refused => {
-            "no reply: refused (no server is listening on that port, or a firewall rejects it)"
-        }
+        NoAnswer::Refused => "no reply: refused (no server on that port, or a firewall)",
         NoAnswer::Late => "no reply in time: some were late",
         NoAnswer::Unrelated => "no reply: only corrupt or unrelated datagrams",
         NoAnswer::Errors => "no reply: only errors",

@@ -109,9 +109,7 @@ impl fmt::Display for ErrorClass {
                 "not permitted (a firewall, a prohibiting route or a broadcast address)"
             }
             Self::Unreachable => "unreachable",
-            Self::ConnectionRefused => {
-                "refused (no server is listening on that port, or a firewall rejects it)"
-            }
+            Self::ConnectionRefused => "refused (no server on that port, or a firewall)",
             Self::Invalid => "address cannot be sent to",
             Self::TooLong => "datagram too long for the interface",
             Self::Protocol => "rejected as a protocol error",

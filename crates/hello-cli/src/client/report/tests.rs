@@ -74,14 +74,11 @@ fn missing_greeting_is_explained_on_standard_error() {
     let refused = Some(ErrorClass::ConnectionRefused);
     for (servers, why) in [
         (&[(1, None)][..], "no reply from 192.0.2.1:1"),
-        (
-            &[(1, refused)],
-            "192.0.2.1:1: refused (no server is listening on that port, or a firewall rejects it)",
-        ),
+        (&[(1, refused)], "192.0.2.1:1: refused (no server on that port, or a firewall)"),
         (&[(1, Some(ErrorClass::Unreachable))], "192.0.2.1:1: unreachable"),
         (
             &[(1, None), (2, refused)],
-            "no reply from 192.0.2.1:1; 192.0.2.1:2: refused (no server is listening on that port, or a firewall rejects it)",
+            "no reply from 192.0.2.1:1; 192.0.2.1:2: refused (no server on that port, or a firewall)",
         ),
     ] {
         let [out, err] = printed(Format::Text, |report| {
@@ -109,7 +106,7 @@ fn error_before_a_wait_is_reported_once() {
     };
     let [_, err] = printed(Format::Text, play);
     let expected = [
-        "hello-client: 192.0.2.1:2: refused (no server is listening on that port, or a firewall rejects it); still waiting",
+        "hello-client: 192.0.2.1:2: refused (no server on that port, or a firewall); still waiting",
         "hello-client: 192.0.2.1:1: unreachable; still waiting",
     ];
     assert_eq!(Vec::from_iter(err.lines()), expected);

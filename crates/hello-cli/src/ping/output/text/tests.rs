@@ -79,7 +79,7 @@ fn each_event_has_a_line() {
         (lost(7), "no answer yet for icmp_seq=7 from 192.0.2.1:9999: lost after 1s".into()),
         (
             ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into()),
-            "To 192.0.2.1:9999: refused (no server is listening on that port, or a firewall rejects it)".into(),
+            "To 192.0.2.1:9999: refused (no server on that port, or a firewall)".into(),
         ),
         (
             ProbeEventKind::Dropped { count: 1 },
@@ -269,7 +269,7 @@ fn summary_without_a_reply_has_the_reason() {
     assert!(errors.contains("\n  no reply: only errors\n"), "{errors}");
     events(&mut recorder, [ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into())]);
     let refused = printed(&recorder, ms(1000));
-    let line = "\n  no reply: refused (no server is listening on that port, or a firewall rejects it)\n  errors: connection-refused 1\n";
+    let line = "\n  no reply: refused (no server on that port, or a firewall)\n  errors: connection-refused 1\n";
     assert!(refused.contains(line), "{refused}");
     let nothing = printed(&Recorder::new(target()), ms(0));
     assert!(nothing.ends_with("\n0 packets transmitted, 0 received, time 0ms\n"), "{nothing}");
