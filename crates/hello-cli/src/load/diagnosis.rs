@@ -68,7 +68,7 @@ pub fn judge_trial(summary: &Summary, tolerance: f64) -> TrialVerdict {
 /// The share of the time above which a generator counts as always busy.
 const BUSY: f64 = 0.95;
 
-/// The shortest run in seconds for which [`BUSY`] is a limit, and the CPU time per request is known.
+/// The shortest run in seconds for which `BUSY` is a limit, and the CPU time per request is known.
 pub const MIN_DURATION_S: f64 = 0.1;
 
 /// The smallest timer error that is a limit, in milliseconds.
