@@ -112,6 +112,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "ten thousand requests for each trend")]
     fn silence_up_to_the_end_is_found() {
         let until =
             |end: u32| move |number: u32| (number < end).then_some(Duration::from_millis(1));
@@ -133,6 +134,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "ten thousand requests for each trend")]
     fn growing_queue_is_found_and_a_long_path_or_a_pause_is_none() {
         let queue = |number: u32| Some(SECOND + Duration::from_micros(100) * number);
         let (first, last) = trend(None, queue).rise.expect("a rise");
@@ -148,6 +150,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "ten thousand requests for each trend")]
     fn lost_requests_hold_places_until_their_timeout_or_the_end() {
         let lost = |number: u32| (number != 2000 && number != 9500).then_some(SECOND);
         let held = trend(Some(SECOND), lost).held_s;
