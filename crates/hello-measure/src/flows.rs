@@ -162,6 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "histograms of 20,000 counts, read repeatedly")]
     fn percentiles_of_a_flow_need_samples() {
         let mut flows = Flows::new(1);
         for answered in 1..=100 {

@@ -141,6 +141,7 @@ mod tests {
         #![proptest_config(crate::proptest_config())]
 
         #[test]
+        #[cfg_attr(miri, ignore = "histograms of 20,000 counts, read repeatedly")]
         fn percentiles_exist_from_the_least_sample_that_supports_them(
             count in prop_oneof![1..=21_u64, 90..=110_u64, 990..=1010_u64, 1..=100_000_u64],
             nanos in 1..=10_000_000_000_u64,
@@ -165,6 +166,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "histograms of 20,000 counts, read repeatedly")]
     fn percentile_is_unknown_until_its_last_missing_sample() {
         for (needed, percentile) in [
             (2, (|times| times.p50) as fn(Quantiles) -> Option<f64>),
