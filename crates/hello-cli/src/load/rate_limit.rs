@@ -71,7 +71,7 @@ mod tests {
         after(Duration::ZERO, 0, answered, lost)
     }
 
-    /// The same after a burst of answers that takes so long.
+    /// The same after a burst of answers of that length.
     fn after(start: Duration, burst: u64, answered: u64, lost: u64) -> (Summary, Timeline) {
         let mut timeline = Timeline::new();
         (0..burst).for_each(|_| timeline.answered(Duration::ZERO, Duration::ZERO));
