@@ -39,7 +39,8 @@ pub(crate) fn bytes<T: TryFrom<u64>>(
     range: RangeInclusive<u64>,
 ) -> impl Fn(&str) -> Result<T, String> + Clone {
     move |text| {
-        let bytes = parse(text.strip_suffix('B').unwrap_or(text), BYTES);
+        let bytes = text.strip_suffix('B').unwrap_or(text);
+        let bytes = parse(bytes, BINARY).or_else(|| parse(bytes, DECIMAL));
         within(bytes.ok_or("not a number of bytes: try 1200, 4M or 4MiB")?, &range)
     }
 }
@@ -71,19 +72,11 @@ pub(crate) fn percent(text: &str) -> Result<f64, String> {
     }
 }
 
-/// The units of counts and rates.
+/// The units of counts, rates and bytes.
 const DECIMAL: &[(&str, u64)] = &[("k", 1000), ("K", 1000), ("M", 1_000_000), ("G", 1_000_000_000)];
 
-/// The units of bytes, without their `B`.
-const BYTES: &[(&str, u64)] = &[
-    ("Ki", 1 << 10),
-    ("Mi", 1 << 20),
-    ("Gi", 1 << 30),
-    ("k", 1000),
-    ("K", 1000),
-    ("M", 1_000_000),
-    ("G", 1_000_000_000),
-];
+/// The further units of bytes, without their `B`.
+const BINARY: &[(&str, u64)] = &[("Ki", 1 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30)];
 
 /// The units of durations in seconds. A unit stands before those that are a part of it.
 const DURATIONS: &[(&str, f64)] = &[

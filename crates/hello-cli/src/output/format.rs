@@ -68,6 +68,14 @@ pub fn bit_rate(bits_per_second: f64) -> String {
     format!("{value:.decimals$} {unit}")
 }
 
+/// Removes the decimals that are 0 from the end of a number.
+pub fn without_zeros(number: &str) -> &str {
+    match number.contains('.') {
+        true => number.trim_end_matches('0').trim_end_matches('.'),
+        false => number,
+    }
+}
+
 /// Formats milliseconds that are known to three digits, and no better than to a microsecond, as
 /// percentiles are: `1.23`, `12.3`, `0.045`.
 pub fn percentile(millis: f64) -> String {

@@ -2,14 +2,15 @@
 
 use hello_measure::Summary;
 
+use super::format::without_zeros;
+
 /// Formats a share in percent with up to six significant digits, like ping (`%g`), but never with
 /// an exponent.
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     // Each digit before the decimal point takes one of those after it.
     let digits = (1..12).rev().find(|digits| percent * 10_f64.powi(*digits) < 1e6).unwrap_or(0);
-    let text = format!("{percent:.*}", usize::try_from(digits).unwrap_or(0));
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
+    without_zeros(&format!("{percent:.*}", usize::try_from(digits).unwrap_or(0))).into()
 }
 
 /// Formats the percentage of `part` in `whole` with its sign, and with no more digits than the counts
@@ -21,11 +22,7 @@ pub fn of(part: u64, whole: u64) -> String {
     // 101 to 1000 have one decimal, 1001 to 10,000 two.
     let decimals = (whole.max(2) - 1).ilog10().saturating_sub(1) as usize;
     let text = format!("{:.decimals$}", part as f64 / whole as f64 * 100.0);
-    let text = match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.'),
-        false => &text,
-    };
-    format!("{text}%")
+    format!("{}%", without_zeros(&text))
 }
 
 /// Formats the loss among the requests that were answered or lost.

@@ -18,7 +18,7 @@ use crate::load::saturation::{GeneratorLimit, tenths};
 use crate::load::summary::Summary;
 use crate::load::throughput::{SearchBound, Throughput};
 use crate::output::escape::Escaped;
-use crate::output::format::{self, count, known, thousands};
+use crate::output::format::{self, count, known, thousands, without_zeros};
 use crate::output::layout::Layout;
 use crate::output::no_answer::describe;
 use crate::output::percent::{self, percent};
@@ -237,6 +237,5 @@ fn paint_headline(layout: Layout, conclusion: &Conclusion) -> String {
 }
 
 fn seconds(duration: Duration) -> String {
-    let text = format!("{:.3}", duration.as_secs_f64());
-    text.trim_end_matches('0').trim_end_matches('.').into()
+    without_zeros(&format!("{:.3}", duration.as_secs_f64())).into()
 }

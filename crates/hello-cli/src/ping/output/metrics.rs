@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::iter;
 use std::time::Duration;
 
+use crate::output::format::without_zeros;
 use crate::output::prometheus::{MetricFamilies, Sample};
 use crate::ping::recorder::Recorder;
 use crate::ping::summary::Summary;
@@ -77,8 +78,7 @@ fn bounds() -> impl Iterator<Item = Duration> {
 /// Formats whole microseconds as seconds, exactly: `0.00005`, `1.6384`. `Duration::as_secs_f64` would
 /// round some of them: `1.6383999999999999`.
 fn seconds(time: Duration) -> String {
-    let text = format!("{}.{:06}", time.as_secs(), time.subsec_micros());
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    without_zeros(&format!("{}.{:06}", time.as_secs(), time.subsec_micros())).to_owned()
 }
 
 /// Returns the histogram of the round-trip times, with the precision of the percentiles.
