@@ -8,7 +8,7 @@ use hello_proto::{Reply, Request};
 use super::event::{NoReply, Progress};
 use crate::sys;
 use crate::sys::latch::Latch;
-use crate::udp::earlier_send::{is_from_earlier_send, send_past_reports};
+use crate::udp::earlier_send::{is_from_earlier_send, queued_reports, send_past_reports};
 use crate::udp::error_class::ErrorClass;
 use crate::udp::socket;
 use crate::udp::socket_error::SocketError;
@@ -88,9 +88,8 @@ impl Exchange {
         self.tried = true;
         self.problem = None;
         // Those of earlier attempts do not end this one.
-        while let Some(error) = self.socket.as_ref().and_then(sys::take_report) {
-            self.fail(&error, true, observe);
-        }
+        let queued = Vec::from_iter(self.socket.iter().flat_map(queued_reports));
+        queued.iter().for_each(|error| self.fail(error, true, observe));
         let (sent, earlier) = send_past_reports(|| self.send(request));
         earlier.iter().for_each(|error| self.fail(error, true, observe));
         if let Err(error) = sent {

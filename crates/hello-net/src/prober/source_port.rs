@@ -1,5 +1,4 @@
 use std::io;
-use std::iter;
 use std::net::{SocketAddr, UdpSocket};
 
 use super::plan::ProbePlan;
@@ -7,6 +6,7 @@ use crate::sys;
 use crate::sys::fragmentation::Fragmentation;
 use crate::udp::batch::RecvBatch;
 use crate::udp::datagram_socket::DatagramSocket;
+use crate::udp::earlier_send::queued_reports;
 use crate::udp::{reply_socket, socket};
 
 /// One source port: the two halves of its socket.
@@ -50,8 +50,7 @@ impl SourcePort {
     /// Returns the ICMP reports queued so far; `None` if the system does not queue them, so that calls
     /// return them instead.
     pub(super) fn take_reports(&self) -> Option<Vec<io::Error>> {
-        let next = || sys::take_report(&self.sending);
-        self.queues_reports.then(|| iter::from_fn(next).take(MAX_REPORTS).collect())
+        self.queues_reports.then(|| queued_reports(&self.sending).collect())
     }
 
     /// Returns whether [`take_reports`](Self::take_reports) has all reports.
@@ -68,6 +67,3 @@ impl SourcePort {
         &self.sending
     }
 }
-
-/// The most reports taken at once: a flood of them may never end.
-const MAX_REPORTS: usize = 1024;
