@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod cause;
 mod distribution;
 mod flows;
 mod interval;
@@ -16,6 +17,7 @@ mod summary;
 mod timeline;
 mod trend;
 
+pub use cause::{Cause, CauseKind};
 pub use distribution::{Bin, Distribution};
 pub use flows::{FlowSummary, Flows};
 pub use interval::Interval;
