@@ -22,6 +22,15 @@ pub struct Cause {
 impl Cause {
     /// Nobody reported anything.
     pub const SILENT: Self = Self { kind: CauseKind::Silent, reporter: None };
+
+    /// Returns the cause without its reporter and its MTU.
+    pub(crate) const fn without_details(self) -> Self {
+        let kind = match self.kind {
+            CauseKind::TooBig { .. } => CauseKind::TooBig { mtu: None },
+            kind => kind,
+        };
+        Self { kind, reporter: None }
+    }
 }
 
 /// The kind of a [`Cause`].

@@ -1,11 +1,17 @@
+mod attribution;
+mod causes;
+mod counts;
 #[cfg(test)]
 mod tests;
 mod window;
 
 use std::{num::NonZeroU32, time::Duration};
 
+pub use self::attribution::{Attribution, Fate};
+use self::causes::Causes;
+pub use self::counts::Counts;
 use self::window::{Slot, State, Window};
-use super::summary::share;
+use super::cause::Cause;
 use hello_proto::{Peer, Token};
 
 /// Matches replies with probes, and counts the answered, the lost and all other datagrams.
@@ -29,7 +35,7 @@ use hello_proto::{Peer, Token};
 ///
 /// for second in 0..5 {
 ///     let now = Duration::from_secs(second);
-///     lost.extend(std::iter::from_fn(|| ledger.poll_lost(now)));
+///     lost.extend(std::iter::from_fn(|| ledger.poll_lost(now)).map(|lost| lost.seq));
 ///     let token = ledger.tokens().next().ok_or("the whole window is in flight")?;
 ///     token.encode(&mut name)?; // and send it
 ///     ledger.handle_sent(name.len(), now);
@@ -77,6 +83,7 @@ pub struct Ledger {
     lengths: Option<(usize, usize)>,
     /// The number of the latest probe among those answered, from 1.
     last_answered: u64,
+    causes: Causes,
     counts: Counts,
 }
 
@@ -96,6 +103,7 @@ impl Ledger {
             outstanding: 0,
             lengths: None,
             last_answered: 0,
+            causes: Causes::new(),
             counts: Counts::default(),
         }
     }
@@ -154,12 +162,11 @@ impl Ledger {
         reply
     }
 
-    /// Counts the oldest probe in flight as lost if its timeout has expired, and returns its
-    /// sequence number.
+    /// Counts the oldest probe in flight as lost if its timeout has expired, and returns it.
     ///
     /// Call it until it returns `None`. It returns every lost probe exactly once and in the order
     /// sent, even if a late reply arrived before.
-    pub fn poll_lost(&mut self, now: Duration) -> Option<u32> {
+    pub fn poll_lost(&mut self, now: Duration) -> Option<Lost> {
         let seq = self.oldest_open()?;
         let slot = self.window.slot_mut(seq);
         slot.state = match slot.state {
@@ -170,8 +177,9 @@ impl Ledger {
             State::LateUnreported => State::Late,
             _ => return None,
         };
+        let (sent, cause) = (slot.sent(), self.causes.get(slot.cause));
         self.advance();
-        Some(seq)
+        Some(Lost { seq, sent, cause })
     }
 
     /// Returns when [`poll_lost`](Self::poll_lost) will next return a probe, unless a reply
@@ -308,89 +316,29 @@ pub enum ReplyKind {
     Unsolicited,
 }
 
-/// The number of probes and datagrams of each kind.
-///
-/// Each probe sent is answered, lost or [in flight](Self::in_flight). Each datagram received is an
-/// answer, late, duplicate, out of window, corrupt or unsolicited; see [`ReplyKind`].
+/// A lost probe; see [`Ledger::poll_lost`].
 ///
 /// ```
-/// use hello_measure::Counts;
+/// use std::{num::NonZeroU32, time::Duration};
+/// use hello_measure::{Cause, CauseKind, Ledger};
+/// use hello_proto::Token;
 ///
-/// let mut counts = Counts::default();
-/// (counts.sent, counts.answered, counts.lost) = (10, 6, 2);
-/// assert_eq!((counts.in_flight(), counts.loss()), (2, Some(0.25)));
+/// let (first, second) = (Token { run_id: 0xbeef, seq: 1 }, Duration::from_secs(1));
+/// let mut ledger = Ledger::new(first, NonZeroU32::MIN, second);
+/// let mut name = [0; 16];
+/// first.encode(&mut name)?;
+/// ledger.handle_sent(name.len(), Duration::ZERO);
+/// let cause = Cause { kind: CauseKind::Refused, reporter: Some([192, 0, 2, 1].into()) };
+/// ledger.handle_error(&name, cause);
+/// assert_eq!(ledger.poll_lost(second).map(|lost| lost.cause), Some(cause));
+/// # Ok::<(), hello_proto::BufferTooSmall>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Counts {
-    /// Probes sent.
-    pub sent: u64,
-    /// Probes answered before their timeout.
-    pub answered: u64,
-    /// Probes not answered before their timeout.
-    pub lost: u64,
-    /// Probes answered after one that was sent later; a subset of the answered.
-    pub reordered: u64,
-    /// First replies to lost probes.
-    pub late: u64,
-    /// Second and further replies to probes.
-    pub duplicate: u64,
-    /// Replies to probes older than the window.
-    pub out_of_window: u64,
-    /// Datagrams that are not valid replies.
-    pub corrupt: u64,
-    /// Replies to requests that this run did not send.
-    pub unsolicited: u64,
-}
-
-impl Counts {
-    /// Adds the counts of another ledger.
-    pub const fn merge(&mut self, other: &Self) {
-        self.sent += other.sent;
-        self.answered += other.answered;
-        self.lost += other.lost;
-        self.reordered += other.reordered;
-        self.late += other.late;
-        self.duplicate += other.duplicate;
-        self.out_of_window += other.out_of_window;
-        self.corrupt += other.corrupt;
-        self.unsolicited += other.unsolicited;
-    }
-
-    /// Counts a received datagram by its kind.
-    pub(crate) fn count_reply(&mut self, reply: ReplyKind) {
-        match reply {
-            ReplyKind::Answered { reordered, .. } => self.count_answer(reordered),
-            ReplyKind::Late { .. } => self.late += 1,
-            ReplyKind::Duplicate { .. } => self.duplicate += 1,
-            ReplyKind::OutOfWindow { .. } => self.out_of_window += 1,
-            ReplyKind::Corrupt => self.corrupt += 1,
-            ReplyKind::Unsolicited => self.unsolicited += 1,
-        }
-    }
-
-    /// Counts a reply that arrived in time.
-    pub(crate) fn count_answer(&mut self, reordered: bool) {
-        self.answered += 1;
-        self.reordered += u64::from(reordered);
-    }
-
-    /// Returns the number of probes neither answered nor lost yet.
-    ///
-    /// It is 0 if more were answered or lost than sent, as in a part of a run that began with probes
-    /// in flight; [`Record::in_flight`](crate::Record::in_flight) includes those.
-    pub const fn in_flight(&self) -> u64 {
-        self.sent.saturating_sub(self.settled())
-    }
-
-    /// Returns the share of the answered or lost probes that are lost, from 0 to 1; `None` if there
-    /// are none. Probes in flight are excluded.
-    pub fn loss(&self) -> Option<f64> {
-        share(self.lost, self.settled())
-    }
-
-    /// Returns the number of probes that were answered or lost.
-    pub const fn settled(&self) -> u64 {
-        self.answered + self.lost
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Its sequence number.
+    pub seq: u32,
+    /// When it was sent.
+    pub sent: Duration,
+    /// The last error that was attributed to it; [`Cause::SILENT`] if none was.
+    pub cause: Cause,
 }

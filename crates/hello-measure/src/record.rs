@@ -1,8 +1,11 @@
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::cause::Cause;
 use super::distribution::Distribution;
-use super::ledger::{Counts, ReplyKind};
+use super::ledger::{Attribution, Counts, Fate, ReplyKind};
+use super::lost_cause::LostCause;
 use super::quantiles::{Quantiles, TimerError};
 use super::run_length::RunLength;
 use super::summary::{ByLabel, Summary};
@@ -11,13 +14,13 @@ use super::summary::{ByLabel, Summary};
 ///
 /// ```
 /// use std::time::Duration;
-/// use hello_measure::{Record, ReplyKind};
+/// use hello_measure::{Cause, Record, ReplyKind};
 ///
 /// let mut record = Record::new();
 /// record.sent(2, Duration::from_micros(50));
 /// let rtt = Duration::from_millis(3);
 /// record.received(ReplyKind::Answered { seq: 0, rtt, reordered: false });
-/// record.lost();
+/// record.lost(Cause::SILENT);
 ///
 /// let summary = record.summary(Duration::from_secs(2));
 /// assert_eq!((summary.sent, summary.answered, summary.lost), (2, 1, 1));
@@ -31,6 +34,10 @@ pub struct Record {
     /// may record a reply before its request.
     carried: i64,
     errors: ByLabel,
+    unattributed: u64,
+    /// The losses by cause. A number may be negative, because an error may change the cause of a loss
+    /// in an earlier part, or that another thread has recorded.
+    causes: BTreeMap<Cause, i64>,
     not_sent: ByLabel,
     rtt: RunLength,
     lateness: RunLength,
@@ -44,6 +51,8 @@ impl Record {
             counts: Counts::default(),
             carried: 0,
             errors: ByLabel::new(),
+            unattributed: 0,
+            causes: BTreeMap::new(),
             not_sent: ByLabel::new(),
             rtt: RunLength::new(DIGITS),
             lateness: RunLength::new(DIGITS),
@@ -76,9 +85,10 @@ impl Record {
         self.rtt.record(rtt, 1);
     }
 
-    /// Records the loss of a request.
-    pub fn lost(&mut self) {
+    /// Records the loss of a request, and its cause.
+    pub fn lost(&mut self, cause: Cause) {
         self.counts.lost += 1;
+        *self.causes.entry(cause).or_default() += 1;
     }
 
     /// Records `count` errors of a class.
@@ -86,17 +96,44 @@ impl Record {
         *self.errors.entry(class).or_default() += count;
     }
 
+    /// Records an error that the network reported. It becomes the cause of a loss that was recorded
+    /// before.
+    ///
+    /// ```
+    /// use hello_measure::{Attribution, Cause, CauseKind, Fate, Record};
+    ///
+    /// let mut record = Record::new();
+    /// record.lost(Cause::SILENT);
+    /// let cause = Cause { kind: CauseKind::HostUnreachable, reporter: None };
+    /// let fate = Fate::Lost { before: Cause::SILENT };
+    /// record.network_error(cause, Attribution::Probe { seq: 1, fate });
+    /// let summary = record.summary(std::time::Duration::ZERO);
+    /// let [cause] = &summary.lost_causes[..] else { panic!("one") };
+    /// assert_eq!((cause.cause, cause.lost), ("host-unreachable", 1));
+    /// ```
+    pub fn network_error(&mut self, cause: Cause, attribution: Attribution) {
+        self.error(cause.kind.label(), 1);
+        match attribution {
+            Attribution::Probe { fate: Fate::Lost { before }, .. } => {
+                *self.causes.entry(before).or_default() -= 1;
+                *self.causes.entry(cause).or_default() += 1;
+            }
+            Attribution::Probe { .. } => {}
+            Attribution::Unattributed => self.unattributed += 1,
+        }
+    }
+
     /// Adds the [next part](Self::next_part), whose requests in flight at its start are those of this
     /// record at its end.
     ///
     /// ```
     /// use std::time::Duration;
-    /// use hello_measure::Record;
+    /// use hello_measure::{Cause, Record};
     ///
     /// let mut record = Record::new();
     /// record.sent(3, Duration::ZERO);
     /// let mut later = record.next_part(Duration::from_secs(1));
-    /// later.lost();
+    /// later.lost(Cause::SILENT);
     /// record.append(&later);
     /// assert_eq!((record.counts().lost, record.in_flight()), (1, 2));
     /// ```
@@ -163,7 +200,9 @@ impl Record {
             corrupt: counts.corrupt,
             unsolicited: counts.unsolicited,
             out_of_window: counts.out_of_window,
+            lost_causes: LostCause::list(&self.causes),
             errors: self.errors.clone(),
+            unattributed: self.unattributed,
             not_sent: self.not_sent.clone(),
             rtt_ms: Quantiles::from_distribution(&self.rtt.distribution()),
             timer_error_ms: TimerError::from_distribution(&self.lateness.distribution()),
@@ -176,6 +215,10 @@ impl Record {
         self.counts.merge(&other.counts);
         self.rtt.merge(&other.rtt);
         self.lateness.merge(&other.lateness);
+        self.unattributed += other.unattributed;
+        for (cause, lost) in &other.causes {
+            *self.causes.entry(*cause).or_default() += lost;
+        }
         for (labels, other) in
             [(&mut self.errors, &other.errors), (&mut self.not_sent, &other.not_sent)]
         {
@@ -221,7 +264,7 @@ mod tests {
         assert_eq!(both.summary(4 * SECOND).duration_s, 3.0);
 
         other.answered(SECOND, false);
-        other.lost();
+        other.lost(Cause::SILENT);
         other.merge(&part(5, 2 * SECOND));
         assert_eq!((other.in_flight(), other.counts().in_flight()), (6, 0));
         assert_eq!(other.summary(4 * SECOND).duration_s, 3.0);

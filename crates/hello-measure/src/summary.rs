@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use super::cause::CauseKind;
+use super::lost_cause::LostCause;
 use super::quantiles::{Quantiles, TimerError};
 
 /// Counts by label, such as errors by class.
@@ -55,8 +57,13 @@ pub struct Summary {
     pub unsolicited: u64,
     /// Replies to requests older than the ledger's window.
     pub out_of_window: u64,
-    /// Errors reported by the system or the network, by class.
+    /// The causes of the lost requests, the most frequent first. A part of a run may have another number
+    /// of them, because an error may change the cause of an earlier loss.
+    pub lost_causes: Vec<LostCause>,
+    /// Errors reported by the system or the network, by class or by kind of cause.
     pub errors: ByLabel,
+    /// The errors from the network that quote no request of this run, or too little of it.
+    pub unattributed: u64,
     /// Requests that were due but not sent, by reason.
     pub not_sent: ByLabel,
     /// Round-trip times of the answered requests.
@@ -150,7 +157,7 @@ pub(crate) fn share(part: u64, whole: u64) -> Option<f64> {
 }
 
 /// The class of the error that reports a port without a server.
-pub const REFUSED: &str = "connection-refused";
+pub const REFUSED: &str = CauseKind::Refused.label();
 
 /// The reason why there was no answer, with the most specific one first.
 ///

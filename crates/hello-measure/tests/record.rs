@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hello_measure::{Flows, Record, ReplyKind};
+use hello_measure::{Attribution, Cause, CauseKind, Fate, Flows, Record, ReplyKind};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -15,6 +15,7 @@ enum Event {
     Lost { flow: usize },
     Other(ReplyKind),
     Error(&'static str),
+    NetworkError(Attribution),
 }
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
@@ -36,6 +37,12 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => flow().prop_map(|flow| Event::Lost { flow }),
         1 => other.prop_map(Event::Other),
         1 => prop_oneof![Just("denied"), Just("too-big")].prop_map(Event::Error),
+        1 => prop_oneof![
+            Just(Attribution::Unattributed),
+            Just(Attribution::Probe { seq: 0, fate: Fate::InFlight }),
+            Just(Attribution::Probe { seq: 0, fate: Fate::Lost { before: Cause::SILENT } }),
+        ]
+        .prop_map(Event::NetworkError),
     ];
     vec(event, 0..100)
 }
@@ -73,11 +80,15 @@ impl Part {
                 self.flows.answered(flow, rtt);
             }
             Event::Lost { flow } => {
-                self.record.lost();
+                self.record.lost(Cause::SILENT);
                 self.flows.lost(flow);
             }
             Event::Other(reply) => self.record.received(reply),
             Event::Error(class) => self.record.error(class, 1),
+            Event::NetworkError(attribution) => {
+                let cause = Cause { kind: CauseKind::Refused, reporter: None };
+                self.record.network_error(cause, attribution);
+            }
         }
     }
 }

@@ -19,6 +19,10 @@ pub(super) struct Slot {
     /// The length of its name, in bytes.
     len: u32,
     pub(super) state: State,
+    /// The last error reported about it, as its number among the ledger's [`Causes`].
+    ///
+    /// [`Causes`]: super::causes::Causes
+    pub(super) cause: u16,
 }
 
 /// Millions of probes take only megabytes.
@@ -43,7 +47,7 @@ impl Window {
     pub(super) fn new(len: NonZeroU32) -> Self {
         let len = len.get().min(MAX_LEN).next_power_of_two();
         // A slot is not read before its first probe is sent.
-        let unused = Slot { sent: 0, len: 0, state: State::Lost };
+        let unused = Slot { sent: 0, len: 0, state: State::Lost, cause: 0 };
         Self { slots: vec![unused; len as usize].into(), len }
     }
 
@@ -76,7 +80,7 @@ impl Slot {
     pub(super) fn new(name_len: usize, now: Duration) -> Self {
         // No name is that long, and no reply has its length.
         let len = u32::try_from(name_len).unwrap_or(u32::MAX);
-        Self { sent: nanos_of(now), len, state: State::InFlight }
+        Self { sent: nanos_of(now), len, state: State::InFlight, cause: 0 }
     }
 
     /// Returns how long ago the probe was sent.
@@ -86,6 +90,11 @@ impl Slot {
 
     pub(super) fn sent(&self) -> Duration {
         Duration::from_nanos(self.sent)
+    }
+
+    /// Returns the length of its name, in bytes.
+    pub(super) fn name_len(&self) -> usize {
+        self.len as usize
     }
 
     pub(super) fn has_len(&self, name_len: usize) -> bool {

@@ -4,25 +4,53 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use hello_measure::{Ledger, ReplyKind};
+use hello_measure::{Attribution, Cause, CauseKind, Fate, Ledger, Lost, ReplyKind};
 use hello_proto::Token;
 
 /// A step of a run. `back` selects a probe by its age: 1 is the last one sent, 0 the next.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
-    Send { spare: usize },
-    Wait { millis: u8 },
+    Send {
+        spare: usize,
+    },
+    Wait {
+        millis: u8,
+    },
     Poll,
-    Reply { back: u32 },
-    AlteredReply { back: u32, at: usize, change: u8 },
-    ReplyToToken { back: u32, run_change: u16, spare: usize },
-    ReplyToName { byte: u8, len: usize },
+    Reply {
+        back: u32,
+    },
+    AlteredReply {
+        back: u32,
+        at: usize,
+        change: u8,
+    },
+    ReplyToToken {
+        back: u32,
+        run_change: u16,
+        spare: usize,
+    },
+    ReplyToName {
+        byte: u8,
+        len: usize,
+    },
+    /// An error whose quote of a name is cut or padded to `len` bytes, and has one byte changed, unless
+    /// `change` is 0.
+    Error {
+        back: u32,
+        len: usize,
+        change: u8,
+    },
+    /// An error that quotes no name, about the probes with one remainder by `ports`.
+    ErrorWithoutQuote {
+        ports: u32,
+    },
 }
 
 impl From<[u8; 4]> for Step {
     fn from([kind, a, b, c]: [u8; 4]) -> Self {
         let (back, small) = (u32::from(a % 32), usize::from(b % 4));
-        match kind % 16 {
+        match kind % 20 {
             0..=4 => Self::Send { spare: small },
             5 => Self::Wait { millis: a },
             6 => Self::Wait { millis: a % 16 },
@@ -32,7 +60,12 @@ impl From<[u8; 4]> for Step {
             12 => Self::AlteredReply { back, at: b.into(), change: c },
             13 => Self::ReplyToToken { back, run_change: 0, spare: small },
             14 => Self::ReplyToToken { back, run_change: c.into(), spare: small },
-            _ => Self::ReplyToName { byte: a, len: usize::from(b % 24) },
+            15 => Self::ReplyToName { byte: a, len: usize::from(b % 24) },
+            16 | 17 => {
+                Self::Error { back, len: usize::from(b % 24), change: c.saturating_sub(127) }
+            }
+            18 => Self::Error { back: back % 4, len: usize::from(b % 24), change: 0 },
+            _ => Self::ErrorWithoutQuote { ports: back % 4 + 1 },
         }
     }
 }
@@ -57,6 +90,8 @@ struct Probe {
     /// Whether `poll_lost` reported it.
     named: bool,
     replied: bool,
+    /// The last error that was attributed to it.
+    cause: Cause,
 }
 
 impl Probe {
@@ -89,6 +124,8 @@ impl Model {
             Step::Send { spare } => self.send(spare),
             Step::Wait { millis } => self.now += Duration::from_millis(millis.into()),
             Step::Poll => self.poll(),
+            Step::Error { back, len, change } => self.error(back, len, change),
+            Step::ErrorWithoutQuote { ports } => self.error_without_quote(ports),
             _ => {}
         }
         let reply = self.datagram(step).map(|datagram| self.receive(&datagram));
@@ -100,19 +137,73 @@ impl Model {
         if let Some(token) = self.ledger.tokens().next() {
             let (name, sent) = (name(token, spare), self.now);
             self.ledger.handle_sent(name.len(), sent);
-            self.probes.push(Probe { sent, name, lost: false, named: false, replied: false });
+            let (lost, named, replied) = (false, false, false);
+            self.probes.push(Probe { sent, name, lost, named, replied, cause: Cause::SILENT });
         }
     }
 
     fn poll(&mut self) {
         loop {
             let due = self.first_open().filter(|i| self.now >= self.probes[*i].sent + TIMEOUT);
-            let seq = due.map(|i| self.token(short(i)).seq);
-            assert_eq!(self.ledger.poll_lost(self.now), seq);
+            let lost = due.map(|i| {
+                let Probe { sent, cause, .. } = self.probes[i];
+                Lost { seq: self.token(short(i)).seq, sent, cause }
+            });
+            assert_eq!(self.ledger.poll_lost(self.now), lost);
             let Some(i) = due else { return };
             self.probes[i].lost = true;
             self.probes[i].named = true;
         }
+    }
+
+    fn error(&mut self, back: u32, len: usize, change: u8) {
+        let mut quote = self.name(back);
+        quote.resize(len, 0);
+        if let Some(byte) = quote.get_mut(usize::from(change) % 24) {
+            *byte ^= change;
+        }
+        let cause = self.next_cause();
+        // A quote is of the name that it starts, or that starts it.
+        let sent_before = self.probes.len().saturating_sub(self.window as usize);
+        let is_quoted = |probe: &Probe| {
+            let shorter = probe.name.len().min(quote.len());
+            quote.len() >= Token::MIN_LEN && probe.name[..shorter] == quote[..shorter]
+        };
+        let about = self.probes[sent_before..].iter().position(is_quoted);
+        let expected = self.attribute(about.map(|i| sent_before + i), cause);
+        assert_eq!(self.ledger.handle_error(&quote, cause), expected);
+    }
+
+    fn error_without_quote(&mut self, ports: u32) {
+        let cause = self.next_cause();
+        let is_candidate = |seq: u32| seq.is_multiple_of(ports);
+        let candidates = (0..self.probes.len())
+            .filter(|i| is_candidate(self.token(short(*i)).seq) && self.probes[*i].is_in_flight());
+        let about = match Vec::from_iter(candidates)[..] {
+            [only] => Some(only),
+            _ => None,
+        };
+        let expected = self.attribute(about, cause);
+        assert_eq!(self.ledger.handle_error_without_quote(is_candidate, cause), expected);
+    }
+
+    /// Returns a cause that differs from those of other times.
+    fn next_cause(&self) -> Cause {
+        let mtu = u32::try_from(self.now.as_millis()).ok();
+        Cause { kind: CauseKind::TooBig { mtu }, reporter: None }
+    }
+
+    fn attribute(&mut self, about: Option<usize>, cause: Cause) -> Attribution {
+        let Some(i) = about else { return Attribution::Unattributed };
+        let seq = self.token(short(i)).seq;
+        let probe = &mut self.probes[i];
+        let fate = match () {
+            () if probe.named => Fate::Lost { before: probe.cause },
+            () if probe.replied && !probe.lost => Fate::Answered,
+            () => Fate::InFlight,
+        };
+        probe.cause = cause;
+        Attribution::Probe { seq, fate }
     }
 
     fn receive(&mut self, datagram: &[u8]) -> ReplyKind {
@@ -160,7 +251,11 @@ impl Model {
     /// The datagram that arrives in a step.
     fn datagram(&self, step: Step) -> Option<Vec<u8>> {
         match step {
-            Step::Send { .. } | Step::Wait { .. } | Step::Poll => None,
+            Step::Send { .. }
+            | Step::Wait { .. }
+            | Step::Poll
+            | Step::Error { .. }
+            | Step::ErrorWithoutQuote { .. } => None,
             Step::Reply { back } => Some(greeting(&self.name(back))),
             Step::AlteredReply { back, at, change } => {
                 let mut datagram = greeting(&self.name(back));

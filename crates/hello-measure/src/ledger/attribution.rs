@@ -1,0 +1,122 @@
+//! Errors that the network reports about probes.
+
+use hello_proto::Token;
+
+use super::Ledger;
+use super::window::State;
+use crate::cause::Cause;
+
+impl Ledger {
+    /// Attributes an ICMP error to the probe whose name it quotes.
+    ///
+    /// `quote` is what the error quotes of the payload of the datagram, cut at any byte, and perhaps
+    /// padded (RFC 4884 section 3). An error is evidence and no verdict: the probe remains open until
+    /// its reply or its timeout. The last error before the timeout is the cause of its
+    /// [loss](super::Lost).
+    pub fn handle_error(&mut self, quote: &[u8], cause: Cause) -> Attribution {
+        let token = quote.get(..Token::MIN_LEN).and_then(Token::decode);
+        let Some(token) = token.filter(|token| self.is_in_window(*token)) else {
+            return Attribution::Unattributed;
+        };
+        let len = self.window.slot(token.seq).name_len().min(quote.len());
+        // All bytes of it, because a forger may know some.
+        match Token::decode(&quote[..len]) {
+            Some(whole) if whole == token => self.attribute(token.seq, cause),
+            _ => Attribution::Unattributed,
+        }
+    }
+
+    /// Attributes an ICMP error to the only probe in flight among the `candidates`, such as those from
+    /// the port that the error quotes; to none, if there are several.
+    ///
+    /// An error may quote 8 bytes only (RFC 792), which hold the ports and no name.
+    pub fn handle_error_without_quote(
+        &mut self,
+        candidates: impl Fn(u32) -> bool,
+        cause: Cause,
+    ) -> Attribution {
+        match self.only_in_flight(candidates) {
+            Some(seq) => self.attribute(seq, cause),
+            None => Attribution::Unattributed,
+        }
+    }
+
+    fn attribute(&mut self, seq: u32, cause: Cause) -> Attribution {
+        let number = self.causes.number(cause);
+        let slot = self.window.slot_mut(seq);
+        let fate = match slot.state {
+            State::InFlight | State::LateUnreported => Fate::InFlight,
+            State::Answered => Fate::Answered,
+            State::Lost | State::Late => Fate::Lost { before: self.causes.get(slot.cause) },
+        };
+        slot.cause = number;
+        Attribution::Probe { seq, fate }
+    }
+
+    /// Returns whether a token was sent, and is remembered.
+    fn is_in_window(&self, token: Token) -> bool {
+        self.distance(token).is_some_and(|distance| distance <= u64::from(self.window.len()))
+    }
+
+    /// Returns the only probe in flight among some; `None` if there are several, or too many to search.
+    fn only_in_flight(&self, candidates: impl Fn(u32) -> bool) -> Option<u32> {
+        let oldest = self.oldest_open().filter(|_| self.outstanding <= MAX_SEARCHED)?;
+        let open = (0..self.outstanding).map(|i| oldest.wrapping_add(i));
+        let is_in_flight = |seq: &u32| self.window.slot(*seq).state == State::InFlight;
+        let mut found = open.filter(|seq| candidates(*seq)).filter(is_in_flight);
+        let first = found.next();
+        first.filter(|_| found.next().is_none())
+    }
+}
+
+/// The most outstanding probes that are searched, which bounds the time that an error takes.
+const MAX_SEARCHED: u32 = 1024;
+
+/// The probe that an error is about; see [`Ledger::handle_error`].
+///
+/// ```
+/// use std::{num::NonZeroU32, time::Duration};
+/// use hello_measure::{Attribution, Cause, Ledger};
+/// use hello_proto::Token;
+///
+/// let first = Token { run_id: 0xbeef, seq: 1 };
+/// let mut ledger = Ledger::new(first, NonZeroU32::MIN, Duration::from_secs(1));
+/// let attribution = ledger.handle_error(b"somebody else's name", Cause::SILENT);
+/// assert_eq!(attribution, Attribution::Unattributed);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attribution {
+    /// It is about a probe of this run.
+    Probe {
+        /// The probe's sequence number.
+        seq: u32,
+        /// What had become of the probe before.
+        fate: Fate,
+    },
+    /// It quotes too little, or a probe that this run did not send or no longer remembers.
+    Unattributed,
+}
+
+/// What became of a probe before an error about it arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing yet, or nothing that was reported.
+    InFlight,
+    /// It was answered, and remains so.
+    Answered,
+    /// It was reported as lost. The error is its cause from now on.
+    Lost {
+        /// The cause until now.
+        before: Cause,
+    },
+}
+
+impl Attribution {
+    /// Returns the probe's sequence number; `None` if the error was not attributed.
+    pub const fn seq(self) -> Option<u32> {
+        match self {
+            Self::Probe { seq, .. } => Some(seq),
+            Self::Unattributed => None,
+        }
+    }
+}
