@@ -324,7 +324,7 @@ fn server_restarted_between_attempts_is_reached() {
     let mut start_client = Process::start(Command::new(CLIENT).args(arguments));
     assert_eq!(start_client.json()["timeout_s"], 1.0);
     let line = start_client.json();
-    assert_eq!((&line["event"], &line["reason"]), (&"failed".into(), &"connection-refused".into()));
+    assert_eq!((&line["event"], &line["reason"]), (&"failed".into(), &"refused".into()));
 
     let (second, _) = server(&["--bind", &address]);
     let line = start_client.json();

@@ -20,7 +20,7 @@ use hello_cli::ping::report::{Report, Style};
 use hello_cli::ping::summary::Summary;
 use hello_cli::ping::thresholds::Thresholds;
 use hello_cli::ping::totals::Totals;
-use hello_measure::ReplyKind;
+use hello_measure::{Cause, ReplyKind};
 use hello_net::{ErrorClass, NotSent, ProbeEvent, ProbeEventKind, ZonedAddr};
 use regex::Regex;
 use serde_json::Value;
@@ -44,7 +44,7 @@ fn eventful() -> Vec<ProbeEventKind<'static>> {
         answered(0, 41),
         answered(2, 61),
         answered(1, 54),
-        ProbeEventKind::Lost { seq: 3, sent: Duration::from_secs(3) },
+        ProbeEventKind::Lost { seq: 3, sent: Duration::from_secs(3), cause: Cause::SILENT },
         received(ReplyKind::Late { seq: 3, rtt: Duration::from_millis(1500) }),
         received(ReplyKind::Duplicate { seq: 0 }),
         received(ReplyKind::OutOfWindow { seq: 0 }),

@@ -186,7 +186,7 @@ fn several_targets_give_a_comparison_in_text_and_summaries_in_json() {
     assert_eq!(events, expected);
     assert_eq!((&lines[2]["target"], &lines[3]["target"]), (&address.into(), &CLOSED_PORT.into()));
     assert_eq!(lines[3]["answered"], 0);
-    assert!(count(&lines[3]["errors"]["connection-refused"]) > 0, "{out}");
+    assert!(count(&lines[3]["errors"]["refused"]) > 0, "{out}");
 }
 
 #[test]

@@ -122,7 +122,7 @@ fn address_that_refuses_is_passed_over_and_a_signal_ends_the_wait_for_one() {
         let start = start.expect("a line");
         assert_eq!(start["address"], "127.0.0.1:9999");
         let expected = json!([
-            {"address": "[::1]:9999", "result": "connection-refused"},
+            {"address": "[::1]:9999", "result": "refused"},
             {"address": "127.0.0.1:9999", "result": "answered"},
         ]);
         assert_eq!(start["tried"], expected);

@@ -64,8 +64,8 @@ fn refusal_is_distinguished_from_silence() {
     let run = Run::of(vec![], ping(&format!("-c 50 {PACE}"), &[closed_port]));
     assert_unanswered(&run);
     let errors = run.summary["errors"].as_object().expect("counts");
-    assert_eq!(errors.keys().collect::<Vec<_>>(), ["connection-refused"]);
-    let reported = count(&errors["connection-refused"]);
+    assert_eq!(errors.keys().collect::<Vec<_>>(), ["refused"]);
+    let reported = count(&errors["refused"]);
     assert!(reported > 0);
     assert_eq!(run.events("error").count() as u64, reported);
 }

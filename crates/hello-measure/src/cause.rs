@@ -23,6 +23,14 @@ impl Cause {
     /// Nobody reported anything.
     pub const SILENT: Self = Self { kind: CauseKind::Silent, reporter: None };
 
+    /// Returns the MTU that was reported, in bytes of whole packets; `None` if none was.
+    pub const fn mtu(self) -> Option<u32> {
+        match self.kind {
+            CauseKind::TooBig { mtu } => mtu,
+            _ => None,
+        }
+    }
+
     /// Returns the cause without its reporter and its MTU.
     pub(crate) const fn without_details(self) -> Self {
         let kind = match self.kind {
@@ -30,6 +38,20 @@ impl Cause {
             kind => kind,
         };
         Self { kind, reporter: None }
+    }
+}
+
+/// The fields `cause`, a label, `reporter` and `mtu`.
+#[cfg(feature = "serde")]
+impl serde::Serialize for Cause {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct as _;
+
+        let mut fields = serializer.serialize_struct("Cause", 3)?;
+        fields.serialize_field("cause", self.kind.label())?;
+        fields.serialize_field("reporter", &self.reporter)?;
+        fields.serialize_field("mtu", &self.mtu())?;
+        fields.end()
     }
 }
 

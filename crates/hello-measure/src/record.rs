@@ -108,8 +108,8 @@ impl Record {
     /// let fate = Fate::Lost { before: Cause::SILENT };
     /// record.network_error(cause, Attribution::Probe { seq: 1, fate });
     /// let summary = record.summary(std::time::Duration::ZERO);
-    /// let [cause] = &summary.lost_causes[..] else { panic!("one") };
-    /// assert_eq!((cause.cause, cause.lost), ("host-unreachable", 1));
+    /// let [lost_cause] = &summary.lost_causes[..] else { panic!("one") };
+    /// assert_eq!((lost_cause.cause, lost_cause.lost), (cause, 1));
     /// ```
     pub fn network_error(&mut self, cause: Cause, attribution: Attribution) {
         self.error(cause.kind.label(), 1);

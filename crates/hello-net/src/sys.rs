@@ -13,6 +13,7 @@ pub(crate) mod linux;
 pub(crate) mod options;
 #[cfg(unix)]
 mod posix;
+pub(crate) mod queued_error;
 #[cfg(test)]
 mod tests;
 #[cfg(not(target_os = "linux"))]
@@ -21,8 +22,8 @@ mod unix;
 #[cfg(target_os = "linux")]
 use self::linux as system;
 pub(crate) use self::system::options::{
-    HAS_TIMESTAMPS, bind_to_interface, disable_gro, drops, enable_timestamps, queue_reports,
-    report_destinations, report_ttl, send_from_any_local, take_report, verify_before_queueing,
+    HAS_TIMESTAMPS, bind_to_interface, disable_gro, drops, enable_timestamps, queue_errors,
+    report_destinations, report_ttl, send_from_any_local, take_error, verify_before_queueing,
 };
 pub(crate) use self::system::time::{set_timer_slack, sleep_until};
 pub(crate) use self::system::wait::{Poller, Waiter};

@@ -106,6 +106,7 @@ fn probe(address: SocketAddr, probes: &ProberBuilder) -> Result<&'static str, Pr
     prober.run(|event| {
         let found = match event.kind {
             ProbeEventKind::Received { reply: ReplyKind::Answered { .. }, .. } => ANSWERED,
+            ProbeEventKind::NetworkError { cause, .. } => cause.kind.label(),
             ProbeEventKind::SocketError(error) => error.class.label(),
             ProbeEventKind::NotSent(reason) => reason.label(),
             _ => return,
@@ -168,7 +169,7 @@ mod tests {
             let notice = format!("localhost:9999: 127.78.0.3:9 refused; using {address}");
             assert_eq!(chosen.notice(), Some(notice));
             let results = chosen.tried.iter().map(|tried| tried.result);
-            assert_eq!(Vec::from_iter(results), ["connection-refused", "answered"]);
+            assert_eq!(Vec::from_iter(results), ["refused", "answered"]);
         });
         unused.set_nonblocking(true).expect("possible");
         unused.recv(&mut [0]).expect_err("not tried");

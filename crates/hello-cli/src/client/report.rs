@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use hello_measure::Cause;
 use hello_net::{ErrorClass, Greeting, NoReply, Progress, SocketError, Unanswered, ZonedAddr};
 use hello_proto::{DecodeError, Request};
 
@@ -74,7 +75,9 @@ impl<O: Write, E: Write> Report<O, E> {
     pub(crate) fn progress(&mut self, progress: Progress<'_>) -> Result<(), OutputError> {
         match progress {
             Progress::Sending { .. } => Ok(()),
-            Progress::Failed { server, error, waits } => self.failed(server.into(), error, waits),
+            Progress::Failed { server, error, cause, waits } => {
+                self.failed(server.into(), error, cause, waits)
+            }
             Progress::Skipped { server, datagram, error } => {
                 self.skipped(server.into(), datagram, error)
             }
@@ -139,6 +142,7 @@ impl<O: Write, E: Write> Report<O, E> {
         &mut self,
         server: ZonedAddr,
         error: SocketError,
+        cause: Option<Cause>,
         waits: bool,
     ) -> Result<(), OutputError> {
         let (class, error) = (error.class, io::Error::from(error));
@@ -151,9 +155,9 @@ impl<O: Write, E: Write> Report<O, E> {
                 format!("cannot open a socket: {}", error_chain(&error))
             }
             ErrorClass::Other => error.to_string(),
-            class => class.to_string(),
+            class => class.to_string() + &reported_by(server, cause),
         };
-        let line = Line::Failed { server, reason: class.label() };
+        let line = Line::Failed { server, reason: class.label(), cause };
         self.note(&format!("{server}: {why}; still waiting"), &line)
     }
 
@@ -190,12 +194,24 @@ impl<O: Write, E: Write> Report<O, E> {
     }
 }
 
+/// Names the router or the host that reported an error, unless it is the server itself.
+fn reported_by(server: ZonedAddr, cause: Option<Cause>) -> String {
+    let reporter = cause.and_then(|cause| cause.reporter);
+    let other = reporter.filter(|reporter| *reporter != server.0.ip());
+    other.map_or(String::new(), |reporter| format!(", reported by {reporter}"))
+}
+
 /// Formats the reason why there is no greeting, with the attempts made.
 fn explain(unanswered: &Unanswered, skipped: u64) -> String {
     let Unanswered { attempts, elapsed, servers, .. } = unanswered;
-    let reasons = servers.iter().map(|NoReply { server, problem }| match problem {
-        None => format!("no reply from {}", ZonedAddr(*server)),
-        Some(problem) => format!("{}: {}", ZonedAddr(*server), problem.class),
+    let reasons = servers.iter().map(|NoReply { server, problem, cause }| {
+        let server = ZonedAddr(*server);
+        match problem {
+            None => format!("no reply from {server}"),
+            Some(problem) => {
+                format!("{server}: {}{}", problem.class, reported_by(server, *cause))
+            }
+        }
     });
     let reasons = Vec::from_iter(reasons).join("; ");
     let attempts = count(u64::from(*attempts), "attempt");

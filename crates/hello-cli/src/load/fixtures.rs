@@ -3,6 +3,7 @@
 use std::num::NonZeroU64;
 use std::time::{Duration, UNIX_EPOCH};
 
+use hello_measure::Cause;
 use hello_net::{
     ArrivalProcess, GeneratorUsage, LoadEvent, LoadEventKind, LoadGenerator, LoadPlan, Pacing,
 };
@@ -40,7 +41,7 @@ pub(super) fn recorder() -> Recorder {
         recorder.observe(&LoadEvent::new(0, due + late, sent));
         let rtt = millis(2 * number - 1);
         let (at, kind) = match number {
-            3 => (millis(1003), LoadEventKind::Lost { due }),
+            3 => (millis(1003), LoadEventKind::Lost { due, cause: Cause::SILENT }),
             _ => (due + late + rtt, LoadEventKind::Answered { due, rtt, reordered: false }),
         };
         recorder.observe(&LoadEvent::new(0, at, kind));

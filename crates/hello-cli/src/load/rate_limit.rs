@@ -125,7 +125,7 @@ mod tests {
         let limited = || run(12_500, 7500);
         assert!(is_suspected(&limited()));
         let mut refused = limited();
-        refused.0.common.errors = [("connection-refused", 1)].into();
+        refused.0.common.errors = [("refused", 1)].into();
         assert!(!is_suspected(&refused), "the network reported something");
         let mut ours = limited();
         ours.0.generator.dropped = Some(1);

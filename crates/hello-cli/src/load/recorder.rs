@@ -38,7 +38,7 @@ impl Recorder {
                 self.latency.record(latency, 1);
                 self.timeline.answered(due, latency);
             }
-            LoadEventKind::Lost { due } => self.timeline.lost(due),
+            LoadEventKind::Lost { due, .. } => self.timeline.lost(due),
             LoadEventKind::NotSent { due, count, .. } => self.timeline.not_sent(due, count.into()),
             LoadEventKind::Other { reply: ReplyKind::Late { rtt, .. }, .. } => {
                 self.timeline.late(event.at.saturating_sub(rtt), rtt);
@@ -212,7 +212,7 @@ mod tests {
             (64, 1, 63)
         );
         assert_eq!(summary.common.not_sent, [("late", 64), ("denied", 64)].into());
-        assert_eq!(summary.common.errors, [("connection-refused", 1)].into());
+        assert_eq!(summary.common.errors, [("refused", 1)].into());
         assert_eq!(summary.generator.blocked, 7);
     }
 

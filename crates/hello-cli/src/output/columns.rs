@@ -72,7 +72,9 @@ mod tests {
             corrupt: 9,
             unsolicited: 10,
             out_of_window: 11,
+            lost_causes: vec![],
             errors: [("denied", 2), ("too-long", 10)].into(),
+            unattributed: 0,
             not_sent: [("denied", 3), ("late", 10)].into(),
             rtt_ms: Some(rtt),
             timer_error_ms: Some(TimerError {

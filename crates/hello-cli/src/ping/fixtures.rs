@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use hello_measure::ReplyKind;
+use hello_measure::{Cause, ReplyKind};
 use hello_net::{ProbeEvent, ProbeEventKind, ZonedAddr};
 
 use super::Target;
@@ -66,7 +66,7 @@ pub(super) fn answered(rtt: Duration) -> ProbeEventKind<'static> {
 }
 
 pub(super) fn lost(seq: u32) -> ProbeEventKind<'static> {
-    ProbeEventKind::Lost { seq, sent: Duration::ZERO }
+    ProbeEventKind::Lost { seq, sent: Duration::ZERO, cause: Cause::SILENT }
 }
 
 pub(super) fn received(reply: ReplyKind) -> ProbeEventKind<'static> {

@@ -124,13 +124,13 @@ fn time_of_day(start: Instant, at: Duration) -> WallClock {
 /// Returns whether others can cause any number of these events; each probe is answered or lost
 /// once.
 fn is_unexpected(event: &ProbeEvent<'_>) -> bool {
-    use ProbeEventKind::{Dropped, Received, SocketError};
+    use ProbeEventKind::{Dropped, NetworkError, Received, SocketError};
 
     match event.kind {
         Received { reply, .. } => {
             !matches!(reply, ReplyKind::Answered { .. } | ReplyKind::Late { .. })
         }
-        SocketError(_) | Dropped { .. } => true,
+        NetworkError { .. } | SocketError(_) | Dropped { .. } => true,
         _ => false,
     }
 }
@@ -140,6 +140,7 @@ pub const UNEXPECTED_LINES: u16 = 1000;
 
 #[cfg(test)]
 mod tests {
+    use hello_measure::Cause;
     use hello_net::{ErrorClass, NotSent};
 
     use super::*;
@@ -173,7 +174,7 @@ mod tests {
         let late = ReplyKind::Late { seq: 1, rtt: seconds(8) };
         for (at, kind) in [
             (3, answered(seconds(1))),
-            (7, ProbeEventKind::Lost { seq: 1, sent: seconds(4) }),
+            (7, ProbeEventKind::Lost { seq: 1, sent: seconds(4), cause: Cause::SILENT }),
             (12, received(late)),
             (6, ProbeEventKind::NotSent(NotSent::Late)),
         ] {

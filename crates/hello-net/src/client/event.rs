@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use hello_measure::Cause;
 use hello_proto::DecodeError;
 use thiserror::Error;
 
@@ -73,6 +74,9 @@ pub enum Progress<'a> {
         server: SocketAddr,
         /// The error.
         error: SocketError,
+        /// What the network reported, and by whom; `None` if the error is the system's own, or if the
+        /// system does not report more.
+        cause: Option<Cause>,
         /// Whether this attempt goes on waiting, because no other server is left to try in it.
         waits: bool,
     },
@@ -148,13 +152,15 @@ pub enum UnansweredCause {
 ///     no_reply.problem.is_some_and(|problem| problem.class == ErrorClass::ConnectionRefused)
 /// }
 /// # let server = ([192, 0, 2, 1], 9999).into();
-/// # assert!(!is_refused(&NoReply { server, problem: None }));
+/// # assert!(!is_refused(&NoReply { server, problem: None, cause: None }));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoReply {
     /// The server.
     pub server: SocketAddr,
-    /// The last error of the last attempt, from the system or the network; `None` if there was
-    /// none.
+    /// The last error, from the system or the network; `None` if there was none.
     pub problem: Option<SocketError>,
+    /// What the network reported, and by whom; `None` if the error is the system's own, or if the
+    /// system does not report more.
+    pub cause: Option<Cause>,
 }

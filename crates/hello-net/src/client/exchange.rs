@@ -3,12 +3,14 @@ use std::net::{SocketAddr, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use hello_measure::Cause;
 use hello_proto::{Reply, Request};
 
 use super::event::{NoReply, Progress};
 use crate::sys;
 use crate::sys::latch::Latch;
-use crate::udp::earlier_send::{is_from_earlier_send, queued_reports, send_past_reports};
+use crate::sys::queued_error::{MAX_QUOTE, QueuedError};
+use crate::udp::earlier_send::{MAX_QUEUED, is_from_earlier_send, send_past_reports};
 use crate::udp::error_class::ErrorClass;
 use crate::udp::socket;
 use crate::udp::socket_error::SocketError;
@@ -24,8 +26,32 @@ pub(crate) struct Exchange {
     socket: Option<UdpSocket>,
     tried: bool,
     sent: Sent,
-    /// The last error of the last attempt.
-    problem: Option<SocketError>,
+    /// Whether the system queues every ICMP error, so that those of calls are no further ones.
+    queues_errors: bool,
+    /// The last error of the last attempt that had one.
+    problem: Option<Failure>,
+}
+
+/// An error about a request.
+#[derive(Clone, Copy, Debug)]
+struct Failure {
+    error: SocketError,
+    /// What the network reported, if the error is from there.
+    cause: Option<Cause>,
+}
+
+impl From<&io::Error> for Failure {
+    fn from(error: &io::Error) -> Self {
+        Self { error: SocketError::of(error), cause: None }
+    }
+}
+
+/// The result of waiting for something to receive.
+enum Received<'b> {
+    Datagram(&'b [u8]),
+    /// The network reported an error about the request.
+    Failed(Failure),
+    Nothing,
 }
 
 /// What was sent so far, as far as the round-trip time depends on it.
@@ -71,7 +97,8 @@ pub(crate) enum AttemptResult {
 impl Exchange {
     pub(crate) fn new(server: SocketAddr) -> Self {
         let peer = server;
-        Self { server, peer, socket: None, tried: false, sent: Sent::Nothing, problem: None }
+        let (socket, sent) = (None, Sent::Nothing);
+        Self { server, peer, socket, tried: false, sent, queues_errors: false, problem: None }
     }
 
     /// Sends the request once, and waits for its reply.
@@ -86,14 +113,16 @@ impl Exchange {
         observe: &mut impl FnMut(Progress<'_>),
     ) -> AttemptResult {
         self.tried = true;
-        self.problem = None;
         // Those of earlier attempts do not end this one.
-        let queued = Vec::from_iter(self.socket.iter().flat_map(queued_reports));
-        queued.iter().for_each(|error| self.fail(error, true, observe));
+        let queued = std::iter::from_fn(|| self.take_error(request));
+        let queued = Vec::from_iter(queued.take(MAX_QUEUED));
+        queued.into_iter().for_each(|failure| self.fail(failure, true, observe));
         let (sent, earlier) = send_past_reports(|| self.send(request));
-        earlier.iter().for_each(|error| self.fail(error, true, observe));
+        if !self.queues_errors {
+            earlier.iter().for_each(|error| self.fail(error.into(), true, observe));
+        }
         if let Err(error) = sent {
-            self.fail(&error, wait.is_last, observe);
+            self.fail((&error).into(), wait.is_last, observe);
             if !wait.is_last {
                 return AttemptResult::Failed;
             }
@@ -123,7 +152,11 @@ impl Exchange {
 
     /// Returns why the server did not answer, if a request was sent to it.
     pub(crate) fn no_reply(&self) -> Option<NoReply> {
-        self.tried.then_some(NoReply { server: self.server, problem: self.problem })
+        let (problem, cause) = match self.problem {
+            Some(Failure { error, cause }) => (Some(error), cause),
+            None => (None, None),
+        };
+        self.tried.then_some(NoReply { server: self.server, problem, cause })
     }
 
     fn send(&mut self, request: Request<'_>) -> io::Result<()> {
@@ -132,7 +165,7 @@ impl Exchange {
             none => {
                 let socket = socket::connect(self.server)?;
                 // Without it, the system reports only some errors.
-                let _ = sys::queue_reports(&socket, self.server);
+                self.queues_errors = sys::queue_errors(&socket).is_ok();
                 socket.set_nonblocking(true)?;
                 self.peer = socket.peer_addr()?;
                 none.insert(socket)
@@ -162,8 +195,8 @@ impl Exchange {
                 return AttemptResult::Cancelled;
             }
             let remaining = wait.length.saturating_sub(wait.start.elapsed());
-            match self.receive(remaining, wait.abort, buf) {
-                Ok(datagram) => match Reply::decode(datagram) {
+            match self.receive(request, remaining, wait.abort, buf) {
+                Ok(Received::Datagram(datagram)) => match Reply::decode(datagram) {
                     Ok(reply) if reply.answers(request) => {
                         return AttemptResult::Answered { rtt: self.sent.rtt() };
                     }
@@ -172,12 +205,22 @@ impl Exchange {
                         observe(Progress::Skipped { server, datagram, error });
                     }
                 },
+                Ok(Received::Failed(failure)) => {
+                    self.fail(failure, wait.is_last && !remaining.is_zero(), observe);
+                    if !wait.is_last {
+                        return AttemptResult::Failed;
+                    }
+                }
+                Ok(Received::Nothing) => (),
                 Err(error) => match ErrorClass::of(&error) {
                     ErrorClass::Interrupted => continue,
                     ErrorClass::WouldBlock if remaining.is_zero() => return AttemptResult::Silent,
                     ErrorClass::WouldBlock => (),
+                    // The queue has it, too.
+                    _ if self.queues_errors && is_from_earlier_send(&error) => (),
                     _ => {
-                        self.fail(&error, wait.is_last && !remaining.is_zero(), observe);
+                        let waits = wait.is_last && !remaining.is_zero();
+                        self.fail((&error).into(), waits, observe);
                         if !wait.is_last {
                             return AttemptResult::Failed;
                         }
@@ -195,14 +238,15 @@ impl Exchange {
         }
     }
 
-    /// Waits for a datagram from the server; with a timeout of zero, returns one that has arrived.
-    /// Without a socket, just waits.
+    /// Waits for a datagram from the server or an error; with a timeout of zero, returns one that has
+    /// arrived. Without a socket, just waits.
     fn receive<'b>(
         &self,
+        request: Request<'_>,
         timeout: Duration,
         abort: &Latch,
         buf: &'b mut [u8],
-    ) -> io::Result<&'b [u8]> {
+    ) -> io::Result<Received<'b>> {
         let Some(socket) = &self.socket else {
             abort.sleep(timeout);
             return Err(ErrorKind::WouldBlock.into());
@@ -210,22 +254,38 @@ impl Exchange {
         if !timeout.is_zero() {
             sys::wait_readable(socket, Some(abort), timeout)?;
         }
-        if let Some(error) = sys::take_report(socket) {
-            return Err(error);
+        if let Some(failure) = self.take_error(request) {
+            return Ok(Received::Failed(failure));
         }
         let (len, source) = socket.recv_from(buf)?;
         // The system gives a socket its port a moment before it connects it, and what somebody else
-        // sends in that moment stays in it. To the loop above it is a wait cut short.
+        // sends in that moment stays in it.
         if (source.ip(), source.port()) != (self.peer.ip(), self.peer.port()) {
-            return Err(ErrorKind::Interrupted.into());
+            return Ok(Received::Nothing);
         }
-        Ok(&buf[..len])
+        Ok(Received::Datagram(&buf[..len]))
     }
 
-    fn fail(&mut self, error: &io::Error, waits: bool, observe: &mut impl FnMut(Progress<'_>)) {
-        let error = SocketError::of(error);
-        self.problem = Some(error);
-        observe(Progress::Failed { server: self.server, error, waits });
+    /// Takes the oldest queued error that is about the request, as far as what it quotes tells. Others
+    /// are forged.
+    fn take_error(&self, request: Request<'_>) -> Option<Failure> {
+        let (socket, request) = (self.socket.as_ref()?, request.encode());
+        let mut quote = [0; MAX_QUOTE];
+        let mut queued = std::iter::from_fn(|| {
+            let QueuedError { code, cause, quoted } = sys::take_error(socket, &mut quote)?;
+            // It may be cut, and padded.
+            let len = quoted.min(request.len());
+            let error = SocketError::of(&io::Error::from_raw_os_error(code));
+            let failure = Failure { error, cause: Some(cause) };
+            Some((quote[..len] == request[..len]).then_some(failure))
+        });
+        queued.by_ref().take(MAX_QUEUED).flatten().next()
+    }
+
+    fn fail(&mut self, failure: Failure, waits: bool, observe: &mut impl FnMut(Progress<'_>)) {
+        self.problem = Some(failure);
+        let Failure { error, cause } = failure;
+        observe(Progress::Failed { server: self.server, error, cause, waits });
     }
 }
 

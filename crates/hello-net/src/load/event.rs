@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use hello_measure::{Record, ReplyKind};
+use hello_measure::{Attribution, Cause, Record, ReplyKind};
 
 use crate::requester::NotSent;
 use crate::udp::socket_error::SocketError;
@@ -10,9 +10,11 @@ use crate::udp::socket_error::SocketError;
 /// ```
 /// use std::time::Duration;
 ///
+/// use hello_measure::Cause;
 /// use hello_net::{LoadEvent, LoadEventKind};
 ///
-/// let lost = LoadEventKind::Lost { due: Duration::ZERO };
+/// let (due, cause) = (Duration::ZERO, Cause::SILENT);
+/// let lost = LoadEventKind::Lost { due, cause };
 /// assert_eq!(LoadEvent::new(3, Duration::from_secs(1), lost).thread, 3);
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +42,10 @@ impl<'a> LoadEvent<'a> {
                 record.not_sent(reason.label(), count.into());
             }
             LoadEventKind::Answered { rtt, reordered, .. } => record.answered(rtt, reordered),
-            LoadEventKind::Lost { .. } => record.lost(),
+            LoadEventKind::Lost { cause, .. } => record.lost(cause),
+            LoadEventKind::NetworkError { cause, attribution } => {
+                record.network_error(cause, attribution);
+            }
             LoadEventKind::Other { reply, .. } => record.received(reply),
             LoadEventKind::SocketError(error) => record.error(error.class.label(), 1),
             LoadEventKind::Misdirected | LoadEventKind::SendBufferFull(_) => {}
@@ -66,7 +71,8 @@ impl<'a> LoadEvent<'a> {
 ///         _ => None,
 ///     }
 /// }
-/// # let lost = LoadEventKind::Lost { due: Duration::ZERO };
+/// # use hello_measure::Cause;
+/// # let lost = LoadEventKind::Lost { due: Duration::ZERO, cause: Cause::SILENT };
 /// # assert_eq!(latency(&LoadEvent::new(0, Duration::ZERO, lost)), None);
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -104,6 +110,8 @@ pub enum LoadEventKind<'a> {
     Lost {
         /// When it was due.
         due: Duration,
+        /// The last error that was attributed to it.
+        cause: Cause,
     },
     /// Another datagram arrived: late, a duplicate, corrupt, or somebody else's.
     Other {
@@ -115,7 +123,16 @@ pub enum LoadEventKind<'a> {
     /// A reply to a request of ours arrived at another source than the one that sent it. It does
     /// not answer the request.
     Misdirected,
-    /// The network or the system reported an error about earlier requests.
+    /// The network reported an error. A request that it is about remains in flight until its reply or
+    /// its timeout. Only Linux reports which one it is about.
+    NetworkError {
+        /// What was reported, and by whom.
+        cause: Cause,
+        /// The request that it is about.
+        attribution: Attribution,
+    },
+    /// The system reported an error of a socket, or one from the network without saying which request
+    /// it is about.
     SocketError(SocketError),
     /// The system had no room for what was to be sent, which is sent again later.
     SendBufferFull(SocketError),

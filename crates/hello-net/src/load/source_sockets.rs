@@ -13,7 +13,7 @@ use crate::sys::latch::Latch;
 use crate::sys::{self, Poller};
 use crate::udp::batch::{Destination, RecvBatch, RecvMeta};
 use crate::udp::datagram_socket::DatagramSocket;
-use crate::udp::reply_socket;
+use crate::udp::reply_socket::{self, ReplySocket};
 use crate::udp::socket::{self, fragmentation};
 use crate::udp::transmit::{LocalAddr, Route};
 
@@ -23,7 +23,7 @@ pub(super) struct SourceSockets {
     server: SocketAddr,
     numbers: Range<u32>,
     kind: Kind,
-    sockets: Vec<Box<dyn DatagramSocket>>,
+    sockets: Vec<ReplySocket>,
     /// Finds the sockets that have something to receive, unless all are polled. For that, the
     /// system records each reply, on the loopback at the server's expense.
     poller: Option<Poller>,
@@ -94,7 +94,7 @@ impl SourceSockets {
     /// from the server.
     pub(super) fn source(&self, socket: usize, meta: &RecvMeta) -> Option<u32> {
         match (self.kind, meta.destination) {
-            (Kind::Ports, _) => Some(self.numbers.start + u32::try_from(socket).ok()?),
+            (Kind::Ports, _) => self.only_source(socket),
             (Kind::Addresses, Some(Destination { address: IpAddr::V4(address), .. }))
                 if meta.source == self.server =>
             {
@@ -120,7 +120,20 @@ impl SourceSockets {
     }
 
     pub(super) fn socket(&self, socket: usize) -> &dyn DatagramSocket {
-        &*self.sockets[socket]
+        &*self.sockets[socket].socket
+    }
+
+    /// Returns whether [`DatagramSocket::take_error`] returns every ICMP error of a socket.
+    pub(super) fn queues_errors(&self, socket: usize) -> bool {
+        self.sockets[socket].queues_errors
+    }
+
+    /// Returns the only source of a socket; `None` if it has several.
+    pub(super) fn only_source(&self, socket: usize) -> Option<u32> {
+        match self.kind {
+            Kind::Ports => Some(self.numbers.start + u32::try_from(socket).ok()?),
+            Kind::Addresses => None,
+        }
     }
 
     pub(super) fn is_one_socket(&self) -> bool {
@@ -163,13 +176,13 @@ impl SourceSockets {
 
     #[cfg(unix)]
     pub(super) fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.sockets.iter().map(|socket| socket.fd())
+        self.sockets.iter().map(|one| one.socket.fd())
     }
 
     /// Forgets the drops so far.
     pub(super) fn forget_drops(&mut self) {
         for (socket, before) in self.sockets.iter().zip(&mut self.dropped) {
-            *before = socket.drops().unwrap_or_default();
+            *before = socket.socket.drops().unwrap_or_default();
         }
     }
 
@@ -177,7 +190,7 @@ impl SourceSockets {
     pub(super) fn dropped(&self) -> Option<u64> {
         let mut all = 0;
         for (socket, before) in self.sockets.iter().zip(&self.dropped) {
-            all += u64::from(socket.drops()?.wrapping_sub(*before));
+            all += u64::from(socket.socket.drops()?.wrapping_sub(*before));
         }
         Some(all)
     }

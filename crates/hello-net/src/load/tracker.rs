@@ -2,7 +2,7 @@ use std::num::NonZeroU32;
 use std::ops::Range;
 use std::time::Duration;
 
-use hello_measure::{Ledger, ReplyKind};
+use hello_measure::{Cause, Ledger, Lost, ReplyKind};
 use hello_proto::{Peer, Token};
 
 use super::event::LoadEventKind;
@@ -128,9 +128,31 @@ impl RequestTracker {
     /// Settles the oldest request in flight as lost if its timeout is over, and returns what to
     /// report: nothing for a request of the warm-up. `None` if there is no such request.
     pub(super) fn poll_lost(&mut self, now: Duration) -> Option<Option<LoadEventKind<'static>>> {
-        let seq = self.ledger.poll_lost(now)?;
+        let Lost { seq, cause, .. } = self.ledger.poll_lost(now)?;
         let due = self.requests[self.place(seq)].due.checked_sub(self.epoch);
-        Some(due.map(|due| LoadEventKind::Lost { due }))
+        Some(due.map(|due| LoadEventKind::Lost { due, cause }))
+    }
+
+    /// Attributes an ICMP error that arrived at `now` and at `source`, `None` if that is unknown.
+    /// Returns what to report: nothing about a request of the warm-up.
+    pub(super) fn handle_error(
+        &mut self,
+        quote: &[u8],
+        source: Option<u32>,
+        cause: Cause,
+        now: Duration,
+    ) -> Option<LoadEventKind<'static>> {
+        let attribution = if quote.len() < Token::MIN_LEN {
+            let (requests, len) = (&self.requests, self.len);
+            let is_candidate = |seq: u32| {
+                source.is_some() && requests.get(place(seq, len)).map(|one| one.source) == source
+            };
+            self.ledger.handle_error_without_quote(is_candidate, cause)
+        } else {
+            self.ledger.handle_error(quote, cause)
+        };
+        let due = attribution.seq().map_or(now, |seq| self.requests[self.place(seq)].due);
+        (due >= self.epoch).then_some(LoadEventKind::NetworkError { cause, attribution })
     }
 
     /// Returns when the next request may be lost.
@@ -193,8 +215,13 @@ impl RequestTracker {
     }
 
     fn place(&self, seq: u32) -> usize {
-        seq.wrapping_sub(Token::FIRST_SEQ) as usize % self.len
+        place(seq, self.len)
     }
+}
+
+/// Returns the place of a request among the last `len`.
+fn place(seq: u32, len: usize) -> usize {
+    seq.wrapping_sub(Token::FIRST_SEQ) as usize % len
 }
 
 #[cfg(test)]
@@ -247,8 +274,8 @@ mod tests {
             lost[..],
             [
                 None,
-                Some(LoadEventKind::Lost { due: Duration::ZERO }),
-                Some(LoadEventKind::Lost { due: SECOND })
+                Some(LoadEventKind::Lost { due: Duration::ZERO, .. }),
+                Some(LoadEventKind::Lost { due: SECOND, .. })
             ]
         ));
     }

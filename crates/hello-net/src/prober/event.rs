@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use hello_measure::{Record, ReplyKind};
+use hello_measure::{Attribution, Cause, Record, ReplyKind};
 
 use crate::requester::NotSent;
 use crate::udp::error_class::ErrorClass;
@@ -11,9 +11,11 @@ use crate::udp::socket_error::SocketError;
 /// ```
 /// use std::time::Duration;
 ///
+/// use hello_measure::Cause;
 /// use hello_net::{ProbeEvent, ProbeEventKind};
 ///
-/// let lost = ProbeEventKind::Lost { seq: 1, sent: Duration::from_secs(1) };
+/// let cause = Cause::SILENT;
+/// let lost = ProbeEventKind::Lost { seq: 1, sent: Duration::from_secs(1), cause };
 /// let event = ProbeEvent::new(Duration::from_secs(2), 0, lost);
 /// assert!(matches!(event.kind, ProbeEventKind::Lost { seq: 1, .. }));
 /// ```
@@ -40,7 +42,10 @@ impl<'a> ProbeEvent<'a> {
             ProbeEventKind::Sent { late, .. } => record.sent(1, late),
             ProbeEventKind::NotSent(reason) => record.not_sent(reason.label(), 1),
             ProbeEventKind::Received { reply, .. } => record.received(reply),
-            ProbeEventKind::Lost { .. } => record.lost(),
+            ProbeEventKind::Lost { cause, .. } => record.lost(cause),
+            ProbeEventKind::NetworkError { cause, attribution } => {
+                record.network_error(cause, attribution);
+            }
             ProbeEventKind::SocketError(error) => record.error(error.class.label(), 1),
             ProbeEventKind::Dropped { count } => {
                 record.error(ErrorClass::NoBuffers.label(), count.into());
@@ -93,9 +98,19 @@ pub enum ProbeEventKind<'a> {
         seq: u32,
         /// When it left, since the first probe was due.
         sent: Duration,
+        /// The last error that was attributed to it.
+        cause: Cause,
     },
-    /// The network or the system reported an error about earlier probes, without saying which. Each
-    /// is lost at its timeout unless its reply arrives.
+    /// The network reported an error. A probe that it is about remains in flight until its reply or its
+    /// timeout. Only Linux reports which one it is about.
+    NetworkError {
+        /// What was reported, and by whom.
+        cause: Cause,
+        /// The probe that it is about.
+        attribution: Attribution,
+    },
+    /// The system reported an error of the socket, or one from the network without saying which probe it
+    /// is about.
     SocketError(SocketError),
     /// The system dropped datagrams before they could be received: the receive buffer was full,
     /// because this process was held up or flooded, or their checksums were wrong.

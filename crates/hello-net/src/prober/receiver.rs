@@ -3,13 +3,14 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hello_measure::ReplyKind;
+use hello_measure::{Lost, ReplyKind};
 
+use super::Prober;
 use super::event::{ProbeEvent, ProbeEventKind};
 use super::plan::{ProbeError, ProbePlan};
 use super::run::Run;
 use super::source_port::SourcePort;
-use super::state::Received;
+use super::state::{NetworkError, Received};
 use crate::clock::ClockSample;
 use crate::sys;
 use crate::udp::batch::RecvBatch;
@@ -22,6 +23,7 @@ use crate::udp::socket_error::SocketError;
 struct ReceiverMemory {
     batch: RecvBatch,
     received: Vec<Received>,
+    errors: Vec<NetworkError>,
     backoff: RecvBackoff,
 }
 
@@ -33,7 +35,8 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
     /// [`ProbeError::Receive`] if a socket is broken; see [`RecvBackoff`].
     pub(super) fn receive_all(&self) -> Result<(), ProbeError> {
         let (batch, backoff) = (RecvBatch::new(), RecvBackoff::default());
-        let mut memory = ReceiverMemory { batch, received: Vec::new(), backoff };
+        let (received, errors) = (Vec::new(), Vec::new());
+        let mut memory = ReceiverMemory { batch, received, errors, backoff };
         let every = Vec::from_iter(0..self.prober.ports.len());
         let mut ready = every.clone();
         let mut dropped = Vec::from_iter(self.prober.ports.iter().map(SourcePort::drops));
@@ -63,7 +66,7 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
             }
             let (timeout, ended) = {
                 let mut state = self.state();
-                (state.settle(now, self.prober.plan.timeout, &mut lost), self.is_over(&state))
+                (state.settle(now, &mut lost), self.is_over(&state))
             };
             self.report_lost(now, &mut lost);
             match (over, ended) {
@@ -103,13 +106,14 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
                     let reported = SocketError::of(&error);
                     match reported.class {
                         ErrorClass::WouldBlock => {
-                            self.report_queued(flow);
+                            self.report_queued(flow, &mut memory.errors);
                             return Ok(());
                         }
-                        // A report about one probe: the next call has another, or a reply.
+                        // An error about one probe: the next call has another, or a reply.
                         _ if is_from_earlier_send(&error) => {
                             // The queue has it, too.
-                            if self.report_queued(flow) {
+                            if self.prober.ports[flow].queues_errors() {
+                                self.report_queued(flow, &mut memory.errors);
                                 continue;
                             }
                         }
@@ -127,18 +131,17 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
         Ok(())
     }
 
-    /// Shows each queued ICMP report; returns `false` if the system queues none.
-    fn report_queued(&self, flow: usize) -> bool {
-        // Under the lock of the sender: as long as some are queued, each of its calls returns one.
-        let reports = {
-            let _state = self.state();
-            self.prober.ports[flow].take_reports()
-        };
-        for error in reports.iter().flatten() {
-            let error = SocketError::of(error);
-            self.notify(sys::monotonic(), flow, ProbeEventKind::SocketError(error));
+    /// Shows each ICMP error that the system queued for a flow.
+    fn report_queued(&self, flow: usize, errors: &mut Vec<NetworkError>) {
+        let Prober { ports, plan, .. } = self.prober;
+        self.state().take_errors(&ports[flow], plan, flow, errors);
+        for NetworkError { cause, attribution } in errors.drain(..) {
+            if let Some(seq) = attribution.seq() {
+                self.await_announcement(seq);
+            }
+            let kind = ProbeEventKind::NetworkError { cause, attribution };
+            self.notify(sys::monotonic(), flow, kind);
         }
-        reports.is_some()
     }
 
     /// Shows each datagram of a batch, and returns when the last of them arrived; zero, if the
@@ -170,11 +173,12 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
     }
 
     /// Shows each probe that was lost at `now`.
-    fn report_lost(&self, now: Duration, lost: &mut Vec<(u32, Duration)>) {
-        for (seq, sent) in lost.drain(..) {
+    fn report_lost(&self, now: Duration, lost: &mut Vec<Lost>) {
+        for Lost { seq, sent, cause } in lost.drain(..) {
             self.await_announcement(seq);
             let sent = sent.saturating_sub(self.start);
-            self.notify(now, self.prober.plan.flow_of(seq), ProbeEventKind::Lost { seq, sent });
+            let kind = ProbeEventKind::Lost { seq, sent, cause };
+            self.notify(now, self.prober.plan.flow_of(seq), kind);
         }
     }
 

@@ -4,18 +4,16 @@ use std::net::{SocketAddr, UdpSocket};
 use super::plan::ProbePlan;
 use crate::sys;
 use crate::sys::fragmentation::Fragmentation;
+use crate::sys::queued_error::QueuedError;
 use crate::udp::batch::RecvBatch;
-use crate::udp::datagram_socket::DatagramSocket;
-use crate::udp::earlier_send::queued_reports;
-use crate::udp::{reply_socket, socket};
+use crate::udp::reply_socket::{self, ReplySocket};
+use crate::udp::socket;
 
 /// One source port: the two halves of its socket.
 #[derive(Debug)]
 pub(super) struct SourcePort {
     sending: UdpSocket,
-    receiving: Box<dyn DatagramSocket>,
-    /// Whether the system queues every ICMP report, so that those of other calls are no further ones.
-    queues_reports: bool,
+    receiving: ReplySocket,
 }
 
 impl SourcePort {
@@ -26,15 +24,13 @@ impl SourcePort {
             // Without it, replies have no TTL.
             let _ = sys::report_ttl(&socket, server);
         }
-        // Without it, the system reports only some errors, and merges them.
-        let queues_reports = sys::queue_reports(&socket, server).is_ok();
         let receiving = reply_socket::open(
             plan.backend,
             socket,
             Fragmentation::SystemDefault,
             &mut RecvBatch::new(),
         )?;
-        Ok(Self { sending, receiving, queues_reports })
+        Ok(Self { sending, receiving })
     }
 
     /// Sends a name, and fails rather than wait.
@@ -44,23 +40,23 @@ impl SourcePort {
 
     /// Receives what is there, up to a batch.
     pub(super) fn receive(&self, batch: &mut RecvBatch) -> io::Result<()> {
-        self.receiving.receive(batch, false)
+        self.receiving.socket.receive(batch, false)
     }
 
-    /// Returns the ICMP reports queued so far; `None` if the system does not queue them, so that calls
-    /// return them instead.
-    pub(super) fn take_reports(&self) -> Option<Vec<io::Error>> {
-        self.queues_reports.then(|| queued_reports(&self.sending).collect())
+    /// Takes the oldest ICMP error, and writes what it quotes into `quote`.
+    pub(super) fn take_error(&self, quote: &mut [u8]) -> Option<QueuedError> {
+        self.receiving.socket.take_error(quote)
     }
 
-    /// Returns whether [`take_reports`](Self::take_reports) has all reports.
-    pub(super) fn queues_reports(&self) -> bool {
-        self.queues_reports
+    /// Returns whether [`take_error`](Self::take_error) returns every error, so that those of other
+    /// calls are no further ones.
+    pub(super) fn queues_errors(&self) -> bool {
+        self.receiving.queues_errors
     }
 
     /// Returns how many messages the system dropped, modulo 2^32; 0 if it does not report it.
     pub(super) fn drops(&self) -> u32 {
-        self.receiving.drops().unwrap_or_default()
+        self.receiving.socket.drops().unwrap_or_default()
     }
 
     pub(super) fn socket(&self) -> &UdpSocket {

@@ -2,15 +2,17 @@ use std::io;
 use std::ops::Range;
 use std::time::Duration;
 
-use hello_measure::{Ledger, ReplyKind};
+use hello_measure::{Attribution, Cause, Ledger, Lost, ReplyKind};
 use hello_proto::Token;
 
+use super::plan::ProbePlan;
 use super::source_port::SourcePort;
 use crate::clock::{ClockSample, TimestampMapper};
 use crate::requester::{self, NotSent};
 use crate::sys;
+use crate::sys::queued_error::{MAX_QUOTE, QueuedError};
 use crate::udp::batch::RecvBatch;
-use crate::udp::earlier_send::send_past_reports;
+use crate::udp::earlier_send::{MAX_QUEUED, send_past_reports};
 use crate::udp::socket_error::SocketError;
 
 /// The part of a run that both threads write to.
@@ -33,6 +35,13 @@ pub(super) struct Received {
     pub(super) range: Range<usize>,
 }
 
+/// An ICMP error, attributed.
+#[derive(Debug)]
+pub(super) struct NetworkError {
+    pub(super) cause: Cause,
+    pub(super) attribution: Attribution,
+}
+
 /// A try to send a probe.
 #[derive(Debug)]
 pub(super) struct Attempt {
@@ -40,7 +49,7 @@ pub(super) struct Attempt {
     pub(super) at: Duration,
     /// Its sequence number, or why it has none.
     pub(super) sent: Result<u32, NotSent>,
-    /// The system's reports about earlier probes.
+    /// The network's errors about earlier probes, if the system does not queue them.
     pub(super) reports: Vec<io::Error>,
 }
 
@@ -62,7 +71,7 @@ impl State {
             at = sys::monotonic();
             port.send(name)
         });
-        let reports = if port.queues_reports() { Vec::new() } else { reports };
+        let reports = if port.queues_errors() { Vec::new() } else { reports };
         if sent.is_ok() {
             self.ledger.handle_sent(name.len(), at);
             self.next = token.seq.wrapping_add(1);
@@ -85,18 +94,34 @@ impl State {
         requester::latest(batch, &self.timestamps)
     }
 
-    /// Settles each probe whose timeout is over by now as lost, notes when it left, and returns when
-    /// the next may be.
-    pub(super) fn settle(
+    /// Takes the ICMP errors queued for the port of a flow, up to a bound, and attributes each to a
+    /// probe. As long as some are queued, each call on the socket returns one of them; so none is
+    /// while the caller, which has the lock of the sender, is at it.
+    pub(super) fn take_errors(
         &mut self,
-        now: Duration,
-        timeout: Duration,
-        lost: &mut Vec<(u32, Duration)>,
-    ) -> Option<Duration> {
-        lost.extend(std::iter::from_fn(|| {
-            let expired = self.ledger.poll_timeout()?;
-            Some((self.ledger.poll_lost(now)?, expired.saturating_sub(timeout)))
-        }));
+        port: &SourcePort,
+        plan: &ProbePlan,
+        flow: usize,
+        errors: &mut Vec<NetworkError>,
+    ) {
+        let mut quote = [0; MAX_QUOTE];
+        for _ in 0..MAX_QUEUED {
+            let Some(QueuedError { cause, quoted, .. }) = port.take_error(&mut quote) else {
+                return;
+            };
+            let quote = &quote[..quoted];
+            let attribution = if quoted < Token::MIN_LEN {
+                self.ledger.handle_error_without_quote(|seq| plan.flow_of(seq) == flow, cause)
+            } else {
+                self.ledger.handle_error(quote, cause)
+            };
+            errors.push(NetworkError { cause, attribution });
+        }
+    }
+
+    /// Settles each probe whose timeout is over by now as lost, and returns when the next may be.
+    pub(super) fn settle(&mut self, now: Duration, lost: &mut Vec<Lost>) -> Option<Duration> {
+        lost.extend(std::iter::from_fn(|| self.ledger.poll_lost(now)));
         self.ledger.poll_timeout()
     }
 }

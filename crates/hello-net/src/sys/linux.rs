@@ -1,5 +1,7 @@
 //! Linux.
 
+pub(crate) mod cmsg;
+pub(crate) mod error_queue;
 pub(crate) mod options;
 mod sockopt;
 pub(super) mod time;

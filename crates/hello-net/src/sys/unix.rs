@@ -35,6 +35,7 @@ pub(super) mod options {
 
     use crate::sys::buffer::Buffer;
     use crate::sys::fragmentation::Fragmentation;
+    use crate::sys::queued_error::QueuedError;
 
     pub(crate) fn set_fragmentation(_: &UdpSocket, _: Fragmentation) -> io::Result<()> {
         Ok(())
@@ -61,11 +62,12 @@ pub(super) mod options {
         Ok(())
     }
 
-    pub(crate) fn queue_reports(_: &UdpSocket, _: SocketAddr) -> io::Result<()> {
+    /// The system has no such queue.
+    pub(crate) fn queue_errors(_: &UdpSocket) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub(crate) fn take_report(_: &UdpSocket) -> Option<io::Error> {
+    pub(crate) fn take_error(_: &UdpSocket, _: &mut [u8]) -> Option<QueuedError> {
         None
     }
 

@@ -1,12 +1,8 @@
 //! ICMP reports about earlier datagrams, which later calls return.
 
 use std::io;
-#[cfg(any(feature = "client", feature = "probe"))]
-use std::{iter, net::UdpSocket};
 
 use super::error_class::ErrorClass;
-#[cfg(any(feature = "client", feature = "probe"))]
-use crate::sys;
 use crate::sys::ERROR_CODES;
 
 /// Returns whether an error may be an ICMP report about an earlier datagram. Any call on a
@@ -37,16 +33,8 @@ pub(crate) fn send_past_reports<T>(
     (result, earlier)
 }
 
-/// Takes the ICMP reports that the system has queued for a socket (see [`sys::queue_reports`]), up to
-/// a bound: a flood of them may never end.
-#[cfg(any(feature = "client", feature = "probe"))]
-pub(crate) fn queued_reports(socket: &UdpSocket) -> impl Iterator<Item = io::Error> {
-    iter::from_fn(|| sys::take_report(socket)).take(MAX_QUEUED)
-}
-
-/// The most queued reports taken at once.
-#[cfg(any(feature = "client", feature = "probe"))]
-const MAX_QUEUED: usize = 1024;
+/// The most queued errors taken from a socket at once: a flood of them may never end.
+pub(crate) const MAX_QUEUED: usize = 1024;
 
 /// The most reports in a row. The system keeps only the last report of a socket, so only a flood of
 /// ICMP stores another one between two calls.

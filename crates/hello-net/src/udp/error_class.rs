@@ -89,7 +89,7 @@ impl ErrorClass {
             Self::NoBuffers => "no-buffers",
             Self::Denied => "denied",
             Self::Unreachable => "unreachable",
-            Self::ConnectionRefused => "connection-refused",
+            Self::ConnectionRefused => "refused",
             Self::Invalid => "invalid",
             Self::TooLong => "too-long",
             Self::Protocol => "protocol-error",

@@ -7,7 +7,8 @@
 //! | this file, best before the first datagram | one family, shared ports, the interface, the filter, destinations, AnyIP |
 //! | the back end, whose calls need them | waiting, trains, fragmentation |
 //! | `server/listener.rs` | sizes of a server's buffers |
-//! | `udp/reply_socket.rs` | timestamps, size of the buffer for replies |
+//! | `udp/reply_socket.rs` | timestamps, queued errors, size of the buffer for replies |
+//! | `client/exchange.rs` | queued errors |
 //! | `load/source_sockets.rs` | no trains of replies |
 //! | `udp/linux/spares.rs` | what makes a socket a spare |
 //! | `sys/options.rs` | those that an adopted socket had before |

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::network::{have_ipv6, peer, peer_at, receive};
+use hello_net::hello_measure::{Cause, CauseKind};
 use hello_net::{
     Client, ErrorClass, Greeting, NoReply, Progress, SocketError, Unanswered, UnansweredCause,
 };
@@ -163,7 +164,7 @@ fn silent_server_is_no_answer_after_all_attempts() {
         panic!("{result:?}");
     };
     assert_eq!(cause, UnansweredCause::AttemptsExhausted);
-    assert_eq!(servers, [NoReply { server: address, problem: None }]);
+    assert_eq!(servers, [NoReply { server: address, problem: None, cause: None }]);
     assert!(elapsed >= 3 * SHORT);
     assert_eq!(seen, ["asked 1", "asked 2", "asked 3"]);
     for _ in 0..3 {
@@ -196,6 +197,13 @@ fn flood_of_wrong_replies_moves_no_deadline() {
     assert!(skipped > 0, "it did get wrong replies");
 }
 
+/// A server on this host whose port is closed.
+fn refused(server: SocketAddr) -> NoReply {
+    let problem = Some(error(libc::ECONNREFUSED, ErrorClass::ConnectionRefused));
+    let cause = Cause { kind: CauseKind::Refused, reporter: Some(server.ip()) };
+    NoReply { server, problem, cause: cfg!(target_os = "linux").then_some(cause) }
+}
+
 #[test]
 fn closed_port_is_reported_as_refused_and_attempts_continue() {
     let mut client = client(&[nobody(1)], retry(SHORT, 2));
@@ -203,10 +211,9 @@ fn closed_port_is_reported_as_refused_and_attempts_continue() {
     let Err(Unanswered { attempts: 2, elapsed, servers, .. }) = result else {
         panic!("{result:?}");
     };
-    let problem = Some(error(libc::ECONNREFUSED, ErrorClass::ConnectionRefused));
-    assert_eq!(servers, [NoReply { server: nobody(1), problem }]);
+    assert_eq!(servers, [refused(nobody(1))]);
     assert!(elapsed >= 2 * SHORT, "every wait was waited for");
-    assert_eq!(seen, ["asked 1", "connection-refused", "asked 2", "connection-refused"]);
+    assert_eq!(seen, ["asked 1", "refused", "asked 2", "refused"]);
 }
 
 #[test]
@@ -220,7 +227,7 @@ fn server_that_starts_between_attempts_is_reached() {
     thread::scope(|scope| {
         let result = client.greet(request, |progress| {
             seen.push(words(progress));
-            if words(progress) == "connection-refused" && !started {
+            if words(progress) == "refused" && !started {
                 started = true;
                 let server = peer_at(address);
                 scope.spawn(move || {
@@ -231,14 +238,14 @@ fn server_that_starts_between_attempts_is_reached() {
         });
         assert!(result.expect("answered").attempts >= 2);
     });
-    assert_eq!(seen[..3], ["asked 1", "connection-refused", "asked 2"]);
+    assert_eq!(seen[..3], ["asked 1", "refused", "asked 2"]);
 }
 
 #[test]
 fn refusing_address_is_abandoned_for_the_next_at_once() {
     let (server, address) = loopback_peer();
     let mut client = client(&[nobody(3), address], retry(LONG, 1));
-    for expected in [&["asked 1", "connection-refused", "asked 1"][..], &["asked 1"]] {
+    for expected in [&["asked 1", "refused", "asked 1"][..], &["asked 1"]] {
         let script = || {
             let (_, source) = receive(&server);
             server.send_to(b"Hello, Sarah!", source).expect("sent");
@@ -295,12 +302,8 @@ fn two_refusing_addresses_are_both_tried_without_shortening_the_wait() {
         panic!("{result:?}");
     };
     assert!(elapsed >= SHORT);
-    let refused = |server| NoReply {
-        server,
-        problem: Some(error(libc::ECONNREFUSED, ErrorClass::ConnectionRefused)),
-    };
     assert_eq!(servers, [refused(nobody(4)), refused(nobody(5))]);
-    assert_eq!(seen, ["asked 1", "connection-refused", "asked 1", "connection-refused"]);
+    assert_eq!(seen, ["asked 1", "refused", "asked 1", "refused"]);
 }
 
 #[test]
@@ -309,7 +312,7 @@ fn untried_address_has_no_failure_reason() {
     let mut client = client(&[silent, nobody(8)], retry(SHORT, 1));
     let (result, _) = greet(&mut client, b"Sarah", || ());
     let Err(Unanswered { servers, .. }) = result else { panic!("{result:?}") };
-    assert_eq!(servers, [NoReply { server: silent, problem: None }]);
+    assert_eq!(servers, [NoReply { server: silent, problem: None, cause: None }]);
 }
 
 #[test]
@@ -323,9 +326,8 @@ fn each_address_reports_the_failure_of_its_last_attempt() {
         }
     });
     let Err(Unanswered { servers, .. }) = result else { panic!("{result:?}") };
-    let silence = |server, problem| NoReply { server, problem };
-    let refused = Some(error(libc::ECONNREFUSED, ErrorClass::ConnectionRefused));
-    assert_eq!(servers, [silence(silent, None), silence(nobody(7), refused)]);
+    let silence = NoReply { server: silent, problem: None, cause: None };
+    assert_eq!(servers, [silence, refused(nobody(7))]);
     // In the second attempt, which then went on to the silent one.
     assert_eq!(waited_for, [(nobody(7), false)]);
 }
@@ -347,7 +349,7 @@ fn unsendable_address_is_followed_by_the_next() {
     let (result, seen) = greet(&mut alone, b"Sarah", || ());
     let Err(Unanswered { servers, elapsed, .. }) = result else { panic!("{result:?}") };
     let problem = Some(error(libc::EACCES, ErrorClass::Denied));
-    assert_eq!(servers, [NoReply { server: broadcast, problem }]);
+    assert_eq!(servers, [NoReply { server: broadcast, problem, cause: None }]);
     assert!(elapsed >= 2 * SHORT, "every wait was waited for");
     assert_eq!(seen, ["asked 1", "denied", "asked 2", "denied"]);
 }
@@ -364,7 +366,7 @@ fn zero_timeout_still_receives_queued_replies() {
     let mut client = client(&[nobody(6)], retry(Duration::ZERO, 2));
     let (result, seen) = greet(&mut client, b"Sarah", || ());
     assert!(matches!(result, Err(Unanswered { attempts: 2, .. })));
-    assert_eq!(seen, ["asked 1", "connection-refused", "asked 2", "connection-refused"]);
+    assert_eq!(seen, ["asked 1", "refused", "asked 2", "refused"]);
 }
 
 #[test]

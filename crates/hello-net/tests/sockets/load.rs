@@ -15,7 +15,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use hello_measure::ReplyKind;
+use hello_measure::{CauseKind, ReplyKind};
 use hello_net::{
     ArrivalProcess, ErrorClass, GeneratorUsage, LoadBuilder, LoadError, LoadEvent, LoadEventKind,
     LoadGenerator, NotSent, Pacing, Sources, WaitStrategy,
@@ -90,6 +90,7 @@ enum Told {
     Other(ReplyKind),
     Misdirected,
     Reported(ErrorClass),
+    NetworkError(CauseKind),
 }
 
 /// The events of one thread, in order, and their times.
@@ -104,11 +105,15 @@ impl Heard {
             LoadEventKind::Answered { due, rtt, reordered } => {
                 Told::Answered { due, rtt, reordered }
             }
-            LoadEventKind::Lost { due } => Told::Lost { due },
+            LoadEventKind::Lost { due, .. } => Told::Lost { due },
             LoadEventKind::Other { reply, .. } => Told::Other(reply),
             LoadEventKind::Misdirected => Told::Misdirected,
             LoadEventKind::SocketError(error) | LoadEventKind::SendBufferFull(error) => {
                 Told::Reported(error.class)
+            }
+            LoadEventKind::NetworkError { cause, attribution } => {
+                assert!(attribution.seq().is_some(), "{cause:?}");
+                Told::NetworkError(cause.kind)
             }
             other => panic!("{other:?}"),
         };

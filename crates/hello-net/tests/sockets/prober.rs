@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hello_measure::{Counts, ReplyKind};
+use hello_measure::{Cause, CauseKind, Counts, ReplyKind};
 use hello_net::{
     Backend, ErrorClass, NotSent, ProbeError, ProbeEvent, ProbeEventKind, Prober, ProberBuilder,
 };
@@ -221,7 +221,7 @@ fn loss_has_the_time_at_which_its_probe_was_sent() {
     prober
         .run(|event| match event.kind {
             ProbeEventKind::Sent { seq, .. } => sent.lock().expect("sent").push((seq, event.at)),
-            ProbeEventKind::Lost { seq, sent } => lost.lock().expect("lost").push((seq, sent)),
+            ProbeEventKind::Lost { seq, sent, .. } => lost.lock().expect("lost").push((seq, sent)),
             _ => {}
         })
         .expect("no broken socket");
@@ -279,18 +279,29 @@ fn absent_server_is_distinguished_from_a_silent_one() {
         let plan = plan(5).backend(backend).timeout(Duration::from_millis(100));
         let prober = plan.connect(nobody).expect("a port");
         let refused = AtomicUsize::new(0);
+        let expected = Cause { kind: CauseKind::Refused, reporter: Some(nobody.ip()) };
         let counts = prober.run(|event| match event.kind {
             ProbeEventKind::SocketError(error) => {
+                assert!(cfg!(not(target_os = "linux")), "{error:?}");
                 assert_eq!(error.class, ErrorClass::ConnectionRefused);
                 assert_eq!(error.os_error, Some(libc::ECONNREFUSED));
                 refused.fetch_add(1, Relaxed);
+            }
+            ProbeEventKind::NetworkError { cause, attribution } => {
+                let nth = u32::try_from(refused.fetch_add(1, Relaxed)).expect("five");
+                let seq = Token::FIRST_SEQ + nth;
+                assert_eq!((cause, attribution.seq()), (expected, Some(seq)));
+            }
+            ProbeEventKind::Lost { cause, .. } => {
+                assert!(cfg!(not(target_os = "linux")) || cause == expected, "{cause:?}");
             }
             ProbeEventKind::Received { .. } => panic!("{event:?}"),
             _ => {}
         });
         let counts = counts.expect("no broken socket");
         assert_eq!((counts.sent, counts.lost), (5, 5));
-        assert!(refused.into_inner() > 0);
+        let refused = refused.into_inner();
+        assert!(refused == 5 || cfg!(not(target_os = "linux")) && refused > 0, "{refused}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hello_measure::Cause;
 use hello_net::{NoReply, ZonedAddr};
 use serde::Serialize;
 
@@ -40,6 +41,8 @@ pub(super) enum Line<'a> {
         #[serde(serialize_with = "as_text")]
         server: ZonedAddr,
         reason: &'static str,
+        #[serde(flatten)]
+        cause: Option<Cause>,
     },
     Skipped {
         #[serde(serialize_with = "as_text")]
@@ -65,12 +68,14 @@ pub(super) struct ServerReason {
     #[serde(serialize_with = "as_text")]
     server: ZonedAddr,
     reason: &'static str,
+    #[serde(flatten)]
+    cause: Option<Cause>,
 }
 
 impl From<&NoReply> for ServerReason {
     fn from(no_reply: &NoReply) -> Self {
         let reason = no_reply.problem.map_or("no-answer", |problem| problem.class.label());
-        Self { server: no_reply.server.into(), reason }
+        Self { server: no_reply.server.into(), reason, cause: no_reply.cause }
     }
 }
 

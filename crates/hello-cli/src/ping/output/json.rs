@@ -1,10 +1,11 @@
 //! JSON output of `hello-ping`: one object per line, as in `docs/hello-ping.schema.json`. Readers
 //! must ignore unknown fields.
 
+use std::net::IpAddr;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use hello_measure::{ReplyKind, millis};
+use hello_measure::{Cause, ReplyKind, millis};
 use hello_net::{ErrorClass, ProbeEvent, ProbeEventKind, ZonedAddr};
 use serde::Serialize;
 
@@ -64,13 +65,16 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>, time: WallClock) -> Option
             ReplyKind::Corrupt => EventKind::Corrupt(datagram.into()),
             ReplyKind::Unsolicited => EventKind::Unsolicited(datagram.into()),
         },
-        ProbeEventKind::Lost { seq, .. } => EventKind::Lost { seq },
-        ProbeEventKind::SocketError(error) => {
-            EventKind::Error { class: error.class.label(), count: 1 }
-        }
-        ProbeEventKind::Dropped { count } => {
-            EventKind::Error { class: ErrorClass::NoBuffers.label(), count }
-        }
+        ProbeEventKind::Lost { seq, cause, .. } => EventKind::Lost { seq, cause },
+        ProbeEventKind::NetworkError { cause, attribution } => EventKind::Error {
+            class: cause.kind.label(),
+            count: 1,
+            seq: attribution.seq(),
+            reporter: cause.reporter,
+            mtu: cause.mtu(),
+        },
+        ProbeEventKind::SocketError(error) => EventKind::error(error.class, 1),
+        ProbeEventKind::Dropped { count } => EventKind::error(ErrorClass::NoBuffers, count),
         ProbeEventKind::NotSent(why) => EventKind::NotSent { reason: why.label() },
         _ => return None,
     };
@@ -163,15 +167,48 @@ struct Event<'a> {
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum EventKind<'a> {
-    Reply { seq: u32, ttl: Option<u8>, rtt_ms: f64, reordered: bool, bytes: usize },
-    Late { seq: u32, ttl: Option<u8>, rtt_ms: f64 },
-    Duplicate { seq: u32 },
-    OutOfWindow { seq: u32 },
-    Lost { seq: u32 },
+    Reply {
+        seq: u32,
+        ttl: Option<u8>,
+        rtt_ms: f64,
+        reordered: bool,
+        bytes: usize,
+    },
+    Late {
+        seq: u32,
+        ttl: Option<u8>,
+        rtt_ms: f64,
+    },
+    Duplicate {
+        seq: u32,
+    },
+    OutOfWindow {
+        seq: u32,
+    },
+    Lost {
+        seq: u32,
+        #[serde(flatten)]
+        cause: Cause,
+    },
     Corrupt(Unexpected<'a>),
     Unsolicited(Unexpected<'a>),
-    Error { class: &'static str, count: u32 },
-    NotSent { reason: &'static str },
+    Error {
+        class: &'static str,
+        count: u32,
+        seq: Option<u32>,
+        reporter: Option<IpAddr>,
+        mtu: Option<u32>,
+    },
+    NotSent {
+        reason: &'static str,
+    },
+}
+
+impl EventKind<'_> {
+    /// Errors of the system's own, or without details.
+    fn error(class: ErrorClass, count: u32) -> Self {
+        Self::Error { class: class.label(), count, seq: None, reporter: None, mtu: None }
+    }
 }
 
 /// A datagram that is not a reply to a probe.
@@ -190,6 +227,7 @@ impl<'a> From<&'a [u8]> for Unexpected<'a> {
 
 #[cfg(test)]
 mod tests {
+    use hello_measure::{Attribution, CauseKind, Fate};
     use hello_net::NotSent;
 
     use super::*;
@@ -214,6 +252,9 @@ mod tests {
     #[test]
     fn each_event_has_a_line_with_numbers_as_numbers() {
         let rtt = Duration::from_nanos(41_007);
+        let (kind, reporter) = (CauseKind::TooBig { mtu: Some(1400) }, Some([10, 80, 2, 2].into()));
+        let too_big = Cause { kind, reporter };
+        let attribution = Attribution::Probe { seq: 17, fate: Fate::InFlight };
         let rest = r#""target":"example.org:9999","flow":0,"at_s":1.5,"time":"2024-11-26T19:40:00.000000Z"}"#;
         for (line, expected) in [
             (
@@ -237,10 +278,17 @@ mod tests {
                 received(ReplyKind::Unsolicited, b"Hello, \x1b!"),
                 r#"{"event":"unsolicited","bytes":9,"datagram":"Hello, \u001b!","#,
             ),
-            (line_of(lost(3)), r#"{"event":"lost","seq":3,"#),
+            (
+                line_of(lost(3)),
+                r#"{"event":"lost","seq":3,"cause":"silent","reporter":null,"mtu":null,"#,
+            ),
             (
                 line_of(ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into())),
-                r#"{"event":"error","class":"connection-refused","count":1,"#,
+                r#"{"event":"error","class":"refused","count":1,"seq":null,"reporter":null,"mtu":null,"#,
+            ),
+            (
+                line_of(ProbeEventKind::NetworkError { cause: too_big, attribution }),
+                r#"{"event":"error","class":"too-big","count":1,"seq":17,"reporter":"10.80.2.2","mtu":1400,"#,
             ),
             (
                 line_of(ProbeEventKind::NotSent(NotSent::Late)),
@@ -304,7 +352,7 @@ mod tests {
             + r#""target":"example.org:9999","#
             + r#""address":"192.0.2.1:9999","started_at":"2024-11-26T19:40:00.000000Z","sent":0,"answered":0,"lost":0,"in_flight":0,"#
             + r#""loss":null,"late":0,"reordered":0,"duplicate":0,"corrupt":0,"unsolicited":0,"#
-            + r#""out_of_window":0,"errors":{},"not_sent":{},"rtt_ms":null,"#
+            + r#""out_of_window":0,"lost_causes":[],"errors":{},"unattributed":0,"not_sent":{},"rtt_ms":null,"#
             + r#""timer_error_ms":null,"duration_s":0.0,"jitter_ms":null,"flows":[{"flow":0,"sent":0,"#
             + r#""answered":0,"lost":0,"loss":null,"p50_ms":null,"p99_ms":null}]}"#;
         assert_eq!(untimed(&line), expected);

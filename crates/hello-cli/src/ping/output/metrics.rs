@@ -136,7 +136,7 @@ mod tests {
             ("response_duration_seconds_count", "", "4"),
             ("responses_total", "", "4"),
             ("lost_total", "", "1"),
-            ("receive_errors_total", r#",class="connection-refused""#, "1"),
+            ("receive_errors_total", r#",class="refused""#, "1"),
         ] {
             let line = format!("hello_ping_{name}{{{target}{labels}}} {value}");
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");

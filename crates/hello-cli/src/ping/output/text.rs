@@ -6,7 +6,7 @@ pub mod tables;
 #[cfg(test)]
 mod tests;
 
-use hello_measure::{ReplyKind, millis};
+use hello_measure::{Cause, ReplyKind, millis};
 use hello_net::{NotSent, ProbeEvent, ProbeEventKind};
 
 use crate::output::escape::{Escaped, Truncated};
@@ -64,9 +64,22 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
                 ReplyKind::Unsolicited => other("unsolicited"),
             }
         }
+        // The line of the error is that of the loss, too, as ping has it.
+        ProbeEventKind::Lost { cause, .. } if cause != Cause::SILENT => return None,
         ProbeEventKind::Lost { seq, .. } => {
             let lost = paint(BAD, format!("lost after {}", duration(*timeout)));
             format!("no answer yet for icmp_seq={seq} from {address}{flow}: {lost}")
+        }
+        ProbeEventKind::NetworkError { cause: Cause { kind, reporter }, attribution } => {
+            let what = paint(BAD, kind);
+            let from = match reporter {
+                Some(reporter) => format!("From {reporter}:"),
+                None => format!("To {address}:"),
+            };
+            match attribution.seq() {
+                Some(seq) => format!("{from} seq={seq} {what}{flow}"),
+                None => format!("{from} {what}, about no known probe{flow}"),
+            }
         }
         ProbeEventKind::SocketError(error) => {
             // The sender of the error is another host, perhaps this one: nothing is known of the target.

@@ -2,7 +2,7 @@ use std::num::NonZeroU32;
 
 use super::*;
 use crate::ping::fixtures::{answered, events, lost, received, sent, target};
-use hello_measure::{Counts, Jitter, Ledger};
+use hello_measure::{Counts, Jitter, Ledger, Lost};
 use hello_net::{ErrorClass, NotSent};
 use hello_proto::{Request, Token};
 use proptest::prelude::*;
@@ -78,7 +78,7 @@ fn errors_unsent_probes_and_timer_errors_are_separate() {
         ],
     );
     let summary = recorder.summary(ms(5000));
-    assert_eq!(summary.common.errors, [("connection-refused", 2)].into());
+    assert_eq!(summary.common.errors, [("refused", 2)].into());
     assert_eq!(summary.common.not_sent, [("denied", 1), ("late", 1)].into());
     assert_eq!(summary.common.timer_error_ms.map(|error| error.max), Some(0.05));
     assert_eq!(summary.common.duration_s, 5.0);
@@ -166,7 +166,7 @@ proptest! {
                 Step::Garbage => receive(&mut recorder, &mut ledger, b"no token at all."),
                 Step::Stranger => receive(&mut recorder, &mut ledger, b"somebody else"),
             }
-            while let Some(seq) = ledger.poll_lost(now) {
+            while let Some(Lost { seq, .. }) = ledger.poll_lost(now) {
                 recorder.observe(&ProbeEvent::new(now, 0, lost(seq)));
             }
             prop_assert_eq!(recorder.record().counts(), ledger.counts());

@@ -1,5 +1,6 @@
 //! The receiving half of a load's thread.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use super::LoadWorker;
@@ -7,7 +8,8 @@ use crate::clock::ClockSample;
 use crate::load::error::LoadError;
 use crate::load::event::LoadEvent;
 use crate::load::event_slices::EventSlices;
-use crate::udp::earlier_send::is_from_earlier_send;
+use crate::sys::queued_error::{MAX_QUOTE, QueuedError};
+use crate::udp::earlier_send::{MAX_QUEUED, is_from_earlier_send};
 use crate::udp::error_class::ErrorClass;
 use crate::udp::recv_backoff::RecvBackoff;
 use crate::udp::socket_error::SocketError;
@@ -89,7 +91,12 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
         let error = SocketError::of(&source);
         match error.class {
             ErrorClass::WouldBlock | ErrorClass::Interrupted => return Ok(None),
-            // A report about one request: the next call has another, or a reply.
+            // The queue has it, too.
+            _ if is_from_earlier_send(&source) && self.sources.queues_errors(socket) => {
+                self.report_queued(socket);
+                return Ok(Some(Duration::ZERO));
+            }
+            // An error about one request: the next call has another, or a reply.
             _ if is_from_earlier_send(&source) => {}
             _ => {
                 let broken = LoadError::Receive { server: self.shared.server, source };
@@ -101,6 +108,22 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
         }
         self.report_socket_error(error);
         Ok(Some(Duration::ZERO))
+    }
+
+    /// Reports each ICMP error that the system queued for a socket, up to a bound.
+    pub(super) fn report_queued(&mut self, socket: usize) {
+        let (now, source) = (sys::monotonic(), self.sources.only_source(socket));
+        let mut events = EventSlices::new(self.shared.observe, self.thread, 1);
+        let mut quote = [0; MAX_QUOTE];
+        for _ in 0..MAX_QUEUED {
+            let taken = self.sources.socket(socket).take_error(&mut quote);
+            let Some(QueuedError { code, cause, quoted }) = taken else { return };
+            let error = SocketError::of(&io::Error::from_raw_os_error(code));
+            self.shared.contact.note_error(error);
+            if let Some(kind) = self.tracker.handle_error(&quote[..quoted], source, cause, now) {
+                events.push(now.saturating_sub(self.epoch), kind);
+            }
+        }
     }
 
     /// Classifies each datagram of a batch, reports it, and returns when the last one arrived; zero

@@ -101,21 +101,31 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
             names = rest;
             IoSlice::new(name)
         }));
-        let socket = self.sources.socket(socket);
+        let (number, socket) = (socket, self.sources.socket(socket));
         let mut at = now;
         let send = || {
             at = sys::monotonic();
             socket.send(&messages, &iovecs)
         };
         let (sent, earlier) = send_past_reports(send);
-        earlier.iter().for_each(|error| self.report_socket_error(SocketError::of(error)));
-        match sent {
+        let queues = self.sources.queues_errors(number);
+        if !queues {
+            earlier.iter().for_each(|error| self.report_socket_error(SocketError::of(error)));
+        }
+        let has_queued = queues && (sent.is_err() || !earlier.is_empty());
+        let sent = match sent {
             Ok(taken) => {
                 self.note_sent(at, taken.get());
                 Ok(true)
             }
             Err(error) => self.fail(at, error).map(|()| false),
+        };
+        if has_queued {
+            // After the requests that the errors may be about. A failed send may queue one of the
+            // system's own.
+            self.report_queued(number);
         }
+        sent
     }
 
     /// Drops the messages that are too late, and returns whether there were any. A closed loop

@@ -4,8 +4,9 @@ use std::os::unix::net::UnixDatagram;
 
 use socket2::{SockFilter, SockRef, Socket};
 
+pub(crate) use super::error_queue::{queue_errors, take_error};
+pub(crate) use super::sockopt::drops;
 use super::sockopt::{attach_reuseport_program, get, has_filter, set};
-pub(crate) use super::sockopt::{drops, take_report};
 use crate::sys::buffer::Buffer;
 use crate::sys::fragmentation::Fragmentation;
 
@@ -114,15 +115,6 @@ pub(crate) fn report_ttl(socket: &UdpSocket, peer: SocketAddr) -> io::Result<()>
     } else {
         Ok(())
     }
-}
-
-/// Makes the system queue each ICMP report about a datagram to `peer` (IP_RECVERR, ip(7)), for
-/// [`take_report`]. Without it, a connected socket never gets those that it takes for temporary, such
-/// as host unreachable, and of several only the last.
-pub(crate) fn queue_reports(socket: &UdpSocket, peer: SocketAddr) -> io::Result<()> {
-    // An IPv6 socket sends to both.
-    set(socket, libc::IPPROTO_IP, libc::IP_RECVERR, 1)?;
-    if peer.is_ipv6() { set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVERR, 1) } else { Ok(()) }
 }
 
 /// Makes the system deliver the datagrams of a train in one piece (UDP_GRO, udp(7)), where it can.

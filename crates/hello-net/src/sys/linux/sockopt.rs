@@ -1,4 +1,4 @@
-//! Socket options that std, socket2 and rustix do not know, and the queue of ICMP reports.
+//! Socket options and a receive call that std, socket2 and rustix do not know.
 #![expect(unsafe_code, reason = "std knows none of these system calls")]
 #![expect(
     clippy::cast_possible_truncation,
@@ -96,40 +96,26 @@ pub(crate) fn drops(socket: &UdpSocket) -> Option<u32> {
         .then(|| info[libc::SK_MEMINFO_DROPS as usize])
 }
 
-/// Takes the oldest ICMP report out of a socket's error queue (MSG_ERRQUEUE, recv(2)); `None` if none
-/// is left. The last one also clears the error that the next call would return. Skips the system's own
-/// errors, which a send has already returned.
-pub(crate) fn take_report(socket: &UdpSocket) -> Option<io::Error> {
-    loop {
-        // Aligned for a header, and larger than all that the options of our sockets add.
-        let mut control = [0u64; 64];
-        // SAFETY: a struct of numbers and pointers, for which zero is a value.
-        let mut header: libc::msghdr = unsafe { mem::zeroed() };
-        header.msg_control = control.as_mut_ptr().cast();
-        header.msg_controllen = size_of_val(&control) as _;
-        let flags = libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT;
-        // SAFETY: `header` points to `control`, with its size, and to nothing else.
-        let received = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) };
-        if received < 0 {
-            return None;
-        }
-        // SAFETY: the system wrote `header`; its control messages are in `control`, which is not moved.
-        let mut next = unsafe { libc::CMSG_FIRSTHDR(&raw const header) };
-        // SAFETY: null, or a control message of `header`.
-        while let Some(message) = unsafe { next.as_ref() } {
-            if let (libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR) =
-                (message.cmsg_level, message.cmsg_type)
-            {
-                // SAFETY: messages of these types start with this struct, which may be unaligned.
-                let report = unsafe {
-                    libc::CMSG_DATA(next).cast::<libc::sock_extended_err>().read_unaligned()
-                };
-                if let libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6 = report.ee_origin {
-                    return i32::try_from(report.ee_errno).ok().map(io::Error::from_raw_os_error);
-                }
-            }
-            // SAFETY: as above.
-            next = unsafe { libc::CMSG_NXTHDR(&raw const header, next) };
-        }
+/// Receives the oldest message of a socket's error queue (MSG_ERRQUEUE, recv(2)), and returns the
+/// length of its payload and of its control messages, which `control` then holds; an error of the kind
+/// `WouldBlock` if there is none. What the buffers do not hold is cut off.
+pub(super) fn recv_error(
+    socket: &impl AsFd,
+    payload: &mut [u8],
+    control: &mut [u64],
+) -> io::Result<(usize, usize)> {
+    let mut iovec = libc::iovec { iov_base: payload.as_mut_ptr().cast(), iov_len: payload.len() };
+    // SAFETY: a struct of numbers and pointers, for which zero is a value.
+    let mut header: libc::msghdr = unsafe { mem::zeroed() };
+    (header.msg_iov, header.msg_iovlen) = (&raw mut iovec, 1);
+    header.msg_control = control.as_mut_ptr().cast();
+    header.msg_controllen = size_of_val(control) as _;
+    let flags = libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT;
+    // SAFETY: `header` points to `control` and, by `iovec`, to `payload`, with their sizes, and to
+    // nothing else.
+    let received = unsafe { libc::recvmsg(socket.as_fd().as_raw_fd(), &raw mut header, flags) };
+    match usize::try_from(received) {
+        Ok(received) => Ok((received.min(payload.len()), header.msg_controllen as usize)),
+        Err(_) => Err(io::Error::last_os_error()),
     }
 }

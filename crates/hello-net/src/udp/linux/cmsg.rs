@@ -1,4 +1,4 @@
-//! Linux's control messages as bytes (cmsg(3)). Safe code reads them, and trusts no length in them.
+//! What control messages tell of a datagram that was received, and what they ask for one that is sent.
 
 use std::mem::size_of;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use libc::{c_int, c_long};
 
+use crate::sys::linux::cmsg::{ControlMessage, HEADER_LEN, KIND, LEVEL, first, messages, space};
 use crate::udp::batch::Destination;
 use crate::udp::transmit::LocalAddr;
 
@@ -81,9 +82,9 @@ impl ControlBuf {
 }
 
 /// Reads control messages, and skips unknown ones. What follows a malformed one is not read.
-fn read(mut bytes: &[u8]) -> RecvControl {
+fn read(bytes: &[u8]) -> RecvControl {
     let mut received = RecvControl::default();
-    while let Some((level, kind, data, rest)) = split(bytes) {
+    for ControlMessage { level, kind, data } in messages(bytes) {
         match (level, kind) {
             (libc::SOL_UDP, libc::UDP_GRO) => {
                 let segment = first(data).map(c_int::from_ne_bytes);
@@ -98,7 +99,6 @@ fn read(mut bytes: &[u8]) -> RecvControl {
             (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => received.time = time(data),
             _ => {}
         }
-        bytes = rest;
     }
     received
 }
@@ -110,16 +110,6 @@ pub fn read_control(bytes: &[u8]) -> (Option<usize>, Option<(IpAddr, IpAddr, u32
     let RecvControl { segment, destination, .. } = read(bytes);
     let addresses = |to: Destination| (to.address, to.reply_from.address, to.reply_from.interface);
     (segment, destination.map(addresses))
-}
-
-/// Splits off the first control message: its level, its type, its data, and the rest.
-fn split(bytes: &[u8]) -> Option<(c_int, c_int, &[u8], &[u8])> {
-    let len = usize::from_ne_bytes(first(bytes)?);
-    let level = c_int::from_ne_bytes(first(bytes.get(LEVEL..)?)?);
-    let kind = c_int::from_ne_bytes(first(bytes.get(KIND..)?)?);
-    let data = bytes.get(HEADER_LEN..len)?;
-    let rest = bytes.get(space(data.len())..).unwrap_or_default();
-    Some((level, kind, data, rest))
 }
 
 /// Reads a `struct in_pktinfo`: the interface's index, the address of ours that a reply comes from,
@@ -160,22 +150,6 @@ fn time(data: &[u8]) -> Option<Duration> {
     let seconds = Duration::from_secs(seconds.try_into().ok()?);
     seconds.checked_add(Duration::from_nanos(nanos.try_into().ok()?))
 }
-
-fn first<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
-    bytes.first_chunk().copied()
-}
-
-/// Returns the room that a control message with this many bytes of data takes (CMSG_SPACE).
-const fn space(data: usize) -> usize {
-    (HEADER_LEN + data).next_multiple_of(size_of::<usize>())
-}
-
-/// The offset of a control message's level, behind its length (a `size_t` to the kernel).
-const LEVEL: usize = size_of::<usize>();
-/// The offset of its type.
-const KIND: usize = LEVEL + size_of::<c_int>();
-/// The offset of its data; a multiple of the alignment on every machine.
-const HEADER_LEN: usize = KIND + size_of::<c_int>();
 
 const IN_PKTINFO_LEN: usize = size_of::<libc::in_pktinfo>();
 const IN6_PKTINFO_LEN: usize = size_of::<libc::in6_pktinfo>();

@@ -20,7 +20,7 @@ fn deadline_ends_a_greeting_between_and_within_its_attempts() {
         panic!("{result:?}");
     };
     assert_eq!(cause, UnansweredCause::DeadlineExceeded);
-    assert_eq!(servers, [NoReply { server: address, problem: None }]);
+    assert_eq!(servers, [NoReply { server: address, problem: None, cause: None }]);
     assert!(elapsed >= deadline && elapsed < LONG, "{elapsed:?}");
     // A busy machine makes fewer attempts.
     assert!((1..=3).contains(&attempts) && seen.len() == attempts as usize, "{seen:?}");
@@ -51,7 +51,7 @@ fn abort_cancels_the_greeting_in_progress_and_all_after_it() {
             panic!("{result:?}");
         };
         assert_eq!((cause, attempts), (UnansweredCause::Cancelled, 1));
-        assert_eq!(servers, [NoReply { server: address, problem: None }]);
+        assert_eq!(servers, [NoReply { server: address, problem: None, cause: None }]);
         assert_eq!(seen, ["asked 1"]);
         let (result, seen) = greet(&mut client, b"Sarah", || ());
         let Err(Unanswered { cause, attempts: 0, servers, .. }) = result else {

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use hello_measure::CauseKind;
 use hello_net::{
     ArrivalProcess, ErrorClass, LoadBuilder, LoadEventKind, LoadGenerator, LoadPlan, NotSent,
     WaitStrategy,
@@ -35,8 +36,11 @@ fn absent_server_is_distinguished_from_a_silent_one() {
             let plan = plan.backend(backend).timeout(Duration::from_millis(30));
             let (_, heard) = run_one(plan.connect(nobody).expect("a port"));
             assert_eq!((heard.sent() + heard.not_sent(), heard.lost()), (9, heard.sent()));
-            let refused = Told::Reported(ErrorClass::ConnectionRefused);
-            assert!(heard.count(|told| told == refused) > 0, "{heard:?}");
+            let refused = heard.count(|told| told == Told::NetworkError(CauseKind::Refused));
+            if cfg!(target_os = "linux") {
+                // The errors about the last one may arrive after its loss.
+                assert!(refused >= heard.sent() - 1, "{heard:?}");
+            }
             // A report about one request keeps no other from being sent.
             let others = heard.count(|told| match told {
                 Told::Reported(class) => class != ErrorClass::ConnectionRefused,

@@ -123,7 +123,7 @@ fn other_counts_are_printed_unless_they_are_zero() {
     for part in [
         "\nlost           1   100%\nin flight      2\nnot sent       5    62%\nin 1.000 s; ",
         "\nloss: 100% is known, up to 100% if all in flight are lost\n\
-         1 late, 2 duplicates, 3 misdirected\nerrors: connection-refused 4\n5 of 8 not sent: too late, because this process was stalled or too slow\n",
+         1 late, 2 duplicates, 3 misdirected\nerrors: refused 4\n5 of 8 not sent: too late, because this process was stalled or too slow\n",
         ", including busy-waiting\ngenerator limit: 5 requests not sent: too late\n",
         "\ngenerator limit: 99% busy",
     ] {

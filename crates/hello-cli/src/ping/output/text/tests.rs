@@ -171,7 +171,7 @@ fn summary_ends_like_pings_after_the_details() {
     let expected = "
 192.0.2.1:9999
   1 in flight, 1 late
-  errors: connection-refused 2
+  errors: refused 2
   1 of 6 not sent: too late, because this process was stalled or too slow
   rtt p50 = 0.050 ms
   jitter mean/rfc3550 = 0.015/0.002 ms
@@ -269,7 +269,8 @@ fn summary_without_a_reply_has_the_reason() {
     assert!(errors.contains("\n  no reply: only errors\n"), "{errors}");
     events(&mut recorder, [ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into())]);
     let refused = printed(&recorder, ms(1000));
-    let line = "\n  no reply: refused (no server on that port, or a firewall)\n  errors: connection-refused 1\n";
+    let line =
+        "\n  no reply: refused (no server on that port, or a firewall)\n  errors: refused 1\n";
     assert!(refused.contains(line), "{refused}");
     let nothing = printed(&Recorder::new(target()), ms(0));
     assert!(nothing.ends_with("\n0 packets transmitted, 0 received, time 0ms\n"), "{nothing}");

@@ -1,0 +1,179 @@
+//! The error queue of a socket: ICMP errors about the datagrams that it sent (IP_RECVERR, ip(7)).
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+
+use hello_measure::{Cause, CauseKind};
+
+use super::cmsg::{ControlMessage, first, messages};
+use super::sockopt::{recv_error, set};
+use crate::sys::queued_error::QueuedError;
+
+/// Makes the system queue each ICMP error about a datagram of this socket (IP_RECVERR, ip(7)), for
+/// [`take_error`]. Without it, a connected socket never gets those that the system takes for temporary,
+/// such as host unreachable, and of several only the last.
+pub(crate) fn queue_errors(socket: &UdpSocket) -> io::Result<()> {
+    // An IPv6 socket sends to both.
+    set(socket, libc::IPPROTO_IP, libc::IP_RECVERR, 1)?;
+    if socket.local_addr()?.is_ipv6() {
+        set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVERR, 1)
+    } else {
+        Ok(())
+    }
+}
+
+/// Takes the oldest ICMP error out of a socket's error queue, and writes what it quotes into `quote`;
+/// `None` if none is left. The last one also clears the error that the next call would return. Skips
+/// the system's own errors, which a send has already returned.
+pub(crate) fn take_error(socket: &UdpSocket, quote: &mut [u8]) -> Option<QueuedError> {
+    loop {
+        // Larger than all that the options of our sockets add.
+        let mut control = [0; 64];
+        let (quoted, len) = recv_error(socket, quote, &mut control).ok()?;
+        let control = control.map(u64::to_ne_bytes);
+        let control = control.as_flattened().get(..len).unwrap_or_default();
+        if let Some((code, cause)) = messages(control).find_map(icmp_error) {
+            return Some(QueuedError { code, cause, quoted });
+        }
+    }
+}
+
+/// Reads a `struct sock_extended_err` that an ICMP error caused, and the address behind it
+/// (SO_EE_OFFENDER): the error code, and the cause.
+fn icmp_error(message: ControlMessage<'_>) -> Option<(i32, Cause)> {
+    let ControlMessage { level, kind, data } = message;
+    let ((libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR)) =
+        (level, kind)
+    else {
+        return None;
+    };
+    let [errno @ .., origin, icmp_type, code, _pad] = first::<8>(data)?;
+    let info = u32::from_ne_bytes(data.get(INFO..).and_then(first)?);
+    let offender = data.get(OFFENDER..)?;
+    let family = offender.get(..2).and_then(first).map(u16::from_ne_bytes)?;
+    let ipv4 = |at: usize| offender.get(at..).and_then(first::<4>).map(Ipv4Addr::from);
+    let ipv6 = |at: usize| offender.get(at..).and_then(first::<16>).map(Ipv6Addr::from);
+    let reporter = match i32::from(family) {
+        libc::AF_INET => ipv4(IN_ADDRESS).map(IpAddr::V4),
+        libc::AF_INET6 => ipv6(IN6_ADDRESS).map(|address| IpAddr::V6(address).to_canonical()),
+        _ => None,
+    };
+    let kind = match origin {
+        libc::SO_EE_ORIGIN_ICMP => CauseKind::of_icmp(icmp_type, code, info),
+        libc::SO_EE_ORIGIN_ICMP6 => CauseKind::of_icmpv6(icmp_type, code, info),
+        _ => return None,
+    };
+    Some((i32::from_ne_bytes(errno), Cause { kind, reporter }))
+}
+
+/// Reads any bytes for a fuzz target, as control messages of the error queue.
+#[cfg(fuzzing)]
+pub fn read_error(control: &[u8]) -> Option<(i32, Cause)> {
+    messages(control).find_map(icmp_error)
+}
+
+/// The offset of `ee_info` in a `struct sock_extended_err`, behind the error number, the origin, the type,
+/// the code and a byte of padding; and that of the address of the reporter, behind `ee_data`.
+const INFO: usize = 8;
+const OFFENDER: usize = 16;
+
+/// The offset of the address in a `struct sockaddr_in`, and in a `struct sockaddr_in6`.
+const IN_ADDRESS: usize = 4;
+const IN6_ADDRESS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use std::mem::offset_of;
+
+    use super::*;
+
+    /// Returns the data of a control message: the struct, and a `struct sockaddr_in` or `sockaddr_in6`.
+    fn data(code: i32, rest: [u8; 4], info: u32, reporter: IpAddr) -> Vec<u8> {
+        let mut data = code.to_ne_bytes().to_vec();
+        data.extend(rest);
+        data.extend(info.to_ne_bytes());
+        data.extend([0; 4]);
+        let (family, address) = match reporter {
+            IpAddr::V4(address) => {
+                (libc::AF_INET, [&[0; 2][..], &address.octets(), &[0; 8]].concat())
+            }
+            IpAddr::V6(address) => {
+                (libc::AF_INET6, [&[0; 6][..], &address.octets(), &[0; 4]].concat())
+            }
+        };
+        data.extend(u16::try_from(family).expect("small").to_ne_bytes());
+        data.extend(address);
+        data
+    }
+
+    #[test]
+    fn error_has_its_cause_and_its_reporter() {
+        let router = IpAddr::from([10, 80, 2, 2]);
+        let big = data(libc::EMSGSIZE, [libc::SO_EE_ORIGIN_ICMP, 3, 4, 0], 1400, router);
+        let message = |level, kind, data| icmp_error(ControlMessage { level, kind, data });
+        let expected =
+            Cause { kind: CauseKind::TooBig { mtu: Some(1400) }, reporter: Some(router) };
+        let read = message(libc::IPPROTO_IP, libc::IP_RECVERR, &big);
+        assert_eq!(read, Some((libc::EMSGSIZE, expected)));
+        let router6 = "fd80::2".parse::<IpAddr>().expect("an address");
+        let refused = data(libc::ECONNREFUSED, [libc::SO_EE_ORIGIN_ICMP6, 1, 4, 0], 0, router6);
+        let expected = Cause { kind: CauseKind::Refused, reporter: Some(router6) };
+        let read = message(libc::IPPROTO_IPV6, libc::IPV6_RECVERR, &refused);
+        assert_eq!(read, Some((libc::ECONNREFUSED, expected)));
+        // An error about an IPv4 datagram of an IPv6 socket.
+        let mapped = data(
+            libc::ECONNREFUSED,
+            [libc::SO_EE_ORIGIN_ICMP, 3, 3, 0],
+            0,
+            "::ffff:10.80.2.2".parse().expect("an address"),
+        );
+        let (_, cause) = message(libc::IPPROTO_IPV6, libc::IPV6_RECVERR, &mapped).expect("read");
+        assert_eq!(cause, Cause { kind: CauseKind::Refused, reporter: Some(router) });
+    }
+
+    #[test]
+    fn errors_of_this_system_and_truncated_ones_are_skipped() {
+        let router = IpAddr::from([10, 80, 2, 2]);
+        let own = data(libc::EMSGSIZE, [libc::SO_EE_ORIGIN_LOCAL, 0, 0, 0], 1500, router);
+        let network = data(libc::EMSGSIZE, [libc::SO_EE_ORIGIN_ICMP, 3, 4, 0], 1500, router);
+        let read = |data: &[u8]| {
+            icmp_error(ControlMessage { level: libc::IPPROTO_IP, kind: libc::IP_RECVERR, data })
+        };
+        assert_eq!(read(&own), None);
+        assert!(read(&network).is_some());
+        for len in 0..OFFENDER + 2 {
+            assert_eq!(read(&network[..len]), None, "{len}");
+        }
+        let without_address = read(&network[..OFFENDER + 2]).map(|(_, cause)| cause.reporter);
+        assert_eq!(without_address, Some(None));
+    }
+
+    #[test]
+    fn offsets_are_those_of_the_system() {
+        assert_eq!(INFO, offset_of!(libc::sock_extended_err, ee_info));
+        assert_eq!(OFFENDER, size_of::<libc::sock_extended_err>());
+        assert_eq!(IN_ADDRESS, offset_of!(libc::sockaddr_in, sin_addr));
+        assert_eq!(IN6_ADDRESS, offset_of!(libc::sockaddr_in6, sin6_addr));
+    }
+
+    #[test]
+    fn refusal_on_the_loopback_quotes_the_datagram_and_names_this_host() {
+        for (host, reporter) in [("127.0.0.1:0", "127.0.0.1"), ("[::1]:0", "::1")] {
+            let Ok(closed) = UdpSocket::bind(host) else { continue };
+            let server = closed.local_addr().expect("bound");
+            let socket = UdpSocket::bind(host).expect("a port");
+            queue_errors(&socket).expect("a socket");
+            socket.connect(server).expect("loopback");
+            drop(closed);
+            socket.send(b"Tracy").expect("room");
+            let mut quote = [0xa5; 8];
+            let error = take_error(&socket, &mut quote).expect("at once on the loopback");
+            let reporter = Some(reporter.parse().expect("an address"));
+            let cause = Cause { kind: CauseKind::Refused, reporter };
+            assert_eq!(error, QueuedError { code: libc::ECONNREFUSED, cause, quoted: 5 });
+            assert_eq!(&quote, b"Tracy\xa5\xa5\xa5");
+            assert_eq!(take_error(&socket, &mut quote), None);
+            socket.send(b"the error is cleared").expect("room");
+        }
+    }
+}

@@ -1,0 +1,16 @@
+use hello_measure::Cause;
+
+/// An ICMP error about an earlier datagram, out of a socket's error queue (IP_RECVERR, ip(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct QueuedError {
+    /// The error that a call on the socket returns for it (errno(3)).
+    pub(crate) code: i32,
+    pub(crate) cause: Cause,
+    /// The length of what it quotes of the datagram's payload, in bytes. The quote may be padded, and
+    /// is cut to the buffer.
+    pub(crate) quoted: usize,
+}
+
+/// The longest quote, in bytes: an ICMPv6 error is not longer than the smallest MTU (RFC 4443 section
+/// 2.4).
+pub(crate) const MAX_QUOTE: usize = 1280;
