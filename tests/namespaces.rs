@@ -100,15 +100,20 @@ fn absent_host_is_reported_for_each_probe_as_by_ping() {
         let arguments = [CLIENT, PING, "--flows", flows];
         let Some(seen) = run_in_namespace(test, "absent_host.py", &arguments) else { return };
         let client = seen["client"].as_str().expect("text");
-        let end = "Tracy: 10.9.0.9:9999: unreachable (1 attempt in 5.0 s)\n";
+        let end = "Tracy: 10.9.0.9:9999: unreachable, reported by 10.9.0.1 (1 attempt in 5.0 s)\n";
         assert!(client.ends_with(end), "{client}");
         for run in seen["runs"].as_array().expect("two families") {
             let (summary, text) = (&run["summary"], run["text"].as_str().expect("text"));
-            assert_eq!(summary["errors"], json!({"unreachable": 3}), "{run}");
+            assert_eq!(summary["errors"], json!({"host-unreachable": 3}), "{run}");
+            let causes = summary["lost_causes"].as_array().expect("an array");
+            assert!(causes.len() == 1 && causes[0]["cause"] == "host-unreachable", "{run}");
+            assert_eq!((&causes[0]["lost"], &summary["unattributed"]), (&3.into(), &0.into()));
             assert_eq!((&summary["lost"], &run["status"]), (&3.into(), &1.into()), "{run}");
-            // The host does not exist, so no error is from it.
-            assert_eq!(text.matches("\nTo ").count(), 3, "{text}");
-            assert!(!text.contains("\nFrom ") && !text.contains("no error"), "{text}");
+            // The host does not exist, so each error is from this one.
+            let errors =
+                (1..=3).filter(|seq| text.contains(&format!(": seq={seq} host unreachable")));
+            assert_eq!((errors.count(), text.matches("\nFrom ").count()), (3, 3), "{text}");
+            assert!(!text.contains("9.9: seq") && !text.contains("no error"), "{text}");
         }
     }
 }

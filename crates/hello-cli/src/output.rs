@@ -1,5 +1,6 @@
 //! The output of the tools: formats, files, and the thread that prints.
 
+pub mod cause;
 pub mod columns;
 pub mod console;
 pub mod escape;

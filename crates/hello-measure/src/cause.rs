@@ -123,6 +123,11 @@ impl CauseKind {
         Self::TooBig { mtu: if mtu == 0 { None } else { Some(mtu) } }
     }
 
+    /// Returns whether somebody reported it.
+    pub const fn is_reported(self) -> bool {
+        !matches!(self, Self::Silent)
+    }
+
     /// Returns the name it is counted under, in `kebab-case`.
     pub const fn label(self) -> &'static str {
         match self {

@@ -15,6 +15,7 @@ use hello_proto::{DecodeError, Request};
 
 use self::json::{Line, ServerReason, coarse_millis};
 use super::names::{NameError, Rest};
+use crate::output::cause::reporter as reporter_text;
 use crate::output::escape::{Escaped, Truncated};
 use crate::output::format::count;
 use crate::output::json::{Origin, to_timed_line};
@@ -198,7 +199,7 @@ impl<O: Write, E: Write> Report<O, E> {
 fn reported_by(server: ZonedAddr, cause: Option<Cause>) -> String {
     let reporter = cause.and_then(|cause| cause.reporter);
     let other = reporter.filter(|reporter| *reporter != server.0.ip());
-    other.map_or(String::new(), |reporter| format!(", reported by {reporter}"))
+    other.map_or(String::new(), |other| format!(", reported by {}", reporter_text(other, server)))
 }
 
 /// Formats the reason why there is no greeting, with the attempts made.

@@ -2,6 +2,7 @@
 
 use hello_measure::Summary;
 
+use super::cause;
 use super::export::Column;
 
 /// The columns of a summary, in order.
@@ -19,7 +20,9 @@ pub const COMMON_COLUMNS: &[Column<Summary>] = &[
     ("corrupt", |summary, _| summary.corrupt.to_string()),
     ("unsolicited", |summary, _| summary.unsolicited.to_string()),
     ("out_of_window", |summary, _| summary.out_of_window.to_string()),
+    ("lost_causes", |summary, _| cause::list(summary)),
     ("errors", |summary, _| summary.errors_total().to_string()),
+    ("unattributed", |summary, _| summary.unattributed.to_string()),
     ("rtt_min_ms", |summary, format| format.time(summary.rtt_ms.map(|rtt| rtt.min))),
     ("rtt_mean_ms", |summary, format| format.time(summary.rtt_ms.map(|rtt| rtt.mean))),
     ("rtt_max_ms", |summary, format| format.time(summary.rtt_ms.map(|rtt| rtt.max))),
@@ -42,7 +45,7 @@ pub const COMMON_COLUMNS: &[Column<Summary>] = &[
 
 #[cfg(test)]
 mod tests {
-    use hello_measure::{Quantiles, TimerError};
+    use hello_measure::{Cause, CauseKind, LostCause, Quantiles, TimerError};
 
     use super::*;
     use crate::output::export::{CellFormat, cells, heads};
@@ -60,6 +63,7 @@ mod tests {
             p99: Some(0.7),
             p999: Some(0.8),
         };
+        let (kind, reporter) = (CauseKind::TooBig { mtu: Some(1400) }, Some([10, 80, 2, 2].into()));
         let summary = Summary {
             sent: 1,
             answered: 2,
@@ -72,9 +76,12 @@ mod tests {
             corrupt: 9,
             unsolicited: 10,
             out_of_window: 11,
-            lost_causes: vec![],
+            lost_causes: vec![
+                LostCause { cause: Cause { kind, reporter }, lost: 2 },
+                LostCause { cause: Cause::SILENT, lost: 1 },
+            ],
             errors: [("denied", 2), ("too-long", 10)].into(),
-            unattributed: 0,
+            unattributed: 13,
             not_sent: [("denied", 3), ("late", 10)].into(),
             rtt_ms: Some(rtt),
             timer_error_ms: Some(TimerError {
@@ -101,7 +108,9 @@ mod tests {
             ("corrupt", "9"),
             ("unsolicited", "10"),
             ("out_of_window", "11"),
+            ("lost_causes", "too-big:10.80.2.2:1400=2 silent=1"),
             ("errors", "12"),
+            ("unattributed", "13"),
             ("rtt_min_ms", "0.1"),
             ("rtt_mean_ms", "0.2"),
             ("rtt_max_ms", "0.9"),

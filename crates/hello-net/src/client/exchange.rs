@@ -26,8 +26,6 @@ pub(crate) struct Exchange {
     socket: Option<UdpSocket>,
     tried: bool,
     sent: Sent,
-    /// Whether the system queues every ICMP error, so that those of calls are no further ones.
-    queues_errors: bool,
     /// The last error of the last attempt that had one.
     problem: Option<Failure>,
 }
@@ -49,8 +47,6 @@ impl From<&io::Error> for Failure {
 /// The result of waiting for something to receive.
 enum Received<'b> {
     Datagram(&'b [u8]),
-    /// The network reported an error about the request.
-    Failed(Failure),
     Nothing,
 }
 
@@ -98,7 +94,7 @@ impl Exchange {
     pub(crate) fn new(server: SocketAddr) -> Self {
         let peer = server;
         let (socket, sent) = (None, Sent::Nothing);
-        Self { server, peer, socket, tried: false, sent, queues_errors: false, problem: None }
+        Self { server, peer, socket, tried: false, sent, problem: None }
     }
 
     /// Sends the request once, and waits for its reply.
@@ -114,12 +110,11 @@ impl Exchange {
     ) -> AttemptResult {
         self.tried = true;
         // Those of earlier attempts do not end this one.
-        let queued = std::iter::from_fn(|| self.take_error(request));
-        let queued = Vec::from_iter(queued.take(MAX_QUEUED));
+        let (queued, _) = self.take_errors(request);
         queued.into_iter().for_each(|failure| self.fail(failure, true, observe));
         let (sent, earlier) = send_past_reports(|| self.send(request));
-        if !self.queues_errors {
-            earlier.iter().for_each(|error| self.fail(error.into(), true, observe));
+        if !earlier.is_empty() {
+            self.fail_for_all(request, &earlier, true, observe);
         }
         if let Err(error) = sent {
             self.fail((&error).into(), wait.is_last, observe);
@@ -165,7 +160,7 @@ impl Exchange {
             none => {
                 let socket = socket::connect(self.server)?;
                 // Without it, the system reports only some errors.
-                self.queues_errors = sys::queue_errors(&socket).is_ok();
+                let _ = sys::queue_errors(&socket);
                 socket.set_nonblocking(true)?;
                 self.peer = socket.peer_addr()?;
                 none.insert(socket)
@@ -195,7 +190,7 @@ impl Exchange {
                 return AttemptResult::Cancelled;
             }
             let remaining = wait.length.saturating_sub(wait.start.elapsed());
-            match self.receive(request, remaining, wait.abort, buf) {
+            match self.receive(remaining, wait.abort, buf) {
                 Ok(Received::Datagram(datagram)) => match Reply::decode(datagram) {
                     Ok(reply) if reply.answers(request) => {
                         return AttemptResult::Answered { rtt: self.sent.rtt() };
@@ -205,29 +200,23 @@ impl Exchange {
                         observe(Progress::Skipped { server, datagram, error });
                     }
                 },
-                Ok(Received::Failed(failure)) => {
-                    self.fail(failure, wait.is_last && !remaining.is_zero(), observe);
-                    if !wait.is_last {
-                        return AttemptResult::Failed;
-                    }
-                }
                 Ok(Received::Nothing) => (),
                 Err(error) => match ErrorClass::of(&error) {
                     ErrorClass::Interrupted => continue,
                     ErrorClass::WouldBlock if remaining.is_zero() => return AttemptResult::Silent,
                     ErrorClass::WouldBlock => (),
-                    // The queue has it, too.
-                    _ if self.queues_errors && is_from_earlier_send(&error) => (),
                     _ => {
                         let waits = wait.is_last && !remaining.is_zero();
-                        self.fail((&error).into(), waits, observe);
-                        if !wait.is_last {
-                            return AttemptResult::Failed;
-                        }
-                        // An error of the socket itself may be permanent, and must not make this
-                        // loop spin. A report is gone, and the reply may have arrived already.
-                        if !is_from_earlier_send(&error) {
+                        let failed = if is_from_earlier_send(&error) {
+                            self.fail_for_all(request, &[error], waits, observe)
+                        } else {
+                            self.fail((&error).into(), waits, observe);
+                            // It may be permanent, and must not make this loop spin.
                             thread::sleep(Duration::from_millis(1));
+                            true
+                        };
+                        if failed && !wait.is_last {
+                            return AttemptResult::Failed;
                         }
                     }
                 },
@@ -238,11 +227,10 @@ impl Exchange {
         }
     }
 
-    /// Waits for a datagram from the server or an error; with a timeout of zero, returns one that has
+    /// Waits for a datagram from the server; with a timeout of zero, returns one that has
     /// arrived. Without a socket, just waits.
     fn receive<'b>(
         &self,
-        request: Request<'_>,
         timeout: Duration,
         abort: &Latch,
         buf: &'b mut [u8],
@@ -254,9 +242,6 @@ impl Exchange {
         if !timeout.is_zero() {
             sys::wait_readable(socket, Some(abort), timeout)?;
         }
-        if let Some(failure) = self.take_error(request) {
-            return Ok(Received::Failed(failure));
-        }
         let (len, source) = socket.recv_from(buf)?;
         // The system gives a socket its port a moment before it connects it, and what somebody else
         // sends in that moment stays in it.
@@ -266,20 +251,42 @@ impl Exchange {
         Ok(Received::Datagram(&buf[..len]))
     }
 
-    /// Takes the oldest queued error that is about the request, as far as what it quotes tells. Others
-    /// are forged.
-    fn take_error(&self, request: Request<'_>) -> Option<Failure> {
-        let (socket, request) = (self.socket.as_ref()?, request.encode());
-        let mut quote = [0; MAX_QUOTE];
-        let mut queued = std::iter::from_fn(|| {
-            let QueuedError { code, cause, quoted } = sys::take_error(socket, &mut quote)?;
+    /// Takes the queued errors, up to a bound, and returns those about the request, as far as what they
+    /// quote tells. Others are forged. Also returns how many there were.
+    fn take_errors(&self, request: Request<'_>) -> (Vec<Failure>, usize) {
+        let (request, mut quote) = (request.encode(), [0; MAX_QUOTE]);
+        let (mut failures, mut taken) = (Vec::new(), 0);
+        while let Some(QueuedError { code, cause, quoted }) =
+            self.socket.as_ref().and_then(|socket| sys::take_error(socket, &mut quote))
+        {
+            taken += 1;
             // It may be cut, and padded.
             let len = quoted.min(request.len());
-            let error = SocketError::of(&io::Error::from_raw_os_error(code));
-            let failure = Failure { error, cause: Some(cause) };
-            Some((quote[..len] == request[..len]).then_some(failure))
-        });
-        queued.by_ref().take(MAX_QUEUED).flatten().next()
+            if quote[..len] == request[..len] {
+                let error = SocketError::of(&io::Error::from_raw_os_error(code));
+                failures.push(Failure { error, cause: Some(cause) });
+            }
+            if taken >= MAX_QUEUED {
+                break;
+            }
+        }
+        (failures, taken)
+    }
+
+    /// Reports the errors that calls returned about earlier requests: those that the system queued, or
+    /// else the errors themselves. Returns whether any is about this request.
+    fn fail_for_all(
+        &mut self,
+        request: Request<'_>,
+        returned: &[io::Error],
+        waits: bool,
+        observe: &mut impl FnMut(Progress<'_>),
+    ) -> bool {
+        let (mut failures, taken) = self.take_errors(request);
+        failures.extend(returned.iter().skip(taken).map(Failure::from));
+        let failed = !failures.is_empty();
+        failures.into_iter().for_each(|failure| self.fail(failure, waits, observe));
+        failed
     }
 
     fn fail(&mut self, failure: Failure, waits: bool, observe: &mut impl FnMut(Progress<'_>)) {

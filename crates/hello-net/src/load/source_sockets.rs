@@ -13,7 +13,7 @@ use crate::sys::latch::Latch;
 use crate::sys::{self, Poller};
 use crate::udp::batch::{Destination, RecvBatch, RecvMeta};
 use crate::udp::datagram_socket::DatagramSocket;
-use crate::udp::reply_socket::{self, ReplySocket};
+use crate::udp::reply_socket;
 use crate::udp::socket::{self, fragmentation};
 use crate::udp::transmit::{LocalAddr, Route};
 
@@ -23,7 +23,7 @@ pub(super) struct SourceSockets {
     server: SocketAddr,
     numbers: Range<u32>,
     kind: Kind,
-    sockets: Vec<ReplySocket>,
+    sockets: Vec<Box<dyn DatagramSocket>>,
     /// Finds the sockets that have something to receive, unless all are polled. For that, the
     /// system records each reply, on the loopback at the server's expense.
     poller: Option<Poller>,
@@ -120,12 +120,7 @@ impl SourceSockets {
     }
 
     pub(super) fn socket(&self, socket: usize) -> &dyn DatagramSocket {
-        &*self.sockets[socket].socket
-    }
-
-    /// Returns whether [`DatagramSocket::take_error`] returns every ICMP error of a socket.
-    pub(super) fn queues_errors(&self, socket: usize) -> bool {
-        self.sockets[socket].queues_errors
+        &*self.sockets[socket]
     }
 
     /// Returns the only source of a socket; `None` if it has several.
@@ -176,13 +171,13 @@ impl SourceSockets {
 
     #[cfg(unix)]
     pub(super) fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.sockets.iter().map(|one| one.socket.fd())
+        self.sockets.iter().map(|socket| socket.fd())
     }
 
     /// Forgets the drops so far.
     pub(super) fn forget_drops(&mut self) {
         for (socket, before) in self.sockets.iter().zip(&mut self.dropped) {
-            *before = socket.socket.drops().unwrap_or_default();
+            *before = socket.drops().unwrap_or_default();
         }
     }
 
@@ -190,7 +185,7 @@ impl SourceSockets {
     pub(super) fn dropped(&self) -> Option<u64> {
         let mut all = 0;
         for (socket, before) in self.sockets.iter().zip(&self.dropped) {
-            all += u64::from(socket.socket.drops()?.wrapping_sub(*before));
+            all += u64::from(socket.drops()?.wrapping_sub(*before));
         }
         Some(all)
     }

@@ -1,5 +1,6 @@
 //! The loop of a run's receiving thread; what it shares with the other is in [`run`](super::run).
 
+use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use super::event::{ProbeEvent, ProbeEventKind};
 use super::plan::{ProbeError, ProbePlan};
 use super::run::Run;
 use super::source_port::SourcePort;
-use super::state::{NetworkError, Received};
+use super::state::{Errors, Received};
 use crate::clock::ClockSample;
 use crate::sys;
 use crate::udp::batch::RecvBatch;
@@ -23,7 +24,6 @@ use crate::udp::socket_error::SocketError;
 struct ReceiverMemory {
     batch: RecvBatch,
     received: Vec<Received>,
-    errors: Vec<NetworkError>,
     backoff: RecvBackoff,
 }
 
@@ -35,8 +35,7 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
     /// [`ProbeError::Receive`] if a socket is broken; see [`RecvBackoff`].
     pub(super) fn receive_all(&self) -> Result<(), ProbeError> {
         let (batch, backoff) = (RecvBatch::new(), RecvBackoff::default());
-        let (received, errors) = (Vec::new(), Vec::new());
-        let mut memory = ReceiverMemory { batch, received, errors, backoff };
+        let mut memory = ReceiverMemory { batch, received: Vec::new(), backoff };
         let every = Vec::from_iter(0..self.prober.ports.len());
         let mut ready = every.clone();
         let mut dropped = Vec::from_iter(self.prober.ports.iter().map(SourcePort::drops));
@@ -92,8 +91,10 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
         (now, all): (Duration, bool),
         memory: &mut ReceiverMemory,
     ) -> Result<(), ProbeError> {
+        let port = &self.prober.ports[flow];
         for _ in 0..MAX_BATCHES {
-            match self.prober.ports[flow].receive(&mut memory.batch) {
+            let taken = port.errors_taken();
+            match port.receive(&mut memory.batch) {
                 Ok(()) => {
                     memory.backoff = RecvBackoff::default();
                     let latest = self.report_received(flow, memory);
@@ -106,16 +107,13 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
                     let reported = SocketError::of(&error);
                     match reported.class {
                         ErrorClass::WouldBlock => {
-                            self.report_queued(flow, &mut memory.errors);
+                            self.report_returned(flow, &[], taken);
                             return Ok(());
                         }
                         // An error about one probe: the next call has another, or a reply.
                         _ if is_from_earlier_send(&error) => {
-                            // The queue has it, too.
-                            if self.prober.ports[flow].queues_errors() {
-                                self.report_queued(flow, &mut memory.errors);
-                                continue;
-                            }
+                            self.report_returned(flow, &[error], taken);
+                            continue;
                         }
                         class => {
                             let wait = memory.backoff.wait(class, Instant::now());
@@ -131,17 +129,18 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
         Ok(())
     }
 
-    /// Shows each ICMP error that the system queued for a flow.
-    fn report_queued(&self, flow: usize, errors: &mut Vec<NetworkError>) {
-        let Prober { ports, plan, .. } = self.prober;
-        self.state().take_errors(&ports[flow], plan, flow, errors);
-        for NetworkError { cause, attribution } in errors.drain(..) {
-            if let Some(seq) = attribution.seq() {
-                self.await_announcement(seq);
-            }
-            let kind = ProbeEventKind::NetworkError { cause, attribution };
-            self.notify(sys::monotonic(), flow, kind);
+    /// Shows the errors queued for a flow, and of those that calls `returned` the others. `taken` errors
+    /// were taken before these calls.
+    fn report_returned(&self, flow: usize, returned: &[io::Error], taken: u32) {
+        let (Prober { ports, plan, .. }, mut errors) = (self.prober, Errors::default());
+        {
+            // Under the lock of the sender: as long as some are queued, each of its calls returns one.
+            let mut state = self.state();
+            // The sender may have taken what was queued for these.
+            let returned = if ports[flow].errors_taken() == taken { returned } else { &[] };
+            state.take_errors(&ports[flow], plan, flow, returned, &mut errors);
         }
+        self.report_errors(sys::monotonic(), flow, errors);
     }
 
     /// Shows each datagram of a batch, and returns when the last of them arrived; zero, if the

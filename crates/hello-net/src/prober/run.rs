@@ -14,7 +14,7 @@ use hello_proto::Token;
 
 use super::Prober;
 use super::event::{ProbeEvent, ProbeEventKind};
-use super::state::State;
+use super::state::{Errors, NetworkError, State};
 use crate::requester;
 use crate::sys::{self, latch::Latch};
 
@@ -54,6 +54,19 @@ impl<'a, O: Fn(&ProbeEvent<'_>)> Run<'a, O> {
 
     pub(super) fn notify(&self, at: Duration, flow: usize, kind: ProbeEventKind<'_>) {
         (self.observe)(&ProbeEvent { at: at.saturating_sub(self.start), flow, kind });
+    }
+
+    /// Shows errors from the network.
+    pub(super) fn report_errors(&self, at: Duration, flow: usize, errors: Errors) {
+        for NetworkError { cause, attribution } in errors.queued {
+            if let Some(seq) = attribution.seq() {
+                self.await_announcement(seq);
+            }
+            self.notify(at, flow, ProbeEventKind::NetworkError { cause, attribution });
+        }
+        for error in errors.others {
+            self.notify(at, flow, ProbeEventKind::SocketError(error));
+        }
     }
 
     /// Lets the receiver show what became of a probe, of which the observer now knows that it was

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use super::event::{ProbeEvent, ProbeEventKind};
 use super::run::Run;
-use super::state::Attempt;
+use super::state::{Attempt, Errors};
 use crate::clock::from_nanos;
 use crate::requester::NotSent;
 use crate::sys;
-use crate::udp::socket_error::SocketError;
 
 impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
     /// Sends each probe when it is due, until a stop.
@@ -32,21 +31,20 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
 
     /// Sends the probe that is due, unless it is too late, and reports that.
     fn send_due(&self, due: Duration, too_late: Duration, name: &mut [u8], receiver: &Thread) {
-        let (flow, Attempt { at, sent, reports }) = {
+        let (flow, Attempt { at, sent, errors }) = {
             let now = sys::monotonic();
             let mut state = self.state();
             let flow = self.prober.plan.flow_of(state.next);
             (
                 flow,
                 match now > too_late {
-                    true => Attempt { at: now, sent: Err(NotSent::Late), reports: Vec::new() },
-                    false => state.send(&self.prober.ports[flow], name),
+                    true => {
+                        Attempt { at: now, sent: Err(NotSent::Late), errors: Errors::default() }
+                    }
+                    false => state.send(&self.prober.ports[flow], &self.prober.plan, flow, name),
                 },
             )
         };
-        for error in reports {
-            self.notify(at, flow, ProbeEventKind::SocketError(SocketError::of(&error)));
-        }
         match sent {
             Ok(seq) => {
                 let late = at.saturating_sub(due);
@@ -55,6 +53,8 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
             }
             Err(reason) => self.notify(at, flow, ProbeEventKind::NotSent(reason)),
         }
+        // They may be about this probe.
+        self.report_errors(at, flow, errors);
     }
 
     /// Sleeps until a probe is due; returns whether it is still to be sent.

@@ -1,19 +1,22 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::plan::ProbePlan;
 use crate::sys;
 use crate::sys::fragmentation::Fragmentation;
 use crate::sys::queued_error::QueuedError;
 use crate::udp::batch::RecvBatch;
-use crate::udp::reply_socket::{self, ReplySocket};
-use crate::udp::socket;
+use crate::udp::datagram_socket::DatagramSocket;
+use crate::udp::{reply_socket, socket};
 
 /// One source port: the two halves of its socket.
 #[derive(Debug)]
 pub(super) struct SourcePort {
     sending: UdpSocket,
-    receiving: ReplySocket,
+    receiving: Box<dyn DatagramSocket>,
+    /// The number of errors taken, modulo 2^32.
+    errors_taken: AtomicU32,
 }
 
 impl SourcePort {
@@ -30,7 +33,7 @@ impl SourcePort {
             Fragmentation::SystemDefault,
             &mut RecvBatch::new(),
         )?;
-        Ok(Self { sending, receiving })
+        Ok(Self { sending, receiving, errors_taken: AtomicU32::new(0) })
     }
 
     /// Sends a name, and fails rather than wait.
@@ -40,23 +43,24 @@ impl SourcePort {
 
     /// Receives what is there, up to a batch.
     pub(super) fn receive(&self, batch: &mut RecvBatch) -> io::Result<()> {
-        self.receiving.socket.receive(batch, false)
+        self.receiving.receive(batch, false)
     }
 
     /// Takes the oldest ICMP error, and writes what it quotes into `quote`.
     pub(super) fn take_error(&self, quote: &mut [u8]) -> Option<QueuedError> {
-        self.receiving.socket.take_error(quote)
+        let error = self.receiving.take_error(quote)?;
+        self.errors_taken.fetch_add(1, Relaxed);
+        Some(error)
     }
 
-    /// Returns whether [`take_error`](Self::take_error) returns every error, so that those of other
-    /// calls are no further ones.
-    pub(super) fn queues_errors(&self) -> bool {
-        self.receiving.queues_errors
+    /// Returns how many errors were taken, modulo 2^32.
+    pub(super) fn errors_taken(&self) -> u32 {
+        self.errors_taken.load(Relaxed)
     }
 
     /// Returns how many messages the system dropped, modulo 2^32; 0 if it does not report it.
     pub(super) fn drops(&self) -> u32 {
-        self.receiving.socket.drops().unwrap_or_default()
+        self.receiving.drops().unwrap_or_default()
     }
 
     pub(super) fn socket(&self) -> &UdpSocket {

@@ -49,8 +49,16 @@ pub(super) struct Attempt {
     pub(super) at: Duration,
     /// Its sequence number, or why it has none.
     pub(super) sent: Result<u32, NotSent>,
-    /// The network's errors about earlier probes, if the system does not queue them.
-    pub(super) reports: Vec<io::Error>,
+    /// The network's errors that it met.
+    pub(super) errors: Errors,
+}
+
+/// Errors from the network.
+#[derive(Debug, Default)]
+pub(super) struct Errors {
+    pub(super) queued: Vec<NetworkError>,
+    /// Those that a call returned and that the system did not queue.
+    pub(super) others: Vec<SocketError>,
 }
 
 impl State {
@@ -60,10 +68,17 @@ impl State {
     }
 
     /// Sends the next probe from its port, and records it before anybody can see its reply.
-    pub(super) fn send(&mut self, port: &SourcePort, name: &mut [u8]) -> Attempt {
+    pub(super) fn send(
+        &mut self,
+        port: &SourcePort,
+        plan: &ProbePlan,
+        flow: usize,
+        name: &mut [u8],
+    ) -> Attempt {
         let mut at = sys::monotonic();
         let Some(token) = self.ledger.tokens().next() else {
-            return Attempt { at, sent: Err(NotSent::TooManyInFlight), reports: Vec::new() };
+            let sent = Err(NotSent::TooManyInFlight);
+            return Attempt { at, sent, errors: Errors::default() };
         };
         // The length of the name was checked before.
         let _ = token.encode(name);
@@ -71,13 +86,16 @@ impl State {
             at = sys::monotonic();
             port.send(name)
         });
-        let reports = if port.queues_errors() { Vec::new() } else { reports };
         if sent.is_ok() {
             self.ledger.handle_sent(name.len(), at);
             self.next = token.seq.wrapping_add(1);
         }
+        let mut errors = Errors::default();
+        if !reports.is_empty() {
+            self.take_errors(port, plan, flow, &reports, &mut errors);
+        }
         let failed = |error| NotSent::Failed(SocketError::of(&error));
-        Attempt { at, sent: sent.map(|()| token.seq).map_err(failed), reports }
+        Attempt { at, sent: sent.map(|()| token.seq).map_err(failed), errors }
     }
 
     /// Classifies each datagram of a batch, and returns when the last of them arrived; zero, if the
@@ -95,28 +113,29 @@ impl State {
     }
 
     /// Takes the ICMP errors queued for the port of a flow, up to a bound, and attributes each to a
-    /// probe. As long as some are queued, each call on the socket returns one of them; so none is
-    /// while the caller, which has the lock of the sender, is at it.
+    /// probe. Those that calls `returned` are among them, unless the system did not queue them.
     pub(super) fn take_errors(
         &mut self,
         port: &SourcePort,
         plan: &ProbePlan,
         flow: usize,
-        errors: &mut Vec<NetworkError>,
+        returned: &[io::Error],
+        errors: &mut Errors,
     ) {
-        let mut quote = [0; MAX_QUOTE];
-        for _ in 0..MAX_QUEUED {
-            let Some(QueuedError { cause, quoted, .. }) = port.take_error(&mut quote) else {
-                return;
-            };
+        let (mut quote, mut taken) = ([0; MAX_QUOTE], 0);
+        while taken < MAX_QUEUED
+            && let Some(QueuedError { cause, quoted, .. }) = port.take_error(&mut quote)
+        {
+            taken += 1;
             let quote = &quote[..quoted];
             let attribution = if quoted < Token::MIN_LEN {
                 self.ledger.handle_error_without_quote(|seq| plan.flow_of(seq) == flow, cause)
             } else {
                 self.ledger.handle_error(quote, cause)
             };
-            errors.push(NetworkError { cause, attribution });
+            errors.queued.push(NetworkError { cause, attribution });
         }
+        errors.others.extend(returned.iter().skip(taken).map(SocketError::of));
     }
 
     /// Settles each probe whose timeout is over by now as lost, and returns when the next may be.

@@ -79,7 +79,7 @@ mod tests {
     fn unknown_cells_of_a_silent_target_are_empty_or_a_dash() {
         let [csv, markdown] = [Export::Csv, Export::Markdown]
             .map(|form| form.text(&[silent()], NO_TOTALS, &Summary::heads()));
-        let counts = "0.000,0,0,0,0,0,,0,0,0,0,0,0,0";
+        let counts = "0.000,0,0,0,0,0,,0,0,0,0,0,0,,0,0";
         let started_at = "2024-11-26T19:40:00.000000Z";
         let expected = format!("\n\"a,b|\"\"c\"\":1\",{started_at},{counts},,,,,,,,,,,,,,\n");
         assert!(csv.ends_with(&expected), "{csv}");

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::iter;
 use std::time::Duration;
 
+use hello_measure::LostCause;
+
 use crate::output::format::without_zeros;
 use crate::output::prometheus::{MetricFamilies, Sample};
 use crate::ping::recorder::Recorder;
@@ -27,6 +29,16 @@ pub fn text(recorders: &[Recorder], now: Duration) -> String {
         });
         families.add(name, "counter", help, &Vec::from_iter(samples));
     }
+    let samples = summaries.iter().flat_map(|summary| {
+        summary.common.lost_causes.iter().map(|LostCause { cause, lost }| {
+            let reporter = cause.reporter.map_or(String::new(), |address| address.to_string());
+            let cause = cause.kind.label();
+            let labels = [("target", &*summary.target), ("cause", cause), ("reporter", &reporter)];
+            Sample::new(&labels, lost)
+        })
+    });
+    let help = "Lost probes by cause; an error may change the cause of an earlier loss.";
+    families.add("lost_by_cause", "gauge", help, &Vec::from_iter(samples));
     let in_flight =
         |summary: &Summary| Sample::new(&[("target", &summary.target)], summary.common.in_flight);
     let samples = Vec::from_iter(summaries.iter().map(in_flight));
@@ -40,7 +52,7 @@ pub fn text(recorders: &[Recorder], now: Duration) -> String {
 type Count = fn(&Summary) -> u64;
 type Counts = fn(&Summary) -> &BTreeMap<&'static str, u64>;
 
-const COUNTERS: [(&str, &str, Count); 9] = [
+const COUNTERS: [(&str, &str, Count); 10] = [
     ("requests_total", "Probes sent.", |summary| summary.common.sent),
     ("responses_total", "Probes answered before their timeout.", |summary| summary.common.answered),
     ("lost_total", "Probes not answered before their timeout.", |summary| summary.common.lost),
@@ -57,6 +69,9 @@ const COUNTERS: [(&str, &str, Count); 9] = [
     }),
     ("responses_out_of_window_total", "Replies to probes too old to classify.", |summary| {
         summary.common.out_of_window
+    }),
+    ("errors_unattributed_total", "Errors from the network about no known probe.", |summary| {
+        summary.common.unattributed
     }),
 ];
 

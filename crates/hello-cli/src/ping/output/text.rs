@@ -9,6 +9,7 @@ mod tests;
 use hello_measure::{Cause, ReplyKind, millis};
 use hello_net::{NotSent, ProbeEvent, ProbeEventKind};
 
+use crate::output::cause;
 use crate::output::escape::{Escaped, Truncated};
 use crate::output::format::{count, duration, exact, known};
 use crate::output::not_sent;
@@ -73,7 +74,7 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
         ProbeEventKind::NetworkError { cause: Cause { kind, reporter }, attribution } => {
             let what = paint(BAD, kind);
             let from = match reporter {
-                Some(reporter) => format!("From {reporter}:"),
+                Some(reporter) => format!("From {}:", cause::reporter(reporter, *address)),
                 None => format!("To {address}:"),
             };
             match attribution.seq() {

@@ -91,13 +91,11 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
         let error = SocketError::of(&source);
         match error.class {
             ErrorClass::WouldBlock | ErrorClass::Interrupted => return Ok(None),
-            // The queue has it, too.
-            _ if is_from_earlier_send(&source) && self.sources.queues_errors(socket) => {
-                self.report_queued(socket);
+            // An error about one request: the next call has another, or a reply.
+            _ if is_from_earlier_send(&source) => {
+                self.report_returned(socket, &[source]);
                 return Ok(Some(Duration::ZERO));
             }
-            // An error about one request: the next call has another, or a reply.
-            _ if is_from_earlier_send(&source) => {}
             _ => {
                 let broken = LoadError::Receive { server: self.shared.server, source };
                 let wait = self.backoff.wait(error.class, Instant::now()).ok_or(broken)?;
@@ -110,20 +108,30 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
         Ok(Some(Duration::ZERO))
     }
 
-    /// Reports each ICMP error that the system queued for a socket, up to a bound.
-    pub(super) fn report_queued(&mut self, socket: usize) {
+    /// Reports the errors that calls on a socket returned about earlier requests: those that the system
+    /// queued, or else the errors themselves.
+    pub(super) fn report_returned(&mut self, socket: usize, returned: &[io::Error]) {
+        let queued = self.report_queued(socket);
+        let others = returned.iter().skip(queued).map(SocketError::of);
+        others.for_each(|error| self.report_socket_error(error));
+    }
+
+    /// Reports each ICMP error that the system queued for a socket, up to a bound, and returns how many
+    /// there were.
+    fn report_queued(&mut self, socket: usize) -> usize {
         let (now, source) = (sys::monotonic(), self.sources.only_source(socket));
         let mut events = EventSlices::new(self.shared.observe, self.thread, 1);
         let mut quote = [0; MAX_QUOTE];
-        for _ in 0..MAX_QUEUED {
+        for number in 0..MAX_QUEUED {
             let taken = self.sources.socket(socket).take_error(&mut quote);
-            let Some(QueuedError { code, cause, quoted }) = taken else { return };
+            let Some(QueuedError { code, cause, quoted }) = taken else { return number };
             let error = SocketError::of(&io::Error::from_raw_os_error(code));
             self.shared.contact.note_error(error);
             if let Some(kind) = self.tracker.handle_error(&quote[..quoted], source, cause, now) {
                 events.push(now.saturating_sub(self.epoch), kind);
             }
         }
+        MAX_QUEUED
     }
 
     /// Classifies each datagram of a batch, reports it, and returns when the last one arrived; zero

@@ -108,11 +108,8 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
             socket.send(&messages, &iovecs)
         };
         let (sent, earlier) = send_past_reports(send);
-        let queues = self.sources.queues_errors(number);
-        if !queues {
-            earlier.iter().for_each(|error| self.report_socket_error(SocketError::of(error)));
-        }
-        let has_queued = queues && (sent.is_err() || !earlier.is_empty());
+        // A failed send may queue an error of the system's own.
+        let has_queued = sent.is_err() || !earlier.is_empty();
         let sent = match sent {
             Ok(taken) => {
                 self.note_sent(at, taken.get());
@@ -121,9 +118,8 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
             Err(error) => self.fail(at, error).map(|()| false),
         };
         if has_queued {
-            // After the requests that the errors may be about. A failed send may queue one of the
-            // system's own.
-            self.report_queued(number);
+            // After the requests that the errors may be about.
+            self.report_returned(number, &earlier);
         }
         sent
     }

@@ -6,6 +6,7 @@ use super::paint_headline;
 use crate::load::conclusion::Conclusion;
 use crate::load::saturation::tenths;
 use crate::load::summary::Summary;
+use crate::output::cause;
 use crate::output::escape::Escaped;
 use crate::output::format::{self, by_reason, exact, known, nonzero, thousands};
 use crate::output::layout::Layout;
@@ -83,6 +84,7 @@ fn details(summary: &Summary) -> Vec<String> {
         lines.push(format!("loss: {known}, up to {up_to} if all in flight are lost"));
     }
     lines.extend(nonzero(&counts));
+    lines.extend(cause::lines(common, summary.address));
     lines.extend(by_reason("errors", &common.errors));
     lines.extend(not_sent::summary(common));
     lines

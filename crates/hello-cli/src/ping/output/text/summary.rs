@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use hello_measure::{NoAnswer, Summary as Common};
 
 use crate::args::peer::PeerArg;
+use crate::output::cause;
 use crate::output::escape::Escaped;
 use crate::output::format::{by_reason, named_times, nonzero, slash_separated, thousands};
 use crate::output::layout::Layout;
@@ -82,6 +83,7 @@ fn details(plan: &Plan, summary: &Summary) -> Vec<String> {
         let hint = wrong_peer(plan.peer, no_answer, &summary.common).unwrap_or_default();
         describe(no_answer, plan.timeout) + hint
     }));
+    lines.extend(cause::lines(&summary.common, summary.address));
     lines.extend(by_reason("errors", &summary.common.errors));
     lines.extend(not_sent::summary(&summary.common));
     let [p50, p90, p95, p99, p999] = summary.percentiles();
