@@ -17,6 +17,7 @@ mod metrics_file;
 mod namespaces;
 mod observability;
 mod overload;
+mod paths;
 mod ping;
 mod ping_output;
 mod relay;
