@@ -22,7 +22,7 @@ use crate::udp::socket_error::SocketError;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ProbeEvent<'a> {
-    /// When it happened, since the first probe was due.
+    /// When it happened, since the first probe was due; if a probe was not sent, when it was due.
     pub at: Duration,
     /// The source port, counted from 0.
     pub flow: usize,

@@ -51,7 +51,7 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
                 self.notify(at, flow, ProbeEventKind::Sent { seq, late });
                 self.announce(seq, receiver);
             }
-            Err(reason) => self.notify(at, flow, ProbeEventKind::NotSent(reason)),
+            Err(reason) => self.notify(due, flow, ProbeEventKind::NotSent(reason)),
         }
         // They may be about this probe.
         self.report_errors(at, flow, errors);

@@ -342,7 +342,11 @@ fn stalled_prober_sends_no_burst() {
     prober
         .run(|event| match event.kind {
             ProbeEventKind::Sent { seq: Token::FIRST_SEQ, .. } => thread::sleep(200 * interval),
-            ProbeEventKind::NotSent(NotSent::Late) => drop(held_up.fetch_add(1, Relaxed)),
+            ProbeEventKind::NotSent(NotSent::Late) => {
+                let into_interval = event.at.as_nanos() % interval.as_nanos();
+                assert_eq!(into_interval, 0, "when it was due, and not when it was given up");
+                held_up.fetch_add(1, Relaxed);
+            }
             _ => {}
         })
         .expect("no broken socket");
