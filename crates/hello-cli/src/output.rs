@@ -14,6 +14,7 @@ pub mod layout;
 pub mod no_answer;
 pub mod not_sent;
 pub mod options;
+pub mod outages;
 pub mod percent;
 pub mod plot;
 pub mod prometheus;

@@ -143,6 +143,14 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = number::duration)]
     max_jitter: Option<Duration>,
 
+    /// Exit with status 1 if an outage lasts longer than TIME
+    ///
+    /// An outage is a run of two or more consecutive probes that were lost or not sent, of one flow or
+    /// of all flows together. It lasts from its first probe to the next answered one, or to its last
+    /// probe if none was answered after it.
+    #[arg(long, value_name = "TIME", value_parser = number::duration)]
+    max_outage: Option<Duration>,
+
     // No documentation comment: it would become that of the command.
     #[command(flatten)]
     pub(super) outputs: ExportArgs,
@@ -173,6 +181,8 @@ Examples:
                                            Compare two servers
   hello-ping -c 100 -i 20ms --max-loss 1 --max-p99 50ms 192.0.2.1 || echo degraded
                                            Check a path in a script
+  hello-ping -i 100ms --duration 1h -q --max-outage 2s 192.0.2.1
+                                           Find interruptions, and fail if one is long
   hello-ping -c 500 -i 20ms --plot rtt.svg 192.0.2.1
                                            Draw round-trip times and losses
 
@@ -228,7 +238,7 @@ impl Args {
 
     /// Returns the plan of the run.
     pub fn plan(&self) -> Plan {
-        let Self { max_loss, max_p99, max_jitter, .. } = *self;
+        let Self { max_loss, max_p99, max_jitter, max_outage, .. } = *self;
         Plan {
             interval: self.interval,
             count: self.count,
@@ -238,7 +248,7 @@ impl Args {
             every: self.every,
             peer: self.peer,
             source: self.interface.clone(),
-            thresholds: Thresholds { max_loss, max_p99, max_jitter },
+            thresholds: Thresholds { max_loss, max_p99, max_jitter, max_outage },
         }
     }
 

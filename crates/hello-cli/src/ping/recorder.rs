@@ -74,7 +74,7 @@ impl Recorder {
         self.flows.summaries().collect()
     }
 
-    /// Summarises the part at `now`.
+    /// Summarises the part at `now`, without its outages.
     pub fn summary(&self, now: Duration) -> Summary {
         Summary {
             target: self.target.name.clone(),
@@ -82,6 +82,7 @@ impl Recorder {
             started_at: self.target.started_at,
             common: self.record.summary(now),
             jitter_ms: self.flows.jitter(),
+            outages: None,
             flows: self.flows(),
         }
     }

@@ -3,7 +3,7 @@
 use std::mem;
 use std::time::{Duration, Instant, SystemTime};
 
-use hello_measure::{ReplyKind, Timeline};
+use hello_measure::{OutageSummary, Outages, ReplyKind, Timeline};
 use hello_net::{ProbeEvent, ProbeEventKind};
 
 use super::Target;
@@ -46,12 +46,17 @@ struct Part {
     recorder: Recorder,
     /// The timeline of the whole run.
     timeline: Timeline,
+    /// The outages of the whole run.
+    outages: Outages,
 }
 
 impl Report {
     /// Creates an empty report.
     pub fn new(style: Style, targets: impl IntoIterator<Item = Target>) -> Self {
-        let part = |target| Part { recorder: Recorder::new(target), timeline: Timeline::new() };
+        let part = |target: Target| {
+            let (timeline, outages) = (Timeline::new(), Outages::new(target.flows));
+            Part { recorder: Recorder::new(target), timeline, outages }
+        };
         let unexpected = LineThrottle::new(UNEXPECTED_LINES);
         let parts = targets.into_iter().map(part).collect();
         Self { style, start: Instant::now(), parts, unexpected }
@@ -66,17 +71,25 @@ impl Report {
     ///
     /// If there is no such target.
     pub fn event(&mut self, target: usize, event: &ProbeEvent<'_>) -> Option<String> {
-        let Part { recorder, timeline } = &mut self.parts[target];
+        let Part { recorder, timeline, outages } = &mut self.parts[target];
         recorder.observe(event);
         match event.kind {
-            ProbeEventKind::Received { reply: ReplyKind::Answered { rtt, .. }, .. } => {
+            ProbeEventKind::Sent { seq, .. } => outages.sent(event.flow, seq, event.at),
+            ProbeEventKind::Received { reply: ReplyKind::Answered { seq, rtt, .. }, .. } => {
                 timeline.answered(event.at.saturating_sub(rtt), rtt);
+                outages.answered(seq);
             }
             ProbeEventKind::Received { reply: ReplyKind::Late { rtt, .. }, .. } => {
                 timeline.late(event.at.saturating_sub(rtt), rtt);
             }
-            ProbeEventKind::Lost { sent, .. } => timeline.lost(sent),
-            ProbeEventKind::NotSent(_) => timeline.not_sent(event.at, 1),
+            ProbeEventKind::Lost { seq, sent, .. } => {
+                timeline.lost(sent);
+                outages.lost(seq);
+            }
+            ProbeEventKind::NotSent(_) => {
+                timeline.not_sent(event.at, 1);
+                outages.not_sent(event.flow, event.at);
+            }
             _ => {}
         }
         match self.style.format {
@@ -106,6 +119,11 @@ impl Report {
             mem::replace(&mut part.recorder, next)
         };
         self.parts.iter_mut().map(take).collect()
+    }
+
+    /// Returns the outages of each target so far.
+    pub fn outages(&self) -> Vec<OutageSummary> {
+        self.parts.iter().map(|part| part.outages.summary()).collect()
     }
 
     /// Yields the timeline of each target.

@@ -135,7 +135,12 @@ impl<'a> Session<'a> {
         let totals = Totals::new(style, targets).with_unreachable(unreachable);
         let metrics = args.metrics_file.as_deref();
         let metrics = metrics
-            .map(|path| Textfile::start(path, metrics::text(totals.runs(), Duration::ZERO)))
+            .map(|path| {
+                Textfile::start(
+                    path,
+                    metrics::text(totals.runs(), &totals.summaries(Duration::ZERO)),
+                )
+            })
             .transpose()?;
         totals.headers(origin, &plan).into_iter().for_each(|line| out.line(line));
         let (totals, start, stopped) = (RefCell::new(totals), Instant::now(), false.into());
@@ -189,13 +194,14 @@ impl<'a> Session<'a> {
         self.out.suppress(report.take_suppressed());
         self.out.close(last);
         let draw = || {
-            let runs = Vec::from_iter(totals.runs().iter().zip(report.timelines()));
-            plot::draw(&runs, self.plan.interval)
+            let runs = totals.runs().iter().zip(report.timelines()).zip(&summaries);
+            let runs = runs.map(|((run, timeline), summary)| (run, timeline, summary));
+            plot::draw(&Vec::from_iter(runs), self.plan.interval)
         };
         let mut exported = Vec::new();
         // A failure, or a reader that does not read, does not prevent the other outputs.
         let outputs = self.args.outputs.write(&summaries, NO_TOTALS, &mut exported, draw);
-        let last = |file: &Textfile| file.finish(metrics::text(totals.runs(), now));
+        let last = |file: &Textfile| file.finish(metrics::text(totals.runs(), &summaries));
         let metrics = self.metrics.as_ref().map_or(Ok(()), last);
         let all_reachable = totals.unreachable().is_empty();
         drop((totals, report));
@@ -282,7 +288,7 @@ impl<'a> Session<'a> {
         });
         // A failed write is retried after a second. Only the last one is an error.
         if let Some(file) = &self.metrics {
-            file.write(metrics::text(totals.runs(), now));
+            file.write(metrics::text(totals.runs(), &totals.summaries(now)));
         }
     }
 
@@ -297,9 +303,11 @@ impl<'a> Session<'a> {
     /// Adds the events until now to the totals, and returns the time.
     fn collect(&self, mut report: MutexGuard<'_, Report>) -> Duration {
         let now = self.start.elapsed();
-        let parts = report.take_parts(now);
+        let (parts, outages) = (report.take_parts(now), report.outages());
         drop(report);
-        self.totals.borrow_mut().append(&parts);
+        let mut totals = self.totals.borrow_mut();
+        totals.append(&parts);
+        totals.set_outages(outages);
         now
     }
 }

@@ -1,6 +1,6 @@
 //! The summary of a run, or of a part of it.
 
-use hello_measure::{FlowSummary, Jitter};
+use hello_measure::{FlowSummary, Jitter, OutageSummary};
 use hello_net::ZonedAddr;
 use serde::Serialize;
 
@@ -23,6 +23,9 @@ pub struct Summary {
     pub common: hello_measure::Summary,
     /// The difference between consecutive round-trip times.
     pub jitter_ms: Option<Jitter>,
+    /// How the losses cluster, over the whole run; `None` for a part of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outages: Option<OutageSummary>,
     /// The summary of each flow.
     pub flows: Vec<FlowSummary>,
 }

@@ -6,6 +6,7 @@ use hello_measure::millis;
 
 use super::summary::Summary;
 use crate::output::format::{count, duration, exact, percentile};
+use crate::output::outages;
 use crate::output::percent::{self, percent};
 
 /// The thresholds that a run may not exceed for exit status 0.
@@ -17,6 +18,8 @@ pub struct Thresholds {
     pub max_p99: Option<Duration>,
     /// The mean jitter.
     pub max_jitter: Option<Duration>,
+    /// The duration of an outage, of a flow or of all flows together.
+    pub max_outage: Option<Duration>,
 }
 
 impl Thresholds {
@@ -27,6 +30,7 @@ impl Thresholds {
             self.max_loss.and_then(|max| loss(summary, max)),
             self.max_p99.and_then(|max| p99(summary, max)),
             self.max_jitter.and_then(|max| jitter(summary, max)),
+            self.max_outage.and_then(|max| outage(summary, max)),
         ];
         let name = |line| format!("{}: {line}", summary.name());
         violations.into_iter().flatten().map(name).collect()
@@ -77,6 +81,17 @@ fn jitter(summary: &Summary, max: Duration) -> Option<String> {
     }
 }
 
+/// Checks the longest outage. Probes that were not sent are part of it, and it need not be over.
+fn outage(summary: &Summary, max: Duration) -> Option<String> {
+    let threshold = format!("exceeds --max-outage {}", duration(max));
+    if summary.common.unanswered_ratio().is_none() {
+        return Some(format!("outages unknown (no probe was answered or lost): {threshold}"));
+    }
+    let worst =
+        summary.outages.as_ref()?.worst().filter(|worst| worst.duration_s > max.as_secs_f64())?;
+    Some(format!("outage of {} {threshold}", outages::describe(&worst, summary.flows.len())))
+}
+
 /// Whether more than 1% of the due probes were not sent, so that the 99th percentile of the due ones
 /// is unknown.
 fn too_few_sent(summary: &Summary) -> bool {
@@ -90,11 +105,15 @@ fn unknown(summary: &Summary) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hello_net::{ErrorClass, NotSent, ProbeEventKind};
+    use hello_measure::ReplyKind;
+    use hello_net::{ErrorClass, NotSent, ProbeEvent, ProbeEventKind};
 
     use super::*;
-    use crate::ping::fixtures::{answered, events, lost, sent, target};
+    use crate::ping::Target;
+    use crate::ping::fixtures::{TEXT, answered, events, lost, received, sent, target};
     use crate::ping::recorder::Recorder;
+    use crate::ping::report::Report;
+    use crate::ping::totals::Totals;
 
     const MILLI: Duration = Duration::from_millis(1);
 
@@ -105,7 +124,8 @@ mod tests {
         jitter: Duration,
     ) -> Vec<String> {
         let (max_p99, max_jitter) = (Some(p99), Some(jitter));
-        let thresholds = Thresholds { max_loss: Some(max_loss), max_p99, max_jitter };
+        let max_loss = Some(max_loss);
+        let thresholds = Thresholds { max_loss, max_p99, max_jitter, max_outage: None };
         thresholds.violations(&recorder.summary(Duration::ZERO))
     }
 
@@ -166,6 +186,65 @@ mod tests {
         assert_eq!(violations(&recorder, 0.01, MILLI, MILLI), Vec::<String>::new());
         events(&mut recorder, [not_sent()]);
         assert_eq!(violations(&recorder, 0.02, MILLI, MILLI).len(), 2);
+    }
+
+    /// Returns the violation of a run whose probes were due a second apart, if it is one: `o` is
+    /// answered, `x` lost, `-` not sent and `.` in flight.
+    fn outage_violation(flows: usize, probes: &str, max: Duration) -> Vec<String> {
+        let target = Target { flows, ..target() };
+        let mut report = Report::new(TEXT, [target.clone()]);
+        let mut seq = 1;
+        for (second, probe) in (0..).map(Duration::from_secs).zip(probes.chars()) {
+            let flow = (seq as usize - 1) % flows;
+            let reply = ReplyKind::Answered { seq, rtt: Duration::ZERO, reordered: false };
+            let kinds = match probe {
+                'o' => vec![sent(seq), received(reply)],
+                'x' => vec![sent(seq), lost(seq)],
+                '.' => vec![sent(seq)],
+                _ => vec![not_sent()],
+            };
+            for kind in kinds {
+                report.event(0, &ProbeEvent::new(second, flow, kind));
+            }
+            seq += u32::from(probe != '-');
+        }
+        let mut totals = Totals::new(TEXT, [target]);
+        totals.append(&report.take_parts(Duration::ZERO));
+        totals.set_outages(report.outages());
+        let thresholds = Thresholds { max_outage: Some(max), ..Thresholds::default() };
+        totals.summaries(Duration::ZERO).iter().flat_map(|one| thresholds.violations(one)).collect()
+    }
+
+    #[test]
+    fn longest_outage_exceeds_its_threshold_even_if_it_is_not_over_or_nothing_was_sent() {
+        let second = 1000 * MILLI;
+        let none: [&str; 0] = [];
+        assert_eq!(outage_violation(1, "oxx-oxo", 3 * second), none);
+        let line =
+            "192.0.2.1:9999: outage of 3 probes in 3.000 s at 1.000 s exceeds --max-outage 2s";
+        assert_eq!(outage_violation(1, "oxx-oxo", 2 * second), [line]);
+        let line = "192.0.2.1:9999: outage of 4 probes in 3.000 s at 1.000 s (ongoing) exceeds \
+                    --max-outage 1s";
+        assert_eq!(outage_violation(1, "o----", second), [line]);
+        // A link that went down, at the end of a run that did not wait for its last probes.
+        let line = "192.0.2.1:9999: outage of 3 probes in 2.000 s at 3.000 s (ongoing) exceeds \
+                    --max-outage 1s";
+        assert_eq!(outage_violation(1, "o..---", second), [line]);
+        // A single loss is no outage.
+        assert_eq!(outage_violation(1, "oxo", second / 2), none);
+        let line = "192.0.2.1:9999: outages unknown (no probe was answered or lost): exceeds \
+                    --max-outage 1s";
+        assert_eq!(outage_violation(1, "..", second), [line]);
+    }
+
+    #[test]
+    fn outage_of_one_flow_and_one_that_costs_each_flow_a_probe_exceed_the_threshold() {
+        let line = "192.0.2.1:9999: outage of 2 probes in 4.000 s at 1.000 s in flow 1 exceeds \
+                    --max-outage 3s";
+        assert_eq!(outage_violation(2, "oxoxoo", 3000 * MILLI), [line]);
+        let line = "192.0.2.1:9999: outage of 2 probes in 2.000 s at 1.000 s in all flows exceeds \
+                    --max-outage 1s";
+        assert_eq!(outage_violation(2, "oxxo", 1000 * MILLI), [line]);
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use hello_measure::OutageSummary;
+
 use super::Target;
 use super::args::Unreachable;
 use super::output::json;
-use super::output::text::{self, status, tables};
+use super::output::text::{self, outages, status, tables};
 use super::plan::Plan;
 use super::recorder::Recorder;
 use super::report::Style;
@@ -22,6 +24,8 @@ pub struct Totals {
     runs: Vec<Recorder>,
     /// The totals since the last interval.
     interval: Vec<Recorder>,
+    /// The outages of each run.
+    outages: Vec<OutageSummary>,
     /// The targets without a run.
     unreachable: Vec<Unreachable>,
 }
@@ -30,7 +34,8 @@ impl Totals {
     /// Creates empty totals.
     pub fn new(style: Style, targets: impl IntoIterator<Item = Target>) -> Self {
         let runs = Vec::from_iter(targets.into_iter().map(Recorder::new));
-        Self { style, interval: runs.clone(), runs, unreachable: Vec::new() }
+        let outages = vec![OutageSummary::default(); runs.len()];
+        Self { style, interval: runs.clone(), runs, outages, unreachable: Vec::new() }
     }
 
     /// Adds targets that cannot be probed.
@@ -44,6 +49,11 @@ impl Totals {
         for totals in [&mut self.runs, &mut self.interval] {
             totals.iter_mut().zip(parts).for_each(|(total, part)| total.append(part));
         }
+    }
+
+    /// Replaces the outages of each target by those until now.
+    pub fn set_outages(&mut self, outages: Vec<OutageSummary>) {
+        self.outages = outages;
     }
 
     /// Returns the first lines, one for each target. In text, standard error has those of the
@@ -133,7 +143,11 @@ impl Totals {
 
     /// Returns the summary of each target at `now`.
     pub fn summaries(&self, now: Duration) -> Vec<Summary> {
-        self.runs.iter().map(|run| run.summary(now)).collect()
+        let whole = |(run, outages): (&Recorder, &OutageSummary)| Summary {
+            outages: Some(outages.clone()),
+            ..run.summary(now)
+        };
+        self.runs.iter().zip(&self.outages).map(whole).collect()
     }
 
     /// Returns the targets that are not probed.
@@ -153,6 +167,7 @@ fn extras(layout: Layout, run: &Recorder, summary: &Summary) -> Vec<String> {
     if summary.flows.len() > 1 {
         extras.push(tables::flows(layout, &summary.flows));
     }
+    extras.extend(outages::table_of(layout, summary));
     if layout.width.is_some() && summary.common.answered > 1 {
         extras.push(bars(layout, &run.rtts()));
     }
@@ -194,6 +209,7 @@ mod tests {
         event(1, lost(0));
         for now in [SECOND, 2 * SECOND] {
             totals.append(&report.take_parts(now));
+            totals.set_outages(report.outages());
             lines.extend(match now {
                 SECOND => totals.interval(now),
                 _ => totals.last_interval(now, SECOND * 3 / 2),

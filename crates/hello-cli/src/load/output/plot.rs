@@ -25,6 +25,7 @@ pub(crate) fn run(target: &str, plan: &LoadPlan, recorder: &Recorder, start: Wal
         timeline: recorder.timeline(),
         times: recorder.latencies(),
         flows: Vec::new(),
+        outages: &[],
     };
     let title = format!("Latency of {} under load", run.name);
     let parameters = parameters(plan, false);

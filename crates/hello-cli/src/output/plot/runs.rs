@@ -1,14 +1,21 @@
 //! The plot of one or several runs, which share their axes.
 
+mod flows;
+mod lanes;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
-use hello_measure::{Counts, Distribution, FlowSummary, Quantiles, TimeBin, Timeline, millis};
+use hello_measure::{
+    Counts, Distribution, FlowSummary, Outage, Quantiles, TimeBin, Timeline, millis,
+};
 
+use self::flows::{FLOW, MAX_FLOWS, MEDIAN, draw_flows, flow_axis};
+use self::lanes::{OUTAGE, draw_lane, draw_outages};
 use super::axis::{Axis, plain, short};
 use super::canvas::{
-    BLUE, Canvas, Glyph, INK, LINE, MARGIN, MUTED, Mark, ORANGE, PALE_BLUE, Pen, Point, SHADE,
-    Shape, Style, VERMILLION, WIDTH,
+    BLUE, Canvas, Glyph, INK, LINE, MARGIN, MUTED, Mark, ORANGE, PALE_BLUE, Pen, Point, Shape,
+    Style, VERMILLION, WIDTH,
 };
 use crate::output::format::{nonzero, percentile, thousands};
 use crate::output::percent;
@@ -37,6 +44,8 @@ pub(crate) struct Run<'a> {
     pub(crate) times: Cow<'a, Distribution>,
     /// The flows, if there are several.
     pub(crate) flows: Vec<FlowSummary>,
+    /// The outages to mark.
+    pub(crate) outages: &'a [Outage],
 }
 
 /// Draws each run: times, losses and probes not sent over the run, the distribution of the times,
@@ -76,6 +85,7 @@ struct Layout {
     height: f64,
     has_late: bool,
     has_not_sent: bool,
+    has_outages: bool,
 }
 
 impl Layout {
@@ -110,6 +120,7 @@ impl Layout {
             height: if runs.len() > 1 { 150.0 } else { 230.0 },
             has_late: bins().any(|(_, bin)| bin.late.is_some()),
             has_not_sent,
+            has_outages: runs.iter().any(|run| !run.outages.is_empty()),
         }
     }
 
@@ -120,6 +131,7 @@ impl Layout {
             (true, square(VERMILLION), "lost (height: share)"),
             (self.has_late, vec![Glyph::Mark(LATE)], "late reply"),
             (self.has_not_sent, square(INK), "not sent"),
+            (self.has_outages, square(OUTAGE), "outage"),
             (
                 self.flows.is_some(),
                 vec![Glyph::Line(FLOW), Glyph::Mark(MEDIAN)],
@@ -148,6 +160,11 @@ impl Layout {
         let most = usize::try_from(requests.sum::<u64>()).unwrap_or(usize::MAX);
         let coarse = run.timeline.coarser(most.min(LANE_BINS));
         let x = |at: Duration| self.x.at(at.as_secs_f64() / self.unit.0);
+        let spans = run.outages.iter().map(|outage| {
+            let [start, length] = [outage.start_s, outage.duration_s].map(|s| s / self.unit.0);
+            (self.x.at(start), self.x.at(start + length))
+        });
+        draw_outages(canvas, (top, panel.1), self.timeline, spans);
         let length = coarse.bin_length();
         let lane = Vec::from_iter(coarse.bins().map(|(at, bin)| (x(at + length / 2), bin)));
         let width = (x(length) - self.timeline.0).clamp(2.0, self.timeline.1 - self.timeline.0);
@@ -167,7 +184,7 @@ impl Layout {
         }
         self.draw_distribution(canvas, run, panel, &y);
         if let Some(flows) = self.flows {
-            draw_flows(canvas, run, flows, lost, &y);
+            draw_flows(canvas, &run.flows, flows, lost, &y);
         }
         panel.1
     }
@@ -275,28 +292,6 @@ fn statistics(run: &Run<'_>) -> String {
     }
 }
 
-/// Draws shares over a horizontal axis, as bars from the lower edge of a band.
-fn draw_lane(
-    canvas: &mut Canvas,
-    (name, (upper, lower)): (&str, (f64, f64)),
-    (left, right): (f64, f64),
-    shares: impl Iterator<Item = (f64, f64)>,
-    (color, width): (&str, f64),
-) {
-    canvas.rectangle((left, upper), (right - left, lower - upper), SHADE);
-    if !name.is_empty() {
-        canvas.text((left - 8.0, (upper + lower) / 2.0 + 5.0), "end", Style::Plain, name);
-    }
-    let bars = shares.filter(|(_, share)| *share > 0.0);
-    let height = |share: f64| (share * (lower - upper)).max(3.0);
-    for (x, share) in bars {
-        // The last bin may reach beyond the last request.
-        let (from, to) = ((x - width / 2.0).max(left), (x + width / 2.0).min(right));
-        let height = height(share);
-        canvas.rectangle((from, lower - height), (to - from, height), color);
-    }
-}
-
 /// Draws the times of bins, each with its place.
 fn draw_times(canvas: &mut Canvas, bins: &[(f64, TimeBin)], y: &Axis) {
     let ranges = bins.iter().filter_map(|(x, bin)| {
@@ -313,41 +308,6 @@ fn draw_times(canvas: &mut Canvas, bins: &[(f64, TimeBin)], y: &Axis) {
     canvas.marks(ends, Mark { radius, ..REPLY });
     let late = bins.iter().filter_map(|(x, bin)| Some((*x, y_of(y, bin.late?.1))));
     canvas.marks(late, LATE);
-}
-
-/// Draws the loss and the times of each flow. If there are very many, neighbours share a place,
-/// which shows the worst of them.
-fn draw_flows(
-    canvas: &mut Canvas,
-    run: &Run<'_>,
-    (left, right): (f64, f64),
-    lost: (f64, f64),
-    y: &Axis,
-) {
-    let x = flow_axis(run.flows.len(), (left, right));
-    let groups = run.flows.chunks(run.flows.len().div_ceil(MAX_FLOWS).max(1));
-    let groups = Vec::from_iter(groups.map(|group| {
-        let worst =
-            |of: fn(&FlowSummary) -> Option<f64>| group.iter().filter_map(of).reduce(f64::max);
-        let middle = (group[0].flow + group[group.len() - 1].flow) as f64 / 2.0;
-        let p50 = worst(|flow| flow.p50_ms);
-        let times = p50.map(|p50| (p50, worst(|flow| flow.p99_ms).unwrap_or(p50)));
-        (x.at(middle), worst(|flow| flow.loss), times)
-    }));
-    let losses = groups.iter().filter_map(|(x, loss, _)| Some((*x, (*loss)?)));
-    let width = ((right - left) / groups.len().max(1) as f64 * 0.6).clamp(2.0, 16.0);
-    draw_lane(canvas, ("", lost), (left, right), losses, (VERMILLION, width));
-    let times =
-        Vec::from_iter(groups.iter().filter_map(|(x, _, times)| {
-            times.map(|(p50, p99)| ((*x, y.at(p50)), (*x, y.at(p99))))
-        }));
-    let spans = times.iter().filter(|(p50, p99)| p50.1 - p99.1 > 1.0);
-    canvas.segments(spans.copied(), FLOW);
-    canvas.marks(times.iter().map(|(p50, _)| *p50), MEDIAN);
-}
-
-fn flow_axis(flows: usize, (left, right): (f64, f64)) -> Axis {
-    Axis::linear(-0.5, flows as f64 - 0.5).between(left, right)
 }
 
 fn y_of(y: &Axis, time: Duration) -> f64 {
@@ -382,9 +342,6 @@ const LANE_BINS: usize = 128;
 /// The most labels of an axis.
 const TICKS: usize = 7;
 
-/// The most flows with a place of their own.
-const MAX_FLOWS: usize = 48;
-
 /// The width of the distribution and of the flows, that of the names of percentiles, and that
 /// between two columns.
 const SIDE: f64 = 150.0;
@@ -395,5 +352,3 @@ const RANGE: Pen = Pen::new(PALE_BLUE, 1.6);
 const REPLY: Mark = Mark::new(Shape::Dot, 2.4, BLUE);
 const LATE: Mark = Mark { hollow: true, ..Mark::new(Shape::Diamond, 4.0, ORANGE) };
 const MARK: Pen = Pen { dashed: true, ..Pen::new(MUTED, 1.0) };
-const FLOW: Pen = Pen::new(PALE_BLUE, 3.0);
-const MEDIAN: Mark = Mark::new(Shape::Dot, 2.6, BLUE);

@@ -1,11 +1,12 @@
 //! Reads pictures, and checks that everything in them can be seen.
 
 mod axis;
+mod lanes;
 
 use std::borrow::Cow;
 use std::time::{Duration, UNIX_EPOCH};
 
-use hello_measure::{Counts, Distribution, Flows, Timeline};
+use hello_measure::{Counts, Distribution, Flows, Outages, Timeline};
 use svg::node::Attributes;
 use svg::node::element::path::{Command, Data, Parameters, Position};
 use svg::parser::Event;
@@ -188,13 +189,15 @@ struct Sample {
     flows: Flows,
     /// The number of flows.
     several: usize,
+    outages: Outages,
 }
 
 impl Sample {
     fn new(name: &str, flows: usize) -> Self {
         let (counts, timeline) = (Counts::default(), Timeline::new());
-        let (times, name) = (Distribution::new(3), name.into());
-        Self { name, counts, timeline, times, flows: Flows::new(flows), several: flows }
+        let (times, name, outages) = (Distribution::new(3), name.into(), Outages::new(flows));
+        let (flows, several) = (Flows::new(flows), flows);
+        Self { name, counts, timeline, times, flows, several, outages }
     }
 
     fn answered(&mut self, number: u64, rtt: Duration) {
@@ -202,12 +205,23 @@ impl Sample {
         self.timeline.answered(at(number), rtt);
         self.times.record(rtt);
         self.flows.answered(self.flow(number), rtt);
+        let seq = self.sent(number);
+        self.outages.answered(seq);
     }
 
     fn lost(&mut self, number: u64) {
         (self.counts.sent, self.counts.lost) = (self.counts.sent + 1, self.counts.lost + 1);
         self.timeline.lost(at(number));
         self.flows.lost(self.flow(number));
+        let seq = self.sent(number);
+        self.outages.lost(seq);
+    }
+
+    /// Notes that a probe was sent, and returns its sequence number.
+    fn sent(&mut self, number: u64) -> u32 {
+        let seq = u32::try_from(number).expect("few");
+        self.outages.sent(self.flow(number), seq, at(number));
+        seq
     }
 
     fn flow(&self, number: u64) -> usize {
@@ -254,12 +268,14 @@ fn at(number: u64) -> Duration {
 }
 
 fn drawn(samples: &[Sample]) -> String {
-    let runs = samples.iter().map(|sample| Run {
+    let outages = Vec::from_iter(samples.iter().map(|sample| sample.outages.summary().longest));
+    let runs = samples.iter().zip(&outages).map(|(sample, outages)| Run {
         name: sample.name.clone(),
         counts: sample.counts,
         timeline: &sample.timeline,
         times: Cow::Borrowed(&sample.times),
         flows: sample.flows.summaries().collect(),
+        outages,
     });
     let caption = Caption {
         title: "Round-trip times",
@@ -269,58 +285,6 @@ fn drawn(samples: &[Sample]) -> String {
         over: "time sent",
     };
     draw(&caption, &Vec::from_iter(runs))
-}
-
-#[test]
-fn run_that_lost_everything_has_a_lane_without_gaps() {
-    for probes in [1, 2, 40, 50, 300] {
-        let mut sample = Sample::of(&[]);
-        (0..probes).for_each(|number| sample.lost(number));
-        let svg = drawn(&[sample]);
-        let bars = rectangles(&svg, canvas::VERMILLION);
-        let gaps = bars.windows(2).map(|pair| pair[1].0 - pair[0].1);
-        assert!(!bars.is_empty() && gaps.fold(0.0, f64::max) < 1.0, "{probes}: {bars:?}");
-    }
-}
-
-/// Returns the left and the right end of each rectangle of a colour.
-fn rectangles(svg: &str, color: &str) -> Vec<(f64, f64)> {
-    let fill = format!("fill=\"{color}\"");
-    let number = |line: &str, name: &str| {
-        let (_, rest) = line.split_once(&format!(" {name}=\""))?;
-        rest.split('"').next()?.parse::<f64>().ok()
-    };
-    let rectangles = svg.lines().filter(|line| line.starts_with("<rect") && line.contains(&fill));
-    let ends = rectangles.filter_map(|line| Some((number(line, "x")?, number(line, "width")?)));
-    ends.map(|(x, width)| (x, x + width)).collect()
-}
-
-#[test]
-fn lane_of_losses_shows_when_the_lost_were_sent_and_others_have_marks_of_their_own() {
-    let mut sample = Sample::of(&[Duration::from_millis(10); 10]);
-    let paths = |sample: &Sample, color: &str| {
-        let svg = drawn(std::slice::from_ref(sample));
-        let paths = svg.lines().filter(|line| line.starts_with("<path"));
-        let of_color = paths.filter(|path| path.contains(&format!("stroke=\"{color}\"")));
-        // Without the one in the legend.
-        Vec::from_iter(of_color.skip(1).map(str::to_owned))
-    };
-    assert_eq!(paths(&sample, canvas::ORANGE), [""; 0]);
-    let bars = |sample: &Sample, color| rectangles(&drawn(std::slice::from_ref(sample)), color);
-    for color in [canvas::VERMILLION, canvas::INK] {
-        assert_eq!(bars(&sample, color), [], "{color}");
-    }
-    sample.lost(9);
-    sample.timeline.late(at(9), Duration::from_millis(1500));
-    sample.timeline.not_sent(at(5), 1);
-    let (lost, not_sent) = (bars(&sample, canvas::VERMILLION), bars(&sample, canvas::INK));
-    assert_eq!((lost.len(), not_sent.len(), paths(&sample, canvas::ORANGE).len()), (1, 1, 1));
-    // The lost one was the last.
-    assert!(not_sent[0].1 < lost[0].0, "{not_sent:?} {lost:?}");
-    let names = texts(&drawn(&[sample]));
-    for name in ["lost", "not sent", "late reply"] {
-        assert!(names.iter().any(|text| text == name), "{name} {names:?}");
-    }
 }
 
 #[test]

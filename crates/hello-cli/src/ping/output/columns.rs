@@ -1,5 +1,7 @@
 //! The columns of `hello-ping`'s tables.
 
+use hello_measure::OutageSummary;
+
 use crate::output::columns::COMMON_COLUMNS;
 use crate::output::export::{CellFormat, Column, Tabular, cells, heads};
 use crate::ping::summary::Summary;
@@ -17,7 +19,8 @@ impl Tabular for Summary {
     ];
 
     fn heads() -> Vec<&'static str> {
-        heads(TARGET).chain(heads(COMMON_COLUMNS)).chain(heads(JITTER)).collect()
+        let own = heads(JITTER).chain(heads(OUTAGES));
+        heads(TARGET).chain(heads(COMMON_COLUMNS)).chain(own).collect()
     }
 
     fn cells(&self, format: &CellFormat) -> Vec<String> {
@@ -25,6 +28,7 @@ impl Tabular for Summary {
             cells(TARGET, self, format),
             cells(COMMON_COLUMNS, &self.common, format),
             cells(JITTER, self, format),
+            cells(OUTAGES, self, format),
         ]
         .concat()
     }
@@ -42,12 +46,22 @@ const JITTER: &[Column<Summary>] = &[
     }),
 ];
 
+const OUTAGES: &[Column<Summary>] = &[
+    ("outages", |summary, format| {
+        format.known(summary.outages.as_ref(), |outages| outages.count.to_string())
+    }),
+    ("outage_max_s", |summary, format| {
+        let worst = summary.outages.as_ref().and_then(OutageSummary::worst);
+        format.known(worst, |worst| format!("{:.3}", worst.duration_s))
+    }),
+];
+
 #[cfg(test)]
 mod tests {
     use std::iter;
     use std::time::Duration;
 
-    use hello_measure::Jitter;
+    use hello_measure::{Jitter, Outages};
 
     use super::*;
     use crate::output::export::{Export, NO_TOTALS};
@@ -60,19 +74,28 @@ mod tests {
     }
 
     #[test]
-    fn jitter_follows_the_common_columns() {
+    fn jitter_and_outages_follow_the_common_columns() {
         let jitter_ms = Some(Jitter { mean: 1.1, rfc3550: 1.2 });
+        let mut outages = Outages::new(1);
+        [0, 1234].iter().for_each(|ms| outages.not_sent(0, Duration::from_millis(*ms)));
+        let outages = Some(outages.summary());
         let text = Export::Csv.text(
-            &[Summary { target: "192.0.2.1:9999".into(), jitter_ms, ..silent() }],
+            &[Summary { target: "192.0.2.1:9999".into(), jitter_ms, outages, ..silent() }],
             NO_TOTALS,
             &Summary::heads(),
         );
         let [head, line] = Vec::from_iter(text.lines())[..] else { panic!("{text}") };
         let found = Vec::from_iter(iter::zip(head.split(','), line.split(',')));
-        assert_eq!(found.len(), COMMON_COLUMNS.len() + 4);
+        assert_eq!(found.len(), COMMON_COLUMNS.len() + 6);
         let started_at = ("started_at", "2024-11-26T19:40:00.000000Z");
         assert_eq!(found[..2], [("target", "192.0.2.1:9999"), started_at]);
-        assert_eq!(found[found.len() - 2..], [("jitter_ms", "1.1"), ("jitter_rfc3550_ms", "1.2")]);
+        let last = [
+            ("jitter_ms", "1.1"),
+            ("jitter_rfc3550_ms", "1.2"),
+            ("outages", "1"),
+            ("outage_max_s", "1.234"),
+        ];
+        assert_eq!(found[found.len() - 4..], last);
     }
 
     #[test]
@@ -81,9 +104,9 @@ mod tests {
             .map(|form| form.text(&[silent()], NO_TOTALS, &Summary::heads()));
         let counts = "0.000,0,0,0,0,0,,0,0,0,0,0,0,,0,0";
         let started_at = "2024-11-26T19:40:00.000000Z";
-        let expected = format!("\n\"a,b|\"\"c\"\":1\",{started_at},{counts},,,,,,,,,,,,,,\n");
+        let expected = format!("\n\"a,b|\"\"c\"\":1\",{started_at},{counts},,,,,,,,,,,,,,,,\n");
         assert!(csv.ends_with(&expected), "{csv}");
-        let dashes = "- | ".repeat(13) + "- |\n";
+        let dashes = "- | ".repeat(15) + "- |\n";
         assert!(markdown.ends_with(&format!("| 0 | 0 | {dashes}")), "{markdown}");
     }
 }

@@ -40,6 +40,7 @@ pub fn header(origin: &Origin, plan: &Plan, target: &Target) -> String {
         max_loss: thresholds.max_loss,
         max_p99_ms: thresholds.max_p99.map(millis),
         max_jitter_ms: thresholds.max_jitter.map(millis),
+        max_outage_ms: thresholds.max_outage.map(millis),
     }))
 }
 
@@ -138,6 +139,7 @@ struct Start<'a> {
     max_loss: Option<f64>,
     max_p99_ms: Option<f64>,
     max_jitter_ms: Option<f64>,
+    max_outage_ms: Option<f64>,
 }
 
 /// A summary, and its time since the start.
@@ -313,7 +315,7 @@ mod tests {
         let plan = Plan {
             count: NonZeroU64::new(7),
             source: Some("eth0".into()),
-            thresholds: Thresholds { max_loss, max_p99, max_jitter },
+            thresholds: Thresholds { max_loss, max_p99, max_jitter, max_outage: None },
             ..plan()
         };
         let expected =
@@ -323,7 +325,7 @@ mod tests {
                 + r#""target":"example.org:9999","address":"192.0.2.1:9999","tried":[],"name_bytes":16,"flows":1,"#
                 + r#""interval_s":1.0,"count":7,"duration_s":null,"deadline_s":null,"timeout_s":1.0,"#
                 + r#""every_s":null,"source":"eth0","peer":"hello","max_loss":0.01,"max_p99_ms":5.0,"#
-                + r#""max_jitter_ms":null}"#;
+                + r#""max_jitter_ms":null,"max_outage_ms":null}"#;
         assert_eq!(untimed(&header(&origin, &plan, &target())), expected);
     }
 

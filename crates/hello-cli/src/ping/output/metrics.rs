@@ -11,9 +11,8 @@ use crate::output::prometheus::{MetricFamilies, Sample};
 use crate::ping::recorder::Recorder;
 use crate::ping::summary::Summary;
 
-/// Formats the counts of every target as Prometheus' text format.
-pub fn text(recorders: &[Recorder], now: Duration) -> String {
-    let summaries = Vec::from_iter(recorders.iter().map(|recorder| recorder.summary(now)));
+/// Formats the counts and the summary of every target as Prometheus' text format.
+pub fn text(recorders: &[Recorder], summaries: &[Summary]) -> String {
     let mut families = MetricFamilies::new("hello_ping");
     for (name, help, count) in COUNTERS {
         let sample =
@@ -43,6 +42,14 @@ pub fn text(recorders: &[Recorder], now: Duration) -> String {
         |summary: &Summary| Sample::new(&[("target", &summary.target)], summary.common.in_flight);
     let samples = Vec::from_iter(summaries.iter().map(in_flight));
     families.add("in_flight", "gauge", "Probes neither answered nor lost yet.", &samples);
+    let longest = |summary: &Summary| {
+        let worst = summary.outages.as_ref()?.worst();
+        let seconds = worst.map_or(0.0, |worst| worst.duration_s);
+        Some(Sample::new(&[("target", &summary.target)], seconds))
+    };
+    let samples = Vec::from_iter(summaries.iter().filter_map(longest));
+    let help = "Duration of the longest outage, of a flow or of all flows together.";
+    families.add("longest_outage_seconds", "gauge", help, &samples);
     let samples = Vec::from_iter(recorders.iter().flat_map(histogram));
     let help = "Round-trip times of the answered probes.";
     families.add("response_duration_seconds", "histogram", help, &samples);
@@ -52,7 +59,7 @@ pub fn text(recorders: &[Recorder], now: Duration) -> String {
 type Count = fn(&Summary) -> u64;
 type Counts = fn(&Summary) -> &BTreeMap<&'static str, u64>;
 
-const COUNTERS: [(&str, &str, Count); 10] = [
+const COUNTERS: &[(&str, &str, Count)] = &[
     ("requests_total", "Probes sent.", |summary| summary.common.sent),
     ("responses_total", "Probes answered before their timeout.", |summary| summary.common.answered),
     ("lost_total", "Probes not answered before their timeout.", |summary| summary.common.lost),
@@ -72,6 +79,14 @@ const COUNTERS: [(&str, &str, Count); 10] = [
     }),
     ("errors_unattributed_total", "Errors from the network about no known probe.", |summary| {
         summary.common.unattributed
+    }),
+    (
+        "outages_total",
+        "Runs of two or more consecutive probes of a flow lost or not sent.",
+        |summary| summary.outages.as_ref().map_or(0, |outages| outages.count),
+    ),
+    ("outage_probes_total", "Probes lost or not sent that are part of an outage.", |summary| {
+        summary.outages.as_ref().map_or(0, |outages| outages.probes)
     }),
 ];
 
@@ -113,10 +128,33 @@ fn histogram(recorder: &Recorder) -> Vec<Sample> {
 
 #[cfg(test)]
 mod tests {
+    use hello_measure::Outages;
     use hello_net::{ErrorClass, ProbeEventKind};
 
     use super::*;
     use crate::ping::fixtures::{answered, events, lost, target};
+
+    fn printed(recorder: &Recorder) -> String {
+        text(std::slice::from_ref(recorder), &[recorder.summary(Duration::ZERO)])
+    }
+
+    #[test]
+    fn longest_outage_is_a_gauge_and_the_others_are_counted() {
+        let mut outages = Outages::new(1);
+        for seq in 1..=6 {
+            outages.sent(0, seq, Duration::from_secs(seq.into()));
+            if [2, 3, 5].contains(&seq) { outages.lost(seq) } else { outages.answered(seq) }
+        }
+        let recorder = Recorder::new(target());
+        let summary = recorder.summary(Duration::ZERO);
+        let text = text(&[recorder], &[Summary { outages: Some(outages.summary()), ..summary }]);
+        for (name, value) in
+            [("outages_total", "1"), ("outage_probes_total", "2"), ("longest_outage_seconds", "2")]
+        {
+            let line = format!("hello_ping_{name}{{target=\"192.0.2.1:9999\"}} {value}");
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+    }
 
     #[test]
     fn bounds_are_those_of_smokeping_prober() {
@@ -125,7 +163,7 @@ mod tests {
             "0.0128", "0.0256", "0.0512", "0.1024", "0.2048", "0.4096", "0.8192", "1.6384",
             "3.2768", "6.5536", "13.1072", "26.2144",
         ];
-        let text = text(&[Recorder::new(target())], Duration::ZERO);
+        let text = printed(&Recorder::new(target()));
         let bounds = text.lines().filter_map(|line| line.split_once("le=\"")?.1.split_once('"'));
         let bounds = Vec::from_iter(bounds.map(|(bound, _)| bound));
         assert_eq!(bounds, Vec::from_iter(expected.into_iter().chain(["+Inf"])));
@@ -138,7 +176,7 @@ mod tests {
         events(&mut recorder, answers);
         events(&mut recorder, [lost(9)]);
         events(&mut recorder, [ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into())]);
-        let text = text(&[recorder], Duration::ZERO);
+        let text = printed(&recorder);
         let target = r#"target="192.0.2.1:9999""#;
         for (name, labels, value) in [
             ("response_duration_seconds_bucket", r#",le="0.00005""#, "1"),

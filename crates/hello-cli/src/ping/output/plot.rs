@@ -9,15 +9,17 @@ use crate::output::format::{count, duration};
 use crate::output::plot::runs::{self, Caption, Run};
 use crate::ping::Target;
 use crate::ping::recorder::Recorder;
+use crate::ping::summary::Summary;
 
-/// Draws the round-trip times, losses and flows of each target, at least one.
-pub(crate) fn draw(targets: &[(&Recorder, &Timeline)], interval: Duration) -> String {
-    let runs = targets.iter().map(|&(recorder, timeline)| Run {
+/// Draws the round-trip times, losses, outages and flows of each target, at least one.
+pub(crate) fn draw(targets: &[(&Recorder, &Timeline, &Summary)], interval: Duration) -> String {
+    let runs = targets.iter().map(|&(recorder, timeline, summary)| Run {
         name: Escaped(recorder.target().name.as_bytes()).to_string(),
         counts: recorder.record().counts(),
         timeline,
         times: recorder.rtts(),
         flows: recorder.flows(),
+        outages: summary.outages.as_ref().map_or(&[], |outages| &outages.longest),
     });
     let runs = Vec::from_iter(runs);
     let title = match &runs[..] {
@@ -50,7 +52,9 @@ mod tests {
         let silent = Recorder::new(hostile);
         let timeline = Timeline::new();
         let texts = |targets: &[_]| texts(&draw(targets, Duration::from_millis(25)));
-        let (one, other) = ((&recorder, &timeline), (&silent, &timeline));
+        let summaries = [&recorder, &silent].map(|recorder| recorder.summary(Duration::ZERO));
+        let one = (&recorder, &timeline, &summaries[0]);
+        let other = (&silent, &timeline, &summaries[1]);
         let counts = "2 sent, 1 answered, 1 lost (50%); max\u{a0}12.0\u{a0}ms";
         for (texts, expected) in [
             (

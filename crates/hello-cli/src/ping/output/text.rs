@@ -1,5 +1,6 @@
 //! Text output of `hello-ping`, which parsers of ping's output can read.
 
+pub mod outages;
 pub mod status;
 pub mod summary;
 pub mod tables;

@@ -14,6 +14,7 @@ use crate::output::not_sent;
 use crate::output::percent;
 use crate::output::style::{BAD, paint};
 use crate::ping::args::Unreachable;
+use crate::ping::output::text::outages;
 use crate::ping::plan::Plan;
 use crate::ping::summary::Summary;
 
@@ -86,6 +87,7 @@ fn details(plan: &Plan, summary: &Summary) -> Vec<String> {
     lines.extend(cause::lines(&summary.common, summary.address));
     lines.extend(by_reason("errors", &summary.common.errors));
     lines.extend(not_sent::summary(&summary.common));
+    lines.extend(outages::details(summary));
     let [p50, p90, p95, p99, p999] = summary.percentiles();
     let percentiles = [("p50", p50), ("p90", p90), ("p95", p95), ("p99", p99), ("p99.9", p999)];
     lines.extend(named_times(&percentiles, None).map(|times| format!("rtt {times}")));

@@ -1,4 +1,5 @@
 mod live;
+mod outages;
 
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::Duration;
