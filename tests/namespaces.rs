@@ -121,7 +121,8 @@ fn absent_host_is_reported_for_each_probe_as_by_ping() {
 #[test]
 fn link_that_goes_down_fails_the_loss_threshold_of_a_ping() {
     let test = "link_that_goes_down_fails_the_loss_threshold_of_a_ping";
-    let Some(run) = run_in_namespace(test, "lost_link.py", &[PING]) else { return };
+    let options = [PING, "--max-outage", "500ms"];
+    let Some(run) = run_in_namespace(test, "lost_link.py", &options) else { return };
     let (summary, text) = (&run["summary"], run["text"].as_str().expect("text"));
     let not_sent = count(&summary["not_sent"]["unreachable"]);
     assert!(not_sent > 0 && count(&summary["sent"]) + not_sent == 30, "{run}");
@@ -135,4 +136,14 @@ fn link_that_goes_down_fails_the_loss_threshold_of_a_ping() {
         "{text}"
     );
     assert_eq!(run["status"], 1, "{run}");
+    // One outage, from the first probe without an answer to the last one, which was due after 1.45 s.
+    let outages = &summary["outages"];
+    let [outage] = &outages["longest"].as_array().expect("a list")[..] else { panic!("{run}") };
+    let missed = 30 - count(&summary["answered"]);
+    assert_eq!((&outage["probes"], &outages["scattered"]), (&missed.into(), &0.into()), "{run}");
+    assert_eq!((&outage["not_sent"], &outage["ongoing"]), (&not_sent.into(), &true.into()));
+    let [start, duration] = ["start_s", "duration_s"].map(|name| outage[name].as_f64());
+    let end = start.zip(duration).map(|(start, duration)| start + duration);
+    assert!(end.is_some_and(|end| (end - 1.45).abs() < 1e-6), "{run}");
+    assert!(text.contains(" (ongoing) exceeds --max-outage 500ms\n"), "{text}");
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod files;
 mod options;
+mod outages;
 mod output;
 mod status;
 mod targets;

@@ -3,6 +3,7 @@
 mod ends;
 mod flows;
 mod impairments;
+mod outages;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -115,6 +116,7 @@ impl Run {
         let marked = self.events("reply").map(|event| &event["reordered"]);
         assert!(marked.eq(truth.answers.iter().map(|answer| answer.reordered)));
         assert_eq!(self.summary["reordered"], truth.reordered());
+        self.assert_outages(&truth.lost);
         self.assert_times(truth);
     }
 
@@ -149,6 +151,9 @@ impl Run {
             assert_eq!(summary[name], self.events(event).count(), "{event}");
         }
         assert_eq!(self.seqs("lost"), truth.lost);
+        let missed = ["probes", "scattered"].map(|name| count(&summary["outages"][name]));
+        let settled = count(&summary["answered"]) + count(&summary["in_flight"]);
+        assert_eq!(missed.iter().sum::<u64>(), self.due() - settled, "{summary}");
         let mut shortest: BTreeMap<_, _> =
             truth.answers.iter().map(|answer| (u64::from(answer.seq), answer.shortest)).collect();
         for reply in self.events("reply") {
