@@ -1,5 +1,6 @@
 mod ends;
 mod observers;
+mod schedule;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroU16;
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use hello_measure::{Cause, CauseKind, Counts, ReplyKind};
 use hello_net::{
-    Backend, ErrorClass, NotSent, ProbeError, ProbeEvent, ProbeEventKind, Prober, ProberBuilder,
+    Backend, ErrorClass, ProbeError, ProbeEvent, ProbeEventKind, Prober, ProberBuilder,
 };
 use hello_proto::{Peer, Token};
 use socket2::SockRef;
@@ -281,8 +282,7 @@ fn absent_server_is_distinguished_from_a_silent_one() {
         let refused = AtomicUsize::new(0);
         let expected = Cause { kind: CauseKind::Refused, reporter: Some(nobody.ip()) };
         let counts = prober.run(|event| match event.kind {
-            ProbeEventKind::SocketError(error) => {
-                assert!(cfg!(not(target_os = "linux")), "{error:?}");
+            ProbeEventKind::SocketError(error) if cfg!(not(target_os = "linux")) => {
                 assert_eq!(error.class, ErrorClass::ConnectionRefused);
                 assert_eq!(error.os_error, Some(libc::ECONNREFUSED));
                 refused.fetch_add(1, Relaxed);
@@ -295,7 +295,7 @@ fn absent_server_is_distinguished_from_a_silent_one() {
             ProbeEventKind::Lost { cause, .. } => {
                 assert!(cfg!(not(target_os = "linux")) || cause == expected, "{cause:?}");
             }
-            ProbeEventKind::Received { .. } => panic!("{event:?}"),
+            ProbeEventKind::Received { .. } | ProbeEventKind::SocketError(_) => panic!("{event:?}"),
             _ => {}
         });
         let counts = counts.expect("no broken socket");
@@ -330,46 +330,6 @@ fn receive_buffer_drops_are_reported_and_not_attributed_to_the_network() {
     let [received, dropped] = [received, dropped].map(AtomicUsize::into_inner);
     assert!(dropped > 0, "the test needs a smaller buffer");
     assert_eq!(received + dropped, MANY);
-}
-
-#[test]
-fn stalled_prober_sends_no_burst() {
-    let server = peer();
-    let interval = Duration::from_millis(1);
-    let plan = plan(250).interval(interval).timeout(interval);
-    let prober = connect(&server, plan);
-    let held_up = AtomicUsize::new(0);
-    prober
-        .run(|event| match event.kind {
-            ProbeEventKind::Sent { seq: Token::FIRST_SEQ, .. } => thread::sleep(200 * interval),
-            ProbeEventKind::NotSent(NotSent::Late) => {
-                let into_interval = event.at.as_nanos() % interval.as_nanos();
-                assert_eq!(into_interval, 0, "when it was due, and not when it was given up");
-                held_up.fetch_add(1, Relaxed);
-            }
-            _ => {}
-        })
-        .expect("no broken socket");
-    // Of the 198 that are late by more than an interval, few are sent.
-    let held_up = held_up.into_inner();
-    assert!(held_up >= 198 - 64, "{held_up}");
-}
-
-#[test]
-fn no_probe_is_early_and_the_timer_error_is_reported() {
-    let server = peer();
-    let interval = Duration::from_millis(2);
-    let plan = plan(30).interval(interval);
-    let prober = connect(&server, plan);
-    thread::scope(|scope| {
-        scope.spawn(|| serve(&server, 30, |_, name| vec![greeting(name)]));
-        let check = |event: &ProbeEvent<'_>| {
-            if let ProbeEventKind::Sent { seq, late } = event.kind {
-                assert_eq!(event.at - late, interval * (seq - 1), "due in step with the start");
-            }
-        };
-        prober.run(check).expect("no broken socket")
-    });
 }
 
 #[test]
