@@ -4,10 +4,11 @@ use super::distribution::Distribution;
 use super::jitter::{Jitter, JitterEstimator};
 use super::ledger::Counts;
 use super::quantiles::millis;
+use super::route_changes::{Route, RouteChanges};
 
-/// The counts and round-trip times of each flow, and the jitter within flows.
+/// The counts and round-trip times of each flow, and the jitter and the route changes within flows.
 ///
-/// Flows may take different paths, so jitter compares only replies of the same flow.
+/// Flows may take different paths, so only replies of the same flow are compared.
 ///
 /// ```
 /// use std::time::Duration;
@@ -28,6 +29,7 @@ use super::quantiles::millis;
 pub struct Flows {
     flows: Vec<Flow>,
     jitter: JitterEstimator,
+    route_changes: RouteChanges,
 }
 
 #[derive(Clone, Debug)]
@@ -36,18 +38,28 @@ struct Flow {
     rtt: Distribution,
     /// The last round-trip time.
     last: Option<Duration>,
+    route: Route,
 }
 
 impl Flow {
     fn new() -> Self {
-        Self { counts: Counts::default(), rtt: Distribution::new(DIGITS), last: None }
+        Self {
+            counts: Counts::default(),
+            rtt: Distribution::new(DIGITS),
+            last: None,
+            route: Route::default(),
+        }
     }
 }
 
 impl Flows {
     /// Creates a number of flows.
     pub fn new(flows: usize) -> Self {
-        Self { flows: vec![Flow::new(); flows], jitter: JitterEstimator::default() }
+        Self {
+            flows: vec![Flow::new(); flows],
+            jitter: JitterEstimator::default(),
+            route_changes: RouteChanges::default(),
+        }
     }
 
     /// Records a probe of a flow. Flows are numbered from 0; unknown ones are ignored.
@@ -68,6 +80,16 @@ impl Flows {
         }
     }
 
+    /// Records the TTL of the reply to a probe of a flow, which arrived at `at`. An unknown TTL is
+    /// compared with no other.
+    pub fn reply_ttl(&mut self, flow: usize, at: Duration, seq: u32, ttl: Option<u8>) {
+        if let (Some(flow), Some(ttl)) = (self.flows.get_mut(flow), ttl)
+            && flow.route.changed(seq, ttl)
+        {
+            self.route_changes.record(at);
+        }
+    }
+
     /// Records the loss of a probe of a flow.
     pub fn lost(&mut self, flow: usize) {
         if let Some(flow) = self.flows.get_mut(flow) {
@@ -75,11 +97,15 @@ impl Flows {
         }
     }
 
-    /// Returns the flows of the next part. Jitter continues from the last replies.
+    /// Returns the flows of the next part. Jitter and route changes continue from the last replies.
     #[must_use]
     pub fn next_part(&self) -> Self {
-        let next = |flow: &Flow| Flow { last: flow.last, ..Flow::new() };
-        Self { flows: self.flows.iter().map(next).collect(), jitter: self.jitter.next_part() }
+        let next = |flow: &Flow| Flow { last: flow.last, route: flow.route, ..Flow::new() };
+        Self {
+            flows: self.flows.iter().map(next).collect(),
+            jitter: self.jitter.next_part(),
+            route_changes: RouteChanges::default(),
+        }
     }
 
     /// Adds the part that followed this one.
@@ -90,16 +116,23 @@ impl Flows {
     pub fn append(&mut self, later: &Self) {
         assert_eq!(self.flows.len(), later.flows.len(), "the next part has the same flows");
         self.jitter.append(&later.jitter);
+        self.route_changes.append(&later.route_changes);
         for (flow, later) in self.flows.iter_mut().zip(&later.flows) {
             flow.counts.merge(&later.counts);
             flow.rtt.merge(&later.rtt);
             flow.last = later.last.or(flow.last);
+            flow.route = flow.route.or_later(later.route);
         }
     }
 
     /// Returns the jitter within flows; `None` if no flow has two replies.
     pub fn jitter(&self) -> Option<Jitter> {
         self.jitter.jitter()
+    }
+
+    /// Returns the route changes within flows.
+    pub fn route_changes(&self) -> RouteChanges {
+        self.route_changes
     }
 
     /// Yields a summary of each flow.
@@ -114,6 +147,7 @@ impl Flows {
                 loss: counts.loss(),
                 p50_ms: flow.rtt.supported_quantile(500).map(millis),
                 p99_ms: flow.rtt.supported_quantile(990).map(millis),
+                ttl: flow.route.ttl(),
             }
         })
     }
@@ -152,6 +186,8 @@ pub struct FlowSummary {
     /// The 99th percentile of the round-trip times in milliseconds, to two digits; `None` for
     /// fewer than 100.
     pub p99_ms: Option<f64>,
+    /// The TTL of the reply to the newest answered probe; `None` if it is unknown.
+    pub ttl: Option<u8>,
 }
 
 /// The number of significant digits of the percentiles; few, because there may be many flows.
