@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 const HEADER_LEN: usize = size_of::<usize>() + 2 * size_of::<i32>();
 
 fuzz_target!(|bytes: &[u8]| {
-    let (segment, destination) = read_control(bytes);
+    let (segment, tos, destination) = read_control(bytes);
     assert!(segment.is_none_or(|segment| i32::try_from(segment).is_ok()));
     if let Some((address, own, interface)) = destination {
         assert_eq!(own.is_ipv6(), address.is_ipv6());
@@ -14,5 +14,8 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(interface == 0 || address.is_ipv6());
     }
     let unknown = [&HEADER_LEN.to_ne_bytes()[..], &[0xff; 8], bytes].concat();
-    assert_eq!(read_control(&unknown), (segment, destination));
+    assert_eq!(read_control(&unknown), (segment, tos, destination));
+    // IP_TOS, whose data is a byte, behind a message that is padded.
+    let mark = [&(HEADER_LEN + 1).to_ne_bytes()[..], &0i32.to_ne_bytes(), &1i32.to_ne_bytes(), &[0xb8]];
+    assert_eq!(read_control(&mark.concat()), (None, Some(0xb8), None));
 });

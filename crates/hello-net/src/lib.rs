@@ -8,6 +8,8 @@ mod client;
 mod clock;
 #[cfg(feature = "load")]
 mod load;
+#[cfg(any(feature = "probe", feature = "load"))]
+mod packet_options;
 #[cfg(feature = "probe")]
 mod prober;
 #[cfg(any(feature = "probe", feature = "load"))]
@@ -51,6 +53,8 @@ pub use load::{
     event::{GeneratorUsage, LoadEvent, LoadEventKind},
     plan::{ArrivalProcess, LoadPlan, Pacing, Sources, WaitStrategy},
 };
+#[cfg(any(feature = "probe", feature = "load"))]
+pub use packet_options::{PacketOptions, PathMtuDiscovery};
 #[cfg(feature = "probe")]
 pub use prober::{
     Prober,

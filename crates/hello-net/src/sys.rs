@@ -23,12 +23,14 @@ mod unix;
 use self::linux as system;
 pub(crate) use self::system::options::{
     HAS_TIMESTAMPS, bind_to_interface, disable_gro, drops, enable_timestamps, queue_errors,
-    report_destinations, report_ttl, send_from_any_local, take_error, verify_before_queueing,
+    report_destinations, report_mark, report_ttl, send_from_any_local, take_error,
+    verify_before_queueing,
 };
 pub(crate) use self::system::time::{set_timer_slack, sleep_until};
 pub(crate) use self::system::wait::{Poller, Waiter};
 pub(crate) use self::system::{
-    Waker, interface_name, monotonic, realtime, thread_time, try_send, wait_readable,
+    Waker, interface_name, monotonic, realtime, set_mark, set_ttl, thread_time, try_send,
+    wait_readable,
 };
 #[cfg(not(target_os = "linux"))]
 use self::unix as system;

@@ -8,6 +8,7 @@ use hello_proto::Peer;
 use super::LoadGenerator;
 use super::error::LoadError;
 use super::plan::{LoadPlan, Pacing, Sources, WaitStrategy};
+use crate::packet_options::PacketOptions;
 use crate::udp::backend::Backend;
 
 impl LoadGenerator {
@@ -135,6 +136,14 @@ impl LoadBuilder {
         self
     }
 
+    /// Sets what the IP headers of the messages have, such as their mark; the system's choice by
+    /// default.
+    #[must_use]
+    pub fn packet(mut self, packet: PacketOptions) -> Self {
+        self.plan.packet = packet;
+        self
+    }
+
     /// Sets the system calls that send and receive. With [`Backend::Portable`], the time of a reply
     /// is when this process receives it, and not the kernel's.
     #[must_use]
@@ -160,8 +169,9 @@ impl LoadBuilder {
     ///
     /// # Errors
     ///
-    /// What [`check`](Self::check) reports; [`LoadError::Connect`] if a port cannot be opened or no
-    /// route leads to the server.
+    /// What [`check`](Self::check) reports; [`LoadError::Connect`] if a port cannot be opened, no route
+    /// leads to the server, or the system or the [`Backend`] does not have one of the
+    /// [`PacketOptions`]: [`Backend::Portable`] sends no marks.
     pub fn connect(self, server: SocketAddr) -> Result<LoadGenerator, LoadError> {
         self.plan.check(server)?;
         LoadGenerator::open(server, self.plan)

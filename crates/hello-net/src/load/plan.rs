@@ -6,6 +6,7 @@ use std::time::Duration;
 use hello_proto::{MAX_DATAGRAM_LEN, MAX_NAME_LEN, Peer, Token};
 
 use super::error::LoadError;
+use crate::packet_options::PacketOptions;
 use crate::udp::backend::Backend;
 use crate::udp::transmit::Transmit;
 
@@ -54,6 +55,8 @@ pub struct LoadPlan {
     pub wait_strategy: WaitStrategy,
     /// Seeds what is drawn: the same plan draws the same lengths and times.
     pub seed: u64,
+    /// What the IP headers of the messages have.
+    pub packet: PacketOptions,
     /// The system calls that send and receive.
     pub backend: Backend,
 }
@@ -162,6 +165,7 @@ impl LoadPlan {
         threads: NonZeroU16::MIN,
         wait_strategy: WaitStrategy::Wait,
         seed: 0,
+        packet: PacketOptions::DEFAULT,
         backend: Backend::Native,
     };
 

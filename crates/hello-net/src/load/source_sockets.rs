@@ -51,9 +51,16 @@ impl SourceSockets {
             Sources::Addresses(_) => (Kind::Addresses, 1),
         };
         let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        let open = |_| match kind {
-            Kind::Ports => socket::connect(server),
-            Kind::Addresses => socket::bind(everywhere, socket::PortSharing::Exclusive),
+        if plan.packet.is_marked() && !plan.backend.sends_marks() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let open = |_| {
+            let socket = match kind {
+                Kind::Ports => socket::connect(server)?,
+                Kind::Addresses => socket::bind(everywhere, socket::PortSharing::Exclusive)?,
+            };
+            plan.packet.apply(&socket, server)?;
+            Ok(socket)
         };
         let opened = (0..opened).map(open).collect::<io::Result<Vec<_>>>()?;
         let all_are_asked = match plan.wait_strategy {
@@ -68,6 +75,7 @@ impl SourceSockets {
             Fragmentation::Never => Fragmentation::Never,
             _ => Fragmentation::SystemDefault,
         };
+        let fragmentation = plan.packet.fragmentation(fragmentation);
         for socket in opened {
             // Every back end enables GRO, so it is disabled on the socket itself.
             let same = (!plan.gro).then(|| socket.try_clone()).transpose()?;

@@ -6,6 +6,7 @@ use hello_proto::Peer;
 
 use super::Prober;
 use super::plan::{ProbeError, ProbePlan};
+use crate::packet_options::PacketOptions;
 use crate::udp::backend::Backend;
 
 impl Prober {
@@ -95,6 +96,14 @@ impl ProberBuilder {
         self
     }
 
+    /// Sets what the IP headers of the probes have, such as their mark; the system's choice by
+    /// default.
+    #[must_use]
+    pub fn packet(mut self, packet: PacketOptions) -> Self {
+        self.plan.packet = packet;
+        self
+    }
+
     /// Sets the system calls that receive. With [`Backend::Portable`], the time of a reply is when
     /// this process receives it, and not the kernel's.
     #[must_use]
@@ -108,7 +117,8 @@ impl ProberBuilder {
     /// # Errors
     ///
     /// [`ProbeError::NameLength`] or [`ProbeError::Interval`] if an option is out of range,
-    /// [`ProbeError::Connect`] if a port cannot be opened or no route leads to the server.
+    /// [`ProbeError::Connect`] if a port cannot be opened, no route leads to the server, or the system
+    /// does not have one of the [`PacketOptions`].
     pub fn connect(self, server: SocketAddr) -> Result<Prober, ProbeError> {
         self.plan.check()?;
         Prober::open(server, self.plan)

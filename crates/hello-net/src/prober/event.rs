@@ -90,6 +90,9 @@ pub enum ProbeEventKind<'a> {
         /// The TTL (IPv4) or the hop limit (IPv6) that was left; `None` where the system does not
         /// report it.
         ttl: Option<u8>,
+        /// The byte with the [`Mark`](hello_measure::Mark) that it arrived with; `None` where the system
+        /// does not report it.
+        tos: Option<u8>,
     },
     /// A probe was not answered before its timeout. Each lost probe is reported once and in the
     /// order sent, even if its reply arrives late.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hello_proto::{MAX_NAME_LEN, Peer, Token};
 use thiserror::Error;
 
+use crate::packet_options::PacketOptions;
 use crate::udp::backend::Backend;
 use crate::zoned_addr::ZonedAddr;
 
@@ -42,6 +43,8 @@ pub struct ProbePlan {
     pub source: Option<IpAddr>,
     /// The interface; `None` for the routes' choice.
     pub interface: Option<String>,
+    /// What the IP headers of the probes have.
+    pub packet: PacketOptions,
     /// The system calls that receive.
     pub backend: Backend,
 }
@@ -57,6 +60,7 @@ impl ProbePlan {
         flows: NonZeroU16::MIN,
         source: None,
         interface: None,
+        packet: PacketOptions::DEFAULT,
         backend: Backend::Native,
     };
 

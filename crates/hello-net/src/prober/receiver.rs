@@ -148,7 +148,7 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
     fn report_received(&self, flow: usize, memory: &mut ReceiverMemory) -> Duration {
         let ReceiverMemory { batch, received, .. } = memory;
         let latest = self.state().classify(batch, received);
-        for Received { at, reply, ttl, range } in received.drain(..) {
+        for Received { at, reply, ttl, tos, range } in received.drain(..) {
             if let ReplyKind::Answered { seq, .. }
             | ReplyKind::Late { seq, .. }
             | ReplyKind::Duplicate { seq } = reply
@@ -156,7 +156,7 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
                 self.await_announcement(seq);
             }
             let datagram = batch.bytes(range);
-            self.notify(at, flow, ProbeEventKind::Received { reply, datagram, ttl });
+            self.notify(at, flow, ProbeEventKind::Received { reply, datagram, ttl, tos });
         }
         latest
     }

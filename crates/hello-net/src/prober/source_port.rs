@@ -22,15 +22,17 @@ pub(super) struct SourcePort {
 impl SourcePort {
     pub(super) fn open(server: SocketAddr, plan: &ProbePlan) -> io::Result<Self> {
         let socket = socket::connect_from(plan.source, plan.interface.as_deref(), server)?;
+        plan.packet.apply(&socket, server)?;
         let sending = socket.try_clone()?;
         if plan.backend.has_timestamps() {
-            // Without it, replies have no TTL.
+            // Without them, replies have no TTL and no mark.
             let _ = sys::report_ttl(&socket, server);
+            let _ = sys::report_mark(&socket, server);
         }
         let receiving = reply_socket::open(
             plan.backend,
             socket,
-            Fragmentation::SystemDefault,
+            plan.packet.fragmentation(Fragmentation::SystemDefault),
             &mut RecvBatch::new(),
         )?;
         Ok(Self { sending, receiving, errors_taken: AtomicU32::new(0) })

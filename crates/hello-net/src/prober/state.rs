@@ -11,7 +11,7 @@ use crate::clock::{ClockSample, TimestampMapper};
 use crate::requester::{self, NotSent};
 use crate::sys;
 use crate::sys::queued_error::{MAX_QUOTE, QueuedError};
-use crate::udp::batch::RecvBatch;
+use crate::udp::batch::{RecvBatch, RecvMeta};
 use crate::udp::earlier_send::{MAX_QUEUED, send_past_reports};
 use crate::udp::socket_error::SocketError;
 
@@ -31,6 +31,7 @@ pub(super) struct Received {
     pub(super) at: Duration,
     pub(super) reply: ReplyKind,
     pub(super) ttl: Option<u8>,
+    pub(super) tos: Option<u8>,
     /// Where its bytes are in the batch.
     pub(super) range: Range<usize>,
 }
@@ -106,7 +107,8 @@ impl State {
             let at = self.timestamps.to_monotonic(meta.time);
             for range in batch.datagram_ranges(index) {
                 let reply = self.ledger.handle_datagram(batch.bytes(range.clone()), at);
-                received.push(Received { at, reply, ttl: meta.ttl, range });
+                let RecvMeta { ttl, tos, .. } = *meta;
+                received.push(Received { at, reply, ttl, tos, range });
             }
         }
         requester::latest(batch, &self.timestamps)

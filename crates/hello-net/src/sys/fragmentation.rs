@@ -1,3 +1,6 @@
+#[cfg(any(feature = "probe", feature = "load"))]
+use crate::packet_options::PathMtuDiscovery;
+
 /// The handling of a datagram that is longer than its path takes in one piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fragmentation {
@@ -9,4 +12,7 @@ pub(crate) enum Fragmentation {
     /// It is fragmented, here or on its path, whatever ICMP says, so that nobody off the path can
     /// make the system send more packets.
     Allowed,
+    /// As the user chose.
+    #[cfg(any(feature = "probe", feature = "load"))]
+    Chosen(PathMtuDiscovery),
 }

@@ -17,7 +17,9 @@ use std::os::unix::net::UnixDatagram;
 use rustix::net::netdevice::index_to_name;
 
 use super::error_codes::ErrorCodes;
-pub(crate) use super::posix::{Waker, monotonic, realtime, thread_time, try_send, wait_readable};
+pub(crate) use super::posix::{
+    Waker, monotonic, realtime, set_mark, set_ttl, thread_time, try_send, wait_readable,
+};
 
 pub(super) const ERROR_CODES: ErrorCodes = ErrorCodes {
     no_buffers: &[ENOBUFS],

@@ -1,13 +1,13 @@
 //! What Linux and the other systems of the Unix family share.
 
 use std::io::{self, Write};
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::{SendFlags, send};
+use rustix::net::{SendFlags, send, sockopt};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::latch::Latch;
@@ -16,6 +16,39 @@ use super::latch::Latch;
 pub(crate) fn try_send(socket: &UdpSocket, datagram: &[u8]) -> io::Result<()> {
     send(socket, datagram, SendFlags::DONTWAIT)?;
     Ok(())
+}
+
+/// Sets the byte with the DSCP and the ECN codepoint of what a socket sends to `peer` (IP_TOS, ip(7);
+/// IPV6_TCLASS, RFC 3542 section 6.5).
+pub(crate) fn set_mark(socket: &UdpSocket, peer: SocketAddr, byte: u8) -> io::Result<()> {
+    let (v4, v6) = families(peer);
+    if v4 {
+        sockopt::set_ip_tos(socket, byte)?;
+    }
+    if v6 {
+        sockopt::set_ipv6_tclass(socket, byte.into())?;
+    }
+    Ok(())
+}
+
+/// Sets the TTL or the hop limit of what a socket sends to `peer` (IP_TTL, ip(7); IPV6_UNICAST_HOPS,
+/// ipv6(7)).
+pub(crate) fn set_ttl(socket: &UdpSocket, peer: SocketAddr, ttl: u8) -> io::Result<()> {
+    let (v4, v6) = families(peer);
+    if v4 {
+        sockopt::set_ip_ttl(socket, ttl.into())?;
+    }
+    if v6 {
+        sockopt::set_ipv6_unicast_hops(socket, Some(ttl))?;
+    }
+    Ok(())
+}
+
+/// Returns whether packets to `peer` are IPv4 or IPv6, and so whose options a socket needs: an IPv6
+/// socket sends IPv4 packets to a mapped address (RFC 4291 section 2.5.5.2).
+fn families(peer: SocketAddr) -> (bool, bool) {
+    let is_v4 = peer.ip().to_canonical().is_ipv4();
+    (is_v4, !is_v4)
 }
 
 /// Wakes each thread that polls it, from the first call of [`wake`](Self::wake) on.

@@ -6,7 +6,9 @@ use libc::{
 };
 
 use super::error_codes::ErrorCodes;
-pub(crate) use super::posix::{Waker, monotonic, realtime, thread_time, try_send, wait_readable};
+pub(crate) use super::posix::{
+    Waker, monotonic, realtime, set_mark, set_ttl, thread_time, try_send, wait_readable,
+};
 
 pub(super) const ERROR_CODES: ErrorCodes = ErrorCodes {
     no_buffers: &[ENOBUFS],
@@ -37,8 +39,13 @@ pub(super) mod options {
     use crate::sys::fragmentation::Fragmentation;
     use crate::sys::queued_error::QueuedError;
 
-    pub(crate) fn set_fragmentation(_: &UdpSocket, _: Fragmentation) -> io::Result<()> {
-        Ok(())
+    /// `quinn-udp` disables it, and nothing else can be chosen.
+    pub(crate) fn set_fragmentation(_: &UdpSocket, fragmentation: Fragmentation) -> io::Result<()> {
+        match fragmentation {
+            Fragmentation::SystemDefault | Fragmentation::Never | Fragmentation::Allowed => Ok(()),
+            #[cfg(any(feature = "probe", feature = "load"))]
+            Fragmentation::Chosen(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     /// The system verifies checksums before it queues.
@@ -59,6 +66,10 @@ pub(super) mod options {
     }
 
     pub(crate) fn report_ttl(_: &UdpSocket, _: SocketAddr) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn report_mark(_: &UdpSocket, _: SocketAddr) -> io::Result<()> {
         Ok(())
     }
 

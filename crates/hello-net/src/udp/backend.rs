@@ -60,6 +60,12 @@ impl Backend {
         }
     }
 
+    #[cfg(feature = "load")]
+    /// Returns whether it sends with the mark of the socket. `quinn-udp` gives each message another one.
+    pub(crate) fn sends_marks(self) -> bool {
+        cfg!(target_os = "linux") && self == Self::Native
+    }
+
     #[cfg(any(feature = "probe", feature = "load"))]
     /// Returns whether it reports when the system received each message.
     pub(crate) fn has_timestamps(self) -> bool {

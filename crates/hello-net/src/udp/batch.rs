@@ -111,6 +111,8 @@ pub(crate) struct RecvMeta {
     pub(crate) time: Option<Duration>,
     /// The TTL or the hop limit that was left, if the socket reports it.
     pub(crate) ttl: Option<u8>,
+    /// The byte with the DSCP and the ECN codepoint, if the socket reports it.
+    pub(crate) tos: Option<u8>,
     /// Whether it is discarded: its control information was truncated, or it is a copy.
     pub(crate) discarded: bool,
 }
@@ -183,8 +185,8 @@ mod tests {
         for &(len, segment) in metas {
             let source = (Ipv4Addr::LOCALHOST, 40_001).into();
             let (destination, discarded) = (None, false);
-            let (time, ttl) = (None, None);
-            batch.push(RecvMeta { source, destination, len, segment, time, ttl, discarded });
+            let (time, ttl, tos) = (None, None, None);
+            batch.push(RecvMeta { source, destination, len, segment, time, ttl, tos, discarded });
         }
         batch
     }

@@ -162,7 +162,7 @@ impl DatagramSocket for MmsgSocket {
         {
             let discarded = header.msg_hdr.msg_flags & libc::MSG_CTRUNC != 0;
             let control = control.read(header.msg_hdr.msg_controllen as _);
-            let RecvControl { destination, time, ttl, .. } = control;
+            let RecvControl { destination, time, ttl, tos, .. } = control;
             let len = header.msg_len as usize;
             let segment = control.segment.unwrap_or(len);
             batch.push(RecvMeta {
@@ -172,6 +172,7 @@ impl DatagramSocket for MmsgSocket {
                 segment,
                 time,
                 ttl,
+                tos,
                 discarded,
             });
         }

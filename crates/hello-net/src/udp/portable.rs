@@ -141,8 +141,8 @@ impl DatagramSocket for Portable {
         for meta in &metas[..received] {
             let (source, destination) = (meta.addr, self.destination(meta));
             let (len, segment, discarded) = (meta.len, meta.stride, false);
-            let (time, ttl) = (None, None);
-            batch.push(RecvMeta { source, destination, len, segment, time, ttl, discarded });
+            let (time, ttl, tos) = (None, None, None);
+            batch.push(RecvMeta { source, destination, len, segment, time, ttl, tos, discarded });
         }
         Ok(())
     }

@@ -5,8 +5,10 @@
 //! | place | options |
 //! |---|---|
 //! | this file, best before the first datagram | one family, shared ports, the interface, the filter, destinations, AnyIP |
-//! | the back end, whose calls need them | waiting, trains, fragmentation |
+//! | the back end, whose calls need them | waiting, trains, fragmentation, also as the user chose it |
+//! | `packet_options.rs` | mark and TTL of what is sent |
 //! | `server/listener.rs` | sizes of a server's buffers |
+//! | `prober/source_port.rs` | TTL and mark of replies |
 //! | `udp/reply_socket.rs` | timestamps, queued errors, size of the buffer for replies |
 //! | `client/exchange.rs` | queued errors |
 //! | `load/source_sockets.rs` | no trains of replies |

@@ -7,6 +7,8 @@ use socket2::{SockFilter, SockRef, Socket};
 pub(crate) use super::error_queue::{queue_errors, take_error};
 pub(crate) use super::sockopt::drops;
 use super::sockopt::{attach_reuseport_program, get, has_filter, set};
+#[cfg(any(feature = "probe", feature = "load"))]
+use crate::packet_options::PathMtuDiscovery;
 use crate::sys::buffer::Buffer;
 use crate::sys::fragmentation::Fragmentation;
 
@@ -20,6 +22,13 @@ pub(crate) fn set_fragmentation(
         Fragmentation::Never => libc::IP_PMTUDISC_PROBE,
         // As name servers do: no ICMP from off the path makes the system send more packets.
         Fragmentation::Allowed => libc::IP_PMTUDISC_OMIT,
+        #[cfg(any(feature = "probe", feature = "load"))]
+        Fragmentation::Chosen(chosen) => match chosen {
+            PathMtuDiscovery::Do => libc::IP_PMTUDISC_DO,
+            PathMtuDiscovery::Want => libc::IP_PMTUDISC_WANT,
+            PathMtuDiscovery::Dont => libc::IP_PMTUDISC_DONT,
+            PathMtuDiscovery::Probe => libc::IP_PMTUDISC_PROBE,
+        },
     };
     let is_ipv6 = socket.local_addr()?.is_ipv6();
     // If a socket uses both, a datagram that passes every path over IPv6 may not do so over IPv4.
@@ -29,7 +38,8 @@ pub(crate) fn set_fragmentation(
     };
     set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, mode_v4)?;
     if is_ipv6 {
-        let never = i32::from(fragmentation == Fragmentation::Never);
+        // Otherwise Linux fragments in these modes, too.
+        let never = i32::from([libc::IP_PMTUDISC_DO, libc::IP_PMTUDISC_PROBE].contains(&mode));
         // Routers do not fragment IPv6, so this is the size that every path takes.
         let mtu = if fragmentation == Fragmentation::Allowed { IPV6_MIN_MTU } else { 0 };
         set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, mode)?;
@@ -115,6 +125,14 @@ pub(crate) fn report_ttl(socket: &UdpSocket, peer: SocketAddr) -> io::Result<()>
     } else {
         Ok(())
     }
+}
+
+/// Makes the system report the DSCP and the ECN codepoint of each datagram from `peer` (IP_RECVTOS,
+/// ip(7)).
+pub(crate) fn report_mark(socket: &UdpSocket, peer: SocketAddr) -> io::Result<()> {
+    // An IPv6 socket receives both.
+    set(socket, libc::IPPROTO_IP, libc::IP_RECVTOS, 1)?;
+    if peer.is_ipv6() { set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, 1) } else { Ok(()) }
 }
 
 /// Makes the system deliver the datagrams of a train in one piece (UDP_GRO, udp(7)), where it can.

@@ -27,13 +27,15 @@ pub(super) struct RecvControl {
     pub(super) time: Option<Duration>,
     /// The TTL or the hop limit that was left.
     pub(super) ttl: Option<u8>,
+    /// The byte with the DSCP and the ECN codepoint.
+    pub(super) tos: Option<u8>,
 }
 
 impl ControlBuf {
-    /// Room for a segment length, a hop limit, an IPv6 address with its interface, and a time: the
-    /// most there is.
+    /// Room for a segment length, a hop limit, a traffic class, an IPv6 address with its interface,
+    /// and a time: the most there is.
     pub(super) const CAPACITY: usize =
-        2 * space(size_of::<c_int>()) + space(IN6_PKTINFO_LEN) + space(2 * size_of::<c_long>());
+        3 * space(size_of::<c_int>()) + space(IN6_PKTINFO_LEN) + space(2 * size_of::<c_long>());
 
     pub(super) const EMPTY: Self = Self { bytes: [0; Self::CAPACITY] };
 
@@ -96,6 +98,9 @@ fn read(bytes: &[u8]) -> RecvControl {
                 let ttl = first(data).map(c_int::from_ne_bytes);
                 received.ttl = ttl.and_then(|ttl| ttl.try_into().ok());
             }
+            (libc::IPPROTO_IP, libc::IP_TOS) | (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
+                received.tos = tos(data);
+            }
             (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => received.time = time(data),
             _ => {}
         }
@@ -103,13 +108,13 @@ fn read(bytes: &[u8]) -> RecvControl {
     received
 }
 
-/// Reads any bytes for a fuzz target: the segment length, the destination, and the address and
-/// interface that a reply comes from.
+/// Reads any bytes for a fuzz target: the segment length, the mark, the destination, and the address
+/// and interface that a reply comes from.
 #[cfg(fuzzing)]
-pub fn read_control(bytes: &[u8]) -> (Option<usize>, Option<(IpAddr, IpAddr, u32)>) {
-    let RecvControl { segment, destination, .. } = read(bytes);
+pub fn read_control(bytes: &[u8]) -> (Option<usize>, Option<u8>, Option<(IpAddr, IpAddr, u32)>) {
+    let RecvControl { segment, tos, destination, .. } = read(bytes);
     let addresses = |to: Destination| (to.address, to.reply_from.address, to.reply_from.interface);
-    (segment, destination.map(addresses))
+    (segment, tos, destination.map(addresses))
 }
 
 /// Reads a `struct in_pktinfo`: the interface's index, the address of ours that a reply comes from,
@@ -141,6 +146,15 @@ fn pktinfo6(data: &[u8]) -> Option<Destination> {
         reply_from => LocalAddr { address: reply_from.into(), interface: 0 },
     };
     Some(Destination { address: address.into(), reply_from })
+}
+
+/// Reads the byte with the DSCP and the ECN codepoint: Linux writes a byte over IPv4, and an integer
+/// over IPv6.
+fn tos(data: &[u8]) -> Option<u8> {
+    match data {
+        [byte] => Some(*byte),
+        _ => c_int::from_ne_bytes(first(data)?).try_into().ok(),
+    }
 }
 
 /// Reads a `struct timespec`: seconds and nanoseconds since 1970 (UTC).
@@ -246,6 +260,36 @@ mod tests {
                 assert_eq!(read(&message(level, kind, &c_int::to_ne_bytes(value))).ttl, ttl);
             }
         }
+    }
+
+    #[test]
+    fn mark_is_a_byte_over_ipv4_and_an_integer_over_ipv6() {
+        let v4 = |data: &[u8]| read(&message(libc::IPPROTO_IP, libc::IP_TOS, data)).tos;
+        let v6 = |data: &[u8]| read(&message(libc::IPPROTO_IPV6, libc::IPV6_TCLASS, data)).tos;
+        for byte in 0..=u8::MAX {
+            assert_eq!(v4(&[byte]), Some(byte));
+            assert_eq!(v6(&c_int::from(byte).to_ne_bytes()), Some(byte));
+        }
+        for invalid in [&[][..], &[1, 2, 3], &(-1 as c_int).to_ne_bytes(), &256i32.to_ne_bytes()] {
+            assert_eq!((v4(invalid), v6(invalid)), (None, None), "{invalid:?}");
+        }
+    }
+
+    #[test]
+    fn buffer_holds_all_that_a_socket_reports_at_once() {
+        let number = |level, kind| message(level, kind, &c_int::to_ne_bytes(46));
+        let info = [0; IN6_PKTINFO_LEN];
+        let all = [
+            number(libc::SOL_UDP, libc::UDP_GRO),
+            number(libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT),
+            number(libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+            message(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info),
+            message(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &[1; 2 * size_of::<c_long>()]),
+        ];
+        assert!(all.concat().len() <= ControlBuf::CAPACITY);
+        let RecvControl { segment, destination, time, ttl, tos } = read(&all.concat());
+        assert_eq!((segment, ttl, tos), (Some(46), Some(46), Some(46)));
+        assert!(destination.is_some() && time.is_some());
     }
 
     #[test]
