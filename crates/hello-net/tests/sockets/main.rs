@@ -9,5 +9,6 @@ mod link_down;
 mod load;
 #[path = "../../../../tests/support/network.rs"]
 mod network;
+mod packet_options;
 mod prober;
 mod server;
