@@ -21,7 +21,7 @@ use hello_cli::ping::summary::Summary;
 use hello_cli::ping::thresholds::Thresholds;
 use hello_cli::ping::totals::Totals;
 use hello_measure::{Cause, ReplyKind};
-use hello_net::{ErrorClass, NotSent, ProbeEvent, ProbeEventKind, ZonedAddr};
+use hello_net::{ErrorClass, NotSent, PacketOptions, ProbeEvent, ProbeEventKind, ZonedAddr};
 use regex::Regex;
 use serde_json::Value;
 
@@ -29,10 +29,13 @@ use crate::support::{have, json};
 
 const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/hello-ping.schema.json");
 
-/// Five probes with every possible event: 3 answered, 1 lost, 1 in flight.
+/// Five probes with every possible event: 3 answered, 1 lost, 1 in flight. The route changes once.
 fn eventful() -> Vec<ProbeEventKind<'static>> {
     let datagram = b"Hello, vu8AAAABvu8AAAAB!";
-    let received = |reply| ProbeEventKind::Received { reply, datagram, ttl: Some(64) };
+    let received = |reply| {
+        let ttl = if matches!(reply, ReplyKind::Answered { seq: 0, .. }) { 64 } else { 57 };
+        ProbeEventKind::Received { reply, datagram, ttl: Some(ttl), tos: Some(0x8a) }
+    };
     let answered = |seq, micros| {
         let (rtt, reordered) = (Duration::from_micros(micros), seq == 1);
         received(ReplyKind::Answered { seq, rtt, reordered })
@@ -49,7 +52,12 @@ fn eventful() -> Vec<ProbeEventKind<'static>> {
         received(ReplyKind::Duplicate { seq: 0 }),
         received(ReplyKind::OutOfWindow { seq: 0 }),
         received(ReplyKind::Unsolicited),
-        ProbeEventKind::Received { reply: ReplyKind::Corrupt, datagram: b"\xff", ttl: None },
+        ProbeEventKind::Received {
+            reply: ReplyKind::Corrupt,
+            datagram: b"\xff",
+            ttl: None,
+            tos: None,
+        },
         ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into()),
         ProbeEventKind::NotSent(NotSent::Late),
     ]);
@@ -83,6 +91,7 @@ fn printed_for(style: Style, target: Target, events: &[ProbeEventKind<'_>]) -> S
         every: None,
         peer: PeerArg::Hello,
         source: None,
+        packet: PacketOptions { ttl: 99.try_into().ok(), ..PacketOptions::default() },
         thresholds: Thresholds { max_loss: Some(0.5), ..Thresholds::default() },
     };
     let mut totals = Totals::new(style, [target.clone()]);
@@ -119,6 +128,9 @@ fn plain() -> Vec<ProbeEventKind<'static>> {
 #[test]
 fn regexes_for_pings_summary_match_hello_pings() {
     let text = printed(Format::Text, &eventful());
+    // What ping does not have stands before its lines.
+    let details = "\n  ttl 57 (2), 64 (1): 1 route change, last at 6.0 s\n  marks of replies: af41/ect0 (3)\n";
+    assert!(text.contains(details), "{text}");
     for (who, expression, expected) in [
         // pingparsing 1.4, LinuxPingParser; its grammar is equivalent to these.
         ("pingparsing", r"--- (.*) ping statistics ---", &["127.0.0.1:9999"][..]),

@@ -8,5 +8,6 @@ pub mod generate;
 pub(crate) mod manual;
 pub mod network;
 pub mod number;
+pub mod packet;
 pub mod peer;
 pub mod resolve;

@@ -100,7 +100,8 @@ impl Flows {
     /// Returns the flows of the next part. Jitter and route changes continue from the last replies.
     #[must_use]
     pub fn next_part(&self) -> Self {
-        let next = |flow: &Flow| Flow { last: flow.last, route: flow.route, ..Flow::new() };
+        let next =
+            |flow: &Flow| Flow { last: flow.last, route: flow.route.next_part(), ..Flow::new() };
         Self {
             flows: self.flows.iter().map(next).collect(),
             jitter: self.jitter.next_part(),
@@ -121,7 +122,7 @@ impl Flows {
             flow.counts.merge(&later.counts);
             flow.rtt.merge(&later.rtt);
             flow.last = later.last.or(flow.last);
-            flow.route = flow.route.or_later(later.route);
+            flow.route.append(later.route);
         }
     }
 

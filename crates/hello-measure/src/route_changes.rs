@@ -47,31 +47,37 @@ impl RouteChanges {
 pub(crate) struct Route {
     /// The sequence number of the newest answered probe, and the TTL of its answer.
     newest: Option<(u32, u8)>,
+    /// The TTL of the newest answer of this part.
+    ttl: Option<u8>,
 }
 
 impl Route {
     /// Compares an answer with the newest one before it, and returns whether the TTL changed.
     pub(crate) fn changed(&mut self, seq: u32, ttl: u8) -> bool {
-        let Some((newest, before)) = self.newest else {
-            self.newest = Some((seq, ttl));
-            return false;
-        };
         // Sequence numbers wrap around, and half of them are before any (RFC 1982 section 3.2).
-        if !(1..=u32::MAX / 2).contains(&seq.wrapping_sub(newest)) {
+        let is_newer = |newest| (1..=u32::MAX / 2).contains(&seq.wrapping_sub(newest));
+        if self.newest.is_some_and(|(newest, _)| !is_newer(newest)) {
             return false;
         }
-        self.newest = Some((seq, ttl));
-        ttl != before
+        self.ttl = Some(ttl);
+        let before = self.newest.replace((seq, ttl));
+        before.is_some_and(|(_, before)| ttl != before)
     }
 
-    /// Returns the TTL of the newest answer.
+    /// Returns the TTL of the newest answer of this part.
     pub(crate) fn ttl(self) -> Option<u8> {
-        self.newest.map(|(_, ttl)| ttl)
+        self.ttl
     }
 
-    /// Returns the state after a later part, which continued from this one.
-    pub(crate) fn or_later(self, later: Self) -> Self {
-        Self { newest: later.newest.or(self.newest) }
+    /// Returns the start of the next part, which continues from the last answer.
+    pub(crate) fn next_part(self) -> Self {
+        Self { ttl: None, ..self }
+    }
+
+    /// Adds a later part, which continued from this one.
+    pub(crate) fn append(&mut self, later: Self) {
+        self.newest = later.newest.or(self.newest);
+        self.ttl = later.ttl.or(self.ttl);
     }
 }
 

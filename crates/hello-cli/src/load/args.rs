@@ -23,6 +23,7 @@ use crate::args::endpoint::Endpoint;
 use crate::args::first_reply::Destination;
 use crate::args::generate::AFTER_HELP;
 use crate::args::number;
+use crate::args::packet::PacketArgs;
 use crate::args::peer::PeerArg;
 use crate::args::resolve::ResolveArgs;
 use crate::output::options::ExportArgs;
@@ -126,6 +127,10 @@ pub struct Args {
     )]
     size: Size,
 
+    // No documentation comment: it would become that of the command.
+    #[command(flatten, next_help_heading = LOAD)]
+    packet: PacketArgs,
+
     /// Generate the load with COUNT threads, which divide the sources
     #[arg(long, value_name = "COUNT", default_value = "1", value_parser = number::positive::<NonZeroU16>, help_heading = LOAD)]
     threads: NonZeroU16,
@@ -202,7 +207,8 @@ impl Args {
             )
             .into());
         }
-        Ok(Destination::choose(host, &Prober::builder().peer(self.peer.into()))?)
+        let probes = Prober::builder().peer(self.peer.into()).packet(self.packet.options());
+        Ok(Destination::choose(host, &probes)?)
     }
 
     /// Returns a hint if the target was perhaps meant otherwise.
@@ -259,7 +265,8 @@ impl Args {
                 SourceKind::Addresses => Sources::Addresses(sources),
             })
             .threads(self.threads)
-            .seed(self.seed))
+            .seed(self.seed)
+            .packet(self.packet.options()))
     }
 
     /// Returns what is offered in one trial.

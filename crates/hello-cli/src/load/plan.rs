@@ -8,6 +8,7 @@ use hello_proto::OVERHEAD;
 use serde::Serialize;
 
 use super::args::UNLIMITED;
+use crate::args::packet::PacketPlan;
 use crate::args::peer::PeerArg;
 
 /// The intended load.
@@ -42,6 +43,9 @@ pub struct Plan {
     pub timeout_s: f64,
     /// The seed of the random sizes and times.
     pub seed: u64,
+    /// What the IP headers of the messages have.
+    #[serde(flatten)]
+    pub packet: PacketPlan,
 }
 
 impl Plan {
@@ -149,6 +153,7 @@ impl From<&LoadPlan> for Plan {
             count: plan.count,
             timeout_s: plan.timeout.as_secs_f64(),
             seed: plan.seed,
+            packet: plan.packet.into(),
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::args::common::CommonArgs;
 use crate::args::endpoint::Endpoint;
 use crate::args::generate::AFTER_HELP;
 use crate::args::number;
+use crate::args::packet::PacketArgs;
 use crate::args::peer::PeerArg;
 use crate::args::resolve::ResolveArgs;
 use crate::output::options::ExportArgs;
@@ -110,6 +111,10 @@ pub struct Args {
     /// its own statistics.
     #[arg(long, value_name = "COUNT", default_value = "1", value_parser = number::positive::<NonZeroU16>)]
     flows: NonZeroU16,
+
+    // No documentation comment: it would become that of the command.
+    #[command(flatten)]
+    packet: PacketArgs,
 
     /// Print only the summaries
     #[arg(long, short)]
@@ -248,6 +253,7 @@ impl Args {
             every: self.every,
             peer: self.peer,
             source: self.interface.clone(),
+            packet: self.packet.options(),
             thresholds: Thresholds { max_loss, max_p99, max_jitter, max_outage },
         }
     }
@@ -265,5 +271,6 @@ impl Args {
             .flows(self.flows)
             .source(source.map(|source: IpAddr| source))
             .interface(interface)
+            .packet(self.packet.options())
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use hello_measure::{Cause, ReplyKind};
-use hello_net::{ProbeEvent, ProbeEventKind, ZonedAddr};
+use hello_net::{PacketOptions, ProbeEvent, ProbeEventKind, ZonedAddr};
 
 use super::Target;
 use super::plan::Plan;
@@ -39,6 +39,7 @@ pub(super) fn plan() -> Plan {
         every: None,
         peer: PeerArg::Hello,
         source: None,
+        packet: PacketOptions::default(),
         thresholds: Thresholds::default(),
     }
 }
@@ -70,5 +71,10 @@ pub(super) fn lost(seq: u32) -> ProbeEventKind<'static> {
 }
 
 pub(super) fn received(reply: ReplyKind) -> ProbeEventKind<'static> {
-    ProbeEventKind::Received { reply, datagram: b"Hello, AAAAAAAAAAAAAAAA!", ttl: Some(64) }
+    ProbeEventKind::Received {
+        reply,
+        datagram: b"Hello, AAAAAAAAAAAAAAAA!",
+        ttl: Some(64),
+        tos: Some(0),
+    }
 }

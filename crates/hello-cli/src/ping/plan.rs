@@ -3,6 +3,8 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use hello_net::PacketOptions;
+
 use super::thresholds::Thresholds;
 use crate::args::peer::PeerArg;
 
@@ -25,6 +27,8 @@ pub struct Plan {
     pub peer: PeerArg,
     /// The source address or interface.
     pub source: Option<String>,
+    /// What the IP headers of the probes have.
+    pub packet: PacketOptions,
     /// The thresholds of the exit status.
     pub thresholds: Thresholds,
 }

@@ -6,7 +6,7 @@ mod tests;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use hello_measure::{Distribution, FlowSummary, Flows, Record, ReplyKind};
+use hello_measure::{Distribution, FlowSummary, Flows, Record, ReplyHeaders, ReplyKind};
 use hello_net::{ProbeEvent, ProbeEventKind};
 
 use super::Target;
@@ -18,13 +18,14 @@ pub struct Recorder {
     target: Target,
     record: Record,
     flows: Flows,
+    headers: ReplyHeaders,
 }
 
 impl Recorder {
     /// Creates an empty recorder that starts at time 0.
     pub fn new(target: Target) -> Self {
         let (record, flows) = (Record::new(), Flows::new(target.flows));
-        Self { target, record, flows }
+        Self { target, record, flows, headers: ReplyHeaders::default() }
     }
 
     /// Records an event.
@@ -32,8 +33,15 @@ impl Recorder {
         event.record_in(&mut self.record);
         match event.kind {
             ProbeEventKind::Sent { .. } => self.flows.sent(event.flow),
-            ProbeEventKind::Received { reply: ReplyKind::Answered { rtt, .. }, .. } => {
+            ProbeEventKind::Received {
+                reply: ReplyKind::Answered { seq, rtt, .. },
+                ttl,
+                tos,
+                ..
+            } => {
                 self.flows.answered(event.flow, rtt);
+                self.flows.reply_ttl(event.flow, event.at, seq, ttl);
+                self.headers.answered(ttl, tos);
             }
             ProbeEventKind::Lost { .. } => self.flows.lost(event.flow),
             _ => {}
@@ -44,14 +52,15 @@ impl Recorder {
     pub fn append(&mut self, later: &Self) {
         self.record.append(&later.record);
         self.flows.append(&later.flows);
+        self.headers.append(&later.headers);
     }
 
     /// Returns the recorder of the next part, which starts at `now`. Probes in flight remain in
-    /// flight, and jitter continues from the last replies.
+    /// flight; jitter and route changes continue from the last replies.
     #[must_use]
     pub fn next_part(&self, now: Duration) -> Self {
         let (record, flows) = (self.record.next_part(now), self.flows.next_part());
-        Self { target: self.target.clone(), record, flows }
+        Self { target: self.target.clone(), record, flows, headers: ReplyHeaders::default() }
     }
 
     /// Returns the target.
@@ -76,12 +85,19 @@ impl Recorder {
 
     /// Summarises the part at `now`, without its outages.
     pub fn summary(&self, now: Duration) -> Summary {
+        let route_changes = self.flows.route_changes();
         Summary {
             target: self.target.name.clone(),
             address: self.target.address,
             started_at: self.target.started_at,
             common: self.record.summary(now),
             jitter_ms: self.flows.jitter(),
+            ttl: self.headers.ttl().clone(),
+            dscp: self.headers.dscp(),
+            ecn: self.headers.ecn(),
+            marks: self.headers.marks().clone(),
+            route_changes: route_changes.count,
+            last_route_change_s: route_changes.last.map(|at| at.as_secs_f64()),
             outages: None,
             flows: self.flows(),
         }

@@ -1,6 +1,8 @@
 //! The summary of a run, or of a part of it.
 
-use hello_measure::{FlowSummary, Jitter, OutageSummary};
+use std::collections::BTreeMap;
+
+use hello_measure::{ByLabel, FlowSummary, Jitter, Mark, OutageSummary};
 use hello_net::ZonedAddr;
 use serde::Serialize;
 
@@ -23,6 +25,19 @@ pub struct Summary {
     pub common: hello_measure::Summary,
     /// The difference between consecutive round-trip times.
     pub jitter_ms: Option<Jitter>,
+    /// The number of answers with each TTL.
+    pub ttl: BTreeMap<u8, u64>,
+    /// The number of answers with each DSCP.
+    pub dscp: BTreeMap<u8, u64>,
+    /// The number of answers with each ECN codepoint.
+    pub ecn: ByLabel,
+    /// The number of answers with each mark: what `dscp` and `ecn` have, combined.
+    #[serde(skip)]
+    pub marks: BTreeMap<Mark, u64>,
+    /// The number of times that the TTL of a flow changed.
+    pub route_changes: u64,
+    /// When it last did, in seconds since the start of the run.
+    pub last_route_change_s: Option<f64>,
     /// How the losses cluster, over the whole run; `None` for a part of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outages: Option<OutageSummary>,

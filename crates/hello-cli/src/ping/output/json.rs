@@ -10,6 +10,7 @@ use hello_net::{ErrorClass, ProbeEvent, ProbeEventKind, ZonedAddr};
 use serde::Serialize;
 
 use crate::args::first_reply::Tried;
+use crate::args::packet::PacketPlan;
 use crate::args::peer::PeerArg;
 use crate::output::json::{Datagram, Origin, as_text, to_line_at, to_timed_line};
 use crate::output::wall_clock::WallClock;
@@ -37,6 +38,7 @@ pub fn header(origin: &Origin, plan: &Plan, target: &Target) -> String {
         every_s: seconds(plan.every),
         source: plan.source.as_deref(),
         peer: plan.peer,
+        packet: plan.packet.into(),
         max_loss: thresholds.max_loss,
         max_p99_ms: thresholds.max_p99.map(millis),
         max_jitter_ms: thresholds.max_jitter.map(millis),
@@ -55,12 +57,12 @@ pub fn unreachable(unreachable: &Unreachable) -> String {
 pub fn event(target: &Target, event: &ProbeEvent<'_>, time: WallClock) -> Option<String> {
     let what = match event.kind {
         ProbeEventKind::Sent { .. } => return None,
-        ProbeEventKind::Received { reply, datagram, ttl } => match reply {
+        ProbeEventKind::Received { reply, datagram, ttl, tos } => match reply {
             ReplyKind::Answered { seq, rtt, reordered } => {
                 let (rtt_ms, bytes) = (millis(rtt), datagram.len());
-                EventKind::Reply { seq, ttl, rtt_ms, reordered, bytes }
+                EventKind::Reply { seq, ttl, tos, rtt_ms, reordered, bytes }
             }
-            ReplyKind::Late { seq, rtt } => EventKind::Late { seq, ttl, rtt_ms: millis(rtt) },
+            ReplyKind::Late { seq, rtt } => EventKind::Late { seq, ttl, tos, rtt_ms: millis(rtt) },
             ReplyKind::Duplicate { seq } => EventKind::Duplicate { seq },
             ReplyKind::OutOfWindow { seq } => EventKind::OutOfWindow { seq },
             ReplyKind::Corrupt => EventKind::Corrupt(datagram.into()),
@@ -136,6 +138,8 @@ struct Start<'a> {
     every_s: Option<f64>,
     source: Option<&'a str>,
     peer: PeerArg,
+    #[serde(flatten)]
+    packet: PacketPlan,
     max_loss: Option<f64>,
     max_p99_ms: Option<f64>,
     max_jitter_ms: Option<f64>,
@@ -172,6 +176,8 @@ enum EventKind<'a> {
     Reply {
         seq: u32,
         ttl: Option<u8>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tos: Option<u8>,
         rtt_ms: f64,
         reordered: bool,
         bytes: usize,
@@ -179,6 +185,8 @@ enum EventKind<'a> {
     Late {
         seq: u32,
         ttl: Option<u8>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tos: Option<u8>,
         rtt_ms: f64,
     },
     Duplicate {
@@ -248,7 +256,7 @@ mod tests {
     }
 
     fn received(reply: ReplyKind, datagram: &[u8]) -> Option<String> {
-        line_of(ProbeEventKind::Received { reply, datagram, ttl: Some(64) })
+        line_of(ProbeEventKind::Received { reply, datagram, ttl: Some(64), tos: Some(184) })
     }
 
     #[test]
@@ -261,11 +269,11 @@ mod tests {
         for (line, expected) in [
             (
                 received(ReplyKind::Answered { seq: 3, rtt, reordered: true }, &[b'x'; 24]),
-                r#"{"event":"reply","seq":3,"ttl":64,"rtt_ms":0.041007,"reordered":true,"bytes":24,"#,
+                r#"{"event":"reply","seq":3,"ttl":64,"tos":184,"rtt_ms":0.041007,"reordered":true,"bytes":24,"#,
             ),
             (
                 received(ReplyKind::Late { seq: 3, rtt }, b""),
-                r#"{"event":"late","seq":3,"ttl":64,"rtt_ms":0.041007,"#,
+                r#"{"event":"late","seq":3,"ttl":64,"tos":184,"rtt_ms":0.041007,"#,
             ),
             (received(ReplyKind::Duplicate { seq: 3 }, b""), r#"{"event":"duplicate","seq":3,"#),
             (
@@ -324,7 +332,8 @@ mod tests {
                 + r#""host":"here","started_at":"2024-11-26T19:40:00.000000Z","#
                 + r#""target":"example.org:9999","address":"192.0.2.1:9999","tried":[],"name_bytes":16,"flows":1,"#
                 + r#""interval_s":1.0,"count":7,"duration_s":null,"deadline_s":null,"timeout_s":1.0,"#
-                + r#""every_s":null,"source":"eth0","peer":"hello","max_loss":0.01,"max_p99_ms":5.0,"#
+                + r#""every_s":null,"source":"eth0","peer":"hello","#
+                + r#""dscp":0,"ecn":"not-ect","ttl":null,"pmtudisc":null,"max_loss":0.01,"max_p99_ms":5.0,"#
                 + r#""max_jitter_ms":null,"max_outage_ms":null}"#;
         assert_eq!(untimed(&header(&origin, &plan, &target())), expected);
     }
@@ -355,8 +364,9 @@ mod tests {
             + r#""address":"192.0.2.1:9999","started_at":"2024-11-26T19:40:00.000000Z","sent":0,"answered":0,"lost":0,"in_flight":0,"#
             + r#""loss":null,"late":0,"reordered":0,"duplicate":0,"corrupt":0,"unsolicited":0,"#
             + r#""out_of_window":0,"lost_causes":[],"errors":{},"unattributed":0,"not_sent":{},"rtt_ms":null,"#
-            + r#""timer_error_ms":null,"duration_s":0.0,"jitter_ms":null,"flows":[{"flow":0,"sent":0,"#
-            + r#""answered":0,"lost":0,"loss":null,"p50_ms":null,"p99_ms":null}]}"#;
+            + r#""timer_error_ms":null,"duration_s":0.0,"jitter_ms":null,"#
+            + r#""ttl":{},"dscp":{},"ecn":{},"route_changes":0,"last_route_change_s":null,"flows":[{"flow":0,"sent":0,"#
+            + r#""answered":0,"lost":0,"loss":null,"p50_ms":null,"p99_ms":null,"ttl":null}]}"#;
         assert_eq!(untimed(&line), expected);
     }
 }

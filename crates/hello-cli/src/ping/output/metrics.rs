@@ -88,6 +88,9 @@ const COUNTERS: &[(&str, &str, Count)] = &[
     ("outage_probes_total", "Probes lost or not sent that are part of an outage.", |summary| {
         summary.outages.as_ref().map_or(0, |outages| outages.probes)
     }),
+    ("route_changes_total", "Changes of the TTL of replies within a flow.", |summary| {
+        summary.route_changes
+    }),
 ];
 
 const LABELLED: [(&str, &str, &str, Counts); 2] = [

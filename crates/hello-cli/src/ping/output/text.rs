@@ -1,5 +1,6 @@
 //! Text output of `hello-ping`, which parsers of ping's output can read.
 
+mod headers;
 pub mod outages;
 pub mod status;
 pub mod summary;
@@ -40,7 +41,7 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
     let flow = if *flows > 1 { format!(" flow={}", event.flow) } else { String::new() };
     Some(match event.kind {
         ProbeEventKind::Sent { .. } => return None,
-        ProbeEventKind::Received { reply, datagram, ttl } => {
+        ProbeEventKind::Received { reply, datagram, ttl, .. } => {
             let bytes = datagram.len();
             let reply_line = |seq, rtt: Option<_>| {
                 let from = source(target);

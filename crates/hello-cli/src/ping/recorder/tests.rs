@@ -145,7 +145,7 @@ proptest! {
                 if let ReplyKind::Answered { rtt, .. } = reply {
                     rtts.push(rtt);
                 }
-                let kind = ProbeEventKind::Received { reply, datagram: &datagram, ttl: None };
+                let kind = ProbeEventKind::Received { reply, datagram: &datagram, ttl: None, tos: None };
                 recorder.observe(&ProbeEvent::new(now, 0, kind));
             };
             let mut name = [0; 16];

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use hello_measure::{NoAnswer, Summary as Common};
 
+use super::headers;
 use crate::args::peer::PeerArg;
 use crate::output::cause;
 use crate::output::escape::Escaped;
@@ -99,6 +100,7 @@ fn details(plan: &Plan, summary: &Summary) -> Vec<String> {
         let times = named_times(&[("p50", error.p50), ("p99", error.p99)], Some(error.max));
         lines.extend(times.map(|times| format!("timer error {times}")));
     }
+    lines.extend(headers::details(plan, summary));
     lines
 }
 

@@ -66,7 +66,9 @@ const NOT_SENT: usize = 2;
 
 /// Returns a table of a target's flows, with times in milliseconds.
 pub fn flows(layout: Layout, flows: &[FlowSummary]) -> String {
-    const HEADS: [Head; 7] = [
+    // Only if they differ: each is that of the flow's last reply, whose line has it.
+    let has_ttl = flows.iter().any(|flow| flow.ttl != flows[0].ttl);
+    let mut heads: Vec<Head> = vec![
         ("flow", 0),
         ("sent", 2),
         ("answered", 3),
@@ -75,8 +77,11 @@ pub fn flows(layout: Layout, flows: &[FlowSummary]) -> String {
         ("p50", 0),
         ("p99", 1),
     ];
+    if has_ttl {
+        heads.push(("ttl", 4));
+    }
     let rows = flows.iter().map(|flow| {
-        vec![
+        let mut row = vec![
             flow.flow.to_string(),
             thousands(flow.sent),
             thousands(flow.answered),
@@ -84,7 +89,11 @@ pub fn flows(layout: Layout, flows: &[FlowSummary]) -> String {
             percent::of(flow.lost, flow.answered + flow.lost),
             known(flow.p50_ms, percentile),
             known(flow.p99_ms, percentile),
-        ]
+        ];
+        if has_ttl {
+            row.push(known(flow.ttl, |ttl| ttl.to_string()));
+        }
+        row
     });
-    table(layout, usize::MAX, &HEADS, rows)
+    table(layout, usize::MAX, &heads, rows)
 }

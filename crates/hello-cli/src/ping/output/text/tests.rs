@@ -109,7 +109,7 @@ fn each_event_has_a_line() {
 fn received_bytes(reply: ReplyKind, datagram: &[u8]) -> ProbeEventKind<'_> {
     match received(reply) {
         ProbeEventKind::Received { reply, ttl, .. } => {
-            ProbeEventKind::Received { reply, datagram, ttl }
+            ProbeEventKind::Received { reply, datagram, ttl, tos: None }
         }
         other => other,
     }
