@@ -147,3 +147,58 @@ fn link_that_goes_down_fails_the_loss_threshold_of_a_ping() {
     assert!(end.is_some_and(|end| (end - 1.45).abs() < 1e-6), "{run}");
     assert!(text.contains(" (ongoing) exceeds --max-outage 500ms\n"), "{text}");
 }
+
+#[test]
+fn reply_path_that_changes_during_a_run_is_one_route_change() {
+    let test = "reply_path_that_changes_during_a_run_is_one_route_change";
+    if !have_ipv6(test) {
+        return;
+    }
+    let Some(seen) = run_in_namespace(test, "changing_path.py", &[PING]) else { return };
+    for family in ["4", "6"] {
+        let run = &seen[family]["changed"];
+        let (summary, ttls) = (&run["summary"], run["ttls"].as_array().expect("replies"));
+        // Another router is one hop more.
+        let direct = ttls.iter().take_while(|ttl| **ttl == 63).count();
+        let around = ttls.len() - direct;
+        assert!(direct >= 10 && around > 0, "{family}: {run}");
+        assert!(ttls[direct..].iter().all(|ttl| *ttl == 62), "{family}: {run}");
+        assert_eq!(summary["ttl"], json!({"62": around, "63": direct}), "{family}");
+        assert_eq!(summary["route_changes"], 1, "{family}: {run}");
+        // The first reply by the new path is to the probe after the last one by the old path.
+        let earliest = 0.02 * direct as f64;
+        assert!(summary["last_route_change_s"].as_f64() >= Some(earliest), "{family}: {run}");
+        assert_eq!((&run["err"], &run["status"]), (&"".into(), &0.into()), "{family}");
+    }
+}
+
+#[test]
+fn modes_of_fragmentation_have_the_effect_of_pings() {
+    let test = "modes_of_fragmentation_have_the_effect_of_pings";
+    if !have_ipv6(test) {
+        return;
+    }
+    let Some(seen) = run_in_namespace(test, "changing_path.py", &[PING]) else { return };
+    for family in ["4", "6"] {
+        let counts = |narrow: &str, mode: &str| {
+            let summary = &seen[family][narrow][mode]["summary"];
+            let not_sent = count(&summary["not_sent"]["too-long"]);
+            (count(&summary["answered"]), count(&summary["lost"]), not_sent)
+        };
+        for mode in ["do", "probe"] {
+            assert_eq!(counts("link", mode), (0, 0, 4), "{family} {mode}");
+        }
+        for (narrow, mode) in
+            [("link", "want"), ("link", "dont"), ("router", "want"), ("router", "dont")]
+        {
+            assert_eq!(counts(narrow, mode), (4, 0, 0), "{family} {narrow} {mode}");
+        }
+        // The router's report makes the following ones too long, unless it is ignored.
+        let (answered, lost, not_sent) = counts("router", "do");
+        assert!(
+            answered == 0 && lost > 0 && not_sent > 0 && lost + not_sent == 4,
+            "{family}: {seen}"
+        );
+        assert_eq!(counts("router", "probe"), (0, 4, 0), "{family}");
+    }
+}
