@@ -188,6 +188,9 @@ Examples:
                                            Check a path in a script
   hello-ping -i 100ms --duration 1h -q --max-outage 2s 192.0.2.1
                                            Find interruptions, and fail if one is long
+  hello-ping -Q ef --ecn ect0 192.0.2.1    Measure the class of voice, with ECN
+  hello-ping -M do -s 1464 --peer echo 192.0.2.1
+                                           Check that packets of 1492 bytes pass whole
   hello-ping -c 500 -i 20ms --plot rtt.svg 192.0.2.1
                                            Draw round-trip times and losses
 

@@ -22,6 +22,8 @@ Examples:
   hello-load --find-max --tolerance 0.1         Find the highest rate with at most 0.1% loss
   hello-load --sweep 10k..200k --plot load.svg  Plot latency and loss over the rate
   hello-load --rate 1k --remote 192.0.2.1       Load another machine
+  hello-load --rate 1k --dscp af41 --remote 192.0.2.1
+                                                Load it in the class of video
 
 Signals:
   SIGINT, SIGTERM, SIGHUP  Stop sending, wait for the replies to the requests in flight, for the
