@@ -11,7 +11,7 @@ const CRATES: [&str; 4] = ["hello-proto", "hello-measure", "hello-net", "hello-c
 /// The top-level modules of hello-net in layers, each of which may import those before it.
 const LAYERS: [&[&str]; 5] = [
     &["sys", "thread"],
-    &["clock", "stopper", "zoned_addr"],
+    &["clock", "packet_options", "stopper", "zoned_addr"],
     &["udp"],
     &["requester"],
     &["client", "load", "prober", "server"],

@@ -54,7 +54,7 @@ pub use load::{
     plan::{ArrivalProcess, LoadPlan, Pacing, Sources, WaitStrategy},
 };
 #[cfg(any(feature = "probe", feature = "load"))]
-pub use packet_options::{PacketOptions, PathMtuDiscovery};
+pub use packet_options::PacketOptions;
 #[cfg(feature = "probe")]
 pub use prober::{
     Prober,
@@ -74,6 +74,7 @@ pub use server::{
 };
 #[cfg(any(feature = "__batches", feature = "__requests"))]
 pub use stopper::Stopper;
+pub use sys::fragmentation::PathMtuDiscovery;
 #[cfg(feature = "__batches")]
 pub use udp::backend::Backend;
 pub use udp::error_class::ErrorClass;

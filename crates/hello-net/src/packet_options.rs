@@ -7,7 +7,7 @@ use std::num::NonZeroU8;
 use hello_measure::Mark;
 
 use crate::sys;
-use crate::sys::fragmentation::Fragmentation;
+use crate::sys::fragmentation::{Fragmentation, PathMtuDiscovery};
 
 /// The fields of the IP header that a sender chooses. By default, they are the system's.
 ///
@@ -34,32 +34,6 @@ pub struct PacketOptions {
     /// Whether packets may be fragmented; `None` for what suits the size of the names. Only Linux lets
     /// a program choose.
     pub path_mtu_discovery: Option<PathMtuDiscovery>,
-}
-
-/// Whether a packet that is longer than its path takes is fragmented: the modes of IP_MTU_DISCOVER
-/// (ip(7)), by their names in `ping -M`.
-///
-/// ```
-/// use hello_net::{LoadGenerator, PacketOptions, PathMtuDiscovery};
-///
-/// let path_mtu_discovery = Some(PathMtuDiscovery::Do);
-/// let packet = PacketOptions { path_mtu_discovery, ..PacketOptions::default() };
-/// let plan = LoadGenerator::builder().packet(packet).check(([127, 0, 0, 1], 9999).into())?;
-/// assert_eq!(plan.packet, packet);
-/// # Ok::<(), hello_net::LoadError>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PathMtuDiscovery {
-    /// Never: sending a packet that is longer than the known MTU of the path is an error. Routers
-    /// report a smaller one.
-    Do,
-    /// Only here, once a router reported the MTU of the path.
-    Want,
-    /// Here and, over IPv4, on the path.
-    Dont,
-    /// Never, and reports of routers are ignored: sending a packet that is longer than the MTU of the
-    /// interface is an error.
-    Probe,
 }
 
 impl PacketOptions {

@@ -1,6 +1,3 @@
-#[cfg(any(feature = "probe", feature = "load"))]
-use crate::packet_options::PathMtuDiscovery;
-
 /// The handling of a datagram that is longer than its path takes in one piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fragmentation {
@@ -13,6 +10,31 @@ pub(crate) enum Fragmentation {
     /// make the system send more packets.
     Allowed,
     /// As the user chose.
-    #[cfg(any(feature = "probe", feature = "load"))]
     Chosen(PathMtuDiscovery),
+}
+
+/// Whether a packet that is longer than its path takes is fragmented: the modes of IP_MTU_DISCOVER
+/// (ip(7)), by their names in `ping -M`.
+///
+/// ```
+/// use hello_net::{LoadGenerator, PacketOptions, PathMtuDiscovery};
+///
+/// let path_mtu_discovery = Some(PathMtuDiscovery::Do);
+/// let packet = PacketOptions { path_mtu_discovery, ..PacketOptions::default() };
+/// let plan = LoadGenerator::builder().packet(packet).check(([127, 0, 0, 1], 9999).into())?;
+/// assert_eq!(plan.packet, packet);
+/// # Ok::<(), hello_net::LoadError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PathMtuDiscovery {
+    /// Never: sending a packet that is longer than the known MTU of the path is an error. Routers
+    /// report a smaller one.
+    Do,
+    /// Only here, once a router reported the MTU of the path.
+    Want,
+    /// Here and, over IPv4, on the path.
+    Dont,
+    /// Never, and reports of routers are ignored: sending a packet that is longer than the MTU of the
+    /// interface is an error.
+    Probe,
 }

@@ -43,7 +43,6 @@ pub(super) mod options {
     pub(crate) fn set_fragmentation(_: &UdpSocket, fragmentation: Fragmentation) -> io::Result<()> {
         match fragmentation {
             Fragmentation::SystemDefault | Fragmentation::Never | Fragmentation::Allowed => Ok(()),
-            #[cfg(any(feature = "probe", feature = "load"))]
             Fragmentation::Chosen(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }

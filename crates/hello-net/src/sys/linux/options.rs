@@ -7,10 +7,8 @@ use socket2::{SockFilter, SockRef, Socket};
 pub(crate) use super::error_queue::{queue_errors, take_error};
 pub(crate) use super::sockopt::drops;
 use super::sockopt::{attach_reuseport_program, get, has_filter, set};
-#[cfg(any(feature = "probe", feature = "load"))]
-use crate::packet_options::PathMtuDiscovery;
 use crate::sys::buffer::Buffer;
-use crate::sys::fragmentation::Fragmentation;
+use crate::sys::fragmentation::{Fragmentation, PathMtuDiscovery};
 
 /// Sets how long datagrams are handled, whatever was set before.
 pub(crate) fn set_fragmentation(
@@ -22,7 +20,6 @@ pub(crate) fn set_fragmentation(
         Fragmentation::Never => libc::IP_PMTUDISC_PROBE,
         // As name servers do: no ICMP from off the path makes the system send more packets.
         Fragmentation::Allowed => libc::IP_PMTUDISC_OMIT,
-        #[cfg(any(feature = "probe", feature = "load"))]
         Fragmentation::Chosen(chosen) => match chosen {
             PathMtuDiscovery::Do => libc::IP_PMTUDISC_DO,
             PathMtuDiscovery::Want => libc::IP_PMTUDISC_WANT,
