@@ -15,7 +15,8 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let unknown = [&HEADER_LEN.to_ne_bytes()[..], &[0xff; 8], bytes].concat();
     assert_eq!(read_control(&unknown), (segment, tos, destination));
-    // IP_TOS, whose data is a byte, behind a message that is padded.
-    let mark = [&(HEADER_LEN + 1).to_ne_bytes()[..], &0i32.to_ne_bytes(), &1i32.to_ne_bytes(), &[0xb8]];
+    // The data of IP_TOS is a single byte.
+    let mark =
+        [&(HEADER_LEN + 1).to_ne_bytes()[..], &0i32.to_ne_bytes(), &1i32.to_ne_bytes(), &[0xb8]];
     assert_eq!(read_control(&mark.concat()), (None, Some(0xb8), None));
 });
