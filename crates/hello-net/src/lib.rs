@@ -84,5 +84,6 @@ pub use zoned_addr::ZonedAddr;
 /// Further functions for fuzz targets.
 #[cfg(all(fuzzing, feature = "__batches", target_os = "linux"))]
 pub mod fuzzing {
+    pub use crate::sys::linux::error_queue::read_error;
     pub use crate::udp::linux::cmsg::read_control;
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::plan::{LoadPlan, Sources, WaitStrategy};
 use crate::sys::fragmentation::Fragmentation;
 use crate::sys::latch::Latch;
+use crate::sys::queued_error::QueuedError;
 use crate::sys::{self, Poller};
 use crate::udp::batch::{Destination, RecvBatch, RecvMeta};
 use crate::udp::datagram_socket::DatagramSocket;
@@ -129,6 +130,12 @@ impl SourceSockets {
 
     pub(super) fn socket(&self, socket: usize) -> &dyn DatagramSocket {
         &*self.sockets[socket]
+    }
+
+    /// Takes the oldest ICMP error that the system queued for a socket, and writes what it quotes into
+    /// `quote`.
+    pub(super) fn take_error(&self, socket: usize, quote: &mut [u8]) -> Option<QueuedError> {
+        sys::take_error(&self.sockets[socket].fd(), quote)
     }
 
     /// Returns the only source of a socket; `None` if it has several.

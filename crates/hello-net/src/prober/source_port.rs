@@ -50,7 +50,7 @@ impl SourcePort {
 
     /// Takes the oldest ICMP error, and writes what it quotes into `quote`.
     pub(super) fn take_error(&self, quote: &mut [u8]) -> Option<QueuedError> {
-        let error = self.receiving.take_error(quote)?;
+        let error = sys::take_error(&self.sending, quote)?;
         self.errors_taken.fetch_add(1, Relaxed);
         Some(error)
     }

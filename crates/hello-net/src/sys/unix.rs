@@ -32,6 +32,7 @@ pub(super) const ERROR_CODES: ErrorCodes = ErrorCodes {
 pub(super) mod options {
     use std::io;
     use std::net::{SocketAddr, UdpSocket};
+    use std::os::fd::AsFd;
 
     use socket2::Socket;
 
@@ -77,7 +78,7 @@ pub(super) mod options {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub(crate) fn take_error(_: &UdpSocket, _: &mut [u8]) -> Option<QueuedError> {
+    pub(crate) fn take_error(_: &impl AsFd, _: &mut [u8]) -> Option<QueuedError> {
         None
     }
 

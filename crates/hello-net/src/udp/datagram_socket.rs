@@ -11,7 +11,6 @@ use super::transmit::Transmit;
 use crate::sys::Waiter;
 use crate::sys::fragmentation::Fragmentation;
 use crate::sys::latch::Latch;
-use crate::sys::queued_error::QueuedError;
 
 /// A UDP socket that receives and sends batches. Several threads may use it at once.
 pub(crate) trait DatagramSocket: Debug + Send + Sync {
@@ -43,10 +42,6 @@ pub(crate) trait DatagramSocket: Debug + Send + Sync {
     /// Returns how many messages the system dropped before they could be received, modulo 2^32,
     /// because the receive buffer was full or the checksum wrong. `None` if it does not report it.
     fn drops(&self) -> Option<u32>;
-
-    /// Takes the oldest ICMP error about an earlier datagram, and writes what it quotes into `quote`;
-    /// `None` if none is left, or if the socket does not [queue](crate::sys::queue_errors) them.
-    fn take_error(&self, quote: &mut [u8]) -> Option<QueuedError>;
 
     /// Waits before a receive call that follows an error, so that no error makes the loop spin.
     /// Does not wait once the flag is raised.

@@ -35,7 +35,6 @@ use super::transmit::Transmit;
 use crate::sys::fragmentation::Fragmentation;
 use crate::sys::latch::Latch;
 use crate::sys::linux::options::enable_gro;
-use crate::sys::queued_error::QueuedError;
 use crate::sys::{self, Waiter};
 
 pub(super) fn open(
@@ -192,10 +191,6 @@ impl DatagramSocket for MmsgSocket {
 
     fn waiter(&self, flag: &Latch) -> io::Result<Waiter> {
         Waiter::new(Some(&self.socket), flag)
-    }
-
-    fn take_error(&self, quote: &mut [u8]) -> Option<QueuedError> {
-        sys::take_error(&self.socket, quote)
     }
 
     fn drops(&self) -> Option<u32> {

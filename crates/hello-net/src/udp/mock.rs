@@ -16,7 +16,6 @@ use super::transmit::Transmit;
 use crate::stopper::Stopper;
 use crate::sys::Waiter;
 use crate::sys::latch::Latch;
-use crate::sys::queued_error::QueuedError;
 
 /// A socket that returns scripted receives one by one, then stops the worker, and records what the
 /// worker does.
@@ -155,10 +154,6 @@ impl DatagramSocket for MockSocket {
     fn wait(&self, _: &Waiter) -> io::Result<()> {
         self.state().idle_waits += 1;
         Ok(())
-    }
-
-    fn take_error(&self, _: &mut [u8]) -> Option<QueuedError> {
-        None
     }
 
     fn drops(&self) -> Option<u32> {

@@ -17,7 +17,6 @@ use super::socket::is_broadcast;
 use super::transmit::{LocalAddr, Transmit};
 use crate::sys::fragmentation::Fragmentation;
 use crate::sys::latch::Latch;
-use crate::sys::queued_error::QueuedError;
 use crate::sys::{self, Waiter};
 
 pub(super) fn open(
@@ -177,10 +176,6 @@ impl DatagramSocket for Portable {
 
     fn waiter(&self, flag: &Latch) -> io::Result<Waiter> {
         Waiter::new(Some(&self.socket), flag)
-    }
-
-    fn take_error(&self, quote: &mut [u8]) -> Option<QueuedError> {
-        sys::take_error(&self.socket, quote)
     }
 
     fn drops(&self) -> Option<u32> {

@@ -123,7 +123,7 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
         let mut events = EventSlices::new(self.shared.observe, self.thread, 1);
         let mut quote = [0; MAX_QUOTE];
         for number in 0..MAX_QUEUED {
-            let taken = self.sources.socket(socket).take_error(&mut quote);
+            let taken = self.sources.take_error(socket, &mut quote);
             let Some(QueuedError { code, cause, quoted }) = taken else { return number };
             let error = SocketError::of(&io::Error::from_raw_os_error(code));
             self.shared.contact.note_error(error);

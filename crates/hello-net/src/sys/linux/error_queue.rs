@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::os::fd::AsFd;
 
 use hello_measure::{Cause, CauseKind};
 
@@ -25,7 +26,7 @@ pub(crate) fn queue_errors(socket: &UdpSocket) -> io::Result<()> {
 /// Takes the oldest ICMP error out of a socket's error queue, and writes what it quotes into `quote`;
 /// `None` if none is left. The last one also clears the error that the next call would return. Skips
 /// the system's own errors, which a send has already returned.
-pub(crate) fn take_error(socket: &UdpSocket, quote: &mut [u8]) -> Option<QueuedError> {
+pub(crate) fn take_error(socket: &impl AsFd, quote: &mut [u8]) -> Option<QueuedError> {
     loop {
         // Larger than all that the options of our sockets add.
         let mut control = [0; 64];

@@ -13,7 +13,6 @@ use crate::sys::fragmentation::Fragmentation;
 use crate::sys::latch::Latch;
 use crate::sys::linux::options::{receive_at_first_only, receive_nothing, share_port};
 use crate::sys::options::granted;
-use crate::sys::queued_error::QueuedError;
 use crate::udp::batch::RecvBatch;
 use crate::udp::datagram_socket::{DatagramSocket, Open};
 use crate::udp::error_class::ErrorClass;
@@ -121,10 +120,6 @@ impl DatagramSocket for Spared {
 
     fn waiter(&self, flag: &Latch) -> io::Result<Waiter> {
         self.main.waiter(flag)
-    }
-
-    fn take_error(&self, quote: &mut [u8]) -> Option<QueuedError> {
-        self.main.take_error(quote)
     }
 
     fn drops(&self) -> Option<u32> {
