@@ -7,6 +7,7 @@ use super::text;
 use crate::load::recorder::Recorder;
 use crate::load::summary::Summary;
 use crate::load::throughput::Throughput;
+use crate::output::cause;
 use crate::output::escape::Escaped;
 use crate::output::format::{duration, thousands};
 use crate::output::plot::axis::{Axis, plain, short};
@@ -18,13 +19,20 @@ use crate::output::plot::runs::{self, Caption, Run};
 use crate::output::wall_clock::WallClock;
 
 /// Draws the latencies and losses over a run, and the distribution of the latencies.
-pub(crate) fn run(target: &str, plan: &LoadPlan, recorder: &Recorder, start: WallClock) -> String {
+pub(crate) fn run(
+    target: &str,
+    plan: &LoadPlan,
+    recorder: &Recorder,
+    summary: Option<&Summary>,
+    start: WallClock,
+) -> String {
     let run = Run {
         name: Escaped(target.as_bytes()).to_string(),
         counts: recorder.counts(),
         timeline: recorder.timeline(),
         times: recorder.latencies(),
         flows: Vec::new(),
+        causes: summary.map_or(vec![], |summary| cause::lines(&summary.common, summary.address)),
         outages: &[],
     };
     let title = format!("Latency of {} under load", run.name);
@@ -293,14 +301,15 @@ mod tests {
         for _ in 0..22 {
             many.merge(&many.clone());
         }
-        let [few, many] = [recorder(), many].map(|recorder| run("x:1", &plan(), &recorder, START));
+        let [few, many] =
+            [recorder(), many].map(|recorder| run("x:1", &plan(), &recorder, None, START));
         assert!(texts(&many).iter().any(|text| text.starts_with("12,582,912 sent, ")), "{many}");
         assert!(many.len() < few.len() + 1000);
     }
 
     #[test]
     fn plot_of_a_run_has_its_name_counts_and_date() {
-        let texts = texts(&run("a<b>\x1b:1", &plan(), &recorder(), START));
+        let texts = texts(&run("a<b>\x1b:1", &plan(), &recorder(), None, START));
         for text in [
             r"Latency of a<b>\u{1b}:1 under load",
             "3 sent, 2 answered, 1 lost (33%); p50\u{a0}1.10, max\u{a0}3.10\u{a0}ms",

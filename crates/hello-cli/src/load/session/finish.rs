@@ -70,7 +70,7 @@ impl Session<'_> {
         let (last, mut exported) = (&self.last, Vec::new());
         let start = self.origin.started_at;
         let draw = || match self.mode {
-            Mode::Single => plot::run(&self.target, &self.plan, last, start),
+            Mode::Single => plot::run(&self.target, &self.plan, last, results.first(), start),
             _ => plot::loads(&self.target, &self.plan, results, throughput, start),
         };
         // A failure, or a reader that does not read, does not prevent the other outputs.

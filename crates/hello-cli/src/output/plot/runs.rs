@@ -44,6 +44,8 @@ pub(crate) struct Run<'a> {
     pub(crate) times: Cow<'a, Distribution>,
     /// The flows, if there are several.
     pub(crate) flows: Vec<FlowSummary>,
+    /// The lines about the causes of the losses.
+    pub(crate) causes: Vec<String>,
     /// The outages to mark.
     pub(crate) outages: &'a [Outage],
 }
@@ -55,6 +57,7 @@ pub(crate) fn draw(caption: &Caption<'_>, runs: &[Run<'_>]) -> String {
     let mut paragraphs = vec![format!("{}; {}", caption.parameters, caption.start.seconds())];
     if let [run] = runs {
         paragraphs.push(statistics(run));
+        paragraphs.extend(run.causes.iter().cloned());
     }
     let mut y = canvas.heading(caption.title, &paragraphs);
     let layout = Layout::new(runs);
@@ -63,6 +66,7 @@ pub(crate) fn draw(caption: &Caption<'_>, runs: &[Run<'_>]) -> String {
         if runs.len() > 1 {
             y = canvas.paragraph(y + 12.0, Style::Strong, &run.name);
             y = canvas.paragraph(y, Style::Plain, &statistics(run));
+            y = run.causes.iter().fold(y, |y, line| canvas.paragraph(y, Style::Plain, line));
         }
         y = layout.draw(&mut canvas, run, y + 8.0, caption.times);
     }

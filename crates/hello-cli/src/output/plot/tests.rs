@@ -193,6 +193,14 @@ struct Sample {
 }
 
 impl Sample {
+    /// Returns a long line, if there are losses, as routers with long addresses cause.
+    fn causes(&self) -> Vec<String> {
+        let cause =
+            "2 administratively prohibited (reported by 2001:db8:1234:5678:9abc:def0:1234:5678)";
+        let line = format!("lost: {}", [cause; 3].join(", "));
+        (self.counts.lost > 0).then_some(line).into_iter().collect()
+    }
+
     fn new(name: &str, flows: usize) -> Self {
         let (counts, timeline) = (Counts::default(), Timeline::new());
         let (times, name, outages) = (Distribution::new(3), name.into(), Outages::new(flows));
@@ -275,6 +283,7 @@ fn drawn(samples: &[Sample]) -> String {
         timeline: &sample.timeline,
         times: Cow::Borrowed(&sample.times),
         flows: sample.flows.summaries().collect(),
+        causes: sample.causes(),
         outages,
     });
     let caption = Caption {

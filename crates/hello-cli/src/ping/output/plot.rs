@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hello_measure::Timeline;
 
+use crate::output::cause;
 use crate::output::escape::Escaped;
 use crate::output::format::{count, duration};
 use crate::output::plot::runs::{self, Caption, Run};
@@ -19,6 +20,7 @@ pub(crate) fn draw(targets: &[(&Recorder, &Timeline, &Summary)], interval: Durat
         timeline,
         times: recorder.rtts(),
         flows: recorder.flows(),
+        causes: cause::lines(&summary.common, summary.address),
         outages: summary.outages.as_ref().map_or(&[], |outages| &outages.longest),
     });
     let runs = Vec::from_iter(runs);
