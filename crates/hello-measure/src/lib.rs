@@ -20,6 +20,7 @@ mod run_length;
 mod search;
 mod summary;
 mod timeline;
+mod trace;
 mod trend;
 
 pub use cause::{Cause, CauseKind};
@@ -39,6 +40,10 @@ pub use run_length::RunLength;
 pub use search::{Bound, Search, SearchOutcome, SearchPlan, TrialVerdict};
 pub use summary::{ByLabel, NoAnswer, REFUSED, Summary};
 pub use timeline::{TimeBin, Timeline};
+pub use trace::path::{Hop, HopRouter, Path, PathEnd};
+pub use trace::plan::TracePlan;
+pub use trace::table::{PathNode, PathRow, PathTable, Suspect};
+pub use trace::{PathTracer, TraceProbe};
 pub use trend::Trend;
 
 /// The default, but few cases and no files under Miri.
