@@ -43,6 +43,7 @@ pub use timeline::{TimeBin, Timeline};
 pub use trace::path::{Hop, HopRouter, Path, PathEnd};
 pub use trace::plan::TracePlan;
 pub use trace::table::{PathNode, PathRow, PathTable, Suspect};
+pub use trace::trigger::LossTrigger;
 pub use trace::{PathTracer, TraceProbe};
 pub use trend::Trend;
 

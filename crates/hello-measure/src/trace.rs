@@ -2,6 +2,7 @@ mod flow;
 pub(crate) mod path;
 pub(crate) mod plan;
 pub(crate) mod table;
+pub(crate) mod trigger;
 
 #[cfg(test)]
 mod network;
