@@ -14,6 +14,7 @@ pub mod session;
 pub mod summary;
 pub mod thresholds;
 pub mod totals;
+pub mod traced;
 
 use std::time::Duration;
 

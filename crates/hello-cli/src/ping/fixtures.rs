@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use hello_measure::{Cause, ReplyKind};
+use hello_measure::{Cause, Hop, HopRouter, Path, PathEnd, ReplyKind};
 use hello_net::{PacketOptions, ProbeEvent, ProbeEventKind, ZonedAddr};
 
 use super::Target;
@@ -10,6 +10,7 @@ use super::plan::Plan;
 use super::recorder::Recorder;
 use super::report::Style;
 use super::thresholds::Thresholds;
+use super::traced::{Fault, Traced};
 use crate::args::peer::PeerArg;
 use crate::output::Format;
 use crate::output::layout::Layout;
@@ -77,4 +78,26 @@ pub(super) fn received(reply: ReplyKind) -> ProbeEventKind<'static> {
         ttl: Some(64),
         tos: Some(0),
     }
+}
+
+/// A path through routers of 10.80.0.0/16, each a millisecond farther than the last; 0 is a silent hop.
+pub(super) fn path(flow: usize, routers: &[u8], end: PathEnd) -> Path {
+    let server = matches!(end, PathEnd::Reached { .. }).then_some(Some([192, 0, 2, 1]));
+    let routers = routers.iter().map(|router| (*router > 0).then_some([10, 80, *router, 2]));
+    let hop = |(ttl, address): (u8, Option<[u8; 4]>)| {
+        let rtts = vec![Duration::from_millis(ttl.into())];
+        let router = |address: [u8; 4]| HopRouter { rtts, ..HopRouter::new(address.into()) };
+        let unanswered = if address.is_some() { 0 } else { 3 };
+        Hop { ttl, routers: address.map(router).into_iter().collect(), unanswered }
+    };
+    Path { flow, hops: (1..).zip(routers.chain(server)).map(hop).collect(), end }
+}
+
+pub(super) const GREETED: PathEnd = PathEnd::Reached { greeted: true };
+
+/// Traces whose losing flows are given, and all others are clean.
+pub(super) fn traced(paths: Vec<Path>, losing: &[usize]) -> Traced {
+    let target = Target { flows: paths.len(), ..target() };
+    let clean = paths.iter().map(|path| path.flow).filter(|flow| !losing.contains(flow)).collect();
+    Traced { target, paths, fault: Fault::Loss, losing: losing.to_vec(), clean }
 }

@@ -1,6 +1,8 @@
 //! JSON output of `hello-ping`: one object per line, as in `docs/hello-ping.schema.json`. Readers
 //! must ignore unknown fields.
 
+pub mod paths;
+
 use std::net::IpAddr;
 use std::num::NonZeroU64;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! The plot of a run.
 
+pub(crate) mod paths;
+
 use std::time::Duration;
 
 use hello_measure::Timeline;

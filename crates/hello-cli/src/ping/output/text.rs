@@ -2,6 +2,7 @@
 
 mod headers;
 pub mod outages;
+pub mod paths;
 pub mod status;
 pub mod summary;
 pub mod tables;

@@ -1,0 +1,190 @@
+//! Paths in text: a table of the hops, and sentences about the ends and the losing flows.
+
+use hello_measure::{Path, PathEnd, PathNode, PathRow, millis};
+
+use crate::output::format::{count, exact, known};
+use crate::output::layout::Layout;
+use crate::output::style::{BAD, STRONG, paint};
+use crate::output::table::{Head, table};
+use crate::ping::traced::{Fault, Traced};
+
+/// Returns the table of a target's paths, and the sentences below it.
+pub fn paths(layout: Layout, traced: &Traced) -> String {
+    let mut lines = vec![hops(layout, traced)];
+    lines.extend(ends(traced).iter().map(|line| layout.wrap(line)));
+    if let Some((is_found, line)) = suspects(traced) {
+        let style = if is_found { BAD } else { STRONG };
+        lines.extend(layout.wrap(&line).lines().map(|line| paint(style, line)));
+    }
+    lines.join("\n")
+}
+
+/// Returns a row for each router of each hop, with the flows through it if there are several.
+fn hops(layout: Layout, traced: &Traced) -> String {
+    let paths = traced.table();
+    let rows = shown(paths.rows());
+    let nodes = || rows.iter().flat_map(|row| &row.nodes);
+    let (has_flows, has_mtu) = (traced.paths.len() > 1, nodes().any(|node| node.mtu.is_some()));
+    let mut heads: Vec<Head> = vec![("hop", 0), ("router", 0)];
+    if has_flows {
+        heads.push(("flows", 0));
+    }
+    heads.push(("rtt ms", 1));
+    if has_mtu {
+        heads.push(("mtu", 0));
+    }
+    let cells = |ttl: String, node: &PathNode| {
+        let mut cells = vec![ttl, known(node.address, |address| address.to_string())];
+        if node.address.is_none() {
+            cells[1] = "*".into();
+        }
+        if has_flows {
+            cells.push(flows(&node.flows));
+        }
+        cells.push(known(node.median_rtt(), |rtt| exact(millis(rtt))));
+        if has_mtu {
+            cells.push(known(node.mtu, |mtu| mtu.to_string()));
+        }
+        cells
+    };
+    let rows = rows.iter().flat_map(|row| {
+        let first = [row.ttl.to_string()].into_iter().chain(std::iter::repeat(String::new()));
+        row.nodes.iter().zip(first).map(|(node, ttl)| cells(ttl, node))
+    });
+    table(layout, 1, &heads, rows)
+}
+
+/// Returns the rows up to the last router that answered, and the first behind it.
+pub(crate) fn shown(rows: &[PathRow]) -> &[PathRow] {
+    let is_silent = |row: &&PathRow| row.nodes.iter().all(|node| node.address.is_none());
+    let silent = rows.iter().rev().take_while(is_silent).count();
+    &rows[..rows.len() - silent.saturating_sub(1)]
+}
+
+/// Returns a sentence for each kind of end, with the flows that have it if there are several.
+pub(crate) fn ends(traced: &Traced) -> Vec<String> {
+    let mut ends = Vec::<(String, Vec<usize>)>::new();
+    for path in &traced.paths {
+        let end = end(traced, path);
+        match ends.iter_mut().find(|(other, _)| *other == end) {
+            Some((_, flows)) => flows.push(path.flow),
+            None => ends.push((end, vec![path.flow])),
+        }
+    }
+    let several = traced.paths.len() > 1;
+    let line = |(end, of): (String, Vec<usize>)| match (several, &of[..]) {
+        (false, _) => end,
+        (true, [flow]) => format!("Flow {flow}: {end}"),
+        (true, _) => format!("Flows {}: {end}", flows(&of)),
+    };
+    ends.into_iter().map(line).collect()
+}
+
+fn end(traced: &Traced, path: &Path) -> String {
+    let address = traced.target.address;
+    let hop = path.hops.len();
+    match path.end {
+        PathEnd::Reached { greeted: true } => format!("{address} replies at hop {hop}."),
+        PathEnd::Reached { greeted: false } => {
+            format!("{} is at hop {hop}, but no server listens on the port.", address.host())
+        }
+        PathEnd::Unreachable(cause) => {
+            let by = known(cause.reporter, |reporter| reporter.to_string());
+            format!("{by} reports: {}. No probe gets farther.", cause.kind)
+        }
+        PathEnd::Silent => {
+            let last = path.hops.iter().rfind(|hop| !hop.is_silent());
+            match last {
+                Some(last) => format!("No answer from beyond hop {}.", last.ttl),
+                None => "No answer from any hop.".into(),
+            }
+        }
+        PathEnd::MaxHops => {
+            format!("{address} is not reached within {}.", count(hop as u64, "hop"))
+        }
+        PathEnd::NotSent => "Probes could not be sent.".into(),
+        _ => "The trace was ended early.".into(),
+    }
+}
+
+/// Returns a sentence about the routers that only losing flows share, and whether there are any;
+/// `None` if there is nothing to compare.
+pub(crate) fn suspects(traced: &Traced) -> Option<(bool, String)> {
+    let Traced { fault, losing, clean, .. } = traced;
+    if losing.is_empty() || traced.target.flows < 2 {
+        return None;
+    }
+    let lose = match fault {
+        Fault::Loss => "losing",
+        Fault::NoGreeting => "unanswered",
+    };
+    if clean.is_empty() {
+        let all = count(traced.target.flows as u64, "flow");
+        return Some((
+            false,
+            match fault {
+                Fault::Loss => {
+                    format!("None of the {all} is without loss, so no router stands out.")
+                }
+                Fault::NoGreeting => {
+                    format!("None of the {all} is answered, so no router stands out.")
+                }
+            },
+        ));
+    }
+    let found = traced.suspects();
+    if found.is_empty() {
+        let which = flows(losing);
+        return Some((
+            false,
+            match &losing[..] {
+                [flow] => {
+                    format!("No router is known to be on the path of the {lose} flow {flow} only.")
+                }
+                _ => format!(
+                    "No router is known to be on the paths of the {lose} flows {which} only."
+                ),
+            },
+        ));
+    }
+    let names = Vec::from_iter(
+        found.iter().map(|suspect| format!("{} (hop {})", suspect.address, suspect.ttl)),
+    );
+    let who = match &losing[..] {
+        [flow] => format!("The {lose} flow {flow} passes"),
+        _ => format!("All {} {lose} flows pass", losing.len()),
+    };
+    let other = match (traced.has_no_others(), fault) {
+        (false, Fault::Loss) => "no flow without loss",
+        _ => "no other flow",
+    };
+    let does = if found.iter().all(|suspect| suspect.is_certain) {
+        "does"
+    } else {
+        "is known to: some of their hops are silent"
+    };
+    Some((true, format!("{who} {}; {other} {does}.", names.join(" and "))))
+}
+
+/// Lists flows: `0-3,5`; if there are too many ranges, their number.
+pub(crate) fn flows(flows: &[usize]) -> String {
+    let mut ranges = Vec::<(usize, usize)>::new();
+    for &flow in flows {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == flow => *last = flow,
+            _ => ranges.push((flow, flow)),
+        }
+    }
+    let range = |(first, last): (usize, usize)| match first == last {
+        true => first.to_string(),
+        false => format!("{first}-{last}"),
+    };
+    let list = Vec::from_iter(ranges.into_iter().map(range)).join(",");
+    if list.len() <= MAX_LIST { list } else { count(flows.len() as u64, "flow") }
+}
+
+/// The longest list of flows.
+const MAX_LIST: usize = 16;
+
+#[cfg(test)]
+mod tests;

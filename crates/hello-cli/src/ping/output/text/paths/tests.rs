@@ -1,0 +1,146 @@
+use std::num::NonZeroUsize;
+
+use anstream::adapter::strip_str;
+use hello_measure::{Cause, CauseKind};
+
+use super::*;
+use crate::ping::Target;
+use crate::ping::fixtures::{GREETED, path, traced};
+
+fn printed(traced: &Traced, width: Option<usize>) -> String {
+    let layout = Layout { width: width.and_then(NonZeroUsize::new), unicode: false };
+    strip_str(&paths(layout, traced)).to_string()
+}
+
+#[test]
+fn path_of_one_flow_has_a_row_for_each_hop_and_a_star_for_silence() {
+    let mut path = path(0, &[1, 0, 3], GREETED);
+    path.hops[2].routers[0].mtu = Some(1400);
+    let expected = "\
+hop  router     rtt ms   mtu
+  1  10.80.1.2   1.000     -
+  2  *               -     -
+  3  10.80.3.2   3.000  1400
+  4  192.0.2.1   4.000     -
+192.0.2.1:9999 replies at hop 4.";
+    assert_eq!(printed(&traced(vec![path], &[]), None), expected);
+}
+
+#[test]
+fn paths_of_several_flows_are_merged_and_routers_of_losing_flows_named() {
+    let paths = vec![
+        path(0, &[1, 2, 4], GREETED),
+        path(1, &[1, 3, 4], GREETED),
+        path(2, &[1, 2, 4], GREETED),
+        path(3, &[1, 3, 4], GREETED),
+    ];
+    let expected = "\
+hop  router     flows  rtt ms
+  1  10.80.1.2    0-3   1.000
+  2  10.80.2.2    0,2   2.000
+     10.80.3.2    1,3   2.000
+  3  10.80.4.2    0-3   3.000
+  4  192.0.2.1    0-3   4.000
+Flows 0-3: 192.0.2.1:9999 replies at hop 4.
+All 2 losing flows pass 10.80.3.2 (hop 2); no other flow does.";
+    let traced = traced(paths, &[1, 3]);
+    assert_eq!(printed(&traced, None), expected);
+    for width in [40, 60, 80] {
+        let text = printed(&traced, Some(width));
+        assert!(text.lines().all(|line| line.chars().count() <= width), "{width}\n{text}");
+        let words = |text: &str| Vec::from_iter(text.split_whitespace().map(str::to_owned));
+        assert_eq!(words(&text), words(expected), "{width}");
+    }
+}
+
+#[test]
+fn verdict_claims_no_more_than_the_paths_show() {
+    let verdict = |traced: &Traced| suspects(traced).map(|(_, line)| line);
+    let two = |clean: &[u8]| vec![path(0, &[1, 2, 4], GREETED), path(1, clean, GREETED)];
+    let other = traced(two(&[1, 3, 4]), &[0]);
+    for (traced, expected) in [
+        (other.clone(), "The losing flow 0 passes 10.80.2.2 (hop 2); no other flow does."),
+        (
+            traced(two(&[1, 3, 0, 4]), &[0]),
+            "The losing flow 0 passes 10.80.2.2 (hop 2); no other flow is known to: some of their \
+             hops are silent.",
+        ),
+        (
+            traced(two(&[1, 0, 4]), &[0]),
+            "No router is known to be on the path of the losing flow 0 only.",
+        ),
+        (
+            traced(two(&[5, 6, 4]), &[0]),
+            "The losing flow 0 passes 10.80.1.2 (hop 1) and 10.80.2.2 (hop 2); no other flow does.",
+        ),
+        (
+            traced(two(&[1, 3, 4]), &[0, 1]),
+            "None of the 2 flows is without loss, so no router stands out.",
+        ),
+        (
+            Traced { fault: Fault::NoGreeting, ..other.clone() },
+            "The unanswered flow 0 passes 10.80.2.2 (hop 2); no other flow does.",
+        ),
+        (
+            Traced { target: Target { flows: 3, ..other.target.clone() }, ..other.clone() },
+            "The losing flow 0 passes 10.80.2.2 (hop 2); no flow without loss does.",
+        ),
+    ] {
+        assert_eq!(verdict(&traced).as_deref(), Some(expected));
+    }
+    assert_eq!(verdict(&traced(two(&[1, 3, 4]), &[])), None);
+    assert_eq!(verdict(&traced(vec![path(0, &[1], GREETED)], &[0])), None);
+}
+
+#[test]
+fn each_end_has_a_sentence_and_flows_with_the_same_end_share_it() {
+    let cause = |kind| PathEnd::Unreachable(Cause { kind, reporter: Some([10, 80, 1, 2].into()) });
+    for (end, sentence) in [
+        (GREETED, "192.0.2.1:9999 replies at hop 2."),
+        (
+            PathEnd::Reached { greeted: false },
+            "192.0.2.1 is at hop 2, but no server listens on the port.",
+        ),
+        (
+            cause(CauseKind::Prohibited),
+            "10.80.1.2 reports: administratively prohibited. No probe gets farther.",
+        ),
+        (
+            cause(CauseKind::TooBig { mtu: Some(1400) }),
+            "10.80.1.2 reports: too big, MTU 1400. No probe gets farther.",
+        ),
+        (PathEnd::Silent, "No answer from beyond hop 1."),
+        (PathEnd::MaxHops, "192.0.2.1:9999 is not reached within 1 hop."),
+        (PathEnd::NotSent, "Probes could not be sent."),
+        (PathEnd::Unfinished, "The trace was ended early."),
+    ] {
+        assert_eq!(ends(&traced(vec![path(0, &[1], end)], &[])), [sentence]);
+    }
+    let paths =
+        vec![path(0, &[1], GREETED), path(1, &[0], PathEnd::Silent), path(2, &[1], GREETED)];
+    let expected =
+        ["Flows 0,2: 192.0.2.1:9999 replies at hop 2.", "Flow 1: No answer from any hop."];
+    assert_eq!(ends(&traced(paths, &[])), expected);
+}
+
+#[test]
+fn silent_hops_at_the_end_have_one_row() {
+    let silent = traced(vec![path(0, &[1, 0, 3, 0, 0, 0, 0, 0], PathEnd::Silent)], &[]);
+    let text = printed(&silent, None);
+    assert_eq!(text.lines().filter(|line| line.contains('*')).count(), 2, "{text}");
+    let unknown = traced(vec![path(0, &[0, 0, 0, 0, 0], PathEnd::Silent)], &[]);
+    assert_eq!(shown(unknown.table().rows()).len(), 1);
+    assert_eq!(shown(&[]).len(), 0);
+}
+
+#[test]
+fn flows_are_listed_as_ranges_unless_there_are_too_many() {
+    for (list, expected) in [
+        (&[][..], ""),
+        (&[3], "3"),
+        (&[0, 1, 2, 5, 7, 8], "0-2,5,7-8"),
+        (&[0, 2, 4, 6, 8, 10, 12, 14], "8 flows"),
+    ] {
+        assert_eq!(flows(list), expected);
+    }
+}
