@@ -61,6 +61,7 @@ pub use prober::{
     builder::ProberBuilder,
     event::{ProbeEvent, ProbeEventKind},
     plan::{ProbeError, ProbePlan},
+    trace_handle::TraceHandle,
 };
 #[cfg(any(feature = "probe", feature = "load"))]
 pub use requester::NotSent;

@@ -6,6 +6,8 @@ mod run;
 mod sender;
 mod source_port;
 mod state;
+pub(crate) mod trace_handle;
+mod tracing;
 
 use std::net::SocketAddr;
 #[cfg(unix)]
@@ -18,9 +20,10 @@ use self::event::ProbeEvent;
 use self::plan::{ProbeError, ProbePlan};
 use self::run::Run;
 use self::source_port::SourcePort;
+use self::trace_handle::TraceHandle;
 use crate::stopper::{AbortOnPanic, Stopper};
-use crate::sys::Poller;
 use crate::sys::latch::Latch;
+use crate::sys::{self, Poller};
 use crate::thread::join;
 
 /// Sends probes to one server on an absolute schedule, whether it answers or not, and reports what
@@ -59,6 +62,7 @@ pub struct Prober {
     ports: Vec<SourcePort>,
     poller: Poller,
     stopper: Stopper,
+    traces: TraceHandle,
     /// Raised once no more probes are sent.
     sent_all: Latch,
 }
@@ -70,13 +74,19 @@ impl Prober {
         let open = |_| SourcePort::open(server, &plan);
         let ports = (0..plan.flows.get()).map(open).collect::<Result<Vec<_>, _>>();
         let ports = ports.map_err(cannot_connect)?;
+        let queues_errors = |port: &SourcePort| sys::queue_errors(port.socket()).is_ok();
+        if plan.trace.is_some() && !ports.iter().all(queues_errors) {
+            return Err(ProbeError::Trace);
+        }
         let poller = Poller::new(ports.iter().map(SourcePort::socket)).map_err(cannot_connect)?;
         let stopper = Stopper::new().map_err(ProbeError::Wake)?;
         let sent_all = Latch::new().map_err(ProbeError::Wake)?;
-        Ok(Self { server, plan, ports, poller, stopper, sent_all })
+        let traces = TraceHandle::default();
+        Ok(Self { server, plan, ports, poller, stopper, traces, sent_all })
     }
 
-    /// Sends all probes, waits until each is answered or lost, and returns the counts. A
+    /// Sends all probes, waits until each is answered or lost and each requested trace is complete, and
+    /// returns the counts. A
     /// [stop](Stopper::stop) ends only the sending, an [abort](Stopper::abort) also the wait.
     ///
     /// Each event is shown to `observe` by the thread where it happened: those about sending by the
@@ -156,6 +166,11 @@ impl Prober {
     /// Returns what ends the run.
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
+    }
+
+    /// Returns what traces flows; `None` if the plan has no traces.
+    pub fn trace_handle(&self) -> Option<TraceHandle> {
+        self.plan.trace.is_some().then(|| self.traces.clone())
     }
 
     /// Returns the plan.

@@ -2,6 +2,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 use std::time::Duration;
 
+use hello_measure::TracePlan;
 use hello_proto::Peer;
 
 use super::Prober;
@@ -112,13 +113,23 @@ impl ProberBuilder {
         self
     }
 
+    /// Lets a [`TraceHandle`](super::trace_handle::TraceHandle) trace paths, from the flows' own ports;
+    /// `None`, the default, for no traces. The probes of a trace have names of the same length. Only
+    /// Linux can.
+    #[must_use]
+    pub fn trace(mut self, trace: impl Into<Option<TracePlan>>) -> Self {
+        self.plan.trace = trace.into();
+        self
+    }
+
     /// Opens the ports. Sends nothing yet.
     ///
     /// # Errors
     ///
     /// [`ProbeError::NameLength`] or [`ProbeError::Interval`] if an option is out of range,
     /// [`ProbeError::Connect`] if a port cannot be opened, no route leads to the server, or the system
-    /// does not have one of the [`PacketOptions`].
+    /// does not have one of the [`PacketOptions`], [`ProbeError::Trace`] if paths are to be traced and
+    /// the system cannot.
     pub fn connect(self, server: SocketAddr) -> Result<Prober, ProbeError> {
         self.plan.check()?;
         Prober::open(server, self.plan)

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use hello_measure::{Attribution, Cause, Record, ReplyKind};
+use hello_measure::{Attribution, Cause, Path, Record, ReplyKind};
 
 use crate::requester::NotSent;
 use crate::udp::error_class::ErrorClass;
@@ -46,6 +46,7 @@ impl<'a> ProbeEvent<'a> {
             ProbeEventKind::NetworkError { cause, attribution } => {
                 record.network_error(cause, attribution);
             }
+            ProbeEventKind::Traced(_) => {}
             ProbeEventKind::SocketError(error) => record.error(error.class.label(), 1),
             ProbeEventKind::Dropped { count } => {
                 record.error(ErrorClass::NoBuffers.label(), count.into());
@@ -112,6 +113,9 @@ pub enum ProbeEventKind<'a> {
         /// The probe that it is about.
         attribution: Attribution,
     },
+    /// The path of a flow was traced, as far as it could be. The probes and answers of a trace have no
+    /// other events.
+    Traced(&'a Path),
     /// The system reported an error of the socket, or one from the network without saying which probe it
     /// is about.
     SocketError(SocketError),

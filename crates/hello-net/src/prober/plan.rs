@@ -3,6 +3,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
+use hello_measure::TracePlan;
 use hello_proto::{MAX_NAME_LEN, Peer, Token};
 use thiserror::Error;
 
@@ -47,6 +48,8 @@ pub struct ProbePlan {
     pub packet: PacketOptions,
     /// The system calls that receive.
     pub backend: Backend,
+    /// How paths are traced; `None` if they cannot be.
+    pub trace: Option<TracePlan>,
 }
 
 impl ProbePlan {
@@ -62,6 +65,7 @@ impl ProbePlan {
         interface: None,
         packet: PacketOptions::DEFAULT,
         backend: Backend::Native,
+        trace: None,
     };
 
     /// Returns what is wrong with the plan.
@@ -129,6 +133,9 @@ pub enum ProbeError {
         /// The system's error.
         source: io::Error,
     },
+    /// This system does not report which router an ICMP error is from, so no path can be traced.
+    #[error("cannot trace paths on this system: it does not report who sends ICMP errors")]
+    Trace,
     /// The system has no pairs of sockets, by which a stop wakes the threads.
     #[error("cannot open socket pairs for wake-ups")]
     Wake(#[source] io::Error),

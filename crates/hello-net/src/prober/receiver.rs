@@ -12,6 +12,7 @@ use super::plan::{ProbeError, ProbePlan};
 use super::run::Run;
 use super::source_port::SourcePort;
 use super::state::{Errors, Received};
+use super::tracing::Tracing;
 use crate::clock::ClockSample;
 use crate::sys;
 use crate::udp::batch::RecvBatch;
@@ -48,6 +49,7 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
             let (over, timeout) = {
                 let mut state = self.state();
                 state.timestamps.update(sample);
+                self.begin_traces(&mut state);
                 (self.is_over(&state), state.ledger.poll_timeout())
             };
             let all = over || timeout.is_some_and(|timeout| timeout <= now);
@@ -68,8 +70,12 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
                 (state.settle(now, &mut lost), self.is_over(&state))
             };
             self.report_lost(now, &mut lost);
+            self.trace(now);
             match (over, ended) {
-                (true, _) => return Ok(()),
+                (true, _) => {
+                    self.report_unfinished(now);
+                    return Ok(());
+                }
                 (false, true) => continue,
                 (false, false) => {}
             }
@@ -77,6 +83,8 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
             if interval < COALESCE && backend.has_timestamps() {
                 thread::sleep(COALESCE.min(interval.saturating_mul(MAX_COALESCED)));
             }
+            let traced = self.state().tracing.as_ref().and_then(Tracing::poll_timeout);
+            let timeout = timeout.into_iter().chain(traced).min();
             let wait =
                 timeout.map_or(LONGEST_WAIT, |timeout| timeout.saturating_sub(sys::monotonic()));
             self.wait(wait.min(LONGEST_WAIT), &mut ready);
@@ -147,7 +155,7 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
     /// system does not report it.
     fn report_received(&self, flow: usize, memory: &mut ReceiverMemory) -> Duration {
         let ReceiverMemory { batch, received, .. } = memory;
-        let latest = self.state().classify(batch, received);
+        let latest = self.state().classify(flow, batch, received);
         for Received { at, reply, ttl, tos, range } in received.drain(..) {
             if let ReplyKind::Answered { seq, .. }
             | ReplyKind::Late { seq, .. }

@@ -15,6 +15,7 @@ use hello_proto::Token;
 use super::Prober;
 use super::event::{ProbeEvent, ProbeEventKind};
 use super::state::{Errors, NetworkError, State};
+use super::tracing::Tracing;
 use crate::requester;
 use crate::sys::{self, latch::Latch};
 
@@ -33,7 +34,8 @@ impl<'a, O: Fn(&ProbeEvent<'_>)> Run<'a, O> {
         let plan = &prober.plan;
         let first = Token { run_id: requester::run_id(), seq: Token::FIRST_SEQ };
         let ledger = Ledger::new(first, plan.window(), plan.timeout).with_peer(plan.peer);
-        let state = State::new(ledger);
+        let tracing = |trace| Tracing::new(prober.server.ip(), plan, trace, first.run_id);
+        let state = State::new(ledger, plan.trace.map(tracing));
         Self {
             prober,
             start: sys::monotonic(),
@@ -95,7 +97,8 @@ impl<'a, O: Fn(&ProbeEvent<'_>)> Run<'a, O> {
 
     /// Returns whether nothing is left to wait for.
     pub(super) fn is_over(&self, state: &State) -> bool {
-        let is_settled = || state.ledger.counts().in_flight() == 0;
+        let is_traced = || state.tracing.as_ref().is_none_or(Tracing::is_done);
+        let is_settled = || state.ledger.counts().in_flight() == 0 && is_traced();
         self.prober.sent_all.is_raised() && (is_settled() || self.prober.stopper.is_aborted())
     }
 

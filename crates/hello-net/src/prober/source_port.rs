@@ -43,6 +43,11 @@ impl SourcePort {
         sys::try_send(&self.sending, name)
     }
 
+    /// Does the same with a TTL or hop limit of this datagram's own.
+    pub(super) fn send_with_ttl(&self, name: &[u8], ttl: u8) -> io::Result<()> {
+        sys::try_send_with_ttl(&self.sending, name, ttl)
+    }
+
     /// Receives what is there, up to a batch.
     pub(super) fn receive(&self, batch: &mut RecvBatch) -> io::Result<()> {
         self.receiving.receive(batch, false)

@@ -7,6 +7,7 @@ use hello_proto::Token;
 
 use super::plan::ProbePlan;
 use super::source_port::SourcePort;
+use super::tracing::Tracing;
 use crate::clock::{ClockSample, TimestampMapper};
 use crate::requester::{self, NotSent};
 use crate::sys;
@@ -22,6 +23,8 @@ pub(super) struct State {
     pub(super) timestamps: TimestampMapper,
     /// The sequence number of the next probe.
     pub(super) next: u32,
+    /// The traces, if the plan has any.
+    pub(super) tracing: Option<Tracing>,
 }
 
 /// A datagram of a batch, classified.
@@ -63,9 +66,9 @@ pub(super) struct Errors {
 }
 
 impl State {
-    pub(super) fn new(ledger: Ledger) -> Self {
+    pub(super) fn new(ledger: Ledger, tracing: Option<Tracing>) -> Self {
         let next = Token::FIRST_SEQ;
-        Self { ledger, timestamps: TimestampMapper::default(), next }
+        Self { ledger, timestamps: TimestampMapper::default(), next, tracing }
     }
 
     /// Sends the next probe from its port, and records it before anybody can see its reply.
@@ -99,14 +102,24 @@ impl State {
         Attempt { at, sent: sent.map(|()| token.seq).map_err(failed), errors }
     }
 
-    /// Classifies each datagram of a batch, and returns when the last of them arrived; zero, if the
-    /// system does not report it.
-    pub(super) fn classify(&mut self, batch: &RecvBatch, received: &mut Vec<Received>) -> Duration {
+    /// Classifies each datagram of a batch from a flow's port, but those that answer a trace. Returns
+    /// when the last of them arrived; zero, if the system does not report it.
+    pub(super) fn classify(
+        &mut self,
+        flow: usize,
+        batch: &RecvBatch,
+        received: &mut Vec<Received>,
+    ) -> Duration {
         self.timestamps.update(ClockSample::now());
         for (index, meta) in batch.metas().iter().enumerate() {
             let at = self.timestamps.to_monotonic(meta.time);
             for range in batch.datagram_ranges(index) {
-                let reply = self.ledger.handle_datagram(batch.bytes(range.clone()), at);
+                let datagram = batch.bytes(range.clone());
+                let tracing = self.tracing.as_mut();
+                if tracing.is_some_and(|tracing| tracing.handle_datagram(flow, datagram, at)) {
+                    continue;
+                }
+                let reply = self.ledger.handle_datagram(datagram, at);
                 let RecvMeta { ttl, tos, .. } = *meta;
                 received.push(Received { at, reply, ttl, tos, range });
             }
@@ -115,7 +128,8 @@ impl State {
     }
 
     /// Takes the ICMP errors queued for the port of a flow, up to a bound, and attributes each to a
-    /// probe. Those that calls `returned` are among them, unless the system did not queue them.
+    /// probe, but those about a trace. Those that calls `returned` are among them, unless the system did
+    /// not queue them.
     pub(super) fn take_errors(
         &mut self,
         port: &SourcePort,
@@ -130,6 +144,11 @@ impl State {
         {
             taken += 1;
             let quote = &quote[..quoted];
+            let is_alone = self.ledger.counts().sent == 0;
+            let tracing = self.tracing.as_mut();
+            if tracing.is_some_and(|it| it.handle_error(flow, quote, cause, is_alone)) {
+                continue;
+            }
             let attribution = if quoted < Token::MIN_LEN {
                 self.ledger.handle_error_without_quote(|seq| plan.flow_of(seq) == flow, cause)
             } else {

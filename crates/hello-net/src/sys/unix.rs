@@ -82,6 +82,10 @@ pub(super) mod options {
         None
     }
 
+    pub(crate) fn try_send_with_ttl(_: &UdpSocket, _: &[u8], _: u8) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     pub(crate) fn disable_gro(_: &UdpSocket) -> io::Result<()> {
         Ok(())
     }

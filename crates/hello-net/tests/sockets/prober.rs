@@ -1,6 +1,8 @@
 mod ends;
 mod observers;
 mod schedule;
+#[cfg(target_os = "linux")]
+mod traces;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroU16;

@@ -7,7 +7,7 @@
 
 use std::io;
 use std::mem;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 use std::ptr;
 
@@ -94,6 +94,42 @@ pub(crate) fn drops(socket: &UdpSocket) -> Option<u32> {
     };
     (result == 0 && len as usize == size_of_val(&info))
         .then(|| info[libc::SK_MEMINFO_DROPS as usize])
+}
+
+/// Sends a datagram by a connected socket with a TTL or hop limit of its own (IP_TTL, ip(7);
+/// IPV6_HOPLIMIT, RFC 3542 section 6.3), and fails rather than wait. Other datagrams of the socket keep
+/// theirs.
+pub(crate) fn try_send_with_ttl(socket: &UdpSocket, datagram: &[u8], ttl: u8) -> io::Result<()> {
+    let (level, kind) = match socket.local_addr()? {
+        SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_TTL),
+        SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT),
+    };
+    let ttl = c_int::from(ttl);
+    // Sending writes to no payload.
+    let mut iovec =
+        libc::iovec { iov_base: datagram.as_ptr().cast_mut().cast(), iov_len: datagram.len() };
+    // Aligned for a header, and larger than the one message in it.
+    let mut control = [0u64; 8];
+    // SAFETY: a struct of numbers and pointers, for which zero is a value.
+    let mut header: libc::msghdr = unsafe { mem::zeroed() };
+    (header.msg_iov, header.msg_iovlen) = (&raw mut iovec, 1);
+    header.msg_control = control.as_mut_ptr().cast();
+    // SAFETY: computes a length, and touches no memory.
+    header.msg_controllen = unsafe { libc::CMSG_SPACE(size_of_val(&ttl) as _) } as _;
+    // SAFETY: `header` points to `control`, which has room for a header and a number, so the first
+    // message exists, and all that is written lies in that room.
+    unsafe {
+        let message = libc::CMSG_FIRSTHDR(&raw const header);
+        (*message).cmsg_level = level;
+        (*message).cmsg_type = kind;
+        (*message).cmsg_len = libc::CMSG_LEN(size_of_val(&ttl) as _) as _;
+        libc::CMSG_DATA(message).cast::<c_int>().write_unaligned(ttl);
+    }
+    let flags = libc::MSG_DONTWAIT;
+    // SAFETY: `header` points to `control` and, by `iovec`, to `datagram`, with their sizes, and to
+    // nothing else.
+    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const header, flags) };
+    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Receives the oldest message of a socket's error queue (MSG_ERRQUEUE, recv(2)), and returns the

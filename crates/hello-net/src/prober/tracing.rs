@@ -1,0 +1,138 @@
+//! Traces of paths, by the sockets of the probes and from the receiving thread.
+
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use hello_measure::{Cause, CauseKind, Path, PathEnd, PathTracer, TracePlan};
+use hello_proto::{Peer, Token};
+
+use super::event::{ProbeEvent, ProbeEventKind};
+use super::plan::ProbePlan;
+use super::run::Run;
+use super::source_port::SourcePort;
+use super::state::State;
+use crate::requester;
+use crate::sys;
+use crate::udp::earlier_send::send_past_reports;
+
+/// The traces of a run. Their tokens have a run id of their own, so that nothing is counted twice.
+#[derive(Debug)]
+pub(super) struct Tracing {
+    tracer: PathTracer,
+    peer: Peer,
+    name: Vec<u8>,
+}
+
+impl Tracing {
+    pub(super) fn new(target: IpAddr, plan: &ProbePlan, trace: TracePlan, run_id: u16) -> Self {
+        // Any but that of the probes.
+        let other = requester::run_id();
+        let run_id = if other == run_id { !run_id } else { other };
+        let first = Token { run_id, seq: Token::FIRST_SEQ };
+        let tracer = PathTracer::new(target.to_canonical(), first, trace);
+        Self { tracer, peer: plan.peer, name: vec![0; plan.name_len] }
+    }
+
+    pub(super) fn add_flows(&mut self, flows: &[usize]) {
+        for &flow in flows {
+            self.tracer.add_flow(flow);
+        }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.tracer.is_done()
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Duration> {
+        self.tracer.poll_timeout()
+    }
+
+    /// Records a datagram from the server. Returns whether it answers a probe of a trace.
+    pub(super) fn handle_datagram(&mut self, flow: usize, datagram: &[u8], at: Duration) -> bool {
+        let name =
+            self.peer.decode_name(datagram).ok().filter(|name| name.len() == self.name.len());
+        let token = name.and_then(Token::decode);
+        token.is_some_and(|token| self.tracer.handle_reply(flow, token, at))
+    }
+
+    /// Records an ICMP error. Returns whether it is about a probe of a trace. `is_alone` tells that the
+    /// port sent no other probes.
+    pub(super) fn handle_error(
+        &mut self,
+        flow: usize,
+        quote: &[u8],
+        cause: Cause,
+        is_alone: bool,
+    ) -> bool {
+        let now = sys::monotonic();
+        match Token::decode(quote) {
+            Some(token) => self.tracer.handle_error(flow, Some(token), cause, now),
+            // The TTL of no other probe ends on the path.
+            None if quote.len() < Token::MIN_LEN
+                && (is_alone || cause.kind == CauseKind::TtlExceeded) =>
+            {
+                self.tracer.handle_error(flow, None, cause, now)
+            }
+            None => false,
+        }
+    }
+
+    /// Sends the probes that are due.
+    pub(super) fn send(&mut self, ports: &[SourcePort]) {
+        while let Some(probe) = self.tracer.poll_probe(sys::monotonic()) {
+            // The length of the name was checked before.
+            let _ = probe.token.encode(&mut self.name);
+            let mut at = sys::monotonic();
+            let (sent, _): (io::Result<()>, _) = send_past_reports(|| {
+                at = sys::monotonic();
+                ports[probe.flow].send_with_ttl(&self.name, probe.ttl)
+            });
+            match sent {
+                Ok(()) => self.tracer.handle_sent(probe, at),
+                Err(_) => self.tracer.handle_not_sent(probe, at),
+            }
+        }
+    }
+
+    fn poll_path(&mut self) -> Option<Path> {
+        self.tracer.poll_path().cloned()
+    }
+
+    /// Returns the paths of the flows whose traces did not end.
+    fn unfinished(&self) -> Vec<Path> {
+        let paths = self.tracer.paths();
+        paths.filter(|path| path.end == PathEnd::Unfinished).cloned().collect()
+    }
+}
+
+impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
+    /// Begins the traces that were requested.
+    pub(super) fn begin_traces(&self, state: &mut State) {
+        if let Some(tracing) = &mut state.tracing {
+            let sent_all = self.prober.sent_all.is_raised();
+            tracing.add_flows(&self.prober.traces.take(self.prober.ports.len(), sent_all));
+        }
+    }
+
+    /// Sends the trace's probes that are due, and shows each path that is complete.
+    pub(super) fn trace(&self, now: Duration) {
+        while let Some(path) = {
+            let mut state = self.state();
+            state.tracing.as_mut().and_then(|tracing| {
+                tracing.send(&self.prober.ports);
+                tracing.poll_path()
+            })
+        } {
+            self.notify(now, path.flow, ProbeEventKind::Traced(&path));
+        }
+    }
+
+    /// Shows the paths of the flows whose traces were ended early.
+    pub(super) fn report_unfinished(&self, now: Duration) {
+        let paths = self.state().tracing.as_ref().map(Tracing::unfinished).unwrap_or_default();
+        for path in &paths {
+            self.notify(now, path.flow, ProbeEventKind::Traced(path));
+        }
+    }
+}
