@@ -92,6 +92,8 @@ fn printed_for(style: Style, target: Target, events: &[ProbeEventKind<'_>]) -> S
         peer: PeerArg::Hello,
         source: None,
         packet: PacketOptions { ttl: 99.try_into().ok(), ..PacketOptions::default() },
+        trace: false,
+        trace_on_loss: None,
         thresholds: Thresholds { max_loss: Some(0.5), ..Thresholds::default() },
     };
     let mut totals = Totals::new(style, [target.clone()]);

@@ -6,6 +6,7 @@
 pub mod args;
 #[cfg(test)]
 mod fixtures;
+pub mod loss_tracing;
 pub mod output;
 pub mod plan;
 pub mod recorder;
@@ -14,6 +15,7 @@ pub mod session;
 pub mod summary;
 pub mod thresholds;
 pub mod totals;
+pub(crate) mod trace;
 pub mod traced;
 
 use std::time::Duration;

@@ -132,10 +132,14 @@ impl ExportArgs {
             let columns = columns.clone().unwrap_or_else(|| export.default_columns::<R>());
             written.push(export.write(path, out, results, totals, &columns).map_err(Into::into));
         }
-        if let Some(path) = &self.plot {
-            written.push(export::write(path, &draw()).map_err(Into::into));
-        }
+        written.push(self.draw(draw));
         written.into_iter().collect()
+    }
+
+    /// Writes the plot, if it is asked for.
+    pub(crate) fn draw(&self, draw: impl FnOnce() -> String) -> Result<(), Box<dyn Error>> {
+        let plot = self.plot.as_ref();
+        Ok(plot.map_or(Ok(()), |path| export::write(path, &draw()))?)
     }
 }
 

@@ -5,11 +5,12 @@ mod targets;
 use std::error::Error;
 use std::io::ErrorKind::{HostUnreachable, NetworkUnreachable};
 use std::net::IpAddr;
-use std::num::{NonZeroU16, NonZeroU64};
+use std::num::{NonZeroU8, NonZeroU16, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use hello_measure::TracePlan;
 use hello_net::{ErrorClass, ProbeError, Prober, ProberBuilder, ZonedAddr};
 use hello_proto::{MAX_NAME_LEN, Token};
 
@@ -116,6 +117,36 @@ pub struct Args {
     #[command(flatten)]
     packet: PacketArgs,
 
+    /// Trace the path of each flow to each target, then stop
+    ///
+    /// Probes with a growing TTL leave from the port of the flow, so they take the flow's own path.
+    /// Routers that do not answer are shown as *. No privileges are needed. Linux only.
+    #[arg(
+        long,
+        conflicts_with_all = [
+            "count", "interval", "allow_flood", "duration", "quiet", "timestamps", "every", "max_loss",
+            "max_p99", "max_jitter", "max_outage", "export_json", "export_csv", "export_markdown", "columns",
+            "metrics_file",
+        ],
+    )]
+    pub(super) trace: bool,
+
+    /// Trace each flow that loses more than PERCENT of its probes [default PERCENT: 0]
+    ///
+    /// A flow is traced once, as soon as its loss exceeds PERCENT, from its own port. After the last
+    /// probe, the other flows are traced, too, and the routers that only losing flows share are named.
+    /// Linux only.
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "0",
+        value_parser = number::percent,
+        conflicts_with = "trace",
+    )]
+    pub(super) trace_on_loss: Option<f64>,
+
     /// Print only the summaries
     #[arg(long, short)]
     pub(super) quiet: bool,
@@ -172,6 +203,9 @@ pub struct Args {
     pub(super) common: CommonArgs,
 }
 
+/// The round-trip times of each hop in the trace of a single flow, as in traceroute(8).
+const SAMPLES: NonZeroU8 = NonZeroU8::new(3).expect("not zero");
+
 const AFTER_LONG_HELP: &str = "\
 Units:
   TIME  seconds, or numbers with units: 0.5, 10ms, 1m30s
@@ -191,6 +225,9 @@ Examples:
   hello-ping -Q ef --ecn ect0 192.0.2.1    Measure the class of voice, with ECN
   hello-ping -M do -s 1464 --peer echo 192.0.2.1
                                            Check that packets of 1492 bytes pass whole
+  hello-ping --trace 192.0.2.1             Show the routers on the path
+  hello-ping --flows 8 -c 800 -i 20ms --trace-on-loss --plot paths.svg 192.0.2.1
+                                           Name the routers that only losing flows pass
   hello-ping -c 500 -i 20ms --plot rtt.svg 192.0.2.1
                                            Draw round-trip times and losses
 
@@ -257,8 +294,18 @@ impl Args {
             peer: self.peer,
             source: self.interface.clone(),
             packet: self.packet.options(),
+            trace: self.trace,
+            trace_on_loss: self.trace_on_loss,
             thresholds: Thresholds { max_loss, max_p99, max_jitter, max_outage },
         }
+    }
+
+    /// Returns how paths are traced, if they are.
+    fn trace_plan(&self) -> Option<TracePlan> {
+        let several = TracePlan { timeout: self.timeout, ..TracePlan::default() };
+        let is_single = self.trace && self.flows == NonZeroU16::MIN;
+        let samples = if is_single { SAMPLES } else { several.samples };
+        (self.trace || self.trace_on_loss.is_some()).then_some(TracePlan { samples, ..several })
     }
 
     /// Returns the settings of the prober for each target.
@@ -267,7 +314,8 @@ impl Args {
         let interface = self.interface.clone().filter(|_| source.is_none());
         Prober::builder()
             .interval(self.interval)
-            .count(self.plan().probes())
+            .count(if self.trace { Some(0) } else { self.plan().probes() })
+            .trace(self.trace_plan())
             .timeout(self.timeout)
             .peer(self.peer.into())
             .name_len(self.size.into())

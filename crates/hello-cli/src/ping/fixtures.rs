@@ -41,6 +41,8 @@ pub(super) fn plan() -> Plan {
         peer: PeerArg::Hello,
         source: None,
         packet: PacketOptions::default(),
+        trace: false,
+        trace_on_loss: None,
         thresholds: Thresholds::default(),
     }
 }

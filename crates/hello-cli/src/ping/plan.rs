@@ -29,6 +29,10 @@ pub struct Plan {
     pub source: Option<String>,
     /// What the IP headers of the probes have.
     pub packet: PacketOptions,
+    /// Whether paths are traced instead of probed.
+    pub trace: bool,
+    /// The loss above which a flow is traced, from 0 to 1.
+    pub trace_on_loss: Option<f64>,
     /// The thresholds of the exit status.
     pub thresholds: Thresholds,
 }

@@ -4,11 +4,13 @@ use std::mem;
 use std::time::{Duration, Instant, SystemTime};
 
 use hello_measure::{OutageSummary, Outages, ReplyKind, Timeline};
-use hello_net::{ProbeEvent, ProbeEventKind};
+use hello_net::{ProbeEvent, ProbeEventKind, TraceHandle};
 
 use super::Target;
+use super::loss_tracing::LossTracing;
 use super::output::{json, text};
 use super::recorder::Recorder;
+use super::traced::Traced;
 use crate::output::Format;
 use crate::output::layout::Layout;
 use crate::output::throttle::LineThrottle;
@@ -44,6 +46,8 @@ pub struct Report {
 #[derive(Debug)]
 struct Part {
     recorder: Recorder,
+    /// The traces of the whole run, if losses cause any.
+    tracing: Option<LossTracing>,
     /// The timeline of the whole run.
     timeline: Timeline,
     /// The outages of the whole run.
@@ -55,7 +59,7 @@ impl Report {
     pub fn new(style: Style, targets: impl IntoIterator<Item = Target>) -> Self {
         let part = |target: Target| {
             let (timeline, outages) = (Timeline::new(), Outages::new(target.flows));
-            Part { recorder: Recorder::new(target), timeline, outages }
+            Part { recorder: Recorder::new(target), tracing: None, timeline, outages }
         };
         let unexpected = LineThrottle::new(UNEXPECTED_LINES);
         let parts = targets.into_iter().map(part).collect();
@@ -71,8 +75,11 @@ impl Report {
     ///
     /// If there is no such target.
     pub fn event(&mut self, target: usize, event: &ProbeEvent<'_>) -> Option<String> {
-        let Part { recorder, timeline, outages } = &mut self.parts[target];
+        let Part { recorder, tracing, timeline, outages } = &mut self.parts[target];
         recorder.observe(event);
+        if let Some(tracing) = tracing {
+            tracing.observe(event);
+        }
         match event.kind {
             ProbeEventKind::Sent { seq, .. } => outages.sent(event.flow, seq, event.at),
             ProbeEventKind::Received { reply: ReplyKind::Answered { seq, rtt, .. }, .. } => {
@@ -107,6 +114,18 @@ impl Report {
         }
     }
 
+    /// Traces the flows of a target whose loss exceeds a threshold.
+    pub fn trace_on_loss(&mut self, target: usize, threshold: f64, handle: TraceHandle) {
+        let part = &mut self.parts[target];
+        part.tracing = Some(LossTracing::new(part.recorder.target().flows, threshold, handle));
+    }
+
+    /// Returns the paths of each target with traced flows.
+    pub fn traces(&self) -> Vec<Traced> {
+        let traced = |part: &Part| part.tracing.as_ref()?.traced(part.recorder.target());
+        self.parts.iter().filter_map(traced).collect()
+    }
+
     /// Returns the number of lines suppressed since the last call.
     pub fn take_suppressed(&mut self) -> u64 {
         self.unexpected.take_suppressed()
@@ -134,7 +153,7 @@ impl Report {
 
 /// Returns the time of day of an event: the clock now, less the event's age. A step of the clock
 /// therefore counts from the next event on.
-fn time_of_day(start: Instant, at: Duration) -> WallClock {
+pub(super) fn time_of_day(start: Instant, at: Duration) -> WallClock {
     let (now, age) = (SystemTime::now(), start.elapsed().saturating_sub(at));
     WallClock(now.checked_sub(age).unwrap_or(now))
 }

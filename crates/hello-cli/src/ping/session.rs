@@ -17,6 +17,7 @@ use super::plan::Plan;
 use super::report::{Report, Style};
 use super::summary::Summary;
 use super::totals::Totals;
+use super::trace;
 use crate::args::first_reply::Destination;
 use crate::output::allow_closed;
 use crate::output::console::{self, Console};
@@ -81,6 +82,9 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let style = Style { format, quiet: args.quiet, timestamps: args.timestamps, layout };
     let failed = signals.send_on_drop(Command::OutputFailed);
     let out = args.outputs.console(format, color, || status_bar(format), failed)?;
+    if args.trace {
+        return trace::run(args, style, &origin, (targets, unreachable), probers, signals, out);
+    }
     let session = Session::start(args, style, &origin, (targets, unreachable), out)?;
     let watched = session.watch(probers, &signals);
     // From now on, the first signal has the effect of the second one.
@@ -153,6 +157,13 @@ impl<'a> Session<'a> {
         probers: Vec<Prober>,
         signals: &Signals<Command>,
     ) -> Result<(), ProbeError> {
+        for (target, prober) in probers.iter().enumerate() {
+            if let (Some(threshold), Some(handle)) =
+                (self.args.trace_on_loss, prober.trace_handle())
+            {
+                lock(&self.report).trace_on_loss(target, threshold, handle);
+            }
+        }
         let stoppers = Vec::from_iter(probers.iter().map(Prober::stopper));
         let ended = Arc::new(signals.send_on_drop(Command::End));
         let (report, out) = (&self.report, &self.out);
@@ -191,12 +202,14 @@ impl<'a> Session<'a> {
         let mut last =
             self.plan.every.map_or_else(Vec::new, |every| totals.last_interval(now, every));
         last.extend(totals.finish(&self.plan, now));
+        let traces = report.traces();
+        last.extend(totals.traces(&traces));
         self.out.suppress(report.take_suppressed());
         self.out.close(last);
         let draw = || {
             let runs = totals.runs().iter().zip(report.timelines()).zip(&summaries);
             let runs = runs.map(|((run, timeline), summary)| (run, timeline, summary));
-            plot::draw(&Vec::from_iter(runs), self.plan.interval)
+            plot::draw(&Vec::from_iter(runs), self.plan.interval, &traces)
         };
         let mut exported = Vec::new();
         // A failure, or a reader that does not read, does not prevent the other outputs.

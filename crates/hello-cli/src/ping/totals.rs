@@ -12,6 +12,7 @@ use super::plan::Plan;
 use super::recorder::Recorder;
 use super::report::Style;
 use super::summary::Summary;
+use super::traced::Traced;
 use crate::output::Format;
 use crate::output::histogram::bars;
 use crate::output::json::Origin;
@@ -139,6 +140,18 @@ impl Totals {
         };
         lines.extend(self.runs.iter().zip(&summaries).map(summary));
         lines
+    }
+
+    /// Returns the paths of the targets with traced flows.
+    pub fn traces(&self, traces: &[Traced]) -> Vec<String> {
+        let line = |traced: &Traced| match self.style.format {
+            Format::Json => json::paths::comparison(traced),
+            Format::Text => {
+                let paths = text::paths::paths(self.style.layout, traced);
+                format!("\n{}\n{paths}", text::paths::heading(traced))
+            }
+        };
+        traces.iter().map(line).collect()
     }
 
     /// Returns the summary of each target at `now`.

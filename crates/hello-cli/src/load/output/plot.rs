@@ -39,7 +39,8 @@ pub(crate) fn run(
     let parameters = parameters(plan, false);
     let (title, parameters) = (&title, &parameters);
     let (times, over) = ("latency since due", "time due, since the warm-up");
-    runs::draw(&Caption { title, parameters, start, times, over }, &[run])
+    let (canvas, y) = runs::draw(&Caption { title, parameters, start, times, over }, &[run]);
+    canvas.finish(y + MARGIN)
 }
 
 /// Draws latencies and loss over the load, for a sweep or the trials of a search.

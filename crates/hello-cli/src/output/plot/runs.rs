@@ -51,8 +51,8 @@ pub(crate) struct Run<'a> {
 }
 
 /// Draws each run: times, losses and probes not sent over the run, the distribution of the times,
-/// and the flows.
-pub(crate) fn draw(caption: &Caption<'_>, runs: &[Run<'_>]) -> String {
+/// and the flows. Returns where they end.
+pub(crate) fn draw(caption: &Caption<'_>, runs: &[Run<'_>]) -> (Canvas, f64) {
     let mut canvas = Canvas::new();
     let mut paragraphs = vec![format!("{}; {}", caption.parameters, caption.start.seconds())];
     if let [run] = runs {
@@ -71,7 +71,7 @@ pub(crate) fn draw(caption: &Caption<'_>, runs: &[Run<'_>]) -> String {
         y = layout.draw(&mut canvas, run, y + 8.0, caption.times);
     }
     y = layout.draw_labels(&mut canvas, runs, y, caption.over);
-    canvas.finish(y + MARGIN)
+    (canvas, y)
 }
 
 /// What the runs have in common, and where it is drawn.

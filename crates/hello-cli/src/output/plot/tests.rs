@@ -293,7 +293,8 @@ fn drawn(samples: &[Sample]) -> String {
         times: "round-trip time",
         over: "time sent",
     };
-    draw(&caption, &Vec::from_iter(runs))
+    let (canvas, y) = draw(&caption, &Vec::from_iter(runs));
+    canvas.finish(y + canvas::MARGIN)
 }
 
 #[test]

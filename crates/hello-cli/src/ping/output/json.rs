@@ -41,6 +41,8 @@ pub fn header(origin: &Origin, plan: &Plan, target: &Target) -> String {
         source: plan.source.as_deref(),
         peer: plan.peer,
         packet: plan.packet.into(),
+        trace: plan.trace,
+        trace_on_loss: plan.trace_on_loss,
         max_loss: thresholds.max_loss,
         max_p99_ms: thresholds.max_p99.map(millis),
         max_jitter_ms: thresholds.max_jitter.map(millis),
@@ -80,6 +82,7 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>, time: WallClock) -> Option
         },
         ProbeEventKind::SocketError(error) => EventKind::error(error.class, 1),
         ProbeEventKind::Dropped { count } => EventKind::error(ErrorClass::NoBuffers, count),
+        ProbeEventKind::Traced(path) => return Some(paths::path(target, path, event.at, time)),
         ProbeEventKind::NotSent(why) => EventKind::NotSent { reason: why.label() },
         _ => return None,
     };
@@ -142,6 +145,8 @@ struct Start<'a> {
     peer: PeerArg,
     #[serde(flatten)]
     packet: PacketPlan,
+    trace: bool,
+    trace_on_loss: Option<f64>,
     max_loss: Option<f64>,
     max_p99_ms: Option<f64>,
     max_jitter_ms: Option<f64>,
@@ -335,7 +340,8 @@ mod tests {
                 + r#""target":"example.org:9999","address":"192.0.2.1:9999","tried":[],"name_bytes":16,"flows":1,"#
                 + r#""interval_s":1.0,"count":7,"duration_s":null,"deadline_s":null,"timeout_s":1.0,"#
                 + r#""every_s":null,"source":"eth0","peer":"hello","#
-                + r#""dscp":0,"ecn":"not-ect","ttl":null,"pmtudisc":null,"max_loss":0.01,"max_p99_ms":5.0,"#
+                + r#""dscp":0,"ecn":"not-ect","ttl":null,"pmtudisc":null,"trace":false,"trace_on_loss":null,"#
+                + r#""max_loss":0.01,"max_p99_ms":5.0,"#
                 + r#""max_jitter_ms":null,"max_outage_ms":null}"#;
         assert_eq!(untimed(&header(&origin, &plan, &target())), expected);
     }

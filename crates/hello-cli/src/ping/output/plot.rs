@@ -9,13 +9,20 @@ use hello_measure::Timeline;
 use crate::output::cause;
 use crate::output::escape::Escaped;
 use crate::output::format::{count, duration};
+use crate::output::plot::canvas::MARGIN;
 use crate::output::plot::runs::{self, Caption, Run};
 use crate::ping::Target;
 use crate::ping::recorder::Recorder;
 use crate::ping::summary::Summary;
+use crate::ping::traced::Traced;
 
-/// Draws the round-trip times, losses, outages and flows of each target, at least one.
-pub(crate) fn draw(targets: &[(&Recorder, &Timeline, &Summary)], interval: Duration) -> String {
+/// Draws the round-trip times, losses, outages and flows of each target, at least one, and the paths of
+/// those with traced flows.
+pub(crate) fn draw(
+    targets: &[(&Recorder, &Timeline, &Summary)],
+    interval: Duration,
+    traces: &[Traced],
+) -> String {
     let runs = targets.iter().map(|&(recorder, timeline, summary)| Run {
         name: Escaped(recorder.target().name.as_bytes()).to_string(),
         counts: recorder.record().counts(),
@@ -39,7 +46,12 @@ pub(crate) fn draw(targets: &[(&Recorder, &Timeline, &Summary)], interval: Durat
     }
     let (title, parameters) = (&title, &parameters);
     let (times, over) = ("round-trip time", "time sent");
-    runs::draw(&Caption { title, parameters, start, times, over }, &runs)
+    let caption = Caption { title, parameters, start, times, over };
+    let (mut canvas, mut y) = runs::draw(&caption, &runs);
+    if !traces.is_empty() {
+        y = paths::draw_below(&mut canvas, y, traces);
+    }
+    canvas.finish(y + MARGIN)
 }
 
 #[cfg(test)]
@@ -55,7 +67,7 @@ mod tests {
         let hostile = Target { name: "a<b>\x1b&c:1".into(), flows: 2, ..target() };
         let silent = Recorder::new(hostile);
         let timeline = Timeline::new();
-        let texts = |targets: &[_]| texts(&draw(targets, Duration::from_millis(25)));
+        let texts = |targets: &[_]| texts(&draw(targets, Duration::from_millis(25), &[]));
         let summaries = [&recorder, &silent].map(|recorder| recorder.summary(Duration::ZERO));
         let one = (&recorder, &timeline, &summaries[0]);
         let other = (&silent, &timeline, &summaries[1]);

@@ -4,13 +4,13 @@ use hello_measure::{PathEnd, PathNode, millis};
 
 use crate::output::escape::Escaped;
 use crate::output::format::{count, exact};
+use crate::output::plot::canvas::{Canvas, Style};
 use crate::output::plot::paths::{self, Picture};
 use crate::ping::output::text::paths::{ends, flows, shown, suspects};
 use crate::ping::traced::{Fault, Traced};
 
 /// Draws the paths of each target, at least one.
 pub(crate) fn draw(traces: &[Traced]) -> String {
-    let name = |traced: &Traced| Escaped(traced.target.name.as_bytes()).to_string();
     let title = match traces {
         [traced] => format!("Paths to {}", name(traced)),
         _ => format!("Paths to {}", count(traces.len() as u64, "target")),
@@ -19,6 +19,16 @@ pub(crate) fn draw(traces: &[Traced]) -> String {
     let several = count(target.flows as u64, "flow");
     let parameters =
         format!("{several}, {}-byte names; {}", target.name_len, target.started_at.seconds());
+    with_pictures(traces, |pictures| paths::draw(&title, &parameters, pictures))
+}
+
+/// Draws them below other things, and returns where they end.
+pub(crate) fn draw_below(canvas: &mut Canvas, y: f64, traces: &[Traced]) -> f64 {
+    let y = canvas.paragraph(y + 12.0, Style::Strong, "Paths");
+    with_pictures(traces, |pictures| paths::draw_below(canvas, y, pictures))
+}
+
+fn with_pictures<T>(traces: &[Traced], draw: impl FnOnce(&[Picture<'_>]) -> T) -> T {
     let tables = Vec::from_iter(traces.iter().map(Traced::table));
     let pictures = traces.iter().zip(&tables).map(|(traced, table)| {
         let reached =
@@ -35,11 +45,15 @@ pub(crate) fn draw(traces: &[Traced]) -> String {
             },
             suspects: traced.suspects().iter().map(|suspect| suspect.address).collect(),
             servers: servers.map(|router| router.address).collect(),
-            details: if target.flows > 1 { with_flows } else { without_flows },
+            details: if traced.target.flows > 1 { with_flows } else { without_flows },
             verdicts: ends(traced).into_iter().chain(suspects(traced).map(|it| it.1)).collect(),
         }
     });
-    paths::draw(&title, &parameters, &Vec::from_iter(pictures))
+    draw(&Vec::from_iter(pictures))
+}
+
+fn name(traced: &Traced) -> String {
+    Escaped(traced.target.name.as_bytes()).to_string()
 }
 
 fn without_flows(node: &PathNode) -> String {

@@ -2,11 +2,27 @@
 
 use hello_measure::{Path, PathEnd, PathNode, PathRow, millis};
 
+use crate::output::escape::Escaped;
 use crate::output::format::{count, exact, known};
 use crate::output::layout::Layout;
 use crate::output::style::{BAD, STRONG, paint};
 use crate::output::table::{Head, table};
+use crate::ping::Target;
 use crate::ping::traced::{Fault, Traced};
+
+/// Returns the first line of a trace.
+pub fn header(target: &Target, max_hops: u8) -> String {
+    let Target { name, address, name_len, flows, .. } = target;
+    let (name, host) = (Escaped(name.as_bytes()), address.host());
+    let (flows, hops) = (count(*flows as u64, "flow"), count(max_hops.into(), "hop"));
+    format!("TRACE {name} ({host}): {flows}, at most {hops}, {name_len}-byte names")
+}
+
+/// Returns the line above the paths of one of several targets.
+pub fn heading(traced: &Traced) -> String {
+    let name = Escaped(traced.target.name.as_bytes());
+    paint(STRONG, format!("--- {name} paths ---"))
+}
 
 /// Returns the table of a target's paths, and the sentences below it.
 pub fn paths(layout: Layout, traced: &Traced) -> String {

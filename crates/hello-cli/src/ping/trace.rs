@@ -1,0 +1,190 @@
+//! The run of `hello-ping --trace`.
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hello_measure::{Path, PathEnd};
+use hello_net::{ProbeError, ProbeEvent, ProbeEventKind, Prober, Stopper};
+
+use super::Target;
+use super::args::{Args, Unreachable};
+use super::output::{json, plot, text};
+use super::report::{Style, time_of_day};
+use super::session::Command;
+use super::traced::Traced;
+use crate::output::console::Console;
+use crate::output::format::count;
+use crate::output::json::Origin;
+use crate::output::{Format, allow_closed};
+use crate::process::lock;
+use crate::process::signals::Signals;
+use crate::process::ticker::next_tick;
+
+/// Traces each flow of each target, and prints the paths.
+///
+/// # Errors
+///
+/// Returns the error for standard error.
+pub(crate) fn run(
+    args: &Args,
+    style: Style,
+    origin: &Origin,
+    (targets, unreachable): (Vec<Target>, Vec<Unreachable>),
+    probers: Vec<Prober>,
+    signals: Signals<Command>,
+    out: Console,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let all_reachable = unreachable.is_empty();
+    let (plan, is_json) = (args.plan(), style.format == Format::Json);
+    if is_json {
+        unreachable.iter().for_each(|it| out.line(json::unreachable(it)));
+    }
+    for (target, prober) in targets.iter().zip(&probers) {
+        let hops = prober.plan().trace.map_or(0, |trace| trace.max_hops.get());
+        out.line(match style.format {
+            Format::Json => json::header(origin, &plan, target),
+            Format::Text => text::paths::header(target, hops),
+        });
+    }
+    let session = Session {
+        style,
+        start: Instant::now(),
+        deadline: plan.deadline,
+        paths: Mutex::new(vec![Vec::new(); targets.len()]),
+        targets,
+        out,
+    };
+    let watched = session.watch(probers, &signals);
+    // From now on, the first signal has the effect of the second one.
+    drop(signals);
+    let traces = session.traces();
+    let mut last = Vec::new();
+    for traced in &traces {
+        last.push(match style.format {
+            Format::Json => json::paths::comparison(traced),
+            Format::Text if traces.len() > 1 => {
+                format!(
+                    "\n{}\n{}",
+                    text::paths::heading(traced),
+                    text::paths::paths(style.layout, traced)
+                )
+            }
+            Format::Text => text::paths::paths(style.layout, traced),
+        });
+    }
+    session.out.close(last);
+    let drawn = args.outputs.draw(|| plot::paths::draw(&traces));
+    let greeted = |path: &Path| path.end == PathEnd::Reached { greeted: true };
+    let good =
+        traces.iter().all(|it| it.paths.len() == it.target.flows && it.paths.iter().all(greeted));
+    allow_closed(session.out.finish(false))?;
+    watched?;
+    drawn?;
+    Ok(ExitCode::from(u8::from(!(good && all_reachable))))
+}
+
+/// A run of traces.
+struct Session {
+    style: Style,
+    start: Instant,
+    deadline: Option<Duration>,
+    targets: Vec<Target>,
+    /// The paths found so far, for each target.
+    paths: Mutex<Vec<Vec<Path>>>,
+    out: Console,
+}
+
+impl Session {
+    /// Traces all flows, until every prober has ended.
+    fn watch(&self, probers: Vec<Prober>, signals: &Signals<Command>) -> Result<(), ProbeError> {
+        let stoppers = Vec::from_iter(probers.iter().map(Prober::stopper));
+        let ended = Arc::new(signals.send_on_drop(Command::End));
+        let results = thread::scope(|scope| {
+            let mut threads = Vec::new();
+            for (target, prober) in probers.into_iter().enumerate() {
+                let ended = Arc::clone(&ended);
+                let run = move || {
+                    let _ended = ended;
+                    if let Some(handle) = prober.trace_handle() {
+                        (0..self.targets[target].flows).for_each(|flow| handle.trace(flow));
+                    }
+                    prober.run(|event| self.observe(target, event)).map(drop)
+                };
+                let thread = thread::Builder::new().spawn_scoped(scope, run);
+                threads.push(thread.map_err(|error| {
+                    stoppers.iter().for_each(Stopper::abort);
+                    ProbeError::Thread(error)
+                })?);
+            }
+            drop(ended);
+            self.watch_signals(&stoppers, signals);
+            let join = |thread: thread::ScopedJoinHandle<'_, _>| {
+                thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause))
+            };
+            Ok::<_, ProbeError>(Vec::from_iter(threads.into_iter().map(join)))
+        })?;
+        results.into_iter().collect()
+    }
+
+    /// Keeps a path, and prints its line in JSON.
+    fn observe(&self, target: usize, event: &ProbeEvent<'_>) {
+        let ProbeEventKind::Traced(path) = event.kind else { return };
+        let mut paths = lock(&self.paths);
+        paths[target].push(path.clone());
+        if self.style.format == Format::Json {
+            let time = time_of_day(self.start, event.at);
+            self.out.line(json::paths::path(&self.targets[target], path, event.at, time));
+        }
+    }
+
+    /// Handles signals, and shows the progress, until the run ends. A stop and an abort are the same:
+    /// what is known then is the result.
+    fn watch_signals(&self, stoppers: &[Stopper], signals: &Signals<Command>) {
+        let mut deadline = self.deadline.and_then(|after| self.start.checked_add(after));
+        let mut second = self.start + SECOND;
+        loop {
+            match signals.wait_until(deadline.into_iter().fold(second, Instant::min)) {
+                Some(Command::End) => return,
+                // The exit status is a verdict, even if nobody reads the paths.
+                Some(Command::OutputFailed) if self.out.is_reader_gone() => {}
+                Some(Command::Stop | Command::Abort | Command::OutputFailed) => {
+                    stoppers.iter().for_each(Stopper::abort);
+                }
+                Some(Command::Snapshot) if self.style.format == Format::Text => {
+                    let traces = self.traces();
+                    let tables = traces.iter().map(|it| text::paths::paths(self.style.layout, it));
+                    tables.for_each(|table| self.out.line(table));
+                }
+                Some(Command::Snapshot) | None => {}
+            }
+            let now = Instant::now();
+            if deadline.take_if(|deadline| now >= *deadline).is_some() {
+                stoppers.iter().for_each(Stopper::abort);
+            }
+            if now >= second {
+                second = next_tick(second, SECOND, now).unwrap_or(now + SECOND);
+                self.out.status(|| {
+                    let known = lock(&self.paths).iter().map(Vec::len).sum::<usize>();
+                    let all = self.targets.iter().map(|target| target.flows).sum::<usize>();
+                    format!("traced {known} of {}", count(all as u64, "flow")).into()
+                });
+            }
+        }
+    }
+
+    /// Returns the paths of each target so far, compared.
+    fn traces(&self) -> Vec<Traced> {
+        let paths = lock(&self.paths);
+        let traced = |(target, paths): (&Target, &Vec<Path>)| {
+            let mut paths = paths.clone();
+            paths.sort_by_key(|path| path.flow);
+            Traced::alone(target.clone(), paths)
+        };
+        self.targets.iter().zip(paths.iter()).map(traced).collect()
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
