@@ -72,7 +72,8 @@ const TEXT: Style =
 fn target(name: &str, address: &str) -> Target {
     let address = ZonedAddr(address.parse().expect("an address"));
     let (name, started_at) = (name.into(), WallClock(UNIX_EPOCH));
-    Target { name, address, tried: vec![], name_len: 16, flows: 1, timeout: SECOND, started_at }
+    let (tried, ports) = (vec![], vec![]);
+    Target { name, address, tried, name_len: 16, flows: 1, ports, timeout: SECOND, started_at }
 }
 
 /// Returns the output for some events, without colours.

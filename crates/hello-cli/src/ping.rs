@@ -38,6 +38,8 @@ pub struct Target {
     pub name_len: usize,
     /// The number of source ports.
     pub flows: usize,
+    /// The source port of each flow; empty if they are not known.
+    pub ports: Vec<u16>,
     /// The time after which an unanswered probe is lost.
     pub timeout: Duration,
     /// The time of day at the start of the run.

@@ -59,7 +59,17 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
             Ok(prober) => {
                 let (name_len, flows) = (prober.plan().name_len, prober.plan().flows.get().into());
                 let (timeout, started_at) = (prober.plan().timeout, origin.started_at);
-                targets.push(Target { name, address, tried, name_len, flows, timeout, started_at });
+                let ports = prober.local_addrs().map(|local| local.port()).collect();
+                targets.push(Target {
+                    name,
+                    address,
+                    tried,
+                    name_len,
+                    flows,
+                    ports,
+                    timeout,
+                    started_at,
+                });
                 probers.push(prober);
             }
             Err(error) => {

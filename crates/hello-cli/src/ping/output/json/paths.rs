@@ -25,6 +25,7 @@ pub fn path(target: &Target, path: &Path, at: Duration, time: WallClock) -> Stri
     let line = Line::Path {
         target: &target.name,
         flow: path.flow,
+        port: target.ports.get(path.flow).copied(),
         at_s: at.as_secs_f64(),
         end,
         report,
@@ -50,6 +51,7 @@ enum Line<'a> {
     Path {
         target: &'a str,
         flow: usize,
+        port: Option<u16>,
         at_s: f64,
         end: &'static str,
         report: Option<Cause>,
@@ -120,14 +122,15 @@ mod tests {
 
     #[test]
     fn path_has_every_hop_with_its_routers() {
-        let expected = r#"{"event":"path","target":"192.0.2.1:9999","flow":3,"at_s":1.5,"#
-            .to_owned()
-            + r#""end":"greeted","report":null,"hops":["#
-            + r#"{"ttl":1,"routers":[{"address":"10.80.1.2","rtt_ms":[1.0],"mtu":null}],"unanswered":0},"#
-            + r#"{"ttl":2,"routers":[],"unanswered":3},"#
-            + r#"{"ttl":3,"routers":[{"address":"192.0.2.1","rtt_ms":[3.0],"mtu":null}],"unanswered":0}],"#
-            + r#""time":"2024-11-26T19:40:00.000000Z"}"#;
-        assert_eq!(line(3, &[1, 0], GREETED), expected);
+        let expected =
+            r#"{"event":"path","target":"192.0.2.1:9999","flow":2,"port":40002,"at_s":1.5,"#
+                .to_owned()
+                + r#""end":"greeted","report":null,"hops":["#
+                + r#"{"ttl":1,"routers":[{"address":"10.80.1.2","rtt_ms":[1.0],"mtu":null}],"unanswered":0},"#
+                + r#"{"ttl":2,"routers":[],"unanswered":3},"#
+                + r#"{"ttl":3,"routers":[{"address":"192.0.2.1","rtt_ms":[3.0],"mtu":null}],"unanswered":0}],"#
+                + r#""time":"2024-11-26T19:40:00.000000Z"}"#;
+        assert_eq!(line(2, &[1, 0], GREETED), expected);
     }
 
     #[test]
