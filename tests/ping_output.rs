@@ -20,7 +20,8 @@ use hello_cli::ping::report::{Report, Style};
 use hello_cli::ping::summary::Summary;
 use hello_cli::ping::thresholds::Thresholds;
 use hello_cli::ping::totals::Totals;
-use hello_measure::{Cause, ReplyKind};
+use hello_cli::ping::traced::Traced;
+use hello_measure::{Cause, CauseKind, Hop, HopRouter, Path as TracedPath, PathEnd, ReplyKind};
 use hello_net::{ErrorClass, NotSent, PacketOptions, ProbeEvent, ProbeEventKind, ZonedAddr};
 use regex::Regex;
 use serde_json::Value;
@@ -261,6 +262,42 @@ pub(crate) fn conform_to(
     output.status.success()
 }
 
+/// Returns the lines of a trace: paths with each kind of hop and end, and their comparison.
+fn traced_lines() -> Vec<String> {
+    let router = HopRouter {
+        rtts: vec![SECOND / 1000, SECOND / 500],
+        mtu: Some(1400),
+        ..HopRouter::new([10, 80, 1, 2].into())
+    };
+    let hops = vec![
+        Hop { ttl: 1, routers: vec![router, HopRouter::new([10, 80, 2, 2].into())], unanswered: 0 },
+        Hop { ttl: 2, routers: vec![], unanswered: 3 },
+        Hop { ttl: 3, routers: vec![HopRouter::new([127, 0, 0, 1].into())], unanswered: 0 },
+    ];
+    let target = Target { flows: 4, ports: vec![40_000, 40_001], ..target("a:9", "127.0.0.1:9") };
+    let report = |kind, reporter| PathEnd::Unreachable(Cause { kind, reporter });
+    let ends = [
+        PathEnd::Reached { greeted: true },
+        PathEnd::Reached { greeted: false },
+        report(CauseKind::TooBig { mtu: Some(1400) }, Some([10, 80, 1, 2].into())),
+        report(CauseKind::Prohibited, None),
+        PathEnd::Silent,
+        PathEnd::MaxHops,
+        PathEnd::NotSent,
+        PathEnd::Unfinished,
+    ];
+    let paths = (0..).zip(ends).map(|(flow, end)| TracedPath { flow, hops: hops.clone(), end });
+    let mut paths = Vec::from_iter(paths);
+    // Another router for the others, so that there is a suspect.
+    paths[0].hops[0].routers = vec![HopRouter::new([10, 80, 3, 2].into())];
+    let line = |path| json::paths::path(&target, path, SECOND, WallClock(UNIX_EPOCH));
+    let mut lines = Vec::from_iter(paths.iter().map(line));
+    let traced = Traced::alone(target.clone(), paths);
+    assert!(!traced.suspects().is_empty());
+    lines.push(json::paths::comparison(&traced));
+    lines
+}
+
 #[test]
 fn every_json_line_conforms_to_the_schema_and_a_quoted_number_does_not() {
     let test = "every_json_line_conforms_to_the_schema_and_a_quoted_number_does_not";
@@ -277,6 +314,11 @@ fn every_json_line_conforms_to_the_schema_and_a_quoted_number_does_not() {
     let lines = Vec::from_iter(lines.into_iter().chain(nothing.lines().map(str::to_owned)));
     assert!(are_valid(test, lines.clone()), "{lines:?}");
     assert!(are_valid(test, [Export::Json.text::<Summary>(&[], NO_TOTALS, &[])]));
+
+    let paths = traced_lines();
+    assert!(are_valid(test, paths.clone()), "{paths:?}");
+    let unknown_end = paths[0].replace("\"greeted\"", "\"gone\"");
+    assert!(!are_valid(test, [unknown_end]));
 
     let reply = lines.iter().find(|line| line.contains("\"reply\"")).expect("a reply");
     let quoted = reply.replace("0.041", "\"0.041\"");
