@@ -38,8 +38,8 @@ fn manual_page_has_the_conventional_sections_in_order() {
 
 #[test]
 fn manual_page_has_every_option_of_the_help_in_the_synopsis_and_below() {
-    let option =
-        Regex::new(r"(?m)^ +(?:-(\w), )?--([a-z][a-z0-9-]*)(?: <(.*)>)?").expect("a regex");
+    let option = Regex::new(r"(?m)^ +(?:-(\w), )?--([a-z][a-z0-9-]*)(?: <(.*)>|\[=<(.*)>\])?")
+        .expect("a regex");
     for tool in [CLIENT, LOAD, PING, SERVER] {
         let help: Finished = Command::new(tool).arg("--help").output().expect("runs").into();
         let (options, _) = help.out.split_once("\nUnits:\n").expect("options");
@@ -51,7 +51,10 @@ fn manual_page_has_every_option_of_the_help_in_the_synopsis_and_below() {
             let [short, value] = [1, 3].map(|index| option.get(index).map(|part| part.as_str()));
             let head = [short.map(|short| format!("-{short}")), Some(format!("--{}", &option[2]))];
             let head = Vec::from_iter(head.into_iter().flatten());
-            let value = value.map_or(String::new(), |value| format!(" {value}"));
+            let value = match option.get(4) {
+                Some(optional) => format!("[={}]", optional.as_str()),
+                None => value.map_or(String::new(), |value| format!(" {value}")),
+            };
             let entry = format!("\n.TP\n{}{value}\n", head.join(", "));
             assert!(page.contains(&entry), "{entry}\n{page}");
             let is_flag = |line: &str| {

@@ -7,6 +7,8 @@ mod outages;
 mod output;
 mod status;
 mod targets;
+#[cfg(target_os = "linux")]
+mod traces;
 
 use std::process::Command;
 

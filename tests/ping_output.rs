@@ -15,6 +15,7 @@ use hello_cli::output::json::Origin;
 use hello_cli::output::layout::Layout;
 use hello_cli::output::wall_clock::WallClock;
 use hello_cli::ping::Target;
+use hello_cli::ping::output::json::paths;
 use hello_cli::ping::plan::Plan;
 use hello_cli::ping::report::{Report, Style};
 use hello_cli::ping::summary::Summary;
@@ -286,15 +287,15 @@ fn traced_lines() -> Vec<String> {
         PathEnd::NotSent,
         PathEnd::Unfinished,
     ];
-    let paths = (0..).zip(ends).map(|(flow, end)| TracedPath { flow, hops: hops.clone(), end });
-    let mut paths = Vec::from_iter(paths);
+    let found = (0..).zip(ends).map(|(flow, end)| TracedPath { flow, hops: hops.clone(), end });
+    let mut found = Vec::from_iter(found);
     // Another router for the others, so that there is a suspect.
-    paths[0].hops[0].routers = vec![HopRouter::new([10, 80, 3, 2].into())];
-    let line = |path| json::paths::path(&target, path, SECOND, WallClock(UNIX_EPOCH));
-    let mut lines = Vec::from_iter(paths.iter().map(line));
-    let traced = Traced::alone(target.clone(), paths);
+    found[0].hops[0].routers = vec![HopRouter::new([10, 80, 3, 2].into())];
+    let line = |path| paths::path(&target, path, SECOND, WallClock(UNIX_EPOCH));
+    let mut lines = Vec::from_iter(found.iter().map(line));
+    let traced = Traced::alone(target.clone(), found);
     assert!(!traced.suspects().is_empty());
-    lines.push(json::paths::comparison(&traced));
+    lines.push(paths::comparison(&traced));
     lines
 }
 

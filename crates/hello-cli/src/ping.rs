@@ -20,9 +20,10 @@ pub mod traced;
 
 use std::time::Duration;
 
-use hello_net::ZonedAddr;
+use hello_net::{Prober, ZonedAddr};
 
 use crate::args::first_reply::Tried;
+use crate::output::json::Origin;
 use crate::output::wall_clock::WallClock;
 
 /// A target of probes.
@@ -44,4 +45,27 @@ pub struct Target {
     pub timeout: Duration,
     /// The time of day at the start of the run.
     pub started_at: WallClock,
+}
+
+impl Target {
+    /// Describes the target of a prober.
+    pub(crate) fn new(
+        name: String,
+        address: ZonedAddr,
+        tried: Vec<Tried>,
+        prober: &Prober,
+        origin: &Origin,
+    ) -> Self {
+        let plan = prober.plan();
+        Self {
+            name,
+            address,
+            tried,
+            name_len: plan.name_len,
+            flows: plan.flows.get().into(),
+            ports: prober.local_addrs().map(|local| local.port()).collect(),
+            timeout: plan.timeout,
+            started_at: origin.started_at,
+        }
+    }
 }

@@ -93,7 +93,10 @@ fn synopsis(page: &mut Roff, command: &Command) {
             (Some(short), _) => format!("\\-{short}"),
             (None, long) => format!("\\-\\-{}", escaped(long.unwrap_or_default())),
         };
-        page.control("OP", [&*name, &*escaped(&value(option))]);
+        match has_optional_value(option) {
+            true => page.control("OP", [&*format!("{name}[={}]", escaped(&value(option)))]),
+            false => page.control("OP", [&*name, &*escaped(&value(option))]),
+        };
     }
     for argument in command.get_positionals() {
         let more = if argument.get_num_args().is_some_and(|range| range.max_values() > 1) {
@@ -132,7 +135,9 @@ fn entry(page: &mut Roff, option: &Arg) {
         head.extend((!head.is_empty()).then(|| roman(", ")));
         head.push(bold(format!("--{long}")));
     }
-    if takes_value(option) {
+    if has_optional_value(option) {
+        head.extend([roman("[="), italic(value(option)), roman("]")]);
+    } else if takes_value(option) {
         head.extend((!head.is_empty()).then(|| roman(" ")));
         head.push(italic(value(option)));
     }
@@ -203,6 +208,11 @@ fn see_also(page: &mut Roff, name: &str) {
 
 fn takes_value(option: &Arg) -> bool {
     option.get_action().takes_values()
+}
+
+/// Returns whether an option has a value only behind an equals sign, or none.
+fn has_optional_value(option: &Arg) -> bool {
+    takes_value(option) && option.get_num_args().is_some_and(|range| range.min_values() == 0)
 }
 
 fn value(option: &Arg) -> String {

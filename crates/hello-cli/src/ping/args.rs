@@ -131,7 +131,7 @@ pub struct Args {
     )]
     pub(super) trace: bool,
 
-    /// Trace each flow that loses more than PERCENT of its probes [default PERCENT: 0]
+    /// Trace each flow that loses a probe, or more than PERCENT of its probes
     ///
     /// A flow is traced once, as soon as its loss exceeds PERCENT, from its own port. After the last
     /// probe, the other flows are traced, too, and the routers that only losing flows share are named.

@@ -114,10 +114,16 @@ impl Report {
         }
     }
 
-    /// Traces the flows of a target whose loss exceeds a threshold.
-    pub fn trace_on_loss(&mut self, target: usize, threshold: f64, handle: TraceHandle) {
-        let part = &mut self.parts[target];
-        part.tracing = Some(LossTracing::new(part.recorder.target().flows, threshold, handle));
+    /// Traces flows whose loss exceeds a threshold, by the handle of each target.
+    pub fn trace_on_loss(
+        &mut self,
+        threshold: f64,
+        handles: impl IntoIterator<Item = Option<TraceHandle>>,
+    ) {
+        for (part, handle) in self.parts.iter_mut().zip(handles) {
+            let flows = part.recorder.target().flows;
+            part.tracing = handle.map(|handle| LossTracing::new(flows, threshold, handle));
+        }
     }
 
     /// Returns the paths of each target with traced flows.

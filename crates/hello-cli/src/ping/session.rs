@@ -57,19 +57,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     for Destination { name, address, tried } in destinations {
         match args.builder().connect(address.0).map_err(|error| args.explain(error)) {
             Ok(prober) => {
-                let (name_len, flows) = (prober.plan().name_len, prober.plan().flows.get().into());
-                let (timeout, started_at) = (prober.plan().timeout, origin.started_at);
-                let ports = prober.local_addrs().map(|local| local.port()).collect();
-                targets.push(Target {
-                    name,
-                    address,
-                    tried,
-                    name_len,
-                    flows,
-                    ports,
-                    timeout,
-                    started_at,
-                });
+                targets.push(Target::new(name, address, tried, &prober, &origin));
                 probers.push(prober);
             }
             Err(error) => {
@@ -167,12 +155,8 @@ impl<'a> Session<'a> {
         probers: Vec<Prober>,
         signals: &Signals<Command>,
     ) -> Result<(), ProbeError> {
-        for (target, prober) in probers.iter().enumerate() {
-            if let (Some(threshold), Some(handle)) =
-                (self.args.trace_on_loss, prober.trace_handle())
-            {
-                lock(&self.report).trace_on_loss(target, threshold, handle);
-            }
+        if let Some(threshold) = self.plan.trace_on_loss {
+            lock(&self.report).trace_on_loss(threshold, probers.iter().map(Prober::trace_handle));
         }
         let stoppers = Vec::from_iter(probers.iter().map(Prober::stopper));
         let ended = Arc::new(signals.send_on_drop(Command::End));
@@ -211,9 +195,9 @@ impl<'a> Session<'a> {
         // The last interval, so that the intervals add up to the totals.
         let mut last =
             self.plan.every.map_or_else(Vec::new, |every| totals.last_interval(now, every));
-        last.extend(totals.finish(&self.plan, now));
         let traces = report.traces();
         last.extend(totals.traces(&traces));
+        last.extend(totals.finish(&self.plan, now));
         self.out.suppress(report.take_suppressed());
         self.out.close(last);
         let draw = || {
