@@ -60,6 +60,10 @@ pub use prober::{
     Prober,
     builder::ProberBuilder,
     event::{ProbeEvent, ProbeEventKind},
+    mtu::{
+        MtuProber,
+        event::{MtuEvent, MtuEventKind},
+    },
     plan::{ProbeError, ProbePlan},
     trace_handle::TraceHandle,
 };

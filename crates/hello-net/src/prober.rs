@@ -1,5 +1,6 @@
 pub(crate) mod builder;
 pub(crate) mod event;
+pub(crate) mod mtu;
 pub(crate) mod plan;
 mod receiver;
 mod run;

@@ -131,8 +131,14 @@ impl ProberBuilder {
     /// does not have one of the [`PacketOptions`], [`ProbeError::Trace`] if paths are to be traced and
     /// the system cannot.
     pub fn connect(self, server: SocketAddr) -> Result<Prober, ProbeError> {
+        let plan = self.checked_plan()?;
+        Prober::open(server, plan)
+    }
+
+    /// Returns the plan, if it has no error.
+    pub(super) fn checked_plan(&self) -> Result<ProbePlan, ProbeError> {
         self.plan.check()?;
-        Prober::open(server, self.plan)
+        Ok(self.plan.clone())
     }
 }
 

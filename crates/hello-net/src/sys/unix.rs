@@ -48,6 +48,10 @@ pub(super) mod options {
         }
     }
 
+    pub(crate) fn known_path_mtu(_: &UdpSocket, _: SocketAddr) -> Option<u32> {
+        None
+    }
+
     /// The system verifies checksums before it queues.
     pub(crate) fn verify_before_queueing(_: &Socket) {}
 

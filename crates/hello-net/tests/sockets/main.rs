@@ -7,6 +7,8 @@ mod client;
 #[cfg(target_os = "linux")]
 mod link_down;
 mod load;
+#[cfg(target_os = "linux")]
+mod mtu;
 #[path = "../../../../tests/support/network.rs"]
 mod network;
 mod packet_options;

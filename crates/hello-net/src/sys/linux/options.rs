@@ -46,6 +46,17 @@ pub(crate) fn set_fragmentation(
     Ok(())
 }
 
+/// Returns the MTU of the path of a connected socket as far as the system knows it, in bytes: that of
+/// the own link, or less if ICMP reported it (IP_MTU, ip(7)).
+pub(crate) fn known_path_mtu(socket: &UdpSocket, peer: SocketAddr) -> Option<u32> {
+    let mtu = if peer.ip().to_canonical().is_ipv4() {
+        get(socket, libc::IPPROTO_IP, libc::IP_MTU)
+    } else {
+        get(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU)
+    };
+    u32::try_from(mtu.ok()?).ok()
+}
+
 /// The smallest maximum transmission unit that a path may have over IPv6 (RFC 8200 section 5).
 const IPV6_MIN_MTU: i32 = 1280;
 

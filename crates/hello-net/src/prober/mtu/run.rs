@@ -1,0 +1,270 @@
+use std::collections::VecDeque;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hello_measure::{Cause, CauseKind, MtuEvidence, MtuOutcome, MtuSearch};
+use hello_proto::{MAX_DATAGRAM_LEN, MAX_NAME_LEN, Token};
+
+use super::MtuProber;
+use super::event::{MtuEvent, MtuEventKind};
+use crate::prober::plan::ProbeError;
+use crate::requester;
+use crate::sys;
+use crate::sys::queued_error::{MAX_QUOTE, QueuedError};
+use crate::udp::earlier_send::{MAX_QUEUED, is_from_earlier_send, send_past_reports};
+use crate::udp::error_class::ErrorClass;
+use crate::udp::recv_backoff::RecvBackoff;
+use crate::udp::socket_error::SocketError;
+
+/// A search that is in progress.
+pub(super) struct Run<'a, O> {
+    prober: &'a MtuProber,
+    search: MtuSearch,
+    observe: O,
+    start: Duration,
+    run_id: u16,
+    /// Every probe that left, by its sequence number: no search has more than a few hundred.
+    probes: Vec<Probe>,
+    /// The longest name.
+    name: Vec<u8>,
+    buf: Vec<u8>,
+    backoff: RecvBackoff,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Probe {
+    size: u32,
+    sent: Duration,
+    has_reply: bool,
+}
+
+/// The tries of one size.
+#[derive(Debug)]
+struct Tries {
+    size: u32,
+    count: u32,
+    /// When the next one is due.
+    next_at: Duration,
+    /// Those without a reply.
+    open: VecDeque<Open>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    /// Its place among the probes; `None` if it was not sent.
+    probe: Option<usize>,
+    deadline: Duration,
+    /// The last error about it.
+    cause: Cause,
+}
+
+impl Tries {
+    fn new(size: u32, now: Duration) -> Self {
+        Self { size, count: 0, next_at: now, open: VecDeque::new() }
+    }
+}
+
+impl<'a, O: FnMut(&MtuEvent)> Run<'a, O> {
+    pub(super) fn new(prober: &'a MtuProber, observe: O) -> Self {
+        Self {
+            prober,
+            search: MtuSearch::new(prober.plan),
+            observe,
+            start: sys::monotonic(),
+            run_id: requester::run_id(),
+            probes: Vec::new(),
+            name: vec![0; MAX_NAME_LEN],
+            // One byte more than the longest reply, to recognise a longer datagram.
+            buf: vec![0; MAX_DATAGRAM_LEN + 1],
+            backoff: RecvBackoff::default(),
+        }
+    }
+
+    /// Sends probes until the search is over or stopped.
+    pub(super) fn search(mut self) -> Result<MtuOutcome, ProbeError> {
+        let mut tries = Tries::new(0, self.start);
+        while let Some(size) = self.search.next_size() {
+            if self.prober.stopper.is_stopped() || self.probes.len() >= MAX_PROBES {
+                break;
+            }
+            let allowed = self.prober.plan.tries.get();
+            let now = sys::monotonic();
+            if tries.size != size || tries.count >= allowed && tries.open.is_empty() {
+                tries = Tries::new(size, now);
+            }
+            if tries.count < allowed && tries.next_at <= now {
+                self.send(&mut tries, now);
+                continue;
+            }
+            let next_at = (tries.count < allowed).then_some(tries.next_at);
+            let deadline = tries.open.front().map(|open| open.deadline);
+            let due = [next_at, deadline].into_iter().flatten().min().unwrap_or(now);
+            self.wait(due.saturating_sub(now));
+            // What arrived before this moment is received before anything is lost at it.
+            let now = sys::monotonic();
+            self.receive(&mut tries)?;
+            self.expire(&mut tries, now);
+        }
+        Ok(self.search.outcome())
+    }
+
+    fn notify(&mut self, size: u32, kind: MtuEventKind) {
+        let at = sys::monotonic().saturating_sub(self.start);
+        (self.observe)(&MtuEvent { at, size, kind });
+    }
+
+    /// Makes the next try of a size.
+    fn send(&mut self, tries: &mut Tries, now: Duration) {
+        let MtuProber { plan, options, socket, .. } = self.prober;
+        let size = tries.size;
+        let seq = Token::FIRST_SEQ.wrapping_add(u32::try_from(self.probes.len()).unwrap_or(0));
+        let token = Token { run_id: self.run_id, seq };
+        let len = usize::try_from(plan.name_len(size)).unwrap_or(MAX_NAME_LEN).min(MAX_NAME_LEN);
+        let name = &mut self.name[..len];
+        let encoded = token.encode(name);
+        debug_assert!(encoded.is_ok(), "the plan has no shorter names");
+        // Reports about earlier probes are in the queue, too.
+        let (sent, _) = send_past_reports(|| sys::try_send(socket, name));
+        let result = sent.map_err(|error| SocketError::of(&error));
+        let kind = match result {
+            Ok(()) => MtuEventKind::Sent,
+            Err(error) if error.class == ErrorClass::TooLong => MtuEventKind::TooLongForLink,
+            Err(error) => MtuEventKind::NotSent(error),
+        };
+        self.notify(size, kind);
+        if kind == MtuEventKind::TooLongForLink {
+            self.search.handle(size, MtuEvidence::TooLongForLink);
+            return;
+        }
+        let probe = (kind == MtuEventKind::Sent).then_some(self.probes.len());
+        if probe.is_some() {
+            self.probes.push(Probe { size, sent: now, has_reply: false });
+        }
+        // Each has its whole time, and together they take less than one after the other.
+        let deadline = now.saturating_add(options.timeout);
+        tries.open.push_back(Open { probe, deadline, cause: Cause::SILENT });
+        tries.count += 1;
+        tries.next_at = now.saturating_add(options.timeout / plan.tries.get());
+    }
+
+    /// Waits until something arrives or a try is due.
+    fn wait(&self, timeout: Duration) {
+        let MtuProber { socket, stopper, .. } = self.prober;
+        let timeout = timeout.min(LONGEST_WAIT);
+        if sys::wait_readable(socket, Some(stopper.abort_latch()), timeout).is_err() {
+            // If the system cannot wait, at least do not spin.
+            thread::sleep(timeout.min(Duration::from_millis(1)));
+        }
+    }
+
+    /// Receives replies and ICMP errors, up to a bound: a flood of them may never end.
+    fn receive(&mut self, tries: &mut Tries) -> Result<(), ProbeError> {
+        let MtuProber { socket, server, stopper, .. } = self.prober;
+        self.take_errors(tries);
+        for _ in 0..MAX_DATAGRAMS {
+            let mut buf = std::mem::take(&mut self.buf);
+            let received = socket.recv(&mut buf);
+            if let Ok(len) = received {
+                self.backoff = RecvBackoff::default();
+                self.handle_datagram(buf.get(..len).unwrap_or_default());
+            }
+            self.buf = buf;
+            let Err(error) = received else { continue };
+            match ErrorClass::of(&error) {
+                ErrorClass::WouldBlock => break,
+                ErrorClass::Interrupted => {}
+                _ if is_from_earlier_send(&error) => self.take_errors(tries),
+                class => {
+                    let wait = self.backoff.wait(class, Instant::now());
+                    let broken = ProbeError::Receive { server: *server, source: error };
+                    stopper.abort_latch().sleep(wait.ok_or(broken)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands a reply to the search. Anything else is ignored.
+    fn handle_datagram(&mut self, datagram: &[u8]) {
+        let MtuProber { plan, options, .. } = self.prober;
+        let Ok(name) = options.peer.decode_name(datagram) else { return };
+        let Some(place) = Token::decode(name).and_then(|token| self.place_of(token)) else {
+            return;
+        };
+        let Some(probe) = self.probes.get_mut(place) else { return };
+        let (sent_len, len) = (plan.name_len(probe.size), u32::try_from(name.len()));
+        let Some(name_len) = len.ok().filter(|len| *len <= sent_len) else { return };
+        if std::mem::replace(&mut probe.has_reply, true) {
+            return;
+        }
+        let Probe { size, sent, .. } = *probe;
+        let rtt = sys::monotonic().saturating_sub(sent);
+        let (kind, evidence) = if name_len == sent_len {
+            (MtuEventKind::Answered { rtt }, MtuEvidence::Answered)
+        } else {
+            (MtuEventKind::Cut { name_len, rtt }, MtuEvidence::Cut { name_len })
+        };
+        self.notify(size, kind);
+        self.search.handle(size, evidence);
+    }
+
+    /// Hands the queued ICMP errors about probes to the search.
+    fn take_errors(&mut self, tries: &mut Tries) {
+        let mut quote = [0; MAX_QUOTE];
+        for _ in 0..MAX_QUEUED {
+            let taken = sys::take_error(&self.prober.socket, &mut quote);
+            let Some(QueuedError { cause, quoted, .. }) = taken else { return };
+            let quote = quote.get(..quoted).unwrap_or_default();
+            let place = match quote.get(..Token::MIN_LEN) {
+                Some(start) => Token::decode(start).and_then(|token| self.place_of(token)),
+                // It quotes the ports only, so it is about the probe in flight.
+                None => self.probes.len().checked_sub(1),
+            };
+            let Some(Probe { size, .. }) = place.and_then(|place| self.probes.get(place)) else {
+                continue;
+            };
+            let size = *size;
+            self.notify(size, MtuEventKind::NetworkError(cause));
+            if matches!(cause.kind, CauseKind::TooBig { .. }) {
+                self.search.handle(size, MtuEvidence::Reported(cause));
+            } else if let Some(open) = tries.open.iter_mut().find(|open| open.probe == place) {
+                // Its reply may still arrive.
+                open.cause = cause;
+            }
+        }
+    }
+
+    /// Hands the tries of the size whose time is over to the search.
+    fn expire(&mut self, tries: &mut Tries, now: Duration) {
+        let size = tries.size;
+        // A reply or a report has decided on the size already, and later ones are noted still.
+        while self.search.next_size() == Some(size) {
+            let is_over = |open: &Open| open.deadline <= now;
+            if !tries.open.front().is_some_and(is_over) {
+                return;
+            }
+            let Some(open) = tries.open.pop_front() else { return };
+            self.notify(size, MtuEventKind::Lost);
+            let evidence = match open.cause {
+                Cause::SILENT => MtuEvidence::Silent,
+                cause => MtuEvidence::Reported(cause),
+            };
+            self.search.handle(size, evidence);
+        }
+    }
+
+    /// Returns the place of the probe with a token.
+    fn place_of(&self, token: Token) -> Option<usize> {
+        let place = usize::try_from(token.seq.wrapping_sub(Token::FIRST_SEQ)).ok();
+        place.filter(|place| token.run_id == self.run_id && *place < self.probes.len())
+    }
+}
+
+/// More probes than any search needs that is not disturbed.
+const MAX_PROBES: usize = 1000;
+
+/// The most datagrams received between two checks of what is due.
+const MAX_DATAGRAMS: usize = 256;
+
+/// The longest wait before a stop is noticed.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
