@@ -1,6 +1,7 @@
 //! Path diagnosis, in networks of namespaces with routers of Linux itself.
 
 mod lab;
+mod mtu;
 mod traces;
 
 use crate::support::{have, have_ipv6};

@@ -7,7 +7,9 @@ pub mod args;
 #[cfg(test)]
 mod fixtures;
 pub mod loss_tracing;
+mod mtu;
 pub mod output;
+pub mod path_mtu;
 pub mod plan;
 pub mod recorder;
 pub mod report;

@@ -98,6 +98,13 @@ pub struct Args {
     #[arg(long, short = 'W', value_name = "TIME", default_value = "1s", value_parser = number::duration)]
     pub(super) timeout: Duration,
 
+    /// Find the longest packet that the path takes in one piece, then stop
+    ///
+    /// Sizes are searched by halving, with the don't-fragment bit set. The result is the limit of
+    /// this host's link, what a router reports, or a size above which packets vanish.
+    #[arg(long, conflicts_with_all = NO_MTU)]
+    pub(super) mtu: bool,
+
     // No documentation comment: it would become that of the command.
     #[command(flatten)]
     hosts: ResolveArgs,
@@ -206,6 +213,33 @@ pub struct Args {
 /// The round-trip times of each hop in the trace of a single flow, as in traceroute(8).
 const SAMPLES: NonZeroU8 = NonZeroU8::new(3).expect("not zero");
 
+/// The options that exclude --mtu.
+const NO_MTU: [&str; 23] = [
+    "count",
+    "interval",
+    "allow_flood",
+    "size",
+    "duration",
+    "deadline",
+    "flows",
+    "pmtudisc",
+    "dont_fragment",
+    "timestamps",
+    "every",
+    "max_loss",
+    "max_p99",
+    "max_jitter",
+    "max_outage",
+    "metrics_file",
+    "export_json",
+    "export_csv",
+    "export_markdown",
+    "columns",
+    "plot",
+    "trace",
+    "trace_on_loss",
+];
+
 const AFTER_LONG_HELP: &str = "\
 Units:
   TIME  seconds, or numbers with units: 0.5, 10ms, 1m30s
@@ -230,6 +264,7 @@ Examples:
                                            Name the routers that only losing flows pass
   hello-ping -c 500 -i 20ms --plot rtt.svg 192.0.2.1
                                            Draw round-trip times and losses
+  hello-ping --mtu 192.0.2.1               Find the path MTU
 
 Signals:
   SIGINT, SIGTERM, SIGHUP  Stop sending, wait for the probes in flight until their timeout, and
@@ -238,7 +273,7 @@ Signals:
   SIGQUIT                  Print the summary so far and continue
 
 Exit status:
-  0  Every target replied, and no threshold was exceeded
+  0  Every target replied, and no threshold was exceeded; with --mtu, each result was found
   1  A target could not be probed, never replied, or replied to fewer than COUNT probes (-c) before
      the deadline (-w), or a threshold was exceeded
   2  Invalid command line, no target could be probed, or a socket or an output failed";

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use hello_measure::{Cause, Hop, HopRouter, Path, PathEnd, ReplyKind};
+use hello_measure::{Cause, Hop, HopRouter, MtuLimit, MtuPlan, Path, PathEnd, ReplyKind};
 use hello_net::{PacketOptions, ProbeEvent, ProbeEventKind, ZonedAddr};
+use hello_proto::Peer;
 
 use super::Target;
+use super::path_mtu::{MtuTarget, PathMtu};
 use super::plan::Plan;
 use super::recorder::Recorder;
 use super::report::Style;
@@ -103,4 +105,19 @@ pub(super) fn traced(paths: Vec<Path>, losing: &[usize]) -> Traced {
     let target = Target { flows: paths.len(), ..target() };
     let clean = paths.iter().map(|path| path.flow).filter(|flow| !losing.contains(flow)).collect();
     Traced { target, paths, fault: Fault::Loss, losing: losing.to_vec(), clean }
+}
+
+/// The target of a search over a link with an MTU of 1500.
+pub(super) fn mtu_target() -> MtuTarget {
+    let Target { name, address, tried, timeout, .. } = target();
+    let plan = MtuPlan { link_mtu: Some(1500), ..MtuPlan::ipv4() };
+    MtuTarget { name, address, tried, plan, peer: Peer::Hello, timeout }
+}
+
+/// The result of a search of 9 probes, all replies to which were complete.
+pub(super) fn mtu_found(passed: Option<u32>, limit: MtuLimit) -> PathMtu {
+    let mut found = PathMtu::new(mtu_target());
+    (found.outcome.passed, found.outcome.answered, found.outcome.limit) = (passed, passed, limit);
+    (found.sent, found.lost, found.elapsed) = (9, 3, Duration::from_millis(1500));
+    found
 }

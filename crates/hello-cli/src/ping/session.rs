@@ -12,6 +12,7 @@ use hello_net::{ProbeError, ProbeEvent, Prober, Stopper};
 
 use super::Target;
 use super::args::{Args, Unreachable};
+use super::mtu;
 use super::output::{metrics, plot};
 use super::plan::Plan;
 use super::report::{Report, Style};
@@ -42,6 +43,9 @@ use signal_hook::consts::SIGQUIT;
 pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     if args.common.print_generated::<Args>()? {
         return Ok(ExitCode::SUCCESS);
+    }
+    if args.mtu {
+        return mtu::run(args);
     }
     args.outputs.check::<Summary>()?;
     // Before signals are handled, because only their default action interrupts a lookup.

@@ -4,6 +4,8 @@
 pub mod paths;
 
 use std::net::IpAddr;
+pub mod mtu;
+
 use std::num::NonZeroU64;
 use std::time::Duration;
 

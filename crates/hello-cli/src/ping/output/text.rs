@@ -1,6 +1,7 @@
 //! Text output of `hello-ping`, which parsers of ping's output can read.
 
 mod headers;
+pub mod mtu;
 pub mod outages;
 pub mod paths;
 pub mod status;

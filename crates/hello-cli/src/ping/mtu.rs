@@ -1,0 +1,179 @@
+//! The run of `hello-ping --mtu`: threads and signals.
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hello_net::{MtuProber, ProbeError, Stopper};
+
+use super::args::{Args, Unreachable};
+use super::output::json::{mtu as json, unreachable as unreachable_line};
+use super::output::text::mtu as text;
+use super::path_mtu::{MtuTarget, PathMtu};
+use crate::args::first_reply::Destination;
+use crate::output::console::{self, Console};
+use crate::output::escape::Escaped;
+use crate::output::json::Origin;
+use crate::output::status::status_bar;
+use crate::output::style::{BAD, paint};
+use crate::output::{Format, allow_closed};
+use crate::process::exit::error_chain;
+use crate::process::signals::Signals;
+
+/// Searches the path to each target in turn, and returns the exit status.
+///
+/// # Errors
+///
+/// Returns the error for standard error.
+pub(super) fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
+    let color = args.common.color();
+    args.hints().for_each(|hint| console::warn(color, &format!("hello-ping: {hint}")));
+    let (destinations, mut unreachable) = args.destinations()?;
+    let signals = Signals::register(Command::Stop, Command::Stop, [])?;
+    let origin = Origin::now("hello-ping");
+    let mut searches = Vec::new();
+    for notice in destinations.iter().filter_map(Destination::notice) {
+        console::warn(color, &format!("hello-ping: {notice}"));
+    }
+    for Destination { name, address, tried } in destinations {
+        match MtuProber::connect(&args.builder(), address.0).map_err(|error| args.explain(error)) {
+            Ok(prober) => {
+                let (plan, peer, timeout) = (*prober.plan(), args.plan().peer.into(), args.timeout);
+                searches.push((MtuTarget { name, address, tried, plan, peer, timeout }, prober));
+            }
+            Err(error) => {
+                let error = error_chain(&*error);
+                unreachable.push(Unreachable { target: name, error });
+            }
+        }
+    }
+    if let ([], [Unreachable { error, .. }]) = (&searches[..], &unreachable[..]) {
+        return Err(error.clone().into());
+    }
+    for Unreachable { target, error } in &unreachable {
+        let line = format!("hello-ping: {}: {error}", Escaped(target.as_bytes()));
+        console::warn(color, &paint(BAD, line));
+    }
+    if searches.is_empty() {
+        return Err(format!("none of the {} targets can be probed", unreachable.len()).into());
+    }
+    let format = args.common.format();
+    let failed = signals.send_on_drop(Command::OutputFailed);
+    let out = args.outputs.console(format, color, || status_bar(format), failed)?;
+    let printer = Printer { args, format, out };
+    printer.start(&origin, searches.iter().map(|(target, _)| target), &unreachable);
+    let (found, stopped) = printer.search_all(searches, &signals);
+    drop(signals);
+    printer.out.close(vec![]);
+    let printed = allow_closed(printer.out.finish(stopped));
+    let found = found?;
+    printed?;
+    let good = unreachable.is_empty() && found.iter().all(PathMtu::is_found);
+    Ok(ExitCode::from(u8::from(!good)))
+}
+
+/// A message to the main thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Command {
+    /// End the search.
+    Stop,
+    /// Nothing more can be printed.
+    OutputFailed,
+    /// Every search has ended.
+    End,
+}
+
+/// Prints the searches.
+struct Printer<'a> {
+    args: &'a Args,
+    format: Format,
+    out: Console,
+}
+
+impl Printer<'_> {
+    /// Prints the lines about the run and about what cannot be probed.
+    fn start<'t>(
+        &self,
+        origin: &Origin,
+        searches: impl Iterator<Item = &'t MtuTarget>,
+        unreachable: &[Unreachable],
+    ) {
+        if self.format == Format::Json {
+            let source = self.args.plan().source;
+            searches
+                .for_each(|target| self.out.line(json::start(origin, target, source.as_deref())));
+            unreachable.iter().for_each(|one| self.out.line(unreachable_line(one)));
+        }
+    }
+
+    /// Makes the searches in turn. Returns their results, and whether a signal stopped them.
+    fn search_all(
+        &self,
+        searches: Vec<(MtuTarget, MtuProber)>,
+        signals: &Signals<Command>,
+    ) -> (Result<Vec<PathMtu>, ProbeError>, bool) {
+        let stoppers = Vec::from_iter(searches.iter().map(|(_, prober)| prober.stopper()));
+        let ended = signals.send_on_drop(Command::End);
+        thread::scope(|scope| {
+            let search_all = move || {
+                let _ended = ended;
+                searches.into_iter().map(|(target, prober)| self.search(target, prober)).collect()
+            };
+            let thread = match thread::Builder::new().spawn_scoped(scope, search_all) {
+                Ok(thread) => thread,
+                Err(error) => return (Err(ProbeError::Thread(error)), false),
+            };
+            let stopped = self.watch(&stoppers, signals);
+            (thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause)), stopped)
+        })
+    }
+
+    /// Makes one search, and prints its events and its result.
+    fn search(&self, target: MtuTarget, prober: MtuProber) -> Result<PathMtu, ProbeError> {
+        let (is_text, layout) = (self.format == Format::Text, self.args.outputs.layout());
+        if is_text {
+            self.out.line(text::header(&target));
+        }
+        let mut found = PathMtu::new(target);
+        let outcome = prober.run(|event| {
+            found.observe(event);
+            if !self.args.quiet {
+                let line = match self.format {
+                    Format::Text => text::event(&found.target, event),
+                    Format::Json => json::event(&found.target, event),
+                };
+                line.into_iter().for_each(|line| {
+                    self.out.event(line);
+                });
+            }
+            self.out.status(|| text::status(layout, &found, event.size).into());
+        })?;
+        found.outcome = outcome;
+        self.out.line(match self.format {
+            Format::Text => text::result(layout, &found),
+            Format::Json => json::result(&found),
+        });
+        Ok(found)
+    }
+
+    /// Handles signals until the searches end, and returns whether one stopped them.
+    fn watch(&self, stoppers: &[Stopper], signals: &Signals<Command>) -> bool {
+        let mut stopped = false;
+        loop {
+            match signals.wait_until(Instant::now() + IDLE) {
+                Some(Command::End) => return stopped,
+                // The search ends by itself, and has a verdict.
+                Some(Command::OutputFailed) if self.out.is_reader_gone() => {}
+                Some(Command::Stop | Command::OutputFailed) => {
+                    stopped = true;
+                    stoppers.iter().for_each(Stopper::abort);
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+/// A time without messages, after which the wait for one goes on.
+const IDLE: Duration = Duration::from_secs(3600);
