@@ -75,7 +75,19 @@ fn target(name: &str, address: &str) -> Target {
     let address = ZonedAddr(address.parse().expect("an address"));
     let (name, started_at) = (name.into(), WallClock(UNIX_EPOCH));
     let (tried, ports) = (vec![], vec![]);
-    Target { name, address, tried, name_len: 16, flows: 1, ports, timeout: SECOND, started_at }
+    let (local, run_id) = (vec![([192, 0, 2, 7], 50_000).into()], 7);
+    Target {
+        name,
+        address,
+        tried,
+        name_len: 16,
+        flows: 1,
+        ports,
+        local,
+        run_id,
+        timeout: SECOND,
+        started_at,
+    }
 }
 
 /// Returns the output for some events, without colours.

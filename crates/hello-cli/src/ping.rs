@@ -20,6 +20,7 @@ pub mod totals;
 pub(crate) mod trace;
 pub mod traced;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use hello_net::{Prober, ZonedAddr};
@@ -43,6 +44,10 @@ pub struct Target {
     pub flows: usize,
     /// The source port of each flow; empty if they are not known.
     pub ports: Vec<u16>,
+    /// The address of each source port.
+    pub local: Vec<SocketAddr>,
+    /// The run's number in the token of each probe.
+    pub run_id: u16,
     /// The time after which an unanswered probe is lost.
     pub timeout: Duration,
     /// The time of day at the start of the run.
@@ -66,6 +71,8 @@ impl Target {
             name_len: plan.name_len,
             flows: plan.flows.get().into(),
             ports: prober.local_addrs().map(|local| local.port()).collect(),
+            local: prober.local_addrs().collect(),
+            run_id: prober.run_id(),
             timeout: plan.timeout,
             started_at: origin.started_at,
         }

@@ -22,6 +22,7 @@ use self::plan::{ProbeError, ProbePlan};
 use self::run::Run;
 use self::source_port::SourcePort;
 use self::trace_handle::TraceHandle;
+use crate::requester;
 use crate::stopper::{AbortOnPanic, Stopper};
 use crate::sys::latch::Latch;
 use crate::sys::{self, Poller};
@@ -59,6 +60,8 @@ use crate::thread::join;
 #[derive(Debug)]
 pub struct Prober {
     server: SocketAddr,
+    /// The run's number in each token.
+    run_id: u16,
     plan: ProbePlan,
     ports: Vec<SourcePort>,
     poller: Poller,
@@ -82,8 +85,8 @@ impl Prober {
         let poller = Poller::new(ports.iter().map(SourcePort::socket)).map_err(cannot_connect)?;
         let stopper = Stopper::new().map_err(ProbeError::Wake)?;
         let sent_all = Latch::new().map_err(ProbeError::Wake)?;
-        let traces = TraceHandle::default();
-        Ok(Self { server, plan, ports, poller, stopper, traces, sent_all })
+        let (traces, run_id) = (TraceHandle::default(), requester::run_id());
+        Ok(Self { server, run_id, plan, ports, poller, stopper, traces, sent_all })
     }
 
     /// Sends all probes, waits until each is answered or lost and each requested trace is complete, and
@@ -177,6 +180,11 @@ impl Prober {
     /// Returns the plan.
     pub fn plan(&self) -> &ProbePlan {
         &self.plan
+    }
+
+    /// Returns the number of this run, which the [`Token`](hello_proto::Token) of each probe contains.
+    pub fn run_id(&self) -> u16 {
+        self.run_id
     }
 
     /// Returns the address of the server.

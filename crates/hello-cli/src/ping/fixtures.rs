@@ -29,7 +29,19 @@ pub(super) fn target() -> Target {
     let address = ZonedAddr(([192, 0, 2, 1], 9999).into());
     let (name, started_at) = ("192.0.2.1:9999".into(), started_at());
     let (tried, ports) = (vec![], vec![40_000, 40_001, 40_002]);
-    Target { name, address, tried, name_len: 16, flows: 1, ports, timeout: SECOND, started_at }
+    let local = vec![([192, 0, 2, 7], 50_000).into()];
+    Target {
+        name,
+        address,
+        tried,
+        name_len: 16,
+        flows: 1,
+        ports,
+        local,
+        run_id: 7,
+        timeout: SECOND,
+        started_at,
+    }
 }
 
 /// A run without end.

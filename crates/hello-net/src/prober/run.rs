@@ -16,7 +16,6 @@ use super::Prober;
 use super::event::{ProbeEvent, ProbeEventKind};
 use super::state::{Errors, NetworkError, State};
 use super::tracing::Tracing;
-use crate::requester;
 use crate::sys::{self, latch::Latch};
 
 /// A run of a prober.
@@ -32,7 +31,7 @@ pub(super) struct Run<'a, O> {
 impl<'a, O: Fn(&ProbeEvent<'_>)> Run<'a, O> {
     pub(super) fn new(prober: &'a Prober, observe: O) -> Self {
         let plan = &prober.plan;
-        let first = Token { run_id: requester::run_id(), seq: Token::FIRST_SEQ };
+        let first = Token { run_id: prober.run_id, seq: Token::FIRST_SEQ };
         let ledger = Ledger::new(first, plan.window(), plan.timeout).with_peer(plan.peer);
         let tracing = |trace| Tracing::new(prober.server.ip(), plan, trace, first.run_id);
         let state = State::new(ledger, plan.trace.map(tracing));

@@ -34,6 +34,8 @@ pub fn header(origin: &Origin, plan: &Plan, target: &Target) -> String {
         tried: &target.tried,
         name_bytes: target.name_len,
         flows: target.flows,
+        run_id: target.run_id,
+        local: target.local.iter().copied().map(|local| LocalAddr(ZonedAddr(local))).collect(),
         interval_s: plan.interval.as_secs_f64(),
         count: plan.count.map(NonZeroU64::get),
         duration_s: seconds(plan.duration),
@@ -74,7 +76,9 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>, time: WallClock) -> Option
             ReplyKind::Corrupt => EventKind::Corrupt(datagram.into()),
             ReplyKind::Unsolicited => EventKind::Unsolicited(datagram.into()),
         },
-        ProbeEventKind::Lost { seq, cause, .. } => EventKind::Lost { seq, cause },
+        ProbeEventKind::Lost { seq, sent, cause, .. } => {
+            EventKind::Lost { seq, sent_s: sent.as_secs_f64(), cause }
+        }
         ProbeEventKind::NetworkError { cause, attribution } => EventKind::Error {
             class: cause.kind.label(),
             count: 1,
@@ -137,6 +141,8 @@ struct Start<'a> {
     tried: &'a [Tried],
     name_bytes: usize,
     flows: usize,
+    run_id: u16,
+    local: Vec<LocalAddr>,
     interval_s: f64,
     count: Option<u64>,
     duration_s: Option<f64>,
@@ -154,6 +160,10 @@ struct Start<'a> {
     max_jitter_ms: Option<f64>,
     max_outage_ms: Option<f64>,
 }
+
+/// An address of this machine.
+#[derive(Serialize)]
+struct LocalAddr(#[serde(serialize_with = "as_text")] ZonedAddr);
 
 /// A summary, and its time since the start.
 #[derive(Serialize)]
@@ -206,6 +216,7 @@ enum EventKind<'a> {
     },
     Lost {
         seq: u32,
+        sent_s: f64,
         #[serde(flatten)]
         cause: Cause,
     },
@@ -299,7 +310,7 @@ mod tests {
             ),
             (
                 line_of(lost(3)),
-                r#"{"event":"lost","seq":3,"cause":"silent","reporter":null,"mtu":null,"#,
+                r#"{"event":"lost","seq":3,"sent_s":0.0,"cause":"silent","reporter":null,"mtu":null,"#,
             ),
             (
                 line_of(ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into())),
@@ -339,7 +350,7 @@ mod tests {
             r#"{"event":"start","schema_version":1,"tool":"hello-ping","version":"1.2.3","#
                 .to_owned()
                 + r#""host":"here","started_at":"2024-11-26T19:40:00.000000Z","#
-                + r#""target":"example.org:9999","address":"192.0.2.1:9999","tried":[],"name_bytes":16,"flows":1,"#
+                + r#""target":"example.org:9999","address":"192.0.2.1:9999","tried":[],"name_bytes":16,"flows":1,"run_id":7,"local":["192.0.2.7:50000"],"#
                 + r#""interval_s":1.0,"count":7,"duration_s":null,"deadline_s":null,"timeout_s":1.0,"#
                 + r#""every_s":null,"source":"eth0","peer":"hello","#
                 + r#""dscp":0,"ecn":"not-ect","ttl":null,"pmtudisc":null,"trace":false,"trace_on_loss":null,"#
