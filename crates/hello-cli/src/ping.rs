@@ -6,6 +6,7 @@
 pub mod args;
 #[cfg(test)]
 mod fixtures;
+pub mod join;
 pub mod loss_tracing;
 mod mtu;
 pub mod output;

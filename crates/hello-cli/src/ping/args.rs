@@ -15,6 +15,7 @@ use hello_net::{ErrorClass, ProbeError, Prober, ProberBuilder, ZonedAddr};
 use hello_proto::{MAX_NAME_LEN, Token};
 
 pub use self::targets::Unreachable;
+use super::join::args::{JoinArgs, exclude};
 use super::plan::Plan;
 use super::thresholds::Thresholds;
 use crate::args::common::CommonArgs;
@@ -35,6 +36,7 @@ use crate::process::exit::error_chain;
 /// until Ctrl-C. A summary is always printed.
 #[derive(Debug, Parser)]
 #[command(name = "hello-ping", version, after_help = AFTER_HELP, after_long_help = AFTER_LONG_HELP)]
+#[command(mut_args(exclude))]
 pub struct Args {
     // No documentation comment: rustdoc takes the brackets for a link.
     #[arg(
@@ -207,6 +209,10 @@ pub struct Args {
 
     // No documentation comment: it would become that of the command.
     #[command(flatten)]
+    pub(super) join: JoinArgs,
+
+    // No documentation comment: it would become that of the command.
+    #[command(flatten)]
     pub(super) common: CommonArgs,
 }
 
@@ -265,6 +271,10 @@ Examples:
   hello-ping -c 500 -i 20ms --plot rtt.svg 192.0.2.1
                                            Draw round-trip times and losses
   hello-ping --mtu 192.0.2.1               Find the path MTU
+  hello-ping --json 192.0.2.1 > run.jsonl  Record a run, while the server records its packets with
+                                           tcpdump -i any -w server.pcap udp port 9999
+  hello-ping --join run.jsonl --capture server.pcap
+                                           Find out in which direction probes were lost
 
 Signals:
   SIGINT, SIGTERM, SIGHUP  Stop sending, wait for the probes in flight until their timeout, and

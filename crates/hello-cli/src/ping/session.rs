@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use hello_net::{ProbeError, ProbeEvent, Prober, Stopper};
 
-use super::Target;
 use super::args::{Args, Unreachable};
 use super::mtu;
 use super::output::{metrics, plot};
@@ -18,7 +17,7 @@ use super::plan::Plan;
 use super::report::{Report, Style};
 use super::summary::Summary;
 use super::totals::Totals;
-use super::trace;
+use super::{Target, join, trace};
 use crate::args::first_reply::Destination;
 use crate::output::allow_closed;
 use crate::output::console::{self, Console};
@@ -29,10 +28,9 @@ use crate::output::options::print_export;
 use crate::output::prometheus::writer::Textfile;
 use crate::output::status::status_bar;
 use crate::output::style::{BAD, paint};
-use crate::process::exit::error_chain;
-use crate::process::lock;
 use crate::process::signals::Signals;
 use crate::process::ticker::next_tick;
+use crate::process::{exit::error_chain, lock};
 use signal_hook::consts::SIGQUIT;
 
 /// Runs the tool and returns its exit status.
@@ -46,6 +44,9 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     }
     if args.mtu {
         return mtu::run(args);
+    }
+    if let Some((run, capture)) = args.join.files() {
+        return join::run(args, run, capture);
     }
     args.outputs.check::<Summary>()?;
     // Before signals are handled, because only their default action interrupts a lookup.

@@ -1,0 +1,244 @@
+//! The output of a join, as text and as JSON.
+
+use std::fmt::Write as _;
+
+use hello_measure::{Doubt, JoinSummary, JoinVerdict, Place, Places, Quantiles};
+use serde::Serialize;
+
+use super::TargetJoin;
+use super::capture::Capture;
+use crate::output::escape::Escaped;
+use crate::output::format::{count, exact, named_times, thousands};
+use crate::output::json::{SCHEMA_VERSION, to_line};
+use crate::output::layout::Layout;
+use crate::output::style::{STRONG, paint};
+
+/// Returns the result for a target: the headline, then what it rests on.
+pub(super) fn text(layout: Layout, joined: &TargetJoin, capture: &Capture) -> String {
+    let summary = &joined.joined.summary;
+    let mut text = format!("--- {} joined with a capture ---", Escaped(joined.target.as_bytes()));
+    for line in headlines(summary) {
+        let _ = write!(text, "\n{}", layout.wrap(&paint(STRONG, line)));
+    }
+    for line in details(summary, joined.sent, capture) {
+        let _ = write!(text, "\n{}", layout.wrap_with_margin("  ", "    ", &line));
+    }
+    text
+}
+
+/// Returns the verdicts on the lost and on the late probes.
+fn headlines(summary: &JoinSummary) -> Vec<String> {
+    let lost = verdicts(&summary.lost, "lost", |place| match place {
+        Place::There => ("lost on the way there", "on the way there"),
+        Place::Server => ("not answered by the server", "not answered by the server"),
+        Place::Back => ("lost on the way back", "lost on the way back"),
+        Place::Unknown(_) => ("lost, and it is not known where", "not known"),
+    });
+    let late = verdicts(&summary.late, "late", |place| match place {
+        Place::There => ("delayed on the way there", "on the way there"),
+        Place::Server => ("delayed by the server", "by the server"),
+        Place::Back => ("delayed on the way back", "on the way back"),
+        Place::Unknown(_) => ("delayed, and it is not known where", "not known"),
+    });
+    match (lost, late) {
+        (None, None) => vec!["no probe was lost or late".into()],
+        (lost, late) => lost.into_iter().chain(late).collect(),
+    }
+}
+
+/// Lists the places that have probes: `12 of 14 lost probes were lost on the way there, 2 not known`.
+fn verdicts(
+    places: &Places,
+    kind: &str,
+    phrases: impl Fn(Place) -> (&'static str, &'static str),
+) -> Option<String> {
+    let unknown = Place::Unknown(Doubt::PacketsMissing);
+    let counts = [
+        (places.there, Place::There),
+        (places.server, Place::Server),
+        (places.back, Place::Back),
+        (places.not_known, unknown),
+    ];
+    let mut parts = counts.into_iter().filter(|(count, _)| *count > 0);
+    let (first, place) = parts.next()?;
+    let were = if first == 1 { "was" } else { "were" };
+    let all = count(places.total(), &format!("{kind} probe"));
+    let mut text = format!("{} of {all} {were} {}", thousands(first), phrases(place).0);
+    for (number, place) in parts {
+        let (_, phrase) = phrases(place);
+        let _ = write!(text, ", {} {phrase}", thousands(number));
+    }
+    Some(text)
+}
+
+/// Returns the lines below the headlines.
+fn details(summary: &JoinSummary, sent: Option<u64>, capture: &Capture) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{}, of which the capture has {} and {}",
+        count(summary.probes, "probe"),
+        count(summary.requests_seen, "request"),
+        count(summary.replies_seen, "reply"),
+    )];
+    if let Some(missing) = sent.map(|sent| sent.saturating_sub(summary.probes)).filter(|n| *n > 0) {
+        lines.push(format!("{} without a line in the run, left out", count(missing, "probe")));
+    }
+    lines.push(match summary.complete {
+        true => "the capture has the request and the reply of every answered probe".into(),
+        false => format!("absence from the capture proves nothing: {}", flaws(summary, capture)),
+    });
+    lines.extend(summary.doubts.iter().filter_map(|(doubt, number)| {
+        explanation(doubt).map(|why| format!("{} not known: {why}", thousands(*number)))
+    }));
+    let outages = [
+        ("there", &summary.outages.there),
+        ("at the server", &summary.outages.server),
+        ("back", &summary.outages.back),
+    ];
+    lines.extend(outages.into_iter().filter_map(|(place, outages)| {
+        let longest = outages.longest.first()?;
+        Some(format!(
+            "{} {place}, longest {} in {:.3} s at {:.3} s",
+            count(outages.count, "outage"),
+            count(longest.probes, "probe"),
+            longest.duration_s,
+            longest.start_s
+        ))
+    }));
+    let times = |name: &str, times: Option<Quantiles>| {
+        let times = times?;
+        let percentiles = [("p50", times.p50), ("p95", times.p95), ("p99", times.p99)];
+        Some(format!("{name} {}", named_times(&percentiles, Some(times.max))?))
+    };
+    lines.extend(times("delay variation there", summary.there_pdv_ms));
+    lines.extend(times("delay variation back", summary.back_pdv_ms));
+    lines.extend(times("time at the server", summary.server_ms));
+    lines.extend(times("one-way delay there", summary.there_delay_ms));
+    lines.extend(times("one-way delay back", summary.back_delay_ms));
+    if let Some(millis) = summary.negative_delay_ms {
+        lines.push(format!(
+            "one-way delays are not known: the clocks are not synchronised, because a delay would be \
+             -{} ms",
+            exact(millis)
+        ));
+    }
+    if summary.clock_shift_ms > NOTABLE_SHIFT_MS {
+        lines.push(format!(
+            "the clocks moved against each other by at least {} ms during the run, which the delay \
+             variation includes",
+            exact(summary.clock_shift_ms)
+        ));
+    }
+    lines
+}
+
+/// Lists what is wrong with a capture.
+fn flaws(summary: &JoinSummary, capture: &Capture) -> String {
+    let mut flaws = Vec::new();
+    if summary.missing > 0 {
+        flaws.push(format!("it lacks packets of {}", count(summary.missing, "answered probe")));
+    }
+    if summary.cut > 0 {
+        flaws.push(format!(
+            "{} cut before the token (snapshot length)",
+            count(summary.cut, "packet")
+        ));
+    }
+    if capture.span.dropped() > 0 {
+        flaws.push(format!("it counts {}", count(capture.span.dropped(), "dropped packet")));
+    }
+    flaws.extend(capture.flaw.clone());
+    if flaws.is_empty() {
+        flaws.push("it was taken at the sender, not at the server".into());
+    }
+    flaws.join(", ")
+}
+
+/// Explains a doubt that concerns only some probes.
+fn explanation(doubt: &str) -> Option<&'static str> {
+    let explained = [
+        (Doubt::OutsideCapture, "the capture may not cover them and the timeout after them"),
+        (Doubt::SilentFlow, "their flow has no answer; capture all interfaces (-i any)"),
+        (Doubt::Fragmented, "the rest of the fragmented request may be lost"),
+        (Doubt::Ambiguous, "the run is so long that it has their sequence numbers twice"),
+        (Doubt::NoDelay, "the capture lacks one of their packets, or has it several times"),
+        (Doubt::NoTypicalDelay, "too few probes were answered for a typical delay"),
+        (Doubt::NoMainPart, "no part of the path caused more than half of the delay"),
+    ];
+    explained.iter().find(|(of, _)| of.label() == doubt).map(|(_, why)| *why)
+}
+
+/// Returns a line for each lost and each late probe, unless `is_quiet`, and one for all.
+pub(super) fn json(joined: &TargetJoin, capture: &Capture, is_quiet: bool) -> Vec<String> {
+    let TargetJoin { target, joined, sent } = joined;
+    let verdicts = joined.verdicts.iter().filter(|_| !is_quiet);
+    let mut lines =
+        Vec::from_iter(verdicts.map(|verdict| to_line(&Line::verdict(target, verdict))));
+    lines.push(to_line(&Line::Join {
+        schema_version: SCHEMA_VERSION,
+        tool: "hello-ping",
+        version: env!("CARGO_PKG_VERSION"),
+        target,
+        sent: *sent,
+        summary: &joined.summary,
+        capture: CaptureLine {
+            packets: capture.packets,
+            dropped: capture.span.dropped(),
+            flaw: capture.flaw.as_deref(),
+        },
+    }));
+    lines
+}
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum Line<'a> {
+    Verdict {
+        target: &'a str,
+        seq: u32,
+        flow: usize,
+        sent_s: f64,
+        outcome: &'static str,
+        place: &'static str,
+        doubt: Option<&'static str>,
+    },
+    Join {
+        schema_version: u32,
+        tool: &'static str,
+        version: &'static str,
+        target: &'a str,
+        sent: Option<u64>,
+        #[serde(flatten)]
+        summary: &'a JoinSummary,
+        capture: CaptureLine<'a>,
+    },
+}
+
+impl<'a> Line<'a> {
+    fn verdict(target: &'a str, verdict: &JoinVerdict) -> Self {
+        Self::Verdict {
+            target,
+            seq: verdict.seq,
+            flow: verdict.flow,
+            sent_s: verdict.sent.as_secs_f64(),
+            outcome: if verdict.is_late { "late" } else { "lost" },
+            place: verdict.place.label(),
+            doubt: match verdict.place {
+                Place::Unknown(doubt) => Some(doubt.label()),
+                _ => None,
+            },
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct CaptureLine<'a> {
+    packets: u64,
+    dropped: u64,
+    flaw: Option<&'a str>,
+}
+
+/// The shortest movement of the clocks that is not one of reading them, in milliseconds.
+const NOTABLE_SHIFT_MS: f64 = 0.1;
+
+#[cfg(test)]
+mod tests;

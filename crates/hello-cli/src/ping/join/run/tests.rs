@@ -1,0 +1,75 @@
+use super::*;
+use crate::process::exit::error_chain;
+
+const START: &str = r#"{"event":"start","schema_version":1,"tool":"hello-ping","target":"a:9","address":"[fe80::1%eth0]:9","name_bytes":16,"flows":1,"run_id":7,"local":["[fe80::2%eth0]:5"],"timeout_s":1.0,"peer":"hello"}"#;
+const REPLY: &str = r#"{"event":"reply","seq":1,"rtt_ms":20.5,"target":"a:9","flow":0,"at_s":1.25,"time":"2024-11-26T19:40:01.250000Z"}"#;
+const LOST: &str = r#"{"event":"lost","seq":2,"sent_s":2.0,"target":"a:9","flow":0,"at_s":3.0,"time":"2024-11-26T19:40:03.000000Z"}"#;
+const SUMMARY: &str = r#"{"event":"summary","target":"a:9","sent":2,"lost":1}"#;
+
+fn runs(lines: &[&str]) -> Result<Vec<TargetRun>, RunError> {
+    read((lines.join("\n") + "\n").as_bytes())
+}
+
+#[test]
+fn run_has_its_probes_with_the_times_at_which_they_were_sent() {
+    let late = REPLY.replace("reply", "late").replace("\"seq\":1", "\"seq\":2");
+    let late = late.replace("1.25", "2.0205");
+    let runs = runs(&[START, REPLY, LOST, &late, "", SUMMARY]).expect("a run");
+    let [run] = &runs[..] else { panic!("{runs:?}") };
+    assert_eq!((&*run.target, run.sent, run.join.probes()), ("a:9", Some(2), 2));
+    assert_eq!(run.epoch, Some(Duration::from_secs(1_732_650_000)));
+    let joined = run.join.clone().finish(&hello_measure::CaptureSpan::default());
+    assert_eq!((joined.summary.answered, joined.summary.late.total()), (1, 1));
+    assert_eq!(joined.verdicts[0].sent, Duration::from_secs(2));
+}
+
+#[test]
+fn every_target_and_every_run_of_a_file_has_its_own_probes() {
+    let other = |line: &str| line.replace("a:9", "b:9");
+    let runs = runs(&[START, &other(START), REPLY, &other(LOST), LOST, START, REPLY]);
+    let probes = Vec::from_iter(runs.expect("runs").iter().map(|run| run.join.probes()));
+    assert_eq!(probes, [2, 1, 1]);
+}
+
+#[test]
+fn last_line_that_was_not_finished_is_left_out() {
+    let text = [START, REPLY, &LOST[..40]].join("\n");
+    assert_eq!(read(text.as_bytes()).expect("a run")[0].join.probes(), 1);
+}
+
+#[test]
+fn what_cannot_be_joined_is_a_clear_error() {
+    let without = |field: &str| START.replace(field, "\"other\"");
+    for (lines, error) in [
+        (vec![""], "it has no start of a run: record it with hello-ping --json"),
+        (vec![START, SUMMARY], "it has no line about a probe to a:9: record it without --quiet"),
+        (vec![REPLY], "it has no start of a run: record it with hello-ping --json"),
+        (
+            vec!["PING a"],
+            "line 1 is not one of hello-ping --json: expected value at line 1 column 1",
+        ),
+        (vec![&without("\"run_id\"")], "it has no run_id: a newer hello-ping records it"),
+        (vec![&without("\"timeout_s\"")], "line 1 has an impossible timeout_s"),
+        (
+            vec![&START.replace("hello-ping", "hello-\\u001bload")],
+            "it is the output of hello-\\u{1b}load, not of hello-ping",
+        ),
+        (
+            vec![&START.replace("version\":1", "version\":2")],
+            "it has version 2 of the JSON schema, not 1",
+        ),
+        (vec![START, &REPLY.replace("20.5", "-1")], "line 2 has an impossible rtt_ms"),
+        (vec![START, &REPLY.replace("\"flow\":0", "\"flow\":1")], "line 2 has an impossible flow"),
+        (vec![START, &LOST.replace("2.0", "1e300")], "line 2 has an impossible sent_s"),
+        (vec![START, &LOST.replace("2024", "x")], "line 2 has an impossible time"),
+    ] {
+        let found = runs(&lines).expect_err("no run");
+        assert_eq!(error_chain(&found), error);
+    }
+}
+
+#[test]
+fn endless_line_is_an_error_and_not_held_in_memory() {
+    let error = read(io::BufReader::new(io::repeat(b'x'))).expect_err("endless");
+    assert!(matches!(error, RunError::TooLong { line: 1 }), "{error}");
+}
