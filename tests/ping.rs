@@ -2,6 +2,7 @@
 
 pub(crate) mod files;
 mod headers;
+mod join;
 mod options;
 mod outages;
 mod output;
