@@ -52,6 +52,8 @@ struct Part {
     timeline: Timeline,
     /// The outages of the whole run.
     outages: Outages,
+    /// When the prober started, at the latest; `None` before it sent a probe.
+    start: Option<Instant>,
 }
 
 impl Report {
@@ -59,7 +61,7 @@ impl Report {
     pub fn new(style: Style, targets: impl IntoIterator<Item = Target>) -> Self {
         let part = |target: Target| {
             let (timeline, outages) = (Timeline::new(), Outages::new(target.flows));
-            Part { recorder: Recorder::new(target), tracing: None, timeline, outages }
+            Part { recorder: Recorder::new(target), tracing: None, timeline, outages, start: None }
         };
         let unexpected = LineThrottle::new(UNEXPECTED_LINES);
         let parts = targets.into_iter().map(part).collect();
@@ -75,13 +77,21 @@ impl Report {
     ///
     /// If there is no such target.
     pub fn event(&mut self, target: usize, event: &ProbeEvent<'_>) -> Option<String> {
-        let Part { recorder, tracing, timeline, outages } = &mut self.parts[target];
+        let Part { recorder, tracing, timeline, outages, start } = &mut self.parts[target];
         recorder.observe(event);
         if let Some(tracing) = tracing {
             tracing.observe(event);
         }
         match event.kind {
-            ProbeEventKind::Sent { seq, .. } => outages.sent(event.flow, seq, event.at),
+            ProbeEventKind::Sent { seq, .. } => {
+                outages.sent(event.flow, seq, event.at);
+                // The event is shown right after its time. Of several probes, the one with the
+                // shortest delay shows best when the prober started.
+                if !self.style.quiet {
+                    let started = Instant::now().checked_sub(event.at);
+                    *start = (*start).into_iter().chain(started).min();
+                }
+            }
             ProbeEventKind::Received { reply: ReplyKind::Answered { seq, rtt, .. }, .. } => {
                 timeline.answered(event.at.saturating_sub(rtt), rtt);
                 outages.answered(seq);
@@ -99,18 +109,16 @@ impl Report {
             }
             _ => {}
         }
+        let start = start.unwrap_or(self.start);
         match self.style.format {
             _ if self.style.quiet => None,
             _ if is_unexpected(event) && !self.unexpected.admit(event.at) => None,
             Format::Text => {
                 let line = text::event(recorder.target(), event)?;
-                let stamp =
-                    self.style.timestamps.then(|| time_of_day(self.start, event.at).stamp());
+                let stamp = self.style.timestamps.then(|| time_of_day(start, event.at).stamp());
                 Some(stamp.unwrap_or_default() + &line)
             }
-            Format::Json => {
-                json::event(recorder.target(), event, time_of_day(self.start, event.at))
-            }
+            Format::Json => json::event(recorder.target(), event, time_of_day(start, event.at)),
         }
     }
 
@@ -187,7 +195,7 @@ mod tests {
     use hello_net::{ErrorClass, NotSent};
 
     use super::*;
-    use crate::ping::fixtures::{TEXT, answered, received, target};
+    use crate::ping::fixtures::{TEXT, answered, received, sent, target};
 
     #[test]
     fn time_of_an_event_is_the_clock_less_the_age_of_the_event() {
@@ -197,6 +205,24 @@ mod tests {
         // The two clocks are not read at once.
         let error = after.duration_since(before).expect("no step").max(Duration::from_millis(1));
         assert!(time <= before + error && time >= before - error, "{before:?} {time:?}");
+    }
+
+    #[test]
+    fn time_of_an_event_counts_from_when_the_prober_started_and_not_from_before() {
+        let mut report = Report::new(Style { timestamps: true, ..TEXT }, [target()]);
+        let prepared = Instant::now();
+        while prepared.elapsed() < Duration::from_millis(20) {
+            std::hint::spin_loop();
+        }
+        let (started, clock) = (Instant::now(), SystemTime::now());
+        report.event(0, &ProbeEvent::new(Duration::ZERO, 0, sent(1)));
+        let event = ProbeEvent::new(Duration::ZERO, 0, answered(Duration::ZERO));
+        let line = report.event(0, &event).expect("a line");
+        let stamp = line.split_once(' ').expect("a stamp").0.trim_matches(['[', ']']);
+        let seconds = stamp.parse::<f64>().expect("a number");
+        let clock = clock.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs_f64();
+        // The clocks are not read at once.
+        assert!(seconds >= clock - 0.001, "{seconds} {clock} {:?}", started.elapsed());
     }
 
     #[test]
