@@ -79,9 +79,17 @@ fn search_tells_the_own_link_a_router_a_black_hole_and_the_servers_limit_apart()
 
 #[test]
 fn option_that_a_search_does_not_have_is_an_error() {
-    for option in
-        ["-c 3", "-i 2s", "-s 99", "--duration 1s", "-w 1s", "--flows 2", "-M do", "--max-loss 1"]
-    {
+    for option in [
+        "-c 3",
+        "-i 2s",
+        "-s 99",
+        "--duration 1s",
+        "-w 1s",
+        "--flows 2",
+        "-M do",
+        "--trace",
+        "--max-loss 1",
+    ] {
         let arguments = ["--mtu"].into_iter().chain(option.split(' '));
         let output = Command::new(PING).args(arguments).output();
         let Finished { out, err, status } = output.expect("runs").into();
