@@ -63,7 +63,7 @@ impl Probe {
     }
 
     /// Adds another line about this sequence number: a late reply to a lost probe, or else another
-    /// probe of a run so long that its sequence numbers wrap around.
+    /// probe of a run whose sequence numbers wrapped around.
     pub(super) fn merge(&mut self, flow: usize, sent: Duration, outcome: ProbeOutcome) {
         let is_same = flow == self.flow && self.sent.abs_diff(signed(sent)) < SAME_PROBE;
         match (self.outcome, outcome) {

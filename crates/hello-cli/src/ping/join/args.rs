@@ -60,6 +60,7 @@ const ALLOWED: [&str; 9] = [
 mod tests {
     use clap::{CommandFactory, Parser};
 
+    use super::ALLOWED;
     use crate::ping::args::Args;
 
     #[test]
@@ -79,8 +80,14 @@ mod tests {
             let error = error(more).expect("a conflict");
             assert!(error.contains("cannot be used with"), "{error}");
         }
-        let probing = Args::command().get_arguments().filter(|one| one.is_required_set()).count();
-        assert_eq!(probing, 0);
+        let mut command = Args::command();
+        command.build();
+        for argument in command.get_arguments() {
+            let conflicts = command.get_arg_conflicts_with(argument);
+            let is_excluded = conflicts.iter().any(|other| other.get_id() == "join");
+            let is_allowed = ALLOWED.contains(&argument.get_id().as_str());
+            assert_ne!(is_excluded, is_allowed, "{argument}");
+        }
     }
 
     #[test]

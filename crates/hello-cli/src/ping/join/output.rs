@@ -159,7 +159,7 @@ fn explanation(doubt: &str) -> Option<&'static str> {
         (Doubt::OutsideCapture, "the capture may not cover them and the timeout after them"),
         (Doubt::SilentFlow, "their flow has no answer; capture all interfaces (-i any)"),
         (Doubt::Fragmented, "the rest of the fragmented request may be lost"),
-        (Doubt::Ambiguous, "the run is so long that it has their sequence numbers twice"),
+        (Doubt::Ambiguous, "the run has their sequence numbers twice"),
         (Doubt::NoDelay, "the capture lacks one of their packets, or has it several times"),
         (Doubt::NoTypicalDelay, "too few probes were answered for a typical delay"),
         (Doubt::NoMainPart, "no part of the path caused more than half of the delay"),

@@ -118,7 +118,7 @@ pub fn read(mut input: impl BufRead) -> Result<Vec<TargetRun>, RunError> {
         }
         let parsed = match serde_json::from_slice::<Line>(&bytes) {
             Ok(parsed) => parsed,
-            // Whoever was killed while writing left half a line.
+            // A tool that is killed while it writes leaves half a line.
             Err(_) if !is_whole && !runs.is_empty() => break,
             Err(source) => return Err(RunError::Line { line, source }),
         };
