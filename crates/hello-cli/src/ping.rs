@@ -21,14 +21,35 @@ pub mod totals;
 pub(crate) mod trace;
 pub mod traced;
 
+use std::error::Error;
 use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use hello_net::{Prober, ZonedAddr};
 
+use self::args::Args;
 use crate::args::first_reply::Tried;
 use crate::output::json::Origin;
 use crate::output::wall_clock::WallClock;
+
+/// Runs the tool and returns its exit status.
+///
+/// # Errors
+///
+/// Returns the error for standard error.
+pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
+    if args.common.print_generated::<Args>()? {
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.mtu {
+        return mtu::run(args);
+    }
+    match args.join.files() {
+        Some((run, capture)) => join::run(args, run, capture),
+        None => session::run(args),
+    }
+}
 
 /// A target of probes.
 #[derive(Clone, Debug, PartialEq, Eq)]

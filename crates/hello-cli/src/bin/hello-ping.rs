@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    hello_cli::process::exit::run("hello-ping", hello_cli::ping::session::run)
+    hello_cli::process::exit::run("hello-ping", hello_cli::ping::run)
 }

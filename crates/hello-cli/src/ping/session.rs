@@ -11,13 +11,12 @@ use std::time::{Duration, Instant};
 use hello_net::{ProbeError, ProbeEvent, Prober, Stopper};
 
 use super::args::{Args, Unreachable};
-use super::mtu;
 use super::output::{metrics, plot};
 use super::plan::Plan;
 use super::report::{Report, Style};
 use super::summary::Summary;
 use super::totals::Totals;
-use super::{Target, join, trace};
+use super::{Target, trace};
 use crate::args::first_reply::Destination;
 use crate::output::allow_closed;
 use crate::output::console::{self, Console};
@@ -33,21 +32,12 @@ use crate::process::ticker::next_tick;
 use crate::process::{exit::error_chain, lock};
 use signal_hook::consts::SIGQUIT;
 
-/// Runs the tool and returns its exit status.
+/// Probes the targets, and returns the exit status.
 ///
 /// # Errors
 ///
 /// Returns the error for standard error.
 pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
-    if args.common.print_generated::<Args>()? {
-        return Ok(ExitCode::SUCCESS);
-    }
-    if args.mtu {
-        return mtu::run(args);
-    }
-    if let Some((run, capture)) = args.join.files() {
-        return join::run(args, run, capture);
-    }
     args.outputs.check::<Summary>()?;
     // Before signals are handled, because only their default action interrupts a lookup.
     let color = args.common.color();
