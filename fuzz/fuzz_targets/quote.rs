@@ -28,7 +28,8 @@ fuzz_target!(|input: (u8, u8, u8, &[u8])| {
     }
     if let Some((seq, name)) = names.get(usize::from(back)) {
         let cut = usize::from(cut).min(name.len());
-        let padded = [&name[..cut], &bytes[..bytes.len().min(if cut < name.len() { 0 } else { 128 })]];
+        let padded =
+            [&name[..cut], &bytes[..bytes.len().min(if cut < name.len() { 0 } else { 128 })]];
         let expected = (cut >= Token::MIN_LEN).then_some(*seq);
         assert_eq!(ledger.handle_error(&padded.concat(), Cause::SILENT).seq(), expected);
     }

@@ -13,9 +13,9 @@ impl Run {
             // A probe that was not sent has no sequence number, and may join two runs.
             return;
         }
-        let runs = lost.chunk_by(|one, next| one.wrapping_add(1) == *next);
+        let runs = Vec::from_iter(lost.chunk_by(|one, next| one.wrapping_add(1) == *next));
         let lengths = |least: usize| {
-            let runs = runs.clone().filter(move |run| run.len() >= least);
+            let runs = runs.iter().filter(move |run| run.len() >= least);
             runs.map(|run| (u64::from(run[0]), run.len() as u64))
         };
         let longer = Vec::from_iter(lengths(2));
