@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod cause;
+mod clocks;
 mod distribution;
 mod flows;
 mod interval;
@@ -26,6 +27,7 @@ mod trace;
 mod trend;
 
 pub use cause::{Cause, CauseKind};
+pub use clocks::{Clock, ClockCounts, Clocks};
 pub use distribution::{Bin, Distribution};
 pub use flows::{FlowSummary, Flows};
 pub use interval::Interval;

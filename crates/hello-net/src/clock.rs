@@ -33,13 +33,14 @@ impl TimestampMapper {
     /// Returns when something happened on the monotonic clock that happened at `wall` on the other,
     /// before the latest sample. Returns the time of that sample if this is unknown.
     pub(crate) fn to_monotonic(&self, wall: Option<Duration>) -> Duration {
-        match (self.last, wall) {
-            (Some(sample), Some(wall)) if sample.now >= self.distrusted_until => {
-                sample.to_monotonic(wall)
-            }
-            (Some(sample), _) => sample.now,
-            (None, _) => monotonic(),
-        }
+        let known = wall.and_then(|wall| self.known(wall));
+        known.unwrap_or_else(|| self.last.map_or_else(monotonic, |sample| sample.now))
+    }
+
+    /// Returns the same, or `None` if it is unknown.
+    pub(crate) fn known(&self, wall: Duration) -> Option<Duration> {
+        let sample = self.last.filter(|sample| sample.now >= self.distrusted_until)?;
+        Some(sample.to_monotonic(wall))
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use hello_measure::{Cause, Hop, HopRouter, MtuLimit, MtuPlan, Path, PathEnd, ReplyKind};
+use hello_measure::{
+    Cause, Clock, Clocks, Hop, HopRouter, MtuLimit, MtuPlan, Path, PathEnd, ReplyKind,
+};
 use hello_net::{PacketOptions, ProbeEvent, ProbeEventKind, ZonedAddr};
 use hello_proto::Peer;
 
@@ -94,8 +96,11 @@ pub(super) fn received(reply: ReplyKind) -> ProbeEventKind<'static> {
         datagram: b"Hello, AAAAAAAAAAAAAAAA!",
         ttl: Some(64),
         tos: Some(0),
+        clocks: KERNEL,
     }
 }
+
+pub(super) const KERNEL: Clocks = Clocks { sent: Clock::Kernel, received: Clock::Kernel };
 
 /// A path through routers of 10.80.0.0/16, each a millisecond farther than the last; 0 is a silent hop.
 pub(super) fn path(flow: usize, routers: &[u8], end: PathEnd) -> Path {

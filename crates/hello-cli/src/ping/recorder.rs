@@ -6,7 +6,9 @@ mod tests;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use hello_measure::{Distribution, FlowSummary, Flows, Record, ReplyHeaders, ReplyKind};
+use hello_measure::{
+    ClockCounts, Distribution, FlowSummary, Flows, Record, ReplyHeaders, ReplyKind,
+};
 use hello_net::{ProbeEvent, ProbeEventKind};
 
 use super::Target;
@@ -19,13 +21,20 @@ pub struct Recorder {
     record: Record,
     flows: Flows,
     headers: ReplyHeaders,
+    clocks: ClockCounts,
 }
 
 impl Recorder {
     /// Creates an empty recorder that starts at time 0.
     pub fn new(target: Target) -> Self {
         let (record, flows) = (Record::new(), Flows::new(target.flows));
-        Self { target, record, flows, headers: ReplyHeaders::default() }
+        Self {
+            target,
+            record,
+            flows,
+            headers: ReplyHeaders::default(),
+            clocks: ClockCounts::default(),
+        }
     }
 
     /// Records an event.
@@ -37,8 +46,10 @@ impl Recorder {
                 reply: ReplyKind::Answered { seq, rtt, .. },
                 ttl,
                 tos,
+                clocks,
                 ..
             } => {
+                self.clocks.answered(clocks);
                 self.flows.answered(event.flow, rtt);
                 self.flows.reply_ttl(event.flow, event.at, seq, ttl);
                 self.headers.answered(ttl, tos);
@@ -53,6 +64,7 @@ impl Recorder {
         self.record.append(&later.record);
         self.flows.append(&later.flows);
         self.headers.append(&later.headers);
+        self.clocks.append(&later.clocks);
     }
 
     /// Returns the recorder of the next part, which starts at `now`. Probes in flight remain in
@@ -60,7 +72,13 @@ impl Recorder {
     #[must_use]
     pub fn next_part(&self, now: Duration) -> Self {
         let (record, flows) = (self.record.next_part(now), self.flows.next_part());
-        Self { target: self.target.clone(), record, flows, headers: ReplyHeaders::default() }
+        Self {
+            target: self.target.clone(),
+            record,
+            flows,
+            headers: ReplyHeaders::default(),
+            clocks: ClockCounts::default(),
+        }
     }
 
     /// Returns the target.
@@ -98,6 +116,7 @@ impl Recorder {
             marks: self.headers.marks().clone(),
             route_changes: route_changes.count,
             last_route_change_s: route_changes.last.map(|at| at.as_secs_f64()),
+            clocks: self.clocks,
             outages: None,
             flows: self.flows(),
         }

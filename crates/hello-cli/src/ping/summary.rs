@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hello_measure::{ByLabel, FlowSummary, Jitter, Mark, OutageSummary};
+use hello_measure::{ByLabel, ClockCounts, FlowSummary, Jitter, Mark, OutageSummary};
 use hello_net::ZonedAddr;
 use serde::Serialize;
 
@@ -38,6 +38,8 @@ pub struct Summary {
     pub route_changes: u64,
     /// When it last did, in seconds since the start of the run.
     pub last_route_change_s: Option<f64>,
+    /// The clocks between which the round-trip times were measured.
+    pub clocks: ClockCounts,
     /// How the losses cluster, over the whole run; `None` for a part of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outages: Option<OutageSummary>,

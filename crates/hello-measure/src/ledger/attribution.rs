@@ -1,10 +1,13 @@
-//! Errors that the network reports about probes.
+//! What the system reports about probes that were sent: the network's errors, and when they left.
+
+use std::time::Duration;
 
 use hello_proto::Token;
 
 use super::Ledger;
 use super::window::State;
 use crate::cause::Cause;
+use crate::clocks::Clock;
 
 impl Ledger {
     /// Attributes an ICMP error to the probe whose name it quotes.
@@ -39,6 +42,41 @@ impl Ledger {
             Some(seq) => self.attribute(seq, cause),
             None => Attribution::Unattributed,
         }
+    }
+
+    /// Sets when the kernel handed the probe with this name to the driver, if it is in flight: its
+    /// round-trip time and its timeout start then. Returns whether it is.
+    ///
+    /// Call it before you pass in the reply.
+    ///
+    /// ```
+    /// use std::{num::NonZeroU32, time::Duration};
+    /// use hello_measure::{Clock, Ledger};
+    /// use hello_proto::Token;
+    ///
+    /// let (first, second) = (Token { run_id: 0xbeef, seq: 1 }, Duration::from_secs(1));
+    /// let mut ledger = Ledger::new(first, NonZeroU32::MIN, second);
+    /// let mut name = [0; 16];
+    /// first.encode(&mut name)?;
+    /// ledger.handle_sent(name.len(), second);
+    /// assert!(ledger.handle_transmitted(&name, second * 2));
+    /// assert_eq!((ledger.poll_timeout(), ledger.sent_by(1)), (Some(second * 3), Clock::Kernel));
+    /// # Ok::<(), hello_proto::BufferTooSmall>(())
+    /// ```
+    pub fn handle_transmitted(&mut self, name: &[u8], at: Duration) -> bool {
+        let token = Token::decode(name).filter(|token| self.is_in_window(*token));
+        let Some(token) = token else { return false };
+        let slot = self.window.slot_mut(token.seq);
+        let is_in_flight = slot.state == State::InFlight && slot.has_len(name.len());
+        if is_in_flight {
+            slot.set_transmitted(at);
+        }
+        is_in_flight
+    }
+
+    /// Returns who read the time at which a probe was sent that is still remembered.
+    pub fn sent_by(&self, seq: u32) -> Clock {
+        self.window.slot(seq).sent_by
     }
 
     fn attribute(&mut self, seq: u32, cause: Cause) -> Attribution {

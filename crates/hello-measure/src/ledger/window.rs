@@ -1,5 +1,6 @@
 use std::{fmt, num::NonZeroU32, time::Duration};
 
+use crate::clocks::Clock;
 use crate::nanos::nanos_of;
 
 /// The last probes, each in the slot of its sequence number.
@@ -23,6 +24,8 @@ pub(super) struct Slot {
     ///
     /// [`Causes`]: super::causes::Causes
     pub(super) cause: u16,
+    /// Who read the time at which it was sent.
+    pub(super) sent_by: Clock,
 }
 
 /// Millions of probes take only megabytes.
@@ -47,7 +50,8 @@ impl Window {
     pub(super) fn new(len: NonZeroU32) -> Self {
         let len = len.get().min(MAX_LEN).next_power_of_two();
         // A slot is not read before its first probe is sent.
-        let unused = Slot { sent: 0, len: 0, state: State::Lost, cause: 0 };
+        let unused =
+            Slot { sent: 0, len: 0, state: State::Lost, cause: 0, sent_by: Clock::Process };
         Self { slots: vec![unused; len as usize].into(), len }
     }
 
@@ -80,7 +84,14 @@ impl Slot {
     pub(super) fn new(name_len: usize, now: Duration) -> Self {
         // No name is that long, and no reply has its length.
         let len = u32::try_from(name_len).unwrap_or(u32::MAX);
-        Self { sent: nanos_of(now), len, state: State::InFlight, cause: 0 }
+        let (sent, state) = (nanos_of(now), State::InFlight);
+        Self { sent, len, state, cause: 0, sent_by: Clock::Process }
+    }
+
+    /// Sets when the kernel sent it. That is not before the process did.
+    pub(super) fn set_transmitted(&mut self, at: Duration) {
+        self.sent = self.sent.max(nanos_of(at));
+        self.sent_by = Clock::Kernel;
     }
 
     /// Returns how long ago the probe was sent.

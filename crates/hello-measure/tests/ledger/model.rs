@@ -45,12 +45,17 @@ pub(super) enum Step {
     ErrorWithoutQuote {
         ports: u32,
     },
+    /// The kernel reports that it sent a probe some time ago.
+    Transmitted {
+        back: u32,
+        millis: u8,
+    },
 }
 
 impl From<[u8; 4]> for Step {
     fn from([kind, a, b, c]: [u8; 4]) -> Self {
         let (back, small) = (u32::from(a % 32), usize::from(b % 4));
-        match kind % 20 {
+        match kind % 22 {
             0..=4 => Self::Send { spare: small },
             5 => Self::Wait { millis: a },
             6 => Self::Wait { millis: a % 16 },
@@ -65,7 +70,8 @@ impl From<[u8; 4]> for Step {
                 Self::Error { back, len: usize::from(b % 24), change: c.saturating_sub(127) }
             }
             18 => Self::Error { back: back % 4, len: usize::from(b % 24), change: 0 },
-            _ => Self::ErrorWithoutQuote { ports: back % 4 + 1 },
+            19 => Self::ErrorWithoutQuote { ports: back % 4 + 1 },
+            _ => Self::Transmitted { back: back % 8, millis: b % 8 },
         }
     }
 }
@@ -126,6 +132,7 @@ impl Model {
             Step::Poll => self.poll(),
             Step::Error { back, len, change } => self.error(back, len, change),
             Step::ErrorWithoutQuote { ports } => self.error_without_quote(ports),
+            Step::Transmitted { back, millis } => self.transmitted(back, millis),
             _ => {}
         }
         let reply = self.datagram(step).map(|datagram| self.receive(&datagram));
@@ -172,6 +179,18 @@ impl Model {
         let about = self.probes[sent_before..].iter().position(is_quoted);
         let expected = self.attribute(about.map(|i| sent_before + i), cause);
         assert_eq!(self.ledger.handle_error(&quote, cause), expected);
+    }
+
+    fn transmitted(&mut self, back: u32, millis: u8) {
+        let (name, i) = (self.name(back), self.sent().wrapping_sub(back) as usize);
+        let is_kept = i >= self.probes.len().saturating_sub(self.window as usize);
+        let probe = self.probes.get_mut(i).filter(|probe| is_kept && probe.is_in_flight());
+        let at = self.now.saturating_sub(Duration::from_millis(millis.into()));
+        let expected = probe.is_some();
+        if let Some(probe) = probe {
+            probe.sent = probe.sent.max(at);
+        }
+        assert_eq!(self.ledger.handle_transmitted(&name, at), expected);
     }
 
     fn error_without_quote(&mut self, ports: u32) {
@@ -255,7 +274,8 @@ impl Model {
             | Step::Wait { .. }
             | Step::Poll
             | Step::Error { .. }
-            | Step::ErrorWithoutQuote { .. } => None,
+            | Step::ErrorWithoutQuote { .. }
+            | Step::Transmitted { .. } => None,
             Step::Reply { back } => Some(greeting(&self.name(back))),
             Step::AlteredReply { back, at, change } => {
                 let mut datagram = greeting(&self.name(back));

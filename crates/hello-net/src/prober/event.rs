@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use hello_measure::{Attribution, Cause, Path, Record, ReplyKind};
+use hello_measure::{Attribution, Cause, Clocks, Path, Record, ReplyKind};
 
 use crate::requester::NotSent;
 use crate::udp::error_class::ErrorClass;
@@ -94,6 +94,8 @@ pub enum ProbeEventKind<'a> {
         /// The byte with the [`Mark`](hello_measure::Mark) that it arrived with; `None` where the system
         /// does not report it.
         tos: Option<u8>,
+        /// The clocks between which the round-trip time of an answer was measured.
+        clocks: Clocks,
     },
     /// A probe was not answered before its timeout. Each lost probe is reported once and in the
     /// order sent, even if its reply arrives late.

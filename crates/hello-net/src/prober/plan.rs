@@ -68,6 +68,10 @@ impl ProbePlan {
         trace: None,
     };
 
+    /// The shortest interval of probes whose round-trip times start when the kernel hands them to the
+    /// driver. Those of probes that are closer together start when this process sends them.
+    pub const TRANSMIT_TIMES: Duration = Duration::from_millis(10);
+
     /// Returns what is wrong with the plan.
     pub(super) fn check(&self) -> Result<(), ProbeError> {
         let (len, min, max) = (self.name_len, Token::MIN_LEN, MAX_NAME_LEN);
@@ -78,6 +82,12 @@ impl ProbePlan {
             return Err(ProbeError::Interval);
         }
         Ok(())
+    }
+
+    /// Returns whether the kernel is asked when it hands each probe to the driver. That costs the
+    /// receiving thread a wake-up per probe, so not if there are many.
+    pub(super) fn has_transmit_times(&self) -> bool {
+        self.backend.has_timestamps() && self.interval >= Self::TRANSMIT_TIMES
     }
 
     /// Returns how many probes the ledger remembers: those that a timeout spans, and as many again

@@ -105,6 +105,10 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
             match port.receive(&mut memory.batch) {
                 Ok(()) => {
                     memory.backoff = RecvBackoff::default();
+                    if port.has_transmit_times() {
+                        // A reply is after its probe, so the time of the probe is queued by now.
+                        self.report_returned(flow, &[], taken);
+                    }
                     let latest = self.report_received(flow, memory);
                     // Nobody waits for the rest, or it arrived later.
                     if !all || latest > now || self.prober.stopper.is_aborted() {
@@ -156,7 +160,7 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
     fn report_received(&self, flow: usize, memory: &mut ReceiverMemory) -> Duration {
         let ReceiverMemory { batch, received, .. } = memory;
         let latest = self.state().classify(flow, batch, received);
-        for Received { at, reply, ttl, tos, range } in received.drain(..) {
+        for Received { at, reply, ttl, tos, clocks, range } in received.drain(..) {
             if let ReplyKind::Answered { seq, .. }
             | ReplyKind::Late { seq, .. }
             | ReplyKind::Duplicate { seq } = reply
@@ -164,7 +168,7 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
                 self.await_announcement(seq);
             }
             let datagram = batch.bytes(range);
-            self.notify(at, flow, ProbeEventKind::Received { reply, datagram, ttl, tos });
+            self.notify(at, flow, ProbeEventKind::Received { reply, datagram, ttl, tos, clocks });
         }
         latest
     }

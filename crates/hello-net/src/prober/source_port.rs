@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use super::plan::ProbePlan;
 use crate::sys;
 use crate::sys::fragmentation::Fragmentation;
-use crate::sys::queued_error::QueuedError;
+use crate::sys::queued_error::Queued;
 use crate::udp::batch::RecvBatch;
 use crate::udp::datagram_socket::DatagramSocket;
 use crate::udp::{reply_socket, socket};
@@ -17,6 +17,7 @@ pub(super) struct SourcePort {
     receiving: Box<dyn DatagramSocket>,
     /// The number of errors taken, modulo 2^32.
     errors_taken: AtomicU32,
+    has_transmit_times: bool,
 }
 
 impl SourcePort {
@@ -35,7 +36,10 @@ impl SourcePort {
             plan.packet.fragmentation(Fragmentation::SystemDefault),
             &mut RecvBatch::new(),
         )?;
-        Ok(Self { sending, receiving, errors_taken: AtomicU32::new(0) })
+        // Without it, the time of a probe is when this process sends it.
+        let has_transmit_times =
+            plan.has_transmit_times() && sys::queue_transmit_times(&sending).is_ok();
+        Ok(Self { sending, receiving, errors_taken: AtomicU32::new(0), has_transmit_times })
     }
 
     /// Sends a name, and fails rather than wait.
@@ -53,11 +57,19 @@ impl SourcePort {
         self.receiving.receive(batch, false)
     }
 
-    /// Takes the oldest ICMP error, and writes what it quotes into `quote`.
-    pub(super) fn take_error(&self, quote: &mut [u8]) -> Option<QueuedError> {
-        let error = sys::take_error(&self.sending, quote)?;
-        self.errors_taken.fetch_add(1, Relaxed);
-        Some(error)
+    /// Takes the oldest message of the error queue, and writes what it quotes into `buf`, or the packet
+    /// that was transmitted.
+    pub(super) fn take_queued(&self, buf: &mut [u8]) -> Option<Queued> {
+        let queued = sys::take_queued(&self.sending, buf)?;
+        if let Queued::Error(_) = queued {
+            self.errors_taken.fetch_add(1, Relaxed);
+        }
+        Some(queued)
+    }
+
+    /// Returns whether the system queues when each datagram was handed to the driver.
+    pub(super) fn has_transmit_times(&self) -> bool {
+        self.has_transmit_times
     }
 
     /// Returns how many errors were taken, modulo 2^32.

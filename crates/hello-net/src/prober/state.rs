@@ -2,7 +2,7 @@ use std::io;
 use std::ops::Range;
 use std::time::Duration;
 
-use hello_measure::{Attribution, Cause, Ledger, Lost, ReplyKind};
+use hello_measure::{Attribution, Cause, Clock, Clocks, Ledger, Lost, ReplyKind};
 use hello_proto::Token;
 
 use super::plan::ProbePlan;
@@ -11,7 +11,7 @@ use super::tracing::Tracing;
 use crate::clock::{ClockSample, TimestampMapper};
 use crate::requester::{self, NotSent};
 use crate::sys;
-use crate::sys::queued_error::{MAX_QUOTE, QueuedError};
+use crate::sys::queued_error::{MAX_QUOTE, Queued, QueuedError};
 use crate::udp::batch::{RecvBatch, RecvMeta};
 use crate::udp::earlier_send::{MAX_QUEUED, send_past_reports};
 use crate::udp::socket_error::SocketError;
@@ -35,6 +35,7 @@ pub(super) struct Received {
     pub(super) reply: ReplyKind,
     pub(super) ttl: Option<u8>,
     pub(super) tos: Option<u8>,
+    pub(super) clocks: Clocks,
     /// Where its bytes are in the batch.
     pub(super) range: Range<usize>,
 }
@@ -120,8 +121,16 @@ impl State {
                     continue;
                 }
                 let reply = self.ledger.handle_datagram(datagram, at);
-                let RecvMeta { ttl, tos, .. } = *meta;
-                received.push(Received { at, reply, ttl, tos, range });
+                let RecvMeta { time, ttl, tos, .. } = *meta;
+                let is_known = time.is_some_and(|time| self.timestamps.known(time).is_some());
+                let clocks = Clocks {
+                    sent: match reply {
+                        ReplyKind::Answered { seq, .. } => self.ledger.sent_by(seq),
+                        _ => Clock::Process,
+                    },
+                    received: if is_known { Clock::Kernel } else { Clock::Process },
+                };
+                received.push(Received { at, reply, ttl, tos, clocks, range });
             }
         }
         requester::latest(batch, &self.timestamps)
@@ -138,12 +147,18 @@ impl State {
         returned: &[io::Error],
         errors: &mut Errors,
     ) {
-        let (mut quote, mut taken) = ([0; MAX_QUOTE], 0);
-        while taken < MAX_QUEUED
-            && let Some(QueuedError { cause, quoted, .. }) = port.take_error(&mut quote)
-        {
+        let (mut buf, mut taken) = ([0; MAX_QUOTE], 0);
+        for _ in 0..MAX_QUEUED {
+            let QueuedError { cause, quoted, .. } = match port.take_queued(&mut buf) {
+                Some(Queued::Error(error)) => error,
+                Some(Queued::Transmitted { time, len }) => {
+                    self.handle_transmitted(plan, &buf[..len], time);
+                    continue;
+                }
+                None => break,
+            };
             taken += 1;
-            let quote = &quote[..quoted];
+            let quote = &buf[..quoted];
             let is_alone = self.ledger.counts().sent == 0;
             let tracing = self.tracing.as_mut();
             if tracing.is_some_and(|it| it.handle_error(flow, quote, cause, is_alone)) {
@@ -157,6 +172,15 @@ impl State {
             errors.queued.push(NetworkError { cause, attribution });
         }
         errors.others.extend(returned.iter().skip(taken).map(SocketError::of));
+    }
+
+    /// Corrects when a probe was sent. `packet` ends with its name, unless it is of a trace or was cut.
+    fn handle_transmitted(&mut self, plan: &ProbePlan, packet: &[u8], time: Duration) {
+        self.timestamps.update(ClockSample::now());
+        let name = packet.len().checked_sub(plan.name_len).map(|start| &packet[start..]);
+        if let (Some(name), Some(at)) = (name, self.timestamps.known(time)) {
+            self.ledger.handle_transmitted(name, at);
+        }
     }
 
     /// Settles each probe whose timeout is over by now as lost, and returns when the next may be.

@@ -1,4 +1,20 @@
+use std::time::Duration;
+
 use hello_measure::Cause;
+
+/// A message out of a socket's error queue (recv(2), MSG_ERRQUEUE).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queued {
+    /// An ICMP error.
+    Error(QueuedError),
+    /// A datagram was handed to the driver.
+    Transmitted {
+        /// When, since 1970 (UTC).
+        time: Duration,
+        /// The length of the packet, with all headers, in bytes; it is cut to the buffer.
+        len: usize,
+    },
+}
 
 /// An ICMP error about an earlier datagram, out of a socket's error queue (IP_RECVERR, ip(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -38,7 +38,7 @@ pub(super) mod options {
 
     use crate::sys::buffer::Buffer;
     use crate::sys::fragmentation::Fragmentation;
-    use crate::sys::queued_error::QueuedError;
+    use crate::sys::queued_error::{Queued, QueuedError};
 
     /// `quinn-udp` disables it, and nothing else can be chosen.
     pub(crate) fn set_fragmentation(_: &UdpSocket, fragmentation: Fragmentation) -> io::Result<()> {
@@ -80,6 +80,14 @@ pub(super) mod options {
     /// The system has no such queue.
     pub(crate) fn queue_errors(_: &UdpSocket) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn queue_transmit_times(_: &UdpSocket) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn take_queued(_: &impl AsFd, _: &mut [u8]) -> Option<Queued> {
+        None
     }
 
     pub(crate) fn take_error(_: &impl AsFd, _: &mut [u8]) -> Option<QueuedError> {

@@ -65,7 +65,7 @@ pub fn unreachable(unreachable: &Unreachable) -> String {
 pub fn event(target: &Target, event: &ProbeEvent<'_>, time: WallClock) -> Option<String> {
     let what = match event.kind {
         ProbeEventKind::Sent { .. } => return None,
-        ProbeEventKind::Received { reply, datagram, ttl, tos } => match reply {
+        ProbeEventKind::Received { reply, datagram, ttl, tos, .. } => match reply {
             ReplyKind::Answered { seq, rtt, reordered } => {
                 let (rtt_ms, bytes) = (millis(rtt), datagram.len());
                 EventKind::Reply { seq, ttl, tos, rtt_ms, reordered, bytes }
@@ -263,7 +263,7 @@ mod tests {
     use super::*;
     use crate::output::fixtures::untimed;
     use crate::output::json::{SCHEMA_VERSION, SHOWN};
-    use crate::ping::fixtures::{self, lost, plan, started_at};
+    use crate::ping::fixtures::{self, KERNEL, lost, plan, started_at};
     use crate::ping::recorder::Recorder;
     use crate::ping::thresholds::Thresholds;
 
@@ -276,7 +276,13 @@ mod tests {
     }
 
     fn received(reply: ReplyKind, datagram: &[u8]) -> Option<String> {
-        line_of(ProbeEventKind::Received { reply, datagram, ttl: Some(64), tos: Some(184) })
+        line_of(ProbeEventKind::Received {
+            reply,
+            datagram,
+            ttl: Some(64),
+            tos: Some(184),
+            clocks: KERNEL,
+        })
     }
 
     #[test]
@@ -386,7 +392,7 @@ mod tests {
             + r#""loss":null,"late":0,"reordered":0,"duplicate":0,"corrupt":0,"unsolicited":0,"#
             + r#""out_of_window":0,"lost_causes":[],"errors":{},"unattributed":0,"not_sent":{},"rtt_ms":null,"#
             + r#""timer_error_ms":null,"duration_s":0.0,"jitter_ms":null,"#
-            + r#""ttl":{},"dscp":{},"ecn":{},"route_changes":0,"last_route_change_s":null,"flows":[{"flow":0,"sent":0,"#
+            + r#""ttl":{},"dscp":{},"ecn":{},"route_changes":0,"last_route_change_s":null,"clocks":{"sent_kernel":0,"sent_process":0,"received_kernel":0,"received_process":0},"flows":[{"flow":0,"sent":0,"#
             + r#""answered":0,"lost":0,"loss":null,"p50_ms":null,"p99_ms":null,"ttl":null}]}"#;
         assert_eq!(untimed(&line), expected);
     }

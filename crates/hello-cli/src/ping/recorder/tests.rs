@@ -1,7 +1,7 @@
 use std::num::NonZeroU32;
 
 use super::*;
-use crate::ping::fixtures::{answered, events, lost, received, sent, target};
+use crate::ping::fixtures::{KERNEL, answered, events, lost, received, sent, target};
 use hello_measure::{Counts, Jitter, Ledger, Lost};
 use hello_net::{ErrorClass, NotSent};
 use hello_proto::{Request, Token};
@@ -145,7 +145,7 @@ proptest! {
                 if let ReplyKind::Answered { rtt, .. } = reply {
                     rtts.push(rtt);
                 }
-                let kind = ProbeEventKind::Received { reply, datagram: &datagram, ttl: None, tos: None };
+                let kind = ProbeEventKind::Received { reply, datagram: &datagram, ttl: None, tos: None, clocks: KERNEL };
                 recorder.observe(&ProbeEvent::new(now, 0, kind));
             };
             let mut name = [0; 16];

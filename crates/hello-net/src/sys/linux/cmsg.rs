@@ -1,8 +1,9 @@
 //! Reads Linux's control messages as bytes (cmsg(3)). Safe code, which trusts no length in them.
 
 use std::mem::size_of;
+use std::time::Duration;
 
-use libc::c_int;
+use libc::{c_int, c_long};
 
 /// A control message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,14 @@ fn split(bytes: &[u8]) -> Option<(ControlMessage<'_>, &[u8])> {
     let data = bytes.get(HEADER_LEN..len)?;
     let rest = bytes.get(space(data.len())..).unwrap_or_default();
     Some((ControlMessage { level, kind, data }, rest))
+}
+
+/// Reads a `struct timespec`: seconds and nanoseconds since 1970 (UTC).
+pub(crate) fn time(data: &[u8]) -> Option<Duration> {
+    let seconds = c_long::from_ne_bytes(first(data)?);
+    let nanos = c_long::from_ne_bytes(first(data.get(size_of::<c_long>()..)?)?);
+    let seconds = Duration::from_secs(seconds.try_into().ok()?);
+    seconds.checked_add(Duration::from_nanos(nanos.try_into().ok()?))
 }
 
 /// Returns the first bytes, if there are as many.

@@ -3,12 +3,13 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use hello_measure::{Cause, CauseKind};
 
-use super::cmsg::{ControlMessage, first, messages};
+use super::cmsg::{ControlMessage, first, messages, time};
 use super::sockopt::{recv_error, set};
-use crate::sys::queued_error::QueuedError;
+use crate::sys::queued_error::{Queued, QueuedError};
 
 /// Makes the system queue each ICMP error about a datagram of this socket (IP_RECVERR, ip(7)), for
 /// [`take_error`]. Without it, a connected socket never gets those that the system takes for temporary,
@@ -23,31 +24,65 @@ pub(crate) fn queue_errors(socket: &UdpSocket) -> io::Result<()> {
     }
 }
 
-/// Takes the oldest ICMP error out of a socket's error queue, and writes what it quotes into `quote`;
-/// `None` if none is left. The last one also clears the error that the next call would return. Skips
-/// the system's own errors, which a send has already returned.
-pub(crate) fn take_error(socket: &impl AsFd, quote: &mut [u8]) -> Option<QueuedError> {
+/// Makes the system also queue when each datagram is handed to the driver (SO_TIMESTAMPING,
+/// Documentation/networking/timestamping.rst of the kernel), for [`take_queued`]. The time is that of
+/// [`enable_timestamps`](super::options::enable_timestamps), which must be on.
+pub(crate) fn queue_transmit_times(socket: &UdpSocket) -> io::Result<()> {
+    let flags = libc::SOF_TIMESTAMPING_TX_SOFTWARE.cast_signed();
+    set(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPING, flags)
+}
+
+/// Takes the oldest message out of a socket's error queue, and writes into `buf` what it quotes, or the
+/// packet that was transmitted; `None` if none is left. The last error also clears the one that the next
+/// call would return. Skips the system's own errors, which a send has already returned.
+pub(crate) fn take_queued(socket: &impl AsFd, buf: &mut [u8]) -> Option<Queued> {
     loop {
         // Larger than all that the options of our sockets add.
         let mut control = [0; 64];
-        let (quoted, len) = recv_error(socket, quote, &mut control).ok()?;
+        let (len, control_len) = recv_error(socket, buf, &mut control).ok()?;
         let control = control.map(u64::to_ne_bytes);
-        let control = control.as_flattened().get(..len).unwrap_or_default();
+        let control = control.as_flattened().get(..control_len).unwrap_or_default();
         if let Some((code, cause)) = messages(control).find_map(icmp_error) {
-            return Some(QueuedError { code, cause, quoted });
+            return Some(Queued::Error(QueuedError { code, cause, quoted: len }));
+        }
+        if let Some(time) = transmit_time(control) {
+            return Some(Queued::Transmitted { time, len });
         }
     }
+}
+
+/// Takes the oldest ICMP error in the same way, from a socket that queues nothing else.
+pub(crate) fn take_error(socket: &impl AsFd, quote: &mut [u8]) -> Option<QueuedError> {
+    loop {
+        if let Queued::Error(error) = take_queued(socket, quote)? {
+            return Some(error);
+        }
+    }
+}
+
+/// Reads when a datagram was handed to the driver, if the control messages are about that.
+fn transmit_time(control: &[u8]) -> Option<Duration> {
+    let origin = |message: ControlMessage<'_>| message.data.get(ORIGIN).copied();
+    let is_origin = messages(control).filter(is_error).find_map(origin);
+    is_origin.filter(|origin| *origin == libc::SO_EE_ORIGIN_TIMESTAMPING)?;
+    messages(control).find_map(|ControlMessage { level, kind, data }| match (level, kind) {
+        (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => time(data),
+        _ => None,
+    })
+}
+
+/// Whether a control message has a `struct sock_extended_err`.
+fn is_error(message: &ControlMessage<'_>) -> bool {
+    matches!(
+        (message.level, message.kind),
+        (libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR)
+    )
 }
 
 /// Reads a `struct sock_extended_err` that an ICMP error caused, and the address behind it
 /// (SO_EE_OFFENDER): the error code, and the cause.
 fn icmp_error(message: ControlMessage<'_>) -> Option<(i32, Cause)> {
-    let ControlMessage { level, kind, data } = message;
-    let ((libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR)) =
-        (level, kind)
-    else {
-        return None;
-    };
+    let data = Some(message).filter(is_error)?.data;
     let [errno @ .., origin, icmp_type, code, _pad] = first::<8>(data)?;
     let info = u32::from_ne_bytes(data.get(INFO..).and_then(first)?);
     let offender = data.get(OFFENDER..)?;
@@ -70,11 +105,13 @@ fn icmp_error(message: ControlMessage<'_>) -> Option<(i32, Cause)> {
 /// Reads any bytes for a fuzz target, as control messages of the error queue.
 #[cfg(fuzzing)]
 pub fn read_error(control: &[u8]) -> Option<(i32, Cause)> {
+    let _ = transmit_time(control);
     messages(control).find_map(icmp_error)
 }
 
-/// The offset of `ee_info` in a `struct sock_extended_err`, behind the error number, the origin, the type,
-/// the code and a byte of padding; and that of the address of the reporter, behind `ee_data`.
+/// The offsets of `ee_origin` and `ee_info` in a `struct sock_extended_err`, which the type, the code and a
+/// byte of padding separate; and that of the address of the reporter, behind `ee_data`.
+const ORIGIN: usize = 4;
 const INFO: usize = 8;
 const OFFENDER: usize = 16;
 
@@ -87,6 +124,8 @@ mod tests {
     use std::mem::offset_of;
 
     use super::*;
+    use crate::sys::linux::options::enable_timestamps;
+    use crate::sys::realtime;
 
     /// Returns the data of a control message: the struct, and a `struct sockaddr_in` or `sockaddr_in6`.
     fn data(code: i32, rest: [u8; 4], info: u32, reporter: IpAddr) -> Vec<u8> {
@@ -151,10 +190,31 @@ mod tests {
 
     #[test]
     fn offsets_are_those_of_the_system() {
+        assert_eq!(ORIGIN, offset_of!(libc::sock_extended_err, ee_origin));
         assert_eq!(INFO, offset_of!(libc::sock_extended_err, ee_info));
         assert_eq!(OFFENDER, size_of::<libc::sock_extended_err>());
         assert_eq!(IN_ADDRESS, offset_of!(libc::sockaddr_in, sin_addr));
         assert_eq!(IN6_ADDRESS, offset_of!(libc::sockaddr_in6, sin6_addr));
+    }
+
+    #[test]
+    fn transmitted_datagram_is_returned_with_the_time() {
+        for host in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(server) = UdpSocket::bind(host) else { continue };
+            let socket = UdpSocket::bind(host).expect("a port");
+            socket.connect(server.local_addr().expect("bound")).expect("loopback");
+            enable_timestamps(&socket).expect("a socket");
+            queue_errors(&socket).expect("a socket");
+            queue_transmit_times(&socket).expect("a socket");
+            let before = realtime();
+            socket.send(b"Tracy").expect("room");
+            let mut packet = [0xa5; 256];
+            let queued = take_queued(&socket, &mut packet).expect("at once on the loopback");
+            let Queued::Transmitted { time, len } = queued else { panic!("{queued:?}") };
+            assert!((before..=realtime()).contains(&time), "{time:?}");
+            assert!(packet[..len].ends_with(b"Tracy"), "{:?}", &packet[..len]);
+            assert_eq!(take_queued(&socket, &mut packet), None);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::os::unix::net::UnixDatagram;
 
 use socket2::{SockFilter, SockRef, Socket};
 
-pub(crate) use super::error_queue::{queue_errors, take_error};
+pub(crate) use super::error_queue::{queue_errors, queue_transmit_times, take_error, take_queued};
 use super::sockopt::{attach_reuseport_program, get, has_filter, set};
 pub(crate) use super::sockopt::{drops, try_send_with_ttl};
 use crate::sys::buffer::Buffer;

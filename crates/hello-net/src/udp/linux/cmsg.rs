@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use libc::{c_int, c_long};
 
-use crate::sys::linux::cmsg::{ControlMessage, HEADER_LEN, KIND, LEVEL, first, messages, space};
+use crate::sys::linux::cmsg::{
+    ControlMessage, HEADER_LEN, KIND, LEVEL, first, messages, space, time,
+};
 use crate::udp::batch::Destination;
 use crate::udp::transmit::LocalAddr;
 
@@ -155,14 +157,6 @@ fn tos(data: &[u8]) -> Option<u8> {
         [byte] => Some(*byte),
         _ => c_int::from_ne_bytes(first(data)?).try_into().ok(),
     }
-}
-
-/// Reads a `struct timespec`: seconds and nanoseconds since 1970 (UTC).
-fn time(data: &[u8]) -> Option<Duration> {
-    let seconds = c_long::from_ne_bytes(first(data)?);
-    let nanos = c_long::from_ne_bytes(first(data.get(size_of::<c_long>()..)?)?);
-    let seconds = Duration::from_secs(seconds.try_into().ok()?);
-    seconds.checked_add(Duration::from_nanos(nanos.try_into().ok()?))
 }
 
 const IN_PKTINFO_LEN: usize = size_of::<libc::in_pktinfo>();

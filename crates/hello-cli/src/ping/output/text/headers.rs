@@ -60,7 +60,7 @@ mod tests {
     use super::*;
     use crate::args::packet::PacketArgs;
     use crate::ping::Target;
-    use crate::ping::fixtures::{plan, target};
+    use crate::ping::fixtures::{KERNEL, plan, target};
     use crate::ping::recorder::Recorder;
 
     #[derive(Debug, Parser)]
@@ -74,7 +74,13 @@ mod tests {
         let mut recorder = Recorder::new(Target { flows: 2, ..target() });
         for (index, (ttl, tos)) in (0..).zip(replies) {
             let reply = ReplyKind::Answered { seq: index, rtt: Duration::ZERO, reordered: false };
-            let kind = ProbeEventKind::Received { reply, datagram: b"", ttl: *ttl, tos: *tos };
+            let kind = ProbeEventKind::Received {
+                reply,
+                datagram: b"",
+                ttl: *ttl,
+                tos: *tos,
+                clocks: KERNEL,
+            };
             recorder.observe(&ProbeEvent::new(Duration::from_millis(100) * index, 0, kind));
         }
         let packet = Tool::parse_from([&["tool"], options].concat()).packet.options();

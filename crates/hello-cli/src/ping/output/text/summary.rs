@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use hello_measure::{NoAnswer, Summary as Common};
+use hello_measure::{ClockCounts, NoAnswer, Summary as Common};
 
 use super::headers;
 use crate::args::peer::PeerArg;
@@ -101,7 +101,26 @@ fn details(plan: &Plan, summary: &Summary) -> Vec<String> {
         lines.extend(times.map(|times| format!("timer error {times}")));
     }
     lines.extend(headers::details(plan, summary));
+    lines.extend(clocks(&summary.clocks));
     lines
+}
+
+/// Returns the line about the clocks of the round-trip times: `clocks: sent by the driver, received by the
+/// kernel`.
+fn clocks(counts: &ClockCounts) -> Option<String> {
+    let ClockCounts { sent_kernel, sent_process, received_kernel, received_process } = *counts;
+    let by = |what, name, kernel, process| match (kernel, process) {
+        (0, _) => format!("{what} by this process"),
+        (_, 0) => format!("{what} by the {name}"),
+        _ => format!(
+            "{what} by the {name} ({}) or by this process ({})",
+            thousands(kernel),
+            thousands(process)
+        ),
+    };
+    let sent = by("sent", "driver", sent_kernel, sent_process);
+    let received = by("received", "kernel", received_kernel, received_process);
+    (sent_kernel + sent_process > 0).then(|| format!("clocks: {sent}, {received}"))
 }
 
 /// Returns a hint if every datagram received may be the correct reply of the other kind of server: a

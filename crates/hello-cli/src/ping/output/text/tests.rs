@@ -12,7 +12,7 @@ use super::tables::{comparison, flows};
 use super::*;
 use crate::args::peer::PeerArg;
 use crate::output::layout::Layout;
-use crate::ping::fixtures::{answered, events, lost, plan, received, sent, target};
+use crate::ping::fixtures::{KERNEL, answered, events, lost, plan, received, sent, target};
 use crate::ping::plan::Plan;
 use crate::ping::recorder::Recorder;
 
@@ -109,7 +109,7 @@ fn each_event_has_a_line() {
 fn received_bytes(reply: ReplyKind, datagram: &[u8]) -> ProbeEventKind<'_> {
     match received(reply) {
         ProbeEventKind::Received { reply, ttl, .. } => {
-            ProbeEventKind::Received { reply, datagram, ttl, tos: None }
+            ProbeEventKind::Received { reply, datagram, ttl, tos: None, clocks: KERNEL }
         }
         other => other,
     }
