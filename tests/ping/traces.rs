@@ -141,7 +141,9 @@ fn run_without_loss_traces_nothing() {
 
 #[test]
 fn options_about_probes_conflict_with_a_trace() {
-    for option in ["-c 5", "-i 1s", "--every 1s", "--max-loss 1", "-q", "--trace-on-loss", "-D"] {
+    for option in
+        ["-c 5", "-i 1s", "--every 1s", "--max-loss 1", "-q", "--trace-on-loss", "-D", "-t 3"]
+    {
         let arguments = [&["--trace"][..], &Vec::from_iter(option.split(' '))].concat();
         let Finished { out, err, status } = ping(&arguments);
         assert_eq!((&*out, status), ("", Some(2)), "{option}");

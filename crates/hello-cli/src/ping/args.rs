@@ -135,7 +135,7 @@ pub struct Args {
         conflicts_with_all = [
             "count", "interval", "allow_flood", "duration", "quiet", "timestamps", "every", "max_loss",
             "max_p99", "max_jitter", "max_outage", "export_json", "export_csv", "export_markdown", "columns",
-            "metrics_file",
+            "metrics_file", "ttl",
         ],
     )]
     pub(super) trace: bool,

@@ -22,6 +22,8 @@ pub(super) struct Tracing {
     tracer: PathTracer,
     peer: Peer,
     name: Vec<u8>,
+    /// Whether the TTL of no other probe may end on the path.
+    is_only_to_expire: bool,
 }
 
 impl Tracing {
@@ -31,7 +33,8 @@ impl Tracing {
         let run_id = if other == run_id { !run_id } else { other };
         let first = Token { run_id, seq: Token::FIRST_SEQ };
         let tracer = PathTracer::new(target.to_canonical(), first, trace);
-        Self { tracer, peer: plan.peer, name: vec![0; plan.name_len] }
+        let is_only_to_expire = plan.packet.ttl.is_none();
+        Self { tracer, peer: plan.peer, name: vec![0; plan.name_len], is_only_to_expire }
     }
 
     pub(super) fn add_flows(&mut self, flows: &[usize]) {
@@ -68,9 +71,8 @@ impl Tracing {
         let now = sys::monotonic();
         match Token::decode(quote) {
             Some(token) => self.tracer.handle_error(flow, Some(token), cause, now),
-            // The TTL of no other probe ends on the path.
             None if quote.len() < Token::MIN_LEN
-                && (is_alone || cause.kind == CauseKind::TtlExceeded) =>
+                && (is_alone || self.is_only_to_expire && cause.kind == CauseKind::TtlExceeded) =>
             {
                 self.tracer.handle_error(flow, None, cause, now)
             }

@@ -1,3 +1,5 @@
+#[cfg(all(target_os = "linux", feature = "probe"))]
+use std::net::{IpAddr, Ipv6Addr, UdpSocket};
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::backend::Backend;
@@ -5,6 +7,8 @@ use super::batch::RecvBatch;
 use super::datagram_socket::DatagramSocket;
 use super::error_class::ErrorClass;
 use super::socket::{self, PortSharing};
+#[cfg(all(target_os = "linux", feature = "probe"))]
+use crate::sys;
 use crate::sys::fragmentation::Fragmentation;
 
 pub(crate) const BACK_ENDS: &[Backend] = &[
@@ -30,3 +34,31 @@ fn empty_socket_is_an_idle_wait_and_no_error() {
         }
     }
 }
+
+#[cfg(all(target_os = "linux", feature = "probe"))]
+#[test]
+fn datagram_has_a_ttl_of_its_own_and_the_next_one_that_of_the_socket() {
+    for host in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
+        // Not every machine has IPv6.
+        let Ok(receiving) = UdpSocket::bind((host, 0)) else { continue };
+        let address = receiving.local_addr().expect("bound");
+        sys::report_ttl(&receiving, address).expect("an option");
+        let sending = UdpSocket::bind((host, 0)).expect("a port");
+        sending.connect(address).expect("a route");
+        let mut expected = Vec::new();
+        for ttl in [1, 7, 255] {
+            sys::try_send_with_ttl(&sending, b"Tracy", ttl).expect("sent");
+            sys::try_send(&sending, b"Tracy").expect("sent");
+            expected.extend([Some(ttl), Some(DEFAULT_TTL)]);
+        }
+        let receiving = Backend::Native.open(receiving, Fragmentation::SystemDefault);
+        let (receiving, mut batch) = (receiving.expect("a socket"), RecvBatch::new());
+        receiving.receive(&mut batch, false).expect("they are there");
+        let ttls = batch.metas().iter().map(|meta| meta.ttl);
+        assert_eq!(Vec::from_iter(ttls), expected, "{host}");
+    }
+}
+
+/// The system's, of which Linux lets each namespace choose another.
+#[cfg(all(target_os = "linux", feature = "probe"))]
+const DEFAULT_TTL: u8 = 64;
