@@ -81,6 +81,8 @@ use super::cause::{Cause, CauseKind};
 #[derive(Clone, Debug)]
 pub struct PathTracer {
     target: IpAddr,
+    /// The address that the probes are sent from.
+    source: Option<IpAddr>,
     plan: TracePlan,
     /// The token of the next probe.
     next: Token,
@@ -129,6 +131,7 @@ impl PathTracer {
     pub fn new(target: IpAddr, first: Token, plan: TracePlan) -> Self {
         Self {
             target,
+            source: None,
             plan,
             next: first,
             probes: 0,
@@ -140,6 +143,32 @@ impl PathTracer {
             answered: [false; 256],
             next_send: Duration::ZERO,
         }
+    }
+
+    /// Sets the address that the probes are sent from. An error from it is this host's own, and no hop
+    /// of a path.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use hello_measure::{Cause, CauseKind, PathEnd, PathTracer, TracePlan};
+    /// use hello_proto::Token;
+    ///
+    /// let (target, own) = ([10, 80, 1, 9].into(), [10, 80, 1, 1].into());
+    /// let first = Token { run_id: 0xbeef, seq: Token::FIRST_SEQ };
+    /// let mut tracer = PathTracer::new(target, first, TracePlan::default()).with_source(own);
+    /// tracer.add_flow(0);
+    /// let now = Duration::ZERO;
+    /// let probe = tracer.poll_probe(now).ok_or("no probe")?;
+    /// // The neighbour does not answer.
+    /// let cause = Cause { kind: CauseKind::HostUnreachable, reporter: Some(own) };
+    /// tracer.handle_error(0, Some(probe.token), cause, now);
+    /// let path = tracer.poll_path().ok_or("no path")?;
+    /// assert_eq!((path.end, path.hops.len()), (PathEnd::Unreachable(cause), 0));
+    /// # Ok::<(), &str>(())
+    /// ```
+    #[must_use]
+    pub fn with_source(self, source: IpAddr) -> Self {
+        Self { source: Some(source), ..self }
     }
 
     /// Adds a flow to trace. Returns `false` if it was added before: each is traced once.
@@ -218,8 +247,13 @@ impl PathTracer {
             (CauseKind::Refused, Some(router)) if router == self.target => {
                 self.target_answer(false)
             }
-            (CauseKind::TooBig { mtu }, _) => Answer::TooBig(cause, mtu),
-            _ => Answer::Unreachable(cause),
+            (kind, reporter) => {
+                let router = reporter.filter(|reporter| Some(*reporter) != self.source);
+                match kind {
+                    CauseKind::TooBig { mtu } => Answer::TooBig { cause, router, mtu },
+                    _ => Answer::Unreachable { cause, router },
+                }
+            }
         };
         self.handle_answer(flow, quoted, answer, now)
     }

@@ -56,8 +56,8 @@ enum State {
 pub(super) enum Answer {
     Router(IpAddr),
     Target { address: IpAddr, greeted: bool },
-    TooBig(Cause, Option<u32>),
-    Unreachable(Cause),
+    TooBig { cause: Cause, router: Option<IpAddr>, mtu: Option<u32> },
+    Unreachable { cause: Cause, router: Option<IpAddr> },
 }
 
 impl Flow {
@@ -149,8 +149,14 @@ impl Flow {
         match answer {
             Answer::Router(router) => self.passed(ttl, router, rtt, plan),
             Answer::Target { address, greeted } => self.reached(ttl, address, rtt, greeted),
-            Answer::TooBig(cause, mtu) => self.too_big(ttl, cause, mtu, plan),
-            Answer::Unreachable(cause) => self.unreachable(ttl, cause, rtt),
+            Answer::TooBig { cause, router, mtu } => {
+                let router = router.and_then(|router| self.path.reporter_mut(ttl, router));
+                if let Some(router) = router {
+                    router.mtu = mtu.or(router.mtu);
+                }
+                self.too_big(ttl, cause, plan);
+            }
+            Answer::Unreachable { cause, router } => self.unreachable(ttl, cause, router, rtt),
         }
         Some(ttl)
     }
@@ -187,11 +193,7 @@ impl Flow {
 
     /// Somebody does not let the probe pass, because it is too big. The system then may send smaller
     /// fragments, so the hop is asked again.
-    fn too_big(&mut self, ttl: u8, cause: Cause, mtu: Option<u32>, plan: &TracePlan) {
-        let router = cause.reporter.and_then(|router| self.path.reporter_mut(ttl, router));
-        if let Some(router) = router {
-            router.mtu = mtu.or(router.mtu);
-        }
+    fn too_big(&mut self, ttl: u8, cause: Cause, plan: &TracePlan) {
         if self.path.end == PathEnd::Unfinished && ttl == self.ttl {
             self.too_big = Some(cause);
             self.count_try(plan.tries.get(), plan);
@@ -199,17 +201,22 @@ impl Flow {
     }
 
     /// Somebody does not let the probe pass, whatever its size.
-    fn unreachable(&mut self, ttl: u8, cause: Cause, rtt: Option<Duration>) {
+    fn unreachable(
+        &mut self,
+        ttl: u8,
+        cause: Cause,
+        router: Option<IpAddr>,
+        rtt: Option<Duration>,
+    ) {
         let is_open = !matches!(self.path.end, PathEnd::Reached { .. } | PathEnd::Unreachable(_));
         if !is_open || self.path.is_known_behind(ttl) {
             return;
         }
         self.path.hops.truncate(ttl.into());
-        let router = cause.reporter.and_then(|router| self.path.reporter_mut(ttl, router));
-        if let Some(router) = router {
+        if let Some(router) = router.and_then(|router| self.path.reporter_mut(ttl, router)) {
             router.rtts.extend(rtt);
         }
-        // The reporter is at the hop before this one, or not known.
+        // The reporter is this host, at the hop before this one, or not known.
         if self.path.hops.get(usize::from(ttl) - 1).is_some_and(Hop::is_silent) {
             self.path.hops.truncate(usize::from(ttl) - 1);
         }

@@ -33,7 +33,9 @@ impl<'a, O: Fn(&ProbeEvent<'_>)> Run<'a, O> {
         let plan = &prober.plan;
         let first = Token { run_id: prober.run_id, seq: Token::FIRST_SEQ };
         let ledger = Ledger::new(first, plan.window(), plan.timeout).with_peer(plan.peer);
-        let tracing = |trace| Tracing::new(prober.server.ip(), plan, trace, first.run_id);
+        let source = prober.local_addrs().next().unwrap_or(prober.server).ip();
+        let ends = [source, prober.server.ip()];
+        let tracing = |trace| Tracing::new(ends, plan, trace, first.run_id);
         let state = State::new(ledger, plan.trace.map(tracing));
         Self {
             prober,

@@ -27,12 +27,19 @@ pub(super) struct Tracing {
 }
 
 impl Tracing {
-    pub(super) fn new(target: IpAddr, plan: &ProbePlan, trace: TracePlan, run_id: u16) -> Self {
+    /// Prepares traces between two addresses, of which the second is the server's.
+    pub(super) fn new(
+        [source, target]: [IpAddr; 2],
+        plan: &ProbePlan,
+        trace: TracePlan,
+        run_id: u16,
+    ) -> Self {
         // Any but that of the probes.
         let other = requester::run_id();
         let run_id = if other == run_id { !run_id } else { other };
         let first = Token { run_id, seq: Token::FIRST_SEQ };
-        let tracer = PathTracer::new(target.to_canonical(), first, trace);
+        let [source, target] = [source, target].map(|address| address.to_canonical());
+        let tracer = PathTracer::new(target, first, trace).with_source(source);
         let is_only_to_expire = plan.packet.ttl.is_none();
         Self { tracer, peer: plan.peer, name: vec![0; plan.name_len], is_only_to_expire }
     }

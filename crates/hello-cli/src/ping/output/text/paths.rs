@@ -26,7 +26,10 @@ pub fn heading(traced: &Traced) -> String {
 
 /// Returns the table of a target's paths, and the sentences below it.
 pub fn paths(layout: Layout, traced: &Traced) -> String {
-    let mut lines = vec![hops(layout, traced)];
+    let mut lines = Vec::new();
+    if traced.paths.iter().any(|path| !path.hops.is_empty()) {
+        lines.push(hops(layout, traced));
+    }
     lines.extend(ends(traced).iter().map(|line| layout.wrap(line)));
     if let Some((is_found, line)) = suspects(traced) {
         let style = if is_found { BAD } else { STRONG };

@@ -134,6 +134,12 @@ fn silent_hops_at_the_end_have_one_row() {
 }
 
 #[test]
+fn path_without_hops_has_no_table() {
+    let none = traced(vec![path(0, &[], PathEnd::NotSent)], &[]);
+    assert_eq!(printed(&none, None), "Probes could not be sent.");
+}
+
+#[test]
 fn flows_are_listed_as_ranges_unless_there_are_too_many() {
     for (list, expected) in [
         (&[][..], ""),
