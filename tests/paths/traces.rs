@@ -22,6 +22,7 @@ fn traces_have_the_true_paths_and_losses_are_localised() {
             "silent": [0, ["greeted A * C server", "greeted A B2 C server"]],
             "rejecting": [1, ["greeted A B2 C server", "unreachable A B1"]],
             "no server": [1, ["refused", "A", "server"]],
+            "no neighbour": [1, ["unreachable"]],
         });
         assert_eq!(seen["broken"], expected, "IPv{version}");
         let lossy = &seen["lossy"];

@@ -111,6 +111,10 @@ def broken(lab, version):
     target = f"[{target}]:9" if version == 6 else f"{target}:9"
     found = paths(lab, *ping("--trace", target))
     seen["no server"] = [found["status"], *(path[0:2] + path[-1:] for path in found["paths"].values())]
+    # A neighbour that is not there, about which this host's own system reports an error.
+    neighbour = "10.80.1.99" if version == 4 else "fd80:1::99"
+    found = paths(lab, *ping("--trace", neighbour))
+    seen["no neighbour"] = [found["status"], *found["paths"].values()]
     return seen
 
 
