@@ -82,7 +82,7 @@ def lossy(lab, version):
     target = lab.target(version)
     target = f"[{target}]:{PORT}" if version == 6 else f"{target}:{PORT}"
     with lab["B1"].drop(percent=30, direction="there", version=version):
-        options = ("--trace-on-loss", "--flows", str(FLOWS), "-i", "2ms", "-c", "800", "-W", "300ms")
+        options = ("--trace-on-loss", "--flows", str(FLOWS), "-i", "2ms", "-c", "800")
         status, lines = ping(*options, target)
     (verdict,) = (line for line in lines if line["event"] == "suspects")
     ports = {line["flow"]: line["port"] for line in lines if line["event"] == "path"}
@@ -92,7 +92,12 @@ def lossy(lab, version):
         "losing": {ports[flow] for flow in verdict["losing"]} == guilty & set(ports.values()),
         "all traced": len(ports) == FLOWS and len(verdict["losing"] + verdict["clean"]) == FLOWS,
         "suspects": [[lab.name_of(one["address"]), one["ttl"], one["certain"]] for one in verdict["routers"]],
-        "counted": [summary["sent"], summary["unsolicited"], summary["corrupt"], summary["sent"] - summary["lost"] - summary["answered"]],
+        "counted": [
+            summary["sent"] + sum(summary["not_sent"].values()),
+            summary["sent"] - summary["lost"] - summary["answered"],
+            summary["unsolicited"],
+            summary["corrupt"],
+        ],
     }
 
 

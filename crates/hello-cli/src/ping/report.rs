@@ -1,6 +1,7 @@
 //! The record of a run's events, and their lines.
 
 use std::mem;
+use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
 use hello_measure::{OutageSummary, Outages, ReplyKind, Timeline};
@@ -12,9 +13,11 @@ use super::output::{json, text};
 use super::recorder::Recorder;
 use super::traced::Traced;
 use crate::output::Format;
+use crate::output::console::Console;
 use crate::output::layout::Layout;
 use crate::output::throttle::LineThrottle;
 use crate::output::wall_clock::WallClock;
+use crate::process::lock;
 
 /// The style of the output.
 #[derive(Clone, Copy, Debug)]
@@ -165,9 +168,23 @@ impl Report {
     }
 }
 
+/// Records an event and prints its line under one lock, so that lines and counts have the same
+/// order.
+pub(super) fn print_event(
+    report: &Mutex<Report>,
+    out: &Console,
+    target: usize,
+    event: &ProbeEvent<'_>,
+) {
+    let mut report = lock(report);
+    if let Some(line) = report.event(target, event) {
+        out.event(line);
+    }
+}
+
 /// Returns the time of day of an event: the clock now, less the event's age. A step of the clock
 /// therefore counts from the next event on.
-pub(super) fn time_of_day(start: Instant, at: Duration) -> WallClock {
+fn time_of_day(start: Instant, at: Duration) -> WallClock {
     let (now, age) = (SystemTime::now(), start.elapsed().saturating_sub(at));
     WallClock(now.checked_sub(age).unwrap_or(now))
 }

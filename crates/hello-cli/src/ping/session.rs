@@ -13,7 +13,7 @@ use hello_net::{ProbeError, ProbeEvent, Prober, Stopper};
 use super::args::{Args, Unreachable};
 use super::output::{metrics, plot};
 use super::plan::Plan;
-use super::report::{Report, Style};
+use super::report::{Report, Style, print_event};
 use super::summary::Summary;
 use super::totals::Totals;
 use super::{Target, trace};
@@ -311,15 +311,6 @@ impl<'a> Session<'a> {
         totals.append(&parts);
         totals.set_outages(outages);
         now
-    }
-}
-
-/// Records an event and prints its line under one lock, so that lines and counts have the same
-/// order.
-fn print_event(report: &Mutex<Report>, out: &Console, target: usize, event: &ProbeEvent<'_>) {
-    let mut report = lock(report);
-    if let Some(line) = report.event(target, event) {
-        out.event(line);
     }
 }
 

@@ -12,12 +12,13 @@ use hello_net::{ProbeError, ProbeEvent, ProbeEventKind, Prober, Stopper};
 use super::Target;
 use super::args::{Args, Unreachable};
 use super::output::{json, plot, text};
-use super::report::{Style, time_of_day};
+use super::report::Style;
 use super::session::Command;
 use super::traced::Traced;
 use crate::output::console::Console;
 use crate::output::format::count;
 use crate::output::json::Origin;
+use crate::output::wall_clock::WallClock;
 use crate::output::{Format, allow_closed};
 use crate::process::lock;
 use crate::process::signals::Signals;
@@ -135,8 +136,9 @@ impl Session {
         let mut paths = lock(&self.paths);
         paths[target].push(path.clone());
         if self.style.format == Format::Json {
-            let time = time_of_day(self.start, event.at);
-            self.out.line(json::paths::path(&self.targets[target], path, event.at, time));
+            // It is shown as soon as it is complete.
+            let line = json::paths::path(&self.targets[target], path, event.at, WallClock::now());
+            self.out.line(line);
         }
     }
 
