@@ -22,7 +22,9 @@ use hello_cli::ping::summary::Summary;
 use hello_cli::ping::thresholds::Thresholds;
 use hello_cli::ping::totals::Totals;
 use hello_cli::ping::traced::Traced;
-use hello_measure::{Cause, CauseKind, Hop, HopRouter, Path as TracedPath, PathEnd, ReplyKind};
+use hello_measure::{
+    Cause, CauseKind, Clock, Clocks, Hop, HopRouter, Path as TracedPath, PathEnd, ReplyKind,
+};
 use hello_net::{ErrorClass, NotSent, PacketOptions, ProbeEvent, ProbeEventKind, ZonedAddr};
 use regex::Regex;
 use serde_json::Value;
@@ -34,9 +36,10 @@ const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/hello-ping
 /// Five probes with every possible event: 3 answered, 1 lost, 1 in flight. The route changes once.
 fn eventful() -> Vec<ProbeEventKind<'static>> {
     let datagram = b"Hello, vu8AAAABvu8AAAAB!";
+    let clocks = Clocks { sent: Clock::Process, received: Clock::Kernel };
     let received = |reply| {
         let ttl = if matches!(reply, ReplyKind::Answered { seq: 0, .. }) { 64 } else { 57 };
-        ProbeEventKind::Received { reply, datagram, ttl: Some(ttl), tos: Some(0x8a) }
+        ProbeEventKind::Received { reply, datagram, ttl: Some(ttl), tos: Some(0x8a), clocks }
     };
     let answered = |seq, micros| {
         let (rtt, reordered) = (Duration::from_micros(micros), seq == 1);
@@ -59,6 +62,7 @@ fn eventful() -> Vec<ProbeEventKind<'static>> {
             datagram: b"\xff",
             ttl: None,
             tos: None,
+            clocks,
         },
         ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into()),
         ProbeEventKind::NotSent(NotSent::Late),

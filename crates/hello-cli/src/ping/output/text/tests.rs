@@ -177,6 +177,7 @@ fn summary_ends_like_pings_after_the_details() {
   rtt p50 = 0.050 ms
   jitter mean/rfc3550 = 0.015/0.002 ms
   timer error p50/max = 0.050/0.050 ms
+  clocks: sent by the driver, received by the kernel
 
 --- 192.0.2.1:9999 ping statistics ---
 5 packets transmitted, 3 received, +1 duplicates, +1 corrupted, +2 errors, 25% packet loss, \
