@@ -105,9 +105,9 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
             match port.receive(&mut memory.batch) {
                 Ok(()) => {
                     memory.backoff = RecvBackoff::default();
-                    if port.has_transmit_times() {
+                    if port.awaits_transmit_time() {
                         // A reply is after its probe, so the time of the probe is queued by now.
-                        self.report_returned(flow, &[], taken);
+                        self.report_queued(flow, SourcePort::awaits_transmit_time);
                     }
                     let latest = self.report_received(flow, memory);
                     // Nobody waits for the rest, or it arrived later.
@@ -141,6 +141,13 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
         Ok(())
     }
 
+    /// Shows the errors queued for a flow, as long as there is a reason to go on.
+    fn report_queued(&self, flow: usize, goes_on: impl Fn(&SourcePort) -> bool) {
+        let (Prober { ports, plan, .. }, mut errors) = (self.prober, Errors::default());
+        self.state().take_errors(&ports[flow], plan, flow, &[], &mut errors, goes_on);
+        self.report_errors(sys::monotonic(), flow, errors);
+    }
+
     /// Shows the errors queued for a flow, and of those that calls `returned` the others. `taken` errors
     /// were taken before these calls.
     fn report_returned(&self, flow: usize, returned: &[io::Error], taken: u32) {
@@ -150,7 +157,7 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
             let mut state = self.state();
             // The sender may have taken what was queued for these.
             let returned = if ports[flow].errors_taken() == taken { returned } else { &[] };
-            state.take_errors(&ports[flow], plan, flow, returned, &mut errors);
+            state.take_errors(&ports[flow], plan, flow, returned, &mut errors, |_| true);
         }
         self.report_errors(sys::monotonic(), flow, errors);
     }

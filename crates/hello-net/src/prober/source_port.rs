@@ -17,7 +17,10 @@ pub(super) struct SourcePort {
     receiving: Box<dyn DatagramSocket>,
     /// The number of errors taken, modulo 2^32.
     errors_taken: AtomicU32,
+    /// Whether the system reports when each datagram was handed to the driver.
     has_transmit_times: bool,
+    /// The number of datagrams of which it did not report that yet.
+    untimed: AtomicU32,
 }
 
 impl SourcePort {
@@ -39,17 +42,29 @@ impl SourcePort {
         // Without it, the time of a probe is when this process sends it.
         let has_transmit_times =
             plan.has_transmit_times() && sys::queue_transmit_times(&sending).is_ok();
-        Ok(Self { sending, receiving, errors_taken: AtomicU32::new(0), has_transmit_times })
+        Ok(Self {
+            sending,
+            receiving,
+            errors_taken: AtomicU32::new(0),
+            has_transmit_times,
+            untimed: AtomicU32::new(0),
+        })
     }
 
     /// Sends a name, and fails rather than wait.
     pub(super) fn send(&self, name: &[u8]) -> io::Result<()> {
-        sys::try_send(&self.sending, name)
+        sys::try_send(&self.sending, name).inspect(|()| self.note_sent())
     }
 
     /// Does the same with a TTL or hop limit of this datagram's own.
     pub(super) fn send_with_ttl(&self, name: &[u8], ttl: u8) -> io::Result<()> {
-        sys::try_send_with_ttl(&self.sending, name, ttl)
+        sys::try_send_with_ttl(&self.sending, name, ttl).inspect(|()| self.note_sent())
+    }
+
+    fn note_sent(&self) {
+        if self.has_transmit_times {
+            self.untimed.fetch_add(1, Relaxed);
+        }
     }
 
     /// Receives what is there, up to a batch.
@@ -61,15 +76,17 @@ impl SourcePort {
     /// that was transmitted.
     pub(super) fn take_queued(&self, buf: &mut [u8]) -> Option<Queued> {
         let queued = sys::take_queued(&self.sending, buf)?;
-        if let Queued::Error(_) = queued {
-            self.errors_taken.fetch_add(1, Relaxed);
-        }
+        match queued {
+            Queued::Error(_) => self.errors_taken.fetch_add(1, Relaxed),
+            Queued::Transmitted { .. } => self.untimed.fetch_sub(1, Relaxed),
+        };
         Some(queued)
     }
 
-    /// Returns whether the system queues when each datagram was handed to the driver.
-    pub(super) fn has_transmit_times(&self) -> bool {
-        self.has_transmit_times
+    /// Returns whether the system has still to report when a datagram was handed to the driver.
+    pub(super) fn awaits_transmit_time(&self) -> bool {
+        // If it never does, the number never falls; if it reports twice, it wraps.
+        self.untimed.load(Relaxed) > 0
     }
 
     /// Returns how many errors were taken, modulo 2^32.

@@ -97,7 +97,7 @@ impl State {
         }
         let mut errors = Errors::default();
         if !reports.is_empty() {
-            self.take_errors(port, plan, flow, &reports, &mut errors);
+            self.take_errors(port, plan, flow, &reports, &mut errors, |_| true);
         }
         let failed = |error| NotSent::Failed(SocketError::of(&error));
         Attempt { at, sent: sent.map(|()| token.seq).map_err(failed), errors }
@@ -136,8 +136,9 @@ impl State {
         requester::latest(batch, &self.timestamps)
     }
 
-    /// Takes the ICMP errors queued for the port of a flow, up to a bound, and attributes each to a
-    /// probe, but those about a trace. Those that calls `returned` are among them, unless the system did
+    /// Takes the ICMP errors queued for the port of a flow, up to a bound or until there is no reason to
+    /// go on, and attributes each to a probe, but those about a trace. Also takes the times at which the
+    /// kernel sent probes. Those that calls `returned` are among them, unless the system did
     /// not queue them.
     pub(super) fn take_errors(
         &mut self,
@@ -146,9 +147,13 @@ impl State {
         flow: usize,
         returned: &[io::Error],
         errors: &mut Errors,
+        goes_on: impl Fn(&SourcePort) -> bool,
     ) {
         let (mut buf, mut taken) = ([0; MAX_QUOTE], 0);
         for _ in 0..MAX_QUEUED {
+            if !goes_on(port) {
+                break;
+            }
             let QueuedError { cause, quoted, .. } = match port.take_queued(&mut buf) {
                 Some(Queued::Error(error)) => error,
                 Some(Queued::Transmitted { time, len }) => {

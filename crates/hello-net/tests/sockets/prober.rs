@@ -1,3 +1,5 @@
+#[cfg(target_os = "linux")]
+mod clocks;
 mod ends;
 mod observers;
 mod schedule;
