@@ -4,6 +4,10 @@ use hello_measure::Cause;
 
 /// A message out of a socket's error queue (recv(2), MSG_ERRQUEUE).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "other systems have no such queue")
+)]
 pub(crate) enum Queued {
     /// An ICMP error.
     Error(QueuedError),
