@@ -1,5 +1,6 @@
 //! Path diagnosis, in networks of namespaces with routers of Linux itself.
 
+mod causes;
 mod lab;
 mod mtu;
 mod traces;

@@ -14,6 +14,7 @@ Two properties of Linux matter to tests. A router reports ICMP errors from the a
 only over IPv4; over IPv6 from that of the route back, which may be any of `addresses(6)`. And a link-layer address
 is resolved once for each hop, so the first packet takes longer.
 """
+import ctypes
 import errno
 import json
 import os
@@ -22,6 +23,7 @@ import signal
 import socket
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from namespace import PORT, Machine, Server
 
@@ -81,6 +83,7 @@ SETTINGS = {
     "net/ipv6/conf/all/keep_addr_on_down": 1,
 }
 ENDS = ("client", "server")
+LIBC = ctypes.CDLL(None, use_errno=True)
 MARKER = "the-end-of-the-capture"
 
 
@@ -135,6 +138,18 @@ class Node:
 
     def nft(self, *arguments, **options):
         return self.run("nft", *arguments, **options)
+
+    def socket(self, *arguments):
+        """Returns a socket of the machine."""
+
+        def make():
+            with open(f"/proc/{self.pid}/ns/net") as namespace:
+                assert LIBC.setns(namespace.fileno(), 0) == 0, os.strerror(ctypes.get_errno())
+            return socket.socket(*arguments)
+
+        # A thread of its own, because only that enters the namespace.
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(make).result()
 
     def sysctl(self, name, value):
         """Sets a setting such as net/ipv4/icmp_ratelimit (0 in a lab, so that each error is reported)."""

@@ -24,13 +24,14 @@ def replace_file(path, text):
     os.unlink(new)
 
 
-def open_to_all(program):
-    """Returns a path by which every user can run a program, wherever it is: one of this namespace."""
+def open_to_all(*programs):
+    """Returns paths by which every user can run programs, wherever they are: those of this namespace."""
     subprocess.run(("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/mnt"), check=True)
-    path = f"/mnt/{os.path.basename(program)}"
-    open(path, "w").close()
-    subprocess.run(("mount", "--bind", program, path), check=True)
-    return path
+    paths = [f"/mnt/{os.path.basename(program)}" for program in programs]
+    for program, path in zip(programs, paths):
+        open(path, "w").close()
+        subprocess.run(("mount", "--bind", program, path), check=True)
+    return paths
 
 
 def checksum(data):

@@ -10,7 +10,7 @@ from lab import diamond, line
 from namespace import open_to_all
 
 _, SERVER, PING = sys.argv
-PING = open_to_all(PING)
+(PING,) = open_to_all(PING)
 LONG_NAMES = "--max-name=65499"
 
 
