@@ -108,8 +108,10 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
             socket.send(&messages, &iovecs)
         };
         let (sent, earlier) = send_past_reports(send);
-        // A failed send may queue an error of the system's own.
-        let has_queued = sent.is_err() || !earlier.is_empty();
+        // A failed send may queue an error of the system's own. A call that sends only some messages
+        // has perhaps taken an error about an earlier one, without returning it (sendmmsg(2)).
+        let is_whole = sent.as_ref().is_ok_and(|taken| taken.get() == messages.len());
+        let has_queued = !is_whole || !earlier.is_empty();
         let sent = match sent {
             Ok(taken) => {
                 self.note_sent(at, taken.get());
