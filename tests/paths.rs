@@ -3,6 +3,7 @@
 mod causes;
 mod lab;
 mod mtu;
+mod nobody;
 mod traces;
 
 use crate::support::{have, have_ipv6};

@@ -56,6 +56,7 @@ fn each_probe_has_the_cause_that_was_reported_and_its_reporter() {
         let mut expected =
             BTreeMap::from_iter(rejects.iter().map(|(error, cause)| (*error, all(cause, router))));
         let unreachable = format!("network-unreachable {router}");
+        let prohibited = format!("prohibited {router}");
         let too_big = format!("too-big 1400 {router}");
         expected.extend([
             ("silent router", json!(["silent", "silent", "no-answer"])),
@@ -64,6 +65,8 @@ fn each_probe_has_the_cause_that_was_reported_and_its_reporter() {
             ("TTL 1", json!(format!("ttl-exceeded {first}"))),
             ("TTL 2", json!(format!("ttl-exceeded {router}"))),
             ("marked", json!(unreachable)),
+            // Lost, errors, answered and unattributed.
+            ("halved", json!(vec![json!([{prohibited: 1}, {"prohibited": 1}, 1, 0]); 3])),
             (
                 "narrow",
                 json!({

@@ -85,6 +85,14 @@ def cause_of_load(target, *options):
     return cause if seen == expected else summary
 
 
+def halved(lab, version):
+    """Sends loads of two requests in one call, of which the router rejects the first. Returns all that is counted."""
+    options = ("-c", "2", "--outstanding", "2", "--remote", "-W", "400ms")
+    with lab["B"].reject(version, "admin-prohibited", match="numgen inc mod 2 < 1"):
+        runs = [run(LOAD, *options, to(lab.target(version), PORT))[0][-1] for _ in range(3)]
+    return [counts(summary)[:4] for summary in runs]
+
+
 def cause_of_client(target):
     """Returns the cause of a name without a reply."""
     lines, _ = run(CLIENT, "--server", target, "--attempts", "1", "--timeout", "400ms", "Tracy")
@@ -155,6 +163,8 @@ with line("A", "B") as lab, lab.serve(SERVER):
         ]
         for version, name, case in started:
             results[version][name] = case.result()
+    for version, seen in results.items():
+        seen["halved"] = halved(lab, version)
     lab.set_mtu("B", "server", NARROW)
     for version, seen in results.items():
         seen["narrow"] = narrow(lab, version)

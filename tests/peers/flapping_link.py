@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from itertools import groupby
 
-from lab import PORT, line
+from lab import line
 
 _, SERVER, PING = sys.argv
 # The number of replies before and after, and of losses between them.

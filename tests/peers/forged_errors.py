@@ -26,7 +26,7 @@ ERRORS = {4: (3, 1), 6: (1, 3)}
 
 
 class Peer:
-    """A server of one case, which greets nobody unless it is told to."""
+    """The server of one case, which replies only if the case does."""
 
     def __init__(self, lab, version):
         self.version, self.client, self.address = version, lab["client"].address(version), lab.target(version)
