@@ -11,10 +11,11 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use hello_measure::Joined;
 
-use self::run::TargetRun;
+use self::run::{Suspicion, TargetRun};
 use super::args::Args;
 use crate::output::layout::Layout;
 use crate::output::{Format, OutputError};
@@ -52,6 +53,9 @@ pub(super) fn run(args: &Args, run: &Path, capture: &Path) -> Result<ExitCode, B
     let joined = runs.into_iter().map(|run| TargetJoin {
         target: run.target,
         sent: run.sent,
+        suspicion: run.suspicion,
+        flows: run.flows,
+        epoch: run.epoch,
         joined: run.join.finish(&read.span),
     });
     let joined = Vec::from_iter(joined);
@@ -74,6 +78,10 @@ struct TargetJoin {
     target: String,
     /// The probes sent, if the run says so.
     sent: Option<u64>,
+    suspicion: Option<Suspicion>,
+    flows: usize,
+    /// The time of day at the start, since 1970.
+    epoch: Option<Duration>,
     joined: Joined,
 }
 

@@ -53,9 +53,4 @@ impl Traced {
     pub fn suspects(&self) -> Vec<Suspect> {
         self.table().suspects(&self.losing, &self.clean)
     }
-
-    /// Returns whether each flow is losing or clean.
-    pub fn has_no_others(&self) -> bool {
-        self.losing.len() + self.clean.len() == self.target.flows
-    }
 }

@@ -1,5 +1,7 @@
 //! The output of a join, as text and as JSON.
 
+mod outages;
+
 use std::fmt::Write as _;
 
 use hello_measure::{Doubt, JoinSummary, JoinVerdict, Place, Places, Quantiles};
@@ -11,7 +13,9 @@ use crate::output::escape::Escaped;
 use crate::output::format::{count, exact, named_times, thousands};
 use crate::output::json::{SCHEMA_VERSION, to_line};
 use crate::output::layout::Layout;
-use crate::output::style::{STRONG, paint};
+use crate::output::style::{BAD, STRONG, paint};
+use crate::ping::output::text::paths::Comparison;
+use crate::ping::traced::Fault;
 
 /// Returns the result for a target: the headline, then what it rests on.
 pub(super) fn text(layout: Layout, joined: &TargetJoin, capture: &Capture) -> String {
@@ -20,10 +24,26 @@ pub(super) fn text(layout: Layout, joined: &TargetJoin, capture: &Capture) -> St
     for line in headlines(summary) {
         let _ = write!(text, "\n{}", layout.wrap(&paint(STRONG, line)));
     }
+    if let Some((is_found, line)) = suspects(joined) {
+        let style = if is_found { BAD } else { STRONG };
+        let _ = write!(text, "\n{}", layout.wrap(&paint(style, line)));
+    }
     for line in details(summary, joined.sent, capture) {
         let _ = write!(text, "\n{}", layout.wrap_with_margin("  ", "    ", &line));
     }
+    for line in outages::table_of(layout.indented(2), joined).iter().flat_map(|table| table.lines())
+    {
+        let _ = write!(text, "\n  {line}");
+    }
     text
+}
+
+/// Returns what the traces of the run showed: a sentence, and whether it names a router.
+fn suspects(joined: &TargetJoin) -> Option<(bool, String)> {
+    let suspicion = joined.suspicion.as_ref()?;
+    let (losing, clean) = (&suspicion.losing, &suspicion.clean);
+    let (flows, suspects) = (joined.flows, &suspicion.routers());
+    Comparison { flows, fault: Fault::Loss, losing, clean, suspects }.sentence()
 }
 
 /// Returns the verdicts on the lost and on the late probes.
@@ -169,7 +189,7 @@ fn explanation(doubt: &str) -> Option<&'static str> {
 
 /// Returns a line for each lost and each late probe, unless `is_quiet`, and one for all.
 pub(super) fn json(joined: &TargetJoin, capture: &Capture, is_quiet: bool) -> Vec<String> {
-    let TargetJoin { target, joined, sent } = joined;
+    let TargetJoin { target, joined, sent, .. } = joined;
     let verdicts = joined.verdicts.iter().filter(|_| !is_quiet);
     let mut lines =
         Vec::from_iter(verdicts.map(|verdict| to_line(&Line::verdict(target, verdict))));

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, Read};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, UNIX_EPOCH};
 
-use hello_measure::{Join, JoinPlan, ProbeOutcome};
+use hello_measure::{Join, JoinPlan, ProbeOutcome, Suspect};
 use hello_proto::Peer;
 use serde::Deserialize;
 use thiserror::Error;
@@ -80,10 +80,42 @@ pub struct TargetRun {
     pub join: Join,
     /// The probes sent, by the summary; `None` if the run has none.
     pub sent: Option<u64>,
+    /// The comparison of its flows, if it has one.
+    pub suspicion: Option<Suspicion>,
     /// The number of flows.
-    flows: usize,
-    /// The time of day at the start.
-    epoch: Option<Duration>,
+    pub flows: usize,
+    /// The time of day at the start, since 1970.
+    pub epoch: Option<Duration>,
+}
+
+/// The routers that only losing flows share.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Suspicion {
+    target: String,
+    /// The losing flows.
+    pub losing: Vec<usize>,
+    /// The flows without any loss.
+    pub clean: Vec<usize>,
+    routers: Vec<Router>,
+}
+
+impl Suspicion {
+    /// Returns the routers.
+    pub(super) fn routers(&self) -> Vec<Suspect> {
+        let suspect = |&Router { address, ttl, certain }: &Router| Suspect {
+            address,
+            ttl,
+            is_certain: certain,
+        };
+        self.routers.iter().map(suspect).collect()
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Router {
+    address: IpAddr,
+    ttl: u8,
+    certain: bool,
 }
 
 impl TargetRun {
@@ -134,6 +166,11 @@ pub fn read(mut input: impl BufRead) -> Result<Vec<TargetRun>, RunError> {
             Line::Summary { target, sent } => {
                 if let Some(index) = indices.get(&target) {
                     runs[*index].sent = Some(sent);
+                }
+            }
+            Line::Suspects(suspicion) => {
+                if let Some(index) = indices.get(&suspicion.target) {
+                    runs[*index].suspicion = Some(suspicion);
                 }
             }
             Line::Other => {}
@@ -199,6 +236,7 @@ enum Line {
     Reply(Probe),
     Late(Probe),
     Lost(Probe),
+    Suspects(Suspicion),
     Summary {
         target: String,
         sent: u64,
@@ -247,7 +285,14 @@ impl Start {
         };
         let target = self.target.ok_or_else(|| bad("target"))?;
         let flows = plan.local.len();
-        Ok(TargetRun { target, join: Join::new(plan), sent: None, flows, epoch: None })
+        Ok(TargetRun {
+            target,
+            join: Join::new(plan),
+            sent: None,
+            suspicion: None,
+            flows,
+            epoch: None,
+        })
     }
 }
 

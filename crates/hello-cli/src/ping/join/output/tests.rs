@@ -1,7 +1,8 @@
+use std::iter;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use hello_measure::{CaptureSpan, Joined};
+use hello_measure::{CaptureSpan, Joined, Outages};
 
 use super::*;
 
@@ -19,13 +20,14 @@ fn quantiles(max: f64) -> Quantiles {
     }
 }
 
+fn places([there, server, back, not_known]: [u64; 4]) -> Places {
+    let mut places = Places::default();
+    (places.there, places.server) = (there, server);
+    (places.back, places.not_known) = (back, not_known);
+    places
+}
+
 fn summary(lost: [u64; 4], late: [u64; 4]) -> JoinSummary {
-    let places = |[there, server, back, not_known]: [u64; 4]| {
-        let mut places = Places::default();
-        (places.there, places.server) = (there, server);
-        (places.back, places.not_known) = (back, not_known);
-        places
-    };
     let mut summary = JoinSummary::default();
     (summary.lost, summary.late) = (places(lost), places(late));
     (summary.probes, summary.requests_seen, summary.replies_seen) = (1000, 988, 1);
@@ -39,7 +41,9 @@ fn capture() -> Capture {
 
 fn joined(summary: JoinSummary, verdicts: Vec<JoinVerdict>) -> TargetJoin {
     let target = "a\u{1b}:9".into();
-    TargetJoin { target, sent: Some(1002), joined: Joined { summary, verdicts } }
+    let (suspicion, epoch) = (None, Some(Duration::from_secs(1_732_650_000)));
+    let joined = Joined { summary, verdicts };
+    TargetJoin { target, sent: Some(1002), suspicion, flows: 4, epoch, joined }
 }
 
 fn plain(text: &str) -> String {
@@ -115,9 +119,56 @@ fn text_of_a_flawed_capture_says_what_is_wrong_with_it() {
     assert!(!text.contains("7 not known"), "{text}");
 }
 
+/// Returns a summary with six outages on the way there, and a longer one on the way back.
+fn interrupted() -> JoinSummary {
+    let mut summary = summary([12, 0, 4, 0], [0; 4]);
+    for (outages, lengths) in
+        [(&mut summary.outages.there, &[2; 6][..]), (&mut summary.outages.back, &[4])]
+    {
+        let mut model = Outages::new(1);
+        let lost = lengths.iter().flat_map(|&length| iter::repeat_n(true, length).chain([false]));
+        for (seq, is_lost) in (1..).zip(lost) {
+            model.sent(0, seq, Duration::from_millis(250) * seq);
+            if is_lost { model.lost(seq) } else { model.answered(seq) }
+        }
+        *outages = model.summary();
+    }
+    summary
+}
+
+#[test]
+fn outages_have_their_time_of_day_and_their_place() {
+    let text = plain(&text(Layout::PLAIN, &joined(interrupted(), vec![]), &capture()));
+    let expected = "
+             outage at  lasted s  where  probes  icmp_seq  flow
+  2024-11-26T19:40:00Z     1.000  back        4         1     0
+  2024-11-26T19:40:00Z     0.500  there       2         1     0";
+    assert!(text.contains(expected), "{text}");
+    assert!(text.ends_with("\n  (and 2 more outages)"), "{text}");
+}
+
+#[test]
+fn outages_of_a_run_without_a_time_of_day_have_seconds() {
+    let mut joined = joined(interrupted(), vec![]);
+    (joined.epoch, joined.flows) = (None, 1);
+    let text = plain(&text(Layout::PLAIN, &joined, &capture()));
+    assert!(text.contains("  0.250 s     1.000  back        4         1\n"), "{text}");
+}
+
+#[test]
+fn routers_that_the_run_suspects_are_named() {
+    let line = r#"{"target":"a","losing":[1,3],"clean":[0,2],"routers":[{"address":"10.80.2.2","ttl":2,"certain":true}]}"#;
+    let mut joined = joined(summary([1, 0, 0, 0], [0; 4]), vec![]);
+    joined.suspicion = Some(serde_json::from_str(line).expect("a suspicion"));
+    let text = plain(&text(Layout::PLAIN, &joined, &capture()));
+    let expected = "there\nAll 2 losing flows pass 10.80.2.2 (hop 2); no other flow does.\n  1,000";
+    assert!(text.contains(expected), "{text}");
+}
+
 #[test]
 fn every_line_fits_the_terminal() {
-    let mut summary = summary([12, 1, 1, 1], [1; 4]);
+    let mut summary = interrupted();
+    (summary.lost, summary.late) = (places([12, 1, 1, 1]), places([1; 4]));
     summary.negative_delay_ms = Some(3.25);
     summary.clock_shift_ms = 1.5;
     let layout = Layout { width: NonZeroUsize::new(40), unicode: false };

@@ -32,6 +32,18 @@ fn every_target_and_every_run_of_a_file_has_its_own_probes() {
 }
 
 #[test]
+fn routers_that_only_losing_flows_share_are_those_of_their_target() {
+    let suspects = |target: &str| {
+        r#"{"event":"suspects","target":"TARGET","losing":[0],"clean":[],"routers":[{"address":"10.0.0.1","ttl":2,"certain":false}]}"#
+            .replace("TARGET", target)
+    };
+    let runs = runs(&[START, REPLY, &suspects("b:9"), &suspects("a:9")]).expect("a run");
+    let suspicion = runs[0].suspicion.as_ref().expect("a comparison");
+    let expected = Suspect { address: [10, 0, 0, 1].into(), ttl: 2, is_certain: false };
+    assert_eq!((&*suspicion.losing, suspicion.routers()), (&[0][..], vec![expected]));
+}
+
+#[test]
 fn last_line_that_was_not_finished_is_left_out() {
     let text = [START, REPLY, &LOST[..40]].join("\n");
     assert_eq!(read(text.as_bytes()).expect("a run")[0].join.probes(), 1);

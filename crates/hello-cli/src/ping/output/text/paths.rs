@@ -1,6 +1,6 @@
 //! Paths in text: a table of the hops, and sentences about the ends and the losing flows.
 
-use hello_measure::{Path, PathEnd, PathNode, PathRow, millis};
+use hello_measure::{Path, PathEnd, PathNode, PathRow, Suspect, millis};
 
 use crate::output::escape::Escaped;
 use crate::output::format::{count, exact, known};
@@ -129,60 +129,68 @@ fn end(traced: &Traced, path: &Path) -> String {
 /// Returns a sentence about the routers that only losing flows share, and whether there are any;
 /// `None` if there is nothing to compare.
 pub(crate) fn suspects(traced: &Traced) -> Option<(bool, String)> {
-    let Traced { fault, losing, clean, .. } = traced;
-    if losing.is_empty() || traced.target.flows < 2 {
-        return None;
+    let Traced { target, fault, losing, clean, .. } = traced;
+    let suspects = &traced.suspects();
+    Comparison { flows: target.flows, fault: *fault, losing, clean, suspects }.sentence()
+}
+
+/// The flows of a target, compared.
+pub(crate) struct Comparison<'a> {
+    /// The number of all flows.
+    pub flows: usize,
+    /// What is wrong with the losing flows.
+    pub fault: Fault,
+    /// The losing flows.
+    pub losing: &'a [usize],
+    /// The flows without any loss.
+    pub clean: &'a [usize],
+    /// The routers that only losing flows share.
+    pub suspects: &'a [Suspect],
+}
+
+impl Comparison<'_> {
+    /// Returns a sentence about the suspects, and whether there are any; `None` if there is nothing to
+    /// compare.
+    pub(crate) fn sentence(&self) -> Option<(bool, String)> {
+        let Self { flows: all, fault, losing, clean, suspects } = *self;
+        if losing.is_empty() || all < 2 {
+            return None;
+        }
+        let lose = match fault {
+            Fault::Loss => "losing",
+            Fault::NoGreeting => "unanswered",
+        };
+        if clean.is_empty() {
+            let is = match fault {
+                Fault::Loss => "without loss",
+                Fault::NoGreeting => "answered",
+            };
+            let all = count(all as u64, "flow");
+            return Some((false, format!("None of the {all} is {is}, so no router stands out.")));
+        }
+        if suspects.is_empty() {
+            let paths = match losing {
+                [flow] => format!("path of the {lose} flow {flow}"),
+                _ => format!("paths of the {lose} flows {}", flows(losing)),
+            };
+            return Some((false, format!("No router is known to be on the {paths} only.")));
+        }
+        let name = |suspect: &Suspect| format!("{} (hop {})", suspect.address, suspect.ttl);
+        let names = Vec::from_iter(suspects.iter().map(name)).join(" and ");
+        let who = match losing {
+            [flow] => format!("The {lose} flow {flow} passes"),
+            _ => format!("All {} {lose} flows pass", losing.len()),
+        };
+        let other = match (losing.len() + clean.len() == all, fault) {
+            (false, Fault::Loss) => "no flow without loss",
+            _ => "no other flow",
+        };
+        let does = match suspects.iter().all(|suspect| suspect.is_certain) {
+            true => "does",
+            false => "is known to: some of their hops are silent",
+        };
+        Some((true, format!("{who} {names}; {other} {does}.")))
     }
-    let lose = match fault {
-        Fault::Loss => "losing",
-        Fault::NoGreeting => "unanswered",
-    };
-    if clean.is_empty() {
-        let all = count(traced.target.flows as u64, "flow");
-        return Some((
-            false,
-            match fault {
-                Fault::Loss => {
-                    format!("None of the {all} is without loss, so no router stands out.")
-                }
-                Fault::NoGreeting => {
-                    format!("None of the {all} is answered, so no router stands out.")
-                }
-            },
-        ));
-    }
-    let found = traced.suspects();
-    if found.is_empty() {
-        let which = flows(losing);
-        return Some((
-            false,
-            match &losing[..] {
-                [flow] => {
-                    format!("No router is known to be on the path of the {lose} flow {flow} only.")
-                }
-                _ => format!(
-                    "No router is known to be on the paths of the {lose} flows {which} only."
-                ),
-            },
-        ));
-    }
-    let names = Vec::from_iter(
-        found.iter().map(|suspect| format!("{} (hop {})", suspect.address, suspect.ttl)),
-    );
-    let who = match &losing[..] {
-        [flow] => format!("The {lose} flow {flow} passes"),
-        _ => format!("All {} {lose} flows pass", losing.len()),
-    };
-    let other = match (traced.has_no_others(), fault) {
-        (false, Fault::Loss) => "no flow without loss",
-        _ => "no other flow",
-    };
-    let does = if found.iter().all(|suspect| suspect.is_certain) {
-        "does"
-    } else {
-        "is known to: some of their hops are silent"
-    };
-    Some((true, format!("{who} {}; {other} {does}.", names.join(" and "))))
 }
 
 /// Lists flows: `0-3,5`; if there are too many ranges, their number.
