@@ -136,6 +136,7 @@ pub struct Args {
 
     /// Trace each flow that loses a probe, or more than PERCENT of its probes
     ///
+    /// PERCENT needs the equals sign: --trace-on-loss=5. Without it, one lost probe is enough.
     /// A flow is traced once, as soon as its loss exceeds PERCENT, from its own port. After the last
     /// probe, the other flows are traced, too, and the routers that only losing flows share are named.
     /// Linux only.

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use hello_measure::Joined;
 
-use self::run::{Suspicion, TargetRun};
+use self::run::{LostBy, Suspicion, TargetRun};
 use super::args::Args;
 use crate::output::layout::Layout;
 use crate::output::{Format, OutputError};
@@ -53,6 +53,7 @@ pub(super) fn run(args: &Args, run: &Path, capture: &Path) -> Result<ExitCode, B
     let joined = runs.into_iter().map(|run| TargetJoin {
         target: run.target,
         sent: run.sent,
+        causes: run.causes,
         suspicion: run.suspicion,
         flows: run.flows,
         epoch: run.epoch,
@@ -78,6 +79,7 @@ struct TargetJoin {
     target: String,
     /// The probes sent, if the run says so.
     sent: Option<u64>,
+    causes: Vec<LostBy>,
     suspicion: Option<Suspicion>,
     flows: usize,
     /// The time of day at the start, since 1970.

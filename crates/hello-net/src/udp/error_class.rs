@@ -111,7 +111,7 @@ impl fmt::Display for ErrorClass {
             Self::Unreachable => "unreachable",
             Self::ConnectionRefused => "refused (no server on that port, or a firewall)",
             Self::Invalid => "address cannot be sent to",
-            Self::TooLong => "datagram too long for the interface",
+            Self::TooLong => "datagram too long for the interface or the known path MTU",
             Self::Protocol => "rejected as a protocol error",
             Self::Other => "failed for another reason",
         })

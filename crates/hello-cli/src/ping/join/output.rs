@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::TargetJoin;
 use super::capture::Capture;
+use super::run::LostBy;
 use crate::output::escape::Escaped;
 use crate::output::format::{count, exact, named_times, thousands};
 use crate::output::json::{SCHEMA_VERSION, to_line};
@@ -28,7 +29,7 @@ pub(super) fn text(layout: Layout, joined: &TargetJoin, capture: &Capture) -> St
         let style = if is_found { BAD } else { STRONG };
         let _ = write!(text, "\n{}", layout.wrap(&paint(style, line)));
     }
-    for line in details(summary, joined.sent, capture) {
+    for line in causes(joined).into_iter().chain(details(summary, joined.sent, capture)) {
         let _ = write!(text, "\n{}", layout.wrap_with_margin("  ", "    ", &line));
     }
     for line in outages::table_of(layout.indented(2), joined).iter().flat_map(|table| table.lines())
@@ -36,6 +37,22 @@ pub(super) fn text(layout: Layout, joined: &TargetJoin, capture: &Capture) -> St
         let _ = write!(text, "\n  {line}");
     }
     text
+}
+
+/// Lists the causes of the losses, with the router or host that reported each.
+fn causes(joined: &TargetJoin) -> Option<String> {
+    let cause = |one: &LostBy| {
+        let by = one.reporter.map(|reporter| format!(" (reported by {reporter})"));
+        let (lost, cause) = (thousands(one.lost), Escaped(one.cause.as_bytes()));
+        format!("{lost} {cause}{}", by.unwrap_or_default())
+    };
+    let (shown, rest) = joined.causes.split_at(joined.causes.len().min(CAUSES));
+    let mut texts = Vec::from_iter(shown.iter().map(cause));
+    if !rest.is_empty() {
+        let lost = thousands(rest.iter().map(|one| one.lost).fold(0, u64::saturating_add));
+        texts.push(format!("{lost} for {} other causes", rest.len()));
+    }
+    (!texts.is_empty()).then(|| format!("causes: {}", texts.join(", ")))
 }
 
 /// Returns what the traces of the run showed: a sentence, and whether it names a router.
@@ -256,6 +273,9 @@ struct CaptureLine<'a> {
     dropped: u64,
     flaw: Option<&'a str>,
 }
+
+/// The most causes on a line: a forger of errors can name any number of routers.
+const CAUSES: usize = 4;
 
 /// The shortest movement of the clocks that is not one of reading them, in milliseconds.
 const NOTABLE_SHIFT_MS: f64 = 0.1;

@@ -80,12 +80,25 @@ pub struct TargetRun {
     pub join: Join,
     /// The probes sent, by the summary; `None` if the run has none.
     pub sent: Option<u64>,
+    /// The lost probes by cause, by the summary.
+    pub causes: Vec<LostBy>,
     /// The comparison of its flows, if it has one.
     pub suspicion: Option<Suspicion>,
     /// The number of flows.
     pub flows: usize,
     /// The time of day at the start, since 1970.
     pub epoch: Option<Duration>,
+}
+
+/// Probes that were lost for one cause.
+#[derive(Clone, Debug, Deserialize)]
+pub struct LostBy {
+    /// The name of the cause.
+    pub cause: String,
+    /// The router or host that reported it.
+    pub reporter: Option<IpAddr>,
+    /// Their number.
+    pub lost: u64,
 }
 
 /// The routers that only losing flows share.
@@ -163,9 +176,9 @@ pub fn read(mut input: impl BufRead) -> Result<Vec<TargetRun>, RunError> {
             Line::Reply(probe) => add(&mut runs, &indices, &probe, line, Kind::Reply)?,
             Line::Late(probe) => add(&mut runs, &indices, &probe, line, Kind::Late)?,
             Line::Lost(probe) => add(&mut runs, &indices, &probe, line, Kind::Lost)?,
-            Line::Summary { target, sent } => {
+            Line::Summary { target, sent, lost_causes } => {
                 if let Some(index) = indices.get(&target) {
-                    runs[*index].sent = Some(sent);
+                    (runs[*index].sent, runs[*index].causes) = (Some(sent), lost_causes);
                 }
             }
             Line::Suspects(suspicion) => {
@@ -240,6 +253,8 @@ enum Line {
     Summary {
         target: String,
         sent: u64,
+        #[serde(default)]
+        lost_causes: Vec<LostBy>,
     },
     #[serde(other)]
     Other,
@@ -289,6 +304,7 @@ impl Start {
             target,
             join: Join::new(plan),
             sent: None,
+            causes: vec![],
             suspicion: None,
             flows,
             epoch: None,

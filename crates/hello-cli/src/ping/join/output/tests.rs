@@ -1,4 +1,5 @@
 use std::iter;
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ fn joined(summary: JoinSummary, verdicts: Vec<JoinVerdict>) -> TargetJoin {
     let target = "a\u{1b}:9".into();
     let (suspicion, epoch) = (None, Some(Duration::from_secs(1_732_650_000)));
     let joined = Joined { summary, verdicts };
-    TargetJoin { target, sent: Some(1002), suspicion, flows: 4, epoch, joined }
+    TargetJoin { target, sent: Some(1002), causes: vec![], suspicion, flows: 4, epoch, joined }
 }
 
 fn plain(text: &str) -> String {
@@ -153,6 +154,23 @@ fn outages_of_a_run_without_a_time_of_day_have_seconds() {
     (joined.epoch, joined.flows) = (None, 1);
     let text = plain(&text(Layout::PLAIN, &joined, &capture()));
     assert!(text.contains("  0.250 s     1.000  back        4         1\n"), "{text}");
+}
+
+#[test]
+fn causes_have_their_reporters_and_at_most_four_are_listed() {
+    let mut joined = joined(summary([9, 0, 0, 0], [0; 4]), vec![]);
+    let cause = |cause: &str, reporter: Option<[u8; 4]>, lost| LostBy {
+        cause: cause.into(),
+        reporter: reporter.map(IpAddr::from),
+        lost,
+    };
+    joined.causes =
+        vec![cause("prohibited", Some([10, 80, 2, 2]), 1200), cause("sil\u{1b}ent", None, 1)];
+    let line = "  causes: 1,200 prohibited (reported by 10.80.2.2), 1 sil\\u{1b}ent\n";
+    let text = |joined: &TargetJoin| plain(&text(Layout::PLAIN, joined, &capture()));
+    assert!(text(&joined).contains(line), "{}", text(&joined));
+    joined.causes = vec![cause("refused", None, 2); 6];
+    assert!(text(&joined).contains("refused, 4 for 2 other causes\n"), "{}", text(&joined));
 }
 
 #[test]

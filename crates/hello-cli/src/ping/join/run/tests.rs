@@ -14,9 +14,14 @@ fn runs(lines: &[&str]) -> Result<Vec<TargetRun>, RunError> {
 fn run_has_its_probes_with_the_times_at_which_they_were_sent() {
     let late = REPLY.replace("reply", "late").replace("\"seq\":1", "\"seq\":2");
     let late = late.replace("1.25", "2.0205");
-    let runs = runs(&[START, REPLY, LOST, &late, "", SUMMARY]).expect("a run");
+    let summary = SUMMARY.replace(
+        "\"lost\":1",
+        r#""lost":1,"lost_causes":[{"cause":"too-big","reporter":"10.80.2.2","mtu":1400,"lost":1}]"#,
+    );
+    let runs = runs(&[START, REPLY, LOST, &late, "", &summary]).expect("a run");
     let [run] = &runs[..] else { panic!("{runs:?}") };
     assert_eq!((&*run.target, run.sent, run.join.probes()), ("a:9", Some(2), 2));
+    assert_eq!((&*run.causes[0].cause, run.causes[0].lost), ("too-big", 1));
     assert_eq!(run.epoch, Some(Duration::from_secs(1_732_650_000)));
     let joined = run.join.clone().finish(&hello_measure::CaptureSpan::default());
     assert_eq!((joined.summary.answered, joined.summary.late.total()), (1, 1));
