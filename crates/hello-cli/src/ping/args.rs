@@ -33,7 +33,7 @@ use crate::output::options::ExportArgs;
 use crate::process::descriptors;
 use crate::process::exit::error_chain;
 
-/// Probe Hello servers and report loss, round-trip times, jitter and reordering
+/// Probe Hello servers and report losses and their causes, round-trip times, jitter and paths
 ///
 /// Any server that replies "Hello, NAME!" is a valid target; with --peer echo, one that returns what
 /// it receives. Without --count or --duration, probe

@@ -90,10 +90,12 @@ Examples:
   hello-ping -c 500 -i 20ms --plot rtt.svg 192.0.2.1
                                            Draw round-trip times and losses
   hello-ping --mtu 192.0.2.1               Find the path MTU
-  hello-ping --json 192.0.2.1 > run.jsonl  Record a run, while the server records its packets with
-                                           tcpdump -i any -w server.pcap udp port 9999
+  hello-ping --flows 8 -i 20ms --trace-on-loss --json 192.0.2.1 > run.jsonl
+                                           Record a run, while the server records its packets with
+                                           tcpdump -i any -w server.pcap udp
   hello-ping --join run.jsonl --capture server.pcap
-                                           Find out in which direction probes were lost
+                                           Find out where, in which direction and when probes were
+                                           lost
 
 Signals:
   SIGINT, SIGTERM, SIGHUP  Stop sending, wait for the probes in flight until their timeout, and
