@@ -111,7 +111,7 @@ fn absent_host_is_reported_for_each_probe_as_by_ping() {
             assert_eq!((&summary["lost"], &run["status"]), (&3.into(), &1.into()), "{run}");
             // The host does not exist, so each error is from this one.
             let errors =
-                (1..=3).filter(|seq| text.contains(&format!(": icmp_seq={seq} host unreachable")));
+                (1..=3).filter(|seq| text.contains(&format!(": seq={seq} host unreachable")));
             assert_eq!((errors.count(), text.matches("\nFrom ").count()), (3, 3), "{text}");
             assert!(!text.contains("9.9: seq") && !text.contains("no error"), "{text}");
         }

@@ -82,7 +82,7 @@ pub fn event(target: &Target, event: &ProbeEvent<'_>) -> Option<String> {
                 None => format!("To {address}:"),
             };
             match attribution.seq() {
-                Some(seq) => format!("{from} icmp_seq={seq} {what}{flow}"),
+                Some(seq) => format!("{from} seq={seq} {what}{flow}"),
                 None => format!("{from} {what}, about no known probe{flow}"),
             }
         }
