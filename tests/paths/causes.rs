@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::have_lab;
 use crate::support::{CLIENT, LOAD, PING, count, have, run_in_namespace};
@@ -88,7 +88,7 @@ fn each_probe_has_the_cause_that_was_reported_and_its_reporter() {
         for (case, expected) in &expected {
             assert_eq!(&seen[version][*case], expected, "IPv{version}, {case}");
         }
-        let cases = seen[version].as_object().map(|cases| cases.len());
+        let cases = seen[version].as_object().map(Map::len);
         assert_eq!(cases, Some(expected.len()), "{seen}");
     }
 }
@@ -131,8 +131,8 @@ fn error_is_attributed_by_the_whole_quote_and_is_no_verdict() {
         for (case, expected) in &cases {
             assert_eq!(&seen[version][*case], expected, "IPv{version}, {case}");
         }
-        let count = seen[version].as_object().map(|cases| cases.len());
-        assert_eq!(count, Some(cases.len()), "{seen}");
+        let number = seen[version].as_object().map(Map::len);
+        assert_eq!(number, Some(cases.len()), "{seen}");
     }
 }
 

@@ -25,7 +25,7 @@ fn every_option_of_ping_works_without_privileges() {
         "limits": answered,
         "text": [0, true],
         "files": [0, ["json", "csv", "markdown", "svg", "prom"]],
-        "join": [0, {"back": 5}],
+        "join": [0, ["back"], 10],
         "TTL": lost("ttl-exceeded"),
         "rejected": lost("prohibited"),
         "traced": [0, 2, ["greeted A server"]],

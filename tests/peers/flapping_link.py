@@ -5,8 +5,10 @@ Usage: flapping_link.py SERVER PING. Prints, by IP version and by the end of the
 what the packets show.
 """
 import json
+import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from collections import Counter
@@ -17,6 +19,7 @@ from lab import line
 _, SERVER, PING = sys.argv
 # The number of replies before and after, and of losses between them.
 SOME = 20
+TIMEOUT = 0.5
 # IP version: the protocol's number in link headers, the length of the IP header, the place of the protocol in it, and
 # those of ICMP.
 PACKETS = {4: (0x0800, 20, 9, socket.IPPROTO_ICMP), 6: (0x86DD, 40, 6, socket.IPPROTO_ICMPV6)}
@@ -25,8 +28,8 @@ CAUSES = {
     4: {(3, 0): "network-unreachable", (3, 1): "host-unreachable"},
     6: {(1, 0): "network-unreachable", (1, 3): "host-unreachable"},
 }
-# The protocols of a packet socket (packet(7)), and its option.
-ETH_P_ALL, SO_RCVBUFFORCE = 3, 33
+# All protocols of a packet socket (packet(7)), and its options.
+ETH_P_ALL, SO_RCVBUFFORCE, SO_TIMESTAMPNS = 3, 33, 35
 
 
 class Tap:
@@ -37,29 +40,34 @@ class Tap:
         # Only a socket for all protocols has the packets that leave.
         self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
         self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
+        self.sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.sock.bind(("A", ETH_P_ALL))
         self.sock.setblocking(False)
 
-    def truth(self, last):
-        """Returns the losses up to a sequence number, in the order of sending, each with its cause."""
+    def truth(self, in_flight):
+        """Returns the losses in the order of sending, each with its cause, without the probes in flight at the end."""
         ethernet, header, place, icmp = PACKETS[self.version]
-        sent, answered, causes = [], set(), {}
+        sent, answered, causes = {}, set(), {}
         while True:
             try:
-                data, address = self.sock.recvfrom(65536)
+                data, ((_, _, stamp), *_), _, address = self.sock.recvmsg(65536, 64)
             except BlockingIOError:
                 break
-            payload = data[header + 8 :]
+            payload, (seconds, nanoseconds) = data[header + 8 :], struct.unpack("qq", stamp)
+            at = seconds + nanoseconds / 1e9
             if address[1] != ethernet:
                 continue
             if data[place] == socket.IPPROTO_UDP and address[2] == socket.PACKET_OUTGOING:
-                sent.append(payload)
+                sent[payload] = at
             elif data[place] == socket.IPPROTO_UDP:
-                answered.add(payload.removeprefix(b"Hello, ").removesuffix(b"!"))
+                # The server may send several replies as one packet (UDP_SEGMENT, udp(7)).
+                names = re.findall(rb"Hello, (.{16})!", payload, re.DOTALL)
+                answered.update(name for name in names if at - sent[name] < TIMEOUT)
             elif data[place] == icmp and (kind := CAUSES[self.version].get(tuple(data[header : header + 2]))):
-                family, at = (socket.AF_INET, slice(12, 16)) if self.version == 4 else (socket.AF_INET6, slice(8, 24))
-                causes[payload[header + 8 :]] = f"{kind} {socket.inet_ntop(family, data[at])}"
-        return {seq: causes.get(name, "silent") for seq, name in enumerate(sent[:last], 1) if name not in answered}
+                family, part = (socket.AF_INET, slice(12, 16)) if self.version == 4 else (socket.AF_INET6, slice(8, 24))
+                causes[payload[header + 8 :]] = f"{kind} {socket.inet_ntop(family, data[part])}"
+        lost = [(seq, name) for seq, name in enumerate(sent, 1) if name not in answered and seq not in in_flight]
+        return {seq: causes.get(name, "silent") for seq, name in lost}
 
 
 def runs(lost):
@@ -72,7 +80,7 @@ def runs(lost):
 def flap(lab, version, near, far):
     """Pings while a machine's end of a link goes down, and comes back. Returns what is compared."""
     tap = Tap(version)
-    command = (PING, "--json", "-i", "10ms", "-W", "500ms", lab.target(version))
+    command = (PING, "--json", "-i", "10ms", "-W", str(TIMEOUT), lab.target(version))
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     lines = []
 
@@ -90,9 +98,11 @@ def flap(lab, version, near, far):
     process.send_signal(signal.SIGINT)
     lines += [json.loads(text) for text in process.stdout]
     process.wait(timeout=20)
-    # The last probes were in flight at the end.
-    settled = max(line["seq"] for line in lines if line["event"] in ("reply", "lost"))
-    summary, truth = lines[-1], tap.truth(settled)
+    summary = lines[-1]
+    settled = {line["seq"] for line in lines if line["event"] in ("reply", "lost")}
+    in_flight = set(range(1, summary["sent"] + 1)) - settled
+    assert len(in_flight) == summary["in_flight"], (in_flight, summary)
+    truth = tap.truth(in_flight)
     lost = [line["seq"] for line in lines if line["event"] == "lost"]
     causes = {
         f"{one['cause']} {one['reporter'] or ''}".strip(): one["lost"] for one in summary["lost_causes"]

@@ -375,8 +375,10 @@ class Lab:
             deadline = time.monotonic() + 20
             while " state UP " not in node.run("ip", "link", "show", "dev", device):
                 assert time.monotonic() < deadline, f"{device} of {node.name} stays down"
-            # Forget a neighbour that was searched for in vain, rather than wait for the next attempt.
-            node.ip("neigh", "flush", "dev", device)
+            # Forget a neighbour that was searched for in vain, rather than wait for the next attempt. While packets
+            # create new entries, ip gives up, but then the old ones are gone, too.
+            command = (*node.inside, "ip", "neigh", "flush", "dev", device)
+            subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self._set_routes(name)
 
     def name_of(self, text):

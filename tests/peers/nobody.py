@@ -74,7 +74,7 @@ def files(folder, target):
 
 
 def join(lab, version, folder, target):
-    """Joins a run, of which every second reply is lost, with a capture. Returns where probes were lost."""
+    """Joins a run that loses replies with a capture. Returns where probes were lost, and the number of settled ones."""
     capture, recorded = os.path.join(folder, "pcap"), os.path.join(folder, "run")
     with lab["server"].capture(capture):
         with lab["A"].drop(every=2, direction="back", version=version):
@@ -85,7 +85,9 @@ def join(lab, version, folder, target):
         file.write(out)
     options = ("--join", recorded, "--capture", capture, "--clocks-synchronised")
     status, events = lines(*options)
-    return [status, {place: count for place, count in events[-1]["lost"].items() if count}]
+    # The server may send several replies as one packet, which is dropped as one.
+    lost = {place: count for place, count in events[-1]["lost"].items() if count}
+    return [status, list(lost), sum(lost.values()) + out.count('"event":"reply"')]
 
 
 def trace(lab, *options):
