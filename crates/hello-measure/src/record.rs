@@ -88,7 +88,7 @@ impl Record {
     /// Records the loss of a request, and its cause.
     pub fn lost(&mut self, cause: Cause) {
         self.counts.lost += 1;
-        *self.causes.entry(cause).or_default() += 1;
+        self.count_cause(cause, 1);
     }
 
     /// Records `count` errors of a class.
@@ -105,7 +105,7 @@ impl Record {
     /// let mut record = Record::new();
     /// record.lost(Cause::SILENT);
     /// let cause = Cause { kind: CauseKind::HostUnreachable, reporter: None };
-    /// let fate = Fate::Lost { before: Cause::SILENT };
+    /// let fate = Fate::Lost { before: Cause::SILENT, after: cause };
     /// record.network_error(cause, Attribution::Probe { seq: 1, fate });
     /// let summary = record.summary(std::time::Duration::ZERO);
     /// let [lost_cause] = &summary.lost_causes[..] else { panic!("one") };
@@ -114,9 +114,9 @@ impl Record {
     pub fn network_error(&mut self, cause: Cause, attribution: Attribution) {
         self.error(cause.kind.label(), 1);
         match attribution {
-            Attribution::Probe { fate: Fate::Lost { before }, .. } => {
-                *self.causes.entry(before).or_default() -= 1;
-                *self.causes.entry(cause).or_default() += 1;
+            Attribution::Probe { fate: Fate::Lost { before, after }, .. } => {
+                self.count_cause(before, -1);
+                self.count_cause(after, 1);
             }
             Attribution::Probe { .. } => {}
             Attribution::Unattributed => self.unattributed += 1,
@@ -217,7 +217,7 @@ impl Record {
         self.lateness.merge(&other.lateness);
         self.unattributed += other.unattributed;
         for (cause, lost) in &other.causes {
-            *self.causes.entry(*cause).or_default() += lost;
+            self.count_cause(*cause, *lost);
         }
         for (labels, other) in
             [(&mut self.errors, &other.errors), (&mut self.not_sent, &other.not_sent)]
@@ -225,6 +225,15 @@ impl Record {
             for (label, count) in other {
                 *labels.entry(label).or_default() += count;
             }
+        }
+    }
+
+    /// Adds to the losses with a cause, and forgets a cause without any.
+    fn count_cause(&mut self, cause: Cause, lost: i64) {
+        let entry = self.causes.entry(cause).or_default();
+        *entry += lost;
+        if *entry == 0 {
+            self.causes.remove(&cause);
         }
     }
 

@@ -40,12 +40,14 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => prop_oneof![
             Just(Attribution::Unattributed),
             Just(Attribution::Probe { seq: 0, fate: Fate::InFlight }),
-            Just(Attribution::Probe { seq: 0, fate: Fate::Lost { before: Cause::SILENT } }),
+            Just(Attribution::Probe { seq: 0, fate: Fate::Lost { before: Cause::SILENT, after: REFUSED } }),
         ]
         .prop_map(Event::NetworkError),
     ];
     vec(event, 0..100)
 }
+
+const REFUSED: Cause = Cause { kind: CauseKind::Refused, reporter: None };
 
 /// The record and the flows of a run or a part of it.
 #[derive(Clone, Debug)]
@@ -86,8 +88,7 @@ impl Part {
             Event::Other(reply) => self.record.received(reply),
             Event::Error(class) => self.record.error(class, 1),
             Event::NetworkError(attribution) => {
-                let cause = Cause { kind: CauseKind::Refused, reporter: None };
-                self.record.network_error(cause, attribution);
+                self.record.network_error(REFUSED, attribution);
             }
         }
     }

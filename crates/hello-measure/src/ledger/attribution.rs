@@ -81,11 +81,12 @@ impl Ledger {
 
     fn attribute(&mut self, seq: u32, cause: Cause) -> Attribution {
         let number = self.causes.number(cause);
+        let after = self.causes.get(number);
         let slot = self.window.slot_mut(seq);
         let fate = match slot.state {
             State::InFlight | State::LateUnreported => Fate::InFlight,
             State::Answered => Fate::Answered,
-            State::Lost | State::Late => Fate::Lost { before: self.causes.get(slot.cause) },
+            State::Lost | State::Late => Fate::Lost { before: self.causes.get(slot.cause), after },
         };
         slot.cause = number;
         Attribution::Probe { seq, fate }
@@ -146,6 +147,9 @@ pub enum Fate {
     Lost {
         /// The cause until now.
         before: Cause,
+        /// The cause from now on: the error, without its reporter and its MTU if there were too many
+        /// different ones before.
+        after: Cause,
     },
 }
 

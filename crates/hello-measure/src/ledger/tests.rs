@@ -236,3 +236,27 @@ fn windows_are_powers_of_two() {
         assert_eq!(ledger.tokens().len(), made);
     }
 }
+
+#[test]
+fn forged_reporters_take_bounded_memory_and_lost_causes_add_up() {
+    use crate::{Attribution, Cause, CauseKind, Record};
+
+    let (mut ledger, mut record) = (ledger(1), Record::new());
+    send(&mut ledger, [0, 1]);
+    let mut name = [0; 16];
+    Token { run_id: RUN, seq: 1 }.encode(&mut name).expect("long enough");
+    while let Some(lost) = ledger.poll_lost(ms(200)) {
+        record.lost(lost.cause);
+    }
+    for host in 0..4000_u32 {
+        let (kind, reporter) = (CauseKind::TooBig { mtu: Some(host) }, host.to_be_bytes().into());
+        let cause = Cause { kind, reporter: Some(reporter) };
+        let attribution = ledger.handle_error(&name, cause);
+        assert!(matches!(attribution, Attribution::Probe { seq: 1, .. }));
+        record.network_error(cause, attribution);
+    }
+    let causes = record.summary(Duration::ZERO).lost_causes;
+    let unnamed = Cause { kind: CauseKind::TooBig { mtu: None }, reporter: None };
+    let found = causes.iter().map(|one| (one.cause, one.lost));
+    assert!(found.eq([(Cause::SILENT, 1), (unnamed, 1)]), "{causes:?}");
+}

@@ -217,7 +217,7 @@ impl Model {
         let seq = self.token(short(i)).seq;
         let probe = &mut self.probes[i];
         let fate = match () {
-            () if probe.named => Fate::Lost { before: probe.cause },
+            () if probe.named => Fate::Lost { before: probe.cause, after: cause },
             () if probe.replied && !probe.lost => Fate::Answered,
             () => Fate::InFlight,
         };
