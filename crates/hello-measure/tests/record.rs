@@ -39,7 +39,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => prop_oneof![Just("denied"), Just("too-big")].prop_map(Event::Error),
         1 => prop_oneof![
             Just(Attribution::Unattributed),
-            Just(Attribution::Probe { seq: 0, fate: Fate::InFlight }),
+            Just(Attribution::Probe { seq: 0, fate: Fate::InFlight { is_first: true } }),
             Just(Attribution::Probe { seq: 0, fate: Fate::Lost { before: Cause::SILENT, after: REFUSED } }),
         ]
         .prop_map(Event::NetworkError),

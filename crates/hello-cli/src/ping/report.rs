@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
-use hello_measure::{OutageSummary, Outages, ReplyKind, Timeline};
+use hello_measure::{Attribution, Fate, OutageSummary, Outages, ReplyKind, Timeline};
 use hello_net::{ProbeEvent, ProbeEventKind, TraceHandle};
 
 use super::Target;
@@ -198,7 +198,12 @@ fn is_unexpected(event: &ProbeEvent<'_>) -> bool {
         Received { reply, .. } => {
             !matches!(reply, ReplyKind::Answered { .. } | ReplyKind::Late { .. })
         }
-        NetworkError { .. } | SocketError(_) | Dropped { .. } => true,
+        // The line of the first error about a probe is also that of its loss.
+        NetworkError { attribution, .. } => !matches!(
+            attribution,
+            Attribution::Probe { fate: Fate::InFlight { is_first: true }, .. }
+        ),
+        SocketError(_) | Dropped { .. } => true,
         _ => false,
     }
 }
@@ -208,7 +213,7 @@ pub const UNEXPECTED_LINES: u16 = 1000;
 
 #[cfg(test)]
 mod tests {
-    use hello_measure::Cause;
+    use hello_measure::{Cause, CauseKind};
     use hello_net::{ErrorClass, NotSent};
 
     use super::*;
@@ -285,6 +290,12 @@ mod tests {
         assert_eq!(lines(ProbeEventKind::Dropped { count: 7 }, 400), 400);
         assert_eq!(lines(ProbeEventKind::SocketError(ErrorClass::Denied.into()), 800), 600);
         assert_eq!(lines(answered(SECOND / 1000), 1), 1);
-        assert_eq!(report.take_suppressed(), 200);
+        // The line of the first error about a probe is that of its loss.
+        for (is_first, expected) in [(true, 1), (false, 0)] {
+            let attribution = Attribution::Probe { seq: 1, fate: Fate::InFlight { is_first } };
+            let cause = Cause { kind: CauseKind::Refused, reporter: None };
+            assert_eq!(lines(ProbeEventKind::NetworkError { cause, attribution }, 1), expected);
+        }
+        assert_eq!(report.take_suppressed(), 201);
     }
 }

@@ -279,7 +279,11 @@ impl<'a> Session<'a> {
         if !self.out.is_watched() && self.metrics.is_none() {
             return;
         }
-        let now = self.collect(lock(&self.report));
+        let report = lock(&self.report);
+        let now = match self.metrics {
+            Some(_) => self.collect(report),
+            None => self.collect_parts(report),
+        };
         let totals = self.totals.borrow();
         self.out.status(|| match stopped_at {
             None => totals.status(&self.plan, now).into(),
@@ -303,13 +307,18 @@ impl<'a> Session<'a> {
     }
 
     /// Adds the events until now to the totals, and returns the time.
-    fn collect(&self, mut report: MutexGuard<'_, Report>) -> Duration {
+    fn collect(&self, report: MutexGuard<'_, Report>) -> Duration {
+        let outages = report.outages();
+        self.totals.borrow_mut().set_outages(outages);
+        self.collect_parts(report)
+    }
+
+    /// Does the same without the outages, which take long to find if many probes are in flight.
+    fn collect_parts(&self, mut report: MutexGuard<'_, Report>) -> Duration {
         let now = self.start.elapsed();
-        let (parts, outages) = (report.take_parts(now), report.outages());
+        let parts = report.take_parts(now);
         drop(report);
-        let mut totals = self.totals.borrow_mut();
-        totals.append(&parts);
-        totals.set_outages(outages);
+        self.totals.borrow_mut().append(&parts);
         now
     }
 }

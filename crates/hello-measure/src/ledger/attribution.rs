@@ -84,7 +84,9 @@ impl Ledger {
         let after = self.causes.get(number);
         let slot = self.window.slot_mut(seq);
         let fate = match slot.state {
-            State::InFlight | State::LateUnreported => Fate::InFlight,
+            State::InFlight | State::LateUnreported => {
+                Fate::InFlight { is_first: !self.causes.get(slot.cause).kind.is_reported() }
+            }
             State::Answered => Fate::Answered,
             State::Lost | State::Late => Fate::Lost { before: self.causes.get(slot.cause), after },
         };
@@ -140,7 +142,10 @@ pub enum Attribution {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// Nothing yet, or nothing that was reported.
-    InFlight,
+    InFlight {
+        /// Whether this is the first error about it.
+        is_first: bool,
+    },
     /// It was answered, and remains so.
     Answered,
     /// It was reported as lost. The error is its cause from now on.

@@ -219,7 +219,7 @@ impl Model {
         let fate = match () {
             () if probe.named => Fate::Lost { before: probe.cause, after: cause },
             () if probe.replied && !probe.lost => Fate::Answered,
-            () => Fate::InFlight,
+            () => Fate::InFlight { is_first: probe.cause == Cause::SILENT },
         };
         probe.cause = cause;
         Attribution::Probe { seq, fate }

@@ -290,7 +290,7 @@ mod tests {
         let rtt = Duration::from_nanos(41_007);
         let (kind, reporter) = (CauseKind::TooBig { mtu: Some(1400) }, Some([10, 80, 2, 2].into()));
         let too_big = Cause { kind, reporter };
-        let attribution = Attribution::Probe { seq: 17, fate: Fate::InFlight };
+        let attribution = Attribution::Probe { seq: 17, fate: Fate::InFlight { is_first: true } };
         let rest = r#""target":"example.org:9999","flow":0,"at_s":1.5,"time":"2024-11-26T19:40:00.000000Z"}"#;
         for (line, expected) in [
             (

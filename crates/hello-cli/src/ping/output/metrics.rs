@@ -1,6 +1,6 @@
 //! The metrics of a run, with smokeping_prober's names where it has them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 use std::time::Duration;
 
@@ -29,9 +29,7 @@ pub fn text(recorders: &[Recorder], summaries: &[Summary]) -> String {
         families.add(name, "counter", help, &Vec::from_iter(samples));
     }
     let samples = summaries.iter().flat_map(|summary| {
-        summary.common.lost_causes.iter().map(|LostCause { cause, lost }| {
-            let reporter = cause.reporter.map_or(String::new(), |address| address.to_string());
-            let cause = cause.kind.label();
+        lost_by_cause(&summary.common.lost_causes).into_iter().map(|((cause, reporter), lost)| {
             let labels = [("target", &*summary.target), ("cause", cause), ("reporter", &reporter)];
             Sample::new(&labels, lost)
         })
@@ -55,6 +53,28 @@ pub fn text(recorders: &[Recorder], summaries: &[Summary]) -> String {
     families.add("response_duration_seconds", "histogram", help, &samples);
     families.into_text()
 }
+
+/// Returns the losses by cause and reporter, whatever the MTU. Those of rare reporters are together, because
+/// a forger can name any number, and each would be a time series.
+fn lost_by_cause(causes: &[LostCause]) -> BTreeMap<(&'static str, String), u64> {
+    let mut reporters = BTreeSet::new();
+    let mut lost = BTreeMap::new();
+    for LostCause { cause, lost: of_cause } in causes {
+        let reporter = match cause.reporter {
+            None => String::new(),
+            Some(one) if reporters.contains(&one) || reporters.len() < MAX_REPORTERS => {
+                reporters.insert(one);
+                one.to_string()
+            }
+            Some(_) => "other".into(),
+        };
+        *lost.entry((cause.kind.label(), reporter)).or_default() += of_cause;
+    }
+    lost
+}
+
+/// The most routers and hosts with time series of their own.
+const MAX_REPORTERS: usize = 16;
 
 type Count = fn(&Summary) -> u64;
 type Counts = fn(&Summary) -> &BTreeMap<&'static str, u64>;
@@ -132,6 +152,7 @@ fn histogram(recorder: &Recorder) -> Vec<Sample> {
 #[cfg(test)]
 mod tests {
     use hello_measure::Outages;
+    use hello_measure::{Cause, CauseKind};
     use hello_net::{ErrorClass, ProbeEventKind};
 
     use super::*;
@@ -157,6 +178,23 @@ mod tests {
             let line = format!("hello_ping_{name}{{target=\"192.0.2.1:9999\"}} {value}");
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
+    }
+
+    #[test]
+    fn losses_have_one_series_for_a_cause_and_a_reporter_and_few_reporters() {
+        let lost = |host: u8, mtu| LostCause {
+            cause: Cause {
+                kind: CauseKind::TooBig { mtu: Some(mtu) },
+                reporter: Some([10, 0, 0, host].into()),
+            },
+            lost: 2,
+        };
+        let mut causes = vec![lost(0, 1400), lost(0, 1300)];
+        causes.extend((1..=20).map(|host| lost(host, 1400)));
+        let lost = lost_by_cause(&causes);
+        assert_eq!(lost.len(), MAX_REPORTERS + 1, "{lost:?}");
+        assert_eq!(lost[&("too-big", "10.0.0.0".into())], 4);
+        assert_eq!(lost[&("too-big", "other".into())], 10);
     }
 
     #[test]
