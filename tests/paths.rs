@@ -5,6 +5,7 @@ mod lab;
 mod mtu;
 mod nobody;
 mod traces;
+mod two_commands;
 
 use crate::support::{have, have_ipv6};
 
