@@ -100,7 +100,8 @@ fn absent_host_is_reported_for_each_probe_as_by_ping() {
         let arguments = [CLIENT, PING, "--flows", flows];
         let Some(seen) = run_in_namespace(test, "absent_host.py", &arguments) else { return };
         let client = seen["client"].as_str().expect("text");
-        let end = "Tracy: 10.9.0.9:9999: unreachable, reported by 10.9.0.1 (1 attempt in 5.0 s)\n";
+        let end =
+            "Tracy: 10.9.0.9:9999: host unreachable, reported by 10.9.0.1 (1 attempt in 5.0 s)\n";
         assert!(client.ends_with(end), "{client}");
         for run in seen["runs"].as_array().expect("two families") {
             let (summary, text) = (&run["summary"], run["text"].as_str().expect("text"));

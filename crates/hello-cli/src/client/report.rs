@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use hello_measure::Cause;
+use hello_measure::{Cause, CauseKind};
 use hello_net::{ErrorClass, Greeting, NoReply, Progress, SocketError, Unanswered, ZonedAddr};
 use hello_proto::{DecodeError, Request};
 
@@ -156,9 +156,9 @@ impl<O: Write, E: Write> Report<O, E> {
                 format!("cannot open a socket: {}", error_chain(&error))
             }
             ErrorClass::Other => error.to_string(),
-            class => class.to_string() + &reported_by(server, cause),
+            class => describe(class, cause) + &reported_by(server, cause),
         };
-        let line = Line::Failed { server, reason: class.label(), cause };
+        let line = Line::Failed { server, reason: reason(class, cause), cause };
         self.note(&format!("{server}: {why}; still waiting"), &line)
     }
 
@@ -195,6 +195,20 @@ impl<O: Write, E: Write> Report<O, E> {
     }
 }
 
+/// Describes an error: by what the network reported, which is more exact than the class, unless that has
+/// advice.
+fn describe(class: ErrorClass, cause: Option<Cause>) -> String {
+    match cause {
+        Some(Cause { kind, .. }) if kind != CauseKind::Refused => kind.to_string(),
+        _ => class.to_string(),
+    }
+}
+
+/// Returns the label of an error: that of what the network reported, or else that of the class.
+pub(super) fn reason(class: ErrorClass, cause: Option<Cause>) -> &'static str {
+    cause.map_or(class.label(), |cause| cause.kind.label())
+}
+
 /// Names the router or the host that reported an error, unless it is the server itself.
 fn reported_by(server: ZonedAddr, cause: Option<Cause>) -> String {
     let reporter = cause.and_then(|cause| cause.reporter);
@@ -210,7 +224,8 @@ fn explain(unanswered: &Unanswered, skipped: u64) -> String {
         match problem {
             None => format!("no reply from {server}"),
             Some(problem) => {
-                format!("{server}: {}{}", problem.class, reported_by(server, *cause))
+                let reporter = reported_by(server, *cause);
+                format!("{server}: {}{reporter}", describe(problem.class, *cause))
             }
         }
     });

@@ -27,6 +27,7 @@ use super::summary::Summary;
 use super::throughput::{SearchEnd, Throughput};
 use crate::args::first_reply::{Destination, Tried};
 use crate::output::Format;
+use crate::output::cause;
 use crate::output::console::{self, Console, Status};
 use crate::output::json::Origin;
 use crate::output::layout::Layout;
@@ -325,7 +326,11 @@ impl<'a> Session<'a> {
             return;
         }
         let (found, waits) = ((error, contact.has_unrelated()), (waited, silence(plan)));
-        self.no_contact = Some(NoContact::explain(summary, found, waits));
+        let mut no_contact = NoContact::explain(summary, found, waits);
+        if let Some(cause) = contact.cause() {
+            no_contact.error = Some(cause::describe(cause, summary.address));
+        }
+        self.no_contact = Some(no_contact);
     }
 
     fn print_trial(&self) {

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddrV6};
 
-use hello_measure::{LostCause, Summary};
+use hello_measure::{Cause, LostCause, Summary};
 use hello_net::ZonedAddr;
 
 use super::format::{count, thousands};
@@ -56,10 +56,14 @@ pub fn list(summary: &Summary) -> String {
 }
 
 fn cause(lost_cause: &LostCause, target: ZonedAddr) -> String {
-    let LostCause { cause, lost } = lost_cause;
+    format!("{} {}", thousands(lost_cause.lost), describe(lost_cause.cause, target))
+}
+
+/// Describes a cause: `host unreachable (reported by 10.80.1.2)`.
+pub fn describe(cause: Cause, target: ZonedAddr) -> String {
     let reporter = cause.reporter.map(|address| reporter(address, target));
     let by = reporter.map_or(String::new(), |address| format!(" (reported by {address})"));
-    format!("{} {}{by}", thousands(*lost), cause.kind)
+    format!("{}{by}", cause.kind)
 }
 
 /// The most causes on a line: a forger of errors can name any number of routers.
@@ -67,7 +71,7 @@ const SHOWN: usize = 4;
 
 #[cfg(test)]
 mod tests {
-    use hello_measure::{Cause, CauseKind};
+    use hello_measure::CauseKind;
 
     use super::*;
 

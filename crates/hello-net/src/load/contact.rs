@@ -1,6 +1,8 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
+use hello_measure::Cause;
+
 use crate::udp::socket_error::SocketError;
 
 /// What a [`LoadGenerator`](crate::load::LoadGenerator) has learned about its server, in the
@@ -36,7 +38,7 @@ pub struct Contact {
 struct State {
     has_answer: AtomicBool,
     has_unrelated: AtomicBool,
-    error: OnceLock<SocketError>,
+    error: OnceLock<(SocketError, Option<Cause>)>,
 }
 
 impl Contact {
@@ -52,8 +54,8 @@ impl Contact {
         self.state.has_unrelated.store(true, Relaxed);
     }
 
-    pub(super) fn note_error(&self, error: SocketError) {
-        self.state.error.get_or_init(|| error);
+    pub(super) fn note_error(&self, error: SocketError, cause: Option<Cause>) {
+        self.state.error.get_or_init(|| (error, cause));
     }
 
     /// Returns whether any request was answered, in time or late.
@@ -69,6 +71,12 @@ impl Contact {
 
     /// Returns the first error that the system or the network reported about a request.
     pub fn error(&self) -> Option<SocketError> {
-        self.state.error.get().copied()
+        self.state.error.get().map(|(error, _)| *error)
+    }
+
+    /// Returns what the network reported by that error, and who reported it; `None` if the error is
+    /// the system's own, or if the system does not report more.
+    pub fn cause(&self) -> Option<Cause> {
+        self.state.error.get().and_then(|(_, cause)| *cause)
     }
 }

@@ -277,7 +277,7 @@ impl<'a, O: Fn(&[LoadEvent<'_>])> LoadWorker<'a, O> {
     }
 
     fn report_socket_error(&self, error: SocketError) {
-        self.shared.contact.note_error(error);
+        self.shared.contact.note_error(error, None);
         self.notify(sys::monotonic(), LoadEventKind::SocketError(error));
     }
 

@@ -6,6 +6,7 @@ use hello_measure::Cause;
 use hello_net::{NoReply, ZonedAddr};
 use serde::Serialize;
 
+use super::reason;
 use crate::output::json::{Datagram, JsonName, Origin, as_text};
 
 /// A JSON line, by its event.
@@ -74,8 +75,9 @@ pub(super) struct ServerReason {
 
 impl From<&NoReply> for ServerReason {
     fn from(no_reply: &NoReply) -> Self {
-        let reason = no_reply.problem.map_or("no-answer", |problem| problem.class.label());
-        Self { server: no_reply.server.into(), reason, cause: no_reply.cause }
+        let NoReply { server, problem, cause } = *no_reply;
+        let reason = problem.map_or("no-answer", |problem| reason(problem.class, cause));
+        Self { server: server.into(), reason, cause }
     }
 }
 

@@ -236,7 +236,7 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
                     let (train, len) = (message.count as usize, message.len);
                     return Err(LoadError::Send { server: self.shared.server, train, len, source });
                 }
-                self.shared.contact.note_error(error);
+                self.shared.contact.note_error(error, None);
                 self.report_not_sent(now, message.due, message.count, NotSent::Failed(error));
             }
         }
