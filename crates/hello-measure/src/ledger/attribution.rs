@@ -8,22 +8,20 @@ use super::Ledger;
 use super::window::State;
 use crate::cause::Cause;
 use crate::clocks::Clock;
+use crate::quote::quoted_token;
 
 impl Ledger {
     /// Attributes an ICMP error to the probe whose name it quotes.
     ///
-    /// `quote` is what the error quotes of the payload of the datagram, cut at any byte, and perhaps
-    /// padded (RFC 4884 section 3). An error is evidence and no verdict: the probe remains open until
+    /// `quote` is what the error quotes of the payload of the datagram; see [`quoted_token`]. An error is evidence and no verdict: the probe remains open until
     /// its reply or its timeout. The last error before the timeout is the cause of its
     /// [loss](super::Lost).
     pub fn handle_error(&mut self, quote: &[u8], cause: Cause) -> Attribution {
-        let token = quote.get(..Token::MIN_LEN).and_then(Token::decode);
+        let token = quoted_token(quote, Token::MIN_LEN);
         let Some(token) = token.filter(|token| self.is_in_window(*token)) else {
             return Attribution::Unattributed;
         };
-        let len = self.window.slot(token.seq).name_len().min(quote.len());
-        // All bytes of it, because a forger may know some.
-        match Token::decode(&quote[..len]) {
+        match quoted_token(quote, self.window.slot(token.seq).name_len()) {
             Some(whole) if whole == token => self.attribute(token.seq, cause),
             _ => Attribution::Unattributed,
         }

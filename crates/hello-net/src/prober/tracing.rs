@@ -4,7 +4,7 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use hello_measure::{Cause, CauseKind, Path, PathEnd, PathTracer, TracePlan};
+use hello_measure::{Cause, CauseKind, Path, PathEnd, PathTracer, TracePlan, quoted_token};
 use hello_proto::{Peer, Token};
 
 use super::event::{ProbeEvent, ProbeEventKind};
@@ -76,7 +76,7 @@ impl Tracing {
         is_alone: bool,
     ) -> bool {
         let now = sys::monotonic();
-        match Token::decode(quote) {
+        match quoted_token(quote, self.name.len()) {
             Some(token) => self.tracer.handle_error(flow, Some(token), cause, now),
             None if quote.len() < Token::MIN_LEN
                 && (is_alone || self.is_only_to_expire && cause.kind == CauseKind::TtlExceeded) =>
@@ -143,5 +143,33 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
         for path in &paths {
             self.notify(now, path.flow, ProbeEventKind::Traced(path));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 80, 1, 9));
+    const SERVER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 80, 4, 2));
+
+    #[test]
+    fn error_whose_quote_is_padded_is_about_the_probe() {
+        let plan = ProbePlan { name_len: 16, ..ProbePlan::DEFAULT };
+        let mut tracing = Tracing::new([SOURCE, SERVER], &plan, TracePlan::default(), 0xbeef);
+        tracing.add_flows(&[0]);
+        let probe = tracing.tracer.poll_probe(sys::monotonic()).expect("hop 1");
+        // Zeros up to 128 bytes with both headers, and extensions (RFC 4884 sections 4 and 5).
+        let mut quote = [0; 100 + 12];
+        probe.token.encode(&mut quote[..plan.name_len]).expect("long enough");
+        quote[100] = 0x20;
+        let router = IpAddr::from([10, 80, 1, 1]);
+        let cause = Cause { kind: CauseKind::TtlExceeded, reporter: Some(router) };
+        let mut forged = quote;
+        forged[plan.name_len - 1] ^= 1;
+        assert!(!tracing.handle_error(0, &forged, cause, true));
+        assert!(tracing.handle_error(0, &quote, cause, true));
+        let path = tracing.tracer.paths().next().expect("one");
+        assert_eq!(path.hops[0].routers[0].address, router);
     }
 }
