@@ -2,6 +2,8 @@
 
 pub(crate) mod cmsg;
 pub(crate) mod error_queue;
+#[cfg(test)]
+pub(crate) mod loopback;
 pub(crate) mod options;
 mod sockopt;
 pub(super) mod time;

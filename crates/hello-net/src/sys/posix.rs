@@ -46,7 +46,7 @@ pub(crate) fn set_ttl(socket: &UdpSocket, peer: SocketAddr, ttl: u8) -> io::Resu
 
 /// Returns whether packets to `peer` are IPv4 or IPv6, and so whose options a socket needs: an IPv6
 /// socket sends IPv4 packets to a mapped address (RFC 4291 section 2.5.5.2).
-fn families(peer: SocketAddr) -> (bool, bool) {
+pub(super) fn families(peer: SocketAddr) -> (bool, bool) {
     let is_v4 = peer.ip().to_canonical().is_ipv4();
     (is_v4, !is_v4)
 }

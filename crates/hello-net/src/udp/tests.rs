@@ -10,6 +10,8 @@ use super::socket::{self, PortSharing};
 #[cfg(all(target_os = "linux", feature = "probe"))]
 use crate::sys;
 use crate::sys::fragmentation::Fragmentation;
+#[cfg(all(target_os = "linux", feature = "probe"))]
+use crate::sys::linux::loopback::bind_loopback;
 
 pub(crate) const BACK_ENDS: &[Backend] = &[
     #[cfg(target_os = "linux")]
@@ -38,9 +40,9 @@ fn empty_socket_is_an_idle_wait_and_no_error() {
 #[cfg(all(target_os = "linux", feature = "probe"))]
 #[test]
 fn datagram_has_a_ttl_of_its_own_and_the_next_one_that_of_the_socket() {
-    for host in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
-        // Not every machine has IPv6.
-        let Ok(receiving) = UdpSocket::bind((host, 0)) else { continue };
+    let mapped = Ipv4Addr::LOCALHOST.to_ipv6_mapped();
+    for host in [IpAddr::from(Ipv4Addr::LOCALHOST), mapped.into(), Ipv6Addr::LOCALHOST.into()] {
+        let Some(receiving) = bind_loopback(host) else { continue };
         let address = receiving.local_addr().expect("bound");
         sys::report_ttl(&receiving, address).expect("an option");
         let sending = UdpSocket::bind((host, 0)).expect("a port");

@@ -7,11 +7,13 @@
 
 use std::io;
 use std::mem;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd};
 use std::ptr;
 
 use libc::c_int;
+
+use crate::sys::posix::families;
 
 /// Sets an option of a socket to a number (setsockopt(2)).
 pub(super) fn set(socket: &impl AsFd, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
@@ -100,9 +102,11 @@ pub(crate) fn drops(socket: &UdpSocket) -> Option<u32> {
 /// IPV6_HOPLIMIT, RFC 3542 section 6.3), and fails rather than wait. Other datagrams of the socket keep
 /// theirs.
 pub(crate) fn try_send_with_ttl(socket: &UdpSocket, datagram: &[u8], ttl: u8) -> io::Result<()> {
-    let (level, kind) = match socket.local_addr()? {
-        SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_TTL),
-        SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT),
+    let (is_v4, _) = families(socket.peer_addr()?);
+    let (level, kind) = if is_v4 {
+        (libc::IPPROTO_IP, libc::IP_TTL)
+    } else {
+        (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT)
     };
     let ttl = c_int::from(ttl);
     // Sending writes to no payload.
