@@ -103,10 +103,13 @@ impl Flow {
             return;
         }
         self.sent.pop_back();
-        self.failures += 1;
+        self.failures = self.failures.saturating_add(1);
         self.ready = now.saturating_add(plan.timeout);
-        if self.samples.is_none() && self.failures >= plan.tries.get() {
-            self.path.end = PathEnd::NotSent;
+        if self.failures >= plan.tries.get() {
+            match &mut self.samples {
+                None => self.path.end = PathEnd::NotSent,
+                Some(samples) => samples.clear(),
+            }
         }
     }
 
@@ -305,3 +308,26 @@ impl Flow {
 
 /// The number of probes of a flow that are remembered.
 const REMEMBERED: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_that_the_system_does_not_send_end_after_as_many_failures_as_tries() {
+        let (plan, second) = (TracePlan::default(), Duration::from_secs(1));
+        let mut flow = Flow::new(0);
+        flow.send(0, Duration::ZERO);
+        let answer = Answer::Target { address: [10, 80, 4, 2].into(), greeted: true };
+        flow.answer(0, answer, Some(second), &plan);
+        let end = flow.path.end;
+        assert!(flow.is_ended() && flow.begin_samples(NonZeroU8::MAX));
+        for failures in 1..=plan.tries.get() {
+            assert!(!flow.is_ended(), "{failures}");
+            flow.send(failures.into(), second * failures.into());
+            flow.not_sent(failures.into(), second * failures.into(), &plan);
+        }
+        // What is known remains.
+        assert_eq!((flow.is_ended(), flow.path.end), (true, end));
+    }
+}
