@@ -9,7 +9,7 @@ mod network;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -273,6 +273,15 @@ impl PathTracer {
     /// Returns whether each flow was traced.
     pub fn is_done(&self) -> bool {
         self.active.is_empty() && self.queued.is_empty() && self.unsampled.is_empty()
+    }
+
+    /// Ends all traces early: no further probe is sent, and [`poll_path`](Self::poll_path) returns each
+    /// path as far as it is known.
+    pub fn finish(&mut self) {
+        let queues = self.queued.drain(..).chain(self.unsampled.drain(..));
+        let open = BTreeSet::from_iter(self.active.drain(..).chain(queues));
+        self.finished.extend(open);
+        self.flows.values_mut().for_each(Flow::finish);
     }
 
     /// Returns the path of a flow whose trace ended; each once, in the order of their ends.

@@ -73,7 +73,7 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
             self.trace(now);
             match (over, ended) {
                 (true, _) => {
-                    self.report_unfinished(now);
+                    self.finish_traces(now);
                     return Ok(());
                 }
                 (false, true) => continue,

@@ -4,7 +4,7 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use hello_measure::{Cause, CauseKind, Path, PathEnd, PathTracer, TracePlan, quoted_token};
+use hello_measure::{Cause, CauseKind, Path, PathTracer, TracePlan, quoted_token};
 use hello_proto::{Peer, Token};
 
 use super::event::{ProbeEvent, ProbeEventKind};
@@ -107,12 +107,6 @@ impl Tracing {
     fn poll_path(&mut self) -> Option<Path> {
         self.tracer.poll_path().cloned()
     }
-
-    /// Returns the paths of the flows whose traces did not end.
-    fn unfinished(&self) -> Vec<Path> {
-        let paths = self.tracer.paths();
-        paths.filter(|path| path.end == PathEnd::Unfinished).cloned().collect()
-    }
 }
 
 impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
@@ -137,12 +131,12 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
         }
     }
 
-    /// Shows the paths of the flows whose traces were ended early.
-    pub(super) fn report_unfinished(&self, now: Duration) {
-        let paths = self.state().tracing.as_ref().map(Tracing::unfinished).unwrap_or_default();
-        for path in &paths {
-            self.notify(now, path.flow, ProbeEventKind::Traced(path));
+    /// Ends the traces, and shows each path that was not shown, as far as it is known.
+    pub(super) fn finish_traces(&self, now: Duration) {
+        if let Some(tracing) = &mut self.state().tracing {
+            tracing.tracer.finish();
         }
+        self.trace(now);
     }
 }
 

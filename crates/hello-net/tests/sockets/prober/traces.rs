@@ -2,7 +2,7 @@
 //! network namespaces.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::num::NonZeroU16;
+use std::num::{NonZeroU8, NonZeroU16};
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
@@ -106,13 +106,20 @@ fn trace_beside_probes_is_in_no_count_of_theirs_and_the_others_follow_at_the_end
 }
 
 #[test]
-fn abort_ends_a_trace_and_shows_what_is_known() {
+fn abort_ends_traces_and_shows_what_is_known() {
     let server = peer();
-    let prober = connect(&server, traced(plan(0)));
-    prober.trace_handle().expect("a plan").trace(0);
+    // The second flow begins once the path of the first one is known, which then waits for samples.
+    let (samples, concurrent) = (NonZeroU8::MAX, NonZeroU8::MIN);
+    let timeout = Duration::from_secs(20);
+    let trace = TracePlan { samples, concurrent, timeout, ..TracePlan::default() };
+    let flows = NonZeroU16::new(2).expect("not zero");
+    let prober = connect(&server, plan(0).flows(flows).trace(trace));
+    let handle = prober.trace_handle().expect("a plan");
+    (0..2).for_each(|flow| handle.trace(flow));
     let stopper = prober.stopper();
     let (_, paths, _) = thread::scope(|scope| {
         scope.spawn(|| {
+            serve(&server, 1, |_, name| vec![greeting(name)]);
             receive(&server);
             stopper.stop();
             // Only an abort ends it.
@@ -120,7 +127,8 @@ fn abort_ends_a_trace_and_shows_what_is_known() {
         });
         run(prober)
     });
-    assert_eq!(Vec::from_iter(paths.iter().map(|path| path.end)), [PathEnd::Unfinished]);
+    let ends = paths.iter().map(|path| (path.flow, path.end));
+    assert_eq!(Vec::from_iter(ends), [(0, GREETED), (1, PathEnd::Unfinished)]);
 }
 
 #[test]
