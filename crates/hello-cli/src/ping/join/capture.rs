@@ -122,6 +122,8 @@ struct Blocks<F> {
 /// An interface of a capture.
 struct Interface {
     link: Option<Link>,
+    /// Whether it stands for all interfaces of the machine.
+    is_all: bool,
     resolution: Resolution,
     /// The packets that its last statistics count as dropped.
     dropped: u64,
@@ -149,7 +151,7 @@ impl<F: FnMut(&CapturedDatagram<'_>)> Blocks<F> {
                     true => Resolution::NANOSECONDS,
                     false => Resolution::MICROSECONDS,
                 };
-                self.add_interface(header.network, resolution);
+                self.add_interface(header.network, None, resolution);
             }
             PcapBlockOwned::Legacy(packet) => {
                 let Some(interface) = self.interfaces.first() else { return Err("a lost header") };
@@ -166,7 +168,8 @@ impl<F: FnMut(&CapturedDatagram<'_>)> Blocks<F> {
                 let resolution =
                     Resolution::new(interface.if_tsresol, seconds.unwrap_or(0).cast_signed());
                 let resolution = resolution.ok_or("an impossible resolution of times")?;
-                self.add_interface(interface.linktype, resolution);
+                let name = option(&interface.options, OptionCode::IfName);
+                self.add_interface(interface.linktype, name, resolution);
             }
             PcapBlockOwned::NG(Block::EnhancedPacket(packet)) => {
                 let index = usize::try_from(packet.if_id).unwrap_or(usize::MAX);
@@ -202,22 +205,23 @@ impl<F: FnMut(&CapturedDatagram<'_>)> Blocks<F> {
         Ok(())
     }
 
-    fn add_interface(&mut self, linktype: Linktype, resolution: Resolution) {
+    fn add_interface(&mut self, linktype: Linktype, name: Option<&[u8]>, resolution: Resolution) {
         let link = Link::from_number(linktype.0);
         self.supported |= link.is_some();
         if link.is_none() {
             self.unsupported = Some(linktype.0);
         }
-        self.interfaces.push(Interface { link, resolution, dropped: 0 });
+        let is_all = link.is_some_and(|link| link.is_of_all_interfaces(name));
+        self.interfaces.push(Interface { link, is_all, resolution, dropped: 0 });
     }
 
     fn packet(&mut self, index: usize, at: Duration, packet: &[u8], is_outgoing: Option<bool>) {
         self.packets += 1;
         self.span.handle_packet(at);
-        let Some(link) = self.interfaces.get(index).and_then(|interface| interface.link) else {
+        let Some(&Interface { link: Some(link), is_all, .. }) = self.interfaces.get(index) else {
             return;
         };
-        self.has_all_interfaces &= link.is_of_all_interfaces();
+        self.has_all_interfaces &= is_all;
         if let Some(found) = datagram(link, at, packet) {
             let is_outgoing = found.is_outgoing.or(is_outgoing);
             (self.visit)(&CapturedDatagram { is_outgoing, ..found });
@@ -247,10 +251,14 @@ impl<F: FnMut(&CapturedDatagram<'_>)> Blocks<F> {
     }
 }
 
+/// Returns the bytes of the first option with this code.
+fn option<'a>(options: &'a [PcapNGOption<'_>], code: OptionCode) -> Option<&'a [u8]> {
+    options.iter().find(|option| option.code == code)?.as_bytes().ok()
+}
+
 /// Returns the number in the first option with this code, which has the byte order of its section.
 fn integer(options: &[PcapNGOption<'_>], code: OptionCode, is_little: bool) -> Option<u64> {
-    let option = options.iter().find(|option| option.code == code)?;
-    let bytes = option.as_bytes().ok()?;
+    let bytes = option(options, code)?;
     let mut number = [0; 8];
     if is_little {
         number.get_mut(..bytes.len())?.copy_from_slice(bytes);

@@ -38,9 +38,15 @@ impl Link {
         }
     }
 
-    /// Returns whether it is that of a capture on all interfaces.
-    pub(super) const fn is_of_all_interfaces(self) -> bool {
-        matches!(self, Self::Cooked | Self::Cooked2)
+    /// Returns whether it is that of a capture on all interfaces, given the name of the interface, if the
+    /// capture has it. The first version of "cooked" headers alone is no proof: an interface without
+    /// headers, such as one of PPP, has them too.
+    pub(super) fn is_of_all_interfaces(self, name: Option<&[u8]>) -> bool {
+        match (self, name) {
+            (Self::Cooked | Self::Cooked2, Some(name)) => name == b"any",
+            (link, None) => link == Self::Cooked2,
+            _ => false,
+        }
     }
 
     /// Returns the packet of IP behind the link layer's header, and whether the machine of the capture

@@ -249,13 +249,22 @@ fn long_packets_are_read_and_endless_ones_are_not_held_in_memory() {
 }
 
 #[test]
-fn only_cooked_headers_show_all_interfaces() {
-    let cooked = [&[0; 14][..], &[8, 0], PACKET].concat();
-    let packets = [(SECONDS, 500_000, &cooked[..])];
-    let of = |link| read(&*Order(false).pcap(0xa1b2_c3d4, link, &packets), |_| ()).expect("one");
-    let is_of_all = |link| format!("{:?}", of(link).span).contains("has_all_interfaces: true");
-    assert!(is_of_all(113));
-    assert!(!is_of_all(1));
+fn only_captures_on_the_interface_any_show_all_interfaces() {
+    let order = Order(false);
+    let is_of_all = |file: &[u8]| {
+        let capture = read(file, |_| ()).expect("a capture");
+        format!("{:?}", capture.span).contains("has_all_interfaces: true")
+    };
+    // An interface of PPP has the first version of cooked headers as well.
+    for (link, is_all, is_any) in [(276, true, true), (113, false, true), (1, false, false)] {
+        let pcap = order.pcap(0xa1b2_c3d4, link.into(), &[(SECONDS, 500_000, PACKET)]);
+        assert_eq!(is_of_all(&pcap), is_all, "{link}");
+        let of = |name: &[u8]| {
+            let interface = order.interface(link, &order.option(2, name));
+            is_of_all(&[order.section(), interface, order.packet(MICROS, &[])].concat())
+        };
+        assert_eq!((of(b"any"), of(b"ppp0")), (is_any, false), "{link}");
+    }
 }
 
 proptest! {
