@@ -31,7 +31,7 @@ use self::verdict::JoinVerdict;
 /// # Proof
 ///
 /// A reply in the capture proves that the server sent it, whatever else the capture lacks: if the run
-/// has no reply, it was lost on the way back. That a packet is *not* in the capture is a proof only if
+/// has no reply, and lacks no lines, it was lost on the way back. That a packet is *not* in the capture is a proof only if
 /// the capture has all others: the request and the reply of every probe that was answered, in time or
 /// late, because these certainly passed the server; no packet that it counts as dropped or cut before
 /// the token; and packets from before the probe was sent until the timeout after it. One of these
@@ -89,6 +89,8 @@ pub struct Join {
     /// Requests that arrived at the machine of the capture, and requests that left it.
     arriving: u64,
     leaving: u64,
+    /// Whether the run lacks lines about probes.
+    lacks_lines: bool,
 }
 
 /// What a run says about itself; see [`Join`].
@@ -153,6 +155,7 @@ impl Join {
             epoch: None,
             arriving: 0,
             leaving: 0,
+            lacks_lines: false,
         }
     }
 
@@ -170,6 +173,12 @@ impl Join {
     /// count as zero, because the start of a run is known no better.
     pub const fn set_epoch(&mut self, epoch: Duration) {
         self.epoch = Some(epoch);
+    }
+
+    /// Notes that the run lacks some of its lines. A probe that it reports as lost may have been late then,
+    /// so a reply to it in the capture proves nothing.
+    pub const fn handle_suppressed(&mut self) {
+        self.lacks_lines = true;
     }
 
     /// Returns the number of probes.

@@ -120,7 +120,10 @@ impl<'a> Settlement<'a> {
             return Place::Unknown(Doubt::Ambiguous);
         }
         if probe.reply.is_seen() {
-            return Place::Back;
+            return match self.join.lacks_lines {
+                true => Place::Unknown(Doubt::LinesSuppressed),
+                false => Place::Back,
+            };
         }
         let is_seen = self.seen_flows.get(probe.flow).is_some_and(|is_seen| *is_seen);
         match self.doubt {

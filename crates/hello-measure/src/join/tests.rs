@@ -115,6 +115,14 @@ fn place_of_a_loss_is_where_the_last_packet_was_seen() {
 }
 
 #[test]
+fn reply_to_a_lost_probe_proves_nothing_if_its_late_line_may_be_suppressed() {
+    let mut scene = three_losses();
+    scene.join.handle_suppressed();
+    let unknown = Place::Unknown(Doubt::LinesSuppressed);
+    assert_eq!(scene.places(), [Place::There, Place::Server, unknown]);
+}
+
+#[test]
 fn absence_proves_nothing_if_packets_are_known_to_be_missing() {
     let unknown = |doubt| [Place::Unknown(doubt), Place::Unknown(doubt), Place::Back];
     let mut missing = three_losses();

@@ -51,6 +51,8 @@ pub enum Doubt {
     Fragmented,
     /// The capture was taken at the sender.
     AtSender,
+    /// The server replied, but the run lacks lines, and one of them may be about a late reply.
+    LinesSuppressed,
     /// The run has several probes with this sequence number.
     Ambiguous,
     /// The capture lacks the request or the reply, or has them several times.
@@ -70,6 +72,7 @@ impl Doubt {
             Self::SilentFlow => "silent-flow",
             Self::Fragmented => "fragmented",
             Self::AtSender => "at-sender",
+            Self::LinesSuppressed => "lines-suppressed",
             Self::Ambiguous => "ambiguous",
             Self::NoDelay => "no-delay",
             Self::NoTypicalDelay => "no-typical-delay",

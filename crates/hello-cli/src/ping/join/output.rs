@@ -196,6 +196,7 @@ fn explanation(doubt: &str) -> Option<&'static str> {
         (Doubt::OutsideCapture, "the capture may not cover them and the timeout after them"),
         (Doubt::SilentFlow, "their flow has no answer; capture all interfaces (-i any)"),
         (Doubt::Fragmented, "the rest of the fragmented request may be lost"),
+        (Doubt::LinesSuppressed, "the run lacks suppressed lines, so the reply may have been late"),
         (Doubt::Ambiguous, "the run has their sequence numbers twice"),
         (Doubt::NoDelay, "the capture lacks one of their packets, or has it several times"),
         (Doubt::NoTypicalDelay, "too few probes were answered for a typical delay"),

@@ -186,6 +186,10 @@ pub fn read(mut input: impl BufRead) -> Result<Vec<TargetRun>, RunError> {
                     runs[*index].suspicion = Some(suspicion);
                 }
             }
+            Line::Suppressed => {
+                // It does not say of which targets these lines were.
+                indices.values().for_each(|index| runs[*index].join.handle_suppressed());
+            }
             Line::Other => {}
         }
     }
@@ -256,6 +260,7 @@ enum Line {
         #[serde(default)]
         lost_causes: Vec<LostBy>,
     },
+    Suppressed,
     #[serde(other)]
     Other,
 }

@@ -232,6 +232,7 @@ fn every_doubt_about_single_probes_is_explained() {
         Doubt::OutsideCapture,
         Doubt::SilentFlow,
         Doubt::Fragmented,
+        Doubt::LinesSuppressed,
         Doubt::Ambiguous,
         Doubt::NoDelay,
         Doubt::NoTypicalDelay,

@@ -1,3 +1,5 @@
+use hello_measure::{CaptureSpan, CapturedDatagram, Doubt, Place};
+
 use super::*;
 use crate::process::exit::error_chain;
 
@@ -23,9 +25,37 @@ fn run_has_its_probes_with_the_times_at_which_they_were_sent() {
     assert_eq!((&*run.target, run.sent, run.join.probes()), ("a:9", Some(2), 2));
     assert_eq!((&*run.causes[0].cause, run.causes[0].lost), ("too-big", 1));
     assert_eq!(run.epoch, Some(Duration::from_secs(1_732_650_000)));
-    let joined = run.join.clone().finish(&hello_measure::CaptureSpan::default());
+    let joined = run.join.clone().finish(&CaptureSpan::default());
     assert_eq!((joined.summary.answered, joined.summary.late.total()), (1, 1));
     assert_eq!(joined.verdicts[0].sent, Duration::from_secs(2));
+}
+
+#[test]
+fn lost_probe_with_a_reply_in_the_capture_may_be_late_if_lines_are_suppressed() {
+    let name = hello_proto::Token { run_id: 7, seq: 2 };
+    let mut bytes = [0; 16];
+    name.encode(&mut bytes).expect("room");
+    let reply = hello_proto::Request::new(&bytes).expect("short").reply().parts().concat();
+    let [source, destination] =
+        ["[fe80::1]:9", "[fe80::2]:5"].map(|address| address.parse().expect("an address"));
+    let place = |lines: &[&str]| {
+        let mut run = runs(lines).expect("a run").remove(0);
+        assert!(run.join.handle_datagram(&CapturedDatagram {
+            at: Duration::from_secs(1000),
+            source,
+            destination,
+            payload: &reply,
+            len: reply.len(),
+            is_fragment: false,
+            is_outgoing: None,
+        }));
+        run.join.finish(&CaptureSpan::default()).verdicts[0].place
+    };
+    let suppressed = r#"{"event":"suppressed","lines":1,"time":"2024-11-26T19:40:04.000000Z"}"#;
+    assert_eq!(place(&[START, LOST]), Place::Back);
+    assert_eq!(place(&[START, LOST, suppressed]), Place::Unknown(Doubt::LinesSuppressed));
+    let next = START.replace("a:9", "b:9");
+    assert_eq!(place(&[START, LOST, &next]), Place::Back);
 }
 
 #[test]
