@@ -63,9 +63,11 @@ struct Tries {
 }
 
 impl MtuSearch {
-    /// Creates a search. It tries the smallest size only, if that exceeds the largest.
+    /// Creates a search. It tries the smallest size only, if that exceeds the largest. Sizes end at
+    /// `u32::MAX - 1`.
     pub fn new(plan: MtuPlan) -> Self {
-        let plan = MtuPlan { max: plan.max.max(plan.min), ..plan };
+        let min = plan.min.min(LONGEST_SIZE);
+        let plan = MtuPlan { min, max: plan.max.clamp(min, LONGEST_SIZE), ..plan };
         let tries = Tries { size: plan.min, count: 0, cause: Cause::SILENT };
         Self {
             plan,
@@ -236,6 +238,9 @@ impl MtuPlan {
 /// The length of the shortest name, as that of other probes by default. It holds every digit of a
 /// token twice.
 const SHORTEST_NAME: u32 = 16;
+
+/// The longest size that has a next one.
+const LONGEST_SIZE: u32 = u32::MAX - 1;
 
 /// The length of the longest name.
 const LONGEST_NAME: u32 = 65_499;

@@ -226,6 +226,18 @@ fn sizes_outside_the_plan_are_ignored() {
     assert_eq!((single.next_size(), single.outcome().limit), (None, MtuLimit::Max));
 }
 
+#[test]
+fn sizes_up_to_the_largest_number_end_the_search_as_others_do() {
+    for (min, max) in [(44, u32::MAX), (u32::MAX, u32::MAX), (u32::MAX, 0)] {
+        let mut search = MtuSearch::new(MtuPlan { min, max, ..MtuPlan::ipv4() });
+        while let Some(size) = search.next_size() {
+            search.handle(size, MtuEvidence::Answered);
+        }
+        let outcome = search.outcome();
+        assert_eq!((outcome.passed, outcome.limit), (Some(u32::MAX - 1), MtuLimit::Max));
+    }
+}
+
 fn paths() -> impl Strategy<Value = Path> {
     let sizes = || prop_oneof![100..1600u32, 100..70_000u32];
     let report = prop_oneof![
