@@ -11,7 +11,8 @@ use super::cause::{Cause, CauseKind};
 /// This is path MTU discovery in the packetization layer (RFC 4821, RFC 8899): a size passes if a reply
 /// to it arrives, whatever ICMP says. Sizes are tried by halving. What a router reports, or the own
 /// link's MTU, is tried at once, and so is the next size above it, so a correct report ends the search
-/// and a wrong one is refuted by a reply. A size fails in silence only after several tries, and the
+/// and a wrong one is refuted by a reply. If so, the size that it rejected is tried again before the
+/// search ends at it. A size fails in silence only after several tries, and the
 /// smallest one that failed in silence is tried as often again at the end. So a lost probe is not
 /// taken for a limit.
 ///
@@ -46,12 +47,27 @@ pub struct MtuSearch {
     /// The longest name in the replies that hold only the start of one, in bytes.
     cut_to: Option<u32>,
     /// The sizes that did not pass, all above `passed`.
-    failed: BTreeMap<u32, MtuLimit>,
+    failed: BTreeMap<u32, Failure>,
     /// The last MTU that a router reported and no reply has refuted.
     reported: Option<ReportedMtu>,
     tries: Tries,
-    /// The size that failed in silence twice.
+    /// The size that failed a second time, after it failed in silence or by a wrong report.
     confirmed: Option<u32>,
+}
+
+/// Why a size did not pass.
+#[derive(Clone, Copy, Debug)]
+struct Failure {
+    limit: MtuLimit,
+    /// The MTU in the report of a router.
+    mtu: Option<u32>,
+}
+
+impl Failure {
+    /// Returns whether another try may pass: there was no report, or a longer packet than it allows passed.
+    fn is_doubtful(self, passed: u32) -> bool {
+        matches!(self.limit, MtuLimit::NoReply { .. }) || self.mtu.is_some_and(|mtu| mtu < passed)
+    }
 }
 
 /// Tries of one size that were not answered.
@@ -88,11 +104,11 @@ impl MtuSearch {
         let Some(passed) = self.passed else {
             return (!self.failed.contains_key(&self.plan.min)).then_some(self.plan.min);
         };
-        let (bound, limit) = self.bound();
+        let (bound, failure) = self.bound();
         if bound <= passed + 1 {
             // A router that limits how often it reports has reported this limit before.
             let is_reported = self.reported.is_some_and(|reported| reported.mtu == passed);
-            let is_certain = !matches!(limit, MtuLimit::NoReply { .. }) || is_reported;
+            let is_certain = !failure.is_doubtful(passed) || is_reported;
             return (!is_certain && self.confirmed != Some(bound)).then_some(bound);
         }
         let hints = [self.reported.map(|reported| reported.mtu), self.plan.link_mtu];
@@ -119,14 +135,17 @@ impl MtuSearch {
                 self.cut_to = self.cut_to.max(Some(name_len));
                 self.pass(size);
             }
-            MtuEvidence::TooLongForLink => self.fail(size, MtuLimit::Link),
+            MtuEvidence::TooLongForLink => self.fail(size, MtuLimit::Link, None),
             MtuEvidence::Reported(Cause { kind: CauseKind::TooBig { mtu }, reporter }) => {
                 // Some routers report no MTU, and a report of one that the probe fits is wrong.
                 let range = self.passed.unwrap_or(self.plan.min)..size;
                 if let Some(mtu) = mtu.filter(|mtu| range.contains(mtu)) {
                     self.reported = Some(ReportedMtu { mtu, reporter });
                 }
-                self.fail(size, MtuLimit::Router { reporter });
+                if self.failed.contains_key(&size) && self.next_size() == Some(size) {
+                    self.confirmed = Some(size);
+                }
+                self.fail(size, MtuLimit::Router { reporter }, mtu);
             }
             MtuEvidence::Reported(cause) => self.unanswered(size, cause),
             MtuEvidence::Silent => self.unanswered(size, Cause::SILENT),
@@ -135,23 +154,23 @@ impl MtuSearch {
 
     /// Returns the result so far, even if the search is not over.
     pub fn outcome(&self) -> MtuOutcome {
-        let limit = match (self.bound(), self.reported) {
+        let limit = match (self.bound().1.limit, self.reported) {
             _ if self.next_size().is_some() => MtuLimit::Open,
-            ((_, MtuLimit::NoReply { .. }), Some(ReportedMtu { mtu, reporter }))
+            (MtuLimit::NoReply { .. }, Some(ReportedMtu { mtu, reporter }))
                 if self.passed == Some(mtu) =>
             {
                 MtuLimit::Router { reporter }
             }
-            ((_, limit), _) => limit,
+            (limit, _) => limit,
         };
         let Self { passed, answered, cut_to, reported, .. } = *self;
         MtuOutcome { passed, answered, cut_to, limit, reported }
     }
 
     /// Returns the smallest size that did not pass, and why; the size above the plan's, if all did.
-    fn bound(&self) -> (u32, MtuLimit) {
-        let smallest = self.failed.first_key_value().map(|(size, limit)| (*size, *limit));
-        smallest.unwrap_or((self.plan.max + 1, MtuLimit::Max))
+    fn bound(&self) -> (u32, Failure) {
+        let smallest = self.failed.first_key_value().map(|(size, failure)| (*size, *failure));
+        smallest.unwrap_or((self.plan.max + 1, Failure { limit: MtuLimit::Max, mtu: None }))
     }
 
     fn pass(&mut self, size: u32) {
@@ -162,9 +181,9 @@ impl MtuSearch {
     }
 
     /// Notes that the system or a router rejected a size. A reply is better evidence.
-    fn fail(&mut self, size: u32, limit: MtuLimit) {
+    fn fail(&mut self, size: u32, limit: MtuLimit, mtu: Option<u32>) {
         if self.passed.is_none_or(|passed| passed < size) {
-            self.failed.insert(size, limit);
+            self.failed.insert(size, Failure { limit, mtu });
         }
     }
 
@@ -183,7 +202,8 @@ impl MtuSearch {
         if self.tries.count >= self.plan.tries.get() {
             let cause = self.tries.cause;
             self.tries.size = 0;
-            if self.failed.insert(size, MtuLimit::NoReply { cause }).is_some() {
+            let limit = MtuLimit::NoReply { cause };
+            if self.failed.insert(size, Failure { limit, mtu: None }).is_some() {
                 self.confirmed = Some(size);
             }
         }

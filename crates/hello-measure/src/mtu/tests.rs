@@ -101,8 +101,9 @@ fn run(
     Ok(sizes)
 }
 
-/// More than any search needs: halving 65,536 sizes, with three tries of each and of the last again.
-const MAX_PROBES: usize = 3 * (17 + 4);
+/// More than any search needs: halving 65,536 sizes, the smallest and the largest one, two hints, the sizes
+/// above these, and the last one again, with three tries of each.
+const MAX_PROBES: usize = 3 * (17 + 2 + 2 + 2 + 1) + 1;
 
 fn searched(plan: MtuPlan, path: &Path) -> (Vec<u32>, MtuOutcome) {
     let mut search = MtuSearch::new(plan);
@@ -211,6 +212,34 @@ fn late_reply_refutes_a_failure_and_a_report() {
     // Nor is a report that comes after the reply believed.
     search.handle(1500, MtuEvidence::Reported(too_big));
     assert_eq!(search.next_size(), Some(1501));
+}
+
+#[test]
+fn size_whose_report_is_refuted_is_tried_again_before_it_limits_the_path() {
+    let too_big = Cause { kind: CauseKind::TooBig { mtu: Some(1400) }, reporter: ROUTER };
+    let silent = Cause::SILENT;
+    for (again, tries, passed, limit) in [
+        (MtuEvidence::Answered, 1, 1500, MtuLimit::Link),
+        (MtuEvidence::Reported(too_big), 1, 1499, MtuLimit::Router { reporter: ROUTER }),
+        (MtuEvidence::Silent, 3, 1499, MtuLimit::NoReply { cause: silent }),
+    ] {
+        let (mut search, mut sizes) = (MtuSearch::new(plan()), Vec::new());
+        while let Some(size) = search.next_size() {
+            let evidence = match size {
+                1501.. => MtuEvidence::TooLongForLink,
+                1500 if sizes.contains(&size) => again,
+                1500 => MtuEvidence::Reported(too_big),
+                _ => MtuEvidence::Answered,
+            };
+            sizes.push(size);
+            search.handle(size, evidence);
+        }
+        assert_eq!(sizes[..5], [44, 1500, 1400, 1401, 1450]);
+        assert_eq!(sizes.iter().filter(|size| **size == 1500).count(), 1 + tries);
+        let outcome = search.outcome();
+        assert_eq!((outcome.passed, outcome.limit), (Some(passed), limit));
+        assert_eq!(outcome.reported, None);
+    }
 }
 
 #[test]
