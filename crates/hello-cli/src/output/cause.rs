@@ -1,6 +1,6 @@
 //! Causes of losses, and the errors that the network reported.
 
-use std::net::{IpAddr, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
 use hello_measure::{Cause, LostCause, Summary};
 use hello_net::ZonedAddr;
@@ -11,9 +11,7 @@ use super::format::{count, thousands};
 /// the zone if it is on the same link.
 pub fn reporter(reporter: IpAddr, target: ZonedAddr) -> String {
     match (reporter, target.0) {
-        (IpAddr::V6(address), std::net::SocketAddr::V6(target))
-            if address.is_unicast_link_local() =>
-        {
+        (IpAddr::V6(address), SocketAddr::V6(target)) if address.is_unicast_link_local() => {
             ZonedAddr(SocketAddrV6::new(address, 0, 0, target.scope_id()).into()).host()
         }
         _ => reporter.to_string(),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use hello_measure::{Cause, CauseKind, MtuLimit, millis};
+use hello_measure::{MtuLimit, millis};
 use hello_net::{MtuEvent, MtuEventKind, ZonedAddr};
 use serde::Serialize;
 
@@ -50,8 +50,9 @@ pub fn event(target: &MtuTarget, event: &MtuEvent) -> Option<String> {
         }
         MtuEventKind::TooLongForLink => probe.result = "too-long",
         MtuEventKind::NotSent(error) => probe.result = error.class.label(),
-        MtuEventKind::NetworkError(Cause { kind, reporter }) => {
-            (probe.result, probe.reporter, probe.mtu) = (kind.label(), reporter, mtu(kind));
+        MtuEventKind::NetworkError(cause) => {
+            (probe.result, probe.reporter) = (cause.kind.label(), cause.reporter);
+            probe.mtu = cause.mtu();
         }
         MtuEventKind::Lost => probe.result = "lost",
         _ => return None,
@@ -84,14 +85,6 @@ pub fn result(found: &PathMtu) -> String {
         lost: found.lost,
         duration_s: found.elapsed.as_secs_f64(),
     })
-}
-
-/// Returns the MTU of a report.
-fn mtu(kind: CauseKind) -> Option<u32> {
-    match kind {
-        CauseKind::TooBig { mtu } => mtu,
-        _ => None,
-    }
 }
 
 #[derive(Serialize)]
@@ -153,6 +146,8 @@ struct Probe<'a> {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use hello_measure::{Cause, CauseKind};
 
     use super::*;
     use crate::output::fixtures::untimed;
