@@ -74,11 +74,14 @@ fn headline(found: &PathMtu) -> String {
     };
     match limit {
         MtuLimit::Link => format!("path MTU {passed} bytes, limited by this host's own link"),
-        MtuLimit::Router { reporter: Some(router) } => {
-            format!("path MTU {passed} bytes, reported by {router}")
-        }
-        MtuLimit::Router { reporter: None } => {
-            format!("path MTU {passed} bytes, reported by a router")
+        MtuLimit::Router { reporter } => {
+            let router = reporter.map_or_else(|| "a router".into(), |router| router.to_string());
+            match found.outcome.reported.is_some_and(|reported| reported.mtu == passed) {
+                true => format!("path MTU {passed} bytes, reported by {router}"),
+                false => {
+                    format!("path MTU {passed} bytes; {router} reports longer ones as too big")
+                }
+            }
         }
         MtuLimit::NoReply { .. } => {
             format!("packets of up to {passed} bytes pass; longer ones get no reply")
@@ -130,7 +133,7 @@ fn explanation(found: &PathMtu) -> Vec<String> {
     }
     if let Some(mtu) = found.target.plan.link_mtu.filter(|mtu| found.reply() == Some(*mtu)) {
         return vec![format!(
-            "the reply to a longer one exceeds {mtu} bytes, the MTU of this host's link"
+            "the reply to a longer one exceeds {mtu} bytes, the MTU that this host knows for the path"
         )];
     }
     match found.outcome.suspected_name_limit(&found.target.plan) {
@@ -182,7 +185,7 @@ mod tests {
             (
                 Some(1400),
                 MtuLimit::Router { reporter: ROUTER },
-                "path MTU 1400 bytes, reported by 10.80.1.2",
+                "path MTU 1400 bytes; 10.80.1.2 reports longer ones as too big",
             ),
             (
                 Some(1400),
@@ -216,7 +219,8 @@ mod tests {
             (1052, "\n  perhaps the server's limit, not the path's: hello-server answers no name "),
             (
                 1492,
-                "\n  the reply to a longer one exceeds 1500 bytes, the MTU of this host's link\n",
+                "\n  the reply to a longer one exceeds 1500 bytes, the MTU that this host knows for \
+                 the path\n",
             ),
         ] {
             let text = shown(Some(passed), silent);
@@ -232,6 +236,7 @@ mod tests {
         let expected = "  request 1400 bytes (name 1372), reply 1408 bytes, perhaps in fragments\n  \
                         9 probes sent, 3 lost, 1.5 s";
         assert!(text.ends_with(expected), "{text}");
+        assert!(text.contains("path MTU 1400 bytes, reported by 10.80.1.2\n"), "{text}");
         found.outcome.reported = Some(ReportedMtu { mtu: 1450, reporter: ROUTER });
         (found.outcome.answered, found.outcome.cut_to) = (Some(1052), Some(1024));
         let text = plain(&result(Layout::PLAIN, &found));
