@@ -157,11 +157,12 @@ impl PathTracer {
     /// let first = Token { run_id: 0xbeef, seq: Token::FIRST_SEQ };
     /// let mut tracer = PathTracer::new(target, first, TracePlan::default()).with_source(own);
     /// tracer.add_flow(0);
-    /// let now = Duration::ZERO;
-    /// let probe = tracer.poll_probe(now).ok_or("no probe")?;
     /// // The neighbour does not answer.
     /// let cause = Cause { kind: CauseKind::HostUnreachable, reporter: Some(own) };
-    /// tracer.handle_error(0, Some(probe.token), cause, now);
+    /// while let Some(now) = tracer.poll_timeout() {
+    ///     let probe = tracer.poll_probe(now).ok_or("no probe")?;
+    ///     tracer.handle_error(0, Some(probe.token), cause, now);
+    /// }
     /// let path = tracer.poll_path().ok_or("no path")?;
     /// assert_eq!((path.end, path.hops.len()), (PathEnd::Unreachable(cause), 0));
     /// # Ok::<(), &str>(())

@@ -23,6 +23,8 @@ pub(super) struct Flow {
     failures: u8,
     /// The last report that a probe to this hop is too big.
     too_big: Option<Cause>,
+    /// The last rejection at the nearest hop, since a probe got farther.
+    rejection: Option<Rejection>,
     /// The TTLs of the samples to take; `None` while the path is traced.
     samples: Option<VecDeque<u8>>,
 }
@@ -51,6 +53,17 @@ enum State {
     Answered,
 }
 
+/// A report that somebody does not let a probe pass, whatever its size.
+#[derive(Clone, Copy, Debug)]
+struct Rejection {
+    ttl: u8,
+    cause: Cause,
+    router: Option<IpAddr>,
+    rtt: Option<Duration>,
+    /// The number of rejections up to this one.
+    count: u8,
+}
+
 /// What an answer says.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Answer {
@@ -70,6 +83,7 @@ impl Flow {
             tries: 0,
             failures: 0,
             too_big: None,
+            rejection: None,
             samples: None,
         }
     }
@@ -159,7 +173,10 @@ impl Flow {
                 }
                 self.too_big(ttl, cause, plan);
             }
-            Answer::Unreachable { cause, router } => self.unreachable(ttl, cause, router, rtt),
+            Answer::Unreachable { cause, router } => {
+                let count = self.rejection.map_or(0, |before| before.count).saturating_add(1);
+                self.rejected(Rejection { ttl, cause, router, rtt, count }, plan);
+            }
         }
         Some(ttl)
     }
@@ -174,6 +191,7 @@ impl Flow {
         if let Some(router) = self.path.hop_mut(ttl).router_mut(router) {
             router.rtts.extend(rtt);
         }
+        self.rejection = self.rejection.filter(|rejection| rejection.ttl > ttl);
         if self.path.end == PathEnd::Unfinished && ttl == self.ttl {
             self.advance(plan);
         }
@@ -203,18 +221,27 @@ impl Flow {
         }
     }
 
-    /// Somebody does not let the probe pass, whatever its size.
-    fn unreachable(
-        &mut self,
-        ttl: u8,
-        cause: Cause,
-        router: Option<IpAddr>,
-        rtt: Option<Duration>,
-    ) {
+    /// Somebody does not let the probe pass, whatever its size. Others may pass, so the hop is asked
+    /// again.
+    fn rejected(&mut self, mut rejection: Rejection, plan: &TracePlan) {
         let is_open = !matches!(self.path.end, PathEnd::Reached { .. } | PathEnd::Unreachable(_));
-        if !is_open || self.path.is_known_behind(ttl) {
+        if !is_open || self.path.is_known_behind(rejection.ttl) {
             return;
         }
+        let ttl = rejection.ttl;
+        if let Some(nearer) = self.rejection.filter(|before| before.ttl < ttl) {
+            rejection = Rejection { count: rejection.count, ..nearer };
+        }
+        self.rejection = Some(rejection);
+        if self.path.end != PathEnd::Unfinished || rejection.count >= plan.tries.get() {
+            self.end_by(rejection);
+        } else if ttl == self.ttl {
+            self.count_try(plan.tries.get(), plan);
+        }
+    }
+
+    /// Ends the path where probes are rejected.
+    fn end_by(&mut self, Rejection { ttl, cause, router, rtt, .. }: Rejection) {
         self.path.hops.truncate(ttl.into());
         if let Some(router) = router.and_then(|router| self.path.reporter_mut(ttl, router)) {
             router.rtts.extend(rtt);
@@ -242,7 +269,7 @@ impl Flow {
             hop.unanswered = hop.unanswered.saturating_add(1);
         }
         if self.path.end == PathEnd::Unfinished && ttl == self.ttl {
-            let is_known = answered[usize::from(ttl)];
+            let is_known = answered[usize::from(ttl)] && self.rejection.is_none();
             let tries = if is_known { plan.known_hop_tries } else { plan.tries };
             self.count_try(tries.get(), plan);
         }
@@ -254,9 +281,10 @@ impl Flow {
         if self.tries < max {
             return;
         }
-        match self.too_big {
-            Some(cause) => self.path.end = PathEnd::Unreachable(cause),
-            None => self.advance(plan),
+        match (self.rejection, self.too_big) {
+            (Some(rejection), _) => self.end_by(rejection),
+            (None, Some(cause)) => self.path.end = PathEnd::Unreachable(cause),
+            (None, None) => self.advance(plan),
         }
     }
 

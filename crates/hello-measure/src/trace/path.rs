@@ -151,7 +151,7 @@ pub enum PathEnd {
         /// Whether a greeting arrived; if not, the host reports that no server listens there.
         greeted: bool,
     },
-    /// Somebody reports that the probes get no farther.
+    /// Somebody rejects each of a few probes in a row, and none gets farther.
     Unreachable(Cause),
     /// Several consecutive hops are silent.
     Silent,

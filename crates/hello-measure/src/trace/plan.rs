@@ -16,7 +16,8 @@ pub struct TracePlan {
     pub max_hops: NonZeroU8,
     /// The number of consecutive silent hops that ends the trace of a flow; 5 by default, as in mtr(8).
     pub max_silent_hops: NonZeroU8,
-    /// The number of unanswered probes that makes a hop silent; 3 by default.
+    /// The number of unanswered probes that makes a hop silent, and of rejected ones that ends a path;
+    /// 3 by default.
     pub tries: NonZeroU8,
     /// The same for a hop that answered another flow, and may only limit its rate; 12 by default.
     pub known_hop_tries: NonZeroU8,

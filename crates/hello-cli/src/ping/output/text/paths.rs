@@ -109,7 +109,7 @@ fn end(traced: &Traced, path: &Path) -> String {
         }
         PathEnd::Unreachable(cause) => {
             let by = known(cause.reporter, |reporter| reporter.to_string());
-            format!("{by} reports: {}. No probe gets farther.", cause.kind)
+            format!("{by} rejects probes: {}.", cause.kind)
         }
         PathEnd::Silent => {
             let last = path.hops.iter().rfind(|hop| !hop.is_silent());

@@ -101,13 +101,10 @@ fn each_end_has_a_sentence_and_flows_with_the_same_end_share_it() {
             PathEnd::Reached { greeted: false },
             "192.0.2.1 is at hop 2, but no server listens on the port.",
         ),
-        (
-            cause(CauseKind::Prohibited),
-            "10.80.1.2 reports: administratively prohibited. No probe gets farther.",
-        ),
+        (cause(CauseKind::Prohibited), "10.80.1.2 rejects probes: administratively prohibited."),
         (
             cause(CauseKind::TooBig { mtu: Some(1400) }),
-            "10.80.1.2 reports: too big, MTU 1400. No probe gets farther.",
+            "10.80.1.2 rejects probes: too big, MTU 1400.",
         ),
         (PathEnd::Silent, "No answer from beyond hop 1."),
         (PathEnd::MaxHops, "192.0.2.1:9999 is not reached within 1 hop."),
