@@ -77,7 +77,7 @@ use super::cause::{Cause, CauseKind};
 ///
 /// RFC 792 lets routers quote 8 bytes of a datagram, which hold the ports and no token. Such an error
 /// is attributed to the probe in flight, unless it may be about one that another hop left unanswered
-/// within the last two timeouts.
+/// within the last two timeouts. Of these errors, only the end of a TTL counts.
 #[derive(Clone, Debug)]
 pub struct PathTracer {
     target: IpAddr,
@@ -231,7 +231,8 @@ impl PathTracer {
     /// that the error quotes, if it is complete. Returns whether the error is about a probe of this
     /// trace.
     ///
-    /// Pass in an error without a token only if it cannot be about another probe from this port.
+    /// Pass in an error without a token only if it cannot be about another probe from this port. It
+    /// names a router, but ends no path: who knows the port alone can forge it.
     pub fn handle_error(
         &mut self,
         flow: usize,
@@ -322,6 +323,9 @@ impl PathTracer {
         let Some(flow) = self.flows.get_mut(&number) else { return token.is_some() };
         let seq = token.map(|token| token.seq).or_else(|| flow.only_candidate(now, &self.plan));
         let Some(seq) = seq else { return false };
+        if token.is_none() && !matches!(answer, Answer::Router(_)) {
+            return true;
+        }
         let rtt = flow.rtt(seq, token.is_some(), now, &self.plan);
         if let Some(ttl) = flow.answer(seq, answer, rtt, &self.plan) {
             self.answered[usize::from(ttl)] = true;

@@ -200,7 +200,10 @@ impl Flow {
     /// The server answered: it is at most at this hop.
     fn reached(&mut self, ttl: u8, address: IpAddr, rtt: Option<Duration>, greeted: bool) {
         let is_known = matches!(self.path.end, PathEnd::Reached { .. });
-        if is_known && usize::from(ttl) > self.path.hops.len() {
+        let before = self.path.end == PathEnd::Reached { greeted: true };
+        let last = self.path.hops.len();
+        // An error from a nearer hop does not move a greeting there.
+        if is_known && usize::from(ttl) > last || before && !greeted && usize::from(ttl) < last {
             return;
         }
         self.path.hop_mut(ttl);
@@ -208,7 +211,6 @@ impl Flow {
         if let Some(router) = self.path.hop_mut(ttl).router_mut(address) {
             router.rtts.extend(rtt);
         }
-        let before = self.path.end == PathEnd::Reached { greeted: true };
         self.path.end = PathEnd::Reached { greeted: greeted || before };
     }
 

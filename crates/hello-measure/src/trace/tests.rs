@@ -1,3 +1,5 @@
+mod errors;
+
 use std::collections::BTreeSet;
 use std::num::NonZeroU8;
 
@@ -138,41 +140,6 @@ fn router_that_rejects_behind_a_silent_hop_is_at_no_certain_hop() {
     let mut network = Network::new(vec![silent, firewall], vec![vec![0, 1]]);
     let (tracer, _) = network.trace(TracePlan::default());
     network.check(tracer.paths().next().expect("one"));
-}
-
-#[test]
-fn rejection_ends_a_path_only_if_no_probe_gets_farther() {
-    let mut tracer = PathTracer::new(TARGET, FIRST, TracePlan::default());
-    tracer.add_flow(0);
-    let mut now = Duration::ZERO;
-    let mut probe = |tracer: &mut PathTracer, ttl| {
-        now = tracer.poll_timeout().expect("not done");
-        let probe = tracer.poll_probe(now).expect("a probe");
-        assert_eq!(probe.ttl, ttl);
-        (probe.token, now)
-    };
-    let cause = |kind| Cause { kind, reporter: Some(Network::address(1)) };
-    let (passed, rejected) = (cause(CauseKind::TtlExceeded), cause(CauseKind::Prohibited));
-    // Of three probes to each hop, one gets farther.
-    for ttl in 1..=2 {
-        for cause in [rejected, rejected, passed] {
-            let (token, now) = probe(&mut tracer, ttl);
-            assert!(tracer.handle_error(0, Some(token), cause, now));
-        }
-    }
-    let mut replying = tracer.clone();
-    let (token, now) = probe(&mut replying, 3);
-    assert!(replying.handle_reply(0, token, now));
-    let end = replying.poll_path().map(|path| path.end);
-    assert_eq!(end, Some(PathEnd::Reached { greeted: true }));
-    // A rejection that arrives late counts, too, and so does silence.
-    let (late, _) = probe(&mut tracer, 3);
-    probe(&mut tracer, 3);
-    let (last, now) = probe(&mut tracer, 3);
-    assert!(tracer.handle_error(0, Some(late), rejected, now));
-    assert!(tracer.handle_error(0, Some(last), rejected, now));
-    let path = tracer.poll_path().expect("ended");
-    assert_eq!((path.end, path.hops.len()), (PathEnd::Unreachable(rejected), 2));
 }
 
 #[test]
