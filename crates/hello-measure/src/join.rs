@@ -37,6 +37,9 @@ use self::verdict::JoinVerdict;
 /// the token; and packets from before the probe was sent until the timeout after it. One of these
 /// missing turns every verdict that rests on absence into [`Place::Unknown`].
 ///
+/// The TTLs of the replies show a capture that was taken at a router instead, where a missing reply does
+/// not prove that the server sent none.
+///
 /// A capture that lacks packets of lost probes only, and counts no drops, looks complete and is not.
 ///
 /// ```
@@ -67,6 +70,7 @@ use self::verdict::JoinVerdict;
 ///     len: reply.len(),
 ///     is_fragment: false,
 ///     is_outgoing: Some(true),
+///     ttl: Some(64),
 /// });
 /// assert_eq!(join.finish(&CaptureSpan::default()).verdicts[0].place, Place::Back);
 /// # Ok(())
@@ -91,6 +95,9 @@ pub struct Join {
     leaving: u64,
     /// Whether the run lacks lines about probes.
     lacks_lines: bool,
+    /// Whether a reply had a TTL that systems start with, and whether one had another.
+    has_initial_ttl: bool,
+    has_other_ttl: bool,
 }
 
 /// What a run says about itself; see [`Join`].
@@ -156,6 +163,8 @@ impl Join {
             arriving: 0,
             leaving: 0,
             lacks_lines: false,
+            has_initial_ttl: false,
+            has_other_ttl: false,
         }
     }
 
@@ -221,6 +230,10 @@ impl Join {
                 Some(false) => self.arriving += 1,
                 None => {}
             }
+        } else if let Some(ttl) = datagram.ttl {
+            let is_initial = INITIAL_TTLS.contains(&ttl);
+            self.has_initial_ttl |= is_initial;
+            self.has_other_ttl |= !is_initial;
         }
         if let Some(probe) = self.probes.get_mut(&token.seq) {
             let sighting = if is_request { &mut probe.request } else { &mut probe.reply };
@@ -260,11 +273,18 @@ impl Join {
                 // What had other addresses was not of this run.
                 self.probes.values_mut().for_each(Probe::clear);
                 (self.arriving, self.leaving) = (0, 0);
+                (self.has_initial_ttl, self.has_other_ttl) = (false, false);
             }
             return true;
         }
         let source = &mut self.sources[flow];
         !self.has_own_addresses && is_same(*source.get_or_insert(client), client)
+    }
+
+    /// Returns whether the capture was taken at the server: each router takes 1 from the TTL of a reply.
+    /// `None` without a reply. A host that forwards to its containers has each reply with both TTLs.
+    fn is_at_server(&self) -> Option<bool> {
+        (self.has_initial_ttl || self.has_other_ttl).then_some(self.has_initial_ttl)
     }
 
     /// Returns whether a datagram may be one between the two sides, by its addresses.
@@ -278,6 +298,9 @@ impl Join {
         })
     }
 }
+
+/// The TTLs and hop limits that systems start with.
+const INITIAL_TTLS: [u8; 4] = [32, 64, 128, 255];
 
 /// Returns whether two addresses are equal, in either notation of IPv4 and without their zones.
 fn is_same(one: SocketAddr, other: SocketAddr) -> bool {

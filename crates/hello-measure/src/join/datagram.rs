@@ -18,6 +18,7 @@ use hello_proto::{OVERHEAD, PREFIX, Peer, SUFFIX, Token};
 ///     len: 16,
 ///     is_fragment: false,
 ///     is_outgoing: None,
+///     ttl: Some(64),
 /// };
 /// assert!(datagram.is_cut());
 /// ```
@@ -37,6 +38,9 @@ pub struct CapturedDatagram<'a> {
     pub is_fragment: bool,
     /// Whether the machine of the capture sent it; `None` if the capture does not say so.
     pub is_outgoing: Option<bool>,
+    /// The TTL or hop limit in its header; `None` if it is not known. Those of the replies show whether the
+    /// capture was taken at the server.
+    pub ttl: Option<u8>,
 }
 
 impl CapturedDatagram<'_> {
@@ -155,6 +159,7 @@ mod tests {
             len,
             is_fragment: false,
             is_outgoing: None,
+            ttl: None,
         };
         datagram.names(peer, LEN).collect()
     }

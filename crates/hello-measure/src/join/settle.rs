@@ -65,6 +65,7 @@ impl<'a> Settlement<'a> {
             missing: self.missing,
             cut: self.join.cut,
             complete: self.doubt.is_none(),
+            at_server: self.join.is_at_server(),
             clock_shift_ms: self.clock_shift as f64 / 1e6,
             ..JoinSummary::default()
         };
@@ -134,7 +135,15 @@ impl<'a> Settlement<'a> {
             }
             None if !probe.request.is_seen() => Place::There,
             None if probe.request.is_fragment() => Place::Unknown(Doubt::Fragmented),
-            None => Place::Server,
+            None => self.server(),
+        }
+    }
+
+    /// Returns the place behind the capture: the server, unless there are routers in between.
+    fn server(&self) -> Place {
+        match self.join.is_at_server() {
+            Some(false) => Place::Unknown(Doubt::NotAtServer),
+            _ => Place::Server,
         }
     }
 
@@ -162,7 +171,7 @@ impl<'a> Settlement<'a> {
         match (there, server, back) {
             _ if excess <= 0 => Place::Unknown(Doubt::NoMainPart),
             (true, false, false) if is_steady => Place::There,
-            (false, true, false) => Place::Server,
+            (false, true, false) => self.server(),
             (false, false, true) if is_steady => Place::Back,
             _ => Place::Unknown(Doubt::NoMainPart),
         }

@@ -110,6 +110,9 @@ pub struct JoinSummary {
     pub cut: u64,
     /// Whether absence from the capture counts as a proof.
     pub complete: bool,
+    /// Whether the TTLs of the replies show a capture at the server, and not at a router; `None` if no
+    /// TTL is known.
+    pub at_server: Option<bool>,
     /// The delay variation on the way there: each delay less the shortest (RFC 5481 section 4.2).
     pub there_pdv_ms: Option<Quantiles>,
     /// The delay variation on the way back.

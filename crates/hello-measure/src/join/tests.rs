@@ -1,3 +1,5 @@
+mod vantage;
+
 use hello_proto::Request;
 
 use super::*;
@@ -20,6 +22,7 @@ struct Scene {
     client: SocketAddr,
     is_outgoing: Option<bool>,
     is_fragment: bool,
+    ttl: Option<u8>,
 }
 
 impl Scene {
@@ -35,7 +38,14 @@ impl Scene {
         let mut span = CaptureSpan::default();
         span.handle_packet(EPOCH - SECOND);
         span.handle_packet(EPOCH + 100 * SECOND);
-        Self { join, span, client: address(1, 50_000), is_outgoing: None, is_fragment: false }
+        Self {
+            join,
+            span,
+            client: address(1, 50_000),
+            is_outgoing: None,
+            is_fragment: false,
+            ttl: None,
+        }
     }
 
     /// Adds a probe that is sent in this second.
@@ -61,6 +71,7 @@ impl Scene {
             len: payload.len(),
             is_fragment: self.is_fragment,
             is_outgoing: self.is_outgoing,
+            ttl: self.ttl,
         });
         self.span.handle_packet(EPOCH + at);
         let _ = is_ours;
@@ -94,11 +105,15 @@ fn name(seq: u32) -> [u8; 16] {
 /// A run in which probes 3, 4 and 5 are lost there, at the server, and on the way back.
 fn three_losses() -> Scene {
     let mut scene = Scene::new(1);
+    lose_three(&mut scene);
+    scene
+}
+
+fn lose_three(scene: &mut Scene) {
     scene.answered([1, 2, 6, 7]);
     (3..=5).for_each(|seq| scene.probe(seq, ProbeOutcome::Lost));
     (4..=5).for_each(|seq| scene.request(seq, SECOND * seq));
     scene.reply(5, SECOND * 5);
-    scene
 }
 
 #[test]
@@ -149,6 +164,7 @@ fn absence_proves_nothing_if_packets_are_known_to_be_missing() {
         len: 16,
         is_fragment: false,
         is_outgoing: None,
+        ttl: None,
     });
     assert_eq!(cut.clone_finish().summary.cut, 1);
     assert_eq!(cut.places(), unknown(Doubt::PacketsMissing));

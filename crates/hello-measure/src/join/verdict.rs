@@ -53,6 +53,9 @@ pub enum Doubt {
     AtSender,
     /// The server replied, but the run lacks lines, and one of them may be about a late reply.
     LinesSuppressed,
+    /// The capture was taken at a router: beyond it, the probe was lost or delayed, or the server did
+    /// not answer.
+    NotAtServer,
     /// The run has several probes with this sequence number.
     Ambiguous,
     /// The capture lacks the request or the reply, or has them several times.
@@ -73,6 +76,7 @@ impl Doubt {
             Self::Fragmented => "fragmented",
             Self::AtSender => "at-sender",
             Self::LinesSuppressed => "lines-suppressed",
+            Self::NotAtServer => "not-at-server",
             Self::Ambiguous => "ambiguous",
             Self::NoDelay => "no-delay",
             Self::NoTypicalDelay => "no-typical-delay",

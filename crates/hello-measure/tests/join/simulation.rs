@@ -292,6 +292,7 @@ impl Run {
                 len: packet.payload.len(),
                 is_fragment,
                 is_outgoing: None,
+                ttl: Some(64),
             });
         }
         join.finish(&span)

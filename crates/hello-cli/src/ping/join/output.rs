@@ -65,13 +65,16 @@ fn suspects(joined: &TargetJoin) -> Option<(bool, String)> {
 
 /// Returns the verdicts on the lost and on the late probes.
 fn headlines(summary: &JoinSummary) -> Vec<String> {
+    let is_at_router = summary.at_server == Some(false);
     let lost = verdicts(&summary.lost, "lost", |place| match place {
+        Place::There if is_at_router => ("lost before the capture", "lost before the capture"),
         Place::There => ("lost on the way there", "on the way there"),
         Place::Server => ("not answered by the server", "not answered by the server"),
         Place::Back => ("lost on the way back", "lost on the way back"),
         Place::Unknown(_) => ("lost, and it is not known where", "not known"),
     });
     let late = verdicts(&summary.late, "late", |place| match place {
+        Place::There if is_at_router => ("delayed before the capture", "before the capture"),
         Place::There => ("delayed on the way there", "on the way there"),
         Place::Server => ("delayed by the server", "by the server"),
         Place::Back => ("delayed on the way back", "on the way back"),
@@ -123,6 +126,12 @@ fn details(summary: &JoinSummary, sent: Option<u64>, capture: &Capture) -> Vec<S
         true => "the capture has the request and the reply of every answered probe".into(),
         false => format!("absence from the capture proves nothing: {}", flaws(summary, capture)),
     });
+    if summary.at_server == Some(false) {
+        lines.push(
+            "the capture was not taken at the server: routers have changed the TTLs of its replies"
+                .into(),
+        );
+    }
     lines.extend(summary.doubts.iter().filter_map(|(doubt, number)| {
         explanation(doubt).map(|why| format!("{} not known: {why}", thousands(*number)))
     }));
@@ -148,7 +157,10 @@ fn details(summary: &JoinSummary, sent: Option<u64>, capture: &Capture) -> Vec<S
     };
     lines.extend(times("delay variation there", summary.there_pdv_ms));
     lines.extend(times("delay variation back", summary.back_pdv_ms));
-    lines.extend(times("time at the server", summary.server_ms));
+    lines.extend(match summary.at_server {
+        Some(false) => times("time beyond the capture", summary.server_ms),
+        _ => times("time at the server", summary.server_ms),
+    });
     lines.extend(times("one-way delay there", summary.there_delay_ms));
     lines.extend(times("one-way delay back", summary.back_delay_ms));
     if let Some(millis) = summary.negative_delay_ms {
@@ -193,6 +205,7 @@ fn flaws(summary: &JoinSummary, capture: &Capture) -> String {
 /// Explains a doubt that concerns only some probes.
 fn explanation(doubt: &str) -> Option<&'static str> {
     let explained = [
+        (Doubt::NotAtServer, "lost or delayed beyond the capture, or not answered"),
         (Doubt::OutsideCapture, "the capture may not cover them and the timeout after them"),
         (Doubt::SilentFlow, "their flow has no answer; capture all interfaces (-i any)"),
         (Doubt::Fragmented, "the rest of the fragmented request may be lost"),

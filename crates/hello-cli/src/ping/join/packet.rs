@@ -119,6 +119,7 @@ pub(super) fn datagram(link: Link, at: Duration, packet: &[u8]) -> Option<Captur
         len,
         is_fragment: ip.is_fragment,
         is_outgoing,
+        ttl: Some(ip.ttl),
     })
 }
 
@@ -127,6 +128,8 @@ struct Ip<'a> {
     source: IpAddr,
     destination: IpAddr,
     protocol: u8,
+    /// The TTL or hop limit.
+    ttl: u8,
     /// Whether more fragments follow.
     is_fragment: bool,
     /// What was captured of the payload, without the padding of short frames.
@@ -148,6 +151,7 @@ fn ipv4(packet: &[u8]) -> Option<Ip<'_>> {
         source: address(12)?.into(),
         destination: address(16)?.into(),
         protocol: *header.get(9)?,
+        ttl: *header.get(8)?,
         is_fragment: fragment & 0x2000 != 0,
         payload: rest.get(..payload_len).unwrap_or(rest),
     })
@@ -184,6 +188,7 @@ fn ipv6(packet: &[u8]) -> Option<Ip<'_>> {
         source: address(8)?.into(),
         destination: address(24)?.into(),
         protocol,
+        ttl: *header.get(7)?,
         is_fragment,
         payload,
     })
@@ -255,7 +260,7 @@ mod tests {
             let (source, destination) = (found.source, found.destination);
             assert_eq!((source.is_ipv6(), source.port()), (is_ipv6, 5), "{link}");
             assert_eq!((destination.port(), found.is_fragment), (7, false), "{link}");
-            assert_eq!(found.is_outgoing, is_outgoing, "{link}");
+            assert_eq!((found.is_outgoing, found.ttl), (is_outgoing, Some(64)), "{link}");
         }
         assert_eq!(Link::from_number(105), None, "a radio");
     }

@@ -184,6 +184,23 @@ fn routers_that_the_run_suspects_are_named() {
 }
 
 #[test]
+fn capture_at_a_router_has_what_is_before_and_what_is_beyond_it() {
+    let mut summary = summary([2, 0, 0, 3], [1, 0, 0, 0]);
+    (summary.at_server, summary.server_ms) = (Some(false), Some(quantiles(0.5)));
+    summary.doubts.insert(Doubt::NotAtServer.label(), 3);
+    let text = plain(&text(Layout::PLAIN, &joined(summary, vec![]), &capture()));
+    for line in [
+        "2 of 5 lost probes were lost before the capture, 3 not known",
+        "1 of 1 late probe was delayed before the capture",
+        "  the capture was not taken at the server: routers have changed the TTLs of its replies",
+        "  3 not known: lost or delayed beyond the capture, or not answered",
+        "  time beyond the capture p50/p95/max = 1.00/2.00/0.500 ms",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
+}
+
+#[test]
 fn every_line_fits_the_terminal() {
     let mut summary = interrupted();
     (summary.lost, summary.late) = (places([12, 1, 1, 1]), places([1; 4]));
@@ -229,6 +246,7 @@ fn json_has_a_line_for_each_verdict_and_one_for_the_target() {
 #[test]
 fn every_doubt_about_single_probes_is_explained() {
     for doubt in [
+        Doubt::NotAtServer,
         Doubt::OutsideCapture,
         Doubt::SilentFlow,
         Doubt::Fragmented,
