@@ -14,13 +14,14 @@ use super::probe::signed;
 /// assert!(span.is_whole());
 /// span.handle_dropped(3);
 /// assert!(!span.is_whole());
-/// assert_eq!(span.dropped(), 3);
+/// assert_eq!(span.dropped(), Some(3));
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CaptureSpan {
     /// The times of the first and of the last packet.
     times: Option<(Duration, Duration)>,
-    dropped: u64,
+    /// `None` if it does not count them.
+    dropped: Option<u64>,
     is_broken: bool,
     has_all_interfaces: bool,
 }
@@ -32,9 +33,9 @@ impl CaptureSpan {
         self.times = Some((first.min(at), last.max(at)));
     }
 
-    /// Records that the capture counts packets that it does not have.
-    pub const fn handle_dropped(&mut self, packets: u64) {
-        self.dropped = self.dropped.saturating_add(packets);
+    /// Records that the capture counts packets that it does not have, perhaps none.
+    pub fn handle_dropped(&mut self, packets: u64) {
+        self.dropped = Some(self.dropped.unwrap_or(0).saturating_add(packets));
     }
 
     /// Records that the capture could not be read to its end.
@@ -47,14 +48,15 @@ impl CaptureSpan {
         self.has_all_interfaces = all;
     }
 
-    /// Returns the number of packets that the capture counts and does not have.
-    pub const fn dropped(&self) -> u64 {
+    /// Returns the number of packets that the capture counts and does not have; `None` if it counts none,
+    /// as a pcap file cannot.
+    pub const fn dropped(&self) -> Option<u64> {
         self.dropped
     }
 
     /// Returns whether the capture was read to its end and counts no dropped packet.
     pub const fn is_whole(&self) -> bool {
-        self.dropped == 0 && !self.is_broken
+        matches!(self.dropped, None | Some(0)) && !self.is_broken
     }
 
     pub(super) const fn has_all_interfaces(&self) -> bool {

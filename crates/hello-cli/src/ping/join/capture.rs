@@ -125,8 +125,8 @@ struct Interface {
     /// Whether it stands for all interfaces of the machine.
     is_all: bool,
     resolution: Resolution,
-    /// The packets that its last statistics count as dropped.
-    dropped: u64,
+    /// The packets that its last statistics count as dropped, if they do.
+    dropped: Option<u64>,
 }
 
 impl<F: FnMut(&CapturedDatagram<'_>)> Blocks<F> {
@@ -188,12 +188,12 @@ impl<F: FnMut(&CapturedDatagram<'_>)> Blocks<F> {
             PcapBlockOwned::NG(Block::InterfaceStatistics(statistics)) => {
                 let index = usize::try_from(statistics.if_id).unwrap_or(usize::MAX);
                 let is_little = statistics.block_type == 5;
-                let dropped = |code| integer(&statistics.options, code, is_little).unwrap_or(0);
-                let (interface, system) =
-                    (dropped(OptionCode::IsbIfDrop), dropped(OptionCode::IsbOsDrop));
+                let dropped = |code| integer(&statistics.options, code, is_little);
+                let counts = [dropped(OptionCode::IsbIfDrop), dropped(OptionCode::IsbOsDrop)];
+                let counted = counts.into_iter().flatten().reduce(u64::saturating_add);
                 if let Some(of) = self.interfaces.get_mut(index) {
                     // They count from the start of the capture.
-                    of.dropped = of.dropped.max(interface.saturating_add(system));
+                    of.dropped = of.dropped.max(counted);
                 }
             }
             PcapBlockOwned::NG(Block::SimplePacket(_)) => {
@@ -212,7 +212,7 @@ impl<F: FnMut(&CapturedDatagram<'_>)> Blocks<F> {
             self.unsupported = Some(linktype.0);
         }
         let is_all = link.is_some_and(|link| link.is_of_all_interfaces(name));
-        self.interfaces.push(Interface { link, is_all, resolution, dropped: 0 });
+        self.interfaces.push(Interface { link, is_all, resolution, dropped: None });
     }
 
     fn packet(&mut self, index: usize, at: Duration, packet: &[u8], is_outgoing: Option<bool>) {
@@ -230,8 +230,8 @@ impl<F: FnMut(&CapturedDatagram<'_>)> Blocks<F> {
 
     /// Forgets the interfaces of a section, but not what they dropped.
     fn end_section(&mut self) {
-        for interface in self.interfaces.drain(..) {
-            self.span.handle_dropped(interface.dropped);
+        for dropped in self.interfaces.drain(..).filter_map(|interface| interface.dropped) {
+            self.span.handle_dropped(dropped);
         }
     }
 

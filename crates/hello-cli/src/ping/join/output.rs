@@ -192,8 +192,8 @@ fn flaws(summary: &JoinSummary, capture: &Capture) -> String {
             count(summary.cut, "packet")
         ));
     }
-    if capture.span.dropped() > 0 {
-        flaws.push(format!("it counts {}", count(capture.span.dropped(), "dropped packet")));
+    if let Some(dropped) = capture.span.dropped().filter(|dropped| *dropped > 0) {
+        flaws.push(format!("it counts {}", count(dropped, "dropped packet")));
     }
     flaws.extend(capture.flaw.clone());
     if flaws.is_empty() {
@@ -284,7 +284,8 @@ impl<'a> Line<'a> {
 #[derive(Serialize)]
 struct CaptureLine<'a> {
     packets: u64,
-    dropped: u64,
+    /// `None` if the capture does not count them.
+    dropped: Option<u64>,
     flaw: Option<&'a str>,
 }
 
