@@ -53,6 +53,7 @@ pub(super) fn run(args: &Args, run: &Path, capture: &Path) -> Result<ExitCode, B
     let joined = runs.into_iter().map(|run| TargetJoin {
         target: run.target,
         sent: run.sent,
+        lost: run.lost,
         causes: run.causes,
         suspicion: run.suspicion,
         flows: run.flows,
@@ -79,12 +80,22 @@ struct TargetJoin {
     target: String,
     /// The probes sent, if the run says so.
     sent: Option<u64>,
+    /// The probes lost, if the run says so.
+    lost: Option<u64>,
     causes: Vec<LostBy>,
     suspicion: Option<Suspicion>,
     flows: usize,
     /// The time of day at the start, since 1970.
     epoch: Option<Duration>,
     joined: Joined,
+}
+
+impl TargetJoin {
+    /// Returns the number of lost probes without a line in the run; `None` for a run without a summary.
+    fn unlisted(&self) -> Option<u64> {
+        let summary = &self.joined.summary;
+        Some(self.lost?.saturating_sub(summary.lost.total() + summary.late.total()))
+    }
 }
 
 fn is_stdin(path: &Path) -> bool {

@@ -22,7 +22,7 @@ use crate::ping::traced::Fault;
 pub(super) fn text(layout: Layout, joined: &TargetJoin, capture: &Capture) -> String {
     let summary = &joined.joined.summary;
     let mut text = format!("--- {} joined with a capture ---", Escaped(joined.target.as_bytes()));
-    for line in headlines(summary) {
+    for line in headlines(joined) {
         let _ = write!(text, "\n{}", layout.wrap(&paint(STRONG, line)));
     }
     if let Some((is_found, line)) = suspects(joined) {
@@ -64,7 +64,8 @@ fn suspects(joined: &TargetJoin) -> Option<(bool, String)> {
 }
 
 /// Returns the verdicts on the lost and on the late probes.
-fn headlines(summary: &JoinSummary) -> Vec<String> {
+fn headlines(joined: &TargetJoin) -> Vec<String> {
+    let summary = &joined.joined.summary;
     let is_at_router = summary.at_server == Some(false);
     let lost = verdicts(&summary.lost, "lost", |place| match place {
         Place::There if is_at_router => ("lost before the capture", "lost before the capture"),
@@ -80,9 +81,17 @@ fn headlines(summary: &JoinSummary) -> Vec<String> {
         Place::Back => ("delayed on the way back", "on the way back"),
         Place::Unknown(_) => ("delayed, and it is not known where", "not known"),
     });
-    match (lost, late) {
-        (None, None) => vec!["no probe was lost or late".into()],
-        (lost, late) => lost.into_iter().chain(late).collect(),
+    let gap = match joined.unlisted() {
+        None => Some("the run is incomplete: it has no summary, so its file was cut".into()),
+        Some(0) => None,
+        Some(unlisted) => Some(format!(
+            "the run is incomplete: it lacks lines of {}",
+            count(unlisted, "lost probe")
+        )),
+    };
+    match (lost, late, gap) {
+        (None, None, None) => vec!["no probe was lost or late".into()],
+        (lost, late, gap) => lost.into_iter().chain(late).chain(gap).collect(),
     }
 }
 
@@ -220,7 +229,7 @@ fn explanation(doubt: &str) -> Option<&'static str> {
 
 /// Returns a line for each lost and each late probe, unless `is_quiet`, and one for all.
 pub(super) fn json(joined: &TargetJoin, capture: &Capture, is_quiet: bool) -> Vec<String> {
-    let TargetJoin { target, joined, sent, .. } = joined;
+    let (unlisted, TargetJoin { target, joined, sent, .. }) = (joined.unlisted(), joined);
     let verdicts = joined.verdicts.iter().filter(|_| !is_quiet);
     let mut lines =
         Vec::from_iter(verdicts.map(|verdict| to_line(&Line::verdict(target, verdict))));
@@ -230,6 +239,7 @@ pub(super) fn json(joined: &TargetJoin, capture: &Capture, is_quiet: bool) -> Ve
         version: env!("CARGO_PKG_VERSION"),
         target,
         sent: *sent,
+        unlisted,
         summary: &joined.summary,
         capture: CaptureLine {
             packets: capture.packets,
@@ -258,6 +268,7 @@ enum Line<'a> {
         version: &'static str,
         target: &'a str,
         sent: Option<u64>,
+        unlisted: Option<u64>,
         #[serde(flatten)]
         summary: &'a JoinSummary,
         capture: CaptureLine<'a>,

@@ -80,6 +80,8 @@ pub struct TargetRun {
     pub join: Join,
     /// The probes sent, by the summary; `None` if the run has none.
     pub sent: Option<u64>,
+    /// The probes lost, also those answered late, by the summary; `None` if the run has none.
+    pub lost: Option<u64>,
     /// The lost probes by cause, by the summary.
     pub causes: Vec<LostBy>,
     /// The comparison of its flows, if it has one.
@@ -176,9 +178,10 @@ pub fn read(mut input: impl BufRead) -> Result<Vec<TargetRun>, RunError> {
             Line::Reply(probe) => add(&mut runs, &indices, &probe, line, Kind::Reply)?,
             Line::Late(probe) => add(&mut runs, &indices, &probe, line, Kind::Late)?,
             Line::Lost(probe) => add(&mut runs, &indices, &probe, line, Kind::Lost)?,
-            Line::Summary { target, sent, lost_causes } => {
+            Line::Summary { target, sent, lost, lost_causes } => {
                 if let Some(index) = indices.get(&target) {
-                    (runs[*index].sent, runs[*index].causes) = (Some(sent), lost_causes);
+                    let run = &mut runs[*index];
+                    (run.sent, run.lost, run.causes) = (Some(sent), Some(lost), lost_causes);
                 }
             }
             Line::Suspects(suspicion) => {
@@ -257,6 +260,7 @@ enum Line {
     Summary {
         target: String,
         sent: u64,
+        lost: u64,
         #[serde(default)]
         lost_causes: Vec<LostBy>,
     },
@@ -309,6 +313,7 @@ impl Start {
             target,
             join: Join::new(plan),
             sent: None,
+            lost: None,
             causes: vec![],
             suspicion: None,
             flows,

@@ -44,7 +44,9 @@ fn joined(summary: JoinSummary, verdicts: Vec<JoinVerdict>) -> TargetJoin {
     let target = "a\u{1b}:9".into();
     let (suspicion, epoch) = (None, Some(Duration::from_secs(1_732_650_000)));
     let joined = Joined { summary, verdicts };
-    TargetJoin { target, sent: Some(1002), causes: vec![], suspicion, flows: 4, epoch, joined }
+    let lost = Some(joined.summary.lost.total() + joined.summary.late.total());
+    let (sent, causes) = (Some(1002), vec![]);
+    TargetJoin { target, sent, lost, causes, suspicion, flows: 4, epoch, joined }
 }
 
 fn plain(text: &str) -> String {
@@ -74,8 +76,28 @@ fn headline_has_every_place_that_has_probes() {
         ),
         ([0; 4], [0; 4], &["no probe was lost or late"]),
     ] {
-        assert_eq!(headlines(&summary(lost, late)), expected);
+        assert_eq!(headlines(&joined(summary(lost, late), vec![])), expected);
     }
+}
+
+#[test]
+fn headline_of_an_incomplete_run_says_so() {
+    let headlines = |lost: [u64; 4], of_run| {
+        let mut joined = joined(summary(lost, [0, 0, 1, 0]), vec![]);
+        joined.lost = of_run;
+        (joined.unlisted(), headlines(&joined).pop().expect("a headline"))
+    };
+    let lacking = "the run is incomplete: it lacks lines of 31 lost probes";
+    assert_eq!(headlines([0; 4], Some(32)), (Some(31), lacking.into()));
+    let cut = "the run is incomplete: it has no summary, so its file was cut";
+    assert_eq!(headlines([0; 4], None), (None, cut.into()));
+    assert_eq!(headlines([1, 0, 0, 0], None), (None, cut.into()));
+    let mut without = joined(summary([0; 4], [0; 4]), vec![]);
+    without.lost = Some(32);
+    let lacking = "the run is incomplete: it lacks lines of 32 lost probes";
+    assert_eq!(super::headlines(&without), [lacking]);
+    let complete = "1 of 1 late probe was delayed on the way back";
+    assert_eq!(headlines([0; 4], Some(1)), (Some(0), complete.into()));
 }
 
 #[test]
@@ -234,7 +256,7 @@ fn json_has_a_line_for_each_verdict_and_one_for_the_target() {
     let start = r#"{"event":"join","schema_version":1,"tool":"hello-ping","version":"#;
     assert!(last.starts_with(start), "{last}");
     for part in [
-        r#""sent":1002,"probes":1000,"answered":0,"lost":{"there":1,"server":0,"back":0,"not_known":0},"outages":{"there":{"#,
+        r#""sent":1002,"unlisted":0,"probes":1000,"answered":0,"lost":{"there":1,"server":0,"back":0,"not_known":0},"outages":{"there":{"#,
         r#""there_pdv_ms":null"#,
         r#""capture":{"packets":1973,"dropped":null,"flaw":null}}"#,
     ] {

@@ -23,6 +23,7 @@ fn run_has_its_probes_with_the_times_at_which_they_were_sent() {
     let runs = runs(&[START, REPLY, LOST, &late, "", &summary]).expect("a run");
     let [run] = &runs[..] else { panic!("{runs:?}") };
     assert_eq!((&*run.target, run.sent, run.join.probes()), ("a:9", Some(2), 2));
+    assert_eq!(run.lost, Some(1));
     assert_eq!((&*run.causes[0].cause, run.causes[0].lost), ("too-big", 1));
     assert_eq!(run.epoch, Some(Duration::from_secs(1_732_650_000)));
     let joined = run.join.clone().finish(&CaptureSpan::default());
