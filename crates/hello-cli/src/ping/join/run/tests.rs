@@ -48,6 +48,7 @@ fn lost_probe_with_a_reply_in_the_capture_may_be_late_if_lines_are_suppressed() 
             payload: &reply,
             len: reply.len(),
             is_fragment: false,
+            ttl: Some(64),
             is_outgoing: None,
         }));
         run.join.finish(&CaptureSpan::default()).verdicts[0].place
