@@ -29,12 +29,17 @@ pub enum Fault {
 }
 
 impl Traced {
-    /// Compares flows that are only traced: those without a greeting are the losing ones.
+    /// Compares flows that are only traced: those without a greeting are the losing ones. One whose
+    /// trace was ended early, or whose probes were not sent, is none of either.
     pub fn alone(target: Target, paths: Vec<Path>) -> Self {
-        let greeted = |path: &&Path| path.end == PathEnd::Reached { greeted: true };
-        let (clean, losing): (Vec<_>, Vec<_>) = paths.iter().partition(greeted);
-        let [clean, losing] =
-            [clean, losing].map(|paths| Vec::from_iter(paths.iter().map(|path| path.flow)));
+        let (mut clean, mut losing) = (Vec::new(), Vec::new());
+        for path in &paths {
+            match path.end {
+                PathEnd::Reached { greeted: true } => clean.push(path.flow),
+                PathEnd::Unfinished | PathEnd::NotSent => {}
+                _ => losing.push(path.flow),
+            }
+        }
         Self { target, paths, fault: Fault::NoGreeting, losing, clean }
     }
 
@@ -52,5 +57,30 @@ impl Traced {
     /// Returns the routers that only losing flows share.
     pub fn suspects(&self) -> Vec<Suspect> {
         self.table().suspects(&self.losing, &self.clean)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hello_measure::Cause;
+
+    use super::*;
+    use crate::ping::fixtures::target;
+
+    #[test]
+    fn flow_whose_trace_was_ended_early_is_neither_losing_nor_clean() {
+        let ends = [
+            PathEnd::Reached { greeted: true },
+            PathEnd::Unfinished,
+            PathEnd::Reached { greeted: false },
+            PathEnd::NotSent,
+            PathEnd::Unreachable(Cause::SILENT),
+            PathEnd::Silent,
+            PathEnd::MaxHops,
+        ];
+        let path = |(flow, end)| Path { flow, hops: Vec::new(), end };
+        let paths = ends.into_iter().enumerate().map(path).collect();
+        let traced = Traced::alone(target(), paths);
+        assert_eq!((traced.clean, traced.losing), (vec![0], vec![2, 4, 5, 6]));
     }
 }

@@ -161,12 +161,15 @@ impl Comparison<'_> {
             Fault::NoGreeting => "unanswered",
         };
         if clean.is_empty() {
-            let is = match fault {
-                Fault::Loss => "without loss",
-                Fault::NoGreeting => "answered",
+            let none = match fault {
+                Fault::Loss => format!("None of the {} is without loss", count(all as u64, "flow")),
+                // Others may not have been asked to the end.
+                Fault::NoGreeting if losing.len() < all => "No flow is known to be answered".into(),
+                Fault::NoGreeting => {
+                    format!("None of the {} is answered", count(all as u64, "flow"))
+                }
             };
-            let all = count(all as u64, "flow");
-            return Some((false, format!("None of the {all} is {is}, so no router stands out.")));
+            return Some((false, format!("{none}, so no router stands out.")));
         }
         if suspects.is_empty() {
             let paths = match losing {
@@ -183,7 +186,8 @@ impl Comparison<'_> {
         };
         let other = match (losing.len() + clean.len() == all, fault) {
             (false, Fault::Loss) => "no flow without loss",
-            _ => "no other flow",
+            (false, Fault::NoGreeting) => "no answered flow",
+            (true, _) => "no other flow",
         };
         let does = match suspects.iter().all(|suspect| suspect.is_certain) {
             true => "does",

@@ -58,6 +58,8 @@ fn verdict_claims_no_more_than_the_paths_show() {
     let verdict = |traced: &Traced| suspects(traced).map(|(_, line)| line);
     let two = |clean: &[u8]| vec![path(0, &[1, 2, 4], GREETED), path(1, clean, GREETED)];
     let other = traced(two(&[1, 3, 4]), &[0]);
+    let unanswered = Traced { fault: Fault::NoGreeting, ..other.clone() };
+    let three = Target { flows: 3, ..other.target.clone() };
     for (traced, expected) in [
         (other.clone(), "The losing flow 0 passes 10.80.2.2 (hop 2); no other flow does."),
         (
@@ -77,13 +79,22 @@ fn verdict_claims_no_more_than_the_paths_show() {
             traced(two(&[1, 3, 4]), &[0, 1]),
             "None of the 2 flows is without loss, so no router stands out.",
         ),
+        (unanswered.clone(), "The unanswered flow 0 passes 10.80.2.2 (hop 2); no other flow does."),
         (
-            Traced { fault: Fault::NoGreeting, ..other.clone() },
-            "The unanswered flow 0 passes 10.80.2.2 (hop 2); no other flow does.",
+            Traced { target: three.clone(), ..other.clone() },
+            "The losing flow 0 passes 10.80.2.2 (hop 2); no flow without loss does.",
         ),
         (
-            Traced { target: Target { flows: 3, ..other.target.clone() }, ..other.clone() },
-            "The losing flow 0 passes 10.80.2.2 (hop 2); no flow without loss does.",
+            Traced { target: three.clone(), ..unanswered.clone() },
+            "The unanswered flow 0 passes 10.80.2.2 (hop 2); no answered flow does.",
+        ),
+        (
+            Traced { target: three.clone(), clean: vec![], ..unanswered.clone() },
+            "No flow is known to be answered, so no router stands out.",
+        ),
+        (
+            Traced { losing: vec![0, 1], clean: vec![], ..unanswered.clone() },
+            "None of the 2 flows is answered, so no router stands out.",
         ),
     ] {
         assert_eq!(verdict(&traced).as_deref(), Some(expected));
