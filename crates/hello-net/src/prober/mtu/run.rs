@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hello_measure::{Cause, CauseKind, MtuEvidence, MtuOutcome, MtuSearch};
+use hello_measure::{Cause, CauseKind, MtuEvidence, MtuOutcome, MtuSearch, quoted_token};
 use hello_proto::{MAX_DATAGRAM_LEN, MAX_NAME_LEN, Token};
 
 use super::MtuProber;
@@ -215,19 +215,13 @@ impl<'a, O: FnMut(&MtuEvent)> Run<'a, O> {
             let taken = sys::take_error(&self.prober.socket, &mut quote);
             let Some(QueuedError { cause, quoted, .. }) = taken else { return };
             let quote = quote.get(..quoted).unwrap_or_default();
-            let place = match quote.get(..Token::MIN_LEN) {
-                Some(start) => Token::decode(start).and_then(|token| self.place_of(token)),
-                // It quotes the ports only, so it is about the probe in flight.
-                None => self.probes.len().checked_sub(1),
-            };
-            let Some(Probe { size, .. }) = place.and_then(|place| self.probes.get(place)) else {
-                continue;
-            };
-            let size = *size;
+            let Some(place) = self.quoted_place(quote, sys::monotonic()) else { continue };
+            let size = self.probes[place].size;
             self.notify(size, MtuEventKind::NetworkError(cause));
             if matches!(cause.kind, CauseKind::TooBig { .. }) {
                 self.search.handle(size, MtuEvidence::Reported(cause));
-            } else if let Some(open) = tries.open.iter_mut().find(|open| open.probe == place) {
+            } else if let Some(open) = tries.open.iter_mut().find(|open| open.probe == Some(place))
+            {
                 // Its reply may still arrive.
                 open.cause = cause;
             }
@@ -253,6 +247,25 @@ impl<'a, O: FnMut(&MtuEvent)> Run<'a, O> {
         }
     }
 
+    /// Returns the place of the probe that an error quotes. One that quotes the ports only is about the
+    /// last open probe, if all of them have one size.
+    fn quoted_place(&self, quote: &[u8], now: Duration) -> Option<usize> {
+        let MtuProber { plan, options, .. } = self.prober;
+        if let Some(token) = quoted_token(quote, Token::MIN_LEN) {
+            let place = self.place_of(token)?;
+            let name_len = usize::try_from(plan.name_len(self.probes[place].size)).ok()?;
+            return (quoted_token(quote, name_len) == Some(token)).then_some(place);
+        }
+        if quote.len() >= Token::MIN_LEN {
+            return None;
+        }
+        let is_open =
+            |probe: &Probe| !probe.has_reply && now < probe.sent.saturating_add(options.timeout);
+        let mut open = self.probes.iter().enumerate().rev().filter(|(_, probe)| is_open(probe));
+        let (place, last) = open.next()?;
+        open.all(|(_, probe)| probe.size == last.size).then_some(place)
+    }
+
     /// Returns the place of the probe with a token.
     fn place_of(&self, token: Token) -> Option<usize> {
         let place = usize::try_from(token.seq.wrapping_sub(Token::FIRST_SEQ)).ok();
@@ -268,3 +281,60 @@ const MAX_DATAGRAMS: usize = 256;
 
 /// The longest wait before a stop is noticed.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::net::{Ipv4Addr, UdpSocket};
+
+    use super::*;
+    use crate::prober::Prober;
+
+    const SENT: Duration = Duration::from_secs(100);
+
+    /// Returns where the error with a quote belongs among probes, which have a size and perhaps a reply.
+    fn quoted(probes: &[(u32, bool)], run_id: u16, quote: &[u8], after: Duration) -> Option<usize> {
+        let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let address = server.local_addr().expect("bound");
+        let options = Prober::builder().timeout(Duration::from_secs(1));
+        let prober = MtuProber::connect(&options, address).expect("the loopback");
+        let mut run = Run::new(&prober, |_: &MtuEvent| ());
+        run.run_id = run_id;
+        let probe = |(size, has_reply): &(u32, bool)| Probe {
+            size: *size,
+            sent: SENT,
+            has_reply: *has_reply,
+        };
+        run.probes = probes.iter().map(probe).collect();
+        run.quoted_place(quote, SENT + after)
+    }
+
+    #[test]
+    fn every_quoted_byte_of_a_name_counts_and_none_behind_it() {
+        let probes = [(1500, false), (100, false)];
+        let token = Token { run_id: 0xbeef, seq: Token::FIRST_SEQ + 1 };
+        let late = Duration::from_secs(60);
+        // Of a packet of 100 bytes, 72 are the name.
+        let mut quote = [0; 112];
+        token.encode(&mut quote[..72]).expect("long enough");
+        assert_eq!(quoted(&probes, 0xbeef, &quote, late), Some(1));
+        assert_eq!(quoted(&probes, 0xbeef, &quote[..9], late), Some(1));
+        assert_eq!(quoted(&probes, 0xdead, &quote, late), None, "another run");
+        assert_eq!(quoted(&probes[..1], 0xbeef, &quote, late), None, "not sent");
+        quote[71] ^= 1;
+        assert_eq!(quoted(&probes, 0xbeef, &quote, late), None);
+    }
+
+    #[test]
+    fn error_without_a_token_is_about_the_last_probe_if_all_open_ones_have_one_size() {
+        let none = Duration::ZERO;
+        for quote in [&b""[..], b"AAAAAAA"] {
+            let quoted = |probes: &[_], after| quoted(probes, 0xbeef, quote, after);
+            assert_eq!(quoted(&[(1500, false), (1500, false)], none), Some(1));
+            assert_eq!(quoted(&[(1500, false), (1400, false)], none), None);
+            assert_eq!(quoted(&[(1500, true), (1400, false), (1400, true)], none), Some(1));
+            assert_eq!(quoted(&[(1500, false)], Duration::from_secs(1)), None, "it is lost");
+            assert_eq!(quoted(&[], none), None);
+        }
+        assert_eq!(quoted(&[(1500, false)], 0xbeef, b"no token", none), None);
+    }
+}
