@@ -124,6 +124,7 @@ mod tests {
     use std::mem::offset_of;
 
     use super::*;
+    use crate::sys::linux::loopback::bind_loopback;
     use crate::sys::linux::options::enable_timestamps;
     use crate::sys::realtime;
 
@@ -199,9 +200,9 @@ mod tests {
 
     #[test]
     fn transmitted_datagram_is_returned_with_the_time() {
-        for host in ["127.0.0.1:0", "[::1]:0"] {
-            let Ok(server) = UdpSocket::bind(host) else { continue };
-            let socket = UdpSocket::bind(host).expect("a port");
+        for host in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
+            let Some(server) = bind_loopback(host) else { continue };
+            let socket = UdpSocket::bind((host, 0)).expect("a port");
             socket.connect(server.local_addr().expect("bound")).expect("loopback");
             enable_timestamps(&socket).expect("a socket");
             queue_errors(&socket).expect("a socket");
@@ -219,18 +220,17 @@ mod tests {
 
     #[test]
     fn refusal_on_the_loopback_quotes_the_datagram_and_names_this_host() {
-        for (host, reporter) in [("127.0.0.1:0", "127.0.0.1"), ("[::1]:0", "::1")] {
-            let Ok(closed) = UdpSocket::bind(host) else { continue };
+        for host in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
+            let Some(closed) = bind_loopback(host) else { continue };
             let server = closed.local_addr().expect("bound");
-            let socket = UdpSocket::bind(host).expect("a port");
+            let socket = UdpSocket::bind((host, 0)).expect("a port");
             queue_errors(&socket).expect("a socket");
             socket.connect(server).expect("loopback");
             drop(closed);
             socket.send(b"Tracy").expect("room");
             let mut quote = [0xa5; 8];
             let error = take_error(&socket, &mut quote).expect("at once on the loopback");
-            let reporter = Some(reporter.parse().expect("an address"));
-            let cause = Cause { kind: CauseKind::Refused, reporter };
+            let cause = Cause { kind: CauseKind::Refused, reporter: Some(host) };
             assert_eq!(error, QueuedError { code: libc::ECONNREFUSED, cause, quoted: 5 });
             assert_eq!(&quote, b"Tracy\xa5\xa5\xa5");
             assert_eq!(take_error(&socket, &mut quote), None);
