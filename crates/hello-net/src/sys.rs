@@ -22,9 +22,10 @@ mod unix;
 #[cfg(target_os = "linux")]
 use self::linux as system;
 pub(crate) use self::system::options::{
-    HAS_TIMESTAMPS, bind_to_interface, disable_gro, drops, enable_timestamps, known_path_mtu,
-    queue_errors, queue_transmit_times, report_destinations, report_mark, report_ttl,
-    send_from_any_local, take_error, take_queued, try_send_with_ttl, verify_before_queueing,
+    HAS_BATCH_CALLS, HAS_TIMESTAMPS, bind_to_interface, disable_gro, drops, enable_timestamps,
+    known_path_mtu, queue_errors, queue_transmit_times, report_destinations, report_mark,
+    report_ttl, send_from_any_local, take_error, take_queued, try_send_with_ttl,
+    verify_before_queueing,
 };
 pub(crate) use self::system::time::{set_timer_slack, sleep_until};
 pub(crate) use self::system::wait::{Poller, Waiter};

@@ -63,6 +63,8 @@ pub(super) mod options {
         Ok(())
     }
 
+    pub(crate) const HAS_BATCH_CALLS: bool = false;
+
     pub(crate) const HAS_TIMESTAMPS: bool = false;
 
     pub(crate) fn enable_timestamps(_: &UdpSocket) -> io::Result<()> {

@@ -63,7 +63,7 @@ impl Backend {
     #[cfg(feature = "load")]
     /// Returns whether it sends with the mark of the socket. `quinn-udp` gives each message another one.
     pub(crate) fn sends_marks(self) -> bool {
-        cfg!(target_os = "linux") && self == Self::Native
+        sys::HAS_BATCH_CALLS && self == Self::Native
     }
 
     #[cfg(any(feature = "probe", feature = "load"))]

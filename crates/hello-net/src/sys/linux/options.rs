@@ -116,6 +116,10 @@ pub(crate) fn report_destinations(socket: &Socket, local: SocketAddr) -> io::Res
     }
 }
 
+/// Whether the system has calls for many messages, and so a native back end of its own: recvmmsg(2) and
+/// sendmmsg(2).
+pub(crate) const HAS_BATCH_CALLS: bool = true;
+
 /// Whether the system can report when it received each message.
 pub(crate) const HAS_TIMESTAMPS: bool = true;
 
