@@ -21,7 +21,7 @@ mod stopper;
 #[cfg_attr(
     not(all(feature = "server", feature = "probe", feature = "load")),
     expect(clippy::allow_attributes, reason = "which of it is unused depends on the features"),
-    allow(dead_code, unused_imports, reason = "what uses the rest is off")
+    allow(dead_code, unreachable_pub, unused_imports, reason = "what uses the rest is off")
 )]
 mod sys;
 #[cfg(feature = "__batches")]
@@ -79,6 +79,7 @@ pub use server::{
 };
 #[cfg(any(feature = "__batches", feature = "__requests"))]
 pub use stopper::Stopper;
+#[cfg(any(feature = "probe", feature = "load"))]
 pub use sys::fragmentation::PathMtuDiscovery;
 #[cfg(feature = "__batches")]
 pub use udp::backend::Backend;

@@ -12,6 +12,8 @@ use crate::sys::fragmentation::{Fragmentation, PathMtuDiscovery};
 /// The fields of the IP header that a sender chooses. By default, they are the system's.
 ///
 /// ```
+/// # #[cfg(feature = "probe")]
+/// # fn main() -> Result<(), hello_net::ProbeError> {
 /// use hello_net::hello_measure::{Dscp, Ecn, Mark};
 /// use hello_net::{PacketOptions, Prober};
 ///
@@ -22,7 +24,10 @@ use crate::sys::fragmentation::{Fragmentation, PathMtuDiscovery};
 /// };
 /// let prober = Prober::builder().packet(packet).connect(([127, 0, 0, 1], 9999).into())?;
 /// assert_eq!(prober.plan().packet, packet);
-/// # Ok::<(), hello_net::ProbeError>(())
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "probe"))]
+/// # fn main() {}
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PacketOptions {

@@ -17,13 +17,18 @@ pub(crate) enum Fragmentation {
 /// (ip(7)), by their names in `ping -M`.
 ///
 /// ```
+/// # #[cfg(feature = "load")]
+/// # fn main() -> Result<(), hello_net::LoadError> {
 /// use hello_net::{LoadGenerator, PacketOptions, PathMtuDiscovery};
 ///
 /// let path_mtu_discovery = Some(PathMtuDiscovery::Do);
 /// let packet = PacketOptions { path_mtu_discovery, ..PacketOptions::default() };
 /// let plan = LoadGenerator::builder().packet(packet).check(([127, 0, 0, 1], 9999).into())?;
 /// assert_eq!(plan.packet, packet);
-/// # Ok::<(), hello_net::LoadError>(())
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "load"))]
+/// # fn main() {}
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PathMtuDiscovery {
