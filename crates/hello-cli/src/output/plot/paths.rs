@@ -104,12 +104,12 @@ impl<'a> Map<'a> {
         let mut y = top + ROW * 1.5;
         for row in picture.rows {
             let shown = row.nodes.len().min(MAX_NODES);
-            for (lane, node) in row.nodes.iter().enumerate() {
-                let lane = lane.min(shown - 1);
+            let rest = row.nodes.len() - shown;
+            for (index, node) in row.nodes.iter().enumerate() {
+                let lane = index.min(shown - 1);
                 let x = center + step * (lane as f64 - (shown - 1) as f64 / 2.0);
-                let rest = row.nodes.len() - shown;
                 let place = (row.ttl, node.address);
-                if row.nodes.iter().position(|it| it == node).is_some_and(|index| index >= shown) {
+                if index >= shown {
                     let last = map.texts.last().map_or((x, y), |row| row.at);
                     map.points.insert(place, last);
                     continue;
