@@ -291,24 +291,22 @@ fn flow_is_traced_once_and_may_be_added_during_the_trace() {
 
 #[test]
 fn traces_that_end_early_yield_every_path_that_was_not_polled() {
-    let plan =
-        TracePlan { samples: NonZeroU8::MAX, concurrent: NonZeroU8::MIN, ..TracePlan::default() };
+    let (samples, concurrent) = (NonZeroU8::MAX, NonZeroU8::MIN);
+    let plan = TracePlan { samples, concurrent, ..TracePlan::default() };
     let mut tracer = PathTracer::new(TARGET, FIRST, plan);
     let greet = |tracer: &mut PathTracer, flow| {
         tracer.add_flow(flow);
         let now = tracer.poll_timeout().expect("a flow to trace");
-        let token = tracer.poll_probe(now).expect("hop 1").token;
-        tracer.handle_reply(flow, token, now)
+        tracer.poll_probe(now).is_some_and(|probe| tracer.handle_reply(flow, probe.token, now))
     };
     // Two known paths that wait for samples, one that is traced, and one that waits.
-    assert!(greet(&mut tracer, 3) && greet(&mut tracer, 1));
-    assert!(tracer.add_flow(2) && tracer.add_flow(0));
-    assert!(tracer.poll_probe(SECOND).is_some() && tracer.poll_path().is_none());
+    assert!([3, 1].into_iter().all(|flow| greet(&mut tracer, flow)));
+    assert!(tracer.add_flow(2) && tracer.add_flow(0) && tracer.poll_probe(SECOND).is_some());
     tracer.finish();
     assert!(tracer.is_done() && tracer.poll_probe(2 * SECOND).is_none());
     let ends = std::iter::from_fn(|| tracer.poll_path().map(|path| (path.flow, path.end)));
-    let (reached, open) = (PathEnd::Reached { greeted: true }, PathEnd::Unfinished);
-    assert_eq!(Vec::from_iter(ends), [(0, open), (1, reached), (2, open), (3, reached)]);
+    let (known, open) = (PathEnd::Reached { greeted: true }, PathEnd::Unfinished);
+    assert_eq!(Vec::from_iter(ends), [(0, open), (1, known), (2, open), (3, known)]);
 }
 
 /// A network of up to eight routers, each of them with faults or without.
