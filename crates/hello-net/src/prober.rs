@@ -113,6 +113,8 @@ impl Prober {
     /// Loss and the median of ten probes:
     ///
     /// ```
+    /// # #[cfg(feature = "server")]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// use std::net::Ipv4Addr;
     /// use std::sync::Mutex;
     /// use std::time::{Duration, Instant};
@@ -120,7 +122,6 @@ impl Prober {
     /// use hello_net::hello_measure::Record;
     /// use hello_net::{Prober, Server};
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into()])?;
     /// let address = server.local_addrs().next().ok_or("no address")?;
     /// let prober = Prober::builder().count(10).interval(Duration::from_millis(2)).connect(address)?;
@@ -137,6 +138,8 @@ impl Prober {
     /// println!("p50 {p50} ms");
     /// # Ok(())
     /// # }
+    /// # #[cfg(not(feature = "server"))]
+    /// # fn main() {}
     /// ```
     ///
     /// A prober runs once:
