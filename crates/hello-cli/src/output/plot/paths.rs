@@ -4,17 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use hello_measure::{Path, PathNode, PathRow};
+use hello_net::ZonedAddr;
 
 use super::canvas::{
     BLUE, Canvas, GREEN, Glyph, INK, LINE, MARGIN, MUTED, Mark, Pen, Point, SHADE, Shape, Style,
     VERMILLION, WIDTH,
 };
+use crate::output::cause::reporter as router_text;
 
 /// Paths to draw.
 #[derive(Debug)]
 pub(crate) struct Picture<'a> {
     /// Safe to print, as all texts here.
     pub(crate) name: String,
+    /// The address of the target, which has the zone of routers on its link.
+    pub(crate) address: ZonedAddr,
     pub(crate) paths: &'a [Path],
     /// The merged paths, as far as they are shown.
     pub(crate) rows: &'a [PathRow],
@@ -119,7 +123,9 @@ impl<'a> Map<'a> {
                 let (name, details) = match (is_shared, node.address) {
                     (true, _) => (format!("{} more routers", rest + 1), String::new()),
                     (false, None) => ("*".to_owned(), (picture.details)(node)),
-                    (false, Some(address)) => (address.to_string(), (picture.details)(node)),
+                    (false, Some(address)) => {
+                        (router_text(address, picture.address), (picture.details)(node))
+                    }
                 };
                 let mark = match node.address {
                     None => SILENT,

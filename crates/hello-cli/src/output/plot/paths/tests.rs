@@ -26,6 +26,7 @@ fn drawn(paths: &[Path], losing: &[usize], suspects: &[IpAddr], names: &[&str]) 
         |node| format!("1.000 ms, flows {:?}", node.flows.first());
     let picture = |name: &&str| Picture {
         name: (*name).to_owned(),
+        address: ZonedAddr(([192, 0, 2, 1], 9999).into()),
         paths,
         rows: table.rows(),
         losing,

@@ -36,6 +36,7 @@ fn with_pictures<T>(traces: &[Traced], draw: impl FnOnce(&[Picture<'_>]) -> T) -
         let servers = reached.filter_map(|path| path.hops.last()).flat_map(|hop| &hop.routers);
         Picture {
             name: name(traced),
+            address: traced.target.address,
             paths: &traced.paths,
             rows: shown(table.rows()),
             losing: &traced.losing,
@@ -75,10 +76,22 @@ fn with_flows(node: &PathNode) -> String {
 
 #[cfg(test)]
 mod tests {
+    use hello_net::ZonedAddr;
+
     use super::*;
     use crate::output::plot::tests::texts;
     use crate::ping::Target;
     use crate::ping::fixtures::{GREETED, path, traced};
+
+    #[test]
+    fn routers_on_the_link_have_its_zone() {
+        let mut path = path(0, &[1], GREETED);
+        path.hops[0].routers[0].address = "fe80::1".parse().expect("an address");
+        let mut traced = traced(vec![path], &[]);
+        traced.target.address = ZonedAddr("[fe80::9%4294967295]:9999".parse().expect("one"));
+        let texts = texts(&draw(&[traced]));
+        assert!(texts.iter().any(|text| text == "fe80::1%4294967295"), "{texts:?}");
+    }
 
     #[test]
     fn plot_has_the_routers_with_their_flows_and_the_verdict() {

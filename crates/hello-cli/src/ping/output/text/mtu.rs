@@ -1,8 +1,11 @@
 //! Text output of `hello-ping --mtu`.
 
-use hello_measure::{Cause, MtuLimit, MtuOutcome, ReportedMtu, millis};
-use hello_net::{MtuEvent, MtuEventKind};
+use std::net::IpAddr;
 
+use hello_measure::{Cause, MtuLimit, MtuOutcome, ReportedMtu, millis};
+use hello_net::{MtuEvent, MtuEventKind, ZonedAddr};
+
+use crate::output::cause::reporter as reporter_text;
 use crate::output::escape::Escaped;
 use crate::output::format::{count, duration, exact};
 use crate::output::layout::Layout;
@@ -34,7 +37,7 @@ pub fn event(target: &MtuTarget, event: &MtuEvent) -> Option<String> {
             format!("{size} bytes: {}: {error}", paint(BAD, "not sent"))
         }
         MtuEventKind::NetworkError(cause) => {
-            format!("{size} bytes: {}", paint(WARNING, reported(cause)))
+            format!("{size} bytes: {}", paint(WARNING, reported(cause, target.address)))
         }
         MtuEventKind::Lost => {
             let lost = paint(BAD, format!("no reply after {}", duration(target.timeout)));
@@ -75,7 +78,7 @@ fn headline(found: &PathMtu) -> String {
     match limit {
         MtuLimit::Link => format!("path MTU {passed} bytes, limited by this host's own link"),
         MtuLimit::Router { reporter } => {
-            let router = reporter.map_or_else(|| "a router".into(), |router| router.to_string());
+            let router = router(reporter, found.target.address);
             match found.outcome.reported.is_some_and(|reported| reported.mtu == passed) {
                 true => format!("path MTU {passed} bytes, reported by {router}"),
                 false => {
@@ -110,7 +113,7 @@ fn details(found: &PathMtu) -> Vec<String> {
     if let Some(ReportedMtu { mtu, reporter }) = outcome.reported
         && Some(mtu) != outcome.passed
     {
-        let router = reporter.map_or_else(|| "a router".into(), |router| router.to_string());
+        let router = router(reporter, target.address);
         lines.push(format!("{router} reports MTU {mtu} for the path"));
     }
     if let Some(error) = found.not_sent {
@@ -126,7 +129,7 @@ fn details(found: &PathMtu) -> Vec<String> {
 fn explanation(found: &PathMtu) -> Vec<String> {
     let MtuLimit::NoReply { cause } = found.outcome.limit else { return Vec::new() };
     if cause != Cause::SILENT {
-        return vec![reported(cause)];
+        return vec![reported(cause, found.target.address)];
     }
     if found.outcome.passed.is_none() {
         return Vec::new();
@@ -148,17 +151,21 @@ fn explanation(found: &PathMtu) -> Vec<String> {
     }
 }
 
+/// Names a router on the path to `target`.
+fn router(reporter: Option<IpAddr>, target: ZonedAddr) -> String {
+    reporter.map_or_else(|| "a router".into(), |router| reporter_text(router, target))
+}
+
 /// Describes an ICMP error and its reporter.
-fn reported(cause: Cause) -> String {
+fn reported(cause: Cause, target: ZonedAddr) -> String {
     match cause.reporter {
-        Some(router) => format!("{}, reported by {router}", cause.kind),
+        Some(_) => format!("{}, reported by {}", cause.kind, router(cause.reporter, target)),
         None => cause.kind.to_string(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
     use std::time::Duration;
 
     use hello_measure::CauseKind;
@@ -247,6 +254,23 @@ mod tests {
         ] {
             assert!(text.contains(part), "{text}");
         }
+    }
+
+    #[test]
+    fn router_on_the_link_has_its_zone() {
+        let reporter = Some("fe80::1".parse().expect("an address"));
+        let mut found = mtu_found(Some(1400), MtuLimit::Router { reporter });
+        let address = "[fe80::9%4294967295]:9999".parse().expect("an address");
+        found.target.address = ZonedAddr(address);
+        let text = plain(&result(Layout::PLAIN, &found));
+        assert!(text.contains("; fe80::1%4294967295 reports longer ones"), "{text}");
+        found.outcome.reported = Some(ReportedMtu { mtu: 1450, reporter });
+        let text = plain(&result(Layout::PLAIN, &found));
+        assert!(text.contains("fe80::1%4294967295 reports MTU 1450"), "{text}");
+        let cause = Cause { kind: CauseKind::Refused, reporter };
+        let event = MtuEvent::new(Duration::ZERO, 1500, MtuEventKind::NetworkError(cause));
+        let line = super::event(&found.target, &event).expect("a line");
+        assert!(plain(&line).ends_with("reported by fe80::1%4294967295"), "{line}");
     }
 
     #[test]

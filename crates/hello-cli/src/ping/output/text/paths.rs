@@ -1,7 +1,11 @@
 //! Paths in text: a table of the hops, and sentences about the ends and the losing flows.
 
-use hello_measure::{Path, PathEnd, PathNode, PathRow, Suspect, millis};
+use std::net::IpAddr;
 
+use hello_measure::{Path, PathEnd, PathNode, PathRow, Suspect, millis};
+use hello_net::ZonedAddr;
+
+use crate::output::cause::reporter as router_text;
 use crate::output::escape::Escaped;
 use crate::output::format::{count, exact, known};
 use crate::output::layout::Layout;
@@ -53,7 +57,8 @@ fn hops(layout: Layout, traced: &Traced) -> String {
         heads.push(("mtu", 0));
     }
     let cells = |ttl: String, node: &PathNode| {
-        let mut cells = vec![ttl, known(node.address, |address| address.to_string())];
+        let router = |address: IpAddr| router_text(address, traced.target.address);
+        let mut cells = vec![ttl, known(node.address, router)];
         if node.address.is_none() {
             cells[1] = "*".into();
         }
@@ -108,7 +113,7 @@ fn end(traced: &Traced, path: &Path) -> String {
             format!("{} is at hop {hop}, but no server listens on the port.", address.host())
         }
         PathEnd::Unreachable(cause) => {
-            let by = known(cause.reporter, |reporter| reporter.to_string());
+            let by = known(cause.reporter, |reporter| router_text(reporter, address));
             format!("{by} rejects probes: {}.", cause.kind)
         }
         PathEnd::Silent => {
@@ -131,7 +136,8 @@ fn end(traced: &Traced, path: &Path) -> String {
 pub(crate) fn suspects(traced: &Traced) -> Option<(bool, String)> {
     let Traced { target, fault, losing, clean, .. } = traced;
     let suspects = &traced.suspects();
-    Comparison { flows: target.flows, fault: *fault, losing, clean, suspects }.sentence()
+    let (flows, address) = (target.flows, Some(target.address));
+    Comparison { flows, fault: *fault, losing, clean, suspects, address }.sentence()
 }
 
 /// The flows of a target, compared.
@@ -146,13 +152,15 @@ pub(crate) struct Comparison<'a> {
     pub clean: &'a [usize],
     /// The routers that only losing flows share.
     pub suspects: &'a [Suspect],
+    /// The address of the target, which has the zone of routers on its link; `None` on another machine.
+    pub address: Option<ZonedAddr>,
 }
 
 impl Comparison<'_> {
     /// Returns a sentence about the suspects, and whether there are any; `None` if there is nothing to
     /// compare.
     pub(crate) fn sentence(&self) -> Option<(bool, String)> {
-        let Self { flows: all, fault, losing, clean, suspects } = *self;
+        let Self { flows: all, fault, losing, clean, suspects, address } = *self;
         if losing.is_empty() || all < 2 {
             return None;
         }
@@ -178,7 +186,11 @@ impl Comparison<'_> {
             };
             return Some((false, format!("No router is known to be on the {paths} only.")));
         }
-        let name = |suspect: &Suspect| format!("{} (hop {})", suspect.address, suspect.ttl);
+        let router = |router: IpAddr| match address {
+            Some(target) => router_text(router, target),
+            None => router.to_string(),
+        };
+        let name = |suspect: &Suspect| format!("{} (hop {})", router(suspect.address), suspect.ttl);
         let names = Vec::from_iter(suspects.iter().map(name)).join(" and ");
         let who = match losing {
             [flow] => format!("The {lose} flow {flow} passes"),

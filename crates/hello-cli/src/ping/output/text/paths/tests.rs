@@ -142,6 +142,25 @@ fn silent_hops_at_the_end_have_one_row() {
 }
 
 #[test]
+fn routers_on_the_link_have_its_zone() {
+    let router: IpAddr = "fe80::1".parse().expect("an address");
+    let mut losing = path(0, &[1], GREETED);
+    losing.hops[0].routers[0].address = router;
+    losing.end =
+        PathEnd::Unreachable(Cause { kind: CauseKind::Prohibited, reporter: Some(router) });
+    let mut traced = traced(vec![losing, path(1, &[2], GREETED)], &[0]);
+    traced.target.address = ZonedAddr("[fe80::9%4294967295]:9999".parse().expect("an address"));
+    let text = printed(&traced, None);
+    for part in [
+        "  1  fe80::1%4294967295 ",
+        "\nFlow 0: fe80::1%4294967295 rejects probes: administratively prohibited.",
+        "\nThe losing flow 0 passes fe80::1%4294967295 (hop 1);",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[test]
 fn path_without_hops_has_no_table() {
     let none = traced(vec![path(0, &[], PathEnd::NotSent)], &[]);
     assert_eq!(printed(&none, None), "Probes could not be sent.");
