@@ -212,7 +212,7 @@ pub(super) fn reason(class: ErrorClass, cause: Option<Cause>) -> &'static str {
 /// Names the router or the host that reported an error, unless it is the server itself.
 fn reported_by(server: ZonedAddr, cause: Option<Cause>) -> String {
     let reporter = cause.and_then(|cause| cause.reporter);
-    let other = reporter.filter(|reporter| *reporter != server.0.ip());
+    let other = reporter.filter(|reporter| *reporter != server.0.ip().to_canonical());
     other.map_or(String::new(), |other| format!(", reported by {}", reporter_text(other, server)))
 }
 

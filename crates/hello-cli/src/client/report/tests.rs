@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use hello_measure::CauseKind;
 use hello_net::UnansweredCause;
 
 use super::*;
@@ -87,6 +88,20 @@ fn missing_greeting_is_explained_on_standard_error() {
         });
         let line = format!("hello-client: Tracy: {why} (3 attempts in 7.0 s)\n");
         assert_eq!((out, err), (String::new(), line));
+    }
+}
+
+#[test]
+fn server_that_reports_an_error_itself_is_named_once_in_either_notation() {
+    for (server, reporter, shown) in [
+        ("192.0.2.1:9", "192.0.2.1", ""),
+        ("[::ffff:192.0.2.1]:9", "192.0.2.1", ""),
+        ("[::ffff:192.0.2.1]:9", "192.0.2.7", ", reported by 192.0.2.7"),
+    ] {
+        let reporter = Some(reporter.parse().expect("an address"));
+        let cause = Cause { kind: CauseKind::Refused, reporter };
+        let server = ZonedAddr(server.parse().expect("an address"));
+        assert_eq!(reported_by(server, Some(cause)), shown);
     }
 }
 
