@@ -80,6 +80,16 @@ impl Report {
     ///
     /// If there is no such target.
     pub fn event(&mut self, target: usize, event: &ProbeEvent<'_>) -> Option<String> {
+        self.event_by(target, event, || (Instant::now(), SystemTime::now()))
+    }
+
+    /// Does the same with other clocks, both of which `read` reads at once.
+    fn event_by(
+        &mut self,
+        target: usize,
+        event: &ProbeEvent<'_>,
+        read: impl Fn() -> (Instant, SystemTime),
+    ) -> Option<String> {
         let Part { recorder, tracing, timeline, outages, start } = &mut self.parts[target];
         recorder.observe(event);
         if let Some(tracing) = tracing {
@@ -91,7 +101,7 @@ impl Report {
                 // The event is shown right after its time. Of several probes, the one with the
                 // shortest delay shows best when the prober started.
                 if !self.style.quiet {
-                    let started = Instant::now().checked_sub(event.at);
+                    let started = read().0.checked_sub(event.at);
                     *start = (*start).into_iter().chain(started).min();
                 }
             }
@@ -113,15 +123,16 @@ impl Report {
             _ => {}
         }
         let start = start.unwrap_or(self.start);
+        let time = || time_of_day(start, event.at, read());
         match self.style.format {
             _ if self.style.quiet => None,
             _ if is_unexpected(event) && !self.unexpected.admit(event.at) => None,
             Format::Text => {
                 let line = text::event(recorder.target(), event)?;
-                let stamp = self.style.timestamps.then(|| time_of_day(start, event.at).stamp());
+                let stamp = self.style.timestamps.then(|| time().stamp());
                 Some(stamp.unwrap_or_default() + &line)
             }
-            Format::Json => json::event(recorder.target(), event, time_of_day(start, event.at)),
+            Format::Json => json::event(recorder.target(), event, time()),
         }
     }
 
@@ -184,9 +195,9 @@ pub(super) fn print_event(
 
 /// Returns the time of day of an event: the clock now, less the event's age. A step of the clock
 /// therefore counts from the next event on.
-fn time_of_day(start: Instant, at: Duration) -> WallClock {
-    let (now, age) = (SystemTime::now(), start.elapsed().saturating_sub(at));
-    WallClock(now.checked_sub(age).unwrap_or(now))
+fn time_of_day(start: Instant, at: Duration, (now, clock): (Instant, SystemTime)) -> WallClock {
+    let age = now.saturating_duration_since(start).saturating_sub(at);
+    WallClock(clock.checked_sub(age).unwrap_or(clock))
 }
 
 /// Returns whether others can cause any number of these events; each probe is answered or lost
@@ -219,32 +230,31 @@ mod tests {
     use super::*;
     use crate::ping::fixtures::{TEXT, answered, received, sent, target};
 
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// 2024-11-26T19:40:00Z.
+    fn clock() -> SystemTime {
+        SystemTime::UNIX_EPOCH + 1_732_650_000 * SECOND
+    }
+
     #[test]
     fn time_of_an_event_is_the_clock_less_the_age_of_the_event() {
-        let (start, before) = (Instant::now(), SystemTime::now());
-        let WallClock(time) = time_of_day(start, Duration::ZERO);
-        let after = SystemTime::now();
-        // The two clocks are not read at once.
-        let error = after.duration_since(before).expect("no step").max(Duration::from_millis(1));
-        assert!(time <= before + error && time >= before - error, "{before:?} {time:?}");
+        let start = Instant::now();
+        for (at, age) in [(1, 2), (3, 0), (4, 0)] {
+            let WallClock(time) = time_of_day(start, at * SECOND, (start + 3 * SECOND, clock()));
+            assert_eq!(time, clock() - age * SECOND, "{at}");
+        }
     }
 
     #[test]
     fn time_of_an_event_counts_from_when_the_prober_started_and_not_from_before() {
         let mut report = Report::new(Style { timestamps: true, ..TEXT }, [target()]);
-        let prepared = Instant::now();
-        while prepared.elapsed() < Duration::from_millis(20) {
-            std::hint::spin_loop();
-        }
-        let (started, clock) = (Instant::now(), SystemTime::now());
-        report.event(0, &ProbeEvent::new(Duration::ZERO, 0, sent(1)));
-        let event = ProbeEvent::new(Duration::ZERO, 0, answered(Duration::ZERO));
-        let line = report.event(0, &event).expect("a line");
-        let stamp = line.split_once(' ').expect("a stamp").0.trim_matches(['[', ']']);
-        let seconds = stamp.parse::<f64>().expect("a number");
-        let clock = clock.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs_f64();
-        // The clocks are not read at once.
-        assert!(seconds >= clock - 0.001, "{seconds} {clock} {:?}", started.elapsed());
+        let started = Instant::now() + 20 * SECOND;
+        report.event_by(0, &ProbeEvent::new(Duration::ZERO, 0, sent(1)), || (started, clock()));
+        let event = ProbeEvent::new(SECOND, 0, answered(SECOND));
+        let line = report.event_by(0, &event, || (started + SECOND, clock() + SECOND));
+        let line = line.expect("a line");
+        assert!(line.starts_with("[1732650001.000000] "), "{line}");
     }
 
     #[test]
@@ -281,7 +291,6 @@ mod tests {
 
     #[test]
     fn unexpected_events_have_a_thousand_lines_per_second_and_every_answer_has_one() {
-        const SECOND: Duration = Duration::from_secs(1);
         let mut report = Report::new(TEXT, [target()]);
         let mut lines = |kind: ProbeEventKind<'_>, times: u16| {
             let mut line = || report.event(0, &ProbeEvent::new(SECOND, 0, kind));
