@@ -2,6 +2,9 @@
 use std::net::{IpAddr, Ipv6Addr, UdpSocket};
 use std::net::{Ipv4Addr, SocketAddr};
 
+#[cfg(all(target_os = "linux", feature = "probe"))]
+use rustix::net::sockopt;
+
 use super::backend::Backend;
 use super::batch::RecvBatch;
 use super::datagram_socket::DatagramSocket;
@@ -47,11 +50,19 @@ fn datagram_has_a_ttl_of_its_own_and_the_next_one_that_of_the_socket() {
         sys::report_ttl(&receiving, address).expect("an option");
         let sending = UdpSocket::bind((host, 0)).expect("a port");
         sending.connect(address).expect("a route");
+        // The system's, of which Linux lets each namespace choose another.
+        let default = match host {
+            IpAddr::V4(_) => {
+                sockopt::ip_ttl(&sending).map(|ttl| u8::try_from(ttl).expect("a byte"))
+            }
+            IpAddr::V6(_) => sockopt::ipv6_unicast_hops(&sending),
+        };
+        let default = default.expect("an option");
         let mut expected = Vec::new();
         for ttl in [1, 7, 255] {
             sys::try_send_with_ttl(&sending, b"Tracy", ttl).expect("sent");
             sys::try_send(&sending, b"Tracy").expect("sent");
-            expected.extend([Some(ttl), Some(DEFAULT_TTL)]);
+            expected.extend([Some(ttl), Some(default)]);
         }
         let receiving = Backend::Native.open(receiving, Fragmentation::SystemDefault);
         let (receiving, mut batch) = (receiving.expect("a socket"), RecvBatch::new());
@@ -60,7 +71,3 @@ fn datagram_has_a_ttl_of_its_own_and_the_next_one_that_of_the_socket() {
         assert_eq!(Vec::from_iter(ttls), expected, "{host}");
     }
 }
-
-/// The system's, of which Linux lets each namespace choose another.
-#[cfg(all(target_os = "linux", feature = "probe"))]
-const DEFAULT_TTL: u8 = 64;
