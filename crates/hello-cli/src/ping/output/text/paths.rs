@@ -99,7 +99,10 @@ pub(crate) fn ends(traced: &Traced) -> Vec<String> {
     let line = |(end, of): (String, Vec<usize>)| match (several, &of[..]) {
         (false, _) => end,
         (true, [flow]) => format!("Flow {flow}: {end}"),
-        (true, _) => format!("Flows {}: {end}", flows(&of)),
+        (true, _) => match ranges(&of) {
+            Some(list) => format!("Flows {list}: {end}"),
+            None => format!("{}: {end}", flows(&of)),
+        },
     };
     ends.into_iter().map(line).collect()
 }
@@ -182,7 +185,10 @@ impl Comparison<'_> {
         if suspects.is_empty() {
             let paths = match losing {
                 [flow] => format!("path of the {lose} flow {flow}"),
-                _ => format!("paths of the {lose} flows {}", flows(losing)),
+                _ => match ranges(losing) {
+                    Some(list) => format!("paths of the {lose} flows {list}"),
+                    None => format!("paths of the {} {lose} flows", losing.len()),
+                },
             };
             return Some((false, format!("No router is known to be on the {paths} only.")));
         }
@@ -211,6 +217,11 @@ impl Comparison<'_> {
 
 /// Lists flows: `0-3,5`; if there are too many ranges, their number.
 pub(crate) fn flows(flows: &[usize]) -> String {
+    ranges(flows).unwrap_or_else(|| count(flows.len() as u64, "flow"))
+}
+
+/// Lists flows; `None` if there are too many ranges.
+fn ranges(flows: &[usize]) -> Option<String> {
     let mut ranges = Vec::<(usize, usize)>::new();
     for &flow in flows {
         match ranges.last_mut() {
@@ -223,7 +234,7 @@ pub(crate) fn flows(flows: &[usize]) -> String {
         false => format!("{first}-{last}"),
     };
     let list = Vec::from_iter(ranges.into_iter().map(range)).join(",");
-    if list.len() <= MAX_LIST { list } else { count(flows.len() as u64, "flow") }
+    (list.len() <= MAX_LIST).then_some(list)
 }
 
 /// The longest list of flows.

@@ -177,3 +177,18 @@ fn flows_are_listed_as_ranges_unless_there_are_too_many() {
         assert_eq!(flows(list), expected);
     }
 }
+
+#[test]
+fn sentence_about_too_many_flows_to_list_has_their_number() {
+    let paths = (0..20).map(|flow| path(flow, &[1, 2], GREETED)).collect();
+    let odd = Vec::from_iter((1..20).step_by(2));
+    let ended = |path: &Path| match path.flow % 2 {
+        0 => path.clone(),
+        _ => Path { end: PathEnd::NotSent, ..path.clone() },
+    };
+    let mut traced = traced(paths, &odd);
+    traced.paths = traced.paths.iter().map(ended).collect();
+    let (_, sentence) = suspects(&traced).expect("losing flows");
+    assert_eq!(sentence, "No router is known to be on the paths of the 10 losing flows only.");
+    assert_eq!(ends(&traced)[1], "10 flows: Probes could not be sent.");
+}
