@@ -121,7 +121,7 @@ pub(super) const GREETED: PathEnd = PathEnd::Reached { greeted: true };
 pub(super) fn traced(paths: Vec<Path>, losing: &[usize]) -> Traced {
     let target = Target { flows: paths.len(), ..target() };
     let clean = paths.iter().map(|path| path.flow).filter(|flow| !losing.contains(flow)).collect();
-    Traced { target, paths, fault: Fault::Loss, losing: losing.to_vec(), clean }
+    Traced { target, paths, fault: Fault::Loss(0.0), losing: losing.to_vec(), clean }
 }
 
 /// The target of a search over a link with an MTU of 1500.

@@ -15,15 +15,15 @@ pub struct Traced {
     pub fault: Fault,
     /// The losing flows.
     pub losing: Vec<usize>,
-    /// The flows without any loss.
+    /// The flows to compare them with: with greetings, or with no more loss than the threshold.
     pub clean: Vec<usize>,
 }
 
 /// What makes a flow a losing one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fault {
-    /// Probes without replies.
-    Loss,
+    /// A larger share of probes without replies than this, from 0 to 1.
+    Loss(f64),
     /// No greeting at the end of the path.
     NoGreeting,
 }
@@ -46,7 +46,7 @@ impl Traced {
     /// Compares flows by their losses.
     pub fn by_loss(target: Target, paths: Vec<Path>, trigger: &LossTrigger) -> Self {
         let (losing, clean) = (trigger.losing(), trigger.clean());
-        Self { target, paths, fault: Fault::Loss, losing, clean }
+        Self { target, paths, fault: Fault::Loss(trigger.threshold()), losing, clean }
     }
 
     /// Returns the merged paths.

@@ -83,7 +83,7 @@ impl PathNode {
     }
 }
 
-/// A router that all losing flows pass, and no flow without loss is known to pass.
+/// A router that all losing flows pass, and no flow without the fault is known to pass.
 ///
 /// ```
 /// use hello_measure::{PathTable, Suspect};
@@ -100,7 +100,7 @@ pub struct Suspect {
     pub address: IpAddr,
     /// The nearest hop at which it is on the path of a losing flow.
     pub ttl: u8,
-    /// Whether all hops of the flows without loss are known, so that surely none passes it.
+    /// Whether all hops of the flows without the fault are known, so that surely none passes it.
     pub is_certain: bool,
 }
 
@@ -126,8 +126,8 @@ impl PathTable {
         &self.rows
     }
 
-    /// Returns the routers that all `losing` flows pass and none of the `clean` flows, which lose
-    /// nothing: nearest first.
+    /// Returns the routers that all `losing` flows pass and none of the `clean` flows, which do
+    /// not have the fault: nearest first.
     ///
     /// The result is empty if there is no flow to compare with, if a losing flow was not traced, or
     /// if such a router may be hidden: where a clean flow has a silent hop with the number of the

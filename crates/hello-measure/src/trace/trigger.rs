@@ -52,14 +52,24 @@ impl LossTrigger {
         now
     }
 
+    /// Returns the share that the loss of a losing flow exceeded, from 0 to 1.
+    pub fn threshold(&self) -> f64 {
+        self.threshold
+    }
+
     /// Returns the flows that are losing, in ascending order.
     pub fn losing(&self) -> Vec<usize> {
         self.flows_that(|flow| flow.is_losing)
     }
 
-    /// Returns the flows with answers that have lost nothing, in ascending order.
+    /// Returns the flows with answers whose loss never exceeded the threshold and does not now, in
+    /// ascending order.
+    ///
+    /// One with too few probes to judge it, but more loss than the threshold, is neither.
     pub fn clean(&self) -> Vec<usize> {
-        self.flows_that(|flow| flow.lost == 0 && flow.answered > 0)
+        let is_below =
+            |flow: &Flow| flow.lost as f64 <= self.threshold * (flow.answered + flow.lost) as f64;
+        self.flows_that(|flow| !flow.is_losing && flow.answered > 0 && is_below(flow))
     }
 
     fn flows_that(&self, are: impl Fn(&Flow) -> bool) -> Vec<usize> {
@@ -90,12 +100,16 @@ mod tests {
     }
 
     #[test]
-    fn flow_with_some_loss_below_the_threshold_is_neither_losing_nor_clean() {
-        let mut trigger = LossTrigger::new(3, 0.5);
+    fn flow_with_no_more_loss_than_the_threshold_is_clean() {
+        let mut trigger = LossTrigger::new(4, 0.1);
         (0..9).for_each(|_| trigger.answered(0));
-        assert!(!trigger.lost(0));
+        assert!(!trigger.lost(0), "one of ten");
         trigger.answered(1);
         assert!(!trigger.lost(7), "no such flow");
-        assert_eq!((trigger.losing(), trigger.clean()), (vec![], vec![1]));
+        // One of two is too few to judge the flow, and too much to call it clean.
+        trigger.answered(2);
+        assert!(!trigger.lost(2));
+        assert_eq!((trigger.losing(), trigger.clean()), (vec![], vec![0, 1]));
+        assert_eq!(trigger.threshold(), 0.1);
     }
 }

@@ -60,7 +60,8 @@ fn suspects(joined: &TargetJoin) -> Option<(bool, String)> {
     let suspicion = joined.suspicion.as_ref()?;
     let (losing, clean) = (&suspicion.losing, &suspicion.clean);
     let (flows, suspects) = (joined.flows, &suspicion.routers());
-    Comparison { flows, fault: Fault::Loss, losing, clean, suspects, address: None }.sentence()
+    let fault = Fault::Loss(suspicion.threshold);
+    Comparison { flows, fault, losing, clean, suspects, address: None }.sentence()
 }
 
 /// Returns the verdicts on the lost and on the late probes.

@@ -86,6 +86,8 @@ pub struct TargetRun {
     pub causes: Vec<LostBy>,
     /// The comparison of its flows, if it has one.
     pub suspicion: Option<Suspicion>,
+    /// The share of lost probes that makes a flow a losing one.
+    threshold: f64,
     /// The number of flows.
     pub flows: usize,
     /// The time of day at the start, since 1970.
@@ -109,8 +111,11 @@ pub struct Suspicion {
     target: String,
     /// The losing flows.
     pub losing: Vec<usize>,
-    /// The flows without any loss.
+    /// The flows without more loss than the threshold.
     pub clean: Vec<usize>,
+    /// The share of lost probes that makes a flow a losing one.
+    #[serde(skip)]
+    pub threshold: f64,
     routers: Vec<Router>,
 }
 
@@ -184,8 +189,9 @@ pub fn read(mut input: impl BufRead) -> Result<Vec<TargetRun>, RunError> {
                     (run.sent, run.lost, run.causes) = (Some(sent), Some(lost), lost_causes);
                 }
             }
-            Line::Suspects(suspicion) => {
+            Line::Suspects(mut suspicion) => {
                 if let Some(index) = indices.get(&suspicion.target) {
+                    suspicion.threshold = runs[*index].threshold;
                     runs[*index].suspicion = Some(suspicion);
                 }
             }
@@ -280,6 +286,7 @@ struct Start {
     #[serde(default)]
     local: Vec<String>,
     timeout_s: Option<f64>,
+    trace_on_loss: Option<f64>,
     peer: Option<String>,
 }
 
@@ -316,6 +323,7 @@ impl Start {
             lost: None,
             causes: vec![],
             suspicion: None,
+            threshold: self.trace_on_loss.unwrap_or_default(),
             flows,
             epoch: None,
         })

@@ -74,10 +74,12 @@ fn routers_that_only_losing_flows_share_are_those_of_their_target() {
         r#"{"event":"suspects","target":"TARGET","losing":[0],"clean":[],"routers":[{"address":"10.0.0.1","ttl":2,"certain":false}]}"#
             .replace("TARGET", target)
     };
-    let runs = runs(&[START, REPLY, &suspects("b:9"), &suspects("a:9")]).expect("a run");
+    let start = START.replace("}", r#","trace_on_loss":0.05}"#);
+    let runs = runs(&[&start, REPLY, &suspects("b:9"), &suspects("a:9")]).expect("a run");
     let suspicion = runs[0].suspicion.as_ref().expect("a comparison");
     let expected = Suspect { address: [10, 0, 0, 1].into(), ttl: 2, is_certain: false };
     assert_eq!((&*suspicion.losing, suspicion.routers()), (&[0][..], vec![expected]));
+    assert_eq!(suspicion.threshold, 0.05);
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn with_pictures<T>(traces: &[Traced], draw: impl FnOnce(&[Picture<'_>]) -> T) -
             rows: shown(table.rows()),
             losing: &traced.losing,
             lose: match traced.fault {
-                Fault::Loss => "losing flows",
+                Fault::Loss(_) => "losing flows",
                 Fault::NoGreeting => "unanswered flows",
             },
             suspects: traced.suspects().iter().map(|suspect| suspect.address).collect(),

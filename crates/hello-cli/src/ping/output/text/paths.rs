@@ -7,7 +7,7 @@ use hello_net::ZonedAddr;
 
 use crate::output::cause::reporter as router_text;
 use crate::output::escape::Escaped;
-use crate::output::format::{count, exact, known};
+use crate::output::format::{count, exact, known, without_zeros};
 use crate::output::layout::Layout;
 use crate::output::style::{BAD, STRONG, paint};
 use crate::output::table::{Head, table};
@@ -151,7 +151,7 @@ pub(crate) struct Comparison<'a> {
     pub fault: Fault,
     /// The losing flows.
     pub losing: &'a [usize],
-    /// The flows without any loss.
+    /// The flows to compare them with.
     pub clean: &'a [usize],
     /// The routers that only losing flows share.
     pub suspects: &'a [Suspect],
@@ -163,34 +163,27 @@ impl Comparison<'_> {
     /// Returns a sentence about the suspects, and whether there are any; `None` if there is nothing to
     /// compare.
     pub(crate) fn sentence(&self) -> Option<(bool, String)> {
-        let Self { flows: all, fault, losing, clean, suspects, address } = *self;
+        let Self { flows: all, losing, clean, suspects, address, .. } = *self;
         if losing.is_empty() || all < 2 {
             return None;
         }
-        let lose = match fault {
-            Fault::Loss => "losing",
-            Fault::NoGreeting => "unanswered",
-        };
         if clean.is_empty() {
-            let none = match fault {
-                Fault::Loss => format!("None of the {} is without loss", count(all as u64, "flow")),
-                // Others may not have been asked to the end.
-                Fault::NoGreeting if losing.len() < all => "No flow is known to be answered".into(),
-                Fault::NoGreeting => {
-                    format!("None of the {} is answered", count(all as u64, "flow"))
-                }
-            };
-            return Some((false, format!("{none}, so no router stands out.")));
+            // Others may not have been traced to the end.
+            if matches!(self.fault, Fault::NoGreeting) && losing.len() < all {
+                let none = "No flow is known to be answered, so no router stands out.";
+                return Some((false, none.into()));
+            }
+            let (all, is) = (count(all as u64, "flow"), self.is_clean());
+            return Some((false, format!("None of the {all} {is}, so no router stands out.")));
         }
         if suspects.is_empty() {
-            let paths = match losing {
-                [flow] => format!("path of the {lose} flow {flow}"),
-                _ => match ranges(losing) {
-                    Some(list) => format!("paths of the {lose} flows {list}"),
-                    None => format!("paths of the {} {lose} flows", losing.len()),
-                },
+            let paths = if losing.len() == 1 { "path" } else { "paths" };
+            let of = self.losing_flows();
+            let line = match self.above() {
+                Some(_) => format!("No router is known to be only on the {paths} of {of}."),
+                None => format!("No router is known to be on the {paths} of {of} only."),
             };
-            return Some((false, format!("No router is known to be on the {paths} only.")));
+            return Some((false, line));
         }
         let router = |router: IpAddr| match address {
             Some(target) => router_text(router, target),
@@ -198,14 +191,20 @@ impl Comparison<'_> {
         };
         let name = |suspect: &Suspect| format!("{} (hop {})", router(suspect.address), suspect.ttl);
         let names = Vec::from_iter(suspects.iter().map(name)).join(" and ");
-        let who = match losing {
-            [flow] => format!("The {lose} flow {flow} passes"),
-            _ => format!("All {} {lose} flows pass", losing.len()),
+        let number = losing.len();
+        let who = match (losing, self.above()) {
+            ([flow], Some(above)) => format!("Flow {flow}, which loses {above}, passes"),
+            ([flow], None) => format!("The {} flow {flow} passes", self.lose()),
+            (_, Some(above)) => format!("All {number} flows that lose {above} pass"),
+            (_, None) => format!("All {number} {} flows pass", self.lose()),
         };
-        let other = match (losing.len() + clean.len() == all, fault) {
-            (false, Fault::Loss) => "no flow without loss",
-            (false, Fault::NoGreeting) => "no answered flow",
-            (true, _) => "no other flow",
+        let other = match (losing.len() + clean.len() == all, self.fault) {
+            (false, Fault::Loss(share)) if share > 0.0 => {
+                format!("no flow that {}", self.is_clean())
+            }
+            (false, Fault::Loss(_)) => "no flow without loss".into(),
+            (false, Fault::NoGreeting) => "no answered flow".into(),
+            (true, _) => "no other flow".into(),
         };
         let does = match suspects.iter().all(|suspect| suspect.is_certain) {
             true => "does",
@@ -213,6 +212,48 @@ impl Comparison<'_> {
         };
         Some((true, format!("{who} {names}; {other} {does}.")))
     }
+
+    /// Returns the loss of the losing flows, if some is not enough.
+    fn above(&self) -> Option<String> {
+        match self.fault {
+            Fault::Loss(share) if share > 0.0 => Some(format!("more than {}", percent(share))),
+            _ => None,
+        }
+    }
+
+    fn lose(&self) -> &'static str {
+        match self.fault {
+            Fault::Loss(_) => "losing",
+            Fault::NoGreeting => "unanswered",
+        }
+    }
+
+    /// Returns what the other flows do.
+    fn is_clean(&self) -> String {
+        match self.fault {
+            Fault::Loss(share) if share > 0.0 => format!("loses {} or less", percent(share)),
+            Fault::Loss(_) => "is without loss".into(),
+            Fault::NoGreeting => "is answered".into(),
+        }
+    }
+
+    fn losing_flows(&self) -> String {
+        let (losing, lose) = (self.losing, self.lose());
+        let number = losing.len();
+        match (losing, ranges(losing), self.above()) {
+            ([flow], _, Some(above)) => format!("flow {flow}, which loses {above}"),
+            ([flow], _, None) => format!("the {lose} flow {flow}"),
+            (_, Some(list), Some(above)) => format!("the flows {list}, which lose {above}"),
+            (_, Some(list), None) => format!("the {lose} flows {list}"),
+            (_, None, Some(above)) => format!("the {number} flows that lose {above}"),
+            (_, None, None) => format!("the {number} {lose} flows"),
+        }
+    }
+}
+
+fn percent(share: f64) -> String {
+    // The product of a share and 100 has errors in its last digits.
+    format!("{}%", without_zeros(&format!("{:.6}", share * 100.0)))
 }
 
 /// Lists flows: `0-3,5`; if there are too many ranges, their number.

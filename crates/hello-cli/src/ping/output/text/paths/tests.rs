@@ -96,6 +96,33 @@ fn verdict_claims_no_more_than_the_paths_show() {
             Traced { losing: vec![0, 1], clean: vec![], ..unanswered.clone() },
             "None of the 2 flows is answered, so no router stands out.",
         ),
+        (
+            Traced { fault: Fault::Loss(0.1), ..other.clone() },
+            "Flow 0, which loses more than 10%, passes 10.80.2.2 (hop 2); no other flow does.",
+        ),
+        (
+            Traced {
+                fault: Fault::Loss(0.07),
+                target: Target { flows: 4, ..other.target.clone() },
+                losing: vec![0, 2],
+                paths: vec![
+                    other.paths[0].clone(),
+                    other.paths[1].clone(),
+                    path(2, &[1, 2], GREETED),
+                ],
+                ..other.clone()
+            },
+            "All 2 flows that lose more than 7% pass 10.80.2.2 (hop 2); no flow that loses 7% or less \
+             does.",
+        ),
+        (
+            Traced { fault: Fault::Loss(0.005), ..traced(two(&[1, 0, 4]), &[0]) },
+            "No router is known to be only on the path of flow 0, which loses more than 0.5%.",
+        ),
+        (
+            Traced { fault: Fault::Loss(0.5), ..traced(two(&[1, 3, 4]), &[0, 1]) },
+            "None of the 2 flows loses 50% or less, so no router stands out.",
+        ),
     ] {
         assert_eq!(verdict(&traced).as_deref(), Some(expected));
     }
