@@ -63,10 +63,10 @@ use super::cause::{Cause, CauseKind};
 ///
 /// Routers limit how many ICMP errors they send (RFC 1812 section 4.3.2.8). Linux sends a host up to
 /// six at once and then one per second (`icmp_ratelimit` in icmp(7)). One answer is enough to know a
-/// router, so each hop of each flow is asked until it answers once, and further
+/// router, so each hop of each flow is asked until it answers once or its tries are over, and further
 /// [samples](TracePlan::samples) are taken after all paths are known. A hop that answered another
-/// flow is asked more often than one that answered nobody: it exists. A limited number of flows is
-/// traced at the same time, and each has at most one probe in flight.
+/// flow is asked more often than one that answered nobody, and a second apart: it exists. A limited
+/// number of flows is traced at the same time, and each has at most one probe in flight.
 ///
 /// # Memory
 ///

@@ -264,7 +264,7 @@ impl Flow {
             return;
         }
         sent.state = State::TimedOut;
-        let ttl = sent.ttl;
+        let (ttl, at) = (sent.ttl, sent.at);
         self.failures = 0;
         if self.path.end == PathEnd::Unfinished || usize::from(ttl) <= self.path.hops.len() {
             let hop = self.path.hop_mut(ttl);
@@ -272,6 +272,9 @@ impl Flow {
         }
         if self.path.end == PathEnd::Unfinished && ttl == self.ttl {
             let is_known = answered[usize::from(ttl)] && self.rejection.is_none();
+            if is_known {
+                self.ready = at.saturating_add(KNOWN_HOP_SPACING);
+            }
             let tries = if is_known { plan.known_hop_tries } else { plan.tries };
             self.count_try(tries.get(), plan);
         }
@@ -335,6 +338,10 @@ impl Flow {
         self.sent = VecDeque::new();
     }
 }
+
+/// The shortest time between tries at a hop that answered another flow: Linux limits a router to one
+/// error per second.
+const KNOWN_HOP_SPACING: Duration = Duration::from_secs(1);
 
 /// The number of probes of a flow that are remembered.
 const REMEMBERED: usize = 16;

@@ -19,7 +19,8 @@ pub struct TracePlan {
     /// The number of unanswered probes that makes a hop silent, and of rejected ones that ends a path;
     /// 3 by default.
     pub tries: NonZeroU8,
-    /// The same for a hop that answered another flow, and may only limit its rate; 12 by default.
+    /// The same for a hop that answered another flow, and may only limit its rate; 12 by default. They
+    /// are at least a second apart.
     pub known_hop_tries: NonZeroU8,
     /// The round-trip times to take of each hop; 1 by default. Those after the first are taken when
     /// all paths are known, and are not asked for twice.

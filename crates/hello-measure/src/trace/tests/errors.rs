@@ -78,3 +78,14 @@ fn greeting_stays_at_the_hop_it_came_from() {
     assert_eq!((path.end, path.hops.len()), (PathEnd::Reached { greeted: true }, 2));
     assert_eq!(path.hops[0].routers[0].address, Network::address(1));
 }
+
+#[test]
+fn short_timeout_hides_no_router_that_limits_its_rate() {
+    let timeout = Duration::from_millis(50);
+    let mut network = Network::new(vec![Router::LINUX; 2], vec![vec![0, 1]; 12]);
+    let (tracer, _) = network.trace(TracePlan { timeout, ..TracePlan::default() });
+    for path in tracer.paths() {
+        network.check(path);
+        assert!(network.is_complete(path), "{path:?}");
+    }
+}
