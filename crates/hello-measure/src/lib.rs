@@ -55,6 +55,7 @@ pub use summary::{ByLabel, NoAnswer, REFUSED, Summary};
 pub use timeline::{TimeBin, Timeline};
 pub use trace::path::{Hop, HopRouter, Path, PathEnd};
 pub use trace::plan::TracePlan;
+pub use trace::table::separation::Separation;
 pub use trace::table::{PathNode, PathRow, PathTable, Suspect};
 pub use trace::trigger::LossTrigger;
 pub use trace::{PathTracer, TraceProbe};

@@ -1,6 +1,6 @@
 //! The paths of a target's flows, and which of the flows lose.
 
-use hello_measure::{LossTrigger, Path, PathEnd, PathTable, Suspect};
+use hello_measure::{LossTrigger, Path, PathEnd, PathTable, Separation, Suspect};
 
 use super::Target;
 
@@ -57,6 +57,11 @@ impl Traced {
     /// Returns the routers that only losing flows share.
     pub fn suspects(&self) -> Vec<Suspect> {
         self.table().suspects(&self.losing, &self.clean)
+    }
+
+    /// Returns the router that best separates the losing flows from the others.
+    pub fn separation(&self) -> Option<Separation> {
+        self.table().separation(&self.losing, &self.clean)
     }
 }
 

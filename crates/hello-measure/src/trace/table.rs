@@ -1,3 +1,5 @@
+pub(crate) mod separation;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;

@@ -61,7 +61,8 @@ fn suspects(joined: &TargetJoin) -> Option<(bool, String)> {
     let (losing, clean) = (&suspicion.losing, &suspicion.clean);
     let (flows, suspects) = (joined.flows, &suspicion.routers());
     let fault = Fault::Loss(suspicion.threshold);
-    Comparison { flows, fault, losing, clean, suspects, address: None }.sentence()
+    let (separation, address) = (None, None);
+    Comparison { flows, fault, losing, clean, suspects, separation, address }.sentence()
 }
 
 /// Returns the verdicts on the lost and on the late probes.

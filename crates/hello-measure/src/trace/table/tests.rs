@@ -3,7 +3,7 @@ use super::super::path::HopRouter;
 use super::*;
 
 /// Makes a path of routers to the server; 0 is a silent hop.
-fn path(flow: usize, routers: &[usize], end: PathEnd) -> Path {
+pub(super) fn path(flow: usize, routers: &[usize], end: PathEnd) -> Path {
     let address = |router: &usize| Network::address(*router);
     let server = matches!(end, PathEnd::Reached { .. }).then_some(Some(TARGET));
     let addresses = routers.iter().map(|it| (*it > 0).then_some(it).map(address)).chain(server);
@@ -15,7 +15,7 @@ fn path(flow: usize, routers: &[usize], end: PathEnd) -> Path {
     Path { flow, hops: (1..).zip(addresses).map(hop).collect(), end }
 }
 
-const REACHED: PathEnd = PathEnd::Reached { greeted: true };
+pub(super) const REACHED: PathEnd = PathEnd::Reached { greeted: true };
 
 #[test]
 fn router_that_only_losing_flows_share_is_named() {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use hello_measure::{Path, PathEnd, PathNode, PathRow, Suspect, millis};
+use hello_measure::{Path, PathEnd, PathNode, PathRow, Separation, Suspect, millis};
 use hello_net::ZonedAddr;
 
 use crate::output::cause::reporter as router_text;
@@ -138,9 +138,9 @@ fn end(traced: &Traced, path: &Path) -> String {
 /// `None` if there is nothing to compare.
 pub(crate) fn suspects(traced: &Traced) -> Option<(bool, String)> {
     let Traced { target, fault, losing, clean, .. } = traced;
-    let suspects = &traced.suspects();
-    let (flows, address) = (target.flows, Some(target.address));
-    Comparison { flows, fault: *fault, losing, clean, suspects, address }.sentence()
+    let (suspects, separation) = (&traced.suspects(), traced.separation());
+    let (flows, fault, address) = (target.flows, *fault, Some(target.address));
+    Comparison { flows, fault, losing, clean, suspects, separation, address }.sentence()
 }
 
 /// The flows of a target, compared.
@@ -155,6 +155,8 @@ pub(crate) struct Comparison<'a> {
     pub clean: &'a [usize],
     /// The routers that only losing flows share.
     pub suspects: &'a [Suspect],
+    /// The router that best separates them, if it is known.
+    pub separation: Option<Separation>,
     /// The address of the target, which has the zone of routers on its link; `None` on another machine.
     pub address: Option<ZonedAddr>,
 }
@@ -175,6 +177,10 @@ impl Comparison<'_> {
             }
             let (all, is) = (count(all as u64, "flow"), self.is_clean());
             return Some((false, format!("None of the {all} {is}, so no router stands out.")));
+        }
+        let separation = self.separation.filter(|it| it.through + it.others == all);
+        if let (true, Some(separation)) = (suspects.is_empty(), separation) {
+            return Some((true, self.separated(separation)));
         }
         if suspects.is_empty() {
             let paths = if losing.len() == 1 { "path" } else { "paths" };
@@ -211,6 +217,17 @@ impl Comparison<'_> {
             false => "is known to: some of their hops are silent",
         };
         Some((true, format!("{who} {names}; {other} {does}.")))
+    }
+
+    fn separated(&self, separation: Separation) -> String {
+        let Separation { address, ttl, losing, through, others } = separation;
+        let lose = match (self.fault, self.above()) {
+            (_, Some(above)) => format!("lose {above}"),
+            (Fault::Loss(_), None) => "lose".into(),
+            (Fault::NoGreeting, _) => "are unanswered".into(),
+        };
+        let flows = format!("{losing} of the {through} flows through {address} (hop {ttl}) {lose}");
+        format!("{flows}, none of the other {others}.")
     }
 
     /// Returns the loss of the losing flows, if some is not enough.

@@ -219,3 +219,15 @@ fn sentence_about_too_many_flows_to_list_has_their_number() {
     assert_eq!(sentence, "No router is known to be on the paths of the 10 losing flows only.");
     assert_eq!(ends(&traced)[1], "10 flows: Probes could not be sent.");
 }
+
+#[test]
+fn router_that_separates_the_losing_flows_well_is_named() {
+    let router = |flow| if flow < 10 { 2 } else { 3 };
+    let paths = (0..16).map(|flow| path(flow, &[1, router(flow), 4], GREETED)).collect();
+    let traced = traced(paths, &[0, 1, 2, 3, 4, 5, 6, 7, 9]);
+    let expected = "9 of the 10 flows through 10.80.2.2 (hop 2) lose, none of the other 6.";
+    assert_eq!(suspects(&traced), Some((true, expected.to_owned())));
+    let above = Traced { fault: Fault::Loss(0.1), ..traced };
+    let expected = expected.replace("lose", "lose more than 10%");
+    assert_eq!(suspects(&above), Some((true, expected)));
+}
