@@ -89,3 +89,26 @@ fn short_timeout_hides_no_router_that_limits_its_rate() {
         assert!(network.is_complete(path), "{path:?}");
     }
 }
+
+#[test]
+fn mtu_belongs_to_the_router_that_reports_it_and_the_hop_is_asked_again() {
+    let mut tracer = PathTracer::new(TARGET, FIRST, TracePlan::default());
+    tracer.add_flow(0);
+    let mut now = Duration::ZERO;
+    let mut answer = |tracer: &mut PathTracer, ttl, kind| {
+        now = tracer.poll_timeout().expect("not done");
+        let probe = tracer.poll_probe(now).expect("a probe");
+        assert_eq!(probe.ttl, ttl);
+        let cause = Cause { kind, reporter: Some(Network::address(1)) };
+        assert!(tracer.handle_error(0, Some(probe.token), cause, now));
+        cause
+    };
+    let mtu = Some(1400);
+    answer(&mut tracer, 1, CauseKind::TtlExceeded);
+    answer(&mut tracer, 2, CauseKind::TooBig { mtu });
+    answer(&mut tracer, 2, CauseKind::TooBig { mtu });
+    assert_eq!(tracer.paths().next().expect("one").hops[0].routers[0].mtu, mtu);
+    let cause = answer(&mut tracer, 2, CauseKind::TooBig { mtu });
+    let path = tracer.poll_path().expect("three tries");
+    assert_eq!((path.end, path.hops.len()), (PathEnd::Unreachable(cause), 1));
+}
