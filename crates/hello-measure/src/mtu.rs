@@ -1,9 +1,13 @@
+mod losses;
+pub(crate) mod outcome;
+
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 
-use hello_proto::{Guard, MAX_NAME_LEN, Token};
+use hello_proto::{MAX_NAME_LEN, Token};
 
+use self::losses::Losses;
+use self::outcome::{MtuLimit, MtuOutcome, ReportedMtu};
 use super::cause::{Cause, CauseKind};
 
 /// Searches for the longest packet that a path takes in one piece, probe by probe.
@@ -14,7 +18,7 @@ use super::cause::{Cause, CauseKind};
 /// and a wrong one is refuted by a reply. If so, the size that it rejected is tried again before the
 /// search ends at it. A size fails in silence only after several tries, and the
 /// smallest one that failed in silence is tried as often again at the end. So a lost probe is not
-/// taken for a limit.
+/// taken for a limit. Once a size passes of which a probe was lost, silent sizes are tried more often.
 ///
 /// The search has no socket and no clock. The caller sends the probes, with the don't-fragment bit
 /// set and in one flow, and hands in what becomes of each:
@@ -53,6 +57,7 @@ pub struct MtuSearch {
     tries: Tries,
     /// The size that failed a second time, after it failed in silence or by a wrong report.
     confirmed: Option<u32>,
+    losses: Losses,
 }
 
 /// Why a size did not pass.
@@ -94,6 +99,7 @@ impl MtuSearch {
             reported: None,
             tries,
             confirmed: None,
+            losses: Losses::default(),
         }
     }
 
@@ -118,6 +124,12 @@ impl MtuSearch {
             None if self.failed.is_empty() => Some(self.plan.max),
             None => Some(passed + (bound - passed) / 2),
         }
+    }
+
+    /// Returns how often the next size is tried without a reply: as often as the plan says, or more on a
+    /// path that loses packets of sizes that pass.
+    pub fn tries(&self) -> u32 {
+        self.losses.tries(self.plan.tries.get())
     }
 
     /// Records what became of a probe of this size. Evidence about any earlier probe is welcome, such
@@ -164,7 +176,8 @@ impl MtuSearch {
             (limit, _) => limit,
         };
         let Self { passed, answered, cut_to, reported, .. } = *self;
-        MtuOutcome { passed, answered, cut_to, limit, reported }
+        let (passing_probes, passing_lost) = (self.losses.probes(), self.losses.lost());
+        MtuOutcome { passed, answered, cut_to, limit, reported, passing_probes, passing_lost }
     }
 
     /// Returns the smallest size that did not pass, and why; the size above the plan's, if all did.
@@ -176,6 +189,7 @@ impl MtuSearch {
     fn pass(&mut self, size: u32) {
         let passed = self.passed.map_or(size, |passed| passed.max(size));
         self.passed = Some(passed);
+        self.losses.replied(passed);
         self.failed.retain(|failed, _| *failed > passed);
         self.reported = self.reported.filter(|reported| reported.mtu >= passed);
     }
@@ -189,7 +203,11 @@ impl MtuSearch {
 
     /// Counts a try without a reply.
     fn unanswered(&mut self, size: u32, cause: Cause) {
-        if self.next_size() != Some(size) {
+        let is_next = self.next_size() == Some(size);
+        if is_next || self.passed.is_some_and(|passed| size <= passed) {
+            self.losses.unanswered(size, self.passed);
+        }
+        if !is_next {
             return;
         }
         if self.tries.size != size {
@@ -199,7 +217,7 @@ impl MtuSearch {
         if cause != Cause::SILENT {
             self.tries.cause = cause;
         }
-        if self.tries.count >= self.plan.tries.get() {
+        if self.tries.count >= self.tries() {
             let cause = self.tries.cause;
             self.tries.size = 0;
             let limit = MtuLimit::NoReply { cause };
@@ -295,104 +313,6 @@ pub enum MtuEvidence {
     Reported(Cause),
     /// No reply arrived in time.
     Silent,
-}
-
-/// The result of a [`MtuSearch`]. Sizes are those of whole IP packets, in bytes.
-///
-/// ```
-/// use hello_measure::{MtuEvidence, MtuLimit, MtuPlan, MtuSearch};
-///
-/// let mut search = MtuSearch::new(MtuPlan::ipv4());
-/// search.handle(44, MtuEvidence::Answered);
-/// let outcome = search.outcome();
-/// assert_eq!((outcome.passed, outcome.limit), (Some(44), MtuLimit::Open));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MtuOutcome {
-    /// The longest packet that arrived at the server; `None` if no reply arrived.
-    pub passed: Option<u32>,
-    /// The longest packet to which a complete reply arrived; `None` if none did.
-    pub answered: Option<u32>,
-    /// The longest name in the replies that hold only the start of one, in bytes; `None` if all replies
-    /// were complete.
-    pub cut_to: Option<u32>,
-    /// The reason why no longer packet passed.
-    pub limit: MtuLimit,
-    /// The MTU that a router reported last, unless a reply to a longer packet refuted it. It exceeds
-    /// [`passed`](Self::passed) if something else ends the search, such as the server's limit.
-    pub reported: Option<ReportedMtu>,
-}
-
-impl MtuOutcome {
-    /// Returns the longest name that a server answers by default, in bytes, if just that one was the
-    /// longest to be answered. A black hole of this size looks the same.
-    pub fn suspected_name_limit(&self, plan: &MtuPlan) -> Option<u32> {
-        let is_silent = self.limit == MtuLimit::NoReply { cause: Cause::SILENT };
-        let name_len = plan.name_len(self.passed?);
-        (is_silent && name_len == DEFAULT_NAME_LIMIT).then_some(name_len)
-    }
-}
-
-/// The longest name that a guard admits by default.
-const DEFAULT_NAME_LIMIT: u32 = 1024;
-
-const _: () = assert!(DEFAULT_NAME_LIMIT as usize == Guard::DEFAULT_MAX_NAME_LEN);
-
-/// The MTU that a router reported.
-///
-/// ```
-/// use hello_measure::ReportedMtu;
-///
-/// let reported = ReportedMtu { mtu: 1400, reporter: Some([10, 80, 2, 2].into()) };
-/// assert!(reported.mtu < 1500);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReportedMtu {
-    /// The MTU, in bytes.
-    pub mtu: u32,
-    /// The router; `None` if its address is unknown.
-    pub reporter: Option<IpAddr>,
-}
-
-/// The reason why a packet one byte longer did not pass.
-///
-/// ```
-/// use hello_measure::MtuLimit;
-///
-/// assert_eq!(MtuLimit::Link.label(), "link");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MtuLimit {
-    /// Unknown: the search is not over.
-    Open,
-    /// It is longer than the own link takes.
-    Link,
-    /// A router reported that it is too big for the next link.
-    Router {
-        /// The router; `None` if its address is unknown.
-        reporter: Option<IpAddr>,
-    },
-    /// It got no reply. Either it vanishes on the path without a message (a black hole, RFC 2923
-    /// section 2.1), or the server does not answer names of this length.
-    NoReply {
-        /// The last other error that was reported about it, or [`Cause::SILENT`].
-        cause: Cause,
-    },
-    /// None: the longest size of the plan passed.
-    Max,
-}
-
-impl MtuLimit {
-    /// Returns the name of the limit in `kebab-case`.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Link => "link",
-            Self::Router { .. } => "router",
-            Self::NoReply { .. } => "no-reply",
-            Self::Max => "max",
-        }
-    }
 }
 
 #[cfg(test)]

@@ -51,6 +51,8 @@ impl PathMtu {
             cut_to: None,
             limit: MtuLimit::Open,
             reported: None,
+            passing_probes: 0,
+            passing_lost: 0,
         };
         Self { target, outcome, sent: 0, lost: 0, not_sent: None, elapsed: Duration::ZERO }
     }

@@ -1,3 +1,7 @@
+mod lossy;
+
+use std::net::IpAddr;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -102,8 +106,8 @@ fn run(
 }
 
 /// More than any search needs: halving 65,536 sizes, the smallest and the largest one, two hints, the sizes
-/// above these, and the last one again, with three tries of each.
-const MAX_PROBES: usize = 3 * (17 + 2 + 2 + 2 + 1) + 1;
+/// above these, and the last one again, with all tries of each.
+const MAX_PROBES: usize = 40 * (17 + 2 + 2 + 2 + 1) + 1;
 
 fn searched(plan: MtuPlan, path: &Path) -> (Vec<u32>, MtuOutcome) {
     let mut search = MtuSearch::new(plan);
