@@ -63,7 +63,7 @@ impl PathMtu {
         match event.kind {
             MtuEventKind::Sent => self.sent += 1,
             MtuEventKind::NotSent(error) => self.not_sent = Some(error),
-            MtuEventKind::Lost => self.lost += 1,
+            MtuEventKind::Lost { .. } => self.lost += 1,
             MtuEventKind::Answered { .. } | MtuEventKind::Cut { .. } => {
                 self.outcome.passed = self.outcome.passed.max(Some(event.size));
             }

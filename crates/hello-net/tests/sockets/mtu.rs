@@ -127,9 +127,32 @@ fn late_reply_is_evidence_for_the_size_of_its_probe() {
 fn refusal_is_the_cause_of_a_target_that_never_answers() {
     let closed = UdpSocket::bind((V4, 0)).expect("a port").local_addr().expect("bound");
     let prober = MtuProber::connect(&options(), closed).expect("loopback has a route");
-    let outcome = prober.run(|_| ()).expect("no broken socket");
+    let mut kinds = Vec::new();
+    let outcome = prober.run(|event| kinds.push(event.kind)).expect("no broken socket");
     let cause = Cause { kind: CauseKind::Refused, reporter: Some(V4) };
     assert_eq!((outcome.passed, outcome.limit), (None, MtuLimit::NoReply { cause }));
+    // Each probe that was sent has one outcome.
+    let is_sent = |kind: &MtuEventKind| *kind == MtuEventKind::Sent;
+    let (sent, ends): (Vec<_>, Vec<_>) = kinds.iter().partition(|kind| is_sent(kind));
+    assert_eq!((sent.len(), ends), (3, vec![&MtuEventKind::Lost { cause }; 3]));
+}
+
+#[test]
+fn probe_whose_size_another_one_decides_has_its_outcome_too() {
+    let mut is_first = true;
+    let (outcome, events) =
+        search(V4, &options(), |name| (!std::mem::take(&mut is_first)).then(|| greet(name)));
+    assert_eq!((outcome.passed, outcome.limit), (Some(65_527), MtuLimit::Max));
+    assert_eq!((outcome.passing_lost, outcome.passing_probes), (1, 3), "{events:?}");
+    let count =
+        |is: fn(&MtuEventKind) -> bool| events.iter().filter(|event| is(&event.kind)).count();
+    let answered = count(|kind| matches!(kind, MtuEventKind::Answered { .. }));
+    let lost = count(|kind| matches!(kind, MtuEventKind::Lost { cause: Cause::SILENT }));
+    assert_eq!(
+        (count(|kind| *kind == MtuEventKind::Sent), answered, lost),
+        (3, 2, 1),
+        "{events:?}"
+    );
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::udp::socket_error::SocketError;
 ///     match event.kind {
 ///         MtuEventKind::Answered { rtt } => println!("{} bytes: reply in {rtt:?}", event.size),
 ///         MtuEventKind::NetworkError(cause) => println!("{} bytes: {}", event.size, cause.kind),
-///         MtuEventKind::Lost => println!("{} bytes: no reply yet", event.size),
+///         MtuEventKind::Lost { cause } => println!("{} bytes: {}", event.size, cause.kind),
 ///         _ => {}
 ///     }
 /// }
@@ -41,7 +41,8 @@ impl MtuEvent {
 /// ```
 /// use hello_net::MtuEventKind;
 ///
-/// assert_ne!(MtuEventKind::Sent, MtuEventKind::Lost);
+/// let cause = hello_measure::Cause::SILENT;
+/// assert_ne!(MtuEventKind::Sent, MtuEventKind::Lost { cause });
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -64,8 +65,11 @@ pub enum MtuEventKind {
         /// The time from the send to the receive.
         rtt: Duration,
     },
-    /// An ICMP error about it arrived.
+    /// An ICMP error that decides on it arrived: it is too big.
     NetworkError(Cause),
     /// No reply arrived in time. Another try may follow.
-    Lost,
+    Lost {
+        /// The last ICMP error about it, or [`Cause::SILENT`].
+        cause: Cause,
+    },
 }

@@ -25,6 +25,8 @@ pub(super) struct Run<'a, O> {
     run_id: u16,
     /// Every probe that left, by its sequence number: no search has more than a few hundred.
     probes: Vec<Probe>,
+    /// The tries without a reply, by their deadlines.
+    open: VecDeque<Open>,
     /// The longest name.
     name: Vec<u8>,
     buf: Vec<u8>,
@@ -45,12 +47,12 @@ struct Tries {
     count: u32,
     /// When the next one is due.
     next_at: Duration,
-    /// Those without a reply.
-    open: VecDeque<Open>,
 }
 
+/// A try without a reply.
 #[derive(Clone, Copy, Debug)]
 struct Open {
+    size: u32,
     /// Its place among the probes; `None` if it was not sent.
     probe: Option<usize>,
     deadline: Duration,
@@ -60,7 +62,7 @@ struct Open {
 
 impl Tries {
     fn new(size: u32, now: Duration) -> Self {
-        Self { size, count: 0, next_at: now, open: VecDeque::new() }
+        Self { size, count: 0, next_at: now }
     }
 }
 
@@ -73,6 +75,7 @@ impl<'a, O: FnMut(&MtuEvent)> Run<'a, O> {
             start: sys::monotonic(),
             run_id: requester::run_id(),
             probes: Vec::new(),
+            open: VecDeque::new(),
             name: vec![0; MAX_NAME_LEN],
             // One byte more than the longest reply, to recognise a longer datagram.
             buf: vec![0; MAX_DATAGRAM_LEN + 1],
@@ -87,25 +90,36 @@ impl<'a, O: FnMut(&MtuEvent)> Run<'a, O> {
             if self.prober.stopper.is_stopped() || self.probes.len() >= MAX_PROBES {
                 break;
             }
-            let allowed = self.prober.plan.tries.get();
+            let allowed = self.search.tries();
             let now = sys::monotonic();
-            if tries.size != size || tries.count >= allowed && tries.open.is_empty() {
+            let is_over = tries.count >= allowed && self.open.iter().all(|open| open.size != size);
+            if tries.size != size || is_over {
                 tries = Tries::new(size, now);
             }
             if tries.count < allowed && tries.next_at <= now {
-                self.send(&mut tries, now);
+                self.send(&mut tries, now, allowed);
                 continue;
             }
             let next_at = (tries.count < allowed).then_some(tries.next_at);
-            let deadline = tries.open.front().map(|open| open.deadline);
-            let due = [next_at, deadline].into_iter().flatten().min().unwrap_or(now);
-            self.wait(due.saturating_sub(now));
-            // What arrived before this moment is received before anything is lost at it.
-            let now = sys::monotonic();
-            self.receive(&mut tries)?;
-            self.expire(&mut tries, now);
+            self.settle(next_at, now)?;
+        }
+        // Probes whose size is decided on already may be in flight, and each has its outcome.
+        while !self.open.is_empty() && !self.prober.stopper.is_stopped() {
+            self.settle(None, sys::monotonic())?;
         }
         Ok(self.search.outcome())
+    }
+
+    /// Waits for what arrives until the next deadline or `next_at`, and handles it.
+    fn settle(&mut self, next_at: Option<Duration>, now: Duration) -> Result<(), ProbeError> {
+        let deadline = self.open.front().map(|open| open.deadline);
+        let due = [next_at, deadline].into_iter().flatten().min().unwrap_or(now);
+        self.wait(due.saturating_sub(now));
+        // What arrived before this moment is received before anything is lost at it.
+        let now = sys::monotonic();
+        self.receive()?;
+        self.expire(now);
+        Ok(())
     }
 
     fn notify(&mut self, size: u32, kind: MtuEventKind) {
@@ -113,8 +127,8 @@ impl<'a, O: FnMut(&MtuEvent)> Run<'a, O> {
         (self.observe)(&MtuEvent { at, size, kind });
     }
 
-    /// Makes the next try of a size.
-    fn send(&mut self, tries: &mut Tries, now: Duration) {
+    /// Makes the next of `allowed` tries of a size.
+    fn send(&mut self, tries: &mut Tries, now: Duration, allowed: u32) {
         let MtuProber { plan, options, socket, .. } = self.prober;
         let size = tries.size;
         let seq = Token::FIRST_SEQ.wrapping_add(u32::try_from(self.probes.len()).unwrap_or(0));
@@ -142,9 +156,9 @@ impl<'a, O: FnMut(&MtuEvent)> Run<'a, O> {
         }
         // Each has its whole time, and together they take less than one after the other.
         let deadline = now.saturating_add(options.timeout);
-        tries.open.push_back(Open { probe, deadline, cause: Cause::SILENT });
+        self.open.push_back(Open { size, probe, deadline, cause: Cause::SILENT });
         tries.count += 1;
-        tries.next_at = now.saturating_add(options.timeout / plan.tries.get());
+        tries.next_at = now.saturating_add(options.timeout / allowed);
     }
 
     /// Waits until something arrives or a try is due.
@@ -158,9 +172,9 @@ impl<'a, O: FnMut(&MtuEvent)> Run<'a, O> {
     }
 
     /// Receives replies and ICMP errors, up to a bound: a flood of them may never end.
-    fn receive(&mut self, tries: &mut Tries) -> Result<(), ProbeError> {
+    fn receive(&mut self) -> Result<(), ProbeError> {
         let MtuProber { socket, server, stopper, .. } = self.prober;
-        self.take_errors(tries);
+        self.take_errors();
         for _ in 0..MAX_DATAGRAMS {
             let mut buf = std::mem::take(&mut self.buf);
             let received = socket.recv(&mut buf);
@@ -173,7 +187,7 @@ impl<'a, O: FnMut(&MtuEvent)> Run<'a, O> {
             match ErrorClass::of(&error) {
                 ErrorClass::WouldBlock => break,
                 ErrorClass::Interrupted => {}
-                _ if is_from_earlier_send(&error) => self.take_errors(tries),
+                _ if is_from_earlier_send(&error) => self.take_errors(),
                 class => {
                     let wait = self.backoff.wait(class, Instant::now());
                     let broken = ProbeError::Receive { server: *server, source: error };
@@ -198,6 +212,7 @@ impl<'a, O: FnMut(&MtuEvent)> Run<'a, O> {
             return;
         }
         let Probe { size, sent, .. } = *probe;
+        self.open.retain(|open| open.probe != Some(place));
         let rtt = sys::monotonic().saturating_sub(sent);
         let (kind, evidence) = if name_len == sent_len {
             (MtuEventKind::Answered { rtt }, MtuEvidence::Answered)
@@ -209,7 +224,7 @@ impl<'a, O: FnMut(&MtuEvent)> Run<'a, O> {
     }
 
     /// Hands the queued ICMP errors about probes to the search.
-    fn take_errors(&mut self, tries: &mut Tries) {
+    fn take_errors(&mut self) {
         let mut quote = [0; MAX_QUOTE];
         for _ in 0..MAX_QUEUED {
             let taken = sys::take_error(&self.prober.socket, &mut quote);
@@ -217,29 +232,28 @@ impl<'a, O: FnMut(&MtuEvent)> Run<'a, O> {
             let quote = quote.get(..quoted).unwrap_or_default();
             let Some(place) = self.quoted_place(quote, sys::monotonic()) else { continue };
             let size = self.probes[place].size;
-            self.notify(size, MtuEventKind::NetworkError(cause));
+            let Some(open) = self.open.iter().position(|open| open.probe == Some(place)) else {
+                continue;
+            };
             if matches!(cause.kind, CauseKind::TooBig { .. }) {
+                self.open.remove(open);
+                self.notify(size, MtuEventKind::NetworkError(cause));
                 self.search.handle(size, MtuEvidence::Reported(cause));
-            } else if let Some(open) = tries.open.iter_mut().find(|open| open.probe == Some(place))
-            {
+            } else {
                 // Its reply may still arrive.
-                open.cause = cause;
+                self.open[open].cause = cause;
             }
         }
     }
 
-    /// Hands the tries of the size whose time is over to the search.
-    fn expire(&mut self, tries: &mut Tries, now: Duration) {
-        let size = tries.size;
-        // A reply or a report has decided on the size already, and later ones are noted still.
-        while self.search.next_size() == Some(size) {
-            let is_over = |open: &Open| open.deadline <= now;
-            if !tries.open.front().is_some_and(is_over) {
-                return;
+    /// Hands the tries whose time is over to the search.
+    fn expire(&mut self, now: Duration) {
+        while self.open.front().is_some_and(|open| open.deadline <= now) {
+            let Some(Open { size, probe, cause, .. }) = self.open.pop_front() else { return };
+            if probe.is_some() {
+                self.notify(size, MtuEventKind::Lost { cause });
             }
-            let Some(open) = tries.open.pop_front() else { return };
-            self.notify(size, MtuEventKind::Lost);
-            let evidence = match open.cause {
+            let evidence = match cause {
                 Cause::SILENT => MtuEvidence::Silent,
                 cause => MtuEvidence::Reported(cause),
             };

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use hello_measure::{MtuLimit, millis};
+use hello_measure::{Cause, MtuLimit, millis};
 use hello_net::{MtuEvent, MtuEventKind, ZonedAddr};
 use serde::Serialize;
 
@@ -54,7 +54,10 @@ pub fn event(target: &MtuTarget, event: &MtuEvent) -> Option<String> {
             (probe.result, probe.reporter) = (cause.kind.label(), cause.reporter);
             probe.mtu = cause.mtu();
         }
-        MtuEventKind::Lost => probe.result = "lost",
+        MtuEventKind::Lost { cause: Cause::SILENT } => probe.result = "lost",
+        MtuEventKind::Lost { cause } => {
+            (probe.result, probe.reporter) = (cause.kind.label(), cause.reporter);
+        }
         _ => return None,
     }
     Some(to_timed_line(&Line::Probe(probe)))
@@ -147,7 +150,7 @@ struct Probe<'a> {
 mod tests {
     use std::time::Duration;
 
-    use hello_measure::{Cause, CauseKind};
+    use hello_measure::CauseKind;
 
     use super::*;
     use crate::output::fixtures::untimed;
@@ -179,8 +182,12 @@ mod tests {
                 r#""result":"too-long","rtt_ms":null,"cut_to_bytes":null,"reporter":null,"mtu":null}"#,
             ),
             (
-                MtuEventKind::Lost,
+                MtuEventKind::Lost { cause: Cause::SILENT },
                 r#""result":"lost","rtt_ms":null,"cut_to_bytes":null,"reporter":null,"mtu":null}"#,
+            ),
+            (
+                MtuEventKind::Lost { cause: Cause { kind: CauseKind::Refused, reporter } },
+                r#""result":"refused","rtt_ms":null,"cut_to_bytes":null,"reporter":"10.80.1.2","mtu":null}"#,
             ),
         ] {
             assert_eq!(untimed(&line(kind).expect("a line")), format!("{start}{expected}"));

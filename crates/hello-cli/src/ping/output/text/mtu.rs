@@ -39,7 +39,10 @@ pub fn event(target: &MtuTarget, event: &MtuEvent) -> Option<String> {
         MtuEventKind::NetworkError(cause) => {
             format!("{size} bytes: {}", paint(WARNING, reported(cause, target.address)))
         }
-        MtuEventKind::Lost => {
+        MtuEventKind::Lost { cause } if cause != Cause::SILENT => {
+            format!("{size} bytes: {}", paint(BAD, reported(cause, target.address)))
+        }
+        MtuEventKind::Lost { .. } => {
             let lost = paint(BAD, format!("no reply after {}", duration(target.timeout)));
             format!("{size} bytes: {lost}")
         }
@@ -293,7 +296,11 @@ mod tests {
                 MtuEventKind::NetworkError(too_big),
                 Some("1500 bytes: too big, MTU 1400, reported by 10.80.1.2"),
             ),
-            (MtuEventKind::Lost, Some("1500 bytes: no reply after 1s")),
+            (MtuEventKind::Lost { cause: Cause::SILENT }, Some("1500 bytes: no reply after 1s")),
+            (
+                MtuEventKind::Lost { cause: Cause { kind: CauseKind::Refused, reporter: ROUTER } },
+                Some("1500 bytes: port unreachable, reported by 10.80.1.2"),
+            ),
         ] {
             let line = event(&mtu_target(), &MtuEvent::new(Duration::ZERO, 1500, kind));
             assert_eq!(line.as_deref().map(plain).as_deref(), expected);
