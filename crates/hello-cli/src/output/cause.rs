@@ -42,10 +42,14 @@ pub fn lines(summary: &Summary, target: ZonedAddr) -> Vec<String> {
 }
 
 /// Returns the causes of the losses for a machine, separated by spaces: each is a label, the reporter and
-/// the MTU if they are known, and the number of losses, as in `too-big:10.80.2.2:1400=3`.
+/// the MTU if they are known, and the number of losses, as in `too-big:10.80.2.2:1400=3`. An address of
+/// IPv6 is in brackets.
 pub fn list(summary: &Summary) -> String {
     let text = |LostCause { cause, lost }: &LostCause| {
-        let reporter = cause.reporter.map(|address| format!(":{address}"));
+        let reporter = cause.reporter.map(|address| match address {
+            IpAddr::V4(address) => format!(":{address}"),
+            IpAddr::V6(address) => format!(":[{address}]"),
+        });
         let mtu = cause.mtu().map(|mtu| format!(":{mtu}"));
         let [reporter, mtu] = [reporter, mtu].map(Option::unwrap_or_default);
         format!("{}{reporter}{mtu}={lost}", cause.kind.label())
@@ -97,6 +101,21 @@ mod tests {
             "1 error about no known request (unattributed)",
         ];
         assert_eq!(lines(&summary, target()), expected);
+    }
+
+    #[test]
+    fn list_for_a_machine_tells_an_address_from_an_mtu() {
+        let too_big = |reporter: &str| LostCause {
+            cause: Cause {
+                kind: CauseKind::TooBig { mtu: Some(1300) },
+                reporter: Some(reporter.parse().expect("an address")),
+            },
+            lost: 2,
+        };
+        let silent = lost(CauseKind::Silent, None, 1);
+        let lost_causes = vec![too_big("10.80.2.2"), too_big("fd80:1::2"), silent];
+        let expected = "too-big:10.80.2.2:1300=2 too-big:[fd80:1::2]:1300=2 silent=1";
+        assert_eq!(list(&Summary { lost_causes, ..Summary::default() }), expected);
     }
 
     #[test]
