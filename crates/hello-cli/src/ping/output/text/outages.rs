@@ -18,6 +18,7 @@ pub fn details(summary: &Summary) -> Vec<String> {
         Some(longest) => {
             format!("outages {}, longest {}", thousands(outages.count), describe(longest, flows))
         }
+        None if outages.scattered > 0 && flows > 1 => "no outage of a single flow".into(),
         None if outages.scattered > 0 => "no outage".into(),
         None => return vec![],
     };

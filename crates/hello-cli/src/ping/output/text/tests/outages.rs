@@ -37,6 +37,14 @@ fn outages_and_scattered_losses_have_a_detail_each_in_words() {
         (1, "oxo-xxoxx", &["outages 2, longest 3 probes in 3.000 s at 3.000 s; 1 scattered loss"]),
         (1, "oxx", &["outages 1, longest 2 probes in 1.000 s at 1.000 s (ongoing)"]),
         (
+            3,
+            "oxxxooo",
+            &[
+                "no outage of a single flow; 3 scattered losses",
+                "longest without an answer: 3 probes in 3.000 s at 1.000 s in all flows",
+            ],
+        ),
+        (
             2,
             "oxoxxooo",
             &[
