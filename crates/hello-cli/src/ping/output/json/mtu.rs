@@ -84,6 +84,8 @@ pub fn result(found: &PathMtu) -> String {
         reported_by: outcome.reported.and_then(|reported| reported.reporter),
         cut_to_bytes: outcome.cut_to,
         suspected_name_limit: outcome.suspected_name_limit(&target.plan),
+        passing_probes: outcome.passing_probes,
+        passing_lost: outcome.passing_lost,
         sent: found.sent,
         lost: found.lost,
         duration_s: found.elapsed.as_secs_f64(),
@@ -126,6 +128,8 @@ enum Line<'a> {
         reported_by: Option<IpAddr>,
         cut_to_bytes: Option<u32>,
         suspected_name_limit: Option<u32>,
+        passing_probes: u64,
+        passing_lost: u64,
         sent: u64,
         lost: u64,
         duration_s: f64,
@@ -198,13 +202,16 @@ mod tests {
     #[test]
     fn result_has_both_directions_and_its_limit() {
         let cause = Cause { kind: CauseKind::Silent, reporter: None };
-        let line = result(&mtu_found(Some(1052), MtuLimit::NoReply { cause }));
+        let mut found = mtu_found(Some(1052), MtuLimit::NoReply { cause });
+        (found.outcome.passing_probes, found.outcome.passing_lost) = (5, 2);
+        let line = result(&found);
         let expected =
             r#"{"event":"mtu-result","target":"192.0.2.1:9999","address":"192.0.2.1:9999","#
                 .to_owned()
                 + r#""passed_bytes":1052,"passed_name_bytes":1024,"reply_bytes":1060,"#
                 + r#""limit":"no-reply","cause":"silent","reporter":null,"reported_mtu":null,"#
-                + r#""reported_by":null,"cut_to_bytes":null,"suspected_name_limit":1024,"sent":9,"#
+                + r#""reported_by":null,"cut_to_bytes":null,"suspected_name_limit":1024,"#
+                + r#""passing_probes":5,"passing_lost":2,"sent":9,"#
                 + r#""lost":3,"duration_s":1.5}"#;
         assert_eq!(untimed(&line), expected);
     }

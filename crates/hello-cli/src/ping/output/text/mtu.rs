@@ -7,7 +7,7 @@ use hello_net::{MtuEvent, MtuEventKind, ZonedAddr};
 
 use crate::output::cause::reporter as reporter_text;
 use crate::output::escape::Escaped;
-use crate::output::format::{count, duration, exact};
+use crate::output::format::{count, duration, exact, thousands};
 use crate::output::layout::Layout;
 use crate::output::style::{BAD, STRONG, WARNING, paint};
 use crate::ping::path_mtu::{MtuTarget, PathMtu};
@@ -113,6 +113,7 @@ fn details(found: &PathMtu) -> Vec<String> {
         lines.push(format!("the server cuts names to {len} bytes: no reply was longer"));
     }
     lines.extend(explanation(found));
+    lines.extend(random_loss(outcome));
     if let Some(ReportedMtu { mtu, reporter }) = outcome.reported
         && Some(mtu) != outcome.passed
     {
@@ -126,6 +127,17 @@ fn details(found: &PathMtu) -> Vec<String> {
     let seconds = found.elapsed.as_secs_f64();
     lines.push(format!("{} sent{lost}, {seconds:.1} s", count(found.sent, "probe")));
     lines
+}
+
+/// Returns that the path loses packets of any size, if it does. Their silence is weak evidence.
+fn random_loss(outcome: &MtuOutcome) -> Option<String> {
+    let MtuOutcome { passing_lost, passing_probes, limit, .. } = outcome;
+    let (lost, probes) = (thousands(*passing_lost), thousands(*passing_probes));
+    let also = format!("the path also loses packets of sizes that pass ({lost} of {probes})");
+    (*passing_lost > 0).then(|| match limit {
+        MtuLimit::NoReply { .. } => format!("{also}: the limit may be higher"),
+        _ => also,
+    })
 }
 
 /// Returns what may be the reason if longer packets get no reply.
@@ -274,6 +286,27 @@ mod tests {
         let event = MtuEvent::new(Duration::ZERO, 1500, MtuEventKind::NetworkError(cause));
         let line = super::event(&found.target, &event).expect("a line");
         assert!(plain(&line).ends_with("reported by fe80::1%4294967295"), "{line}");
+    }
+
+    #[test]
+    fn loss_of_sizes_that_pass_makes_silence_weak_evidence() {
+        let silent = MtuLimit::NoReply { cause: Cause::SILENT };
+        let loss = "\n  the path also loses packets of sizes that pass (4 of 12)";
+        for (limit, lost, part) in [
+            (silent, 4, Some(format!("{loss}: the limit may be higher\n"))),
+            (MtuLimit::Link, 4, Some(format!("{loss}\n"))),
+            (silent, 0, None),
+        ] {
+            let mut found = mtu_found(Some(1400), limit);
+            (found.outcome.passing_probes, found.outcome.passing_lost) = (12, lost);
+            let text = plain(&result(Layout::PLAIN, &found));
+            let has_loss = text.contains("also loses");
+            assert_eq!(
+                part.as_ref().map(|part| text.contains(part)),
+                has_loss.then_some(true),
+                "{text}"
+            );
+        }
     }
 
     #[test]
