@@ -55,6 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "two thousand causes, each compared with a thousand")]
     fn each_cause_has_its_number_until_there_are_too_many() {
         let mut causes = Causes::new();
         assert_eq!(causes.number(Cause::SILENT), 0);

@@ -238,6 +238,7 @@ fn windows_are_powers_of_two() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "four thousand causes, each compared with a thousand")]
 fn forged_reporters_take_bounded_memory_and_lost_causes_add_up() {
     use crate::{Attribution, Cause, CauseKind, Record};
 
