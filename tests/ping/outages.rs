@@ -125,7 +125,7 @@ fn interruption_of_all_flows_is_found_even_if_each_flow_loses_one_probe() {
             assert_eq!(status, Some(1), "{out}");
             assert!(err.contains("exceeds --max-outage 30ms\n"), "{err}");
             let line = match outages {
-                0 => "\n  no outage; 4 scattered losses\n".to_owned(),
+                0 => "\n  no outage of a single flow; 4 scattered losses\n".to_owned(),
                 some => format!("\n  outages {some}, longest 2 probes in 0."),
             };
             assert!(out.contains(&line), "{out}");
