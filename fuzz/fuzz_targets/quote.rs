@@ -7,7 +7,7 @@ use hello_measure::{Attribution, Cause, Ledger};
 use hello_proto::Token;
 use libfuzzer_sys::fuzz_target;
 
-/// What an error quotes: any bytes, or a name with a change, a cut or padding.
+// What an error quotes: any bytes, or a name with a change, a cut or padding.
 fuzz_target!(|input: (u8, u8, u8, &[u8])| {
     let (sent, back, cut, bytes) = input;
     let first = Token { run_id: 0xbeef, seq: u32::MAX - 7 };
