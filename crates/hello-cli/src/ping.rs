@@ -12,6 +12,7 @@ mod mtu;
 pub mod output;
 pub mod path_mtu;
 pub mod plan;
+mod probers;
 pub mod recorder;
 pub mod report;
 pub mod session;

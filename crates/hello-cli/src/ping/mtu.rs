@@ -11,14 +11,12 @@ use super::args::{Args, Unreachable};
 use super::output::json::{mtu as json, unreachable as unreachable_line};
 use super::output::text::mtu as text;
 use super::path_mtu::{MtuTarget, PathMtu};
+use super::probers::{Command, open_all, resolve};
 use crate::args::first_reply::Destination;
-use crate::output::console::{self, Console};
-use crate::output::escape::Escaped;
+use crate::output::console::Console;
 use crate::output::json::Origin;
 use crate::output::status::status_bar;
-use crate::output::style::{BAD, paint};
 use crate::output::{Format, allow_closed};
-use crate::process::exit::error_chain;
 use crate::process::signals::Signals;
 
 /// Searches the path to each target in turn, and returns the exit status.
@@ -27,40 +25,18 @@ use crate::process::signals::Signals;
 ///
 /// Returns the error for standard error.
 pub(super) fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
-    let color = args.common.color();
-    args.hints().for_each(|hint| console::warn(color, &format!("hello-ping: {hint}")));
-    let (destinations, mut unreachable) = args.destinations()?;
-    let signals = Signals::register(Command::Stop, Command::Stop, [])?;
+    let resolved = resolve(args)?;
+    let signals = Signals::register(Command::Stop, Command::Abort, [])?;
     let origin = Origin::now("hello-ping");
-    let mut searches = Vec::new();
-    for notice in destinations.iter().filter_map(Destination::notice) {
-        console::warn(color, &format!("hello-ping: {notice}"));
-    }
-    for Destination { name, address, tried } in destinations {
-        match MtuProber::connect(&args.builder(), address.0).map_err(|error| args.explain(error)) {
-            Ok(prober) => {
-                let (plan, peer, timeout) = (*prober.plan(), args.plan().peer.into(), args.timeout);
-                searches.push((MtuTarget { name, address, tried, plan, peer, timeout }, prober));
-            }
-            Err(error) => {
-                let error = error_chain(&*error);
-                unreachable.push(Unreachable { target: name, error });
-            }
-        }
-    }
-    if let ([], [Unreachable { error, .. }]) = (&searches[..], &unreachable[..]) {
-        return Err(error.clone().into());
-    }
-    for Unreachable { target, error } in &unreachable {
-        let line = format!("hello-ping: {}: {error}", Escaped(target.as_bytes()));
-        console::warn(color, &paint(BAD, line));
-    }
-    if searches.is_empty() {
-        return Err(format!("none of the {} targets can be probed", unreachable.len()).into());
-    }
+    let (searches, unreachable) =
+        open_all(args, resolved, |Destination { name, address, tried }| {
+            let prober = MtuProber::connect(&args.builder(), address.0)?;
+            let (plan, peer, timeout) = (*prober.plan(), args.plan().peer.into(), args.timeout);
+            Ok((MtuTarget { name, address, tried, plan, peer, timeout }, prober))
+        })?;
     let format = args.common.format();
     let failed = signals.send_on_drop(Command::OutputFailed);
-    let out = args.outputs.console(format, color, || status_bar(format), failed)?;
+    let out = args.outputs.console(format, args.common.color(), || status_bar(format), failed)?;
     let printer = Printer { args, format, out };
     printer.start(&origin, searches.iter().map(|(target, _)| target), &unreachable);
     let (found, stopped) = printer.search_all(searches, &signals);
@@ -71,17 +47,6 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     printed?;
     let good = unreachable.is_empty() && found.iter().all(PathMtu::is_found);
     Ok(ExitCode::from(u8::from(!good)))
-}
-
-/// A message to the main thread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Command {
-    /// End the search.
-    Stop,
-    /// Nothing more can be printed.
-    OutputFailed,
-    /// Every search has ended.
-    End,
 }
 
 /// Prints the searches.
@@ -165,11 +130,12 @@ impl Printer<'_> {
                 Some(Command::End) => return stopped,
                 // The search ends by itself, and has a verdict.
                 Some(Command::OutputFailed) if self.out.is_reader_gone() => {}
-                Some(Command::Stop | Command::OutputFailed) => {
+                // A search has nothing to wait for after a stop, so an abort is the same.
+                Some(Command::Stop | Command::Abort | Command::OutputFailed) => {
                     stopped = true;
                     stoppers.iter().for_each(Stopper::abort);
                 }
-                None => {}
+                Some(Command::Snapshot) | None => {}
             }
         }
     }

@@ -4,8 +4,7 @@ use std::cell::RefCell;
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread;
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use hello_net::{ProbeError, ProbeEvent, Prober, Stopper};
@@ -13,6 +12,7 @@ use hello_net::{ProbeError, ProbeEvent, Prober, Stopper};
 use super::args::{Args, Unreachable};
 use super::output::{metrics, plot};
 use super::plan::Plan;
+use super::probers::{Command, open_all, resolve, run_all};
 use super::report::{Report, Style, print_event};
 use super::summary::Summary;
 use super::totals::Totals;
@@ -20,16 +20,15 @@ use super::{Target, trace};
 use crate::args::first_reply::Destination;
 use crate::output::allow_closed;
 use crate::output::console::{self, Console};
-use crate::output::escape::Escaped;
 use crate::output::export::NO_TOTALS;
 use crate::output::json::Origin;
 use crate::output::options::print_export;
 use crate::output::prometheus::writer::Textfile;
 use crate::output::status::status_bar;
 use crate::output::style::{BAD, paint};
+use crate::process::lock;
 use crate::process::signals::Signals;
 use crate::process::ticker::next_tick;
-use crate::process::{exit::error_chain, lock};
 use signal_hook::consts::SIGQUIT;
 
 /// Probes the targets, and returns the exit status.
@@ -39,42 +38,19 @@ use signal_hook::consts::SIGQUIT;
 /// Returns the error for standard error.
 pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     args.outputs.check::<Summary>()?;
-    // Before signals are handled, because only their default action interrupts a lookup.
-    let color = args.common.color();
-    args.hints().for_each(|hint| console::warn(color, &format!("hello-ping: {hint}")));
-    let (destinations, mut unreachable) = args.destinations()?;
+    let resolved = resolve(args)?;
     let signals = Signals::register(Command::Stop, Command::Abort, [(SIGQUIT, Command::Snapshot)])?;
     let origin = Origin::now("hello-ping");
-    let (mut targets, mut probers) = (Vec::new(), Vec::new());
-    for notice in destinations.iter().filter_map(Destination::notice) {
-        console::warn(color, &format!("hello-ping: {notice}"));
-    }
-    for Destination { name, address, tried } in destinations {
-        match args.builder().connect(address.0).map_err(|error| args.explain(error)) {
-            Ok(prober) => {
-                targets.push(Target::new(name, address, tried, &prober, &origin));
-                probers.push(prober);
-            }
-            Err(error) => {
-                let error = error_chain(&*error);
-                unreachable.push(Unreachable { target: name, error });
-            }
-        }
-    }
-    if let ([], [Unreachable { error, .. }]) = (&targets[..], &unreachable[..]) {
-        return Err(error.clone().into());
-    }
-    for Unreachable { target, error } in &unreachable {
-        let line = format!("hello-ping: {}: {error}", Escaped(target.as_bytes()));
-        console::warn(color, &paint(BAD, line));
-    }
-    if targets.is_empty() {
-        return Err(format!("none of the {} targets can be probed", unreachable.len()).into());
-    }
+    let (opened, unreachable) =
+        open_all(args, resolved, |Destination { name, address, tried }| {
+            let prober = args.builder().connect(address.0)?;
+            Ok((Target::new(name, address, tried, &prober, &origin), prober))
+        })?;
+    let (targets, probers): (Vec<_>, Vec<_>) = opened.into_iter().unzip();
     let (format, layout) = (args.common.format(), args.outputs.layout());
     let style = Style { format, quiet: args.quiet, timestamps: args.timestamps, layout };
     let failed = signals.send_on_drop(Command::OutputFailed);
-    let out = args.outputs.console(format, color, || status_bar(format), failed)?;
+    let out = args.outputs.console(format, args.common.color(), || status_bar(format), failed)?;
     if args.trace {
         return trace::run(args, style, &origin, (targets, unreachable), probers, signals, out);
     }
@@ -86,21 +62,6 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let finished = session.finish();
     watched?;
     finished
-}
-
-/// A message to the main thread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Stop sending.
-    Stop,
-    /// Stop sending, and do not wait for replies.
-    Abort,
-    /// Print the summary, and continue.
-    Snapshot,
-    /// Nothing more can be printed.
-    OutputFailed,
-    /// Every prober has ended.
-    End,
 }
 
 /// A run of probes to one or several targets.
@@ -153,32 +114,14 @@ impl<'a> Session<'a> {
         if let Some(threshold) = self.plan.trace_on_loss {
             lock(&self.report).trace_on_loss(threshold, probers.iter().map(Prober::trace_handle));
         }
-        let stoppers = Vec::from_iter(probers.iter().map(Prober::stopper));
-        let ended = Arc::new(signals.send_on_drop(Command::End));
         let (report, out) = (&self.report, &self.out);
-        let results = thread::scope(|scope| {
-            let mut threads = Vec::new();
-            for (target, prober) in probers.into_iter().enumerate() {
-                let ended = Arc::clone(&ended);
-                let run = move || {
-                    let _ended = ended;
-                    let print = |event: &ProbeEvent<'_>| print_event(report, out, target, event);
-                    prober.run(print).map(drop)
-                };
-                let thread = thread::Builder::new().spawn_scoped(scope, run);
-                threads.push(thread.map_err(|error| {
-                    stoppers.iter().for_each(Stopper::stop);
-                    ProbeError::Thread(error)
-                })?);
-            }
-            drop(ended);
-            self.watch_signals(&stoppers, signals);
-            let join = |thread: thread::ScopedJoinHandle<'_, _>| {
-                thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause))
-            };
-            Ok::<_, ProbeError>(Vec::from_iter(threads.into_iter().map(join)))
-        })?;
-        results.into_iter().collect()
+        let run = |target, prober: Prober| {
+            let print = |event: &ProbeEvent<'_>| print_event(report, out, target, event);
+            prober.run(print).map(drop)
+        };
+        run_all(probers, signals, Stopper::stop, run, |stoppers| {
+            self.watch_signals(stoppers, signals);
+        })
     }
 
     /// Prints the summaries, writes the exports, and returns the exit status.

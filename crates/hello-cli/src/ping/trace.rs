@@ -2,8 +2,7 @@
 
 use std::error::Error;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
-use std::thread;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use hello_measure::{Path, PathEnd};
@@ -12,8 +11,8 @@ use hello_net::{ProbeError, ProbeEvent, ProbeEventKind, Prober, Stopper};
 use super::Target;
 use super::args::{Args, Unreachable};
 use super::output::{json, plot, text};
+use super::probers::{Command, run_all};
 use super::report::Style;
-use super::session::Command;
 use super::traced::Traced;
 use crate::output::console::Console;
 use crate::output::format::count;
@@ -101,33 +100,15 @@ struct Session {
 impl Session {
     /// Traces all flows, until every prober has ended.
     fn watch(&self, probers: Vec<Prober>, signals: &Signals<Command>) -> Result<(), ProbeError> {
-        let stoppers = Vec::from_iter(probers.iter().map(Prober::stopper));
-        let ended = Arc::new(signals.send_on_drop(Command::End));
-        let results = thread::scope(|scope| {
-            let mut threads = Vec::new();
-            for (target, prober) in probers.into_iter().enumerate() {
-                let ended = Arc::clone(&ended);
-                let run = move || {
-                    let _ended = ended;
-                    if let Some(handle) = prober.trace_handle() {
-                        (0..self.targets[target].flows).for_each(|flow| handle.trace(flow));
-                    }
-                    prober.run(|event| self.observe(target, event)).map(drop)
-                };
-                let thread = thread::Builder::new().spawn_scoped(scope, run);
-                threads.push(thread.map_err(|error| {
-                    stoppers.iter().for_each(Stopper::abort);
-                    ProbeError::Thread(error)
-                })?);
+        let run = |target: usize, prober: Prober| {
+            if let Some(handle) = prober.trace_handle() {
+                (0..self.targets[target].flows).for_each(|flow| handle.trace(flow));
             }
-            drop(ended);
-            self.watch_signals(&stoppers, signals);
-            let join = |thread: thread::ScopedJoinHandle<'_, _>| {
-                thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause))
-            };
-            Ok::<_, ProbeError>(Vec::from_iter(threads.into_iter().map(join)))
-        })?;
-        results.into_iter().collect()
+            prober.run(|event| self.observe(target, event)).map(drop)
+        };
+        run_all(probers, signals, Stopper::abort, run, |stoppers| {
+            self.watch_signals(stoppers, signals);
+        })
     }
 
     /// Keeps a path, and prints its line in JSON.
