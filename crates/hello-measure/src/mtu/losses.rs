@@ -41,10 +41,10 @@ impl Losses {
     }
 
     /// Returns how often to try a size in silence, so that one that passes is taken for the limit in
-    /// fewer than one of 1000 searches, unless so much is lost that it takes [`MAX_TRIES`]. A search
-    /// tries fewer than [`SIZES`] of them.
+    /// fewer than one of 1000 searches, unless so much is lost that it takes [`MAX_TRIES`] or
+    /// [`MAX_UNANSWERED`]. A search tries fewer than [`SIZES`] of them.
     pub(super) fn tries(&self, at_least: u32) -> u32 {
-        if self.lost == 0 {
+        if self.lost == 0 || self.lost + self.silent.values().sum::<u64>() >= MAX_UNANSWERED {
             return at_least;
         }
         // Few probes show the loss only roughly, so suppose more of it.
@@ -63,3 +63,7 @@ const SIZES: f64 = 20.0;
 
 /// The most tries of a size without a reply.
 const MAX_TRIES: u32 = 40;
+
+/// The number of probes without a reply, of all sizes, after which no size is tried more often than
+/// planned: a path that loses nearly everything would make a search far longer.
+const MAX_UNANSWERED: u64 = 800;

@@ -84,6 +84,13 @@ fn path_without_random_loss_is_tried_as_often_as_planned() {
     assert_eq!((outcome.passed, outcome.passing_lost), (Some(1400), 0));
 }
 
+#[test]
+fn path_that_loses_nearly_everything_is_searched_with_a_bounded_number_of_probes() {
+    let path = Path { router: 1139, report: Report::Nothing, back: 904, ..Path::WIDE };
+    let (_, outcome) = search(&Path { link: 1500, ..path }, 71, 12_746_919_264_142_077_021);
+    assert!(outcome.limit != MtuLimit::Open);
+}
+
 proptest! {
     #![proptest_config(crate::proptest_config())]
 
