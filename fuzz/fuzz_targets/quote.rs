@@ -21,7 +21,7 @@ fuzz_target!(|input: (u8, u8, u8, &[u8])| {
     }
     names.iter().for_each(|(_, name)| ledger.handle_sent(name.len(), Duration::ZERO));
     let before = ledger.counts();
-    if let Attribution::Probe { seq, .. } = ledger.handle_error(bytes, Cause::SILENT) {
+    if let Attribution::Probe { seq, .. } = ledger.handle_error(bytes, |_| false, Cause::SILENT) {
         let (_, name) = names.iter().find(|(sent, _)| *sent == seq).expect("it was sent");
         let len = name.len().min(bytes.len());
         assert!(len >= Token::MIN_LEN && name[..len] == bytes[..len]);
@@ -31,7 +31,7 @@ fuzz_target!(|input: (u8, u8, u8, &[u8])| {
         let padded =
             [&name[..cut], &bytes[..bytes.len().min(if cut < name.len() { 0 } else { 128 })]];
         let expected = (cut >= Token::MIN_LEN).then_some(*seq);
-        assert_eq!(ledger.handle_error(&padded.concat(), Cause::SILENT).seq(), expected);
+        assert_eq!(ledger.handle_error(&padded.concat(), |_| false, Cause::SILENT).seq(), expected);
     }
     assert_eq!(ledger.counts(), before, "an error is evidence and no verdict");
 });

@@ -12,6 +12,7 @@ use self::causes::Causes;
 pub use self::counts::Counts;
 use self::window::{Slot, State, Window};
 use super::cause::Cause;
+use super::distance::distance;
 use hello_proto::{Peer, Token};
 
 /// Matches replies with probes, and counts the answered, the lost and all other datagrams.
@@ -244,11 +245,7 @@ impl Ledger {
 
     /// Returns how many probes ago a token was sent, at least 1; `None` if it was not sent.
     fn distance(&self, token: Token) -> Option<u64> {
-        let distance = match self.next.seq.wrapping_sub(token.seq) {
-            0 => 1 << u32::BITS,
-            distance => u64::from(distance),
-        };
-        (token.run_id == self.next.run_id && distance <= self.counts.sent).then_some(distance)
+        distance(self.next, self.counts.sent, token)
     }
 
     /// Skips settled probes up to the oldest open one. Over a whole run, this takes one step per
@@ -329,7 +326,7 @@ pub enum ReplyKind {
 /// first.encode(&mut name)?;
 /// ledger.handle_sent(name.len(), Duration::ZERO);
 /// let cause = Cause { kind: CauseKind::Refused, reporter: Some([192, 0, 2, 1].into()) };
-/// ledger.handle_error(&name, cause);
+/// ledger.handle_error(&name, |_| true, cause);
 /// assert_eq!(ledger.poll_lost(second).map(|lost| lost.cause), Some(cause));
 /// # Ok::<(), hello_proto::BufferTooSmall>(())
 /// ```

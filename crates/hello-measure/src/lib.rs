@@ -4,6 +4,7 @@
 
 mod cause;
 mod clocks;
+mod distance;
 mod distribution;
 mod flows;
 mod interval;

@@ -19,6 +19,7 @@ use self::flow::{Answer, Flow, Sent};
 use self::path::Path;
 use self::plan::TracePlan;
 use super::cause::{Cause, CauseKind};
+use super::distance::distance;
 
 /// Finds the paths of several flows at the same time, by probes whose TTL ends on the path.
 ///
@@ -299,11 +300,7 @@ impl PathTracer {
 
     /// Returns whether a token is one of a probe that was handed out.
     fn is_own(&self, token: Token) -> bool {
-        let distance = match self.next.seq.wrapping_sub(token.seq) {
-            0 => 1 << u32::BITS,
-            distance => u64::from(distance),
-        };
-        token.run_id == self.next.run_id && distance <= self.probes
+        distance(self.next, self.probes, token).is_some()
     }
 
     fn target_answer(&self, greeted: bool) -> Answer {

@@ -13,33 +13,24 @@ use crate::quote::quoted_token;
 impl Ledger {
     /// Attributes an ICMP error to the probe whose name it quotes.
     ///
-    /// `quote` is what the error quotes of the payload of the datagram; see [`quoted_token`]. An error is evidence and no verdict: the probe remains open until
-    /// its reply or its timeout. The last error before the timeout is the cause of its
-    /// [loss](super::Lost).
-    pub fn handle_error(&mut self, quote: &[u8], cause: Cause) -> Attribution {
-        let token = quoted_token(quote, Token::MIN_LEN);
-        let Some(token) = token.filter(|token| self.is_in_window(*token)) else {
-            return Attribution::Unattributed;
-        };
-        match quoted_token(quote, self.window.slot(token.seq).name_len()) {
-            Some(whole) if whole == token => self.attribute(token.seq, cause),
-            _ => Attribution::Unattributed,
-        }
-    }
-
-    /// Attributes an ICMP error to the only probe in flight among the `candidates`, such as those from
-    /// the port that the error quotes; to none, if there are several.
+    /// `quote` is what the error quotes of the payload of the datagram; see [`quoted_token`]. A router may
+    /// quote the ports only (RFC 792). An error with less than a token belongs to the only probe in flight
+    /// among the `candidates`, such as those from the port that it quotes; to none, if there are several.
     ///
-    /// An error may quote 8 bytes only (RFC 792), which hold the ports and no name.
-    pub fn handle_error_without_quote(
+    /// An error is evidence and no verdict: the probe remains open until its reply or its timeout. The
+    /// last error before the timeout is the cause of its [loss](super::Lost).
+    pub fn handle_error(
         &mut self,
+        quote: &[u8],
         candidates: impl Fn(u32) -> bool,
         cause: Cause,
     ) -> Attribution {
-        match self.only_in_flight(candidates) {
-            Some(seq) => self.attribute(seq, cause),
-            None => Attribution::Unattributed,
-        }
+        let probe = if quote.len() < Token::MIN_LEN {
+            self.only_in_flight(candidates)
+        } else {
+            self.quoted(quote)
+        };
+        probe.map_or(Attribution::Unattributed, |seq| self.attribute(seq, cause))
     }
 
     /// Sets when the kernel handed the probe with this name to the driver, if it is in flight: its
@@ -92,6 +83,14 @@ impl Ledger {
         Attribution::Probe { seq, fate }
     }
 
+    /// Returns the probe of which a quote has the name, as far as it is quoted.
+    fn quoted(&self, quote: &[u8]) -> Option<u32> {
+        let token =
+            quoted_token(quote, Token::MIN_LEN).filter(|token| self.is_in_window(*token))?;
+        let whole = quoted_token(quote, self.window.slot(token.seq).name_len());
+        (whole == Some(token)).then_some(token.seq)
+    }
+
     /// Returns whether a token was sent, and is remembered.
     fn is_in_window(&self, token: Token) -> bool {
         self.distance(token).is_some_and(|distance| distance <= u64::from(self.window.len()))
@@ -120,7 +119,7 @@ const MAX_SEARCHED: u32 = 1024;
 ///
 /// let first = Token { run_id: 0xbeef, seq: 1 };
 /// let mut ledger = Ledger::new(first, NonZeroU32::MIN, Duration::from_secs(1));
-/// let attribution = ledger.handle_error(b"somebody else's name", Cause::SILENT);
+/// let attribution = ledger.handle_error(b"somebody else's name", |_| true, Cause::SILENT);
 /// assert_eq!(attribution, Attribution::Unattributed);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

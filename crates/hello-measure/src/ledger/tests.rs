@@ -252,7 +252,7 @@ fn forged_reporters_take_bounded_memory_and_lost_causes_add_up() {
     for host in 0..4000_u32 {
         let (kind, reporter) = (CauseKind::TooBig { mtu: Some(host) }, host.to_be_bytes().into());
         let cause = Cause { kind, reporter: Some(reporter) };
-        let attribution = ledger.handle_error(&name, cause);
+        let attribution = ledger.handle_error(&name, |_| false, cause);
         assert!(matches!(attribution, Attribution::Probe { seq: 1, .. }));
         record.network_error(cause, attribution);
     }

@@ -178,7 +178,7 @@ impl Model {
         };
         let about = self.probes[sent_before..].iter().position(is_quoted);
         let expected = self.attribute(about.map(|i| sent_before + i), cause);
-        assert_eq!(self.ledger.handle_error(&quote, cause), expected);
+        assert_eq!(self.ledger.handle_error(&quote, |_| false, cause), expected);
     }
 
     fn transmitted(&mut self, back: u32, millis: u8) {
@@ -203,7 +203,7 @@ impl Model {
             _ => None,
         };
         let expected = self.attribute(about, cause);
-        assert_eq!(self.ledger.handle_error_without_quote(is_candidate, cause), expected);
+        assert_eq!(self.ledger.handle_error(&[], is_candidate, cause), expected);
     }
 
     /// Returns a cause that differs from those of other times.

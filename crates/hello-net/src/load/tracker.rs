@@ -142,15 +142,11 @@ impl RequestTracker {
         cause: Cause,
         now: Duration,
     ) -> Option<LoadEventKind<'static>> {
-        let attribution = if quote.len() < Token::MIN_LEN {
-            let (requests, len) = (&self.requests, self.len);
-            let is_candidate = |seq: u32| {
-                source.is_some() && requests.get(place(seq, len)).map(|one| one.source) == source
-            };
-            self.ledger.handle_error_without_quote(is_candidate, cause)
-        } else {
-            self.ledger.handle_error(quote, cause)
+        let (requests, len) = (&self.requests, self.len);
+        let is_candidate = |seq: u32| {
+            source.is_some() && requests.get(place(seq, len)).map(|one| one.source) == source
         };
+        let attribution = self.ledger.handle_error(quote, is_candidate, cause);
         let due = attribution.seq().map_or(now, |seq| self.requests[self.place(seq)].due);
         (due >= self.epoch).then_some(LoadEventKind::NetworkError { cause, attribution })
     }

@@ -1,8 +1,7 @@
 //! The loop of a run's receiving thread; what it shares with the other is in [`run`](super::run).
 
-use std::io;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{io, slice, thread};
 
 use hello_measure::{Lost, ReplyKind};
 
@@ -119,12 +118,12 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
                     let reported = SocketError::of(&error);
                     match reported.class {
                         ErrorClass::WouldBlock => {
-                            self.report_returned(flow, &[], taken);
+                            self.report_queued(flow, |_| true);
                             return Ok(());
                         }
                         // An error about one probe: the next call has another, or a reply.
                         _ if is_from_earlier_send(&error) => {
-                            self.report_returned(flow, &[error], taken);
+                            self.report_returned(flow, &error, taken);
                             continue;
                         }
                         class => {
@@ -148,15 +147,16 @@ impl<O: Fn(&ProbeEvent<'_>)> Run<'_, O> {
         self.report_errors(sys::monotonic(), flow, errors);
     }
 
-    /// Shows the errors queued for a flow, and of those that calls `returned` the others. `taken` errors
-    /// were taken before these calls.
-    fn report_returned(&self, flow: usize, returned: &[io::Error], taken: u32) {
+    /// Shows the errors queued for a flow, or else the one that a call `returned`. `taken` errors were
+    /// taken before this call.
+    fn report_returned(&self, flow: usize, returned: &io::Error, taken: u32) {
         let (Prober { ports, plan, .. }, mut errors) = (self.prober, Errors::default());
         {
             // Under the lock of the sender: as long as some are queued, each of its calls returns one.
             let mut state = self.state();
-            // The sender may have taken what was queued for these.
-            let returned = if ports[flow].errors_taken() == taken { returned } else { &[] };
+            // The sender may have taken what was queued for this one.
+            let is_untaken = ports[flow].errors_taken() == taken;
+            let returned = if is_untaken { slice::from_ref(returned) } else { &[] };
             state.take_errors(&ports[flow], plan, flow, returned, &mut errors, |_| true);
         }
         self.report_errors(sys::monotonic(), flow, errors);

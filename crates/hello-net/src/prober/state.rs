@@ -114,6 +114,8 @@ impl State {
         self.timestamps.update(ClockSample::now());
         for (index, meta) in batch.metas().iter().enumerate() {
             let at = self.timestamps.to_monotonic(meta.time);
+            let is_known = meta.time.is_some_and(|time| self.timestamps.known(time).is_some());
+            let received_by = if is_known { Clock::Kernel } else { Clock::Process };
             for range in batch.datagram_ranges(index) {
                 let datagram = batch.bytes(range.clone());
                 let tracing = self.tracing.as_mut();
@@ -121,14 +123,13 @@ impl State {
                     continue;
                 }
                 let reply = self.ledger.handle_datagram(datagram, at);
-                let RecvMeta { time, ttl, tos, .. } = *meta;
-                let is_known = time.is_some_and(|time| self.timestamps.known(time).is_some());
+                let RecvMeta { ttl, tos, .. } = *meta;
                 let clocks = Clocks {
                     sent: match reply {
                         ReplyKind::Answered { seq, .. } => self.ledger.sent_by(seq),
                         _ => Clock::Process,
                     },
-                    received: if is_known { Clock::Kernel } else { Clock::Process },
+                    received: received_by,
                 };
                 received.push(Received { at, reply, ttl, tos, clocks, range });
             }
@@ -169,11 +170,8 @@ impl State {
             if tracing.is_some_and(|it| it.handle_error(flow, quote, cause, is_alone)) {
                 continue;
             }
-            let attribution = if quoted < Token::MIN_LEN {
-                self.ledger.handle_error_without_quote(|seq| plan.flow_of(seq) == flow, cause)
-            } else {
-                self.ledger.handle_error(quote, cause)
-            };
+            let is_candidate = |seq| plan.flow_of(seq) == flow;
+            let attribution = self.ledger.handle_error(quote, is_candidate, cause);
             errors.queued.push(NetworkError { cause, attribution });
         }
         errors.others.extend(returned.iter().skip(taken).map(SocketError::of));
