@@ -1,6 +1,7 @@
 extern crate std;
 use std::hash::{BuildHasherDefault, RandomState};
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::vec::Vec;
 
 use super::Decision::{Conforming, Exceeding, Leaked};
 use super::*;
@@ -183,6 +184,7 @@ fn who_is_over_the_limit_is_remembered_among_a_million_who_are_not() {
 #[test]
 fn who_asks_nothing_that_is_answered_makes_nobody_be_forgotten() {
     /// Has all networks share one set.
+    #[derive(Clone)]
     struct Same;
     impl BuildHasher for Same {
         type Hasher = std::hash::DefaultHasher;
@@ -209,6 +211,22 @@ fn who_asks_nothing_that_is_answered_makes_nobody_be_forgotten() {
     }
     assert_eq!(limiter.bucket(others[0], SECOND).check(), Conforming);
     assert_eq!(limiter.bucket(known[0], SECOND).check(), Conforming, "it made way");
+}
+
+#[test]
+fn requests_debited_together_are_decided_as_one_by_one() {
+    let source = IpAddr::from([192, 0, 2, 7]);
+    let mut together = limiter(10, 5);
+    let mut singly = Limiter { hasher: together.hasher.clone(), ..limiter(10, 5) };
+    for (requests, now) in [(3, 0), (0, 0), (100, 0), (1, 0), (7, 1), (100, 2)] {
+        let now = now * SECOND;
+        let mut bucket = singly.bucket(source, now);
+        let expected = Vec::from_iter((0..requests).map(|_| bucket.check()));
+        let debit = together.bucket(source, now).debit(requests);
+        let conforming = expected.iter().filter(|decision| **decision == Conforming).count();
+        assert_eq!(debit.conforming(), conforming as u64);
+        assert_eq!(Vec::from_iter(debit), expected);
+    }
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn rate() -> impl Strategy<Value = u32> {
 
 /// Plays steps for both, and passes each pair of decisions on a network to `compare`: the limiter's
 /// decision, and whether the request conforms according to the model.
-fn play<S: BuildHasher>(
+fn play<S: BuildHasher + Clone>(
     (rate, burst): (u32, u32),
     hasher: S,
     steps: Steps,
@@ -82,8 +82,14 @@ fn play<S: BuildHasher>(
     for (wait, network, host, times) in steps {
         now += Duration::from_nanos(wait);
         let mut bucket = limiter.bucket(source(network, host), now);
-        for _ in 0..times {
-            compare(network, bucket.check(), exact.check(network, now))?;
+        // At once, or one by one.
+        let decisions = match host % 2 {
+            0 => Vec::from_iter(bucket.debit(times as u64)),
+            _ => Vec::from_iter((0..times).map(|_| bucket.check())),
+        };
+        prop_assert_eq!(decisions.len(), times);
+        for decision in decisions {
+            compare(network, decision, exact.check(network, now))?;
         }
     }
     Ok(())
