@@ -36,6 +36,7 @@ use crate::{MAX_NAME_LEN, PREFIX, Request};
 ///   source ports keep out the known services that do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guard {
+    /// At most [`MAX_NAME_LEN`].
     max_name_len: usize,
     /// One bit for each allowed `Refusal`, by its discriminant.
     allowed: u16,
@@ -54,7 +55,8 @@ impl Guard {
     /// [`MAX_NAME_LEN`] it has no effect, because no reply would fit a datagram.
     #[must_use]
     pub const fn with_max_name_len(self, max_name_len: usize) -> Self {
-        Self { max_name_len, ..self }
+        let is_possible = max_name_len < MAX_NAME_LEN;
+        Self { max_name_len: if is_possible { max_name_len } else { MAX_NAME_LEN }, ..self }
     }
 
     /// Disables one rule.
@@ -90,17 +92,57 @@ impl Guard {
     ///
     /// The first [`Refusal`] caused by the addresses.
     pub fn check_addresses(&self, source: SocketAddr, local: SocketAddr) -> Result<(), Refusal> {
-        let (from, to) = (source.ip().to_canonical(), local.ip().to_canonical());
+        self.check_source(source, local.port())?;
+        self.check_destination(local.ip())
+    }
+
+    /// Checks the source address alone, for a server at this port: the first half of
+    /// [`check_addresses`](Self::check_addresses).
+    ///
+    /// # Errors
+    ///
+    /// The first [`Refusal`] caused by the source.
+    #[inline]
+    pub fn check_source(&self, source: SocketAddr, local_port: u16) -> Result<(), Refusal> {
         let port = source.port();
+        if port < 1024 || is_reflector(port) || port == local_port {
+            self.check_service_port(port, local_port)?;
+        }
+        match Kind::of(source.ip()) {
+            Kind::Host => Ok(()),
+            kind => self.check_special_source(kind),
+        }
+    }
+
+    /// Checks the source port of a service.
+    #[cold]
+    fn check_service_port(&self, port: u16, local_port: u16) -> Result<(), Refusal> {
         self.refuse_if(Refusal::SourcePortZero, port == 0)?;
         self.refuse_if(Refusal::SourcePortPrivileged, (1..1024).contains(&port))?;
-        self.refuse_if(Refusal::SourcePortReflector, REFLECTORS.contains(&port))?;
-        self.refuse_if(Refusal::SourcePortOwn, port == local.port())?;
-        self.refuse_if(Refusal::SourceUnspecified, from.is_unspecified())?;
-        self.refuse_if(Refusal::SourceMulticast, from.is_multicast())?;
-        self.refuse_if(Refusal::SourceBroadcast, is_broadcast(from))?;
-        self.refuse_if(Refusal::DestinationMulticast, to.is_multicast())?;
-        self.refuse_if(Refusal::DestinationBroadcast, is_broadcast(to))
+        self.refuse_if(Refusal::SourcePortReflector, is_reflector(port))?;
+        self.refuse_if(Refusal::SourcePortOwn, port == local_port)
+    }
+
+    /// Checks a source address that is no host's.
+    #[cold]
+    fn check_special_source(&self, kind: Kind) -> Result<(), Refusal> {
+        self.refuse_if(Refusal::SourceUnspecified, kind == Kind::Unspecified)?;
+        self.refuse_if(Refusal::SourceMulticast, kind == Kind::Multicast)?;
+        self.refuse_if(Refusal::SourceBroadcast, kind == Kind::Broadcast)
+    }
+
+    /// Checks the destination address alone, the second half of
+    /// [`check_addresses`](Self::check_addresses). If it is unspecified, as for a wildcard socket that
+    /// does not know it, no rule applies.
+    ///
+    /// # Errors
+    ///
+    /// The [`Refusal`] caused by the destination.
+    #[inline]
+    pub fn check_destination(&self, address: IpAddr) -> Result<(), Refusal> {
+        let kind = Kind::of(address);
+        self.refuse_if(Refusal::DestinationMulticast, kind == Kind::Multicast)?;
+        self.refuse_if(Refusal::DestinationBroadcast, kind == Kind::Broadcast)
     }
 
     /// Checks the name alone, the second half of [`check`](Self::check).
@@ -108,19 +150,56 @@ impl Guard {
     /// # Errors
     ///
     /// The first [`Refusal`] caused by the name.
+    #[inline]
     pub fn check_name<'a>(&self, datagram: &'a [u8]) -> Result<Request<'a>, Refusal> {
-        self.refuse_if(Refusal::NameTooLong, datagram.len() > self.max_name_len())?;
+        if datagram.len() > self.max_name_len {
+            return self.check_long_name(datagram);
+        }
+        self.refuse_if(Refusal::GreetedTwice, starts_with_prefix_twice(datagram))?;
+        Ok(Request::of_short(datagram))
+    }
+
+    /// Checks a name that is longer than the limit.
+    #[cold]
+    fn check_long_name<'a>(&self, datagram: &'a [u8]) -> Result<Request<'a>, Refusal> {
+        self.refuse_if(Refusal::NameTooLong, true)?;
         self.refuse_if(Refusal::GreetedTwice, starts_with_prefix_twice(datagram))?;
         Request::decode(datagram).map_err(|_too_long| Refusal::NameTooLong)
     }
 
+    /// Checks names of equal length that stand side by side, as in a message that the system did not
+    /// segment (UDP_GRO, udp(7)). Returns the result for the first one, and for how many names it holds,
+    /// from the first on. What depends on the length alone is decided once.
+    ///
+    /// ```
+    /// use hello_proto::{Guard, Refusal};
+    ///
+    /// let names = b"Michael, JacksonHello, Hello, M!Hello, Michael!!";
+    /// let guard = Guard::new();
+    /// assert_eq!(guard.check_names(names, 16), (Ok(()), 1));
+    /// assert_eq!(guard.check_names(&names[16..], 16), (Err(Refusal::GreetedTwice), 1));
+    /// assert_eq!(guard.check_names(&names[32..], 16), (Ok(()), 1));
+    /// assert_eq!(guard.check_names(names, 8), (Ok(()), 6));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `len` is 0.
+    pub fn check_names(&self, names: &[u8], len: usize) -> (Result<(), Refusal>, usize) {
+        let mut names = names.chunks_exact(len);
+        let Some(first) = names.next() else { return (Ok(()), 0) };
+        let result = self.check_name(first).map(drop);
+        if len < 2 * PREFIX.len() || result == Err(Refusal::NameTooLong) {
+            return (result, 1 + names.len());
+        }
+        let greeted_twice = starts_with_prefix_twice(first);
+        let alike = names.take_while(|name| starts_with_prefix_twice(name) == greeted_twice);
+        (result, 1 + alike.count())
+    }
+
     /// Returns the longest name that this guard accepts, in bytes.
     pub const fn max_name_len(&self) -> usize {
-        if self.refuses(Refusal::NameTooLong) && self.max_name_len < MAX_NAME_LEN {
-            self.max_name_len
-        } else {
-            MAX_NAME_LEN
-        }
+        if self.refuses(Refusal::NameTooLong) { self.max_name_len } else { MAX_NAME_LEN }
     }
 
     /// Returns whether a rule is on.
@@ -219,11 +298,43 @@ impl Refusal {
     }
 }
 
-/// Ports from 1024 up of services that answer any sender.
-const REFLECTORS: [u16; 6] = [1900, 3702, 5353, 5355, 5683, 11211];
+/// Returns whether a port from 1024 up belongs to a service that answers any sender.
+const fn is_reflector(port: u16) -> bool {
+    // The ports of most clients are higher.
+    port <= 11211 && matches!(port, 1900 | 3702 | 5353 | 5355 | 5683 | 11211)
+}
 
-fn is_broadcast(address: IpAddr) -> bool {
-    matches!(address, IpAddr::V4(address) if address.is_broadcast())
+/// What an address stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Host,
+    Unspecified,
+    Multicast,
+    Broadcast,
+}
+
+impl Kind {
+    /// IPv4-mapped IPv6 addresses count as IPv4 addresses.
+    #[inline]
+    fn of(address: IpAddr) -> Self {
+        let address = match address {
+            IpAddr::V4(address) => address,
+            IpAddr::V6(address) => match address.to_ipv4_mapped() {
+                Some(address) => address,
+                None if address.is_unspecified() => return Self::Unspecified,
+                None if address.is_multicast() => return Self::Multicast,
+                None => return Self::Host,
+            },
+        };
+        match address.to_bits() {
+            // Most addresses need no closer look.
+            0x0100_0000..0xe000_0000 => Self::Host,
+            0 => Self::Unspecified,
+            0xe000_0000..0xf000_0000 => Self::Multicast,
+            u32::MAX => Self::Broadcast,
+            _ => Self::Host,
+        }
+    }
 }
 
 fn starts_with_prefix_twice(datagram: &[u8]) -> bool {

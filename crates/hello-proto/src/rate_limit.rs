@@ -137,16 +137,51 @@ impl<S: BuildHasher> Limiter<S> {
     /// A network enters the table with its first [check](Bucket::check), so requests that are refused
     /// for other reasons evict nothing. IPv4-mapped IPv6 addresses count as IPv4 addresses.
     pub fn bucket(&mut self, source: IpAddr, now: Duration) -> Bucket<'_, S> {
+        self.bucket_at(BucketKey::new(source, &self.hasher), now)
+    }
+
+    /// Does the same for a key that was computed before, with the hasher of this limiter.
+    pub fn bucket_at(&mut self, key: BucketKey, now: Duration) -> Bucket<'_, S> {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        let network = Network::of(source);
-        let set = set(self.hasher.hash_one(network)) * WAYS;
-        let set = &mut self.buckets[set..][..WAYS];
+        let BucketKey { network, set } = key;
+        let set = &mut self.buckets[set * WAYS..][..WAYS];
         let place = set.iter().position(|bucket| bucket.network == network).unwrap_or_else(|| {
             let fuller = |a: usize, b: usize| if set[b].full_at < set[a].full_at { b } else { a };
             (1..WAYS).fold(0, fuller)
         });
         let (bucket, hasher, draws) = (&mut set[place], &self.hasher, &mut self.draws);
         Bucket { limit: self.limit, network, bucket, now, hasher, draws }
+    }
+}
+
+/// Where a [`Limiter`] keeps the bucket of a source's network. It is the costly part of a decision, and
+/// needs the hasher only: threads that share a limiter compute it before they lock that.
+///
+/// ```
+/// use core::time::Duration;
+/// use std::hash::RandomState;
+///
+/// use hello_proto::{BucketKey, Decision, Limiter, Rate};
+///
+/// let hasher = RandomState::new();
+/// let mut limiter = Limiter::new(Rate::default(), hasher.clone());
+/// let key = BucketKey::new([192, 0, 2, 7].into(), &hasher);
+/// assert_eq!(key, BucketKey::new([192, 0, 2, 8].into(), &hasher), "the same network");
+/// let mut decisions = limiter.bucket_at(key, Duration::ZERO).debit(2001);
+/// assert_eq!(decisions.conforming(), 2000);
+/// assert_ne!(decisions.nth(2000), Some(Decision::Conforming));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BucketKey {
+    network: Network,
+    set: usize,
+}
+
+impl BucketKey {
+    /// Computes the key of a source. IPv4-mapped IPv6 addresses count as IPv4 addresses.
+    pub fn new(source: IpAddr, hasher: &impl BuildHasher) -> Self {
+        let network = Network::of(source);
+        Self { network, set: set(hasher.hash_one(network)) }
     }
 }
 

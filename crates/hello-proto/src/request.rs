@@ -12,6 +12,11 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
+    /// Creates a request with a name of at most [`MAX_NAME_LEN`] bytes.
+    pub(crate) const fn of_short(name: &'a [u8]) -> Self {
+        Self { name }
+    }
+
     /// Creates a request with this name.
     ///
     /// # Errors
