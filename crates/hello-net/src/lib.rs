@@ -74,7 +74,7 @@ pub use server::{
     Server, ServerError,
     builder::ServerBuilder,
     counters::ServerCounters,
-    event::{Outcome, ServerEvent},
+    event::{EventFilter, Outcome, ServerEvent},
     rate_limit::RateLimit,
 };
 #[cfg(any(feature = "__batches", feature = "__requests"))]

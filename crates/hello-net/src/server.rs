@@ -1,12 +1,12 @@
+mod answer;
 pub(crate) mod builder;
 mod classify;
 pub(crate) mod counters;
-mod datagram;
 mod encode;
 pub(crate) mod event;
 #[cfg(test)]
 mod fixtures;
-mod grouping;
+mod flows;
 mod listener;
 pub(crate) mod rate_limit;
 pub(crate) mod settle;
@@ -84,7 +84,9 @@ impl Server {
     }
 
     /// Answers until a [`Stopper`] ends it, and shows every datagram to `observe` when its outcome
-    /// is known.
+    /// is known, or those that [`ServerBuilder::events`] selects.
+    ///
+    /// [`ServerBuilder::events`]: builder::ServerBuilder::events
     ///
     /// Each bound address is served by threads of its own. The thread that received a datagram
     /// calls `observe`, and receives nothing more before that returns.

@@ -27,6 +27,8 @@ pub(crate) use self::system::options::{
     report_ttl, send_from_any_local, take_error, take_queued, try_send_with_ttl,
     verify_before_queueing,
 };
+#[cfg(feature = "__batches")]
+pub(crate) use self::system::sockaddr::RawSockAddr;
 pub(crate) use self::system::time::{set_timer_slack, sleep_until};
 pub(crate) use self::system::wait::{Poller, Waiter};
 pub(crate) use self::system::{

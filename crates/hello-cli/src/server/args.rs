@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use hello_net::{Server, ServerBuilder, ServerError};
+use hello_net::{EventFilter, Server, ServerBuilder, ServerError};
 use hello_proto::{DEFAULT_PORT, Guard, MAX_NAME_LEN, Refusal};
 
 use super::rate_limit::LimitArgs;
@@ -194,6 +194,7 @@ impl Args {
             .workers(NonZeroUsize::try_from(usize::from(self.workers))?)
             .reuse_port(self.reuseport)
             .spin(self.spin.unwrap_or_default())
+            .events(if self.quiet { EventFilter::SendFailures } else { EventFilter::All })
             .rate_limit(self.limit.rate_limit()?);
         if let Some(bytes) = self.receive_buffer {
             builder = builder.receive_buffer(bytes.try_into()?);

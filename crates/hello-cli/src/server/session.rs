@@ -107,7 +107,6 @@ fn serve(
             Outcome::SendFailed(error) => log.failure(Failure::Send(error.class), 1, |errors| {
                 report::event(format, event, errors - 1)
             }),
-            _ if args.quiet => {}
             _ => log.line(|| report::event(format, event, 0)),
         }
     };

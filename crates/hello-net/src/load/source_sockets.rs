@@ -91,10 +91,10 @@ impl SourceSockets {
     pub(super) fn route(&self, source: u32) -> (usize, Route) {
         let to = self.server;
         match self.kind {
-            Kind::Ports => ((source - self.numbers.start) as usize, Route { to, from: None }),
+            Kind::Ports => ((source - self.numbers.start) as usize, Route::to(to)),
             Kind::Addresses => {
                 let address = Ipv4Addr::from_bits(FIRST_ADDRESS + source).into();
-                (0, Route { to, from: Some(LocalAddr { address, interface: 0 }) })
+                (0, Route { from: Some(LocalAddr { address, interface: 0 }), ..Route::to(to) })
             }
         }
     }
@@ -105,7 +105,7 @@ impl SourceSockets {
         match (self.kind, meta.destination) {
             (Kind::Ports, _) => self.only_source(socket),
             (Kind::Addresses, Some(Destination { address: IpAddr::V4(address), .. }))
-                if meta.source == self.server =>
+                if meta.source.get() == self.server =>
             {
                 address.to_bits().checked_sub(FIRST_ADDRESS)
             }
@@ -235,7 +235,7 @@ mod tests {
             let (_, client) = server.recv_from(&mut [0; 8]).expect("a request");
             let server =
                 Backend::default().open(server, Fragmentation::Never).expect("a UDP socket");
-            let route = Route { to: client, from: None };
+            let route = Route::to(client);
             let train =
                 Transmit { count: 3, len: 3 * name.len(), ..Transmit::new(route, name.len()) };
             let train = Transmit { iovecs: 0..3, ..train };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hello_proto::Guard;
 
+use super::event::EventFilter;
 use super::listener::{Listener, Options};
 use super::rate_limit::{RateLimit, SharedLimiter};
 use super::worker::ServerWorker;
@@ -39,6 +40,7 @@ pub struct ServerBuilder {
     workers: NonZeroUsize,
     reuse_port: bool,
     spin: Duration,
+    filter: EventFilter,
     limit: Option<RateLimit>,
 }
 
@@ -91,6 +93,12 @@ impl ServerBuilder {
     #[must_use]
     pub fn spin(self, spin: Duration) -> Self {
         Self { spin, ..self }
+    }
+
+    /// Sets which datagrams are shown to the observer: all by default.
+    #[must_use]
+    pub fn events(self, filter: EventFilter) -> Self {
+        Self { filter, ..self }
     }
 
     /// Sets the size of each socket's receive buffer, in bytes, which holds datagrams that were not
@@ -195,7 +203,8 @@ impl ServerBuilder {
         }
         let limiter = self.limit.map(|limit| Arc::new(SharedLimiter::new(limit)));
         let mut listeners = groups.concat();
-        let worker = |listener| ServerWorker::new(listener, self.spin, limiter.clone());
+        let worker =
+            |listener| ServerWorker::new(listener, self.spin, limiter.clone(), self.filter);
         let workers = listeners.iter().cloned().map(worker).collect();
         listeners.dedup_by(|one, other| Arc::ptr_eq(one, other));
         Server::new(self.guard, locals, listeners, workers).map_err(ServerError::Wake)
@@ -210,6 +219,7 @@ impl Default for ServerBuilder {
             workers: NonZeroUsize::MIN,
             reuse_port: false,
             spin: Duration::ZERO,
+            filter: EventFilter::default(),
             limit: Some(RateLimit::default()),
         }
     }

@@ -1,84 +1,192 @@
-use std::net::{IpAddr, SocketAddr};
-use std::ops::Range;
+//! The step that decides which datagrams are answered.
 
-use hello_proto::Guard;
+use std::net::SocketAddr;
+use std::time::Duration;
 
-use super::datagram::{Datagram, Message, Verdict};
-use super::rate_limit::SharedLimiter;
-use crate::udp::batch::RecvBatch;
+use hello_proto::{BucketKey, Guard, Refusal};
+
+use super::rate_limit::{SharedLimiter, Verdicts};
+use crate::udp::batch::{RecvMeta, Segments};
 
 /// Decides which datagrams are answered: the guard by their source, then by their name, and the
 /// limiter on what the guard lets pass.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Classifier<'a> {
-    pub(super) guard: &'a Guard,
-    pub(super) limiter: Option<&'a SharedLimiter>,
+    guard: Guard,
+    limiter: Option<&'a SharedLimiter>,
     /// The bound address.
-    pub(super) bound: SocketAddr,
+    bound: SocketAddr,
+    port: u16,
+    /// The refusal of what was sent to it.
+    bound_refusal: Option<Refusal>,
+    /// The refusal of all datagrams of the flow, by its addresses.
+    refusal: Option<Refusal>,
+    /// The bucket that the limiter debits for the flow.
+    bucket: Option<BucketKey>,
+    /// The limiter's time, the same for a whole batch.
+    now: Option<Duration>,
+    /// Runs that are being split.
+    split: Vec<Run>,
 }
 
-/// Datagrams of a batch in the order in which they arrived, each with its verdict.
-#[derive(Debug, Default)]
-pub(super) struct Classified {
-    messages: Vec<Message>,
-    datagrams: Vec<Datagram>,
-    /// Which datagrams of which source the limiter decides on.
-    limited: Vec<(IpAddr, Range<usize>)>,
+/// Datagrams of a message, of equal length and side by side, that go the same way: mostly, all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    /// The index of the message in its batch.
+    pub(super) message: usize,
+    pub(super) names: Segments,
+    pub(super) verdict: Verdict,
 }
 
-impl Classifier<'_> {
-    /// Classifies messages of `batch`, from the front of `messages`, until there are
-    /// [`MAX_DATAGRAMS`] or none is left. Returns how many datagrams are answered although they
-    /// exceed the limit.
-    pub(super) fn classify(
-        &self,
-        messages: &mut Range<usize>,
-        batch: &RecvBatch,
-        classified: &mut Classified,
-    ) -> u64 {
-        let Classified { messages: done, datagrams, limited } = classified;
-        done.clear();
-        datagrams.clear();
-        limited.clear();
-        while datagrams.len() < MAX_DATAGRAMS
-            && let Some(index) = messages.next()
-        {
-            let (start, meta) = (datagrams.len(), &batch.metas()[index]);
-            let local = meta.local(self.bound);
-            let by_source = self.guard.check_addresses(meta.source, meta.guard_local(local));
-            let mut passed = false;
-            for name in batch.datagram_ranges(index) {
-                let by_name = |()| self.guard.check_name(batch.bytes(name.clone()));
-                let verdict = match by_source.and_then(by_name) {
-                    Ok(_name) => Verdict::Answer,
-                    Err(refusal) => Verdict::Refuse(refusal),
-                };
-                passed |= verdict == Verdict::Answer;
-                datagrams.push(Datagram { name, verdict });
-            }
-            let range = start..datagrams.len();
-            if passed
-                && let Some(limiter) = self.limiter
-                && limiter.is_limited(meta.source.ip())
-            {
-                limited.push((meta.source.ip(), range.clone()));
-            }
-            done.push(Message { index, local, datagrams: range });
+/// What the server does with a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Answer,
+    /// It exceeds the limit and is answered all the same.
+    AnswerOverLimit,
+    Refuse(Refusal),
+    OverLimit,
+}
+
+impl Verdict {
+    pub(super) fn is_answer(self) -> bool {
+        matches!(self, Self::Answer | Self::AnswerOverLimit)
+    }
+}
+
+impl<'a> Classifier<'a> {
+    pub(super) fn new(
+        guard: &'a Guard,
+        limiter: Option<&'a SharedLimiter>,
+        bound: SocketAddr,
+    ) -> Self {
+        Self {
+            guard: *guard,
+            limiter,
+            bound,
+            port: bound.port(),
+            bound_refusal: guard.check_destination(bound.ip()).err(),
+            refusal: None,
+            bucket: None,
+            now: None,
+            split: Vec::new(),
         }
-        self.limiter.map_or(0, |limiter| limiter.check(limited, datagrams))
+    }
+
+    /// Begins a batch, which was received now.
+    pub(super) fn begin_batch(&mut self) {
+        self.now = None;
+    }
+
+    /// Decides what holds for all messages with the addresses of this one. They follow.
+    #[inline]
+    pub(super) fn begin_flow(&mut self, meta: &RecvMeta) {
+        let source = meta.source.get();
+        self.refusal = match self.guard.check_source(source, self.port) {
+            Err(refusal) => Some(refusal),
+            Ok(()) if meta.destination.is_none() => self.bound_refusal,
+            Ok(()) => self.check_destination(meta),
+        };
+        if let Some(limiter) = self.limiter {
+            self.bucket = limiter.key(source.ip());
+        }
+    }
+
+    /// Returns the refusal of what was sent where this message was.
+    #[inline(never)]
+    fn check_destination(&self, meta: &RecvMeta) -> Option<Refusal> {
+        let local = meta.guard_local(meta.local(self.bound));
+        self.guard.check_destination(local.ip()).err()
+    }
+
+    /// Classifies a datagram that arrived alone in its message.
+    #[inline]
+    pub(super) fn classify_alone(&mut self, name: &[u8]) -> Verdict {
+        let verdict = match self.refusal {
+            Some(refusal) => Verdict::Refuse(refusal),
+            None => self.check_name(name),
+        };
+        match self.bucket {
+            Some(bucket) if verdict == Verdict::Answer => {
+                let verdicts = self.debit(bucket, 1);
+                verdicts.and_then(|mut verdicts| verdicts.next()).unwrap_or(verdict)
+            }
+            _ => verdict,
+        }
+    }
+
+    /// Classifies the datagrams of a message, and stores their runs.
+    #[inline(never)]
+    pub(super) fn classify(
+        &mut self,
+        (message, meta): (usize, &RecvMeta),
+        bytes: &[u8],
+        runs: &mut Vec<Run>,
+    ) {
+        runs.clear();
+        let (first, last) = meta.segments();
+        for mut names in [Some(first), last].into_iter().flatten() {
+            while names.count > 0 {
+                let (result, count) = match self.refusal {
+                    Some(refusal) => (Err(refusal), names.count),
+                    None => self.guard.check_names(&bytes[names.range()], names.len),
+                };
+                let verdict = result.map_or_else(Verdict::Refuse, |()| Verdict::Answer);
+                let (alike, behind) = names.split_at(count);
+                runs.push(Run { message, names: alike, verdict });
+                names = behind;
+            }
+        }
+        if let Some(bucket) = self.bucket {
+            self.limit(bucket, runs);
+        }
+    }
+
+    /// Classifies a name by itself.
+    #[inline]
+    fn check_name(&self, name: &[u8]) -> Verdict {
+        match self.guard.check_name(name) {
+            Ok(_name) => Verdict::Answer,
+            Err(refusal) => Verdict::Refuse(refusal),
+        }
+    }
+
+    /// Debits the source for what the guard lets pass, and splits the runs where the limiter decides
+    /// differently.
+    fn limit(&mut self, bucket: BucketKey, runs: &mut Vec<Run>) {
+        let passed = runs.iter().filter(|run| run.verdict == Verdict::Answer);
+        let passed = passed.map(|run| run.names.count as u64).sum();
+        let Some(verdicts) = self.debit(bucket, passed) else { return };
+        if verdicts.conforming() == passed {
+            return;
+        }
+        let mut verdicts = verdicts.peekable();
+        self.split.clear();
+        self.split.append(runs);
+        for &run in &self.split {
+            if run.verdict != Verdict::Answer {
+                runs.push(run);
+                continue;
+            }
+            let mut names = run.names;
+            while names.count > 0
+                && let Some(verdict) = verdicts.next()
+            {
+                let same = (1..names.count).take_while(|_| verdicts.next_if_eq(&verdict).is_some());
+                let (alike, behind) = names.split_at(1 + same.count());
+                runs.push(Run { names: alike, verdict, ..run });
+                names = behind;
+            }
+        }
+    }
+
+    /// Debits a bucket for requests that the guard lets pass, unless there is no limiter.
+    fn debit(&mut self, bucket: BucketKey, requests: u64) -> Option<Verdicts> {
+        let limiter = self.limiter?;
+        let now = *self.now.get_or_insert_with(|| limiter.now());
+        Some(limiter.debit(bucket, now, requests))
     }
 }
 
-impl Classified {
-    pub(super) fn messages(&self) -> &[Message] {
-        &self.messages
-    }
-
-    pub(super) fn datagrams(&self) -> &[Datagram] {
-        &self.datagrams
-    }
-}
-
-/// The most datagrams that are handled together, unless one message has more: a batch of trains as
-/// long as Linux sends them (UDP_MAX_SEGMENTS). It bounds the memory for trains of tiny datagrams.
-const MAX_DATAGRAMS: usize = 128 * RecvBatch::CAPACITY;
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,6 @@ use std::sync::atomic::{
 
 use hello_proto::Refusal;
 
-use super::event::Outcome;
 use crate::udp::error_class::ErrorClass;
 
 /// The outcomes of all datagrams that a [`Server`](crate::server::Server) received.
@@ -182,31 +181,32 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) fn receive(&self, datagrams: u64) {
+    pub(super) fn count_received(&self, datagrams: u64) {
         self.received.fetch_add(datagrams, Relaxed);
     }
 
-    /// Counts the outcomes of datagrams. `leaked` of them exceeded the limit and were not refused
-    /// for that.
-    pub(crate) fn settle(&self, outcomes: &[Outcome], leaked: u64) {
-        self.over_limit_answered.fetch_add(leaked, Relaxed);
-        let mut answered = 0;
-        for &outcome in outcomes {
-            let counter = match outcome {
-                Outcome::Answered => {
-                    answered += 1;
-                    continue;
-                }
-                Outcome::Refused(refusal) => &self.refused[refusal as usize],
-                Outcome::OverLimit => &self.over_limit,
-                Outcome::SendFailed(error) => &self.send_failed[error.class as usize],
-            };
-            counter.fetch_add(1, Release);
-        }
-        self.answered.fetch_add(answered, Release);
+    pub(super) fn count_answered(&self, datagrams: usize) {
+        self.answered.fetch_add(datagrams as u64, Release);
     }
 
-    pub(crate) fn receive_error(&self, class: ErrorClass) {
+    pub(super) fn count_refused(&self, refusal: Refusal, datagrams: usize) {
+        self.refused[refusal as usize].fetch_add(datagrams as u64, Release);
+    }
+
+    pub(super) fn count_over_limit(&self, datagrams: usize) {
+        self.over_limit.fetch_add(datagrams as u64, Release);
+    }
+
+    /// Counts datagrams that exceeded the limit and were not refused for that.
+    pub(super) fn count_over_limit_answered(&self, datagrams: usize) {
+        self.over_limit_answered.fetch_add(datagrams as u64, Relaxed);
+    }
+
+    pub(super) fn count_send_failed(&self, class: ErrorClass) {
+        self.send_failed[class as usize].fetch_add(1, Release);
+    }
+
+    pub(super) fn count_receive_error(&self, class: ErrorClass) {
         self.receive_errors[class as usize].fetch_add(1, Relaxed);
     }
 
@@ -229,62 +229,60 @@ impl Tally {
 mod tests {
     use super::*;
 
+    /// A tally of two datagrams answered, a refused one, one over the limit, and a reply that was not
+    /// sent.
+    fn tally() -> Tally {
+        let tally = Tally::default();
+        tally.count_received(5);
+        tally.count_answered(2);
+        tally.count_refused(Refusal::GreetedTwice, 1);
+        tally.count_over_limit(1);
+        tally.count_send_failed(ErrorClass::Denied);
+        tally
+    }
+
     #[test]
     fn each_outcome_is_counted_once_under_its_own_name() {
-        let tally = Tally::default();
-        let outcomes = [Outcome::Answered]
-            .into_iter()
-            .chain(Refusal::ALL.map(Outcome::Refused))
-            .chain([Outcome::OverLimit])
-            .chain(ErrorClass::ALL.map(|class| Outcome::SendFailed(class.into())));
-        let mut settled = 0;
-        for (times, outcome) in (1..).zip(outcomes) {
-            tally.receive(times);
-            (0..times).for_each(|_| tally.settle(&[outcome], 0));
-            settled += times;
-            let counters = tally.snapshot();
-            let count = match outcome {
-                Outcome::Answered => counters.answered(),
-                Outcome::Refused(refusal) => counters.refused(refusal),
-                Outcome::OverLimit => counters.over_limit(),
-                Outcome::SendFailed(error) => counters.send_failed(error.class),
-            };
-            assert_eq!(count, times);
-            assert_eq!(counters.received(), settled);
+        for refusal in Refusal::ALL {
+            let tally = tally();
+            tally.count_refused(refusal, 7);
+            let expected = if refusal == Refusal::GreetedTwice { 8 } else { 7 };
+            assert_eq!(tally.snapshot().refused(refusal), expected);
+            assert_eq!(tally.snapshot().refused_total(), 9);
         }
-        let counters = tally.snapshot();
+        for class in ErrorClass::ALL {
+            let tally = tally();
+            tally.count_send_failed(class);
+            let expected = if class == ErrorClass::Denied { 2 } else { 1 };
+            assert_eq!(tally.snapshot().send_failed(class), expected);
+            assert_eq!(tally.snapshot().send_failed_total(), 2);
+        }
+        let counters = tally().snapshot();
+        assert_eq!((counters.answered(), counters.over_limit()), (2, 1));
         let all = counters.answered() + counters.refused_total() + counters.send_failed_total();
         assert_eq!(all, counters.received());
     }
 
     #[test]
     fn debug_output_is_what_is_not_zero() {
-        let tally = Tally::default();
         assert_eq!(
-            format!("{:?}", tally.snapshot()),
+            format!("{:?}", Tally::default().snapshot()),
             "ServerCounters { received: 0, answered: 0 }"
         );
-        tally.receive(3);
-        let refused = Outcome::Refused(Refusal::GreetedTwice);
-        let failed = Outcome::SendFailed(ErrorClass::Denied.into());
-        tally.settle(&[Outcome::Answered, refused, failed], 0);
         assert_eq!(
-            format!("{:?}", ServerCounters::sum([tally.snapshot()].into_iter(), Some(2))),
-            "ServerCounters { received: 3, answered: 1, dropped: 2, \
+            format!("{:?}", ServerCounters::sum([tally().snapshot()].into_iter(), Some(2))),
+            "ServerCounters { received: 5, answered: 2, dropped: 2, over_limit: 1, \
              refused: {greeted-twice: 1}, send_failed: {denied: 1} }"
         );
     }
 
     #[test]
     fn sums_add_up_counter_by_counter() {
-        let tally = Tally::default();
-        tally.receive(4);
-        let refused = Outcome::Refused(Refusal::GreetedTwice);
-        let failed = Outcome::SendFailed(ErrorClass::Denied.into());
-        tally.settle(&[Outcome::Answered, refused, Outcome::OverLimit, failed], 1);
-        tally.receive_error(ErrorClass::Interrupted);
+        let tally = tally();
+        tally.count_over_limit_answered(1);
+        tally.count_receive_error(ErrorClass::Interrupted);
         let sum = ServerCounters::sum([tally.snapshot(); 2].into_iter(), Some(7));
-        assert_eq!((sum.received(), sum.answered(), sum.dropped()), (8, 2, Some(7)));
+        assert_eq!((sum.received(), sum.answered(), sum.dropped()), (10, 4, Some(7)));
         assert_eq!(sum.refused(Refusal::GreetedTwice), 2);
         assert_eq!(sum.send_failed(ErrorClass::Denied), 2);
         assert_eq!(sum.receive_errors(ErrorClass::Interrupted), 2);

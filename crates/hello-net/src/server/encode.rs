@@ -1,136 +1,247 @@
-//! The step that makes the replies.
+//! The step that makes the replies, and the messages in which they leave.
 
 use std::io::IoSlice;
-use std::ops::Range;
+use std::mem;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
-use hello_proto::{OVERHEAD, PREFIX, Request, SUFFIX};
+use hello_proto::{OVERHEAD, PREFIX, SUFFIX};
 
-use super::classify::Classified;
-use super::datagram::{Encoded, Verdict};
-use super::grouping::Groups;
-use crate::udp::batch::RecvBatch;
+use crate::udp::batch::{RecvBatch, RecvMeta, Segments, Slot};
+use crate::udp::transmit::Transmit;
 
-/// Makes replies, each where that costs least.
+/// The replies to a batch, and the messages in which they leave.
+///
+/// Replies of one flow share a message as far as they fit, since one with many segments costs the
+/// system little more than one with a single datagram (UDP_SEGMENT, udp(7)). Among themselves they keep
+/// their order.
 #[derive(Debug)]
-pub(super) struct Encoder {
-    /// Room for replies that are copied, one behind the other.
-    copies: Vec<u8>,
-    /// The part of it that is taken, in bytes.
-    used: usize,
+pub(super) struct Replies<'b> {
+    messages: &'b mut Vec<Transmit>,
+    /// The bytes of the messages, one behind the other.
+    iovecs: Vec<IoSlice<'b>>,
+    /// Room for replies that are copied.
+    room: &'b mut [u8],
+    /// The length of the replies in the last message, in bytes.
+    segment: usize,
+    /// How many more of them it takes; a shorter one would be its last.
+    left: usize,
+    /// Whether the system segments messages on the way of the flow, once that was needed.
+    is_segmented: Option<bool>,
+    unsegmented: &'b Unsegmented,
 }
 
-impl Encoder {
+/// Memory for replies, which each batch reuses.
+#[derive(Debug)]
+pub(super) struct ReplyMemory {
+    messages: Vec<Transmit>,
+    iovecs: Vec<IoSlice<'static>>,
+    room: Vec<u8>,
+    unsegmented: Unsegmented,
+}
+
+/// The destinations whose replies the system recently sent one by one and not as one message: one
+/// for each hash. Trying again for each train would be in vain.
+#[derive(Debug)]
+struct Unsegmented([Option<(IpAddr, Instant)>; Unsegmented::CAPACITY]);
+
+impl ReplyMemory {
     pub(super) fn new() -> Self {
-        // The system finds memory for a page when something is first copied into it.
-        Self { copies: vec![0; COPIES_LEN], used: 0 }
+        Self {
+            messages: Vec::new(),
+            iovecs: Vec::new(),
+            // The system finds memory for a page when something is first copied into it.
+            room: vec![0; ROOM_LEN],
+            unsegmented: Unsegmented([None; Unsegmented::CAPACITY]),
+        }
     }
 
-    /// Makes the reply to each datagram that is answered, and adds it to a message in `groups`.
-    /// Forgets the replies made before.
-    pub(super) fn encode(
-        &mut self,
-        batch: &mut RecvBatch,
-        classified: &Classified,
-        groups: &mut Groups,
-    ) {
-        self.clear();
-        groups.clear();
-        for message in classified.messages() {
-            let meta = &batch.metas()[message.index];
-            let (alone, slot) = (meta.is_alone(), groups.slot(meta.reply_route()));
-            for index in message.datagrams.clone() {
-                let datagram = &classified.datagrams()[index];
-                if datagram.verdict == Verdict::Answer {
-                    groups.push(index, self.reply(batch, &datagram.name, alone), &slot);
-                }
+    /// Takes back the memory of replies that were transmitted, and remembers for a while that the system
+    /// does not segment messages to these destinations.
+    pub(super) fn restore(&mut self, iovecs: Vec<IoSlice<'static>>, unsegmented: &[IpAddr]) {
+        self.iovecs = iovecs;
+        unsegmented.iter().for_each(|destination| self.unsegmented.insert(*destination));
+    }
+}
+
+impl<'b> Replies<'b> {
+    pub(super) fn new(memory: &'b mut ReplyMemory) -> Self {
+        let ReplyMemory { messages, iovecs, room, unsegmented } = memory;
+        messages.clear();
+        Self {
+            messages,
+            iovecs: emptied(mem::take(iovecs)),
+            room,
+            segment: 0,
+            left: 0,
+            is_segmented: None,
+            unsegmented,
+        }
+    }
+
+    /// Makes the next replies leave on another way.
+    #[inline]
+    pub(super) fn begin_flow(&mut self) {
+        (self.left, self.is_segmented) = (0, None);
+    }
+
+    /// Makes the reply to a datagram that arrived alone in its slot, around its name.
+    #[inline]
+    pub(super) fn add_alone(&mut self, meta: &RecvMeta, slot: &'b mut Slot, len: usize) {
+        let reply = &mut slot[..len + OVERHEAD];
+        reply[..PREFIX.len()].copy_from_slice(PREFIX);
+        reply[PREFIX.len() + len..].copy_from_slice(SUFFIX);
+        self.extend(meta, reply.len(), 1, 1);
+        self.iovecs.push(IoSlice::new(reply));
+    }
+
+    /// Makes replies to datagrams of a train in its slot: copies of short names, and parts around long
+    /// ones.
+    #[inline(never)]
+    pub(super) fn add_train(&mut self, meta: &RecvMeta, slot: &'b Slot, names: Segments) {
+        let (range, len) = (names.range(), names.len);
+        let mut names = &slot[PREFIX.len()..][range];
+        while !names.is_empty() {
+            if len <= MAX_COPIED_NAME && names.len() / len * (len + OVERHEAD) <= self.room.len() {
+                let count = self.extend(meta, len + OVERHEAD, names.len() / len, 1);
+                let (copied, behind) = names.split_at(count * len);
+                self.copy(copied, len);
+                names = behind;
+            } else {
+                let (name, behind) = names.split_at(len);
+                self.gather(meta, name);
+                names = behind;
             }
         }
     }
 
-    /// Forgets the copies.
-    fn clear(&mut self) {
-        self.used = 0;
-    }
-
-    /// Makes the reply to a name that the guard lets pass: around the name, if that arrived alone
-    /// in its message; as a copy, if it is short and there is room.
-    fn reply(&mut self, batch: &mut RecvBatch, name: &Range<usize>, alone: bool) -> Encoded {
-        let encoded = if alone { in_place(batch, name) } else { self.copy(batch, name) };
-        encoded.unwrap_or_else(|| Encoded::Gathered(name.clone()))
-    }
-
-    /// Copies a reply; `None` if it is better gathered.
-    fn copy(&mut self, batch: &RecvBatch, name: &Range<usize>) -> Option<Encoded> {
-        if name.len() > MAX_COPIED_NAME {
-            return None;
+    /// Copies replies into the last message.
+    fn copy(&mut self, names: &[u8], len: usize) {
+        let count = names.len() / len;
+        let (copies, room) = mem::take(&mut self.room).split_at_mut(count * (len + OVERHEAD));
+        self.room = room;
+        for (name, reply) in names.chunks_exact(len).zip(copies.chunks_exact_mut(len + OVERHEAD)) {
+            reply[..PREFIX.len()].copy_from_slice(PREFIX);
+            copy(name, &mut reply[PREFIX.len()..][..len]);
+            reply[PREFIX.len() + len..].copy_from_slice(SUFFIX);
         }
-        let reply = Request::decode(batch.bytes(name.clone())).ok()?.reply();
-        let start = self.used;
-        self.used += reply.encode(&mut self.copies[start..]).ok()?.len();
-        Some(Encoded::Copied(start..self.used))
+        self.iovecs.push(IoSlice::new(copies));
     }
 
-    /// Adds the bytes of replies, which leave as one message, to `iovecs`, in as few pieces as
-    /// possible.
-    pub(super) fn gather<'b, 'e>(
-        &'b self,
-        batch: &'b RecvBatch,
-        replies: impl Iterator<Item = &'e Encoded>,
-        iovecs: &mut Vec<IoSlice<'b>>,
-    ) {
-        let mut open = OpenPart::Nothing;
-        for reply in replies {
-            open = match (open, reply) {
-                (OpenPart::Copies(before), Encoded::Copied(copy)) if before.end == copy.start => {
-                    OpenPart::Copies(before.start..copy.end)
-                }
-                (open, Encoded::Copied(copy)) => {
-                    iovecs.extend(self.close(open));
-                    OpenPart::Copies(copy.clone())
-                }
-                (open, Encoded::InPlace(reply)) => {
-                    iovecs.extend(self.close(open));
-                    iovecs.push(IoSlice::new(batch.bytes(reply.clone())));
-                    OpenPart::Nothing
-                }
-                (open, Encoded::Gathered(name)) => {
-                    if let OpenPart::Suffix = open {
-                        iovecs.push(IoSlice::new(&SUFFIX_AND_PREFIX));
-                    } else {
-                        iovecs.extend(self.close(open));
-                        iovecs.push(IoSlice::new(PREFIX));
-                    }
-                    iovecs.push(IoSlice::new(batch.bytes(name.clone())));
-                    OpenPart::Suffix
-                }
-            };
+    /// Adds a reply whose name stays where it is.
+    fn gather(&mut self, meta: &RecvMeta, name: &'b [u8]) {
+        self.extend(meta, name.len() + OVERHEAD, 1, 0);
+        let Some(message) = self.messages.last_mut() else { return };
+        match self.iovecs[message.iovecs.start..].last_mut() {
+            Some(suffix) if suffix.len() == SUFFIX.len() => {
+                *suffix = IoSlice::new(&SUFFIX_AND_PREFIX);
+            }
+            _ => self.iovecs.push(IoSlice::new(PREFIX)),
         }
-        iovecs.extend(self.close(open));
+        self.iovecs.extend([IoSlice::new(name), IoSlice::new(SUFFIX)]);
+        message.iovecs.end = self.iovecs.len();
     }
 
-    fn close(&self, part: OpenPart) -> Option<IoSlice<'_>> {
-        match part {
-            OpenPart::Nothing => None,
-            OpenPart::Copies(range) => Some(IoSlice::new(&self.copies[range])),
-            OpenPart::Suffix => Some(IoSlice::new(SUFFIX)),
+    /// Adds up to `count` replies of `len` bytes, to a message like `meta`, to the last message that leaves,
+    /// or else to a new one, and returns how many. They will have so many iovecs.
+    #[inline]
+    fn extend(&mut self, meta: &RecvMeta, len: usize, count: usize, iovecs: usize) -> usize {
+        if self.left > 0
+            && len <= self.segment
+            && self.is_segmented(meta)
+            && let Some(message) = self.messages.last_mut()
+        {
+            let is_last = len < self.segment;
+            let count = if is_last { 1 } else { count.min(self.left) };
+            self.left = if is_last { 0 } else { self.left - count };
+            message.count += count;
+            message.len += count * len;
+            message.iovecs.end += iovecs;
+            return count;
         }
+        let most = Transmit::max_datagrams(len);
+        let count = if count > 1 && self.is_segmented(meta) { count.min(most) } else { 1 };
+        let (start, route) = (self.iovecs.len(), meta.reply_route());
+        self.messages.push(Transmit {
+            route,
+            segment: len,
+            count,
+            len: count * len,
+            iovecs: start..start + iovecs,
+        });
+        (self.segment, self.left) = (len, most - count);
+        count
+    }
+
+    /// Returns whether the system segments messages on this way, as far as is known.
+    #[inline]
+    fn is_segmented(&mut self, meta: &RecvMeta) -> bool {
+        let look_up = || !self.unsegmented.contains(meta.source.get().ip());
+        *self.is_segmented.get_or_insert_with(look_up)
+    }
+
+    pub(super) fn messages(&self) -> &[Transmit] {
+        self.messages
+    }
+
+    pub(super) fn iovecs(&self) -> &[IoSlice<'b>] {
+        &self.iovecs
+    }
+
+    /// Forgets the replies, and returns the memory of their iovecs.
+    pub(super) fn into_iovecs(self) -> Vec<IoSlice<'static>> {
+        emptied(self.iovecs)
     }
 }
 
-/// Makes a reply around its name. Neither step can fail: a slot has room for the longest reply, and
-/// the guard lets no longer name pass.
-fn in_place(batch: &mut RecvBatch, name: &Range<usize>) -> Option<Encoded> {
-    batch.frame(name).ok()?.reply(name.len()).ok()?;
-    Some(Encoded::InPlace(name.start - PREFIX.len()..name.end + SUFFIX.len()))
+impl Unsegmented {
+    const CAPACITY: usize = 64;
+
+    /// The time before segmenting is tried again.
+    const PERIOD: Duration = Duration::from_secs(1);
+
+    fn insert(&mut self, destination: IpAddr) {
+        self.0[Self::place(destination)] = Some((destination, Instant::now()));
+    }
+
+    fn contains(&self, destination: IpAddr) -> bool {
+        self.0[Self::place(destination)]
+            .is_some_and(|(known, since)| known == destination && since.elapsed() < Self::PERIOD)
+    }
+
+    fn place(destination: IpAddr) -> usize {
+        let last = match destination {
+            IpAddr::V4(address) => address.octets()[3],
+            IpAddr::V6(address) => address.octets()[15],
+        };
+        usize::from(last) % Self::CAPACITY
+    }
 }
 
-/// The part of a message that the next reply may extend.
-enum OpenPart {
-    Nothing,
-    /// Copies that stand side by side.
-    Copies(Range<usize>),
-    /// The suffix of a gathered reply.
-    Suffix,
+/// Copies a name. Most are short, for which a call of the C library would take longer than the copy.
+#[inline]
+fn copy(name: &[u8], to: &mut [u8]) {
+    match name.len() {
+        8..=16 => copy_ends::<8>(name, to),
+        17..=32 => copy_ends::<16>(name, to),
+        33..=64 => copy_ends::<32>(name, to),
+        _ => to.copy_from_slice(name),
+    }
+}
+
+/// Copies the first and the last `N` bytes, which are all.
+#[inline]
+fn copy_ends<const N: usize>(name: &[u8], to: &mut [u8]) {
+    to[..N].copy_from_slice(&name[..N]);
+    let last = name.len() - N;
+    to[last..].copy_from_slice(&name[last..]);
+}
+
+/// Empties a vector of slices, and keeps its memory for slices that live for another time.
+fn emptied<'b>(mut iovecs: Vec<IoSlice<'_>>) -> Vec<IoSlice<'b>> {
+    iovecs.clear();
+    // Collected in place, since both have the same layout.
+    iovecs.into_iter().map(|_| IoSlice::new(&[])).collect()
 }
 
 /// The end of a reply and the beginning of the next one.
@@ -146,74 +257,9 @@ const SUFFIX_AND_PREFIX: [u8; OVERHEAD] = {
 /// more parts of a message than over the bytes.
 const MAX_COPIED_NAME: usize = 128;
 
-/// Room for the copied replies of a batch of trains with names of a few dozen bytes. Where it does
-/// not suffice, the others are gathered.
-const COPIES_LEN: usize = 256 * 1024;
+/// Room for the copied replies to a batch of trains that are as long as Linux sends them
+/// (UDP_MAX_SEGMENTS), in bytes. Longer ones may be left as they are.
+const ROOM_LEN: usize = RecvBatch::CAPACITY * 128 * (MAX_COPIED_NAME + OVERHEAD);
 
 #[cfg(test)]
-mod tests {
-    use hello_proto::MAX_NAME_LEN;
-
-    use super::*;
-    use crate::server::fixtures::receive;
-    use crate::udp::mock::{MockMessage, datagram, train};
-
-    /// Receives messages into slots that were filled with 0xa5.
-    fn received(messages: Vec<MockMessage>) -> RecvBatch {
-        let mut batch = RecvBatch::new();
-        batch.recv_buffers().for_each(|slot| slot.fill(0xa5));
-        receive(&mut batch, messages);
-        batch
-    }
-
-    fn source() -> std::net::SocketAddr {
-        ([198, 51, 100, 7], 40_001).into()
-    }
-
-    fn copies(encoder: &Encoder) -> &[u8] {
-        &encoder.copies[..encoder.used]
-    }
-
-    #[test]
-    fn reply_to_a_lone_datagram_is_made_around_it_in_any_slot() {
-        let longest = [b'x'; MAX_NAME_LEN];
-        let names: [&[u8]; 4] = [b"Tracy", b"", &longest, b"Michael"];
-        let mut batch = received(names.map(|name| datagram(name, source())).into());
-        for (message, name) in names.into_iter().enumerate() {
-            let place = batch.datagram_ranges(message).next().expect("one");
-            let encoded = Encoder::new().reply(&mut batch, &place, true);
-            let Encoded::InPlace(reply) = encoded else { panic!("{encoded:?}") };
-            assert_eq!(reply.start, place.start - PREFIX.len());
-            assert_eq!(batch.bytes(reply.end..reply.end + 1), [0xa5]);
-            assert_eq!(batch.bytes(reply), [b"Hello, ", name, b"!"].concat());
-        }
-    }
-
-    #[test]
-    fn short_names_of_a_train_are_copied_side_by_side_and_long_ones_left_alone() {
-        let mut encoder = Encoder::new();
-        let mut batch = received(vec![train(&[b"Tracy", b"Sarah", b"Peter"], source())]);
-        for _ in 0..2 {
-            encoder.clear();
-            for place in batch.datagram_ranges(0) {
-                let encoded = encoder.reply(&mut batch, &place, false);
-                assert!(matches!(encoded, Encoded::Copied(_)), "{encoded:?}");
-            }
-            assert_eq!(copies(&encoder), b"Hello, Tracy!Hello, Sarah!Hello, Peter!");
-        }
-        let mut batch = received(vec![train(&[[b'x'; MAX_COPIED_NAME + 1]; 2], source())]);
-        let place = batch.datagram_ranges(0).next().expect("two");
-        assert_eq!(encoder.reply(&mut batch, &place, false), Encoded::Gathered(place));
-    }
-
-    #[test]
-    fn copies_that_find_no_room_are_left_to_be_gathered() {
-        let mut encoder = Encoder::new();
-        let mut batch = received(vec![train(&[b"Tracy", b"Sarah"], source())]);
-        let place = batch.datagram_ranges(0).next().expect("two");
-        let is_copied =
-            |_: &_| matches!(encoder.reply(&mut batch, &place, false), Encoded::Copied(_));
-        assert_eq!((0..).take_while(is_copied).count(), COPIES_LEN / (5 + OVERHEAD));
-        assert_eq!(batch.bytes(place), b"Tracy");
-    }
-}
+mod tests;

@@ -35,6 +35,29 @@ impl<'a> ServerEvent<'a> {
     }
 }
 
+/// Which datagrams a server shows to its observer. Those that it does not show cost less.
+///
+/// ```
+/// use hello_net::{EventFilter, Server};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::builder().events(EventFilter::Nothing);
+/// let server = server.bind([([127, 0, 0, 1], 0).into()])?;
+/// server.serve_while(|_event| unreachable!("the counters are enough"), || ())?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum EventFilter {
+    /// All.
+    #[default]
+    All,
+    /// Only those whose replies the system did not take.
+    SendFailures,
+    /// None.
+    Nothing,
+}
+
 /// What became of a received datagram: each has exactly one outcome.
 ///
 /// ```

@@ -1,13 +1,13 @@
 use std::hash::RandomState;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::ops::{Range, RangeInclusive};
+use std::ops::RangeInclusive;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use hello_proto::{Decision, Limiter, Rate};
+use hello_proto::{BucketKey, Debit, Decision, Limiter, Rate};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::datagram::{Datagram, Verdict};
+use super::classify::Verdict;
 
 /// The rate limit of each source network, and the networks exempt from it.
 ///
@@ -76,6 +76,8 @@ impl Default for RateLimit {
 #[derive(Debug)]
 pub(crate) struct SharedLimiter {
     limiter: Mutex<Limiter<RandomState>>,
+    /// The limiter's.
+    hasher: RandomState,
     exempt: Exempt,
     dry_run: bool,
     start: Instant,
@@ -84,49 +86,56 @@ pub(crate) struct SharedLimiter {
 impl SharedLimiter {
     pub(crate) fn new(limit: RateLimit) -> Self {
         let RateLimit { limit, exempt, dry_run } = limit;
-        let limiter = Mutex::new(Limiter::new(limit, RandomState::new()));
-        Self { limiter, exempt: Exempt::new(&exempt), dry_run, start: Instant::now() }
+        let hasher = RandomState::new();
+        let limiter = Mutex::new(Limiter::new(limit, hasher.clone()));
+        Self { limiter, hasher, exempt: Exempt::new(&exempt), dry_run, start: Instant::now() }
     }
 
-    /// Returns whether a source is subject to the limit.
-    pub(crate) fn is_limited(&self, source: IpAddr) -> bool {
-        !self.exempt.contains(source.to_canonical())
+    /// Returns the key of a source that is subject to the limit.
+    pub(super) fn key(&self, source: IpAddr) -> Option<BucketKey> {
+        let is_exempt = self.exempt.contains(source.to_canonical());
+        (!is_exempt).then(|| BucketKey::new(source, &self.hasher))
     }
 
-    /// Debits the datagrams of each of these sources that the guard lets pass, in order. All have
-    /// the same time. Returns how many are answered although they exceed the limit.
+    /// Returns the time by which it counts.
+    pub(super) fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// Decides on requests of one source that arrived together, and charges it for those that conform.
     ///
     /// The other workers wait meanwhile, so nothing else is done here.
-    pub(super) fn check(
-        &self,
-        sources: &[(IpAddr, Range<usize>)],
-        datagrams: &mut [Datagram],
-    ) -> u64 {
-        if sources.is_empty() { 0 } else { self.check_at(self.start.elapsed(), sources, datagrams) }
-    }
-
-    fn check_at(
-        &self,
-        now: Duration,
-        sources: &[(IpAddr, Range<usize>)],
-        datagrams: &mut [Datagram],
-    ) -> u64 {
-        let mut leaked = 0;
+    pub(super) fn debit(&self, key: BucketKey, now: Duration, requests: u64) -> Verdicts {
         let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
-        for (source, range) in sources {
-            let mut bucket = limiter.bucket(*source, now);
-            for datagram in &mut datagrams[range.clone()] {
-                if datagram.verdict != Verdict::Answer {
-                    continue;
-                }
-                match bucket.check() {
-                    Decision::Conforming => {}
-                    Decision::Exceeding if !self.dry_run => datagram.verdict = Verdict::OverLimit,
-                    Decision::Exceeding | Decision::Leaked => leaked += 1,
-                }
-            }
-        }
-        leaked
+        let decisions = limiter.bucket_at(key, now).debit(requests);
+        drop(limiter);
+        Verdicts { decisions, dry_run: self.dry_run }
+    }
+}
+
+/// The verdicts on requests that arrived together, in their order.
+#[derive(Debug)]
+pub(super) struct Verdicts {
+    decisions: Debit<RandomState>,
+    dry_run: bool,
+}
+
+impl Verdicts {
+    /// Returns how many of the next requests conform. All behind them exceed the limit.
+    pub(super) fn conforming(&self) -> u64 {
+        self.decisions.conforming()
+    }
+}
+
+impl Iterator for Verdicts {
+    type Item = Verdict;
+
+    fn next(&mut self) -> Option<Verdict> {
+        self.decisions.next().map(|decision| match decision {
+            Decision::Conforming => Verdict::Answer,
+            Decision::Exceeding if !self.dry_run => Verdict::OverLimit,
+            Decision::Exceeding | Decision::Leaked => Verdict::AnswerOverLimit,
+        })
     }
 }
 
@@ -187,7 +196,6 @@ const MAPPED: u8 = 96;
 mod tests {
     use std::num::NonZeroU32;
 
-    use hello_proto::Refusal;
     use proptest::collection::vec;
     use proptest::prelude::*;
 
@@ -199,19 +207,12 @@ mod tests {
         SharedLimiter::new(limit(RateLimit::new(rate)))
     }
 
-    fn datagrams<const N: usize>(verdicts: [Verdict; N]) -> [Datagram; N] {
-        verdicts.map(|verdict| Datagram { name: 0..0, verdict })
-    }
-
     /// Debits one request as if no time had passed, however long this takes. Returns whether it
     /// conforms.
     fn check(limiter: &SharedLimiter, source: IpAddr) -> bool {
-        let mut datagrams = datagrams([Verdict::Answer]);
-        let mut leaked = 0;
-        if limiter.is_limited(source) {
-            leaked = limiter.check_at(Duration::ZERO, &[(source, 0..1)], &mut datagrams);
-        }
-        leaked == 0 && datagrams[0].verdict == Verdict::Answer
+        limiter
+            .key(source)
+            .is_none_or(|key| limiter.debit(key, Duration::ZERO, 1).next() == Some(Verdict::Answer))
     }
 
     /// Returns whether a source is limited to one request.
@@ -253,16 +254,6 @@ mod tests {
         let limiter = limiter(2, |limit| limit);
         let conforms = [(); 3].map(|()| check(&limiter, [192, 0, 2, 7].into()));
         assert_eq!(conforms, [true, true, false]);
-    }
-
-    #[test]
-    fn refused_datagrams_cost_nothing_and_stay_refused() {
-        let limiter = limiter(2, |limit| limit);
-        let refused = Verdict::Refuse(Refusal::GreetedTwice);
-        let verdicts = [refused, Verdict::Answer, refused, Verdict::Answer, refused];
-        let mut datagrams = datagrams(verdicts);
-        assert_eq!(limiter.check(&[([192, 0, 2, 7].into(), 0..5)], &mut datagrams), 0);
-        assert_eq!(datagrams.map(|datagram| datagram.verdict), verdicts);
     }
 
     fn network() -> impl Strategy<Value = IpNet> {

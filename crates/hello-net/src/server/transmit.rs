@@ -1,78 +1,78 @@
 //! The step that sends the replies.
 
 use std::io::{self, IoSlice};
-use std::iter;
+use std::net::IpAddr;
 
-use super::encode::Encoder;
-use super::grouping::{Groups, Reply};
-use crate::udp::batch::RecvBatch;
 use crate::udp::datagram_socket::DatagramSocket;
 use crate::udp::error_class::ErrorClass;
 use crate::udp::socket_error::SocketError;
-use crate::udp::transmit::{Route, Transmit};
+use crate::udp::transmit::Transmit;
+
+/// What the system did not take of the replies to a batch.
+#[derive(Debug, Default)]
+pub(super) struct Failures {
+    /// The replies, in their order.
+    pub(super) replies: Vec<Failure>,
+    /// The destinations whose replies it took one by one, and not as one message.
+    pub(super) unsegmented: Vec<IpAddr>,
+}
 
 /// A reply that the system did not take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Failure {
-    /// Which of the classified datagrams it would have answered.
-    pub(super) datagram: usize,
+    /// Its number among all replies, counted from 0.
+    pub(super) reply: usize,
     pub(super) error: SocketError,
 }
 
-/// Sends all replies. Stores those that the system did not take in `failures`, in the order of
-/// their datagrams.
+/// Sends all replies, and stores what the system did not take.
 pub(super) fn transmit(
     socket: &dyn DatagramSocket,
-    batch: &RecvBatch,
-    encoder: &Encoder,
-    groups: &mut Groups,
-    failures: &mut Vec<Failure>,
+    messages: &[Transmit],
+    iovecs: &[IoSlice<'_>],
+    Failures { replies: failures, unsegmented }: &mut Failures,
 ) {
     failures.clear();
-    let mut iovecs = Vec::with_capacity(groups.replies() + groups.messages().len());
-    for (message, replies) in groups.messages_mut() {
-        let start = iovecs.len();
-        encoder.gather(batch, replies.map(|reply| &reply.bytes), &mut iovecs);
-        message.iovecs = start..iovecs.len();
-    }
-    let mut unsegmented = Vec::new();
-    send_all(socket, groups.messages(), &iovecs, |index, error| {
-        let (message, replies) = (&groups.messages()[index], groups.replies_of(index));
-        let error = SocketError::of(&error);
+    unsegmented.clear();
+    // The messages before this one, and the number of their replies.
+    let (mut before, mut reply) = (0, 0);
+    send_all(socket, messages, iovecs, |index, error| {
+        let (message, error) = (&messages[index], SocketError::of(&error));
+        reply += messages[before..index].iter().map(|message| message.count).sum::<usize>();
+        before = index;
         let is_full = matches!(error.class, ErrorClass::WouldBlock | ErrorClass::NoBuffers);
         if message.count == 1 || is_full {
             // A message without room as a whole is not tried piece by piece.
-            failures.extend(replies.map(|reply| reply.fail(error)));
+            let numbers = reply..reply + message.count;
+            failures.extend(numbers.map(|reply| Failure { reply, error }));
             return;
         }
-        let (singles, failed) = (Vec::from_iter(replies), failures.len());
-        send_singly(socket, message.route, &singles, (encoder, batch), failures);
+        let failed = failures.len();
+        send_singly(socket, message, iovecs, |index, error| {
+            failures.push(Failure { reply: reply + index, error });
+        });
         if failures.len() == failed {
-            unsegmented.push(message.route);
+            unsegmented.push(message.route.to.get().ip());
         }
     });
-    unsegmented.into_iter().for_each(|route| groups.note_unsegmented(route));
-    failures.sort_unstable_by_key(|failure| failure.datagram);
 }
 
-/// Sends the replies of a message, which was not taken as a whole, one by one.
+/// Sends the datagrams of a message, which was not taken as a whole, one by one, and shows the index of
+/// each that is not taken either to `failed`.
 fn send_singly(
     socket: &dyn DatagramSocket,
-    route: Route,
-    replies: &[&Reply],
-    (encoder, batch): (&Encoder, &RecvBatch),
-    failures: &mut Vec<Failure>,
+    message: &Transmit,
+    iovecs: &[IoSlice<'_>],
+    mut failed: impl FnMut(usize, SocketError),
 ) {
-    let (mut iovecs, mut messages) = (Vec::new(), Vec::with_capacity(replies.len()));
-    for reply in replies {
-        let start = iovecs.len();
-        encoder.gather(batch, iter::once(&reply.bytes), &mut iovecs);
-        let message = Transmit::new(route, reply.bytes.len());
-        messages.push(Transmit { iovecs: start..iovecs.len(), ..message });
-    }
-    send_all(socket, &messages, &iovecs, |index, error| {
-        failures.push(replies[index].fail(SocketError::of(&error)));
-    });
+    let bytes = message.bytes(iovecs);
+    let datagrams = Vec::from_iter(bytes.chunks(message.segment).map(IoSlice::new));
+    let single = |(index, datagram): (usize, &IoSlice<'_>)| Transmit {
+        iovecs: index..index + 1,
+        ..Transmit::new(message.route, datagram.len())
+    };
+    let messages = Vec::from_iter(datagrams.iter().enumerate().map(single));
+    send_all(socket, &messages, &datagrams, |index, error| failed(index, SocketError::of(&error)));
 }
 
 /// Hands messages to the system, which stops at the first that it does not take; shows the index
@@ -98,12 +98,6 @@ fn send_all(
                 1
             }
         };
-    }
-}
-
-impl Reply {
-    fn fail(&self, error: SocketError) -> Failure {
-        Failure { datagram: self.datagram, error }
     }
 }
 

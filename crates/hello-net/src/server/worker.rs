@@ -7,15 +7,13 @@ use std::time::{Duration, Instant};
 
 use hello_proto::Guard;
 
-use super::classify::{Classified, Classifier};
+use super::answer::Answerer;
+use super::classify::Classifier;
 use super::counters::{ServerCounters, Tally};
-use super::encode::Encoder;
-use super::event::ServerEvent;
-use super::grouping::Groups;
+use super::event::{EventFilter, ServerEvent};
 use super::listener::Listener;
 use super::rate_limit::SharedLimiter;
 use super::settle::Settler;
-use super::transmit::{Failure, transmit};
 use crate::stopper::Stopper;
 use crate::sys::Waiter;
 use crate::sys::latch::Latch;
@@ -31,6 +29,7 @@ pub(crate) struct ServerWorker {
     spin: Duration,
     /// Limits the sources, unless that is off.
     limiter: Option<Arc<SharedLimiter>>,
+    filter: EventFilter,
     tally: Tally,
     /// The loop completed a round since this was cleared.
     progressed: AtomicBool,
@@ -46,6 +45,7 @@ impl ServerWorker {
         listener: Arc<Listener>,
         spin: Duration,
         limiter: Option<Arc<SharedLimiter>>,
+        filter: EventFilter,
     ) -> Self {
         let [progressed, waiting, started] = [(); 3].map(|()| AtomicBool::new(false));
         let waiter = OnceLock::new();
@@ -53,6 +53,7 @@ impl ServerWorker {
             listener,
             spin,
             limiter,
+            filter,
             tally: Tally::default(),
             progressed,
             waiting,
@@ -76,13 +77,13 @@ impl ServerWorker {
         let stop = stopper.stop_latch();
         let waiter = self.waiter(stop)?;
         let (limiter, bound) = (self.limiter.as_deref(), self.listener.local());
-        let classifier = Classifier { guard, limiter, bound };
-        let mut settler = Settler::new(&self.tally, observe);
-        let mut memory = WorkerMemory::new();
+        let classifier = Classifier::new(guard, limiter, bound);
+        let settler = Settler::new(&self.tally, bound, self.filter, observe);
+        let (mut batch, mut answerer) = (RecvBatch::new(), Answerer::new(classifier, settler));
         let mut backoff = RecvBackoff::default();
         let mut idle = false;
         for round in (0..DROPS_CHECK).cycle().take_while(|_| !stop.is_raised()) {
-            let received = self.receive(&mut memory.batch, idle.then_some(waiter), stop);
+            let received = self.receive(&mut batch, idle.then_some(waiter), stop);
             idle = received.as_ref().is_err_and(is_idle);
             if idle || received.is_ok() {
                 self.started.store(true, Relaxed);
@@ -90,7 +91,7 @@ impl ServerWorker {
             match received {
                 Ok(()) => {
                     backoff = RecvBackoff::default();
-                    self.handle(classifier, &mut memory, &mut settler);
+                    self.handle(&mut batch, &mut answerer);
                 }
                 Err(error) => self.back_off(error, &mut backoff, stop)?,
             }
@@ -98,7 +99,7 @@ impl ServerWorker {
                 self.listener.dropped();
             }
         }
-        self.drain(stopper, classifier, &mut memory, &mut settler);
+        self.drain(stopper, &mut batch, &mut answerer);
         Ok(())
     }
 
@@ -106,14 +107,13 @@ impl ServerWorker {
     fn drain(
         &self,
         stopper: &Stopper,
-        classifier: Classifier<'_>,
-        memory: &mut WorkerMemory,
-        settler: &mut Settler<'_, impl Fn(&ServerEvent<'_>)>,
+        batch: &mut RecvBatch,
+        answerer: &mut Answerer<'_, impl Fn(&ServerEvent<'_>)>,
     ) {
         let end = Instant::now() + DRAIN;
         while Instant::now() < end && !stopper.is_aborted() {
-            match self.try_receive(&mut memory.batch, false) {
-                Ok(()) => self.handle(classifier, memory, settler),
+            match self.try_receive(batch, false) {
+                Ok(()) => self.handle(batch, answerer),
                 Err(error) if self.count_error(&error) == ErrorClass::Interrupted => {}
                 Err(_) => break,
             }
@@ -197,29 +197,20 @@ impl ServerWorker {
     /// Handles one batch: each datagram gets at most one reply, and exactly one outcome.
     fn handle(
         &self,
-        classifier: Classifier<'_>,
-        memory: &mut WorkerMemory,
-        settler: &mut Settler<'_, impl Fn(&ServerEvent<'_>)>,
+        batch: &mut RecvBatch,
+        answerer: &mut Answerer<'_, impl Fn(&ServerEvent<'_>)>,
     ) {
-        let WorkerMemory { batch, classified, encoder, groups, failures } = memory;
-        self.count_received(batch);
-        let mut messages = 0..batch.metas().len();
-        while !messages.is_empty() {
-            let leaked = classifier.classify(&mut messages, batch, classified);
-            encoder.encode(batch, classified, groups);
-            transmit(&*self.listener.socket, batch, encoder, groups, failures);
-            settler.settle(batch, classified, failures, leaked);
-        }
+        self.discard(batch);
+        answerer.answer(batch, &*self.listener.socket);
     }
 
-    /// Counts the datagrams of a batch, except those that belong to another socket of a group.
-    fn count_received(&self, batch: &mut RecvBatch) {
+    /// Discards what belongs to another socket of a group, and counts what was truncated.
+    fn discard(&self, batch: &mut RecvBatch) {
         if !self.listener.takes_shared() {
-            batch.discard(|meta| meta.destination.is_some_and(Destination::is_shared));
+            batch.discard_copies(|meta| meta.destination.is_some_and(Destination::is_shared));
         }
-        self.tally.receive(batch.datagrams());
         for _ in 0..batch.truncated() {
-            self.tally.receive_error(ErrorClass::TooLong);
+            self.tally.count_receive_error(ErrorClass::TooLong);
         }
     }
 
@@ -246,27 +237,9 @@ impl ServerWorker {
     fn count_error(&self, error: &io::Error) -> ErrorClass {
         let class = ErrorClass::of(error);
         if class != ErrorClass::WouldBlock {
-            self.tally.receive_error(class);
+            self.tally.count_receive_error(class);
         }
         class
-    }
-}
-
-/// Memory of a worker's loop, which each batch reuses.
-#[derive(Debug)]
-pub(super) struct WorkerMemory {
-    pub(super) batch: RecvBatch,
-    pub(super) classified: Classified,
-    pub(super) encoder: Encoder,
-    pub(super) groups: Groups,
-    pub(super) failures: Vec<Failure>,
-}
-
-impl WorkerMemory {
-    pub(super) fn new() -> Self {
-        let (batch, classified) = (RecvBatch::new(), Classified::default());
-        let (encoder, groups, failures) = (Encoder::new(), Groups::new(), Vec::new());
-        Self { batch, classified, encoder, groups, failures }
     }
 }
 

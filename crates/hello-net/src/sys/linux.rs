@@ -5,6 +5,12 @@ pub(crate) mod error_queue;
 #[cfg(test)]
 pub(crate) mod loopback;
 pub(crate) mod options;
+#[cfg(feature = "__batches")]
+pub(crate) mod recv_slots;
+#[cfg(feature = "__batches")]
+pub(crate) mod send_batch;
+#[cfg(feature = "__batches")]
+pub(super) mod sockaddr;
 mod sockopt;
 pub(super) mod time;
 pub(super) mod wait;

@@ -28,6 +28,30 @@ pub(super) const ERROR_CODES: ErrorCodes = ErrorCodes {
     ],
 };
 
+/// `quinn-udp` takes addresses as they are.
+#[cfg(feature = "__batches")]
+pub(super) mod sockaddr {
+    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+    use std::net::SocketAddr;
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct RawSockAddr(SocketAddr);
+
+    impl RawSockAddr {
+        pub(crate) fn new(address: SocketAddr) -> Self {
+            Self(address)
+        }
+
+        pub(crate) fn get(&self) -> SocketAddr {
+            self.0
+        }
+
+        pub(crate) fn hash(&self) -> usize {
+            BuildHasherDefault::<DefaultHasher>::default().hash_one(self.0) as usize
+        }
+    }
+}
+
 /// `quinn-udp` sets the options that it needs. These are Linux's, and do nothing here.
 pub(super) mod options {
     use std::io;

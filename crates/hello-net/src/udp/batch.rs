@@ -2,33 +2,53 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::time::Duration;
 
-use hello_proto::{BufferTooSmall, Frame, OVERHEAD, PREFIX};
+use hello_proto::{OVERHEAD, PREFIX};
 
 use super::transmit::{LocalAddr, Route};
+use crate::sys::RawSockAddr;
+#[cfg(target_os = "linux")]
+use crate::sys::linux::recv_slots::RecvSlots;
 
 /// The messages of one receive call: up to [`CAPACITY`](Self::CAPACITY), each in a slot of its own.
 ///
-/// A slot is laid out as a [`Frame`]: a message is received behind the room for the prefix, so that
-/// the reply can be made around it.
+/// A message is received behind the room for the prefix, so that the reply can be made around it.
 #[derive(Debug)]
 pub(crate) struct RecvBatch {
-    /// The slots.
-    memory: Vec<u8>,
+    slots: Slots,
     metas: Vec<RecvMeta>,
-    /// The number of messages whose control information was truncated.
     truncated: u64,
 }
+
+/// The memory of all slots.
+#[cfg(target_os = "linux")]
+type Slots = RecvSlots;
+#[cfg(not(target_os = "linux"))]
+type Slots = Vec<u8>;
 
 impl RecvBatch {
     /// The most messages per system call. Twice as many gain nothing; an eighth of it costs a few
     /// per cent.
     pub(crate) const CAPACITY: usize = 64;
 
+    /// The longest message that a socket delivers, in bytes: IPv6 without the jumbo option (RFC 8200
+    /// section 4.5).
+    pub(crate) const MAX_MESSAGE_LEN: usize = 65_535;
+
     pub(crate) fn new() -> Self {
-        // The system allocates the pages of a slot when something is first received into it.
-        let memory = vec![0; Self::CAPACITY * SLOT_LEN];
-        let metas = Vec::with_capacity(Self::CAPACITY);
-        Self { memory, metas, truncated: 0 }
+        #[cfg(target_os = "linux")]
+        let slots = RecvSlots::new(Self::CAPACITY, SLOT_LEN, PREFIX.len());
+        #[cfg(not(target_os = "linux"))]
+        let slots = vec![0; Self::CAPACITY * SLOT_LEN];
+        Self { slots, metas: Vec::with_capacity(Self::CAPACITY), truncated: 0 }
+    }
+
+    /// Clears the batch, and returns the slots to receive into, where to note what was received, in the
+    /// order of the slots, and where to count what was truncated.
+    #[cfg(target_os = "linux")]
+    pub(super) fn clear(&mut self) -> (&mut Slots, &mut Vec<RecvMeta>, &mut u64) {
+        self.metas.clear();
+        self.truncated = 0;
+        (&mut self.slots, &mut self.metas, &mut self.truncated)
     }
 
     /// Clears the batch, and yields the buffers to receive the next messages into. Each holds the
@@ -36,25 +56,24 @@ impl RecvBatch {
     pub(crate) fn recv_buffers(&mut self) -> impl Iterator<Item = &mut [u8]> {
         self.metas.clear();
         self.truncated = 0;
-        self.memory.chunks_exact_mut(SLOT_LEN).map(|slot| &mut slot[PREFIX.len()..])
+        self.slots.chunks_exact_mut(SLOT_LEN).map(|slot| &mut slot[PREFIX.len()..])
     }
 
-    /// Adds a message that was received into the next buffer.
+    /// Adds a message that was received into the next buffer. If it is discarded already, it was
+    /// truncated.
     pub(crate) fn push(&mut self, meta: RecvMeta) {
-        self.truncated += u64::from(meta.discarded);
+        self.truncated += u64::from(meta.is_discarded);
         self.metas.push(meta);
     }
 
-    /// Discards the messages for which `is_unwanted`: they have no datagrams from now on.
-    pub(crate) fn discard(&mut self, is_unwanted: impl Fn(&RecvMeta) -> bool) {
+    /// Discards the copies of messages that another socket receives, too: they have no datagrams from
+    /// now on.
+    pub(crate) fn discard_copies(&mut self, is_copy: impl Fn(&RecvMeta) -> bool) {
         for meta in &mut self.metas {
-            meta.discarded |= is_unwanted(meta);
+            if is_copy(meta) {
+                meta.is_discarded = true;
+            }
         }
-    }
-
-    /// Returns the frame around a datagram that arrived alone in its message.
-    pub(crate) fn frame(&mut self, datagram: &Range<usize>) -> Result<Frame<'_>, BufferTooSmall> {
-        Frame::new(&mut self.memory[datagram.start - PREFIX.len()..][..SLOT_LEN])
     }
 
     pub(crate) fn metas(&self) -> &[RecvMeta] {
@@ -63,36 +82,88 @@ impl RecvBatch {
 
     /// Returns the number of datagrams, without those of discarded messages.
     pub(crate) fn datagrams(&self) -> u64 {
-        let datagrams = |meta: &RecvMeta| meta.len.div_ceil(meta.segment.max(1)).max(1);
-        let kept = self.metas.iter().filter(|meta| !meta.discarded);
-        kept.map(|meta| datagrams(meta) as u64).sum()
+        let kept = self.metas.iter().filter(|meta| meta.is_kept());
+        kept.map(|meta| meta.datagrams() as u64).sum()
     }
 
-    /// Returns the number of messages whose control information was truncated (MSG_CTRUNC,
-    /// recv(2)). How many datagrams they are, and where they were sent to, is unknown.
+    /// Returns the number of messages that were discarded because their control information was
+    /// truncated (MSG_CTRUNC, recv(2)). How many datagrams they are, and where they were sent to, is
+    /// unknown.
     pub(crate) fn truncated(&self) -> u64 {
         self.truncated
     }
 
-    /// Yields where in the memory the datagrams of a message are: the one, or those of a train. A
-    /// discarded message has none.
+    /// Returns the metadata of the messages, and their slots.
+    #[inline]
+    pub(crate) fn parts(&mut self) -> (&[RecvMeta], [Option<&mut Slot>; Self::CAPACITY]) {
+        let mut slots = [const { None }; Self::CAPACITY];
+        let filled = self.slots.as_chunks_mut().0.iter_mut().take(self.metas.len());
+        for (slot, filled) in slots.iter_mut().zip(filled) {
+            *slot = Some(filled);
+        }
+        (&self.metas, slots)
+    }
+
+    /// Returns the bytes of a message.
+    pub(crate) fn message(&self, message: usize) -> &[u8] {
+        &self.slots[message * SLOT_LEN + PREFIX.len()..][..self.metas[message].len]
+    }
+
+    /// Yields where in the memory the datagrams of a message are. A discarded message has none.
     pub(crate) fn datagram_ranges(
         &self,
-        meta: usize,
+        message: usize,
     ) -> impl Iterator<Item = Range<usize>> + use<> {
-        let RecvMeta { len, segment, discarded, .. } = self.metas[meta];
-        let start = meta * SLOT_LEN + PREFIX.len();
-        let (end, segment) = (start + len.min(SPACE_LEN), segment.clamp(1, SPACE_LEN));
-        // An empty message is also one datagram.
-        let behind = if discarded { start } else { end.max(start + 1) };
-        let starts = (start..behind).step_by(segment);
-        starts.map(move |start| start..end.min(start + segment))
+        let (meta, start) = (&self.metas[message], message * SLOT_LEN + PREFIX.len());
+        let (is_kept, (first, last)) = (meta.is_kept(), meta.segments());
+        let ranges = first.ranges().chain(last.into_iter().flat_map(Segments::ranges));
+        let ranges = ranges.filter(move |_| is_kept);
+        ranges.map(move |range| start + range.start..start + range.end)
     }
 
     /// Returns the bytes of a range that [`datagram_ranges`](Self::datagram_ranges) yielded, or one
     /// around it.
     pub(crate) fn bytes(&self, place: Range<usize>) -> &[u8] {
-        &self.memory[place]
+        &self.slots[place]
+    }
+}
+
+/// The memory for a message: the room for the prefix, the message, and room for the suffix.
+pub(crate) type Slot = [u8; SLOT_LEN];
+
+/// Datagrams of equal length that stand side by side in a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Segments {
+    /// Where the first one starts in the message.
+    pub(crate) start: usize,
+    /// The length of each, in bytes.
+    pub(crate) len: usize,
+    pub(crate) count: usize,
+}
+
+impl Segments {
+    /// Describes the only datagram of a message.
+    pub(crate) fn one(len: usize) -> Self {
+        Self { start: 0, len, count: 1 }
+    }
+
+    /// Returns where in the message they all are.
+    pub(crate) fn range(self) -> Range<usize> {
+        self.start..self.start + self.count * self.len
+    }
+
+    /// Yields where in the message each is.
+    pub(crate) fn ranges(self) -> impl Iterator<Item = Range<usize>> {
+        (0..self.count).map(move |number| {
+            let start = self.start + number * self.len;
+            start..start + self.len
+        })
+    }
+
+    /// Splits off all but the first `count`.
+    pub(crate) fn split_at(self, count: usize) -> (Self, Self) {
+        let rest = Self { start: self.start + count * self.len, count: self.count - count, ..self };
+        (Self { count, ..self }, rest)
     }
 }
 
@@ -100,7 +171,7 @@ impl RecvBatch {
 /// in one piece (UDP_GRO, udp(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RecvMeta {
-    pub(crate) source: SocketAddr,
+    pub(crate) source: RawSockAddr,
     /// The address it was sent to, if the system reports it.
     pub(crate) destination: Option<Destination>,
     /// The length of the message, in bytes.
@@ -113,11 +184,43 @@ pub(crate) struct RecvMeta {
     pub(crate) ttl: Option<u8>,
     /// The byte with the DSCP and the ECN codepoint, if the socket reports it.
     pub(crate) tos: Option<u8>,
-    /// Whether it is discarded: its control information was truncated, or it is a copy.
-    pub(crate) discarded: bool,
+    /// Whether its datagrams do not count: its control information was truncated, or another socket
+    /// receives it, too.
+    pub(crate) is_discarded: bool,
 }
 
 impl RecvMeta {
+    /// Describes a datagram of which nothing else is known.
+    pub(crate) fn new(source: RawSockAddr, len: usize) -> Self {
+        let (destination, time, ttl, tos) = (None, None, None, None);
+        let len = len.min(RecvBatch::MAX_MESSAGE_LEN);
+        let (segment, is_discarded) = (len, false);
+        Self { source, destination, len, segment, time, ttl, tos, is_discarded }
+    }
+
+    /// Returns whether it is not discarded.
+    pub(crate) fn is_kept(&self) -> bool {
+        !self.is_discarded
+    }
+
+    /// Returns the number of datagrams in it.
+    #[inline]
+    pub(crate) fn datagrams(&self) -> usize {
+        if self.is_alone() { 1 } else { self.len.div_ceil(self.segment.max(1)) }
+    }
+
+    /// Returns the datagrams in it, by length: those of a train, and the last one, if that is shorter.
+    pub(crate) fn segments(&self) -> (Segments, Option<Segments>) {
+        let len = self.len;
+        if self.is_alone() {
+            return (Segments::one(len), None);
+        }
+        let segment = self.segment.clamp(1, RecvBatch::MAX_MESSAGE_LEN);
+        let (count, rest) = (len / segment, len % segment);
+        let last = Segments { start: len - rest, len: rest, count: 1 };
+        (Segments { start: 0, len: segment, count }, (rest > 0).then_some(last))
+    }
+
     /// Returns whether it is a single datagram and no train.
     pub(crate) fn is_alone(&self) -> bool {
         self.len <= self.segment
@@ -165,16 +268,12 @@ impl Destination {
     }
 }
 
-/// The longest message that a socket delivers, in bytes: IPv6 without the jumbo option (RFC 8200
-/// section 4.5).
-const SPACE_LEN: usize = 65_535;
-
 /// The length of a slot, in bytes: room for any message and for the longest reply, in an odd number
 /// of cache lines, so that the starts of all slots do not compete for the same few lines of the
 /// cache.
 const SLOT_LEN: usize = 1025 * 64;
 
-const _: () = assert!(SLOT_LEN >= SPACE_LEN + OVERHEAD && SLOT_LEN / 64 % 2 == 1);
+const _: () = assert!(SLOT_LEN >= RecvBatch::MAX_MESSAGE_LEN + OVERHEAD && SLOT_LEN / 64 % 2 == 1);
 
 #[cfg(test)]
 mod tests {
@@ -183,10 +282,8 @@ mod tests {
     fn batch(metas: &[(usize, usize)]) -> RecvBatch {
         let mut batch = RecvBatch::new();
         for &(len, segment) in metas {
-            let source = (Ipv4Addr::LOCALHOST, 40_001).into();
-            let (destination, discarded) = (None, false);
-            let (time, ttl, tos) = (None, None, None);
-            batch.push(RecvMeta { source, destination, len, segment, time, ttl, tos, discarded });
+            let source = RawSockAddr::new((Ipv4Addr::LOCALHOST, 40_001).into());
+            batch.push(RecvMeta { segment, ..RecvMeta::new(source, len) });
         }
         batch
     }
@@ -212,19 +309,19 @@ mod tests {
     fn a_discarded_message_has_no_datagrams_and_moves_no_other() {
         let mut batch = batch(&[(5, 5), (12, 5), (7, 7)]);
         let last = Vec::from_iter(batch.datagram_ranges(2));
-        batch.discard(|meta| meta.len == 12);
-        assert_eq!((batch.datagrams(), batch.truncated()), (2, 0));
+        batch.discard_copies(|meta| meta.len == 12);
+        assert_eq!(batch.datagrams(), 2);
         assert_eq!((lens(&batch, 1), Vec::from_iter(batch.datagram_ranges(2))), (vec![], last));
-        let cut = RecvMeta { discarded: true, ..batch.metas()[0] };
+        let cut = RecvMeta { is_discarded: true, ..batch.metas()[0] };
         batch.push(cut);
         assert_eq!((batch.datagrams(), batch.truncated()), (2, 1));
     }
 
     #[test]
     fn no_reported_length_reaches_beyond_the_slot() {
-        let batch = batch(&[(usize::MAX, usize::MAX), (SPACE_LEN, 1)]);
-        assert_eq!(lens(&batch, 0), [SPACE_LEN]);
-        assert_eq!(lens(&batch, 1).len(), SPACE_LEN);
+        let batch = batch(&[(usize::MAX, usize::MAX), (RecvBatch::MAX_MESSAGE_LEN, 1)]);
+        assert_eq!(lens(&batch, 0), [RecvBatch::MAX_MESSAGE_LEN]);
+        assert_eq!(lens(&batch, 1).len(), RecvBatch::MAX_MESSAGE_LEN);
         assert!(batch.datagram_ranges(1).all(|place| place.end < 2 * SLOT_LEN));
     }
 
@@ -232,7 +329,10 @@ mod tests {
     fn every_buffer_holds_the_longest_message() {
         let mut batch = batch(&[(5, 5)]);
         let spaces = batch.recv_buffers();
-        assert_eq!(spaces.filter(|space| space.len() >= SPACE_LEN).count(), RecvBatch::CAPACITY);
+        assert_eq!(
+            spaces.filter(|space| space.len() >= RecvBatch::MAX_MESSAGE_LEN).count(),
+            RecvBatch::CAPACITY
+        );
         assert!(batch.metas().is_empty());
     }
 

@@ -14,8 +14,8 @@ use super::batch::{RecvBatch, RecvMeta};
 use super::datagram_socket::DatagramSocket;
 use super::transmit::Transmit;
 use crate::stopper::Stopper;
-use crate::sys::Waiter;
 use crate::sys::latch::Latch;
+use crate::sys::{RawSockAddr, Waiter};
 
 /// A socket that returns scripted receives one by one, then stops the worker, and records what the
 /// worker does.
@@ -55,38 +55,14 @@ pub(crate) type MockMessage = (RecvMeta, Vec<u8>);
 /// Makes a datagram that arrives alone.
 pub(crate) fn datagram(name: &[u8], source: SocketAddr) -> MockMessage {
     let len = name.len();
-    (
-        RecvMeta {
-            source,
-            destination: None,
-            len,
-            segment: len,
-            time: None,
-            ttl: None,
-            tos: None,
-            discarded: false,
-        },
-        name.to_vec(),
-    )
+    (RecvMeta::new(RawSockAddr::new(source), len), name.to_vec())
 }
 
 /// Makes datagrams that arrive in one piece.
 pub(crate) fn train<N: AsRef<[u8]>>(names: &[N], source: SocketAddr) -> MockMessage {
     let bytes = Vec::from_iter(names.iter().flat_map(AsRef::as_ref).copied());
     let (len, segment) = (bytes.len(), names[0].as_ref().len());
-    (
-        RecvMeta {
-            source,
-            destination: None,
-            len,
-            segment,
-            time: None,
-            ttl: None,
-            tos: None,
-            discarded: false,
-        },
-        bytes,
-    )
+    (RecvMeta { segment, ..RecvMeta::new(RawSockAddr::new(source), len) }, bytes)
 }
 
 /// Takes a message or not, by its destination and its replies.
@@ -131,8 +107,8 @@ impl DatagramSocket for MockSocket {
             let replies = Vec::from_iter(bytes.chunks(message.segment).map(<[u8]>::to_vec));
             assert_eq!(replies.len(), message.count);
             let take = state.take.as_mut();
-            match take.map_or(Ok(()), |take| take(message.route.to, &replies)) {
-                Ok(()) => state.sent.push((message.route.to, replies)),
+            match take.map_or(Ok(()), |take| take(message.route.to.get(), &replies)) {
+                Ok(()) => state.sent.push((message.route.to.get(), replies)),
                 Err(error) if taken == 0 => return Err(error),
                 Err(_) => break,
             }

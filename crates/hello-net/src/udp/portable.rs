@@ -17,7 +17,7 @@ use super::socket::is_broadcast;
 use super::transmit::{LocalAddr, Transmit};
 use crate::sys::fragmentation::Fragmentation;
 use crate::sys::latch::Latch;
-use crate::sys::{self, Waiter};
+use crate::sys::{self, RawSockAddr, Waiter};
 
 pub(super) fn open(
     socket: UdpSocket,
@@ -138,10 +138,10 @@ impl DatagramSocket for Portable {
             received => received?,
         };
         for meta in &metas[..received] {
-            let (source, destination) = (meta.addr, self.destination(meta));
-            let (len, segment, discarded) = (meta.len, meta.stride, false);
-            let (time, ttl, tos) = (None, None, None);
-            batch.push(RecvMeta { source, destination, len, segment, time, ttl, tos, discarded });
+            let destination = self.destination(meta);
+            let segment = meta.stride;
+            let received = RecvMeta::new(RawSockAddr::new(meta.addr), meta.len);
+            batch.push(RecvMeta { destination, segment, ..received });
         }
         Ok(())
     }
@@ -158,7 +158,7 @@ impl DatagramSocket for Portable {
             segmenting.state.try_send(
                 (&self.socket).into(),
                 &quinn_udp::Transmit {
-                    destination: message.route.to,
+                    destination: message.route.to.get(),
                     ecn: None,
                     contents: &message.bytes(iovecs),
                     segment_size: (message.count > 1).then_some(message.segment),
@@ -200,7 +200,7 @@ mod tests {
         let many = portable.max_segments();
         assert!(many > 1, "Linux segments");
         let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let message = Transmit::new(Route { to: nowhere, from: None }, 5);
+        let message = Transmit::new(Route::to(nowhere), 5);
         let train = Transmit { count: 2, len: 10, iovecs: 0..1, ..message };
         portable.send(&[train], &[IoSlice::new(b"TracySarah")]).expect_err("port 0 is nobody's");
         assert_eq!(portable.max_segments(), 1, "it is given up, for a while");

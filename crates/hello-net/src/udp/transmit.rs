@@ -7,6 +7,8 @@ use std::ops::Range;
 
 use hello_proto::MAX_DATAGRAM_LEN;
 
+use crate::sys::RawSockAddr;
+
 /// Datagrams on one route that leave as one message: one, or a train (UDP_SEGMENT, udp(7)).
 #[derive(Clone, Debug)]
 pub(crate) struct Transmit {
@@ -24,7 +26,7 @@ pub(crate) struct Transmit {
 /// The two ends of a message's path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Route {
-    pub(crate) to: SocketAddr,
+    pub(crate) to: RawSockAddr,
     /// The address to send from, where the socket has several.
     pub(crate) from: Option<LocalAddr>,
 }
@@ -48,13 +50,10 @@ impl Transmit {
         Self { route, segment: len, count: 1, len, iovecs: 0..0 }
     }
 
-    /// Returns whether a datagram of `len` bytes may be added: all before it have the same length,
-    /// it is not longer, and the whole is not longer than a message can be.
-    pub(crate) fn fits(&self, len: usize) -> bool {
-        self.len == self.segment * self.count
-            && len <= self.segment
-            && self.count < Self::MAX_SEGMENTS
-            && self.len + len <= MAX_DATAGRAM_LEN
+    /// Returns how many datagrams of `len` bytes fit into a message.
+    pub(crate) fn max_datagrams(len: usize) -> usize {
+        let is_short = len <= MAX_DATAGRAM_LEN / Self::MAX_SEGMENTS;
+        if is_short { Self::MAX_SEGMENTS } else { MAX_DATAGRAM_LEN / len }
     }
 
     /// Returns the bytes in one piece; `iovecs` are those of all messages.
@@ -67,17 +66,8 @@ impl Transmit {
 }
 
 impl Route {
-    /// Returns a number that differs between most routes, in a few instructions. Choosing sources
-    /// that share one gains an attacker nothing, because a batch has few messages.
-    pub(crate) fn hash(self) -> usize {
-        self.address_hash() ^ usize::from(self.to.port())
-    }
-
-    /// Returns the same for the destination address, whatever the port.
-    pub(crate) fn address_hash(self) -> usize {
-        match self.to.ip() {
-            IpAddr::V4(address) => address.to_bits() as usize,
-            IpAddr::V6(address) => address.segments()[7].into(),
-        }
+    /// Leaves it to the system where to send from.
+    pub(crate) fn to(address: SocketAddr) -> Self {
+        Self { to: RawSockAddr::new(address), from: None }
     }
 }

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::server::event::Outcome;
-use crate::server::fixtures::{answer, answer_with};
-use crate::server::worker::WorkerMemory;
+use crate::server::fixtures::{answer, answer_each};
+use crate::udp::batch::RecvBatch;
 use crate::udp::mock::{MockSocket, datagram, train};
 use crate::udp::tests::{BACK_ENDS, open};
 
@@ -141,17 +141,18 @@ fn a_destination_whose_trains_are_not_segmented_gets_replies_one_by_one_and_no_o
         let refuses = to == source(0) && replies.len() > 1;
         if refuses { Err(errno(libc::EIO)) } else { Ok(()) }
     }));
-    let mut memory = WorkerMemory::new();
-    let mut calls = || {
+    let batch = || {
         // The path to an address is the same for all its ports.
         let other = SocketAddr::from(([203, 0, 113, 9], 40_000));
-        let received = vec![train(&[b"Tracy"; 10], source(0)), train(&[b"Sarah"; 10], other)];
-        let before = script.state().send_calls;
-        assert_eq!(answer_with(&mut memory, &script, received), [Outcome::Answered; 20]);
-        script.state().send_calls - before
+        vec![train(&[b"Tracy"; 10], source(0)), train(&[b"Sarah"; 10], other)]
     };
+    let mut calls = Vec::new();
+    answer_each(&script, [batch(), batch()], |outcomes| {
+        assert_eq!(outcomes, [Outcome::Answered; 20]);
+        calls.push(script.state().send_calls);
+    });
     // As a whole, one by one, and the other train; then each reply and the other train at once.
-    assert_eq!([calls(), calls()], [3, 1]);
+    assert_eq!(calls, [3, 4]);
     let lens = Vec::from_iter(script.state().sent.iter().map(|(_, replies)| replies.len()));
     assert_eq!(lens, [[1; 10].as_slice(), &[10], &[1; 10], &[10]].concat());
 }
@@ -187,7 +188,7 @@ proptest! {
             if names.len() > 1 { train(&names, source(*number)) } else { datagram(bytes, source(*number)) }
         }));
         let names = received.iter().flat_map(|(meta, bytes)| {
-            bytes.chunks(meta.segment).map(|name| (meta.source, name.to_vec()))
+            bytes.chunks(meta.segment).map(|name| (meta.source.get(), name.to_vec()))
         });
         let names = Vec::from_iter(names);
         let bad = move |to: SocketAddr, reply: &Vec<u8>| {

@@ -1,9 +1,39 @@
-//! Reads Linux's control messages as bytes (cmsg(3)). Safe code, which trusts no length in them.
+//! Linux's control messages as bytes (cmsg(3)). Safe code, which trusts no length in them.
 
 use std::mem::size_of;
 use std::time::Duration;
 
 use libc::{c_int, c_long};
+
+/// Control messages on their way to or from the system: room for `N` bytes, a multiple of 8.
+#[repr(C, align(8))]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ControlBuf<const N: usize> {
+    bytes: [u8; N],
+}
+
+impl<const N: usize> ControlBuf<N> {
+    pub(crate) const EMPTY: Self = Self { bytes: [0; N] };
+
+    pub(super) fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.bytes.as_mut_ptr()
+    }
+
+    /// Returns the first `len` bytes, or all.
+    pub(super) fn bytes(&self, len: usize) -> &[u8] {
+        &self.bytes[..len.min(N)]
+    }
+
+    /// Writes a control message at `start`, and returns the room it takes.
+    pub(super) fn put(&mut self, start: usize, level: c_int, kind: c_int, data: &[u8]) -> usize {
+        let message = &mut self.bytes[start..][..space(data.len())];
+        message[..LEVEL].copy_from_slice(&(HEADER_LEN + data.len()).to_ne_bytes());
+        message[LEVEL..KIND].copy_from_slice(&level.to_ne_bytes());
+        message[KIND..HEADER_LEN].copy_from_slice(&kind.to_ne_bytes());
+        message[HEADER_LEN..][..data.len()].copy_from_slice(data);
+        message.len()
+    }
+}
 
 /// A control message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

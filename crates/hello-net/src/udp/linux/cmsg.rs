@@ -1,122 +1,51 @@
-//! What control messages tell of a datagram that was received, and what they ask for one that is sent.
+//! What control messages tell of a datagram that was received.
 
-use std::mem::size_of;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::time::Duration;
+#[cfg(fuzzing)]
+use std::net::IpAddr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use libc::{c_int, c_long};
+use libc::c_int;
 
-use crate::sys::linux::cmsg::{
-    ControlMessage, HEADER_LEN, KIND, LEVEL, first, messages, space, time,
-};
-use crate::udp::batch::Destination;
+#[cfg(fuzzing)]
+use crate::sys::RawSockAddr;
+use crate::sys::linux::cmsg::{ControlMessage, first, messages, time};
+use crate::udp::batch::{Destination, RecvMeta};
 use crate::udp::transmit::LocalAddr;
 
-/// Control messages on their way to or from the system.
-#[repr(C, align(8))]
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ControlBuf {
-    bytes: [u8; Self::CAPACITY],
-}
-
-/// The control information of a received message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct RecvControl {
-    /// The length of each datagram of a train.
-    pub(super) segment: Option<usize>,
-    pub(super) destination: Option<Destination>,
-    /// When the message was received, since 1970 (UTC).
-    pub(super) time: Option<Duration>,
-    /// The TTL or the hop limit that was left.
-    pub(super) ttl: Option<u8>,
-    /// The byte with the DSCP and the ECN codepoint.
-    pub(super) tos: Option<u8>,
-}
-
-impl ControlBuf {
-    /// Room for a segment length, a hop limit, a traffic class, an IPv6 address with its interface,
-    /// and a time: the most there is.
-    pub(super) const CAPACITY: usize =
-        3 * space(size_of::<c_int>()) + space(IN6_PKTINFO_LEN) + space(2 * size_of::<c_long>());
-
-    pub(super) const EMPTY: Self = Self { bytes: [0; Self::CAPACITY] };
-
-    pub(super) fn as_mut_ptr(&mut self) -> *mut u8 {
-        self.bytes.as_mut_ptr()
-    }
-
-    /// Writes the address to send from and the segment length, and returns the length in bytes.
-    pub(super) fn write(&mut self, from: Option<LocalAddr>, segment: Option<u16>) -> usize {
-        let mut len = 0;
-        if let Some(segment) = segment {
-            len += self.put(len, libc::SOL_UDP, libc::UDP_SEGMENT, &segment.to_ne_bytes());
-        }
-        match from {
-            Some(LocalAddr { address: IpAddr::V4(address), interface }) => {
-                let mut info = [0; IN_PKTINFO_LEN];
-                info[..4].copy_from_slice(&interface.to_ne_bytes());
-                info[4..8].copy_from_slice(&address.octets());
-                len += self.put(len, libc::IPPROTO_IP, libc::IP_PKTINFO, &info);
-            }
-            Some(LocalAddr { address: IpAddr::V6(address), interface }) => {
-                let mut info = [0; IN6_PKTINFO_LEN];
-                info[..16].copy_from_slice(&address.octets());
-                info[16..].copy_from_slice(&interface.to_ne_bytes());
-                len += self.put(len, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
-            }
-            None => {}
-        }
-        len
-    }
-
-    /// Reads the first `len` bytes, as the system filled them.
-    pub(super) fn read(&self, len: usize) -> RecvControl {
-        read(&self.bytes[..len.min(Self::CAPACITY)])
-    }
-
-    /// Writes a control message at `start`, and returns the room it takes.
-    fn put(&mut self, start: usize, level: c_int, kind: c_int, data: &[u8]) -> usize {
-        let message = &mut self.bytes[start..][..space(data.len())];
-        message[..LEVEL].copy_from_slice(&(HEADER_LEN + data.len()).to_ne_bytes());
-        message[LEVEL..KIND].copy_from_slice(&level.to_ne_bytes());
-        message[KIND..HEADER_LEN].copy_from_slice(&kind.to_ne_bytes());
-        message[HEADER_LEN..][..data.len()].copy_from_slice(data);
-        message.len()
-    }
-}
-
-/// Reads control messages, and skips unknown ones. What follows a malformed one is not read.
-fn read(bytes: &[u8]) -> RecvControl {
-    let mut received = RecvControl::default();
+/// Reads control messages into the metadata of the message that they came with, and skips unknown ones.
+/// What follows a malformed one is not read.
+#[inline(never)]
+pub(super) fn read(bytes: &[u8], meta: &mut RecvMeta) {
     for ControlMessage { level, kind, data } in messages(bytes) {
         match (level, kind) {
             (libc::SOL_UDP, libc::UDP_GRO) => {
                 let segment = first(data).map(c_int::from_ne_bytes);
-                received.segment = segment.and_then(|segment| segment.try_into().ok());
+                let segment = segment.and_then(|segment| segment.try_into().ok());
+                meta.segment = segment.unwrap_or(meta.segment);
             }
-            (libc::IPPROTO_IP, libc::IP_PKTINFO) => received.destination = pktinfo(data),
-            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => received.destination = pktinfo6(data),
+            (libc::IPPROTO_IP, libc::IP_PKTINFO) => meta.destination = pktinfo(data),
+            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => meta.destination = pktinfo6(data),
             (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
                 let ttl = first(data).map(c_int::from_ne_bytes);
-                received.ttl = ttl.and_then(|ttl| ttl.try_into().ok());
+                meta.ttl = ttl.and_then(|ttl| ttl.try_into().ok());
             }
             (libc::IPPROTO_IP, libc::IP_TOS) | (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
-                received.tos = tos(data);
+                meta.tos = tos(data);
             }
-            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => received.time = time(data),
+            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => meta.time = time(data),
             _ => {}
         }
     }
-    received
 }
 
 /// Reads any bytes for a fuzz target: the segment length, the mark, the destination, and the address
 /// and interface that a reply comes from.
 #[cfg(fuzzing)]
-pub fn read_control(bytes: &[u8]) -> (Option<usize>, Option<u8>, Option<(IpAddr, IpAddr, u32)>) {
-    let RecvControl { segment, tos, destination, .. } = read(bytes);
+pub fn read_control(bytes: &[u8]) -> (usize, Option<u8>, Option<(IpAddr, IpAddr, u32)>) {
+    let mut meta = RecvMeta::new(RawSockAddr::new((Ipv4Addr::UNSPECIFIED, 0).into()), 0);
+    read(bytes, &mut meta);
     let addresses = |to: Destination| (to.address, to.reply_from.address, to.reply_from.interface);
-    (segment, tos, destination.map(addresses))
+    (meta.segment, meta.tos, meta.destination.map(addresses))
 }
 
 /// Reads a `struct in_pktinfo`: the interface's index, the address of ours that a reply comes from,
@@ -159,15 +88,29 @@ fn tos(data: &[u8]) -> Option<u8> {
     }
 }
 
-const IN_PKTINFO_LEN: usize = size_of::<libc::in_pktinfo>();
-const IN6_PKTINFO_LEN: usize = size_of::<libc::in6_pktinfo>();
-
 #[cfg(test)]
 mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
+    use std::net::IpAddr;
+    use std::time::Duration;
+
+    use libc::c_long;
+
     use super::*;
+    use crate::sys::RawSockAddr;
+    use crate::sys::linux::cmsg::{HEADER_LEN, KIND, LEVEL};
+    use crate::sys::linux::recv_slots::CONTROL_LEN;
+
+    /// Reads control messages of a message of [`LEN`] bytes.
+    fn read(bytes: &[u8]) -> RecvMeta {
+        let mut meta = RecvMeta::new(RawSockAddr::new((Ipv4Addr::LOCALHOST, 40_001).into()), LEN);
+        super::read(bytes, &mut meta);
+        meta
+    }
+
+    const LEN: usize = 5000;
 
     /// Returns a control message as the kernel lays it out, padded.
     fn message(level: c_int, kind: c_int, data: &[u8]) -> Vec<u8> {
@@ -194,11 +137,7 @@ mod tests {
         let received = read(&[other.clone(), here, other, segment(1200)].concat());
         let reply_from = LocalAddr { address: [192, 0, 2, 1].into(), interface: 0 };
         let destination = Some(Destination { address: [192, 0, 2, 255].into(), reply_from });
-        assert_eq!(
-            received,
-            RecvControl { segment: Some(1200), destination, ..RecvControl::default() }
-        );
-        assert_eq!(read(&[]), RecvControl::default());
+        assert_eq!(received, RecvMeta { segment: 1200, destination, ..read(&[]) });
     }
 
     #[test]
@@ -232,15 +171,15 @@ mod tests {
 
     #[test]
     fn invalid_timestamp_is_ignored() {
-        let read = |seconds: c_long, nanos: c_long| {
+        let time_of = |seconds: c_long, nanos: c_long| {
             let data = [seconds.to_ne_bytes(), nanos.to_ne_bytes()].concat();
             read(&message(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &data)).time
         };
-        assert_eq!(read(1_700_000_000, 5), Some(Duration::new(1_700_000_000, 5)));
-        assert_eq!((read(-1, 0), read(0, -1)), (None, None));
+        assert_eq!(time_of(1_700_000_000, 5), Some(Duration::new(1_700_000_000, 5)));
+        assert_eq!((time_of(-1, 0), time_of(0, -1)), (None, None));
         let short = [0; size_of::<c_long>()];
         let message = message(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &short);
-        assert_eq!(super::read(&message).time, None);
+        assert_eq!(read(&message).time, None);
     }
 
     #[test]
@@ -272,7 +211,7 @@ mod tests {
     #[test]
     fn buffer_holds_all_that_a_socket_reports_at_once() {
         let number = |level, kind| message(level, kind, &c_int::to_ne_bytes(46));
-        let info = [0; IN6_PKTINFO_LEN];
+        let info = [0; size_of::<libc::in6_pktinfo>()];
         let all = [
             number(libc::SOL_UDP, libc::UDP_GRO),
             number(libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT),
@@ -280,49 +219,24 @@ mod tests {
             message(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info),
             message(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &[1; 2 * size_of::<c_long>()]),
         ];
-        assert!(all.concat().len() <= ControlBuf::CAPACITY);
-        let RecvControl { segment, destination, time, ttl, tos } = read(&all.concat());
-        assert_eq!((segment, ttl, tos), (Some(46), Some(46), Some(46)));
+        assert!(all.concat().len() <= CONTROL_LEN);
+        let RecvMeta { segment, destination, time, ttl, tos, .. } = read(&all.concat());
+        assert_eq!((segment, ttl, tos), (46, Some(46), Some(46)));
         assert!(destination.is_some() && time.is_some());
     }
 
     #[test]
     fn segment_length_out_of_range_is_ignored() {
-        assert_eq!(read(&segment(-1)).segment, None);
-        assert_eq!(read(&segment(0)).segment, Some(0));
-    }
-
-    #[test]
-    fn control_messages_are_written_as_the_system_reads_them() {
-        let origin = |text: &str, interface| {
-            Some(LocalAddr { address: text.parse().expect("an address"), interface })
-        };
-        let segment = message(libc::SOL_UDP, libc::UDP_SEGMENT, &1208u16.to_ne_bytes());
-        let v4 =
-            message(libc::IPPROTO_IP, libc::IP_PKTINFO, &[0, 0, 0, 0, 192, 0, 2, 1, 0, 0, 0, 0]);
-        let mut info = "fe80::1".parse::<Ipv6Addr>().expect("an address").octets().to_vec();
-        info.extend(3u32.to_ne_bytes());
-        let v6 = message(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
-        for (from, count, expected) in [
-            (None, None, vec![]),
-            (None, Some(1208), segment.clone()),
-            (origin("192.0.2.1", 0), None, v4.clone()),
-            (origin("192.0.2.1", 0), Some(1208), [segment.clone(), v4].concat()),
-            (origin("fe80::1", 3), Some(1208), [segment, v6].concat()),
-        ] {
-            let mut control = ControlBuf { bytes: [0xa5; ControlBuf::CAPACITY] };
-            let len = control.write(from, count);
-            assert_eq!(control.bytes[..len], expected);
-            assert_eq!(control.bytes[len..], [0xa5; ControlBuf::CAPACITY][len..]);
-        }
+        assert_eq!(read(&segment(-1)).segment, LEN);
+        assert_eq!(read(&segment(0)).segment, 0);
     }
 
     proptest! {
         /// Any bytes: no panic, no read beyond them, and an end.
         #[test]
-        fn any_bytes_are_read_to_an_end(bytes in vec(any::<u8>(), 0..=2 * ControlBuf::CAPACITY)) {
+        fn any_bytes_are_read_to_an_end(bytes in vec(any::<u8>(), 0..=2 * CONTROL_LEN)) {
             let received = read(&bytes);
-            prop_assert!(received.segment.is_none_or(|segment| segment <= c_int::MAX as usize));
+            prop_assert!(received.segment <= c_int::MAX as usize);
         }
 
         /// Bytes that are nearly right, with any length in the first header.
@@ -341,7 +255,7 @@ mod tests {
             let info = [&octets[..], &[0; 4]].concat();
             let known = message(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
             let received = read(&[unknown, known, self::segment(segment.into())].concat());
-            prop_assert_eq!(received.segment, Some(segment.into()));
+            prop_assert_eq!(received.segment, segment.into());
             let address = IpAddr::from(octets);
             prop_assert_eq!(received.destination.map(|destination| destination.address), Some(address));
         }

@@ -108,7 +108,8 @@ impl DatagramSocket for Spared {
                 if ErrorClass::of(error) == ErrorClass::WouldBlock
                     && !first.route.from.is_some_and(|from| from.address.is_unspecified()) =>
             {
-                self.spare(first.route.to).map_or(sent, |spare| spare.send(&messages[..1], iovecs))
+                self.spare(first.route.to.get())
+                    .map_or(sent, |spare| spare.send(&messages[..1], iovecs))
             }
             _ => sent,
         }
@@ -171,7 +172,7 @@ mod tests {
 
     /// Sends a message that identifies its socket and destination.
     fn send(socket: &Spared, host: u8, port: u16) -> io::Result<usize> {
-        let route = Route { to: ([192, 0, 2, host], port).into(), from: None };
+        let route = Route::to(([192, 0, 2, host], port).into());
         let message = Transmit { iovecs: 0..1, ..Transmit::new(route, 5) };
         socket.send(&[message], &[IoSlice::new(b"Tracy")]).map(NonZeroUsize::get)
     }
@@ -240,9 +241,9 @@ mod tests {
                 Spared::new(backend.opener(), socket, Fragmentation::Never).expect("a UDP socket");
             let client = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).expect("a free port");
             let from = Some(LocalAddr { address: from.into(), interface: 0 });
-            let route = Route { to: client.local_addr().expect("bound"), from };
+            let route = Route { from, ..Route::to(client.local_addr().expect("bound")) };
             let message = Transmit { iovecs: 0..1, ..Transmit::new(route, 5) };
-            let spare = spared.spare(route.to).expect("sockets");
+            let spare = spared.spare(route.to.get()).expect("sockets");
             let sent = spare.send(&[message], &[IoSlice::new(b"Tracy")]);
             assert!(sent.is_ok(), "{backend:?}: {sent:?}");
         }
@@ -254,7 +255,7 @@ mod tests {
             let (spared, address) = spared(backend);
             let client = UdpSocket::bind(localhost()).expect("a free port");
             let to = client.local_addr().expect("bound");
-            let message = Transmit { iovecs: 0..1, ..Transmit::new(Route { to, from: None }, 5) };
+            let message = Transmit { iovecs: 0..1, ..Transmit::new(Route::to(to), 5) };
             let spare = spared.spare(to).expect("sockets");
             spare.send(&[message], &[IoSlice::new(b"Tracy")]).expect("room");
             assert_eq!(client.recv_from(&mut [0; 8]).expect("sent"), (5, address), "{backend:?}");

@@ -1,0 +1,146 @@
+//! Receives many messages per call (recvmmsg(2)).
+#![expect(unsafe_code, reason = "std knows no such system call")]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "our lengths are small, and C libraries differ in the types they have for them"
+)]
+
+use std::fmt;
+use std::io;
+use std::mem;
+use std::net::UdpSocket;
+use std::ops::{Deref, DerefMut};
+use std::os::fd::AsRawFd;
+use std::ptr;
+
+use libc::{c_int, c_long, in6_pktinfo, iovec, mmsghdr};
+
+use super::cmsg::{ControlBuf, space};
+use super::sockaddr::RawSockAddr;
+
+/// Memory for messages, in slots of equal length, and the headers by which the system fills them.
+///
+/// The headers are written once. Each call afterwards restores only what the one before it changed.
+pub(crate) struct RecvSlots {
+    /// The slots, one behind the other.
+    bytes: Vec<u8>,
+    headers: Vec<mmsghdr>,
+    // What the headers point to, besides the slots. None of these is ever resized, so that the memory
+    // stays where it is.
+    _vectors: Vec<iovec>,
+    sources: Vec<RawSockAddr>,
+    controls: Vec<ControlBuf<CONTROL_LEN>>,
+    /// How many headers the last call may have changed.
+    changed: usize,
+}
+
+/// A message that the system wrote into a slot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RecvMessage<'a> {
+    pub(crate) source: &'a RawSockAddr,
+    /// Its length, in bytes.
+    pub(crate) len: usize,
+    /// Its control messages.
+    pub(crate) control: &'a [u8],
+    /// Whether these are not all (MSG_CTRUNC, recv(2)).
+    pub(crate) is_truncated: bool,
+}
+
+// SAFETY: the pointers in `headers` and `_vectors` are to memory that this value owns.
+unsafe impl Send for RecvSlots {}
+
+impl RecvSlots {
+    /// Allocates slots of `len` bytes each. A message is received behind the first `offset` bytes of
+    /// its slot.
+    pub(crate) fn new(count: usize, len: usize, offset: usize) -> Self {
+        // The system finds memory for the pages of a slot when something is first received into it.
+        let mut bytes = vec![0; count * len];
+        let slots = bytes.chunks_exact_mut(len).map(|slot| &mut slot[offset..]);
+        let vector =
+            |slot: &mut [u8]| iovec { iov_base: slot.as_mut_ptr().cast(), iov_len: slot.len() };
+        let mut vectors = Vec::from_iter(slots.map(vector));
+        let mut sources = vec![RawSockAddr::EMPTY; count];
+        let mut controls = vec![ControlBuf::EMPTY; count];
+        let parts = vectors.iter_mut().zip(&mut sources).zip(&mut controls);
+        let headers = parts.map(|((vector, source), control)| {
+            // SAFETY: a struct of numbers and pointers, for which zero is a value.
+            let mut header: mmsghdr = unsafe { mem::zeroed() };
+            header.msg_hdr.msg_name = source.as_mut_ptr().cast();
+            header.msg_hdr.msg_iov = vector;
+            header.msg_hdr.msg_iovlen = 1;
+            header.msg_hdr.msg_control = control.as_mut_ptr().cast();
+            header
+        });
+        let headers = Vec::from_iter(headers);
+        Self { bytes, headers, _vectors: vectors, sources, controls, changed: count }
+    }
+
+    /// Receives what has arrived, up to a message for each slot; with `wait`, waits for the first.
+    pub(crate) fn receive(
+        &mut self,
+        socket: &UdpSocket,
+        wait: bool,
+    ) -> io::Result<impl Iterator<Item = RecvMessage<'_>>> {
+        for header in &mut self.headers[..self.changed] {
+            header.msg_hdr.msg_namelen = RawSockAddr::CAPACITY as _;
+            header.msg_hdr.msg_controllen = CONTROL_LEN as _;
+        }
+        let flags = if wait { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
+        // SAFETY: each header points to memory of its own, with its length, which this value owns and
+        // nothing else uses during the call.
+        let received = unsafe {
+            libc::recvmmsg(
+                socket.as_raw_fd(),
+                self.headers.as_mut_ptr(),
+                self.headers.len() as _,
+                flags as _,
+                ptr::null_mut(),
+            )
+        };
+        let received = usize::try_from(received).map_err(|_| io::Error::last_os_error());
+        // Perhaps also the header of one that it did not return.
+        self.changed =
+            (received.as_ref().map_or(0, |received| *received) + 1).min(self.headers.len());
+        let received = received?;
+        self.sources[..received].iter_mut().for_each(RawSockAddr::forget_flow_label);
+        let (headers, sources) = (&self.headers[..received], &self.sources[..received]);
+        let controls = &self.controls[..received];
+        Ok((0..received).map(move |index| {
+            let header = &headers[index].msg_hdr;
+            RecvMessage {
+                source: &sources[index],
+                len: headers[index].msg_len as usize,
+                control: controls[index].bytes(header.msg_controllen as _),
+                is_truncated: header.msg_flags & libc::MSG_CTRUNC != 0,
+            }
+        }))
+    }
+}
+
+/// Room for a segment length, a hop limit, a traffic class, an IPv6 address with its interface, and a
+/// time: the most control messages there are, in bytes.
+pub(crate) const CONTROL_LEN: usize = 3 * space(size_of::<c_int>())
+    + space(size_of::<in6_pktinfo>())
+    + space(2 * size_of::<c_long>());
+
+/// The bytes of all slots.
+impl Deref for RecvSlots {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl DerefMut for RecvSlots {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+}
+
+/// Shows no bytes, which may be those of earlier messages.
+impl fmt::Debug for RecvSlots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecvSlots").field("count", &self.headers.len()).finish_non_exhaustive()
+    }
+}
