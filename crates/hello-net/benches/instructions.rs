@@ -7,6 +7,7 @@
 //! compares it with the one in a document: it fails if a number has grown by more than 5 per cent.
 
 use std::error::Error;
+use std::hint::black_box;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroU32;
@@ -15,8 +16,8 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 use std::{env, fs};
 
-use clap::{Parser, Subcommand};
-use hello_net::{RateLimit, Server};
+use clap::{Parser, Subcommand, ValueEnum};
+use hello_net::{EventFilter, RateLimit, Server, ServerEvent};
 use hello_proto::{MAX_DATAGRAM_LEN, OVERHEAD, Rate};
 use quinn_udp::{Transmit, UdpSocketState};
 use socket2::SockRef;
@@ -40,10 +41,18 @@ struct Args {
 enum Role {
     /// Is the server whose instructions are counted.
     #[command(hide = true)]
-    Serve {
-        #[arg(long)]
-        limited: bool,
-    },
+    Serve { configuration: Configuration },
+}
+
+/// How the server is configured, as a column of the table.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Configuration {
+    /// Without a limit, and nothing is observed.
+    Plain,
+    /// The same, with a limit that nobody exceeds.
+    Limited,
+    /// Without a limit, and each datagram is shown to an observer.
+    Observed,
 }
 
 /// What the server is asked, as a row of the table.
@@ -77,7 +86,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     match &args.command {
-        Some(Role::Serve { limited }) => return serve(*limited),
+        Some(Role::Serve { configuration }) => return serve(*configuration),
         None if !args.bench => {
             println!("This is a benchmark: cargo bench --package hello-net --bench instructions");
             return Ok(());
@@ -86,11 +95,18 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     }
     let document = args.check.as_ref().map(fs::read_to_string).transpose()?;
     let mut grown = Vec::new();
-    println!("| instructions per datagram | without a limit | with a limit |");
-    println!("|---|---|---|");
+    println!("| instructions per datagram | plain | with a limit | with an observer |");
+    println!("|---|---|---|---|");
     for workload in &WORKLOADS {
-        let counts = [workload.instructions_each(false)?, workload.instructions_each(true)?];
-        println!("| {} | {} | {} |", workload.name, counts[0], counts[1]);
+        let mut counts = Vec::new();
+        for configuration in Configuration::value_variants() {
+            counts.push(workload.instructions_each(*configuration)?);
+        }
+        println!(
+            "| {} | {} |",
+            workload.name,
+            counts.iter().map(u64::to_string).collect::<Vec<_>>().join(" | ")
+        );
         let Some(document) = &document else { continue };
         let committed = committed(document, workload.name)?;
         for (count, committed) in counts.into_iter().zip(committed) {
@@ -106,14 +122,17 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
 }
 
 /// Returns the numbers of a row of a document's table.
-fn committed(document: &str, name: &str) -> Result<[u64; 2], Box<dyn Error>> {
+fn committed(document: &str, name: &str) -> Result<Vec<u64>, Box<dyn Error>> {
     let row = document.lines().find_map(|line| line.strip_prefix(&format!("| {name} | ")));
     let row = row.ok_or_else(|| format!("the document has no row for {name}"))?;
-    let mut numbers = row.split(" | ").map(|number| number.trim_end_matches(" |").parse());
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(one)), Some(Ok(other))) => Ok([one, other]),
-        _ => Err(format!("the row for {name} has no two numbers: {row}").into()),
+    let numbers = row.trim_end_matches(" |").split(" | ").map(str::parse);
+    let numbers =
+        numbers.collect::<Result<Vec<_>, _>>().map_err(|error| format!("{row}: {error}"))?;
+    let expected = Configuration::value_variants().len();
+    if numbers.len() != expected {
+        return Err(format!("the row for {name} has not {expected} numbers: {row}").into());
     }
+    Ok(numbers)
 }
 
 impl Workload {
@@ -125,19 +144,24 @@ impl Workload {
     }
 
     /// Returns the instructions of one datagram, without those of the program's start.
-    fn instructions_each(&self, limited: bool) -> Result<u64, Box<dyn Error>> {
+    fn instructions_each(&self, configuration: Configuration) -> Result<u64, Box<dyn Error>> {
         let messages = self.messages();
-        let [fewer, more] = messages.map(|messages| self.instructions(messages, limited));
+        let [fewer, more] = messages.map(|messages| self.instructions(messages, configuration));
         let datagrams = ((messages[1] - messages[0]) * self.train) as u64;
         Ok((more?.saturating_sub(fewer?) + datagrams / 2) / datagrams)
     }
 
     /// Returns the instructions of a server that answers this many messages, which wait in its
     /// receive buffer when it begins.
-    fn instructions(&self, messages: usize, limited: bool) -> Result<u64, Box<dyn Error>> {
+    fn instructions(
+        &self,
+        messages: usize,
+        configuration: Configuration,
+    ) -> Result<u64, Box<dyn Error>> {
         let mut command = Command::new("valgrind");
         command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
-        command.arg(env::current_exe()?).arg("serve").args(limited.then_some("--limited"));
+        command.arg(env::current_exe()?).arg("serve");
+        command.args(configuration.to_possible_value().map(|value| value.get_name().to_owned()));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut server = command.spawn().map_err(|error| {
             format!("valgrind: {error}; install it, on Debian with apt-get install valgrind")
@@ -203,15 +227,22 @@ impl Workload {
 const BUFFER: usize = 2 << 20;
 
 /// Serves what waits in its receive buffer when a line arrives, until there are no more lines.
-fn serve(limited: bool) -> Result<(), Box<dyn Error>> {
+fn serve(configuration: Configuration) -> Result<(), Box<dyn Error>> {
     let unreached = Rate::new(NonZeroU32::try_from(Rate::MAX_RATE)?, NonZeroU32::MAX)?;
-    let limit = limited.then(|| RateLimit::new(unreached));
-    let server = Server::builder().rate_limit(limit).bind([(Ipv4Addr::LOCALHOST, 0).into()])?;
+    let (limit, events) = match configuration {
+        Configuration::Plain => (None, EventFilter::Nothing),
+        Configuration::Limited => (Some(RateLimit::new(unreached)), EventFilter::Nothing),
+        Configuration::Observed => (None, EventFilter::All),
+    };
+    let server = Server::builder().rate_limit(limit).events(events);
+    let server = server.bind([(Ipv4Addr::LOCALHOST, 0).into()])?;
     let mut out = io::stdout();
     server.local_addrs().try_for_each(|address| writeln!(out, "{address}"))?;
     out.flush()?;
     let mut line = String::new();
     io::stdin().read_line(&mut line)?;
-    server.serve_while(|_event| (), || io::stdin().read_line(&mut line).map(drop))??;
+    // What an observer does with an event is not among the instructions, but looking at it is.
+    let observe = |event: &ServerEvent<'_>| _ = black_box(*event);
+    server.serve_while(observe, || io::stdin().read_line(&mut line).map(drop))??;
     Ok(())
 }
