@@ -40,6 +40,8 @@ pub(crate) enum Peer {
     CBatch,
     /// C: recvfrom and sendto.
     CSingle,
+    /// C: the system calls of ours, and nothing else.
+    CGrouped,
     /// Rust: the standard library.
     RustStd,
     /// Rust: tokio.
@@ -64,6 +66,7 @@ impl Peer {
         let mut command = match self {
             Self::CBatch => compiler("batch", directory),
             Self::CSingle => compiler("single", directory),
+            Self::CGrouped => compiler("prototype", directory),
             Self::Python => {
                 let mut python = Command::new("python3");
                 python.arg("--version").stdout(Stdio::null());
@@ -85,6 +88,7 @@ impl Peer {
         match self {
             Self::CBatch => command.arg("become").arg(directory.join("batch")),
             Self::CSingle => command.arg("become").arg(directory.join("single")),
+            Self::CGrouped => command.arg("become").arg(directory.join("prototype")),
             Self::Python => command.args(["become", "python3"]).arg(source("tutorial.py")),
             _ => command.args(["serve", &self.name()]),
         };
@@ -110,7 +114,9 @@ impl Peer {
             Self::RustStd => return Ok(serve_std(&bound(buffer)?)?),
             Self::Tokio => return Ok(serve_tokio(bound(buffer)?)?),
             Self::QuinnUdp => return Ok(serve_quinn(&bound(buffer)?)?),
-            Self::CBatch | Self::CSingle | Self::Python => return Err("not written in Rust".into()),
+            Self::CBatch | Self::CSingle | Self::CGrouped | Self::Python => {
+                return Err("not written in Rust".into());
+            }
         };
         let server = hello.bind([(Ipv4Addr::LOCALHOST, 0).into()])?;
         server.local_addrs().try_for_each(announce)?;

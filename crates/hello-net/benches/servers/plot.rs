@@ -79,7 +79,7 @@ fn picture(rows: &[Row]) -> String {
         canvas.segments(targets.map(|x| ((x, middle - 12.0), (x, middle + 12.0))), TARGET);
         // Servers that are as fast stand below each other.
         for (place, (peer, _, mark)) in MARKS.iter().enumerate().rev() {
-            let y = middle + 3.6 * (place as f64 - 3.0);
+            let y = middle + 3.6 * (place as f64 - 3.5);
             let ratios = row.ratios.iter().filter(|(other, _)| other == peer);
             canvas.marks(ratios.map(|(_, ratio)| (x.at(*ratio), y)), *mark);
         }
@@ -93,7 +93,7 @@ const ROW: f64 = 34.0;
 const REFERENCE: Pen = Pen::new(MUTED, 1.4);
 const TARGET: Pen = Pen { dashed: true, ..Pen::new(INK, 1.6) };
 
-const MARKS: [(Peer, &str, Mark); 7] = [
+const MARKS: [(Peer, &str, Mark); 8] = [
     (Peer::Hello, "hello-server", Mark::new(Shape::Disc, 5.5, BLUE)),
     (
         Peer::HelloPortable,
@@ -101,6 +101,7 @@ const MARKS: [(Peer, &str, Mark); 7] = [
         Mark { hollow: true, ..Mark::new(Shape::Disc, 4.5, BLUE) },
     ),
     (Peer::CSingle, "C recvfrom/sendto", Mark::new(Shape::Square, 4.0, INK)),
+    (Peer::CGrouped, "C grouped", Mark::new(Shape::Diamond, 4.0, INK)),
     (Peer::RustStd, "Rust std", Mark { hollow: true, ..Mark::new(Shape::Square, 4.0, VERMILLION) }),
     (Peer::Tokio, "tokio", Mark::new(Shape::Triangle, 4.0, VERMILLION)),
     (Peer::QuinnUdp, "quinn-udp", Mark::new(Shape::Diamond, 4.0, ORANGE)),

@@ -188,6 +188,7 @@ const QUEUE_PEERS: &[Peer] = &[
     Peer::Hello,
     Peer::CBatch,
     Peer::CSingle,
+    Peer::CGrouped,
     Peer::RustStd,
     Peer::Tokio,
     Peer::QuinnUdp,
