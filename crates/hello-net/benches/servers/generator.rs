@@ -11,6 +11,7 @@ use hello_net::{
     LoadBuilder, LoadEvent, LoadEventKind, LoadGenerator, Pacing, Sources, WaitStrategy,
 };
 
+use crate::buffers;
 use crate::process::Process;
 use crate::stats::Summary;
 use crate::workloads::{Figure, Kind, Workload};
@@ -33,6 +34,9 @@ pub(crate) fn episode(workload: &Workload, server: &Process) -> Result<f64, Box<
 /// Lets a server work through requests that wait in its receive buffer.
 fn work_through(workload: &Workload, server: &Process) -> Result<f64, Box<dyn Error>> {
     let generator = plan(workload)?.connect(server.address)?;
+    if workload.buffer() > buffers::USUAL {
+        buffers::set_clients(server.address, workload.buffer())?;
+    }
     server.stop()?;
     let before = server.processor_time()?;
     let replies = run(generator, workload, Some(server))?;
@@ -69,21 +73,24 @@ fn ping_pong(workload: &Workload, server: &Process, figure: Figure) -> Result<f6
 }
 
 fn plan(workload: &Workload) -> Result<LoadBuilder, Box<dyn Error>> {
-    let requests = u32::try_from(workload.requests())?;
+    let (requests, train) = (u32::try_from(workload.requests)?, u16::try_from(workload.train)?);
     let (outstanding, wait_strategy) = match workload.kind {
         // No wait, because the client's own wake-up must not be measured.
         Kind::PingPong(_) => (1, WaitStrategy::Spin),
-        // No wait that a reply would end, at the server's expense.
-        _ => (requests, WaitStrategy::Sleep(Duration::from_micros(300))),
+        // No wait that a reply would end, at the server's expense. A whole train may be
+        // outstanding, even if the last is shorter.
+        _ => (
+            requests.next_multiple_of(train.into()),
+            WaitStrategy::Sleep(Duration::from_micros(300)),
+        ),
     };
-    let train = if workload.kind == Kind::Trains { workload.train() } else { 1 };
     Ok(LoadGenerator::builder()
         .pacing(Pacing::Closed { outstanding: NonZeroU32::try_from(outstanding)? })
         .count(u64::from(requests))
         .timeout(Duration::from_secs(5))
         .name_len(workload.len..=workload.len)
-        .train(NonZeroU16::try_from(u16::try_from(train)?)?)
-        .gro(workload.kind == Kind::Trains)
+        .train(NonZeroU16::try_from(train)?)
+        .gro(workload.train > 1)
         .sources(Sources::Ports(NonZeroU32::try_from(u32::try_from(workload.sources)?)?))
         .wait_strategy(wait_strategy))
 }
@@ -98,8 +105,8 @@ fn run(
     let witness = Mutex::new(Witness {
         workload,
         stopped,
-        left: workload.requests(),
-        replies: Vec::with_capacity(workload.requests()),
+        left: workload.requests,
+        replies: Vec::with_capacity(workload.requests),
         failure: None,
     });
     generator.run(|events| {
@@ -110,8 +117,8 @@ fn run(
         witness.into_inner().unwrap_or_else(PoisonError::into_inner);
     match failure {
         Some(failure) => Err(failure.into()),
-        None if replies.len() < workload.requests() => {
-            Err(format!("{} replies of {}", replies.len(), workload.requests()).into())
+        None if replies.len() < workload.requests => {
+            Err(format!("{} replies of {}", replies.len(), workload.requests).into())
         }
         None => Ok(replies),
     }

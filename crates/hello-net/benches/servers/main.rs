@@ -2,6 +2,7 @@
 //!
 //! `cargo bench --package hello-net --bench servers` runs everything; see docs/performance.md.
 
+mod buffers;
 mod generator;
 mod peers;
 mod plot;
@@ -88,10 +89,6 @@ impl Role {
     }
 }
 
-/// The receive buffer of every server, in bytes: room for any episode. Linux grants so much if
-/// `net.core.rmem_max` is not lower.
-const BUFFER: usize = 4 << 20;
-
 fn main() -> ExitCode {
     match run(&Args::parse()) {
         Ok(status) => status,
@@ -107,7 +104,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         return role.play().map(|()| ExitCode::SUCCESS);
     }
     if args.list {
-        Workload::all().iter().for_each(|workload| println!("{:14} {workload}", workload.name()));
+        Workload::all().iter().for_each(|workload| println!("{:20} {workload}", workload.name()));
         return Ok(ExitCode::SUCCESS);
     }
     if !args.bench {
@@ -122,6 +119,10 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         return Err("no workload has such a name; --list names all".into());
     }
     // Before all the work, and not after it.
+    for workload in &workloads {
+        buffers::check(workload.buffer())
+            .map_err(|error| format!("{}: {error}", workload.name()))?;
+    }
     for file in args.json.iter().chain(&args.svg) {
         writable(file).map_err(|error| format!("{}: {error}", file.display()))?;
     }
@@ -184,7 +185,8 @@ fn measure_processes(
     let processors: &[usize] =
         if result.workload.is_spread() { &[SERVERS, GENERATOR] } else { &[SERVERS] };
     let peers = result.workload.peers.iter().filter(|peer| peers.contains(peer));
-    let servers = peers.map(|peer| Process::start(*peer, processors, directory, BUFFER));
+    let buffer = result.workload.buffer();
+    let servers = peers.map(|peer| Process::start(*peer, processors, directory, buffer));
     let servers = servers.collect::<Result<Vec<_>, _>>()?;
     // The first cycle warms up and is not counted.
     for cycle in 0..=cycles {

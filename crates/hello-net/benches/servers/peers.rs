@@ -14,7 +14,8 @@ use hello_proto::{Frame, Guard, OVERHEAD, Rate, Refusal, Request};
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use rustix::event::{PollFd, PollFlags, poll};
 use serde::Serialize;
-use socket2::SockRef;
+
+use crate::buffers;
 
 /// A server to compare.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, ValueEnum)]
@@ -150,9 +151,9 @@ fn announce(address: SocketAddr) -> io::Result<()> {
     out.flush()
 }
 
-fn bound(buffer: usize) -> io::Result<UdpSocket> {
+fn bound(buffer: usize) -> Result<UdpSocket, Box<dyn Error>> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-    SockRef::from(&socket).set_recv_buffer_size(buffer)?;
+    buffers::set(&socket, buffer)?;
     announce(socket.local_addr()?)?;
     Ok(socket)
 }

@@ -29,7 +29,7 @@ struct Row {
 
 /// Draws the ratios of every server at every queue and train, on a logarithmic axis.
 pub(crate) fn draw(file: &Path, results: &[Outcome]) -> Result<(), Box<dyn Error>> {
-    let queues = |outcome: &&Outcome| matches!(outcome.workload.kind, Kind::Queue | Kind::Trains);
+    let queues = |outcome: &&Outcome| outcome.workload.kind == Kind::Queue;
     let rows = results.iter().filter(queues).map(|outcome| {
         let Workload { reference, peers, targets, .. } = &outcome.workload;
         let ratio = |peer: &Peer| Some((*peer, outcome.ratio(*peer, *reference)?.median));

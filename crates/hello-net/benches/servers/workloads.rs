@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::buffers;
 use crate::peers::Peer;
 
 /// Work for servers, and whom to compare at it.
@@ -12,6 +13,11 @@ pub(crate) struct Workload {
     pub(crate) sources: usize,
     /// The length of each name, in bytes.
     pub(crate) len: usize,
+    /// How many requests a message has. With several it is a train (UDP_SEGMENT), and the clients
+    /// take trains (UDP_GRO).
+    pub(crate) train: usize,
+    /// How many requests an episode has; their datagrams and the replies fit the buffers.
+    pub(crate) requests: usize,
     pub(crate) peers: &'static [Peer],
     /// The one that the others are compared to.
     pub(crate) reference: Peer,
@@ -24,8 +30,6 @@ pub(crate) struct Workload {
 pub(crate) enum Kind {
     /// All at once while the server is stopped: processor time for each reply.
     Queue,
-    /// The same in trains (UDP_SEGMENT) from a client that takes trains (UDP_GRO).
-    Trains,
     /// The same as `Queue`, with the guard on and off, and with a limit besides.
     Guard,
     /// The same as `Queue`, with one worker and two on two processors: the time from the first
@@ -51,54 +55,40 @@ impl Workload {
     pub(crate) fn all() -> Vec<Self> {
         let mut all = Vec::new();
         for sources in [256, 16, 1] {
-            for len in [8, 64, 512, 1200] {
-                let targets = match (sources, len) {
+            for len in LENS {
+                let targets: &[_] = match (sources, len) {
                     (256, 8) => TARGETS_256,
                     (16, _) => &[(Peer::Hello, Peer::CBatch, 0.66)],
-                    (1, 8) => &[(Peer::Hello, Peer::CBatch, 0.43)],
+                    (1, 8) => &[(Peer::Hello, Peer::CBatch, 0.45)],
                     (1, 1200) => &[(Peer::Hello, Peer::CBatch, 0.50)],
                     _ => &[],
                 };
-                all.push(Self::queue(Kind::Queue, sources, len, targets));
+                all.extend(Self::queue(sources, len, targets).with_common());
             }
         }
-        for len in [8, 64, 512, 1200] {
+        for len in LENS {
             let targets: &[_] = match len {
-                8 => &[(Peer::Hello, Peer::CBatch, 0.03)],
+                8 => &[(Peer::Hello, Peer::CBatch, 0.025)],
                 1200 => &[(Peer::Hello, Peer::CBatch, 0.11)],
                 _ => &[],
             };
-            all.push(Self::queue(Kind::Trains, 1, len, targets));
+            all.extend(Self::trains(len, targets).with_common());
         }
         all.push(Self {
+            kind: Kind::Guard,
             peers: &[Peer::Hello, Peer::HelloLimited, Peer::HelloUnguarded, Peer::HelloAgain],
             reference: Peer::HelloUnguarded,
-            ..Self::queue(Kind::Guard, 256, 8, &[(Peer::HelloLimited, Peer::HelloUnguarded, 1.04)])
+            ..Self::queue(256, 8, &[(Peer::HelloLimited, Peer::HelloUnguarded, 1.04)])
         });
-        all.push(Self {
+        let workers = Self {
+            kind: Kind::Workers,
+            requests: 10_000,
             peers: &[Peer::Hello, Peer::HelloTwoWorkers, Peer::HelloAgain],
             reference: Peer::Hello,
-            ..Self::queue(Kind::Workers, 256, 8, &[(Peer::HelloTwoWorkers, Peer::Hello, 1.0 / 1.6)])
-        });
-        all.push(Self {
-            peers: &[
-                Peer::Hello,
-                Peer::HelloLimited,
-                Peer::HelloTwoWorkers,
-                Peer::HelloTwoWorkersLimited,
-                Peer::HelloAgain,
-            ],
-            reference: Peer::Hello,
-            ..Self::queue(
-                Kind::Rate,
-                256,
-                8,
-                &[
-                    (Peer::HelloLimited, Peer::Hello, 1.04),
-                    (Peer::HelloTwoWorkersLimited, Peer::HelloTwoWorkers, 1.04),
-                ],
-            )
-        });
+            ..Self::queue(256, 8, &[(Peer::HelloTwoWorkers, Peer::Hello, 1.0 / 1.6)])
+        };
+        all.push(workers.clone());
+        all.push(Self { kind: Kind::Rate, peers: RATE_PEERS, targets: TARGETS_RATE, ..workers });
         for figure in [Figure::RoundTripTime, Figure::ProcessorTime] {
             let targets: &[_] = match figure {
                 Figure::RoundTripTime => &[
@@ -108,28 +98,47 @@ impl Workload {
                 Figure::ProcessorTime => &[],
             };
             all.push(Self {
+                kind: Kind::PingPong(figure),
+                requests: 300,
                 peers: &[Peer::Hello, Peer::CSingle, Peer::HelloSpinning, Peer::HelloAgain],
                 reference: Peer::CSingle,
-                ..Self::queue(Kind::PingPong(figure), 1, 8, targets)
+                ..Self::queue(1, 8, targets)
             });
         }
         all
     }
 
-    fn queue(
-        kind: Kind,
-        sources: usize,
-        len: usize,
-        targets: &'static [(Peer, Peer, f64)],
-    ) -> Self {
-        Self { kind, sources, len, peers: QUEUE_PEERS, reference: Peer::CBatch, targets }
+    fn queue(sources: usize, len: usize, targets: &'static [(Peer, Peer, f64)]) -> Self {
+        let requests = if len <= 64 { COMMON } else { 2048 };
+        let (kind, peers, reference) = (Kind::Queue, QUEUE_PEERS, Peer::CBatch);
+        Self { kind, sources, len, train: 1, requests, peers, reference, targets }
+    }
+
+    fn trains(len: usize, targets: &'static [(Peer, Peer, f64)]) -> Self {
+        let train = train(len);
+        let requests = if len <= 64 { 120 * train } else { 40 * train };
+        Self { train, requests, ..Self::queue(1, len, targets) }
+    }
+
+    /// Returns the workload, and the same with the number of requests that all queues have in
+    /// common, if its own is another.
+    fn with_common(self) -> impl Iterator<Item = Self> {
+        let common = (self.requests != COMMON).then(|| Self { requests: COMMON, ..self.clone() });
+        [self].into_iter().chain(common)
     }
 
     /// The name to choose it by.
     pub(crate) fn name(&self) -> String {
         match self.kind {
-            Kind::Queue => format!("queue-{}-{}", self.sources, self.len),
-            Kind::Trains => format!("trains-{}", self.len),
+            Kind::Queue => {
+                let name = match self.train {
+                    1 => format!("queue-{}-{}", self.sources, self.len),
+                    _ => format!("trains-{}", self.len),
+                };
+                // Queues of short names have that number anyway.
+                let is_second = self.requests == COMMON && (self.train > 1 || self.len > 64);
+                if is_second { format!("{name}-{COMMON}") } else { name }
+            }
             Kind::Guard => "guard".into(),
             Kind::Workers => "workers".into(),
             Kind::Rate => "limit".into(),
@@ -143,44 +152,36 @@ impl Workload {
         matches!(self.kind, Kind::Workers | Kind::Rate)
     }
 
-    /// How many requests an episode has; their datagrams and the replies fit the buffers.
-    pub(crate) fn requests(&self) -> usize {
-        match (self.kind, self.len) {
-            (Kind::PingPong(_), _) => 300,
-            (Kind::Workers | Kind::Rate, _) => 10_000,
-            (Kind::Trains, ..=64) => 120 * self.train(),
-            (Kind::Trains, _) => 40 * self.train(),
-            (_, ..=64) => 4096,
-            _ => 2048,
-        }
+    /// The size of the server's receive buffer and of each client's, in bytes.
+    pub(crate) fn buffer(&self) -> usize {
+        if self.len > 512 && self.requests == COMMON { buffers::LARGE } else { buffers::USUAL }
     }
+}
 
-    /// How many datagrams a train has: what is taken by every kernel, and its replies by IPv4.
-    pub(crate) fn train(&self) -> usize {
-        64.min(65_000 / (self.len + 8))
-    }
+/// The lengths of names, in bytes.
+const LENS: [usize; 4] = [8, 64, 512, 1200];
+
+/// A number of requests with which every queue is measured, whatever its names and messages are.
+const COMMON: usize = 4096;
+
+/// How many datagrams a train has: what is taken by every kernel, and its replies by IPv4.
+fn train(len: usize) -> usize {
+    64.min(65_000 / (len + 8))
 }
 
 impl fmt::Display for Workload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { sources, len, .. } = self;
+        let Self { sources, len, requests, .. } = self;
+        let what = match self.kind {
+            Kind::Queue => "",
+            Kind::Guard => "guard on, with a limit, and off, ",
+            Kind::Workers => "two workers and one, ",
+            Kind::Rate => "one worker and two, with a limit and without, ",
+            Kind::PingPong(_) => return write!(f, "ping-pong, one request outstanding"),
+        };
+        let trains = if self.train > 1 { "trains, " } else { "" };
         let plural = if *sources == 1 { "" } else { "s" };
-        match self.kind {
-            Kind::Queue => write!(f, "{sources} source{plural}, names of {len} bytes"),
-            Kind::Trains => write!(f, "trains, names of {len} bytes"),
-            Kind::Guard => write!(
-                f,
-                "guard on, with a limit, and off, {sources} sources, names of {len} bytes"
-            ),
-            Kind::Workers => {
-                write!(f, "two workers and one, {sources} sources, names of {len} bytes")
-            }
-            Kind::Rate => write!(
-                f,
-                "one worker and two, with a limit and without, {sources} sources, names of {len} bytes"
-            ),
-            Kind::PingPong(_) => write!(f, "ping-pong, one request outstanding"),
-        }
+        write!(f, "{what}{trains}{sources} source{plural}, names of {len} bytes, {requests} queued")
     }
 }
 
@@ -202,4 +203,17 @@ const TARGETS_256: &[(Peer, Peer, f64)] = &[
     (Peer::Hello, Peer::RustStd, 0.80),
     (Peer::Hello, Peer::Tokio, 0.80),
     (Peer::Hello, Peer::QuinnUdp, 0.80),
+];
+
+const RATE_PEERS: &[Peer] = &[
+    Peer::Hello,
+    Peer::HelloLimited,
+    Peer::HelloTwoWorkers,
+    Peer::HelloTwoWorkersLimited,
+    Peer::HelloAgain,
+];
+
+const TARGETS_RATE: &[(Peer, Peer, f64)] = &[
+    (Peer::HelloLimited, Peer::Hello, 1.04),
+    (Peer::HelloTwoWorkersLimited, Peer::HelloTwoWorkers, 1.04),
 ];
