@@ -67,7 +67,7 @@ impl fmt::Display for Outcome {
         writeln!(f, "\n{} [{}]: {what}", self.workload, self.workload.name())?;
         writeln!(
             f,
-            "  {:18} {:>9} {:>7}  10th to 90th percentile of {} cycles",
+            "  {:26} {:>9} {:>7}  10th to 90th percentile of {} cycles",
             "",
             "us",
             "ratio",
@@ -75,7 +75,7 @@ impl fmt::Display for Outcome {
         )?;
         for &peer in self.times.keys() {
             let Some(time) = self.time(peer) else { continue };
-            write!(f, "  {:18} {:9.3}", peer.name(), time.median / 1000.0)?;
+            write!(f, "  {:26} {:9.3}", peer.name(), time.median / 1000.0)?;
             // Without the reference there is no ratio.
             if let Some(Summary { median, low, high }) = self.ratio(peer, reference) {
                 write!(f, " {median:7.3}  {low:.3} to {high:.3}")?;

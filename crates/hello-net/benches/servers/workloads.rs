@@ -32,10 +32,10 @@ pub(crate) enum Kind {
     Queue,
     /// The same as `Queue`, with the guard on and off, and with a limit besides.
     Guard,
-    /// The same as `Queue`, with one worker and two on two processors: the time from the first
-    /// reply to the last, by the kernel's timestamps.
+    /// The same as `Queue`, with one worker and two on two processors, with a limit and without:
+    /// the time from the first reply to the last, by the kernel's timestamps.
     Workers,
-    /// The same as `Queue` on two processors, with one worker and two, with a limit and without.
+    /// The same servers, and processor time for each reply.
     Rate,
     /// One after the other, each when the reply to the one before it is there.
     PingPong(Figure),
@@ -83,12 +83,17 @@ impl Workload {
         let workers = Self {
             kind: Kind::Workers,
             requests: 10_000,
-            peers: &[Peer::Hello, Peer::HelloTwoWorkers, Peer::HelloAgain],
+            peers: WORKERS_PEERS,
             reference: Peer::Hello,
-            ..Self::queue(256, 8, &[(Peer::HelloTwoWorkers, Peer::Hello, 1.0 / 1.6)])
+            ..Self::queue(256, 8, TARGETS_WORKERS)
         };
         all.push(workers.clone());
-        all.push(Self { kind: Kind::Rate, peers: RATE_PEERS, targets: TARGETS_RATE, ..workers });
+        for sources in [16, 1] {
+            // 64 full batches for both workers together.
+            let (train, requests) = (train(8), 4096 * train(8));
+            all.push(Self { sources, train, requests, ..workers.clone() });
+        }
+        all.push(Self { kind: Kind::Rate, targets: TARGETS_RATE, ..workers });
         for figure in [Figure::RoundTripTime, Figure::ProcessorTime] {
             let targets: &[_] = match figure {
                 Figure::RoundTripTime => &[
@@ -140,6 +145,7 @@ impl Workload {
                 if is_second { format!("{name}-{COMMON}") } else { name }
             }
             Kind::Guard => "guard".into(),
+            Kind::Workers if self.train > 1 => format!("workers-trains-{}", self.sources),
             Kind::Workers => "workers".into(),
             Kind::Rate => "limit".into(),
             Kind::PingPong(Figure::RoundTripTime) => "ping-pong".into(),
@@ -175,8 +181,7 @@ impl fmt::Display for Workload {
         let what = match self.kind {
             Kind::Queue => "",
             Kind::Guard => "guard on, with a limit, and off, ",
-            Kind::Workers => "two workers and one, ",
-            Kind::Rate => "one worker and two, with a limit and without, ",
+            Kind::Workers | Kind::Rate => "one worker and two, with a limit and without, ",
             Kind::PingPong(_) => return write!(f, "ping-pong, one request outstanding"),
         };
         let trains = if self.train > 1 { "trains, " } else { "" };
@@ -205,12 +210,17 @@ const TARGETS_256: &[(Peer, Peer, f64)] = &[
     (Peer::Hello, Peer::QuinnUdp, 0.80),
 ];
 
-const RATE_PEERS: &[Peer] = &[
+const WORKERS_PEERS: &[Peer] = &[
     Peer::Hello,
     Peer::HelloLimited,
     Peer::HelloTwoWorkers,
     Peer::HelloTwoWorkersLimited,
     Peer::HelloAgain,
+];
+
+const TARGETS_WORKERS: &[(Peer, Peer, f64)] = &[
+    (Peer::HelloTwoWorkers, Peer::Hello, 1.0 / 1.6),
+    (Peer::HelloTwoWorkersLimited, Peer::HelloLimited, 1.0 / 1.7),
 ];
 
 const TARGETS_RATE: &[(Peer, Peer, f64)] = &[
