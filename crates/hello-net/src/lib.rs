@@ -27,7 +27,7 @@ mod sys;
 #[cfg(feature = "__batches")]
 mod thread;
 #[cfg_attr(
-    not(feature = "server"),
+    not(all(feature = "server", feature = "probe", feature = "load")),
     expect(clippy::allow_attributes, reason = "which of it is unused depends on the features"),
     allow(dead_code, reason = "what uses the rest is off")
 )]

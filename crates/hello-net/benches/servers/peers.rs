@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use hello_net::{Backend, RateLimit, Server};
+use hello_net::{Backend, EventFilter, RateLimit, Server};
 use hello_proto::{Frame, Guard, OVERHEAD, Rate, Refusal, Request};
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -101,6 +101,7 @@ impl Peer {
     pub(crate) fn serve(self, buffer: usize) -> Result<(), Box<dyn Error>> {
         let guard = Guard::new().with_max_name_len(MAX_NAME);
         let hello = Server::builder().guard(guard).receive_buffer(buffer).rate_limit(None);
+        let hello = hello.events(EventFilter::Nothing);
         let hello = match self {
             Self::Hello | Self::HelloAgain => hello,
             Self::HelloPortable => hello.backend(Backend::Portable),

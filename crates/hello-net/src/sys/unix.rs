@@ -31,7 +31,6 @@ pub(super) const ERROR_CODES: ErrorCodes = ErrorCodes {
 /// `quinn-udp` takes addresses as they are.
 #[cfg(feature = "__batches")]
 pub(super) mod sockaddr {
-    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
     use std::net::SocketAddr;
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +45,9 @@ pub(super) mod sockaddr {
             self.0
         }
 
+        /// Returns a number that differs between most addresses of a host.
         pub(crate) fn hash(&self) -> usize {
-            BuildHasherDefault::<DefaultHasher>::default().hash_one(self.0) as usize
+            self.0.port().into()
         }
     }
 }
