@@ -3,11 +3,12 @@
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::scripted_server::Server;
-use super::{CLOSED_PORT, lines, load, run};
-use crate::support::{Finished, peer, server};
+use super::{CLOSED_PORT, lines, load, run, start_load};
+use crate::support::{Finished, json, peer, server};
 
 /// Each mode, in a run that would take longer than any test.
 const ENDLESS: [&[&str]; 5] = [
@@ -67,7 +68,7 @@ fn refused_size_ends_the_run_and_is_distinguished_from_silence() {
     for mode in ENDLESS {
         let last = unanswered(&[mode, &["--size", "1400", &to]].concat());
         let headline = format!(
-            "no reply from {to} to 1400-byte names within 1 s, but to a 16-byte name: it refuses \
+            "no reply from {to} to 1400-byte names within 1s, but to a 16-byte name: it refuses \
              this size; try a smaller --size"
         );
         assert_eq!(last["headline"], headline);
@@ -86,7 +87,7 @@ fn timeout_longer_than_a_second_is_waited_for() {
     let last = unanswered(&["--rate", "500", "--duration", "1h", "-W", "1.5", &silent]);
     assert_eq!(last["no_answer"]["waited_s"], 1.5);
     let headline = last["headline"].as_str().expect("text");
-    assert!(headline.starts_with(&format!("no reply from {silent} within 1.5 s, ")), "{headline}");
+    assert!(headline.starts_with(&format!("no reply from {silent} within 1.5s, ")), "{headline}");
 }
 
 #[test]
@@ -123,4 +124,20 @@ fn late_server_refuses_no_size() {
         let last = unanswered(&["-c", "1", "-W", "10ms", "--size", size, &to]);
         assert_eq!(last["no_answer"]["reason"], "late", "{last}");
     }
+}
+
+#[test]
+fn first_interrupt_ends_the_wait_for_the_greeting_after_the_run() {
+    let server = Server::start(|_| None);
+    let to = server.address();
+    let options = ["-c", "1", "--outstanding", "1", "-W", "3s", "--json", &to];
+    let process = start_load(&options);
+    // The greeting, which is waited for as long as the request.
+    server.wait_for(2);
+    process.signal(Signal::INT);
+    let (lines, status) = process.finish();
+    let last = json(lines.last().expect("a result"));
+    assert_eq!((&last["no_answer"]["reason"], status), (&"silent".into(), Some(1)), "{last}");
+    assert_eq!(last["no_answer"]["greeting_answered"], Value::Null, "{last}");
+    assert_eq!(server.finish()[1].name, b"hello-load check");
 }

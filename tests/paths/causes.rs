@@ -58,7 +58,15 @@ fn each_probe_has_the_cause_that_was_reported_and_its_reporter() {
         let unreachable = format!("network-unreachable {router}");
         let prohibited = format!("prohibited {router}");
         let too_big = format!("too-big 1400 {router}");
+        let server_host = if version == "4" { server.into() } else { format!("[{server}]") };
+        let port = 10001
+            + rejects.iter().position(|(error, _)| *error == "port-unreachable").expect("one");
+        let refusal = format!(
+            "{router} refused the requests to {server_host}:{port}: it is not the target, so a firewall \
+             there rejects them"
+        );
         expected.extend([
+            ("who refuses", json!(refusal)),
             ("silent router", json!(["silent", "silent", "no-answer"])),
             ("no server", all("refused", server)),
             ("no host", all("host-unreachable", router)),

@@ -86,6 +86,11 @@ def cause_of_load(target, *options, timeout="400ms"):
     return cause if counts(summary) == only(cause, 5) else summary
 
 
+def headline(target):
+    """Returns the headline of a load."""
+    return run(LOAD, "-c", "5", "-W", "100ms", "--remote", target)[0][-1]["headline"]
+
+
 def halved(lab, version):
     """Sends loads of two requests in one call, of which the router rejects the first. Returns all that is counted."""
     options = ("-c", "2", "--outstanding", "2", "--remote", "-W", "400ms")
@@ -143,6 +148,8 @@ def cases(lab, version):
     for port, kind in enumerate(REJECTS[version], FIRST_PORT + 1):
         B.reject(version, kind, direction=None, match=f"udp dport {port}")
         yield kind, lambda port=port: all_tools(to(target, port))
+        if kind == "port-unreachable":
+            yield "who refuses", lambda port=port: headline(to(target, port))
     silent = FIRST_PORT + 99
     B.drop(version=version, match=f"udp dport {silent}")
     yield "silent router", lambda: all_tools(to(target, silent))

@@ -27,7 +27,6 @@ use super::summary::Summary;
 use super::throughput::{SearchEnd, Throughput};
 use crate::args::first_reply::{Destination, Tried};
 use crate::output::Format;
-use crate::output::cause;
 use crate::output::console::{self, Console, Status};
 use crate::output::json::Origin;
 use crate::output::layout::Layout;
@@ -325,12 +324,13 @@ impl<'a> Session<'a> {
         {
             return;
         }
-        let (found, waits) = ((error, contact.has_unrelated()), (waited, silence(plan)));
-        let mut no_contact = NoContact::explain(summary, found, waits);
-        if let Some(cause) = contact.cause() {
-            no_contact.error = Some(cause::describe(cause, summary.address));
-        }
-        self.no_contact = Some(no_contact);
+        let found = (error, contact.has_unrelated());
+        let greet = || self.greet(silence(plan));
+        let no_contact = NoContact::explain(summary, found, waited, greet);
+        self.no_contact = Some(match contact.cause() {
+            Some(cause) => no_contact.reported(cause),
+            None => no_contact,
+        });
     }
 
     fn print_trial(&self) {

@@ -315,6 +315,7 @@ fn missing_answer_is_the_headline() {
         waited_s: None,
         name_bytes: [16, 16],
         error: None,
+        refused_by: None,
         greeting_answered: None,
     };
     let headline = "x:1 refused the requests: no server is listening on that port, or a firewall rejects it. \

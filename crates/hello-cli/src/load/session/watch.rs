@@ -2,18 +2,20 @@
 
 use std::num::NonZeroU64;
 use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use hello_measure::{Counts, Interval};
 use hello_net::{Contact, LoadPlan, Pacing, SocketError, Stopper};
 
 use super::{Command, Session, status_room};
-use crate::load::no_contact::is_refusal;
+use crate::load::no_contact::{self, Greeted, is_refusal};
 use crate::load::output::{json, text::progress};
 use crate::load::progress::{Phase, Progress, Trial};
 use crate::load::recorder::Recorder;
 use crate::output::Format;
 use crate::output::console::Status;
+use crate::output::format::at_most;
 use crate::process::lock;
 use crate::process::ticker::next_tick;
 
@@ -96,6 +98,35 @@ impl Session<'_> {
                 Status { message: progress::status(&progress, room), progress: Some(bar) }
             });
         }
+    }
+
+    /// Sends one greeting, and waits `wait` for its reply or until a signal: it is not a part of the run,
+    /// so the first one ends the wait.
+    pub(super) fn greet(&mut self, wait: Duration) -> Greeted {
+        let Ok(client) = no_contact::greeter(self.address, wait) else { return Greeted::Silent };
+        let (stopper, ended) = (client.stopper(), self.signals.send_on_drop(Command::End));
+        let at_most = at_most(wait);
+        self.out.status(|| format!("no reply; waiting {at_most} at most for a last one").into());
+        let greeted = thread::scope(|scope| {
+            let greeting = scope.spawn(move || {
+                let _ended = ended;
+                no_contact::greet(client)
+            });
+            loop {
+                match self.signals.wait_until(Instant::now() + TICK) {
+                    Some(Command::End) => break,
+                    Some(Command::OutputFailed) if self.out.is_reader_gone() => {}
+                    Some(Command::Stop | Command::Abort | Command::OutputFailed) => {
+                        self.stopped = true;
+                        stopper.abort();
+                    }
+                    None => {}
+                }
+            }
+            greeting.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause))
+        });
+        self.out.status(Status::default);
+        greeted
     }
 
     fn print_interval(&self, interval: &Interval) {
