@@ -84,6 +84,7 @@ fn target(name: &str, address: &str) -> Target {
         name,
         address,
         tried,
+        peer: PeerArg::Hello,
         name_len: 16,
         flows: 1,
         ports,

@@ -291,6 +291,25 @@ fn other_kind_of_server_is_suspected() {
 }
 
 #[test]
+fn echo_server_is_suspected_by_traces_and_searches() {
+    for (mode, start) in [("--trace", "\n"), ("--mtu", "\n  ")] {
+        let peer = peer();
+        let to = address(&peer);
+        let Finished { out, err, status } = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let (name, source) = receive(&peer);
+                peer.send_to(&name, source).expect("sent");
+            });
+            ping(&[mode, "-W", "100ms", &to])
+        });
+        assert_eq!((&*err, status), ("", Some(1)));
+        let line =
+            format!("{start}{to} replies otherwise: if this is an echo server, add --peer echo");
+        assert!(out.contains(&line), "{out}");
+    }
+}
+
+#[test]
 fn echo_server_is_probed_with_peer_echo() {
     let peer = peer();
     let to = address(&peer);

@@ -31,7 +31,10 @@ fn closed_port_and_silent_server_are_distinct_failures() {
     let silent = silent.local_addr().expect("bound").to_string();
     for (target, why) in [
         (CLOSED_PORT, "  no reply: refused (no server on that port, or a firewall)\n"),
-        (&*silent, "  no reply within 50ms, and no error was reported\n"),
+        (
+            &*silent,
+            "  no reply within 50ms, and no error was reported; if the server is slower, use a longer -W\n",
+        ),
     ] {
         let Finished { out, err, status } = ping(&["-c", "2", "-i", "10ms", "-W", "50ms", target]);
         assert_eq!((&*err, status), ("", Some(1)), "{target}");

@@ -31,6 +31,7 @@ use hello_net::{Prober, ZonedAddr};
 
 use self::args::Args;
 use crate::args::first_reply::Tried;
+use crate::args::peer::PeerArg;
 use crate::output::json::Origin;
 use crate::output::wall_clock::WallClock;
 
@@ -61,6 +62,8 @@ pub struct Target {
     pub address: ZonedAddr,
     /// The addresses that were tried before the run, if the name has several.
     pub tried: Vec<Tried>,
+    /// The replies expected.
+    pub peer: PeerArg,
     /// The length of the names sent, in bytes.
     pub name_len: usize,
     /// The number of source ports.
@@ -91,6 +94,7 @@ impl Target {
             name,
             address,
             tried,
+            peer: plan.peer.into(),
             name_len: plan.name_len,
             flows: plan.flows.get().into(),
             ports: prober.local_addrs().map(|local| local.port()).collect(),

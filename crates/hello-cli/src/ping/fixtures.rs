@@ -36,6 +36,7 @@ pub(super) fn target() -> Target {
         name,
         address,
         tried,
+        peer: PeerArg::Hello,
         name_len: 16,
         flows: 1,
         ports,
@@ -121,7 +122,8 @@ pub(super) const GREETED: PathEnd = PathEnd::Reached { greeted: true };
 pub(super) fn traced(paths: Vec<Path>, losing: &[usize]) -> Traced {
     let target = Target { flows: paths.len(), ..target() };
     let clean = paths.iter().map(|path| path.flow).filter(|flow| !losing.contains(flow)).collect();
-    Traced { target, paths, fault: Fault::Loss(0.0), losing: losing.to_vec(), clean }
+    let (losing, has_other_peer) = (losing.to_vec(), false);
+    Traced { target, paths, fault: Fault::Loss(0.0), losing, clean, has_other_peer }
 }
 
 /// The target of a search over a link with an MTU of 1500.

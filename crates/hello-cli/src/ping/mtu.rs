@@ -97,10 +97,10 @@ impl Printer<'_> {
     /// Makes one search, and prints its events and its result.
     fn search(&self, target: MtuTarget, prober: MtuProber) -> Result<PathMtu, ProbeError> {
         let (is_text, layout) = (self.format == Format::Text, self.args.outputs.layout());
-        if is_text {
+        if is_text && !self.args.quiet {
             self.out.line(text::header(&target));
         }
-        let mut found = PathMtu::new(target);
+        let (mut found, start) = (PathMtu::new(target), Instant::now());
         let outcome = prober.run(|event| {
             found.observe(event);
             if !self.args.quiet {
@@ -114,8 +114,10 @@ impl Printer<'_> {
             }
             self.out.status(|| text::status(layout, &found, event.size).into());
         })?;
-        found.outcome = outcome;
+        (found.outcome, found.elapsed) = (outcome, start.elapsed());
         self.out.line(match self.format {
+            // Without lines before it, it needs no line between.
+            Format::Text if self.args.quiet => text::result(layout, &found).trim_start().into(),
             Format::Text => text::result(layout, &found),
             Format::Json => json::result(&found),
         });

@@ -38,6 +38,8 @@ pub struct PathMtu {
     pub lost: u64,
     /// The last reason why a probe could not be sent.
     pub not_sent: Option<SocketError>,
+    /// Whether the other kind of server replied.
+    pub has_other_peer: bool,
     /// The time that it took.
     pub elapsed: Duration,
 }
@@ -54,16 +56,24 @@ impl PathMtu {
             passing_probes: 0,
             passing_lost: 0,
         };
-        Self { target, outcome, sent: 0, lost: 0, not_sent: None, elapsed: Duration::ZERO }
+        Self {
+            target,
+            outcome,
+            sent: 0,
+            lost: 0,
+            not_sent: None,
+            has_other_peer: false,
+            elapsed: Duration::ZERO,
+        }
     }
 
     /// Counts an event.
     pub fn observe(&mut self, event: &MtuEvent) {
-        self.elapsed = event.at;
         match event.kind {
             MtuEventKind::Sent => self.sent += 1,
             MtuEventKind::NotSent(error) => self.not_sent = Some(error),
             MtuEventKind::Lost { .. } => self.lost += 1,
+            MtuEventKind::OtherPeer => self.has_other_peer = true,
             MtuEventKind::Answered { .. } | MtuEventKind::Cut { .. } => {
                 self.outcome.passed = self.outcome.passed.max(Some(event.size));
             }

@@ -22,6 +22,7 @@ pub struct Recorder {
     flows: Flows,
     headers: ReplyHeaders,
     clocks: ClockCounts,
+    of_other_peer: u64,
 }
 
 impl Recorder {
@@ -34,6 +35,7 @@ impl Recorder {
             flows,
             headers: ReplyHeaders::default(),
             clocks: ClockCounts::default(),
+            of_other_peer: 0,
         }
     }
 
@@ -54,6 +56,10 @@ impl Recorder {
                 self.flows.reply_ttl(event.flow, event.at, seq, ttl);
                 self.headers.answered(ttl, tos);
             }
+            ProbeEventKind::Received { datagram, .. } => {
+                let is_other = self.target.peer.is_reply_of_other(datagram);
+                self.of_other_peer += u64::from(is_other);
+            }
             ProbeEventKind::Lost { .. } => self.flows.lost(event.flow),
             _ => {}
         }
@@ -65,6 +71,7 @@ impl Recorder {
         self.flows.append(&later.flows);
         self.headers.append(&later.headers);
         self.clocks.append(&later.clocks);
+        self.of_other_peer += later.of_other_peer;
     }
 
     /// Returns the recorder of the next part, which starts at `now`. Probes in flight remain in
@@ -78,6 +85,7 @@ impl Recorder {
             flows,
             headers: ReplyHeaders::default(),
             clocks: ClockCounts::default(),
+            of_other_peer: 0,
         }
     }
 
@@ -117,6 +125,7 @@ impl Recorder {
             route_changes: route_changes.count,
             last_route_change_s: route_changes.last.map(|at| at.as_secs_f64()),
             clocks: self.clocks,
+            of_other_peer: self.of_other_peer,
             outages: None,
             flows: self.flows(),
         }

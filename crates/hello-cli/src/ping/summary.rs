@@ -40,6 +40,9 @@ pub struct Summary {
     pub last_route_change_s: Option<f64>,
     /// The clocks between which the round-trip times were measured.
     pub clocks: ClockCounts,
+    /// The number of datagrams that were replies of the other kind of server.
+    #[serde(skip)]
+    pub of_other_peer: u64,
     /// How the losses cluster, over the whole run; `None` for a part of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outages: Option<OutageSummary>,

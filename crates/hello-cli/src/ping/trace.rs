@@ -53,7 +53,7 @@ pub(crate) fn run(
         style,
         start: Instant::now(),
         deadline: plan.deadline,
-        paths: Mutex::new(vec![Vec::new(); targets.len()]),
+        found: Mutex::new(vec![Found::default(); targets.len()]),
         targets,
         out,
     };
@@ -61,20 +61,10 @@ pub(crate) fn run(
     // From now on, the first signal has the effect of the second one.
     drop(signals);
     let traces = session.traces();
-    let mut last = Vec::new();
-    for traced in &traces {
-        last.push(match style.format {
-            Format::Json => json::paths::comparison(traced),
-            Format::Text if traces.len() > 1 => {
-                format!(
-                    "\n{}\n{}",
-                    text::paths::heading(traced),
-                    text::paths::paths(style.layout, traced)
-                )
-            }
-            Format::Text => text::paths::paths(style.layout, traced),
-        });
-    }
+    let last = match style.format {
+        Format::Json => traces.iter().map(json::paths::comparison).collect(),
+        Format::Text => text::paths::all(style.layout, &traces),
+    };
     session.out.close(last);
     let drawn = args.outputs.draw(|| plot::paths::draw(&traces));
     let greeted = |path: &Path| path.end == PathEnd::Reached { greeted: true };
@@ -92,9 +82,16 @@ struct Session {
     start: Instant,
     deadline: Option<Duration>,
     targets: Vec<Target>,
-    /// The paths found so far, for each target.
-    paths: Mutex<Vec<Vec<Path>>>,
+    /// What was found so far, for each target.
+    found: Mutex<Vec<Found>>,
     out: Console,
+}
+
+/// The paths to a target that are complete, and whether the other kind of server replied.
+#[derive(Clone, Debug, Default)]
+struct Found {
+    paths: Vec<Path>,
+    has_other_peer: bool,
 }
 
 impl Session {
@@ -111,11 +108,19 @@ impl Session {
         })
     }
 
-    /// Keeps a path, and prints its line in JSON.
+    /// Keeps a path, and prints its line in JSON. Notes a reply of the other kind of server.
     fn observe(&self, target: usize, event: &ProbeEvent<'_>) {
-        let ProbeEventKind::Traced(path) = event.kind else { return };
-        let mut paths = lock(&self.paths);
-        paths[target].push(path.clone());
+        let mut found = lock(&self.found);
+        let found = &mut found[target];
+        let path = match event.kind {
+            ProbeEventKind::Traced(path) => path,
+            ProbeEventKind::Received { datagram, .. } => {
+                found.has_other_peer |= self.targets[target].peer.is_reply_of_other(datagram);
+                return;
+            }
+            _ => return,
+        };
+        found.paths.push(path.clone());
         if self.style.format == Format::Json {
             // It is shown as soon as it is complete.
             let line = json::paths::path(&self.targets[target], path, event.at, WallClock::now());
@@ -137,9 +142,8 @@ impl Session {
                     stoppers.iter().for_each(Stopper::abort);
                 }
                 Some(Command::Snapshot) if self.style.format == Format::Text => {
-                    let traces = self.traces();
-                    let tables = traces.iter().map(|it| text::paths::paths(self.style.layout, it));
-                    tables.for_each(|table| self.out.line(table));
+                    let tables = text::paths::all(self.style.layout, &self.traces());
+                    tables.into_iter().for_each(|table| self.out.line(table));
                 }
                 Some(Command::Snapshot) | None => {}
             }
@@ -150,7 +154,8 @@ impl Session {
             if now >= second {
                 second = next_tick(second, SECOND, now).unwrap_or(now + SECOND);
                 self.out.status(|| {
-                    let known = lock(&self.paths).iter().map(Vec::len).sum::<usize>();
+                    let known =
+                        lock(&self.found).iter().map(|found| found.paths.len()).sum::<usize>();
                     let all = self.targets.iter().map(|target| target.flows).sum::<usize>();
                     format!("traced {known} of {}", count(all as u64, "flow")).into()
                 });
@@ -160,13 +165,13 @@ impl Session {
 
     /// Returns the paths of each target so far, compared.
     fn traces(&self) -> Vec<Traced> {
-        let paths = lock(&self.paths);
-        let traced = |(target, paths): (&Target, &Vec<Path>)| {
-            let mut paths = paths.clone();
+        let found = lock(&self.found);
+        let traced = |(target, found): (&Target, &Found)| {
+            let Found { mut paths, has_other_peer } = found.clone();
             paths.sort_by_key(|path| path.flow);
-            Traced::alone(target.clone(), paths)
+            Traced { has_other_peer, ..Traced::alone(target.clone(), paths) }
         };
-        self.targets.iter().zip(paths.iter()).map(traced).collect()
+        self.targets.iter().zip(found.iter()).map(traced).collect()
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Traced {
     pub losing: Vec<usize>,
     /// The flows to compare them with: with greetings, or with no more loss than the threshold.
     pub clean: Vec<usize>,
+    /// Whether the other kind of server replied.
+    pub has_other_peer: bool,
 }
 
 /// What makes a flow a losing one.
@@ -40,13 +42,16 @@ impl Traced {
                 _ => losing.push(path.flow),
             }
         }
-        Self { target, paths, fault: Fault::NoGreeting, losing, clean }
+        let (fault, has_other_peer) = (Fault::NoGreeting, false);
+        Self { target, paths, fault, losing, clean, has_other_peer }
     }
 
     /// Compares flows by their losses.
     pub fn by_loss(target: Target, paths: Vec<Path>, trigger: &LossTrigger) -> Self {
         let (losing, clean) = (trigger.losing(), trigger.clean());
-        Self { target, paths, fault: Fault::Loss(trigger.threshold()), losing, clean }
+        // The summary of the probes tells of another peer.
+        let (fault, has_other_peer) = (Fault::Loss(trigger.threshold()), false);
+        Self { target, paths, fault, losing, clean, has_other_peer }
     }
 
     /// Returns the merged paths.

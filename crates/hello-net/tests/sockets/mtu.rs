@@ -91,6 +91,17 @@ fn echo_and_cut_names_are_replies_but_other_datagrams_are_none() {
 }
 
 #[test]
+fn reply_of_the_other_kind_of_server_is_shown_and_no_evidence() {
+    let is_other = |event: &MtuEvent| event.kind == MtuEventKind::OtherPeer;
+    let (outcome, events) = search(V4, &options(), |name| Some(name.to_vec()));
+    assert_eq!((outcome.passed, events.iter().filter(|event| is_other(event)).count()), (None, 3));
+    let (outcome, events) = search(V4, &options().peer(Peer::Echo), |name| Some(greet(name)));
+    assert_eq!((outcome.passed, events.iter().filter(|event| is_other(event)).count()), (None, 3));
+    let (_, events) = search(V4, &options(), |_| Some(b"garbage".to_vec()));
+    assert!(!events.iter().any(is_other), "{events:?}");
+}
+
+#[test]
 fn two_lost_probes_of_each_size_do_not_shorten_the_result() {
     let mut tries = HashMap::new();
     let (outcome, events) = search(V4, &options(), |name| {

@@ -65,6 +65,8 @@ pub enum MtuEventKind {
         /// The time from the send to the receive.
         rtt: Duration,
     },
+    /// The reply of the other kind of server arrived. It is no evidence.
+    OtherPeer,
     /// An ICMP error that decides on it arrived: it is too big.
     NetworkError(Cause),
     /// No reply arrived in time. Another try may follow.

@@ -3,7 +3,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hello_measure::{Cause, CauseKind, MtuEvidence, MtuOutcome, MtuSearch, quoted_token};
-use hello_proto::{MAX_DATAGRAM_LEN, MAX_NAME_LEN, Token};
+use hello_proto::{MAX_DATAGRAM_LEN, MAX_NAME_LEN, Peer, Token};
 
 use super::MtuProber;
 use super::event::{MtuEvent, MtuEventKind};
@@ -198,16 +198,24 @@ impl<'a, O: FnMut(&MtuEvent)> Run<'a, O> {
         Ok(())
     }
 
-    /// Hands a reply to the search. Anything else is ignored.
+    /// Hands a reply to the search. Shows that of the other kind of server; anything else is ignored.
     fn handle_datagram(&mut self, datagram: &[u8]) {
         let MtuProber { plan, options, .. } = self.prober;
-        let Ok(name) = options.peer.decode_name(datagram) else { return };
-        let Some(place) = Token::decode(name).and_then(|token| self.place_of(token)) else {
+        let other = match options.peer {
+            Peer::Hello => Peer::Echo,
+            Peer::Echo => Peer::Hello,
+        };
+        let Some((place, name_len)) = self.decode(options.peer, datagram) else {
+            if let Some((place, _)) = self.decode(other, datagram) {
+                self.notify(self.probes[place].size, MtuEventKind::OtherPeer);
+            }
             return;
         };
-        let Some(probe) = self.probes.get_mut(place) else { return };
-        let (sent_len, len) = (plan.name_len(probe.size), u32::try_from(name.len()));
-        let Some(name_len) = len.ok().filter(|len| *len <= sent_len) else { return };
+        let probe = &mut self.probes[place];
+        let sent_len = plan.name_len(probe.size);
+        if name_len > sent_len {
+            return;
+        }
         if std::mem::replace(&mut probe.has_reply, true) {
             return;
         }
@@ -221,6 +229,13 @@ impl<'a, O: FnMut(&MtuEvent)> Run<'a, O> {
         };
         self.notify(size, kind);
         self.search.handle(size, evidence);
+    }
+
+    /// Returns the place of the probe that a server of this kind answers with a datagram, and the length of
+    /// the name in it.
+    fn decode(&self, peer: Peer, datagram: &[u8]) -> Option<(usize, u32)> {
+        let name = peer.decode_name(datagram).ok()?;
+        Some((self.place_of(Token::decode(name)?)?, u32::try_from(name.len()).ok()?))
     }
 
     /// Hands the queued ICMP errors about probes to the search.

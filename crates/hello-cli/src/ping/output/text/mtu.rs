@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use hello_measure::{Cause, MtuLimit, MtuOutcome, ReportedMtu, millis};
 use hello_net::{MtuEvent, MtuEventKind, ZonedAddr};
 
+use crate::args::peer::PeerArg;
 use crate::output::cause::reporter as reporter_text;
 use crate::output::escape::Escaped;
 use crate::output::format::{count, duration, exact, thousands};
@@ -113,6 +114,10 @@ fn details(found: &PathMtu) -> Vec<String> {
         lines.push(format!("the server cuts names to {len} bytes: no reply was longer"));
     }
     lines.extend(explanation(found));
+    if outcome.passed.is_none() && found.has_other_peer {
+        let hint = PeerArg::from(target.peer).hint();
+        lines.push(format!("{} replies otherwise: {hint}", target.address));
+    }
     lines.extend(random_loss(outcome));
     if let Some(ReportedMtu { mtu, reporter }) = outcome.reported
         && Some(mtu) != outcome.passed
@@ -286,6 +291,22 @@ mod tests {
         let event = MtuEvent::new(Duration::ZERO, 1500, MtuEventKind::NetworkError(cause));
         let line = super::event(&found.target, &event).expect("a line");
         assert!(plain(&line).ends_with("reported by fe80::1%4294967295"), "{line}");
+    }
+
+    #[test]
+    fn other_kind_of_server_has_a_hint_unless_something_passed() {
+        let hint =
+            "\n  192.0.2.1:9999 replies otherwise: if this is an echo server, add --peer echo\n";
+        for (passed, replied, has_hint) in
+            [(None, true, true), (None, false, false), (Some(1400), true, false)]
+        {
+            let mut found = mtu_found(passed, MtuLimit::NoReply { cause: Cause::SILENT });
+            if replied {
+                found.observe(&MtuEvent::new(Duration::ZERO, 44, MtuEventKind::OtherPeer));
+            }
+            let text = plain(&result(Layout::PLAIN, &found));
+            assert_eq!(text.contains(hint), has_hint, "{text}");
+        }
     }
 
     #[test]

@@ -22,6 +22,16 @@ pub fn header(target: &Target, max_hops: u8) -> String {
     format!("TRACE {name} ({host}): {flows}, at most {hops}, {name_len}-byte names")
 }
 
+/// Returns the paths of each target, below a heading if there are several.
+pub fn all(layout: Layout, traces: &[Traced]) -> Vec<String> {
+    let several = traces.len() > 1;
+    let text = |traced: &Traced| match (several, paths(layout, traced)) {
+        (true, paths) => format!("\n{}\n{paths}", heading(traced)),
+        (false, paths) => paths,
+    };
+    traces.iter().map(text).collect()
+}
+
 /// Returns the line above the paths of one of several targets.
 pub fn heading(traced: &Traced) -> String {
     let name = Escaped(traced.target.name.as_bytes());
@@ -35,6 +45,10 @@ pub fn paths(layout: Layout, traced: &Traced) -> String {
         lines.push(hops(layout, traced));
     }
     lines.extend(ends(traced).iter().map(|line| layout.wrap(line)));
+    if traced.has_other_peer {
+        let Target { address, peer, .. } = &traced.target;
+        lines.push(layout.wrap(&format!("{address} replies otherwise: {}.", peer.hint())));
+    }
     if let Some((is_found, line)) = suspects(traced) {
         let style = if is_found { BAD } else { STRONG };
         lines.extend(layout.wrap(&line).lines().map(|line| paint(style, line)));

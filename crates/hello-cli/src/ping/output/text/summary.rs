@@ -81,10 +81,11 @@ fn details(plan: &Plan, summary: &Summary) -> Vec<String> {
         ("out of window", summary.common.out_of_window),
     ];
     let mut lines = Vec::from_iter(nonzero(&counts));
-    lines.extend(summary.common.no_answer().map(|no_answer| {
-        let hint = wrong_peer(plan.peer, no_answer, &summary.common).unwrap_or_default();
-        describe(no_answer, plan.timeout) + hint
-    }));
+    lines.extend(
+        summary.common.no_answer().map(|no_answer| {
+            describe(no_answer, plan.timeout) + &hint(plan.peer, no_answer, summary)
+        }),
+    );
     lines.extend(cause::lines(&summary.common, summary.address));
     lines.extend(by_reason("errors", &summary.common.errors));
     lines.extend(not_sent::summary(&summary.common));
@@ -123,15 +124,13 @@ fn clocks(counts: &ClockCounts) -> Option<String> {
     (sent_kernel + sent_process > 0).then(|| format!("clocks: {sent}, {received}"))
 }
 
-/// Returns a hint if every datagram received may be the correct reply of the other kind of server: a
-/// name alone is no greeting, and thus corrupt; a greeting is a name of a length that we did not send,
-/// and thus unsolicited.
-fn wrong_peer(peer: PeerArg, no_answer: NoAnswer, common: &Common) -> Option<&'static str> {
-    match (peer, common.corrupt, common.unsolicited) {
-        _ if no_answer != NoAnswer::Unrelated => None,
-        (PeerArg::Hello, 1.., 0) => Some("; if this is an echo server, add --peer echo"),
-        (PeerArg::Echo, 0, 1..) => Some("; if this is a Hello server, omit --peer echo"),
-        _ => None,
+/// Returns what to try if no reply came: the other kind of server, if it returned a probe, or a longer
+/// timeout, as a reply after the last one is not seen.
+fn hint(peer: PeerArg, no_answer: NoAnswer, summary: &Summary) -> String {
+    match no_answer {
+        NoAnswer::Unrelated if summary.of_other_peer > 0 => format!("; {}", peer.hint()),
+        NoAnswer::Silent => "; if the server is slower, use a longer -W".into(),
+        _ => String::new(),
     }
 }
 

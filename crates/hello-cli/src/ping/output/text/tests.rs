@@ -249,15 +249,12 @@ fn summary_without_a_reply_has_the_reason() {
     let mut recorder = Recorder::new(target());
     events(&mut recorder, [sent(0), lost(0)]);
     let silent = printed(&recorder, ms(1000));
-    assert!(silent.contains("\n  no reply within 1s, and no error was reported\n"), "{silent}");
+    assert!(silent.contains("\n  no reply within 1s, and no error was reported; if the server is slower, use a longer -W\n"), "{silent}");
     let end = "\n1 packets transmitted, 0 received, 100% packet loss, time 1000ms\n";
     assert!(silent.ends_with(end), "{silent}");
     for (reply, why) in [
         (ReplyKind::Late { seq: 0, rtt: ms(1500) }, "no reply in time: some were late"),
-        (
-            ReplyKind::Corrupt,
-            "no reply: only corrupt or unrelated datagrams; if this is an echo server, add --peer echo",
-        ),
+        (ReplyKind::Corrupt, "no reply: only corrupt or unrelated datagrams"),
         (ReplyKind::Unsolicited, "no reply: only corrupt or unrelated datagrams"),
     ] {
         let mut recorder = recorder.clone();
@@ -284,21 +281,31 @@ fn replies_of_the_other_kind_of_server_have_a_hint() {
         "; if this is an echo server, add --peer echo\n",
         "; if this is a Hello server, omit --peer echo\n",
     ];
-    let [corrupt, unsolicited] = [ReplyKind::Corrupt, ReplyKind::Unsolicited].map(received);
+    let of = |reply, datagram| match received(reply) {
+        ProbeEventKind::Received { reply, ttl, tos, clocks, .. } => {
+            ProbeEventKind::Received { reply, datagram, ttl, tos, clocks }
+        }
+        other => other,
+    };
+    let (name, greeting) = (&[b'A'; 16][..], &b"Hello, AAAAAAAAAAAAAAAA!"[..]);
+    let (corrupt, unsolicited) = (ReplyKind::Corrupt, ReplyKind::Unsolicited);
     for (peer, received, hint) in [
-        (PeerArg::Hello, vec![corrupt], echo),
-        (PeerArg::Hello, vec![unsolicited], "\n"),
-        (PeerArg::Hello, vec![corrupt, unsolicited], "\n"),
-        (PeerArg::Echo, vec![corrupt], "\n"),
-        (PeerArg::Echo, vec![unsolicited], hello),
-        (PeerArg::Echo, vec![corrupt, unsolicited], "\n"),
+        (PeerArg::Hello, vec![of(corrupt, name)], echo),
+        (PeerArg::Hello, vec![of(unsolicited, greeting)], "\n"),
+        (PeerArg::Hello, vec![of(corrupt, b"garbage")], "\n"),
+        (PeerArg::Hello, vec![of(corrupt, b"garbage"), of(corrupt, name)], echo),
+        (PeerArg::Echo, vec![of(unsolicited, name)], "\n"),
+        (PeerArg::Echo, vec![of(unsolicited, greeting)], hello),
     ] {
-        let mut recorder = Recorder::new(target());
+        let mut recorder = Recorder::new(Target { peer, ..target() });
         events(&mut recorder, [sent(0)].into_iter().chain(received).chain([lost(0)]));
         let plan = Plan { peer, ..plan() };
         let text = summary(Layout::PLAIN, &plan, &recorder.summary(SECOND), &[]);
         let line = format!("\n  no reply: only corrupt or unrelated datagrams{hint}");
         assert!(text.contains(&line), "{text}");
+        let mut whole = Recorder::new(Target { peer, ..target() });
+        whole.append(&recorder);
+        assert_eq!(whole.summary(SECOND).of_other_peer, u64::from(hint != "\n"));
         events(&mut recorder, [answered(ms(1))]);
         let text = summary(Layout::PLAIN, &plan, &recorder.summary(SECOND), &[]);
         assert!(!text.contains("if this is"), "{text}");

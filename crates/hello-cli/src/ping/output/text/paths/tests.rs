@@ -54,6 +54,14 @@ All 2 losing flows pass 10.80.3.2 (hop 2); no other flow does.";
 }
 
 #[test]
+fn other_kind_of_server_has_a_hint() {
+    let silent = traced(vec![path(0, &[0], PathEnd::Silent)], &[0]);
+    let other = Traced { has_other_peer: true, ..silent.clone() };
+    let hint = "\n192.0.2.1:9999 replies otherwise: if this is an echo server, add --peer echo.";
+    assert_eq!(printed(&other, None), printed(&silent, None) + hint);
+}
+
+#[test]
 fn verdict_claims_no_more_than_the_paths_show() {
     let verdict = |traced: &Traced| suspects(traced).map(|(_, line)| line);
     let two = |clean: &[u8]| vec![path(0, &[1, 2, 4], GREETED), path(1, clean, GREETED)];
