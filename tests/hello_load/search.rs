@@ -164,13 +164,13 @@ fn search_prints_its_result_and_its_bound() {
                 0,
                 "answers at least 1,000 requests/s with at most 10% loss; no higher rate was tried: \
                  next, try a higher --max-rate\n\
-                 no higher load was tried (--max-rate); at most 1 trial of 0.1 s per load\n",
+                 no higher load was tried (--max-rate); at most 1 trial of 100ms per load\n",
             ),
             (
                 &["--rate", "1000", "--resolution", "100"],
                 1,
                 "answers no rate without loss, not even 1,000/s\n\
-                 1,000/s lost too much (resolution 100%); at most 1 trial of 0.1 s per load\n",
+                 1,000/s lost too much (resolution 100%); at most 1 trial of 100ms per load\n",
             ),
         ] {
             let server = losing_a_tenth();

@@ -30,7 +30,7 @@ fn stalling(at: usize, stall: Duration) -> Server {
 #[test]
 fn generator_that_skips_most_requests_is_busy() {
     let arguments =
-        ["--rate", "20M", "--warm-up", "0", "--duration", "50ms", "-W", "50ms", CLOSED_PORT];
+        ["--rate", "10M", "--warm-up", "0", "--duration", "100ms", "-W", "50ms", CLOSED_PORT];
     let (summary, _) = run(&arguments);
     assert_eq!(due(&summary), 1_000_000);
     let generator = &summary["generator"];
@@ -120,7 +120,7 @@ fn busy_share_excludes_the_drain_after_the_last_request() {
     let server = Server::greeter();
     let to = server.address();
     let arguments =
-        ["--outstanding", "1", "--duration", "50ms", "--warm-up", "0", "-W", "20s", &to];
+        ["--outstanding", "1", "--duration", "100ms", "--warm-up", "0", "-W", "20s", &to];
     let (summary, status) = run(&arguments);
     assert!(number(&summary["generator"]["busy"]) > 0.0, "sending takes time: {summary}");
     assert_eq!(status, Some(0));

@@ -140,7 +140,7 @@ fn interrupted_search_prints_that_it_was_interrupted() {
     let end = [
         "",
         "interrupted before any rate had a verdict",
-        "interrupted before a load failed; at most 3 trials of 3600 s per load",
+        "interrupted before a load failed; at most 3 trials of 1h per load",
     ];
     assert!(lines.ends_with(&end.map(str::to_owned)), "{lines:?}");
     assert!(lines[1].starts_with("search from 10,000/s to at most 100,000,000/s, "), "{lines:?}");

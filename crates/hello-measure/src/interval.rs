@@ -23,7 +23,7 @@ pub struct Interval {
     pub at_s: f64,
     /// The length of the interval, in seconds.
     pub duration_s: f64,
-    /// Whether it ended before its time. It then has no rates: hardly anything is sent in it.
+    /// Whether it ended before its time, or no request was due in it. It then has no rates.
     pub partial: bool,
     /// The rate that the caller intended, in requests per second; `None` if it intended none.
     pub rate: Option<u64>,

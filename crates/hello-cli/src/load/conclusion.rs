@@ -189,7 +189,10 @@ fn is_short(summary: &Summary) -> bool {
 /// Returns the options that widen the first limit of the generator.
 fn advice(summary: &Summary) -> Option<String> {
     let plan = &summary.plan;
+    let is_idle = summary.generator.busy.is_some_and(|busy| busy < IDLE);
     let advice = match summary.generator.limits.first()? {
+        // It was not too slow: something else had the processor.
+        GeneratorLimit::Late { .. } if is_idle => "a machine without other load".into(),
         GeneratorLimit::Late { .. } | GeneratorLimit::Busy { .. } => match longest_train(plan) {
             train if train > plan.train => train_option(plan, train),
             _ => format!("--threads {}", plan.threads.saturating_add(1)),
@@ -204,6 +207,9 @@ fn advice(summary: &Summary) -> Option<String> {
     };
     Some(advice)
 }
+
+/// The share of the time below which a generator is not too slow.
+const IDLE: f64 = 0.5;
 
 /// Returns the longest train of such names that a message holds.
 fn longest_train(plan: &Plan) -> u16 {

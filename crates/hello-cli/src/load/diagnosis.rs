@@ -110,7 +110,7 @@ mod tests {
             "2 requests not sent: too many in flight",
             "3 requests not sent: rejected by the system",
             "send buffer full 5 times",
-            "25% of the time spent waiting for lost requests to time out; try a shorter --timeout",
+            "at least 25% of the time spent waiting for lost requests to time out; try a shorter --timeout",
             "6 datagrams overflowed its receive buffers",
             "98.8% busy; try --train or more --threads",
             "1% of the requests sent more than 2.50 ms late",

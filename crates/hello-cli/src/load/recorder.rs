@@ -128,6 +128,9 @@ impl Recorder {
             // Much of the CPU time was spent after the last request was due.
             summary.generator.processor_time_per_request_us = None;
         }
+        if summary.common.duration_s < MIN_DURATION_S {
+            summary.generator.busy = None;
+        }
         if !summary.has_rate() {
             (summary.sent_per_s, summary.answered_per_s) = (None, None);
             (summary.sent_bits_per_s, summary.answered_bits_per_s) = (None, None);
@@ -311,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn cpu_time_per_request_is_unknown_for_a_very_short_run() {
+    fn cpu_time_per_request_and_the_busy_share_are_unknown_for_a_very_short_run() {
         // Requests that are sent late are sent after it.
         for (millis, known) in [(1, false), (99, false), (100, true)] {
             let usage = GeneratorUsage { measured: Duration::from_millis(millis), ..USAGE };
@@ -319,6 +322,7 @@ mod tests {
             let summary = recorder().summary("", address, &plan(), usage, START);
             let time = summary.generator.processor_time_per_request_us;
             assert_eq!(time.is_some(), known, "{millis}");
+            assert_eq!(summary.generator.busy.is_some(), known, "{millis}");
         }
     }
 

@@ -103,7 +103,7 @@ impl fmt::Display for GeneratorLimit {
             }
             Self::Stalled { share } => write!(
                 f,
-                "{}% of the time spent waiting for lost requests to time out; try a shorter --timeout",
+                "at least {}% of the time spent waiting for lost requests to time out; try a shorter --timeout",
                 tenths(*share)
             ),
             Self::Dropped { datagrams } => {

@@ -13,7 +13,9 @@ pub const COMMON_COLUMNS: &[Column<Summary>] = &[
     ("lost", |summary, _| summary.lost.to_string()),
     ("in_flight", |summary, _| summary.in_flight.to_string()),
     ("not_sent", |summary, _| summary.not_sent_total().to_string()),
-    ("loss_percent", |summary, format| format.percent(summary.loss)),
+    ("loss_percent", |summary, format| {
+        format.percent_of(summary.loss, summary.lost, summary.settled())
+    }),
     ("late", |summary, _| summary.late.to_string()),
     ("reordered", |summary, _| summary.reordered.to_string()),
     ("duplicate", |summary, _| summary.duplicate.to_string()),

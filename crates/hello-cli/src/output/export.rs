@@ -16,8 +16,9 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::console::PATIENCE;
+use super::format;
 use super::json::{self, SCHEMA_VERSION};
-use super::percent::percent;
+use super::percent::{self, percent};
 
 /// The format of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,15 +143,38 @@ impl CellFormat {
         })
     }
 
-    /// Formats a share in percent, without the sign.
+    /// Formats a share in percent, without the sign; in Markdown with at most one decimal.
     pub fn percent(&self, share: Option<f64>) -> String {
-        self.known(share, percent)
+        let is_brief = self.digits.is_some();
+        self.known(share, |share| percent(if is_brief { tenth(share) } else { share }))
+    }
+
+    /// Formats the share of a count in another in percent, without the sign; in Markdown with the digits
+    /// that the counts carry.
+    pub fn percent_of(&self, share: Option<f64>, part: u64, whole: u64) -> String {
+        match (share, self.digits) {
+            (Some(_), Some(_)) => percent::of(part, whole).trim_end_matches('%').into(),
+            _ => self.percent(share),
+        }
+    }
+
+    /// Formats a rate; in Markdown with a decimal only below ten.
+    pub fn rate(&self, per_s: Option<f64>) -> String {
+        self.known(per_s, |per_s| match self.digits {
+            Some(_) => format::rate(per_s).replace(',', ""),
+            None => format!("{per_s:.1}"),
+        })
     }
 
     /// Formats a value that may be unknown.
     pub fn known<T>(&self, value: Option<T>, format: impl FnOnce(T) -> String) -> String {
         value.map_or_else(|| self.unknown.to_owned(), format)
     }
+}
+
+/// Rounds a share to a tenth of a per cent.
+fn tenth(share: f64) -> f64 {
+    (share * 1000.0).round() / 1000.0
 }
 
 /// Checks that `path` can be written, without a change to an existing file. A missing file is
@@ -308,6 +332,20 @@ mod tests {
 | a,b\\|\"c\" | - | - |
 ";
         assert_eq!(Export::Markdown.text(&TRIPS, NO_TOTALS, &Trip::heads()), expected);
+    }
+
+    #[test]
+    fn markdown_has_no_digits_that_nobody_knows() {
+        let (csv, markdown) = (CellFormat::CSV, CellFormat::MARKDOWN);
+        let third = Some(1.0 / 3.0);
+        for (format, share, of_counts, rate) in
+            [(csv, "33.3333", "33.3333", "12345.7"), (markdown, "33.3", "33", "12346")]
+        {
+            assert_eq!(format.percent(third), share);
+            assert_eq!(format.percent_of(third, 2, 6), of_counts);
+            assert_eq!(format.rate(Some(12_345.678)), rate);
+        }
+        assert_eq!(markdown.percent_of(None, 0, 0), "-");
     }
 
     #[test]

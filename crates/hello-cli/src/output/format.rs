@@ -84,6 +84,17 @@ pub fn percentile(millis: f64) -> String {
     format!("{millis:.decimals$}")
 }
 
+/// Formats milliseconds that are known to two digits, as the percentiles of a flow are: `1.2`, `12`,
+/// `0.12`, `0.045`.
+pub fn coarse_percentile(millis: f64) -> String {
+    let decimals = match millis {
+        ..0.0995 => 3,
+        ..0.995 => 2,
+        _ => decimals(millis, 2),
+    };
+    format!("{millis:.decimals$}")
+}
+
 /// Returns the number of decimals of a number with this many digits in all.
 fn decimals(value: f64, digits: usize) -> usize {
     let bounds = iter::successors(Some(10.0), |bound| Some(bound * 10.0));
@@ -117,15 +128,28 @@ pub fn known<T>(value: Option<T>, format: impl FnOnce(T) -> String) -> String {
     value.map_or_else(|| "-".into(), format)
 }
 
-/// Formats a duration in ASCII, in one of the forms in which options take it: `1.5s`, `250us`.
+/// Formats a duration in ASCII, in one of the forms in which options take it: `1.5s`, `250us`, `1m30s`.
 pub fn duration(duration: Duration) -> String {
-    format!("{duration:?}").replace('\u{b5}', "u")
+    if duration.is_zero() {
+        return "0s".into();
+    }
+    if duration.as_secs() < 60 || duration.subsec_nanos() > 0 {
+        return format!("{duration:?}").replace('\u{b5}', "u");
+    }
+    let mut seconds = duration.as_secs();
+    let mut text = String::new();
+    for (unit, length) in [("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)] {
+        if seconds >= length {
+            text += &format!("{}{unit}", seconds / length);
+            seconds %= length;
+        }
+    }
+    text
 }
 
 /// Formats the longest time that something may take, in whole seconds: `1m5s`.
 pub fn at_most(time: Duration) -> String {
-    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
-    humantime::format_duration(Duration::from_secs(seconds)).to_string().replace(' ', "")
+    duration(Duration::from_secs(time.as_secs() + u64::from(time.subsec_nanos() > 0)))
 }
 
 #[cfg(test)]
@@ -166,6 +190,17 @@ mod tests {
         ] {
             assert_eq!(percentile(millis), text);
         }
+        for (millis, text) in [
+            (0.0, "0.000"),
+            (0.0454, "0.045"),
+            (0.2327, "0.23"),
+            (0.996, "1.0"),
+            (1.2345, "1.2"),
+            (12.345, "12"),
+            (123.456, "123"),
+        ] {
+            assert_eq!(coarse_percentile(millis), text);
+        }
     }
 
     #[test]
@@ -193,12 +228,22 @@ mod tests {
         for (nanos, text) in [(1, "1ns"), (250_000, "250us"), (1_500_000_000, "1.5s")] {
             assert_eq!(duration(Duration::from_nanos(nanos)), text);
         }
+        for (millis, text) in [
+            (59_000, "59s"),
+            (60_000, "1m"),
+            (90_000, "1m30s"),
+            (90_500, "90.5s"),
+            (3_600_000, "1h"),
+            (172_801_000, "2d1s"),
+        ] {
+            assert_eq!(duration(Duration::from_millis(millis)), text);
+        }
     }
 
     #[test]
     fn longest_times_are_whole_seconds_and_never_too_short() {
         for (millis, text) in
-            [(0, "0s"), (100, "1s"), (9_001, "10s"), (88_000, "1m28s"), (90_061_000, "1day1h1m1s")]
+            [(0, "0s"), (100, "1s"), (9_001, "10s"), (88_000, "1m28s"), (90_061_000, "1d1h1m1s")]
         {
             assert_eq!(at_most(Duration::from_millis(millis)), text);
         }

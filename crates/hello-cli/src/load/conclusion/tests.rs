@@ -35,6 +35,12 @@ pub(super) fn short(mut summary: Summary, late: u64) -> Summary {
     limited(summary, GeneratorLimit::Late { requests: late })
 }
 
+/// The same by a generator that was too slow.
+pub(super) fn busily(mut summary: Summary) -> Summary {
+    summary.generator.busy = Some(0.5);
+    summary
+}
+
 pub(super) fn suspected(mut summary: Summary) -> Summary {
     summary.suspected_limit = Some(LIMIT);
     summary
@@ -216,7 +222,7 @@ fn each_run_has_its_headline() {
             Some(Generator),
         ),
         (
-            short(open(20_000, 100_000, 0), 100_000),
+            busily(short(open(20_000, 100_000, 0), 100_000)),
             "x:1 answers 10,000 requests/s without loss; 20,000/s could not be offered; the \
              generator was the limit: next, try --train 64",
             Carried,
@@ -224,7 +230,8 @@ fn each_run_has_its_headline() {
         ),
         (
             short(open(20_000, 0, 0), 9),
-            "none of 9 requests was sent; the generator was the limit: next, try --train 64",
+            "none of 9 requests was sent; the generator was the limit: next, try a machine without \
+             other load",
             NotOffered,
             Some(Generator),
         ),

@@ -53,17 +53,18 @@ const PLAN: &[Column<Summary>] = &[
 ];
 
 const LOAD: &[Column<Summary>] = &[
-    ("sent_per_s", |summary, format| format.known(summary.sent_per_s, |rate| format!("{rate:.1}"))),
-    ("answered_per_s", |summary, format| {
-        format.known(summary.answered_per_s, |rate| format!("{rate:.1}"))
-    }),
+    ("sent_per_s", |summary, format| format.rate(summary.sent_per_s)),
+    ("answered_per_s", |summary, format| format.rate(summary.answered_per_s)),
     ("sent_bits_per_s", |summary, format| {
         format.known(summary.sent_bits_per_s, |rate| format!("{rate:.0}"))
     }),
     ("answered_bits_per_s", |summary, format| {
         format.known(summary.answered_bits_per_s, |rate| format!("{rate:.0}"))
     }),
-    ("worst_case_loss_percent", |summary, format| format.percent(summary.worst_case_loss)),
+    ("worst_case_loss_percent", |summary, format| {
+        let (open, settled) = (summary.common.in_flight, summary.common.settled());
+        format.percent_of(summary.worst_case_loss, summary.common.lost + open, settled + open)
+    }),
     ("interrupted", |summary, _| summary.interrupted.to_string()),
     ("misdirected", |summary, _| summary.misdirected.to_string()),
     ("latency_min_ms", |summary, format| format.time(summary.latency_ms.map(|times| times.min))),

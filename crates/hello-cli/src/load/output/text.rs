@@ -18,7 +18,7 @@ use crate::load::saturation::{GeneratorLimit, tenths};
 use crate::load::summary::Summary;
 use crate::load::throughput::{SearchBound, Throughput};
 use crate::output::escape::Escaped;
-use crate::output::format::{self, count, known, thousands, without_zeros};
+use crate::output::format::{self, count, duration, known, thousands};
 use crate::output::layout::Layout;
 use crate::output::no_answer::describe;
 use crate::output::percent::{self, percent};
@@ -47,7 +47,7 @@ pub(super) fn parameters(plan: &LoadPlan, trials: bool) -> String {
         }
         (_, Some(rate)) if !trials => {
             let arrivals = intended.arrivals.unwrap_or_default();
-            parts.push(format!("{}/s ({arrivals})", count(rate, "packet")));
+            parts.push(format!("{}/s ({arrivals})", count(rate, "request")));
             parts.push(format!(
                 "{} of payload",
                 format::bit_rate(rate as f64 * intended.mean_name_bits())
@@ -70,11 +70,11 @@ pub(super) fn parameters(plan: &LoadPlan, trials: bool) -> String {
     let each = if trials { " each" } else { "" };
     let measured = match plan.count {
         Some(requests) => count(requests, "request"),
-        None => format!("{} s", seconds(plan.duration)),
+        None => duration(plan.duration),
     };
     parts.push(match plan.warm_up.is_zero() {
         true => format!("{measured}{each}"),
-        false => format!("{measured}{each} after {} s of warm-up", seconds(plan.warm_up)),
+        false => format!("{measured}{each} after {} of warm-up", duration(plan.warm_up)),
     });
     parts.join(", ")
 }
@@ -217,7 +217,8 @@ pub fn throughput(layout: Layout, conclusion: &Conclusion, throughput: &Throughp
         _ => "no higher load was tried (--max-rate)".into(),
     };
     let trials = count(throughput.trials.into(), "trial");
-    let bound = format!("{bound}; at most {trials} of {} s per load", throughput.trial_s);
+    let trial = duration(Duration::from_secs_f64(throughput.trial_s));
+    let bound = format!("{bound}; at most {trials} of {trial} per load");
     format!("\n{}\n{}", paint_headline(layout, conclusion), layout.wrap(&bound))
 }
 
@@ -234,8 +235,4 @@ fn paint_headline(layout: Layout, conclusion: &Conclusion) -> String {
         Outcome::Lost | Outcome::NoAnswer => BAD,
     };
     paint(style.bold(), layout.wrap(&conclusion.headline))
-}
-
-fn seconds(duration: Duration) -> String {
-    without_zeros(&format!("{:.3}", duration.as_secs_f64())).into()
 }

@@ -74,8 +74,13 @@ impl Session<'_> {
                 && (is_over || now >= at)
             {
                 let by_now = seen();
+                let due = due_share(plan, stopped, printed, by_now.0);
                 let part = Interval::between(printed, by_now, rate);
-                let is_cut = is_over && part.duration_s < every.as_secs_f64();
+                // The generator's clock started a moment later than this one.
+                let is_waiting = due == 0.0 && part.sent == 0;
+                let is_short = part.duration_s < every.as_secs_f64() || due < MOST;
+                let is_cut = is_waiting || is_over && is_short;
+                let part = Interval { rate: rate.filter(|_| !is_waiting), ..part };
                 // The last interval may be empty.
                 if !(is_over && part.is_empty()) {
                     self.print_interval(&if is_cut { part.cut_short() } else { part });
@@ -151,6 +156,25 @@ fn is_unreachable(plan: &LoadPlan, error: Option<SocketError>, elapsed: Duration
     is_silent || elapsed >= REFUSAL && is_refusal(error)
 }
 
+/// Returns the share of the time from a point of a run, after the warm-up, in which requests were due: until
+/// its end, or it was stopped, or all were sent.
+fn due_share(
+    plan: &LoadPlan,
+    stopped: Option<Duration>,
+    (from, counts): (Duration, Counts),
+    to: Duration,
+) -> f64 {
+    let stopped = stopped.map(|stopped| stopped.saturating_sub(plan.warm_up));
+    let end = stopped.unwrap_or(plan.duration).min(plan.duration);
+    let has_sent_all = plan.count.is_some_and(|count| counts.sent >= count);
+    let due = if has_sent_all { Duration::ZERO } else { end.min(to).saturating_sub(from) };
+    due.as_secs_f64() / to.saturating_sub(from).as_secs_f64()
+}
+
+/// The share of the last interval in which requests are due, if it is no partial one. The rest is for
+/// rounding.
+const MOST: f64 = 0.9;
+
 /// Returns the time after which a server that has not answered is silent.
 pub(super) fn silence(plan: &LoadPlan) -> Duration {
     plan.timeout.max(SILENCE)
@@ -177,6 +201,28 @@ mod tests {
 
     use super::*;
     use crate::load::fixtures::plan;
+
+    #[test]
+    fn requests_are_due_until_the_end_a_stop_or_the_last_one() {
+        let mut plan = plan();
+        let millis = Duration::from_millis;
+        (plan.warm_up, plan.duration, plan.count) = (millis(100), millis(1000), Some(9));
+        let mut counts = Counts::default();
+        counts.sent = 8;
+        for (stopped, from, to, share) in [
+            (None, 0, 500, 1.0),
+            (None, 750, 1250, 0.5),
+            (None, 1000, 1500, 0.0),
+            (Some(600), 250, 750, 0.5),
+            (Some(50), 0, 100, 0.0),
+            (Some(1200), 500, 1000, 1.0),
+        ] {
+            let found = due_share(&plan, stopped.map(millis), (millis(from), counts), millis(to));
+            assert_eq!(found, share, "{stopped:?} {from} {to}");
+        }
+        counts.sent = 9;
+        assert_eq!(due_share(&plan, None, (millis(500), counts), millis(750)), 0.0);
+    }
 
     #[test]
     fn silence_needs_the_timeout_a_second_and_enough_requests() {

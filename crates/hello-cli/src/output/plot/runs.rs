@@ -135,7 +135,11 @@ impl Layout {
             (true, square(VERMILLION), "lost (height: share)"),
             (self.has_late, vec![Glyph::Mark(LATE)], "late reply"),
             (self.has_not_sent, square(INK), "not sent"),
-            (self.has_outages, square(OUTAGE), "outage"),
+            (
+                self.has_outages,
+                square(OUTAGE),
+                if self.flows.is_some() { "outage of a flow" } else { "outage" },
+            ),
             (
                 self.flows.is_some(),
                 vec![Glyph::Line(FLOW), Glyph::Mark(MEDIAN)],

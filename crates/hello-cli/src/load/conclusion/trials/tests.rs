@@ -4,7 +4,7 @@ use hello_measure::{Bound, SearchOutcome};
 
 use super::*;
 use crate::load::conclusion::tests::{
-    assert_concludes, dropped, interrupted, open, refused, rising, short, suspected,
+    assert_concludes, busily, dropped, interrupted, open, refused, rising, short, suspected,
 };
 use crate::load::throughput::SearchEnd;
 
@@ -16,7 +16,7 @@ fn each_end_of_a_search_has_its_headline() {
     let load = |load| std::num::NonZeroU64::new(load).expect("not zero");
     let trial = |summary, verdict| Summary { verdict: Some(verdict), ..summary };
     let lost = trial(open(71_000, 700_000, 10_000), TrialVerdict::Lost);
-    let late = trial(short(open(71_000, 700_000, 0), 10_000), TrialVerdict::NotOffered);
+    let late = trial(busily(short(open(71_000, 700_000, 0), 10_000)), TrialVerdict::NotOffered);
     for (carried, bound, end, tolerance, last, headline, outcome, limited_by) in [
         (
             Some(70_000),
@@ -127,7 +127,7 @@ fn each_sweep_has_its_headline() {
     use Outcome::{Carried, Lost, NotOffered, Unknown};
     let clean = open(1000, 10_000, 0);
     let lossy = open(2000, 15_000, 5000);
-    let late = short(open(3000, 10_000, 0), 20_000);
+    let late = busily(short(open(3000, 10_000, 0), 20_000));
     for (trials, all, headline, outcome, limited_by) in [
         (
             vec![clean.clone(), lossy.clone()],

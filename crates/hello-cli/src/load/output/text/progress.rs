@@ -26,7 +26,8 @@ pub fn interval(layout: Layout, interval: &Interval) -> String {
     parts.push(if interval.lost > 0 { paint(BAD, lost) } else { lost });
     parts.push(format!("{} in flight", thousands(interval.in_flight)));
     if interval.partial {
-        parts.push(format!("(partial: {:.3} s)", interval.duration_s));
+        let what = if interval.sent > 0 { "partial" } else { "waiting" };
+        parts.push(format!("({what}: {:.3} s)", interval.duration_s));
     }
     layout.flow(&parts, INDENT)
 }

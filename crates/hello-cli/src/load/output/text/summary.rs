@@ -35,7 +35,7 @@ pub fn summary(layout: Layout, conclusion: &Conclusion, summary: &Summary) -> St
 /// Returns a table of the requests by their fates.
 fn counts(layout: Layout, summary: &Summary) -> String {
     let common = &summary.common;
-    let heads = [("requests", 0), ("count", 0), ("share", 0), ("packets/s", 1), ("payload", 2)];
+    let heads = [("requests", 0), ("count", 0), ("share", 0), ("requests/s", 1), ("payload", 2)];
     let (rate, bits) = (|rate| known(rate, format::rate), |rate| known(rate, format::bit_rate));
     let row = |what: &str, number: u64, share: String| {
         vec![what.into(), thousands(number), share, String::new(), String::new()]
@@ -123,22 +123,26 @@ fn times(layout: Layout, summary: &Summary) -> Option<String> {
 /// Returns the usage of the generator and its limits, if anything was due.
 fn generator(layout: Layout, summary: &Summary) -> Vec<String> {
     let generator = &summary.generator;
-    let Some(busy) = generator.busy.filter(|_| summary.common.due() > 0) else {
+    if summary.common.due() == 0 {
         return vec![];
-    };
-    let mut text = format!("generator: {}% busy", tenths(busy));
-    if let Some(time) = generator.processor_time_per_request_us {
-        text += &format!(", {time:.3} us of CPU per request");
-        if summary.plan.rate.is_some() {
-            text += ", including busy-waiting";
+    }
+    // It is not known of a very short run.
+    let usage = generator.busy.map(|busy| {
+        let mut text = format!("generator: {}% busy", tenths(busy));
+        if let Some(time) = generator.processor_time_per_request_us {
+            text += &format!(", {time:.3} us of CPU per request");
+            if summary.plan.rate.is_some() {
+                text += ", including busy-waiting";
+            }
         }
-    }
-    if generator.limits.is_empty() && summary.is_steady() && summary.common.answered > 0 {
-        text += "; no limit found";
-    }
+        if generator.limits.is_empty() && summary.is_steady() && summary.common.answered > 0 {
+            text += "; no limit found";
+        }
+        layout.wrap(&text)
+    });
     let limits = generator
         .limits
         .iter()
         .map(|limit| paint(WARNING, layout.wrap(&format!("generator limit: {limit}"))));
-    std::iter::once(layout.wrap(&text)).chain(limits).collect()
+    usage.into_iter().chain(limits).collect()
 }

@@ -48,9 +48,9 @@ fn summarised(layout: Layout, summary: &Summary) -> String {
 fn header_has_the_plan() {
     assert_eq!(
         headed(&plan(), false),
-        "1,000 packets/s (constant), 128 kbit/s of payload, 16-byte names, 1 source port, 1 s"
+        "1,000 requests/s (constant), 128 kbit/s of payload, 16-byte names, 1 source port, 1s"
     );
-    assert_eq!(headed(&plan(), true), "constant loads, 16-byte names, 1 source port, 1 s each");
+    assert_eq!(headed(&plan(), true), "constant loads, 16-byte names, 1 source port, 1s each");
     let builder = LoadGenerator::builder()
         .pacing(Pacing::Closed { outstanding: NonZeroU32::new(3200).expect("not zero") })
         .train(NonZeroU16::new(8).expect("not zero"))
@@ -63,9 +63,9 @@ fn header_has_the_plan() {
     let mut plan = builder.check(([127, 0, 0, 1], 9999).into()).expect("a plan");
     let expected = "3,200 outstanding, names of 8 to 64 bytes, trains of 8, 9 source addresses, 2 \
                     threads, echo server";
-    assert_eq!(headed(&plan, false), format!("{expected}, 1.5 s after 0.25 s of warm-up"));
+    assert_eq!(headed(&plan, false), format!("{expected}, 1.5s after 250ms of warm-up"));
     plan.count = Some(1);
-    assert_eq!(headed(&plan, false), format!("{expected}, 1 request after 0.25 s of warm-up"));
+    assert_eq!(headed(&plan, false), format!("{expected}, 1 request after 250ms of warm-up"));
     (plan.count, plan.warm_up) = (Some(5000), Duration::ZERO);
     assert_eq!(headed(&plan, false), format!("{expected}, 5,000 requests"));
 }
@@ -97,9 +97,9 @@ fn summary_has_every_number_once_below_its_headline() {
     let expected = "
 192.0.2.1:9999 loses 33% at 3 requests/s, and answers 2/s
 --- 192.0.2.1:9999 load statistics ---
-requests  count  share  packets/s    payload
-sent          3                 3  384 bit/s
-answered      2    67%          2  384 bit/s
+requests  count  share  requests/s    payload
+sent          3                  3  384 bit/s
+answered      2    67%           2  384 bit/s
 lost          1    33%
 in 1.000 s; payload: names sent and replies received, without headers
 ms             min    avg    p50  p90  p99  p99.9    max
@@ -243,7 +243,7 @@ fn search_ends_with_the_throughput_and_its_bound() {
         (None, Bound::Lost(load(1)), true, "1/s lost too much (resolution 2%)"),
     ] {
         let text = result(carried, bound, is_over);
-        let line = format!("{expected}; at most 3 trials of 2 s per load");
+        let line = format!("{expected}; at most 3 trials of 2s per load");
         assert_eq!(text.lines().nth(2), Some(&*line), "{text}");
     }
 }
@@ -299,6 +299,8 @@ fn interval_has_one_line_and_a_partial_one_no_rates() {
     let expected = "   2.500 s        400 sent        300 answered  10 lost  90 in flight  \
                     (partial: 0.500 s)";
     assert_eq!(text(&part().cut_short()), expected);
+    let waiting = text(&Interval { sent: 0, ..part().cut_short() });
+    assert!(waiting.ends_with("  90 in flight  (waiting: 0.500 s)"), "{waiting}");
     let open = text(&Interval { rate: Some(90_000), ..part() });
     assert!(open.starts_with("   2.500 s  90,000/s:        800 sent/s  "), "{open}");
 }

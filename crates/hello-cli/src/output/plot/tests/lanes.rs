@@ -79,6 +79,15 @@ fn outage_has_a_band_over_its_time_and_a_single_loss_has_none() {
 }
 
 #[test]
+fn outages_of_several_flows_are_called_those_of_a_flow() {
+    for (flows, expected) in [(1, "outage"), (3, "outage of a flow")] {
+        let names = texts(&drawn(&[Sample::eventful("here", flows, 2000)]));
+        let found = Vec::from_iter(names.iter().filter(|text| text.starts_with("outage")));
+        assert_eq!(found, [expected], "{flows}");
+    }
+}
+
+#[test]
 fn short_outage_at_the_end_of_a_long_run_is_seen() {
     let mut sample = Sample::of(&[Duration::from_millis(10); 5000]);
     [5000, 5001].iter().for_each(|number| sample.lost(*number));

@@ -3,7 +3,7 @@
 use hello_measure::FlowSummary;
 
 use crate::output::escape::Escaped;
-use crate::output::format::{exact, known, percentile, thousands};
+use crate::output::format::{coarse_percentile, exact, known, percentile, thousands};
 use crate::output::layout::Layout;
 use crate::output::percent;
 use crate::output::table::{Head, table};
@@ -87,8 +87,8 @@ pub fn flows(layout: Layout, flows: &[FlowSummary]) -> String {
             thousands(flow.answered),
             thousands(flow.lost),
             percent::of(flow.lost, flow.answered + flow.lost),
-            known(flow.p50_ms, percentile),
-            known(flow.p99_ms, percentile),
+            known(flow.p50_ms, coarse_percentile),
+            known(flow.p99_ms, coarse_percentile),
         ];
         if has_ttl {
             row.push(known(flow.ttl, |ttl| ttl.to_string()));

@@ -5,6 +5,7 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use anstream::adapter::strip_str;
+use hello_measure::FlowSummary;
 use hello_net::ErrorClass;
 
 use super::summary::{interval, packets, summary};
@@ -344,6 +345,9 @@ target           sent  not sent  lost  loss    min    p50  p90  p99    max  jitt
 flow   sent  answered  lost  loss    p50  p99
    0  1,005         3     1   25%  0.050    -";
     assert_eq!(flows(Layout::PLAIN, &summaries[0].flows), expected);
+    // They are known to two digits.
+    let flow = FlowSummary { p50_ms: Some(0.2327), p99_ms: Some(1.234), ..summaries[0].flows[0] };
+    assert!(flows(Layout::PLAIN, &[flow]).ends_with("  0.23  1.2"));
 }
 
 #[test]
