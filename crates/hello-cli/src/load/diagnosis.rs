@@ -20,7 +20,9 @@ pub fn generator_limits(summary: &Summary) -> Vec<GeneratorLimit> {
     limits.extend(many(not_taken).then_some(GeneratorLimit::NotTaken { requests: not_taken }));
     limits.extend(many(no_room).then_some(GeneratorLimit::NoRoomToSend { times: no_room }));
     let stalled = summary.generator.stalled.unwrap_or(0.0).max(held_by_lost(summary));
-    let stalled = Some(stalled).filter(|share| *share > MAX_SHORTFALL);
+    // If nothing was answered, a shorter timeout changes nothing.
+    let is_answered = summary.common.answered > 0;
+    let stalled = Some(stalled).filter(|share| *share > MAX_SHORTFALL && is_answered);
     limits.extend(stalled.map(|share| GeneratorLimit::Stalled { share }));
     limits.extend((dropped > 0).then_some(GeneratorLimit::Dropped { datagrams: dropped }));
     let is_long = summary.common.duration_s > MIN_DURATION_S && summary.is_steady();
@@ -131,6 +133,9 @@ mod tests {
             summary.trend.held_s = held_s;
             assert_eq!(generator_limits(&summary), limits, "{held_s}");
         }
+        (summary.trend.held_s, summary.common.answered) = (56.0, 0);
+        assert_eq!(generator_limits(&summary), [], "a longer timeout is what may help");
+        summary.common.answered = 2;
         (summary.plan.rate, summary.plan.outstanding) = (Some(5541), None);
         summary.trend.held_s = 56.0;
         assert_eq!(generator_limits(&summary), [], "an open loop waits for no reply");

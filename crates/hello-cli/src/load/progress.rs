@@ -61,6 +61,8 @@ pub enum Phase {
     Waiting {
         /// The longest time that they may take.
         at_most: Duration,
+        /// Whether a signal ended the run, and the next one ends the wait.
+        is_stopped: bool,
     },
 }
 
@@ -79,7 +81,7 @@ impl Phase {
             // With a count, the end of the last request is at most a timeout ahead.
             let since = if elapsed >= over { over } else { elapsed };
             let at_most = since.saturating_add(plan.timeout).saturating_sub(elapsed);
-            return Self::Waiting { at_most };
+            return Self::Waiting { at_most, is_stopped: stopped.is_some() };
         }
         if elapsed < plan.warm_up {
             return Self::WarmUp { left: plan.warm_up - elapsed };
@@ -117,14 +119,15 @@ mod tests {
     fn phases_follow_each_other_and_the_wait_is_at_most_the_timeout() {
         let mut plan = plan();
         (plan.warm_up, plan.duration, plan.timeout) = (SECOND, 10 * SECOND, 2 * SECOND);
+        let waiting = |at_most, is_stopped| Phase::Waiting { at_most, is_stopped };
         let at = |elapsed, stopped| Phase::at(&plan, elapsed, &counts(5), stopped);
         assert_eq!(at(SECOND / 2, None), Phase::WarmUp { left: SECOND / 2 });
         let measuring = Phase::Measuring { left: Some(7 * SECOND), of: None };
         assert_eq!(at(4 * SECOND, None), measuring);
-        assert_eq!(at(12 * SECOND, None), Phase::Waiting { at_most: SECOND });
-        assert_eq!(at(4 * SECOND, Some(3 * SECOND)), Phase::Waiting { at_most: SECOND });
-        assert_eq!(at(SECOND / 2, Some(SECOND / 2)), Phase::Waiting { at_most: 2 * SECOND });
-        assert_eq!(at(99 * SECOND, None), Phase::Waiting { at_most: Duration::ZERO });
+        assert_eq!(at(12 * SECOND, None), waiting(SECOND, false));
+        assert_eq!(at(4 * SECOND, Some(3 * SECOND)), waiting(SECOND, true));
+        assert_eq!(at(SECOND / 2, Some(SECOND / 2)), waiting(2 * SECOND, true));
+        assert_eq!(at(99 * SECOND, None), waiting(Duration::ZERO, false));
     }
 
     #[test]
@@ -133,7 +136,7 @@ mod tests {
         (plan.duration, plan.count) = (UNLIMITED, Some(5));
         let at = |sent| Phase::at(&plan, SECOND, &counts(sent), None);
         assert_eq!(at(4), Phase::Measuring { left: None, of: Some((4, 5)) });
-        assert_eq!(at(5), Phase::Waiting { at_most: plan.timeout });
+        assert_eq!(at(5), Phase::Waiting { at_most: plan.timeout, is_stopped: false });
         assert_eq!(Phase::bar(&plan, SECOND, &counts(4)), (4, 5));
     }
 }

@@ -165,7 +165,7 @@ pub fn sweep(layout: Layout, conclusion: &Conclusion, summaries: &[Summary]) -> 
         ("payload", 9),
         ("loss", 0),
         ("latency p50", 2),
-        ("p99", 1),
+        ("latency p99", 1),
         ("rtt p50", 6),
         ("rtt p99", 7),
         ("timer p99", 8),

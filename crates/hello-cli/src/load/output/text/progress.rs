@@ -60,14 +60,15 @@ fn whole_status(progress: &Progress) -> String {
     let interval = &progress.interval;
     text + &match progress.phase {
         Phase::WarmUp { left } => format!("warming up, {} left", format::at_most(left)),
-        Phase::Waiting { at_most } => format!(
-            "waiting {} at most for {}",
+        Phase::Waiting { at_most, is_stopped } => format!(
+            "waiting {} at most for {}{}",
             format::at_most(at_most),
             match interval.in_flight {
                 // Those of the warm-up are not counted.
                 0 => "the last replies".to_owned(),
                 number => count(number, "reply"),
-            }
+            },
+            if is_stopped { ", Ctrl-C again ends at once" } else { "" }
         ),
         Phase::Measuring { left, of } => {
             let mut parts = vec![];

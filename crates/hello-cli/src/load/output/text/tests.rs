@@ -320,7 +320,14 @@ fn status_has_the_time_left_and_what_is_awaited() {
             Phase::Measuring { left: None, of: Some((1200, 5000)) },
             "1,200 of 5,000, 600 answered/s, 10 lost, 800 sent/s, 90 in flight",
         ),
-        (Phase::Waiting { at_most: seconds(1) }, "waiting 1s at most for 90 replies"),
+        (
+            Phase::Waiting { at_most: seconds(1), is_stopped: false },
+            "waiting 1s at most for 90 replies",
+        ),
+        (
+            Phase::Waiting { at_most: seconds(1), is_stopped: true },
+            "waiting 1s at most for 90 replies, Ctrl-C again ends at once",
+        ),
     ] {
         assert_eq!(of(phase, None), expected);
     }
