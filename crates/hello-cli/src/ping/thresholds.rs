@@ -49,7 +49,11 @@ fn loss(summary: &Summary, max: f64) -> Option<String> {
         0 => String::new(),
         _ => format!(" ({not_sent} of {} not sent)", summary.common.due()),
     };
-    (ratio > max).then(|| format!("loss {}{note} {threshold}", percent::of(missed, due)))
+    let loss = percent::of(missed, due);
+    // Rounded, it may not look like more.
+    let is_more = loss.trim_end_matches('%').parse().is_ok_and(|shown: f64| shown > max * 100.0);
+    let counts = if is_more { String::new() } else { format!(" ({missed} of {due})") };
+    (ratio > max).then(|| format!("loss {loss}{counts}{note} {threshold}"))
 }
 
 /// Checks the 99th percentile, or every reply if there are too few for a percentile.
@@ -61,11 +65,13 @@ fn p99(summary: &Summary, max: Duration) -> Option<String> {
         _ if too_few_sent(summary) => Some(format!("p99 {}: {threshold}", unknown(summary))),
         (None, None) => Some(format!("p99 unknown (no reply): {threshold}")),
         (Some(p99), _) => {
-            (p99 > millis(max)).then(|| format!("p99 {} ms {threshold}", percentile(p99)))
+            let shown = || above(millis(max), [percentile(p99), exact(p99), p99.to_string()]);
+            (p99 > millis(max)).then(|| format!("p99 {} ms {threshold}", shown()))
         }
         (None, Some(highest)) => (highest > millis(max)).then(|| {
             let replies = count(summary.common.answered, "reply");
-            format!("p99 unknown ({replies}, of up to {} ms): {threshold}", exact(highest))
+            let shown = above(millis(max), [exact(highest), highest.to_string()]);
+            format!("p99 unknown ({replies}, of up to {shown} ms): {threshold}")
         }),
     }
 }
@@ -76,7 +82,8 @@ fn jitter(summary: &Summary, max: Duration) -> Option<String> {
         _ if too_few_sent(summary) => Some(format!("jitter {}: {threshold}", unknown(summary))),
         None => Some(format!("jitter unknown (too few replies): {threshold}")),
         Some(mean) => {
-            (mean > millis(max)).then(|| format!("jitter {} ms {threshold}", exact(mean)))
+            let shown = || above(millis(max), [exact(mean), mean.to_string()]);
+            (mean > millis(max)).then(|| format!("jitter {} ms {threshold}", shown()))
         }
     }
 }
@@ -89,7 +96,19 @@ fn outage(summary: &Summary, max: Duration) -> Option<String> {
     }
     let worst =
         summary.outages.as_ref()?.worst().filter(|worst| worst.duration_s > max.as_secs_f64())?;
-    Some(format!("outage of {} {threshold}", outages::describe(&worst, summary.flows.len())))
+    let described = outages::describe(&worst, summary.flows.len());
+    let seconds = worst.duration_s;
+    let shown = above(max.as_secs_f64(), [format!("{seconds:.3}"), seconds.to_string()]);
+    let exactly = if described.contains(&shown) { String::new() } else { format!(" ({shown} s)") };
+    Some(format!("outage of {described}{exactly} {threshold}"))
+}
+
+/// Returns the first of these texts of a number, each more exact than the one before, that looks like more
+/// than `max`, or the last.
+fn above<const N: usize>(max: f64, texts: [String; N]) -> String {
+    let is_more = |text: &&String| text.parse().is_ok_and(|shown: f64| shown > max);
+    let last = N.saturating_sub(1);
+    texts.iter().find(is_more).unwrap_or(&texts[last]).clone()
 }
 
 /// Whether more than 1% of the due probes were not sent, so that the 99th percentile of the due ones
@@ -151,6 +170,29 @@ mod tests {
         assert_eq!(violations(&recorder, 1.0, 4 * MILLI, MILLI), Vec::<String>::new());
         let line = "192.0.2.1:9999: p99 3.00 ms exceeds --max-p99 1ms";
         assert_eq!(violations(&recorder, 1.0, MILLI, MILLI), [line]);
+    }
+
+    #[test]
+    fn value_that_exceeds_its_threshold_looks_like_more() {
+        let mut recorder = Recorder::new(target());
+        events(&mut recorder, [answered(MILLI), lost(1), answered(MILLI), sent(3)]);
+        let line = "192.0.2.1:9999: loss 33% (1 of 3) exceeds --max-loss 33%";
+        assert_eq!(violations(&recorder, 0.33, MILLI, MILLI), [line]);
+        let line = "192.0.2.1:9999: loss 33% exceeds --max-loss 32.9%";
+        assert_eq!(violations(&recorder, 0.329, MILLI, MILLI), [line]);
+        let mut recorder = Recorder::new(target());
+        let nanos = Duration::from_nanos;
+        events(&mut recorder, [answered(nanos(0)), answered(nanos(1_000_100))]);
+        let lines = [
+            "192.0.2.1:9999: p99 unknown (2 replies, of up to 1.0001 ms): exceeds --max-p99 1ms",
+            "192.0.2.1:9999: jitter 1.0001 ms exceeds --max-jitter 1ms",
+        ];
+        assert_eq!(violations(&recorder, 0.0, MILLI, MILLI), lines);
+        events(&mut recorder, [answered(nanos(1_000_100)); 98]);
+        let found = violations(&recorder, 0.0, MILLI, MILLI);
+        assert_eq!(found, ["192.0.2.1:9999: p99 1.0001 ms exceeds --max-p99 1ms"]);
+        let found = outage_violation(1, "oxxo", Duration::from_nanos(1_999_999_999));
+        assert!(found[0].contains("outage of 2 probes in 2.000 s at 1.000 s exceeds"), "{found:?}");
     }
 
     #[test]
