@@ -65,12 +65,12 @@ fn p99(summary: &Summary, max: Duration) -> Option<String> {
         _ if too_few_sent(summary) => Some(format!("p99 {}: {threshold}", unknown(summary))),
         (None, None) => Some(format!("p99 unknown (no reply): {threshold}")),
         (Some(p99), _) => {
-            let shown = || above(millis(max), [percentile(p99), exact(p99), p99.to_string()]);
+            let shown = || above(millis(max), &[percentile(p99), exact(p99), p99.to_string()]);
             (p99 > millis(max)).then(|| format!("p99 {} ms {threshold}", shown()))
         }
         (None, Some(highest)) => (highest > millis(max)).then(|| {
             let replies = count(summary.common.answered, "reply");
-            let shown = above(millis(max), [exact(highest), highest.to_string()]);
+            let shown = above(millis(max), &[exact(highest), highest.to_string()]);
             format!("p99 unknown ({replies}, of up to {shown} ms): {threshold}")
         }),
     }
@@ -82,7 +82,7 @@ fn jitter(summary: &Summary, max: Duration) -> Option<String> {
         _ if too_few_sent(summary) => Some(format!("jitter {}: {threshold}", unknown(summary))),
         None => Some(format!("jitter unknown (too few replies): {threshold}")),
         Some(mean) => {
-            let shown = || above(millis(max), [exact(mean), mean.to_string()]);
+            let shown = || above(millis(max), &[exact(mean), mean.to_string()]);
             (mean > millis(max)).then(|| format!("jitter {} ms {threshold}", shown()))
         }
     }
@@ -98,17 +98,16 @@ fn outage(summary: &Summary, max: Duration) -> Option<String> {
         summary.outages.as_ref()?.worst().filter(|worst| worst.duration_s > max.as_secs_f64())?;
     let described = outages::describe(&worst, summary.flows.len());
     let seconds = worst.duration_s;
-    let shown = above(max.as_secs_f64(), [format!("{seconds:.3}"), seconds.to_string()]);
+    let shown = above(max.as_secs_f64(), &[format!("{seconds:.3}"), seconds.to_string()]);
     let exactly = if described.contains(&shown) { String::new() } else { format!(" ({shown} s)") };
     Some(format!("outage of {described}{exactly} {threshold}"))
 }
 
 /// Returns the first of these texts of a number, each more exact than the one before, that looks like more
 /// than `max`, or the last.
-fn above<const N: usize>(max: f64, texts: [String; N]) -> String {
+fn above(max: f64, texts: &[String]) -> String {
     let is_more = |text: &&String| text.parse().is_ok_and(|shown: f64| shown > max);
-    let last = N.saturating_sub(1);
-    texts.iter().find(is_more).unwrap_or(&texts[last]).clone()
+    texts.iter().find(is_more).or(texts.last()).cloned().unwrap_or_default()
 }
 
 /// Whether more than 1% of the due probes were not sent, so that the 99th percentile of the due ones
