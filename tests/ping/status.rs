@@ -122,7 +122,7 @@ fn exceeded_threshold_fails_and_prints_the_value() {
     let silent = silent.local_addr().expect("bound").to_string();
     for (to, threshold, most, expected) in [
         (&silent, "--max-loss", "99%", ": loss 100% exceeds --max-loss 99%\n"),
-        (&silent, "--max-p99", "1h", ": p99 unknown (no reply): exceeds --max-p99 3600s\n"),
+        (&silent, "--max-p99", "1h", ": p99 unknown (no reply): exceeds --max-p99 1h\n"),
         (&address, "--max-p99", "1ns", " ms): exceeds --max-p99 1ns\n"),
         (&address, "--max-jitter", "1ns", " ms exceeds --max-jitter 1ns\n"),
     ] {

@@ -32,7 +32,7 @@ fn trace_of_several_targets_has_a_table_for_each_and_an_exit_status_for_all() {
         format!("--- {address} paths ---"),
         format!("--- {CLOSED_PORT} paths ---"),
         format!("Flows 0-2: {address} replies at hop 1."),
-        "Flows 0-2: 127.78.0.1 is at hop 1, but no server listens on the port.".into(),
+        "Flows 0-2: 127.78.0.1 is at hop 1, but refuses probes: no server on that port, or a firewall.".into(),
         "None of the 3 flows is answered, so no router stands out.".into(),
     ] {
         assert!(out.lines().any(|other| other == line), "{line}\n{out}");

@@ -156,7 +156,7 @@ impl Conclusion {
     fn with_refusals(self, summary: &Summary) -> Self {
         let errors = &summary.common.errors;
         match errors.contains_key(REFUSED) && summary.common.lost > 0 {
-            true => self.and("no server was listening at times"),
+            true => self.and(&format!("at times, {}", summary.refusal())),
             false => self,
         }
     }

@@ -1,11 +1,11 @@
 //! The reasons why a server answered nothing, and what to do.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use hello_measure::{Cause, CauseKind, NoAnswer};
+use hello_measure::{Cause, NoAnswer};
 use hello_net::{Client, ClientError, ErrorClass, SocketError, UnansweredCause, ZonedAddr};
 use hello_proto::{DEFAULT_PORT, Request, Retry};
 use serde::Serialize;
@@ -112,18 +112,8 @@ impl NoContact {
 
     /// Adds what the network reported, and who did.
     pub(super) fn reported(self, cause: Cause) -> Self {
-        let target = self.address.0.ip().to_canonical();
-        let is_other = |reporter: &IpAddr| {
-            cause.kind == CauseKind::Refused
-                && !target.is_unspecified()
-                && reporter.to_canonical() != target
-        };
-        let refused_by = cause.reporter.filter(is_other);
-        Self {
-            error: Some(cause::describe(cause, self.address)),
-            refused_by: refused_by.map(|reporter| cause::reporter(reporter, self.address)),
-            ..self
-        }
+        let error = Some(cause::describe(cause, self.address));
+        Self { error, refused_by: cause::other_refuser(cause, self.address), ..self }
     }
 }
 

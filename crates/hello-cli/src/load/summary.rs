@@ -1,11 +1,12 @@
 //! The summary of a run under load.
 
-use hello_measure::{NoAnswer, Quantiles, Trend, TrialVerdict};
+use hello_measure::{CauseKind, NoAnswer, Quantiles, Trend, TrialVerdict};
 use hello_net::ZonedAddr;
 use serde::Serialize;
 
 use super::plan::Plan;
 use super::saturation::{GeneratorLimit, SuspectedLimit};
+use crate::output::cause;
 use crate::output::json::as_text;
 use crate::output::wall_clock::WallClock;
 
@@ -62,6 +63,17 @@ impl Summary {
         hello_measure::Summary { unsolicited, ..self.common.clone() }.no_answer()
     }
 
+    /// Describes that requests were refused, and by whom if that is another host than the target's.
+    pub fn refusal(&self) -> String {
+        let refused = self.common.lost_causes.iter().map(|one| one.cause);
+        let mut refused = refused.filter(|cause| cause.kind == CauseKind::Refused);
+        let other = refused.clone().find_map(|cause| cause::other_refuser(cause, self.address));
+        match other.filter(|_| refused.all(|it| cause::other_refuser(it, self.address).is_some())) {
+            Some(firewall) => format!("{firewall} refused requests"),
+            None => "requests were refused (no server on that port, or a firewall)".into(),
+        }
+    }
+
     /// Returns whether nothing was answered, because no server was listening.
     pub fn is_refused(&self) -> bool {
         self.no_answer() == Some(NoAnswer::Refused)
@@ -107,8 +119,32 @@ pub struct Generator {
 
 #[cfg(test)]
 mod tests {
+    use hello_measure::{Cause, LostCause};
+
     use super::*;
     use crate::load::fixtures::summary;
+
+    #[test]
+    fn refusal_names_a_host_only_if_it_is_not_the_target() {
+        let refused = |reporter: Option<[u8; 4]>| {
+            let cause = Cause { kind: CauseKind::Refused, reporter: reporter.map(Into::into) };
+            LostCause { cause, lost: 1 }
+        };
+        let (target, firewall) = (refused(Some([192, 0, 2, 1])), refused(Some([10, 80, 2, 2])));
+        let silent = LostCause { cause: Cause::SILENT, lost: 1 };
+        let nobody = "requests were refused (no server on that port, or a firewall)";
+        for (causes, expected) in [
+            (vec![silent, firewall], "10.80.2.2 refused requests"),
+            (vec![firewall, target], nobody),
+            (vec![target], nobody),
+            (vec![refused(None)], nobody),
+            (vec![], nobody),
+        ] {
+            let mut summary = summary();
+            summary.common.lost_causes = causes;
+            assert_eq!(summary.refusal(), expected);
+        }
+    }
 
     #[test]
     fn stray_datagram_does_not_explain_a_trial_that_sent_nothing() {

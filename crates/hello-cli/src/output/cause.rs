@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
-use hello_measure::{Cause, LostCause, Summary};
+use hello_measure::{Cause, CauseKind, LostCause, Summary};
 use hello_net::ZonedAddr;
 
 use super::format::{count, thousands};
@@ -16,6 +16,15 @@ pub fn reporter(reporter: IpAddr, target: ZonedAddr) -> String {
         }
         _ => reporter.to_string(),
     }
+}
+
+/// Returns the address of what refused a datagram to `target`, if it is another host: a firewall.
+pub fn other_refuser(cause: Cause, target: ZonedAddr) -> Option<String> {
+    let host = target.0.ip().to_canonical();
+    // An unspecified address is any of this host.
+    let is_other = |address: &IpAddr| address.to_canonical() != host && !host.is_unspecified();
+    let address = cause.reporter.filter(is_other).filter(|_| cause.kind == CauseKind::Refused)?;
+    Some(reporter(address, target))
 }
 
 /// Returns the line about the causes of the losses, unless nothing was reported: `lost: 3 host
@@ -73,8 +82,6 @@ const SHOWN: usize = 4;
 
 #[cfg(test)]
 mod tests {
-    use hello_measure::CauseKind;
-
     use super::*;
 
     fn target() -> ZonedAddr {

@@ -285,7 +285,8 @@ fn each_run_has_its_headline() {
         ),
         (
             refused(open(500, 4670, 330)),
-            "x:1 loses 6.6% at 500 requests/s, and answers 467/s; no server was listening at times",
+            "x:1 loses 6.6% at 500 requests/s, and answers 467/s; at times, requests were refused \
+             (no server on that port, or a firewall)",
             Lost,
             Some(Server),
         ),

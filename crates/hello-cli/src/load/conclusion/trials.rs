@@ -34,10 +34,11 @@ impl Conclusion {
                     let found = Self::new(headline, Outcome::Lost).limited_by(LimitedBy::Server);
                     last.map_or(found.clone(), |trial| found.with_rate_limit(trial))
                 }
-                (SearchBound::Silence, _) => Self::new(
-                    format!("{name} answered no rate, and then no server was listening"),
-                    Outcome::Unknown,
-                ),
+                (SearchBound::Silence, _) => {
+                    let refusal = trials.last().map(Summary::refusal).unwrap_or_default();
+                    let headline = format!("{name} answered no rate, and then {refusal}");
+                    Self::new(headline, Outcome::Unknown)
+                }
                 _ => Self::interrupted_early("before any rate had a verdict"),
             };
         };
@@ -76,7 +77,8 @@ impl Conclusion {
                 .and("no higher rate was tried")
                 .next("a higher --max-rate"),
             SearchBound::Silence => {
-                found.at_least().and("the search ended because no server was listening any more")
+                let refusal = trials.last().map(Summary::refusal).unwrap_or_default();
+                found.at_least().and(&format!("the search ended because {refusal}"))
             }
             SearchBound::Interrupted => found.at_least().and("the search was interrupted"),
         }
@@ -131,7 +133,8 @@ impl Conclusion {
         };
         match trials.len() {
             done if trials.last().is_some_and(Summary::is_refused) => {
-                found.and(&format!("no server was listening any more at rate {done} of {all}"))
+                let refusal = trials.last().map(Summary::refusal).unwrap_or_default();
+                found.and(&format!("at rate {done} of {all}, {refusal}"))
             }
             done if done < all || trials.iter().any(|trial| trial.interrupted) => {
                 found.and(&format!("interrupted after {} of {all} rates", measured.len()))

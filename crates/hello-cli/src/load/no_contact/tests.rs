@@ -1,5 +1,7 @@
-use std::net::UdpSocket;
+use std::net::{IpAddr, UdpSocket};
 use std::thread;
+
+use hello_measure::CauseKind;
 
 use super::*;
 use crate::load::fixtures;

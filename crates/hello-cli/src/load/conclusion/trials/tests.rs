@@ -233,11 +233,16 @@ fn server_that_ended_is_no_limit_of_the_rate() {
     for (carried, headline, expected) in [
         (
             Some(load(2000)),
-            "x:1 answers at least 2,000 requests/s without loss; the search ended because no \
-             server was listening any more",
+            "x:1 answers at least 2,000 requests/s without loss; the search ended because \
+             requests were refused (no server on that port, or a firewall)",
             Outcome::Carried,
         ),
-        (None, "x:1 answered no rate, and then no server was listening", Outcome::Unknown),
+        (
+            None,
+            "x:1 answered no rate, and then requests were refused (no server on that port, or a \
+             firewall)",
+            Outcome::Unknown,
+        ),
     ] {
         let outcome = SearchOutcome { carried, bound: Bound::Lost(load(4000)) };
         let goal = (0.0, 0.02, 1);
@@ -247,8 +252,8 @@ fn server_that_ended_is_no_limit_of_the_rate() {
     }
     let trials =
         [open(1000, 10_000, 0), refused(open(2000, 5000, 5000)), refused(open(3000, 0, 9))];
-    let headline = "x:1 answers 1,000 requests/s without loss, and loses 50% at 2,000/s; no server was \
-                    listening any more at rate 3 of 9";
+    let headline = "x:1 answers 1,000 requests/s without loss, and loses 50% at 2,000/s; at rate 3 of 9, \
+                    requests were refused (no server on that port, or a firewall)";
     let found = Conclusion::of_sweep("x:1", &trials, 9);
     assert_concludes(&found, headline, Outcome::Carried, Some(LimitedBy::Server));
 }

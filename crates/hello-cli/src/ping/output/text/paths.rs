@@ -127,7 +127,10 @@ fn end(traced: &Traced, path: &Path) -> String {
     match path.end {
         PathEnd::Reached { greeted: true } => format!("{address} replies at hop {hop}."),
         PathEnd::Reached { greeted: false } => {
-            format!("{} is at hop {hop}, but no server listens on the port.", address.host())
+            format!(
+                "{} is at hop {hop}, but refuses probes: no server on that port, or a firewall.",
+                address.host()
+            )
         }
         PathEnd::Unreachable(cause) => {
             let by = known(cause.reporter, |reporter| router_text(reporter, address));

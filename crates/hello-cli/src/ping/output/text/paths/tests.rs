@@ -145,7 +145,7 @@ fn each_end_has_a_sentence_and_flows_with_the_same_end_share_it() {
         (GREETED, "192.0.2.1:9999 replies at hop 2."),
         (
             PathEnd::Reached { greeted: false },
-            "192.0.2.1 is at hop 2, but no server listens on the port.",
+            "192.0.2.1 is at hop 2, but refuses probes: no server on that port, or a firewall.",
         ),
         (cause(CauseKind::Prohibited), "10.80.1.2 rejects probes: administratively prohibited."),
         (
