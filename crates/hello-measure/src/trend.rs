@@ -20,9 +20,11 @@ use super::timeline::{TimeBin, Timeline};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Trend {
-    /// The time after which nothing was answered, if that is long before the end.
+    /// The time after which nothing was answered, if that is long before the end, and no queue grew until
+    /// then.
     pub silent_after: Option<Duration>,
-    /// The shortest latencies at the start and at the end, if a queue grew in between.
+    /// The shortest latencies at the start, and at the end or at that of the answers, if a queue grew in
+    /// between.
     pub rise: Option<(Duration, Duration)>,
     /// The total time for which lost requests held places of a closed loop, in seconds.
     pub held_s: f64,
@@ -36,11 +38,13 @@ impl Trend {
             let held = measured.saturating_sub(at).min(hold.unwrap_or_default());
             bin.lost as f64 * held.as_secs_f64()
         });
-        Self {
-            silent_after: silent_after(timeline, hold, measured),
-            rise: if hold.is_some() { None } else { rise(timeline, measured) },
-            held_s: held.sum(),
-        }
+        let silent = silent_after(timeline, hold, measured);
+        let answering = silent.unwrap_or(measured);
+        let rise = if hold.is_some() { None } else { rise(timeline, answering) };
+        // A queue that grew until each request waits for longer than its timeout is no silence.
+        let silent_after = silent.filter(|_| rise.is_none());
+        let silent_after = silent_after.map(|after| rounded(after, timeline.bin_length()));
+        Self { silent_after, rise, held_s: held.sum() }
     }
 }
 
@@ -55,7 +59,7 @@ fn silent_after(
     let end = last + timeline.bin_length();
     let lost: u64 = timeline.bins().filter(|(at, _)| *at >= end).map(|(_, bin)| bin.lost).sum();
     let is_long = measured.saturating_sub(end) > (measured / 10).max(pause.unwrap_or_default());
-    (is_long && lost >= MIN_LOST).then(|| rounded(end, timeline.bin_length()))
+    (is_long && lost >= MIN_LOST).then_some(end)
 }
 
 /// Rounds a time that is known to one bin to whole multiples of a power of ten of milliseconds.
@@ -147,6 +151,19 @@ mod tests {
             Some(Duration::from_millis(if number < 9500 { 0 } else { u64::from(10_000 - number) }))
         };
         assert_eq!(trend(None, pause).rise, None);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "ten thousand requests for each trend")]
+    fn queue_that_exceeds_the_timeout_is_no_silence() {
+        let latency = |number: u32| Duration::from_millis(number.into());
+        let queue = |number: u32| Some(latency(number)).filter(|latency| *latency < 3 * SECOND);
+        let found = trend(None, queue);
+        let (_, last) = found.rise.expect("a rise");
+        assert!(
+            (2600..3000).contains(&last.as_millis()) && found.silent_after.is_none(),
+            "{found:?}"
+        );
     }
 
     #[test]

@@ -147,9 +147,11 @@ impl Conclusion {
     }
 
     /// Adds that nothing was answered after a time.
-    fn with_silence(self, after: Duration) -> Self {
-        let after = after.as_secs_f64();
-        self.limited_by(LimitedBy::Server).and(&format!("after {after} s, it answered nothing"))
+    fn with_silence(self, after: Duration, summary: &Summary) -> Self {
+        let (after, late) = (after.as_secs_f64(), summary.common.late > 0);
+        let in_time = if late { " in time" } else { "" };
+        let silence = format!("after {after} s, it answered nothing{in_time}");
+        self.limited_by(LimitedBy::Server).and(&silence)
     }
 
     /// Adds that the losses were not, or not all, of a server.

@@ -106,11 +106,12 @@ pub enum Progress<'a> {
 /// let mut client = builder.connect([silent.local_addr()?])?;
 /// let unanswered = client.greet(Request::new(b"Tracy")?, |_progress| ()).unwrap_err();
 /// assert_eq!(unanswered.cause, UnansweredCause::DeadlineExceeded);
+/// assert_eq!(unanswered.to_string(), "no answer before the deadline (1 attempt)");
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{cause} ({attempts} attempts)")]
+#[error("{cause} ({attempts} attempt{})", if *attempts == 1 { "" } else { "s" })]
 pub struct Unanswered {
     /// Why the client gave up.
     pub cause: UnansweredCause,

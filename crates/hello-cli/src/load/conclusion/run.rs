@@ -61,7 +61,7 @@ fn of_closed_loop(summary: &Summary) -> Conclusion {
     let headline = format!("{name} answers at least {} requests/s{loss}", format::rate(rate));
     let found = Conclusion::new(headline, outcome).at(rate).at_least();
     if let Some(after) = summary.trend.silent_after {
-        found.with_silence(after)
+        found.with_silence(after, summary)
     } else if summary.suspected_limit.is_some() {
         found.with_rate_limit(summary)
     } else if !summary.generator.limits.is_empty() {
@@ -125,7 +125,7 @@ fn of_open_loop(summary: &Summary) -> Conclusion {
     };
     let found = if common.in_flight > 0 { found.at_least() } else { found };
     if let Some(after) = summary.trend.silent_after {
-        return found.with_silence(after);
+        return found.with_silence(after, summary);
     }
     if is_short(summary) {
         let planned = thousands(summary.plan.rate.unwrap_or_default());

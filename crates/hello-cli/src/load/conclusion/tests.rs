@@ -51,6 +51,11 @@ pub(super) fn dropped(mut summary: Summary) -> Summary {
     limited(summary, GeneratorLimit::Dropped { datagrams: 7 })
 }
 
+fn late(mut summary: Summary) -> Summary {
+    summary.common.late = 7;
+    summary
+}
+
 fn silent(mut summary: Summary) -> Summary {
     summary.trend.silent_after = Some(Duration::from_millis(2340));
     summary
@@ -259,6 +264,13 @@ fn each_run_has_its_headline() {
             silent(open(1000, 2340, 7660)),
             "x:1 loses 76.6% at 1,000 requests/s, and answers 234/s; after 2.34 s, it answered \
              nothing",
+            Lost,
+            Some(Server),
+        ),
+        (
+            late(silent(open(1000, 2340, 7660))),
+            "x:1 loses 76.6% at 1,000 requests/s, and answers 234/s; after 2.34 s, it answered \
+             nothing in time",
             Lost,
             Some(Server),
         ),

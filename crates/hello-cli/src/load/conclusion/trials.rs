@@ -88,26 +88,37 @@ impl Conclusion {
     pub fn of_sweep(target: &str, trials: &[Summary], all: usize) -> Self {
         let name = Escaped(target.as_bytes());
         let measured = Vec::from_iter(trials.iter().filter(|trial| !trial.interrupted));
-        let lossy = measured.iter().position(|trial| trial.common.lost > 0);
+        let is_bad = |trial: &&Summary| trial.common.lost > 0 || falls_behind(trial);
+        let bad = measured.iter().position(is_bad);
         let offered = |trial: &&&Summary| !is_short(trial);
-        let clean = measured[..lossy.unwrap_or(measured.len())].iter().rfind(offered);
+        let clean = measured[..bad.unwrap_or(measured.len())].iter().rfind(offered);
         let rate = |trial: &Summary| thousands(trial.plan.rate.unwrap_or_default());
-        let lost = lossy.map(|index| {
+        let bad = bad.map(|index| {
             let trial = measured[index];
-            let loss = percent::loss(&trial.common);
-            (trial, format!("loses {loss} at {}/s", rate(trial)))
+            let (loss, rate) = (percent::loss(&trial.common), rate(trial));
+            let what = match trial.trend.rise {
+                Some(rise) if trial.common.lost == 0 => {
+                    format!("falls behind at {rate}/s: {}, without loss", risen(rise))
+                }
+                _ => format!("loses {loss} at {rate}/s"),
+            };
+            (trial, what)
         });
-        let found = match (clean, lost) {
-            (Some(clean), Some((trial, lost))) => {
+        let found = match (clean, &bad) {
+            (Some(clean), Some((trial, what))) => {
                 let carried = clean.plan.rate.unwrap_or_default();
                 let headline = format!(
-                    "{name} answers {} requests/s without loss{}, and {lost}",
+                    "{name} answers {} requests/s without loss{}, and {what}",
                     thousands(carried),
                     while_burst(carried, trial)
                 );
                 Self::new(headline, Outcome::Carried).at(carried as f64)
             }
-            (None, Some((_, lost))) => Self::new(format!("{name} {lost}"), Outcome::Lost),
+            (None, Some((trial, what))) => {
+                let is_lossy = trial.common.lost > 0;
+                let outcome = if is_lossy { Outcome::Lost } else { Outcome::Carried };
+                Self::new(format!("{name} {what}"), outcome)
+            }
             (Some(clean), None) => {
                 let headline =
                     format!("{name} answers at least {} requests/s without loss", rate(clean));
@@ -122,7 +133,10 @@ impl Conclusion {
                 None => return Self::interrupted_early("before the first rate was finished"),
             },
         };
-        let found = match lossy.map(|index| measured[index]) {
+        let found = match bad.map(|(trial, _)| trial) {
+            Some(trial) if trial.common.lost == 0 => {
+                found.limited_by(LimitedBy::Server).next("a longer --duration")
+            }
             Some(trial) if trial.suspected_limit.is_some() => found.with_rate_limit(trial),
             Some(trial) if is_the_generators(trial) => found.limited_by_generator(trial),
             Some(_) => found.limited_by(LimitedBy::Server),
@@ -142,6 +156,11 @@ impl Conclusion {
             _ => found,
         }
     }
+}
+
+/// Returns whether a load was carried, but with a growing queue.
+fn falls_behind(trial: &Summary) -> bool {
+    trial.trend.rise.is_some() && trial.common.lost == 0 && !is_short(trial)
 }
 
 /// Returns for how long a server carries a load, if the losses of a higher one look like a rate limit

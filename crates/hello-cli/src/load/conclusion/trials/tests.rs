@@ -178,6 +178,22 @@ fn each_sweep_has_its_headline() {
         ),
         (vec![lossy], 1, "x:1 loses 25% at 2,000/s", Lost, Some(Server)),
         (
+            vec![clean.clone(), rising(open(2000, 20_000, 0)), open(3000, 9, 0)],
+            3,
+            "x:1 answers 1,000 requests/s without loss, and falls behind at 2,000/s: latencies rose \
+             from 80.0 to 858 ms, without loss: next, try a longer --duration",
+            Carried,
+            Some(Server),
+        ),
+        (
+            vec![rising(open(2000, 20_000, 0))],
+            1,
+            "x:1 falls behind at 2,000/s: latencies rose from 80.0 to 858 ms, without loss: next, try \
+             a longer --duration",
+            Carried,
+            Some(Server),
+        ),
+        (
             vec![late],
             1,
             "3,000/s could not be offered; the generator was the limit: next, try --train 64",
