@@ -66,7 +66,7 @@ pub struct Args {
     #[arg(
         long,
         value_name = "RATE",
-        value_parser = number::rate::<NonZeroU64>(1..=u64::MAX),
+        value_parser = number::rate::<NonZeroU64>(1..=LoadPlan::MAX_RATE),
         conflicts_with = "outstanding",
         help_heading = LOAD,
     )]

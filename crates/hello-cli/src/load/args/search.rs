@@ -3,6 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 
 use hello_measure::SearchPlan;
+use hello_net::LoadPlan;
 
 use super::values::{LoadRange, at_least_one, parse_loads};
 use crate::args::number;
@@ -55,7 +56,7 @@ pub(super) struct SearchArgs {
         long,
         value_name = "RATE",
         default_value = "100M",
-        value_parser = number::rate::<NonZeroU64>(1..=u64::MAX),
+        value_parser = number::rate::<NonZeroU64>(1..=LoadPlan::MAX_RATE),
         requires = "find_max",
         conflicts_with_all = NO_SEARCH,
     )]

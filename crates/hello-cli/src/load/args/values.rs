@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use hello_net::LoadPlan;
 use hello_proto::{MAX_NAME_LEN, Token};
 
 use crate::args::number;
@@ -38,7 +39,7 @@ pub(super) fn at_least_one(load: u64) -> NonZeroU64 {
 /// Parses a range of loads.
 pub(super) fn parse_loads(text: &str) -> Result<LoadRange, String> {
     let (from, to) = text.split_once("..").ok_or("not a range of rates: try 10k..200k")?;
-    let rate = number::rate(1..=u64::MAX);
+    let rate = number::rate(1..=LoadPlan::MAX_RATE);
     match (rate(from)?, rate(to)?) {
         (from, to) if from < to => Ok((from, to)),
         _ => Err("the first rate must be lower than the second".into()),
