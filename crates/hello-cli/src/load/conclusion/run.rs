@@ -12,9 +12,13 @@ impl Conclusion {
         let common = &summary.common;
         let has_warm_up = summary.plan.warm_up_s > 0.0;
         let found = if common.due() == 0 && summary.interrupted {
-            return Self::interrupted_early(match has_warm_up && common.duration_s == 0.0 {
-                true => "during the warm-up: nothing was measured",
-                false => "before any request was due",
+            let is_closed = summary.plan.outstanding.is_some();
+            return Self::interrupted_early(match (has_warm_up, common.duration_s > 0.0) {
+                (true, false) => "during the warm-up: nothing was measured",
+                (true, true) if is_closed => {
+                    "while replies to the warm-up were awaited: nothing was measured"
+                }
+                _ => "before any request was due",
             });
         } else if common.due() == 0 {
             let after = if has_warm_up { " after the warm-up" } else { "" };

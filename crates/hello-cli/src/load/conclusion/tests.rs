@@ -116,6 +116,7 @@ fn each_run_has_its_headline() {
     warm.plan.warm_up_s = 1.0;
     let mut unsent = warm.clone();
     unsent.plan.outstanding = Some(4);
+    let awaited = interrupted(unsent.clone(), 0);
     for (summary, headline, outcome, limited_by) in [
         (
             closed(3_400_000, 0),
@@ -313,6 +314,12 @@ fn each_run_has_its_headline() {
         (warm, "no request was due after the warm-up", Unknown, None),
         (first, "interrupted before any request was due", Unknown, None),
         (warm_up, "interrupted during the warm-up: nothing was measured", Unknown, None),
+        (
+            awaited,
+            "interrupted while replies to the warm-up were awaited: nothing was measured",
+            Unknown,
+            None,
+        ),
         (
             interrupted(open(10, 0, 0), 5),
             "5 requests sent, of which no end is known; interrupted; up to 100% lost if all in \
