@@ -265,7 +265,7 @@ fn other_machines_are_not_contacted_without_remote() {
 #[test]
 fn invalid_command_line_suggests_a_correction() {
     for (arguments, advice) in [
-        ("--rate 0", "must be 1 or more"),
+        ("--rate 0", "must be between 1 and 1,000,000,000"),
         ("--rate fast", "try 500, 10k or 1.5M"),
         ("--size 7", "must be between 8 and 65,499"),
         ("--size 20..16", "the first length must not be greater than the second"),
