@@ -43,21 +43,25 @@ impl Token {
             return Err(BufferTooSmall { needed: Self::MIN_LEN, available });
         }
         let digits = self.digits();
-        for (byte, digit) in name.iter_mut().zip(digits.iter().cycle()) {
-            *byte = *digit;
+        let mut repeated = name.chunks_exact_mut(Self::MIN_LEN);
+        for part in &mut repeated {
+            part.copy_from_slice(&digits);
         }
+        let rest = repeated.into_remainder();
+        rest.copy_from_slice(&digits[..rest.len()]);
         Ok(())
     }
 
     /// Reads the token of a name. Accepts only what [`encode`](Self::encode) writes.
     pub fn decode(name: &[u8]) -> Option<Self> {
-        let digits = name.get(..Self::MIN_LEN)?;
-        if !name.iter().eq(digits.iter().cycle().take(name.len())) {
+        let mut repeated = name.chunks_exact(Self::MIN_LEN);
+        let (digits, rest) = (repeated.next()?, repeated.remainder());
+        if repeated.any(|other| other != digits) || !digits.starts_with(rest) {
             return None;
         }
         let mut bits = 0;
         for digit in digits {
-            bits = bits << BITS_PER_DIGIT | value(*digit)?;
+            bits = bits << BITS_PER_DIGIT | u64::from(VALUES[usize::from(*digit)]?);
         }
         let [.., run_high, run_low, a, b, c, d] = bits.to_be_bytes();
         Some(Self {
@@ -83,18 +87,15 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 
 const BITS_PER_DIGIT: u32 = ALPHABET.len().ilog2();
 
-/// Returns the value of a digit, the inverse of indexing `ALPHABET`.
-fn value(digit: u8) -> Option<u64> {
-    let value = match digit {
-        b'A'..=b'Z' => digit - b'A',
-        b'a'..=b'z' => digit - b'a' + 26,
-        b'0'..=b'9' => digit - b'0' + 52,
-        b'-' => 62,
-        b'_' => 63,
-        _ => return None,
-    };
-    Some(u64::from(value))
-}
+/// The value of each byte that is a digit, the inverse of `ALPHABET`.
+const VALUES: [Option<u8>; 1 << u8::BITS] = {
+    let (mut values, mut value) = ([None; 1 << u8::BITS], 0_u8);
+    while (value as usize) < ALPHABET.len() {
+        values[ALPHABET[value as usize] as usize] = Some(value);
+        value += 1;
+    }
+    values
+};
 
 #[cfg(test)]
 mod tests {
@@ -104,7 +105,7 @@ mod tests {
     fn every_digit_has_its_place_as_its_value_and_no_other_byte_has_any() {
         for byte in 0..=u8::MAX {
             let place = ALPHABET.iter().position(|digit| *digit == byte);
-            assert_eq!(value(byte), place.map(|place| place as u64));
+            assert_eq!(VALUES[usize::from(byte)].map(usize::from), place);
         }
     }
 
