@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::summary::share;
+use crate::nanos::nanos_of;
 
 /// What became of the requests of a run of any length, in constant memory.
 ///
@@ -61,8 +62,9 @@ impl Timeline {
 
     /// Records the answer to a request sent at `sent`.
     pub fn answered(&mut self, sent: Duration, rtt: Duration) {
-        let bin = TimeBin { answered: 1, rtts: Some((rtt, rtt)), ..TimeBin::default() };
-        self.bin(sent).merge(bin);
+        let bin = self.bin(sent);
+        bin.answered += 1;
+        bin.rtts = Some(bin.rtts.map_or((rtt, rtt), |(min, max)| (min.min(rtt), max.max(rtt))));
     }
 
     /// Records a late reply to a lost request sent at `sent`.
@@ -115,7 +117,7 @@ impl Timeline {
 
     fn bin(&mut self, at: Duration) -> &mut TimeBin {
         let index = loop {
-            match usize::try_from(at.as_nanos() / self.length.as_nanos()) {
+            match usize::try_from(nanos_of(at) / nanos_of(self.length)) {
                 Ok(index) if index < Self::BINS => break index,
                 _ => self.coarsen(),
             }
