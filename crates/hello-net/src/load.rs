@@ -4,6 +4,7 @@ pub(crate) mod error;
 pub(crate) mod event;
 mod event_slices;
 pub(crate) mod plan;
+mod reply_pace;
 mod schedule;
 mod source_sockets;
 mod tracker;

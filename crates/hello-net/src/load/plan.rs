@@ -75,7 +75,8 @@ pub struct LoadPlan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pacing {
     /// When another one is answered or lost, so that as many as this are outstanding all the time:
-    /// the server sets the pace.
+    /// the server sets the pace. One is outstanding until the generator has seen its reply. At a
+    /// quick server on the loopback, it looks for a quarter of the replies at once.
     Closed {
         /// The number of requests, of all threads together.
         outstanding: NonZeroU32,

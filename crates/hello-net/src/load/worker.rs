@@ -13,6 +13,7 @@ use super::error::LoadError;
 use super::event::{GeneratorUsage, LoadEvent, LoadEventKind};
 use super::event_slices::EventSlices;
 use super::plan::{LoadPlan, Pacing, SPIN, WaitStrategy};
+use super::reply_pace::ReplyPace;
 use super::schedule::Schedule;
 use super::source_sockets::SourceSockets;
 use super::tracker::RequestTracker;
@@ -36,6 +37,7 @@ pub(super) struct LoadWorker<'a, O> {
     thread: usize,
     sources: &'a mut SourceSockets,
     schedule: Schedule,
+    pace: ReplyPace,
     start: Duration,
     /// When the warm-up ends.
     epoch: Duration,
@@ -120,10 +122,12 @@ impl<'a, O: Fn(&[LoadEvent<'_>])> LoadWorker<'a, O> {
             sources.has_several_sources(),
         )
         .with_peer(plan.peer);
+        let schedule = Schedule::new(plan, thread);
         Self {
             shared,
             thread: thread.into(),
-            schedule: Schedule::new(plan, thread),
+            pace: ReplyPace::new(shared.server, &schedule),
+            schedule,
             start: Duration::ZERO,
             epoch: Duration::ZERO,
             remaining: of_each.saturating_add(u64::from(u64::from(thread) < rest)),
@@ -169,7 +173,11 @@ impl<'a, O: Fn(&[LoadEvent<'_>])> LoadWorker<'a, O> {
                 sent = true;
             }
             let stalled = self.is_stalled();
-            let waits = self.waits_for_a_reply(now);
+            let has_only_to_receive = self.has_only_to_receive(now);
+            if has_only_to_receive {
+                self.await_several();
+            }
+            let waits = has_only_to_receive && self.sources.is_one_socket();
             let received = self.receive_ready(now, waits)?;
             let settled = self.settle(now)?;
             if !(sent || received || waits || settled) {
@@ -228,16 +236,24 @@ impl<'a, O: Fn(&[LoadEvent<'_>])> LoadWorker<'a, O> {
         Ok(true)
     }
 
-    /// Returns whether the thread has nothing to do but wait for a reply at one socket, for as long
-    /// as a receive call waits: a closed loop is full, and nothing will be lost by then.
-    fn waits_for_a_reply(&self, now: Duration) -> bool {
+    /// Returns whether the thread has nothing to do but wait for a reply, for as long as a receive
+    /// call waits: a closed loop is full, and nothing will be lost by then.
+    fn has_only_to_receive(&self, now: Duration) -> bool {
         self.shared.plan.wait_strategy == WaitStrategy::Wait
             && self.schedule.due().is_none()
             && self.pending.is_empty()
             && self.tracker.in_flight() > 0
             && (self.ended_at.is_some() || self.room().is_none())
-            && self.sources.is_one_socket()
             && self.next_wakeup(now) >= now + RECV_TIMEOUT
+    }
+
+    /// Sleeps until several replies have probably arrived, if that is soon.
+    fn await_several(&mut self) {
+        let now = sys::monotonic();
+        if let Some(wake) = self.pace.next_several(now).filter(|_| self.ended_at.is_none()) {
+            sys::sleep_until(wake);
+            self.usage.add_idle(sys::monotonic().saturating_sub(now));
+        }
     }
 
     /// Waits until there is something to do, or not at all.
@@ -308,6 +324,30 @@ const SETTLE: Duration = Duration::from_millis(1);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn several_replies_are_awaited_asleep() {
+        let (server, plan) = (([127, 0, 0, 1], 9).into(), LoadPlan::DEFAULT);
+        let (stopper, contact) = (Stopper::new().expect("a waker"), Contact::new());
+        let shared = Shared {
+            server,
+            plan: &plan,
+            stopper: &stopper,
+            contact: &contact,
+            observe: &|_: &[LoadEvent<'_>]| (),
+        };
+        let mut sources = SourceSockets::open(server, &plan, 0..1).expect("a port");
+        let mut worker = LoadWorker::new(shared, 7, 0, &mut sources);
+        // The last reply is yet to come, so that the test is in time for it.
+        let latest = sys::monotonic() + Duration::from_millis(10);
+        for (replies, at) in [(1, latest - Duration::from_micros(99)), (9, latest)] {
+            worker.pace.note(replies, at);
+        }
+        let wake = worker.pace.next_several(latest - SPIN).expect("soon");
+        worker.await_several();
+        assert!(wake > latest && sys::monotonic() >= wake);
+    }
 
     #[test]
     fn last_moments_before_a_request_are_busy_waited() {
