@@ -44,7 +44,7 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
                 earliest = Some(earliest.map_or(latest, |earliest: Duration| earliest.min(latest)));
             }
             asked += 1;
-            if sys::monotonic().saturating_sub(start) > MAX_TURN {
+            if asked < ready.len() && sys::monotonic().saturating_sub(start) > MAX_TURN {
                 break;
             }
         }
