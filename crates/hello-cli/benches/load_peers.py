@@ -128,6 +128,9 @@ def main():
             print(f"\n# {title}")
             peers.report(list(tools), columns(raw[title]), plain=PLAIN)
     if "cost" in raw:
+        print("\n# the kernel's share, in ns per datagram")
+        calls = peers.start([peers.build(directory, HERE / "calls.c")], CLIENT, stdout=subprocess.PIPE)
+        print(calls.communicate()[0].decode(), end="")
         print("\n# cost, without trains")
         results = columns({tool: runs for tool, runs in raw["cost"].items() if tool != TRAINS})
         results = {key: values for key, values in results.items() if key[1] == ANSWERED}
