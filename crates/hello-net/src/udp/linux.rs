@@ -21,7 +21,7 @@ use crate::sys::fragmentation::Fragmentation;
 use crate::sys::latch::Latch;
 use crate::sys::linux::options::enable_gro;
 use crate::sys::linux::send_batch::{self, SendMessage};
-use crate::sys::{self, Waiter};
+use crate::sys::{self, RawSockAddr, Waiter};
 
 pub(super) fn open(
     socket: UdpSocket,
@@ -43,9 +43,9 @@ pub(super) fn open_with_spares(
 #[derive(Debug)]
 pub(super) struct MmsgSocket {
     socket: UdpSocket,
-    /// It sends to one peer only. Without an address beside each message, the system looks up no
-    /// route.
-    connected: bool,
+    /// The only address that it sends to and receives from. Without an address beside each message, the
+    /// system looks up no route, and writes no source.
+    peer: Option<RawSockAddr>,
 }
 
 impl MmsgSocket {
@@ -58,15 +58,15 @@ impl MmsgSocket {
         socket.set_nonblocking(false)?;
         socket.set_read_timeout(Some(RECV_TIMEOUT))?;
         enable_gro(&socket);
-        let connected = socket.peer_addr().is_ok();
-        Ok(Self { socket, connected })
+        let peer = socket.peer_addr().ok().map(RawSockAddr::new);
+        Ok(Self { socket, peer })
     }
 }
 
 impl DatagramSocket for MmsgSocket {
     fn receive(&self, batch: &mut RecvBatch, wait: bool) -> io::Result<()> {
         let (slots, metas, truncated) = batch.clear();
-        for message in slots.receive(&self.socket, wait)? {
+        for message in slots.receive(&self.socket, self.peer.as_ref(), wait)? {
             let is_discarded = message.is_truncated;
             *truncated += u64::from(is_discarded);
             metas.push(RecvMeta { is_discarded, ..RecvMeta::new(*message.source, message.len) });
@@ -79,7 +79,7 @@ impl DatagramSocket for MmsgSocket {
 
     fn send(&self, messages: &[Transmit], iovecs: &[IoSlice<'_>]) -> io::Result<NonZeroUsize> {
         let messages = messages.iter().map(|message| SendMessage {
-            to: (!self.connected).then_some(&message.route.to),
+            to: self.peer.is_none().then_some(&message.route.to),
             from: message.route.from.as_ref().map(|from| (&from.address, from.interface)),
             segment: (message.count > 1).then_some(message.segment),
             iovecs: &iovecs[message.iovecs.clone()],

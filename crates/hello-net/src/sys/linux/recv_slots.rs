@@ -29,6 +29,8 @@ pub(crate) struct RecvSlots {
     // stays where it is.
     _vectors: Vec<iovec>,
     sources: Vec<RawSockAddr>,
+    /// The room for a source, in bytes, or 0, if the system does not write them.
+    source_len: usize,
     controls: Vec<ControlBuf<CONTROL_LEN>>,
     /// How many headers the last call may have changed.
     changed: usize,
@@ -72,17 +74,34 @@ impl RecvSlots {
             header
         });
         let headers = Vec::from_iter(headers);
-        Self { bytes, headers, _vectors: vectors, sources, controls, changed: count }
+        let (source_len, changed) = (RawSockAddr::CAPACITY, count);
+        Self { bytes, headers, _vectors: vectors, sources, source_len, controls, changed }
     }
 
-    /// Receives what has arrived, up to a message for each slot; with `wait`, waits for the first.
-    pub(crate) fn receive(
-        &mut self,
+    /// Makes the system write the sources of messages, or not.
+    fn ask_for_sources(&mut self, asks: bool) {
+        let len = if asks { RawSockAddr::CAPACITY } else { 0 };
+        if self.source_len == len {
+            return;
+        }
+        for (header, source) in self.headers.iter_mut().zip(&mut self.sources) {
+            let name = if asks { source.as_mut_ptr().cast() } else { ptr::null_mut() };
+            header.msg_hdr.msg_name = name;
+        }
+        (self.source_len, self.changed) = (len, self.headers.len());
+    }
+
+    /// Receives what has arrived, up to a message for each slot; with `wait`, waits for the first. All
+    /// messages of a connected socket are from its peer, whose address the system then need not write.
+    pub(crate) fn receive<'s>(
+        &'s mut self,
         socket: &UdpSocket,
+        peer: Option<&'s RawSockAddr>,
         wait: bool,
-    ) -> io::Result<impl Iterator<Item = RecvMessage<'_>>> {
+    ) -> io::Result<impl Iterator<Item = RecvMessage<'s>>> {
+        self.ask_for_sources(peer.is_none());
         for header in &mut self.headers[..self.changed] {
-            header.msg_hdr.msg_namelen = RawSockAddr::CAPACITY as _;
+            header.msg_hdr.msg_namelen = self.source_len as _;
             header.msg_hdr.msg_controllen = CONTROL_LEN as _;
         }
         let flags = if wait { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
@@ -108,7 +127,7 @@ impl RecvSlots {
         Ok((0..received).map(move |index| {
             let header = &headers[index].msg_hdr;
             RecvMessage {
-                source: &sources[index],
+                source: peer.unwrap_or(&sources[index]),
                 len: headers[index].msg_len as usize,
                 control: controls[index].bytes(header.msg_controllen as _),
                 is_truncated: header.msg_flags & libc::MSG_CTRUNC != 0,
@@ -142,5 +161,38 @@ impl DerefMut for RecvSlots {
 impl fmt::Debug for RecvSlots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RecvSlots").field("count", &self.headers.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn sources_are_asked_for_again_after_a_connected_socket() {
+        let bind = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let (unconnected, connected, peer) = (bind(), bind(), bind());
+        let address = |socket: &UdpSocket| socket.local_addr().expect("bound");
+        connected.connect(address(&peer)).expect("a route");
+        let raw = RawSockAddr::new(address(&peer));
+        let mut slots = RecvSlots::new(4, 64, 7);
+        for (socket, known) in [
+            (&unconnected, None),
+            (&connected, Some(&raw)),
+            (&unconnected, None),
+            (&connected, Some(&raw)),
+        ] {
+            let names = [&b"Tracy"[..], b"", b"Sarah"];
+            for name in names {
+                peer.send_to(name, address(socket)).expect("sent");
+            }
+            let received = slots.receive(socket, known, true).expect("they are there");
+            let received = received.map(|message| (message.source.get(), message.len));
+            let expected = names.map(|name| (address(&peer), name.len()));
+            assert_eq!(Vec::from_iter(received), expected);
+            assert_eq!((&slots[7..12], &slots[2 * 64 + 7..][..5]), (&b"Tracy"[..], &b"Sarah"[..]));
+        }
     }
 }
