@@ -113,7 +113,7 @@ fn each_error_class_is_logged_once_and_fully_counted() {
     }
     const REQUESTS: u64 = 40;
     for quiet in [&["--quiet"][..], &[]] {
-        let mut command = injected("sendmmsg:error=EPERM", SERVER);
+        let mut command = injected("sendmmsg,sendmsg:error=EPERM", SERVER);
         command.args(["--bind", "127.0.0.1:0"]).args(quiet);
         let (mut server, address) = listening(&mut command);
         let client = peer();

@@ -1,4 +1,4 @@
-//! Sends many messages per call (sendmmsg(2)).
+//! Sends many messages per call (sendmmsg(2)), or a single one (sendmsg(2)).
 #![expect(unsafe_code, reason = "std knows no such system call")]
 #![expect(
     clippy::cast_possible_truncation,
@@ -11,7 +11,7 @@ use std::net::{IpAddr, UdpSocket};
 use std::num::NonZeroUsize;
 use std::os::fd::AsRawFd;
 
-use libc::{in_pktinfo, in6_pktinfo, mmsghdr};
+use libc::{in_pktinfo, in6_pktinfo, mmsghdr, msghdr};
 
 use super::cmsg::{ControlBuf, space};
 use super::sockaddr::RawSockAddr;
@@ -36,44 +36,67 @@ const MAX_MESSAGES: usize = 64;
 /// took; an error is that of the first.
 pub(crate) fn send<'a>(
     socket: &UdpSocket,
-    messages: impl Iterator<Item = SendMessage<'a>>,
+    mut messages: impl ExactSizeIterator<Item = SendMessage<'a>>,
 ) -> io::Result<NonZeroUsize> {
+    if messages.len() == 1
+        && let Some(message) = messages.next()
+    {
+        return send_one(socket, &message);
+    }
     let mut controls = [const { MaybeUninit::uninit() }; MAX_MESSAGES];
     let mut headers = [const { MaybeUninit::<mmsghdr>::uninit() }; MAX_MESSAGES];
     let mut count = 0;
     for ((header, control), message) in headers.iter_mut().zip(&mut controls).zip(messages) {
         // SAFETY: a struct of numbers and pointers, for which zero is a value.
-        let header = &mut header.write(unsafe { mem::zeroed() }).msg_hdr;
-        if let Some(to) = message.to {
-            header.msg_namelen = to.len() as _;
-            header.msg_name = to.as_ptr().cast_mut().cast();
-        }
-        // `IoSlice` has the layout of an iovec, as std promises, and sending writes to nothing.
-        header.msg_iov = message.iovecs.as_ptr().cast_mut().cast();
-        header.msg_iovlen = message.iovecs.len() as _;
-        if message.from.is_some() || message.segment.is_some() {
-            let control = control.write(ControlBuf::EMPTY);
-            header.msg_controllen = write_control(control, message.from, message.segment) as _;
-            header.msg_control = control.as_mut_ptr().cast();
-        }
+        let header = header.write(unsafe { mem::zeroed() });
+        fill(&mut header.msg_hdr, control, &message);
         count += 1;
     }
-    let (socket, headers) = (socket.as_raw_fd(), headers.as_mut_ptr().cast::<mmsghdr>());
     // SAFETY: the first `count` headers are initialised, and what they point to is, and outlives the
     // call, with its true length.
     let sent = unsafe {
-        match count {
-            // The call for a single message takes less time. It returns the length.
-            1 => match libc::sendmsg(socket, &raw const (*headers).msg_hdr, libc::MSG_DONTWAIT) {
-                ..0 => -1,
-                _ => 1,
-            },
-            _ => libc::sendmmsg(socket, headers, count, libc::MSG_DONTWAIT as _),
-        }
+        libc::sendmmsg(
+            socket.as_raw_fd(),
+            headers.as_mut_ptr().cast(),
+            count,
+            libc::MSG_DONTWAIT as _,
+        )
     };
-    match sent {
-        ..0 => Err(io::Error::last_os_error()),
-        sent => NonZeroUsize::new(sent as usize).ok_or_else(|| ErrorKind::WriteZero.into()),
+    let sent = usize::try_from(sent).map_err(|_| io::Error::last_os_error())?;
+    NonZeroUsize::new(sent).ok_or_else(|| ErrorKind::WriteZero.into())
+}
+
+/// Sends a single message, by a call that takes less time.
+fn send_one(socket: &UdpSocket, message: &SendMessage<'_>) -> io::Result<NonZeroUsize> {
+    let mut control = MaybeUninit::uninit();
+    // SAFETY: a struct of numbers and pointers, for which zero is a value.
+    let mut header: msghdr = unsafe { mem::zeroed() };
+    fill(&mut header, &mut control, message);
+    // SAFETY: what the header points to is initialised, and outlives the call, with its true length.
+    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const header, libc::MSG_DONTWAIT) };
+    let sent = usize::try_from(sent).map_err(|_| io::Error::last_os_error())?;
+    let len = message.iovecs.iter().map(|piece| piece.len()).sum::<usize>();
+    if sent == len { Ok(NonZeroUsize::MIN) } else { Err(ErrorKind::WriteZero.into()) }
+}
+
+/// Makes a header, which is all zeros, that of a message. It then points to the message's address and
+/// bytes, and to `control`.
+fn fill(
+    header: &mut msghdr,
+    control: &mut MaybeUninit<ControlBuf<CONTROL_LEN>>,
+    message: &SendMessage<'_>,
+) {
+    if let Some(to) = message.to {
+        header.msg_namelen = to.len() as _;
+        header.msg_name = to.as_ptr().cast_mut().cast();
+    }
+    // `IoSlice` has the layout of an iovec, as std promises, and sending writes to nothing.
+    header.msg_iov = message.iovecs.as_ptr().cast_mut().cast();
+    header.msg_iovlen = message.iovecs.len() as _;
+    if message.from.is_some() || message.segment.is_some() {
+        let control = control.write(ControlBuf::EMPTY);
+        header.msg_controllen = write_control(control, message.from, message.segment) as _;
+        header.msg_control = control.as_mut_ptr().cast();
     }
 }
 
