@@ -1,6 +1,7 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use super::plan::ProbePlan;
 use crate::sys;
@@ -17,6 +18,8 @@ pub(super) struct SourcePort {
     receiving: Box<dyn DatagramSocket>,
     /// The number of errors taken, modulo 2^32.
     errors_taken: AtomicU32,
+    /// When the last one was taken, in nanoseconds, or 0.
+    error_taken_at: AtomicU64,
     /// Whether the system reports when each datagram was handed to the driver.
     has_transmit_times: bool,
     /// The number of datagrams of which it did not report that yet.
@@ -46,6 +49,7 @@ impl SourcePort {
             sending,
             receiving,
             errors_taken: AtomicU32::new(0),
+            error_taken_at: AtomicU64::new(0),
             has_transmit_times,
             untimed: AtomicU32::new(0),
         })
@@ -77,7 +81,11 @@ impl SourcePort {
     pub(super) fn take_queued(&self, buf: &mut [u8]) -> Option<Queued> {
         let queued = sys::take_queued(&self.sending, buf)?;
         match queued {
-            Queued::Error(_) => self.errors_taken.fetch_add(1, Relaxed),
+            Queued::Error(_) => {
+                let now = u64::try_from(sys::monotonic().as_nanos()).unwrap_or(u64::MAX);
+                self.error_taken_at.store(now, Relaxed);
+                self.errors_taken.fetch_add(1, Relaxed)
+            }
             Queued::Transmitted { .. } => self.untimed.fetch_sub(1, Relaxed),
         };
         Some(queued)
@@ -94,6 +102,13 @@ impl SourcePort {
         self.errors_taken.load(Relaxed)
     }
 
+    /// Returns whether an error was taken a moment ago. The kernel queues an error before it makes the next
+    /// call return it, so one that was taken in between is returned, too.
+    pub(super) fn took_error_lately(&self) -> bool {
+        let taken = Duration::from_nanos(self.error_taken_at.load(Relaxed));
+        !taken.is_zero() && sys::monotonic().saturating_sub(taken) < ECHO
+    }
+
     /// Returns how many messages the system dropped, modulo 2^32; 0 if it does not report it.
     pub(super) fn drops(&self) -> u32 {
         self.receiving.drops().unwrap_or_default()
@@ -103,3 +118,7 @@ impl SourcePort {
         &self.sending
     }
 }
+
+/// The longest time between the moments at which the kernel queues an error and at which a call returns
+/// it, unless the machine is held up.
+const ECHO: Duration = Duration::from_millis(10);

@@ -151,6 +151,7 @@ impl State {
         goes_on: impl Fn(&SourcePort) -> bool,
     ) {
         let (mut buf, mut taken) = ([0; MAX_QUOTE], 0);
+        let may_be_echo = port.took_error_lately();
         for _ in 0..MAX_QUEUED {
             if !goes_on(port) {
                 break;
@@ -174,7 +175,8 @@ impl State {
             let attribution = self.ledger.handle_error(quote, is_candidate, cause);
             errors.queued.push(NetworkError { cause, attribution });
         }
-        errors.others.extend(returned.iter().skip(taken).map(SocketError::of));
+        let known = taken.max(usize::from(may_be_echo));
+        errors.others.extend(returned.iter().skip(known).map(SocketError::of));
     }
 
     /// Corrects when a probe was sent. `packet` ends with its name, unless it is of a trace or was cut.
