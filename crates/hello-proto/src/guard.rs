@@ -168,8 +168,8 @@ impl Guard {
     }
 
     /// Checks names of equal length that stand side by side, as in a message that the system did not
-    /// segment (UDP_GRO, udp(7)). Returns the result for the first one, and for how many names it holds,
-    /// from the first on. What depends on the length alone is decided once.
+    /// segment (UDP_GRO, udp(7)). Returns the result for the first one, and the number of names that
+    /// share it, from the first one on; 0 if there is no name. The length is checked once for all.
     ///
     /// ```
     /// use hello_proto::{Guard, Refusal};
@@ -189,7 +189,7 @@ impl Guard {
         let mut names = names.chunks_exact(len);
         let Some(first) = names.next() else { return (Ok(()), 0) };
         let result = self.check_name(first).map(drop);
-        if len < 2 * PREFIX.len() || result == Err(Refusal::NameTooLong) {
+        if len < 2 * PREFIX.len() {
             return (result, 1 + names.len());
         }
         let greeted_twice = starts_with_prefix_twice(first);

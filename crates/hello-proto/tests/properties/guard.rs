@@ -1,6 +1,8 @@
+use std::iter;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hello_proto::{Guard, MAX_NAME_LEN, Refusal, Request};
+use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::{config, datagram};
@@ -136,6 +138,27 @@ fn guard() -> impl Strategy<Value = Guard> {
 
 proptest! {
     #![proptest_config(config())]
+
+    #[test]
+    fn names_side_by_side_are_checked_as_one_by_one(
+        guard in guard(),
+        len in prop_oneof![4 => 1..40_usize, 1 => MAX_NAME_LEN - 2..MAX_NAME_LEN + 2],
+        greeted in vec(any::<bool>(), 0..8),
+    ) {
+        let greeting = b"Hello, Hello, ".iter().chain(iter::repeat(&b'x'));
+        let name = |twice: &bool| Vec::from_iter(greeting.clone().skip(usize::from(!twice)).take(len).copied());
+        let names = Vec::from_iter(greeted.iter().map(name));
+        let bytes = names.concat();
+        let (mut together, mut rest) = (Vec::new(), &bytes[..]);
+        while !rest.is_empty() {
+            let (result, count) = guard.check_names(rest, len);
+            together.extend(iter::repeat_n(result, count));
+            rest = &rest[count * len..];
+        }
+        let singly = names.iter().map(|name| guard.check_name(name).map(drop));
+        prop_assert_eq!(together, Vec::from_iter(singly));
+        prop_assert_eq!(guard.check_names(&[], len), (Ok(()), 0));
+    }
 
     #[test]
     fn allowed_rules_never_refuse_and_replies_carry_the_whole_datagram(
