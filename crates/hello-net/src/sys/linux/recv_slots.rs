@@ -48,7 +48,8 @@ pub(crate) struct RecvMessage<'a> {
     pub(crate) is_truncated: bool,
 }
 
-// SAFETY: the pointers in `headers` and `_vectors` are to memory that this value owns.
+// SAFETY: the pointers in `headers` and `_vectors` are to memory that this value owns, and only
+// `receive` uses them, which has the only reference to it.
 unsafe impl Send for RecvSlots {}
 
 impl RecvSlots {
@@ -57,23 +58,26 @@ impl RecvSlots {
     pub(crate) fn new(count: usize, len: usize, offset: usize) -> Self {
         // The system finds memory for the pages of a slot when something is first received into it.
         let mut bytes = vec![0; count * len];
-        let slots = bytes.chunks_exact_mut(len).map(|slot| &mut slot[offset..]);
-        let vector =
-            |slot: &mut [u8]| iovec { iov_base: slot.as_mut_ptr().cast(), iov_len: slot.len() };
-        let mut vectors = Vec::from_iter(slots.map(vector));
         let mut sources = vec![RawSockAddr::EMPTY; count];
         let mut controls = vec![ControlBuf::EMPTY; count];
-        let parts = vectors.iter_mut().zip(&mut sources).zip(&mut controls);
-        let headers = parts.map(|((vector, source), control)| {
+        // The pointers are the vectors' own. One from a reference to an element would not outlive the
+        // next reference to it.
+        let first = bytes.as_mut_ptr();
+        let vector = |number: usize| iovec {
+            iov_base: first.wrapping_add(number * len + offset).cast(),
+            iov_len: len - offset,
+        };
+        let mut vectors = Vec::from_iter((0..count).map(vector));
+        let header = |number| {
             // SAFETY: a struct of numbers and pointers, for which zero is a value.
             let mut header: mmsghdr = unsafe { mem::zeroed() };
-            header.msg_hdr.msg_name = source.as_mut_ptr().cast();
-            header.msg_hdr.msg_iov = vector;
+            header.msg_hdr.msg_name = sources.as_mut_ptr().wrapping_add(number).cast();
+            header.msg_hdr.msg_iov = vectors.as_mut_ptr().wrapping_add(number);
             header.msg_hdr.msg_iovlen = 1;
-            header.msg_hdr.msg_control = control.as_mut_ptr().cast();
+            header.msg_hdr.msg_control = controls.as_mut_ptr().wrapping_add(number).cast();
             header
-        });
-        let headers = Vec::from_iter(headers);
+        };
+        let headers = Vec::from_iter((0..count).map(header));
         let (source_len, changed) = (RawSockAddr::CAPACITY, count);
         Self { bytes, headers, _vectors: vectors, sources, source_len, controls, changed }
     }
@@ -84,9 +88,10 @@ impl RecvSlots {
         if self.source_len == len {
             return;
         }
-        for (header, source) in self.headers.iter_mut().zip(&mut self.sources) {
-            let name = if asks { source.as_mut_ptr().cast() } else { ptr::null_mut() };
-            header.msg_hdr.msg_name = name;
+        let first = self.sources.as_mut_ptr();
+        for (number, header) in self.headers.iter_mut().enumerate() {
+            let source = first.wrapping_add(number);
+            header.msg_hdr.msg_name = if asks { source.cast() } else { ptr::null_mut() };
         }
         (self.source_len, self.changed) = (len, self.headers.len());
     }
@@ -105,8 +110,9 @@ impl RecvSlots {
             header.msg_hdr.msg_controllen = CONTROL_LEN as _;
         }
         let flags = if wait { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
-        // SAFETY: each header points to memory of its own, with its length, which this value owns and
-        // nothing else uses during the call.
+        // SAFETY: each header points to memory of its own, with its length (which the loop restored,
+        // where the system had changed it). This value owns it all, and nothing else uses it during the
+        // call. The system writes bytes, for which every value is valid.
         let received = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),

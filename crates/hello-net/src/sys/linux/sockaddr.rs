@@ -85,10 +85,6 @@ impl RawSockAddr {
         self.bytes.as_ptr()
     }
 
-    pub(super) fn as_mut_ptr(&mut self) -> *mut u8 {
-        self.bytes.as_mut_ptr()
-    }
-
     #[inline]
     fn family(&self) -> sa_family_t {
         sa_family_t::from_ne_bytes(self.take(0))
