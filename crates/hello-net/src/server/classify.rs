@@ -17,11 +17,11 @@ pub(super) struct Classifier<'a> {
     /// The bound address.
     bound: SocketAddr,
     port: u16,
-    /// The refusal of what was sent to it.
+    /// The refusal of datagrams sent to it.
     bound_refusal: Option<Refusal>,
-    /// The refusal of all datagrams of the flow, by its addresses.
+    /// The refusal of all datagrams of the flow, because of its addresses.
     refusal: Option<Refusal>,
-    /// The bucket that the limiter debits for the flow.
+    /// The bucket of the flow's source; `None` if the source has no limit, or all is refused.
     bucket: Option<BucketKey>,
     /// The limiter's time, the same for a whole batch.
     now: Option<Duration>,
@@ -29,7 +29,7 @@ pub(super) struct Classifier<'a> {
     split: Vec<Run>,
 }
 
-/// Datagrams of a message, of equal length and side by side, that go the same way: mostly, all of them.
+/// Datagrams of a message, of equal length and side by side, that share a verdict: mostly, all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Run {
     /// The index of the message in its batch.
@@ -78,7 +78,7 @@ impl<'a> Classifier<'a> {
         self.now = None;
     }
 
-    /// Decides what holds for all messages with the addresses of this one. They follow.
+    /// Begins a flow: decides what holds for this message and all that follow with the same addresses.
     #[inline]
     pub(super) fn begin_flow(&mut self, meta: &RecvMeta) {
         let source = meta.source.get();
@@ -88,11 +88,11 @@ impl<'a> Classifier<'a> {
             Ok(()) => self.check_destination(meta),
         };
         if let Some(limiter) = self.limiter {
-            self.bucket = limiter.key(source.ip());
+            self.bucket = if self.refusal.is_none() { limiter.key(source.ip()) } else { None };
         }
     }
 
-    /// Returns the refusal of what was sent where this message was.
+    /// Returns the refusal of datagrams sent to the destination of this message.
     #[inline(never)]
     fn check_destination(&self, meta: &RecvMeta) -> Option<Refusal> {
         let local = meta.guard_local(meta.local(self.bound));
@@ -142,7 +142,7 @@ impl<'a> Classifier<'a> {
         }
     }
 
-    /// Classifies a name by itself.
+    /// Classifies a name without the limiter.
     #[inline]
     fn check_name(&self, name: &[u8]) -> Verdict {
         match self.guard.check_name(name) {

@@ -18,7 +18,7 @@ use crate::udp::transmit::Transmit;
 #[derive(Debug)]
 pub(super) struct Replies<'b> {
     messages: &'b mut Vec<Transmit>,
-    /// The bytes of the messages, one behind the other.
+    /// The bytes of the messages, in their order.
     iovecs: Vec<IoSlice<'b>>,
     /// Room for replies that are copied.
     room: &'b mut [u8],
@@ -26,7 +26,7 @@ pub(super) struct Replies<'b> {
     segment: usize,
     /// How many more of them it takes; a shorter one would be its last.
     left: usize,
-    /// Whether the system segments messages on the way of the flow, once that was needed.
+    /// Whether the system segments messages to the flow's source, once that was looked up.
     is_segmented: Option<bool>,
     unsegmented: &'b Unsegmented,
 }
@@ -79,13 +79,13 @@ impl<'b> Replies<'b> {
         }
     }
 
-    /// Makes the next replies leave on another way.
+    /// Begins a flow: the next replies take another route.
     #[inline]
     pub(super) fn begin_flow(&mut self) {
         (self.left, self.is_segmented) = (0, None);
     }
 
-    /// Makes the reply to a datagram that arrived alone in its slot, around its name.
+    /// Makes the reply to a datagram that arrived alone in its slot, around the name.
     #[inline]
     pub(super) fn add_alone(&mut self, meta: &RecvMeta, slot: &'b mut Slot, len: usize) {
         let reply = &mut slot[..len + OVERHEAD];
@@ -142,8 +142,8 @@ impl<'b> Replies<'b> {
         message.iovecs.end = self.iovecs.len();
     }
 
-    /// Adds up to `count` replies of `len` bytes, to a message like `meta`, to the last message that leaves,
-    /// or else to a new one, and returns how many. They will have so many iovecs.
+    /// Adds up to `count` replies of `len` bytes to the last message, or else to a new one with the route
+    /// of a reply to `meta`, and returns how many. The caller pushes the `iovecs` of them.
     #[inline]
     fn extend(&mut self, meta: &RecvMeta, len: usize, count: usize, iovecs: usize) -> usize {
         if self.left > 0
@@ -173,7 +173,7 @@ impl<'b> Replies<'b> {
         count
     }
 
-    /// Returns whether the system segments messages on this way, as far as is known.
+    /// Returns whether the system segments messages to the source of the flow, as far as is known.
     #[inline]
     fn is_segmented(&mut self, meta: &RecvMeta) -> bool {
         let look_up = || !self.unsegmented.contains(meta.source.get().ip());
