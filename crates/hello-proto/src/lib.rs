@@ -24,7 +24,7 @@ pub use frame::Frame;
 pub use guard::{Guard, Refusal};
 pub use peer::Peer;
 #[cfg(feature = "alloc")]
-pub use rate_limit::{Bucket, BucketKey, Debit, Decision, Limiter, Rate, RateTooHigh};
+pub use rate_limit::{Bucket, BucketKey, Decision, Decisions, Limiter, Rate, RateTooHigh};
 pub use reply::Reply;
 pub use request::Request;
 pub use retry::{Delays, Retry};

@@ -140,7 +140,8 @@ impl<S: BuildHasher> Limiter<S> {
         self.bucket_at(BucketKey::new(source, &self.hasher), now)
     }
 
-    /// Does the same for a key that was computed before, with the hasher of this limiter.
+    /// Looks up the bucket of a key, which was computed with the hasher of this limiter, as
+    /// [`bucket`](Self::bucket) does.
     pub fn bucket_at(&mut self, key: BucketKey, now: Duration) -> Bucket<'_, S> {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         let BucketKey { network, set } = key;
@@ -155,7 +156,7 @@ impl<S: BuildHasher> Limiter<S> {
 }
 
 /// Where a [`Limiter`] keeps the bucket of a source's network. It is the costly part of a decision, and
-/// needs the hasher only: threads that share a limiter compute it before they lock that.
+/// needs only the hasher, so threads that share a limiter can compute it before they lock it.
 ///
 /// ```
 /// use core::time::Duration;
@@ -167,7 +168,7 @@ impl<S: BuildHasher> Limiter<S> {
 /// let mut limiter = Limiter::new(Rate::default(), hasher.clone());
 /// let key = BucketKey::new([192, 0, 2, 7].into(), &hasher);
 /// assert_eq!(key, BucketKey::new([192, 0, 2, 8].into(), &hasher), "the same network");
-/// let mut decisions = limiter.bucket_at(key, Duration::ZERO).debit(2001);
+/// let mut decisions = limiter.bucket_at(key, Duration::ZERO).check_many(2001);
 /// assert_eq!(decisions.conforming(), 2000);
 /// assert_ne!(decisions.nth(2000), Some(Decision::Conforming));
 /// ```
@@ -201,13 +202,13 @@ pub struct Bucket<'a, S> {
 impl<S: BuildHasher + Clone> Bucket<'_, S> {
     /// Decides on one request, and charges it to the bucket if it conforms.
     pub fn check(&mut self) -> Decision {
-        self.debit(1).next().unwrap_or(Decision::Exceeding)
+        self.check_many(1).next().unwrap_or(Decision::Exceeding)
     }
 
     /// Decides on requests that arrived together, and charges those to the bucket that conform: the
-    /// first ones. It takes no longer for many than for one. The decisions borrow nothing, so that a
-    /// limiter shared by threads need not stay locked while they are read.
-    pub fn debit(&mut self, requests: u64) -> Debit<S> {
+    /// first ones. This takes no longer for many than for one. The decisions borrow nothing, so threads
+    /// that share a limiter can unlock it before they read them.
+    pub fn check_many(&mut self, requests: u64) -> Decisions<S> {
         let mut conforming = 0;
         if requests > 0 {
             if self.bucket.network != self.network {
@@ -221,13 +222,13 @@ impl<S: BuildHasher + Clone> Bucket<'_, S> {
         }
         let first = *self.draws;
         *self.draws = first.wrapping_add(requests - conforming);
-        Debit { conforming, draws: first..*self.draws, drawn: 0, hasher: self.hasher.clone() }
+        Decisions { conforming, draws: first..*self.draws, drawn: 0, hasher: self.hasher.clone() }
     }
 }
 
-/// The decisions on requests that arrived together, in their order; see [`Bucket::debit`].
+/// The decisions on requests that arrived together, in their order; see [`Bucket::check_many`].
 #[derive(Clone, Debug)]
-pub struct Debit<S> {
+pub struct Decisions<S> {
     conforming: u64,
     /// A draw for each of the others.
     draws: Range<u64>,
@@ -236,14 +237,14 @@ pub struct Debit<S> {
     hasher: S,
 }
 
-impl<S> Debit<S> {
+impl<S> Decisions<S> {
     /// Returns how many of the next requests conform. All behind them exceed the limit.
     pub const fn conforming(&self) -> u64 {
         self.conforming
     }
 }
 
-impl<S: BuildHasher> Iterator for Debit<S> {
+impl<S: BuildHasher> Iterator for Decisions<S> {
     type Item = Decision;
 
     fn next(&mut self) -> Option<Decision> {
@@ -267,6 +268,8 @@ impl<S: BuildHasher> Iterator for Debit<S> {
 /// The bits of a hash that decide whether one request leaks.
 const DRAW_BITS: u64 = Limiter::<()>::LEAK_ONE_IN.ilog2() as u64;
 const DRAWS_PER_HASH: u64 = u64::BITS as u64 / DRAW_BITS;
+
+const _: () = assert!(Limiter::<()>::LEAK_ONE_IN.is_power_of_two(), "or some leak more often");
 
 /// The decision of a [`Limiter`] on one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -108,7 +108,7 @@ impl<'a> Classifier<'a> {
         };
         match self.bucket {
             Some(bucket) if verdict == Verdict::Answer => {
-                let verdicts = self.debit(bucket, 1);
+                let verdicts = self.check_limit(bucket, 1);
                 verdicts.and_then(|mut verdicts| verdicts.next()).unwrap_or(verdict)
             }
             _ => verdict,
@@ -138,7 +138,7 @@ impl<'a> Classifier<'a> {
             }
         }
         if let Some(bucket) = self.bucket {
-            self.limit(bucket, runs);
+            self.split_by_limit(bucket, runs);
         }
     }
 
@@ -151,12 +151,12 @@ impl<'a> Classifier<'a> {
         }
     }
 
-    /// Debits the source for what the guard lets pass, and splits the runs where the limiter decides
+    /// Checks what the guard lets pass against the limit, and splits the runs where the limiter decides
     /// differently.
-    fn limit(&mut self, bucket: BucketKey, runs: &mut Vec<Run>) {
+    fn split_by_limit(&mut self, bucket: BucketKey, runs: &mut Vec<Run>) {
         let passed = runs.iter().filter(|run| run.verdict == Verdict::Answer);
         let passed = passed.map(|run| run.names.count as u64).sum();
-        let Some(verdicts) = self.debit(bucket, passed) else { return };
+        let Some(verdicts) = self.check_limit(bucket, passed) else { return };
         if verdicts.conforming() == passed {
             return;
         }
@@ -180,11 +180,11 @@ impl<'a> Classifier<'a> {
         }
     }
 
-    /// Debits a bucket for requests that the guard lets pass, unless there is no limiter.
-    fn debit(&mut self, bucket: BucketKey, requests: u64) -> Option<Verdicts> {
+    /// Checks requests that the guard lets pass against the limit; `None` if there is no limiter.
+    fn check_limit(&mut self, bucket: BucketKey, requests: u64) -> Option<Verdicts> {
         let limiter = self.limiter?;
         let now = *self.now.get_or_insert_with(|| limiter.now());
-        Some(limiter.debit(bucket, now, requests))
+        Some(limiter.check(bucket, now, requests))
     }
 }
 

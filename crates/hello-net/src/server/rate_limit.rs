@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use hello_proto::{BucketKey, Debit, Decision, Limiter, Rate};
+use hello_proto::{BucketKey, Decision, Decisions, Limiter, Rate};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::classify::Verdict;
@@ -105,9 +105,9 @@ impl SharedLimiter {
     /// Decides on requests of one source that arrived together, and charges it for those that conform.
     ///
     /// The other workers wait meanwhile, so nothing else is done here.
-    pub(super) fn debit(&self, key: BucketKey, now: Duration, requests: u64) -> Verdicts {
+    pub(super) fn check(&self, key: BucketKey, now: Duration, requests: u64) -> Verdicts {
         let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
-        let decisions = limiter.bucket_at(key, now).debit(requests);
+        let decisions = limiter.bucket_at(key, now).check_many(requests);
         drop(limiter);
         Verdicts { decisions, dry_run: self.dry_run }
     }
@@ -116,7 +116,7 @@ impl SharedLimiter {
 /// The verdicts on requests that arrived together, in their order.
 #[derive(Debug)]
 pub(super) struct Verdicts {
-    decisions: Debit<RandomState>,
+    decisions: Decisions<RandomState>,
     dry_run: bool,
 }
 
@@ -212,7 +212,7 @@ mod tests {
     fn check(limiter: &SharedLimiter, source: IpAddr) -> bool {
         limiter
             .key(source)
-            .is_none_or(|key| limiter.debit(key, Duration::ZERO, 1).next() == Some(Verdict::Answer))
+            .is_none_or(|key| limiter.check(key, Duration::ZERO, 1).next() == Some(Verdict::Answer))
     }
 
     /// Returns whether a source is limited to one request.

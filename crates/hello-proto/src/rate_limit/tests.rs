@@ -204,7 +204,7 @@ fn who_asks_nothing_that_is_answered_makes_nobody_be_forgotten() {
         assert_eq!(limiter.bucket(*source, SECOND).check(), Conforming);
     }
     for source in others {
-        let _ = limiter.bucket(*source, SECOND);
+        assert_eq!(limiter.bucket(*source, SECOND).check_many(0).next(), None);
     }
     for source in known {
         assert_ne!(limiter.bucket(*source, SECOND).check(), Conforming, "{source}");
@@ -214,7 +214,7 @@ fn who_asks_nothing_that_is_answered_makes_nobody_be_forgotten() {
 }
 
 #[test]
-fn requests_debited_together_are_decided_as_one_by_one() {
+fn requests_checked_together_are_decided_as_one_by_one() {
     let source = IpAddr::from([192, 0, 2, 7]);
     let mut together = limiter(10, 5);
     let mut singly = Limiter { hasher: together.hasher.clone(), ..limiter(10, 5) };
@@ -222,10 +222,10 @@ fn requests_debited_together_are_decided_as_one_by_one() {
         let now = now * SECOND;
         let mut bucket = singly.bucket(source, now);
         let expected = Vec::from_iter((0..requests).map(|_| bucket.check()));
-        let debit = together.bucket(source, now).debit(requests);
+        let decisions = together.bucket(source, now).check_many(requests);
         let conforming = expected.iter().filter(|decision| **decision == Conforming).count();
-        assert_eq!(debit.conforming(), conforming as u64);
-        assert_eq!(Vec::from_iter(debit), expected);
+        assert_eq!(decisions.conforming(), conforming as u64);
+        assert_eq!(Vec::from_iter(decisions), expected);
     }
 }
 

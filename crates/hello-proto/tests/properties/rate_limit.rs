@@ -84,7 +84,7 @@ fn play<S: BuildHasher + Clone>(
         let mut bucket = limiter.bucket(source(network, host), now);
         // At once, or one by one.
         let decisions = match host % 2 {
-            0 => Vec::from_iter(bucket.debit(times as u64)),
+            0 => Vec::from_iter(bucket.check_many(times as u64)),
             _ => Vec::from_iter((0..times).map(|_| bucket.check())),
         };
         prop_assert_eq!(decisions.len(), times);
