@@ -172,17 +172,26 @@ impl fmt::Debug for RecvSlots {
 
 #[cfg(test)]
 mod tests {
+    use std::io::IoSlice;
     use std::net::Ipv4Addr;
 
     use super::*;
+    use crate::sys::linux::options::enable_gro;
+    use crate::sys::linux::send_batch::{SendMessage, send};
+
+    fn bind() -> UdpSocket {
+        UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port")
+    }
+
+    fn address(socket: &UdpSocket) -> RawSockAddr {
+        RawSockAddr::new(socket.local_addr().expect("bound"))
+    }
 
     #[test]
     fn sources_are_asked_for_again_after_a_connected_socket() {
-        let bind = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let (unconnected, connected, peer) = (bind(), bind(), bind());
-        let address = |socket: &UdpSocket| socket.local_addr().expect("bound");
-        connected.connect(address(&peer)).expect("a route");
-        let raw = RawSockAddr::new(address(&peer));
+        let raw = address(&peer);
+        connected.connect(raw.get()).expect("a route");
         let mut slots = RecvSlots::new(4, 64, 7);
         for (socket, known) in [
             (&unconnected, None),
@@ -192,13 +201,39 @@ mod tests {
         ] {
             let names = [&b"Tracy"[..], b"", b"Sarah"];
             for name in names {
-                peer.send_to(name, address(socket)).expect("sent");
+                peer.send_to(name, address(socket).get()).expect("sent");
             }
             let received = slots.receive(socket, known, true).expect("they are there");
-            let received = received.map(|message| (message.source.get(), message.len));
-            let expected = names.map(|name| (address(&peer), name.len()));
-            assert_eq!(Vec::from_iter(received), expected);
+            let received = received.map(|message| (*message.source, message.len));
+            assert_eq!(Vec::from_iter(received), names.map(|name| (raw, name.len())));
             assert_eq!((&slots[7..12], &slots[2 * 64 + 7..][..5]), (&b"Tracy"[..], &b"Sarah"[..]));
+        }
+    }
+
+    #[test]
+    fn what_the_system_changed_in_a_header_is_restored_for_the_next_call() {
+        let (server, client) = (bind(), bind());
+        enable_gro(&server);
+        let (to, source) = (address(&server), address(&client));
+        let iovecs = [IoSlice::new(b"TracySarah")];
+        let mut slots = RecvSlots::new(4, 64, 7);
+        // Lone datagrams have no control messages, and leave no room for any.
+        for is_train in [false, true, false, true, true] {
+            let segment = is_train.then_some(5);
+            let message = SendMessage { to: Some(&to), from: None, segment, iovecs: &iovecs };
+            let count = if is_train { 4 } else { 3 };
+            (0..count).for_each(|_| drop(send(&client, [message].into_iter()).expect("room")));
+            let received = slots.receive(&server, None, true).expect("messages");
+            let seen = received.map(|message| {
+                assert_eq!((*message.source, message.len), (source, 10));
+                assert!(!message.is_truncated);
+                !message.control.is_empty()
+            });
+            assert_eq!(Vec::from_iter(seen), vec![is_train; count]);
+            let mut bytes = slots.chunks(64).take(count).map(|slot| &slot[..18]);
+            assert!(bytes.all(|bytes| bytes == b"\0\0\0\0\0\0\0TracySarah\0"));
+            let error = slots.receive(&server, None, false).err().map(|error| error.kind());
+            assert_eq!(error, Some(io::ErrorKind::WouldBlock));
         }
     }
 }
