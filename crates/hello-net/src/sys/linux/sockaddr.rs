@@ -58,13 +58,14 @@ impl RawSockAddr {
         }
     }
 
-    /// Returns a number that differs between most addresses, in a few instructions.
+    /// Returns a number below 128 that differs between most addresses, in a few instructions.
     #[inline]
     pub(crate) fn hash(&self) -> usize {
-        // The family, the port, the IPv4 address or the flow label; the end of the IPv6 address.
-        let [head, host] = [self.take(0), self.take(16)].map(u64::from_ne_bytes);
-        let mixed = (head ^ host).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (mixed >> 32) as usize
+        // The family, the port, and the IPv4 address; the two halves of the IPv6 address.
+        let [head, network, host] = [0, 8, 16].map(|at| u64::from_ne_bytes(self.take(at)));
+        let mixed = (head ^ network ^ host).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        // Only the highest bits of a product depend on all bits of its factors.
+        (mixed >> 57) as usize
     }
 
     /// Forgets the flow label that the system wrote, with which a reply would otherwise be sent.
@@ -118,6 +119,8 @@ const fn family(family: c_int) -> sa_family_t {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -130,6 +133,34 @@ mod tests {
             let mut forgotten = raw;
             forgotten.forget_flow_label();
             assert_eq!(forgotten, raw);
+        }
+    }
+
+    #[test]
+    fn hashes_differ_wherever_addresses_do() {
+        let v4 = |at: usize, byte: u8| {
+            let mut octets = [198, 51, 100, 7];
+            octets[at] = byte;
+            SocketAddr::from((octets, 40_001))
+        };
+        let v6 = |at: usize, byte: u8| {
+            let mut octets = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7).octets();
+            octets[at] = byte;
+            SocketAddr::from((octets, 40_001))
+        };
+        let port = |at: usize, byte: u8| {
+            let mut port = 40_001_u16.to_be_bytes();
+            port[at] = byte;
+            SocketAddr::from(([198, 51, 100, 7], u16::from_be_bytes(port)))
+        };
+        let differing: [(usize, &dyn Fn(usize, u8) -> SocketAddr); 3] =
+            [(4, &v4), (16, &v6), (2, &port)];
+        for (bytes, address) in differing {
+            for at in 0..bytes {
+                let hashes = (0..=u8::MAX).map(|byte| RawSockAddr::new(address(at, byte)).hash());
+                let distinct = BTreeSet::from_iter(hashes).len();
+                assert!((64..=128).contains(&distinct), "{distinct}, {}", address(at, 0));
+            }
         }
     }
 
