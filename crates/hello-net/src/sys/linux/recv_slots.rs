@@ -98,6 +98,9 @@ impl RecvSlots {
 
     /// Receives what has arrived, up to a message for each slot; with `wait`, waits for the first. All
     /// messages of a connected socket are from its peer, whose address the system then need not write.
+    ///
+    /// Pass it sockets of one address family: behind a shorter source, the bytes of a longer one before it
+    /// would remain.
     pub(crate) fn receive<'s>(
         &'s mut self,
         socket: &UdpSocket,
