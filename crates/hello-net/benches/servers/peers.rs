@@ -67,7 +67,7 @@ impl Peer {
         let mut command = match self {
             Self::CBatch => compiler("batch", directory),
             Self::CSingle => compiler("single", directory),
-            Self::CGrouped => compiler("prototype", directory),
+            Self::CGrouped => compiler("grouped", directory),
             Self::Python => {
                 let mut python = Command::new("python3");
                 python.arg("--version").stdout(Stdio::null());
@@ -89,7 +89,7 @@ impl Peer {
         match self {
             Self::CBatch => command.arg("become").arg(directory.join("batch")),
             Self::CSingle => command.arg("become").arg(directory.join("single")),
-            Self::CGrouped => command.arg("become").arg(directory.join("prototype")),
+            Self::CGrouped => command.arg("become").arg(directory.join("grouped")),
             Self::Python => command.args(["become", "python3"]).arg(source("tutorial.py")),
             _ => command.args(["serve", &self.name()]),
         };
