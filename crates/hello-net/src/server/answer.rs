@@ -1,4 +1,4 @@
-//! The steps from a batch of requests to the outcome of each.
+//! The steps from a batch of requests to their outcomes.
 
 use hello_proto::PREFIX;
 

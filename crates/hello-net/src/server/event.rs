@@ -35,7 +35,7 @@ impl<'a> ServerEvent<'a> {
     }
 }
 
-/// Which datagrams a server shows to its observer. Those that it does not show cost less.
+/// The datagrams that a server shows to its observer. Others cost less, and are counted all the same.
 ///
 /// ```
 /// use hello_net::{EventFilter, Server};

@@ -5,14 +5,14 @@ use std::iter;
 use crate::udp::batch::{RecvBatch, RecvMeta};
 
 /// The messages of a batch, ordered by flow: those with the same source and destination follow each
-/// other, so that what depends on the addresses is decided once, and replies share messages. The
-/// messages of a flow keep their order.
+/// other, so what depends on the addresses is decided once, and replies share messages. The messages of
+/// a flow keep their order.
 #[derive(Debug)]
 pub(super) struct Flows {
     flows: Vec<Flow>,
     /// For each message but the last of a flow, the next one of the flow.
     next: [usize; RecvBatch::CAPACITY],
-    /// The flows by the hash of their addresses.
+    /// The indices of the flows, by the hash of their source.
     table: [u8; ENTRIES],
 }
 

@@ -16,7 +16,7 @@ pub(super) struct Settler<'a, O> {
     bound: SocketAddr,
     filter: EventFilter,
     observe: O,
-    /// The runs that may be shown, each with the number of its first reply.
+    /// The runs that may be shown, each with the number of replies before it.
     runs: Vec<(Run, usize)>,
     /// The number of replies.
     replies: usize,
@@ -37,7 +37,8 @@ impl<'a, O: Fn(&ServerEvent<'_>)> Settler<'a, O> {
         self.tally.count_received(datagrams);
     }
 
-    /// Counts what is not answered, and notes the rest: the replies follow in the order of the runs.
+    /// Takes note of a run, and counts it if it is not answered. The replies that are transmitted are those
+    /// of all runs, in this order.
     #[inline]
     pub(super) fn note(&mut self, run: Run) {
         if self.filter != EventFilter::Nothing {
@@ -51,7 +52,7 @@ impl<'a, O: Fn(&ServerEvent<'_>)> Settler<'a, O> {
         }
     }
 
-    /// Counts datagrams that are refused, or exceed the limit.
+    /// Counts datagrams that are refused or exceed the limit.
     #[inline(never)]
     fn note_exception(&mut self, verdict: Verdict, count: usize) {
         match verdict {
@@ -92,7 +93,7 @@ impl<'a, O: Fn(&ServerEvent<'_>)> Settler<'a, O> {
         }
     }
 
-    /// Shows the outcomes of a run whose first reply has this number.
+    /// Shows the outcomes of a run, whose first reply has this number.
     fn show_run(&self, batch: &RecvBatch, run: &Run, first: usize, failures: &[Failure]) {
         let (meta, bytes) = (&batch.metas()[run.message], batch.message(run.message));
         let (source, local) = (meta.source.get(), meta.local(self.bound));

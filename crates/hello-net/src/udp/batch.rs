@@ -42,8 +42,8 @@ impl RecvBatch {
         Self { slots, metas: Vec::with_capacity(Self::CAPACITY), truncated: 0 }
     }
 
-    /// Clears the batch, and returns the slots to receive into, where to note what was received, in the
-    /// order of the slots, and where to count what was truncated.
+    /// Clears the batch, and returns what a receive call fills: the slots, the metadata of their messages
+    /// in the same order, and the number of truncated ones.
     #[cfg(target_os = "linux")]
     pub(super) fn clear(&mut self) -> (&mut Slots, &mut Vec<RecvMeta>, &mut u64) {
         self.metas.clear();
