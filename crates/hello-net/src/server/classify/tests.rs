@@ -69,6 +69,35 @@ fn dry_run_refuses_nothing_and_tells_what_exceeds_the_limit() {
 }
 
 #[test]
+fn a_refused_flow_has_no_bucket() {
+    let (guard, limiter) = (Guard::new(), limiter(1, false));
+    let mut classifier = Classifier::new(&guard, Some(&limiter), bound());
+    for (port, refusal) in [(40_001, None), (0, Some(Refusal::SourcePortZero)), (40_001, None)] {
+        let source = RawSockAddr::new(([192, 0, 2, 7], port).into());
+        classifier.begin_flow(&RecvMeta::new(source, 5));
+        assert_eq!((classifier.refusal, classifier.bucket.is_none()), (refusal, refusal.is_some()));
+    }
+}
+
+#[test]
+fn time_passes_between_batches_and_not_within_one() {
+    let rate =
+        NonZeroU32::new(Rate::MAX_RATE).and_then(|rate| Rate::new(rate, NonZeroU32::MIN).ok());
+    let limiter = SharedLimiter::new(RateLimit::new(rate.expect("one each nanosecond")));
+    let guard = Guard::new();
+    let mut classifier = Classifier::new(&guard, Some(&limiter), bound());
+    classifier.begin_flow(&RecvMeta::new(source(), 5));
+    for _ in 0..3 {
+        let conforms = (0..1_000_000).any(|_| {
+            classifier.begin_batch();
+            classifier.classify_alone(NAME) == Verdict::Answer
+        });
+        assert!(conforms, "no nanosecond passes");
+        assert_ne!(classifier.classify_alone(NAME), Verdict::Answer);
+    }
+}
+
+#[test]
 fn destination_decides_if_it_is_known_and_else_the_bound_address() {
     let guard = Guard::new();
     let reply_from = LocalAddr { address: [192, 0, 2, 1].into(), interface: 0 };
