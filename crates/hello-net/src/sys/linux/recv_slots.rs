@@ -114,7 +114,7 @@ impl RecvSlots {
         }
         let flags = if wait { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
         // SAFETY: each header points to memory of its own, with its length (which the loop restored,
-        // where the system had changed it). This value owns it all, and nothing else uses it during the
+        // where the system had changed it; no room for a source is a null pointer and 0). This value owns it all, and nothing else uses it during the
         // call. The system writes bytes, for which every value is valid.
         let received = unsafe {
             libc::recvmmsg(
@@ -225,7 +225,9 @@ mod tests {
             let segment = is_train.then_some(5);
             let message = SendMessage { to: Some(&to), from: None, segment, iovecs: &iovecs };
             let count = if is_train { 4 } else { 3 };
-            (0..count).for_each(|_| drop(send(&client, [message].into_iter()).expect("room")));
+            for _ in 0..count {
+                send(&client, [message].into_iter()).expect("room");
+            }
             let received = slots.receive(&server, None, true).expect("messages");
             let seen = received.map(|message| {
                 assert_eq!((*message.source, message.len), (source, 10));
