@@ -1,5 +1,7 @@
 //! The steps from a batch of requests to their outcomes.
 
+use std::ops::Range;
+
 use hello_proto::PREFIX;
 
 use super::classify::{Classifier, Run};
@@ -8,7 +10,7 @@ use super::event::ServerEvent;
 use super::flows::Flows;
 use super::settle::Settler;
 use super::transmit::{Failures, transmit};
-use crate::udp::batch::{RecvBatch, Segments};
+use crate::udp::batch::{RecvBatch, RecvMeta, Segments};
 use crate::udp::datagram_socket::DatagramSocket;
 
 /// Answers batches, one after the other.
@@ -31,10 +33,27 @@ impl<'a, O: Fn(&ServerEvent<'_>)> Answerer<'a, O> {
 
     /// Answers a batch: each datagram gets at most one reply, and exactly one outcome.
     pub(super) fn answer(&mut self, batch: &mut RecvBatch, socket: &dyn DatagramSocket) {
+        self.classifier.begin_batch();
+        let (datagrams, end) = (batch.datagrams(), batch.metas().len());
+        self.settler.receive(datagrams);
+        let mut start = 0;
+        while start < end {
+            let rest = &batch.metas()[start..];
+            let count = if datagrams > MAX_DATAGRAMS { portion(rest) } else { rest.len() };
+            self.answer_portion(batch, start..start + count, socket);
+            start += count;
+        }
+    }
+
+    /// Answers some of the messages of a batch.
+    fn answer_portion(
+        &mut self,
+        batch: &mut RecvBatch,
+        messages: Range<usize>,
+        socket: &dyn DatagramSocket,
+    ) {
         let Self { classifier, settler, flows, runs, replies: memory, failures } = self;
-        classifier.begin_batch();
-        settler.receive(batch.datagrams());
-        flows.order(batch.metas());
+        flows.order(batch.metas(), messages);
         let mut replies = Replies::new(memory);
         let (metas, mut slots) = batch.parts();
         for (message, is_first) in flows.messages() {
@@ -66,3 +85,18 @@ impl<'a, O: Fn(&ServerEvent<'_>)> Answerer<'a, O> {
         settler.settle(batch, &failures.replies);
     }
 }
+
+/// Returns how many of the next messages are answered together.
+fn portion(metas: &[RecvMeta]) -> usize {
+    let mut datagrams = 0;
+    let fits = |meta: &&RecvMeta| {
+        let has_room = datagrams < MAX_DATAGRAMS;
+        datagrams += meta.datagrams() as u64;
+        has_room
+    };
+    metas.iter().take_while(fits).count()
+}
+
+/// The most datagrams that are answered together, unless one message has more: a batch of trains as
+/// long as Linux sends them (UDP_MAX_SEGMENTS). It bounds the memory for trains of tiny datagrams.
+const MAX_DATAGRAMS: u64 = 128 * RecvBatch::CAPACITY as u64;

@@ -1,6 +1,7 @@
 //! The step that finds which messages belong together.
 
 use std::iter;
+use std::ops::Range;
 
 use crate::udp::batch::{RecvBatch, RecvMeta};
 
@@ -29,12 +30,13 @@ impl Flows {
         Self { flows: Vec::with_capacity(RecvBatch::CAPACITY), next, table }
     }
 
-    /// Orders messages anew, without those that are discarded.
-    pub(super) fn order(&mut self, metas: &[RecvMeta]) {
+    /// Orders some of the messages of a batch anew, without those that are discarded.
+    pub(super) fn order(&mut self, metas: &[RecvMeta], messages: Range<usize>) {
         let Self { flows, next, table } = self;
         flows.clear();
         table.fill(NONE);
-        for (message, meta) in metas[..metas.len().min(RecvBatch::CAPACITY)].iter().enumerate() {
+        for message in messages {
+            let meta = &metas[message];
             if !meta.is_kept() {
                 continue;
             }
@@ -98,8 +100,8 @@ mod tests {
     fn flows_of(metas: &[RecvMeta]) -> Vec<Vec<usize>> {
         let mut flows = Flows::new();
         // As if other messages had been ordered before.
-        flows.order(&metas[..metas.len() / 2]);
-        flows.order(metas);
+        flows.order(metas, 0..metas.len() / 2);
+        flows.order(metas, 0..metas.len());
         let mut found: Vec<Vec<usize>> = Vec::new();
         for (message, is_first) in flows.messages() {
             if is_first {
