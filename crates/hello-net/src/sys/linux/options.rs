@@ -208,8 +208,11 @@ impl SavedOptions {
             // Not an option of the other family, nor one that an older kernel does not know.
             |(level, name)| Some((level, name, get(socket, level, name).ok()?)),
         ));
+        // An IPv6 socket would report an IPv4 destination a second time.
+        let twice = socket.local_addr()?.is_ipv6().then_some((libc::IPPROTO_IP, libc::IP_PKTINFO));
         for &(level, name, value) in &numbers {
-            if value != 0 && SWITCHED_OFF.contains(&(level, name)) {
+            let option = (level, name);
+            if value != 0 && (SWITCHED_OFF.contains(&option) || twice == Some(option)) {
                 set(socket, level, name, 0)?;
             }
         }
@@ -253,20 +256,33 @@ const CHANGED: &[(i32, i32)] = &[
 /// without a checksum.
 const SWITCHED_OFF: &[(i32, i32)] = &[
     (libc::SOL_SOCKET, libc::SO_BROADCAST),
+    (libc::SOL_SOCKET, libc::SO_RCVMARK),
     (libc::SOL_SOCKET, libc::SO_RXQ_OVFL),
     (libc::SOL_SOCKET, libc::SO_TIMESTAMP),
     (libc::SOL_SOCKET, libc::SO_TIMESTAMPNS),
     (libc::SOL_SOCKET, libc::SO_TIMESTAMPING),
+    (libc::SOL_SOCKET, libc::SO_WIFI_STATUS),
     (libc::SOL_UDP, libc::UDP_CORK),
     (libc::SOL_UDP, libc::UDP_NO_CHECK6_TX),
     (libc::SOL_UDP, libc::UDP_SEGMENT),
+    (libc::IPPROTO_IP, libc::IP_CHECKSUM),
+    (libc::IPPROTO_IP, libc::IP_PASSSEC),
     (libc::IPPROTO_IP, libc::IP_RECVERR),
+    (libc::IPPROTO_IP, libc::IP_RECVFRAGSIZE),
     (libc::IPPROTO_IP, libc::IP_RECVTTL),
     (libc::IPPROTO_IP, libc::IP_RECVTOS),
     (libc::IPPROTO_IP, libc::IP_RECVOPTS),
     (libc::IPPROTO_IP, libc::IP_RETOPTS),
     (libc::IPPROTO_IP, libc::IP_RECVORIGDSTADDR),
+    (libc::IPPROTO_IPV6, libc::IPV6_2292PKTINFO),
+    (libc::IPPROTO_IPV6, libc::IPV6_2292HOPLIMIT),
+    (libc::IPPROTO_IPV6, libc::IPV6_2292RTHDR),
+    (libc::IPPROTO_IPV6, libc::IPV6_2292HOPOPTS),
+    (libc::IPPROTO_IPV6, libc::IPV6_2292DSTOPTS),
+    (libc::IPPROTO_IPV6, libc::IPV6_FLOWINFO),
     (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
+    (libc::IPPROTO_IPV6, libc::IPV6_RECVFRAGSIZE),
+    (libc::IPPROTO_IPV6, libc::IPV6_RECVPATHMTU),
     (libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT),
     (libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS),
     (libc::IPPROTO_IPV6, libc::IPV6_RECVRTHDR),
@@ -274,3 +290,49 @@ const SWITCHED_OFF: &[(i32, i32)] = &[
     (libc::IPPROTO_IPV6, libc::IPV6_RECVDSTOPTS),
     (libc::IPPROTO_IPV6, libc::IPV6_RECVORIGDSTADDR),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_adopted_dual_stack_socket_reports_nothing_that_was_asked_for_before() {
+        let Ok(both) = Socket::new(socket2::Domain::IPV6, socket2::Type::DGRAM, None) else {
+            return;
+        };
+        both.set_only_v6(false).expect("possible");
+        both.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)).into()).expect("a free port");
+        let socket = UdpSocket::from(both);
+        let asked = [
+            (libc::SOL_SOCKET, libc::SO_RCVMARK),
+            (libc::SOL_SOCKET, libc::SO_RXQ_OVFL),
+            (libc::SOL_SOCKET, libc::SO_TIMESTAMPNS),
+            (libc::SOL_SOCKET, libc::SO_WIFI_STATUS),
+            (libc::IPPROTO_IP, libc::IP_CHECKSUM),
+            (libc::IPPROTO_IP, libc::IP_PASSSEC),
+            (libc::IPPROTO_IP, libc::IP_PKTINFO),
+            (libc::IPPROTO_IP, libc::IP_RECVFRAGSIZE),
+            (libc::IPPROTO_IP, libc::IP_RECVOPTS),
+            (libc::IPPROTO_IP, libc::IP_RECVTTL),
+            (libc::IPPROTO_IPV6, libc::IPV6_2292DSTOPTS),
+            (libc::IPPROTO_IPV6, libc::IPV6_2292HOPLIMIT),
+            (libc::IPPROTO_IPV6, libc::IPV6_2292HOPOPTS),
+            (libc::IPPROTO_IPV6, libc::IPV6_2292PKTINFO),
+            (libc::IPPROTO_IPV6, libc::IPV6_2292RTHDR),
+            (libc::IPPROTO_IPV6, libc::IPV6_FLOWINFO),
+            (libc::IPPROTO_IPV6, libc::IPV6_RECVFRAGSIZE),
+            (libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT),
+            (libc::IPPROTO_IPV6, libc::IPV6_RECVPATHMTU),
+        ];
+        // Older systems do not know all of them.
+        let asked = asked.into_iter().filter(|&(level, name)| set(&socket, level, name, 1).is_ok());
+        let asked = Vec::from_iter(asked);
+        let values = || asked.iter().map(|&(level, name)| get(&socket, level, name).ok());
+        let before = Vec::from_iter(values());
+        assert!(before.iter().all(|value| *value == Some(1)), "{before:?}");
+        let saved = SavedOptions::save(&socket).expect("a UDP socket");
+        assert!(values().all(|value| value == Some(0)), "{:?}", Vec::from_iter(values()));
+        saved.restore(&socket);
+        assert_eq!(Vec::from_iter(values()), before);
+    }
+}
