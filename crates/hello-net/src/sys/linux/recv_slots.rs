@@ -113,9 +113,10 @@ impl RecvSlots {
             header.msg_hdr.msg_controllen = CONTROL_LEN as _;
         }
         let flags = if wait { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
-        // SAFETY: each header points to memory of its own, with its length (which the loop restored,
-        // where the system had changed it; no room for a source is a null pointer and 0). This value owns it all, and nothing else uses it during the
-        // call. The system writes bytes, for which every value is valid.
+        // SAFETY: each header points to memory of its own, with its length, which the loop restored where
+        // the system had changed it; no room for a source is a null pointer and 0. This value owns it
+        // all, and nothing else uses it during the call. The system writes bytes, for which every value is
+        // valid.
         let received = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
