@@ -11,7 +11,7 @@ use hello_net::{EventFilter, LoadGenerator, Pacing, Prober, Server};
 use crate::callgrind;
 use crate::server::observe;
 
-/// Who asks, as a row of the table.
+/// The one that asks, as a row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Asker {
     /// A closed loop with 64 requests outstanding at one socket.

@@ -25,8 +25,8 @@ pub(crate) fn count(process: Child) -> Result<u64, Box<dyn Error>> {
     }
 }
 
-/// Returns the instructions of one datagram from those of two processes, of which the second handled
-/// so many more datagrams.
+/// Returns the instructions of one datagram from those of two processes, of which the second handled this
+/// number of datagrams more.
 pub(crate) fn each([fewer, more]: [u64; 2], datagrams: usize) -> u64 {
     let datagrams = datagrams as u64;
     (more.saturating_sub(fewer) + datagrams / 2) / datagrams

@@ -97,7 +97,7 @@ struct Table {
 }
 
 impl Table {
-    /// Prints a row, and compares it: the numbers may be so many per cent above the committed ones.
+    /// Prints a row, and compares it: the numbers may exceed the committed ones by this percentage.
     fn print(&mut self, name: &str, counts: &[u64], percent: u64) -> Result<(), Box<dyn Error>> {
         println!("| {name} | {} |", Vec::from_iter(counts.iter().map(u64::to_string)).join(" | "));
         let Some(document) = &self.document else { return Ok(()) };

@@ -12,7 +12,7 @@ use super::schedule::Schedule;
 /// busy to which no network leads. Behind a network, it would be idle for as long as the loop waits.
 #[derive(Debug)]
 pub(super) struct ReplyPace {
-    /// The number of replies to wait for; none, if each is to be received at once.
+    /// The number of replies to wait for; none, if each is received at once.
     several: u32,
     /// When the last reply arrived.
     latest: Option<Duration>,
