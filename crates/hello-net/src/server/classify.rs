@@ -21,8 +21,9 @@ pub(super) struct Classifier<'a> {
     bound_refusal: Option<Refusal>,
     /// The refusal of all datagrams of the flow, because of its addresses.
     refusal: Option<Refusal>,
-    /// The bucket of the flow's source; `None` if the source has no limit, or all is refused.
-    bucket: Option<BucketKey>,
+    /// The limiter, and the bucket of the flow's source; `None` if the source has no limit, or all is
+    /// refused.
+    bucket: Option<(&'a SharedLimiter, BucketKey)>,
     /// The limiter's time, the same for a whole batch.
     now: Option<Duration>,
     /// Runs that are being split.
@@ -88,7 +89,8 @@ impl<'a> Classifier<'a> {
             Ok(()) => self.check_destination(meta),
         };
         if let Some(limiter) = self.limiter {
-            self.bucket = if self.refusal.is_none() { limiter.key(source.ip()) } else { None };
+            let key = if self.refusal.is_none() { limiter.key(source.ip()) } else { None };
+            self.bucket = key.map(|key| (limiter, key));
         }
     }
 
@@ -108,8 +110,7 @@ impl<'a> Classifier<'a> {
         };
         match self.bucket {
             Some(bucket) if verdict == Verdict::Answer => {
-                let verdicts = self.check_limit(bucket, 1);
-                verdicts.and_then(|mut verdicts| verdicts.next()).unwrap_or(verdict)
+                self.check_limit(bucket, 1).next().unwrap_or(verdict)
             }
             _ => verdict,
         }
@@ -153,10 +154,10 @@ impl<'a> Classifier<'a> {
 
     /// Checks what the guard lets pass against the limit, and splits the runs where the limiter decides
     /// differently.
-    fn split_by_limit(&mut self, bucket: BucketKey, runs: &mut Vec<Run>) {
+    fn split_by_limit(&mut self, bucket: (&SharedLimiter, BucketKey), runs: &mut Vec<Run>) {
         let passed = runs.iter().filter(|run| run.verdict == Verdict::Answer);
         let passed = passed.map(|run| run.names.count as u64).sum();
-        let Some(verdicts) = self.check_limit(bucket, passed) else { return };
+        let verdicts = self.check_limit(bucket, passed);
         if verdicts.conforming() == passed {
             return;
         }
@@ -180,11 +181,14 @@ impl<'a> Classifier<'a> {
         }
     }
 
-    /// Checks requests that the guard lets pass against the limit; `None` if there is no limiter.
-    fn check_limit(&mut self, bucket: BucketKey, requests: u64) -> Option<Verdicts> {
-        let limiter = self.limiter?;
+    /// Checks requests that the guard lets pass against the limit.
+    fn check_limit(
+        &mut self,
+        (limiter, key): (&SharedLimiter, BucketKey),
+        requests: u64,
+    ) -> Verdicts {
         let now = *self.now.get_or_insert_with(|| limiter.now());
-        Some(limiter.check(bucket, now, requests))
+        limiter.check(key, now, requests)
     }
 }
 

@@ -70,9 +70,7 @@ impl RecvBatch {
     /// now on.
     pub(crate) fn discard_copies(&mut self, is_copy: impl Fn(&RecvMeta) -> bool) {
         for meta in &mut self.metas {
-            if is_copy(meta) {
-                meta.is_discarded = true;
-            }
+            meta.is_discarded |= is_copy(meta);
         }
     }
 
