@@ -89,8 +89,7 @@ impl<'b> Replies<'b> {
     #[inline]
     pub(super) fn add_alone(&mut self, meta: &RecvMeta, slot: &'b mut Slot, len: usize) {
         let reply = &mut slot[..len + OVERHEAD];
-        reply[..PREFIX.len()].copy_from_slice(PREFIX);
-        reply[PREFIX.len() + len..].copy_from_slice(SUFFIX);
+        put_around(reply, len);
         self.extend(meta, reply.len(), 1, 1);
         self.iovecs.push(IoSlice::new(reply));
     }
@@ -121,9 +120,8 @@ impl<'b> Replies<'b> {
         let (copies, room) = mem::take(&mut self.room).split_at_mut(count * (len + OVERHEAD));
         self.room = room;
         for (name, reply) in names.chunks_exact(len).zip(copies.chunks_exact_mut(len + OVERHEAD)) {
-            reply[..PREFIX.len()].copy_from_slice(PREFIX);
+            put_around(reply, len);
             copy(name, &mut reply[PREFIX.len()..][..len]);
-            reply[PREFIX.len() + len..].copy_from_slice(SUFFIX);
         }
         self.iovecs.push(IoSlice::new(copies));
     }
@@ -216,6 +214,13 @@ impl Unsegmented {
         };
         usize::from(last) % Self::CAPACITY
     }
+}
+
+/// Writes the prefix and the suffix around a name of this length.
+#[inline]
+fn put_around(reply: &mut [u8], len: usize) {
+    reply[..PREFIX.len()].copy_from_slice(PREFIX);
+    reply[PREFIX.len() + len..].copy_from_slice(SUFFIX);
 }
 
 /// Copies a name. Most are short, for which a call of the C library would take longer than the copy.
