@@ -4,11 +4,14 @@
 //! `cargo bench --package hello-proto --bench instructions` prints a table. It fails if an
 //! operation depends on the length of the name and must not.
 
+#[path = "../../../tests/support/callgrind.rs"]
+mod callgrind;
+
 use std::env;
 use std::error::Error;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use hello_proto::{Frame, Guard, MAX_DATAGRAM_LEN, MAX_NAME_LEN, PREFIX, Reply, Request, SUFFIX};
 
@@ -116,18 +119,8 @@ fn instructions_each(operation: usize, len: usize) -> Result<u64, Box<dyn Error>
 
 /// Returns the instructions that this program takes to run an operation this many times.
 fn instructions(operation: usize, len: usize, times: u64) -> Result<u64, Box<dyn Error>> {
-    let mut command = Command::new("valgrind");
-    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(env::current_exe()?);
-    command.arg(COUNTED).args([operation.to_string(), len.to_string(), times.to_string()]);
-    let output = command.output().map_err(|error| {
-        format!("valgrind: {error}; install it, on Debian with apt-get install valgrind")
-    })?;
-    let report = String::from_utf8_lossy(&output.stderr);
-    let collected = report.lines().find_map(|line| line.split_once("Collected : "));
-    match collected {
-        Some((_, count)) if output.status.success() => Ok(count.trim().parse()?),
-        _ => Err(format!("valgrind did not count:\n{report}").into()),
-    }
+    let arguments = [operation.to_string(), len.to_string(), times.to_string()];
+    callgrind::count(callgrind::start(&[&[COUNTED.into()][..], &arguments].concat())?)
 }
 
 fn repeat<T>(times: u64, mut operation: impl FnMut() -> T) {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 use hello_net::{EventFilter, LoadGenerator, Pacing, Prober, Server};
 
-use crate::callgrind;
 use crate::server::observe;
+use crate::{callgrind, each};
 
 /// The one that asks, as a row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -45,7 +45,7 @@ impl Asker {
     /// start.
     pub(crate) fn instructions_each(self) -> Result<u64, Box<dyn Error>> {
         let [fewer, more] = self.requests();
-        Ok(callgrind::each([self.instructions(fewer)?, self.instructions(more)?], more - fewer))
+        Ok(each([self.instructions(fewer)?, self.instructions(more)?], more - fewer))
     }
 
     fn instructions(self, requests: usize) -> Result<u64, Box<dyn Error>> {

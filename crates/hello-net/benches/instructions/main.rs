@@ -9,6 +9,7 @@
 //! per cent, or one of the others, which depend on when replies arrive, by more than 50.
 
 mod askers;
+#[path = "../../../../tests/support/callgrind.rs"]
 mod callgrind;
 mod server;
 
@@ -120,4 +121,11 @@ fn committed(document: &str, name: &str) -> Result<Vec<u64>, Box<dyn Error>> {
     let row = row.ok_or_else(|| format!("the document has no row for {name}"))?;
     let numbers = row.trim_end_matches(" |").split(" | ").map(str::parse);
     Ok(numbers.collect::<Result<_, _>>().map_err(|error| format!("{row}: {error}"))?)
+}
+
+/// Returns the instructions of one datagram from those of two processes, of which the second handled this
+/// number of datagrams more.
+fn each([fewer, more]: [u64; 2], datagrams: usize) -> u64 {
+    let datagrams = datagrams as u64;
+    (more.saturating_sub(fewer) + datagrams / 2) / datagrams
 }

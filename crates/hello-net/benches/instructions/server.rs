@@ -13,7 +13,7 @@ use hello_proto::{MAX_DATAGRAM_LEN, OVERHEAD, Rate};
 use quinn_udp::{Transmit, UdpSocketState};
 use socket2::SockRef;
 
-use crate::callgrind;
+use crate::{callgrind, each};
 
 /// How the server is configured, as a column of the table.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -61,7 +61,7 @@ impl Workload {
         let [fewer, more] = self.messages();
         let counts =
             [self.instructions(fewer, configuration)?, self.instructions(more, configuration)?];
-        Ok(callgrind::each(counts, (more - fewer) * self.train))
+        Ok(each(counts, (more - fewer) * self.train))
     }
 
     /// Returns the instructions of a server that answers this many messages, which wait in its

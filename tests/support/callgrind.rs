@@ -1,4 +1,4 @@
-//! Counts the instructions of a process.
+//! Counts the instructions of a process with valgrind's callgrind, for the benchmarks of several crates.
 
 use std::env;
 use std::error::Error;
@@ -23,11 +23,4 @@ pub(crate) fn count(process: Child) -> Result<u64, Box<dyn Error>> {
         Some((_, count)) if output.status.success() => Ok(count.trim().parse()?),
         _ => Err(format!("valgrind did not count:\n{report}").into()),
     }
-}
-
-/// Returns the instructions of one datagram from those of two processes, of which the second handled this
-/// number of datagrams more.
-pub(crate) fn each([fewer, more]: [u64; 2], datagrams: usize) -> u64 {
-    let datagrams = datagrams as u64;
-    (more.saturating_sub(fewer) + datagrams / 2) / datagrams
 }
