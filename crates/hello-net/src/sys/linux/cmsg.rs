@@ -86,3 +86,12 @@ pub(crate) const LEVEL: usize = size_of::<usize>();
 pub(crate) const KIND: usize = LEVEL + size_of::<c_int>();
 /// The offset of its data; a multiple of the alignment on every machine.
 pub(crate) const HEADER_LEN: usize = KIND + size_of::<c_int>();
+
+/// Returns a control message as the kernel lays it out, padded with these bytes.
+#[cfg(test)]
+pub(crate) fn padded(level: c_int, kind: c_int, data: &[u8], padding: u8) -> Vec<u8> {
+    let len = (HEADER_LEN + data.len()).to_ne_bytes();
+    let mut bytes = [&len[..], &level.to_ne_bytes(), &kind.to_ne_bytes(), data].concat();
+    bytes.resize(space(data.len()), padding);
+    bytes
+}

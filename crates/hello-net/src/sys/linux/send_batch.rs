@@ -138,13 +138,10 @@ mod tests {
     use libc::c_int;
 
     use super::*;
+    use crate::sys::linux::cmsg::padded;
 
-    /// Returns a control message as the kernel reads it, padded.
     fn message(level: c_int, kind: c_int, data: &[u8]) -> Vec<u8> {
-        let header = (size_of::<usize>() + 2 * size_of::<c_int>() + data.len()).to_ne_bytes();
-        let mut bytes = [&header[..], &level.to_ne_bytes(), &kind.to_ne_bytes(), data].concat();
-        bytes.resize(bytes.len().next_multiple_of(size_of::<usize>()), 0);
-        bytes
+        padded(level, kind, data, 0)
     }
 
     #[test]

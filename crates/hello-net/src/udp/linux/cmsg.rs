@@ -100,7 +100,7 @@ mod tests {
 
     use super::*;
     use crate::sys::RawSockAddr;
-    use crate::sys::linux::cmsg::{HEADER_LEN, KIND, LEVEL};
+    use crate::sys::linux::cmsg::{HEADER_LEN, KIND, LEVEL, padded};
     use crate::sys::linux::recv_slots::CONTROL_LEN;
 
     /// Reads control messages of a message of [`LEN`] bytes.
@@ -112,14 +112,8 @@ mod tests {
 
     const LEN: usize = 5000;
 
-    /// Returns a control message as the kernel lays it out, padded.
     fn message(level: c_int, kind: c_int, data: &[u8]) -> Vec<u8> {
-        let mut bytes = (HEADER_LEN + data.len()).to_ne_bytes().to_vec();
-        bytes.extend(level.to_ne_bytes());
-        bytes.extend(kind.to_ne_bytes());
-        bytes.extend(data);
-        bytes.resize(bytes.len().next_multiple_of(size_of::<usize>()), 0xa5);
-        bytes
+        padded(level, kind, data, 0xa5)
     }
 
     fn segment(segment: c_int) -> Vec<u8> {
