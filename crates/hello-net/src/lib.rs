@@ -79,17 +79,14 @@ pub use server::{
 };
 #[cfg(any(feature = "__batches", feature = "__requests"))]
 pub use stopper::Stopper;
+pub use sys::BorrowedSocket;
+pub use sys::error_class::ErrorClass;
 #[cfg(any(feature = "probe", feature = "load"))]
 pub use sys::fragmentation::PathMtuDiscovery;
 #[cfg(feature = "__batches")]
 pub use udp::backend::Backend;
-pub use udp::error_class::ErrorClass;
 pub use udp::socket_error::SocketError;
 pub use zoned_addr::ZonedAddr;
 
-/// Further functions for fuzz targets.
-#[cfg(all(fuzzing, feature = "__batches", target_os = "linux"))]
-pub mod fuzzing {
-    pub use crate::sys::linux::error_queue::read_error;
-    pub use crate::udp::linux::cmsg::read_control;
-}
+#[cfg(all(fuzzing, feature = "__batches"))]
+pub use sys::system::fuzzing;

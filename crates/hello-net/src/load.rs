@@ -13,8 +13,6 @@ mod worker;
 
 use std::net::SocketAddr;
 use std::ops::Range;
-#[cfg(unix)]
-use std::os::fd::BorrowedFd;
 use std::thread;
 use std::time::Duration;
 
@@ -24,9 +22,10 @@ use self::event::{GeneratorUsage, LoadEvent};
 use self::plan::LoadPlan;
 use self::source_sockets::SourceSockets;
 use self::worker::{LoadWorker, Shared};
+use crate::requester;
 use crate::stopper::{AbortOnPanic, Stopper};
+use crate::sys::{self, BorrowedSocket};
 use crate::thread::join;
-use crate::{requester, sys};
 
 /// Offers a load to one server, and reports what became of each request.
 ///
@@ -182,9 +181,8 @@ impl LoadGenerator {
         self.server
     }
 
-    #[cfg(unix)]
     /// Yields each socket, for options that [`LoadBuilder`](builder::LoadBuilder) does not have.
-    pub fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+    pub fn sockets(&self) -> impl Iterator<Item = BorrowedSocket<'_>> {
         self.sources.iter().flat_map(SourceSockets::sockets)
     }
 }

@@ -11,8 +11,6 @@ pub(crate) mod trace_handle;
 mod tracing;
 
 use std::net::SocketAddr;
-#[cfg(unix)]
-use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;
 
 use hello_measure::Counts;
@@ -25,7 +23,7 @@ use self::trace_handle::TraceHandle;
 use crate::requester;
 use crate::stopper::{AbortOnPanic, Stopper};
 use crate::sys::latch::Latch;
-use crate::sys::{self, Poller};
+use crate::sys::{self, BorrowedSocket, Poller};
 use crate::thread::join;
 
 /// Sends probes to one server on an absolute schedule, whether it answers or not, and reports what
@@ -200,10 +198,9 @@ impl Prober {
         self.ports.iter().filter_map(|port| port.socket().local_addr().ok())
     }
 
-    #[cfg(unix)]
     /// Yields each flow's socket, for options that [`ProberBuilder`](builder::ProberBuilder) does
     /// not have.
-    pub fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.ports.iter().map(|port| port.socket().as_fd())
+    pub fn sockets(&self) -> impl Iterator<Item = BorrowedSocket<'_>> {
+        self.ports.iter().map(|port| sys::borrow(port.socket()))
     }
 }

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use crate::clock::TimestampMapper;
-use crate::udp::batch::RecvBatch;
+use crate::sys::batch::RecvBatch;
 use crate::udp::socket_error::SocketError;
 
 /// Why a probe or a request that was due did not leave.

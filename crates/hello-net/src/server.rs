@@ -15,8 +15,6 @@ mod worker;
 
 use std::io;
 use std::net::SocketAddr;
-#[cfg(unix)]
-use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::thread::{self, Scope, ScopedJoinHandle};
 
@@ -28,6 +26,7 @@ use self::event::ServerEvent;
 use self::listener::Listener;
 use self::worker::ServerWorker;
 use crate::stopper::Stopper;
+use crate::sys::BorrowedSocket;
 use crate::thread::join;
 use crate::zoned_addr::ZonedAddr;
 
@@ -165,11 +164,10 @@ impl Server {
         self.listeners.iter().map(|listener| listener.send_buffer()).min().unwrap_or(0)
     }
 
-    #[cfg(unix)]
     /// Yields each bound socket, for options that [`ServerBuilder`](builder::ServerBuilder) does
     /// not have.
-    pub fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.listeners.iter().map(|listener| listener.socket.fd())
+    pub fn sockets(&self) -> impl Iterator<Item = BorrowedSocket<'_>> {
+        self.listeners.iter().map(|listener| listener.socket.socket())
     }
 
     /// Returns the counters so far, over all addresses.

@@ -1,26 +1,53 @@
-//! What differs between operating systems: time, waiting and waking, error codes, socket options.
+//! What differs between operating systems: time, waiting and waking, error codes, socket options, and
+//! the calls that move datagrams.
 //!
 //! Each system is one file, or a file and its folder, with the same functions, which this file
-//! lists; the rest of the crate is written on them. Which system calls move the datagrams is up to
-//! [`udp`](crate::udp), and only its back end for a system uses functions that no other one has.
+//! lists; the rest of the crate is written on them, and asks nowhere which system it is on. A system
+//! that lacks something says so by an error or by `None`, and shares what stands in its place
+//! ([`fallback`]).
 
+#[cfg(feature = "__batches")]
+pub(crate) mod batch;
 pub(crate) mod buffer;
+#[cfg(feature = "__batches")]
+pub(crate) mod datagram_socket;
+pub(crate) mod error_class;
 mod error_codes;
+#[cfg(not(target_os = "linux"))]
+mod fallback;
 pub(crate) mod fragmentation;
 pub(crate) mod latch;
 #[cfg(target_os = "linux")]
 pub(crate) mod linux;
 pub(crate) mod options;
+#[cfg(feature = "__batches")]
+pub(crate) mod portable;
 #[cfg(unix)]
 mod posix;
 pub(crate) mod queued_error;
+#[cfg(any(feature = "__batches", feature = "__requests"))]
+pub(crate) mod socket;
 #[cfg(test)]
 mod tests;
-#[cfg(not(target_os = "linux"))]
+#[cfg(feature = "__batches")]
+pub(crate) mod transmit;
+#[cfg(all(unix, not(target_os = "linux")))]
 mod unix;
+#[cfg(windows)]
+mod windows;
 
 #[cfg(target_os = "linux")]
-use self::linux as system;
+pub(crate) use self::linux as system;
+#[cfg(all(unix, not(target_os = "linux")))]
+use self::unix as system;
+#[cfg(windows)]
+use self::windows as system;
+
+pub use self::system::BorrowedSocket;
+#[cfg(test)]
+pub(crate) use self::system::errno;
+#[cfg(feature = "__batches")]
+pub(crate) use self::system::native;
 pub(crate) use self::system::options::{
     HAS_BATCH_CALLS, HAS_TIMESTAMPS, bind_to_interface, disable_gro, drops, enable_timestamps,
     known_path_mtu, queue_errors, queue_transmit_times, report_destinations, report_mark,
@@ -32,11 +59,9 @@ pub(crate) use self::system::sockaddr::RawSockAddr;
 pub(crate) use self::system::time::{set_timer_slack, sleep_until};
 pub(crate) use self::system::wait::{Poller, Waiter};
 pub(crate) use self::system::{
-    Waker, interface_name, monotonic, realtime, set_mark, set_ttl, thread_time, try_send,
-    wait_readable,
+    Waker, borrow, hold_port, ignore_reports, interface_name, monotonic, realtime, set_mark,
+    set_ttl, share_port, thread_time, try_send, wait_readable,
 };
-#[cfg(not(target_os = "linux"))]
-use self::unix as system;
 
 /// The error codes of this system.
 pub(crate) const ERROR_CODES: error_codes::ErrorCodes = system::ERROR_CODES;

@@ -8,11 +8,11 @@ use hello_proto::{Reply, Request};
 
 use super::event::{NoReply, Progress};
 use crate::sys;
+use crate::sys::error_class::ErrorClass;
 use crate::sys::latch::Latch;
 use crate::sys::queued_error::{MAX_QUOTE, QueuedError};
+use crate::sys::socket;
 use crate::udp::earlier_send::{MAX_QUEUED, is_from_earlier_send, send_past_reports};
-use crate::udp::error_class::ErrorClass;
-use crate::udp::socket;
 use crate::udp::socket_error::SocketError;
 
 /// One greeting from one server: a port, and the attempts made from it.
@@ -257,7 +257,7 @@ impl Exchange {
         let (request, mut quote) = (request.encode(), [0; MAX_QUOTE]);
         let (mut failures, mut taken) = (Vec::new(), 0);
         while let Some(QueuedError { code, cause, quoted }) =
-            self.socket.as_ref().and_then(|socket| sys::take_error(socket, &mut quote))
+            self.socket.as_ref().and_then(|socket| sys::take_error(sys::borrow(socket), &mut quote))
         {
             taken += 1;
             // It may be cut, and padded.

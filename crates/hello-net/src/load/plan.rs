@@ -7,8 +7,8 @@ use hello_proto::{MAX_DATAGRAM_LEN, MAX_NAME_LEN, Peer, Token};
 
 use super::error::LoadError;
 use crate::packet_options::PacketOptions;
+use crate::sys::transmit::Transmit;
 use crate::udp::backend::Backend;
-use crate::udp::transmit::Transmit;
 
 /// A checked plan: how much load a [`LoadGenerator`](crate::load::LoadGenerator) offers, for how
 /// long, and from where.

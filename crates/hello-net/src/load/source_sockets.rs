@@ -3,20 +3,18 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
-#[cfg(unix)]
-use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use super::plan::{LoadPlan, Sources, WaitStrategy};
+use crate::sys::batch::{Destination, RecvBatch, RecvMeta};
+use crate::sys::datagram_socket::DatagramSocket;
 use crate::sys::fragmentation::Fragmentation;
 use crate::sys::latch::Latch;
 use crate::sys::queued_error::QueuedError;
-use crate::sys::{self, Poller};
-use crate::udp::batch::{Destination, RecvBatch, RecvMeta};
-use crate::udp::datagram_socket::DatagramSocket;
+use crate::sys::socket::{self, fragmentation};
+use crate::sys::transmit::{LocalAddr, Route};
+use crate::sys::{self, BorrowedSocket, Poller};
 use crate::udp::reply_socket;
-use crate::udp::socket::{self, fragmentation};
-use crate::udp::transmit::{LocalAddr, Route};
 
 /// The sources of one thread, counted from 0 over those of all.
 #[derive(Debug)]
@@ -135,7 +133,7 @@ impl SourceSockets {
     /// Takes the oldest ICMP error that the system queued for a socket, and writes what it quotes into
     /// `quote`.
     pub(super) fn take_error(&self, socket: usize, quote: &mut [u8]) -> Option<QueuedError> {
-        sys::take_error(&self.sockets[socket].fd(), quote)
+        sys::take_error(self.sockets[socket].socket(), quote)
     }
 
     /// Returns the only source of a socket; `None` if it has several.
@@ -184,9 +182,8 @@ impl SourceSockets {
         }
     }
 
-    #[cfg(unix)]
-    pub(super) fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.sockets.iter().map(|socket| socket.fd())
+    pub(super) fn sockets(&self) -> impl Iterator<Item = BorrowedSocket<'_>> {
+        self.sockets.iter().map(|socket| socket.socket())
     }
 
     /// Forgets the drops so far.
@@ -216,8 +213,8 @@ mod tests {
     use std::net::UdpSocket;
 
     use super::*;
+    use crate::sys::transmit::Transmit;
     use crate::udp::backend::Backend;
-    use crate::udp::transmit::Transmit;
 
     #[test]
     #[cfg(target_os = "linux")]

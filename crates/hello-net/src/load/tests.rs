@@ -6,7 +6,7 @@ use hello_proto::Request;
 
 use super::event::LoadEventKind;
 use super::*;
-use crate::udp::batch::RecvBatch;
+use crate::sys::batch::RecvBatch;
 
 #[test]
 fn duplicates_that_wait_when_the_last_request_is_answered_are_reported() {

@@ -21,9 +21,9 @@ use super::usage::UsageMeter;
 use crate::clock::TimestampMapper;
 use crate::stopper::Stopper;
 use crate::sys;
+use crate::sys::batch::RecvBatch;
+use crate::sys::datagram_socket::RECV_TIMEOUT;
 use crate::sys::latch::Latch;
-use crate::udp::batch::RecvBatch;
-use crate::udp::datagram_socket::RECV_TIMEOUT;
 use crate::udp::recv_backoff::RecvBackoff;
 use crate::udp::socket_error::SocketError;
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 use hello_measure::{Attribution, Cause, Clocks, Path, Record, ReplyKind};
 
 use crate::requester::NotSent;
-use crate::udp::error_class::ErrorClass;
+use crate::sys::error_class::ErrorClass;
 use crate::udp::socket_error::SocketError;
 
 /// An event of a [`Prober`](crate::prober::Prober)'s run.

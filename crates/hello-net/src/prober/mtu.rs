@@ -13,7 +13,7 @@ use super::plan::{ProbeError, ProbePlan};
 use crate::stopper::Stopper;
 use crate::sys;
 use crate::sys::fragmentation::{Fragmentation, PathMtuDiscovery};
-use crate::udp::socket;
+use crate::sys::socket;
 
 /// Searches for the longest packet that the path to a server takes in one piece.
 ///

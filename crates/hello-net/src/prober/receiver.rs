@@ -14,9 +14,9 @@ use super::state::{Errors, Received};
 use super::tracing::Tracing;
 use crate::clock::ClockSample;
 use crate::sys;
-use crate::udp::batch::RecvBatch;
+use crate::sys::batch::RecvBatch;
+use crate::sys::error_class::ErrorClass;
 use crate::udp::earlier_send::is_from_earlier_send;
-use crate::udp::error_class::ErrorClass;
 use crate::udp::recv_backoff::RecvBackoff;
 use crate::udp::socket_error::SocketError;
 

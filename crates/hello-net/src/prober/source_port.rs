@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use super::plan::ProbePlan;
 use crate::sys;
+use crate::sys::batch::RecvBatch;
+use crate::sys::datagram_socket::DatagramSocket;
 use crate::sys::fragmentation::Fragmentation;
 use crate::sys::queued_error::Queued;
-use crate::udp::batch::RecvBatch;
-use crate::udp::datagram_socket::DatagramSocket;
-use crate::udp::{reply_socket, socket};
+use crate::sys::socket;
+use crate::udp::reply_socket;
 
 /// One source port: the two halves of its socket.
 #[derive(Debug)]
@@ -79,7 +80,7 @@ impl SourcePort {
     /// Takes the oldest message of the error queue, and writes what it quotes into `buf`, or the packet
     /// that was transmitted.
     pub(super) fn take_queued(&self, buf: &mut [u8]) -> Option<Queued> {
-        let queued = sys::take_queued(&self.sending, buf)?;
+        let queued = sys::take_queued(sys::borrow(&self.sending), buf)?;
         match queued {
             Queued::Error(_) => {
                 let now = u64::try_from(sys::monotonic().as_nanos()).unwrap_or(u64::MAX);

@@ -11,8 +11,8 @@ use super::tracing::Tracing;
 use crate::clock::{ClockSample, TimestampMapper};
 use crate::requester::{self, NotSent};
 use crate::sys;
+use crate::sys::batch::{RecvBatch, RecvMeta};
 use crate::sys::queued_error::{MAX_QUOTE, Queued, QueuedError};
-use crate::udp::batch::{RecvBatch, RecvMeta};
 use crate::udp::earlier_send::{MAX_QUEUED, send_past_reports};
 use crate::udp::socket_error::SocketError;
 

@@ -10,8 +10,8 @@ use super::event::ServerEvent;
 use super::flows::Flows;
 use super::settle::Settler;
 use super::transmit::{Failures, transmit};
-use crate::udp::batch::{RecvBatch, RecvMeta, Segments};
-use crate::udp::datagram_socket::DatagramSocket;
+use crate::sys::batch::{RecvBatch, RecvMeta, Segments};
+use crate::sys::datagram_socket::DatagramSocket;
 
 /// Answers batches, one after the other.
 pub(super) struct Answerer<'a, O> {

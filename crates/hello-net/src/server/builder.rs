@@ -10,8 +10,8 @@ use super::listener::{Listener, Options};
 use super::rate_limit::{RateLimit, SharedLimiter};
 use super::worker::ServerWorker;
 use super::{Server, ServerError};
+use crate::sys::socket::{PortSharing, is_shared};
 use crate::udp::backend::Backend;
-use crate::udp::socket::{PortSharing, is_shared};
 
 impl Server {
     /// Returns a builder of a server with every rule of the default [`Guard`] and the default

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hello_proto::{BucketKey, Guard, Refusal};
 
 use super::rate_limit::{SharedLimiter, Verdicts};
-use crate::udp::batch::{RecvMeta, Segments};
+use crate::sys::batch::{RecvMeta, Segments};
 
 /// Decides which datagrams are answered: the guard by their source, then by their name, and the
 /// limiter on what the guard lets pass.

@@ -7,7 +7,7 @@ use std::sync::atomic::{
 
 use hello_proto::Refusal;
 
-use crate::udp::error_class::ErrorClass;
+use crate::sys::error_class::ErrorClass;
 
 /// The outcomes of all datagrams that a [`Server`](crate::server::Server) received.
 ///

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use hello_proto::{OVERHEAD, PREFIX, SUFFIX};
 
-use crate::udp::batch::{RecvBatch, RecvMeta, Segments, Slot};
-use crate::udp::transmit::Transmit;
+use crate::sys::batch::{RecvBatch, RecvMeta, Segments, Slot};
+use crate::sys::transmit::Transmit;
 
 /// The replies to a batch, and the messages in which they leave.
 ///

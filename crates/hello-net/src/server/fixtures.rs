@@ -9,8 +9,8 @@ use super::classify::Classifier;
 use super::counters::Tally;
 use super::event::{EventFilter, Outcome, ServerEvent};
 use super::settle::Settler;
-use crate::udp::batch::RecvBatch;
-use crate::udp::datagram_socket::DatagramSocket;
+use crate::sys::batch::RecvBatch;
+use crate::sys::datagram_socket::DatagramSocket;
 use crate::udp::mock::{MockMessage, MockSocket};
 
 /// Puts messages into a batch, as if they had been received.

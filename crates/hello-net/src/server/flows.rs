@@ -3,7 +3,7 @@
 use std::iter;
 use std::ops::Range;
 
-use crate::udp::batch::{RecvBatch, RecvMeta};
+use crate::sys::batch::{RecvBatch, RecvMeta};
 
 /// The messages of a batch, ordered by flow: those with the same source and destination follow each
 /// other, so what depends on the addresses is decided once, and replies share messages. The messages of
@@ -94,8 +94,8 @@ mod tests {
 
     use super::*;
     use crate::sys::RawSockAddr;
-    use crate::udp::batch::Destination;
-    use crate::udp::transmit::LocalAddr;
+    use crate::sys::batch::Destination;
+    use crate::sys::transmit::LocalAddr;
 
     fn flows_of(metas: &[RecvMeta]) -> Vec<Vec<usize>> {
         let mut flows = Flows::new();

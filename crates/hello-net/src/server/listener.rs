@@ -5,10 +5,10 @@ use std::sync::{Mutex, PoisonError};
 use hello_proto::{Guard, OVERHEAD};
 
 use crate::sys::buffer::Buffer;
+use crate::sys::datagram_socket::DatagramSocket;
 use crate::sys::options::AdoptedOptions;
+use crate::sys::socket::{self, PortSharing, fragmentation};
 use crate::udp::backend::Backend;
-use crate::udp::datagram_socket::DatagramSocket;
-use crate::udp::socket::{self, PortSharing, fragmentation};
 
 /// A bound socket, which one worker or several serve.
 #[derive(Debug)]

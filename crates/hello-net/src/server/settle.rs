@@ -7,7 +7,7 @@ use super::classify::{Run, Verdict};
 use super::counters::Tally;
 use super::event::{EventFilter, Outcome, ServerEvent};
 use super::transmit::Failure;
-use crate::udp::batch::RecvBatch;
+use crate::sys::batch::RecvBatch;
 
 /// Counts outcomes, and shows them to an observer.
 pub(super) struct Settler<'a, O> {

@@ -3,10 +3,10 @@
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
 
-use crate::udp::datagram_socket::DatagramSocket;
-use crate::udp::error_class::ErrorClass;
+use crate::sys::datagram_socket::DatagramSocket;
+use crate::sys::error_class::ErrorClass;
+use crate::sys::transmit::Transmit;
 use crate::udp::socket_error::SocketError;
-use crate::udp::transmit::Transmit;
 
 /// What the system did not take of the replies to a batch.
 #[derive(Debug, Default)]

@@ -16,9 +16,9 @@ use super::rate_limit::SharedLimiter;
 use super::settle::Settler;
 use crate::stopper::Stopper;
 use crate::sys::Waiter;
+use crate::sys::batch::{Destination, RecvBatch};
+use crate::sys::error_class::ErrorClass;
 use crate::sys::latch::Latch;
-use crate::udp::batch::{Destination, RecvBatch};
-use crate::udp::error_class::ErrorClass;
 use crate::udp::recv_backoff::RecvBackoff;
 
 /// The server's loop on one thread: the socket it serves, and its counters.

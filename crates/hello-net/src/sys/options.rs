@@ -2,8 +2,6 @@ use std::io;
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use socket2::SockRef;
-
 use super::buffer::Buffer;
 use super::fragmentation::Fragmentation;
 pub(crate) use super::system::options::granted;
@@ -45,7 +43,6 @@ impl Buffer {
 #[derive(Debug)]
 pub(crate) struct AdoptedOptions {
     socket: UdpSocket,
-    nonblocking: bool,
     read_timeout: Option<Duration>,
     saved: SavedOptions,
 }
@@ -54,7 +51,6 @@ impl AdoptedOptions {
     /// Saves the options of a socket, and switches off those that no back end can work with.
     pub(crate) fn take(socket: &UdpSocket) -> io::Result<Self> {
         Ok(Self {
-            nonblocking: SockRef::from(socket).nonblocking()?,
             read_timeout: socket.read_timeout()?,
             saved: SavedOptions::save(socket)?,
             socket: socket.try_clone()?,
@@ -64,7 +60,6 @@ impl AdoptedOptions {
 
 impl Drop for AdoptedOptions {
     fn drop(&mut self) {
-        let _ = self.socket.set_nonblocking(self.nonblocking);
         let _ = self.socket.set_read_timeout(self.read_timeout);
         self.saved.restore(&self.socket);
     }

@@ -6,11 +6,68 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use libc::{
+    EACCES, ECONNREFUSED, EHOSTDOWN, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENOBUFS, ENOPROTOOPT,
+    EOPNOTSUPP, EPROTO,
+};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SendFlags, send, sockopt};
 use rustix::time::{ClockId, clock_gettime};
+use socket2::{SockRef, Socket};
 
+use super::error_codes::ErrorCodes;
 use super::latch::Latch;
+
+#[cfg(test)]
+pub(crate) use libc as errno;
+
+/// The codes that all of them have.
+pub(super) const ERROR_CODES: ErrorCodes = ErrorCodes {
+    interrupted: &[],
+    no_buffers: &[ENOBUFS],
+    too_long: &[EMSGSIZE],
+    refused: &[],
+    protocol: &[EPROTO, ENOPROTOOPT, EOPNOTSUPP],
+    unreachable: &[EHOSTDOWN],
+    icmp_reports: &[
+        ECONNREFUSED,
+        EHOSTUNREACH,
+        ENETUNREACH,
+        EACCES,
+        EPROTO,
+        ENOPROTOOPT,
+        EMSGSIZE,
+        EHOSTDOWN,
+        EOPNOTSUPP,
+    ],
+};
+
+/// A borrowed socket, as std has it on this system: `BorrowedFd` on Unix, `BorrowedSocket` on
+/// Windows. socket2's `SockRef::from(&socket)` sets its options.
+pub type BorrowedSocket<'s> = BorrowedFd<'s>;
+
+pub(crate) fn borrow(socket: &UdpSocket) -> BorrowedSocket<'_> {
+    socket.as_fd()
+}
+
+/// Sets whether the same user may bind further sockets to the address of a socket (SO_REUSEPORT,
+/// socket(7)).
+pub(crate) fn share_port(socket: &Socket, shared: bool) -> io::Result<()> {
+    socket.set_reuse_port(shared)
+}
+
+/// Nobody takes a port over while both sockets have SO_REUSEADDR off.
+pub(crate) fn hold_port(_: &Socket) -> io::Result<()> {
+    Ok(())
+}
+
+/// A socket that is not connected hears of no ICMP error.
+pub(crate) fn ignore_reports(_: &Socket) {}
+
+/// Returns whether calls on a socket fail rather than wait.
+pub(super) fn is_nonblocking(socket: &UdpSocket) -> io::Result<bool> {
+    SockRef::from(socket).nonblocking()
+}
 
 /// Sends a datagram by a connected socket, and fails rather than wait.
 pub(crate) fn try_send(socket: &UdpSocket, datagram: &[u8]) -> io::Result<()> {
@@ -70,16 +127,14 @@ impl Waker {
         let _ = (&self.writer).write(&[0]);
     }
 
-    /// Returns what to poll beside other descriptors.
-    pub(crate) fn poll_fd(&self) -> PollFd<'_> {
-        PollFd::new(&self.reader, PollFlags::IN)
-    }
-}
-
-impl AsFd for Waker {
-    /// Returns a descriptor that is readable from the first call of [`wake`](Self::wake) on.
-    fn as_fd(&self) -> BorrowedFd<'_> {
+    /// Returns a socket that is readable from the first call of [`wake`](Self::wake) on.
+    pub(crate) fn socket(&self) -> BorrowedSocket<'_> {
         self.reader.as_fd()
+    }
+
+    /// Returns what to poll beside other descriptors.
+    pub(super) fn poll_fd(&self) -> PollFd<'_> {
+        PollFd::new(&self.reader, PollFlags::IN)
     }
 }
 

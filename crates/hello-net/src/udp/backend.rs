@@ -1,11 +1,9 @@
 use std::io;
 use std::net::UdpSocket;
 
-use super::datagram_socket::{DatagramSocket, Open};
-use super::{native, portable};
-#[cfg(any(feature = "probe", feature = "load"))]
-use crate::sys;
+use crate::sys::datagram_socket::{DatagramSocket, Open};
 use crate::sys::fragmentation::Fragmentation;
+use crate::sys::{native, portable};
 
 /// Which system calls move the datagrams.
 ///
@@ -63,12 +61,12 @@ impl Backend {
     #[cfg(feature = "load")]
     /// Returns whether it sends with the mark of the socket. `quinn-udp` gives each message another one.
     pub(crate) fn sends_marks(self) -> bool {
-        sys::HAS_BATCH_CALLS && self == Self::Native
+        crate::sys::HAS_BATCH_CALLS && self == Self::Native
     }
 
     #[cfg(any(feature = "probe", feature = "load"))]
     /// Returns whether it reports when the system received each message.
     pub(crate) fn has_timestamps(self) -> bool {
-        sys::HAS_TIMESTAMPS && self == Self::Native
+        crate::sys::HAS_TIMESTAMPS && self == Self::Native
     }
 }

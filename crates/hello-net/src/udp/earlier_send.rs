@@ -2,8 +2,8 @@
 
 use std::io;
 
-use super::error_class::ErrorClass;
 use crate::sys::ERROR_CODES;
+use crate::sys::error_class::ErrorClass;
 
 /// Returns whether an error may be an ICMP report about an earlier datagram. Any call on a
 /// connected socket may return it, and has then done nothing else (udp(7)). It is never a reason to
@@ -43,6 +43,7 @@ const MAX_REPORTS: usize = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::errno;
 
     fn results(errors: &[i32]) -> impl FnMut() -> io::Result<usize> {
         let mut errors = errors.iter().copied();
@@ -55,7 +56,7 @@ mod tests {
 
     #[test]
     fn reports_about_earlier_datagrams_cost_the_next_one_nothing() {
-        let errors = [libc::EPROTO, libc::EACCES, libc::EMSGSIZE, libc::ECONNREFUSED];
+        let errors = [errno::EPROTO, errno::EACCES, errno::EMSGSIZE, errno::ECONNREFUSED];
         let (sent, reports) = send_past_reports(results(&errors));
         assert_eq!(sent.expect("nothing wrong with it"), 7);
         let expected = [
@@ -69,13 +70,13 @@ mod tests {
 
     #[test]
     fn error_that_persists_is_the_datagrams_own_and_no_report() {
-        let mut errors = vec![libc::ECONNREFUSED];
-        errors.extend([libc::ENETUNREACH; 99]);
+        let mut errors = vec![errno::ECONNREFUSED];
+        errors.extend([errno::ENETUNREACH; 99]);
         let (sent, reports) = send_past_reports(results(&errors));
-        assert_eq!(sent.expect_err("no route").raw_os_error(), Some(libc::ENETUNREACH));
+        assert_eq!(sent.expect_err("no route").raw_os_error(), Some(errno::ENETUNREACH));
         assert_eq!(classes(&reports), [ErrorClass::ConnectionRefused]);
-        let (sent, reports) = send_past_reports(results(&[libc::EPERM]));
+        let (sent, reports) = send_past_reports(results(&[errno::EPERM]));
         assert!(reports.is_empty(), "a firewall's own");
-        assert_eq!(sent.expect_err("a firewall").raw_os_error(), Some(libc::EPERM));
+        assert_eq!(sent.expect_err("a firewall").raw_os_error(), Some(errno::EPERM));
     }
 }

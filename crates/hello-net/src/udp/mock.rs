@@ -5,17 +5,15 @@ use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-#[cfg(unix)]
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use super::batch::{RecvBatch, RecvMeta};
-use super::datagram_socket::DatagramSocket;
-use super::transmit::Transmit;
 use crate::stopper::Stopper;
+use crate::sys::batch::{RecvBatch, RecvMeta};
+use crate::sys::datagram_socket::DatagramSocket;
 use crate::sys::latch::Latch;
-use crate::sys::{RawSockAddr, Waiter};
+use crate::sys::transmit::Transmit;
+use crate::sys::{BorrowedSocket, RawSockAddr, Waiter};
 
 /// A socket that returns scripted receives one by one, then stops the worker, and records what the
 /// worker does.
@@ -117,9 +115,8 @@ impl DatagramSocket for MockSocket {
         NonZeroUsize::new(taken).ok_or_else(|| ErrorKind::WriteZero.into())
     }
 
-    #[cfg(unix)]
-    fn fd(&self) -> BorrowedFd<'_> {
-        self.stop.stop_latch().waker().as_fd()
+    fn socket(&self) -> BorrowedSocket<'_> {
+        self.stop.stop_latch().waker().socket()
     }
 
     fn waiter(&self, flag: &Latch) -> io::Result<Waiter> {

@@ -3,8 +3,8 @@ use std::time::{Duration, Instant};
 
 use hello_proto::{Delays, Retry};
 
-use super::datagram_socket::RECV_TIMEOUT;
-use super::error_class::ErrorClass;
+use crate::sys::datagram_socket::RECV_TIMEOUT;
+use crate::sys::error_class::ErrorClass;
 
 /// Decides how long a worker waits before it receives again, so that no error makes it spin.
 #[derive(Debug)]

@@ -2,10 +2,10 @@ use std::io;
 use std::net::UdpSocket;
 
 use super::backend::Backend;
-use super::batch::RecvBatch;
-use super::datagram_socket::DatagramSocket;
 use crate::sys;
+use crate::sys::batch::RecvBatch;
 use crate::sys::buffer::Buffer;
+use crate::sys::datagram_socket::DatagramSocket;
 use crate::sys::fragmentation::Fragmentation;
 
 /// Prepares a socket to receive replies, with kernel timestamps where the back end reports them.

@@ -2,7 +2,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-use super::error_class::ErrorClass;
+use crate::sys::error_class::ErrorClass;
 
 /// An error of a socket call: its class, and the number that the system gives it.
 ///
@@ -70,14 +70,15 @@ impl From<SocketError> for io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::errno;
 
     #[test]
     fn number_is_shown_only_in_the_long_form() {
-        let error = SocketError::of(&io::Error::from_raw_os_error(libc::ENETUNREACH));
+        let error = SocketError::of(&io::Error::from_raw_os_error(errno::ENETUNREACH));
         assert_eq!(error.to_string(), "unreachable");
         let long = format!("{error:#}");
         assert!(long.starts_with("unreachable: "), "{long}");
-        assert!(long.ends_with(&format!("(os error {})", libc::ENETUNREACH)), "{long}");
+        assert!(long.ends_with(&format!("(os error {})", errno::ENETUNREACH)), "{long}");
         assert_eq!(format!("{:#}", SocketError::from(ErrorClass::Denied)), {
             ErrorClass::Denied.to_string()
         });
@@ -85,7 +86,7 @@ mod tests {
 
     #[test]
     fn error_of_the_system_survives_the_round_trip() {
-        let error = SocketError::of(&io::Error::from_raw_os_error(libc::EMSGSIZE));
+        let error = SocketError::of(&io::Error::from_raw_os_error(errno::EMSGSIZE));
         assert_eq!(SocketError::of(&io::Error::from(error)), error);
     }
 }

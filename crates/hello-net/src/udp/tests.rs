@@ -6,15 +6,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 use rustix::net::sockopt;
 
 use super::backend::Backend;
-use super::batch::RecvBatch;
-use super::datagram_socket::DatagramSocket;
-use super::error_class::ErrorClass;
-use super::socket::{self, PortSharing};
 #[cfg(all(target_os = "linux", feature = "probe"))]
 use crate::sys;
+use crate::sys::batch::RecvBatch;
+use crate::sys::datagram_socket::DatagramSocket;
+use crate::sys::error_class::ErrorClass;
 use crate::sys::fragmentation::Fragmentation;
 #[cfg(all(target_os = "linux", feature = "probe"))]
 use crate::sys::linux::loopback::bind_loopback;
+use crate::sys::socket::{self, PortSharing};
 
 pub(crate) const BACK_ENDS: &[Backend] = &[
     #[cfg(target_os = "linux")]

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::codes;
 use crate::network::{have_ipv6, peer, peer_at, receive};
 use hello_net::hello_measure::{Cause, CauseKind};
 use hello_net::{
@@ -199,7 +200,7 @@ fn flood_of_wrong_replies_moves_no_deadline() {
 
 /// A server on this host whose port is closed.
 fn refused(server: SocketAddr) -> NoReply {
-    let problem = Some(error(libc::ECONNREFUSED, ErrorClass::ConnectionRefused));
+    let problem = Some(error(codes::ECONNREFUSED, ErrorClass::ConnectionRefused));
     let cause = Cause { kind: CauseKind::Refused, reporter: Some(server.ip()) };
     NoReply { server, problem, cause: cfg!(target_os = "linux").then_some(cause) }
 }
@@ -348,7 +349,7 @@ fn unsendable_address_is_followed_by_the_next() {
     let mut alone = client(&[broadcast], retry(SHORT, 2));
     let (result, seen) = greet(&mut alone, b"Sarah", || ());
     let Err(Unanswered { servers, elapsed, .. }) = result else { panic!("{result:?}") };
-    let problem = Some(error(libc::EACCES, ErrorClass::Denied));
+    let problem = Some(error(codes::EACCES, ErrorClass::Denied));
     assert_eq!(servers, [NoReply { server: broadcast, problem, cause: None }]);
     assert!(elapsed >= 2 * SHORT, "every wait was waited for");
     assert_eq!(seen, ["asked 1", "denied", "asked 2", "denied"]);

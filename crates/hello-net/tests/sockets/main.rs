@@ -4,6 +4,7 @@
 mod adopted;
 mod batches;
 mod client;
+mod codes;
 #[cfg(target_os = "linux")]
 mod link_down;
 mod load;

@@ -8,8 +8,6 @@ mod traces;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroU16;
-#[cfg(unix)]
-use std::os::fd::BorrowedFd;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
@@ -17,11 +15,13 @@ use std::time::{Duration, Instant};
 
 use hello_measure::{Cause, CauseKind, Counts, ReplyKind};
 use hello_net::{
-    Backend, ErrorClass, ProbeError, ProbeEvent, ProbeEventKind, Prober, ProberBuilder,
+    Backend, BorrowedSocket, ErrorClass, ProbeError, ProbeEvent, ProbeEventKind, Prober,
+    ProberBuilder,
 };
 use hello_proto::{Peer, Token};
 use socket2::SockRef;
 
+use crate::codes;
 use crate::network::{any_port, have_ipv6, peer, peer_at, receive};
 use crate::server::BACK_ENDS;
 
@@ -288,7 +288,7 @@ fn absent_server_is_distinguished_from_a_silent_one() {
         let counts = prober.run(|event| match event.kind {
             ProbeEventKind::SocketError(error) if cfg!(not(target_os = "linux")) => {
                 assert_eq!(error.class, ErrorClass::ConnectionRefused);
-                assert_eq!(error.os_error, Some(libc::ECONNREFUSED));
+                assert_eq!(error.os_error, Some(codes::ECONNREFUSED));
                 refused.fetch_add(1, Relaxed);
             }
             ProbeEventKind::NetworkError { cause, attribution } => {
@@ -353,12 +353,11 @@ fn invalid_plan_is_an_error() {
     assert!(plan(1).connect(any_port()).is_ok(), "nobody has to be there");
 }
 
-#[cfg(unix)]
 #[test]
 fn each_flow_has_a_socket_for_further_options() {
     let flows = NonZeroU16::new(3).expect("not zero");
     let prober = connect(&peer(), plan(1).flows(flows));
-    let local = |socket: BorrowedFd<'_>| SockRef::from(&socket).local_addr().ok()?.as_socket();
+    let local = |socket: BorrowedSocket<'_>| SockRef::from(&socket).local_addr().ok()?.as_socket();
     assert!(prober.sockets().map(local).eq(prober.local_addrs().map(Some)));
 }
 

@@ -344,7 +344,6 @@ fn abort_leaves_what_waits_unanswered_and_stop_does_not() {
     }
 }
 
-#[cfg(unix)]
 #[test]
 fn each_bound_socket_can_be_given_further_options() {
     use socket2::SockRef;

@@ -11,11 +11,11 @@ use crate::load::plan::MAX_LATENESS;
 use crate::load::schedule::Schedule;
 use crate::requester::NotSent;
 use crate::sys;
-use crate::udp::batch::RecvBatch;
+use crate::sys::batch::RecvBatch;
+use crate::sys::error_class::ErrorClass;
+use crate::sys::transmit::Transmit;
 use crate::udp::earlier_send::send_past_reports;
-use crate::udp::error_class::ErrorClass;
 use crate::udp::socket_error::SocketError;
-use crate::udp::transmit::Transmit;
 
 impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
     /// Enqueues the messages that are due.

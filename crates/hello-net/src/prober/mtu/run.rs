@@ -10,9 +10,9 @@ use super::event::{MtuEvent, MtuEventKind};
 use crate::prober::plan::ProbeError;
 use crate::requester;
 use crate::sys;
+use crate::sys::error_class::ErrorClass;
 use crate::sys::queued_error::{MAX_QUOTE, QueuedError};
 use crate::udp::earlier_send::{MAX_QUEUED, is_from_earlier_send, send_past_reports};
-use crate::udp::error_class::ErrorClass;
 use crate::udp::recv_backoff::RecvBackoff;
 use crate::udp::socket_error::SocketError;
 
@@ -242,7 +242,7 @@ impl<'a, O: FnMut(&MtuEvent)> Run<'a, O> {
     fn take_errors(&mut self) {
         let mut quote = [0; MAX_QUOTE];
         for _ in 0..MAX_QUEUED {
-            let taken = sys::take_error(&self.prober.socket, &mut quote);
+            let taken = sys::take_error(sys::borrow(&self.prober.socket), &mut quote);
             let Some(QueuedError { cause, quoted, .. }) = taken else { return };
             let quote = quote.get(..quoted).unwrap_or_default();
             let Some(place) = self.quoted_place(quote, sys::monotonic()) else { continue };

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::server::rate_limit::RateLimit;
 use crate::sys::RawSockAddr;
-use crate::udp::batch::Destination;
-use crate::udp::transmit::LocalAddr;
+use crate::sys::batch::Destination;
+use crate::sys::transmit::LocalAddr;
 
 const GREETED: &[u8] = b"Hello, Hello, M!";
 const NAME: &[u8] = b"Michael, Jackson";

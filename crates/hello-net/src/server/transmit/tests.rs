@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::server::event::Outcome;
 use crate::server::fixtures::{answer, answer_each};
-use crate::udp::batch::RecvBatch;
+use crate::sys::batch::RecvBatch;
+use crate::sys::errno;
 use crate::udp::mock::{MockSocket, datagram, train};
 use crate::udp::tests::{BACK_ENDS, open};
 
@@ -29,18 +30,18 @@ fn failed_with(code: i32) -> Outcome {
 
 /// What a system reports of a message that it does not take, and the class of that error.
 const POISONS: [(i32, ErrorClass); 12] = [
-    (libc::EINVAL, ErrorClass::Invalid),
-    (libc::EACCES, ErrorClass::Denied),
-    (libc::EPERM, ErrorClass::Denied),
-    (libc::ENETUNREACH, ErrorClass::Unreachable),
-    (libc::EHOSTUNREACH, ErrorClass::Unreachable),
-    (libc::ENETDOWN, ErrorClass::Unreachable),
-    (libc::EMSGSIZE, ErrorClass::TooLong),
-    (libc::EAGAIN, ErrorClass::WouldBlock),
-    (libc::ENOBUFS, ErrorClass::NoBuffers),
-    (libc::ENOMEM, ErrorClass::NoBuffers),
-    (libc::ECONNREFUSED, ErrorClass::ConnectionRefused),
-    (libc::EIO, ErrorClass::Other),
+    (errno::EINVAL, ErrorClass::Invalid),
+    (errno::EACCES, ErrorClass::Denied),
+    (errno::EPERM, ErrorClass::Denied),
+    (errno::ENETUNREACH, ErrorClass::Unreachable),
+    (errno::EHOSTUNREACH, ErrorClass::Unreachable),
+    (errno::ENETDOWN, ErrorClass::Unreachable),
+    (errno::EMSGSIZE, ErrorClass::TooLong),
+    (errno::EAGAIN, ErrorClass::WouldBlock),
+    (errno::ENOBUFS, ErrorClass::NoBuffers),
+    (errno::ENOMEM, ErrorClass::NoBuffers),
+    (errno::ECONNREFUSED, ErrorClass::ConnectionRefused),
+    (errno::EIO, ErrorClass::Other),
 ];
 
 fn poisoned_with(code: i32, class: ErrorClass) -> Outcome {
@@ -114,7 +115,9 @@ fn a_poisoned_reply_costs_none_of_those_it_shares_a_message_with() {
 fn system_without_segmentation_gets_every_reply_singly() {
     let script = MockSocket::default();
     script.state().take =
-        Some(Box::new(|_, replies| if replies.len() > 1 { Err(errno(libc::EIO)) } else { Ok(()) }));
+        Some(Box::new(
+            |_, replies| if replies.len() > 1 { Err(errno(errno::EIO)) } else { Ok(()) },
+        ));
     let outcomes = answer(&script, vec![train(&[b"Tracy"; 10], source(0))]);
     assert_eq!(outcomes, [Outcome::Answered; 10]);
     assert_eq!(script.state().sent.len(), 10);
@@ -122,7 +125,7 @@ fn system_without_segmentation_gets_every_reply_singly() {
 
 #[test]
 fn a_train_that_finds_the_buffer_full_is_one_call_and_not_one_for_each_datagram() {
-    for code in [libc::EAGAIN, libc::ENOBUFS, libc::ENOMEM] {
+    for code in [errno::EAGAIN, errno::ENOBUFS, errno::ENOMEM] {
         let script = MockSocket::default();
         script.state().take =
             Some(Box::new(move |to, _| if to == source(0) { Err(errno(code)) } else { Ok(()) }));
@@ -139,7 +142,7 @@ fn a_destination_whose_trains_are_not_segmented_gets_replies_one_by_one_and_no_o
     let script = MockSocket::default();
     script.state().take = Some(Box::new(|to, replies| {
         let refuses = to == source(0) && replies.len() > 1;
-        if refuses { Err(errno(libc::EIO)) } else { Ok(()) }
+        if refuses { Err(errno(errno::EIO)) } else { Ok(()) }
     }));
     let batch = || {
         // The path to an address is the same for all its ports.
@@ -163,7 +166,7 @@ fn a_send_that_a_signal_interrupts_is_tried_again_but_not_for_ever() {
         let script = MockSocket::default();
         let mut signals = 0..signals;
         script.state().take =
-            Some(Box::new(move |_, _| signals.next().map_or(Ok(()), |_| Err(errno(libc::EINTR)))));
+            Some(Box::new(move |_, _| signals.next().map_or(Ok(()), |_| Err(errno(errno::EINTR)))));
         let received = vec![datagram(b"Tracy", source(0)), datagram(b"Sarah", source(1))];
         let outcomes = answer(&script, received);
         let count = outcomes.iter().filter(|outcome| **outcome == Outcome::Answered).count();
@@ -198,7 +201,7 @@ proptest! {
         script.state().limit = limit;
         script.state().take = Some(Box::new(move |to, replies| {
             let taken = (segments || replies.len() == 1) && !replies.iter().any(|reply| bad(to, reply));
-            if taken { Ok(()) } else { Err(errno(libc::EINVAL)) }
+            if taken { Ok(()) } else { Err(errno(errno::EINVAL)) }
         }));
         let outcomes = answer(&script, received.clone());
 
@@ -206,7 +209,7 @@ proptest! {
         prop_assert_eq!(outcomes.len(), names.len());
         for ((to, name), outcome) in names.iter().zip(outcomes) {
             let reply = greeting(name);
-            let failed = failed_with(libc::EINVAL);
+            let failed = failed_with(errno::EINVAL);
             prop_assert_eq!(outcome, if bad(*to, &reply) { failed } else { Outcome::Answered });
             if !bad(*to, &reply) {
                 expected.entry(*to).or_default().push(reply);

@@ -7,10 +7,11 @@ use hello_proto::{Rate, Refusal};
 use super::*;
 use crate::server::event::Outcome;
 use crate::server::rate_limit::RateLimit;
+use crate::sys::errno;
+use crate::sys::transmit::LocalAddr;
 use crate::udp::mock::{MockMessage, MockSocket, datagram, train};
 use crate::udp::recv_backoff::RECV_BACKOFF;
 use crate::udp::socket_error::SocketError;
-use crate::udp::transmit::LocalAddr;
 
 type Receive = io::Result<Vec<MockMessage>>;
 type Seen = Vec<(Vec<u8>, SocketAddr, Outcome)>;
@@ -52,7 +53,7 @@ fn every_datagram_has_one_outcome_however_it_comes() {
         (b"port 0", 0, Outcome::Refused(Refusal::SourcePortZero)),
         (&[b'x'; 33], 40_003, Outcome::Refused(Refusal::NameTooLong)),
         (b"Hello, Hello, World!!", 40_004, Outcome::Refused(Refusal::GreetedTwice)),
-        (b"no way", 40_005, Outcome::SendFailed(SocketError::of(&errno(libc::ENETUNREACH)))),
+        (b"no way", 40_005, Outcome::SendFailed(SocketError::of(&errno(errno::ENETUNREACH)))),
         (b"Sarah", 40_006, Outcome::Answered),
     ];
     let messages = expected.map(|(name, port, _)| datagram(name, client(port)));
@@ -60,7 +61,7 @@ fn every_datagram_has_one_outcome_however_it_comes() {
     for batches in batches {
         let (worker, script) = worker(batches);
         script.state().take = Some(Box::new(|to, _| match to.port() {
-            40_005 => Err(errno(libc::ENETUNREACH)),
+            40_005 => Err(errno(errno::ENETUNREACH)),
             _ => Ok(()),
         }));
         let seen = run(&worker, &script, &guard).expect("no error of our reply_from");
@@ -83,7 +84,7 @@ fn every_datagram_has_one_outcome_however_it_comes() {
 #[test]
 fn filter_decides_what_is_shown_and_nothing_about_what_is_counted() {
     let messages = [b"Tracy", b"Sarah", b"Peter"].map(|name| datagram(name, client(40_001)));
-    let failed = Outcome::SendFailed(SocketError::of(&errno(libc::ENETUNREACH)));
+    let failed = Outcome::SendFailed(SocketError::of(&errno(errno::ENETUNREACH)));
     for (filter, shown) in [
         (EventFilter::All, &[Outcome::Answered, failed, Outcome::Answered][..]),
         (EventFilter::SendFailures, &[failed]),
@@ -93,7 +94,7 @@ fn filter_decides_what_is_shown_and_nothing_about_what_is_counted() {
         let worker = ServerWorker { filter, ..worker };
         script.state().take = Some(Box::new(|_, replies| {
             let is_poisoned = replies.contains(&b"Hello, Sarah!".to_vec());
-            if is_poisoned { Err(errno(libc::ENETUNREACH)) } else { Ok(()) }
+            if is_poisoned { Err(errno(errno::ENETUNREACH)) } else { Ok(()) }
         }));
         let seen = run(&worker, &script, &Guard::new()).expect("no error of our reply_from");
         let outcomes = Vec::from_iter(seen.iter().map(|(.., outcome)| *outcome));
@@ -165,12 +166,12 @@ fn broadcast_and_multicast_destinations_are_refused_and_shown() {
 #[test]
 fn receive_errors_are_counted_and_followed_by_a_pause() {
     let (worker, script) = worker([
-        Err(errno(libc::ENETDOWN)),
-        Err(errno(libc::ENOMEM)),
+        Err(errno(errno::ENETDOWN)),
+        Err(errno(errno::ENOMEM)),
         alone(b"Michael"),
-        Err(errno(libc::EPERM)),
-        Err(errno(libc::EAGAIN)),
-        Err(errno(libc::EPERM)),
+        Err(errno(errno::EPERM)),
+        Err(errno(errno::EAGAIN)),
+        Err(errno(errno::EPERM)),
         alone(b"Tracy"),
     ]);
     run(&worker, &script, &Guard::new()).expect("no error of our reply_from");
@@ -186,9 +187,9 @@ fn receive_errors_are_counted_and_followed_by_a_pause() {
 
 #[test]
 fn socket_that_only_fails_is_given_up() {
-    let (worker, script) = worker((0..99).map(|_| Err(errno(libc::EBADF))));
+    let (worker, script) = worker((0..99).map(|_| Err(errno(errno::EBADF))));
     let error = run(&worker, &script, &Guard::new()).expect_err("a broken socket");
-    assert_eq!(error.raw_os_error(), Some(libc::EBADF));
+    assert_eq!(error.raw_os_error(), Some(errno::EBADF));
     assert_eq!(worker.counters().receive_errors(ErrorClass::Other), 13);
     let waited: Duration = script.state().pauses.iter().sum();
     assert_eq!(waited, RECV_BACKOFF.delays().sum());
@@ -196,7 +197,8 @@ fn socket_that_only_fails_is_given_up() {
 
 #[test]
 fn errors_that_may_pass_are_endured_for_any_time() {
-    for code in [libc::ENOMEM, libc::ENOBUFS, libc::ENETDOWN, libc::EPERM, libc::ECONNREFUSED] {
+    for code in [errno::ENOMEM, errno::ENOBUFS, errno::ENETDOWN, errno::EPERM, errno::ECONNREFUSED]
+    {
         let errors = (0..999).map(|_| Err(errno(code)));
         let (worker, script) = worker(errors.chain([alone(b"Tracy")]));
         run(&worker, &script, &Guard::new()).expect("no error of our reply_from");
@@ -215,7 +217,7 @@ fn errors_that_may_pass_are_endured_for_any_time() {
 
 #[test]
 fn signals_and_instant_idle_waits_neither_end_the_server_nor_make_it_spin() {
-    for (code, counted) in [(libc::EINTR, 999), (libc::EAGAIN, 0)] {
+    for (code, counted) in [(errno::EINTR, 999), (errno::EAGAIN, 0)] {
         let errors = (0..999).map(|_| Err(errno(code)));
         let (worker, script) = worker(errors.chain([alone(b"Tracy")]));
         run(&worker, &script, &Guard::new()).expect("no error of our reply_from");

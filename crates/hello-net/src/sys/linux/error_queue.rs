@@ -2,13 +2,13 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 use hello_measure::{Cause, CauseKind};
 
 use super::cmsg::{ControlMessage, first, messages, time};
 use super::sockopt::{recv_error, set};
+use crate::sys::BorrowedSocket;
 use crate::sys::queued_error::{Queued, QueuedError};
 
 /// Makes the system queue each ICMP error about a datagram of this socket (IP_RECVERR, ip(7)), for
@@ -35,11 +35,11 @@ pub(crate) fn queue_transmit_times(socket: &UdpSocket) -> io::Result<()> {
 /// Takes the oldest message out of a socket's error queue, and writes into `buf` what it quotes, or the
 /// packet that was transmitted; `None` if none is left. The last error also clears the one that the next
 /// call would return. Skips the system's own errors, which a send has already returned.
-pub(crate) fn take_queued(socket: &impl AsFd, buf: &mut [u8]) -> Option<Queued> {
+pub(crate) fn take_queued(socket: BorrowedSocket<'_>, buf: &mut [u8]) -> Option<Queued> {
     loop {
         // Larger than all that the options of our sockets add.
         let mut control = [0; 64];
-        let (len, control_len) = recv_error(socket, buf, &mut control).ok()?;
+        let (len, control_len) = recv_error(&socket, buf, &mut control).ok()?;
         let control = control.map(u64::to_ne_bytes);
         let control = control.as_flattened().get(..control_len).unwrap_or_default();
         if let Some((code, cause)) = messages(control).find_map(icmp_error) {
@@ -52,7 +52,7 @@ pub(crate) fn take_queued(socket: &impl AsFd, buf: &mut [u8]) -> Option<Queued> 
 }
 
 /// Takes the oldest ICMP error in the same way, from a socket that queues nothing else.
-pub(crate) fn take_error(socket: &impl AsFd, quote: &mut [u8]) -> Option<QueuedError> {
+pub(crate) fn take_error(socket: BorrowedSocket<'_>, quote: &mut [u8]) -> Option<QueuedError> {
     loop {
         if let Queued::Error(error) = take_queued(socket, quote)? {
             return Some(error);
@@ -124,6 +124,7 @@ mod tests {
     use std::mem::offset_of;
 
     use super::*;
+    use crate::sys::borrow;
     use crate::sys::linux::loopback::bind_loopback;
     use crate::sys::linux::options::enable_timestamps;
     use crate::sys::realtime;
@@ -210,11 +211,12 @@ mod tests {
             let before = realtime();
             socket.send(b"Tracy").expect("room");
             let mut packet = [0xa5; 256];
-            let queued = take_queued(&socket, &mut packet).expect("at once on the loopback");
+            let queued =
+                take_queued(borrow(&socket), &mut packet).expect("at once on the loopback");
             let Queued::Transmitted { time, len } = queued else { panic!("{queued:?}") };
             assert!((before..=realtime()).contains(&time), "{time:?}");
             assert!(packet[..len].ends_with(b"Tracy"), "{:?}", &packet[..len]);
-            assert_eq!(take_queued(&socket, &mut packet), None);
+            assert_eq!(take_queued(borrow(&socket), &mut packet), None);
         }
     }
 
@@ -229,11 +231,11 @@ mod tests {
             drop(closed);
             socket.send(b"Tracy").expect("room");
             let mut quote = [0xa5; 8];
-            let error = take_error(&socket, &mut quote).expect("at once on the loopback");
+            let error = take_error(borrow(&socket), &mut quote).expect("at once on the loopback");
             let cause = Cause { kind: CauseKind::Refused, reporter: Some(host) };
             assert_eq!(error, QueuedError { code: libc::ECONNREFUSED, cause, quoted: 5 });
             assert_eq!(&quote, b"Tracy\xa5\xa5\xa5");
-            assert_eq!(take_error(&socket, &mut quote), None);
+            assert_eq!(take_error(borrow(&socket), &mut quote), None);
             socket.send(b"the error is cleared").expect("room");
         }
     }

@@ -9,6 +9,7 @@ use super::sockopt::{attach_reuseport_program, get, has_filter, set};
 pub(crate) use super::sockopt::{drops, try_send_with_ttl};
 use crate::sys::buffer::Buffer;
 use crate::sys::fragmentation::{Fragmentation, PathMtuDiscovery};
+use crate::sys::posix::is_nonblocking;
 
 /// Sets how long datagrams are handled, whatever was set before.
 pub(crate) fn set_fragmentation(
@@ -72,12 +73,6 @@ pub(crate) fn verify_before_queueing(socket: &Socket) {
         // It fails only for want of memory, and the socket works without it.
         let _ = socket.attach_filter(&accept_all);
     }
-}
-
-/// Sets whether the same user may bind further sockets to the address of a bound one
-/// (SO_REUSEPORT, socket(7)).
-pub(crate) fn share_port(socket: &UdpSocket, shared: bool) -> io::Result<()> {
-    SockRef::from(socket).set_reuse_port(shared)
 }
 
 /// Makes the system queue nothing for a socket, and count what arrives as dropped, by a filter that
@@ -194,6 +189,7 @@ pub(crate) fn unprivileged_size(buffer: Buffer, bytes: usize) -> io::Result<usiz
 /// The options of an adopted socket that are changed or switched off.
 #[derive(Debug)]
 pub(crate) struct SavedOptions {
+    nonblocking: bool,
     /// Level, name and value.
     numbers: Vec<(i32, i32, i32)>,
     had_filter: bool,
@@ -216,11 +212,12 @@ impl SavedOptions {
                 set(socket, level, name, 0)?;
             }
         }
-        Ok(Self { numbers, had_filter: has_filter(socket) })
+        Ok(Self { nonblocking: is_nonblocking(socket)?, numbers, had_filter: has_filter(socket) })
     }
 
     /// Restores the options of a socket.
     pub(crate) fn restore(&self, socket: &UdpSocket) {
+        let _ = socket.set_nonblocking(self.nonblocking);
         if socket.local_addr().is_ok_and(|local| local.is_ipv6()) {
             // It cannot be read back.
             let _ = set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU, 0);

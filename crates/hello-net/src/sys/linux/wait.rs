@@ -25,7 +25,7 @@ impl Waiter {
         if let Some(socket) = socket {
             epoll::add(&epoll, socket, data, EventFlags::IN | EventFlags::EXCLUSIVE)?;
         }
-        epoll::add(&epoll, latch.waker(), data, EventFlags::IN)?;
+        epoll::add(&epoll, latch.waker().socket(), data, EventFlags::IN)?;
         Ok(Self { epoll })
     }
 

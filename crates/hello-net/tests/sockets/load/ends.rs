@@ -158,7 +158,6 @@ fn panicking_observer_ends_all_threads() {
     assert!(message.contains("the observer's own"), "{message}");
 }
 
-#[cfg(unix)]
 #[test]
 fn each_source_has_a_socket_for_further_options() {
     let server = peer();

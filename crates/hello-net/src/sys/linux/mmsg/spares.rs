@@ -4,20 +4,21 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::num::NonZeroUsize;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::OnceLock;
 
-use crate::sys::Waiter;
+use socket2::SockRef;
+
+use crate::sys::batch::RecvBatch;
 use crate::sys::buffer::Buffer;
+use crate::sys::datagram_socket::{DatagramSocket, Open};
+use crate::sys::error_class::ErrorClass;
 use crate::sys::fragmentation::Fragmentation;
 use crate::sys::latch::Latch;
-use crate::sys::linux::options::{receive_at_first_only, receive_nothing, share_port};
+use crate::sys::linux::options::{receive_at_first_only, receive_nothing};
 use crate::sys::options::granted;
-use crate::udp::batch::RecvBatch;
-use crate::udp::datagram_socket::{DatagramSocket, Open};
-use crate::udp::error_class::ErrorClass;
-use crate::udp::socket;
-use crate::udp::transmit::Transmit;
+use crate::sys::socket;
+use crate::sys::transmit::Transmit;
+use crate::sys::{self, BorrowedSocket, Waiter, share_port};
 
 /// A socket that receives, and spares at the same address that only send.
 ///
@@ -58,11 +59,11 @@ impl Spared {
     fn open(&self) -> io::Result<Vec<Box<dyn DatagramSocket>>> {
         let local = self.socket.local_addr()?;
         let bytes = Buffer::Send.size(&self.socket)?.min(LARGEST);
-        share_port(&self.socket, true)?;
+        share_port(&SockRef::from(&self.socket), true)?;
         let bind = |number| {
             let spare = UdpSocket::from(socket::bind_prepared(local, |spare| {
                 receive_nothing(spare)?;
-                spare.set_reuse_port(true)
+                share_port(spare, true)
             })?);
             if number == 0 {
                 receive_at_first_only(&self.socket)?;
@@ -76,8 +77,8 @@ impl Spared {
             Ok((spare, taken))
         };
         let bound = (0..SPARES).map(bind).collect::<io::Result<Vec<_>>>();
-        share_port(&self.socket, false)?;
-        let close = |(spare, taken)| share_port(&spare, false).map(|()| taken);
+        share_port(&SockRef::from(&self.socket), false)?;
+        let close = |(spare, taken)| share_port(&SockRef::from(&spare), false).map(|()| taken);
         bound?.into_iter().map(close).collect()
     }
 
@@ -115,8 +116,8 @@ impl DatagramSocket for Spared {
         }
     }
 
-    fn fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+    fn socket(&self) -> BorrowedSocket<'_> {
+        sys::borrow(&self.socket)
     }
 
     fn waiter(&self, flag: &Latch) -> io::Result<Waiter> {
@@ -151,11 +152,11 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::sys::socket::PortSharing;
+    use crate::sys::transmit::LocalAddr;
+    use crate::sys::transmit::Route;
     use crate::udp::backend::Backend;
     use crate::udp::mock::MockSocket;
-    use crate::udp::socket::PortSharing;
-    use crate::udp::transmit::LocalAddr;
-    use crate::udp::transmit::Route;
 
     fn localhost() -> SocketAddr {
         (Ipv4Addr::LOCALHOST, 0).into()

@@ -6,24 +6,18 @@ use hello_proto::{OVERHEAD, PREFIX};
 
 use super::transmit::{LocalAddr, Route};
 use crate::sys::RawSockAddr;
-#[cfg(target_os = "linux")]
-use crate::sys::linux::recv_slots::RecvSlots;
+use crate::sys::system::recv_slots::RecvSlots;
 
 /// The messages of one receive call: up to [`CAPACITY`](Self::CAPACITY), each in a slot of its own.
 ///
 /// A message is received behind the room for the prefix, so that the reply can be made around it.
 #[derive(Debug)]
 pub(crate) struct RecvBatch {
-    slots: Slots,
+    /// The memory of all slots.
+    slots: RecvSlots,
     metas: Vec<RecvMeta>,
     truncated: u64,
 }
-
-/// The memory of all slots.
-#[cfg(target_os = "linux")]
-type Slots = RecvSlots;
-#[cfg(not(target_os = "linux"))]
-type Slots = Vec<u8>;
 
 impl RecvBatch {
     /// The most messages per system call. Twice as many gain nothing; an eighth of it costs a few
@@ -35,17 +29,13 @@ impl RecvBatch {
     pub(crate) const MAX_MESSAGE_LEN: usize = 65_535;
 
     pub(crate) fn new() -> Self {
-        #[cfg(target_os = "linux")]
         let slots = RecvSlots::new(Self::CAPACITY, SLOT_LEN, PREFIX.len());
-        #[cfg(not(target_os = "linux"))]
-        let slots = vec![0; Self::CAPACITY * SLOT_LEN];
         Self { slots, metas: Vec::with_capacity(Self::CAPACITY), truncated: 0 }
     }
 
     /// Clears the batch, and returns what a receive call fills: the slots, the metadata of their messages
     /// in the same order, and the number of truncated ones.
-    #[cfg(target_os = "linux")]
-    pub(super) fn clear(&mut self) -> (&mut Slots, &mut Vec<RecvMeta>, &mut u64) {
+    pub(super) fn clear(&mut self) -> (&mut RecvSlots, &mut Vec<RecvMeta>, &mut u64) {
         self.metas.clear();
         self.truncated = 0;
         (&mut self.slots, &mut self.metas, &mut self.truncated)
@@ -54,9 +44,8 @@ impl RecvBatch {
     /// Clears the batch, and yields the buffers to receive the next messages into. Each holds the
     /// longest possible message, so that none is truncated.
     pub(crate) fn recv_buffers(&mut self) -> impl Iterator<Item = &mut [u8]> {
-        self.metas.clear();
-        self.truncated = 0;
-        self.slots.chunks_exact_mut(SLOT_LEN).map(|slot| &mut slot[PREFIX.len()..])
+        let (slots, ..) = self.clear();
+        slots.chunks_exact_mut(SLOT_LEN).map(|slot| &mut slot[PREFIX.len()..])
     }
 
     /// Adds a message that was received into the next buffer. If it is discarded already, it was

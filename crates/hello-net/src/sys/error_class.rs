@@ -71,6 +71,8 @@ impl ErrorClass {
                 let is_one_of =
                     |codes: &[i32]| error.raw_os_error().is_some_and(|code| codes.contains(&code));
                 match () {
+                    () if is_one_of(ERROR_CODES.interrupted) => Self::Interrupted,
+                    () if is_one_of(ERROR_CODES.refused) => Self::ConnectionRefused,
                     () if is_one_of(ERROR_CODES.no_buffers) => Self::NoBuffers,
                     () if is_one_of(ERROR_CODES.too_long) => Self::TooLong,
                     () if is_one_of(ERROR_CODES.protocol) => Self::Protocol,
@@ -120,12 +122,13 @@ impl fmt::Display for ErrorClass {
 
 #[cfg(test)]
 mod tests {
-    use libc::{
+    use crate::sys::errno::{
         EACCES, ECONNREFUSED, EHOSTDOWN, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENOBUFS, ENOPROTOOPT,
         EOPNOTSUPP, EPROTO,
     };
 
     use super::*;
+    use crate::sys::errno;
 
     #[test]
     fn all_lists_every_class_in_the_order_of_declaration() {
@@ -138,24 +141,24 @@ mod tests {
     #[test]
     fn the_errors_that_socket_calls_report_have_their_class() {
         for (code, class) in [
-            (libc::EINTR, ErrorClass::Interrupted),
-            (libc::EAGAIN, ErrorClass::WouldBlock),
+            (errno::EINTR, ErrorClass::Interrupted),
+            (errno::EAGAIN, ErrorClass::WouldBlock),
             (ENOBUFS, ErrorClass::NoBuffers),
-            (libc::ENOMEM, ErrorClass::NoBuffers),
-            (libc::EPERM, ErrorClass::Denied),
+            (errno::ENOMEM, ErrorClass::NoBuffers),
+            (errno::EPERM, ErrorClass::Denied),
             (EACCES, ErrorClass::Denied),
             (ENETUNREACH, ErrorClass::Unreachable),
             (EHOSTUNREACH, ErrorClass::Unreachable),
-            (libc::ENETDOWN, ErrorClass::Unreachable),
+            (errno::ENETDOWN, ErrorClass::Unreachable),
             (ECONNREFUSED, ErrorClass::ConnectionRefused),
-            (libc::EINVAL, ErrorClass::Invalid),
-            (libc::EADDRNOTAVAIL, ErrorClass::Invalid),
+            (errno::EINVAL, ErrorClass::Invalid),
+            (errno::EADDRNOTAVAIL, ErrorClass::Invalid),
             (EMSGSIZE, ErrorClass::TooLong),
             (EHOSTDOWN, ErrorClass::Unreachable),
             (EPROTO, ErrorClass::Protocol),
             (ENOPROTOOPT, ErrorClass::Protocol),
             (EOPNOTSUPP, ErrorClass::Protocol),
-            (libc::EBADF, ErrorClass::Other),
+            (errno::EBADF, ErrorClass::Other),
         ] {
             assert_eq!(ErrorClass::of(&io::Error::from_raw_os_error(code)), class, "{code}");
         }

@@ -12,7 +12,7 @@
 //! | `udp/reply_socket.rs` | timestamps, queued errors, size of the buffer for replies |
 //! | `client/exchange.rs` | queued errors |
 //! | `load/source_sockets.rs` | no trains of replies |
-//! | `udp/linux/spares.rs` | what makes a socket a spare |
+//! | `sys/linux/mmsg/spares.rs` | what makes a socket a spare |
 //! | `sys/options.rs` | those that an adopted socket had before |
 
 use std::io;
@@ -41,12 +41,12 @@ pub(crate) enum PortSharing {
 /// SO_REUSEADDR stays off: with it, Linux lets a second process take the port over.
 pub(crate) fn bind(address: SocketAddr, sharing: PortSharing) -> io::Result<UdpSocket> {
     let prepare = |socket: &Socket| match sharing {
-        PortSharing::Exclusive | PortSharing::ReuseFirst => Ok(()),
-        PortSharing::Reuse => socket.set_reuse_port(true),
+        PortSharing::Exclusive | PortSharing::ReuseFirst => sys::hold_port(socket),
+        PortSharing::Reuse => sys::share_port(socket, true),
     };
     let socket = bind_prepared(address, prepare)?;
     if sharing == PortSharing::ReuseFirst {
-        socket.set_reuse_port(true)?;
+        sys::share_port(&socket, true)?;
     }
     Ok(socket.into())
 }
@@ -75,6 +75,7 @@ pub(crate) fn adopt(socket: &UdpSocket) -> io::Result<()> {
 /// destination is unknown otherwise.
 fn accept_any_client(socket: &Socket, local: SocketAddr) -> io::Result<()> {
     sys::verify_before_queueing(socket);
+    sys::ignore_reports(socket);
     sys::report_destinations(socket, local)?;
     sys::send_from_any_local(socket, local)
 }

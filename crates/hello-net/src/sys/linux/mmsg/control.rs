@@ -8,9 +8,9 @@ use libc::c_int;
 
 #[cfg(fuzzing)]
 use crate::sys::RawSockAddr;
+use crate::sys::batch::{Destination, RecvMeta};
 use crate::sys::linux::cmsg::{ControlMessage, first, messages, time};
-use crate::udp::batch::{Destination, RecvMeta};
-use crate::udp::transmit::LocalAddr;
+use crate::sys::transmit::LocalAddr;
 
 /// Reads control messages into the metadata of the message that they came with, and skips unknown ones.
 /// What follows a malformed one is not read.

@@ -4,8 +4,6 @@
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::num::NonZeroUsize;
-#[cfg(unix)]
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -17,9 +15,9 @@ use super::socket::is_broadcast;
 use super::transmit::{LocalAddr, Transmit};
 use crate::sys::fragmentation::Fragmentation;
 use crate::sys::latch::Latch;
-use crate::sys::{self, RawSockAddr, Waiter};
+use crate::sys::{self, BorrowedSocket, RawSockAddr, Waiter};
 
-pub(super) fn open(
+pub(crate) fn open(
     socket: UdpSocket,
     fragmentation: Fragmentation,
 ) -> io::Result<Box<dyn DatagramSocket>> {
@@ -169,9 +167,8 @@ impl DatagramSocket for Portable {
         Ok(NonZeroUsize::MIN)
     }
 
-    #[cfg(unix)]
-    fn fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+    fn socket(&self) -> BorrowedSocket<'_> {
+        sys::borrow(&self.socket)
     }
 
     fn waiter(&self, flag: &Latch) -> io::Result<Waiter> {
@@ -189,8 +186,8 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::udp::socket::{self, PortSharing};
-    use crate::udp::transmit::Route;
+    use crate::sys::socket::{self, PortSharing};
+    use crate::sys::transmit::Route;
 
     #[test]
     fn segmenting_is_tried_again_after_one_message_that_was_not_segmented() {

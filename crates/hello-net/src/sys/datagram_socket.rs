@@ -2,15 +2,13 @@ use std::fmt::Debug;
 use std::io::{self, IoSlice};
 use std::net::UdpSocket;
 use std::num::NonZeroUsize;
-#[cfg(unix)]
-use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use super::batch::RecvBatch;
 use super::transmit::Transmit;
-use crate::sys::Waiter;
 use crate::sys::fragmentation::Fragmentation;
 use crate::sys::latch::Latch;
+use crate::sys::{BorrowedSocket, Waiter};
 
 /// A UDP socket that receives and sends batches. Several threads may use it at once.
 pub(crate) trait DatagramSocket: Debug + Send + Sync {
@@ -27,9 +25,8 @@ pub(crate) trait DatagramSocket: Debug + Send + Sync {
     /// own. An error is that of the first message.
     fn send(&self, messages: &[Transmit], iovecs: &[IoSlice<'_>]) -> io::Result<NonZeroUsize>;
 
-    /// Returns the socket's descriptor.
-    #[cfg(unix)]
-    fn fd(&self) -> BorrowedFd<'_>;
+    /// Returns the socket, for options.
+    fn socket(&self) -> BorrowedSocket<'_>;
 
     /// Returns what to wait by for a datagram or the flag.
     fn waiter(&self, flag: &Latch) -> io::Result<Waiter>;

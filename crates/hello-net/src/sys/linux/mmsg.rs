@@ -1,29 +1,28 @@
 //! Linux: many datagrams per call in both directions (recvmmsg(2), sendmmsg(2)), and many per
 //! message (UDP_GRO and UDP_SEGMENT, udp(7)).
 
-pub(crate) mod cmsg;
+pub(crate) mod control;
 #[cfg(feature = "server")]
 pub(super) mod spares;
 
 use std::io::{self, IoSlice};
 use std::net::UdpSocket;
 use std::num::NonZeroUsize;
-use std::os::fd::{AsFd, BorrowedFd};
 
 #[cfg(feature = "server")]
 use self::spares::Spared;
-use super::batch::{RecvBatch, RecvMeta};
+use crate::sys::batch::{RecvBatch, RecvMeta};
 #[cfg(feature = "server")]
-use super::datagram_socket::Open;
-use super::datagram_socket::{DatagramSocket, RECV_TIMEOUT};
-use super::transmit::Transmit;
+use crate::sys::datagram_socket::Open;
+use crate::sys::datagram_socket::{DatagramSocket, RECV_TIMEOUT};
 use crate::sys::fragmentation::Fragmentation;
 use crate::sys::latch::Latch;
 use crate::sys::linux::options::enable_gro;
 use crate::sys::linux::send_batch::{self, SendMessage};
-use crate::sys::{self, RawSockAddr, Waiter};
+use crate::sys::transmit::Transmit;
+use crate::sys::{self, BorrowedSocket, RawSockAddr, Waiter};
 
-pub(super) fn open(
+pub(crate) fn open(
     socket: UdpSocket,
     fragmentation: Fragmentation,
 ) -> io::Result<Box<dyn DatagramSocket>> {
@@ -31,7 +30,7 @@ pub(super) fn open(
 }
 
 #[cfg(feature = "server")]
-pub(super) fn open_with_spares(
+pub(crate) fn open_with_spares(
     open: Open,
     socket: UdpSocket,
     fragmentation: Fragmentation,
@@ -71,7 +70,7 @@ impl DatagramSocket for MmsgSocket {
             *truncated += u64::from(is_discarded);
             metas.push(RecvMeta { is_discarded, ..RecvMeta::new(*message.source, message.len) });
             if let (Some(meta), [_, ..]) = (metas.last_mut(), message.control) {
-                cmsg::read(message.control, meta);
+                control::read(message.control, meta);
             }
         }
         Ok(())
@@ -87,8 +86,8 @@ impl DatagramSocket for MmsgSocket {
         send_batch::send(&self.socket, messages)
     }
 
-    fn fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+    fn socket(&self) -> BorrowedSocket<'_> {
+        sys::borrow(&self.socket)
     }
 
     fn waiter(&self, flag: &Latch) -> io::Result<Waiter> {
