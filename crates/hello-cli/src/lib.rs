@@ -9,6 +9,7 @@ pub mod output;
 pub mod ping;
 pub mod process;
 pub mod server;
+mod sys;
 
 /// Compiles and runs the Rust examples of the README.
 #[cfg(doctest)]

@@ -104,6 +104,7 @@ Examples:
 Signals:
   SIGINT, SIGTERM, SIGHUP  Send nothing more, wait until the current attempt ends, and report the
                            names left out. A second signal skips the wait.
+  On Windows, Ctrl-C is SIGINT.
 
 Exit status:
   0  Every name was greeted, or the reader closed the output before one was not

@@ -17,6 +17,7 @@ use serde::Serialize;
 use self::queue::Queue;
 use super::style::Color;
 use super::{Format, OutputError, json};
+use crate::sys;
 
 /// Prints lines in a separate thread, so that no caller waits for the reader.
 ///
@@ -188,12 +189,8 @@ impl Console {
 impl Stream {
     fn open(self) -> (Box<dyn Write + Send>, Unread) {
         match self {
-            Self::Stdout(color) => {
-                (color.wrap(io::stdout()), || rustix::io::ioctl_fionread(io::stdout()).ok())
-            }
-            Self::Stderr(color) => {
-                (color.wrap(io::stderr()), || rustix::io::ioctl_fionread(io::stderr()).ok())
-            }
+            Self::Stdout(color) => (color.wrap(io::stdout()), sys::unread_in_stdout),
+            Self::Stderr(color) => (color.wrap(io::stderr()), sys::unread_in_stderr),
             Self::Other(out) => (out, || None),
         }
     }

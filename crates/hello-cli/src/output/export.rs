@@ -1,16 +1,9 @@
 //! Files with the results of a run: JSON, CSV and Markdown.
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::iter;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
-
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::OFlags;
-use rustix::io::Errno;
 
 use serde::Serialize;
 use thiserror::Error;
@@ -19,6 +12,7 @@ use super::console::PATIENCE;
 use super::format;
 use super::json::{self, SCHEMA_VERSION};
 use super::percent::{self, percent};
+use crate::sys;
 
 /// The format of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,50 +183,9 @@ pub(crate) fn check(path: &Path) -> Result<(), ExportError> {
 
 /// Writes a file, or to a pipe if its reader reads within [`PATIENCE`].
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), ExportError> {
-    let is_pipe = path.metadata().is_ok_and(|found| found.file_type().is_fifo());
-    let written = if is_pipe { write_pipe(path, text.as_bytes()) } else { fs::write(path, text) };
+    let written = sys::write(path, text.as_bytes(), PATIENCE);
     written.map_err(|source| ExportError { path: path.into(), source })
 }
-
-/// Writes to an existing pipe, and waits for its reader for at most [`PATIENCE`] at a time.
-fn write_pipe(path: &Path, mut bytes: &[u8]) -> io::Result<()> {
-    let unread = || io::Error::new(io::ErrorKind::TimedOut, "no process is reading the pipe");
-    let (start, nonblocking) = (Instant::now(), OFlags::NONBLOCK.bits().cast_signed());
-    let mut pipe = loop {
-        let opened = OpenOptions::new().write(true).custom_flags(nonblocking).open(path);
-        match opened {
-            // There is no reader yet.
-            Err(error) if Errno::from_io_error(&error) == Some(Errno::NXIO) => {
-                if start.elapsed() > PATIENCE {
-                    return Err(unread());
-                }
-                thread::sleep(CHECK_PERIOD);
-            }
-            opened => break opened?,
-        }
-    };
-    let patience = Timespec::try_from(PATIENCE).map_err(io::Error::other)?;
-    while !bytes.is_empty() {
-        match pipe.write(bytes) {
-            Ok(written) => bytes = &bytes[written..],
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let mut polled = [PollFd::new(&pipe, PollFlags::OUT)];
-                match poll(&mut polled, Some(&patience)) {
-                    Ok(0) => return Err(unread()),
-                    // Interrupted by a signal: try again.
-                    Ok(_) | Err(Errno::INTR) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-/// The period at which a pipe is checked for a reader.
-const CHECK_PERIOD: Duration = Duration::from_millis(20);
 
 /// Results cannot be exported.
 #[derive(Debug, Error)]

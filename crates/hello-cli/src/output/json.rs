@@ -8,6 +8,7 @@ use serde_json::ser::Formatter;
 
 use super::escape::truncate_utf8;
 use super::wall_clock::WallClock;
+use crate::sys;
 
 /// The version of the JSON of all tools. It changes when a field is renamed,
 /// removed or redefined, but not when a field is added.
@@ -31,7 +32,7 @@ pub struct Origin {
 impl Origin {
     /// Returns the origin of a run that starts now.
     pub fn now(tool: &'static str) -> Self {
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let host = sys::host_name();
         let (version, started_at) = (env!("CARGO_PKG_VERSION"), WallClock::now());
         Self { schema_version: SCHEMA_VERSION, tool, version, host, started_at }
     }

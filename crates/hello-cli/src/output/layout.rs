@@ -3,10 +3,11 @@
 use std::env;
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
-use std::os::fd::AsFd;
 
 use anstream::adapter::strip_str;
 use comfy_table::{ContentArrangement, Table, presets};
+
+use crate::sys::AsStream;
 
 /// What text output may assume about its reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +24,7 @@ impl Layout {
 
     /// Returns the layout for a stream: the width of its terminal, or that of `COLUMNS`; and the
     /// characters of the locale (`LC_ALL`, `LC_CTYPE`, `LANG`; locale(7)).
-    pub(crate) fn of(stream: &(impl AsFd + IsTerminal)) -> Self {
+    pub(crate) fn of(stream: &(impl AsStream + IsTerminal)) -> Self {
         if !stream.is_terminal() {
             return Self::PLAIN;
         }

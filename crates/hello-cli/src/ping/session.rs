@@ -29,7 +29,7 @@ use crate::output::style::{BAD, paint};
 use crate::process::lock;
 use crate::process::signals::Signals;
 use crate::process::ticker::next_tick;
-use signal_hook::consts::SIGQUIT;
+use crate::sys::SIGQUIT;
 
 /// Probes the targets, and returns the exit status.
 ///

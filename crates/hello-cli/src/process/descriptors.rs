@@ -3,27 +3,19 @@
 use std::error::Error;
 use std::io;
 
-use rustix::io::Errno;
-
 use super::error::causes;
+use crate::sys;
 
 /// Returns advice for an error caused by a lack of file descriptors; `None` for other errors.
 pub fn advice(error: &(dyn Error + 'static)) -> Option<&'static str> {
-    let io_error = |cause: &(dyn Error + 'static)| {
-        cause.downcast_ref::<io::Error>().and_then(Errno::from_io_error)
-    };
-    match causes(error).find_map(io_error)? {
-        Errno::MFILE => Some("raise the limit on open files (`ulimit -n`)"),
-        Errno::NFILE => Some(
-            "close other programs or raise the system's limit (fs.file-max); a higher `ulimit -n` \
-             does not help",
-        ),
-        _ => None,
-    }
+    let io_errors = causes(error).filter_map(<dyn Error>::downcast_ref::<io::Error>);
+    io_errors.filter_map(sys::descriptor_advice).next()
 }
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
+
     use super::*;
     use crate::output::OutputError;
     use crate::process::exit::error_chain;

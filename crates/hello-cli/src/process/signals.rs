@@ -1,18 +1,17 @@
 //! Signals as messages in a channel.
 
-use std::fs;
 use std::io;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::{iterator, low_level};
 use thiserror::Error;
+
+use crate::sys::{self, Signal};
 
 /// Receives signals as messages of type `M`.
 ///
-/// SIGINT, SIGTERM and SIGHUP stop a tool. The first one and the second one each send a message.
+/// SIGINT, SIGTERM and SIGHUP, or Ctrl-C, stop a tool. The first one and the second one each send a message.
 /// Half a second after the second one, its default action ends the process, whatever blocks. Once
 /// this value is dropped, the first signal has that effect, too.
 #[derive(Debug)]
@@ -37,40 +36,32 @@ impl<M: Copy + Send + 'static> Signals<M> {
 
     /// Handles the signals that stop a tool, and `others`. The first stop signal sends `stop`, the
     /// second one `abort`.
-    ///
-    /// SIGHUP is not handled if it was ignored at the start, as under nohup(1), or if the system
-    /// does not report that.
     pub(crate) fn register(
         stop: M,
         abort: M,
-        others: impl IntoIterator<Item = (i32, M)>,
+        others: impl IntoIterator<Item = (Signal, M)>,
     ) -> Result<Self, SignalsError> {
         let signals = Self::new();
         let others = Vec::from_iter(others);
-        let hangup = (!is_hangup_ignored()).then_some(SIGHUP);
-        let stops = [SIGINT, SIGTERM].into_iter().chain(hangup);
-        let numbers = stops.chain(others.iter().map(|(signal, _)| *signal));
-        let mut pending = iterator::Signals::new(numbers)?;
-        let sender = signals.sender.clone();
-        thread::Builder::new().spawn(move || {
-            let mut presses = Presses::default();
-            for signal in pending.forever() {
-                if let Some((_, message)) = others.iter().find(|(other, _)| *other == signal) {
-                    let _ = sender.send(*message);
-                    continue;
+        let mut handled = sys::stop_signals();
+        handled.extend(others.iter().map(|(signal, _)| *signal));
+        let (sender, mut presses) = (signals.sender.clone(), Presses::default());
+        sys::handle(&handled, move |signal| {
+            if let Some((_, message)) = others.iter().find(|(other, _)| *other == signal) {
+                let _ = sender.send(*message);
+                return;
+            }
+            let is_last = match presses.add(Instant::now()) {
+                Press::First => sender.send(stop).is_err(),
+                Press::Echo => false,
+                Press::Second => {
+                    let _ = sender.send(abort);
+                    true
                 }
-                let is_last = match presses.add(Instant::now()) {
-                    Press::First => sender.send(stop).is_err(),
-                    Press::Echo => false,
-                    Press::Second => {
-                        let _ = sender.send(abort);
-                        true
-                    }
-                };
-                if is_last {
-                    thread::sleep(GRACE);
-                    let _ = low_level::emulate_default_handler(signal);
-                }
+            };
+            if is_last {
+                thread::sleep(GRACE);
+                sys::default_action(signal);
             }
         })?;
         Ok(signals)
@@ -133,20 +124,6 @@ const ECHO: Duration = Duration::from_millis(100);
 /// The time that the process has after the second signal to print its summary.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Returns whether SIGHUP was ignored at the start; `true` if the system does not report it.
-/// sigaction(2) would require unsafe code.
-fn is_hangup_ignored() -> bool {
-    let status = fs::read_to_string("/proc/self/status").ok();
-    status.and_then(|status| is_ignored(&status, SIGHUP)).unwrap_or(true)
-}
-
-/// Finds a signal in the mask `SigIgn` of a status file (proc_pid_status(5)).
-fn is_ignored(status: &str, signal: i32) -> Option<bool> {
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
-    let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
-    Some(mask & (1 << (signal - 1)) != 0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,19 +156,5 @@ mod tests {
         let seen = [0, 0, 99, 100, 101].map(|ms| presses.add(start + Duration::from_millis(ms)));
         let expected = [Press::First, Press::Echo, Press::Echo, Press::Second, Press::Second];
         assert_eq!(seen, expected);
-    }
-
-    #[test]
-    fn ignored_signals_are_found_in_the_mask() {
-        let status = |mask: &str| format!("SigBlk:\tffff\nSigIgn:\t{mask}\nSigCgt:\tffff\n");
-        for (text, expected) in [
-            (status("0000000000000001"), Some(true)),
-            (status("0000000000001000"), Some(false)),
-            (status("0000000000001001"), Some(true)),
-            (status("x"), None),
-            ("SigBlk:\t1\n".into(), None),
-        ] {
-            assert_eq!(is_ignored(&text, SIGHUP), expected, "{text}");
-        }
     }
 }

@@ -156,6 +156,7 @@ Examples:
 Signals:
   SIGINT, SIGTERM, SIGHUP  Stop and print the summary. A second signal exits within half a second.
   SIGUSR1                  Print the counts, write the metrics file, and continue
+  On Windows, Ctrl-C is SIGINT, and nothing is SIGUSR1.
 
 Exit status:
   0  Stopped by SIGINT, SIGTERM or SIGHUP

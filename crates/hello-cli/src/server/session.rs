@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use hello_net::{Outcome, Server, ServerEvent};
-use signal_hook::consts::SIGUSR1;
 
 use super::args::Args;
 use super::housekeeping::{Command, Housekeeping};
@@ -21,6 +20,7 @@ use crate::output::status::status_bar;
 use crate::output::style::Color;
 use crate::process::error::is_broken_pipe;
 use crate::process::signals::Signals;
+use crate::sys::SIGUSR1;
 
 /// Runs the tool and returns its exit status.
 ///

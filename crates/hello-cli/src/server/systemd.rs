@@ -4,24 +4,16 @@ use std::env;
 use std::ffi::OsStr;
 use std::io;
 use std::net::UdpSocket;
-#[cfg(target_os = "linux")]
-use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::ffi::OsStrExt as _;
-#[cfg(target_os = "linux")]
-use std::os::unix::net::SocketAddr;
-use std::os::unix::net::UnixDatagram;
 use std::process;
 use std::time::Duration;
 
-use listenfd::ListenFd;
 use thiserror::Error;
+
+use crate::sys::{self, ManagerSocket};
 
 /// Returns the sockets passed by socket activation (sd_listen_fds(3)).
 pub(crate) fn sockets() -> Result<Vec<UdpSocket>, NoUdpSocket> {
-    let mut inherited = ListenFd::from_env();
-    let count = inherited.len();
-    let sockets = (0..count).filter_map(|i| inherited.take_udp_socket(i).transpose());
-    sockets.collect::<Result<_, _>>().map_err(NoUdpSocket)
+    sys::inherited_sockets().map_err(NoUdpSocket)
 }
 
 /// An inherited file descriptor is not a UDP socket.
@@ -37,7 +29,7 @@ pub struct NoUdpSocket(#[source] io::Error);
 #[derive(Debug)]
 pub struct Notifier {
     /// `None` without a supervisor.
-    socket: Option<UnixDatagram>,
+    socket: Option<ManagerSocket>,
     watchdog: Option<Duration>,
 }
 
@@ -55,7 +47,7 @@ impl Notifier {
     /// Connects to the socket that `NOTIFY_SOCKET` names. `WATCHDOG_USEC` sets the watchdog's
     /// timeout.
     pub fn new(name: Option<&OsStr>, watchdog: Option<Duration>) -> Self {
-        Self { socket: name.and_then(|name| connect(name.as_bytes()).ok()), watchdog }
+        Self { socket: name.and_then(|name| ManagerSocket::connect(name).ok()), watchdog }
     }
 
     /// Reports that the server is ready. Returns `false` if that failed: send it again then,
@@ -94,19 +86,6 @@ impl Notifier {
 
     /// Returns `true` if the notification was sent, or if there is no supervisor.
     fn send(&self, notification: &str) -> bool {
-        self.socket.as_ref().is_none_or(|socket| socket.send(notification.as_bytes()).is_ok())
+        self.socket.as_ref().is_none_or(|socket| socket.send(notification).is_ok())
     }
-}
-
-/// Connects to the socket that `NOTIFY_SOCKET` names: a path, or an `@` and an abstract name
-/// (unix(7)).
-fn connect(name: &[u8]) -> io::Result<UnixDatagram> {
-    let socket = UnixDatagram::unbound()?;
-    socket.set_nonblocking(true)?;
-    #[cfg(target_os = "linux")]
-    if let Some(name) = name.strip_prefix(b"@") {
-        let address = SocketAddr::from_abstract_name(name)?;
-        return socket.connect_addr(&address).map(|()| socket);
-    }
-    socket.connect(OsStr::from_bytes(name)).map(|()| socket)
 }

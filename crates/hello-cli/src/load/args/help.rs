@@ -29,6 +29,7 @@ Signals:
   SIGINT, SIGTERM, SIGHUP  Stop sending, wait for the replies to the requests in flight, for the
                            timeout at most, and print the result. A second signal ends the wait
                            at once.
+  On Windows, Ctrl-C is SIGINT.
 
 Exit status:
   0  The server replied; with --find-max, a load was carried

@@ -1,3 +1,5 @@
+use std::{fs, thread};
+
 use super::*;
 use serde_json::Value;
 

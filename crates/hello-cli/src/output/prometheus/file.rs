@@ -1,13 +1,13 @@
 //! A file that is replaced atomically.
 
 use std::ffi::OsString;
-use std::fs::{self, FileType, OpenOptions};
+use std::fs::{self, FileType};
 use std::io::{self, Write as _};
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+
+use crate::sys;
 
 /// A file that is replaced atomically, so that its readers always find a complete text.
 #[derive(Debug)]
@@ -37,14 +37,12 @@ impl File {
     pub(super) fn replace(&self, text: &str) -> Result<(), TextfileError> {
         check(&self.path)?;
         let write = || {
-            // Removed on drop. The umask applies to the mode, as for any new file.
+            // Removed on drop.
             let mut unfinished = tempfile::Builder::new()
                 .prefix(&self.prefix)
                 .suffix(SUFFIX)
                 .rand_bytes(RANDOM)
-                .make_in(&self.directory, |path| {
-                    OpenOptions::new().write(true).create_new(true).mode(0o666).open(path)
-                })?;
+                .make_in(&self.directory, sys::create_new)?;
             unfinished.as_file_mut().write_all(text.as_bytes())?;
             // Some file systems allocate space only now; without it, the old file must remain.
             unfinished.as_file().sync_data()?;
@@ -62,7 +60,7 @@ impl File {
         let Ok(entries) = fs::read_dir(&self.directory) else { return };
         for entry in entries.flatten() {
             let is_file = entry.file_type().is_ok_and(|found| found.is_file());
-            if is_file && self.is_unfinished(entry.file_name().as_bytes()) {
+            if is_file && self.is_unfinished(entry.file_name().as_encoded_bytes()) {
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -71,7 +69,7 @@ impl File {
     /// Returns whether `name` may be a temporary file of [`replace`](Self::replace).
     fn is_unfinished(&self, name: &[u8]) -> bool {
         let random = name
-            .strip_prefix(self.prefix.as_bytes())
+            .strip_prefix(self.prefix.as_encoded_bytes())
             .and_then(|rest| rest.strip_suffix(SUFFIX.as_bytes()));
         random.is_some_and(|random| {
             random.len() == RANDOM && random.iter().all(u8::is_ascii_alphanumeric)
@@ -135,9 +133,7 @@ fn kind(found: FileType) -> Option<&'static str> {
         _ if found.is_file() => None,
         _ if found.is_dir() => Some("a directory"),
         _ if found.is_symlink() => Some("a symbolic link"),
-        _ if found.is_fifo() => Some("a pipe (FIFO)"),
-        _ if found.is_socket() => Some("a socket"),
-        _ => Some("a device"),
+        _ => sys::special_kind(found).or(Some("a device")),
     }
 }
 
@@ -281,7 +277,7 @@ mod tests {
             .rand_bytes(RANDOM)
             .tempfile_in(&directory)
             .expect("a new name");
-        let name = unfinished.path().file_name().expect("a name").as_bytes();
+        let name = unfinished.path().file_name().expect("a name").as_encoded_bytes();
         assert!(file.is_unfinished(name), "{unfinished:?}");
     }
 }

@@ -102,6 +102,7 @@ Signals:
                            print the summary. A second signal skips the wait and exits within half
                            a second.
   SIGQUIT                  Print the summary so far and continue
+  On Windows, Ctrl-C is SIGINT, and Ctrl-Break is SIGQUIT.
 
 Exit status:
   0  Every target replied, and no threshold was exceeded; with --mtu, each result was found

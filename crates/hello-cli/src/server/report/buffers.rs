@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::output::Format;
+use crate::sys;
 
 /// The sizes of a server's socket buffers.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +29,7 @@ pub struct Buffer {
 impl Buffer {
     /// Returns whether the buffer is smaller than requested.
     pub fn is_short(self) -> bool {
-        let usable = if cfg!(target_os = "linux") { self.actual / 2 } else { self.actual };
-        usable < self.requested
+        sys::usable_buffer(self.actual) < self.requested
     }
 }
 
