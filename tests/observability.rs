@@ -162,7 +162,7 @@ fn metrics_equal_the_summary_and_are_valid_for_prometheus() {
         assert_eq!(metric(&text, &metric_name), Some(count), "{metric_name}: {text}");
         samples -= 1;
     }
-    assert_eq!(samples, 1, "all except the start time");
+    assert_eq!(samples, 2, "all except the start time and the version");
     assert!(metric(&text, "hello_server_refused_total{reason=\"over-limit\"}") > Some(0));
 
     assert_valid_for_prometheus(test, &file);

@@ -96,7 +96,8 @@ impl<'a> Session<'a> {
             .map(|path| {
                 Textfile::start(
                     path,
-                    metrics::text(totals.runs(), &totals.summaries(Duration::ZERO)),
+                    metrics::of_targets(totals.runs(), &totals.summaries(Duration::ZERO))
+                        .into_text(),
                 )
             })
             .transpose()?;
@@ -146,7 +147,9 @@ impl<'a> Session<'a> {
         let mut exported = Vec::new();
         // A failure, or a reader that does not read, does not prevent the other outputs.
         let outputs = self.args.outputs.write(&summaries, NO_TOTALS, &mut exported, draw);
-        let last = |file: &Textfile| file.finish(metrics::text(totals.runs(), &summaries));
+        let last = |file: &Textfile| {
+            file.finish(metrics::of_targets(totals.runs(), &summaries).into_text())
+        };
         let metrics = self.metrics.as_ref().map_or(Ok(()), last);
         let all_reachable = totals.unreachable().is_empty();
         drop((totals, report));
@@ -237,7 +240,7 @@ impl<'a> Session<'a> {
         });
         // A failed write is retried after a second. Only the last one is an error.
         if let Some(file) = &self.metrics {
-            file.write(metrics::text(totals.runs(), &totals.summaries(now)));
+            file.write(metrics::of_targets(totals.runs(), &totals.summaries(now)).into_text());
         }
     }
 

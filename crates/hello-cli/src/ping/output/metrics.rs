@@ -1,58 +1,89 @@
 //! The metrics of a run, with smokeping_prober's names where it has them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::iter;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use hello_measure::LostCause;
 
-use crate::output::format::without_zeros;
-use crate::output::prometheus::{MetricFamilies, Sample};
+use crate::output::prometheus::families::{Histogram, MetricFamilies};
+use crate::output::prometheus::labels::{self, InvalidLabelName, Labels};
 use crate::ping::recorder::Recorder;
 use crate::ping::summary::Summary;
 
-/// Formats the counts and the summary of every target as Prometheus' text format.
-pub fn text(recorders: &[Recorder], summaries: &[Summary]) -> String {
+/// Returns the counts and the summary of every target as metrics, labelled with the target's name.
+pub fn of_targets(recorders: &[Recorder], summaries: &[Summary]) -> MetricFamilies {
+    let targets = recorders.iter().zip(summaries);
+    families(targets.map(|(recorder, summary)| TargetMetrics {
+        labels: Labels::new().with("target", &summary.target),
+        recorder,
+        summary,
+    }))
+}
+
+/// A target whose metrics are wanted.
+#[derive(Clone, Debug)]
+pub struct TargetMetrics<'a> {
+    /// The label `target`, and those that the user gave to the target, checked by [`check_label`].
+    pub labels: Labels,
+    /// What was recorded of it.
+    pub recorder: &'a Recorder,
+    /// The summary of that.
+    pub summary: &'a Summary,
+}
+
+/// Returns the counts and the summary of every target as metrics.
+pub fn families<'a>(targets: impl IntoIterator<Item = TargetMetrics<'a>>) -> MetricFamilies {
+    let targets = Vec::from_iter(targets);
     let mut families = MetricFamilies::new("hello_ping");
     for (name, help, count) in COUNTERS {
-        let sample =
-            |summary: &Summary| Sample::new(&[("target", &summary.target)], count(summary));
-        let samples = Vec::from_iter(summaries.iter().map(sample));
-        families.add(name, "counter", help, &samples);
+        let samples = targets.iter().map(|target| (target.labels.clone(), count(target.summary)));
+        families.counter(name, help, samples);
     }
-    for (name, help, key, counts) in LABELLED {
-        let samples = summaries.iter().flat_map(|summary| {
-            counts(summary).iter().map(|(label, count)| {
-                Sample::new(&[("target", &summary.target), (key, label)], count)
-            })
+    for (name, help, label, counts) in LABELLED {
+        let samples = targets.iter().flat_map(|target| {
+            let counts = counts(target.summary).iter();
+            counts.map(|(value, count)| (target.labels.clone().with(label, value), *count))
         });
-        families.add(name, "counter", help, &Vec::from_iter(samples));
+        families.counter(name, help, samples);
     }
-    let samples = summaries.iter().flat_map(|summary| {
-        lost_by_cause(&summary.common.lost_causes).into_iter().map(|((cause, reporter), lost)| {
-            let labels = [("target", &*summary.target), ("cause", cause), ("reporter", &reporter)];
-            Sample::new(&labels, lost)
+    let samples = targets.iter().flat_map(|target| {
+        let causes = lost_by_cause(&target.summary.common.lost_causes).into_iter();
+        causes.map(|((cause, reporter), lost)| {
+            (target.labels.clone().with("cause", cause).with("reporter", &reporter), lost)
         })
     });
     let help = "Lost probes by cause; an error may change the cause of an earlier loss.";
-    families.add("lost_by_cause", "gauge", help, &Vec::from_iter(samples));
+    families.gauge("lost_by_cause", help, samples);
     let in_flight =
-        |summary: &Summary| Sample::new(&[("target", &summary.target)], summary.common.in_flight);
-    let samples = Vec::from_iter(summaries.iter().map(in_flight));
-    families.add("in_flight", "gauge", "Probes neither answered nor lost yet.", &samples);
-    let longest = |summary: &Summary| {
-        let worst = summary.outages.as_ref()?.worst();
-        let seconds = worst.map_or(0.0, |worst| worst.duration_s);
-        Some(Sample::new(&[("target", &summary.target)], seconds))
+        |target: &TargetMetrics<'_>| (target.labels.clone(), target.summary.common.in_flight);
+    let help = "Probes neither answered nor lost yet.";
+    families.gauge("in_flight", help, targets.iter().map(in_flight));
+    let longest = |target: &TargetMetrics<'_>| {
+        let worst = target.summary.outages.as_ref()?.worst();
+        Some((target.labels.clone(), worst.map_or(0.0, |worst| worst.duration_s)))
     };
-    let samples = Vec::from_iter(summaries.iter().filter_map(longest));
     let help = "Duration of the longest outage, of a flow or of all flows together.";
-    families.add("longest_outage_seconds", "gauge", help, &samples);
-    let samples = Vec::from_iter(recorders.iter().flat_map(histogram));
+    families.gauge("longest_outage_seconds", help, targets.iter().filter_map(longest));
+    let rtts = targets.iter().map(|target| (target.labels.clone(), histogram(target.recorder)));
     let help = "Round-trip times of the answered probes.";
-    families.add("response_duration_seconds", "histogram", help, &samples);
-    families.into_text()
+    families.histogram("response_duration_seconds", help, rtts);
+    let version = Labels::new().with("version", env!("CARGO_PKG_VERSION"));
+    families.info("Version of hello-ping.", version);
+    families
 }
+
+/// Checks the name of a label that the user gives to a target.
+///
+/// # Errors
+///
+/// If it is no valid name, or that of another label.
+pub fn check_label(name: &str) -> Result<(), InvalidLabelName> {
+    labels::check_name(name, &OUR_LABELS)
+}
+
+/// The labels of the metrics. A target that is one of several addresses of a name has the label `name`.
+const OUR_LABELS: [&str; 6] = ["target", "name", "cause", "reporter", "reason", "class"];
 
 /// Returns the losses by cause and reporter, whatever the MTU. Those of rare reporters are together, because
 /// a forger can name any number, and each would be a time series.
@@ -80,73 +111,58 @@ type Count = fn(&Summary) -> u64;
 type Counts = fn(&Summary) -> &BTreeMap<&'static str, u64>;
 
 const COUNTERS: &[(&str, &str, Count)] = &[
-    ("requests_total", "Probes sent.", |summary| summary.common.sent),
-    ("responses_total", "Probes answered before their timeout.", |summary| summary.common.answered),
-    ("lost_total", "Probes not answered before their timeout.", |summary| summary.common.lost),
-    ("response_duplicates_total", "Duplicate replies.", |summary| summary.common.duplicate),
-    ("responses_late_total", "First replies to lost probes.", |summary| summary.common.late),
-    ("responses_reordered_total", "Probes answered after one that was sent later.", |summary| {
+    ("requests", "Probes sent.", |summary| summary.common.sent),
+    ("responses", "Probes answered before their timeout.", |summary| summary.common.answered),
+    ("lost", "Probes not answered before their timeout.", |summary| summary.common.lost),
+    ("response_duplicates", "Duplicate replies.", |summary| summary.common.duplicate),
+    ("responses_late", "First replies to lost probes.", |summary| summary.common.late),
+    ("responses_reordered", "Probes answered after one that was sent later.", |summary| {
         summary.common.reordered
     }),
-    ("responses_corrupt_total", "Datagrams that are not valid replies.", |summary| {
+    ("responses_corrupt", "Datagrams that are not valid replies.", |summary| {
         summary.common.corrupt
     }),
-    ("responses_unsolicited_total", "Replies to requests that this run did not send.", |summary| {
+    ("responses_unsolicited", "Replies to requests that this run did not send.", |summary| {
         summary.common.unsolicited
     }),
-    ("responses_out_of_window_total", "Replies to probes too old to classify.", |summary| {
+    ("responses_out_of_window", "Replies to probes too old to classify.", |summary| {
         summary.common.out_of_window
     }),
-    ("errors_unattributed_total", "Errors from the network about no known probe.", |summary| {
+    ("errors_unattributed", "Errors from the network about no known probe.", |summary| {
         summary.common.unattributed
     }),
-    (
-        "outages_total",
-        "Runs of two or more consecutive probes of a flow lost or not sent.",
-        |summary| summary.outages.as_ref().map_or(0, |outages| outages.count),
-    ),
-    ("outage_probes_total", "Probes lost or not sent that are part of an outage.", |summary| {
+    ("outages", "Runs of two or more consecutive probes of a flow lost or not sent.", |summary| {
+        summary.outages.as_ref().map_or(0, |outages| outages.count)
+    }),
+    ("outage_probes", "Probes lost or not sent that are part of an outage.", |summary| {
         summary.outages.as_ref().map_or(0, |outages| outages.probes)
     }),
-    ("route_changes_total", "Changes of the TTL of replies within a flow.", |summary| {
+    ("route_changes", "Changes of the TTL of replies within a flow.", |summary| {
         summary.route_changes
     }),
 ];
 
 const LABELLED: [(&str, &str, &str, Counts); 2] = [
-    ("send_errors_total", "Probes that were due but not sent.", "reason", |summary| {
+    ("send_errors", "Probes that were due but not sent.", "reason", |summary| {
         &summary.common.not_sent
     }),
-    ("receive_errors_total", "Errors reported for earlier probes.", "class", |summary| {
+    ("receive_errors", "Errors reported for earlier probes.", "class", |summary| {
         &summary.common.errors
     }),
 ];
 
-/// Yields the upper bounds of smokeping_prober's histogram: 50 us, and 100 us doubled up to 26 s.
-fn bounds() -> impl Iterator<Item = Duration> {
-    iter::once(Duration::from_micros(50))
-        .chain((0..19).map(|power| Duration::from_micros(100 << power)))
-}
-
-/// Formats whole microseconds as seconds, exactly: `0.00005`, `1.6384`. `Duration::as_secs_f64` would
-/// round some of them: `1.6383999999999999`.
-fn seconds(time: Duration) -> String {
-    without_zeros(&format!("{}.{:06}", time.as_secs(), time.subsec_micros())).to_owned()
-}
+/// The upper bounds of the histogram are powers of two: from 2^-15 s, which is about 31 us, to 2^4 s. A
+/// native histogram of schema 0 has the same.
+const POWERS: RangeInclusive<i32> = -15..=4;
 
 /// Returns the histogram of the round-trip times, with the precision of the percentiles.
-fn histogram(recorder: &Recorder) -> Vec<Sample> {
-    let (target, rtts) = (&*recorder.target().name, recorder.rtts());
-    let bucket = |bound: &str, count| {
-        Sample::new(&[("target", target), ("le", bound)], count).with_suffix("_bucket")
-    };
-    let buckets = bounds().map(|bound| bucket(&seconds(bound), rtts.count_up_to(bound)));
-    let mut samples = Vec::from_iter(buckets);
-    samples.push(bucket("+Inf", rtts.count()));
-    let labels = [("target", target)];
-    samples.push(Sample::new(&labels, rtts.sum().as_secs_f64()).with_suffix("_sum"));
-    samples.push(Sample::new(&labels, rtts.count()).with_suffix("_count"));
-    samples
+fn histogram(recorder: &Recorder) -> Histogram {
+    let rtts = recorder.rtts();
+    let up_to = POWERS.map(|power| {
+        let bound = 2_f64.powi(power);
+        (bound, rtts.count_up_to(Duration::from_secs_f64(bound)))
+    });
+    Histogram::new(up_to, rtts.sum().as_secs_f64(), rtts.count())
 }
 
 #[cfg(test)]
@@ -159,7 +175,7 @@ mod tests {
     use crate::ping::fixtures::{answered, events, lost, target};
 
     fn printed(recorder: &Recorder) -> String {
-        text(std::slice::from_ref(recorder), &[recorder.summary(Duration::ZERO)])
+        of_targets(std::slice::from_ref(recorder), &[recorder.summary(Duration::ZERO)]).into_text()
     }
 
     #[test]
@@ -171,10 +187,13 @@ mod tests {
         }
         let recorder = Recorder::new(target());
         let summary = recorder.summary(Duration::ZERO);
-        let text = text(&[recorder], &[Summary { outages: Some(outages.summary()), ..summary }]);
-        for (name, value) in
-            [("outages_total", "1"), ("outage_probes_total", "2"), ("longest_outage_seconds", "2")]
-        {
+        let summary = Summary { outages: Some(outages.summary()), ..summary };
+        let text = of_targets(&[recorder], &[summary]).into_text();
+        for (name, value) in [
+            ("outages_total", "1"),
+            ("outage_probes_total", "2"),
+            ("longest_outage_seconds", "2.0"),
+        ] {
             let line = format!("hello_ping_{name}{{target=\"192.0.2.1:9999\"}} {value}");
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
@@ -198,35 +217,73 @@ mod tests {
     }
 
     #[test]
-    fn bounds_are_those_of_smokeping_prober() {
-        let expected = [
-            "0.00005", "0.0001", "0.0002", "0.0004", "0.0008", "0.0016", "0.0032", "0.0064",
-            "0.0128", "0.0256", "0.0512", "0.1024", "0.2048", "0.4096", "0.8192", "1.6384",
-            "3.2768", "6.5536", "13.1072", "26.2144",
-        ];
+    fn bounds_are_exact_powers_of_two() {
         let text = printed(&Recorder::new(target()));
         let bounds = text.lines().filter_map(|line| line.split_once("le=\"")?.1.split_once('"'));
         let bounds = Vec::from_iter(bounds.map(|(bound, _)| bound));
-        assert_eq!(bounds, Vec::from_iter(expected.into_iter().chain(["+Inf"])));
+        let expected = [
+            "3.0517578125e-05",
+            "6.103515625e-05",
+            "0.0001220703125",
+            "0.000244140625",
+            "0.00048828125",
+            "0.0009765625",
+            "0.001953125",
+            "0.00390625",
+            "0.0078125",
+            "0.015625",
+            "0.03125",
+            "0.0625",
+            "0.125",
+            "0.25",
+            "0.5",
+            "1",
+            "2",
+            "4",
+            "8",
+            "16",
+            "+Inf",
+        ];
+        assert_eq!(bounds, expected);
+    }
+
+    #[test]
+    fn labels_of_the_user_are_in_every_series_of_the_target() {
+        let mut recorder = Recorder::new(target());
+        events(&mut recorder, [answered(Duration::from_millis(1)), lost(1)]);
+        events(&mut recorder, [ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into())]);
+        let summary = &recorder.summary(Duration::ZERO);
+        let labels = Labels::new().with("target", "a:1").with(String::from("site"), "x\"y");
+        let text = families([TargetMetrics { labels, recorder: &recorder, summary }]).into_text();
+        let samples = Vec::from_iter(text.lines().filter(|line| !line.starts_with('#')));
+        let (info, of_target) = samples.split_last().expect("samples");
+        assert!(info.starts_with("hello_ping_info{version=\""), "{info}");
+        for sample in of_target {
+            assert!(sample.contains("{target=\"a:1\",site=\"x\\\"y\""), "{sample}");
+        }
+        for label in of_target.iter().flat_map(|sample| sample.split(['{', ','])) {
+            let Some((name, _)) = label.split_once("=\"") else { continue };
+            assert!(name == "site" || check_label(name).is_err(), "{name}");
+        }
     }
 
     #[test]
     fn buckets_are_cumulative() {
         let mut recorder = Recorder::new(target());
-        let answers = [40, 60, 150, 1_000_000].map(Duration::from_micros).map(answered);
+        let answers = [40, 70, 150, 1_000_000].map(Duration::from_micros).map(answered);
         events(&mut recorder, answers);
         events(&mut recorder, [lost(9)]);
         events(&mut recorder, [ProbeEventKind::SocketError(ErrorClass::ConnectionRefused.into())]);
         let text = printed(&recorder);
         let target = r#"target="192.0.2.1:9999""#;
         for (name, labels, value) in [
-            ("response_duration_seconds_bucket", r#",le="0.00005""#, "1"),
-            ("response_duration_seconds_bucket", r#",le="0.0001""#, "2"),
-            ("response_duration_seconds_bucket", r#",le="0.0002""#, "3"),
-            ("response_duration_seconds_bucket", r#",le="0.8192""#, "3"),
-            ("response_duration_seconds_bucket", r#",le="26.2144""#, "4"),
+            ("response_duration_seconds_bucket", r#",le="6.103515625e-05""#, "1"),
+            ("response_duration_seconds_bucket", r#",le="0.0001220703125""#, "2"),
+            ("response_duration_seconds_bucket", r#",le="0.000244140625""#, "3"),
+            ("response_duration_seconds_bucket", r#",le="0.5""#, "3"),
+            ("response_duration_seconds_bucket", r#",le="1""#, "4"),
             ("response_duration_seconds_bucket", r#",le="+Inf""#, "4"),
-            ("response_duration_seconds_sum", "", "1.00025"),
+            ("response_duration_seconds_sum", "", "1.00026"),
             ("response_duration_seconds_count", "", "4"),
             ("responses_total", "", "4"),
             ("lost_total", "", "1"),
