@@ -5,6 +5,7 @@ pub mod common;
 pub mod endpoint;
 pub mod first_reply;
 pub mod generate;
+pub mod listen;
 pub(crate) mod manual;
 pub mod network;
 pub mod number;

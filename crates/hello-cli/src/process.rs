@@ -3,6 +3,7 @@
 pub mod descriptors;
 pub(crate) mod error;
 pub mod exit;
+pub mod heartbeat;
 pub mod signals;
 pub mod ticker;
 
