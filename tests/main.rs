@@ -14,6 +14,7 @@ mod hello_load;
 mod layout;
 mod limits;
 mod metrics_file;
+mod metrics_http;
 mod namespaces;
 mod observability;
 mod overload;

@@ -154,7 +154,8 @@ fn every_line_of_an_eventful_run_conforms_to_the_schema() {
     }
     let peer = peer();
     let to = peer.local_addr().expect("bound").to_string();
-    let mut ping = start_ping(&["-i", "50ms", "-W", "0.2", "--every", "0.1", "--json", &to]);
+    let options = ["-i", "50ms", "-W", "0.2", "--every", "0.1", "--metrics-listen", "0", "--json"];
+    let mut ping = start_ping(&[&options[..], &[&to]].concat());
     let (name, source) = receive(&peer);
     let reply = [b"Hello, ", &name[..], b"!"].concat();
     for datagram in [&reply[..], &reply, b"\xff", "Hello, \u{202e}!".as_bytes()] {
@@ -165,7 +166,7 @@ fn every_line_of_an_eventful_run_conforms_to_the_schema() {
         let events = lines.iter().map(|line| crate::support::json(line)["event"].to_string());
         std::collections::BTreeSet::from_iter(events)
     };
-    while !lines.iter().any(|line: &String| line.contains("\"lost\"")) || events(&lines).len() < 6 {
+    while !lines.iter().any(|line: &String| line.contains("\"lost\"")) || events(&lines).len() < 7 {
         lines.push(ping.line());
     }
     ping.signal(Signal::QUIT);

@@ -8,6 +8,7 @@ pub mod args;
 mod fixtures;
 pub mod join;
 pub mod loss_tracing;
+pub mod metrics_outputs;
 mod mtu;
 pub mod output;
 pub mod path_mtu;

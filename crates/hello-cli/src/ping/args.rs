@@ -5,7 +5,7 @@ mod targets;
 
 use std::error::Error;
 use std::io::ErrorKind::{HostUnreachable, NetworkUnreachable};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU8, NonZeroU16, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,6 +25,7 @@ use super::plan::Plan;
 use super::thresholds::Thresholds;
 use crate::args::common::CommonArgs;
 use crate::args::endpoint::Endpoint;
+use crate::args::listen;
 use crate::args::number;
 use crate::args::packet::PacketArgs;
 use crate::args::peer::PeerArg;
@@ -211,6 +212,14 @@ pub struct Args {
     /// always finds it complete. Its directory must be writable.
     #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
     pub(super) metrics_file: Option<PathBuf>,
+
+    /// Serve Prometheus metrics over HTTP at ADDRESS:PORT, or on PORT of the loopback
+    ///
+    /// GET /metrics returns those of the last second, and GET /healthz the status 200 during the run.
+    /// Port 0 chooses a free port, which is printed. Everyone who can reach the address can read the
+    /// metrics.
+    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = listen::parse, help_heading = OUTPUT)]
+    pub(super) metrics_listen: Option<SocketAddr>,
 
     #[command(flatten, next_help_heading = OUTPUT)]
     pub(super) common: CommonArgs,

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use hello_net::{ProbeError, ProbeEvent, Prober, Stopper};
 
 use super::args::{Args, Unreachable};
+use super::metrics_outputs::MetricsOutputs;
 use super::output::{metrics, plot};
 use super::plan::Plan;
 use super::probers::{Command, open_all, resolve, run_all};
@@ -23,7 +24,6 @@ use crate::output::console::{self, Console};
 use crate::output::export::NO_TOTALS;
 use crate::output::json::Origin;
 use crate::output::options::print_export;
-use crate::output::prometheus::writer::Textfile;
 use crate::output::status::status_bar;
 use crate::output::style::{BAD, paint};
 use crate::process::lock;
@@ -74,13 +74,13 @@ pub struct Session<'a> {
     /// Used by the main thread only.
     totals: RefCell<Totals>,
     out: Console,
-    metrics: Option<Textfile>,
+    metrics: MetricsOutputs,
     start: Instant,
     stopped: AtomicBool,
 }
 
 impl<'a> Session<'a> {
-    /// Writes the first metrics file, and prints the headers to `out`.
+    /// Publishes the first metrics, and prints the headers to `out`.
     pub(crate) fn start(
         args: &'a Args,
         style: Style,
@@ -91,16 +91,11 @@ impl<'a> Session<'a> {
         let plan = args.plan();
         let report = Mutex::new(Report::new(style, targets.clone()));
         let totals = Totals::new(style, targets).with_unreachable(unreachable);
-        let metrics = args.metrics_file.as_deref();
-        let metrics = metrics
-            .map(|path| {
-                Textfile::start(
-                    path,
-                    metrics::of_targets(totals.runs(), &totals.summaries(Duration::ZERO))
-                        .into_text(),
-                )
-            })
-            .transpose()?;
+        let metrics =
+            MetricsOutputs::start(args.metrics_file.as_deref(), args.metrics_listen, || {
+                metrics::of_targets(totals.runs(), &totals.summaries(Duration::ZERO))
+            })?;
+        metrics.announce(style.format, args.common.color(), &out);
         totals.headers(origin, &plan).into_iter().for_each(|line| out.line(line));
         let (totals, start, stopped) = (RefCell::new(totals), Instant::now(), false.into());
         Ok(Self { args, plan, report, totals, out, metrics, start, stopped })
@@ -147,10 +142,7 @@ impl<'a> Session<'a> {
         let mut exported = Vec::new();
         // A failure, or a reader that does not read, does not prevent the other outputs.
         let outputs = self.args.outputs.write(&summaries, NO_TOTALS, &mut exported, draw);
-        let last = |file: &Textfile| {
-            file.finish(metrics::of_targets(totals.runs(), &summaries).into_text())
-        };
-        let metrics = self.metrics.as_ref().map_or(Ok(()), last);
+        let metrics = self.metrics.finish(|| metrics::of_targets(totals.runs(), &summaries));
         let all_reachable = totals.unreachable().is_empty();
         drop((totals, report));
         let stopped = self.stopped.load(Relaxed);
@@ -220,15 +212,15 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Updates the status line and the metrics file, if there are any.
+    /// Updates the status line and the metrics, if there are any.
     fn show_progress(&self, stopped_at: Option<Instant>) {
-        if !self.out.is_watched() && self.metrics.is_none() {
+        if !self.out.is_watched() && !self.metrics.are_wanted() {
             return;
         }
         let report = lock(&self.report);
-        let now = match self.metrics {
-            Some(_) => self.collect(report),
-            None => self.collect_parts(report),
+        let now = match self.metrics.are_wanted() {
+            true => self.collect(report),
+            false => self.collect_parts(report),
         };
         let totals = self.totals.borrow();
         self.out.status(|| match stopped_at {
@@ -238,10 +230,7 @@ impl<'a> Session<'a> {
                 totals.waiting(now, left).into()
             }
         });
-        // A failed write is retried after a second. Only the last one is an error.
-        if let Some(file) = &self.metrics {
-            file.write(metrics::of_targets(totals.runs(), &totals.summaries(now)).into_text());
-        }
+        self.metrics.publish(|| metrics::of_targets(totals.runs(), &totals.summaries(now)));
     }
 
     /// Prints lines about the events until now, in the place between these and later events.

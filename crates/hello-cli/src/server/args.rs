@@ -1,7 +1,6 @@
 //! The command line of `hello-server`.
 
 use std::error::Error;
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -20,6 +19,7 @@ use crate::args::backend::BackendArg;
 use crate::args::common::CommonArgs;
 use crate::args::endpoint::{Endpoint, EndpointError};
 use crate::args::generate::AFTER_HELP;
+use crate::args::listen;
 use crate::args::number;
 
 /// Reply "Hello, NAME!" to every name received over UDP
@@ -131,6 +131,14 @@ pub struct Args {
     /// always finds it complete. Its directory must be writable.
     #[arg(long, value_name = "FILE")]
     pub(super) metrics_file: Option<PathBuf>,
+
+    /// Serve Prometheus metrics over HTTP at ADDRESS:PORT, or on PORT of the loopback
+    ///
+    /// GET /metrics returns them, and GET /healthz the status 200 while every thread makes progress.
+    /// Port 0 chooses a free port, which is printed. Everyone who can reach the address can read the
+    /// metrics.
+    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = listen::parse)]
+    pub(super) metrics_listen: Option<SocketAddr>,
 
     // No documentation comment: it would become that of the command.
     #[command(flatten)]
@@ -291,15 +299,8 @@ fn refusal() -> impl TypedValueParser<Value = Refusal> {
 /// Adds advice to an error.
 fn advise(error: ServerError) -> Box<dyn Error> {
     let ServerError::Bind { address, source } = &error else { return error.into() };
-    let advice = match source.kind() {
-        ErrorKind::AddrInUse => "the port is in use; choose another with --bind HOST:PORT",
-        ErrorKind::AddrNotAvailable => {
-            "this machine does not have that address; choose another with --bind"
-        }
-        ErrorKind::PermissionDenied if (1..1024).contains(&address.port()) => {
-            "ports below 1024 require CAP_NET_BIND_SERVICE; choose a higher one"
-        }
-        _ => return error.into(),
-    };
-    format!("{error}: {source}: {advice}").into()
+    match listen::advice(source, address.port(), "--bind HOST:PORT") {
+        Some(advice) => format!("{error}: {source}: {advice}").into(),
+        None => error.into(),
+    }
 }

@@ -10,6 +10,7 @@ use super::report::{self, Rates};
 use super::systemd::Notifier;
 use crate::output::Format;
 use crate::process::exit::error_chain;
+use crate::process::heartbeat::Heartbeat;
 use crate::process::signals::Signals;
 use crate::process::ticker::next_tick;
 
@@ -32,6 +33,7 @@ pub struct Housekeeping<'a> {
     ready_sent: bool,
     format: Format,
     metrics: Option<&'a MetricsFile>,
+    heartbeat: Option<&'a Heartbeat>,
     start: Instant,
     stats: Option<RateTicker>,
     status: RateTicker,
@@ -61,6 +63,7 @@ impl<'a> Housekeeping<'a> {
             ready_sent: false,
             format,
             metrics,
+            heartbeat: None,
             start,
             stats: stats.map(ticker),
             status: ticker(SECOND),
@@ -68,6 +71,12 @@ impl<'a> Housekeeping<'a> {
             liveness: start,
             receive_errors: [0; ErrorClass::ALL.len()],
         }
+    }
+
+    /// Also notes in `heartbeat` that every thread makes progress.
+    #[must_use]
+    pub fn with_heartbeat(self, heartbeat: &'a Heartbeat) -> Self {
+        Self { heartbeat: Some(heartbeat), ..self }
     }
 
     /// Runs until a signal stops the server.
@@ -97,7 +106,7 @@ impl<'a> Housekeeping<'a> {
         self.write(&counters);
     }
 
-    fn run_due(&mut self, now: Instant) {
+    pub(super) fn run_due(&mut self, now: Instant) {
         self.ready_sent = self.ready_sent || self.server.is_serving() && self.supervisor.ready();
         let period = match self.supervisor.watchdog_timeout() {
             // Readiness is reported as soon as every worker serves.
@@ -108,6 +117,7 @@ impl<'a> Housekeeping<'a> {
         self.liveness = now + period.max(MIN_PERIOD);
         if self.server.check_liveness() && self.ready_sent {
             self.supervisor.watchdog();
+            self.heartbeat.into_iter().for_each(Heartbeat::beat);
         }
         let counters = self.server.counters();
         self.log_receive_errors(&counters);

@@ -1,15 +1,18 @@
-//! The metrics of `hello-server`, and the file that has them.
+//! The metrics of `hello-server`, in a file and over HTTP.
 
 use std::path::Path;
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use hello_net::ServerCounters;
+use hello_net::{Server, ServerCounters};
 
 use super::report::{by_class, refusals};
 use crate::output::prometheus::families::MetricFamilies;
 use crate::output::prometheus::file::TextfileError;
 use crate::output::prometheus::labels::Labels;
+use crate::output::prometheus::source::MetricsSource;
 use crate::output::prometheus::writer::Textfile;
+use crate::process::heartbeat::Heartbeat;
 
 /// A file with the server's counters in Prometheus' text format.
 #[derive(Debug)]
@@ -43,6 +46,31 @@ impl MetricsFile {
         self.file.finish(families(counters, self.start).into_text())
     }
 }
+
+/// The metrics of a running server. They are counters that the threads update without a lock.
+#[derive(Debug)]
+pub struct ServerMetrics {
+    /// The server.
+    pub server: Arc<Server>,
+    /// The time at which it started.
+    pub start: SystemTime,
+    /// Beats when every thread of the server was found to make progress.
+    pub liveness: Arc<Heartbeat>,
+}
+
+impl MetricsSource for ServerMetrics {
+    fn families(&self) -> Arc<MetricFamilies> {
+        Arc::new(families(&self.server.counters(), self.start))
+    }
+
+    fn is_healthy(&self) -> bool {
+        self.liveness.is_alive(MAX_SILENCE)
+    }
+}
+
+/// The time without progress after which the server is not healthy. Progress is checked every second at
+/// least.
+const MAX_SILENCE: Duration = Duration::from_secs(5);
 
 /// Returns the counters as metrics; `start` is the time at which the server started.
 pub fn families(counters: &ServerCounters, start: SystemTime) -> MetricFamilies {
@@ -88,4 +116,77 @@ pub fn families(counters: &ServerCounters, start: SystemTime) -> MetricFamilies 
     let version = Labels::new().with("version", env!("CARGO_PKG_VERSION"));
     families.info("Version of the server.", version);
     families
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::net::{Ipv4Addr, UdpSocket};
+    use std::sync::{Mutex, mpsc};
+    use std::thread;
+    use std::time::Instant;
+
+    use hello_net::ServerEvent;
+    use indicatif::ProgressBar;
+
+    use super::*;
+    use crate::output::Format;
+    use crate::output::console::{Console, Stream};
+    use crate::process::lock;
+    use crate::server::housekeeping::Housekeeping;
+    use crate::server::log::Log;
+    use crate::server::systemd::Notifier;
+
+    /// Returns whether a check notes that every thread makes progress.
+    fn beats(tasks: &mut Housekeeping<'_>, heartbeat: &Heartbeat) -> bool {
+        let last = heartbeat.last();
+        while heartbeat.is_alive(Duration::ZERO) {
+            thread::yield_now();
+        }
+        tasks.run_due(Instant::now());
+        heartbeat.last() != last
+    }
+
+    #[test]
+    fn server_is_healthy_until_a_thread_makes_no_progress() {
+        let server = Server::builder().bind([(Ipv4Addr::LOCALHOST, 0).into()]);
+        let server = Arc::new(server.expect("a free port"));
+        let liveness = Arc::new(Heartbeat::new());
+        let source = ServerMetrics {
+            server: Arc::clone(&server),
+            start: SystemTime::now(),
+            liveness: Arc::clone(&liveness),
+        };
+        assert!(!source.is_healthy(), "it does not serve yet");
+        let nowhere = Stream::Other(Box::new(io::sink()));
+        let out = Console::start(nowhere, ProgressBar::hidden(), Format::Text, 0, ());
+        let log = Log::new(out.expect("a thread"), 0);
+        let supervisor = Notifier::new(None, None);
+        let tasks = Housekeeping::new(&server, &log, &supervisor, Format::Text, None, None);
+        let mut tasks = tasks.with_heartbeat(&liveness);
+        assert!(!beats(&mut tasks, &liveness));
+        // The thread of the server hangs from a datagram until the end of the test.
+        let (hang, hung) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let released = Mutex::new(released);
+        let observe = |_: &ServerEvent<'_>| {
+            let _ = hang.send(());
+            let _ = lock(&released).recv();
+        };
+        let during = || {
+            while !server.is_serving() {
+                thread::yield_now();
+            }
+            assert!(beats(&mut tasks, &liveness) && source.is_healthy());
+            let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+            let address = server.local_addrs().next().expect("one");
+            client.send_to(b"Tracy", address).expect("sent");
+            hung.recv().expect("received");
+            // The progress before that.
+            beats(&mut tasks, &liveness);
+            assert!(!beats(&mut tasks, &liveness));
+            drop(release);
+        };
+        server.serve_while(observe, during).expect("no broken socket");
+    }
 }

@@ -2,6 +2,7 @@
 
 pub mod buffers;
 mod json;
+pub mod metrics;
 
 use std::array;
 use std::net::SocketAddr;

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use hello_net::{Outcome, Server, ServerEvent};
@@ -10,15 +11,17 @@ use hello_net::{Outcome, Server, ServerEvent};
 use super::args::Args;
 use super::housekeeping::{Command, Housekeeping};
 use super::log::{self, Failure, Log};
-use super::metrics::MetricsFile;
+use super::metrics::{MetricsFile, ServerMetrics};
 use super::report;
 use super::systemd::Notifier;
 use crate::output::Format;
 use crate::output::console::{self, Console, Stream};
 use crate::output::json::Origin;
+use crate::output::prometheus::http::{ListenError, MetricsListener};
 use crate::output::status::status_bar;
 use crate::output::style::Color;
 use crate::process::error::is_broken_pipe;
+use crate::process::heartbeat::Heartbeat;
 use crate::process::signals::Signals;
 use crate::sys::SIGUSR1;
 
@@ -36,11 +39,14 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let format = args.common.format();
     // First of all: another file must not take the number of an inherited descriptor that is
     // closed.
-    let server = args.open()?;
+    let server = Arc::new(args.open()?);
+    let listener = args.metrics_listen.map(MetricsListener::bind).transpose();
+    let listener = listener.map_err(ListenError::explain)?;
     // Before signals are handled, so that a signal still ends a start that hangs in a file system.
     let metrics = args.metrics_file.as_deref();
-    let start = |path| MetricsFile::start(path, SystemTime::now(), &server.counters());
-    let metrics = metrics.map(start).transpose()?;
+    let start = SystemTime::now();
+    let start_file = |path| MetricsFile::start(path, start, &server.counters());
+    let metrics = metrics.map(start_file).transpose()?;
     let signals = Signals::register(Command::Stop, Command::Stop, [(SIGUSR1, Command::Snapshot)])?;
 
     let (buffers, addresses) = (args.buffers(&server), Vec::from_iter(server.local_addrs()));
@@ -62,11 +68,20 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     // In JSON, the lines above contain the limit.
     let notice = limit.filter(|_| format == Format::Text).map(|limit| limit.notice());
     notice.into_iter().for_each(|line| out.line(line));
+    let liveness = Arc::new(Heartbeat::new());
+    let scraped = listener.map(|listener| {
+        out.line(report::metrics::serving(format, listener.local_addr()));
+        let (server, liveness) = (Arc::clone(&server), Arc::clone(&liveness));
+        listener.serve(ServerMetrics { server, start, liveness })
+    });
+    let scraped = scraped.transpose()?;
     let log = Log::new(out, args.max_lines);
 
-    let served = serve(args, &server, &log, metrics.as_ref(), &signals);
+    let served = serve(args, &server, &liveness, &log, metrics.as_ref(), &signals);
     // From now on, the first signal has the effect of the second one.
     drop(signals);
+    // Before the server, which has to be the last of its owners to close the sockets.
+    drop(scraped);
     let counters = server.counters();
     // Closes the sockets, so that clients are refused and do not wait.
     drop(server);
@@ -94,6 +109,7 @@ fn report_failure(error: &io::Error) {
 fn serve(
     args: &Args,
     server: &Server,
+    liveness: &Heartbeat,
     log: &Log,
     metrics: Option<&MetricsFile>,
     signals: &Signals<Command>,
@@ -111,7 +127,8 @@ fn serve(
         }
     };
     let supervisor = Notifier::from_env();
-    let mut tasks = Housekeeping::new(server, log, &supervisor, format, args.stats, metrics);
+    let tasks = Housekeeping::new(server, log, &supervisor, format, args.stats, metrics);
+    let mut tasks = tasks.with_heartbeat(liveness);
     let during = || {
         tasks.run(signals);
         supervisor.stopping();

@@ -8,7 +8,7 @@ pub(super) const THRESHOLDS: &str = "Thresholds";
 pub(super) const OUTPUT: &str = "Output";
 
 /// The options that exclude --trace.
-pub(super) const NO_TRACE: [&str; 17] = [
+pub(super) const NO_TRACE: [&str; 18] = [
     "count",
     "interval",
     "allow_flood",
@@ -25,11 +25,12 @@ pub(super) const NO_TRACE: [&str; 17] = [
     "export_markdown",
     "columns",
     "metrics_file",
+    "metrics_listen",
     "ttl",
 ];
 
 /// The options that exclude --mtu.
-pub(super) const NO_MTU: [&str; 23] = [
+pub(super) const NO_MTU: [&str; 24] = [
     "count",
     "interval",
     "allow_flood",
@@ -46,6 +47,7 @@ pub(super) const NO_MTU: [&str; 23] = [
     "max_jitter",
     "max_outage",
     "metrics_file",
+    "metrics_listen",
     "export_json",
     "export_csv",
     "export_markdown",

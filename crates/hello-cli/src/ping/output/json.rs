@@ -1,11 +1,11 @@
 //! JSON output of `hello-ping`: one object per line, as in `docs/hello-ping.schema.json`. Readers
 //! must ignore unknown fields.
 
+pub mod metrics;
+pub mod mtu;
 pub mod paths;
 
 use std::net::IpAddr;
-pub mod mtu;
-
 use std::num::NonZeroU64;
 use std::time::Duration;
 

@@ -30,6 +30,10 @@ pub(super) enum Line<'a> {
         /// `null` if none is in force.
         limit: Option<LimitReport>,
     },
+    Metrics {
+        #[serde(serialize_with = "as_text")]
+        address: ZonedAddr,
+    },
     Datagram {
         outcome: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
