@@ -1,6 +1,6 @@
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, TryLockError};
 
 use hello_proto::{Guard, OVERHEAD};
 
@@ -40,6 +40,13 @@ struct Drops {
     /// The system's last count, modulo 2^32.
     last: u32,
     total: u64,
+}
+
+impl Drops {
+    fn update(&mut self, now: u32) {
+        self.total += u64::from(now.wrapping_sub(self.last));
+        self.last = now;
+    }
 }
 
 impl Listener {
@@ -142,10 +149,23 @@ impl Listener {
     pub(crate) fn dropped(&self) -> Option<u64> {
         // The count is read under the lock, so that an older one is not taken for a newer one.
         let mut drops = self.drops.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.socket.drops()?;
-        drops.total += u64::from(now.wrapping_sub(drops.last));
-        drops.last = now;
+        drops.update(self.socket.drops()?);
         Some(drops.total)
+    }
+
+    /// Does the same for a worker, unless another thread does it now: a worker waits for nobody who reads
+    /// the counters.
+    pub(crate) fn note_drops(&self) {
+        let drops = match self.drops.try_lock() {
+            Ok(drops) => Some(drops),
+            Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        if let Some(mut drops) = drops
+            && let Some(now) = self.socket.drops()
+        {
+            drops.update(now);
+        }
     }
 }
 
@@ -188,6 +208,21 @@ mod tests {
             drop(state);
             expected += u64::from(step);
             assert_eq!(listener.dropped(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn worker_notes_drops_and_waits_for_nobody_who_reads_them() {
+        let script = MockSocket::default();
+        let listener = Listener::of(([192, 0, 2, 1], 9999).into(), script.clone());
+        let reader = listener.drops.lock().expect("not poisoned");
+        // Would wait for ever otherwise.
+        listener.note_drops();
+        drop(reader);
+        for (count, total) in [(u32::MAX, u64::from(u32::MAX)), (4, u64::from(u32::MAX) + 5)] {
+            script.state().drops = count;
+            listener.note_drops();
+            assert_eq!(listener.drops.lock().expect("not poisoned").total, total);
         }
     }
 }

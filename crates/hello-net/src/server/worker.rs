@@ -96,7 +96,7 @@ impl ServerWorker {
                 Err(error) => self.back_off(error, &mut backoff, stop)?,
             }
             if round == 0 {
-                self.listener.dropped();
+                self.listener.note_drops();
             }
         }
         self.drain(stopper, &mut batch, &mut answerer);
