@@ -80,6 +80,7 @@ fn every_threat_has_a_figure_and_a_test_and_every_recommendation_a_test_or_none(
         "### Off-path attackers against the tools",
         "### On-path attackers",
         "### Local users",
+        "### Scrapers",
         "### Untrusted text in output",
         "### A compromised server",
     ] {
