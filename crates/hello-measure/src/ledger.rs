@@ -96,15 +96,17 @@ impl Ledger {
     /// sustain a rate, the window must span the timeout; to classify late replies and duplicates,
     /// also the time after which they may arrive.
     pub fn new(first: Token, window: NonZeroU32, timeout: Duration) -> Self {
+        let window = Window::new(window);
+        let causes = Causes::new(window.len());
         Self {
             next: first,
             peer: Peer::Hello,
             timeout,
-            window: Window::new(window),
+            window,
             outstanding: 0,
             lengths: None,
             last_answered: 0,
-            causes: Causes::new(),
+            causes,
             counts: Counts::default(),
         }
     }

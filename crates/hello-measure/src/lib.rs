@@ -4,9 +4,11 @@
 
 mod cause;
 mod clocks;
+mod compact_record;
 mod distance;
 mod distribution;
 mod flows;
+mod histogram;
 mod interval;
 mod jitter;
 mod join;
@@ -30,8 +32,10 @@ mod trend;
 
 pub use cause::{Cause, CauseKind};
 pub use clocks::{Clock, ClockCounts, Clocks};
+pub use compact_record::{CompactRecord, Reachability};
 pub use distribution::{Bin, Distribution};
 pub use flows::{FlowSummary, Flows};
+pub use histogram::Histogram;
 pub use interval::Interval;
 pub use jitter::{Jitter, JitterEstimator};
 pub use join::capture::CaptureSpan;

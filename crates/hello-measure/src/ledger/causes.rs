@@ -5,11 +5,13 @@ use crate::cause::{Cause, CauseKind};
 #[derive(Clone, Debug)]
 pub(super) struct Causes {
     known: Vec<Cause>,
+    max: usize,
 }
 
 impl Causes {
-    /// Creates the causes without a reporter; number 0 is [`Cause::SILENT`].
-    pub(super) fn new() -> Self {
+    /// Creates the causes without a reporter; number 0 is [`Cause::SILENT`]. There are never more than
+    /// the probes that a window of this length remembers, within bounds of their own.
+    pub(super) fn new(window: u32) -> Self {
         let without_reporter = [
             CauseKind::Silent,
             CauseKind::Refused,
@@ -21,14 +23,15 @@ impl Causes {
             CauseKind::ProtocolError,
         ];
         let known = without_reporter.map(|kind| Cause { kind, reporter: None });
-        Self { known: known.into() }
+        let max = usize::try_from(window).unwrap_or(MAX_CAUSES).clamp(MIN_CAUSES, MAX_CAUSES);
+        Self { known: known.into(), max }
     }
 
     /// Returns the number of a cause. If there are too many, that of the same kind without a reporter.
     pub(super) fn number(&mut self, cause: Cause) -> u16 {
         let number = match self.position(cause) {
             Some(number) => number,
-            None if self.known.len() < MAX_CAUSES => {
+            None if self.known.len() < self.max => {
                 self.known.push(cause);
                 self.known.len() - 1
             }
@@ -47,7 +50,8 @@ impl Causes {
     }
 }
 
-/// The most different causes of a ledger.
+/// The most different causes of a ledger with a short window, and of any.
+const MIN_CAUSES: usize = 32;
 const MAX_CAUSES: usize = 1024;
 
 #[cfg(test)]
@@ -57,7 +61,7 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "two thousand causes, each compared with a thousand")]
     fn each_cause_has_its_number_until_there_are_too_many() {
-        let mut causes = Causes::new();
+        let mut causes = Causes::new(1 << 20);
         assert_eq!(causes.number(Cause::SILENT), 0);
         let forged = |host: u32| Cause {
             kind: CauseKind::TooBig { mtu: Some(host) },
@@ -75,5 +79,15 @@ mod tests {
         let number = causes.number(forged(7));
         assert_eq!((causes.get(number), causes.known.len()), (forged(7), MAX_CAUSES));
         assert_eq!(causes.get(u16::MAX), Cause::SILENT);
+    }
+
+    #[test]
+    fn short_window_has_few_causes() {
+        let mut causes = Causes::new(4);
+        for host in 0..100_u32 {
+            let reporter = Some(host.to_be_bytes().into());
+            causes.number(Cause { kind: CauseKind::Refused, reporter });
+        }
+        assert_eq!(causes.known.len(), MIN_CAUSES);
     }
 }
