@@ -256,7 +256,7 @@ impl Exchange {
     fn take_errors(&self, request: Request<'_>) -> (Vec<Failure>, usize) {
         let (request, mut quote) = (request.encode(), [0; MAX_QUOTE]);
         let (mut failures, mut taken) = (Vec::new(), 0);
-        while let Some(QueuedError { code, cause, quoted }) =
+        while let Some(QueuedError { code, cause, quoted, .. }) =
             self.socket.as_ref().and_then(|socket| sys::take_error(sys::borrow(socket), &mut quote))
         {
             taken += 1;

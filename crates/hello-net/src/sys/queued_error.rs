@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use hello_measure::Cause;
@@ -26,6 +27,8 @@ pub(crate) struct QueuedError {
     /// The error that a call on the socket returns for it (errno(3)).
     pub(crate) code: i32,
     pub(crate) cause: Cause,
+    /// The address that the datagram was sent to, if the system reports it.
+    pub(crate) destination: Option<SocketAddr>,
     /// The length of what it quotes of the datagram's payload, in bytes. The quote may be padded, and
     /// is cut to the buffer.
     pub(crate) quoted: usize,

@@ -124,7 +124,7 @@ impl<O: Fn(&[LoadEvent<'_>])> LoadWorker<'_, O> {
         let mut quote = [0; MAX_QUOTE];
         for number in 0..MAX_QUEUED {
             let taken = self.sources.take_error(socket, &mut quote);
-            let Some(QueuedError { code, cause, quoted }) = taken else { return number };
+            let Some(QueuedError { code, cause, quoted, .. }) = taken else { return number };
             let error = SocketError::of(&io::Error::from_raw_os_error(code));
             self.shared.contact.note_error(error, Some(cause));
             if let Some(kind) = self.tracker.handle_error(&quote[..quoted], source, cause, now) {

@@ -1,7 +1,7 @@
 //! The error queue of a socket: ICMP errors about the datagrams that it sent (IP_RECVERR, ip(7)).
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::net::{SocketAddr, SocketAddrV6, UdpSocket};
 use std::time::Duration;
 
 use hello_measure::{Cause, CauseKind};
@@ -38,12 +38,14 @@ pub(crate) fn queue_transmit_times(socket: &UdpSocket) -> io::Result<()> {
 pub(crate) fn take_queued(socket: BorrowedSocket<'_>, buf: &mut [u8]) -> Option<Queued> {
     loop {
         // Larger than all that the options of our sockets add.
-        let mut control = [0; 64];
-        let (len, control_len) = recv_error(&socket, buf, &mut control).ok()?;
+        let (mut control, mut destination) = ([0; 64], [0; 4]);
+        let (len, control_len) = recv_error(&socket, &mut destination, buf, &mut control).ok()?;
         let control = control.map(u64::to_ne_bytes);
         let control = control.as_flattened().get(..control_len).unwrap_or_default();
         if let Some((code, cause)) = messages(control).find_map(icmp_error) {
-            return Some(Queued::Error(QueuedError { code, cause, quoted: len }));
+            let destination = destination.map(u64::to_ne_bytes);
+            let destination = socket_addr(destination.as_flattened());
+            return Some(Queued::Error(QueuedError { code, cause, destination, quoted: len }));
         }
         if let Some(time) = transmit_time(control) {
             return Some(Queued::Transmitted { time, len });
@@ -85,21 +87,32 @@ fn icmp_error(message: ControlMessage<'_>) -> Option<(i32, Cause)> {
     let data = Some(message).filter(is_error)?.data;
     let [errno @ .., origin, icmp_type, code, _pad] = first::<8>(data)?;
     let info = u32::from_ne_bytes(data.get(INFO..).and_then(first)?);
-    let offender = data.get(OFFENDER..)?;
-    let family = offender.get(..2).and_then(first).map(u16::from_ne_bytes)?;
-    let ipv4 = |at: usize| offender.get(at..).and_then(first::<4>).map(Ipv4Addr::from);
-    let ipv6 = |at: usize| offender.get(at..).and_then(first::<16>).map(Ipv6Addr::from);
-    let reporter = match i32::from(family) {
-        libc::AF_INET => ipv4(IN_ADDRESS).map(IpAddr::V4),
-        libc::AF_INET6 => ipv6(IN6_ADDRESS).map(|address| IpAddr::V6(address).to_canonical()),
-        _ => None,
-    };
+    let offender = data.get(OFFENDER..).filter(|offender| offender.len() >= 2)?;
+    let reporter = socket_addr(offender).map(|reporter| reporter.ip().to_canonical());
     let kind = match origin {
         libc::SO_EE_ORIGIN_ICMP => CauseKind::of_icmp(icmp_type, code, info),
         libc::SO_EE_ORIGIN_ICMP6 => CauseKind::of_icmpv6(icmp_type, code, info),
         _ => return None,
     };
     Some((i32::from_ne_bytes(errno), Cause { kind, reporter }))
+}
+
+/// Reads a `struct sockaddr_in` or `sockaddr_in6`; `None` if it is of another family, or cut.
+fn socket_addr(bytes: &[u8]) -> Option<SocketAddr> {
+    let family = first(bytes).map(u16::from_ne_bytes)?;
+    let port = u16::from_be_bytes(bytes.get(PORT..).and_then(first)?);
+    match i32::from(family) {
+        libc::AF_INET => {
+            let octets: [u8; 4] = bytes.get(IN_ADDRESS..).and_then(first)?;
+            Some((octets, port).into())
+        }
+        libc::AF_INET6 => {
+            let octets: [u8; 16] = bytes.get(IN6_ADDRESS..).and_then(first)?;
+            let scope = bytes.get(IN6_SCOPE..).and_then(first).map_or(0, u32::from_ne_bytes);
+            Some(SocketAddrV6::new(octets.into(), port, 0, scope).into())
+        }
+        _ => None,
+    }
 }
 
 /// Reads any bytes for a fuzz target, as control messages of the error queue.
@@ -115,13 +128,17 @@ const ORIGIN: usize = 4;
 const INFO: usize = 8;
 const OFFENDER: usize = 16;
 
-/// The offset of the address in a `struct sockaddr_in`, and in a `struct sockaddr_in6`.
+/// The offsets of the port and the address in a `struct sockaddr_in`, and of the address and the scope in a
+/// `struct sockaddr_in6`, which has its port in the same place.
+const PORT: usize = 2;
 const IN_ADDRESS: usize = 4;
 const IN6_ADDRESS: usize = 8;
+const IN6_SCOPE: usize = 24;
 
 #[cfg(test)]
 mod tests {
     use std::mem::offset_of;
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
     use super::*;
     use crate::sys::borrow;
@@ -197,6 +214,9 @@ mod tests {
         assert_eq!(OFFENDER, size_of::<libc::sock_extended_err>());
         assert_eq!(IN_ADDRESS, offset_of!(libc::sockaddr_in, sin_addr));
         assert_eq!(IN6_ADDRESS, offset_of!(libc::sockaddr_in6, sin6_addr));
+        assert_eq!(IN6_SCOPE, offset_of!(libc::sockaddr_in6, sin6_scope_id));
+        assert_eq!(PORT, offset_of!(libc::sockaddr_in, sin_port));
+        assert_eq!(PORT, offset_of!(libc::sockaddr_in6, sin6_port));
     }
 
     #[test]
@@ -233,7 +253,9 @@ mod tests {
             let mut quote = [0xa5; 8];
             let error = take_error(borrow(&socket), &mut quote).expect("at once on the loopback");
             let cause = Cause { kind: CauseKind::Refused, reporter: Some(host) };
-            assert_eq!(error, QueuedError { code: libc::ECONNREFUSED, cause, quoted: 5 });
+            let destination = Some(server);
+            let expected = QueuedError { code: libc::ECONNREFUSED, cause, destination, quoted: 5 };
+            assert_eq!(error, expected);
             assert_eq!(&quote, b"Tracy\xa5\xa5\xa5");
             assert_eq!(take_error(borrow(&socket), &mut quote), None);
             socket.send(b"the error is cleared").expect("room");

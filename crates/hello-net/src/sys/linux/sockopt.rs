@@ -138,9 +138,11 @@ pub(crate) fn try_send_with_ttl(socket: &UdpSocket, datagram: &[u8], ttl: u8) ->
 
 /// Receives the oldest message of a socket's error queue (MSG_ERRQUEUE, recv(2)), and returns the
 /// length of its payload and of its control messages, which `control` then holds; an error of the kind
-/// `WouldBlock` if there is none. What the buffers do not hold is cut off.
+/// `WouldBlock` if there is none. `destination` then holds where the datagram was sent to, as a
+/// `struct sockaddr`. What the buffers do not hold is cut off.
 pub(super) fn recv_error(
     socket: &impl AsFd,
+    destination: &mut [u64],
     payload: &mut [u8],
     control: &mut [u64],
 ) -> io::Result<(usize, usize)> {
@@ -150,9 +152,11 @@ pub(super) fn recv_error(
     (header.msg_iov, header.msg_iovlen) = (&raw mut iovec, 1);
     header.msg_control = control.as_mut_ptr().cast();
     header.msg_controllen = size_of_val(control) as _;
+    header.msg_name = destination.as_mut_ptr().cast();
+    header.msg_namelen = size_of_val(destination) as _;
     let flags = libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT;
-    // SAFETY: `header` points to `control` and, by `iovec`, to `payload`, with their sizes, and to
-    // nothing else.
+    // SAFETY: `header` points to `destination`, `control` and, by `iovec`, to `payload`, with their
+    // sizes, and to nothing else.
     let received = unsafe { libc::recvmsg(socket.as_fd().as_raw_fd(), &raw mut header, flags) };
     match usize::try_from(received) {
         Ok(received) => Ok((received.min(payload.len()), header.msg_controllen as usize)),
