@@ -14,7 +14,7 @@ const LAYERS: [&[&str]; 5] = [
     &["clock", "packet_options", "stopper", "zoned_addr"],
     &["udp"],
     &["requester"],
-    &["client", "load", "prober", "server"],
+    &["client", "fleet", "load", "prober", "server"],
 ];
 
 /// Returns the Rust files below a directory.

@@ -6,6 +6,8 @@
 mod client;
 #[cfg(any(feature = "probe", feature = "load"))]
 mod clock;
+#[cfg(feature = "probe")]
+mod fleet;
 #[cfg(feature = "load")]
 mod load;
 #[cfg(any(feature = "probe", feature = "load"))]
@@ -39,6 +41,14 @@ pub use client::{
     Client,
     builder::{ClientBuilder, ClientError},
     event::{Greeting, NoReply, Progress, Unanswered, UnansweredCause},
+};
+#[cfg(feature = "probe")]
+pub use fleet::{
+    Fleet,
+    builder::FleetBuilder,
+    event::{FleetEvent, FleetEventKind},
+    handle::{FleetCounts, FleetHandle, TargetId},
+    plan::{FleetError, FleetPlan},
 };
 pub use hello_measure;
 pub use hello_proto;

@@ -28,6 +28,8 @@ pub enum NotSent {
     Late,
     /// More probes are in flight than the ledger has room for.
     TooManyInFlight,
+    /// The target of a [`Fleet`](crate::fleet::Fleet) has no address.
+    Unresolved,
 }
 
 impl NotSent {
@@ -37,6 +39,7 @@ impl NotSent {
             Self::Failed(error) => error.class.label(),
             Self::Late => "late",
             Self::TooManyInFlight => "too-many-in-flight",
+            Self::Unresolved => "unresolved",
         }
     }
 }

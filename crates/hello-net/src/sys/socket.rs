@@ -128,6 +128,23 @@ pub(crate) fn connect_from(
     Ok(socket.into())
 }
 
+#[cfg(feature = "probe")]
+/// Opens a socket on a free port of `source` that sends to anybody of the same family and receives from
+/// anybody, perhaps by a given interface only.
+pub(crate) fn unconnected(source: IpAddr, interface: Option<&str>) -> io::Result<UdpSocket> {
+    let local = SocketAddr::from((source, 0));
+    let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
+    if local.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    if let Some(interface) = interface {
+        sys::bind_to_interface(&socket, interface)?;
+    }
+    sys::verify_before_queueing(&socket);
+    socket.bind(&local.into())?;
+    Ok(socket.into())
+}
+
 /// Returns how datagrams of up to `longest` bytes may be fragmented that leave from `local`, or
 /// between addresses like it.
 pub(crate) fn fragmentation(local: SocketAddr, longest: usize) -> Fragmentation {

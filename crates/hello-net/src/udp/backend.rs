@@ -58,7 +58,7 @@ impl Backend {
         }
     }
 
-    #[cfg(feature = "load")]
+    #[cfg(any(feature = "probe", feature = "load"))]
     /// Returns whether it sends with the mark of the socket. `quinn-udp` gives each message another one.
     pub(crate) fn sends_marks(self) -> bool {
         crate::sys::HAS_BATCH_CALLS && self == Self::Native
