@@ -101,7 +101,7 @@ impl Schedule {
     /// `phase` of an interval later, and none is due at the end of the run or after.
     pub(super) fn new(now: Duration, phase: u32, plan: &FleetPlan, end: Option<Duration>) -> Self {
         let interval = plan.interval;
-        let offset = interval.as_nanos() * u128::from(phase) >> u32::BITS;
+        let offset = (interval.as_nanos() * u128::from(phase)) >> u32::BITS;
         let first = now.saturating_add(from_nanos(offset));
         let until_end = end.map(|end| {
             let intervals = end.saturating_sub(first).as_nanos().div_ceil(interval.as_nanos());
