@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::cause::Cause;
 use super::histogram::Histogram;
 use super::ledger::{Attribution, Counts, Fate, ReplyKind};
 use super::lost_cause::LostCause;
-use super::summary::ByLabel;
+use super::quantiles::Quantiles;
+use super::summary::{ByLabel, Summary};
 
 /// The counts and times of one target among thousands, in about a kibibyte.
 ///
@@ -129,6 +131,55 @@ impl CompactRecord {
         self.not_sent.values().sum()
     }
 
+    /// Summarises the record, which covers `span`. Percentiles and the timer's error are unknown.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use hello_measure::{CompactRecord, ReplyKind};
+    ///
+    /// let mut record = CompactRecord::new();
+    /// record.sent();
+    /// let rtt = Duration::from_millis(3);
+    /// record.received(ReplyKind::Answered { seq: 1, rtt, reordered: false });
+    /// let summary = record.summary(Duration::from_secs(1));
+    /// let rtt = summary.rtt_ms.ok_or("a reply")?;
+    /// assert_eq!((summary.loss, rtt.mean, rtt.p99), (Some(0.0), 3.0, None));
+    /// # Ok::<(), &str>(())
+    /// ```
+    pub fn summary(&self, span: Duration) -> Summary {
+        let Counts {
+            sent,
+            answered,
+            lost,
+            late,
+            reordered,
+            duplicate,
+            corrupt,
+            unsolicited,
+            out_of_window,
+        } = self.counts;
+        Summary {
+            sent,
+            answered,
+            lost,
+            in_flight: self.counts.in_flight(),
+            loss: self.counts.loss(),
+            late,
+            reordered,
+            duplicate,
+            corrupt,
+            unsolicited,
+            out_of_window,
+            lost_causes: self.lost_causes(),
+            errors: self.errors.clone(),
+            unattributed: self.unattributed,
+            not_sent: self.not_sent.clone(),
+            rtt_ms: Quantiles::without_percentiles(&self.rtt),
+            timer_error_ms: None,
+            duration_s: span.as_secs_f64(),
+        }
+    }
+
     /// Returns whether the target answers.
     pub fn reachability(&self) -> Reachability {
         self.reachability
@@ -201,8 +252,6 @@ const MAX_CAUSES: usize = 24;
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::collection::vec;
     use proptest::prelude::*;
 

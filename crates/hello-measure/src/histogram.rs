@@ -27,6 +27,8 @@ pub struct Histogram {
     /// The number of times up to each bound and above the one before; the last is above all.
     counts: [u64; BOUNDS + 1],
     sum: Duration,
+    /// The sum of the squares, in nanoseconds by nanoseconds.
+    squares: u128,
     extremes: Option<(Duration, Duration)>,
 }
 
@@ -52,6 +54,8 @@ impl Histogram {
     pub fn record(&mut self, time: Duration) {
         self.counts[bucket(time)] += 1;
         self.sum = self.sum.saturating_add(time);
+        let nanos = u128::from(nanos_of(time));
+        self.squares = self.squares.saturating_add(nanos * nanos);
         let (min, max) = self.extremes.unwrap_or((time, time));
         self.extremes = Some((min.min(time), max.max(time)));
     }
@@ -62,6 +66,7 @@ impl Histogram {
             *count += other;
         }
         self.sum = self.sum.saturating_add(other.sum);
+        self.squares = self.squares.saturating_add(other.squares);
         self.extremes = match (self.extremes, other.extremes) {
             (Some((min, max)), Some((least, most))) => Some((min.min(least), max.max(most))),
             (own, other) => own.or(other),
@@ -101,6 +106,13 @@ impl Histogram {
     pub fn mean(&self) -> Option<Duration> {
         let nanos = self.sum.as_nanos().checked_div(self.count().into())?;
         Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+    }
+
+    /// Returns the standard deviation of the times; `None` if there is none.
+    pub fn stddev(&self) -> Option<Duration> {
+        let (count, mean) = (self.count() as f64, self.mean()?.as_nanos() as f64);
+        let variance = self.squares as f64 / count - mean * mean;
+        Some(Duration::from_secs_f64(variance.max(0.0).sqrt() / 1e9))
     }
 }
 
@@ -161,7 +173,15 @@ mod tests {
     fn empty_histogram_has_no_mean_and_no_extremes() {
         let empty = Histogram::new();
         assert_eq!((empty.min(), empty.mean(), empty.max()), (None, None, None));
+        assert_eq!(empty.stddev(), None);
         assert_eq!((empty.count(), empty.sum()), (0, Duration::ZERO));
+    }
+
+    #[test]
+    fn standard_deviation_is_that_of_all_times() {
+        let histogram = histogram(&[2_000_000, 4_000_000, 4_000_000, 6_000_000]);
+        let stddev = histogram.stddev().expect("four").as_secs_f64();
+        assert!((stddev - 2_f64.sqrt() / 1e3).abs() < 1e-9, "{stddev}");
     }
 
     #[test]

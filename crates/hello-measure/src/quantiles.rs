@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use crate::distribution::Distribution;
+use crate::histogram::Histogram;
 
 /// The quantiles of a distribution, in milliseconds.
 ///
@@ -66,6 +67,21 @@ impl Quantiles {
             p95: quantile(950),
             p99: quantile(990),
             p999: quantile(999),
+        })
+    }
+
+    /// Returns what a histogram has; `None` if it is empty.
+    pub(crate) fn without_percentiles(times: &Histogram) -> Option<Self> {
+        Some(Self {
+            min: times.min().map(millis)?,
+            mean: times.mean().map(millis)?,
+            max: times.max().map(millis)?,
+            stddev: times.stddev().map(millis)?,
+            p50: None,
+            p90: None,
+            p95: None,
+            p99: None,
+            p999: None,
         })
     }
 }
