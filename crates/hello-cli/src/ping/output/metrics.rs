@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use hello_measure::LostCause;
+use hello_measure::{LostCause, Summary as Common};
 
 use crate::output::prometheus::families::{Histogram, MetricFamilies};
 use crate::output::prometheus::labels::{self, InvalidLabelName, Labels};
@@ -36,29 +36,12 @@ pub struct TargetMetrics<'a> {
 pub fn families<'a>(targets: impl IntoIterator<Item = TargetMetrics<'a>>) -> MetricFamilies {
     let targets = Vec::from_iter(targets);
     let mut families = MetricFamilies::new("hello_ping");
-    for (name, help, count) in COUNTERS {
+    let common = targets.iter().map(|target| (&target.labels, &target.summary.common));
+    add_common(&mut families, &Vec::from_iter(common));
+    for (name, help, count) in OF_FLOWS {
         let samples = targets.iter().map(|target| (target.labels.clone(), count(target.summary)));
         families.counter(name, help, samples);
     }
-    for (name, help, label, counts) in LABELLED {
-        let samples = targets.iter().flat_map(|target| {
-            let counts = counts(target.summary).iter();
-            counts.map(|(value, count)| (target.labels.clone().with(label, value), *count))
-        });
-        families.counter(name, help, samples);
-    }
-    let samples = targets.iter().flat_map(|target| {
-        let causes = lost_by_cause(&target.summary.common.lost_causes).into_iter();
-        causes.map(|((cause, reporter), lost)| {
-            (target.labels.clone().with("cause", cause).with("reporter", &reporter), lost)
-        })
-    });
-    let help = "Lost probes by cause; an error may change the cause of an earlier loss.";
-    families.gauge("lost_by_cause", help, samples);
-    let in_flight =
-        |target: &TargetMetrics<'_>| (target.labels.clone(), target.summary.common.in_flight);
-    let help = "Probes neither answered nor lost yet.";
-    families.gauge("in_flight", help, targets.iter().map(in_flight));
     let longest = |target: &TargetMetrics<'_>| {
         let worst = target.summary.outages.as_ref()?.worst();
         Some((target.labels.clone(), worst.map_or(0.0, |worst| worst.duration_s)))
@@ -68,9 +51,40 @@ pub fn families<'a>(targets: impl IntoIterator<Item = TargetMetrics<'a>>) -> Met
     let rtts = targets.iter().map(|target| (target.labels.clone(), histogram(target.recorder)));
     let help = "Round-trip times of the answered probes.";
     families.histogram("response_duration_seconds", help, rtts);
+    add_info(&mut families);
+    families
+}
+
+/// Adds the metrics of each target that every mode has.
+pub(crate) fn add_common(families: &mut MetricFamilies, targets: &[(&Labels, &Common)]) {
+    let targets = || targets.iter().map(|(labels, summary)| (*labels, *summary));
+    for (name, help, count) in COMMON {
+        let samples = targets().map(|(labels, summary)| (labels.clone(), count(summary)));
+        families.counter(name, help, samples);
+    }
+    for (name, help, label, counts) in LABELLED {
+        let samples = targets().flat_map(|(labels, summary)| {
+            let counts = counts(summary).iter();
+            counts.map(|(value, count)| (labels.clone().with(label, value), *count))
+        });
+        families.counter(name, help, samples);
+    }
+    let samples = targets().flat_map(|(labels, summary)| {
+        let causes = lost_by_cause(&summary.lost_causes).into_iter();
+        causes.map(|((cause, reporter), lost)| {
+            (labels.clone().with("cause", cause).with("reporter", &reporter), lost)
+        })
+    });
+    let help = "Lost probes by cause; an error may change the cause of an earlier loss.";
+    families.gauge("lost_by_cause", help, samples);
+    let in_flight = targets().map(|(labels, summary)| (labels.clone(), summary.in_flight));
+    families.gauge("in_flight", "Probes neither answered nor lost yet.", in_flight);
+}
+
+/// Adds the metric with the version.
+pub(crate) fn add_info(families: &mut MetricFamilies) {
     let version = Labels::new().with("version", env!("CARGO_PKG_VERSION"));
     families.info("Version of hello-ping.", version);
-    families
 }
 
 /// Checks the name of a label that the user gives to a target.
@@ -107,30 +121,31 @@ fn lost_by_cause(causes: &[LostCause]) -> BTreeMap<(&'static str, String), u64> 
 /// The most routers and hosts with time series of their own.
 const MAX_REPORTERS: usize = 16;
 
-type Count = fn(&Summary) -> u64;
-type Counts = fn(&Summary) -> &BTreeMap<&'static str, u64>;
+type Count<S> = fn(&S) -> u64;
+type Counts = fn(&Common) -> &BTreeMap<&'static str, u64>;
 
-const COUNTERS: &[(&str, &str, Count)] = &[
-    ("requests", "Probes sent.", |summary| summary.common.sent),
-    ("responses", "Probes answered before their timeout.", |summary| summary.common.answered),
-    ("lost", "Probes not answered before their timeout.", |summary| summary.common.lost),
-    ("response_duplicates", "Duplicate replies.", |summary| summary.common.duplicate),
-    ("responses_late", "First replies to lost probes.", |summary| summary.common.late),
+const COMMON: [(&str, &str, Count<Common>); 10] = [
+    ("requests", "Probes sent.", |summary| summary.sent),
+    ("responses", "Probes answered before their timeout.", |summary| summary.answered),
+    ("lost", "Probes not answered before their timeout.", |summary| summary.lost),
+    ("response_duplicates", "Duplicate replies.", |summary| summary.duplicate),
+    ("responses_late", "First replies to lost probes.", |summary| summary.late),
     ("responses_reordered", "Probes answered after one that was sent later.", |summary| {
-        summary.common.reordered
+        summary.reordered
     }),
-    ("responses_corrupt", "Datagrams that are not valid replies.", |summary| {
-        summary.common.corrupt
-    }),
+    ("responses_corrupt", "Datagrams that are not valid replies.", |summary| summary.corrupt),
     ("responses_unsolicited", "Replies to requests that this run did not send.", |summary| {
-        summary.common.unsolicited
+        summary.unsolicited
     }),
     ("responses_out_of_window", "Replies to probes too old to classify.", |summary| {
-        summary.common.out_of_window
+        summary.out_of_window
     }),
     ("errors_unattributed", "Errors from the network about no known probe.", |summary| {
-        summary.common.unattributed
+        summary.unattributed
     }),
+];
+
+const OF_FLOWS: [(&str, &str, Count<Summary>); 3] = [
     ("outages", "Runs of two or more consecutive probes of a flow lost or not sent.", |summary| {
         summary.outages.as_ref().map_or(0, |outages| outages.count)
     }),
@@ -143,12 +158,8 @@ const COUNTERS: &[(&str, &str, Count)] = &[
 ];
 
 const LABELLED: [(&str, &str, &str, Counts); 2] = [
-    ("send_errors", "Probes that were due but not sent.", "reason", |summary| {
-        &summary.common.not_sent
-    }),
-    ("receive_errors", "Errors reported for earlier probes.", "class", |summary| {
-        &summary.common.errors
-    }),
+    ("send_errors", "Probes that were due but not sent.", "reason", |summary| &summary.not_sent),
+    ("receive_errors", "Errors reported for earlier probes.", "class", |summary| &summary.errors),
 ];
 
 /// The upper bounds of the histogram are powers of two: from 2^-15 s, which is about 31 us, to 2^4 s. A
