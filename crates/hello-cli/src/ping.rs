@@ -6,6 +6,7 @@
 pub mod args;
 #[cfg(test)]
 mod fixtures;
+pub mod fleet;
 pub mod join;
 pub mod loss_tracing;
 pub mod metrics_outputs;
@@ -47,6 +48,9 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     }
     if args.mtu {
         return mtu::run(args);
+    }
+    if let Some(file) = args.fleet.file() {
+        return fleet::session::run(args, file);
     }
     match args.join.files() {
         Some((run, capture)) => join::run(args, run, capture),

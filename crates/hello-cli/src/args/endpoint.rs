@@ -78,6 +78,11 @@ impl Endpoint {
         })
     }
 
+    /// Returns the host, without the port.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
     /// Returns whether the host is an address, not a name.
     pub(crate) fn is_address(&self) -> bool {
         is_ipv6(&self.host) || self.host.parse::<Ipv4Addr>().is_ok()

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use hello_measure::TracePlan;
-use hello_net::{ErrorClass, ProbeError, Prober, ProberBuilder, ZonedAddr};
+use hello_net::{ErrorClass, Fleet, FleetBuilder, ProbeError, Prober, ProberBuilder, ZonedAddr};
 use hello_proto::{MAX_NAME_LEN, Token};
 
 use self::help::{
@@ -20,6 +20,8 @@ use self::help::{
     THRESHOLDS,
 };
 pub use self::targets::Unreachable;
+pub(crate) use self::targets::{SHORTEST_INTERVAL, is_multicast_or_broadcast};
+use super::fleet::args::FleetArgs;
 use super::join::args::{JoinArgs, exclude};
 use super::plan::Plan;
 use super::thresholds::Thresholds;
@@ -58,7 +60,7 @@ pub struct Args {
     ///
     /// Replies to the last probes are awaited.
     #[arg(long, short, value_name = "COUNT", value_parser = number::positive::<NonZeroU64>, help_heading = PROBES)]
-    count: Option<NonZeroU64>,
+    pub(super) count: Option<NonZeroU64>,
 
     /// Send a probe every TIME
     ///
@@ -71,7 +73,7 @@ pub struct Args {
     ///
     /// Replies to the last probes are awaited.
     #[arg(long, value_name = "TIME", value_parser = number::duration, help_heading = PROBES)]
-    duration: Option<Duration>,
+    pub(super) duration: Option<Duration>,
 
     /// Exit after TIME, even with probes in flight
     #[arg(long, short = 'w', value_name = "TIME", value_parser = number::duration, help_heading = PROBES)]
@@ -98,15 +100,18 @@ pub struct Args {
     ///
     /// Ask its owner first. Rate limits along the path, and the server's own, count as loss.
     #[arg(long, help_heading = PROBES)]
-    allow_flood: bool,
+    pub(super) allow_flood: bool,
 
     // No documentation comment, here and below: it would become that of the command.
     #[command(flatten, next_help_heading = TARGETS)]
-    hosts: ResolveArgs,
+    pub(super) hosts: ResolveArgs,
+
+    #[command(flatten, next_help_heading = TARGETS)]
+    pub(super) fleet: FleetArgs,
 
     /// Send from this address or network interface
     #[arg(long, short = 'I', value_name = "ADDRESS|NAME", help_heading = TARGETS)]
-    interface: Option<String>,
+    pub(super) interface: Option<String>,
 
     /// Send names of BYTES bytes
     ///
@@ -293,10 +298,30 @@ impl Args {
         (self.trace || self.trace_on_loss.is_some()).then_some(TracePlan { samples, ..several })
     }
 
+    /// Returns the settings of a fleet.
+    pub(super) fn fleet_builder(&self) -> FleetBuilder {
+        let (source, interface) = self.source();
+        Fleet::builder()
+            .interval(self.interval)
+            .count(self.count.map(NonZeroU64::get))
+            .duration(self.duration)
+            .timeout(self.timeout)
+            .peer(self.peer.into())
+            .name_len(self.size.into())
+            .source(source)
+            .interface(interface)
+            .packet(self.packet.options())
+    }
+
+    /// Returns the address or the interface of --interface.
+    fn source(&self) -> (Option<IpAddr>, Option<String>) {
+        let source = self.interface.as_ref().and_then(|interface| interface.parse().ok());
+        (source, self.interface.clone().filter(|_| source.is_none()))
+    }
+
     /// Returns the settings of the prober for each target.
     pub fn builder(&self) -> ProberBuilder {
-        let source = self.interface.as_ref().and_then(|interface| interface.parse().ok());
-        let interface = self.interface.clone().filter(|_| source.is_none());
+        let (source, interface) = self.source();
         Prober::builder()
             .interval(self.interval)
             .count(if self.trace { Some(0) } else { self.plan().probes() })
@@ -305,7 +330,7 @@ impl Args {
             .peer(self.peer.into())
             .name_len(self.size.into())
             .flows(self.flows)
-            .source(source.map(|source: IpAddr| source))
+            .source(source)
             .interface(interface)
             .packet(self.packet.options())
     }

@@ -118,11 +118,11 @@ const TRIAL_NAME: usize = 16;
 
 /// The shortest time between two probes to a host without `--allow-flood`. ping(8) requires
 /// privileges for less.
-const SHORTEST_INTERVAL: Duration = Duration::from_millis(2);
+pub(crate) const SHORTEST_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Returns whether several hosts receive a datagram to this address; none of their replies would
 /// count.
-fn is_multicast_or_broadcast(address: IpAddr) -> bool {
+pub(crate) fn is_multicast_or_broadcast(address: IpAddr) -> bool {
     let address = address.to_canonical();
     address.is_multicast() || matches!(address, IpAddr::V4(address) if address.is_broadcast())
 }

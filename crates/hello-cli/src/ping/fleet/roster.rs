@@ -1,0 +1,263 @@
+//! The targets of a fleet: what the file and the lookups make of it.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hello_net::{Fleet, FleetError, FleetHandle, TargetId, ZonedAddr};
+
+use super::file::{Addresses, Entry};
+use super::lookup::Answer;
+use crate::args::endpoint::Endpoint;
+use crate::output::format::duration;
+use crate::ping::args::SHORTEST_INTERVAL;
+
+/// Keeps the targets of a fleet in step with the file and the lookups.
+#[derive(Debug)]
+pub struct Roster {
+    handle: FleetHandle,
+    rules: Rules,
+    entries: Vec<Entry>,
+    names: BTreeMap<String, Name>,
+    members: BTreeMap<Key, Member>,
+}
+
+/// What is left out or refused.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// The addresses that are not probed, such as this machine's own.
+    pub exclude: Vec<IpAddr>,
+    /// The time between two probes of a target.
+    pub interval: Duration,
+    /// Whether a host may get more probes than usual.
+    pub allow_flood: bool,
+}
+
+/// The name and the labels of a target. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// `HOST:PORT`.
+    pub target: Arc<str>,
+    /// The name of which it is one of the addresses (`dns+`).
+    pub name: Option<Arc<str>>,
+    /// The labels of the file.
+    pub labels: Arc<[(String, String)]>,
+    /// The current address.
+    pub address: Option<SocketAddr>,
+    /// Its identity in the fleet.
+    pub id: TargetId,
+}
+
+/// What identifies a target in every output.
+type Key = (String, Option<String>);
+
+/// What is known of a name.
+#[derive(Clone, Debug, Default)]
+struct Name {
+    addresses: Vec<SocketAddr>,
+    failures: u64,
+    is_failing: bool,
+}
+
+/// A target as it should be.
+#[derive(Debug)]
+struct Wanted<'a> {
+    address: Option<SocketAddr>,
+    labels: &'a [(String, String)],
+}
+
+/// How a change affected the targets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// The targets added.
+    pub added: usize,
+    /// The targets removed.
+    pub removed: usize,
+}
+
+impl Roster {
+    /// Creates an empty roster.
+    pub fn new(handle: FleetHandle, rules: Rules) -> Self {
+        let (entries, names, members) = Default::default();
+        Self { handle, rules, entries, names, members }
+    }
+
+    /// Replaces the entries of the file. Targets that stay are not disturbed.
+    ///
+    /// # Errors
+    ///
+    /// If a host would get too many probes, or if there are too many targets. Nothing changes then.
+    pub fn set_entries(&mut self, entries: Vec<Entry>) -> Result<Change, String> {
+        let before = std::mem::replace(&mut self.entries, entries);
+        let kept = self.names.clone();
+        let named = self.lookups();
+        self.names.retain(|name, _| named.contains_key(name));
+        for name in named.into_keys() {
+            self.names.entry(name).or_default();
+        }
+        self.apply().inspect_err(|_| {
+            self.entries = before;
+            self.names = kept;
+        })
+    }
+
+    /// Returns the names to look up.
+    pub fn lookups(&self) -> BTreeMap<String, Endpoint> {
+        let of = |entry: &Entry| match &entry.addresses {
+            Addresses::Given(_) => None,
+            Addresses::One(host) | Addresses::All(host) => Some((entry.name.clone(), host.clone())),
+        };
+        self.entries.iter().filter_map(of).collect()
+    }
+
+    /// Takes over the result of a lookup. After a failure, the addresses stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// Why a name has no usable address, if its lookup before succeeded.
+    pub fn handle_answer(&mut self, answer: Answer) -> Result<Change, String> {
+        let Answer { name, addresses } = answer;
+        if !self.names.contains_key(&name) {
+            return Ok(Change::default());
+        }
+        let result = addresses.and_then(|addresses| self.set_addresses(&name, addresses));
+        let Some(known) = self.names.get_mut(&name) else { return result };
+        known.failures += u64::from(result.is_err());
+        let was_failing = std::mem::replace(&mut known.is_failing, result.is_err());
+        if was_failing { Ok(result.unwrap_or_default()) } else { result }
+    }
+
+    /// Changes the addresses of a name, unless its host would get too many probes.
+    fn set_addresses(&mut self, name: &str, addresses: Vec<SocketAddr>) -> Result<Change, String> {
+        let set = |roster: &mut Self, addresses| {
+            let known = roster.names.get_mut(name)?;
+            Some(std::mem::replace(&mut known.addresses, addresses))
+        };
+        let before = set(self, addresses).unwrap_or_default();
+        self.apply().inspect_err(|_| drop(set(self, before)))
+    }
+
+    /// Yields the targets, in the order of their names.
+    pub fn members(&self) -> impl Iterator<Item = &Member> {
+        self.members.values()
+    }
+
+    /// Returns the target with this id; `None` if it was removed.
+    pub fn member(&self, id: TargetId) -> Option<&Member> {
+        self.members().find(|member| member.id == id)
+    }
+
+    /// Yields each name that is looked up, whether it has an address, and its failed lookups.
+    pub fn names(&self) -> impl Iterator<Item = (&str, bool, u64)> {
+        self.names.iter().map(|(text, name)| (&**text, !name.addresses.is_empty(), name.failures))
+    }
+
+    /// Adds, removes and changes targets of the fleet until they are those that are wanted.
+    fn apply(&mut self) -> Result<Change, String> {
+        let wanted = self.wanted();
+        self.rules.check(wanted.values().filter_map(|wanted| wanted.address))?;
+        if wanted.len() > Fleet::MAX_TARGETS {
+            let max = Fleet::MAX_TARGETS;
+            return Err(FleetError::TooManyTargets { max }.to_string());
+        }
+        let (mut change, mut members) = (Change::default(), BTreeMap::new());
+        for (key, member) in &self.members {
+            if !wanted.contains_key(key) {
+                change.removed += 1;
+                self.handle.remove(member.id);
+            }
+        }
+        for (key, Wanted { address, labels }) in wanted {
+            let member = match self.members.get(&key) {
+                Some(member) => {
+                    self.handle.set_address(member.id, address);
+                    let is_same = &*member.labels == labels;
+                    let labels = if is_same { Arc::clone(&member.labels) } else { labels.into() };
+                    Member { address, labels, ..member.clone() }
+                }
+                None => {
+                    change.added += 1;
+                    let id = self.handle.add(address).map_err(|error| error.to_string())?;
+                    let (target, name) = (key.0.as_str().into(), key.1.as_deref().map(Arc::from));
+                    Member { target, name, labels: labels.into(), address, id }
+                }
+            };
+            members.insert(key, member);
+        }
+        self.members = members;
+        Ok(change)
+    }
+
+    /// Returns the targets that the file and the lookups make.
+    fn wanted(&self) -> BTreeMap<Key, Wanted<'_>> {
+        let mut wanted = BTreeMap::new();
+        for Entry { name, addresses, labels, .. } in &self.entries {
+            let found = || self.names.get(name).map_or(&[][..], |name| &name.addresses);
+            let usable = |address: &&SocketAddr| !self.rules.excludes(address.ip());
+            match addresses {
+                Addresses::Given(address) if self.rules.excludes(address.ip()) => {}
+                Addresses::Given(address) => {
+                    let key = (name.clone(), None);
+                    wanted.insert(key, Wanted { address: Some(*address), labels });
+                }
+                Addresses::One(_) => {
+                    let key = (name.clone(), None);
+                    // One that is in use stays in use: resolvers change the order.
+                    let before = self.members.get(&key).and_then(|member| member.address);
+                    let kept = before.filter(|before| found().contains(before));
+                    let address = kept.or_else(|| found().iter().find(usable).copied());
+                    // This machine's own name is left out like its address.
+                    if address.is_some() || found().is_empty() {
+                        wanted.insert(key, Wanted { address, labels });
+                    }
+                }
+                Addresses::All(host) => {
+                    for address in found().iter().filter(usable) {
+                        let target = ZonedAddr(*address).to_string();
+                        let key = (target, Some(host.host().to_owned()));
+                        wanted.insert(key, Wanted { address: Some(*address), labels });
+                    }
+                }
+            }
+        }
+        wanted
+    }
+}
+
+impl Rules {
+    fn excludes(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.exclude.iter().any(|excluded| excluded.to_canonical() == address)
+    }
+
+    /// Checks that no host receives more than one probe per [`SHORTEST_INTERVAL`] on all its ports
+    /// together. The loopback is exempt.
+    fn check(&self, addresses: impl Iterator<Item = SocketAddr>) -> Result<(), String> {
+        if self.allow_flood {
+            return Ok(());
+        }
+        let mut hosts = HashMap::<IpAddr, u32>::new();
+        let hosts_of = addresses.map(|address| address.ip().to_canonical());
+        hosts_of
+            .filter(|host| !host.is_loopback())
+            .for_each(|host| *hosts.entry(host).or_default() += 1);
+        let busiest =
+            hosts.into_iter().max_by_key(|(host, count)| (*count, std::cmp::Reverse(*host)));
+        match busiest {
+            Some((host, count)) if self.interval < SHORTEST_INTERVAL.saturating_mul(count) => {
+                Err(format!(
+                    "interval {} is too short for {count} targets on {host}, which share {} probes per \
+                     second: use {} or more, or --allow-flood if its owner agrees",
+                    duration(self.interval),
+                    Duration::from_secs(1).as_millis() / SHORTEST_INTERVAL.as_millis(),
+                    duration(SHORTEST_INTERVAL.saturating_mul(count)),
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+}
