@@ -117,7 +117,11 @@ impl Fleet {
 
     /// Yields the address of each socket.
     pub fn local_addrs(&self) -> impl Iterator<Item = SocketAddr> {
-        let opened = self.sockets.iter().flatten();
-        opened.filter_map(|opened| opened.socket().local_addr().ok())
+        self.opened().filter_map(|opened| opened.socket().local_addr().ok())
+    }
+
+    /// Yields the sockets, in the order of the poller.
+    fn opened(&self) -> impl Iterator<Item = &FamilySocket> {
+        self.sockets.iter().flatten()
     }
 }

@@ -53,15 +53,8 @@ impl MetricsOutputs {
     /// Prints the address where the metrics are served, if they are. In text, standard output looks
     /// like ping's, so standard error has it.
     pub fn announce(&self, format: Format, color: Color, out: &Console) {
-        let Some((_, server)) = &self.http else { return };
-        let address = server.local_addr();
-        match format {
-            Format::Text => {
-                let address = ZonedAddr(address);
-                let line = format!("hello-ping: metrics at http://{address}/metrics");
-                console::warn(color, &line);
-            }
-            Format::Json => out.line(json::metrics::serving(address)),
+        if let Some((_, server)) = &self.http {
+            announce(server, format, color, out);
         }
     }
 
@@ -82,5 +75,18 @@ impl MetricsOutputs {
         families: impl Fn() -> MetricFamilies,
     ) -> Result<(), TextfileError> {
         self.file.as_ref().map_or(Ok(()), |file| file.finish(families().into_text()))
+    }
+}
+
+/// Prints the address where metrics are served, on standard error in text.
+pub(crate) fn announce(server: &MetricsServer, format: Format, color: Color, out: &Console) {
+    let address = server.local_addr();
+    match format {
+        Format::Text => {
+            let address = ZonedAddr(address);
+            let line = format!("hello-ping: metrics at http://{address}/metrics");
+            console::warn(color, &line);
+        }
+        Format::Json => out.line(json::metrics::serving(address)),
     }
 }

@@ -92,7 +92,7 @@ impl FleetPlan {
     /// wake-ups. Without timestamps of the system, replies are received as soon as they arrive.
     pub(super) fn tick(&self) -> Duration {
         if self.backend.has_timestamps() {
-            LONGEST_TICK.min(self.interval / 20)
+            LONGEST_TICK.min(self.interval / TICKS)
         } else {
             Duration::ZERO
         }
@@ -105,7 +105,10 @@ const LARGEST_WINDOW: u32 = 1024;
 
 /// A probe is late by this at most, unless the process is held up. Its round-trip time starts when it is
 /// sent.
-const LONGEST_TICK: Duration = Duration::from_millis(5);
+const LONGEST_TICK: Duration = Duration::from_millis(10);
+
+/// The fewest ticks of an interval.
+const TICKS: u32 = 50;
 
 /// Why a fleet cannot be probed.
 ///

@@ -26,14 +26,15 @@ pub(super) struct Run<'a, O> {
     batch: RecvBatch,
     timestamps: TimestampMapper,
     backoff: RecvBackoff,
-    /// The drops of each socket at the last look.
-    drops: [u32; 2],
+    /// The drops of each socket at the last look, and when that was.
+    drops: Vec<u32>,
+    drops_seen: Duration,
+    /// The sockets that have something to receive.
+    ready: Vec<usize>,
 }
 
 impl<'a, O: FnMut(&FleetEvent)> Run<'a, O> {
     pub(super) fn new(fleet: &'a Fleet, observe: O) -> Self {
-        let drops =
-            |socket: &Result<FamilySocket, _>| socket.as_ref().map_or(0, FamilySocket::drops);
         Self {
             fleet,
             observe,
@@ -41,7 +42,9 @@ impl<'a, O: FnMut(&FleetEvent)> Run<'a, O> {
             batch: RecvBatch::new(),
             timestamps: TimestampMapper::default(),
             backoff: RecvBackoff::default(),
-            drops: fleet.sockets.each_ref().map(drops),
+            drops: fleet.opened().map(FamilySocket::drops).collect(),
+            drops_seen: sys::monotonic(),
+            ready: Vec::new(),
         }
     }
 
@@ -53,9 +56,7 @@ impl<'a, O: FnMut(&FleetEvent)> Run<'a, O> {
             let sample = ClockSample::now();
             self.timestamps.update(sample);
             // What arrived before this moment is received before anything is lost at it.
-            for number in 0..self.fleet.sockets.len() {
-                self.receive_all(number, sample.now)?;
-            }
+            self.receive_ready(sample.now)?;
             handle.state().settle(sample.now);
             if !stopper.is_stopped() {
                 self.send_due();
@@ -67,6 +68,7 @@ impl<'a, O: FnMut(&FleetEvent)> Run<'a, O> {
                 (state.is_over(is_sending), state.poll_timeout(is_sending))
             };
             if is_over || stopper.is_aborted() {
+                self.count_drops();
                 return Ok(());
             }
             self.wait(sample.now, timeout);
@@ -88,36 +90,62 @@ impl<'a, O: FnMut(&FleetEvent)> Run<'a, O> {
         }
     }
 
-    /// Receives what was there at `now`, and the errors queued meanwhile.
-    fn receive_all(&mut self, number: usize, now: Duration) -> Result<(), FleetError> {
-        let Ok(socket) = &self.fleet.sockets[number] else { return Ok(()) };
+    /// Receives what was there at `now` from the sockets that have something.
+    fn receive_ready(&mut self, now: Duration) -> Result<(), FleetError> {
+        if self.fleet.poller.poll_ready(&mut self.ready).is_err() {
+            // If the system cannot tell, all of them are tried.
+            self.ready = (0..self.fleet.opened().count()).collect();
+        }
+        let fleet = self.fleet;
+        for (number, socket) in fleet.opened().enumerate() {
+            if self.ready.contains(&number) {
+                self.receive(socket, now)?;
+                self.take_errors(socket);
+            }
+        }
+        if now.saturating_sub(self.drops_seen) >= DROPS_PERIOD {
+            self.count_drops();
+            self.drops_seen = now;
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, socket: &FamilySocket, now: Duration) -> Result<(), FleetError> {
         for _ in 0..MAX_BATCHES {
             match socket.receive(&mut self.batch) {
                 Ok(()) => {
                     self.backoff = RecvBackoff::default();
-                    // Nobody waits for what arrived later.
-                    if self.record_batch() > now || self.fleet.stopper.is_aborted() {
-                        break;
+                    let latest = self.record_batch();
+                    // Nobody waits for what arrived later. A batch that is not full was the last.
+                    let is_full = self.batch.metas().len() == RecvBatch::CAPACITY;
+                    let is_last = self.fleet.plan.backend.has_timestamps() && !is_full;
+                    if is_last || latest > now || self.fleet.stopper.is_aborted() {
+                        return Ok(());
                     }
                 }
-                Err(error) if ErrorClass::of(&error) == ErrorClass::WouldBlock => break,
+                Err(error) if ErrorClass::of(&error) == ErrorClass::WouldBlock => return Ok(()),
                 // It is queued, too.
                 Err(error) if is_from_earlier_send(&error) => {}
                 Err(error) => {
                     self.fleet.handle.state().counts.receive_errors += 1;
                     let wait = self.backoff.wait(ErrorClass::of(&error), Instant::now());
                     self.latch().sleep(wait.ok_or(FleetError::Receive(error))?);
-                    break;
+                    return Ok(());
                 }
             }
         }
-        self.take_errors(socket);
-        let drops = socket.drops();
-        let dropped = drops.wrapping_sub(std::mem::replace(&mut self.drops[number], drops));
-        if dropped > 0 {
-            self.fleet.handle.state().counts.dropped += u64::from(dropped);
-        }
         Ok(())
+    }
+
+    /// Counts what the system dropped since the last look.
+    fn count_drops(&mut self) {
+        for (socket, before) in self.fleet.opened().zip(&mut self.drops) {
+            let now = socket.drops();
+            let dropped = now.wrapping_sub(std::mem::replace(before, now));
+            if dropped > 0 {
+                self.fleet.handle.state().counts.dropped += u64::from(dropped);
+            }
+        }
     }
 
     /// Records each datagram of a batch, and returns when the last of them arrived; zero, if the system
@@ -193,6 +221,9 @@ fn send(
 
 /// The longest wait before it is noticed that a target was added.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
+
+/// The time between two looks at what the system dropped.
+const DROPS_PERIOD: Duration = Duration::from_secs(1);
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 

@@ -63,6 +63,19 @@ struct Name {
     is_failing: bool,
 }
 
+/// A name that is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LookedUp<'a> {
+    /// `HOST:PORT`.
+    pub name: &'a str,
+    /// The labels of its first entry in the file.
+    pub labels: &'a [(String, String)],
+    /// Whether it has an address.
+    pub is_resolved: bool,
+    /// The failed lookups.
+    pub failures: u64,
+}
+
 /// A target as it should be.
 #[derive(Debug)]
 struct Wanted<'a> {
@@ -151,9 +164,19 @@ impl Roster {
         self.members().find(|member| member.id == id)
     }
 
-    /// Yields each name that is looked up, whether it has an address, and its failed lookups.
-    pub fn names(&self) -> impl Iterator<Item = (&str, bool, u64)> {
-        self.names.iter().map(|(text, name)| (&**text, !name.addresses.is_empty(), name.failures))
+    /// Yields each name that is looked up.
+    pub fn names(&self) -> impl Iterator<Item = LookedUp<'_>> {
+        let is_resolved = |name: &Name| !name.addresses.is_empty();
+        self.names.iter().map(move |(text, name)| LookedUp {
+            name: text,
+            labels: self
+                .entries
+                .iter()
+                .find(|entry| entry.name == *text)
+                .map_or(&[], |one| &one.labels),
+            is_resolved: is_resolved(name),
+            failures: name.failures,
+        })
     }
 
     /// Adds, removes and changes targets of the fleet until they are those that are wanted.

@@ -21,11 +21,13 @@ use super::roster::{Change, Roster, Rules};
 use super::watch::FileWatch;
 use crate::output::console::Console;
 use crate::output::json::Origin;
+use crate::output::prometheus::http::{ListenError, MetricsListener, MetricsServer};
 use crate::output::prometheus::writer::Textfile;
 use crate::output::status::status_bar;
 use crate::output::throttle::LineThrottle;
 use crate::output::{Format, allow_closed};
 use crate::ping::args::Args;
+use crate::ping::metrics_outputs::announce;
 use crate::process::exit::error_chain;
 use crate::process::signals::Signals;
 use crate::process::ticker::next_tick;
@@ -82,6 +84,7 @@ pub fn run(args: &Args, file: &Path) -> Result<ExitCode, Box<dyn Error>> {
         shared,
         out,
         metrics: None,
+        http: None,
         throttle: LineThrottle::new(STATE_LINES),
         start: now,
         second: now + SECOND,
@@ -108,6 +111,7 @@ struct Session<'a> {
     shared: Arc<Shared>,
     out: Console,
     metrics: Option<Textfile>,
+    http: Option<MetricsServer>,
     /// Limits the lines about targets, of which thousands may change at once.
     throttle: LineThrottle,
     start: Instant,
@@ -142,11 +146,16 @@ impl Session<'_> {
     fn start(&mut self, origin: &Origin, fleet: &Fleet) -> Result<(), Box<dyn Error>> {
         let path = self.args.metrics_file.as_deref();
         self.start = Instant::now();
-        let text = || self.shared.families().into_text();
-        self.metrics = path.map(|path| Textfile::start(path, text())).transpose()?;
+        let serve = |address| MetricsListener::bind(address)?.serve(Arc::clone(&self.shared));
+        self.http =
+            self.args.metrics_listen.map(serve).transpose().map_err(ListenError::explain)?;
+        self.metrics = path.map(|path| Textfile::start(path, self.shared.text())).transpose()?;
+        if let Some(server) = &self.http {
+            announce(server, self.format, self.args.common.color(), &self.out);
+        }
         let (targets, unresolved) = {
             let roster = self.shared.roster();
-            (roster.members().count(), roster.names().filter(|(_, known, _)| !known).count())
+            (roster.members().count(), roster.names().filter(|name| !name.is_resolved).count())
         };
         let plan = Plan {
             file: &self.file.to_string_lossy(),
@@ -209,6 +218,7 @@ impl Session<'_> {
                 Some(Command::Reload) => self.reload(),
                 None => {}
             }
+            self.shared.note_alive();
             self.take_answers(true).into_iter().for_each(|line| self.out.line(line));
             let now = Instant::now();
             if now >= self.second {
@@ -222,7 +232,7 @@ impl Session<'_> {
             if now >= self.files {
                 self.files = next_tick(self.files, FILES, now).unwrap_or(now + FILES);
                 if let Some(file) = &self.metrics {
-                    file.write(self.shared.families().into_text());
+                    file.write(self.shared.text());
                 }
             }
         }
@@ -304,8 +314,7 @@ impl Session<'_> {
             Format::Json => json::summary(&targets, now, counts),
         });
         let metrics = self.metrics.as_ref();
-        let metrics =
-            metrics.map_or(Ok(()), |file| file.finish(self.shared.families().into_text()));
+        let metrics = metrics.map_or(Ok(()), |file| file.finish(self.shared.text()));
         allow_closed(self.out.finish(self.is_stopped))?;
         metrics?;
         let answered = targets.iter().all(|target| target.summary.answered > 0);

@@ -5,14 +5,13 @@ use hello_net::FleetCounts;
 use super::Probed;
 use crate::output::prometheus::families::{Histogram, MetricFamilies};
 use crate::output::prometheus::labels::Labels;
-use crate::ping::fleet::roster::Member;
+use crate::ping::fleet::roster::{LookedUp, Member};
 use crate::ping::output::metrics::{add_common, add_info};
 
 /// What the metrics have beside those of the targets.
 #[derive(Debug)]
 pub(in super::super) struct Extras<'a> {
-    /// Each name, whether it has an address, and its failed lookups.
-    pub(in super::super) names: Vec<(&'a str, bool, u64)>,
+    pub(in super::super) names: Vec<LookedUp<'a>>,
     pub(in super::super) is_last_reload_successful: bool,
     /// In seconds since 1970.
     pub(in super::super) last_reload_success: f64,
@@ -36,16 +35,15 @@ pub(in super::super) fn families(targets: &[Probed], extras: &Extras<'_>) -> Met
         .iter()
         .zip(targets)
         .map(|(labels, target)| (labels.clone(), target.member.address.is_some()));
-    // A name that stands for all its addresses has none of its own.
-    let unresolved = extras.names.iter().filter(|(name, has_address, _)| {
-        !has_address && !targets.iter().any(|target| *target.member.target == **name)
+    // A name that stands for all its addresses is no target itself.
+    let unresolved = extras.names.iter().filter(|name| {
+        !name.is_resolved && !targets.iter().any(|target| *target.member.target == *name.name)
     });
-    let unresolved = unresolved.map(|(name, _, _)| (Labels::new().with("target", name), false));
+    let of_name = |name: &LookedUp<'_>| named(name.name, None, name.labels);
+    let unresolved = unresolved.map(|name| (of_name(name), false));
     let help = "Whether the target has an address.";
     families.gauge("target_resolved", help, resolved.chain(unresolved));
-    let failures = extras.names.iter();
-    let failures =
-        failures.map(|(name, _, failures)| (Labels::new().with("target", name), *failures));
+    let failures = extras.names.iter().map(|name| (of_name(name), name.failures));
     families.counter("lookup_failures", "Failed lookups of a name.", failures);
     let alone = |value| [(Labels::new(), value)];
     families.gauge("targets", "Targets that are probed.", alone(targets.len() as u64));
@@ -60,8 +58,8 @@ pub(in super::super) fn families(targets: &[Probed], extras: &Extras<'_>) -> Met
     families.gauge("targets_last_reload_success_timestamp_seconds", help, when);
     let FleetCounts { unsolicited, unattributed, receive_errors, dropped, .. } = extras.counts;
     for (name, help, value) in [
-        ("strangers", "Datagrams from other addresses than the probes were sent to.", unsolicited),
-        ("strangers_errors", "Errors from the network about no probe of a target.", unattributed),
+        ("stranger_datagrams", "Datagrams that belong to no target.", unsolicited),
+        ("stranger_errors", "Errors from the network that belong to no target.", unattributed),
         ("socket_errors", "Errors of receive calls.", receive_errors),
         ("dropped", "Datagrams that this system dropped before they were received.", dropped),
     ] {
@@ -71,11 +69,13 @@ pub(in super::super) fn families(targets: &[Probed], extras: &Extras<'_>) -> Met
     families
 }
 
-/// Returns the labels of a target: its name, and those that the file has.
 fn labels(member: &Member) -> Labels {
-    let mut labels = Labels::new().with("target", &member.target);
-    if let Some(name) = &member.name {
-        labels = labels.with("name", name);
-    }
-    member.labels.iter().fold(labels, |labels, (name, value)| labels.with(name.clone(), value))
+    named(&member.target, member.name.as_deref(), &member.labels)
+}
+
+/// Returns the labels of a target: its name, and those that the file has.
+fn named(target: &str, name: Option<&str>, labels: &[(String, String)]) -> Labels {
+    let all = Labels::new().with("target", target);
+    let all = name.into_iter().fold(all, |all, name| all.with("name", name));
+    labels.iter().fold(all, |all, (name, value)| all.with(name.clone(), value))
 }

@@ -82,7 +82,8 @@ fn name_has_one_address_which_it_keeps_while_it_is_valid_or_lookups_fail() {
     assert_eq!(roster.handle_answer(failed()), Err("no such host".into()));
     assert_eq!(roster.handle_answer(failed()), Ok(Change::default()), "that is known already");
     assert_eq!(listed(&roster), a(Some(1)));
-    assert_eq!(roster.names().collect::<Vec<_>>(), [("a:9999", true, 2)]);
+    let name = LookedUp { name: "a:9999", labels: &[], is_resolved: true, failures: 2 };
+    assert_eq!(roster.names().collect::<Vec<_>>(), [name]);
     roster.handle_answer(answer("a:9999", &[3])).expect("it moved");
     assert_eq!(listed(&roster), a(Some(3)));
     assert!(roster.handle_answer(failed()).is_err(), "it fails anew");

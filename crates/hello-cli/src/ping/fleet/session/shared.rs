@@ -1,14 +1,16 @@
 //! What the main thread shares with the one that serves metrics.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hello_measure::CompactRecord;
 use hello_net::{FleetCounts, FleetHandle};
 
 use crate::output::prometheus::families::MetricFamilies;
+use crate::output::prometheus::source::MetricsSource;
 use crate::ping::fleet::output::{Probed, metrics};
 use crate::ping::fleet::roster::Roster;
+use crate::process::heartbeat::Heartbeat;
 use crate::process::lock;
 
 /// The targets and their records, for every output.
@@ -18,6 +20,9 @@ pub(super) struct Shared {
     roster: Mutex<Roster>,
     reload: Mutex<Reload>,
     start: Instant,
+    /// The metrics that were read last, and when they were made.
+    families: Mutex<Option<(Instant, Arc<MetricFamilies>)>>,
+    heartbeat: Heartbeat,
 }
 
 /// The last time that the file was read.
@@ -31,7 +36,16 @@ impl Shared {
     /// Shares a roster whose file was just read.
     pub(super) fn new(handle: FleetHandle, roster: Roster) -> Self {
         let reload = Reload { is_successful: true, last_success: SystemTime::now() };
-        Self { handle, roster: roster.into(), reload: reload.into(), start: Instant::now() }
+        let heartbeat = Heartbeat::new();
+        heartbeat.beat();
+        Self {
+            handle,
+            roster: roster.into(),
+            reload: reload.into(),
+            start: Instant::now(),
+            families: Mutex::default(),
+            heartbeat,
+        }
     }
 
     pub(super) fn roster(&self) -> MutexGuard<'_, Roster> {
@@ -67,8 +81,17 @@ impl Shared {
         probed.collect()
     }
 
-    /// Returns the metrics now.
-    pub(super) fn families(&self) -> MetricFamilies {
+    /// Notes that the main thread works.
+    pub(super) fn note_alive(&self) {
+        self.heartbeat.beat();
+    }
+
+    /// Returns the metrics now, for a file.
+    pub(super) fn text(&self) -> String {
+        self.collect().into_text()
+    }
+
+    fn collect(&self) -> MetricFamilies {
         let roster = self.roster();
         let reload = *lock(&self.reload);
         let since = reload.last_success.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -81,3 +104,29 @@ impl Shared {
         metrics::families(&self.probed_of(&roster, self.start.elapsed()), &extras)
     }
 }
+
+/// The metrics are made when they are read, because thousands of targets take milliseconds, and once a
+/// second at most: the thread that sends and receives waits while the records are copied.
+impl MetricsSource for Shared {
+    fn families(&self) -> Arc<MetricFamilies> {
+        let mut last = lock(&self.families);
+        match &*last {
+            Some((at, families)) if at.elapsed() < SHORTEST_AGE => Arc::clone(families),
+            _ => {
+                let families = Arc::new(self.collect());
+                *last = Some((Instant::now(), Arc::clone(&families)));
+                families
+            }
+        }
+    }
+
+    fn is_healthy(&self) -> bool {
+        self.heartbeat.is_alive(MAX_SILENCE)
+    }
+}
+
+/// The age of metrics before they are made again.
+const SHORTEST_AGE: Duration = Duration::from_secs(1);
+
+/// The time without a sign of life after which the main thread hangs.
+const MAX_SILENCE: Duration = Duration::from_secs(10);
