@@ -17,7 +17,7 @@ use self::windows as system;
 pub(crate) use self::system::files::{create_new, special_kind, write};
 pub(crate) use self::system::manager::{ManagerSocket, inherited_sockets};
 pub(crate) use self::system::signals::{
-    SIGQUIT, SIGUSR1, Signal, default_action, handle, stop_signals,
+    SIGHUP, SIGQUIT, SIGUSR1, Signal, default_action, handle, stop_signals,
 };
 pub(crate) use self::system::{
     AsStream, descriptor_advice, host_name, unread_in_stderr, unread_in_stdout, usable_buffer,

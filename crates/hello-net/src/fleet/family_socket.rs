@@ -3,12 +3,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use super::plan::FleetPlan;
 use crate::sys;
+use crate::sys::batch::RecvBatch;
+use crate::sys::datagram_socket::DatagramSocket;
 use crate::sys::fragmentation::Fragmentation;
 use crate::sys::queued_error::QueuedError;
-use crate::udp::batch::RecvBatch;
-use crate::udp::datagram_socket::DatagramSocket;
-use crate::udp::transmit::{Route, Transmit};
-use crate::udp::{reply_socket, socket};
+use crate::sys::socket;
+use crate::sys::transmit::{Route, Transmit};
+use crate::udp::reply_socket;
 
 /// The socket of an address family, which sends to any number of targets.
 #[derive(Debug)]
@@ -57,7 +58,7 @@ impl FamilySocket {
 
     /// Takes the oldest ICMP error, and writes what it quotes into `quote`.
     pub(super) fn take_error(&self, quote: &mut [u8]) -> Option<QueuedError> {
-        sys::take_error(&self.socket, quote)
+        sys::take_error(sys::borrow(&self.socket), quote)
     }
 
     /// Returns how many messages the system dropped, modulo 2^32; 0 if it does not report it.

@@ -10,11 +10,11 @@ use super::state::Probe;
 use crate::clock::{ClockSample, TimestampMapper};
 use crate::requester::{self, NotSent};
 use crate::sys;
+use crate::sys::batch::RecvBatch;
+use crate::sys::error_class::ErrorClass;
 use crate::sys::latch::Latch;
 use crate::sys::queued_error::MAX_QUOTE;
-use crate::udp::batch::RecvBatch;
 use crate::udp::earlier_send::{MAX_QUEUED, is_from_earlier_send, send_past_reports};
-use crate::udp::error_class::ErrorClass;
 use crate::udp::recv_backoff::RecvBackoff;
 use crate::udp::socket_error::SocketError;
 

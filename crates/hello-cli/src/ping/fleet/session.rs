@@ -11,7 +11,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hello_net::{Fleet, FleetError, FleetEvent, Stopper};
-use signal_hook::consts::{SIGHUP, SIGQUIT};
 
 use self::shared::Shared;
 use super::file::{self, FileError};
@@ -31,6 +30,7 @@ use crate::ping::metrics_outputs::announce;
 use crate::process::exit::error_chain;
 use crate::process::signals::Signals;
 use crate::process::ticker::next_tick;
+use crate::sys::{SIGHUP, SIGQUIT};
 
 /// A message to the main thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::fs;
 use std::io;
 use std::thread;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-pub(crate) use signal_hook::consts::{SIGQUIT, SIGUSR1};
+pub(crate) use signal_hook::consts::{SIGHUP, SIGQUIT, SIGUSR1};
+use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::{iterator, low_level};
 
 pub(crate) type Signal = i32;

@@ -15,8 +15,11 @@ pub(crate) type Signal = i32;
 /// Ctrl-Break, which the C library calls SIGBREAK.
 pub(crate) const SIGQUIT: Signal = 21;
 
-/// No key sends it.
-pub(crate) const SIGUSR1: Signal = 0;
+/// No key sends it, nor the next one.
+pub(crate) const SIGHUP: Signal = NO_SIGNAL;
+pub(crate) const SIGUSR1: Signal = NO_SIGNAL;
+
+const NO_SIGNAL: Signal = 0;
 
 /// Returns the signals that stop a tool: Ctrl-C.
 pub(crate) fn stop_signals() -> Vec<Signal> {
@@ -33,7 +36,7 @@ pub(crate) fn handle(
         let raised = Arc::new(AtomicBool::new(false));
         flag::register(signal, Arc::clone(&raised)).map(|_| (signal, raised))
     };
-    let keys = signals.iter().copied().filter(|signal| *signal != SIGUSR1);
+    let keys = signals.iter().copied().filter(|signal| *signal != NO_SIGNAL);
     let flags = keys.map(register).collect::<io::Result<Vec<_>>>()?;
     let look = move || loop {
         for (signal, raised) in &flags {
