@@ -42,7 +42,7 @@ lay_out() {
     cp docs/{load,measuring,operations,performance,protocol,security}.md docs/*.schema.json \
         docs/*.svg "$doc/"
     cp docs/pictures/*.svg "$doc/pictures/"
-    cp "$work/inventory/$target/"{sbom.cdx.json,third-party-notices.txt} "$doc/"
+    cp "$work/inventory/$target"/* "$doc/"
     find "$doc" -type d -exec chmod 755 {} + , -type f -exec chmod 644 {} +
 }
 

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Lists what the programs for a target contain: inventory.py TARGET VERSION PROGRAMS DIRECTORY
 
-Writes to DIRECTORY a bill of materials (sbom.cdx.json, CycloneDX 1.5) and the licences and notices of all
-libraries (third-party-notices.txt). PROGRAMS is the directory of the programs.
+Writes to DIRECTORY a bill of materials (sbom.cdx.json, CycloneDX 1.5), the licences and notices of all
+libraries (third-party-notices.txt) and those of Rust's standard library (rust-std-notices.html.gz). PROGRAMS is
+the directory of the programs.
 """
 
+import gzip
 import hashlib
 import json
 import os
@@ -59,7 +61,7 @@ def standard_library(target):
         "version": version,
         "description": f"Rust's standard library{with_musl}, as shipped with the compiler",
         "scope": "required",
-        "licenses": [{"expression": "MIT AND Apache-2.0" if with_musl else "MIT OR Apache-2.0"}],
+        "licenses": [{"expression": "(MIT OR Apache-2.0) AND MIT" if with_musl else "MIT OR Apache-2.0"}],
     }
 
 
@@ -74,7 +76,11 @@ def programs(directory):
     ]
 
 
-def notices(packages):
+# The names of files with licences start with one of these.
+LICENCE_FILES = ("COPYING", "LICENCE", "LICENSE", "NOTICE", "UNLICENSE")
+
+
+def crate_notices(packages):
     """Yields the text of each licence file once, after the crates that ship it."""
     found = {}
     for package in packages:
@@ -83,7 +89,7 @@ def notices(packages):
         name = f"{package['name']} {package['version']} ({package['license']})"
         files = [
             path for path in sorted(Path(package["manifest_path"]).parent.iterdir())
-            if path.is_file() and path.name.upper().startswith(("LICENSE", "LICENCE", "COPYING", "NOTICE", "UNLICENSE"))
+            if path.is_file() and path.name.upper().startswith(LICENCE_FILES)
         ]
         for path in files:
             found.setdefault(path.read_text(errors="replace").strip(), []).append(name)
@@ -92,6 +98,22 @@ def notices(packages):
             found.setdefault(f"The package has no licence file. Authors: {authors}", []).append(name)
     for text, names in found.items():
         yield "\n".join(dict.fromkeys(names)) + "\n\n" + text + "\n"
+
+
+def notices(packages, target):
+    head = "Hello's programs contain the libraries below. Each part names the libraries that its text is about."
+    parts = [head + "\n", *crate_notices(packages)]
+    parts.append("Rust's standard library (MIT OR Apache-2.0)\n\nIts notices are in rust-std-notices.html.gz.\n")
+    if target.endswith("-musl"):
+        _, permission = Path("LICENSE-MIT").read_text().split("\n", 1)
+        parts.append("musl (MIT)\n\nCopyright (c) 2005-2020 Rich Felker, et al.\n" + permission)
+    return ("\n" + "-" * 80 + "\n\n").join(parts)
+
+
+def standard_library_notices():
+    """Returns the file with the notices of the standard library, which every toolchain of rustup has."""
+    root = subprocess.check_output(["rustc", "--print", "sysroot"], text=True).strip()
+    return Path(root) / "share/doc/rust/COPYRIGHT-library.html"
 
 
 def main():
@@ -142,9 +164,9 @@ def main():
         ],
     }
     (directory / "sbom.cdx.json").write_text(json.dumps(bill, indent=2) + "\n")
-    separator = "\n" + "-" * 80 + "\n\n"
-    head = "Hello's programs contain the libraries below. Each part names the libraries that its text is about.\n"
-    (directory / "third-party-notices.txt").write_text(head + separator + separator.join(notices(packages)))
+    (directory / "third-party-notices.txt").write_text(notices(packages, target))
+    html = standard_library_notices().read_bytes()
+    (directory / "rust-std-notices.html.gz").write_bytes(gzip.compress(html, mtime=0))
 
 
 if __name__ == "__main__":
