@@ -10,12 +10,12 @@ build_image() {
     local archive=$out/hello-$version-$arch.oci.tar storage=$work/storage-$arch
     # A store of its own, so that nothing stays behind.
     local buildah=(buildah --storage-driver vfs --root "$storage" --runroot "$storage-run")
-    "${buildah[@]}" bud --isolation chroot --arch "$arch" --timestamp "$SOURCE_DATE_EPOCH" \
+    "${buildah[@]}" bud --quiet --isolation chroot --arch "$arch" --timestamp "$SOURCE_DATE_EPOCH" \
         --label "org.opencontainers.image.version=$version" --tag "hello:$version" \
         --file deploy/container/Containerfile "$work/hello-$version-$target"
     echo '{"default": [{"type": "insecureAcceptAnything"}]}' > "$work/policy.json"
     # An existing archive cannot be replaced.
     rm --force "$archive"
-    "${buildah[@]}" push --signature-policy "$work/policy.json" "hello:$version" \
+    "${buildah[@]}" push --quiet --signature-policy "$work/policy.json" "hello:$version" \
         "oci-archive:$archive:hello:$version"
 }
