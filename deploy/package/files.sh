@@ -50,3 +50,9 @@ lay_out() {
 set_times() {
     find "$1" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 }
+
+# Writes an archive of a path in a directory that depends on nothing but the files in it.
+write_tar() {
+    tar --create --directory "$1" --sort=name --format=gnu --mtime="@$SOURCE_DATE_EPOCH" \
+        --owner=0 --group=0 --numeric-owner "$2"
+}

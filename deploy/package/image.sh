@@ -7,15 +7,15 @@ build_image() {
         x86_64-*) arch=amd64 ;;
         aarch64-*) arch=arm64 ;;
     esac
-    local archive=$out/hello-$version-$arch.oci.tar storage=$work/storage-$arch
+    local storage=$work/storage-$arch layout=$work/layout-$arch
     # A store of its own, so that nothing stays behind.
     local buildah=(buildah --storage-driver vfs --root "$storage" --runroot "$storage-run")
     "${buildah[@]}" bud --quiet --isolation chroot --arch "$arch" --timestamp "$SOURCE_DATE_EPOCH" \
         --label "org.opencontainers.image.version=$version" --tag "hello:$version" \
         --file deploy/container/Containerfile "$work/hello-$version-$target"
     echo '{"default": [{"type": "insecureAcceptAnything"}]}' > "$work/policy.json"
-    # An existing archive cannot be replaced.
-    rm --force "$archive"
     "${buildah[@]}" push --quiet --signature-policy "$work/policy.json" "hello:$version" \
-        "oci-archive:$archive:hello:$version"
+        "oci:$layout:hello:$version"
+    # buildah's own archives have the time at which they were written.
+    write_tar "$layout" . > "$out/hello-$version-$arch.oci.tar"
 }

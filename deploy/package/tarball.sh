@@ -11,6 +11,5 @@ lay_out_tarball() {
 
 build_tarball() {
     local name=hello-$version-$1
-    tar --create --directory "$work" --sort=name --format=gnu --mtime="@$SOURCE_DATE_EPOCH" \
-        --owner=0 --group=0 --numeric-owner "$name" | gzip -9n > "$out/$name.tar.gz"
+    write_tar "$work" "$name" | gzip -9n > "$out/$name.tar.gz"
 }
