@@ -147,6 +147,23 @@ impl Distribution {
         self.histogram.count_between(0, nanos_of(duration))
     }
 
+    /// Returns the number of durations up to each of these ascending bounds, as
+    /// [`count_up_to`](Self::count_up_to) does, but reads the histogram only once.
+    pub fn counts_up_to(&self, bounds: impl IntoIterator<Item = Duration>) -> Vec<u64> {
+        // What is counted, and the first value that is not.
+        let (mut count, mut next) = (0, 0);
+        let bounds = bounds.into_iter().map(nanos_of);
+        let count_up_to = bounds.map(|bound| {
+            // Beyond the longest duration, the histogram would count its last values again.
+            if bound >= next && count < self.count() {
+                count += self.histogram.count_between(next, bound);
+                next = self.histogram.highest_equivalent(bound).saturating_add(1);
+            }
+            count
+        });
+        count_up_to.collect()
+    }
+
     /// Returns the number of durations between each two of these ascending bounds, with the precision
     /// of the percentiles. The first number includes all shorter durations, and the last one all
     /// longer ones.

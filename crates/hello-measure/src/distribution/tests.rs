@@ -171,3 +171,23 @@ proptest! {
         prop_assert!(bins.last().map(|bin| bin.end) <= distribution.max());
     }
 }
+
+#[test]
+fn counts_up_to_several_bounds_are_those_of_each_bound() {
+    let mut distribution = Distribution::new(3);
+    let bounds = || (0..64).map(|power| Duration::from_nanos(1 << power));
+    let with_neighbours = || {
+        bounds().flat_map(|bound| {
+            [bound.saturating_sub(Duration::from_nanos(1)), bound, bound, bound * 3 / 2]
+        })
+    };
+    for longest in [0, 1, 1000, 1_000_000, 3_000_000_000, u64::MAX / 2] {
+        distribution.record_n(Duration::from_nanos(longest), 3);
+        for step in 1..1000 {
+            distribution.record(Duration::from_nanos(longest / 1000 * step));
+        }
+        let each = with_neighbours().map(|bound| distribution.count_up_to(bound));
+        assert_eq!(distribution.counts_up_to(with_neighbours()), Vec::from_iter(each));
+    }
+    assert_eq!(Distribution::new(3).counts_up_to(bounds()), [0; 64]);
+}

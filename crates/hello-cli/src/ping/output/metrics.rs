@@ -169,11 +169,9 @@ const POWERS: RangeInclusive<i32> = -15..=4;
 /// Returns the histogram of the round-trip times, with the precision of the percentiles.
 fn histogram(recorder: &Recorder) -> Histogram {
     let rtts = recorder.rtts();
-    let up_to = POWERS.map(|power| {
-        let bound = 2_f64.powi(power);
-        (bound, rtts.count_up_to(Duration::from_secs_f64(bound)))
-    });
-    Histogram::new(up_to, rtts.sum().as_secs_f64(), rtts.count())
+    let bounds = POWERS.map(|power| 2_f64.powi(power));
+    let counts = rtts.counts_up_to(bounds.clone().map(Duration::from_secs_f64));
+    Histogram::new(bounds.zip(counts), rtts.sum().as_secs_f64(), rtts.count())
 }
 
 #[cfg(test)]
