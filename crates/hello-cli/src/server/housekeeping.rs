@@ -115,9 +115,14 @@ impl<'a> Housekeeping<'a> {
             None => SECOND,
         };
         self.liveness = now + period.max(MIN_PERIOD);
-        if self.server.check_liveness() && self.ready_sent {
-            self.supervisor.watchdog();
-            self.heartbeat.into_iter().for_each(Heartbeat::beat);
+        if self.server.check_liveness() {
+            if self.ready_sent {
+                self.supervisor.watchdog();
+            }
+            // Also if the supervisor could not be notified.
+            if self.server.is_serving() {
+                self.heartbeat.into_iter().for_each(Heartbeat::beat);
+            }
         }
         let counters = self.server.counters();
         self.log_receive_errors(&counters);
