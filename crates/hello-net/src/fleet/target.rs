@@ -12,8 +12,10 @@ use crate::requester::NotSent;
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) address: Option<SocketAddr>,
-    /// The address before, and the sequence number of the first probe that was not sent there.
-    moved: Option<(SocketAddr, u32)>,
+    /// The sequence number of the first probe that is sent there.
+    first_there: u32,
+    /// The address that probes were sent to before, the number of the first and that behind the last.
+    before: Option<(SocketAddr, u32, u32)>,
     pub(super) ledger: Ledger,
     pub(super) record: CompactRecord,
     pub(super) run_id: u16,
@@ -43,7 +45,8 @@ impl Target {
         let first = Token { run_id, seq: Token::FIRST_SEQ };
         let ledger = Ledger::new(first, plan.window(), plan.timeout).with_peer(plan.peer);
         let record = CompactRecord::new();
-        Self { address, moved: None, ledger, record, run_id, next: first.seq, schedule }
+        let (next, first_there, before) = (first.seq, first.seq, None);
+        Self { address, first_there, before, ledger, record, run_id, next, schedule }
     }
 
     pub(super) fn set_schedule(&mut self, schedule: Schedule) {
@@ -52,16 +55,22 @@ impl Target {
 
     /// Changes the address.
     pub(super) fn set_address(&mut self, address: Option<SocketAddr>) {
-        self.moved = self.address.map(|before| (before, self.next)).or(self.moved);
+        let before = self.address.filter(|_| self.next != self.first_there);
+        if let Some(before) = before {
+            self.before = Some((before, self.first_there, self.next));
+            self.first_there = self.next;
+        }
         self.address = address;
     }
 
     /// Returns whether an address is the one that the probe with this number was sent to.
     pub(super) fn was_sent_to(&self, address: SocketAddr, seq: u32) -> bool {
-        match self.moved {
-            // Sequence numbers wrap around, and half of them are before any (RFC 1982 section 3.2).
-            Some((before, first)) if seq.wrapping_sub(first) > u32::MAX / 2 => address == before,
-            _ => self.address == Some(address),
+        // Sequence numbers wrap around.
+        let is_within = |first: u32, end: u32| seq.wrapping_sub(first) < end.wrapping_sub(first);
+        let is_before = |(before, first, end)| address == before && is_within(first, end);
+        match is_within(self.first_there, self.next) {
+            true => self.address == Some(address),
+            false => self.before.is_some_and(is_before),
         }
     }
 
@@ -181,8 +190,10 @@ mod tests {
         let mut target = Target::new(Some(one), 7, &plan, schedule(0, None, None));
         target.handle_sent(16, SECOND);
         assert!(target.was_sent_to(one, 1) && !target.was_sent_to(other, 1));
+        target.set_address(Some(other));
         target.set_address(None);
         assert!(target.was_sent_to(one, 1) && !target.was_sent_to(one, 2));
+        assert!(!target.was_sent_to(other, 1), "nothing was sent there");
         target.set_address(Some(other));
         target.handle_sent(16, SECOND);
         assert!(target.was_sent_to(one, 1) && !target.was_sent_to(other, 1));

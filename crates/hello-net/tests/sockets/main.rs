@@ -1,10 +1,11 @@
-//! Server, client, prober and load generator over real sockets on the loopback, on ports that the
+//! Server, client, prober, fleet and load generator over real sockets on the loopback, on ports that the
 //! system chooses.
 
 mod adopted;
 mod batches;
 mod client;
 mod codes;
+mod fleet;
 #[cfg(target_os = "linux")]
 mod link_down;
 mod load;
