@@ -73,11 +73,11 @@ fn valid_metrics(test: &str, address: SocketAddr) -> String {
     let file = fresh_path(test);
     fs::write(&file, &text).expect("written");
     assert_valid_for_prometheus(test, &file);
-    if have("python-prometheus", "--version", test) {
+    if have("validate-python", "--version", test) {
         let script = format!("{}/../../tests/peers/parse_metrics.py", env!("CARGO_MANIFEST_DIR"));
         let samples = |format: &str, metrics: &str| {
             fs::write(&file, metrics).expect("written");
-            let mut command = Command::new("python-prometheus");
+            let mut command = Command::new("validate-python");
             let input = File::open(&file).expect("there");
             let output = command.args([&script, format]).stdin(input).output();
             let Finished { out, err, status } = output.expect("runs").into();
