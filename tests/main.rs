@@ -15,6 +15,7 @@ mod layout;
 mod limits;
 mod metrics_file;
 mod metrics_http;
+mod monitoring;
 mod namespaces;
 mod observability;
 mod overload;
