@@ -11,6 +11,7 @@ mod faults;
 mod foreign;
 mod generated;
 mod hello_load;
+mod kubernetes;
 mod layout;
 mod limits;
 mod metrics_file;
