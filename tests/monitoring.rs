@@ -1,5 +1,7 @@
 //! The files in `deploy/prometheus` and `deploy/grafana`, checked by the programs that read them.
 
+mod dashboards;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
