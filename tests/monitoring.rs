@@ -1,6 +1,7 @@
 //! The files in `deploy/prometheus` and `deploy/grafana`, checked by the programs that read them.
 
 mod dashboards;
+mod mesh;
 
 use std::collections::BTreeSet;
 use std::fs;
