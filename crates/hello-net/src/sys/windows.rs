@@ -145,3 +145,39 @@ impl Waker {
         self.socket.as_socket()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::error_class::ErrorClass;
+
+    #[test]
+    fn what_windows_says_of_a_datagram_socket_has_its_class() {
+        for (code, class) in [
+            (WSAECONNRESET, ErrorClass::ConnectionRefused),
+            (WSAECONNREFUSED, ErrorClass::ConnectionRefused),
+            (PORT_UNREACHABLE, ErrorClass::ConnectionRefused),
+            (WSAENETRESET, ErrorClass::Unreachable),
+            (WSAEHOSTUNREACH, ErrorClass::Unreachable),
+            (WSAEINTR, ErrorClass::Interrupted),
+            (WSAEMSGSIZE, ErrorClass::TooLong),
+            (WSAENOBUFS, ErrorClass::NoBuffers),
+            (PROTOCOL_UNREACHABLE, ErrorClass::Protocol),
+        ] {
+            assert_eq!(ErrorClass::of(&io::Error::from_raw_os_error(code)), class, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_bound_port_is_refused_even_to_a_socket_that_would_take_it_over() {
+        let held = crate::sys::socket::bind(
+            (Ipv4Addr::LOCALHOST, 0).into(),
+            crate::sys::socket::PortSharing::Exclusive,
+        );
+        let address = held.as_ref().expect("a port").local_addr().expect("bound");
+        let other = Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None);
+        let other = other.expect("a socket");
+        other.set_reuse_address(true).expect("an option");
+        other.bind(&address.into()).expect_err("it is taken");
+    }
+}

@@ -56,16 +56,25 @@ mod tests {
 
     #[test]
     fn reports_about_earlier_datagrams_cost_the_next_one_nothing() {
-        let errors = [errno::EPROTO, errno::EACCES, errno::EMSGSIZE, errno::ECONNREFUSED];
+        let errors =
+            [errno::EHOSTUNREACH, errno::ENETUNREACH, errno::EMSGSIZE, errno::ECONNREFUSED];
         let (sent, reports) = send_past_reports(results(&errors));
         assert_eq!(sent.expect("nothing wrong with it"), 7);
         let expected = [
-            ErrorClass::Protocol,
-            ErrorClass::Denied,
+            ErrorClass::Unreachable,
+            ErrorClass::Unreachable,
             ErrorClass::TooLong,
             ErrorClass::ConnectionRefused,
         ];
         assert_eq!(classes(&reports), expected);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn unix_also_reports_what_a_firewall_or_a_router_rejects() {
+        for code in [errno::EPROTO, errno::EACCES, errno::EHOSTDOWN] {
+            assert!(is_from_earlier_send(&io::Error::from_raw_os_error(code)), "{code}");
+        }
     }
 
     #[test]

@@ -263,6 +263,7 @@ fn each_request_is_sent_answered_and_reported_once() {
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "Wine sends no trains")]
 fn threads_and_trains_together_send_exactly_the_count() {
     for (threads, train, count) in [(2, 1, 101), (2, 8, 501), (3, 5, 7), (3, 1, 2)] {
         let (sources, threads, train) = (ports(5), number(threads), number(train));
