@@ -55,6 +55,30 @@ fn no_source_tree_has_a_mod_rs() {
 }
 
 #[test]
+fn systems_differ_behind_one_seam_in_each_crate() {
+    let systems = ["target_os", "target_family", "target_vendor", "unix", "windows"];
+    for name in CRATES {
+        let source = source_of(name);
+        for file in rust_files(&source) {
+            let inside = file.strip_prefix(&source).expect("below it");
+            if inside.starts_with("sys")
+                || inside == Path::new("sys.rs")
+                || file.ends_with("tests.rs")
+            {
+                continue;
+            }
+            let text = fs::read_to_string(&file).expect("text");
+            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+            for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+                let asks =
+                    line.contains("cfg") && systems.iter().any(|system| line.contains(system));
+                assert!(!asks && !line.contains("std::os::"), "{}: {line}", file.display());
+            }
+        }
+    }
+}
+
+#[test]
 fn modules_of_hello_net_import_downwards_only() {
     let layer = |module: &str| LAYERS.iter().position(|layer| layer.contains(&module));
     let source = source_of("hello-net");

@@ -311,8 +311,10 @@ const MAX_DATAGRAMS: usize = 256;
 /// The longest wait before a stop is noticed.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
+    #![cfg(target_os = "linux")]
+
     use std::net::{Ipv4Addr, UdpSocket};
 
     use super::*;

