@@ -4,7 +4,7 @@
 //! Each system is one file, or a file and its folder, with the same functions, which this file
 //! lists; the rest of the crate is written on them, and asks nowhere which system it is on. A system
 //! that lacks something says so by an error or by `None`, and shares what stands in its place
-//! ([`fallback`]).
+//! (`fallback.rs`).
 
 #[cfg(feature = "__batches")]
 pub(crate) mod batch;
