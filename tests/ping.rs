@@ -1,6 +1,7 @@
 //! `hello-ping` as people and scripts use it.
 
 pub(crate) mod files;
+mod fleet;
 mod headers;
 mod join;
 mod options;
