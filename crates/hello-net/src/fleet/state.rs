@@ -150,20 +150,19 @@ impl State {
         loop {
             let Reverse((_, id)) = *self.due.peek().filter(|Reverse((due, _))| *due <= now)?;
             self.due.pop();
-            let Some(target) = self.targets.get_mut(&id) else { continue };
-            let before = target.record.reachability();
-            let taken = target.take_due(now);
-            self.due.extend(target.due().map(|due| Reverse((due, id))));
-            match taken {
-                Some(Ok((token, to))) => {
-                    // The skipped ones.
-                    self.note_change(id, before, now);
-                    return Some(Probe { target: id, to, token });
+            let mut taken = None;
+            self.update(id, now, |target| {
+                taken = target.take_due(now);
+                if let Some(Err(reason)) = taken {
+                    target.record.not_sent(reason.label(), 1);
                 }
-                Some(Err(reason)) => target.record.not_sent(reason.label(), 1),
-                None => {}
+                0
+            });
+            let due = self.targets.get(&id).and_then(Target::due);
+            self.due.extend(due.map(|due| Reverse((due, id))));
+            if let Some(Ok((token, to))) = taken {
+                return Some(Probe { target: id, to, token });
             }
-            self.note_change(id, before, now);
         }
     }
 
@@ -303,21 +302,16 @@ impl State {
         let Some(target) = self.targets.get_mut(&id) else { return };
         let before = target.record.reachability();
         self.in_flight -= change(target);
-        self.note_change(id, before, now);
-    }
-
-    fn note_change(&mut self, target: TargetId, before: Reachability, now: Duration) {
-        let Some(record) = self.record(target) else { return };
-        let kind = match (before, record.reachability()) {
+        let kind = match (before, target.record.reachability()) {
             (before, after) if before == after => return,
             (_, Reachability::Unreachable) => {
-                FleetEventKind::Unreachable { cause: record.last_cause() }
+                FleetEventKind::Unreachable { cause: target.record.last_cause() }
             }
             (Reachability::Unreachable, Reachability::Answering) => FleetEventKind::Answering,
             _ => return,
         };
         let at = now.saturating_sub(self.start.unwrap_or(now));
-        self.events.push_back(FleetEvent { at, target, kind });
+        self.events.push_back(FleetEvent { at, target: id, kind });
     }
 }
 
