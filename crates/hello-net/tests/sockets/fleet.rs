@@ -224,9 +224,9 @@ fn stop_waits_for_what_is_in_flight_and_abort_does_not() {
             let run = scope.spawn(|| fleet.run(|_| ()));
             receive(&silent);
             if aborts {
-                stopper.abort()
+                stopper.abort();
             } else {
-                stopper.stop()
+                stopper.stop();
             }
             run.join().expect("no panic").expect("no broken socket");
         });

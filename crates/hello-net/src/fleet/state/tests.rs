@@ -17,8 +17,8 @@ fn refused(host: u8) -> Cause {
 }
 
 /// A fleet that was started at second 100, with its targets at 192.0.2.1 and up.
-fn fleet(plan: FleetPlan, targets: u8) -> (State, Vec<TargetId>) {
-    let mut state = State::new(&plan, 7);
+fn fleet(plan: &FleetPlan, targets: u8) -> (State, Vec<TargetId>) {
+    let mut state = State::new(plan, 7);
     let add = |host| state.add(Duration::ZERO, Some(address(host)), draw()).expect("room");
     let ids = (1..=targets).map(add).collect();
     state.start(100 * SECOND);
@@ -60,7 +60,7 @@ fn counts(state: &State, id: TargetId) -> hello_measure::Counts {
 
 #[test]
 fn probes_of_an_interval_are_spread_over_it() {
-    let (mut state, _) = fleet(FleetPlan::DEFAULT, 100);
+    let (mut state, _) = fleet(&FleetPlan::DEFAULT, 100);
     let tenths = (1..=10).map(|tenth| send(&mut state, 100 * SECOND + SECOND * tenth / 10).len());
     let tenths = Vec::from_iter(tenths);
     assert_eq!(tenths.iter().sum::<usize>(), 100);
@@ -69,7 +69,7 @@ fn probes_of_an_interval_are_spread_over_it() {
 
 #[test]
 fn run_ids_are_unique_whatever_is_drawn() {
-    let (mut state, _) = fleet(FleetPlan::DEFAULT, 200);
+    let (mut state, _) = fleet(&FleetPlan::DEFAULT, 200);
     let sent = send(&mut state, 101 * SECOND);
     let run_ids = BTreeSet::from_iter(sent.iter().map(|probe| probe.token.run_id));
     assert_eq!((sent.len(), run_ids.len()), (200, 200));
@@ -77,7 +77,7 @@ fn run_ids_are_unique_whatever_is_drawn() {
 
 #[test]
 fn reply_counts_only_from_the_address_that_the_probe_was_sent_to() {
-    let (mut state, ids) = fleet(FleetPlan::DEFAULT, 2);
+    let (mut state, ids) = fleet(&FleetPlan::DEFAULT, 2);
     let now = 101 * SECOND;
     let sent = send(&mut state, now);
     let (first, second) = (sent[0], sent[1]);
@@ -106,7 +106,7 @@ fn reply_counts_only_from_the_address_that_the_probe_was_sent_to() {
 
 #[test]
 fn error_is_the_cause_only_for_the_target_that_it_quotes() {
-    let (mut state, _) = fleet(FleetPlan::DEFAULT, 3);
+    let (mut state, _) = fleet(&FleetPlan::DEFAULT, 3);
     let now = 101 * SECOND;
     let sent = send(&mut state, now);
     let [first, second, third] = sent[..] else { panic!("three") };
@@ -125,7 +125,7 @@ fn error_is_the_cause_only_for_the_target_that_it_quotes() {
 
 #[test]
 fn target_that_cannot_be_sent_to_is_counted_alone() {
-    let (mut state, ids) = fleet(FleetPlan { count: Some(2), ..FleetPlan::DEFAULT }, 2);
+    let (mut state, ids) = fleet(&FleetPlan { count: Some(2), ..FleetPlan::DEFAULT }, 2);
     let unresolved = state.add(100 * SECOND, None, draw()).expect("room");
     for second in 101..=102 {
         while let Some(probe) = state.poll_due(second * SECOND) {
@@ -154,7 +154,7 @@ fn target_that_cannot_be_sent_to_is_counted_alone() {
 
 #[test]
 fn target_that_answers_again_is_an_event_and_the_first_answer_is_none() {
-    let (mut state, _) = fleet(FleetPlan::DEFAULT, 1);
+    let (mut state, _) = fleet(&FleetPlan::DEFAULT, 1);
     let mut events = vec![];
     for second in 101..=106 {
         let now = second * SECOND;
@@ -173,7 +173,7 @@ fn target_that_answers_again_is_an_event_and_the_first_answer_is_none() {
 
 #[test]
 fn removed_target_ends_with_its_probes_in_flight() {
-    let (mut state, ids) = fleet(FleetPlan { count: Some(1), ..FleetPlan::DEFAULT }, 2);
+    let (mut state, ids) = fleet(&FleetPlan { count: Some(1), ..FleetPlan::DEFAULT }, 2);
     let now = 101 * SECOND;
     let sent = send(&mut state, now);
     let removed = state.remove(ids[0]).expect("it was added");
@@ -226,7 +226,7 @@ proptest! {
     fn whatever_happens_every_probe_has_one_fate_and_no_stranger_is_believed(
         steps in prop::collection::vec(step(), 0..120),
     ) {
-        let (mut state, mut ids) = fleet(FleetPlan::DEFAULT, 2);
+        let (mut state, mut ids) = fleet(&FleetPlan::DEFAULT, 2);
         let mut now = 100 * SECOND;
         let mut sent: Vec<Probe> = vec![];
         for step in steps {
