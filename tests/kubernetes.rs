@@ -161,6 +161,8 @@ fn mesh_probes_the_headless_service_and_not_the_own_pod() {
     let Some(resources) = resources(test, "mesh") else { return };
     let service = &resources["Service/hello-mesh"];
     assert_eq!(service["spec"]["clusterIP"], "None");
+    // A node that fails must remain a target.
+    assert_eq!(service["spec"]["publishNotReadyAddresses"], true);
     let port = &service["spec"]["ports"][0]["port"];
     let targets = resources["ConfigMap/hello-mesh"]["data"]["targets"].as_str().expect("text");
     let targets: Vec<_> = targets.lines().filter(|line| !line.starts_with('#')).collect();
