@@ -25,7 +25,7 @@ use crate::udp::socket_error::SocketError;
 ///
 /// Probe k to a target is due k intervals after its first, as a [`Prober`](crate::prober::Prober)'s are,
 /// whether it answers or not. First probes are spread over the interval. Due probes and replies are
-/// handled together a few milliseconds at a time, which saves most of the processor time; round-trip
+/// handled together, up to 20 milliseconds at a time, which saves most of the processor time; round-trip
 /// times are as exact as before, because they start when a probe is sent and end at the kernel's
 /// timestamp of its reply, where the back end has one.
 ///

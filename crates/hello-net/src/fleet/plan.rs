@@ -105,7 +105,7 @@ const LARGEST_WINDOW: u32 = 1024;
 
 /// A probe is late by this at most, unless the process is held up. Its round-trip time starts when it is
 /// sent.
-const LONGEST_TICK: Duration = Duration::from_millis(10);
+const LONGEST_TICK: Duration = Duration::from_millis(20);
 
 /// The fewest ticks of an interval.
 const TICKS: u32 = 50;
