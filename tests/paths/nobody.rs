@@ -25,6 +25,7 @@ fn every_option_of_ping_works_without_privileges() {
         "limits": answered,
         "text": [0, true],
         "files": [0, ["json", "csv", "markdown", "svg", "prom"]],
+        "fleet": [0, [2]],
         "join": [0, ["back"], 10],
         "TTL": lost("ttl-exceeded"),
         "rejected": lost("prohibited"),

@@ -90,6 +90,16 @@ def join(lab, version, folder, target):
     return [status, list(lost), sum(lost.values()) + out.count('"event":"reply"')]
 
 
+def fleet(folder, target):
+    """Probes a target of a file. Returns the exit status, and the number of answers."""
+    path = os.path.join(folder, "targets.txt")
+    with open(path, "w") as file:
+        file.write(f"{target}\n")
+    options = ("--exclude", "192.0.2.9", "--lookup-interval", "9s", "--metrics-listen", 0)
+    status, events = lines("-c", 2, "-i", "50ms", "--targets", path, *options)
+    return [status, [one["answered"] for one in events if one["event"] == "target-summary"]]
+
+
 def trace(lab, *options):
     """Returns the exit status, and the machines on each path."""
     status, events = lines("-W", "400ms", *options)
@@ -118,6 +128,7 @@ def commands(lab, version, folder):
     status, text = ping("-c", 1, "-D", "--color", "always", target)
     seen["text"] = [status, bool(re.search(r"^\[\d+\.\d{6}\] 24 bytes from ", text, re.M))]
     seen["files"] = files(folder, target)
+    seen["fleet"] = fleet(folder, target)
     seen["join"] = join(lab, version, folder, target)
     seen["TTL"] = run("-t", 1, target)
     with A.reject(version, "admin-prohibited"):

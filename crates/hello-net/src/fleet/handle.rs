@@ -11,12 +11,14 @@ use crate::sys;
 /// A target of a [`Fleet`](crate::fleet::Fleet). No other target of the fleet ever has the same id.
 ///
 /// ```
+/// use std::net::SocketAddr;
+///
 /// use hello_net::Fleet;
 ///
-/// let handle = Fleet::builder().open()?.handle();
-/// let first = handle.add(([127, 0, 0, 1], 9999).into())?;
+/// let (handle, server) = (Fleet::builder().open()?.handle(), SocketAddr::from(([127, 0, 0, 1], 9999)));
+/// let first = handle.add(server)?;
 /// handle.remove(first);
-/// assert!(handle.add(([127, 0, 0, 1], 9999).into())? > first);
+/// assert!(handle.add(server)? > first);
 /// # Ok::<(), hello_net::FleetError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,12 +29,15 @@ pub struct TargetId(pub(super) u64);
 /// Clones belong to the same fleet.
 ///
 /// ```
+/// use std::net::SocketAddr;
+///
 /// use hello_net::Fleet;
 ///
 /// let fleet = Fleet::builder().open()?;
 /// let handle = fleet.handle();
-/// let target = handle.add(([127, 0, 0, 1], 9999).into())?;
-/// handle.set_address(target, Some(([127, 0, 0, 2], 9999).into()));
+/// let [server, other] = [1, 2].map(|host| SocketAddr::from(([127, 0, 0, host], 9999)));
+/// let target = handle.add(server)?;
+/// handle.set_address(target, Some(other));
 /// assert_eq!(handle.records().len(), 1);
 /// let record = handle.remove(target).ok_or("it was added")?;
 /// assert_eq!((record.counts().sent, handle.records().len()), (0, 0));
