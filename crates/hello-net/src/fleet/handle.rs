@@ -1,3 +1,4 @@
+use std::mem;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -90,6 +91,12 @@ impl FleetHandle {
     /// Returns what was received that belongs to no target.
     pub fn counts(&self) -> FleetCounts {
         self.state().counts
+    }
+
+    /// Returns whether the fleet's thread has made progress since the last call: the liveness signal for
+    /// a watchdog. It waits for a tenth of a second at most.
+    pub fn check_liveness(&self) -> bool {
+        mem::take(&mut self.state().has_progressed)
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

@@ -57,7 +57,11 @@ impl<'a, O: FnMut(&FleetEvent)> Run<'a, O> {
             self.timestamps.update(sample);
             // What arrived before this moment is received before anything is lost at it.
             self.receive_ready(sample.now)?;
-            handle.state().settle(sample.now);
+            {
+                let mut state = handle.state();
+                state.settle(sample.now);
+                state.has_progressed = true;
+            }
             if !stopper.is_stopped() {
                 self.send_due();
             }

@@ -37,6 +37,8 @@ pub(super) struct State {
     in_flight: u64,
     events: VecDeque<FleetEvent>,
     pub(super) counts: FleetCounts,
+    /// Whether a round of the loop began since somebody last looked.
+    pub(super) has_progressed: bool,
 }
 
 /// A probe to send now.
@@ -63,6 +65,7 @@ impl State {
             in_flight: 0,
             events: VecDeque::new(),
             counts: FleetCounts::default(),
+            has_progressed: false,
         }
     }
 

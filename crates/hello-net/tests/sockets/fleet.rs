@@ -1,7 +1,7 @@
 //! A fleet over real sockets.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::Mutex;
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -233,6 +233,30 @@ fn stop_waits_for_what_is_in_flight_and_abort_does_not() {
         let counts = counts(&handle, target);
         assert_eq!(counts.in_flight() > 0, aborts, "{counts:?}");
     }
+}
+
+#[test]
+fn fleet_that_hangs_in_its_observer_is_not_alive() {
+    let silent = peer();
+    let fleet = impatient(3).timeout(Duration::from_millis(1)).open().expect("a socket");
+    let handle = fleet.handle();
+    handle.add(silent.local_addr().expect("bound")).expect("room");
+    assert!(!handle.check_liveness(), "it does not run yet");
+    let (tell, told) = mpsc::channel();
+    let (go_on, wait) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        let hang = move |_: &FleetEvent| {
+            tell.send(()).expect("awaited");
+            let _ = wait.recv();
+        };
+        let run = scope.spawn(move || fleet.run(hang));
+        told.recv().expect("it becomes unreachable");
+        assert!(handle.check_liveness(), "until the event");
+        assert!(!handle.check_liveness(), "not since then");
+        drop(go_on);
+        run.join().expect("no panic").expect("no broken socket");
+        assert!(handle.check_liveness(), "it went on");
+    });
 }
 
 #[test]

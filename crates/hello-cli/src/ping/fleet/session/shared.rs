@@ -81,9 +81,11 @@ impl Shared {
         probed.collect()
     }
 
-    /// Notes that the main thread works.
+    /// Notes that the main thread works, if the fleet's thread does, too.
     pub(super) fn note_alive(&self) {
-        self.heartbeat.beat();
+        if self.handle.check_liveness() {
+            self.heartbeat.beat();
+        }
     }
 
     /// Returns the metrics now, for a file.
@@ -128,5 +130,5 @@ impl MetricsSource for Shared {
 /// The age of metrics before they are made again.
 const SHORTEST_AGE: Duration = Duration::from_secs(1);
 
-/// The time without a sign of life after which the main thread hangs.
+/// The time without a sign of life after which a thread hangs.
 const MAX_SILENCE: Duration = Duration::from_secs(10);
