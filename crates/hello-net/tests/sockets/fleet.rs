@@ -127,7 +127,7 @@ fn reply_from_a_stranger_is_counted_and_not_believed() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg_attr(not(target_os = "linux"), ignore = "only Linux reports causes")]
 fn one_target_that_refuses_or_cannot_be_sent_to_harms_no_other() {
     for backend in BACK_ENDS {
         run_beside_server((Ipv4Addr::UNSPECIFIED, 0).into(), |server| {
@@ -275,7 +275,7 @@ fn fleet_ends_with_its_duration_or_at_once_without_targets() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg_attr(not(target_os = "linux"), ignore = "only Linux has a back end besides")]
 fn source_decides_the_family_and_the_portable_back_end_cannot_mark() {
     use hello_net::{FleetError, PacketOptions};
 
