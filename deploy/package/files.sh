@@ -39,8 +39,10 @@ lay_out() {
         esac
     done
 
-    cp docs/{load,measuring,operations,performance,protocol,security}.md docs/*.schema.json \
+    cp docs/{load,measuring,operations,performance,protocol,security,systems}.md docs/*.schema.json \
         docs/*.svg "$doc/"
+    # These links are for a checkout.
+    sed --in-place 's|](\.\./deploy)|](examples)|' "$doc"/*.md
     cp docs/pictures/*.svg "$doc/pictures/"
     cp "$work/inventory/$target"/* "$doc/"
     find "$doc" -type d -exec chmod 755 {} + , -type f -exec chmod 644 {} +
