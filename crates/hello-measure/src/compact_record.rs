@@ -55,8 +55,14 @@ impl CompactRecord {
 
     /// Records `count` probes that were due but not sent, and the reason.
     pub fn not_sent(&mut self, reason: &'static str, count: u64) {
-        *self.not_sent.entry(reason).or_default() += count;
+        self.missed(reason, count);
         self.fail(count, None);
+    }
+
+    /// Records `count` probes that were due but not sent for a reason that says nothing about the target,
+    /// such as a process that was suspended.
+    pub fn missed(&mut self, reason: &'static str, count: u64) {
+        *self.not_sent.entry(reason).or_default() += count;
     }
 
     /// Records a received datagram by its kind.

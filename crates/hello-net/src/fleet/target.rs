@@ -82,7 +82,8 @@ impl Target {
     ) -> Option<Result<(Token, SocketAddr), NotSent>> {
         let late = self.schedule.skip_late(now);
         if late > 0 {
-            self.record.not_sent(NotSent::Late.label(), late);
+            // A stall of this process is no reason to call every target unreachable.
+            self.record.missed(NotSent::Late.label(), late);
         }
         if !self.schedule.take(now) {
             return None;
@@ -144,6 +145,7 @@ impl Schedule {
 
 #[cfg(test)]
 mod tests {
+    use hello_measure::Reachability;
     use proptest::prelude::*;
 
     use super::*;
@@ -178,6 +180,7 @@ mod tests {
         let sent = target.take_due(103 * SECOND + SECOND / 2).expect("one is due");
         assert_eq!(sent.expect("an address").0, Token { run_id: 7, seq: Token::FIRST_SEQ });
         assert_eq!(target.record.not_sent_total(), 3);
+        assert_eq!(target.record.reachability(), Reachability::Unknown);
         assert_eq!((target.take_due(103 * SECOND), target.due()), (None, Some(104 * SECOND)));
         let mut ended = Target::new(address, 7, &plan, schedule());
         assert_eq!((ended.take_due(200 * SECOND), ended.record.not_sent_total()), (None, 10));
