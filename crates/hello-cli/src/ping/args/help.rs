@@ -103,6 +103,7 @@ Signals:
   SIGINT, SIGTERM, SIGHUP  Stop sending, wait for the probes in flight until their timeout, and
                            print the summary. A second signal skips the wait and exits within half
                            a second.
+  SIGHUP with --targets    Read FILE again instead, and continue
   SIGQUIT                  Print the summary so far and continue
   On Windows, Ctrl-C is SIGINT, and Ctrl-Break is SIGQUIT.
 
