@@ -10,9 +10,10 @@ build_image() {
     local storage=$work/storage-$arch layout=$work/layout-$arch
     # A store of its own, so that nothing stays behind.
     local buildah=(buildah --storage-driver vfs --root "$storage" --runroot "$storage-run")
+    # Quiet, it still prints the identifier of the image.
     "${buildah[@]}" bud --quiet --isolation chroot --arch "$arch" --timestamp "$SOURCE_DATE_EPOCH" \
         --label "org.opencontainers.image.version=$version" --tag "hello:$version" \
-        --file deploy/container/Containerfile "$work/hello-$version-$target"
+        --file deploy/container/Containerfile "$work/hello-$version-$target" > /dev/null
     echo '{"default": [{"type": "insecureAcceptAnything"}]}' > "$work/policy.json"
     "${buildah[@]}" push --quiet --signature-policy "$work/policy.json" "hello:$version" \
         "oci:$layout:hello:$version"
