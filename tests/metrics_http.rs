@@ -159,6 +159,23 @@ fn stalled_scrapers_cost_neither_replies_nor_scrapes_nor_the_stop() {
 }
 
 #[test]
+fn stalled_scrapers_give_way_when_no_descriptor_is_left() {
+    let mut command = Command::new("sh");
+    let arguments = ["--bind", "127.0.0.1:0", "--quiet", "--metrics-listen", "0"];
+    command.args(["-c", "ulimit -n 20 && exec \"$@\"", "sh", SERVER, "--json"]).args(arguments);
+    let mut server = Process::start(&mut command);
+    let metrics = metrics_address(&mut server);
+    let connect = |_| TcpStream::connect(metrics).expect("it listens");
+    let stalled = Vec::from_iter((0..40).map(connect));
+    let start = Instant::now();
+    assert!(metric(&scrape(metrics), "hello_server_received_total").is_some());
+    // Sooner than any of them is over.
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    drop(stalled);
+    summary(server);
+}
+
+#[test]
 fn ping_is_scraped_during_the_run() {
     let test = "ping_is_scraped_during_the_run";
     let (_server, address) = server(&["--bind", "127.0.0.1:0"]);

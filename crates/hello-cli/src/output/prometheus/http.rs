@@ -183,8 +183,11 @@ fn accept_all(socket: &TcpListener, connections: &Arc<Connections>, exposition: 
     while !connections.is_stopped() {
         let accepted = socket.accept();
         connections.pause(pace.next(Instant::now()));
-        // An error is the client's, or a lack of descriptors, which may pass.
-        let Ok((stream, peer)) = accepted else { continue };
+        let Ok((stream, peer)) = accepted else {
+            // The error is the client's, or a lack of descriptors, of which others have some.
+            connections.evict_one();
+            continue;
+        };
         let Some(mut connection) = connections.admit(stream, peer.ip()) else { continue };
         let exposition = Arc::clone(exposition);
         let answer = move || {

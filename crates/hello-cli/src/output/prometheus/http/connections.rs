@@ -99,6 +99,11 @@ impl Connections {
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
+    /// Evicts a connection, unless all are too young, so that there are descriptors for another one.
+    pub(super) fn evict_one(&self) {
+        let _ = lock(&self.state).evict(self.limits.min_time, |_| true);
+    }
+
     /// Waits for a time, or until the stop.
     pub(super) fn pause(&self, time: Duration) {
         let end = Instant::now() + time;

@@ -139,7 +139,8 @@ fn stalled_connections_keep_no_scraper_out() {
 fn client_that_sends_a_byte_at_a_time_is_cut_off() {
     let time = Duration::from_millis(100);
     let server = serve(Published::new(metrics(0)), Limits { time, ..Limits::default() });
-    let (mut stream, start) = (connect(&server), Instant::now());
+    // From before the connection on, whose time starts when it is accepted.
+    let (start, mut stream) = (Instant::now(), connect(&server));
     stream.set_read_timeout(Some(Duration::from_millis(1))).expect("not zero");
     for byte in get("/metrics", &format!("X: {}", "x".repeat(MAX_HEAD))).as_bytes() {
         let sent = stream.write_all(&[*byte]);

@@ -57,6 +57,14 @@ fn newest_takes_the_place_of_the_oldest_of_the_greediest_address() {
 }
 
 #[test]
+fn connection_is_evicted_before_all_places_are_taken_if_the_system_has_no_more() {
+    let connections = connections();
+    let _open = [1, 2, 2].map(|peer| admit(&connections, peer));
+    connections.evict_one();
+    assert_eq!(peers(&connections), [1, 2]);
+}
+
+#[test]
 fn young_connection_keeps_its_place_for_a_moment() {
     let limits = Limits { open: 1, min_time: Duration::from_millis(50), ..Limits::default() };
     let connections = Arc::new(Connections::new(limits));
