@@ -128,6 +128,38 @@ fn file_is_read_again_on_a_signal_and_when_it_changes_and_a_bad_one_is_kept_out(
 }
 
 #[test]
+fn flood_of_reloads_and_a_pipe_in_the_place_of_the_file_keep_no_stop_waiting() {
+    let text = (1..=2000).fold(String::new(), |mut text, host| {
+        let _ = writeln!(text, "127.78.{}.{}:9", host / 250, host % 250 + 1);
+        text
+    });
+    let file = targets("flood_of_reloads", "targets", &text);
+    let mut ping = start_ping(&["--targets", as_str(&file), "-q", "-W", "100ms", "--json"]);
+    wait_for(&mut ping, "fleet-start");
+    for _ in 0..2000 {
+        ping.signal(Signal::HUP);
+        std::thread::sleep(std::time::Duration::from_micros(200));
+    }
+    wait_for(&mut ping, "reload");
+    let pipe = file.with_extension("pipe");
+    let status = Command::new("mkfifo").arg(&pipe).status().expect("it runs");
+    assert!(status.success());
+    fs::rename(&pipe, &file).expect("ours");
+    loop {
+        let line = wait_for(&mut ping, "reload");
+        let Some(error) = line["error"].as_str() else { continue };
+        assert!(error.contains("not a regular file"), "{error}");
+        assert_eq!(line["targets"], 2000, "those before are kept");
+        break;
+    }
+    ping.signal(Signal::INT);
+    let (lines, _) = ping.finish();
+    assert_eq!(summaries(lines.iter().map(String::as_str)).len(), 2000);
+    let reloads = lines.iter().filter(|line| line.contains("\"event\":\"reload\"")).count();
+    assert!(reloads <= 3, "{reloads} more");
+}
+
+#[test]
 fn snapshot_lists_every_target_and_a_signal_ends_the_run() {
     let (_server, address) = server(&["--bind", "127.0.0.1:0"]);
     let file =

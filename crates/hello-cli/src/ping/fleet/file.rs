@@ -5,7 +5,7 @@ mod plain;
 
 use std::collections::HashMap;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -56,17 +56,19 @@ const ALL_ADDRESSES: &str = "dns+";
 /// The largest file, in bytes. It has room for more targets than a fleet.
 const MAX_SIZE: u64 = 16 << 20;
 
+/// The longest target, in bytes. A name has 255 at most.
+const MAX_TARGET: usize = 512;
+
+/// The longest labels of a target, in bytes, with their names.
+const MAX_LABELS: usize = 4096;
+
 /// Reads a targets file. Targets without a port have that of `hosts`.
 ///
 /// # Errors
 ///
 /// If the file cannot be read, or an entry is wrong: with its line, and what to do.
 pub fn read(path: &Path, hosts: ResolveArgs) -> Result<Vec<Entry>, FileError> {
-    let of = |source: io::Error| FileError::Read { path: path.into(), source };
-    if fs::metadata(path).map_err(of)?.len() > MAX_SIZE {
-        return Err(of(io::Error::new(io::ErrorKind::FileTooLarge, "more than 16 MiB")));
-    }
-    let text = fs::read_to_string(path).map_err(of)?;
+    let text = text(path).map_err(|source| FileError::Read { path: path.into(), source })?;
     let extension = path.extension().and_then(|extension| extension.to_str());
     let parsed = match extension.unwrap_or_default() {
         "json" | "yaml" | "yml" => file_sd::parse(&text),
@@ -77,6 +79,35 @@ pub fn read(path: &Path, hosts: ResolveArgs) -> Result<Vec<Entry>, FileError> {
 }
 
 /// Checks what the entries mean. No name is looked up.
+/// Reads a targets file again, while targets are probed.
+///
+/// # Errors
+///
+/// As for [`read`], and if it is no regular file: a pipe could block, and has its text only once.
+pub fn read_again(path: &Path, hosts: ResolveArgs) -> Result<Vec<Entry>, FileError> {
+    let is_file = fs::metadata(path).and_then(|metadata| match metadata.is_file() {
+        true => Ok(()),
+        false => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a regular file, which alone can be read again",
+        )),
+    });
+    is_file.map_err(|source| FileError::Read { path: path.into(), source })?;
+    read(path, hosts)
+}
+
+/// Reads a text of a bounded size. The size that the system reports is zero for a pipe or a device.
+fn text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    // Bytes are counted before they are checked, so a device of endless nonsense ends here, too.
+    let mut file = fs::File::open(path)?.take(MAX_SIZE + 1);
+    let read = file.read_to_string(&mut text);
+    if file.limit() == 0 {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "more than 16 MiB"));
+    }
+    read.map(|_| text)
+}
+
 fn check(raw: Vec<Raw>, hosts: ResolveArgs) -> Result<Vec<Entry>, LineError> {
     let mut entries = Vec::with_capacity(raw.len());
     let mut lines = HashMap::new();
@@ -96,6 +127,13 @@ fn check(raw: Vec<Raw>, hosts: ResolveArgs) -> Result<Vec<Entry>, LineError> {
 
 fn entry(raw: Raw, hosts: ResolveArgs) -> Result<Entry, String> {
     let Raw { target, labels, line } = raw;
+    // Nothing longer is a name, and each of many series has the labels. Neither is printed.
+    if target.len() > MAX_TARGET {
+        return Err(format!("a target of more than {MAX_TARGET} bytes: write HOST:PORT"));
+    }
+    if labels.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > MAX_LABELS {
+        return Err(format!("labels of more than {MAX_LABELS} bytes in all: shorten them"));
+    }
     for (index, (name, _)) in labels.iter().enumerate() {
         check_label(name).map_err(|error| error.to_string())?;
         if labels[..index].iter().any(|(other, _)| other == name) {
@@ -226,6 +264,34 @@ mod tests {
         ] {
             let error = with(labels).expect_err(why);
             assert!(error.line == 4 && error.why.starts_with(why), "{}", error.why);
+        }
+    }
+
+    #[test]
+    fn targets_and_labels_are_bounded_and_not_printed_if_they_are_longer() {
+        let with = |target: &str, value: &str| {
+            let labels = vec![("site".to_owned(), value.to_owned())];
+            let raw = Raw { target: target.into(), labels, line: 4 };
+            check(vec![raw], Tool::parse_from(["tool"]).hosts).map(drop)
+        };
+        let longest = "x".repeat(MAX_LABELS - "site".len());
+        assert_eq!(with("a:1", &longest), Ok(()));
+        let why = with("a:1", &format!("{longest}x")).expect_err("too long").why;
+        assert_eq!(why, "labels of more than 4096 bytes in all: shorten them");
+        let why = with(&"a".repeat(MAX_TARGET + 1), "x").expect_err("too long").why;
+        assert_eq!(why, "a target of more than 512 bytes: write HOST:PORT");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn endless_device_is_too_large_and_what_is_no_file_is_not_read_again() {
+        let hosts = || Tool::parse_from(["tool"]).hosts;
+        let error = read(Path::new("/dev/zero"), hosts()).expect_err("endless");
+        assert!(error_chain(&error).ends_with("more than 16 MiB"), "{}", error_chain(&error));
+        assert_eq!(read(Path::new("/dev/null"), hosts()).expect("empty"), []);
+        for path in ["/dev/null", "/"] {
+            let error = error_chain(&read_again(Path::new(path), hosts()).expect_err(path));
+            assert!(error.contains("not a regular file"), "{error}");
         }
     }
 

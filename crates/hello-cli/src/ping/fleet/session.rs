@@ -89,6 +89,8 @@ pub fn run(args: &Args, file: &Path) -> Result<ExitCode, Box<dyn Error>> {
         start: now,
         second: now + SECOND,
         files: now + FILES,
+        is_reload_due: false,
+        reload: now,
         is_stopped: false,
     };
     let early = session.await_lookups(&signals, &fleet.stopper());
@@ -119,6 +121,9 @@ struct Session<'a> {
     second: Instant,
     /// When the metrics file is written next.
     files: Instant,
+    /// Whether a signal asked for the file to be read again, and the earliest time for that.
+    is_reload_due: bool,
+    reload: Instant,
     is_stopped: bool,
 }
 
@@ -215,12 +220,16 @@ impl Session<'_> {
                 }
                 Some(Command::Abort) => stopper.abort(),
                 Some(Command::Snapshot) => self.print_snapshot(),
-                Some(Command::Reload) => self.reload(),
+                Some(Command::Reload) => self.is_reload_due = true,
                 None => {}
             }
             self.shared.note_alive();
             self.take_answers(true).into_iter().for_each(|line| self.out.line(line));
             let now = Instant::now();
+            // Signals in a row ask for the same, and must not keep a stop waiting behind them.
+            if self.is_reload_due && now >= self.reload {
+                self.reload();
+            }
             if now >= self.second {
                 self.second = next_tick(self.second, SECOND, now).unwrap_or(now + SECOND);
                 if self.watch.has_changed() {
@@ -255,9 +264,12 @@ impl Session<'_> {
 
     /// Reads the file again. If it is wrong, the targets stay.
     fn reload(&mut self) {
+        self.is_reload_due = false;
+        self.reload = Instant::now() + SECOND;
         // Only what changes from here on is another change.
         let _ = self.watch.has_changed();
-        let entries = file::read(self.file, self.args.hosts).map_err(|error| error_chain(&error));
+        let entries = file::read_again(self.file, self.args.hosts);
+        let entries = entries.map_err(|error| error_chain(&error));
         let (result, targets) = {
             let mut roster = self.shared.roster();
             let result = entries.and_then(|entries| {
