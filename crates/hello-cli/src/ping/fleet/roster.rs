@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -144,13 +144,51 @@ impl Roster {
         if was_failing { Ok(result.unwrap_or_default()) } else { result }
     }
 
+    /// Takes over the addresses of several names at once, which takes little longer than those of one.
+    /// Then, handle each answer: its addresses are no change any more, except those that break a rule.
+    ///
+    /// If changes `are_shown`, this is only for names whose addresses add and remove no targets.
+    pub fn take_over(&mut self, answers: &[Answer], are_shown: bool) {
+        if answers.len() < 2 || are_shown && !self.rules.exclude.is_empty() {
+            return;
+        }
+        let is_all = |entry: &&Entry| matches!(entry.addresses, Addresses::All(_));
+        let all = self.entries.iter().filter(|entry| are_shown && is_all(entry));
+        let all = HashSet::<&str>::from_iter(all.map(|entry| &*entry.name));
+        let mut before = Vec::new();
+        for Answer { name, addresses } in answers {
+            if let Ok(addresses) = addresses
+                && !all.contains(&**name)
+                && let Some(known) = self.names.get_mut(name)
+            {
+                before.push((name, std::mem::replace(&mut known.addresses, addresses.clone())));
+            }
+        }
+        if self.apply().is_err() {
+            // One by one, it turns out which it is. In reverse, because a name may have two answers.
+            for (name, addresses) in before.into_iter().rev() {
+                self.names.entry(name.clone()).or_default().addresses = addresses;
+            }
+        }
+    }
+
     /// Changes the addresses of a name, unless its host would get too many probes.
     fn set_addresses(&mut self, name: &str, addresses: Vec<SocketAddr>) -> Result<Change, String> {
         let set = |roster: &mut Self, addresses| {
             let known = roster.names.get_mut(name)?;
             Some(std::mem::replace(&mut known.addresses, addresses))
         };
+        let sorted = |addresses: &[SocketAddr]| {
+            let mut addresses = addresses.to_vec();
+            addresses.sort_unstable();
+            addresses
+        };
+        let after = sorted(&addresses);
         let before = set(self, addresses).unwrap_or_default();
+        // Almost always, and in another order at most: thousands of targets need no second look.
+        if sorted(&before) == after {
+            return Ok(Change::default());
+        }
         self.apply().inspect_err(|_| drop(set(self, before)))
     }
 
@@ -167,13 +205,13 @@ impl Roster {
     /// Yields each name that is looked up.
     pub fn names(&self) -> impl Iterator<Item = LookedUp<'_>> {
         let is_resolved = |name: &Name| !name.addresses.is_empty();
+        let mut labels = HashMap::<&str, &[(String, String)]>::new();
+        for entry in &self.entries {
+            labels.entry(&entry.name).or_insert(&entry.labels);
+        }
         self.names.iter().map(move |(text, name)| LookedUp {
             name: text,
-            labels: self
-                .entries
-                .iter()
-                .find(|entry| entry.name == *text)
-                .map_or(&[], |one| &one.labels),
+            labels: labels.get(text.as_str()).copied().unwrap_or_default(),
             is_resolved: is_resolved(name),
             failures: name.failures,
         })
@@ -197,7 +235,9 @@ impl Roster {
         for (key, Wanted { address, labels }) in wanted {
             let member = match self.members.get(&key) {
                 Some(member) => {
-                    self.handle.set_address(member.id, address);
+                    if member.address != address {
+                        self.handle.set_address(member.id, address);
+                    }
                     let is_same = &*member.labels == labels;
                     let labels = if is_same { Arc::clone(&member.labels) } else { labels.into() };
                     Member { address, labels, ..member.clone() }

@@ -2,6 +2,7 @@
 
 mod shared;
 
+use std::collections::VecDeque;
 use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use hello_net::{Fleet, FleetError, FleetEvent, Stopper};
 
 use self::shared::Shared;
 use super::file::{self, FileError};
-use super::lookup::Lookups;
+use super::lookup::{Answer, Lookups};
 use super::output::{Plan, json, text};
 use super::roster::{Change, Roster, Rules};
 use super::watch::FileWatch;
@@ -91,7 +92,7 @@ pub fn run(args: &Args, file: &Path) -> Result<ExitCode, Box<dyn Error>> {
         files: now + FILES,
         is_reload_due: false,
         reload: now,
-        is_stopped: false,
+        answers: VecDeque::new(),
     };
     let early = session.await_lookups(&signals, &fleet.stopper());
     session.start(&origin, &fleet)?;
@@ -124,7 +125,8 @@ struct Session<'a> {
     /// Whether a signal asked for the file to be read again, and the earliest time for that.
     is_reload_due: bool,
     reload: Instant,
-    is_stopped: bool,
+    /// The answers of lookups that there was no time for.
+    answers: VecDeque<Answer>,
 }
 
 impl Session<'_> {
@@ -142,7 +144,6 @@ impl Session<'_> {
                 signals.wait_until(Instant::now() + FIRST_LOOKUPS / 100)
             {
                 stopper.abort();
-                self.is_stopped = true;
             }
         }
     }
@@ -204,12 +205,12 @@ impl Session<'_> {
         events: &Receiver<FleetEvent>,
     ) {
         loop {
-            let command = signals.wait_until(Instant::now() + TICK);
+            let tick = if self.answers.is_empty() { TICK } else { Duration::ZERO };
+            let command = signals.wait_until(Instant::now() + tick);
             events.try_iter().for_each(|event| self.show(&event));
             match command {
                 Some(Command::End) => return,
                 Some(Command::Stop) => {
-                    self.is_stopped = true;
                     stopper.stop();
                 }
                 Some(Command::OutputFailed) => {
@@ -252,14 +253,16 @@ impl Session<'_> {
         if self.args.quiet {
             return;
         }
+        // First the throttle: each of thousands of targets may have an event, and one is found slowly.
+        if !self.throttle.admit(self.start.elapsed()) {
+            return;
+        }
         let roster = self.shared.roster();
         let Some(member) = roster.member(event.target) else { return };
-        if self.throttle.admit(self.start.elapsed()) {
-            self.out.event(match self.format {
-                Format::Text => text::state(member, event.kind),
-                Format::Json => json::state(member, event),
-            });
-        }
+        self.out.event(match self.format {
+            Format::Text => text::state(member, event.kind),
+            Format::Json => json::state(member, event),
+        });
     }
 
     /// Reads the file again. If it is wrong, the targets stay.
@@ -291,11 +294,19 @@ impl Session<'_> {
     /// about failures, and if `is_shown`, also about changes.
     fn take_answers(&mut self, is_shown: bool) -> Vec<String> {
         let (now, mut lines) = (Instant::now(), Vec::new());
-        while let Some(answer) = self.lookups.poll_answer(now) {
+        let is_shown = is_shown && !self.args.quiet;
+        let mut answers = Vec::new();
+        answers.extend(std::iter::from_fn(|| self.lookups.poll_answer(now)).take(MAX_ANSWERS));
+        self.shared.roster().take_over(&answers, is_shown);
+        self.answers.extend(answers);
+        // Signals and timers do not wait for what thousands of answers change.
+        while now.elapsed() < ANSWERS
+            && let Some(answer) = self.answers.pop_front()
+        {
             let name = answer.name.clone();
             let result = self.shared.roster().handle_answer(answer);
             let is_news = result.as_ref().map_or(true, |change| *change != Change::default());
-            let is_shown = is_shown && !self.args.quiet || result.is_err();
+            let is_shown = is_shown || result.is_err();
             if is_shown && is_news && self.throttle.admit(self.start.elapsed()) {
                 lines.push(match self.format {
                     Format::Text => text::lookup(&name, &result),
@@ -327,7 +338,9 @@ impl Session<'_> {
         });
         let metrics = self.metrics.as_ref();
         let metrics = metrics.map_or(Ok(()), |file| file.finish(self.shared.text()));
-        allow_closed(self.out.finish(self.is_stopped))?;
+        // Thousands of summaries take their time. It is over when the reader reads nothing, and at
+        // another signal.
+        allow_closed(self.out.finish(false))?;
         metrics?;
         let answered = targets.iter().all(|target| target.summary.answered > 0);
         Ok(ExitCode::from(u8::from(targets.is_empty() || !answered)))
@@ -338,6 +351,12 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// The longest wait of the main thread.
 const TICK: Duration = Duration::from_millis(200);
+
+/// The most answers of lookups that are taken over at once.
+const MAX_ANSWERS: usize = 4096;
+
+/// The time to handle answers of lookups in a row.
+const ANSWERS: Duration = Duration::from_millis(50);
 
 /// The period of the metrics file, which may have a hundred thousand lines.
 const FILES: Duration = Duration::from_secs(5);
