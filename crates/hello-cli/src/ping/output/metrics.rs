@@ -1,10 +1,9 @@
 //! The metrics of a run, with smokeping_prober's names where it has them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use hello_measure::{LostCause, Summary as Common};
+use hello_measure::{Histogram as CompactHistogram, LostCause, Summary as Common};
 
 use crate::output::prometheus::families::{Histogram, MetricFamilies};
 use crate::output::prometheus::labels::{self, InvalidLabelName, Labels};
@@ -162,16 +161,13 @@ const LABELLED: [(&str, &str, &str, Counts); 2] = [
     ("receive_errors", "Errors reported for earlier probes.", "class", |summary| &summary.errors),
 ];
 
-/// The upper bounds of the histogram are powers of two: from 2^-15 s, which is about 31 us, to 2^4 s. A
-/// native histogram of schema 0 has the same.
-const POWERS: RangeInclusive<i32> = -15..=4;
-
-/// Returns the histogram of the round-trip times, with the precision of the percentiles.
+/// Returns the histogram of the round-trip times, with the bounds of a fleet's and the precision of the
+/// percentiles.
 fn histogram(recorder: &Recorder) -> Histogram {
     let rtts = recorder.rtts();
-    let bounds = POWERS.map(|power| 2_f64.powi(power));
-    let counts = rtts.counts_up_to(bounds.clone().map(Duration::from_secs_f64));
-    Histogram::new(bounds.zip(counts), rtts.sum().as_secs_f64(), rtts.count())
+    let counts = rtts.counts_up_to(CompactHistogram::bounds().map(Duration::from_secs_f64));
+    let up_to = CompactHistogram::bounds().zip(counts);
+    Histogram::new(up_to, rtts.sum().as_secs_f64(), rtts.count())
 }
 
 #[cfg(test)]
