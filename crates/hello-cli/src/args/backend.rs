@@ -12,7 +12,7 @@ pub enum BackendArg {
     /// The fastest of this system; on Linux, batches (recvmmsg, sendmmsg, GRO, GSO)
     #[default]
     Native,
-    /// System calls that every Unix system has
+    /// System calls that every system has
     Portable,
 }
 
