@@ -32,8 +32,8 @@ pub(super) struct State {
     start: Option<Duration>,
     /// The due time of each target's next probe. Removed targets stay in it until then.
     due: BinaryHeap<Reverse<(Duration, TargetId)>>,
-    /// The timeout of each probe, answered or not, in the order sent.
-    timeouts: VecDeque<(Duration, TargetId)>,
+    /// A time for each target with probes in flight, at which or after which the first of them is lost.
+    timeouts: BinaryHeap<Reverse<(Duration, TargetId)>>,
     in_flight: u64,
     events: VecDeque<FleetEvent>,
     pub(super) counts: FleetCounts,
@@ -61,7 +61,7 @@ impl State {
             phase: u32::from(phase) << 16,
             start: None,
             due: BinaryHeap::new(),
-            timeouts: VecDeque::new(),
+            timeouts: BinaryHeap::new(),
             in_flight: 0,
             events: VecDeque::new(),
             counts: FleetCounts::default(),
@@ -174,7 +174,10 @@ impl State {
         if let Some(target) = self.targets.get_mut(&probe.target) {
             target.handle_sent(self.plan.name_len, now);
             self.in_flight += 1;
-            self.timeouts.push_back((now.saturating_add(self.plan.timeout), probe.target));
+            if !std::mem::replace(&mut target.has_timeout, true) {
+                let timeout = now.saturating_add(self.plan.timeout);
+                self.timeouts.push(Reverse((timeout, probe.target)));
+            }
         }
     }
 
@@ -234,10 +237,9 @@ impl State {
 
     /// Records each probe that is lost at `now`.
     pub(super) fn settle(&mut self, now: Duration) {
-        while let Some((timeout, id)) = self.timeouts.front().copied()
+        while let Some(Reverse((timeout, id))) = self.timeouts.peek().copied()
             && timeout <= now
         {
-            self.timeouts.pop_front();
             self.update(id, now, |target| {
                 let mut lost = 0;
                 while let Some(probe) = target.ledger.poll_lost(now) {
@@ -246,21 +248,31 @@ impl State {
                 }
                 lost
             });
+            self.renew_first_timeout();
         }
     }
 
     /// Returns when the next probe is due or the next one may be lost.
     pub(super) fn poll_timeout(&mut self, is_sending: bool) -> Option<Duration> {
-        while let Some((timeout, id)) = self.timeouts.front() {
+        while let Some(Reverse((timeout, id))) = self.timeouts.peek() {
             let open = self.targets.get(id).and_then(|target| target.ledger.poll_timeout());
             if open.is_some_and(|open| open <= *timeout) {
                 break;
             }
-            self.timeouts.pop_front();
+            self.renew_first_timeout();
         }
-        let timeout = self.timeouts.front().map(|(timeout, _)| *timeout);
+        let timeout = self.timeouts.peek().map(|Reverse((timeout, _))| *timeout);
         let due = self.due.peek().map(|Reverse((due, _))| *due).filter(|_| is_sending);
         timeout.into_iter().chain(due).min()
+    }
+
+    /// Replaces the first timeout by that of the same target's first probe in flight, if there is one.
+    fn renew_first_timeout(&mut self) {
+        let Some(Reverse((_, id))) = self.timeouts.pop() else { return };
+        let Some(target) = self.targets.get_mut(&id) else { return };
+        let timeout = target.ledger.poll_timeout();
+        target.has_timeout = timeout.is_some();
+        self.timeouts.extend(timeout.map(|timeout| Reverse((timeout, id))));
     }
 
     /// Returns whether no probe is in flight, and none will be sent.

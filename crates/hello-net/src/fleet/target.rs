@@ -21,6 +21,8 @@ pub(super) struct Target {
     pub(super) run_id: u16,
     /// The sequence number of the next probe.
     next: u32,
+    /// Whether the fleet waits for a timeout of this target.
+    pub(super) has_timeout: bool,
     schedule: Schedule,
 }
 
@@ -46,7 +48,8 @@ impl Target {
         let ledger = Ledger::new(first, plan.window(), plan.timeout).with_peer(plan.peer);
         let record = CompactRecord::new();
         let (next, first_there, before) = (first.seq, first.seq, None);
-        Self { address, first_there, before, ledger, record, run_id, next, schedule }
+        let has_timeout = false;
+        Self { address, first_there, before, ledger, record, run_id, next, has_timeout, schedule }
     }
 
     pub(super) fn set_schedule(&mut self, schedule: Schedule) {

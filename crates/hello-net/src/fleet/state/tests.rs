@@ -282,3 +282,24 @@ proptest! {
         prop_assert_eq!(state.poll_timeout(false), None);
     }
 }
+
+#[test]
+fn memory_does_not_grow_with_the_timeout() {
+    let plan = FleetPlan { timeout: 3600 * SECOND, ..FleetPlan::DEFAULT };
+    let (mut state, ids) = fleet(&plan, 2);
+    for second in 101..=200 {
+        for probe in send(&mut state, second * SECOND) {
+            // The other one is silent.
+            if probe.target == ids[0] {
+                state.handle_datagram(probe.to, &reply(probe.token), second * SECOND);
+            }
+        }
+        state.settle(second * SECOND);
+        assert!(state.timeouts.len() <= 2, "{}", state.timeouts.len());
+    }
+    assert_eq!(counts(&state, ids[0]).answered, 100);
+    assert_eq!(state.poll_timeout(false).map(|at| at.as_secs()), Some(3600 + 101));
+    state.settle((3600 + 200) * SECOND);
+    assert_eq!((counts(&state, ids[1]).lost, state.poll_timeout(false)), (100, None));
+    assert!(state.is_over(false));
+}
