@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,7 +112,8 @@ impl Roster {
         for name in named.into_keys() {
             self.names.entry(name).or_default();
         }
-        self.apply().inspect_err(|_| {
+        let members = self.members.keys().cloned().collect();
+        self.apply(None, &members).inspect_err(|_| {
             self.entries = before;
             self.names = kept;
         })
@@ -144,36 +145,15 @@ impl Roster {
         if was_failing { Ok(result.unwrap_or_default()) } else { result }
     }
 
-    /// Takes over the addresses of several names at once, which takes little longer than those of one.
-    /// Then, handle each answer: its addresses are no change any more, except those that break a rule.
-    ///
-    /// If changes `are_shown`, this is only for names whose addresses add and remove no targets.
-    pub fn take_over(&mut self, answers: &[Answer], are_shown: bool) {
-        if answers.len() < 2 || are_shown && !self.rules.exclude.is_empty() {
-            return;
-        }
-        let is_all = |entry: &&Entry| matches!(entry.addresses, Addresses::All(_));
-        let all = self.entries.iter().filter(|entry| are_shown && is_all(entry));
-        let all = HashSet::<&str>::from_iter(all.map(|entry| &*entry.name));
-        let mut before = Vec::new();
-        for Answer { name, addresses } in answers {
-            if let Ok(addresses) = addresses
-                && !all.contains(&**name)
-                && let Some(known) = self.names.get_mut(name)
-            {
-                before.push((name, std::mem::replace(&mut known.addresses, addresses.clone())));
-            }
-        }
-        if self.apply().is_err() {
-            // One by one, it turns out which it is. In reverse, because a name may have two answers.
-            for (name, addresses) in before.into_iter().rev() {
-                self.names.entry(name.clone()).or_default().addresses = addresses;
-            }
-        }
-    }
-
-    /// Changes the addresses of a name, unless its host would get too many probes.
+    /// Changes the addresses of a name, unless its host would get too many probes. Only the targets of
+    /// this name are compared, because thousands of names are looked up one by one.
     fn set_addresses(&mut self, name: &str, addresses: Vec<SocketAddr>) -> Result<Change, String> {
+        let known = self.names.get(name).map_or(&[][..], |known| &known.addresses);
+        // Resolvers change the order.
+        if BTreeSet::from_iter(known) == BTreeSet::from_iter(&addresses) {
+            return Ok(Change::default());
+        }
+        let members = self.wanted(Some(name)).into_keys().collect();
         let set = |roster: &mut Self, addresses| {
             let known = roster.names.get_mut(name)?;
             Some(std::mem::replace(&mut known.addresses, addresses))
@@ -185,11 +165,7 @@ impl Roster {
         };
         let after = sorted(&addresses);
         let before = set(self, addresses).unwrap_or_default();
-        // Almost always, and in another order at most: thousands of targets need no second look.
-        if sorted(&before) == after {
-            return Ok(Change::default());
-        }
-        self.apply().inspect_err(|_| drop(set(self, before)))
+        self.apply(Some(name), &members).inspect_err(|_| drop(set(self, before)))
     }
 
     /// Yields the targets, in the order of their names.
@@ -204,33 +180,34 @@ impl Roster {
 
     /// Yields each name that is looked up.
     pub fn names(&self) -> impl Iterator<Item = LookedUp<'_>> {
-        let is_resolved = |name: &Name| !name.addresses.is_empty();
-        let mut labels = HashMap::<&str, &[(String, String)]>::new();
+        let mut labels = HashMap::new();
         for entry in &self.entries {
-            labels.entry(&entry.name).or_insert(&entry.labels);
+            labels.entry(&*entry.name).or_insert(&entry.labels[..]);
         }
         self.names.iter().map(move |(text, name)| LookedUp {
             name: text,
-            labels: labels.get(text.as_str()).copied().unwrap_or_default(),
-            is_resolved: is_resolved(name),
+            labels: labels.get(&**text).copied().unwrap_or_default(),
+            is_resolved: !name.addresses.is_empty(),
             failures: name.failures,
         })
     }
 
-    /// Adds, removes and changes targets of the fleet until they are those that are wanted.
-    fn apply(&mut self) -> Result<Change, String> {
-        let wanted = self.wanted();
-        self.rules.check(wanted.values().filter_map(|wanted| wanted.address))?;
-        if wanted.len() > Fleet::MAX_TARGETS {
+    /// Adds, removes and changes targets of the fleet until they are those that are wanted, all of them or
+    /// those of a name. `before` are the targets that may be removed.
+    fn apply(&mut self, name: Option<&str>, before: &BTreeSet<Key>) -> Result<Change, String> {
+        let wanted = self.wanted(name);
+        let others = || self.members.iter().filter(|(key, _)| !before.contains(key));
+        let addresses = wanted.values().filter_map(|wanted| wanted.address);
+        self.rules.check(addresses, others().filter_map(|(_, member)| member.address))?;
+        if wanted.len() + others().count() > Fleet::MAX_TARGETS {
             let max = Fleet::MAX_TARGETS;
             return Err(FleetError::TooManyTargets { max }.to_string());
         }
-        let (mut change, mut members) = (Change::default(), BTreeMap::new());
-        for (key, member) in &self.members {
-            if !wanted.contains_key(key) {
-                change.removed += 1;
-                self.handle.remove(member.id);
-            }
+        let (mut change, mut changed) = (Change::default(), Vec::with_capacity(wanted.len()));
+        let removed = Vec::from_iter(before.iter().filter(|key| !wanted.contains_key(key)));
+        for member in removed.iter().filter_map(|key| self.members.get(*key)) {
+            change.removed += 1;
+            self.handle.remove(member.id);
         }
         for (key, Wanted { address, labels }) in wanted {
             let member = match self.members.get(&key) {
@@ -249,16 +226,20 @@ impl Roster {
                     Member { target, name, labels: labels.into(), address, id }
                 }
             };
-            members.insert(key, member);
+            changed.push((key, member));
         }
-        self.members = members;
+        for key in removed {
+            self.members.remove(key);
+        }
+        self.members.extend(changed);
         Ok(change)
     }
 
-    /// Returns the targets that the file and the lookups make.
-    fn wanted(&self) -> BTreeMap<Key, Wanted<'_>> {
+    /// Returns the targets that the file and the lookups make, all of them or those of a name.
+    fn wanted(&self, of: Option<&str>) -> BTreeMap<Key, Wanted<'_>> {
         let mut wanted = BTreeMap::new();
-        for Entry { name, addresses, labels, .. } in &self.entries {
+        let entries = self.entries.iter().filter(|entry| of.is_none_or(|of| entry.name == of));
+        for Entry { name, addresses, labels, .. } in entries {
             let found = || self.names.get(name).map_or(&[][..], |name| &name.addresses);
             let usable = |address: &&SocketAddr| !self.rules.excludes(address.ip());
             match addresses {
@@ -297,17 +278,24 @@ impl Rules {
         self.exclude.iter().any(|excluded| excluded.to_canonical() == address)
     }
 
-    /// Checks that no host receives more than one probe per [`SHORTEST_INTERVAL`] on all its ports
-    /// together. The loopback is exempt.
-    fn check(&self, addresses: impl Iterator<Item = SocketAddr>) -> Result<(), String> {
+    /// Checks that no host of `addresses` receives more than one probe per [`SHORTEST_INTERVAL`] on all
+    /// its ports together, with those at the addresses of `others`. The loopback is exempt.
+    fn check(
+        &self,
+        addresses: impl Iterator<Item = SocketAddr>,
+        others: impl Iterator<Item = SocketAddr>,
+    ) -> Result<(), String> {
         if self.allow_flood {
             return Ok(());
         }
-        let mut hosts = HashMap::<IpAddr, u32>::new();
-        let hosts_of = addresses.map(|address| address.ip().to_canonical());
-        hosts_of
-            .filter(|host| !host.is_loopback())
-            .for_each(|host| *hosts.entry(host).or_default() += 1);
+        let host_of = |address: SocketAddr| address.ip().to_canonical();
+        let mut hosts = BTreeMap::<IpAddr, u32>::new();
+        for host in addresses.map(host_of).filter(|host| !host.is_loopback()) {
+            *hosts.entry(host).or_default() += 1;
+        }
+        for host in others.map(host_of) {
+            hosts.entry(host).and_modify(|count| *count += 1);
+        }
         let busiest =
             hosts.into_iter().max_by_key(|(host, count)| (*count, std::cmp::Reverse(*host)));
         match busiest {

@@ -250,7 +250,8 @@ impl Session<'_> {
 
     /// Prints that a target became unreachable or answers again.
     fn show(&mut self, event: &FleetEvent) {
-        if self.args.quiet {
+        // Before the search, because all targets may change at once.
+        if self.args.quiet || !self.throttle.admit(self.start.elapsed()) {
             return;
         }
         // First the throttle: each of thousands of targets may have an event, and one is found slowly.

@@ -1,5 +1,7 @@
 //! The metrics of a fleet.
 
+use std::collections::HashSet;
+
 use hello_net::FleetCounts;
 
 use super::Probed;
@@ -36,9 +38,9 @@ pub(in super::super) fn families(targets: &[Probed], extras: &Extras<'_>) -> Met
         .zip(targets)
         .map(|(labels, target)| (labels.clone(), target.member.address.is_some()));
     // A name that stands for all its addresses is no target itself.
-    let unresolved = extras.names.iter().filter(|name| {
-        !name.is_resolved && !targets.iter().any(|target| *target.member.target == *name.name)
-    });
+    let members = HashSet::<&str>::from_iter(targets.iter().map(|target| &*target.member.target));
+    let unresolved =
+        extras.names.iter().filter(|name| !name.is_resolved && !members.contains(name.name));
     let of_name = |name: &LookedUp<'_>| named(name.name, None, name.labels);
     let unresolved = unresolved.map(|name| (of_name(name), false));
     let help = "Whether the target has an address.";
