@@ -247,7 +247,7 @@ fn metrics_have_the_labels_of_the_file_and_the_state_of_names_and_reloads() {
         format!("hello_ping_lookup_failures_total{none} 1"),
         "hello_ping_targets 3".into(),
         "hello_ping_targets_last_reload_successful 1".into(),
-        "hello_ping_stranger_datagrams_total 0".into(),
+        "hello_ping_fleet_unsolicited_total 0".into(),
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }

@@ -233,7 +233,7 @@ pub enum Reachability {
     /// Too few probes were answered or lost.
     #[default]
     Unknown,
-    /// The latest probe that was answered was not followed by several failures.
+    /// A probe was answered, and fewer than [`FAILURES`](Self::FAILURES) failed since.
     Answering,
     /// As many probes in a row as [`FAILURES`](Self::FAILURES) were lost or not sent.
     Unreachable,

@@ -80,7 +80,7 @@ const RESERVED: [&str; 2] = ["le", "quantile"];
 pub enum InvalidLabelName {
     /// It has other characters than Prometheus allows.
     #[error(
-        "{0:?} is no name for a label: use letters, digits and underscores, and no digit first"
+        "{0:?} is not a valid label name: use letters, digits and underscores, and no digit first"
     )]
     Characters(String),
     /// It has a meaning to Prometheus.

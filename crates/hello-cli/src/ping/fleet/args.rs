@@ -24,7 +24,7 @@ pub struct FleetArgs {
     #[arg(long, value_name = "ADDRESS", requires = "targets_file")]
     exclude: Vec<IpAddr>,
 
-    /// Look up the names in the file of --targets every TIME
+    /// Look up the names in the targets file again every TIME
     ///
     /// A name whose lookup fails keeps its address.
     #[arg(

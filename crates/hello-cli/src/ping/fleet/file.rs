@@ -8,6 +8,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -26,7 +27,7 @@ pub struct Entry {
     /// Where the addresses come from.
     pub addresses: Addresses,
     /// The labels, with names that are valid and not ours.
-    pub labels: Vec<(String, String)>,
+    pub labels: Arc<[(String, String)]>,
     /// Its line in the file.
     pub line: usize,
 }
@@ -46,7 +47,7 @@ pub enum Addresses {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Raw {
     target: String,
-    labels: Vec<(String, String)>,
+    labels: Arc<[(String, String)]>,
     line: usize,
 }
 
@@ -78,7 +79,6 @@ pub fn read(path: &Path, hosts: ResolveArgs) -> Result<Vec<Entry>, FileError> {
     checked.map_err(|LineError { line, why }| FileError::Line { path: path.into(), line, why })
 }
 
-/// Checks what the entries mean. No name is looked up.
 /// Reads a targets file again, while targets are probed.
 ///
 /// # Errors
@@ -108,6 +108,7 @@ fn text(path: &Path) -> io::Result<String> {
     read.map(|_| text)
 }
 
+/// Checks what the entries mean. No name is looked up.
 fn check(raw: Vec<Raw>, hosts: ResolveArgs) -> Result<Vec<Entry>, LineError> {
     let mut entries = Vec::with_capacity(raw.len());
     let mut lines = HashMap::new();
@@ -260,7 +261,7 @@ mod tests {
         for (labels, why) in [
             (&["site", "site"][..], "label site is there twice"),
             (&["target"], "the metrics have the label target already"),
-            (&["a-b"], "\"a-b\" is no name for a label"),
+            (&["a-b"], "\"a-b\" is not a valid label name"),
         ] {
             let error = with(labels).expect_err(why);
             assert!(error.line == 4 && error.why.starts_with(why), "{}", error.why);
@@ -270,7 +271,7 @@ mod tests {
     #[test]
     fn targets_and_labels_are_bounded_and_not_printed_if_they_are_longer() {
         let with = |target: &str, value: &str| {
-            let labels = vec![("site".to_owned(), value.to_owned())];
+            let labels = [("site".to_owned(), value.to_owned())].into();
             let raw = Raw { target: target.into(), labels, line: 4 };
             check(vec![raw], Tool::parse_from(["tool"]).hosts).map(drop)
         };

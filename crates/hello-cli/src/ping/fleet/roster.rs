@@ -64,12 +64,12 @@ struct Name {
 }
 
 /// A name that is looked up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LookedUp<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookedUp {
     /// `HOST:PORT`.
-    pub name: &'a str,
+    pub name: String,
     /// The labels of its first entry in the file.
-    pub labels: &'a [(String, String)],
+    pub labels: Arc<[(String, String)]>,
     /// Whether it has an address.
     pub is_resolved: bool,
     /// The failed lookups.
@@ -80,7 +80,7 @@ pub struct LookedUp<'a> {
 #[derive(Debug)]
 struct Wanted<'a> {
     address: Option<SocketAddr>,
-    labels: &'a [(String, String)],
+    labels: &'a Arc<[(String, String)]>,
 }
 
 /// How a change affected the targets.
@@ -158,12 +158,6 @@ impl Roster {
             let known = roster.names.get_mut(name)?;
             Some(std::mem::replace(&mut known.addresses, addresses))
         };
-        let sorted = |addresses: &[SocketAddr]| {
-            let mut addresses = addresses.to_vec();
-            addresses.sort_unstable();
-            addresses
-        };
-        let after = sorted(&addresses);
         let before = set(self, addresses).unwrap_or_default();
         self.apply(Some(name), &members).inspect_err(|_| drop(set(self, before)))
     }
@@ -179,14 +173,14 @@ impl Roster {
     }
 
     /// Yields each name that is looked up.
-    pub fn names(&self) -> impl Iterator<Item = LookedUp<'_>> {
+    pub fn names(&self) -> impl Iterator<Item = LookedUp> {
         let mut labels = HashMap::new();
         for entry in &self.entries {
-            labels.entry(&*entry.name).or_insert(&entry.labels[..]);
+            labels.entry(&*entry.name).or_insert(&entry.labels);
         }
         self.names.iter().map(move |(text, name)| LookedUp {
-            name: text,
-            labels: labels.get(&**text).copied().unwrap_or_default(),
+            name: text.clone(),
+            labels: labels.get(&**text).map_or_else(Arc::default, |labels| Arc::clone(labels)),
             is_resolved: !name.addresses.is_empty(),
             failures: name.failures,
         })
@@ -215,15 +209,13 @@ impl Roster {
                     if member.address != address {
                         self.handle.set_address(member.id, address);
                     }
-                    let is_same = &*member.labels == labels;
-                    let labels = if is_same { Arc::clone(&member.labels) } else { labels.into() };
-                    Member { address, labels, ..member.clone() }
+                    Member { address, labels: Arc::clone(labels), ..member.clone() }
                 }
                 None => {
                     change.added += 1;
                     let id = self.handle.add(address).map_err(|error| error.to_string())?;
                     let (target, name) = (key.0.as_str().into(), key.1.as_deref().map(Arc::from));
-                    Member { target, name, labels: labels.into(), address, id }
+                    Member { target, name, labels: Arc::clone(labels), address, id }
                 }
             };
             changed.push((key, member));

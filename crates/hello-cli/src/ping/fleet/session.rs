@@ -2,7 +2,6 @@
 
 mod shared;
 
-use std::collections::VecDeque;
 use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,7 +14,7 @@ use hello_net::{Fleet, FleetError, FleetEvent, Stopper};
 
 use self::shared::Shared;
 use super::file::{self, FileError};
-use super::lookup::{Answer, Lookups};
+use super::lookup::Lookups;
 use super::output::{Plan, json, text};
 use super::roster::{Change, Roster, Rules};
 use super::watch::FileWatch;
@@ -92,7 +91,7 @@ pub fn run(args: &Args, file: &Path) -> Result<ExitCode, Box<dyn Error>> {
         files: now + FILES,
         is_reload_due: false,
         reload: now,
-        answers: VecDeque::new(),
+        is_behind: false,
     };
     let early = session.await_lookups(&signals, &fleet.stopper());
     session.start(&origin, &fleet)?;
@@ -125,8 +124,8 @@ struct Session<'a> {
     /// Whether a signal asked for the file to be read again, and the earliest time for that.
     is_reload_due: bool,
     reload: Instant,
-    /// The answers of lookups that there was no time for.
-    answers: VecDeque<Answer>,
+    /// Whether there was no time for all answers of lookups.
+    is_behind: bool,
 }
 
 impl Session<'_> {
@@ -205,7 +204,7 @@ impl Session<'_> {
         events: &Receiver<FleetEvent>,
     ) {
         loop {
-            let tick = if self.answers.is_empty() { TICK } else { Duration::ZERO };
+            let tick = if self.is_behind { Duration::ZERO } else { TICK };
             let command = signals.wait_until(Instant::now() + tick);
             events.try_iter().for_each(|event| self.show(&event));
             match command {
@@ -296,14 +295,12 @@ impl Session<'_> {
     fn take_answers(&mut self, is_shown: bool) -> Vec<String> {
         let (now, mut lines) = (Instant::now(), Vec::new());
         let is_shown = is_shown && !self.args.quiet;
-        let mut answers = Vec::new();
-        answers.extend(std::iter::from_fn(|| self.lookups.poll_answer(now)).take(MAX_ANSWERS));
-        self.shared.roster().take_over(&answers, is_shown);
-        self.answers.extend(answers);
         // Signals and timers do not wait for what thousands of answers change.
-        while now.elapsed() < ANSWERS
-            && let Some(answer) = self.answers.pop_front()
-        {
+        self.is_behind = loop {
+            if now.elapsed() >= ANSWERS {
+                break true;
+            }
+            let Some(answer) = self.lookups.poll_answer(now) else { break false };
             let name = answer.name.clone();
             let result = self.shared.roster().handle_answer(answer);
             let is_news = result.as_ref().map_or(true, |change| *change != Change::default());
@@ -314,7 +311,7 @@ impl Session<'_> {
                     Format::Json => json::lookup(&name, &result),
                 });
             }
-        }
+        };
         self.lookups.start_due(now);
         lines
     }
@@ -352,9 +349,6 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// The longest wait of the main thread.
 const TICK: Duration = Duration::from_millis(200);
-
-/// The most answers of lookups that are taken over at once.
-const MAX_ANSWERS: usize = 4096;
 
 /// The time to handle answers of lookups in a row.
 const ANSWERS: Duration = Duration::from_millis(50);

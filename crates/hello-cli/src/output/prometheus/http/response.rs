@@ -47,9 +47,7 @@ impl Response {
 impl From<Refused> for Response {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::BadRequest => {
-                Self::plain("400 Bad Request", "This is no request of HTTP/1.\n")
-            }
+            Refused::BadRequest => Self::plain("400 Bad Request", "Not an HTTP/1 request.\n"),
             Refused::NotFound => Self::plain(
                 "404 Not Found",
                 "Nothing is here. The metrics are at /metrics, the health at /healthz.\n",

@@ -1,6 +1,7 @@
 //! JSON and YAML in the format of Prometheus' file-based service discovery. JSON is a part of YAML.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScanError, Span, StrInput};
 
@@ -38,7 +39,7 @@ const LIST: &str = "not a list of groups: write [{\"targets\": [\"HOST:PORT\"], 
 
 /// Parses a group behind its start.
 fn group(reader: &mut Reader<'_>, all: &mut Vec<Raw>) -> Result<(), LineError> {
-    let (first, mut labels) = (all.len(), Vec::new());
+    let (first, mut labels) = (all.len(), Arc::default());
     loop {
         let event = reader.next()?;
         if event == Some(Event::MappingEnd) {
@@ -47,7 +48,7 @@ fn group(reader: &mut Reader<'_>, all: &mut Vec<Raw>) -> Result<(), LineError> {
         let key = event.as_ref().and_then(scalar).map_or("", |key| key);
         match key {
             "targets" => targets(reader, all)?,
-            "labels" => labels = self::labels(reader)?,
+            "labels" => labels = self::labels(reader)?.into(),
             _ => {
                 let why =
                     format!("{key:?} is no part of a group: it has \"targets\" and \"labels\"");
@@ -55,7 +56,8 @@ fn group(reader: &mut Reader<'_>, all: &mut Vec<Raw>) -> Result<(), LineError> {
             }
         }
     }
-    all[first..].iter_mut().for_each(|raw| raw.labels.clone_from(&labels));
+    // Shared, because a group may have thousands of targets.
+    all[first..].iter_mut().for_each(|raw| raw.labels = Arc::clone(&labels));
     Ok(())
 }
 
@@ -68,7 +70,7 @@ fn targets(reader: &mut Reader<'_>, all: &mut Vec<Raw>) -> Result<(), LineError>
         match event.as_ref().and_then(scalar) {
             Some(target) => {
                 let (target, line) = (target.clone().into_owned(), reader.line);
-                all.push(Raw { target, labels: Vec::new(), line });
+                all.push(Raw { target, labels: Arc::default(), line });
             }
             None if event == Some(Event::SequenceEnd) => return Ok(()),
             None => return reader.error("a target must be a text: \"HOST:PORT\""),
@@ -180,7 +182,7 @@ mod tests {
         for (text, lines) in [(YAML, [3, 4, 9]), (JSON, [3, 4, 5])] {
             let raw = |target: &str, labels: &[_], line| Raw {
                 target: target.into(),
-                labels: labels.to_vec(),
+                labels: labels.into(),
                 line,
             };
             let expected = [

@@ -39,9 +39,9 @@ mod tests {
         let text = "# a comment\n\n  192.0.2.1:9999  site=fra rack=7=8 # x=y\r\n[::1]:7#a # b\n";
         let parsed = parse(text).expect("plain");
         let labels = [("site", "fra"), ("rack", "7=8")];
-        let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let first = Raw { target: "192.0.2.1:9999".into(), labels, line: 3 };
-        let second = Raw { target: "[::1]:7#a".into(), labels: vec![], line: 4 };
+        let second = Raw { target: "[::1]:7#a".into(), labels: [].into(), line: 4 };
         assert_eq!(parsed, [first, second]);
         assert_eq!(parse("").expect("nothing"), []);
     }

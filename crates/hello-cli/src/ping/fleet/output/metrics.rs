@@ -12,8 +12,8 @@ use crate::ping::output::metrics::{add_common, add_info};
 
 /// What the metrics have beside those of the targets.
 #[derive(Debug)]
-pub(in super::super) struct Extras<'a> {
-    pub(in super::super) names: Vec<LookedUp<'a>>,
+pub(in super::super) struct Extras {
+    pub(in super::super) names: Vec<LookedUp>,
     pub(in super::super) is_last_reload_successful: bool,
     /// In seconds since 1970.
     pub(in super::super) last_reload_success: f64,
@@ -21,7 +21,7 @@ pub(in super::super) struct Extras<'a> {
 }
 
 /// Returns the metrics of all targets and of the fleet.
-pub(in super::super) fn families(targets: &[Probed], extras: &Extras<'_>) -> MetricFamilies {
+pub(in super::super) fn families(targets: &[Probed], extras: &Extras) -> MetricFamilies {
     let mut families = MetricFamilies::new("hello_ping");
     let labels = Vec::from_iter(targets.iter().map(|target| labels(&target.member)));
     let common = Vec::from_iter(labels.iter().zip(targets.iter().map(|target| &target.summary)));
@@ -40,8 +40,8 @@ pub(in super::super) fn families(targets: &[Probed], extras: &Extras<'_>) -> Met
     // A name that stands for all its addresses is no target itself.
     let members = HashSet::<&str>::from_iter(targets.iter().map(|target| &*target.member.target));
     let unresolved =
-        extras.names.iter().filter(|name| !name.is_resolved && !members.contains(name.name));
-    let of_name = |name: &LookedUp<'_>| named(name.name, None, name.labels);
+        extras.names.iter().filter(|name| !name.is_resolved && !members.contains(&*name.name));
+    let of_name = |name: &LookedUp| named(&name.name, None, &name.labels);
     let unresolved = unresolved.map(|name| (of_name(name), false));
     let help = "Whether the target has an address.";
     families.gauge("target_resolved", help, resolved.chain(unresolved));
@@ -60,10 +60,10 @@ pub(in super::super) fn families(targets: &[Probed], extras: &Extras<'_>) -> Met
     families.gauge("targets_last_reload_success_timestamp_seconds", help, when);
     let FleetCounts { unsolicited, unattributed, receive_errors, dropped, .. } = extras.counts;
     for (name, help, value) in [
-        ("stranger_datagrams", "Datagrams that belong to no target.", unsolicited),
-        ("stranger_errors", "Errors from the network that belong to no target.", unattributed),
-        ("socket_errors", "Errors of receive calls.", receive_errors),
-        ("dropped", "Datagrams that this system dropped before they were received.", dropped),
+        ("fleet_unsolicited", "Datagrams that belong to no target.", unsolicited),
+        ("fleet_unattributed", "Errors from the network that belong to no target.", unattributed),
+        ("fleet_receive_errors", "Errors of receive calls.", receive_errors),
+        ("fleet_dropped", "Datagrams that this system dropped before they were received.", dropped),
     ] {
         families.counter(name, help, alone(value));
     }

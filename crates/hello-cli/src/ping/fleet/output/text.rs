@@ -101,9 +101,9 @@ pub(in super::super) fn summary(layout: Layout, targets: &[Probed], counts: Flee
         ("lost", 5),
         ("not sent", 6),
         ("loss", 0),
-        ("min", 2),
-        ("avg", 0),
-        ("max", 1),
+        ("min ms", 2),
+        ("avg ms", 0),
+        ("max ms", 1),
     ];
     let rows = targets.iter().map(|Probed { member, summary, .. }| {
         let rtt = summary.rtt_ms;

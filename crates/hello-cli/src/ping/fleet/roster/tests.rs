@@ -13,7 +13,7 @@ fn address(host: u8) -> SocketAddr {
 fn given(host: u8) -> Entry {
     let address = address(host);
     let addresses = Addresses::Given(address);
-    Entry { name: address.to_string(), addresses, labels: vec![], line: 1 }
+    Entry { name: address.to_string(), addresses, labels: [].into(), line: 1 }
 }
 
 fn endpoint(host: &str) -> Endpoint {
@@ -22,7 +22,12 @@ fn endpoint(host: &str) -> Endpoint {
 
 /// The one address of a name.
 fn one(host: &str) -> Entry {
-    Entry { name: host.into(), addresses: Addresses::One(endpoint(host)), labels: vec![], line: 1 }
+    Entry {
+        name: host.into(),
+        addresses: Addresses::One(endpoint(host)),
+        labels: [].into(),
+        line: 1,
+    }
 }
 
 /// All addresses of a name.
@@ -58,8 +63,8 @@ fn target_that_stays_in_the_file_stays_in_the_fleet() {
     let change = roster.set_entries(vec![given(1), given(2)]);
     assert_eq!(change, Ok(Change { added: 2, removed: 0 }));
     let ids = Vec::from_iter(roster.members().map(|member| member.id));
-    let labels = vec![("site".to_owned(), "fra".to_owned())];
-    let labelled = Entry { labels: labels.clone(), ..given(2) };
+    let labels = Arc::from([("site".to_owned(), "fra".to_owned())]);
+    let labelled = Entry { labels: Arc::clone(&labels), ..given(2) };
     let change = roster.set_entries(vec![given(3), labelled]);
     assert_eq!(change, Ok(Change { added: 1, removed: 1 }));
     let member = roster.member(ids[1]).expect("it stays");
@@ -82,7 +87,8 @@ fn name_has_one_address_which_it_keeps_while_it_is_valid_or_lookups_fail() {
     assert_eq!(roster.handle_answer(failed()), Err("no such host".into()));
     assert_eq!(roster.handle_answer(failed()), Ok(Change::default()), "that is known already");
     assert_eq!(listed(&roster), a(Some(1)));
-    let name = LookedUp { name: "a:9999", labels: &[], is_resolved: true, failures: 2 };
+    let name =
+        LookedUp { name: "a:9999".into(), labels: [].into(), is_resolved: true, failures: 2 };
     assert_eq!(roster.names().collect::<Vec<_>>(), [name]);
     roster.handle_answer(answer("a:9999", &[3])).expect("it moved");
     assert_eq!(listed(&roster), a(Some(3)));
@@ -120,7 +126,7 @@ fn host_never_gets_more_probes_than_is_safe() {
         ports.map(|address| Entry {
             name: address.to_string(),
             addresses: Addresses::Given(address),
-            labels: vec![],
+            labels: [].into(),
             line: 1,
         })
     };
@@ -142,7 +148,7 @@ fn host_never_gets_more_probes_than_is_safe() {
     let local = local.map(|address| Entry {
         name: address.to_string(),
         addresses: Addresses::Given(address),
-        labels: vec![],
+        labels: [].into(),
         line: 1,
     });
     roster.set_entries(local.collect()).expect("the loopback is exempt");

@@ -9,7 +9,7 @@ use hello_net::{FleetCounts, FleetHandle};
 use crate::output::prometheus::families::MetricFamilies;
 use crate::output::prometheus::source::MetricsSource;
 use crate::ping::fleet::output::{Probed, metrics};
-use crate::ping::fleet::roster::Roster;
+use crate::ping::fleet::roster::{Member, Roster};
 use crate::process::heartbeat::Heartbeat;
 use crate::process::lock;
 
@@ -68,15 +68,15 @@ impl Shared {
 
     /// Returns each target and its record at `now`, and what belongs to no target.
     pub(super) fn probed(&self, now: Duration) -> (Vec<Probed>, FleetCounts) {
-        let roster = self.roster();
-        (self.probed_of(&roster, now), self.handle.counts())
+        let members = Vec::from_iter(self.roster().members().cloned());
+        (self.probed_of(members, now), self.handle.counts())
     }
 
-    fn probed_of(&self, roster: &Roster, now: Duration) -> Vec<Probed> {
+    fn probed_of(&self, members: Vec<Member>, now: Duration) -> Vec<Probed> {
         let records = self.handle.records();
-        let probed = roster.members().filter_map(|member| {
+        let probed = members.into_iter().filter_map(|member| {
             let found = records.binary_search_by_key(&member.id, |(id, _)| *id).ok()?;
-            Some(Probed::new(member.clone(), records[found].1.clone(), now))
+            Some(Probed::new(member, records[found].1.clone(), now))
         });
         probed.collect()
     }
@@ -94,16 +94,20 @@ impl Shared {
     }
 
     fn collect(&self) -> MetricFamilies {
-        let roster = self.roster();
+        // The main thread needs the roster. So it is copied, and everything else is done without the lock.
+        let (members, names) = {
+            let roster = self.roster();
+            (Vec::from_iter(roster.members().cloned()), Vec::from_iter(roster.names()))
+        };
         let reload = *lock(&self.reload);
         let since = reload.last_success.duration_since(UNIX_EPOCH).unwrap_or_default();
         let extras = metrics::Extras {
-            names: roster.names().collect(),
+            names,
             is_last_reload_successful: reload.is_successful,
             last_reload_success: since.as_secs_f64(),
             counts: self.handle.counts(),
         };
-        metrics::families(&self.probed_of(&roster, self.start.elapsed()), &extras)
+        metrics::families(&self.probed_of(members, self.start.elapsed()), &extras)
     }
 }
 
