@@ -18,9 +18,11 @@ use crate::support::{
 const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy");
 const SERVICE: &str = "hello-server.service";
 const SOCKET: &str = "hello-server.socket";
+/// The unit of a fleet of probes.
+const FLEET: &str = "hello-ping.service";
 const DROP_IN: &str = "limit-and-metrics.conf";
-/// Where the unit expects the server.
-const INSTALLED: &str = "/usr/local/bin/hello-server";
+/// Where the units expect the programs.
+const INSTALLED: &str = "/usr/local/bin/";
 
 fn read(path: impl AsRef<Path>) -> String {
     let path = Path::new(DEPLOY).join(path);
@@ -34,12 +36,15 @@ fn write_units(test: &str, drop_in: Option<&str>) -> PathBuf {
     // Does not exist at the first run.
     let _ = fs::remove_dir_all(&directory);
     fs::create_dir_all(&drop_ins).expect("a directory");
-    for (from, to) in [SERVICE, SOCKET]
+    for (from, to) in [SERVICE, SOCKET, FLEET]
         .map(|unit| (unit, directory.join(unit)))
         .into_iter()
         .chain(drop_in.map(|drop_in| (drop_in, drop_ins.join(drop_in))))
     {
-        let text = read(Path::new("systemd").join(from)).replace(INSTALLED, SERVER);
+        let text = read(Path::new("systemd").join(from));
+        let text = [("hello-server", SERVER), ("hello-ping", PING)]
+            .into_iter()
+            .fold(text, |text, (name, built)| text.replace(&format!("{INSTALLED}{name}"), built));
         fs::write(to, text).expect("written");
     }
     directory
@@ -73,12 +78,12 @@ fn systemd_accepts_every_line_of_the_units() {
     }
     for drop_in in [None, Some(DROP_IN)] {
         let directory = write_units(test, drop_in);
-        let units = [SERVICE, SOCKET].map(|unit| directory.join(unit));
+        let units = [SERVICE, SOCKET, FLEET].map(|unit| directory.join(unit));
         let arguments = ["verify", "--man=no", "--recursive-errors=no"];
         let output = systemd_analyze(&arguments, &units);
         // systemd prints what it ignores. It may also complain about other units of this machine.
         let printed = String::from_utf8_lossy(&output.stderr);
-        let ours: Vec<_> = printed.lines().filter(|line| line.contains("hello-server")).collect();
+        let ours: Vec<_> = printed.lines().filter(|line| line.contains("hello-")).collect();
         assert!(output.status.success() && ours.is_empty(), "{printed}");
     }
 }
@@ -113,14 +118,13 @@ fn mesh_ping() -> Vec<String> {
     words.map(|word| word.replace("$(POD_IP)", "192.0.2.1")).collect()
 }
 
-/// Returns the command that starts a unit or its drop-in. A backslash at the end of a line
+/// Returns the arguments of the command that starts a unit or its drop-in. A backslash at the end of a line
 /// continues it (systemd.syntax(7)).
 fn start_command(unit: &str) -> Vec<String> {
     let text = read(format!("systemd/{unit}")).replace("\\\n", " ");
-    let start = format!("\nExecStart={INSTALLED} ");
-    let (_, arguments) = text.split_once(&start).expect("a command");
-    let arguments = arguments.lines().next().expect("a line").split_whitespace();
-    arguments.map(str::to_owned).collect()
+    let (_, command) = text.split_once(&format!("\nExecStart={INSTALLED}")).expect("a command");
+    let words = command.lines().next().expect("a line").split_whitespace();
+    words.skip(1).map(str::to_owned).collect()
 }
 
 #[test]
@@ -128,6 +132,7 @@ fn deployed_commands_are_valid() {
     for (program, arguments) in [
         (SERVER, start_command(SERVICE)),
         (SERVER, start_command(DROP_IN)),
+        (PING, start_command(FLEET)),
         (SERVER, words(CONTAINERFILE, "CMD ", "--bind")),
         (SERVER, words(DEPLOYMENT, "args: ", "--bind")),
         (CLIENT, probe(DEPLOYMENT)),
@@ -193,9 +198,9 @@ fn expand(name: &str) -> BTreeSet<String> {
 
 /// Returns the system calls that the service may make. Each line of the filter adds to the earlier
 /// ones or removes from them (systemd.exec(5)).
-fn allowed() -> BTreeSet<String> {
+fn allowed(unit: &str) -> BTreeSet<String> {
     let mut allowed = expand("@default");
-    let service = read(format!("systemd/{SERVICE}"));
+    let service = read(format!("systemd/{unit}"));
     for line in service.lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")) {
         match line.strip_prefix('~') {
             None => allowed.extend(line.split(' ').flat_map(expand)),
@@ -209,13 +214,58 @@ fn allowed() -> BTreeSet<String> {
     allowed
 }
 
+/// Returns the system calls in a log of strace.
+fn calls(log: &str) -> BTreeSet<String> {
+    let log = fs::read_to_string(log).expect("written");
+    // A line is "PID CALL(...", or reports a signal, an exit, or a resumed call.
+    let calls = log.lines().filter_map(|line| {
+        let (call, _) = line.split_once(' ')?.1.trim_start().split_once('(')?;
+        call.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_').then_some(call)
+    });
+    calls.map(str::to_owned).collect()
+}
+
+#[test]
+fn fleet_exposure_is_low_and_its_sandbox_allows_every_system_call() {
+    let test = "fleet_exposure_is_low_and_its_sandbox_allows_every_system_call";
+    if !have("systemd-analyze", "--version", test) || !have("strace", "-V", test) {
+        return;
+    }
+    let service = write_units(test, None).join(FLEET);
+    // It opens sockets itself: at most 1.2 of 10, in tenths.
+    let arguments = ["--no-pager", "security", "--offline=true", "--threshold=12"];
+    let output = systemd_analyze(&arguments, &[service]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+
+    let [log, targets] =
+        ["calls", "targets"].map(|name| format!("{}/fleet-{name}", env!("CARGO_TARGET_TMPDIR")));
+    fs::write(&targets, "127.0.0.1:9\nlocalhost:9\n").expect("written");
+    let mut arguments = start_command(FLEET);
+    for (deployed, ours) in [("/etc/hello/targets", &*targets), ("9991", "0")] {
+        let deployed = arguments.iter_mut().find(|argument| *argument == deployed);
+        *deployed.expect("an argument") = ours.into();
+    }
+    let mut command = Command::new("strace");
+    command.args(["--quiet=all", "-f", "-o", &log, PING, "-c", "3", "-i", "50ms"]);
+    let output = command.args(arguments).output().expect("runs");
+    // No target answers.
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let (calls, allowed) = (calls(&log), allowed(FLEET));
+    assert!(
+        ["sendmsg", "recvmmsg", "listen"].iter().all(|call| calls.contains(*call)),
+        "{calls:?}"
+    );
+    let forbidden: Vec<_> = calls.difference(&allowed).collect();
+    assert!(forbidden.is_empty(), "{forbidden:?}");
+}
+
 #[test]
 fn service_sandbox_allows_every_system_call_of_the_server() {
     let test = "service_sandbox_allows_every_system_call_of_the_server";
     if !have("systemd-analyze", "--version", test) || !have("strace", "-V", test) {
         return;
     }
-    let allowed = allowed();
+    let allowed = allowed(SERVICE);
     for back_end in BACK_ENDS {
         let fresh_path = |name: &str| format!("{}/{name}-{back_end}", env!("CARGO_TARGET_TMPDIR"));
         let (log, metrics) = (fresh_path("calls"), fresh_path("calls.prom"));
@@ -248,13 +298,7 @@ fn service_sandbox_allows_every_system_call_of_the_server() {
         assert!(missing.is_empty(), "{missing:?}");
         assert_eq!(summary(server)["answered"], 1);
 
-        let log = fs::read_to_string(log).expect("written");
-        // A line is "PID CALL(...", or reports a signal, an exit, or a resumed call.
-        let calls = log.lines().filter_map(|line| {
-            let (call, _) = line.split_once(' ')?.1.trim_start().split_once('(')?;
-            call.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_').then_some(call)
-        });
-        let calls: BTreeSet<_> = calls.map(str::to_owned).collect();
+        let calls = calls(&log);
         assert!(["recvmmsg", "exit_group"].iter().all(|call| calls.contains(*call)));
         assert!(calls.iter().any(|call| call.starts_with("rename")), "{calls:?}");
         let forbidden: Vec<_> = calls.difference(&allowed).collect();
