@@ -125,6 +125,8 @@ fn file_is_read_again_on_a_signal_and_when_it_changes_and_a_bad_one_is_kept_out(
     assert_eq!(summary["target"], format!("127.0.0.3:{port}"));
     assert_eq!(summary["labels"], json!({"site": "a"}));
     assert_eq!(summary["lost"], 0);
+    let time = |name| summary[name].as_f64().expect("a time");
+    assert!(time("duration_s") < time("at_s"), "it was added after the start: {summary}");
 }
 
 #[test]

@@ -19,8 +19,10 @@ pub(super) struct Probed {
 }
 
 impl Probed {
+    /// Summarises a record `now` after the start of the run.
     pub(super) fn new(member: Member, record: CompactRecord, now: Duration) -> Self {
-        let summary = record.summary(now);
+        // The targets of the file at the start were added before it.
+        let summary = record.summary(now.min(member.added.elapsed()));
         Self { member, record, summary }
     }
 }

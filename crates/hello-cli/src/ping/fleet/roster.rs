@@ -6,7 +6,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hello_net::{Fleet, FleetError, FleetHandle, TargetId, ZonedAddr};
 
@@ -50,6 +50,8 @@ pub struct Member {
     pub address: Option<SocketAddr>,
     /// Its identity in the fleet.
     pub id: TargetId,
+    /// When it was added.
+    pub added: Instant,
 }
 
 /// What identifies a target in every output.
@@ -215,7 +217,8 @@ impl Roster {
                     change.added += 1;
                     let id = self.handle.add(address).map_err(|error| error.to_string())?;
                     let (target, name) = (key.0.as_str().into(), key.1.as_deref().map(Arc::from));
-                    Member { target, name, labels: Arc::clone(labels), address, id }
+                    let (labels, added) = (Arc::clone(labels), Instant::now());
+                    Member { target, name, labels, address, id, added }
                 }
             };
             changed.push((key, member));
