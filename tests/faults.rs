@@ -2,6 +2,7 @@
 
 mod client;
 mod matrix;
+mod ping;
 mod server;
 
 use std::io::{self, BufRead, BufReader, PipeReader};

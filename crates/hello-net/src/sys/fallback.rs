@@ -84,7 +84,9 @@ pub(crate) mod sockaddr {
 
 pub(crate) const HAS_BATCH_CALLS: bool = false;
 
-pub(crate) const HAS_TIMESTAMPS: bool = false;
+pub(crate) fn has_timestamps() -> bool {
+    false
+}
 
 pub(crate) fn known_path_mtu(_: &UdpSocket, _: SocketAddr) -> Option<u32> {
     None

@@ -67,6 +67,6 @@ impl Backend {
     #[cfg(any(feature = "probe", feature = "load"))]
     /// Returns whether it reports when the system received each message.
     pub(crate) fn has_timestamps(self) -> bool {
-        crate::sys::HAS_TIMESTAMPS && self == Self::Native
+        self == Self::Native && crate::sys::has_timestamps()
     }
 }

@@ -1,8 +1,9 @@
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::unix::net::UnixDatagram;
+use std::sync::OnceLock;
 
-use socket2::{SockFilter, SockRef, Socket};
+use socket2::{Domain, SockFilter, SockRef, Socket, Type};
 
 pub(crate) use super::error_queue::{queue_errors, queue_transmit_times, take_error, take_queued};
 use super::sockopt::{attach_reuseport_program, get, has_filter, set};
@@ -115,8 +116,19 @@ pub(crate) fn report_destinations(socket: &Socket, local: SocketAddr) -> io::Res
 /// sendmmsg(2).
 pub(crate) const HAS_BATCH_CALLS: bool = true;
 
-/// Whether the system can report when it received each message.
-pub(crate) const HAS_TIMESTAMPS: bool = true;
+/// Returns whether the system can report when it received each message. Emulators of Linux may not.
+pub(crate) fn has_timestamps() -> bool {
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    let open = || {
+        let of = |domain| Socket::new(domain, Type::DGRAM, None);
+        of(Domain::IPV4).or_else(|_| of(Domain::IPV6)).ok()
+    };
+    KNOWN.get().copied().unwrap_or_else(|| match open() {
+        Some(socket) => *KNOWN.get_or_init(|| enable_timestamps(&socket.into()).is_ok()),
+        // Whatever is wrong, the next socket has the same error, which its user sees.
+        None => true,
+    })
+}
 
 /// Makes the system report that (SO_TIMESTAMPNS, socket(7)), where it can.
 pub(crate) fn enable_timestamps(socket: &UdpSocket) -> io::Result<()> {
@@ -294,7 +306,7 @@ mod tests {
 
     #[test]
     fn an_adopted_dual_stack_socket_reports_nothing_that_was_asked_for_before() {
-        let Ok(both) = Socket::new(socket2::Domain::IPV6, socket2::Type::DGRAM, None) else {
+        let Ok(both) = Socket::new(Domain::IPV6, Type::DGRAM, None) else {
             return;
         };
         both.set_only_v6(false).expect("possible");
