@@ -1,7 +1,7 @@
 //! Metrics over HTTP, for a handful of scrapers.
 //!
 //! Threads of their own accept the connections and answer one request on each, so that no scraper holds
-//! up a thread that sends or receives datagrams. [`Connections`] bounds what clients can cost.
+//! up a thread that sends or receives datagrams. `Connections` bounds what clients can cost.
 
 mod connections;
 mod request;
