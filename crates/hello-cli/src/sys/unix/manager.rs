@@ -5,6 +5,7 @@ use std::io;
 use std::net::UdpSocket;
 #[cfg(target_os = "linux")]
 use std::os::linux::net::SocketAddrExt as _;
+#[cfg(target_os = "linux")]
 use std::os::unix::ffi::OsStrExt as _;
 #[cfg(target_os = "linux")]
 use std::os::unix::net::SocketAddr;
