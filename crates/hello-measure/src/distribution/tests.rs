@@ -173,6 +173,7 @@ proptest! {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "histograms of 20,000 counts, read repeatedly")]
 fn counts_up_to_several_bounds_are_those_of_each_bound() {
     let mut distribution = Distribution::new(3);
     let bounds = || (0..64).map(|power| Duration::from_nanos(1 << power));
