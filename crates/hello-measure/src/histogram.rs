@@ -47,7 +47,10 @@ impl Histogram {
     /// assert_eq!(Histogram::bounds().last(), Some(16.0));
     /// ```
     pub fn bounds() -> impl Iterator<Item = f64> {
-        (FIRST_POWER..=LAST_POWER).map(|power| f64::from(power).exp2())
+        // `exp2` does not promise to be exact. The exponent of a power of two is all that it has.
+        let exponent = |power: i32| u64::from((EXPONENT_BIAS + power).cast_unsigned());
+        let shift = f64::MANTISSA_DIGITS - 1;
+        (FIRST_POWER..=LAST_POWER).map(move |power| f64::from_bits(exponent(power) << shift))
     }
 
     /// Counts a time.
@@ -132,6 +135,9 @@ const NANOS: u128 = Duration::from_secs(1).as_nanos();
 /// The bounds as powers of two of a second.
 const FIRST_POWER: i32 = -15;
 const LAST_POWER: i32 = 4;
+
+/// The exponent of 1.0 in the bits of an `f64` (IEEE 754, binary64).
+const EXPONENT_BIAS: i32 = f64::MAX_EXP - 1;
 
 const BOUNDS: usize = (LAST_POWER - FIRST_POWER + 1) as usize;
 
