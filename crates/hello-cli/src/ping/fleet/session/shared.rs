@@ -1,5 +1,6 @@
 //! What the main thread shares with the one that serves metrics.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -73,10 +74,10 @@ impl Shared {
     }
 
     fn probed_of(&self, members: Vec<Member>, now: Duration) -> Vec<Probed> {
-        let records = self.handle.records();
+        let mut records = BTreeMap::from_iter(self.handle.records());
         let probed = members.into_iter().filter_map(|member| {
-            let found = records.binary_search_by_key(&member.id, |(id, _)| *id).ok()?;
-            Some(Probed::new(member, records[found].1.clone(), now))
+            let record = records.remove(&member.id)?;
+            Some(Probed::new(member, record, now))
         });
         probed.collect()
     }
