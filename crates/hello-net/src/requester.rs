@@ -2,6 +2,8 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
+#[cfg(feature = "probe")]
+use std::{num::NonZeroU32, ops::RangeInclusive};
 
 use crate::clock::TimestampMapper;
 use crate::sys::batch::RecvBatch;
@@ -48,6 +50,19 @@ impl NotSent {
 pub(crate) fn latest(batch: &RecvBatch, timestamps: &TimestampMapper) -> Duration {
     let latest = batch.metas().iter().filter_map(|meta| meta.time).max();
     latest.map_or(Duration::ZERO, |wall| timestamps.to_monotonic(Some(wall)))
+}
+
+#[cfg(feature = "probe")]
+/// Returns how many probes a ledger remembers, within bounds that are not zero: those that a timeout
+/// spans, and as many again to recognise late replies and duplicates.
+pub(crate) fn window(
+    timeout: Duration,
+    interval: Duration,
+    bounds: RangeInclusive<u32>,
+) -> NonZeroU32 {
+    let spanned = timeout.as_nanos() / interval.as_nanos();
+    let window = u32::try_from(2 * spanned + 2).unwrap_or(u32::MAX);
+    NonZeroU32::new(window.clamp(*bounds.start(), *bounds.end())).unwrap_or(NonZeroU32::MIN)
 }
 
 /// Draws the id that distinguishes the tokens of one run from those of others.

@@ -7,6 +7,7 @@ use hello_proto::{MAX_NAME_LEN, Peer, Token};
 use thiserror::Error;
 
 use crate::packet_options::PacketOptions;
+use crate::requester;
 use crate::udp::backend::Backend;
 
 /// A checked plan: when a [`Fleet`](crate::fleet::Fleet) sends probes, and how.
@@ -78,9 +79,7 @@ impl FleetPlan {
     /// Returns how many probes the ledger of a target remembers: those that a timeout spans, and as many
     /// again to recognise late replies and duplicates.
     pub(super) fn window(&self) -> NonZeroU32 {
-        let spanned = self.timeout.as_nanos() / self.interval.as_nanos();
-        let window = u32::try_from(2 * spanned + 2).unwrap_or(u32::MAX);
-        NonZeroU32::new(window.clamp(SMALLEST_WINDOW, LARGEST_WINDOW)).unwrap_or(NonZeroU32::MIN)
+        requester::window(self.timeout, self.interval, SMALLEST_WINDOW..=LARGEST_WINDOW)
     }
 
     /// Returns whether the run ends without a stop.

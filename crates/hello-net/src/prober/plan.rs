@@ -8,6 +8,7 @@ use hello_proto::{MAX_NAME_LEN, Peer, Token};
 use thiserror::Error;
 
 use crate::packet_options::PacketOptions;
+use crate::requester;
 use crate::udp::backend::Backend;
 use crate::zoned_addr::ZonedAddr;
 
@@ -93,9 +94,7 @@ impl ProbePlan {
     /// Returns how many probes the ledger remembers: those that a timeout spans, and as many again
     /// to recognise late replies and duplicates.
     pub(super) fn window(&self) -> NonZeroU32 {
-        let spanned = self.timeout.as_nanos() / self.interval.as_nanos();
-        let window = u32::try_from(2 * spanned + 2).unwrap_or(u32::MAX);
-        NonZeroU32::new(window.clamp(SMALLEST_WINDOW, LARGEST_WINDOW)).unwrap_or(NonZeroU32::MAX)
+        requester::window(self.timeout, self.interval, SMALLEST_WINDOW..=LARGEST_WINDOW)
     }
 
     /// Returns the flow that sends a probe.
