@@ -3,19 +3,21 @@
 
 mod simulation;
 
-use hello_measure::{JoinVerdict, Place};
+use hello_measure::{Doubt, JoinVerdict, Place};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use self::simulation::{Fate, Flaw, Run};
 
+/// 256 cases or `PROPTEST_CASES`, and regressions kept beside this file.
+///
+/// Under Miri, which is slow and has no files, a few cases and no regressions.
 fn config() -> ProptestConfig {
     use proptest::test_runner::FileFailurePersistence::WithSource;
     if cfg!(miri) {
         return ProptestConfig { cases: 2, failure_persistence: None, ..ProptestConfig::default() };
     }
     ProptestConfig {
-        cases: 256,
         failure_persistence: Some(Box::new(WithSource("regressions"))),
         ..ProptestConfig::default()
     }
@@ -99,4 +101,15 @@ proptest! {
             prop_assert!(!is_known || is_true(&run, verdict), "{verdict:?}");
         }
     }
+}
+
+#[test]
+fn reply_of_which_all_copies_are_missing_is_missing() {
+    let probes = [Fate::Answered, Fate::LostBack].into_iter().map(|fate| (fate, 9, 0));
+    let run = Run::new(probes, 1, false, false, 0);
+    // Both copies of the second reply are gone, and both of its request remain.
+    let joined = run.join(&[Flaw::Duplicated, Flaw::Missing(3)]);
+    let summary = &joined.summary;
+    assert_eq!((summary.requests_seen, summary.replies_seen, summary.missing), (2, 1, 0));
+    assert_eq!(joined.verdicts[0].place, Place::Unknown(Doubt::PacketsMissing));
 }

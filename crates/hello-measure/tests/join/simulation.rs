@@ -77,8 +77,17 @@ struct Packet {
     at: Duration,
     ends: [SocketAddr; 2],
     payload: Vec<u8>,
-    /// The probe, and whether its outcome proves that the packet passed.
-    of: Option<(u32, bool)>,
+    /// What it is a copy of; `None` for a packet of others.
+    of: Option<Passage>,
+}
+
+/// A request or a reply that passed the server, of which a capture may have copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Passage {
+    seq: u32,
+    is_reply: bool,
+    /// Whether the outcome of the probe proves that the packet passed.
+    is_proven: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -182,19 +191,20 @@ impl Run {
             if self.has_nat {
                 client.set_port(client.port() + 1000);
             }
-            let is_replied = Self::outcome(probe).rtt().is_some();
+            let is_proven = Self::outcome(probe).rtt().is_some();
+            let passage = |is_reply| Some(Passage { seq, is_reply, is_proven });
             let mut name = [0; NAME_LEN];
             Token { run_id: RUN_ID, seq }.encode(&mut name).expect("room");
             let arrival = self.epoch + probe.sent + probe.parts[0];
             if probe.fate != Fate::LostThere {
                 let (ends, payload) = ([client, self.server()], name.to_vec());
-                packets.push(Packet { at: arrival, ends, payload, of: Some((seq, is_replied)) });
+                packets.push(Packet { at: arrival, ends, payload, of: passage(false) });
             }
-            if is_replied || probe.fate == Fate::LostBack {
+            if is_proven || probe.fate == Fate::LostBack {
                 let (ends, at) = ([self.server(), client], arrival + probe.parts[1]);
                 let reply = Request::new(&name).expect("short").reply();
                 let payload = if self.is_echo { name.to_vec() } else { reply.parts().concat() };
-                packets.push(Packet { at, ends, payload, of: Some((seq, is_replied)) });
+                packets.push(Packet { at, ends, payload, of: passage(true) });
             }
         }
         let end = self.epoch + INTERVAL * 80 + TIMEOUT * 8;
@@ -263,10 +273,10 @@ impl Run {
         }
         let mut span = CaptureSpan::default();
         // Nobody can see that only packets of lost probes are missing, unless they are counted.
-        let has = |of: &(u32, bool)| packets.iter().filter(|packet| packet.of == Some(*of)).count();
-        let expected = |of: &(u32, bool)| passed.iter().filter(|other| *other == of).count();
-        if passed.iter().any(|of| has(of) < expected(of)) {
-            let is_proven = passed.iter().any(|of| of.1 && has(of) < expected(of));
+        let is_missing = |of: &&Passage| packets.iter().all(|packet| packet.of != Some(**of));
+        let missing = Vec::from_iter(passed.iter().filter(is_missing));
+        if !missing.is_empty() {
+            let is_proven = missing.iter().any(|of| of.is_proven);
             let is_shorter = flaws.iter().any(|flaw| matches!(flaw, Flaw::Missing(_)));
             span.handle_dropped(u64::from(is_shorter && !is_proven));
         }
