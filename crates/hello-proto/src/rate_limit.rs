@@ -1,7 +1,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 use core::hash::{BuildHasher, Hash, Hasher};
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv6Addr};
 use core::num::NonZeroU32;
 use core::ops::Range;
 use core::time::Duration;
@@ -41,6 +41,16 @@ impl Rate {
         // Rounded up, so that rounding never allows more than the rate.
         let emission_interval = u64::from(Self::MAX_RATE.div_ceil(rate.get()));
         Ok(Self { emission_interval, burst_tolerance: emission_interval * u64::from(burst.get()) })
+    }
+
+    /// Returns the time between requests at the rate (GCRA).
+    pub const fn emission_interval(&self) -> Duration {
+        Duration::from_nanos(self.emission_interval)
+    }
+
+    /// Returns the emission intervals of a burst (GCRA).
+    pub const fn burst_tolerance(&self) -> Duration {
+        Duration::from_nanos(self.burst_tolerance)
     }
 }
 
@@ -123,6 +133,15 @@ impl<S> Limiter<S> {
 
     /// One in this many requests over the limit is answered, on average.
     pub const LEAK_ONE_IN: u64 = 4;
+
+    /// The prefixes that strangers share, each with its length in bits: link-local (RFC 4291 section
+    /// 2.5.6), NAT64 (RFC 6052 and, for local use, RFC 8215) and Teredo (RFC 4380).
+    pub const SHARED_PREFIXES: [(Ipv6Addr, u8); 4] = [
+        (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10),
+        (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96),
+        (Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48),
+        (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32),
+    ];
 }
 
 impl<S: BuildHasher> Limiter<S> {
@@ -318,22 +337,19 @@ impl Network {
             IpAddr::V4(address) => address.to_ipv6_mapped().to_bits() & !0 << 8,
             IpAddr::V6(address) => {
                 let bits = address.to_bits();
-                let is_in = |(prefix, len): &(u128, u32)| (bits ^ prefix) >> (128 - len) == 0;
-                if SHARED.iter().any(is_in) { bits } else { bits & !0 << 64 }
+                let is_in = |(prefix, len): &(Ipv6Addr, u8)| {
+                    (bits ^ prefix.to_bits()) >> (128 - u32::from(*len)) == 0
+                };
+                if Limiter::<()>::SHARED_PREFIXES.iter().any(is_in) {
+                    bits
+                } else {
+                    bits & !0 << 64
+                }
             }
         };
         Self { high: (network >> 64) as u64, low: network as u64 }
     }
 }
-
-/// The prefixes that strangers share, each with its length: link-local (RFC 4291 section 2.5.6),
-/// NAT64 (RFC 6052 and, for local use, RFC 8215) and Teredo (RFC 4380).
-const SHARED: [(u128, u32); 4] = [
-    (0xfe80 << 112, 10),
-    (0x0064_ff9b << 96, 96),
-    (0x0064_ff9b_0001 << 80, 48),
-    (0x2001_0000 << 96, 32),
-];
 
 /// Returns the set of a hash.
 #[expect(clippy::cast_possible_truncation, reason = "a few of the bits are enough")]
