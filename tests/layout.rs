@@ -12,7 +12,7 @@ const CRATES: [&str; 4] = ["hello-proto", "hello-measure", "hello-net", "hello-c
 const LAYERS: [&[&str]; 5] = [
     &["sys", "thread"],
     &["clock", "packet_options", "stopper", "zoned_addr"],
-    &["udp"],
+    &["udp", "xdp"],
     &["requester"],
     &["client", "fleet", "load", "prober", "server"],
 ];

@@ -34,6 +34,8 @@ mod thread;
     allow(dead_code, reason = "what uses the rest is off")
 )]
 mod udp;
+#[cfg(feature = "server")]
+mod xdp;
 mod zoned_addr;
 
 #[cfg(feature = "client")]
@@ -93,9 +95,16 @@ pub use sys::BorrowedSocket;
 pub use sys::error_class::ErrorClass;
 #[cfg(any(feature = "probe", feature = "load"))]
 pub use sys::fragmentation::PathMtuDiscovery;
+#[cfg(feature = "server")]
+pub use sys::{xdp_error::XdpError, xdp_mode::XdpMode};
 #[cfg(feature = "__batches")]
 pub use udp::backend::Backend;
 pub use udp::socket_error::SocketError;
+#[cfg(feature = "server")]
+pub use xdp::{
+    counters::{DriverCounters, Passed},
+    interface::{XdpInterface, XdpState},
+};
 pub use zoned_addr::ZonedAddr;
 
 #[cfg(all(fuzzing, feature = "__batches"))]

@@ -27,7 +27,9 @@ use self::listener::Listener;
 use self::worker::ServerWorker;
 use crate::stopper::Stopper;
 use crate::sys::BorrowedSocket;
+use crate::sys::xdp_error::XdpError;
 use crate::thread::join;
+use crate::xdp::{driver::Driver, interface::XdpInterface};
 use crate::zoned_addr::ZonedAddr;
 
 /// Answers requests on one or more addresses, and counts the outcome of each datagram.
@@ -60,6 +62,7 @@ pub struct Server {
     listeners: Vec<Arc<Listener>>,
     workers: Vec<ServerWorker>,
     stopper: Stopper,
+    driver: Option<Driver>,
 }
 
 impl Server {
@@ -79,7 +82,12 @@ impl Server {
         let stopper = Stopper::new()?;
         // Before the server is usable, because descriptors may have run out later.
         workers.iter().try_for_each(|worker| worker.waiter(stopper.stop_latch()).map(drop))?;
-        Ok(Self { guard, addresses, listeners, workers, stopper })
+        Ok(Self { guard, addresses, listeners, workers, stopper, driver: None })
+    }
+
+    /// Answers in drivers, too.
+    pub(crate) fn with_driver(self, driver: Option<Driver>) -> Self {
+        Self { driver, ..self }
     }
 
     /// Answers until a [`Stopper`] ends it, and shows every datagram to `observe` when its outcome
@@ -176,7 +184,28 @@ impl Server {
         // those sent before this call.
         let workers = Vec::from_iter(self.workers.iter().map(ServerWorker::counters));
         let dropped = self.listeners.iter().map(|listener| listener.dropped()).sum();
-        ServerCounters::sum(workers.into_iter(), dropped)
+        let driver = self.driver.as_ref().map(Driver::counters);
+        ServerCounters::sum(workers.into_iter(), dropped).with_driver(driver)
+    }
+
+    /// Returns the network interfaces in whose drivers requests are answered
+    /// ([`ServerBuilder::xdp`]), as they are now.
+    ///
+    /// [`ServerBuilder::xdp`]: builder::ServerBuilder::xdp
+    pub fn xdp_interfaces(&self) -> Vec<XdpInterface> {
+        self.driver.as_ref().map(Driver::interfaces).unwrap_or_default()
+    }
+
+    /// Gives up CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, which were needed to answer in drivers, for this
+    /// thread and those that it starts later, so call it before others are started. Without interfaces
+    /// to answer in, it does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`XdpError::GiveUp`] if the system refuses it, [`XdpError::Map`] if it needs CAP_BPF even to read
+    /// the counters.
+    pub fn give_up_xdp_capabilities(&self) -> Result<(), XdpError> {
+        self.driver.as_ref().map_or(Ok(()), Driver::give_up_capabilities)
     }
 
     /// Answers until a stop, and then what waits, even if the stop came first.
@@ -189,6 +218,13 @@ impl Server {
                     let (address, result) =
                         (worker.local(), worker.run(&self.guard, &self.stopper, &observe));
                     result.map_err(|source| ServerError::Receive { address, source })
+                };
+                threads.push(spawn(scope, run).inspect_err(|_| self.stopper.stop())?);
+            }
+            if let Some(driver) = &self.driver {
+                let run = || {
+                    driver.watch(self.stopper.stop_latch());
+                    Ok(())
                 };
                 threads.push(spawn(scope, run).inspect_err(|_| self.stopper.stop())?);
             }
@@ -231,6 +267,9 @@ pub enum ServerError {
         /// The system's error.
         source: io::Error,
     },
+    /// Requests cannot be answered in drivers.
+    #[error("cannot answer in drivers")]
+    Xdp(#[source] XdpError),
     /// The system has no pairs of sockets, by which a stop wakes the threads.
     #[error("cannot open socket pairs for wake-ups")]
     Wake(#[source] io::Error),

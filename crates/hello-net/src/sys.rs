@@ -19,6 +19,10 @@ pub(crate) mod fragmentation;
 pub(crate) mod latch;
 #[cfg(target_os = "linux")]
 pub(crate) mod linux;
+#[cfg(feature = "server")]
+pub(crate) mod network_interface;
+#[cfg(all(feature = "server", not(all(target_os = "linux", feature = "xdp"))))]
+pub(crate) mod no_xdp;
 pub(crate) mod options;
 #[cfg(feature = "__batches")]
 pub(crate) mod portable;
@@ -35,6 +39,12 @@ pub(crate) mod transmit;
 mod unix;
 #[cfg(windows)]
 mod windows;
+#[cfg(feature = "server")]
+pub(crate) mod xdp_error;
+#[cfg(feature = "server")]
+pub(crate) mod xdp_mode;
+#[cfg(all(test, feature = "server"))]
+pub(crate) mod xdp_run;
 
 #[cfg(target_os = "linux")]
 pub(crate) use self::linux as system;
@@ -43,6 +53,8 @@ use self::unix as system;
 #[cfg(windows)]
 use self::windows as system;
 
+#[cfg(all(feature = "server", not(all(target_os = "linux", feature = "xdp"))))]
+pub(crate) use self::no_xdp as xdp;
 pub use self::system::BorrowedSocket;
 #[cfg(test)]
 pub(crate) use self::system::errno;
@@ -58,6 +70,8 @@ pub(crate) use self::system::options::{
 pub(crate) use self::system::sockaddr::RawSockAddr;
 pub(crate) use self::system::time::{set_timer_slack, sleep_until};
 pub(crate) use self::system::wait::{Poller, Waiter};
+#[cfg(all(target_os = "linux", feature = "xdp"))]
+pub(crate) use self::system::xdp;
 pub(crate) use self::system::{
     Waker, borrow, hold_port, ignore_reports, interface_name, monotonic, realtime, set_mark,
     set_ttl, share_port, thread_time, try_send, wait_readable,

@@ -40,6 +40,8 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     // First of all: another file must not take the number of an inherited descriptor that is
     // closed.
     let server = Arc::new(args.open()?);
+    // Before any thread is started, which would keep them.
+    server.give_up_xdp_capabilities()?;
     let listener = args.metrics_listen.map(MetricsListener::bind).transpose();
     let listener = listener.map_err(ListenError::explain)?;
     // Before signals are handled, so that a signal still ends a start that hangs in a file system.

@@ -12,6 +12,7 @@ use super::worker::ServerWorker;
 use super::{Server, ServerError};
 use crate::sys::socket::{PortSharing, is_shared};
 use crate::udp::backend::Backend;
+use crate::xdp::driver::{Driver, DriverPlan};
 
 impl Server {
     /// Returns a builder of a server with every rule of the default [`Guard`] and the default
@@ -42,6 +43,7 @@ pub struct ServerBuilder {
     spin: Duration,
     filter: EventFilter,
     limit: Option<RateLimit>,
+    xdp: Vec<String>,
 }
 
 impl ServerBuilder {
@@ -130,6 +132,17 @@ impl ServerBuilder {
         self
     }
 
+    /// Also answers in the drivers of these network interfaces (XDP), before a request reaches a socket;
+    /// see [`Server::xdp_interfaces`]. It needs Linux 5.19, CAP_BPF and CAP_NET_ADMIN.
+    ///
+    /// Only plain requests are answered there, and those that exceed the rate limit are dropped; all
+    /// others reach the sockets. Observers are not shown what is answered there. A network gets its
+    /// limit from the drivers and from the sockets, each.
+    #[must_use]
+    pub fn xdp(self, interfaces: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { xdp: interfaces.into_iter().map(Into::into).collect(), ..self }
+    }
+
     /// Opens the sockets for each address. Port 0 lets the system choose a free one. `[::]` is
     /// every IPv6 address of this machine, and no IPv4 address.
     ///
@@ -201,13 +214,29 @@ impl ServerBuilder {
         if locals.is_empty() {
             return Err(ServerError::NoAddress);
         }
+        let driver = self.driver(&locals)?;
         let limiter = self.limit.map(|limit| Arc::new(SharedLimiter::new(limit)));
         let mut listeners = groups.concat();
         let worker =
             |listener| ServerWorker::new(listener, self.spin, limiter.clone(), self.filter);
         let workers = listeners.iter().cloned().map(worker).collect();
         listeners.dedup_by(|one, other| Arc::ptr_eq(one, other));
-        Server::new(self.guard, locals, listeners, workers).map_err(ServerError::Wake)
+        let server = Server::new(self.guard, locals, listeners, workers);
+        Ok(server.map_err(ServerError::Wake)?.with_driver(driver))
+    }
+
+    /// Answers in drivers, if there are interfaces to do that.
+    fn driver(&self, bound: &[SocketAddr]) -> Result<Option<Driver>, ServerError> {
+        if self.xdp.is_empty() {
+            return Ok(None);
+        }
+        let driver = Driver::open(DriverPlan {
+            interfaces: self.xdp.clone(),
+            bound: bound.to_vec(),
+            max_name_len: self.guard.max_name_len(),
+            limit: self.limit.as_ref().map(RateLimit::in_driver),
+        });
+        driver.map(Some).map_err(ServerError::Xdp)
     }
 }
 
@@ -221,6 +250,7 @@ impl Default for ServerBuilder {
             spin: Duration::ZERO,
             filter: EventFilter::default(),
             limit: Some(RateLimit::default()),
+            xdp: Vec::new(),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{
 use hello_proto::Refusal;
 
 use crate::sys::error_class::ErrorClass;
+use crate::xdp::counters::DriverCounters;
 
 /// The outcomes of all datagrams that a [`Server`](crate::server::Server) received.
 ///
@@ -38,6 +39,8 @@ pub struct ServerCounters {
     over_limit_answered: u64,
     send_failed: [u64; ErrorClass::ALL.len()],
     receive_errors: [u64; ErrorClass::ALL.len()],
+    /// What happened in drivers, which is part of the above.
+    driver: Option<DriverCounters>,
 }
 
 impl ServerCounters {
@@ -98,6 +101,24 @@ impl ServerCounters {
         self.receive_errors[class as usize]
     }
 
+    /// Returns what happened in drivers ([`ServerBuilder::xdp`]), which is part of the other counts, but
+    /// for what was passed to the sockets. `None` if the server does not answer there.
+    ///
+    /// [`ServerBuilder::xdp`]: crate::server::builder::ServerBuilder::xdp
+    pub fn driver(&self) -> Option<&DriverCounters> {
+        self.driver.as_ref()
+    }
+
+    /// Adds what happened in drivers.
+    pub(crate) fn with_driver(mut self, driver: Option<DriverCounters>) -> Self {
+        let counts = driver.unwrap_or_default();
+        self.received += counts.received();
+        self.answered += counts.answered();
+        self.over_limit += counts.over_limit();
+        self.over_limit_answered += counts.over_limit_answered();
+        Self { driver, ..self }
+    }
+
     /// Adds up the workers' counters; `dropped` is counted by socket.
     pub(crate) fn sum(workers: impl Iterator<Item = Self>, dropped: Option<u64>) -> Self {
         workers.fold(Self { dropped, ..Self::default() }, |mut sum, worker| {
@@ -138,6 +159,9 @@ impl fmt::Debug for ServerCounters {
             if count > 0 {
                 shown.field(name, &count);
             }
+        }
+        if let Some(driver) = self.driver {
+            shown.field("driver", &driver);
         }
         for (name, counts) in [
             ("refused", &refused[..]),
@@ -221,6 +245,7 @@ impl Tally {
             receive_errors: array::from_fn(|i| self.receive_errors[i].load(Relaxed)),
             received: self.received.load(Relaxed),
             dropped: None,
+            driver: None,
         }
     }
 }

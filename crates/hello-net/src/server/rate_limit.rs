@@ -8,6 +8,7 @@ use hello_proto::{BucketKey, Decision, Decisions, Limiter, Rate};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::classify::Verdict;
+use crate::xdp::driver::DriverLimit;
 
 /// The rate limit of each source network, and the networks exempt from it.
 ///
@@ -63,6 +64,11 @@ impl RateLimit {
     #[must_use]
     pub fn dry_run(self, dry_run: bool) -> Self {
         Self { dry_run, ..self }
+    }
+
+    /// Returns the same limit for what is answered in drivers.
+    pub(super) fn in_driver(&self) -> DriverLimit {
+        DriverLimit { rate: self.limit, exempt: self.exempt.clone(), dry_run: self.dry_run }
     }
 }
 

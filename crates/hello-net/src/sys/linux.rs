@@ -16,6 +16,8 @@ pub(super) mod sockaddr;
 mod sockopt;
 pub(super) mod time;
 pub(super) mod wait;
+#[cfg(feature = "xdp")]
+pub(crate) mod xdp;
 
 use std::os::unix::net::UnixDatagram;
 

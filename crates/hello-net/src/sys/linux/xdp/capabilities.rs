@@ -1,0 +1,33 @@
+use std::io;
+
+use rustix::thread::{
+    CapabilitySet, capabilities, configure_capability_in_ambient_set, set_capabilities,
+};
+
+use crate::sys::xdp_error::XdpError;
+
+/// Returns an error that names the capability which this thread lacks.
+pub(crate) fn check() -> Result<(), XdpError> {
+    let has = |set| capabilities(None).is_ok_and(|has| has.effective.intersects(set));
+    // CAP_BPF was split off CAP_SYS_ADMIN (Linux 5.8).
+    let needed = [
+        ("CAP_BPF", CapabilitySet::BPF | CapabilitySet::SYS_ADMIN),
+        ("CAP_NET_ADMIN", CapabilitySet::NET_ADMIN),
+    ];
+    let missing = needed.into_iter().find(|(_, set)| !has(*set));
+    missing.map_or(Ok(()), |(name, _)| Err(XdpError::Capability(name)))
+}
+
+/// Gives up the capabilities that [`check`] looks for, except for CAP_SYS_ADMIN, for this thread and
+/// those that it starts.
+pub(crate) fn give_up() -> io::Result<()> {
+    let given_up = CapabilitySet::BPF | CapabilitySet::NET_ADMIN | CapabilitySet::PERFMON;
+    for capability in given_up.iter() {
+        configure_capability_in_ambient_set(capability, false)?;
+    }
+    let mut sets = capabilities(None)?;
+    for set in [&mut sets.effective, &mut sets.permitted, &mut sets.inheritable] {
+        set.remove(given_up);
+    }
+    Ok(set_capabilities(None, sets)?)
+}

@@ -1,0 +1,163 @@
+use std::fmt;
+use std::io::{self, ErrorKind};
+
+use aya::maps::lpm_trie::{Key, LpmTrie};
+use aya::maps::{HashMap, MapData, MapError, PerCpuArray};
+use aya::programs::links::FdLink;
+use aya::programs::{self, ProgramError, Xdp};
+use aya::sys::SyscallError;
+use aya::{Ebpf, EbpfLoader};
+
+use crate::sys::xdp_error::XdpError;
+use crate::sys::xdp_mode::XdpMode;
+#[cfg(test)]
+use crate::sys::xdp_run::Run;
+
+/// The XDP program in the kernel, and its maps. It is gone with this process, however that ends.
+pub(crate) struct Program {
+    ebpf: Ebpf,
+    services: HashMap<MapData, [u8; SERVICE_KEY], [u8; SERVICE]>,
+    sources: LpmTrie<MapData, [u8; 16], u32>,
+    counters: PerCpuArray<MapData, [u64; COUNTERS]>,
+}
+
+/// The lengths of keys and values, in bytes, and the number of counters.
+pub(crate) const SERVICE_KEY: usize = 24;
+pub(crate) const SERVICE: usize = 10;
+pub(crate) const COUNTERS: usize = 9;
+
+impl Program {
+    /// Loads the program with these limits, and with room for this number of buckets and of sources.
+    pub(crate) fn load(limits: &[u8], buckets: u32, sources: u32) -> Result<Self, XdpError> {
+        let failed = |error| XdpError::Load(error);
+        let mut ebpf = EbpfLoader::new()
+            .override_global("limits", limits, true)
+            .map_max_entries("buckets", buckets)
+            .map_max_entries("sources", sources)
+            .load(OBJECT)
+            .map_err(|error| failed(error.into()))?;
+        program(&mut ebpf).and_then(Xdp::load).map_err(|error| failed(error.into()))?;
+        let mut map = |name| ebpf.take_map(name).expect("a map of the program");
+        let [services, sources, counters] = ["services", "sources", "outcomes"].map(&mut map);
+        let maps = || Ok((services.try_into()?, sources.try_into()?, counters.try_into()?));
+        let (services, sources, counters) =
+            maps().map_err(|error: MapError| failed(error.into()))?;
+        Ok(Self { ebpf, services, sources, counters })
+    }
+
+    /// Attaches the program to the interface with this index, in the driver or, if that cannot run it,
+    /// in the kernel's generic mode.
+    pub(crate) fn attach(&mut self, interface: u32) -> io::Result<(XdpLink, XdpMode)> {
+        let native = self.attach_in(interface, XdpMode::Native);
+        match native {
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
+                let link = self.attach_in(interface, XdpMode::Generic)?;
+                Ok((link, XdpMode::Generic))
+            }
+            native => Ok((native?, XdpMode::Native)),
+        }
+    }
+
+    fn attach_in(&mut self, interface: u32, mode: XdpMode) -> io::Result<XdpLink> {
+        let mode = match mode {
+            XdpMode::Native => programs::XdpMode::Driver,
+            XdpMode::Generic => programs::XdpMode::Skb,
+        };
+        let attached = program(&mut self.ebpf).and_then(|xdp| {
+            let link = xdp.attach_to_if_index(interface, mode)?;
+            xdp.take_link(link)
+        });
+        let link = attached.map_err(|error| match error {
+            ProgramError::SyscallError(SyscallError { io_error, .. }) => io_error,
+            error => io::Error::other(error),
+        })?;
+        // Old kernels have no links for XDP, and what is attached otherwise outlives the process. It is
+        // detached here.
+        link.try_into().map(XdpLink).map_err(|_| ErrorKind::Unsupported.into())
+    }
+
+    /// Adds or replaces a service.
+    pub(crate) fn set_service(
+        &mut self,
+        key: [u8; SERVICE_KEY],
+        service: [u8; SERVICE],
+    ) -> Result<(), XdpError> {
+        self.services.insert(key, service, 0).map_err(refused)
+    }
+
+    /// Removes a service that is there.
+    pub(crate) fn remove_service(&mut self, key: [u8; SERVICE_KEY]) -> Result<(), XdpError> {
+        self.services.remove(&key).map_err(refused)
+    }
+
+    /// Adds or replaces the properties of a prefix, which has `len` bits.
+    pub(crate) fn set_source(
+        &mut self,
+        (prefix, len): ([u8; 16], u8),
+        properties: u32,
+    ) -> Result<(), XdpError> {
+        self.sources.insert(&Key::new(len.into(), prefix), properties, 0).map_err(refused)
+    }
+
+    /// Removes a prefix that is there.
+    pub(crate) fn remove_source(&mut self, (prefix, len): ([u8; 16], u8)) -> Result<(), XdpError> {
+        self.sources.remove(&Key::new(len.into(), prefix)).map_err(refused)
+    }
+
+    /// Reads the counters of all processors.
+    pub(crate) fn counters(&self) -> Result<[u64; COUNTERS], XdpError> {
+        let processors = self.counters.get(&0, 0).map_err(refused)?;
+        let mut sums = [0; COUNTERS];
+        for counters in processors.iter() {
+            for (sum, counter) in sums.iter_mut().zip(counters) {
+                *sum += counter;
+            }
+        }
+        Ok(sums)
+    }
+
+    /// Runs the program on a packet that arrived at the loopback interface (BPF_PROG_TEST_RUN,
+    /// bpf(2)). Returns the packet, if it is sent back.
+    #[cfg(test)]
+    pub(crate) fn run(&self, packet: &[u8]) -> Run {
+        use aya::programs::{Program, TestRun as _, TestRunOptions};
+
+        let mut out = [0; 4096];
+        let Some(Program::Xdp(xdp)) = self.ebpf.program("hello") else { panic!("no program") };
+        let result = xdp
+            .test_run(TestRunOptions {
+                data_in: Some(packet),
+                data_out: Some(&mut out),
+                ..TestRunOptions::new()
+            })
+            .expect("a run");
+        let sent = out[..result.data_size_out as usize].to_vec();
+        match result.return_value {
+            1 => Run::Dropped,
+            2 => Run::Passed(sent),
+            3 => Run::Sent(sent),
+            action => panic!("action {action}"),
+        }
+    }
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Program").finish_non_exhaustive()
+    }
+}
+
+/// Keeps the program attached to an interface.
+#[derive(Debug)]
+pub(crate) struct XdpLink(#[expect(dead_code, reason = "it is dropped")] FdLink);
+
+fn refused(error: MapError) -> XdpError {
+    XdpError::Map(error.into())
+}
+
+fn program(ebpf: &mut Ebpf) -> Result<&mut Xdp, ProgramError> {
+    ebpf.program_mut("hello").expect("the program").try_into()
+}
+
+/// Made of `hello.bpf.c` by `build`. Aligned, because it is parsed in place.
+static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../xdp/hello.bpf.o");

@@ -1,0 +1,39 @@
+use std::net::{IpAddr, Ipv4Addr};
+
+/// A network interface, as the system has it at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NetworkInterface {
+    pub(crate) index: u32,
+    pub(crate) name: String,
+    pub(crate) kind: InterfaceKind,
+    /// The hardware address.
+    pub(crate) mac: [u8; 6],
+    /// In bytes, without the link header.
+    pub(crate) mtu: u32,
+    /// For a VLAN interface: the index of the one below it, and the VLAN's number (802.1Q).
+    pub(crate) vlan: Option<(u32, u16)>,
+    /// The TTL and the hop limit of what it sends.
+    pub(crate) hop_limits: HopLimits,
+    /// Those that are usable, so that were found to be unique.
+    pub(crate) addresses: Vec<IpAddr>,
+    /// The broadcast addresses of its subnets.
+    pub(crate) broadcasts: Vec<Ipv4Addr>,
+}
+
+/// The kind of a network interface, as far as it matters to XDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InterfaceKind {
+    Ethernet,
+    /// One end of a pair (veth(4)).
+    Veth,
+    Loopback,
+    /// Its packets have no Ethernet header.
+    Other,
+}
+
+/// The default TTL and hop limit of an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HopLimits {
+    pub(crate) ipv4: u8,
+    pub(crate) ipv6: u8,
+}

@@ -1,0 +1,53 @@
+use std::error::Error;
+use std::io;
+
+use thiserror::Error;
+
+/// The reason why requests cannot be answered in the driver of a network interface.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum XdpError {
+    /// This is another system, or hello-net was built without its feature `xdp`.
+    #[error("XDP needs Linux, and a build with the feature xdp")]
+    Unsupported,
+    /// The process lacks capabilities (capabilities(7)), which this names.
+    #[error(
+        "XDP needs the capability {0}: start as root, or grant it (AmbientCapabilities=, setcap)"
+    )]
+    Capability(&'static str),
+    /// The kernel did not load the program.
+    #[error(
+        "the kernel did not load the XDP program; it needs Linux 5.19 or newer, and a container must \
+         allow bpf(2)"
+    )]
+    Load(#[source] Box<dyn Error + Send + Sync>),
+    /// The kernel lets this process use a map of the program no more.
+    #[error("cannot use a map of the XDP program without CAP_BPF; that needs Linux 5.19 or newer")]
+    Map(#[source] Box<dyn Error + Send + Sync>),
+    /// The capabilities could not be given up.
+    #[error("cannot give up CAP_BPF and CAP_NET_ADMIN")]
+    GiveUp(#[source] io::Error),
+    /// There is no such network interface.
+    #[error("no network interface is called {0:?}; `ip link` lists them")]
+    NoInterface(String),
+    /// The interface is the loopback, whose packets do not pass through a driver.
+    #[error("{0} is the loopback interface, which has no driver to answer in")]
+    Loopback(String),
+    /// The packets of the interface have no Ethernet header.
+    #[error("{0} is not an Ethernet interface")]
+    NotEthernet(String),
+    /// Another XDP program has the interface.
+    #[error("{0} has another XDP program; `ip link show dev {0}` names it")]
+    Busy(String),
+    /// The kernel did not attach the program to an interface.
+    #[error("cannot attach the XDP program to {interface}")]
+    Attach {
+        /// The name of the interface.
+        interface: String,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The network interfaces could not be listed (rtnetlink(7)).
+    #[error("cannot list the network interfaces")]
+    Interfaces(#[source] io::Error),
+}

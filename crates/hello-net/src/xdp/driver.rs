@@ -1,0 +1,293 @@
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hello_proto::{Limiter, Rate};
+use ipnet::{IpNet, Ipv6Net};
+
+use super::counters::DriverCounters;
+use super::interface::{XdpInterface, XdpState};
+use super::services::{Services, services};
+use super::sources::{Sources, fixed, sources};
+use crate::sys::latch::Latch;
+use crate::sys::network_interface::{InterfaceKind, NetworkInterface};
+use crate::sys::xdp::capabilities;
+use crate::sys::xdp::interfaces::Interfaces;
+use crate::sys::xdp::program::{Program, XdpLink};
+use crate::sys::xdp_error::XdpError;
+
+/// What a server answers in drivers.
+#[derive(Clone, Debug)]
+pub(crate) struct DriverPlan {
+    /// The names of the interfaces.
+    pub(crate) interfaces: Vec<String>,
+    /// The addresses that sockets are bound to.
+    pub(crate) bound: Vec<SocketAddr>,
+    /// The longest name answered, in bytes.
+    pub(crate) max_name_len: usize,
+    /// The limit of each source network.
+    pub(crate) limit: Option<DriverLimit>,
+}
+
+/// The rate limit in drivers.
+#[derive(Clone, Debug)]
+pub(crate) struct DriverLimit {
+    pub(crate) rate: Rate,
+    pub(crate) exempt: Vec<IpNet>,
+    pub(crate) dry_run: bool,
+}
+
+/// Answers in the drivers of network interfaces, and follows the changes of these.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    bound: Vec<SocketAddr>,
+    fixed_sources: Vec<(IpNet, u32)>,
+    watcher: Interfaces,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    program: Program,
+    services: Services,
+    sources: Sources,
+    interfaces: Vec<Attached>,
+    /// Those read last.
+    counters: DriverCounters,
+}
+
+/// An interface that the server was told to answer in.
+#[derive(Debug)]
+struct Attached {
+    shown: XdpInterface,
+    /// 0 if it is gone.
+    index: u32,
+    link: Option<XdpLink>,
+}
+
+impl Driver {
+    /// Loads the program and attaches it to each interface.
+    pub(crate) fn open(plan: DriverPlan) -> Result<Self, XdpError> {
+        capabilities::check()?;
+        let watcher = Interfaces::watch().map_err(XdpError::Interfaces)?;
+        let present = watcher.list().map_err(XdpError::Interfaces)?;
+        let found = plan.interfaces.iter().map(|name| find(&present, name));
+        let found = found.collect::<Result<Vec<_>, _>>()?;
+        let fixed_sources = match &plan.limit {
+            Some(limit) => fixed(&shared_prefixes(), &limit.exempt),
+            None => fixed(&[], &EVERYTHING),
+        };
+        let room = u32::try_from(2 * fixed_sources.len()).unwrap_or(u32::MAX);
+        let buckets = if plan.limit.is_some() { BUCKETS } else { 1 };
+        let program = Program::load(&limits(&plan), buckets, room.saturating_add(SOURCES))?;
+        let mut state = State {
+            program,
+            services: Services::new(),
+            sources: Sources::new(),
+            interfaces: Vec::new(),
+            counters: DriverCounters::default(),
+        };
+        for interface in found {
+            state.interfaces.push(Attached {
+                shown: XdpInterface {
+                    name: interface.name.clone(),
+                    state: XdpState::Gone,
+                    is_veth: interface.kind == InterfaceKind::Veth,
+                    services: 0,
+                },
+                index: interface.index,
+                link: None,
+            });
+        }
+        let driver = Self { bound: plan.bound, fixed_sources, watcher, state: Mutex::new(state) };
+        driver.open_interfaces(&present)?;
+        Ok(driver)
+    }
+
+    fn open_interfaces(&self, present: &[NetworkInterface]) -> Result<(), XdpError> {
+        let state = &mut *self.lock();
+        for attached in &mut state.interfaces {
+            let attach = state.program.attach(attached.index);
+            let (link, mode) = attach.map_err(|source| {
+                let interface = attached.shown.name.clone();
+                match source.kind() {
+                    io::ErrorKind::ResourceBusy => XdpError::Busy(interface),
+                    _ => XdpError::Attach { interface, source },
+                }
+            })?;
+            attached.link = Some(link);
+            attached.shown.state = XdpState::Attached(mode);
+        }
+        state.update(present, &self.bound, &self.fixed_sources)
+    }
+
+    /// Follows the changes of the interfaces until the latch is raised, and then detaches the program,
+    /// so that its counters change no more.
+    pub(crate) fn watch(&self, stop: &Latch) {
+        while !stop.is_raised() {
+            // Errors of this socket are those of a machine without memory; the next change may do.
+            if self.watcher.wait(stop).is_err() || self.refresh().is_err() {
+                stop.sleep(RETRY);
+            }
+        }
+        self.lock().interfaces.iter_mut().for_each(|interface| interface.link = None);
+    }
+
+    /// Attaches the program to interfaces that are back, and brings the maps up to date.
+    fn refresh(&self) -> Result<(), XdpError> {
+        let present = self.watcher.list().map_err(XdpError::Interfaces)?;
+        let state = &mut *self.lock();
+        for attached in &mut state.interfaces {
+            let named = find(&present, &attached.shown.name);
+            let Ok(interface) = named else {
+                (attached.index, attached.link) = (0, None);
+                attached.shown.state = XdpState::Gone;
+                continue;
+            };
+            if interface.index != attached.index {
+                attached.index = interface.index;
+                attached.link = None;
+                attached.shown.state = match state.program.attach(interface.index) {
+                    Ok((link, mode)) => {
+                        attached.link = Some(link);
+                        XdpState::Attached(mode)
+                    }
+                    Err(error) => XdpState::Failed(error.to_string()),
+                };
+            }
+        }
+        state.update(&present, &self.bound, &self.fixed_sources)
+    }
+
+    /// Returns the interfaces in the order given.
+    pub(crate) fn interfaces(&self) -> Vec<XdpInterface> {
+        self.lock().interfaces.iter().map(|attached| attached.shown.clone()).collect()
+    }
+
+    /// Returns the counters, or those read last if the kernel does not let them be read.
+    pub(crate) fn counters(&self) -> DriverCounters {
+        let state = &mut *self.lock();
+        if let Ok(counters) = state.program.counters() {
+            state.counters = DriverCounters::new(counters);
+        }
+        state.counters
+    }
+
+    /// Gives up the capabilities that were needed to load and attach the program, for this thread and
+    /// those that it starts later.
+    pub(crate) fn give_up_capabilities(&self) -> Result<(), XdpError> {
+        capabilities::give_up().map_err(XdpError::GiveUp)?;
+        // Old kernels let only CAP_BPF do this.
+        self.lock().program.counters().map(drop)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Makes the maps what the interfaces are now.
+    fn update(
+        &mut self,
+        present: &[NetworkInterface],
+        bound: &[SocketAddr],
+        fixed_sources: &[(IpNet, u32)],
+    ) -> Result<(), XdpError> {
+        let (mut wanted, mut ours) = (Services::new(), Vec::new());
+        for attached in &mut self.interfaces {
+            let interface = present.iter().find(|interface| interface.index == attached.index);
+            let (Some(interface), XdpState::Attached(mode)) = (interface, &attached.shown.state)
+            else {
+                attached.shown.services = 0;
+                continue;
+            };
+            let services = services(interface, *mode, present, bound);
+            attached.shown.services = services.len();
+            wanted.extend(services);
+            ours.extend(present.iter().filter(|other| {
+                other.index == interface.index
+                    || other.vlan.is_some_and(|(below, _)| below == interface.index)
+            }));
+        }
+        // Sources first: nothing is answered that is refused now.
+        let wanted_sources = sources(fixed_sources, ours);
+        for (prefix, properties) in &wanted_sources {
+            if self.sources.get(prefix) != Some(properties) {
+                self.program.set_source(*prefix, *properties)?;
+                self.sources.insert(*prefix, *properties);
+            }
+        }
+        let outdated = self.sources.keys().filter(|prefix| !wanted_sources.contains_key(*prefix));
+        for prefix in Vec::from_iter(outdated.copied()) {
+            self.program.remove_source(prefix)?;
+            self.sources.remove(&prefix);
+        }
+        let outdated = self.services.keys().filter(|key| !wanted.contains_key(*key));
+        for key in Vec::from_iter(outdated.copied()) {
+            self.program.remove_service(key)?;
+            self.services.remove(&key);
+        }
+        for (key, service) in wanted {
+            if self.services.get(&key) != Some(&service) {
+                self.program.set_service(key, service)?;
+                self.services.insert(key, service);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Finds an interface that the program can be attached to.
+fn find<'a>(present: &'a [NetworkInterface], name: &str) -> Result<&'a NetworkInterface, XdpError> {
+    let found = present.iter().find(|interface| interface.name == name);
+    let interface = found.ok_or_else(|| XdpError::NoInterface(name.into()))?;
+    match interface.kind {
+        InterfaceKind::Ethernet | InterfaceKind::Veth => Ok(interface),
+        InterfaceKind::Loopback => Err(XdpError::Loopback(name.into())),
+        InterfaceKind::Other => Err(XdpError::NotEthernet(name.into())),
+    }
+}
+
+/// Returns the program's `limits`.
+fn limits(plan: &DriverPlan) -> Vec<u8> {
+    let rate = plan.limit.as_ref().map(|limit| limit.rate).unwrap_or_default();
+    let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).to_ne_bytes();
+    let max_name_len = u16::try_from(plan.max_name_len).unwrap_or(u16::MAX).min(MAX_NAME_LEN);
+    let dry_run = plan.limit.as_ref().is_some_and(|limit| limit.dry_run);
+    let leak_one_in = u32::try_from(Limiter::<()>::LEAK_ONE_IN).unwrap_or(u32::MAX);
+    [
+        &nanos(rate.emission_interval())[..],
+        &nanos(rate.burst_tolerance()),
+        &leak_one_in.to_ne_bytes(),
+        &max_name_len.to_ne_bytes(),
+        &u16::from(dry_run).to_ne_bytes(),
+    ]
+    .concat()
+}
+
+fn shared_prefixes() -> Vec<Ipv6Net> {
+    Limiter::<()>::SHARED_PREFIXES
+        .iter()
+        .map(|(address, len)| Ipv6Net::new_assert(*address, *len))
+        .collect()
+}
+
+/// All networks, for a server without a limit.
+const EVERYTHING: [IpNet; 2] = [
+    IpNet::V4(ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::UNSPECIFIED, 0)),
+    IpNet::V6(Ipv6Net::new_assert(std::net::Ipv6Addr::UNSPECIFIED, 0)),
+];
+
+/// The number of networks that the limit knows at a time, as in the server's own.
+const BUCKETS: u32 = 65_536;
+
+/// Room for the addresses of interfaces, beside what does not change.
+const SOURCES: u32 = 4096;
+
+/// The longest name that the program can answer, in bytes: of a jumbo frame.
+const MAX_NAME_LEN: u16 = 0x3fff;
+
+/// The pause after an error.
+const RETRY: Duration = Duration::from_secs(1);

@@ -1,0 +1,116 @@
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::services::mapped;
+use crate::sys::network_interface::NetworkInterface;
+
+/// The properties of the program's sources, by prefix, which has a length in bits.
+pub(super) type Sources = BTreeMap<([u8; 16], u8), u32>;
+
+/// The program passes what such a source sends to the socket.
+const REFUSED: u32 = 1;
+/// The source is not limited.
+const EXEMPT: u32 = 2;
+/// Strangers share the prefix, so each address has a limit of its own.
+const SHARED: u32 = 4;
+
+/// Returns the prefixes that do not depend on the interfaces: those that send no requests, those that
+/// strangers share, and those exempt from the limit.
+pub(super) fn fixed(shared: &[Ipv6Net], exempt: &[IpNet]) -> Vec<(IpNet, u32)> {
+    let refused = NO_HOSTS.map(|network| (network, REFUSED));
+    let shared = shared.iter().map(|network| (IpNet::V6(*network), SHARED));
+    let exempt = exempt.iter().map(|network| (network.trunc(), EXEMPT));
+    refused.into_iter().chain(shared).chain(exempt).collect()
+}
+
+/// Returns all prefixes, with those of the interfaces: nobody else has this machine's addresses, and
+/// nobody has a broadcast address. The program looks for the longest prefix only, so each has the
+/// properties of all that contain it.
+pub(super) fn sources<'a>(
+    fixed: &[(IpNet, u32)],
+    interfaces: impl IntoIterator<Item = &'a NetworkInterface>,
+) -> Sources {
+    let mut all = fixed.to_vec();
+    for interface in interfaces {
+        let broadcasts = interface.broadcasts.iter().map(|address| IpAddr::V4(*address));
+        let addresses = interface.addresses.iter().copied().chain(broadcasts);
+        all.extend(addresses.map(|address| (IpNet::from(address), REFUSED)));
+    }
+    let properties = |network: &IpNet| {
+        let containing = all.iter().filter(|(other, _)| other.contains(network));
+        containing.fold(0, |all, (_, properties)| all | properties)
+    };
+    all.iter().map(|(network, _)| (prefix(network), properties(network))).collect()
+}
+
+/// Returns a network as the program has it: IPv4 in its IPv4-mapped form.
+fn prefix(network: &IpNet) -> ([u8; 16], u8) {
+    let more = if matches!(network, IpNet::V4(_)) { 96 } else { 0 };
+    (mapped(network.addr()), network.prefix_len() + more)
+}
+
+/// The networks that have no hosts (RFC 6890): "this network", the loopback, multicast, reserved and
+/// broadcast.
+const NO_HOSTS: [IpNet; 5] = [
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 8)),
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 3)),
+    // The unspecified address and the loopback.
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 127)),
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8)),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(text: &str) -> IpNet {
+        text.parse().expect("a network")
+    }
+
+    /// Returns the properties that the program finds for an address: of the longest prefix.
+    fn found(sources: &Sources, address: &str) -> u32 {
+        let address: IpAddr = address.parse().expect("an address");
+        let bits = u128::from_be_bytes(mapped(address));
+        let contains = |(prefix, len): &([u8; 16], u8)| {
+            let differing = bits ^ u128::from_be_bytes(*prefix);
+            differing.checked_shr(128 - u32::from(*len)).unwrap_or(0) == 0
+        };
+        let longest =
+            sources.iter().filter(|(prefix, _)| contains(prefix)).max_by_key(|(p, _)| p.1);
+        longest.map_or(0, |(_, properties)| *properties)
+    }
+
+    #[test]
+    fn each_prefix_has_the_properties_of_all_that_contain_it() {
+        let shared = ["fe80::/10".parse().expect("a network")];
+        let exempt = ["fe80::/9", "224.0.1.0/24", "192.0.2.0/24", "192.0.2.0/23"].map(network);
+        let sources = sources(&fixed(&shared, &exempt), &[]);
+        for (address, properties) in [
+            ("198.51.100.1", 0),
+            ("192.0.2.1", EXEMPT),
+            ("192.0.3.1", EXEMPT),
+            ("224.0.1.7", EXEMPT | REFUSED),
+            ("224.0.2.7", REFUSED),
+            ("255.255.255.255", REFUSED),
+            ("127.0.0.1", REFUSED),
+            ("::1", REFUSED),
+            ("::2", 0),
+            ("fe80::1", EXEMPT | SHARED),
+            ("fec0::1", EXEMPT),
+            ("ff02::1", REFUSED),
+        ] {
+            assert_eq!(found(&sources, address), properties, "{address}");
+        }
+    }
+
+    #[test]
+    fn everything_is_exempt_without_a_limit_and_still_refused_where_it_was() {
+        let sources = sources(&fixed(&[], &["0.0.0.0/0", "::/0"].map(network)), &[]);
+        assert_eq!(found(&sources, "192.0.2.1"), EXEMPT);
+        assert_eq!(found(&sources, "2001:db8::1"), EXEMPT);
+        assert_eq!(found(&sources, "224.0.0.1"), EXEMPT | REFUSED);
+    }
+}
