@@ -214,7 +214,8 @@ impl ServerBuilder {
         if locals.is_empty() {
             return Err(ServerError::NoAddress);
         }
-        let driver = self.driver(&locals)?;
+        let plain = groups.iter().filter(|group| !group[0].is_restricted());
+        let driver = self.driver(plain.map(|group| group[0].local()).collect())?;
         let limiter = self.limit.map(|limit| Arc::new(SharedLimiter::new(limit)));
         let mut listeners = groups.concat();
         let worker =
@@ -226,13 +227,13 @@ impl ServerBuilder {
     }
 
     /// Answers in drivers, if there are interfaces to do that.
-    fn driver(&self, bound: &[SocketAddr]) -> Result<Option<Driver>, ServerError> {
+    fn driver(&self, bound: Vec<SocketAddr>) -> Result<Option<Driver>, ServerError> {
         if self.xdp.is_empty() {
             return Ok(None);
         }
         let driver = Driver::open(DriverPlan {
             interfaces: self.xdp.clone(),
-            bound: bound.to_vec(),
+            bound,
             max_name_len: self.guard.max_name_len(),
             limit: self.limit.as_ref().map(RateLimit::in_driver),
         });

@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError, TryLockError};
 
 use hello_proto::{Guard, OVERHEAD};
 
+use crate::sys;
 use crate::sys::buffer::Buffer;
 use crate::sys::datagram_socket::DatagramSocket;
 use crate::sys::options::AdoptedOptions;
@@ -18,6 +19,8 @@ pub(crate) struct Listener {
     send_buffer: usize,
     /// Whether broadcast and multicast datagrams are its own, and not copies of another's.
     takes_shared: bool,
+    /// Whether it receives only from one peer, or by one interface.
+    is_restricted: bool,
     pub(crate) socket: Box<dyn DatagramSocket>,
     drops: Mutex<Drops>,
     /// Dropped after the socket.
@@ -67,8 +70,10 @@ impl Listener {
             return Err(io::Error::new(ErrorKind::InvalidInput, "it is not bound to a port"));
         }
         let adopted = AdoptedOptions::take(&socket)?;
+        let is_restricted = socket.peer_addr().is_ok() || sys::has_interface(&socket);
         socket::adopt(&socket)?;
-        Ok(Self { _adopted: Some(adopted), ..Self::open(socket, options, guard, false)? })
+        let listener = Self::open(socket, options, guard, false)?;
+        Ok(Self { _adopted: Some(adopted), is_restricted, ..listener })
     }
 
     /// Opens a socket for service, with spares to send by if it is alone at its address.
@@ -98,8 +103,17 @@ impl Listener {
         };
         // Earlier drops are not ours.
         let drops = Mutex::new(Drops { last: socket.drops().unwrap_or_default(), total: 0 });
-        let (takes_shared, _adopted) = (true, None);
-        Ok(Self { local, receive_buffer, send_buffer, takes_shared, socket, drops, _adopted })
+        let (takes_shared, is_restricted, _adopted) = (true, false, None);
+        Ok(Self {
+            local,
+            receive_buffer,
+            send_buffer,
+            takes_shared,
+            is_restricted,
+            socket,
+            drops,
+            _adopted,
+        })
     }
 
     /// Takes over a test's socket.
@@ -110,6 +124,7 @@ impl Listener {
             receive_buffer: 0,
             send_buffer: 0,
             takes_shared: true,
+            is_restricted: false,
             socket: Box::new(socket),
             drops: Mutex::default(),
             _adopted: None,
@@ -119,6 +134,11 @@ impl Listener {
     /// Leaves broadcast and multicast datagrams to another socket, which also receives them.
     pub(crate) fn without_shared(self) -> Self {
         Self { takes_shared: false, ..self }
+    }
+
+    /// Returns whether it receives only from one peer, or by one interface.
+    pub(crate) fn is_restricted(&self) -> bool {
+        self.is_restricted
     }
 
     /// Returns the bound address.
@@ -182,6 +202,19 @@ mod tests {
 
     use super::*;
     use crate::udp::mock::MockSocket;
+
+    #[test]
+    fn only_a_socket_that_receives_from_everybody_is_unrestricted() {
+        let is_restricted = |socket| {
+            let listener = Listener::adopt(socket, Options::default(), &Guard::new());
+            listener.expect("a UDP socket").is_restricted()
+        };
+        let socket = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        assert!(!is_restricted(socket()));
+        let connected = socket();
+        connected.connect((Ipv4Addr::LOCALHOST, 9)).expect("an address");
+        assert!(is_restricted(connected));
+    }
 
     #[test]
     fn buffer_is_never_shrunk_by_default_and_no_size_wraps_around() {

@@ -145,6 +145,10 @@ pub(crate) fn bind_to_interface(_: &Socket, _: &str) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+pub(crate) fn has_interface(_: &UdpSocket) -> bool {
+    false
+}
+
 /// The system does not report what it drops.
 pub(crate) fn drops(_: &UdpSocket) -> Option<u32> {
     None

@@ -174,6 +174,11 @@ pub(crate) fn bind_to_interface(socket: &Socket, interface: &str) -> io::Result<
     socket.bind_device(Some(interface.as_bytes()))
 }
 
+/// Returns whether a socket receives by one interface only.
+pub(crate) fn has_interface(socket: &UdpSocket) -> bool {
+    !matches!(SockRef::from(socket).device(), Ok(None))
+}
+
 /// Returns the size that the system reports for a buffer for which it grants `bytes`: it doubles
 /// them, to have room for its own bookkeeping (SO_RCVBUF, socket(7)).
 pub(crate) fn granted(bytes: usize) -> usize {
@@ -302,7 +307,17 @@ const SWITCHED_OFF: &[(i32, i32)] = &[
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
+
+    #[test]
+    fn a_socket_that_is_bound_to_an_interface_is_known() {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        assert!(!has_interface(&socket));
+        SockRef::from(&socket).bind_device(Some(b"lo")).expect("no privilege is needed");
+        assert!(has_interface(&socket));
+    }
 
     #[test]
     fn an_adopted_dual_stack_socket_reports_nothing_that_was_asked_for_before() {
