@@ -86,8 +86,8 @@ pub struct Args {
     /// Also answer in the driver of INTERFACE (XDP); repeat for several
     ///
     /// A plain request is then answered before it reaches a socket, in a tenth of the CPU time. All
-    /// others reach the sockets. It needs Linux 5.19, CAP_BPF and CAP_NET_ADMIN, which the server gives
-    /// up once it serves.
+    /// others reach the sockets. It needs Linux 5.19, CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, which the
+    /// server gives up once it serves.
     #[arg(long, value_name = "INTERFACE")]
     xdp: Vec<String>,
 

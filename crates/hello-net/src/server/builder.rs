@@ -133,7 +133,7 @@ impl ServerBuilder {
     }
 
     /// Also answers in the drivers of these network interfaces (XDP), before a request reaches a socket;
-    /// see [`Server::xdp_interfaces`]. It needs Linux 5.19, CAP_BPF and CAP_NET_ADMIN.
+    /// see [`Server::xdp_interfaces`]. It needs Linux 5.19, CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON.
     ///
     /// Only plain requests are answered there, and those that exceed the rate limit are dropped; all
     /// others reach the sockets. Observers are not shown what is answered there. A network gets its

@@ -25,7 +25,7 @@ pub enum XdpError {
     #[error("cannot use a map of the XDP program without CAP_BPF; that needs Linux 5.19 or newer")]
     Map(#[source] Box<dyn Error + Send + Sync>),
     /// The capabilities could not be given up.
-    #[error("cannot give up CAP_BPF and CAP_NET_ADMIN")]
+    #[error("cannot give up CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")]
     GiveUp(#[source] io::Error),
     /// There is no such network interface.
     #[error("no network interface is called {0:?}; `ip link` lists them")]

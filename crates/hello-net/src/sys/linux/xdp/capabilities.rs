@@ -9,10 +9,12 @@ use crate::sys::xdp_error::XdpError;
 /// Returns an error that names the capability which this thread lacks.
 pub(crate) fn check() -> Result<(), XdpError> {
     let has = |set| capabilities(None).is_ok_and(|has| has.effective.intersects(set));
-    // CAP_BPF was split off CAP_SYS_ADMIN (Linux 5.8).
+    // Two were split off CAP_SYS_ADMIN (Linux 5.8). Without CAP_PERFMON, the verifier rejects pointers
+    // into a packet at offsets that are not constant, as a defence against Spectre.
     let needed = [
         ("CAP_BPF", CapabilitySet::BPF | CapabilitySet::SYS_ADMIN),
         ("CAP_NET_ADMIN", CapabilitySet::NET_ADMIN),
+        ("CAP_PERFMON", CapabilitySet::PERFMON | CapabilitySet::SYS_ADMIN),
     ];
     let missing = needed.into_iter().find(|(_, set)| !has(*set));
     missing.map_or(Ok(()), |(name, _)| Err(XdpError::Capability(name)))
