@@ -9,10 +9,11 @@ use std::process::{Command, Output};
 use hello_net::Server;
 use hello_proto::Rate;
 use rustix::process::Signal;
+use serde_json::Value;
 
 use crate::support::{
     BACK_ENDS, CLIENT, PING, SERVER, Supervisor, activated_under, exchange, have, listening, peer,
-    summary,
+    run_in_namespace, skip, summary,
 };
 
 const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy");
@@ -21,6 +22,8 @@ const SOCKET: &str = "hello-server.socket";
 /// The unit of a fleet of probes.
 const FLEET: &str = "hello-ping.service";
 const DROP_IN: &str = "limit-and-metrics.conf";
+/// To answer in a driver.
+const XDP: &str = "xdp.conf";
 /// Where the units expect the programs.
 const INSTALLED: &str = "/usr/local/bin/";
 
@@ -56,15 +59,16 @@ fn systemd_analyze(arguments: &[&str], units: &[PathBuf]) -> Output {
 }
 
 #[test]
-fn service_exposure_is_low_with_and_without_the_drop_in() {
-    let test = "service_exposure_is_low_with_and_without_the_drop_in";
+fn service_exposure_is_low_with_and_without_a_drop_in() {
+    let test = "service_exposure_is_low_with_and_without_a_drop_in";
     if !have("systemd-analyze", "--version", test) {
         return;
     }
-    for drop_in in [None, Some(DROP_IN)] {
+    // In tenths: at most 0.5 of 10, and 1.3 with capabilities and the network of the machine.
+    for (drop_in, threshold) in [(None, "5"), (Some(DROP_IN), "5"), (Some(XDP), "13")] {
         let service = write_units(test, drop_in).join(SERVICE);
-        // The threshold is in tenths: at most 0.5 of 10.
-        let arguments = ["--no-pager", "security", "--offline=true", "--threshold=5"];
+        let threshold = format!("--threshold={threshold}");
+        let arguments = ["--no-pager", "security", "--offline=true", &threshold];
         let output = systemd_analyze(&arguments, &[service]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
@@ -76,7 +80,7 @@ fn systemd_accepts_every_line_of_the_units() {
     if !have("systemd-analyze", "--version", test) {
         return;
     }
-    for drop_in in [None, Some(DROP_IN)] {
+    for drop_in in [None, Some(DROP_IN), Some(XDP)] {
         let directory = write_units(test, drop_in);
         let units = [SERVICE, SOCKET, FLEET].map(|unit| directory.join(unit));
         let arguments = ["verify", "--man=no", "--recursive-errors=no"];
@@ -132,6 +136,7 @@ fn deployed_commands_are_valid() {
     for (program, arguments) in [
         (SERVER, start_command(SERVICE)),
         (SERVER, start_command(DROP_IN)),
+        (SERVER, start_command(XDP)),
         (PING, start_command(FLEET)),
         (SERVER, words(CONTAINERFILE, "CMD ", "--bind")),
         (SERVER, words(DEPLOYMENT, "args: ", "--bind")),
@@ -152,6 +157,7 @@ fn deployed_commands_are_valid() {
 fn deployed_commands_state_the_default_limit_except_in_the_example() {
     for arguments in [
         start_command(SERVICE),
+        start_command(XDP),
         words(CONTAINERFILE, "CMD ", "--bind"),
         words(DEPLOYMENT, "args: ", "--bind"),
         words(DAEMON_SET, "args: ", "--bind"),
@@ -196,12 +202,12 @@ fn expand(name: &str) -> BTreeSet<String> {
     members.filter(|line| !line.is_empty() && !line.starts_with('#')).flat_map(expand).collect()
 }
 
-/// Returns the system calls that the service may make. Each line of the filter adds to the earlier
-/// ones or removes from them (systemd.exec(5)).
-fn allowed(unit: &str) -> BTreeSet<String> {
+/// Returns the system calls that the service may make with its drop-ins. Each line of the filter adds to
+/// the earlier ones or removes from them (systemd.exec(5)).
+fn allowed(units: &[&str]) -> BTreeSet<String> {
     let mut allowed = expand("@default");
-    let service = read(format!("systemd/{unit}"));
-    for line in service.lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")) {
+    let text = String::from_iter(units.iter().map(|unit| read(format!("systemd/{unit}"))));
+    for line in text.lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")) {
         match line.strip_prefix('~') {
             None => allowed.extend(line.split(' ').flat_map(expand)),
             Some(line) => {
@@ -250,7 +256,7 @@ fn fleet_exposure_is_low_and_its_sandbox_allows_every_system_call() {
     let output = command.args(arguments).output().expect("runs");
     // No target answers.
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
-    let (calls, allowed) = (calls(&log), allowed(FLEET));
+    let (calls, allowed) = (calls(&log), allowed(&[FLEET]));
     assert!(
         ["sendmsg", "recvmmsg", "listen"].iter().all(|call| calls.contains(*call)),
         "{calls:?}"
@@ -265,7 +271,7 @@ fn service_sandbox_allows_every_system_call_of_the_server() {
     if !have("systemd-analyze", "--version", test) || !have("strace", "-V", test) {
         return;
     }
-    let allowed = allowed(SERVICE);
+    let allowed = allowed(&[SERVICE]);
     for back_end in BACK_ENDS {
         let fresh_path = |name: &str| format!("{}/{name}-{back_end}", env!("CARGO_TARGET_TMPDIR"));
         let (log, metrics) = (fresh_path("calls"), fresh_path("calls.prom"));
@@ -304,6 +310,35 @@ fn service_sandbox_allows_every_system_call_of_the_server() {
         let forbidden: Vec<_> = calls.difference(&allowed).collect();
         assert!(forbidden.is_empty(), "{back_end}: {forbidden:?}");
     }
+}
+
+#[test]
+fn driver_sandbox_allows_every_system_call_and_its_capabilities_are_given_up() {
+    let test = "driver_sandbox_allows_every_system_call_and_its_capabilities_are_given_up";
+    if !have("systemd-analyze", "--version", test) || !have("strace", "-V", test) {
+        return;
+    }
+    let drop_in = read(Path::new("systemd").join(XDP));
+    let capabilities = drop_in.lines().find_map(|line| line.strip_prefix("AmbientCapabilities="));
+    let capabilities = capabilities.expect("capabilities").split(' ');
+    let log = format!("{}/driver-calls", env!("CARGO_TARGET_TMPDIR"));
+    let arguments = [&*log].into_iter().chain(capabilities);
+    let result = run_in_namespace(test, "driver_sandbox.py", &Vec::from_iter(arguments));
+    let Some(result) = result else { return };
+    if let Some(why) = result.get("refused") {
+        skip(test, why.as_str().expect("text"));
+        return;
+    }
+    let none = ["CapAmb", "CapEff", "CapInh", "CapPrm"].map(|set| (set, Value::from(0)));
+    assert_eq!(result["left"], Value::from_iter(none));
+    assert_eq!(
+        (&result["attached"], &result["attached_after_a_kill"]),
+        (&true.into(), &false.into())
+    );
+    let (calls, allowed) = (calls(&log), allowed(&[SERVICE, XDP]));
+    assert!(["bpf", "capset"].iter().all(|call| calls.contains(*call)), "{calls:?}");
+    let forbidden: Vec<_> = calls.difference(&allowed).collect();
+    assert!(forbidden.is_empty(), "{forbidden:?}");
 }
 
 #[test]
