@@ -96,7 +96,7 @@ fn every_threat_has_a_figure_and_a_test_and_every_recommendation_a_test_or_none(
 fn dependencies(package: &str, depth: &str) -> BTreeSet<String> {
     let mut command = Command::new("cargo");
     command.current_dir(ROOT).args(["tree", "--locked", "--offline", "--package", package]);
-    command.args(["--edges", "normal", "--prefix", "none", "--depth", depth]);
+    command.args(["--edges", "normal", "--prefix", "none", "--depth", depth, "--all-features"]);
     let Finished { out, err, status } = command.output().expect("runs").into();
     assert_eq!(status, Some(0), "{err}");
     let crates = out.lines().filter_map(|line| line.split(' ').next());
