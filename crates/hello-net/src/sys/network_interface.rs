@@ -22,6 +22,10 @@ pub(crate) struct NetworkInterface {
 
 /// The kind of a network interface, as far as it matters to XDP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(all(target_os = "linux", feature = "xdp")),
+    expect(dead_code, reason = "interfaces are listed with XDP only")
+)]
 pub(crate) enum InterfaceKind {
     Ethernet,
     /// One end of a pair (veth(4)).
