@@ -14,110 +14,22 @@
 
 #include <stdbool.h>
 
-#include <linux/bpf.h>
-#include <linux/if_ether.h>
 #include <linux/in.h>
-#include <linux/in6.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
 
-#define PREFIX_LEN 7 // "Hello, "
-#define OVERHEAD 8   // "Hello, " and "!"
+#include "maps.bpf.h"
+
+#define PREFIX "Hello, "
+#define PREFIX_LEN 7
+#define OVERHEAD 8 // the prefix and "!"
 #define MAX_NAME_LEN 0x3fff // the longest name that any interface could carry
 #define MAX_SUMMED 1472     // the longest name whose checksum is made anew: that of an Ethernet frame
 #define CAS_TRIES 4
 #define VLAN_ID_MASK 0x0fff
 #define IP_DF 0x4000
-
-// ---- What the server sets, in `program.rs` ----
-
-// The limits, which are fixed when the program is loaded.
-const volatile struct {
-	__u64 emission_interval; // nanoseconds between requests at the limit (GCRA)
-	__u64 burst_tolerance;   // emission intervals of a burst, in nanoseconds
-	__u32 leak_one_in;       // over the limit, one in this many is answered
-	__u16 max_name_len;      // the guard's, in bytes
-	__u16 dry_run;           // whether requests over the limit are only counted
-} limits = {0};
-
-// Where the server can be reached: an address of an interface, and a port that is bound to it. IPv4
-// addresses are in their IPv4-mapped form, here and below.
-struct service_key {
-	__u32 interface; // its index
-	__be16 vlan;     // the tag's 12 bits; 0 without a tag
-	__be16 port;
-	struct in6_addr address;
-};
-
-struct service {
-	__u8 mac[ETH_ALEN]; // the interface's own
-	__u16 mtu;
-	__u8 hop_limit; // of replies
-	// Whether a partial checksum is completed. Where packets of a flow are merged before they get
-	// here, as in generic mode, it may stand for several of them.
-	__u8 completes_checksums;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
-	__type(key, struct service_key);
-	__type(value, struct service);
-} services SEC(".maps");
-
-// What is special about a source. Each prefix has the properties of all that contain it.
-enum { SOURCE_REFUSED = 1, SOURCE_EXEMPT = 2, SOURCE_SHARED = 4 };
-
-struct source_key {
-	__u32 prefix_len;
-	struct in6_addr address;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, 16384);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct source_key);
-	__type(value, __u32);
-} sources SEC(".maps");
-
-// When the bucket of each network is full again, by the kernel's monotonic clock, in nanoseconds.
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 65536);
-	__type(key, struct in6_addr);
-	__type(value, __u64);
-} buckets SEC(".maps");
-
-// ---- What the server reads ----
-
-// The outcome of each packet; `counters.rs` has the same order.
-enum outcome {
-	ANSWERED_IPV4,
-	ANSWERED_IPV6,
-	OVER_LIMIT,          // dropped
-	OVER_LIMIT_ANSWERED, // counted as answered, too
-	PASSED_OTHER,        // no plain UDP datagram to a served address
-	PASSED_SOURCE,       // its source is none that is answered
-	PASSED_NAME,         // too long, or greeted twice
-	PASSED_CHECKSUM,     // none where there must be one, or a partial one
-	PASSED_ROOM,         // the driver has no room for a longer packet
-	OUTCOMES,
-};
-
-struct counters {
-	__u64 of[OUTCOMES];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct counters);
-} outcomes SEC(".maps");
 
 static __always_inline void count(enum outcome outcome)
 {
@@ -126,71 +38,118 @@ static __always_inline void count(enum outcome outcome)
 		++counters->of[outcome];
 }
 
-static __always_inline int pass(enum outcome why)
-{
-	count(why);
-	return XDP_PASS;
-}
-
-// ---- Sums of 16-bit words, as the Internet checksum has them (RFC 1071) ----
-
-// The sum of a few words, in 16 bits.
-static __always_inline __u16 fold(__u64 sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return sum;
-}
-
-static __always_inline __u64 sum_address(const struct in6_addr *address)
-{
-	return (__u64)address->s6_addr32[0] + address->s6_addr32[1] + address->s6_addr32[2] +
-	       address->s6_addr32[3];
-}
-
-// The sum of a name, for a request whose checksum its sender's kernel left to the hardware.
-static __always_inline __u64 sum_name(const __u8 *name, __u32 len, const void *end)
-{
-	__u64 sum = 0;
-#pragma clang loop unroll(disable)
-	for (__u32 at = 0; at < MAX_SUMMED && at < len; at += 2) {
-		const __u8 *word = name + at;
-		if ((void *)(word + 1) > end)
-			break;
-		sum += word[0];
-		if (at + 1 < len && (void *)(word + 2) <= end)
-			sum += word[1] << 8;
-	}
-	return sum;
-}
-
-// Two bytes as they stand in memory.
-#define WORD(first, second) ((first) | (second) << 8)
-
 // ---- A request, of either family ----
 
-struct request {
-	struct service_key to;
-	struct source_key from;
-	__be16 source_port;
-	__be16 checksum; // UDP's
-	__be16 reply_checksum;
-	__u16 name_len;
-	const __u8 *name;
-	const void *end;
-	const struct service *service;
-	bool is_ipv4;
+// The Ethernet header with room for a tag, in words that a packet's alignment allows.
+struct link {
+	__be16 to[ETH_ALEN / 2], from[ETH_ALEN / 2];
+	__be16 type[3]; // of what follows; with a tag: ETH_P_8021Q, the tag, the type
 };
 
-#define MAPPED(ipv4) {.s6_addr32 = {0, 0, bpf_htonl(0xffff), (ipv4)}}
+struct request {
+	__be16 vlan; // as in `service_key`
+	bool is_ipv4;
+	__u32 ip_at, udp_at; // where these headers are in the packet
+	struct in6_addr from, to;
+	__be16 from_port, to_port;
+	__be16 checksum, reply_checksum; // UDP's
+	__u32 name_len;
+	const struct link *link;
+	const __u8 *name;
+	const void *end; // of the packet
+	const struct service *service;
+};
+
+#define MAPPED(ipv4) ((struct in6_addr){.s6_addr32 = {0, 0, bpf_htonl(0xffff), (ipv4)}})
 
 // An IPv6 packet with such an address is none of IPv4.
 static __always_inline bool is_mapped(const struct in6_addr *address)
 {
 	return !address->s6_addr32[0] && !address->s6_addr32[1] &&
 	       address->s6_addr32[2] == bpf_htonl(0xffff);
+}
+
+// A sum of up to 16 words of 32 bits, in 16 bits, as the Internet checksum has it (RFC 1071).
+static __always_inline __u16 fold(__u64 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16);
+}
+
+static __always_inline __u64 sum_words(const __u32 *words, int len)
+{
+	__u64 sum = 0;
+	for (int i = 0; i < len; i++)
+		sum += words[i];
+	return sum;
+}
+
+// Reads the headers of a packet. Returns whether it is a plain UDP datagram.
+static __always_inline bool read_headers(const struct xdp_md *ctx, struct request *request)
+{
+	const void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	const struct link *link = data;
+	__u32 len; // of the UDP datagram, says the IP header
+
+	if ((void *)(link + 1) > end)
+		return false;
+	bool is_tagged = link->type[0] == bpf_htons(ETH_P_8021Q);
+	__be16 type = is_tagged ? link->type[2] : link->type[0];
+	request->vlan = is_tagged ? link->type[1] & bpf_htons(VLAN_ID_MASK) : 0;
+	request->ip_at = is_tagged ? sizeof(*link) : ETH_HLEN;
+
+	if (type == bpf_htons(ETH_P_IP)) {
+		const struct iphdr *ip = data + request->ip_at;
+		if ((void *)(ip + 1) > end || *(__u8 *)ip != 0x45 || ip->protocol != IPPROTO_UDP ||
+		    ip->frag_off & bpf_htons(~IP_DF) ||
+		    fold(sum_words((void *)ip, sizeof(*ip) / 4)) != 0xffff)
+			return false;
+		request->is_ipv4 = true;
+		request->to = MAPPED(ip->daddr);
+		request->from = MAPPED(ip->saddr);
+		request->udp_at = request->ip_at + sizeof(*ip);
+		len = bpf_ntohs(ip->tot_len) - sizeof(*ip);
+	} else if (type == bpf_htons(ETH_P_IPV6)) {
+		const struct ipv6hdr *ip = data + request->ip_at;
+		if ((void *)(ip + 1) > end || *(__u8 *)ip >> 4 != 6 || ip->nexthdr != IPPROTO_UDP ||
+		    is_mapped(&ip->saddr) || is_mapped(&ip->daddr))
+			return false;
+		request->to = ip->daddr;
+		request->from = ip->saddr;
+		request->udp_at = request->ip_at + sizeof(*ip);
+		len = bpf_ntohs(ip->payload_len);
+	} else {
+		return false;
+	}
+
+	const struct udphdr *udp = data + request->udp_at;
+	if ((void *)(udp + 1) > end || bpf_ntohs(udp->len) != len || len < sizeof(*udp) ||
+	    (void *)udp + len > end)
+		return false;
+	request->to_port = udp->dest;
+	request->from_port = udp->source;
+	request->checksum = udp->check;
+	request->link = link;
+	request->name = (void *)(udp + 1);
+	request->name_len = len - sizeof(*udp);
+	request->end = end;
+	return true;
+}
+
+// ---- Whether it is answered ----
+
+static __always_inline bool find_service(const struct xdp_md *ctx, struct request *request)
+{
+	struct service_key key = {ctx->ingress_ifindex, request->vlan, request->to_port, request->to};
+
+	request->service = bpf_map_lookup_elem(&services, &key);
+	if (!request->service)
+		return false;
+	const __be16 *mac = (const __be16 *)request->service->mac, *to = request->link->to;
+	__u32 headers_len = request->udp_at - request->ip_at + sizeof(struct udphdr);
+	return mac[0] == to[0] && mac[1] == to[1] && mac[2] == to[2] &&
+	       headers_len + request->name_len + OVERHEAD <= request->service->mtu;
 }
 
 // Ports of services that answer any sender, as `Refusal` has them; below 1024 are such services only.
@@ -202,7 +161,7 @@ static __always_inline bool is_service_port(__u16 port)
 
 static __always_inline bool is_greeted_twice(const struct request *request)
 {
-	const char twice[] = "Hello, Hello, ";
+	const char twice[] = PREFIX PREFIX;
 	const __u8 *name = request->name;
 
 	if (request->name_len < 2 * PREFIX_LEN || (void *)(name + 2 * PREFIX_LEN) > request->end)
@@ -213,42 +172,8 @@ static __always_inline bool is_greeted_twice(const struct request *request)
 	return true;
 }
 
-// Finds the UDP checksum of the reply (RFC 1624); returns whether it is known.
-//
-// Both datagrams have the same addresses and ports, and a length that stands in two places. The name
-// moves by an odd number of bytes, so its part of the sum is swapped. If the request was damaged,
-// that part is wrong, so the reply's checksum is wrong, too, and the client's kernel drops it.
-static __always_inline bool find_checksum(struct request *request)
-{
-	__u16 name_len = request->name_len;
-	__be16 len = bpf_htons(sizeof(struct udphdr) + name_len);
-	__u64 pseudo = sum_address(&request->from.address) + sum_address(&request->to.address) +
-		       bpf_htons(IPPROTO_UDP) + len;
-	__u64 headers = pseudo + request->source_port + request->to.port + len;
-	__u64 name;
-
-	request->reply_checksum = 0;
-	if (!request->checksum)
-		return request->is_ipv4; // which may do without one
-	if (request->checksum == fold(pseudo)) {
-		// A partial one: the hardware that adds the rest is not there (a veth pair).
-		if (!request->service->completes_checksums || name_len > MAX_SUMMED)
-			return false;
-		name = sum_name(request->name, name_len, request->end);
-	} else {
-		name = (__u16)~request->checksum + (__u64)(__u16)~fold(headers);
-	}
-	__u64 sum = headers + 2 * bpf_htons(OVERHEAD) + WORD('H', 'e') + WORD('l', 'l') +
-		    WORD('o', ',') + WORD(' ', 0) + __builtin_bswap16(fold(name)) +
-		    (name_len % 2 ? WORD('!', 0) : WORD(0, '!'));
-	request->reply_checksum = ~fold(sum);
-	if (!request->reply_checksum)
-		request->reply_checksum = 0xffff; // zero stands for none
-	return true;
-}
-
 // Charges a request to the bucket of its network, as `Limiter` does. Returns whether it conforms.
-static __always_inline bool conforms(struct in6_addr *network)
+static __always_inline bool conforms(const struct in6_addr *network)
 {
 	__u64 now = bpf_ktime_get_ns();
 	__u64 *bucket = bpf_map_lookup_elem(&buckets, network);
@@ -268,266 +193,178 @@ static __always_inline bool conforms(struct in6_addr *network)
 	return false;
 }
 
-// Decides as the server would: XDP_TX is yes.
-static __always_inline int decide(struct request *request)
+// Applies the limit. Returns the outcome: OVER_LIMIT, or that of a reply.
+static __always_inline enum outcome limit(const struct request *request, __u32 properties)
 {
-	__u32 *known = bpf_map_lookup_elem(&sources, &request->from);
-	__u32 properties = known ? *known : 0;
+	enum outcome answered = request->is_ipv4 ? ANSWERED_IPV4 : ANSWERED_IPV6;
+	struct in6_addr network = request->from;
 
-	if (properties & SOURCE_REFUSED || is_service_port(bpf_ntohs(request->source_port)) ||
-	    request->source_port == request->to.port)
-		return pass(PASSED_SOURCE);
-	if (request->name_len > limits.max_name_len || is_greeted_twice(request))
-		return pass(PASSED_NAME);
-	if (!find_checksum(request))
-		return pass(PASSED_CHECKSUM);
 	if (properties & SOURCE_EXEMPT)
-		return XDP_TX;
-
-	struct in6_addr network = request->from.address;
+		return answered;
 	if (request->is_ipv4)
 		network.s6_addr[15] = 0; // a /24
 	else if (!(properties & SOURCE_SHARED))
 		network.s6_addr32[2] = network.s6_addr32[3] = 0; // a /64
 	if (conforms(&network))
-		return XDP_TX;
-	if (!limits.dry_run && bpf_get_prandom_u32() % limits.leak_one_in) {
-		count(OVER_LIMIT);
-		return XDP_DROP;
-	}
+		return answered;
+	if (!limits.dry_run && bpf_get_prandom_u32() % limits.leak_one_in)
+		return OVER_LIMIT;
 	count(OVER_LIMIT_ANSWERED);
-	return XDP_TX;
+	return answered;
 }
 
-// ---- The packet ----
+// ---- Its reply ----
 
-// The Ethernet header with room for a tag, in words that a packet's alignment allows.
-struct link {
-	__be16 to[ETH_ALEN / 2], from[ETH_ALEN / 2];
-	__be16 type[3]; // of what follows; with a tag: ETH_P_8021Q, the tag, the type
-};
+// Two bytes as they stand in memory.
+#define WORD(first, second) ((first) | (second) << 8)
 
-// Copies the link header of a request, and finds the service it is for. Returns whether there is one.
-static __always_inline bool find_service(const struct link *packet, struct link *link, __u32 link_len,
-					 struct request *request)
+// The sum of a name, for a request whose checksum its sender's kernel left to the hardware.
+static __always_inline __u64 sum_name(const struct request *request)
 {
-	for (__u32 i = 0; i < link_len / 2; i++)
-		((__be16 *)link)[i] = ((const __be16 *)packet)[i];
-	request->service = bpf_map_lookup_elem(&services, &request->to);
-	if (!request->service)
-		return false;
-	const __be16 *mac = (const __be16 *)request->service->mac;
-	return mac[0] == link->to[0] && mac[1] == link->to[1] && mac[2] == link->to[2];
+	__u64 sum = 0;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < MAX_SUMMED && i < request->name_len; i++) {
+		const __u8 *byte = request->name + i;
+		if ((void *)(byte + 1) > request->end)
+			break;
+		sum += i % 2 ? *byte << 8 : *byte;
+	}
+	return sum;
 }
 
-// Makes room for the prefix before the headers, and for the suffix behind the name. Padding is cut off
-// first, and a packet that was padded gets new padding, up to the shortest Ethernet frame. Without
-// room, the packet stays as it was, except for its padding.
-static __always_inline bool make_room(struct xdp_md *ctx, __u32 headers_len, __u32 name_len)
+// Finds the UDP checksum of the reply (RFC 1624); returns whether it is known.
+//
+// Both datagrams have the same addresses and ports, and a length that stands in two places. The name
+// moves by an odd number of bytes, so its part of the sum is swapped. If the request was damaged,
+// that part is wrong, so the reply's checksum is wrong, too, and the client's kernel drops it.
+static __always_inline bool find_checksum(struct request *request)
 {
-	__u32 padding = bpf_xdp_get_buff_len(ctx) - headers_len - name_len;
-	int grow = 1;
+	__be16 len = bpf_htons(sizeof(struct udphdr) + request->name_len);
+	__u64 pseudo = sum_words(request->from.s6_addr32, 4) +
+		       sum_words(request->to.s6_addr32, 4) + bpf_htons(IPPROTO_UDP) + len;
+	__u64 headers = pseudo + request->from_port + request->to_port + len;
+	__u64 name;
 
-	if (padding) {
-		int missing = ETH_ZLEN - (int)(headers_len + PREFIX_LEN + name_len);
-		if (missing > grow)
-			grow = missing;
-		if (bpf_xdp_adjust_tail(ctx, -padding))
-			return false;
-	}
-	if (bpf_xdp_adjust_tail(ctx, grow))
+	request->reply_checksum = 0;
+	if (!request->checksum)
+		return request->is_ipv4; // which may do without one
+	if (request->checksum != fold(pseudo))
+		name = (__u16)~request->checksum + (__u64)(__u16)~fold(headers);
+	else if (request->service->completes_checksums && request->name_len <= MAX_SUMMED)
+		name = sum_name(request); // a partial one, and no hardware that adds the rest (a veth pair)
+	else
 		return false;
-	if (bpf_xdp_adjust_head(ctx, -PREFIX_LEN)) {
-		bpf_xdp_adjust_tail(ctx, -grow);
-		return false;
-	}
+	__u16 sum = fold(headers + 2 * bpf_htons(OVERHEAD) + WORD('H', 'e') + WORD('l', 'l') +
+			 WORD('o', ',') + WORD(' ', 0) + __builtin_bswap16(fold(name)) +
+			 (request->name_len % 2 ? WORD('!', 0) : WORD(0, '!')));
+	request->reply_checksum = sum == 0xffff ? sum : ~sum; // zero stands for none
 	return true;
 }
 
-// Writes the link header of a reply.
-static __always_inline void write_link(void *packet, const struct link *link, __u32 link_len)
+// Makes room for the prefix before the headers, and for the suffix behind the name. A packet that was
+// padded stays padded, with what it was padded with, to the shortest Ethernet frame. Without room,
+// only its padding has changed.
+static __always_inline bool make_room(struct xdp_md *ctx, const struct request *request)
 {
-	struct link *reply = packet;
-	for (int i = 0; i < ETH_ALEN / 2; i++) {
-		reply->to[i] = link->from[i];
-		reply->from[i] = link->to[i];
-	}
-	for (__u32 i = 0; i < (link_len - 2 * ETH_ALEN) / 2; i++)
-		reply->type[i] = link->type[i];
+	int len = bpf_xdp_get_buff_len(ctx);
+	int name_end = request->udp_at + sizeof(struct udphdr) + request->name_len;
+	int wanted = name_end + 1;
+
+	if (len > name_end && wanted < ETH_ZLEN - PREFIX_LEN)
+		wanted = ETH_ZLEN - PREFIX_LEN;
+	return !bpf_xdp_adjust_tail(ctx, wanted - len) && !bpf_xdp_adjust_head(ctx, -PREFIX_LEN);
 }
 
-// Writes the UDP header, the prefix and the suffix of a reply. Returns whether they are in the packet,
-// which only the verifier doubts.
-static __always_inline bool write_udp(struct udphdr *udp, const struct request *request, void *end)
+static __always_inline void write_ipv4(struct iphdr *ip, const struct request *request)
 {
-	__u8 *greeting = (__u8 *)(udp + 1);
-	__u32 name_len = request->name_len & MAX_NAME_LEN;
+	// As the server's socket sends it: not to be fragmented, so it needs no identification (RFC 6864).
+	*ip = (struct iphdr){
+		.version = 4,
+		.ihl = sizeof(*ip) / 4,
+		.tot_len = bpf_htons(sizeof(*ip) + sizeof(struct udphdr) + request->name_len + OVERHEAD),
+		.frag_off = bpf_htons(IP_DF),
+		.ttl = request->service->hop_limit,
+		.protocol = IPPROTO_UDP,
+		.saddr = request->to.s6_addr32[3],
+		.daddr = request->from.s6_addr32[3],
+	};
+	ip->check = ~fold(sum_words((void *)ip, sizeof(*ip) / 4));
+}
 
-	__u8 *suffix = greeting + PREFIX_LEN + name_len;
+static __always_inline void write_ipv6(struct ipv6hdr *ip, const struct request *request)
+{
+	*ip = (struct ipv6hdr){
+		.version = 6,
+		.payload_len = bpf_htons(sizeof(struct udphdr) + request->name_len + OVERHEAD),
+		.nexthdr = IPPROTO_UDP,
+		.hop_limit = request->service->hop_limit,
+		.saddr = request->to,
+		.daddr = request->from,
+	};
+}
 
-	if ((void *)(greeting + OVERHEAD) > end || (void *)(suffix + 1) > end)
+// Writes all of a reply but the name, into a packet with room for it. Returns whether it is as long as
+// that, which only the verifier doubts.
+static __always_inline bool write_reply(const struct xdp_md *ctx, const struct request *request)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	const struct link *asked = data + PREFIX_LEN;
+	struct udphdr *udp = data + request->udp_at;
+	__u8 *greeting = (void *)(udp + 1);
+	__u8 *suffix = greeting + PREFIX_LEN + (request->name_len & MAX_NAME_LEN);
+
+	if ((void *)(greeting + OVERHEAD) > end || (void *)(suffix + 1) > end ||
+	    (void *)(asked + 1) > end)
 		return false;
-	udp->source = request->to.port;
-	udp->dest = request->source_port;
-	udp->len = bpf_htons(sizeof(*udp) + name_len + OVERHEAD);
+	// Without a tag, the IP header covers the end of this.
+	struct link link = *asked, *reply = data;
+	__builtin_memcpy(reply->to, link.from, sizeof(link.from));
+	__builtin_memcpy(reply->from, link.to, sizeof(link.to));
+	__builtin_memcpy(reply->type, link.type, sizeof(link.type));
+	if (request->is_ipv4)
+		write_ipv4(data + request->ip_at, request);
+	else
+		write_ipv6(data + request->ip_at, request);
+	udp->source = request->to_port;
+	udp->dest = request->from_port;
+	udp->len = bpf_htons(sizeof(*udp) + request->name_len + OVERHEAD);
 	udp->check = request->reply_checksum;
-	*(__u32 *)greeting = WORD(WORD('H', 'e'), WORD('l', 'l') << 8);
-	*(__u16 *)(greeting + 4) = WORD('o', ',');
-	greeting[6] = ' ';
+	__builtin_memcpy(greeting, PREFIX, PREFIX_LEN);
 	*suffix = '!';
 	return true;
 }
 
-// ---- The two families ----
-
-struct ipv4_udp {
-	struct iphdr ip;
-	struct udphdr udp;
-};
-
-static __always_inline int answer_ipv4(struct xdp_md *ctx, __u32 link_len, __be16 vlan)
+static __always_inline enum outcome answer(struct xdp_md *ctx)
 {
-	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	struct ipv4_udp *packet = data + link_len;
-	__u32 headers_len = link_len + sizeof(*packet);
+	struct request request = {};
 
-	if ((void *)(packet + 1) > end)
-		return pass(PASSED_OTHER);
-	const __u32 *words = (const __u32 *)packet;
-	__u64 sum = (__u64)words[0] + words[1] + words[2] + words[3] + words[4];
-	__u32 len = bpf_ntohs(packet->udp.len);
-	if (*(__u8 *)packet != 0x45 || packet->ip.protocol != IPPROTO_UDP || fold(sum) != 0xffff ||
-	    packet->ip.frag_off & bpf_htons(~IP_DF) || len < sizeof(struct udphdr) ||
-	    bpf_ntohs(packet->ip.tot_len) != sizeof(struct iphdr) + len ||
-	    (void *)packet + sizeof(struct iphdr) + len > end)
-		return pass(PASSED_OTHER);
-
-	struct link link;
-	struct request request = {
-		.to = {ctx->ingress_ifindex, vlan, packet->udp.dest, MAPPED(packet->ip.daddr)},
-		.from = {128, MAPPED(packet->ip.saddr)},
-		.source_port = packet->udp.source,
-		.checksum = packet->udp.check,
-		.name = (const __u8 *)(packet + 1),
-		.name_len = len - sizeof(struct udphdr),
-		.end = end,
-		.is_ipv4 = true,
-	};
-	if (!find_service(data, &link, link_len, &request) ||
-	    sizeof(struct iphdr) + len + OVERHEAD > request.service->mtu)
-		return pass(PASSED_OTHER);
-	int action = decide(&request);
-	if (action != XDP_TX)
-		return action;
-	if (!make_room(ctx, headers_len, request.name_len))
-		return pass(PASSED_ROOM);
-
-	data = (void *)(long)ctx->data;
-	end = (void *)(long)ctx->data_end;
-	packet = data + link_len;
-	if ((void *)(packet + 1) > end || !write_udp(&packet->udp, &request, end))
-		return XDP_ABORTED;
-	write_link(data, &link, link_len);
-	// As the server's socket sends it: not to be fragmented, so it needs no identification (RFC 6864).
-	packet->ip = (struct iphdr){
-		.version = 4,
-		.ihl = sizeof(struct iphdr) / 4,
-		.tot_len = bpf_htons(sizeof(struct iphdr) + len + OVERHEAD),
-		.frag_off = bpf_htons(IP_DF),
-		.ttl = request.service->hop_limit,
-		.protocol = IPPROTO_UDP,
-		.saddr = request.to.address.s6_addr32[3],
-		.daddr = request.from.address.s6_addr32[3],
-	};
-	words = (const __u32 *)packet;
-	sum = (__u64)words[0] + words[1] + words[2] + words[3] + words[4];
-	packet->ip.check = ~fold(sum);
-	count(ANSWERED_IPV4);
-	return XDP_TX;
-}
-
-struct ipv6_udp {
-	struct ipv6hdr ip;
-	struct udphdr udp;
-};
-
-static __always_inline int answer_ipv6(struct xdp_md *ctx, __u32 link_len, __be16 vlan)
-{
-	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	struct ipv6_udp *packet = data + link_len;
-	__u32 headers_len = link_len + sizeof(*packet);
-
-	if ((void *)(packet + 1) > end)
-		return pass(PASSED_OTHER);
-	__u32 len = bpf_ntohs(packet->udp.len);
-	if (*(__u8 *)packet >> 4 != 6 || packet->ip.nexthdr != IPPROTO_UDP ||
-	    len < sizeof(struct udphdr) || packet->ip.payload_len != packet->udp.len ||
-	    (void *)&packet->udp + len > end || is_mapped(&packet->ip.saddr) ||
-	    is_mapped(&packet->ip.daddr))
-		return pass(PASSED_OTHER);
-
-	struct link link;
-	struct request request = {
-		.to = {ctx->ingress_ifindex, vlan, packet->udp.dest, packet->ip.daddr},
-		.from = {128, packet->ip.saddr},
-		.source_port = packet->udp.source,
-		.checksum = packet->udp.check,
-		.name = (const __u8 *)(packet + 1),
-		.name_len = len - sizeof(struct udphdr),
-		.end = end,
-		.is_ipv4 = false,
-	};
-	if (!find_service(data, &link, link_len, &request) ||
-	    sizeof(struct ipv6hdr) + len + OVERHEAD > request.service->mtu)
-		return pass(PASSED_OTHER);
-	int action = decide(&request);
-	if (action != XDP_TX)
-		return action;
-	if (!make_room(ctx, headers_len, request.name_len))
-		return pass(PASSED_ROOM);
-
-	data = (void *)(long)ctx->data;
-	end = (void *)(long)ctx->data_end;
-	packet = data + link_len;
-	if ((void *)(packet + 1) > end || !write_udp(&packet->udp, &request, end))
-		return XDP_ABORTED;
-	write_link(data, &link, link_len);
-	*(__be32 *)packet = bpf_htonl(6 << 28);
-	packet->ip.payload_len = packet->udp.len;
-	packet->ip.nexthdr = IPPROTO_UDP;
-	packet->ip.hop_limit = request.service->hop_limit;
-	packet->ip.saddr = request.to.address;
-	packet->ip.daddr = request.from.address;
-	count(ANSWERED_IPV6);
-	return XDP_TX;
+	if (!read_headers(ctx, &request) || !find_service(ctx, &request))
+		return PASSED_OTHER;
+	struct source_key source = {128, request.from};
+	__u32 *found = bpf_map_lookup_elem(&sources, &source);
+	__u32 properties = found ? *found : 0;
+	if (properties & SOURCE_REFUSED || is_service_port(bpf_ntohs(request.from_port)) ||
+	    request.from_port == request.to_port)
+		return PASSED_SOURCE;
+	if (request.name_len > limits.max_name_len || is_greeted_twice(&request))
+		return PASSED_NAME;
+	if (!find_checksum(&request))
+		return PASSED_CHECKSUM;
+	enum outcome outcome = limit(&request, properties);
+	if (outcome == OVER_LIMIT)
+		return OVER_LIMIT;
+	if (!make_room(ctx, &request) || !write_reply(ctx, &request))
+		return PASSED_ROOM;
+	return outcome;
 }
 
 SEC("xdp")
 int hello(struct xdp_md *ctx)
 {
-	const struct link *link = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	enum outcome outcome = answer(ctx);
 
-	if (link + 1 > end)
-		return pass(PASSED_OTHER);
-	switch (link->type[0]) {
-	case bpf_htons(ETH_P_IP):
-		return answer_ipv4(ctx, ETH_HLEN, 0);
-	case bpf_htons(ETH_P_IPV6):
-		return answer_ipv6(ctx, ETH_HLEN, 0);
-	case bpf_htons(ETH_P_8021Q):
-		break;
-	default:
-		return pass(PASSED_OTHER);
-	}
-	__be16 vlan = link->type[1] & bpf_htons(VLAN_ID_MASK);
-	switch (link->type[2]) {
-	case bpf_htons(ETH_P_IP):
-		return answer_ipv4(ctx, sizeof(*link), vlan);
-	case bpf_htons(ETH_P_IPV6):
-		return answer_ipv6(ctx, sizeof(*link), vlan);
-	default:
-		return pass(PASSED_OTHER);
-	}
+	count(outcome);
+	return outcome < OVER_LIMIT ? XDP_TX : outcome == OVER_LIMIT ? XDP_DROP : XDP_PASS;
 }
 
 // Only a program that says so may read the clock on every kernel.

@@ -1,0 +1,94 @@
+// What the program shares with the server. Where the server has it: the limits and the layouts in
+// `program.rs` and `driver.rs`, the values in `services.rs`, `sources.rs` and `counters.rs`.
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in6.h>
+#include <bpf/bpf_helpers.h>
+
+// ---- What the server sets ----
+
+// The limits, which are fixed when the program is loaded.
+const volatile struct {
+	__u64 emission_interval; // nanoseconds between requests at the limit (GCRA)
+	__u64 burst_tolerance;   // emission intervals of a burst, in nanoseconds
+	__u32 leak_one_in;       // over the limit, one in this many is answered
+	__u16 max_name_len;      // the guard's, in bytes
+	__u16 dry_run;           // whether requests over the limit are only counted
+} limits = {0};
+
+// Where the server can be reached: an address of an interface, and a port that is bound to it. IPv4
+// addresses are in their IPv4-mapped form, here and below.
+struct service_key {
+	__u32 interface; // its index
+	__be16 vlan;     // the tag's 12 bits; 0 without a tag
+	__be16 port;
+	struct in6_addr address;
+};
+
+struct service {
+	__u8 mac[ETH_ALEN]; // the interface's own
+	__u16 mtu;
+	__u8 hop_limit; // of replies
+	// Whether a partial checksum is completed. Where packets of a flow are merged before they get
+	// here, as in generic mode, it may stand for several of them.
+	__u8 completes_checksums;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct service_key);
+	__type(value, struct service);
+} services SEC(".maps");
+
+// What is special about a source. Each prefix has the properties of all that contain it.
+enum { SOURCE_REFUSED = 1, SOURCE_EXEMPT = 2, SOURCE_SHARED = 4 };
+
+struct source_key {
+	__u32 prefix_len;
+	struct in6_addr address;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct source_key);
+	__type(value, __u32);
+} sources SEC(".maps");
+
+// When the bucket of each network is full again, by the kernel's monotonic clock, in nanoseconds.
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct in6_addr);
+	__type(value, __u64);
+} buckets SEC(".maps");
+
+// ---- What the server reads ----
+
+// The outcome of each packet; `counters.rs` has the same order.
+enum outcome {
+	ANSWERED_IPV4, // XDP_TX
+	ANSWERED_IPV6,
+	OVER_LIMIT,          // XDP_DROP
+	OVER_LIMIT_ANSWERED, // counted as answered, too
+	PASSED_OTHER,        // XDP_PASS: no plain UDP datagram to a served address
+	PASSED_SOURCE,       // its source is none that is answered
+	PASSED_NAME,         // too long, or greeted twice
+	PASSED_CHECKSUM,     // none where there must be one, or a partial one
+	PASSED_ROOM,         // the driver has no room for a longer packet
+	OUTCOMES,
+};
+
+struct counters {
+	__u64 of[OUTCOMES];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct counters);
+} outcomes SEC(".maps");
