@@ -266,7 +266,7 @@ static __always_inline bool find_checksum(struct request *request)
 // only its padding has changed.
 static __always_inline bool make_room(struct xdp_md *ctx, const struct request *request)
 {
-	int len = bpf_xdp_get_buff_len(ctx);
+	int len = ctx->data_end - ctx->data;
 	int name_end = request->udp_at + sizeof(struct udphdr) + request->name_len;
 	int wanted = name_end + 1;
 
