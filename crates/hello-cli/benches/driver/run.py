@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """What an answer in the driver costs, and what it withstands: see docs/performance.md.
 
-Run as root, on an idle machine with two processors or more:
+Run it on an idle machine with two processors or more:
 
-    cargo build --release && crates/hello-net/benches/driver/run.py
+    cargo build --release --package hello-cli
+    sudo crates/hello-cli/benches/driver/run.py target/release
 
 It needs clang-14 and libbpf-dev, cc, iproute2, bpftool and ethtool. All traffic is in two network
 namespaces of its own, which are deleted at the end.
@@ -23,7 +24,6 @@ import tempfile
 import attacks
 
 HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parents[3]
 SERVER, CLIENT = (f"hello-{side}-{os.getpid()}" for side in ("server", "client"))
 ADDRESS, PORT = "10.77.0.1", 9999
 STATISTICS = pathlib.Path("/proc/sys/kernel/bpf_stats_enabled")
@@ -80,9 +80,9 @@ def program(namespace, link, path, mode="xdpdrv"):
 
 
 @contextlib.contextmanager
-def server(*options):
+def server(binaries, *options):
     """hello-server, once it serves."""
-    command = within(SERVER, "taskset", "-c", FIRST, ROOT / "target/release/hello-server", "--quiet",
+    command = within(SERVER, "taskset", "-c", FIRST, binaries / "hello-server", "--quiet",
                      "--bind", f"{ADDRESS}:{PORT}", *options)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
@@ -96,8 +96,8 @@ def server(*options):
 
 
 class Bench:
-    def __init__(self, directory, quick, cycles):
-        self.directory, self.quick = directory, quick
+    def __init__(self, directory, binaries, quick, cycles):
+        self.directory, self.binaries, self.quick = directory, binaries, quick
         self.cycles = 1 if quick else cycles
 
     def generate(self, rate, seconds):
@@ -117,13 +117,13 @@ class Bench:
             if name == "turn":
                 stack.enter_context(program(SERVER, "hs", self.directory / "turn.o"))
             elif name in ("socket", "socket, program at the client"):
-                stack.enter_context(server("--limit", "off"))
+                stack.enter_context(server(self.binaries, "--limit", "off"))
             elif name == "driver":
-                stack.enter_context(server("--limit", "off", "--xdp", "hs"))
+                stack.enter_context(server(self.binaries, "--limit", "off", "--xdp", "hs"))
             elif name == "driver, limit":
-                stack.enter_context(server("--limit", "10000000", "--xdp", "hs"))
+                stack.enter_context(server(self.binaries, "--limit", "10000000", "--xdp", "hs"))
             elif name == "driver, default limit":
-                stack.enter_context(server("--xdp", "hs"))
+                stack.enter_context(server(self.binaries, "--xdp", "hs"))
             yield
 
     def in_turn(self, names, measure):
@@ -187,7 +187,7 @@ class Bench:
     # ---- Round-trip time, and bystanders ----
 
     def ping(self, source, interval, count):
-        command = within(CLIENT, "taskset", "-c", LAST, ROOT / "target/release/hello-ping", "--quiet",
+        command = within(CLIENT, "taskset", "-c", LAST, self.binaries / "hello-ping", "--quiet",
                          "--interface", source, "--interval", interval, "--count", str(count), "--timeout", "1s",
                          "--allow-flood", "--export-json", "-", f"{ADDRESS}:{PORT}")
         process = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -290,6 +290,7 @@ PARTS = {"cpu": report_cpu, "round-trips": report_round_trips, "bystanders": rep
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="show only that everything works")
+    parser.add_argument("binaries", type=pathlib.Path, help="the directory of hello-server and hello-ping")
     parser.add_argument("--cycles", type=int, default=15, help="turns of each system [default: 15]")
     parser.add_argument("--only", choices=PARTS, action="append", help="measure this; repeat for several")
     args = parser.parse_args()
@@ -298,7 +299,7 @@ def main():
     with tempfile.TemporaryDirectory() as directory, network():
         directory = pathlib.Path(directory)
         build(directory)
-        bench = Bench(directory, args.quick, args.cycles)
+        bench = Bench(directory, args.binaries.resolve(), args.quick, args.cycles)
         for name in args.only or PARTS:
             PARTS[name](bench)
 
