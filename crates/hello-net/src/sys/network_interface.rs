@@ -12,9 +12,13 @@ pub(crate) struct NetworkInterface {
     pub(crate) mtu: u32,
     /// For a VLAN interface: the index of the one below it, and the VLAN's number (802.1Q).
     pub(crate) vlan: Option<(u32, u16)>,
+    /// Whether it is switched on (IFF_UP, netdevice(7)).
+    pub(crate) is_up: bool,
+    /// Whether an XDP program is attached to it.
+    pub(crate) has_xdp: bool,
     /// The TTL and the hop limit of what it sends.
     pub(crate) hop_limits: HopLimits,
-    /// Those that are usable, so that were found to be unique.
+    /// Those that are usable: the interface is up, and they were found to be unique.
     pub(crate) addresses: Vec<IpAddr>,
     /// The broadcast addresses of its subnets.
     pub(crate) broadcasts: Vec<Ipv4Addr>,

@@ -44,6 +44,7 @@ fn read_link(message: &Message) -> Option<NetworkInterface> {
     let (header, attributes) = message.split(RTM_NEWLINK, IFINFOMSG)?;
     let hardware = u16::from_ne_bytes(header[2..4].try_into().ok()?);
     let index = u32::from_ne_bytes(header[4..8].try_into().ok()?);
+    let flags = u32::from_ne_bytes(header[8..12].try_into().ok()?);
     let name = attributes.text(IFLA_IFNAME)?;
     let info = attributes.nested(IFLA_LINKINFO);
     let kind = info.text(IFLA_INFO_KIND).unwrap_or_default();
@@ -53,7 +54,9 @@ fn read_link(message: &Message) -> Option<NetworkInterface> {
         let is_8021q = data.find(IFLA_VLAN_PROTOCOL).is_none_or(|name| name == [0x81, 0x00]);
         let id = u16::from_ne_bytes(data.find(IFLA_VLAN_ID)?.try_into().ok()?);
         let below = u32::from_ne_bytes(attributes.find(IFLA_LINK)?.try_into().ok()?);
-        (kind == "vlan" && is_8021q).then_some((below, id))
+        // The number of an interface in another namespace means none of this one.
+        let is_here = attributes.find(IFLA_LINK_NETNSID).is_none();
+        (kind == "vlan" && is_8021q && is_here).then_some((below, id))
     };
     Some(NetworkInterface {
         index,
@@ -66,6 +69,11 @@ fn read_link(message: &Message) -> Option<NetworkInterface> {
         mac: mac.unwrap_or_default(),
         mtu: u32::from_ne_bytes(attributes.find(IFLA_MTU)?.try_into().ok()?),
         vlan: vlan(),
+        is_up: flags & IFF_UP != 0,
+        has_xdp: attributes
+            .nested(IFLA_XDP)
+            .find(IFLA_XDP_ATTACHED)
+            .is_some_and(|mode| mode != [0]),
         hop_limits: HopLimits {
             ipv4: setting("ipv4/ip_default_ttl"),
             ipv6: setting(&format!("ipv6/conf/{name}/hop_limit")),
@@ -83,15 +91,20 @@ fn read_address(message: &Message, interfaces: &mut [NetworkInterface]) {
     let flags = flags.map_or(u32::from(header[2]), u32::from_ne_bytes);
     let index = header[4..8].try_into().map_or(0, u32::from_ne_bytes);
     let interface = interfaces.iter_mut().find(|interface| interface.index == index);
-    let Some(interface) = interface.filter(|_| flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED) == 0)
-    else {
+    let is_usable = flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED) == 0;
+    let Some(interface) = interface.filter(|interface| interface.is_up && is_usable) else {
         return;
     };
+    let find = |kind| attributes.find(kind).and_then(ip_address);
     // Of a point-to-point link, IFA_ADDRESS is the other end.
-    let address = attributes.find(IFA_LOCAL).or_else(|| attributes.find(IFA_ADDRESS));
-    interface.addresses.extend(address.and_then(ip_address));
-    if let Some(IpAddr::V4(broadcast)) = attributes.find(IFA_BROADCAST).and_then(ip_address) {
+    interface.addresses.extend(find(IFA_LOCAL).or_else(|| find(IFA_ADDRESS)));
+    if let Some(IpAddr::V4(broadcast)) = find(IFA_BROADCAST) {
         interface.broadcasts.push(broadcast);
+    }
+    // The kernel has it for every subnet, whether or not the address was given one.
+    if let (Some(IpAddr::V4(address)), 0..=30) = (find(IFA_ADDRESS), header[1]) {
+        let hosts = u32::MAX >> header[1];
+        interface.broadcasts.push(Ipv4Addr::from_bits(address.to_bits() | hosts));
     }
 }
 
@@ -106,7 +119,7 @@ fn setting(name: &str) -> u8 {
     text.trim().parse().unwrap_or(64)
 }
 
-// linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h, linux/if_arp.h
+// linux/rtnetlink.h, linux/if_link.h, linux/if.h, linux/if_addr.h, linux/if_arp.h
 const RTM_NEWLINK: u16 = 16;
 const RTM_GETLINK: u16 = 18;
 const RTM_NEWADDR: u16 = 20;
@@ -123,6 +136,9 @@ const IFLA_LINK: u16 = 5;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
+const IFLA_LINK_NETNSID: u16 = 37;
+const IFLA_XDP: u16 = 43;
+const IFLA_XDP_ATTACHED: u16 = 2;
 const IFLA_VLAN_ID: u16 = 1;
 const IFLA_VLAN_PROTOCOL: u16 = 5;
 const IFA_ADDRESS: u16 = 1;
@@ -131,6 +147,7 @@ const IFA_BROADCAST: u16 = 4;
 const IFA_FLAGS: u16 = 8;
 const IFA_F_DADFAILED: u32 = 0x08;
 const IFA_F_TENTATIVE: u32 = 0x40;
+const IFF_UP: u32 = 0x1;
 const ARPHRD_ETHER: u16 = 1;
 const ARPHRD_LOOPBACK: u16 = 772;
 
