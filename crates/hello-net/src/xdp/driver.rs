@@ -1,4 +1,4 @@
-use std::io;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -72,8 +72,13 @@ impl Driver {
         capabilities::check()?;
         let watcher = Interfaces::watch().map_err(XdpError::Interfaces)?;
         let present = watcher.list().map_err(XdpError::Interfaces)?;
-        let found = plan.interfaces.iter().map(|name| find(&present, name));
-        let found = found.collect::<Result<Vec<_>, _>>()?;
+        let mut found: Vec<&NetworkInterface> = Vec::new();
+        for name in &plan.interfaces {
+            let interface = find(&present, name)?;
+            if found.iter().all(|other| other.index != interface.index) {
+                found.push(interface);
+            }
+        }
         let fixed_sources = match &plan.limit {
             Some(limit) => fixed(&shared_prefixes(), &limit.exempt),
             None => fixed(&[], &EVERYTHING),
@@ -112,7 +117,8 @@ impl Driver {
             let (link, mode) = attach.map_err(|source| {
                 let interface = attached.shown.name.clone();
                 match source.kind() {
-                    io::ErrorKind::ResourceBusy => XdpError::Busy(interface),
+                    // One in the same mode, or in the other.
+                    ErrorKind::ResourceBusy | ErrorKind::AlreadyExists => XdpError::Busy(interface),
                     _ => XdpError::Attach { interface, source },
                 }
             })?;
@@ -125,17 +131,24 @@ impl Driver {
     /// Follows the changes of the interfaces until the latch is raised, and then detaches the program,
     /// so that its counters change no more.
     pub(crate) fn watch(&self, stop: &Latch) {
+        let mut is_current = true;
         while !stop.is_raised() {
-            // Errors of this socket are those of a machine without memory; the next change may do.
-            if self.watcher.wait(stop).is_err() || self.refresh().is_err() {
+            // What failed may succeed later without a change: a machine that had no memory, or an
+            // interface that another program had.
+            let has_waited = if is_current {
+                self.watcher.wait(stop).is_ok()
+            } else {
                 stop.sleep(RETRY);
-            }
+                true
+            };
+            is_current = has_waited && self.refresh().unwrap_or(false);
         }
         self.lock().interfaces.iter_mut().for_each(|interface| interface.link = None);
     }
 
-    /// Attaches the program to interfaces that are back, and brings the maps up to date.
-    fn refresh(&self) -> Result<(), XdpError> {
+    /// Attaches the program to interfaces that are back, and brings the maps up to date. Returns whether
+    /// it is attached to all that are there.
+    fn refresh(&self) -> Result<bool, XdpError> {
         let present = self.watcher.list().map_err(XdpError::Interfaces)?;
         let state = &mut *self.lock();
         for attached in &mut state.interfaces {
@@ -145,7 +158,9 @@ impl Driver {
                 attached.shown.state = XdpState::Gone;
                 continue;
             };
-            if interface.index != attached.index {
+            // Another interface may have the number of one that is gone.
+            let is_attached = interface.index == attached.index && interface.has_xdp;
+            if !is_attached || attached.link.is_none() {
                 attached.index = interface.index;
                 attached.link = None;
                 attached.shown.state = match state.program.attach(interface.index) {
@@ -157,7 +172,9 @@ impl Driver {
                 };
             }
         }
-        state.update(&present, &self.bound, &self.fixed_sources)
+        state.update(&present, &self.bound, &self.fixed_sources)?;
+        let has_failed = |attached: &Attached| matches!(attached.shown.state, XdpState::Failed(_));
+        Ok(!state.interfaces.iter().any(has_failed))
     }
 
     /// Returns the interfaces in the order given.
