@@ -50,7 +50,7 @@ impl Program {
     pub(crate) fn attach(&mut self, interface: u32) -> io::Result<(XdpLink, XdpMode)> {
         let native = self.attach_in(interface, XdpMode::Native);
         match native {
-            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
+            Err(error) if is_for_generic_mode(&error) => {
                 let link = self.attach_in(interface, XdpMode::Generic)?;
                 Ok((link, XdpMode::Generic))
             }
@@ -150,6 +150,12 @@ impl fmt::Debug for Program {
 /// Keeps the program attached to an interface.
 #[derive(Debug)]
 pub(crate) struct XdpLink(#[expect(dead_code, reason = "it is dropped")] FdLink);
+
+/// Returns whether a driver said that it runs no programs, or none with its MTU or its queues.
+fn is_for_generic_mode(error: &io::Error) -> bool {
+    const ERRORS: [i32; 4] = [libc::EOPNOTSUPP, libc::EINVAL, libc::ERANGE, libc::ENOMEM];
+    error.raw_os_error().is_some_and(|code| ERRORS.contains(&code))
+}
 
 fn refused(error: MapError) -> XdpError {
     XdpError::Map(error.into())
