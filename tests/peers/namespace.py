@@ -102,13 +102,15 @@ class Machine:
 NEAR_MAC, FAR_MAC = b"\2\0\0\0\0\2", b"\2\0\0\0\0\1"
 
 
-def wire(machine, here, there, other=None):
+def wire(machine, here, there, other=None, names=None, queues=(), far_options=()):
     """Creates a wire from this namespace, or that of `other`, to a machine. Gives its ends these addresses, and
-    returns the names of both ends. Each end also has a link-local address: fe80::100 and fe80::1.
+    returns the names of both ends. Each end also has a link-local address: fe80::100 and fe80::1. `queues` and
+    `far_options` are options of ip(8).
     """
-    near, far = ("there", "here") if other is None else ("out", "in")
+    near, far = names or (("there", "here") if other is None else ("out", "in"))
     near_mac, far_mac = NEAR_MAC.hex(":"), FAR_MAC.hex(":")
-    ip("link", "add", near, "address", near_mac, "type", "veth", "peer", "name", far, "address", far_mac)
+    peer = ("type", "veth", "peer", "name", far)
+    ip("link", "add", near, "address", near_mac, *queues, *peer, "address", far_mac, *queues, *far_options)
     ip("link", "set", "dev", far, "netns", str(machine.process.pid))
     if other is not None:
         ip("link", "set", "dev", near, "netns", str(other.process.pid))
