@@ -7,6 +7,7 @@ mod client;
 mod deploy;
 mod descriptors;
 mod docs;
+mod driver;
 mod faults;
 mod foreign;
 mod generated;
