@@ -29,6 +29,7 @@
 #define MAX_SUMMED 1472     // the longest name whose checksum is made anew: that of an Ethernet frame
 #define CAS_TRIES 4
 #define VLAN_ID_MASK 0x0fff
+#define GROUP_BIT 0x0100 // of the first word of an Ethernet address
 #define IP_DF 0x4000
 
 static __always_inline void count(enum outcome outcome)
@@ -93,6 +94,9 @@ static __always_inline bool read_headers(const struct xdp_md *ctx, struct reques
 	__u32 len; // of the UDP datagram, says the IP header
 
 	if ((void *)(link + 1) > end)
+		return false;
+	// A group sends nothing; what claims to be from one would be answered to all of it.
+	if (link->from[0] & bpf_htons(GROUP_BIT))
 		return false;
 	bool is_tagged = link->type[0] == bpf_htons(ETH_P_8021Q);
 	__be16 type = is_tagged ? link->type[2] : link->type[0];
