@@ -17,12 +17,13 @@ const EXEMPT: u32 = 2;
 const SHARED: u32 = 4;
 
 /// Returns the prefixes that do not depend on the interfaces: those that send no requests, those that
-/// strangers share, and those exempt from the limit.
+/// strangers share, and those exempt from the limit. All of IPv4 is one of them, so that IPv4 has no
+/// properties of an IPv6 network that contains its mapped form.
 pub(super) fn fixed(shared: &[Ipv6Net], exempt: &[IpNet]) -> Vec<(IpNet, u32)> {
     let refused = NO_HOSTS.map(|network| (network, REFUSED));
     let shared = shared.iter().map(|network| (IpNet::V6(*network), SHARED));
     let exempt = exempt.iter().map(|network| (network.trunc(), EXEMPT));
-    refused.into_iter().chain(shared).chain(exempt).collect()
+    refused.into_iter().chain([(IPV4, 0)]).chain(shared).chain(exempt).collect()
 }
 
 /// Returns all prefixes, with those of the interfaces: nobody else has this machine's addresses, and
@@ -62,9 +63,12 @@ const NO_HOSTS: [IpNet; 5] = [
     IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8)),
 ];
 
+const IPV4: IpNet = IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0));
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::network_interface::{HopLimits, InterfaceKind};
 
     fn network(text: &str) -> IpNet {
         text.parse().expect("a network")
@@ -101,6 +105,43 @@ mod tests {
             ("fe80::1", EXEMPT | SHARED),
             ("fec0::1", EXEMPT),
             ("ff02::1", REFUSED),
+        ] {
+            assert_eq!(found(&sources, address), properties, "{address}");
+        }
+    }
+
+    #[test]
+    fn ipv4_is_not_exempt_with_ipv6_nor_ipv6_with_ipv4() {
+        for (exempt, ipv4, ipv6) in [("::/0", 0, EXEMPT), ("::/64", 0, 0), ("0.0.0.0/0", EXEMPT, 0)]
+        {
+            let sources = sources(&fixed(&[], &[network(exempt)]), &[]);
+            assert_eq!(found(&sources, "192.0.2.1"), ipv4, "{exempt}");
+            assert_eq!(found(&sources, "2001:db8::1"), ipv6, "{exempt}");
+            assert_eq!(found(&sources, "127.0.0.1"), ipv4 | REFUSED, "{exempt}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_interfaces_are_refused_besides_what_they_are() {
+        let eth0 = NetworkInterface {
+            index: 2,
+            name: "eth0".into(),
+            kind: InterfaceKind::Ethernet,
+            mac: [2; 6],
+            mtu: 1500,
+            vlan: None,
+            hop_limits: HopLimits { ipv4: 64, ipv6: 64 },
+            addresses: ["192.0.2.1", "fe80::1"].map(|ip| ip.parse().expect("an address")).to_vec(),
+            broadcasts: vec![Ipv4Addr::new(192, 0, 2, 255)],
+        };
+        let shared = ["fe80::/10".parse().expect("a network")];
+        let sources = sources(&fixed(&shared, &[network("192.0.2.0/24")]), [&eth0]);
+        for (address, properties) in [
+            ("192.0.2.1", EXEMPT | REFUSED),
+            ("192.0.2.255", EXEMPT | REFUSED),
+            ("192.0.2.2", EXEMPT),
+            ("fe80::1", SHARED | REFUSED),
+            ("fe80::2", SHARED),
         ] {
             assert_eq!(found(&sources, address), properties, "{address}");
         }
