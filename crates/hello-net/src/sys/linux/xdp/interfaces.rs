@@ -2,6 +2,7 @@ use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+
 use super::netlink::{Message, Netlink};
 use crate::sys::latch::Latch;
 use crate::sys::network_interface::{HopLimits, InterfaceKind, NetworkInterface};
@@ -153,7 +154,48 @@ const ARPHRD_LOOPBACK: u16 = 772;
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn attribute(kind: u16, value: impl AsRef<[u8]>) -> Vec<u8> {
+        let value = value.as_ref();
+        let len = u16::try_from(4 + value.len()).expect("short");
+        let mut bytes = [&len.to_ne_bytes()[..], &kind.to_ne_bytes(), value].concat();
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    fn message(kind: u16, header: &[u8], attributes: &[Vec<u8>]) -> Message {
+        let payload = [header, &attributes.concat()].concat();
+        let len = u32::try_from(16 + payload.len()).expect("short");
+        let bytes = [&len.to_ne_bytes()[..], &kind.to_ne_bytes(), &[0; 10], &payload].concat();
+        Message::split_first(&bytes).expect("a message").0
+    }
+
+    fn link(hardware: u16, index: u32, attributes: &[Vec<u8>]) -> Option<NetworkInterface> {
+        let hardware = hardware.to_ne_bytes();
+        let header = [&[0, 0][..], &hardware, &index.to_ne_bytes(), &[0; 8]].concat();
+        let mtu = attribute(IFLA_MTU, 1400_u32.to_ne_bytes());
+        let attributes = [attributes, &[attribute(IFLA_IFNAME, b"eth0\0"), mtu]].concat();
+        read_link(&message(RTM_NEWLINK, &header, &attributes))
+    }
+
+    fn address(prefix: u8, flags: u8, attributes: &[Vec<u8>]) -> (Vec<IpAddr>, Vec<Ipv4Addr>) {
+        let mut interfaces = vec![link(ARPHRD_ETHER, 7, &[]).expect("an interface")];
+        let header = [&[0, prefix, flags, 0][..], &7_u32.to_ne_bytes()].concat();
+        read_address(&message(RTM_NEWADDR, &header, attributes), &mut interfaces);
+        let NetworkInterface { addresses, broadcasts, .. } = interfaces.remove(0);
+        (addresses, broadcasts)
+    }
+
+    fn vlan(protocol: [u8; 2]) -> Vec<u8> {
+        let id = attribute(IFLA_VLAN_ID, 5_u16.to_ne_bytes());
+        let data = [id, attribute(IFLA_VLAN_PROTOCOL, protocol)].concat();
+        let kind = attribute(IFLA_INFO_KIND, b"vlan\0");
+        attribute(IFLA_LINKINFO, [kind, attribute(IFLA_INFO_DATA, data)].concat())
+    }
 
     #[test]
     fn loopback_is_listed_with_its_address() {
@@ -163,5 +205,81 @@ mod tests {
         assert_eq!((loopback.index, loopback.name.as_str()), (1, "lo"));
         assert!(loopback.addresses.contains(&Ipv4Addr::LOCALHOST.into()), "{loopback:?}");
         assert!(loopback.mtu > 1500);
+    }
+
+    #[test]
+    fn an_interface_is_read_with_its_kind() {
+        let veth = attribute(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, b"veth\0"));
+        for (hardware, attributes, kind) in [
+            (ARPHRD_ETHER, vec![], InterfaceKind::Ethernet),
+            (ARPHRD_ETHER, vec![veth], InterfaceKind::Veth),
+            (ARPHRD_LOOPBACK, vec![], InterfaceKind::Loopback),
+            (65534, vec![], InterfaceKind::Other),
+        ] {
+            let mac = attribute(IFLA_ADDRESS, [2, 0, 0, 0, 0, 9]);
+            let read = link(hardware, 7, &[&[mac][..], &attributes].concat()).expect("a link");
+            assert_eq!((read.index, read.name.as_str(), read.kind), (7, "eth0", kind));
+            assert_eq!((read.mac, read.mtu, read.vlan), ([2, 0, 0, 0, 0, 9], 1400, None));
+        }
+    }
+
+    #[test]
+    fn only_a_vlan_of_802_1q_on_an_interface_counts() {
+        let below = || attribute(IFLA_LINK, 3_u32.to_ne_bytes());
+        for (attributes, expected) in [
+            (vec![below(), vlan([0x81, 0x00])], Some((3, 5))),
+            (vec![below(), vlan([0x88, 0xa8])], None),
+            (vec![vlan([0x81, 0x00])], None),
+            (vec![below()], None),
+        ] {
+            let read = link(ARPHRD_ETHER, 7, &attributes).expect("a link");
+            assert_eq!(read.vlan, expected, "{attributes:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_read_with_every_broadcast_address_of_its_subnet() {
+        let own = || attribute(IFA_LOCAL, [192, 0, 2, 1]);
+        let subnet = || attribute(IFA_ADDRESS, [192, 0, 2, 1]);
+        let (other_end, set) =
+            (attribute(IFA_ADDRESS, [192, 0, 2, 9]), attribute(IFA_BROADCAST, [192, 0, 2, 127]));
+        for (prefix, attributes, broadcasts) in [
+            (24, vec![own(), subnet()], vec![[192, 0, 2, 255]]),
+            (24, vec![own(), subnet(), set], vec![[192, 0, 2, 127], [192, 0, 2, 255]]),
+            (31, vec![own(), subnet()], vec![]),
+            (32, vec![own(), other_end], vec![]),
+            (99, vec![own(), subnet()], vec![]),
+        ] {
+            let expected = vec![IpAddr::from([192, 0, 2, 1])];
+            let broadcasts = broadcasts.into_iter().map(Ipv4Addr::from).collect();
+            assert_eq!(address(prefix, 0, &attributes), (expected, broadcasts));
+        }
+        let ipv6 = attribute(IFA_ADDRESS, Ipv6Addr::LOCALHOST.octets());
+        assert_eq!(address(64, 0, &[ipv6]), (vec![Ipv6Addr::LOCALHOST.into()], vec![]));
+        assert_eq!(address(64, 0, &[attribute(IFA_ADDRESS, [1, 2, 3])]), (vec![], vec![]));
+    }
+
+    #[test]
+    fn an_address_that_was_not_found_to_be_unique_is_not_used() {
+        let ipv6 = || attribute(IFA_ADDRESS, Ipv6Addr::LOCALHOST.octets());
+        let flags = |flags: u32| attribute(IFA_FLAGS, flags.to_ne_bytes());
+        assert!(address(64, 0x40, &[ipv6()]).0.is_empty());
+        assert!(address(64, 0x08, &[ipv6()]).0.is_empty());
+        assert!(address(64, 0, &[ipv6(), flags(0x340)]).0.is_empty());
+        assert_eq!(address(64, 0, &[ipv6(), flags(0x300)]).0.len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn a_message_of_any_bytes_is_read_without_panic(
+            kind in prop_oneof![Just(RTM_NEWLINK), Just(RTM_NEWADDR), any::<u16>()],
+            index in 0..9_u8,
+            bytes in vec(prop_oneof![0..24_u8, any::<u8>()], 0..120),
+        ) {
+            Message::split_first(&bytes);
+            let message = message(kind, &[&[0, 24, 0, 0, index, 0, 0, 0][..], &bytes].concat(), &[]);
+            read_link(&message);
+            read_address(&message, &mut [link(ARPHRD_ETHER, 7, &[]).expect("an interface")]);
+        }
     }
 }

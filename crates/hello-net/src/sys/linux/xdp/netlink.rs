@@ -82,7 +82,7 @@ pub(super) struct Message {
 
 impl Message {
     /// Reads the first of several messages, and returns the others as well.
-    fn split_first(bytes: &[u8]) -> Option<(Self, &[u8])> {
+    pub(super) fn split_first(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let len = number(bytes.get(..4)?)?;
         let kind = u16::from_ne_bytes(bytes.get(4..6)?.try_into().ok()?);
         let payload = bytes.get(HEADER..len)?.to_vec();
@@ -156,3 +156,65 @@ const NLMSG_DONE: u16 = 3;
 const NLM_F_REQUEST: u16 = 0x1;
 const NLM_F_DUMP: u16 = 0x300;
 const NLA_TYPE_MASK: u16 = 0x3fff;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns an attribute, padded as in a message.
+    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+        let len = u16::try_from(4 + value.len()).expect("short");
+        let mut bytes = [&len.to_ne_bytes()[..], &kind.to_ne_bytes(), value].concat();
+        bytes.resize(aligned(bytes.len()), 0xa5);
+        bytes
+    }
+
+    #[test]
+    fn attributes_are_found_behind_others_and_in_others() {
+        let inner = [attribute(1, b"vlan\0"), attribute(2, b"")].concat();
+        // As the kernel marks an attribute of attributes (NLA_F_NESTED).
+        let bytes = [attribute(3, b"eth0\0"), attribute(0x8000 | 18, &inner)].concat();
+        let attributes = Attributes(&bytes);
+        assert_eq!(attributes.text(3).as_deref(), Some("eth0"));
+        assert_eq!(attributes.nested(18).text(1).as_deref(), Some("vlan"));
+        assert_eq!(attributes.nested(18).find(2), Some(&b""[..]));
+        assert_eq!(attributes.find(1), None);
+        assert_eq!(attributes.nested(4).find(1), None);
+    }
+
+    #[test]
+    fn an_attribute_that_is_shorter_or_longer_than_possible_ends_the_search() {
+        let good = attribute(9, b"x");
+        for len in [0_u16, 1, 3, 200, u16::MAX] {
+            let bad = [&len.to_ne_bytes()[..], &3_u16.to_ne_bytes(), b"eth0"].concat();
+            assert_eq!(Attributes(&[&bad[..], &good].concat()).find(9), None, "{len}");
+            assert_eq!(Attributes(&bad).find(3), None, "{len}");
+        }
+        for len in 0..good.len() {
+            assert_eq!(Attributes(&good[..len]).find(9).is_some(), len >= 5, "{len}");
+        }
+    }
+
+    #[test]
+    fn messages_are_read_one_behind_the_other_and_none_that_is_cut() {
+        let message = |kind: u16, payload: &[u8]| {
+            let len = u32::try_from(HEADER + payload.len()).expect("short");
+            let mut bytes =
+                [&len.to_ne_bytes()[..], &kind.to_ne_bytes(), &[0; 10], payload].concat();
+            bytes.resize(aligned(bytes.len()), 0);
+            bytes
+        };
+        let bytes = [message(16, b"first"), message(NLMSG_ERROR, &(-1_i32).to_ne_bytes())].concat();
+        let (first, rest) = Message::split_first(&bytes).expect("one");
+        assert_eq!((first.kind, &first.payload[..]), (16, &b"first"[..]));
+        let (second, rest) = Message::split_first(rest).expect("another");
+        assert_eq!(second.error().raw_os_error(), Some(1));
+        assert!(Message::split_first(rest).is_none());
+        for len in 0..HEADER + 5 {
+            assert!(Message::split_first(&bytes[..len]).is_none(), "{len}");
+        }
+        assert_eq!(Message { kind: 2, payload: vec![1] }.error().kind(), ErrorKind::InvalidData);
+        let too_short = [&3_u32.to_ne_bytes()[..], &[0; 60]].concat();
+        assert!(Message::split_first(&too_short).is_none());
+    }
+}
