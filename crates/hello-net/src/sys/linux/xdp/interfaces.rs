@@ -55,7 +55,7 @@ fn read_link(message: &Message) -> Option<NetworkInterface> {
         let is_8021q = data.find(IFLA_VLAN_PROTOCOL).is_none_or(|name| name == [0x81, 0x00]);
         let id = u16::from_ne_bytes(data.find(IFLA_VLAN_ID)?.try_into().ok()?);
         let below = u32::from_ne_bytes(attributes.find(IFLA_LINK)?.try_into().ok()?);
-        // The number of an interface in another namespace means none of this one.
+        // The one below may be in another namespace, where its index stands for another interface.
         let is_here = attributes.find(IFLA_LINK_NETNSID).is_none();
         (kind == "vlan" && is_8021q && is_here).then_some((below, id))
     };
@@ -135,9 +135,9 @@ const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_LINK: u16 = 5;
 const IFLA_LINKINFO: u16 = 18;
+const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
-const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_XDP: u16 = 43;
 const IFLA_XDP_ATTACHED: u16 = 2;
 const IFLA_VLAN_ID: u16 = 1;
@@ -224,12 +224,14 @@ mod tests {
     }
 
     #[test]
-    fn only_a_vlan_of_802_1q_on_an_interface_counts() {
+    fn only_a_vlan_of_802_1q_on_an_interface_of_this_namespace_counts() {
         let below = || attribute(IFLA_LINK, 3_u32.to_ne_bytes());
+        let elsewhere = attribute(IFLA_LINK_NETNSID, 0_u32.to_ne_bytes());
         for (attributes, expected) in [
             (vec![below(), vlan([0x81, 0x00])], Some((3, 5))),
             (vec![below(), vlan([0x88, 0xa8])], None),
             (vec![vlan([0x81, 0x00])], None),
+            (vec![below(), elsewhere, vlan([0x81, 0x00])], None),
             (vec![below()], None),
         ] {
             let read = link(ARPHRD_ETHER, 7, &attributes).expect("a link");
