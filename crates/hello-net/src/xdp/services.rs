@@ -79,3 +79,129 @@ pub(super) fn mapped(address: IpAddr) -> [u8; 16] {
         IpAddr::V6(address) => address.octets(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::network_interface::{HopLimits, InterfaceKind};
+
+    fn interface(index: u32, addresses: &[&str]) -> NetworkInterface {
+        NetworkInterface {
+            index,
+            name: format!("eth{index}"),
+            kind: InterfaceKind::Ethernet,
+            mac: [2, 0, 0, 0, 0, u8::try_from(index).expect("few")],
+            mtu: 1500,
+            vlan: None,
+            hop_limits: HopLimits { ipv4: 64, ipv6: 63 },
+            addresses: addresses.iter().map(|ip| ip.parse().expect("an address")).collect(),
+            broadcasts: Vec::new(),
+        }
+    }
+
+    fn vlan(index: u32, below: u32, id: u16, addresses: &[&str]) -> NetworkInterface {
+        NetworkInterface { vlan: Some((below, id)), mtu: 1400, ..interface(index, addresses) }
+    }
+
+    /// Returns where the server can be reached by the interface 2: the VLAN, the address and the port.
+    fn found(interfaces: &[NetworkInterface], bound: &[&str]) -> Vec<(u16, SocketAddr)> {
+        let bound = bound.iter().map(|bound| bound.parse().expect("an address"));
+        let attached = interfaces.iter().find(|interface| interface.index == 2).expect("one");
+        let services = services(attached, XdpMode::Native, interfaces, &Vec::from_iter(bound));
+        let keys = services.keys().map(|key| {
+            let number = |at: usize| u16::from_be_bytes([key[at], key[at + 1]]);
+            assert_eq!(key[..4], 2_u32.to_ne_bytes());
+            let address = <[u8; 16]>::try_from(&key[8..]).expect("16 bytes");
+            (number(4), (IpAddr::from(address).to_canonical(), number(6)).into())
+        });
+        let mut keys = Vec::from_iter(keys);
+        keys.sort_unstable();
+        keys
+    }
+
+    fn expect(found: &[(u16, SocketAddr)], expected: &[(u16, &str)]) {
+        let expected = expected.iter().map(|(vlan, text)| (*vlan, text.parse().expect("one")));
+        let mut expected = Vec::from_iter(expected);
+        expected.sort_unstable();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_wildcard_is_every_address_of_its_family_and_of_this_interface() {
+        let own = ["192.0.2.1", "192.0.2.9", "2001:db8::1", "fe80::1"];
+        let interfaces = [interface(2, &own), interface(3, &["198.51.100.1", "2001:db8:3::1"])];
+        expect(
+            &found(&interfaces, &["0.0.0.0:9999"]),
+            &[(0, "192.0.2.1:9999"), (0, "192.0.2.9:9999")],
+        );
+        expect(
+            &found(&interfaces, &["[::]:9999"]),
+            &[(0, "[2001:db8::1]:9999"), (0, "[fe80::1]:9999")],
+        );
+        expect(&found(&interfaces, &[]), &[]);
+    }
+
+    #[test]
+    fn another_address_is_only_itself_and_each_port_is_served() {
+        let interfaces = [interface(2, &["192.0.2.1", "192.0.2.9", "2001:db8::1"])];
+        let bound = ["192.0.2.1:9999", "192.0.2.1:7", "203.0.113.1:9999", "0.0.0.0:8", "[::1]:9"];
+        expect(
+            &found(&interfaces, &bound),
+            &[(0, "192.0.2.1:7"), (0, "192.0.2.1:8"), (0, "192.0.2.9:8"), (0, "192.0.2.1:9999")],
+        );
+    }
+
+    #[test]
+    fn a_link_local_address_is_served_on_the_interface_of_its_scope() {
+        let interfaces = [interface(2, &["fe80::1"]), vlan(4, 2, 5, &["fe80::1"])];
+        expect(&found(&interfaces, &["[fe80::1%2]:9999"]), &[(0, "[fe80::1]:9999")]);
+        expect(&found(&interfaces, &["[fe80::1%4]:9999"]), &[(5, "[fe80::1]:9999")]);
+        expect(&found(&interfaces, &["[fe80::1%3]:9999"]), &[]);
+        let both = [(0, "[fe80::1]:9999"), (5, "[fe80::1]:9999")];
+        expect(&found(&interfaces, &["[::]:9999"]), &both);
+    }
+
+    #[test]
+    fn addresses_of_a_vlan_are_served_with_its_tag_alone() {
+        let interfaces = [
+            interface(2, &["192.0.2.1"]),
+            vlan(4, 2, 5, &["198.51.100.1"]),
+            vlan(5, 2, 4094, &["2001:db8::5"]),
+            vlan(6, 3, 6, &["203.0.113.1"]),
+            // Of the VLAN of a VLAN: two tags.
+            vlan(7, 4, 7, &["203.0.113.7"]),
+        ];
+        expect(
+            &found(&interfaces, &["0.0.0.0:9999", "[::]:9999"]),
+            &[(0, "192.0.2.1:9999"), (5, "198.51.100.1:9999"), (4094, "[2001:db8::5]:9999")],
+        );
+    }
+
+    #[test]
+    fn no_group_and_no_unspecified_address_is_served() {
+        let interfaces = [interface(2, &["224.0.0.1", "0.0.0.0", "ff02::1", "::"])];
+        expect(&found(&interfaces, &["0.0.0.0:9999", "[::]:9999", "224.0.0.1:9999"]), &[]);
+    }
+
+    #[test]
+    fn a_service_has_what_its_own_interface_has() {
+        let interfaces = [
+            NetworkInterface { mtu: 65_536, ..interface(2, &["192.0.2.1"]) },
+            vlan(4, 2, 5, &["2001:db8::5"]),
+        ];
+        let bound = ["0.0.0.0:9999", "[::]:9999"].map(|bound| bound.parse().expect("one"));
+        for (mode, completes_checksums) in [(XdpMode::Native, 1), (XdpMode::Generic, 0)] {
+            let services = services(&interfaces[0], mode, &interfaces, &bound);
+            let service = |mac: u8, mtu: u16, hop_limit| {
+                let mtu = mtu.to_ne_bytes();
+                [2, 0, 0, 0, 0, mac, mtu[0], mtu[1], hop_limit, completes_checksums]
+            };
+            let of = |vlan, address: &str| {
+                services[&service_key(2, vlan, 9999, address.parse().expect("an address"))]
+            };
+            assert_eq!(of(0, "192.0.2.1"), service(2, u16::MAX, 64));
+            assert_eq!(of(5, "2001:db8::5"), service(4, 1400, 63));
+            assert_eq!(services.len(), 2);
+        }
+    }
+}
