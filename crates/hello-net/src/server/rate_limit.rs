@@ -68,7 +68,12 @@ impl RateLimit {
 
     /// Returns the same limit for what is answered in drivers.
     pub(super) fn in_driver(&self) -> DriverLimit {
-        DriverLimit { rate: self.limit, exempt: self.exempt.clone(), dry_run: self.dry_run }
+        DriverLimit {
+            emission_interval: self.limit.emission_interval(),
+            burst_tolerance: self.limit.burst_tolerance(),
+            exempt: self.exempt.clone(),
+            dry_run: self.dry_run,
+        }
     }
 }
 

@@ -24,6 +24,26 @@ pub(crate) struct NetworkInterface {
     pub(crate) broadcasts: Vec<Ipv4Addr>,
 }
 
+#[cfg(test)]
+impl NetworkInterface {
+    /// Returns an Ethernet interface without addresses, called `eth` and its index.
+    pub(crate) fn ethernet(index: u8) -> Self {
+        Self {
+            index: index.into(),
+            name: format!("eth{index}"),
+            kind: InterfaceKind::Ethernet,
+            mac: [2, 0, 0, 0, 0, index],
+            mtu: 1500,
+            vlan: None,
+            is_up: true,
+            has_xdp: false,
+            hop_limits: HopLimits { ipv4: 64, ipv6: 63 },
+            addresses: Vec::new(),
+            broadcasts: Vec::new(),
+        }
+    }
+}
+
 /// The kind of a network interface, as far as it matters to XDP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(

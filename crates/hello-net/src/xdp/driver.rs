@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hello_proto::{Limiter, Rate};
+use hello_proto::Limiter;
 use ipnet::{IpNet, Ipv6Net};
 
 use super::counters::DriverCounters;
@@ -33,7 +33,9 @@ pub(crate) struct DriverPlan {
 /// The rate limit in drivers.
 #[derive(Clone, Debug)]
 pub(crate) struct DriverLimit {
-    pub(crate) rate: Rate,
+    /// The two times of a [`Rate`](hello_proto::Rate).
+    pub(crate) emission_interval: Duration,
+    pub(crate) burst_tolerance: Duration,
     pub(crate) exempt: Vec<IpNet>,
     pub(crate) dry_run: bool,
 }
@@ -48,22 +50,22 @@ pub(crate) struct Driver {
 }
 
 #[derive(Debug)]
-struct State {
-    program: Program,
+pub(super) struct State {
+    pub(super) program: Program,
     services: Services,
     sources: Sources,
-    interfaces: Vec<Attached>,
+    pub(super) interfaces: Vec<Attached>,
     /// Those read last.
     counters: DriverCounters,
 }
 
 /// An interface that the server was told to answer in.
 #[derive(Debug)]
-struct Attached {
-    shown: XdpInterface,
+pub(super) struct Attached {
+    pub(super) shown: XdpInterface,
     /// 0 if it is gone.
-    index: u32,
-    link: Option<XdpLink>,
+    pub(super) index: u32,
+    pub(super) link: Option<XdpLink>,
 }
 
 impl Driver {
@@ -79,20 +81,8 @@ impl Driver {
                 found.push(interface);
             }
         }
-        let fixed_sources = match &plan.limit {
-            Some(limit) => fixed(&shared_prefixes(), &limit.exempt),
-            None => fixed(&[], &EVERYTHING),
-        };
-        let room = u32::try_from(2 * fixed_sources.len()).unwrap_or(u32::MAX);
-        let buckets = if plan.limit.is_some() { BUCKETS } else { 1 };
-        let program = Program::load(&limits(&plan), buckets, room.saturating_add(SOURCES))?;
-        let mut state = State {
-            program,
-            services: Services::new(),
-            sources: Sources::new(),
-            interfaces: Vec::new(),
-            counters: DriverCounters::default(),
-        };
+        let fixed_sources = fixed_sources(&plan);
+        let mut state = State::load(&plan, &fixed_sources)?;
         for interface in found {
             state.interfaces.push(Attached {
                 shown: XdpInterface {
@@ -205,8 +195,25 @@ impl Driver {
 }
 
 impl State {
+    /// Loads the program, for interfaces that it will be attached to.
+    pub(super) fn load(
+        plan: &DriverPlan,
+        fixed_sources: &[(IpNet, u32)],
+    ) -> Result<Self, XdpError> {
+        let room = u32::try_from(2 * fixed_sources.len()).unwrap_or(u32::MAX);
+        let buckets = if plan.limit.is_some() { BUCKETS } else { 1 };
+        let program = Program::load(&limits(plan), buckets, room.saturating_add(SOURCES))?;
+        Ok(Self {
+            program,
+            services: Services::new(),
+            sources: Sources::new(),
+            interfaces: Vec::new(),
+            counters: DriverCounters::default(),
+        })
+    }
+
     /// Makes the maps what the interfaces are now.
-    fn update(
+    pub(super) fn update(
         &mut self,
         present: &[NetworkInterface],
         bound: &[SocketAddr],
@@ -267,16 +274,26 @@ fn find<'a>(present: &'a [NetworkInterface], name: &str) -> Result<&'a NetworkIn
     }
 }
 
+/// Returns the sources that do not depend on the interfaces.
+pub(super) fn fixed_sources(plan: &DriverPlan) -> Vec<(IpNet, u32)> {
+    match &plan.limit {
+        Some(limit) => fixed(&shared_prefixes(), &limit.exempt),
+        None => fixed(&[], &EVERYTHING),
+    }
+}
+
 /// Returns the program's `limits`.
 fn limits(plan: &DriverPlan) -> Vec<u8> {
-    let rate = plan.limit.as_ref().map(|limit| limit.rate).unwrap_or_default();
-    let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).to_ne_bytes();
+    let nanos = |time: fn(&DriverLimit) -> Duration| {
+        let time = plan.limit.as_ref().map(time).unwrap_or_default();
+        u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).to_ne_bytes()
+    };
     let max_name_len = u16::try_from(plan.max_name_len).unwrap_or(u16::MAX).min(MAX_NAME_LEN);
     let dry_run = plan.limit.as_ref().is_some_and(|limit| limit.dry_run);
     let leak_one_in = u32::try_from(Limiter::<()>::LEAK_ONE_IN).unwrap_or(u32::MAX);
     [
-        &nanos(rate.emission_interval())[..],
-        &nanos(rate.burst_tolerance()),
+        &nanos(|limit| limit.emission_interval)[..],
+        &nanos(|limit| limit.burst_tolerance),
         &leak_one_in.to_ne_bytes(),
         &max_name_len.to_ne_bytes(),
         &u16::from(dry_run).to_ne_bytes(),
@@ -308,3 +325,6 @@ const MAX_NAME_LEN: u16 = 0x3fff;
 
 /// The pause after an error.
 const RETRY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;

@@ -265,18 +265,22 @@ static __always_inline bool find_checksum(struct request *request)
 	return true;
 }
 
-// Makes room for the prefix before the headers, and for the suffix behind the name. A packet that was
-// padded stays padded, with what it was padded with, to the shortest Ethernet frame. Without room,
-// only its padding has changed.
+// Makes room for the prefix before the headers, and for the suffix behind the name. Padding is cut off
+// first, and a packet that was padded gets new padding, up to the shortest Ethernet frame. Without
+// room, only its padding has changed.
 static __always_inline bool make_room(struct xdp_md *ctx, const struct request *request)
 {
 	int len = ctx->data_end - ctx->data;
 	int name_end = request->udp_at + sizeof(struct udphdr) + request->name_len;
-	int wanted = name_end + 1;
+	int grow = 1;
 
-	if (len > name_end && wanted < ETH_ZLEN - PREFIX_LEN)
-		wanted = ETH_ZLEN - PREFIX_LEN;
-	return !bpf_xdp_adjust_tail(ctx, wanted - len) && !bpf_xdp_adjust_head(ctx, -PREFIX_LEN);
+	if (len > name_end) {
+		if (bpf_xdp_adjust_tail(ctx, name_end - len))
+			return false;
+		if (name_end + grow < ETH_ZLEN - PREFIX_LEN)
+			grow = ETH_ZLEN - PREFIX_LEN - name_end;
+	}
+	return !bpf_xdp_adjust_tail(ctx, grow) && !bpf_xdp_adjust_head(ctx, -PREFIX_LEN);
 }
 
 static __always_inline void write_ipv4(struct iphdr *ip, const struct request *request)

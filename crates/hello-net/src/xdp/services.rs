@@ -83,23 +83,15 @@ pub(super) fn mapped(address: IpAddr) -> [u8; 16] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::network_interface::{HopLimits, InterfaceKind};
 
-    fn interface(index: u32, addresses: &[&str]) -> NetworkInterface {
+    fn interface(index: u8, addresses: &[&str]) -> NetworkInterface {
         NetworkInterface {
-            index,
-            name: format!("eth{index}"),
-            kind: InterfaceKind::Ethernet,
-            mac: [2, 0, 0, 0, 0, u8::try_from(index).expect("few")],
-            mtu: 1500,
-            vlan: None,
-            hop_limits: HopLimits { ipv4: 64, ipv6: 63 },
             addresses: addresses.iter().map(|ip| ip.parse().expect("an address")).collect(),
-            broadcasts: Vec::new(),
+            ..NetworkInterface::ethernet(index)
         }
     }
 
-    fn vlan(index: u32, below: u32, id: u16, addresses: &[&str]) -> NetworkInterface {
+    fn vlan(index: u8, below: u32, id: u16, addresses: &[&str]) -> NetworkInterface {
         NetworkInterface { vlan: Some((below, id)), mtu: 1400, ..interface(index, addresses) }
     }
 

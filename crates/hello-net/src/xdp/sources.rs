@@ -68,7 +68,6 @@ const IPV4: IpNet = IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0));
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::network_interface::{HopLimits, InterfaceKind};
 
     fn network(text: &str) -> IpNet {
         text.parse().expect("a network")
@@ -124,15 +123,9 @@ mod tests {
     #[test]
     fn addresses_of_interfaces_are_refused_besides_what_they_are() {
         let eth0 = NetworkInterface {
-            index: 2,
-            name: "eth0".into(),
-            kind: InterfaceKind::Ethernet,
-            mac: [2; 6],
-            mtu: 1500,
-            vlan: None,
-            hop_limits: HopLimits { ipv4: 64, ipv6: 64 },
             addresses: ["192.0.2.1", "fe80::1"].map(|ip| ip.parse().expect("an address")).to_vec(),
             broadcasts: vec![Ipv4Addr::new(192, 0, 2, 255)],
+            ..NetworkInterface::ethernet(2)
         };
         let shared = ["fe80::/10".parse().expect("a network")];
         let sources = sources(&fixed(&shared, &[network("192.0.2.0/24")]), [&eth0]);

@@ -2,7 +2,6 @@ use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-
 use super::netlink::{Message, Netlink};
 use crate::sys::latch::Latch;
 use crate::sys::network_interface::{HopLimits, InterfaceKind, NetworkInterface};
@@ -176,7 +175,8 @@ mod tests {
 
     fn link(hardware: u16, index: u32, attributes: &[Vec<u8>]) -> Option<NetworkInterface> {
         let hardware = hardware.to_ne_bytes();
-        let header = [&[0, 0][..], &hardware, &index.to_ne_bytes(), &[0; 8]].concat();
+        let flags = IFF_UP.to_ne_bytes();
+        let header = [&[0, 0][..], &hardware, &index.to_ne_bytes(), &flags, &[0; 4]].concat();
         let mtu = attribute(IFLA_MTU, 1400_u32.to_ne_bytes());
         let attributes = [attributes, &[attribute(IFLA_IFNAME, b"eth0\0"), mtu]].concat();
         read_link(&message(RTM_NEWLINK, &header, &attributes))

@@ -31,6 +31,8 @@ impl Program {
     pub(crate) fn load(limits: &[u8], buckets: u32, sources: u32) -> Result<Self, XdpError> {
         let failed = |error| XdpError::Load(error);
         let mut ebpf = EbpfLoader::new()
+            // The program does not depend on the types of the kernel, which take time to read.
+            .btf(None)
             .override_global("limits", limits, true)
             .map_max_entries("buckets", buckets)
             .map_max_entries("sources", sources)

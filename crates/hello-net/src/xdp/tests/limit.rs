@@ -1,0 +1,160 @@
+//! The limit of each network, in the driver.
+
+use std::cell::Cell;
+use std::hash::RandomState;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU32;
+
+use hello_proto::{Decision, Limiter, Rate};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
+use super::packet::Packet;
+use super::*;
+
+/// Loads the program with a limit of one request an hour, so that time does not matter.
+fn lab(limit: impl Into<Option<DriverLimit>>) -> Option<Lab> {
+    Lab::new(Options { limit: limit.into(), ..Options::default() })
+}
+
+/// Returns a request of this source.
+fn request(source: IpAddr) -> Vec<u8> {
+    let local = if source.is_ipv4() { "192.0.2.1:9999" } else { "[2001:db8::1]:9999" };
+    Packet::new((source, 40_001).into(), address(local), b"Tracy").bytes()
+}
+
+fn is_answered(lab: &Lab, source: IpAddr) -> bool {
+    match lab.state.program.run(&request(source)) {
+        Run::Sent(_) => true,
+        Run::Dropped => false,
+        Run::Passed(_) => panic!("passed"),
+    }
+}
+
+#[test]
+fn of_requests_over_the_limit_about_one_in_four_is_answered_and_all_are_counted() {
+    let Some(lab) = lab(limit(5, &[], false)) else { return };
+    for source in ["203.0.113.7", "2001:db8:9::7"].map(ip) {
+        let before = lab.counters();
+        assert!((0..5).all(|_| is_answered(&lab, source)), "a burst");
+        assert_eq!(lab.counters().over_limit_answered(), before.over_limit_answered());
+        let answered = (0..2000).filter(|_| is_answered(&lab, source)).count();
+        // Seven standard deviations.
+        assert!((360..640).contains(&answered), "{answered}");
+        let after = lab.counters();
+        let answered = u64::try_from(answered).expect("few");
+        assert_eq!(after.over_limit_answered() - before.over_limit_answered(), answered);
+        assert_eq!(after.over_limit() - before.over_limit(), 2000 - answered);
+        assert_eq!(after.answered() - before.answered(), 5 + answered);
+        assert_eq!(after.received() - before.received(), 2005);
+    }
+    assert!(Passed::ALL.iter().all(|why| lab.counters().passed(*why) == 0));
+}
+
+#[test]
+fn a_dry_run_answers_all_and_counts_what_a_limit_would_do() {
+    let Some(lab) = lab(limit(5, &[], true)) else { return };
+    assert!((0..100).all(|_| is_answered(&lab, ip("203.0.113.7"))));
+    let counters = lab.counters();
+    assert_eq!((counters.answered(), counters.received()), (100, 100));
+    assert_eq!((counters.over_limit(), counters.over_limit_answered()), (0, 95));
+}
+
+#[test]
+fn nothing_is_over_a_limit_that_is_off_or_that_the_network_is_exempt_from() {
+    let exempt = limit(1, &["203.0.113.0/25", "2001:db8:9::/48"], false);
+    for limit in [None, Some(exempt)] {
+        let Some(lab) = lab(limit.clone()) else { return };
+        for source in ["203.0.113.7", "2001:db8:9::7"].map(ip) {
+            assert!((0..100).all(|_| is_answered(&lab, source)));
+        }
+        let over_limit = || lab.counters().over_limit() + lab.counters().over_limit_answered();
+        assert_eq!(over_limit(), 0);
+        // Its neighbours are not.
+        for source in ["203.0.113.200", "2001:db8:a::7"].map(ip) {
+            (0..100).for_each(|_| _ = is_answered(&lab, source));
+        }
+        assert_eq!(over_limit(), if limit.is_some() { 198 } else { 0 });
+    }
+}
+
+#[test]
+fn exempt_ipv6_exempts_no_ipv4() {
+    let Some(lab) = lab(limit(1, &["::/0"], true)) else { return };
+    assert!((0..10).all(|_| is_answered(&lab, ip("2001:db8:9::7"))));
+    assert_eq!(lab.counters().over_limit_answered(), 0);
+    assert!((0..10).all(|_| is_answered(&lab, ip("203.0.113.7"))));
+    assert_eq!(lab.counters().over_limit_answered(), 9);
+}
+
+#[test]
+fn what_is_passed_is_not_charged() {
+    let Some(lab) = lab(limit(1, &[], false)) else { return };
+    for request in requests(b"Hello, Hello, Tracy") {
+        for _ in 0..10 {
+            let run = lab.state.program.run(&request.bytes());
+            assert!(matches!(run, Run::Passed(_)), "{run:?}");
+        }
+        assert!(is_answered(&lab, request.source.ip()));
+    }
+    assert_eq!(lab.counters().received(), 2);
+}
+
+#[test]
+fn a_bucket_fills_again() {
+    let time = Duration::from_millis(2);
+    let limit =
+        DriverLimit { emission_interval: time, burst_tolerance: time, ..limit(1, &[], false) };
+    let Some(lab) = lab(limit) else { return };
+    for source in ["203.0.113.7", "2001:db8:9::7"].map(ip) {
+        // However long that takes.
+        let conforming = || lab.counters().answered() - lab.counters().over_limit_answered();
+        let before = conforming();
+        while conforming() < before + 3 {
+            is_answered(&lab, source);
+        }
+    }
+}
+
+/// The sources of a case: in networks that no other case has, some of them in the same.
+fn source(case: u32, number: u8) -> IpAddr {
+    let [_, _, high, low] = case.to_be_bytes();
+    let case = u16::from_be_bytes([high, low]);
+    let (network, host) = (u16::from(number % 2), number / 8);
+    let ipv6 = |segments: [u16; 4]| -> IpAddr {
+        let [a, b, c, d] = segments;
+        Ipv6Addr::new(a, b, c, d, 0, 0, case, 0x100 + u16::from(host)).into()
+    };
+    match number / 2 % 4 {
+        0 => Ipv4Addr::new(20 + number % 2, high, low, host).into(),
+        1 => ipv6([0x2001, 0xdb8, case, network]),
+        // Strangers share these prefixes.
+        2 => ipv6([[0xfe80, 0x2001][usize::from(network)], 0, 0, 0]),
+        _ => ipv6([0x64, 0xff9b, network, 0]),
+    }
+}
+
+#[test]
+fn the_same_requests_conform_as_by_the_limiter_of_the_server() {
+    let Some(lab) = lab(limit(3, &[], true)) else { return };
+    let cases = Cell::new(0);
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(100) };
+    let numbers = vec(0..32_u8, 0..40);
+    let result = TestRunner::new(config).run(&numbers, |numbers| {
+        cases.set(cases.get() + 1);
+        // Its clock stands still.
+        let rate = Rate::new(NonZeroU32::MIN, 3.try_into().expect("not zero")).expect("low");
+        let mut limiter = Limiter::new(rate, RandomState::new());
+        for number in numbers {
+            let source = source(cases.get(), number);
+            let before = lab.counters().over_limit_answered();
+            prop_assert!(is_answered(&lab, source));
+            let conforms = lab.counters().over_limit_answered() == before;
+            let decision = limiter.bucket(source, Duration::ZERO).check();
+            prop_assert_eq!(conforms, decision == Decision::Conforming, "{}", source);
+        }
+        Ok(())
+    });
+    result.unwrap_or_else(|error| panic!("{error}"));
+}

@@ -1,0 +1,149 @@
+//! What is plain, case by case.
+use super::packet::{Checksum, Packet};
+use super::*;
+
+#[test]
+fn every_plain_request_is_answered_whatever_its_length() {
+    let Some(lab) = Lab::new(Options { max_name_len: 400, ..Options::default() }) else { return };
+    for len in 0..=420 {
+        let name = Vec::from_iter((0..=u8::MAX).rev().cycle().take(len));
+        for request in requests(&name) {
+            for checksum in [Checksum::Correct, Checksum::Partial, Checksum::Wrong(1)] {
+                let passed = lab.check(&Packet { checksum, ..request.clone() }.bytes());
+                assert_eq!(passed, (len > 400).then_some(Passed::Name), "{len} {checksum:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_source_port_is_answered_that_the_guard_allows() {
+    let Some(lab) = Lab::new(Options::default()) else { return };
+    let check = |source: &str, local: &str, ports: &[u16]| {
+        let (mut source, local) = (address(source), address(local));
+        let checksum = if local.is_ipv4() { Checksum::Zero } else { Checksum::Correct };
+        let mut packet = Packet { checksum, ..Packet::new(source, local, b"Tracy") }.bytes();
+        let at = packet.len() - b"Tracy".len() - 8;
+        for port in ports {
+            source.set_port(*port);
+            packet[at..at + 2].copy_from_slice(&port.to_be_bytes());
+            let is_answered = matches!(lab.state.program.run(&packet), Run::Sent(_));
+            let is_allowed = lab.oracle.guard.check(source, local, b"Tracy").is_ok();
+            assert_eq!(is_answered, is_allowed, "{source} to {local}");
+        }
+    };
+    let all = Vec::from_iter(0..=u16::MAX);
+    check("203.0.113.7:0", "192.0.2.1:9999", &all);
+    check("[2001:db8:9::7]:0", "[2001:db8::1]:9998", &all[..12_000]);
+}
+
+#[test]
+fn a_reply_has_the_tag_of_its_request_and_no_other_vlan_is_answered() {
+    let Some(lab) = Lab::new(Options::default()) else { return };
+    for mut request in requests(b"Tracy") {
+        // Priority alone is no VLAN.
+        for (tag, passed) in [(0, None), (0xe000, None), (6, Some(Passed::Other))] {
+            request.tags = vec![tag];
+            assert_eq!(lab.check(&request.bytes()), passed, "{tag}");
+        }
+        let address = if request.source.is_ipv4() { "198.51.100.1" } else { "2001:db8:5::1" };
+        request.destination.set_ip(ip(address));
+        request.to[5] = 5;
+        for (tags, is_answered) in
+            [(vec![5], true), (vec![0xb005], true), (vec![], false), (vec![0, 5], false)]
+        {
+            request.tags = tags;
+            assert_eq!(lab.check(&request.bytes()).is_none(), is_answered, "{request:?}");
+        }
+    }
+}
+
+#[test]
+fn padding_of_a_reply_is_new_whatever_stood_behind_the_request() {
+    let Some(lab) = Lab::new(Options::default()) else { return };
+    for request in requests(b"") {
+        for trailing in 0..100 {
+            let packet = Packet { trailing, ..request.clone() }.bytes();
+            assert_eq!(lab.check(&packet), None);
+            let Run::Sent(reply) = lab.state.program.run(&packet) else { panic!("not sent") };
+            assert!(!reply.contains(&0xa5), "{reply:02x?}");
+        }
+    }
+}
+
+#[test]
+fn no_length_but_the_right_one_is_answered() {
+    let Some(lab) = Lab::new(Options::default()) else { return };
+    for request in requests(b"Tracy") {
+        for error in (1..100).chain((100..65_436).step_by(509)).chain(65_436..=u16::MAX) {
+            let header = Packet { ip_len_error: error, ..request.clone() };
+            assert_eq!(lab.check(&header.bytes()), Some(Passed::Other));
+            let datagram = Packet { udp_len_error: error, ..request.clone() };
+            assert_eq!(lab.check(&datagram.bytes()), Some(Passed::Other));
+        }
+        for cut_at in 14..request.bytes().len() {
+            let cut = Packet { cut_at, ..request.clone() };
+            assert_eq!(lab.check(&cut.bytes()), Some(Passed::Other));
+        }
+    }
+}
+
+#[test]
+fn a_packet_without_room_for_its_reply_is_passed_as_it_was() {
+    let options = Options { mtu: 9000, max_name_len: usize::MAX, ..Options::default() };
+    let Some(lab) = Lab::new(options) else { return };
+    for request in requests(b"") {
+        // A test run has a page for the packet and for what drivers need.
+        let is_full = |len: &usize| {
+            let name = vec![b'x'; *len];
+            let packet = Packet { name, ..request.clone() }.bytes();
+            let before = lab.counters().passed(Passed::Room);
+            match lab.state.program.run(&packet) {
+                Run::Sent(reply) => assert_eq!(reply.len(), packet.len() + 8),
+                Run::Passed(passed) => assert_eq!(passed, packet),
+                Run::Dropped => panic!("dropped"),
+            }
+            lab.counters().passed(Passed::Room) > before
+        };
+        assert!((3000..3600).any(|len| is_full(&len)));
+    }
+}
+
+#[test]
+fn a_partial_checksum_is_completed_up_to_a_whole_ethernet_frame() {
+    let options = Options { mtu: 9000, max_name_len: usize::MAX, ..Options::default() };
+    let Some(lab) = Lab::new(options) else { return };
+    for request in requests(b"") {
+        for len in (0..1400).step_by(97).chain(1400..=1472) {
+            let name = vec![0xfe; len];
+            let packet = Packet { name, checksum: Checksum::Partial, ..request.clone() };
+            assert_eq!(lab.check(&packet.bytes()), None, "{len}");
+        }
+    }
+}
+
+#[test]
+fn a_checksum_that_is_zero_stands_for_another_and_not_for_none() {
+    let Some(lab) = Lab::new(Options::default()) else { return };
+    for request in requests(b"") {
+        let local = request.destination;
+        // Where a checksum of zeros goes, it makes the sum one whose checksum is zero.
+        let checksum = |packet: &Packet, name: &[u8]| {
+            let at = packet.bytes().len() - packet.name.len() - 2;
+            let bytes = Packet { name: name.to_vec(), ..packet.clone() }.bytes();
+            [bytes[at], bytes[at + 1]]
+        };
+        let name = checksum(&request, &[0; 2]);
+        assert_eq!(checksum(&request, &name), [0xff; 2]);
+        assert_eq!(lab.check(&Packet { name: name.to_vec(), ..request.clone() }.bytes()), None);
+
+        let reply = Packet::new(local, request.source, b"");
+        let [high, low] = checksum(&reply, b"Hello, \0\0\0!");
+        let name = [0, high, low];
+        assert_eq!(checksum(&reply, &[b"Hello, ", &name[..], b"!"].concat()), [0xff; 2]);
+        for checksum in [Checksum::Correct, Checksum::Partial] {
+            let request = Packet { name: name.to_vec(), checksum, ..request.clone() };
+            assert_eq!(lab.check(&request.bytes()), None);
+        }
+    }
+}
