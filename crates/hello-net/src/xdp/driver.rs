@@ -219,7 +219,7 @@ impl State {
         bound: &[SocketAddr],
         fixed_sources: &[(IpNet, u32)],
     ) -> Result<(), XdpError> {
-        let (mut wanted, mut ours) = (Services::new(), Vec::new());
+        let mut wanted = Services::new();
         for attached in &mut self.interfaces {
             let interface = present.iter().find(|interface| interface.index == attached.index);
             let (Some(interface), XdpState::Attached(mode)) = (interface, &attached.shown.state)
@@ -230,13 +230,9 @@ impl State {
             let services = services(interface, *mode, present, bound);
             attached.shown.services = services.len();
             wanted.extend(services);
-            ours.extend(present.iter().filter(|other| {
-                other.index == interface.index
-                    || other.vlan.is_some_and(|(below, _)| below == interface.index)
-            }));
         }
         // Sources first: nothing is answered that is refused now.
-        let wanted_sources = sources(fixed_sources, ours);
+        let wanted_sources = sources(fixed_sources, present);
         for (prefix, properties) in &wanted_sources {
             if self.sources.get(prefix) != Some(properties) {
                 self.program.set_source(*prefix, *properties)?;
@@ -318,7 +314,7 @@ const EVERYTHING: [IpNet; 2] = [
 const BUCKETS: u32 = 65_536;
 
 /// Room for the addresses of interfaces, beside what does not change.
-const SOURCES: u32 = 4096;
+const SOURCES: u32 = 65_536;
 
 /// The longest name that the program can answer, in bytes: of a jumbo frame.
 const MAX_NAME_LEN: u16 = 0x3fff;
