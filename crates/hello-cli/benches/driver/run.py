@@ -137,20 +137,18 @@ class Bench:
 
     # ---- CPU time ----
 
-    def run_time(self, name):
-        """The run time of the program at the server's end, and of none, in nanoseconds."""
-        def read():
-            shown = json.loads(run("bpftool", "--json", "prog", "show"))
-            programs = (entry for entry in shown if entry.get("name") in ("hello", "turn", "empty"))
-            # With equal names, the newest is ours.
-            return {entry["name"]: (entry.get("run_time_ns", 0), entry.get("run_cnt", 0))
-                    for entry in sorted(programs, key=lambda entry: entry["id"])}
-        before = read()
+    def run_time(self, _):
+        """The run times of the programs at the server's end and at the client's, in nanoseconds."""
+        def read(namespace, link):
+            shown = json.loads(run("ip", "-n", namespace, "-json", "link", "show", link))[0]
+            shown = json.loads(run("bpftool", "--json", "prog", "show", "id", str(shown["xdp"]["prog"]["id"])))
+            return shown.get("run_time_ns", 0), shown.get("run_cnt", 0)
+        ends = ((SERVER, "hs"), (CLIENT, "hc"))
+        before = [read(*end) for end in ends]
         self.generate(50_000, 0.1 if self.quick else 1)
-        after = read()
-        mean = {key: (after[key][0] - before[key][0]) / (after[key][1] - before[key][1])
-                for key in after if after[key][1] > before[key][1]}
-        return mean["turn" if name == "turn" else "hello"], mean["empty"]
+        after = [read(*end) for end in ends]
+        return [(time - old_time) / (runs - old_runs)
+                for (time, runs), (old_time, old_runs) in zip(after, before)]
 
     def run_times(self):
         old = STATISTICS.read_text()
