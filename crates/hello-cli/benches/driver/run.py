@@ -196,7 +196,7 @@ class Bench:
 
     def round_trips(self):
         def measure(_):
-            seconds = 0.2 if self.quick else 3
+            seconds = 0.2 if self.quick else 5
             results = []
             for busy in (False, True):
                 burner = busy and subprocess.Popen(
@@ -226,12 +226,16 @@ class Bench:
 
 # ---- The report ----
 
-def spread(values, form="{:.3g}"):
+def shown(value):
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def spread(values):
     """The median, and the 10th and the 90th percentile in brackets."""
     if not values:
         return ""
-    tenths = statistics.quantiles(values, n=10) if len(values) > 1 else [values[0]] * 9
-    return f"{form} ({form}-{form})".format(statistics.median(values), tenths[0], tenths[-1])
+    tenths = statistics.quantiles(values, n=10, method="inclusive") if len(values) > 1 else [values[0]] * 9
+    return f"{shown(statistics.median(values))} ({shown(tenths[0])}-{shown(tenths[-1])})"
 
 
 def table(title, head, rows):
