@@ -122,16 +122,17 @@ fn source(case: u32, number: u8) -> IpAddr {
     let [_, _, high, low] = case.to_be_bytes();
     let case = u16::from_be_bytes([high, low]);
     let (network, host) = (u16::from(number % 2), number / 8);
-    let ipv6 = |segments: [u16; 4]| -> IpAddr {
-        let [a, b, c, d] = segments;
-        Ipv6Addr::new(a, b, c, d, 0, 0, case, 0x100 + u16::from(host)).into()
+    let host_of = u16::from(host);
+    let ipv6 = |segments: [u16; 5]| -> IpAddr {
+        let [a, b, c, d, e] = segments;
+        Ipv6Addr::new(a, b, c, d, e, 0, case, 0x100 + host_of).into()
     };
     match number / 2 % 4 {
         0 => Ipv4Addr::new(20 + number % 2, high, low, host).into(),
-        1 => ipv6([0x2001, 0xdb8, case, network]),
+        1 => ipv6([0x2001, 0xdb8, case, network, host_of]),
         // Strangers share these prefixes.
-        2 => ipv6([[0xfe80, 0x2001][usize::from(network)], 0, 0, 0]),
-        _ => ipv6([0x64, 0xff9b, network, 0]),
+        2 => ipv6([[0xfe80, 0x2001][usize::from(network)], 0, 0, 0, 0]),
+        _ => ipv6([0x64, 0xff9b, network, 0, 0]),
     }
 }
 
