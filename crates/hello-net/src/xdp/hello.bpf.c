@@ -49,7 +49,7 @@ struct link {
 
 struct request {
 	__be16 vlan; // as in `service_key`
-	bool is_ipv4;
+	bool is_ipv4, is_over_limit;
 	__u32 ip_at, udp_at; // where these headers are in the packet
 	struct in6_addr from, to;
 	__be16 from_port, to_port;
@@ -198,7 +198,7 @@ static __always_inline bool conforms(const struct in6_addr *network)
 }
 
 // Applies the limit. Returns the outcome: OVER_LIMIT, or that of a reply.
-static __always_inline enum outcome limit(const struct request *request, __u32 properties)
+static __always_inline enum outcome limit(struct request *request, __u32 properties)
 {
 	enum outcome answered = request->is_ipv4 ? ANSWERED_IPV4 : ANSWERED_IPV6;
 	struct in6_addr network = request->from;
@@ -213,7 +213,7 @@ static __always_inline enum outcome limit(const struct request *request, __u32 p
 		return answered;
 	if (!limits.dry_run && bpf_get_prandom_u32() % limits.leak_one_in)
 		return OVER_LIMIT;
-	count(OVER_LIMIT_ANSWERED);
+	request->is_over_limit = true;
 	return answered;
 }
 
@@ -363,6 +363,8 @@ static __always_inline enum outcome answer(struct xdp_md *ctx)
 		return OVER_LIMIT;
 	if (!make_room(ctx, &request) || !write_reply(ctx, &request))
 		return PASSED_ROOM;
+	if (request.is_over_limit)
+		count(OVER_LIMIT_ANSWERED);
 	return outcome;
 }
 
