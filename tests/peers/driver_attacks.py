@@ -9,12 +9,12 @@ import random
 import socket
 import sys
 
-from driver_lab import FAR4, FAR6, NEAR4, NEAR6, Frames, Lab, frame, request, until
+from driver_lab import FAR, FAR4, FAR6, NEAR4, NEAR6, Frames, Lab, frame, request, until
 from namespace import without_zeros
 
 _, SERVER = sys.argv
 PORTS = (0, 1, 53, 1023, 1900, 3702, 5353, 5355, 5683, 9999, 11211)
-SOURCES4 = ("0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "10.9.0.255", FAR4)
+SOURCES4 = ("0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "10.9.0.255", "10.9.4.255", FAR4)
 SOURCES6 = ("::", "::1", "ff02::1", FAR6, "::ffff:10.9.0.100")
 GROUPS4, GROUPS6 = ("255.255.255.255", "10.9.0.255", "224.0.0.1"), ("ff02::1",)
 EVERYBODY = b"\xff" * 6
@@ -79,19 +79,22 @@ def spoof(lab):
 
 
 def main():
-    with Lab() as lab, lab.serve(SERVER, "--send-buffer", "5000") as server:
-        answered = {what: len(lab.replies_to(*packets)) for what, packets in forged().items()}
-        # Frames to everybody, with a packet to one.
-        to_one = [request(NEAR4, 40002, FAR4, b"to one"), request(NEAR6, 40002, FAR6, b"to one")]
-        forged_sockets = lab.stack_received()
-        lab.replies_to(*to_one, to=EVERYBODY)
-        until(lambda: lab.stack_received() - forged_sockets == 2, "frames to everybody reach no socket")
-        checksum_errors = damaged(lab)
-        places = spoof(lab)
-        # And one after each attack.
-        sent = SPOOFED + len(places) + 2 * len(DAMAGED) + 1 + lab.number
-        udp_counters = without_zeros(lab.udp_counters())
-        summary = without_zeros(server.summary())
+    with Lab() as lab:
+        # Its subnet has a broadcast address, which it does not name.
+        lab.machine.ip("address", "add", "10.9.4.1/24", "dev", FAR)
+        with lab.serve(SERVER, "--send-buffer", "5000") as server:
+            answered = {what: len(lab.replies_to(*packets)) for what, packets in forged().items()}
+            # Frames to everybody, with a packet to one.
+            to_one = [request(NEAR4, 40002, FAR4, b"to one"), request(NEAR6, 40002, FAR6, b"to one")]
+            forged_sockets = lab.stack_received()
+            lab.replies_to(*to_one, to=EVERYBODY)
+            until(lambda: lab.stack_received() - forged_sockets == 2, "frames to everybody reach no socket")
+            checksum_errors = damaged(lab)
+            places = spoof(lab)
+            # And one after each attack.
+            sent = SPOOFED + len(places) + 2 * len(DAMAGED) + 1 + lab.number
+            udp_counters = without_zeros(lab.udp_counters())
+            summary = without_zeros(server.summary())
     print(json.dumps({
         "answered": answered, "checksum_errors": checksum_errors, "places": sorted(set(places)),
         "sent": sent, "summary": summary, "udp": udp_counters,

@@ -46,10 +46,9 @@ def change_mtu(lab):
     name, places = b"m" * (1500 - 28 - 8), []
     # Ends with a reply that fits, after some that do not.
     for mtu in (1492, 1500):
-        place = "driver" if mtu == 1500 else "socket"
         for run, device in ((ip, NEAR), (lab.machine.ip, FAR)):
             run("link", "set", "dev", device, "mtu", str(mtu))
-        until(lambda: lab.greet(FAR4, name) == place, f"the MTU is not {mtu}")
+        lab.until_in_driver(FAR4, name, "driver" if mtu == 1500 else "socket")
         places.append(lab.greet(FAR4, name[: mtu - 28 - 8]))
     return places
 

@@ -189,7 +189,7 @@ class Lab:
         reply, source = asking.recvfrom(65536)
         assert (reply, source) == (b"Hello, " + name + b"!", target), (reply, source)
         own.close()
-        return ("driver", "socket")[self.stack_received() - before]
+        return "driver" if self.stack_received() == before else "socket"
 
     def replies_to(self, *packets, to=None, vlan=None):
         """Sends packets to a MAC address, and then a request that is answered. Returns the replies to the former."""
@@ -199,16 +199,17 @@ class Lab:
         frames.send(frame(request(NEAR4, 40001, FAR4, last), self.mac))
         return frames.replies(last)[:-1]
 
-    def until_in_driver(self, address):
-        """Waits until an address is answered in the driver."""
+    def until_in_driver(self, address, name=b"Tracy", place="driver"):
+        """Waits until a request is answered in the driver or, if so asked, by the socket."""
 
-        def is_in_driver():
+        def is_there():
             asking, _ = udp(address)
             asking.settimeout(0.05)
             with asking:
                 try:
-                    return self.greet(address, asking=asking) == "driver"
+                    return self.greet(address, name, asking) == place
+                # Lost while something changes.
                 except OSError:
                     return False
 
-        until(is_in_driver, f"{address} is not answered in the driver")
+        until(is_there, f"{address} is not answered by the {place}")

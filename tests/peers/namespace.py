@@ -109,8 +109,8 @@ def wire(machine, here, there, other=None, names=None, queues=(), far_options=()
     """
     near, far = names or (("there", "here") if other is None else ("out", "in"))
     near_mac, far_mac = NEAR_MAC.hex(":"), FAR_MAC.hex(":")
-    peer = ("type", "veth", "peer", "name", far)
-    ip("link", "add", near, "address", near_mac, *queues, *peer, "address", far_mac, *queues, *far_options)
+    peer = ("type", "veth", "peer", "name", near)
+    ip("link", "add", far, *far_options, "address", far_mac, *queues, *peer, "address", near_mac, *queues)
     ip("link", "set", "dev", far, "netns", str(machine.process.pid))
     if other is not None:
         ip("link", "set", "dev", near, "netns", str(other.process.pid))
