@@ -14,8 +14,8 @@ pub(crate) struct NetworkInterface {
     pub(crate) vlan: Option<(u32, u16)>,
     /// Whether it is switched on (IFF_UP, netdevice(7)).
     pub(crate) is_up: bool,
-    /// Whether an XDP program is attached to it.
-    pub(crate) has_xdp: bool,
+    /// The number of the XDP program that is attached to it.
+    pub(crate) program: Option<u32>,
     /// The TTL and the hop limit of what it sends.
     pub(crate) hop_limits: HopLimits,
     /// Those that are usable: the interface is up, and they were found to be unique.
@@ -36,7 +36,7 @@ impl NetworkInterface {
             mtu: 1500,
             vlan: None,
             is_up: true,
-            has_xdp: false,
+            program: None,
             hop_limits: HopLimits { ipv4: 64, ipv6: 63 },
             addresses: Vec::new(),
             broadcasts: Vec::new(),

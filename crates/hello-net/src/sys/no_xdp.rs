@@ -63,6 +63,10 @@ pub(crate) mod program {
             Err(XdpError::Unsupported)
         }
 
+        pub(crate) fn id(&self) -> u32 {
+            match self.0 {}
+        }
+
         pub(crate) fn attach(&mut self, _: u32) -> io::Result<(XdpLink, XdpMode)> {
             match self.0 {}
         }

@@ -148,9 +148,9 @@ impl Driver {
                 attached.shown.state = XdpState::Gone;
                 continue;
             };
-            // Another interface may have the number of one that is gone.
-            let is_attached = interface.index == attached.index && interface.has_xdp;
-            if !is_attached || attached.link.is_none() {
+            // Another interface may have the number of one that is gone, and another program.
+            let is_attached = interface.program == Some(state.program.id());
+            if interface.index != attached.index || !is_attached {
                 attached.index = interface.index;
                 attached.link = None;
                 attached.shown.state = match state.program.attach(interface.index) {

@@ -58,6 +58,12 @@ fn read_link(message: &Message) -> Option<NetworkInterface> {
         let is_here = attributes.find(IFLA_LINK_NETNSID).is_none();
         (kind == "vlan" && is_8021q && is_here).then_some((below, id))
     };
+    let program = || {
+        let xdp = attributes.nested(IFLA_XDP);
+        // There is none in both modes at once.
+        let id = xdp.find(IFLA_XDP_DRV_PROG_ID).or_else(|| xdp.find(IFLA_XDP_SKB_PROG_ID));
+        Some(u32::from_ne_bytes(id?.try_into().ok()?))
+    };
     Some(NetworkInterface {
         index,
         kind: match hardware {
@@ -70,10 +76,7 @@ fn read_link(message: &Message) -> Option<NetworkInterface> {
         mtu: u32::from_ne_bytes(attributes.find(IFLA_MTU)?.try_into().ok()?),
         vlan: vlan(),
         is_up: flags & IFF_UP != 0,
-        has_xdp: attributes
-            .nested(IFLA_XDP)
-            .find(IFLA_XDP_ATTACHED)
-            .is_some_and(|mode| mode != [0]),
+        program: program(),
         hop_limits: HopLimits {
             ipv4: setting("ipv4/ip_default_ttl"),
             ipv6: setting(&format!("ipv6/conf/{name}/hop_limit")),
@@ -138,7 +141,8 @@ const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const IFLA_XDP: u16 = 43;
-const IFLA_XDP_ATTACHED: u16 = 2;
+const IFLA_XDP_DRV_PROG_ID: u16 = 5;
+const IFLA_XDP_SKB_PROG_ID: u16 = 6;
 const IFLA_VLAN_ID: u16 = 1;
 const IFLA_VLAN_PROTOCOL: u16 = 5;
 const IFA_ADDRESS: u16 = 1;

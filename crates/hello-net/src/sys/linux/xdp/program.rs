@@ -16,6 +16,7 @@ use crate::sys::xdp_run::Run;
 /// The XDP program in the kernel, and its maps. It is gone with this process, however that ends.
 pub(crate) struct Program {
     ebpf: Ebpf,
+    id: u32,
     services: HashMap<MapData, [u8; SERVICE_KEY], [u8; SERVICE]>,
     sources: LpmTrie<MapData, [u8; 16], u32>,
     counters: PerCpuArray<MapData, [u64; COUNTERS]>,
@@ -38,13 +39,19 @@ impl Program {
             .map_max_entries("sources", sources)
             .load(OBJECT)
             .map_err(|error| failed(error.into()))?;
-        program(&mut ebpf).and_then(Xdp::load).map_err(|error| failed(error.into()))?;
+        let load = |xdp: &mut Xdp| xdp.load().and_then(|()| xdp.info()).map(|info| info.id());
+        let id = program(&mut ebpf).and_then(load).map_err(|error| failed(error.into()))?;
         let mut map = |name| ebpf.take_map(name).expect("a map of the program");
         let [services, sources, counters] = ["services", "sources", "outcomes"].map(&mut map);
         let maps = || Ok((services.try_into()?, sources.try_into()?, counters.try_into()?));
         let (services, sources, counters) =
             maps().map_err(|error: MapError| failed(error.into()))?;
-        Ok(Self { ebpf, services, sources, counters })
+        Ok(Self { ebpf, id, services, sources, counters })
+    }
+
+    /// Returns the number that the kernel gave the program.
+    pub(crate) fn id(&self) -> u32 {
+        self.id
     }
 
     /// Attaches the program to the interface with this index, in the driver or, if that cannot run it,
