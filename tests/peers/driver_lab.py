@@ -179,6 +179,18 @@ class Lab:
         """Returns the number of datagrams that sockets of the machine received."""
         return self.udp_counters()["InDatagrams"]
 
+    def until_sockets_are_empty(self):
+        """Waits until the machine's sockets have received what has arrived (proc_net_udp)."""
+
+        def queued():
+            rows = []
+            for file in ("udp", "udp6"):
+                with open(f"/proc/{self.machine.process.pid}/net/{file}") as sockets:
+                    rows += list(sockets)[1:]
+            return sum(int(row.split()[4].split(":")[1], 16) for row in rows)
+
+        until(lambda: queued() == 0, "a socket is not read")
+
     def greet(self, address, name=b"Tracy", asking=None, port=PORT):
         """Sends a request, and expects the right reply from the right address. Returns "driver" or "socket": where
         it was answered."""
@@ -191,11 +203,11 @@ class Lab:
         own.close()
         return "driver" if self.stack_received() == before else "socket"
 
-    def replies_to(self, *packets, to=None, vlan=None):
+    def replies_to(self, *packets, to=None, source=NEAR_MAC, vlan=None):
         """Sends packets to a MAC address, and then a request that is answered. Returns the replies to the former."""
         self.number += 1
         frames, last = Frames(), b"the last one, %d" % self.number
-        frames.send(*(frame(packet, to or self.mac, vlan=vlan) for packet in packets))
+        frames.send(*(frame(packet, to or self.mac, source, vlan) for packet in packets))
         frames.send(frame(request(NEAR4, 40001, FAR4, last), self.mac))
         return frames.replies(last)[:-1]
 

@@ -44,8 +44,8 @@ def main():
             places.append(lab.greet(EXEMPT))
             seconds = time.monotonic() - start
             replies += sum(map(drain, flooding))
-            udp_counters = without_zeros(lab.udp_counters())
             summary = without_zeros(server.summary())
+            udp_counters = without_zeros(lab.udp_counters())
     places += warm
     print(json.dumps({
         "flood": FLOOD, "replies": replies, "seconds": seconds, "others": len(places), "places": sorted(set(places)),
