@@ -197,7 +197,7 @@ fn full_file_system_keeps_the_last_complete_metrics_file() {
     assert_eq!(fs::read_to_string(&file).expect("there"), before);
     assert_eq!(names(&file), ["filler", "hello-server.prom"]);
     fs::remove_file(filler).expect("there");
-    while metric(&fs::read_to_string(&file).expect("there"), "hello_server_answered_total")
+    while metric(&fs::read_to_string(&file).expect("there"), ANSWERED)
         == Some(0)
     {
         server.signal(Signal::USR1);

@@ -101,14 +101,17 @@ fn server_counts_are_scraped_in_both_formats() {
     }
     client.send_to(b"Hello, Hello, World!!", address).expect("sent");
     await_metric(metrics, "hello_server_refused_total{reason=\"greeted-twice\"}", 1);
-    await_metric(metrics, "hello_server_answered_total", 2);
+    await_metric(metrics, ANSWERED, 2);
     let text = valid_metrics("server_counts_are_scraped_in_both_formats", metrics);
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(metric(&text, &format!("hello_server_info{{version=\"{version}\"}}")), Some(1));
     let summary = summary(server);
-    for name in ["received", "answered", "over_limit_answered"] {
-        let metric = metric(&text, &format!("hello_server_{name}_total"));
-        assert_eq!(metric, Some(count(&summary[name])), "{name}");
+    for (name, of_summary) in [
+        ("hello_server_received_total", "received"),
+        (ANSWERED, "answered"),
+        ("hello_server_over_limit_answered_total", "over_limit_answered"),
+    ] {
+        assert_eq!(metric(&text, name), Some(count(&summary[of_summary])), "{name}");
     }
 }
 
@@ -151,7 +154,7 @@ fn stalled_scrapers_cost_neither_replies_nor_scrapes_nor_the_stop() {
             assert!(more <= 17, "{more} more descriptors");
         }
     }
-    await_metric(metrics, "hello_server_answered_total", 4);
+    await_metric(metrics, ANSWERED, 4);
     let start = Instant::now();
     let summary = summary(server);
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());

@@ -21,6 +21,9 @@ pub(crate) fn fresh_path(test: &str) -> PathBuf {
     directory.join("hello-server.prom")
 }
 
+/// The metric of the replies of a server without XDP.
+pub(crate) const ANSWERED: &str = "hello_server_answered_total{by=\"socket\"}";
+
 /// Returns the value of one metric, by its name and labels.
 pub(crate) fn metric(text: &str, name: &str) -> Option<u64> {
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
@@ -120,7 +123,7 @@ fn sigusr1_prints_a_snapshot_and_rewrites_the_metrics() {
         // Another thread writes the file, and the next line does not wait for it.
         let written = || {
             let text = fs::read_to_string(&file).expect("there");
-            metric(&text, "hello_server_answered_total")
+            metric(&text, ANSWERED)
         };
         while written() == Some(requests - 1) {
             server.signal(Signal::USR1);
@@ -155,6 +158,7 @@ fn metrics_equal_the_summary_and_are_valid_for_prometheus() {
     let mut samples = text.lines().filter(|line| !line.starts_with('#')).count();
     for (name, count) in flat(&summary) {
         let metric_name = match name.split_once(' ') {
+            None if name == "answered" => ANSWERED.into(),
             None => format!("hello_server_{name}_total"),
             Some(("refused", label)) => format!("hello_server_refused_total{{reason=\"{label}\"}}"),
             Some((name, label)) => format!("hello_server_{name}_total{{class=\"{label}\"}}"),

@@ -8,3 +8,4 @@ pub mod rate_limit;
 pub mod report;
 pub mod session;
 pub mod systemd;
+pub mod xdp;

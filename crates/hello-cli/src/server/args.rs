@@ -15,6 +15,7 @@ use super::rate_limit::LimitArgs;
 use super::report::Plan;
 use super::report::buffers::{Buffer, Buffers};
 use super::systemd;
+use super::xdp::{self, XdpArgs};
 use crate::args::backend::BackendArg;
 use crate::args::common::CommonArgs;
 use crate::args::endpoint::{Endpoint, EndpointError};
@@ -83,13 +84,9 @@ pub struct Args {
     #[arg(long)]
     reuseport: bool,
 
-    /// Also answer in the driver of INTERFACE (XDP); repeat for several
-    ///
-    /// A plain request is then answered before it reaches a socket, in a tenth of the CPU time. All
-    /// others reach the sockets. It needs Linux 5.19, CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, which the
-    /// server gives up once it serves.
-    #[arg(long, value_name = "INTERFACE")]
-    xdp: Vec<String>,
+    // No documentation comment: it would become that of the command.
+    #[command(flatten)]
+    pub(super) xdp: XdpArgs,
 
     /// Busy-poll the socket for TIME before blocking, e.g. 50us
     ///
@@ -168,6 +165,8 @@ Examples:
                                                  Serve the internet with a lower limit
   hello-server --workers 4 --quiet --receive-buffer 16MiB
                                                  Serve a heavy load
+  hello-server --bind 0.0.0.0 --bind :: --xdp eth0
+                                                 Answer in the driver of eth0, too
 
 Signals:
   SIGINT, SIGTERM, SIGHUP  Stop and print the summary. A second signal exits within half a second.
@@ -200,7 +199,7 @@ impl Args {
                 return Err(error.into());
             }
         }
-        Ok(self.builder()?.adopt(sockets)?)
+        self.builder()?.adopt(sockets).map_err(advise)
     }
 
     fn builder(&self) -> Result<ServerBuilder, Box<dyn Error>> {
@@ -213,7 +212,7 @@ impl Args {
             .spin(self.spin.unwrap_or_default())
             .events(if self.quiet { EventFilter::SendFailures } else { EventFilter::All })
             .rate_limit(self.limit.rate_limit()?)
-            .xdp(&self.xdp);
+            .xdp(self.xdp.interfaces()?);
         if let Some(bytes) = self.receive_buffer {
             builder = builder.receive_buffer(bytes.try_into()?);
         }
@@ -245,6 +244,7 @@ impl Args {
             reuseport: self.reuseport,
             spin_s: self.spin.unwrap_or_default().as_secs_f64(),
             backend: self.backend.to_string(),
+            xdp: self.xdp.names(),
         }
     }
 
@@ -307,9 +307,13 @@ fn refusal() -> impl TypedValueParser<Value = Refusal> {
 
 /// Adds advice to an error.
 fn advise(error: ServerError) -> Box<dyn Error> {
-    let ServerError::Bind { address, source } = &error else { return error.into() };
-    match listen::advice(source, address.port(), "--bind HOST:PORT") {
-        Some(advice) => format!("{error}: {source}: {advice}").into(),
-        None => error.into(),
-    }
+    let advised = match &error {
+        ServerError::Bind { address, source } => {
+            let advice = listen::advice(source, address.port(), "--bind HOST:PORT");
+            advice.map(|advice| format!("{error}: {source}: {advice}"))
+        }
+        ServerError::Xdp(source) => Some(format!("{error}: {}", xdp::advise(source))),
+        _ => None,
+    };
+    advised.map_or_else(|| error.into(), Into::into)
 }

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use hello_net::{Server, ServerCounters};
+use hello_net::{DriverCounters, Server, ServerCounters, XdpInterface, XdpState};
 
-use super::report::{by_class, refusals};
+use super::report::{by_class, refusals, xdp};
 use crate::output::prometheus::families::MetricFamilies;
 use crate::output::prometheus::file::TextfileError;
 use crate::output::prometheus::labels::Labels;
@@ -27,13 +27,15 @@ impl MetricsFile {
         path: &Path,
         start: SystemTime,
         counters: &ServerCounters,
+        interfaces: &[XdpInterface],
     ) -> Result<Self, TextfileError> {
-        Ok(Self { file: Textfile::start(path, families(counters, start).into_text())?, start })
+        let families = families(counters, interfaces, start);
+        Ok(Self { file: Textfile::start(path, families.into_text())?, start })
     }
 
     /// Queues the counters for writing, and returns immediately.
-    pub fn write(&self, counters: &ServerCounters) {
-        self.file.write(families(counters, self.start).into_text());
+    pub fn write(&self, counters: &ServerCounters, interfaces: &[XdpInterface]) {
+        self.file.write(families(counters, interfaces, self.start).into_text());
     }
 
     /// Returns the error to report, like [`Textfile::failure`].
@@ -42,8 +44,12 @@ impl MetricsFile {
     }
 
     /// Writes the last counters, and waits like [`Textfile::finish`].
-    pub(crate) fn finish(&self, counters: &ServerCounters) -> Result<(), TextfileError> {
-        self.file.finish(families(counters, self.start).into_text())
+    pub(crate) fn finish(
+        &self,
+        counters: &ServerCounters,
+        interfaces: &[XdpInterface],
+    ) -> Result<(), TextfileError> {
+        self.file.finish(families(counters, interfaces, self.start).into_text())
     }
 }
 
@@ -60,7 +66,8 @@ pub struct ServerMetrics {
 
 impl MetricsSource for ServerMetrics {
     fn families(&self) -> Arc<MetricFamilies> {
-        Arc::new(families(&self.server.counters(), self.start))
+        let (counters, interfaces) = (self.server.counters(), self.server.xdp_interfaces());
+        Arc::new(families(&counters, &interfaces, self.start))
     }
 
     fn is_healthy(&self) -> bool {
@@ -72,9 +79,15 @@ impl MetricsSource for ServerMetrics {
 /// least.
 const MAX_SILENCE: Duration = Duration::from_secs(5);
 
-/// Returns the counters as metrics; `start` is the time at which the server started.
-pub fn families(counters: &ServerCounters, start: SystemTime) -> MetricFamilies {
+/// Returns the counters as metrics, with the interfaces in whose drivers requests are answered; `start`
+/// is the time at which the server started.
+pub fn families(
+    counters: &ServerCounters,
+    interfaces: &[XdpInterface],
+    start: SystemTime,
+) -> MetricFamilies {
     let mut families = MetricFamilies::new("hello_server");
+    let driver = counters.driver();
     let unlabelled = |value: u64| vec![(Labels::new(), value)];
     let labelled = |name: &'static str, counts: &[(&str, u64)]| {
         let sample = |(value, count): &(&str, u64)| (Labels::new().with(name, value), *count);
@@ -82,7 +95,11 @@ pub fn families(counters: &ServerCounters, start: SystemTime) -> MetricFamilies 
     };
     for (name, help, samples) in [
         ("received", "Datagrams received.", unlabelled(counters.received())),
-        ("answered", "Replies sent.", unlabelled(counters.answered())),
+        (
+            "answered",
+            "Replies sent, by sockets or by the drivers of interfaces (XDP).",
+            labelled("by", &answered(counters)),
+        ),
         (
             "refused",
             "Datagrams refused, by the rule that refused them.",
@@ -110,12 +127,33 @@ pub fn families(counters: &ServerCounters, start: SystemTime) -> MetricFamilies 
         let help = "Messages that the kernel dropped: receive buffer full, or bad checksum.";
         families.counter("dropped", help, unlabelled(dropped));
     }
+    let help = "Packets that XDP passed to the kernel instead of an answer, by reason.";
+    let passed = driver.map(|driver| labelled("reason", &xdp::passed(driver)));
+    families.counter("driver_passed", help, passed.unwrap_or_default());
+    let help = "Whether XDP answers at an interface, with its mode if so.";
+    families.gauge("driver_attached", help, interfaces.iter().map(attached));
     let start = start.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let help = "Start time of the server, in seconds since 1970 (UTC).";
     families.gauge("start_time_seconds", help, unlabelled(start));
     let version = Labels::new().with("version", env!("CARGO_PKG_VERSION"));
     families.info("Version of the server.", version);
     families
+}
+
+/// Returns the number of replies by what sent them.
+fn answered(counters: &ServerCounters) -> Vec<(&'static str, u64)> {
+    let driver = counters.driver().map(DriverCounters::answered);
+    let sockets = ("socket", counters.answered() - driver.unwrap_or_default());
+    [sockets].into_iter().chain(driver.map(|driver| ("driver", driver))).collect()
+}
+
+/// Returns the sample for an interface.
+fn attached(interface: &XdpInterface) -> (Labels, bool) {
+    let labels = Labels::new().with("interface", &interface.name);
+    match interface.state {
+        XdpState::Attached(mode) => (labels.with("mode", mode.label()), true),
+        _ => (labels, false),
+    }
 }
 
 #[cfg(test)]

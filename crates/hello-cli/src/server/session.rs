@@ -14,6 +14,7 @@ use super::log::{self, Failure, Log};
 use super::metrics::{MetricsFile, ServerMetrics};
 use super::report;
 use super::systemd::Notifier;
+use super::xdp::InterfaceLog;
 use crate::output::Format;
 use crate::output::console::{self, Console, Stream};
 use crate::output::json::Origin;
@@ -47,7 +48,8 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     // Before signals are handled, so that a signal still ends a start that hangs in a file system.
     let metrics = args.metrics_file.as_deref();
     let start = SystemTime::now();
-    let start_file = |path| MetricsFile::start(path, start, &server.counters());
+    let start_file =
+        |path| MetricsFile::start(path, start, &server.counters(), &server.xdp_interfaces());
     let metrics = metrics.map(start_file).transpose()?;
     let signals = Signals::register(Command::Stop, Command::Stop, [(SIGUSR1, Command::Snapshot)])?;
 
@@ -67,7 +69,10 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         out.line(report::listening(format, *address, &origin, &plan, &buffers, limit));
     }
     buffers.lines(format, &addresses).into_iter().for_each(|line| out.line(line));
-    // In JSON, the lines above contain the limit.
+    let (mut interfaces, shown) = (InterfaceLog::new(format), server.xdp_interfaces());
+    let notices = report::xdp::notices(format, &shown, args.quiet);
+    interfaces.lines(shown).into_iter().chain(notices).for_each(|line| out.line(line));
+    // In JSON, the first lines contain the limit.
     let notice = limit.filter(|_| format == Format::Text).map(|limit| limit.notice());
     notice.into_iter().for_each(|line| out.line(line));
     let liveness = Arc::new(Heartbeat::new());
@@ -79,15 +84,15 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let scraped = scraped.transpose()?;
     let log = Log::new(out, args.max_lines);
 
-    let served = serve(args, &server, &liveness, &log, metrics.as_ref(), &signals);
+    let served = serve(args, &server, &liveness, interfaces, &log, metrics.as_ref(), &signals);
     // From now on, the first signal has the effect of the second one.
     drop(signals);
     // Before the server, which has to be the last of its owners to close the sockets.
     drop(scraped);
-    let counters = server.counters();
+    let (counters, interfaces) = (server.counters(), server.xdp_interfaces());
     // Closes the sockets, so that clients are refused and do not wait.
     drop(server);
-    let written = metrics.map_or(Ok(()), |file| file.finish(&counters));
+    let written = metrics.map_or(Ok(()), |file| file.finish(&counters, &interfaces));
     // An unread summary is not a failure.
     let _ = log.finish(report::summary(format, &counters, limit));
     served?;
@@ -112,6 +117,7 @@ fn serve(
     args: &Args,
     server: &Server,
     liveness: &Heartbeat,
+    interfaces: InterfaceLog,
     log: &Log,
     metrics: Option<&MetricsFile>,
     signals: &Signals<Command>,
@@ -130,7 +136,7 @@ fn serve(
     };
     let supervisor = Notifier::from_env();
     let tasks = Housekeeping::new(server, log, &supervisor, format, args.stats, metrics);
-    let mut tasks = tasks.with_heartbeat(liveness);
+    let mut tasks = tasks.with_heartbeat(liveness).with_interfaces(interfaces);
     let during = || {
         tasks.run(signals);
         supervisor.stopping();

@@ -11,10 +11,8 @@ pub enum XdpError {
     #[error("XDP needs Linux, and a build with the feature xdp")]
     Unsupported,
     /// The process lacks capabilities (capabilities(7)), which this names.
-    #[error(
-        "XDP needs the capability {0}: start as root, or grant it (AmbientCapabilities=, setcap)"
-    )]
-    Capability(&'static str),
+    #[error("XDP needs {0}: start as root, or grant what is missing (AmbientCapabilities=, setcap)")]
+    Capability(String),
     /// The kernel did not load the program.
     #[error(
         "the kernel did not load the XDP program; it needs Linux 5.19 or newer, and a container must \

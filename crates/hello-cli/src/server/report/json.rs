@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use hello_net::{ServerCounters, ZonedAddr};
+use hello_net::{DriverCounters, ServerCounters, ZonedAddr};
 use serde::Serialize;
 
-use super::{Rates, by_class, refusals};
+use super::{Rates, by_class, refusals, xdp};
 use crate::output::json::{JsonName, Origin, as_text};
 use crate::server::rate_limit::LimitReport;
 
@@ -33,6 +33,18 @@ pub(super) enum Line<'a> {
     Metrics {
         #[serde(serialize_with = "as_text")]
         address: ZonedAddr,
+    },
+    Xdp {
+        interface: &'a str,
+        state: &'static str,
+        /// Only if it is attached.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        mode: Option<&'static str>,
+        /// Only if it failed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<&'a str>,
+        services: usize,
+        veth: bool,
     },
     Datagram {
         outcome: &'static str,
@@ -93,6 +105,8 @@ pub struct Plan {
     pub spin_s: f64,
     /// The I/O back end.
     pub backend: String,
+    /// The interfaces in whose drivers requests are answered, too.
+    pub xdp: Vec<String>,
 }
 
 /// The counts since the start.
@@ -106,6 +120,19 @@ pub(super) struct Totals {
     receive_errors: BTreeMap<&'static str, u64>,
     /// `null` if the system does not report it.
     dropped: Option<u64>,
+    /// The part of the above that happened in drivers, and what these passed to the kernel. `null`
+    /// without XDP.
+    driver: Option<DriverTotals>,
+}
+
+/// The counts of drivers since the start.
+#[derive(Serialize)]
+struct DriverTotals {
+    answered_ipv4: u64,
+    answered_ipv6: u64,
+    over_limit: u64,
+    over_limit_answered: u64,
+    passed: BTreeMap<&'static str, u64>,
 }
 
 impl From<&ServerCounters> for Totals {
@@ -118,6 +145,19 @@ impl From<&ServerCounters> for Totals {
             send_failed: by_class(counters, ServerCounters::send_failed).into(),
             receive_errors: by_class(counters, ServerCounters::receive_errors).into(),
             dropped: counters.dropped(),
+            driver: counters.driver().map(DriverTotals::from),
+        }
+    }
+}
+
+impl From<&DriverCounters> for DriverTotals {
+    fn from(counters: &DriverCounters) -> Self {
+        Self {
+            answered_ipv4: counters.answered_ipv4(),
+            answered_ipv6: counters.answered_ipv6(),
+            over_limit: counters.over_limit(),
+            over_limit_answered: counters.over_limit_answered(),
+            passed: xdp::passed(counters).into(),
         }
     }
 }

@@ -6,7 +6,7 @@ use rustix::thread::{
 
 use crate::sys::xdp_error::XdpError;
 
-/// Returns an error that names the capability which this thread lacks.
+/// Returns an error that names the capabilities which this thread lacks.
 pub(crate) fn check() -> Result<(), XdpError> {
     let has = |set| capabilities(None).is_ok_and(|has| has.effective.intersects(set));
     // Two were split off CAP_SYS_ADMIN (Linux 5.8). Without CAP_PERFMON, the verifier rejects pointers
@@ -16,8 +16,9 @@ pub(crate) fn check() -> Result<(), XdpError> {
         ("CAP_NET_ADMIN", CapabilitySet::NET_ADMIN),
         ("CAP_PERFMON", CapabilitySet::PERFMON | CapabilitySet::SYS_ADMIN),
     ];
-    let missing = needed.into_iter().find(|(_, set)| !has(*set));
-    missing.map_or(Ok(()), |(name, _)| Err(XdpError::Capability(name)))
+    let missing = needed.into_iter().filter(|(_, set)| !has(*set)).map(|(name, _)| name);
+    let missing = Vec::from_iter(missing);
+    if missing.is_empty() { Ok(()) } else { Err(XdpError::Capability(missing.join(", "))) }
 }
 
 /// Gives up the capabilities that [`check`] looks for, except for CAP_SYS_ADMIN, for this thread and
