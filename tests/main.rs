@@ -30,3 +30,4 @@ mod signals;
 mod spoofing;
 mod support;
 mod truth;
+mod xdp_output;

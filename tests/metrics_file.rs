@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
 
-use crate::observability::{fresh_path, metric};
+use crate::observability::{ANSWERED, fresh_path, metric};
 use crate::support::{
     Finished, PING, Process, SERVER, can_unshare, exchange, listening, peer, server, skip, summary,
 };
@@ -197,9 +197,7 @@ fn full_file_system_keeps_the_last_complete_metrics_file() {
     assert_eq!(fs::read_to_string(&file).expect("there"), before);
     assert_eq!(names(&file), ["filler", "hello-server.prom"]);
     fs::remove_file(filler).expect("there");
-    while metric(&fs::read_to_string(&file).expect("there"), ANSWERED)
-        == Some(0)
-    {
+    while metric(&fs::read_to_string(&file).expect("there"), ANSWERED) == Some(0) {
         server.signal(Signal::USR1);
         assert_eq!(server.json()["event"], "snapshot");
     }

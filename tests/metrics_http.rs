@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::observability::{assert_valid_for_prometheus, fresh_path, metric};
+use crate::observability::{ANSWERED, assert_valid_for_prometheus, fresh_path, metric};
 use crate::support::{
     Finished, PING, Process, SERVER, count, exchange, have, json, peer, server, summary,
 };

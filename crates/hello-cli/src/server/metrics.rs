@@ -130,8 +130,8 @@ pub fn families(
     let help = "Packets that XDP passed to the kernel instead of an answer, by reason.";
     let passed = driver.map(|driver| labelled("reason", &xdp::passed(driver)));
     families.counter("driver_passed", help, passed.unwrap_or_default());
-    let help = "Whether XDP answers at an interface, with its mode if so.";
-    families.gauge("driver_attached", help, interfaces.iter().map(attached));
+    let help = "Addresses that XDP answers for at an interface, 0 if it is not attached there.";
+    families.gauge("driver_addresses", help, interfaces.iter().map(addresses));
     let start = start.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let help = "Start time of the server, in seconds since 1970 (UTC).";
     families.gauge("start_time_seconds", help, unlabelled(start));
@@ -147,13 +147,14 @@ fn answered(counters: &ServerCounters) -> Vec<(&'static str, u64)> {
     [sockets].into_iter().chain(driver.map(|driver| ("driver", driver))).collect()
 }
 
-/// Returns the sample for an interface.
-fn attached(interface: &XdpInterface) -> (Labels, bool) {
+/// Returns the number of addresses that are answered for at an interface, with its mode.
+fn addresses(interface: &XdpInterface) -> (Labels, u64) {
     let labels = Labels::new().with("interface", &interface.name);
-    match interface.state {
-        XdpState::Attached(mode) => (labels.with("mode", mode.label()), true),
-        _ => (labels, false),
-    }
+    let labels = match interface.state {
+        XdpState::Attached(mode) => labels.with("mode", mode.label()),
+        _ => labels,
+    };
+    (labels, interface.services as u64)
 }
 
 #[cfg(test)]
