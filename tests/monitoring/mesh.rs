@@ -28,12 +28,16 @@ fn cut_path_of_the_mesh_raises_its_own_alert_until_it_is_mended() {
     assert_eq!((&alert["instance"], &alert["target"]), (&source.into(), &target.into()));
     let summary = format!("{target} answers no probe from {source}");
     assert_eq!(alert["summary"], summary);
-    // Each query of the dashboards has data, except of what did not happen, or exists only without --targets.
+    // Each query of the dashboards has data, except of what did not happen, or exists only without --targets or
+    // with --xdp.
     let absent = [
+        "Addresses answered for: ",
         "Alerts: ALERTS{alertname=~\"HelloServer",
         "Failed lookups: ",
         "Longest outage: ",
+        "Packets passed to the kernel: ",
         "Probes not sent: ",
+        "Requests by outcome: sum (rate(hello_server_answered_total{instance=~\"$instance\",by=\"driver\"}",
         "Route changes: ",
         "Targets: sum by (instance) (hello_ping_target_resolved",
     ];
