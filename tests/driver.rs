@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::{CLIENT, LOAD, PING, have_ipv6, run_in_namespace, skip};
 
 /// Runs a script in a network namespace that has IPv6 and XDP; see [`skip`].
-fn run(test: &str, script: &str, arguments: &[&str]) -> Option<Value> {
+pub(crate) fn run(test: &str, script: &str, arguments: &[&str]) -> Option<Value> {
     if !have_ipv6(test) {
         return None;
     }

@@ -11,7 +11,9 @@ pub enum XdpError {
     #[error("XDP needs Linux, and a build with the feature xdp")]
     Unsupported,
     /// The process lacks capabilities (capabilities(7)), which this names.
-    #[error("XDP needs {0}: start as root, or grant what is missing (AmbientCapabilities=, setcap)")]
+    #[error(
+        "XDP needs {0}: start as root, or grant what is missing (AmbientCapabilities=, setcap)"
+    )]
     Capability(String),
     /// The kernel did not load the program.
     #[error(

@@ -28,10 +28,14 @@ pub fn interface(format: Format, interface: &XdpInterface) -> String {
 fn describe(state: &XdpState, services: usize) -> String {
     let mode = match state {
         XdpState::Attached(XdpMode::Native) => "native mode",
-        XdpState::Attached(XdpMode::Generic) => "generic mode (slower: the driver has no XDP, or not with this MTU)",
+        XdpState::Attached(XdpMode::Generic) => {
+            "generic mode (slower: the driver has no XDP, or not with this MTU)"
+        }
         XdpState::Gone => return "the interface is gone; XDP starts again when it is back".into(),
         XdpState::Failed(error) => {
-            return format!("cannot attach the program, and tries again: {error}; the sockets answer");
+            return format!(
+                "cannot attach the program, and tries again: {error}; the sockets answer"
+            );
         }
         _ => "unknown mode",
     };
