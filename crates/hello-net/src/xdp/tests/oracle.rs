@@ -27,7 +27,7 @@ pub(super) struct Service {
     pub(super) hop_limit: u8,
 }
 
-/// A request that is to be answered.
+/// A request that the program has to answer.
 #[derive(Debug)]
 pub(super) struct Request<'a> {
     source: SocketAddr,

@@ -1,5 +1,5 @@
 //! What is plain, case by case.
-use super::packet::{Checksum, Packet};
+use super::packet::{self, Checksum, Packet};
 use super::*;
 
 #[test]
@@ -114,10 +114,11 @@ fn a_partial_checksum_is_completed_up_to_a_whole_ethernet_frame() {
     let options = Options { mtu: 9000, max_name_len: usize::MAX, ..Options::default() };
     let Some(lab) = Lab::new(options) else { return };
     for request in requests(b"") {
-        for len in (0..1400).step_by(97).chain(1400..=1472) {
+        for len in (0..1400).step_by(97).chain(1400..1480) {
             let name = vec![0xfe; len];
             let packet = Packet { name, checksum: Checksum::Partial, ..request.clone() };
-            assert_eq!(lab.check(&packet.bytes()), None, "{len}");
+            let passed = (len > 1472).then_some(Passed::Checksum);
+            assert_eq!(lab.check(&packet.bytes()), passed, "{len}");
         }
     }
 }
@@ -144,6 +145,28 @@ fn a_checksum_that_is_zero_stands_for_another_and_not_for_none() {
         for checksum in [Checksum::Correct, Checksum::Partial] {
             let request = Packet { name: name.to_vec(), checksum, ..request.clone() };
             assert_eq!(lab.check(&request.bytes()), None);
+        }
+    }
+}
+
+#[test]
+fn no_version_and_no_header_length_but_the_right_ones_is_answered() {
+    let Some(lab) = Lab::new(Options::default()) else { return };
+    for request in requests(b"Tracy") {
+        let mut packet = request.bytes();
+        let first = packet[14];
+        for byte in 0..=u8::MAX {
+            packet[14] = byte;
+            let is_plain = if first == 0x45 {
+                // The header's checksum is right nevertheless.
+                packet[24..26].fill(0);
+                let checksum = !packet::sum(&packet[14..34]);
+                packet[24..26].copy_from_slice(&checksum.to_be_bytes());
+                byte == first
+            } else {
+                byte >> 4 == 6
+            };
+            assert_eq!(lab.check(&packet).is_none(), is_plain, "{byte:#x}");
         }
     }
 }
