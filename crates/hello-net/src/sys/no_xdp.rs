@@ -51,6 +51,7 @@ pub(crate) mod program {
     pub(crate) const SERVICE_KEY: usize = 24;
     pub(crate) const SERVICE: usize = 10;
     pub(crate) const COUNTERS: usize = 9;
+    pub(crate) const BLOCKS: usize = 2 << 16;
 
     #[derive(Debug)]
     pub(crate) struct Program(Infallible);
@@ -88,6 +89,10 @@ pub(crate) mod program {
         }
 
         pub(crate) fn remove_source(&mut self, _: ([u8; 16], u8)) -> Result<(), XdpError> {
+            match self.0 {}
+        }
+
+        pub(crate) fn set_blocks(&mut self, _: &[u8; BLOCKS]) -> Result<(), XdpError> {
             match self.0 {}
         }
 

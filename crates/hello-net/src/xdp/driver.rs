@@ -9,7 +9,7 @@ use ipnet::{IpNet, Ipv6Net};
 use super::counters::DriverCounters;
 use super::interface::{XdpInterface, XdpState};
 use super::services::{Services, services};
-use super::sources::{Sources, fixed, sources};
+use super::sources::{Sources, blocks, fixed, sources};
 use crate::sys::latch::Latch;
 use crate::sys::network_interface::{InterfaceKind, NetworkInterface};
 use crate::sys::xdp::capabilities;
@@ -244,6 +244,7 @@ impl State {
             self.program.remove_source(prefix)?;
             self.sources.remove(&prefix);
         }
+        self.program.set_blocks(&blocks(&wanted_sources))?;
         let outdated = self.services.keys().filter(|key| !wanted.contains_key(*key));
         for key in Vec::from_iter(outdated.copied()) {
             self.program.remove_service(key)?;

@@ -156,6 +156,21 @@ static __always_inline bool find_service(const struct xdp_md *ctx, struct reques
 	       headers_len + request->name_len + OVERHEAD <= request->service->mtu;
 }
 
+// Finds what is special about the source.
+static __always_inline __u32 find_properties(const struct request *request)
+{
+	const struct source_blocks *blocks = bpf_map_lookup_elem(&source_blocks, &(__u32){0});
+	if (!blocks)
+		return SOURCE_REFUSED;
+	__u32 properties = request->is_ipv4 ? blocks->ipv4[bpf_ntohs(request->from.s6_addr16[6])]
+					    : blocks->ipv6[bpf_ntohs(request->from.s6_addr16[0])];
+	if (!(properties & SOURCE_DIFFERS))
+		return properties;
+	struct source_key key = {128, request->from};
+	__u32 *found = bpf_map_lookup_elem(&sources, &key);
+	return found ? *found : 0;
+}
+
 // Ports of services that answer any sender, as `Refusal` has them; below 1024 are such services only.
 static __always_inline bool is_service_port(__u16 port)
 {
@@ -348,9 +363,7 @@ static __always_inline enum outcome answer(struct xdp_md *ctx)
 
 	if (!read_headers(ctx, &request) || !find_service(ctx, &request))
 		return PASSED_OTHER;
-	struct source_key source = {128, request.from};
-	__u32 *found = bpf_map_lookup_elem(&sources, &source);
-	__u32 properties = found ? *found : 0;
+	__u32 properties = find_properties(&request);
 	if (properties & SOURCE_REFUSED || is_service_port(bpf_ntohs(request.from_port)) ||
 	    request.from_port == request.to_port)
 		return PASSED_SOURCE;

@@ -43,7 +43,12 @@ struct {
 } services SEC(".maps");
 
 // What is special about a source. Each prefix has the properties of all that contain it.
-enum { SOURCE_REFUSED = 1, SOURCE_EXEMPT = 2, SOURCE_SHARED = 4 };
+enum {
+	SOURCE_REFUSED = 1,
+	SOURCE_EXEMPT = 2,
+	SOURCE_SHARED = 4,
+	SOURCE_DIFFERS = 8, // of a block: the trie has longer prefixes in it
+};
 
 struct source_key {
 	__u32 prefix_len;
@@ -57,6 +62,19 @@ struct {
 	__type(key, struct source_key);
 	__type(value, __u32);
 } sources SEC(".maps");
+
+// The same by block, which is all addresses with the same first 16 bits, so that few sources take a
+// search of the trie.
+struct source_blocks {
+	__u8 ipv6[1 << 16], ipv4[1 << 16];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct source_blocks);
+} source_blocks SEC(".maps");
 
 // When the bucket of each network is full again, by the kernel's monotonic clock, in nanoseconds.
 struct {

@@ -5,6 +5,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::services::mapped;
 use crate::sys::network_interface::NetworkInterface;
+use crate::sys::xdp::program::BLOCKS;
 
 /// The properties of the program's sources, by prefix, which has a length in bits.
 pub(super) type Sources = BTreeMap<([u8; 16], u8), u32>;
@@ -15,6 +16,8 @@ const REFUSED: u32 = 1;
 const EXEMPT: u32 = 2;
 /// Strangers share the prefix, so each address has a limit of its own.
 const SHARED: u32 = 4;
+/// Of a block: there are longer prefixes in it.
+const DIFFERS: u8 = 8;
 
 /// Returns the prefixes that do not depend on the interfaces: those that send no requests, those that
 /// strangers share, and those exempt from the limit. All of IPv4 is one of them, so that IPv4 has no
@@ -46,9 +49,31 @@ pub(super) fn sources<'a>(
     all.iter().map(|(network, _)| (prefix(network), properties(network))).collect()
 }
 
+/// Returns the properties of each block of addresses, which start with the same 16 bits, as the program
+/// has them: IPv6 first.
+pub(super) fn blocks(sources: &Sources) -> Box<[u8; BLOCKS]> {
+    let mut blocks = Box::new([0; BLOCKS]);
+    let (ipv6, ipv4) = blocks.split_at_mut(BLOCKS / 2);
+    let mut prefixes = Vec::from_iter(sources);
+    // The longest prefix of a block has the last word.
+    prefixes.sort_by_key(|((_, len), _)| *len);
+    for ((prefix, len), properties) in prefixes {
+        let (family, start, len) = match prefix.strip_prefix(&MAPPED) {
+            Some(prefix) if *len >= MAPPED_LEN => (&mut *ipv4, prefix, len - MAPPED_LEN),
+            _ => (&mut *ipv6, &prefix[..], *len),
+        };
+        let start = usize::from(u16::from_be_bytes([start[0], start[1]]));
+        match 16_u8.checked_sub(len) {
+            Some(free) => family[start..][..1 << free].fill(properties.to_le_bytes()[0]),
+            None => family[start] |= DIFFERS,
+        }
+    }
+    blocks
+}
+
 /// Returns a network as the program has it: IPv4 in its IPv4-mapped form.
 fn prefix(network: &IpNet) -> ([u8; 16], u8) {
-    let more = if matches!(network, IpNet::V4(_)) { 96 } else { 0 };
+    let more = if matches!(network, IpNet::V4(_)) { MAPPED_LEN } else { 0 };
     (mapped(network.addr()), network.prefix_len() + more)
 }
 
@@ -63,6 +88,10 @@ const NO_HOSTS: [IpNet; 5] = [
     IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8)),
 ];
 
+/// How an IPv4-mapped address starts, and the length of that in bits.
+const MAPPED: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+const MAPPED_LEN: u8 = 96;
+
 const IPV4: IpNet = IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0));
 
 #[cfg(test)]
@@ -73,7 +102,8 @@ mod tests {
         text.parse().expect("a network")
     }
 
-    /// Returns the properties that the program finds for an address: of the longest prefix.
+    /// Returns the properties that the program finds for an address: of its block, or of the longest
+    /// prefix.
     fn found(sources: &Sources, address: &str) -> u32 {
         let address: IpAddr = address.parse().expect("an address");
         let bits = u128::from_be_bytes(mapped(address));
@@ -83,7 +113,33 @@ mod tests {
         };
         let longest =
             sources.iter().filter(|(prefix, _)| contains(prefix)).max_by_key(|(p, _)| p.1);
-        longest.map_or(0, |(_, properties)| *properties)
+        let longest = longest.map_or(0, |(_, properties)| *properties);
+        let block = match address {
+            IpAddr::V4(address) => BLOCKS / 2 + (address.to_bits() >> 16) as usize,
+            IpAddr::V6(address) => address.segments()[0].into(),
+        };
+        let properties = blocks(sources)[block];
+        assert!(properties & DIFFERS != 0 || u32::from(properties) == longest, "{address}");
+        longest
+    }
+
+    #[test]
+    fn few_blocks_take_a_search() {
+        let shared = ["fe80::/10", "2001::/32"].map(|text| text.parse().expect("a network"));
+        let exempt = ["198.51.100.0/24", "203.0.0.0/15"].map(network);
+        let blocks = blocks(&sources(&fixed(&shared, &exempt), &[]));
+        let (ipv6, ipv4) = blocks.split_at(BLOCKS / 2);
+        let searched = |blocks: &[u8]| {
+            let differs = blocks.iter().enumerate().filter(|(_, block)| *block & DIFFERS != 0);
+            Vec::from_iter(differs.map(|(start, _)| start))
+        };
+        // The IPv4-mapped addresses are in the first of IPv6, too.
+        assert_eq!(searched(ipv6), [0, 0x2001]);
+        assert_eq!(searched(ipv4), [198 << 8 | 51]);
+        assert_eq!(u32::from(ipv4[203 << 8]), EXEMPT);
+        assert_eq!(u32::from(ipv4[203 << 8 | 1]), EXEMPT);
+        assert_eq!((ipv4[203 << 8 | 2], ipv4[8 << 8]), (0, 0));
+        assert_eq!(u32::from(ipv6[0xfebf]), SHARED);
     }
 
     #[test]

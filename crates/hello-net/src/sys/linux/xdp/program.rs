@@ -2,7 +2,7 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 
 use aya::maps::lpm_trie::{Key, LpmTrie};
-use aya::maps::{HashMap, MapData, MapError, PerCpuArray};
+use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
 use aya::programs::links::FdLink;
 use aya::programs::{self, ProgramError, Xdp};
 use aya::sys::SyscallError;
@@ -19,6 +19,7 @@ pub(crate) struct Program {
     id: u32,
     services: HashMap<MapData, [u8; SERVICE_KEY], [u8; SERVICE]>,
     sources: LpmTrie<MapData, [u8; 16], u32>,
+    blocks: Array<MapData, [u8; BLOCKS]>,
     counters: PerCpuArray<MapData, [u64; COUNTERS]>,
 }
 
@@ -26,6 +27,9 @@ pub(crate) struct Program {
 pub(crate) const SERVICE_KEY: usize = 24;
 pub(crate) const SERVICE: usize = 10;
 pub(crate) const COUNTERS: usize = 9;
+
+/// The number of blocks of both families: of the first 16 bits of an address.
+pub(crate) const BLOCKS: usize = 2 << 16;
 
 impl Program {
     /// Loads the program with these limits, and with room for this number of buckets and of sources.
@@ -42,11 +46,15 @@ impl Program {
         let load = |xdp: &mut Xdp| xdp.load().and_then(|()| xdp.info()).map(|info| info.id());
         let id = program(&mut ebpf).and_then(load).map_err(|error| failed(error.into()))?;
         let mut map = |name| ebpf.take_map(name).expect("a map of the program");
-        let [services, sources, counters] = ["services", "sources", "outcomes"].map(&mut map);
-        let maps = || Ok((services.try_into()?, sources.try_into()?, counters.try_into()?));
-        let (services, sources, counters) =
+        let [services, sources, blocks, counters] =
+            ["services", "sources", "source_blocks", "outcomes"].map(&mut map);
+        let maps = || {
+            let sources = (sources.try_into()?, blocks.try_into()?);
+            Ok((services.try_into()?, sources, counters.try_into()?))
+        };
+        let (services, (sources, blocks), counters) =
             maps().map_err(|error: MapError| failed(error.into()))?;
-        Ok(Self { ebpf, id, services, sources, counters })
+        Ok(Self { ebpf, id, services, sources, blocks, counters })
     }
 
     /// Returns the number that the kernel gave the program.
@@ -111,6 +119,11 @@ impl Program {
     /// Removes a prefix that is there.
     pub(crate) fn remove_source(&mut self, (prefix, len): ([u8; 16], u8)) -> Result<(), XdpError> {
         self.sources.remove(&Key::new(len.into(), prefix)).map_err(refused)
+    }
+
+    /// Replaces the properties of all blocks.
+    pub(crate) fn set_blocks(&mut self, blocks: &[u8; BLOCKS]) -> Result<(), XdpError> {
+        self.blocks.set(0, blocks, 0).map_err(refused)
     }
 
     /// Reads the counters of all processors.
