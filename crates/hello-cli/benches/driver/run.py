@@ -60,8 +60,10 @@ def network():
             for name in ("lo", link):
                 run("ip", "-n", namespace, "link", "set", name, "up")
         run(*within(CLIENT, "ethtool", "-K", "hc", "tx", "off"))
-        # Networks of other clients.
+        # The clients are of another network than the server's, as most are.
         run("ip", "-n", CLIENT, "address", "add", f"{attacks.BYSTANDER}/32", "dev", "lo")
+        run("ip", "-n", CLIENT, "route", "replace", "10.77.0.0/24", "dev", "hc", "src",
+            attacks.BYSTANDER)
         run("ip", "-n", SERVER, "route", "add", "default", "via", "10.77.0.2")
         yield
     finally:

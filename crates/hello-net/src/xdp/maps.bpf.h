@@ -30,8 +30,8 @@ struct service {
 	__u8 mac[ETH_ALEN]; // the interface's own
 	__u16 mtu;
 	__u8 hop_limit; // of replies
-	// Whether a partial checksum is completed. Where packets of a flow are merged before they get
-	// here, as in generic mode, it may stand for several of them.
+	// Whether a partial checksum is completed: in the driver of a veth pair only. Elsewhere, packets of
+	// a flow may have been merged before they get here, and it would stand for several of them.
 	__u8 completes_checksums;
 };
 

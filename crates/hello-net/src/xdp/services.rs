@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::sys::network_interface::NetworkInterface;
+use crate::sys::network_interface::{InterfaceKind, NetworkInterface};
 use crate::sys::xdp::program::{SERVICE, SERVICE_KEY};
 use crate::sys::xdp_mode::XdpMode;
 
@@ -18,6 +18,7 @@ pub(super) fn services(
     bound: &[SocketAddr],
 ) -> Services {
     let mut services = Services::new();
+    let completes_checksums = attached.kind == InterfaceKind::Veth && mode == XdpMode::Native;
     let vlans = interfaces.iter().filter_map(|interface| match interface.vlan {
         Some((below, vlan)) if below == attached.index => Some((interface, vlan)),
         _ => None,
@@ -26,7 +27,7 @@ pub(super) fn services(
         for address in &interface.addresses {
             for bound in bound.iter().filter(|bound| serves(bound, *address, interface.index)) {
                 let key = service_key(attached.index, vlan, bound.port(), *address);
-                services.insert(key, service(interface, mode, *address));
+                services.insert(key, service(interface, completes_checksums, *address));
             }
         }
     }
@@ -59,7 +60,11 @@ fn service_key(interface: u32, vlan: u16, port: u16, address: IpAddr) -> [u8; SE
 }
 
 /// Returns a `struct service`.
-fn service(interface: &NetworkInterface, mode: XdpMode, address: IpAddr) -> [u8; SERVICE] {
+fn service(
+    interface: &NetworkInterface,
+    completes_checksums: bool,
+    address: IpAddr,
+) -> [u8; SERVICE] {
     let mut service = [0; SERVICE];
     service[..6].copy_from_slice(&interface.mac);
     let mtu = u16::try_from(interface.mtu).unwrap_or(u16::MAX);
@@ -68,7 +73,7 @@ fn service(interface: &NetworkInterface, mode: XdpMode, address: IpAddr) -> [u8;
         IpAddr::V4(_) => interface.hop_limits.ipv4,
         IpAddr::V6(_) => interface.hop_limits.ipv6,
     };
-    service[9] = u8::from(mode == XdpMode::Native);
+    service[9] = completes_checksums.into();
     service
 }
 
@@ -182,8 +187,13 @@ mod tests {
             vlan(4, 2, 5, &["2001:db8::5"]),
         ];
         let bound = ["0.0.0.0:9999", "[::]:9999"].map(|bound| bound.parse().expect("one"));
-        for (mode, completes_checksums) in [(XdpMode::Native, 1), (XdpMode::Generic, 0)] {
-            let services = services(&interfaces[0], mode, &interfaces, &bound);
+        for (kind, mode, completes_checksums) in [
+            (InterfaceKind::Veth, XdpMode::Native, 1),
+            (InterfaceKind::Veth, XdpMode::Generic, 0),
+            (InterfaceKind::Ethernet, XdpMode::Native, 0),
+        ] {
+            let attached = NetworkInterface { kind, ..interfaces[0].clone() };
+            let services = services(&attached, mode, &interfaces, &bound);
             let service = |mac: u8, mtu: u16, hop_limit| {
                 let mtu = mtu.to_ne_bytes();
                 [2, 0, 0, 0, 0, mac, mtu[0], mtu[1], hop_limit, completes_checksums]

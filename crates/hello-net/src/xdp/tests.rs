@@ -21,7 +21,7 @@ use self::packet::Packet;
 use super::counters::{DriverCounters, Passed};
 use super::driver::{Attached, DriverLimit, DriverPlan, State, fixed_sources};
 use super::interface::{XdpInterface, XdpState};
-use crate::sys::network_interface::{HopLimits, NetworkInterface};
+use crate::sys::network_interface::{HopLimits, InterfaceKind, NetworkInterface};
 use crate::sys::xdp_error::XdpError;
 use crate::sys::xdp_mode::XdpMode;
 use crate::sys::xdp_run::Run;
@@ -136,6 +136,8 @@ fn ethernet(mtu: u32) -> NetworkInterface {
         mtu,
         addresses: ["192.0.2.1", "2001:db8::1", "fe80::1"].map(ip).to_vec(),
         broadcasts: vec![Ipv4Addr::new(192, 0, 2, 255)],
+        // Its partial checksums are completed.
+        kind: InterfaceKind::Veth,
         ..NetworkInterface::ethernet(1)
     }
 }
