@@ -11,7 +11,7 @@ from driver_lab import FAR, FAR4, FAR6, NEAR, Lab, fill_in_checksums, ip, wire
 
 _, SERVER = sys.argv
 BRIDGE, OTHER4 = "bridge", "10.9.1.1"
-NAMES = (b"", b"Tracy", b"x" * 1024, b"m" * 1443)
+NAMES = (b"", b"Tracy", b"x" * 1024, b"m" * 1224)
 
 
 def answer_in_large_frames(lab):

@@ -32,6 +32,7 @@
 #define VLAN_ID_MASK 0x0fff
 #define GROUP_BIT 0x0100 // of the first word of an Ethernet address
 #define IP_DF 0x4000
+#define IPV4_ANY_PATH 576 // bytes that every path takes in one piece (RFC 791 section 3.1)
 
 static __always_inline void count(enum outcome outcome)
 {
@@ -212,7 +213,8 @@ static __always_inline bool conforms(const struct in6_addr *network)
 		if (__sync_val_compare_and_swap(bucket, full_at, charged) == full_at)
 			return true;
 	}
-	return false;
+	// Each time, another request of this network was charged. No network gets less than its limit.
+	return true;
 }
 
 // Applies the limit. Returns the outcome: OVER_LIMIT, or that of a reply.
@@ -303,12 +305,16 @@ static __always_inline bool make_room(struct xdp_md *ctx, const struct request *
 
 static __always_inline void write_ipv4(struct iphdr *ip, const struct request *request)
 {
-	// As the server's socket sends it: not to be fragmented, so it needs no identification (RFC 6864).
+	__u16 len = sizeof(*ip) + sizeof(struct udphdr) + request->name_len + OVERHEAD;
+	// As the server's socket: a router on a narrow path may fragment what not every path takes. The
+	// rest is never fragmented, so it needs no identification (RFC 6864).
+	bool is_fragmentable = len > IPV4_ANY_PATH;
 	*ip = (struct iphdr){
 		.version = 4,
 		.ihl = sizeof(*ip) / 4,
-		.tot_len = bpf_htons(sizeof(*ip) + sizeof(struct udphdr) + request->name_len + OVERHEAD),
-		.frag_off = bpf_htons(IP_DF),
+		.tot_len = bpf_htons(len),
+		.id = is_fragmentable ? bpf_get_prandom_u32() : 0,
+		.frag_off = is_fragmentable ? 0 : bpf_htons(IP_DF),
 		.ttl = request->service->hop_limit,
 		.protocol = IPPROTO_UDP,
 		.saddr = request->to.s6_addr32[3],

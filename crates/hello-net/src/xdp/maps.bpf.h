@@ -28,7 +28,7 @@ struct service_key {
 
 struct service {
 	__u8 mac[ETH_ALEN]; // the interface's own
-	__u16 mtu;
+	__u16 mtu; // of replies
 	__u8 hop_limit; // of replies
 	// Whether a partial checksum is completed: in the driver of a veth pair only. Elsewhere, packets of
 	// a flow may have been merged before they get here, and it would stand for several of them.

@@ -67,12 +67,13 @@ fn service(
 ) -> [u8; SERVICE] {
     let mut service = [0; SERVICE];
     service[..6].copy_from_slice(&interface.mac);
-    let mtu = u16::try_from(interface.mtu).unwrap_or(u16::MAX);
-    service[6..8].copy_from_slice(&mtu.to_ne_bytes());
-    service[8] = match address {
-        IpAddr::V4(_) => interface.hop_limits.ipv4,
-        IpAddr::V6(_) => interface.hop_limits.ipv6,
+    let (mtu, hop_limit) = match address {
+        IpAddr::V4(_) => (interface.mtu, interface.hop_limits.ipv4),
+        IpAddr::V6(_) => (interface.mtu.min(IPV6_ANY_PATH), interface.hop_limits.ipv6),
     };
+    let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
+    service[6..8].copy_from_slice(&mtu.to_ne_bytes());
+    service[8] = hop_limit;
     service[9] = completes_checksums.into();
     service
 }
@@ -84,6 +85,10 @@ pub(super) fn mapped(address: IpAddr) -> [u8; 16] {
         IpAddr::V6(address) => address.octets(),
     }
 }
+
+/// The packet that every path takes in one piece over IPv6, in bytes (RFC 8200 section 5). No router
+/// fragments a longer reply, so it is left to the socket, which sends it in such pieces.
+const IPV6_ANY_PATH: u32 = 1280;
 
 #[cfg(test)]
 mod tests {
@@ -202,7 +207,7 @@ mod tests {
                 services[&service_key(2, vlan, 9999, address.parse().expect("an address"))]
             };
             assert_eq!(of(0, "192.0.2.1"), service(2, u16::MAX, 64));
-            assert_eq!(of(5, "2001:db8::5"), service(4, 1400, 63));
+            assert_eq!(of(5, "2001:db8::5"), service(4, 1280, 63));
             assert_eq!(services.len(), 2);
         }
     }

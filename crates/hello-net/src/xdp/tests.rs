@@ -114,11 +114,11 @@ impl Lab {
         };
         let families = [DriverCounters::answered_ipv4, DriverCounters::answered_ipv6];
         let answered = families.map(|family| family(&after) - family(&before));
-        let expected = match (passed, packet.len()) {
-            (Some(_), _) => [0, 0],
+        let expected = match passed {
+            Some(_) => [0, 0],
             // Behind the addresses of the link, or behind a tag.
-            (None, _) if packet[12] == 8 || packet[12] == 0x81 && packet[16] == 8 => [1, 0],
-            (None, _) => [0, 1],
+            None if packet[12] == 8 || packet[12] == 0x81 && packet[16] == 8 => [1, 0],
+            None => [0, 1],
         };
         assert_eq!(answered, expected);
         for why in Passed::ALL {
@@ -158,7 +158,9 @@ fn vlan() -> NetworkInterface {
 
 /// Says the same once more, without the code that is tested.
 fn oracle(mtu: u32, max_name_len: usize, completes_checksums: bool) -> Oracle {
-    let mtu = mtu.try_into().expect("a few bytes");
+    let mtu: usize = mtu.try_into().expect("a few bytes");
+    // The socket fragments longer replies.
+    let ipv6_mtu = mtu.min(1280);
     let service = |vlan, mac, local, mtu, hop_limit| Service {
         vlan,
         mac: [0x02, 0, 0, 0, 0, mac],
@@ -171,9 +173,9 @@ fn oracle(mtu: u32, max_name_len: usize, completes_checksums: bool) -> Oracle {
         services: vec![
             service(0, 1, "192.0.2.1:9999", mtu, 64),
             service(0, 1, "192.0.2.1:9998", mtu, 64),
-            service(0, 1, "[2001:db8::1]:9999", mtu, 63),
-            service(0, 1, "[2001:db8::1]:9998", mtu, 63),
-            service(0, 1, "[fe80::1]:9999", mtu, 63),
+            service(0, 1, "[2001:db8::1]:9999", ipv6_mtu, 63),
+            service(0, 1, "[2001:db8::1]:9998", ipv6_mtu, 63),
+            service(0, 1, "[fe80::1]:9999", ipv6_mtu, 63),
             service(5, 5, "198.51.100.1:9999", 900, 62),
             service(5, 5, "[2001:db8:5::1]:9999", 900, 61),
         ],

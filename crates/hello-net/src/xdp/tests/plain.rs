@@ -92,21 +92,20 @@ fn no_length_but_the_right_one_is_answered() {
 fn a_packet_without_room_for_its_reply_is_passed_as_it_was() {
     let options = Options { mtu: 9000, max_name_len: usize::MAX, ..Options::default() };
     let Some(lab) = Lab::new(options) else { return };
-    for request in requests(b"") {
-        // A test run has a page for the packet and for what drivers need.
-        let is_full = |len: &usize| {
-            let name = vec![b'x'; *len];
-            let packet = Packet { name, ..request.clone() }.bytes();
-            let before = lab.counters().passed(Passed::Room);
-            match lab.state.program.run(&packet) {
-                Run::Sent(reply) => assert_eq!(reply.len(), packet.len() + 8),
-                Run::Passed(passed) => assert_eq!(passed, packet),
-                Run::Dropped => panic!("dropped"),
-            }
-            lab.counters().passed(Passed::Room) > before
-        };
-        assert!((3000..3600).any(|len| is_full(&len)));
-    }
+    let [request, _] = requests(b"");
+    // A test run has a page for the packet and for what drivers need.
+    let is_full = |len: &usize| {
+        let name = vec![b'x'; *len];
+        let packet = Packet { name, ..request.clone() }.bytes();
+        let before = lab.counters().passed(Passed::Room);
+        match lab.state.program.run(&packet) {
+            Run::Sent(reply) => assert_eq!(reply.len(), packet.len() + 8),
+            Run::Passed(passed) => assert_eq!(passed, packet),
+            Run::Dropped => panic!("dropped"),
+        }
+        lab.counters().passed(Passed::Room) > before
+    };
+    assert!((3000..3600).any(|len| is_full(&len)));
 }
 
 #[test]
@@ -114,13 +113,34 @@ fn a_partial_checksum_is_completed_up_to_a_whole_ethernet_frame() {
     let options = Options { mtu: 9000, max_name_len: usize::MAX, ..Options::default() };
     let Some(lab) = Lab::new(options) else { return };
     for request in requests(b"") {
-        for len in (0..1400).step_by(97).chain(1400..1480) {
+        let longest = if request.source.is_ipv4() { 1480 } else { 1280 - 48 - 8 };
+        for len in (0..longest).step_by(97).chain(longest - 80..=longest) {
             let name = vec![0xfe; len];
             let packet = Packet { name, checksum: Checksum::Partial, ..request.clone() };
             let passed = (len > 1472).then_some(Passed::Checksum);
             assert_eq!(lab.check(&packet.bytes()), passed, "{len}");
         }
     }
+}
+
+#[test]
+fn only_a_reply_that_every_path_takes_whole_forbids_fragments() {
+    let options = Options { max_name_len: usize::MAX, ..Options::default() };
+    let Some(lab) = Lab::new(options) else { return };
+    let [ipv4, ipv6] = requests(b"");
+    let packet =
+        |request: &Packet, len| Packet { name: vec![b'x'; len], ..request.clone() }.bytes();
+    let header = |len| match lab.state.program.run(&packet(&ipv4, len)) {
+        Run::Sent(reply) => (u16::from_be_bytes([reply[20], reply[21]]), [reply[18], reply[19]]),
+        run => panic!("{run:?}"),
+    };
+    assert_eq!(header(576 - 28 - 8), (packet::DONT_FRAGMENT, [0; 2]));
+    let long = Vec::from_iter((0..4).map(|_| header(576 - 28 - 8 + 1)));
+    assert!(long.iter().all(|(fragment, _)| *fragment == 0));
+    assert!(long.iter().any(|header| *header != long[0]), "identified at random: {long:?}");
+    // Over IPv6, only the sender fragments.
+    assert_eq!(lab.check(&packet(&ipv6, 1280 - 48 - 8)), None);
+    assert_eq!(lab.check(&packet(&ipv6, 1280 - 48 - 8 + 1)), Some(Passed::Other));
 }
 
 #[test]
