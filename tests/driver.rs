@@ -111,6 +111,7 @@ fn driver_answers_for_each_address_and_port_that_a_socket_is_bound_to() {
         (&json!(vec!["driver"; 2]), &json!(vec![true; 4]))
     );
     assert_eq!(seen["one"], json!(["driver", "socket"]));
+    assert_eq!(seen["inherited"], 0, "the socket is of another network");
 }
 
 #[test]

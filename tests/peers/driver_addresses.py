@@ -4,6 +4,8 @@ that is bound to some addresses only.
 Usage: driver_addresses.py SERVER. Prints where they were answered.
 """
 import json
+import socket
+import subprocess
 import sys
 
 from driver_lab import FAR, FAR4, FAR6, NEAR, PORT, Lab, ip, udp
@@ -25,6 +27,23 @@ def is_refused(address):
         return True
 
 
+def services_of_a_socket_from_here(lab):
+    """Returns the number of addresses that a server answers for in the driver of the machine's interface, if its only
+    socket receives what is sent to this namespace."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as kept:
+        kept.setsockopt(socket.IPPROTO_IP, 8, 1)  # IP_PKTINFO
+        kept.bind(("0.0.0.0", PORT))
+        script = f'exec 3<&{kept.fileno()}; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"'
+        command = (*lab.machine.inside, "sh", "-c", script, "sh", SERVER, "--json", "--xdp", FAR)
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, pass_fds=(kept.fileno(),))
+    try:
+        server.stdout.readline()
+        return json.loads(server.stdout.readline())["services"]
+    finally:
+        server.terminate()
+        server.communicate()
+
+
 def main():
     with Lab() as lab:
         lab.machine.ip("address", "add", f"{SECOND4}/24", "dev", FAR)
@@ -40,10 +59,14 @@ def main():
         with lab.serve(SERVER, bind=[f"{SECOND4}:{PORT}", f"[fe80::1%{FAR}]:{PORT}"], xdp=(FAR, "here1")):
             specific = [lab.greet(SECOND4), lab.greet(LOCAL)]
             refused = [is_refused(address) for address in (FAR4, FAR6, OTHER4, "fe80::1%there1")]
-        # Given twice, and only one of the two.
-        with lab.serve(SERVER, xdp=("here1", "here1")):
+        # Only one of the two interfaces.
+        with lab.serve(SERVER, xdp=("here1",)):
             one = [lab.greet(OTHER4), lab.greet(FAR4)]
-    print(json.dumps({"places": places, "elsewhere": elsewhere, "specific": specific, "refused": refused, "one": one}))
+        inherited = services_of_a_socket_from_here(lab)
+    print(json.dumps({
+        "places": places, "elsewhere": elsewhere, "specific": specific, "refused": refused, "one": one,
+        "inherited": inherited,
+    }))
 
 
 main()

@@ -62,9 +62,9 @@ pub(crate) use self::system::errno;
 pub(crate) use self::system::native;
 pub(crate) use self::system::options::{
     HAS_BATCH_CALLS, bind_to_interface, disable_gro, drops, enable_timestamps, has_interface,
-    has_timestamps, known_path_mtu, queue_errors, queue_transmit_times, report_destinations,
-    report_mark, report_ttl, send_from_any_local, take_error, take_queued, try_send_with_ttl,
-    verify_before_queueing,
+    has_timestamps, is_of_another_network, known_path_mtu, queue_errors, queue_transmit_times,
+    report_destinations, report_mark, report_ttl, send_from_any_local, take_error, take_queued,
+    try_send_with_ttl, verify_before_queueing,
 };
 #[cfg(feature = "__batches")]
 pub(crate) use self::system::sockaddr::RawSockAddr;

@@ -19,7 +19,7 @@ pub(crate) struct Listener {
     send_buffer: usize,
     /// Whether broadcast and multicast datagrams are its own, and not copies of another's.
     takes_shared: bool,
-    /// Whether it receives only from one peer, or by one interface.
+    /// Whether it receives only from one peer, by one interface, or in another network.
     is_restricted: bool,
     pub(crate) socket: Box<dyn DatagramSocket>,
     drops: Mutex<Drops>,
@@ -70,7 +70,9 @@ impl Listener {
             return Err(io::Error::new(ErrorKind::InvalidInput, "it is not bound to a port"));
         }
         let adopted = AdoptedOptions::take(&socket)?;
-        let is_restricted = socket.peer_addr().is_ok() || sys::has_interface(&socket);
+        let is_restricted = socket.peer_addr().is_ok()
+            || sys::has_interface(&socket)
+            || sys::is_of_another_network(&socket);
         socket::adopt(&socket)?;
         let listener = Self::open(socket, options, guard, false)?;
         Ok(Self { _adopted: Some(adopted), is_restricted, ..listener })
@@ -136,7 +138,8 @@ impl Listener {
         Self { takes_shared: false, ..self }
     }
 
-    /// Returns whether it receives only from one peer, or by one interface.
+    /// Returns whether it receives only from one peer, by one interface, or in another network, so that
+    /// the interfaces of this one do not show what reaches it.
     pub(crate) fn is_restricted(&self) -> bool {
         self.is_restricted
     }

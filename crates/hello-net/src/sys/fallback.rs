@@ -149,6 +149,10 @@ pub(crate) fn has_interface(_: &UdpSocket) -> bool {
     false
 }
 
+pub(crate) fn is_of_another_network(_: &UdpSocket) -> bool {
+    false
+}
+
 /// The system does not report what it drops.
 pub(crate) fn drops(_: &UdpSocket) -> Option<u32> {
     None

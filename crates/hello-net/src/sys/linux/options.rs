@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use socket2::{Domain, SockFilter, SockRef, Socket, Type};
 
 pub(crate) use super::error_queue::{queue_errors, queue_transmit_times, take_error, take_queued};
-use super::sockopt::{attach_reuseport_program, get, has_filter, set};
+use super::sockopt::{attach_reuseport_program, get, has_filter, network, set};
 pub(crate) use super::sockopt::{drops, try_send_with_ttl};
 use crate::sys::buffer::Buffer;
 use crate::sys::fragmentation::{Fragmentation, PathMtuDiscovery};
@@ -179,6 +179,13 @@ pub(crate) fn has_interface(socket: &UdpSocket) -> bool {
     !matches!(SockRef::from(socket).device(), Ok(None))
 }
 
+/// Returns whether a socket belongs to another network than this thread: other interfaces, which may
+/// have the same addresses (network_namespaces(7)). Kernels before 5.14 do not report it.
+pub(crate) fn is_of_another_network(socket: &UdpSocket) -> bool {
+    let own = Socket::new(Domain::UNIX, Type::DGRAM, None).and_then(|own| network(&own));
+    own.is_ok_and(|own| network(socket).is_ok_and(|network| network != own))
+}
+
 /// Returns the size that the system reports for a buffer for which it grants `bytes`: it doubles
 /// them, to have room for its own bookkeeping (SO_RCVBUF, socket(7)).
 pub(crate) fn granted(bytes: usize) -> usize {
@@ -317,6 +324,7 @@ mod tests {
         assert!(!has_interface(&socket));
         SockRef::from(&socket).bind_device(Some(b"lo")).expect("no privilege is needed");
         assert!(has_interface(&socket));
+        assert!(!is_of_another_network(&socket));
     }
 
     #[test]

@@ -27,15 +27,28 @@ pub(super) fn set(socket: &impl AsFd, level: c_int, name: c_int, value: c_int) -
 
 /// Reads an option of a socket that is a number (getsockopt(2)).
 pub(super) fn get(socket: &impl AsFd, level: c_int, name: c_int) -> io::Result<c_int> {
-    let mut value: c_int = 0;
-    let mut len = size_of_val(&value) as _;
+    get_bytes(socket, level, name).map(c_int::from_ne_bytes)
+}
+
+/// Reads the number of the network namespace that a socket was opened in (SO_NETNS_COOKIE).
+pub(super) fn network(socket: &impl AsFd) -> io::Result<u64> {
+    get_bytes(socket, libc::SOL_SOCKET, libc::SO_NETNS_COOKIE).map(u64::from_ne_bytes)
+}
+
+fn get_bytes<const LEN: usize>(
+    socket: &impl AsFd,
+    level: c_int,
+    name: c_int,
+) -> io::Result<[u8; LEN]> {
+    let mut value = [0_u8; LEN];
+    let mut len = LEN as _;
     // SAFETY: the pointers are to `value` and to its size.
     let result = unsafe {
         libc::getsockopt(
             socket.as_fd().as_raw_fd(),
             level,
             name,
-            ptr::from_mut(&mut value).cast(),
+            value.as_mut_ptr().cast(),
             &raw mut len,
         )
     };

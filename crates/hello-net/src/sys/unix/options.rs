@@ -5,9 +5,9 @@ use std::net::UdpSocket;
 
 pub(crate) use crate::sys::fallback::{
     HAS_BATCH_CALLS, bind_to_interface, disable_gro, drops, enable_timestamps, force_buffer,
-    granted, has_interface, has_timestamps, known_path_mtu, queue_errors, queue_transmit_times,
-    report_destinations, report_mark, report_ttl, send_from_any_local, take_error, take_queued,
-    try_send_with_ttl, unprivileged_size, verify_before_queueing,
+    granted, has_interface, has_timestamps, is_of_another_network, known_path_mtu, queue_errors,
+    queue_transmit_times, report_destinations, report_mark, report_ttl, send_from_any_local,
+    take_error, take_queued, try_send_with_ttl, unprivileged_size, verify_before_queueing,
 };
 use crate::sys::fragmentation::Fragmentation;
 use crate::sys::posix::is_nonblocking;
