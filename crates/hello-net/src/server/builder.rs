@@ -138,6 +138,19 @@ impl ServerBuilder {
     /// Only plain requests are answered there, and those that exceed the rate limit are dropped; all
     /// others reach the sockets. Observers are not shown what is answered there. A network gets its
     /// limit from the drivers and from the sockets, each.
+    ///
+    /// ```no_run
+    /// use hello_net::Server;
+    ///
+    /// let server = Server::builder().xdp(["eth0"]).bind([([0, 0, 0, 0], 9999).into()])?;
+    /// // Before other threads are started, which would keep the capabilities.
+    /// server.give_up_xdp_capabilities()?;
+    /// for interface in server.xdp_interfaces() {
+    ///     println!("{}: {:?}", interface.name, interface.state);
+    /// }
+    /// server.serve(|event| println!("at a socket: {event:?}"))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn xdp(self, interfaces: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self { xdp: interfaces.into_iter().map(Into::into).collect(), ..self }

@@ -4,6 +4,15 @@ use std::io;
 use thiserror::Error;
 
 /// The reason why requests cannot be answered in the driver of a network interface.
+///
+/// ```
+/// use hello_net::{Server, ServerError, XdpError};
+///
+/// let error = Server::builder().xdp(["lo"]).bind([([127, 0, 0, 1], 0).into()]).unwrap_err();
+/// let ServerError::Xdp(error) = error else { panic!("{error}") };
+/// // The latter where XDP is permitted.
+/// assert!(matches!(error, XdpError::Unsupported | XdpError::Capability(_) | XdpError::Loopback(_)));
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum XdpError {
@@ -21,8 +30,12 @@ pub enum XdpError {
          allow bpf(2)"
     )]
     Load(#[source] Box<dyn Error + Send + Sync>),
-    /// The kernel lets this process use a map of the program no more.
-    #[error("cannot use a map of the XDP program without CAP_BPF; that needs Linux 5.19 or newer")]
+    /// A map of the program has no room for the server's addresses, or the kernel lets this process no
+    /// longer use it.
+    #[error(
+        "cannot use a map of the XDP program; it holds 4096 addresses with their ports, and without \
+         CAP_BPF it needs Linux 5.19 or newer"
+    )]
     Map(#[source] Box<dyn Error + Send + Sync>),
     /// The capabilities could not be given up.
     #[error("cannot give up CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")]

@@ -1,4 +1,10 @@
 /// Where an XDP program runs.
+///
+/// ```
+/// use hello_net::XdpMode;
+///
+/// assert_eq!(XdpMode::Native.label(), "native");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum XdpMode {
     /// In the driver of the interface, before the kernel sees a packet.

@@ -4,10 +4,31 @@ use crate::sys::xdp::program::COUNTERS;
 ///
 /// What the program passes is counted by the socket that receives it, so it is no part of
 /// [`received`](Self::received).
+///
+/// ```
+/// use hello_net::{DriverCounters, Passed, Server};
+///
+/// fn summary(driver: &DriverCounters) -> String {
+///     let passed: u64 = Passed::ALL.iter().map(|why| driver.passed(*why)).sum();
+///     format!("{} answered, {} over the limit, {passed} passed", driver.answered(), driver.over_limit())
+/// }
+///
+/// assert_eq!(summary(&DriverCounters::default()), "0 answered, 0 over the limit, 0 passed");
+/// let server = Server::builder().bind([([127, 0, 0, 1], 0).into()])?;
+/// assert_eq!(server.counters().driver().map(summary), None, "it answers in no driver");
+/// # Ok::<(), hello_net::ServerError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DriverCounters([u64; COUNTERS]);
 
 /// Why a packet was passed to the kernel.
+///
+/// ```
+/// use hello_net::Passed;
+///
+/// let labels = Passed::ALL.map(Passed::label);
+/// assert_eq!(labels, ["other", "source", "name", "checksum", "room"]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Passed {
     /// It is not a plain UDP datagram to a served address: any other traffic of the interface, and
@@ -34,7 +55,8 @@ impl DriverCounters {
         self.answered() + self.over_limit()
     }
 
-    /// Returns the number of replies that the driver took.
+    /// Returns the number of replies handed to the driver. If its queue is full, it drops them, and counts
+    /// that itself (ethtool(8), `--statistics`).
     pub fn answered(&self) -> u64 {
         self.answered_ipv4() + self.answered_ipv6()
     }

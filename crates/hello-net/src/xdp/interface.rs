@@ -1,6 +1,17 @@
 use crate::sys::xdp_mode::XdpMode;
 
-/// A network interface in whose driver a server answers.
+/// A network interface in whose driver a server answers ([`ServerBuilder::xdp`]).
+///
+/// [`ServerBuilder::xdp`]: crate::server::builder::ServerBuilder::xdp
+///
+/// ```
+/// use hello_net::{Server, XdpInterface};
+///
+/// let answers_somewhere = |interface: &XdpInterface| interface.services > 0;
+/// let server = Server::builder().bind([([127, 0, 0, 1], 0).into()])?;
+/// assert!(!server.xdp_interfaces().iter().any(answers_somewhere), "none was given");
+/// # Ok::<(), hello_net::ServerError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct XdpInterface {
@@ -16,6 +27,14 @@ pub struct XdpInterface {
 }
 
 /// The state of a network interface in whose driver a server answers.
+///
+/// ```
+/// use hello_net::{XdpMode, XdpState};
+///
+/// let state = XdpState::Attached(XdpMode::Generic);
+/// let is_slow = matches!(state, XdpState::Attached(mode) if mode != XdpMode::Native);
+/// assert!(is_slow);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum XdpState {
