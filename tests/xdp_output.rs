@@ -74,8 +74,8 @@ fn what_is_answered_in_drivers_is_in_every_output() {
     let text = lines(&seen["text"]);
     let interfaces = [
         "XDP on near: native mode, answering for 2 addresses",
-        "XDP on slow: generic mode (slower: the driver has no XDP, or not with this MTU), answering for no address: none of \
-         the interface is bound (see --bind)",
+        "XDP on slow: generic mode (slower: the driver has no XDP, or not with this MTU), answering for no address: the \
+         interface has none that is bound (see --bind)",
         "names greeted by XDP are counted, not printed",
         "warning: near is one end of a veth pair, so XDP's replies are lost unless the other end has an \
          XDP program, too",

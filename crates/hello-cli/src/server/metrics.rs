@@ -53,7 +53,7 @@ impl MetricsFile {
     }
 }
 
-/// The metrics of a running server. They are counters that the threads update without a lock.
+/// The metrics of a running server. Reading them holds up no thread that serves.
 #[derive(Debug)]
 pub struct ServerMetrics {
     /// The server.

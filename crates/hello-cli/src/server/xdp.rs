@@ -11,7 +11,7 @@ use crate::process::error::causes;
 pub struct XdpArgs {
     /// Answer in the driver of INTERFACE, too (XDP); repeat for several
     ///
-    /// Plain requests are answered before they reach a socket, in about a tenth of the CPU time. All
+    /// Plain requests are answered before they reach a socket, at a fraction of the CPU time. All
     /// others reach the sockets as usual. The rate limit applies to both, each with its own counts.
     /// Names greeted in the driver are not printed. Needs Linux 5.19, CAP_BPF, CAP_NET_ADMIN and
     /// CAP_PERFMON; the server gives these up once it listens.

@@ -34,14 +34,16 @@ fn describe(state: &XdpState, services: usize) -> String {
         XdpState::Gone => return "the interface is gone; XDP starts again when it is back".into(),
         XdpState::Failed(error) => {
             return format!(
-                "cannot attach the program, and tries again: {error}; the sockets answer"
+                "cannot attach the program: {error}; the server keeps trying, and its sockets answer"
             );
         }
         _ => "unknown mode",
     };
     match services {
         0 => {
-            format!("{mode}, answering for no address: none of the interface is bound (see --bind)")
+            format!(
+                "{mode}, answering for no address: the interface has none that is bound (see --bind)"
+            )
         }
         _ => format!("{mode}, answering for {}", count(services as u64, "address")),
     }
