@@ -47,7 +47,7 @@ impl NetworkInterface {
 /// The kind of a network interface, as far as it matters to XDP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
-    not(all(target_os = "linux", feature = "xdp")),
+    not(any(test, all(target_os = "linux", feature = "xdp"))),
     expect(dead_code, reason = "interfaces are listed with XDP only")
 )]
 pub(crate) enum InterfaceKind {
