@@ -14,7 +14,7 @@ use crate::sys::latch::Latch;
 use crate::sys::network_interface::{InterfaceKind, NetworkInterface};
 use crate::sys::xdp::capabilities;
 use crate::sys::xdp::interfaces::Interfaces;
-use crate::sys::xdp::program::{Program, XdpLink};
+use crate::sys::xdp::program::{Counters, Program, XdpLink};
 use crate::sys::xdp_error::XdpError;
 
 /// What a server answers in drivers.
@@ -46,7 +46,13 @@ pub(crate) struct Driver {
     bound: Vec<SocketAddr>,
     fixed_sources: Vec<(IpNet, u32)>,
     watcher: Interfaces,
+    /// Locked while the program is attached, which may take a driver seconds. Readers wait for neither.
     state: Mutex<State>,
+    counters: Counters,
+    /// Those read last.
+    last: Mutex<DriverCounters>,
+    /// The interfaces at the last change.
+    shown: Mutex<Vec<XdpInterface>>,
 }
 
 #[derive(Debug)]
@@ -55,8 +61,6 @@ pub(super) struct State {
     services: Services,
     sources: Sources,
     pub(super) interfaces: Vec<Attached>,
-    /// Those read last.
-    counters: DriverCounters,
 }
 
 /// An interface that the server was told to answer in.
@@ -95,7 +99,16 @@ impl Driver {
                 link: None,
             });
         }
-        let driver = Self { bound: plan.bound, fixed_sources, watcher, state: Mutex::new(state) };
+        let counters = state.program.counters();
+        let driver = Self {
+            bound: plan.bound,
+            fixed_sources,
+            watcher,
+            state: Mutex::new(state),
+            counters,
+            last: Mutex::default(),
+            shown: Mutex::default(),
+        };
         driver.open_interfaces(&present)?;
         Ok(driver)
     }
@@ -115,7 +128,9 @@ impl Driver {
             attached.link = Some(link);
             attached.shown.state = XdpState::Attached(mode);
         }
-        state.update(present, &self.bound, &self.fixed_sources)
+        state.update(present, &self.bound, &self.fixed_sources)?;
+        *lock(&self.shown) = state.shown();
+        Ok(())
     }
 
     /// Follows the changes of the interfaces until the latch is raised, and then detaches the program,
@@ -162,23 +177,32 @@ impl Driver {
                 };
             }
         }
-        state.update(&present, &self.bound, &self.fixed_sources)?;
-        let has_failed = |attached: &Attached| matches!(attached.shown.state, XdpState::Failed(_));
-        Ok(!state.interfaces.iter().any(has_failed))
+        let updated = state.update(&present, &self.bound, &self.fixed_sources);
+        let mut shown = state.shown();
+        if let Err(error) = &updated {
+            // What is answered now may not be what should be.
+            for interface in &mut shown {
+                interface.state = XdpState::Failed(error.to_string());
+            }
+        }
+        let has_failed = |shown: &XdpInterface| matches!(shown.state, XdpState::Failed(_));
+        let is_current = !shown.iter().any(has_failed);
+        *lock(&self.shown) = shown;
+        updated.map(|()| is_current)
     }
 
     /// Returns the interfaces in the order given.
     pub(crate) fn interfaces(&self) -> Vec<XdpInterface> {
-        self.lock().interfaces.iter().map(|attached| attached.shown.clone()).collect()
+        lock(&self.shown).clone()
     }
 
     /// Returns the counters, or those read last if the kernel does not let them be read.
     pub(crate) fn counters(&self) -> DriverCounters {
-        let state = &mut *self.lock();
-        if let Ok(counters) = state.program.counters() {
-            state.counters = DriverCounters::new(counters);
+        let mut last = lock(&self.last);
+        if let Ok(counters) = self.counters.read() {
+            *last = DriverCounters::new(counters);
         }
-        state.counters
+        *last
     }
 
     /// Gives up the capabilities that were needed to load and attach the program, for this thread and
@@ -186,11 +210,11 @@ impl Driver {
     pub(crate) fn give_up_capabilities(&self) -> Result<(), XdpError> {
         capabilities::give_up().map_err(XdpError::GiveUp)?;
         // Old kernels let only CAP_BPF do this.
-        self.lock().program.counters().map(drop)
+        self.counters.read().map(drop)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 
@@ -208,8 +232,12 @@ impl State {
             services: Services::new(),
             sources: Sources::new(),
             interfaces: Vec::new(),
-            counters: DriverCounters::default(),
         })
+    }
+
+    /// Returns the interfaces as they are shown.
+    fn shown(&self) -> Vec<XdpInterface> {
+        self.interfaces.iter().map(|attached| attached.shown.clone()).collect()
     }
 
     /// Makes the maps what the interfaces are now.
@@ -220,20 +248,29 @@ impl State {
         fixed_sources: &[(IpNet, u32)],
     ) -> Result<(), XdpError> {
         let mut wanted = Services::new();
-        for attached in &mut self.interfaces {
+        for attached in &self.interfaces {
             let interface = present.iter().find(|interface| interface.index == attached.index);
-            let (Some(interface), XdpState::Attached(mode)) = (interface, &attached.shown.state)
-            else {
-                attached.shown.services = 0;
-                continue;
-            };
-            let services = services(interface, *mode, present, bound);
-            attached.shown.services = services.len();
-            wanted.extend(services);
+            if let (Some(interface), XdpState::Attached(mode)) = (interface, &attached.shown.state)
+            {
+                wanted.extend(services(interface, *mode, present, bound));
+            }
         }
-        // Sources first: nothing is answered that is refused now.
-        let wanted_sources = sources(fixed_sources, present);
-        for (prefix, properties) in &wanted_sources {
+        let updated = self.update_maps(wanted, &sources(fixed_sources, present));
+        for attached in &mut self.interfaces {
+            let index = attached.index.to_ne_bytes();
+            attached.shown.services = self.services.keys().filter(|key| key[..4] == index).count();
+        }
+        updated
+    }
+
+    /// Makes the maps what they should be. What must not be answered any more comes first.
+    fn update_maps(&mut self, wanted: Services, wanted_sources: &Sources) -> Result<(), XdpError> {
+        let outdated = self.services.keys().filter(|key| !wanted.contains_key(*key));
+        for key in Vec::from_iter(outdated.copied()) {
+            self.program.remove_service(key)?;
+            self.services.remove(&key);
+        }
+        for (prefix, properties) in wanted_sources {
             if self.sources.get(prefix) != Some(properties) {
                 self.program.set_source(*prefix, *properties)?;
                 self.sources.insert(*prefix, *properties);
@@ -244,12 +281,7 @@ impl State {
             self.program.remove_source(prefix)?;
             self.sources.remove(&prefix);
         }
-        self.program.set_blocks(&blocks(&wanted_sources))?;
-        let outdated = self.services.keys().filter(|key| !wanted.contains_key(*key));
-        for key in Vec::from_iter(outdated.copied()) {
-            self.program.remove_service(key)?;
-            self.services.remove(&key);
-        }
+        self.program.set_blocks(&blocks(wanted_sources))?;
         for (key, service) in wanted {
             if self.services.get(&key) != Some(&service) {
                 self.program.set_service(key, service)?;
@@ -258,6 +290,10 @@ impl State {
         }
         Ok(())
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Finds an interface that the program can be attached to.

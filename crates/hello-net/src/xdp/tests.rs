@@ -91,7 +91,7 @@ impl Lab {
     }
 
     fn counters(&self) -> DriverCounters {
-        DriverCounters::new(self.state.program.counters().expect("read"))
+        DriverCounters::new(self.state.program.counters().read().expect("read"))
     }
 
     /// Runs the program on a packet, and checks what it does, byte for byte. Returns why the packet was

@@ -1,7 +1,8 @@
 use std::io;
 
 use rustix::thread::{
-    CapabilitySet, capabilities, configure_capability_in_ambient_set, set_capabilities,
+    CapabilitySet, capabilities, configure_capability_in_ambient_set,
+    remove_capability_from_bounding_set, set_capabilities,
 };
 
 use crate::sys::xdp_error::XdpError;
@@ -27,6 +28,9 @@ pub(crate) fn give_up() -> io::Result<()> {
     let given_up = CapabilitySet::BPF | CapabilitySet::NET_ADMIN | CapabilitySet::PERFMON;
     for capability in given_up.iter() {
         configure_capability_in_ambient_set(capability, false)?;
+        // So that root does not have it back in a program that it executes. Others must not do this, and
+        // have nothing to lose by it.
+        let _ = remove_capability_from_bounding_set(capability);
     }
     let mut sets = capabilities(None)?;
     for set in [&mut sets.effective, &mut sets.permitted, &mut sets.inheritable] {

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
@@ -20,8 +21,12 @@ pub(crate) struct Program {
     services: HashMap<MapData, [u8; SERVICE_KEY], [u8; SERVICE]>,
     sources: LpmTrie<MapData, [u8; 16], u32>,
     blocks: Array<MapData, [u8; BLOCKS]>,
-    counters: PerCpuArray<MapData, [u64; COUNTERS]>,
+    counters: Counters,
 }
+
+/// The program's counters, which are readable whatever else is done with the program.
+#[derive(Clone)]
+pub(crate) struct Counters(Arc<PerCpuArray<MapData, [u64; COUNTERS]>>);
 
 /// The lengths of keys and values, in bytes, and the number of counters.
 pub(crate) const SERVICE_KEY: usize = 24;
@@ -54,6 +59,7 @@ impl Program {
         };
         let (services, (sources, blocks), counters) =
             maps().map_err(|error: MapError| failed(error.into()))?;
+        let counters = Counters(Arc::new(counters));
         Ok(Self { ebpf, id, services, sources, blocks, counters })
     }
 
@@ -126,16 +132,9 @@ impl Program {
         self.blocks.set(0, blocks, 0).map_err(refused)
     }
 
-    /// Reads the counters of all processors.
-    pub(crate) fn counters(&self) -> Result<[u64; COUNTERS], XdpError> {
-        let processors = self.counters.get(&0, 0).map_err(refused)?;
-        let mut sums = [0; COUNTERS];
-        for counters in processors.iter() {
-            for (sum, counter) in sums.iter_mut().zip(counters) {
-                *sum += counter;
-            }
-        }
-        Ok(sums)
+    /// Returns the counters.
+    pub(crate) fn counters(&self) -> Counters {
+        self.counters.clone()
     }
 
     /// Runs the program on a packet that arrived at the loopback interface (BPF_PROG_TEST_RUN,
@@ -166,6 +165,26 @@ impl Program {
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Program").finish_non_exhaustive()
+    }
+}
+
+impl Counters {
+    /// Adds up those of all processors.
+    pub(crate) fn read(&self) -> Result<[u64; COUNTERS], XdpError> {
+        let processors = self.0.get(&0, 0).map_err(refused)?;
+        let mut sums = [0; COUNTERS];
+        for counters in processors.iter() {
+            for (sum, counter) in sums.iter_mut().zip(counters) {
+                *sum += counter;
+            }
+        }
+        Ok(sums)
+    }
+}
+
+impl fmt::Debug for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Counters").finish_non_exhaustive()
     }
 }
 
