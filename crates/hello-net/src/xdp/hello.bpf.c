@@ -242,6 +242,15 @@ static __always_inline enum outcome limit(struct request *request, __u32 propert
 // Two bytes as they stand in memory.
 #define WORD(first, second) ((first) | (second) << 8)
 
+// As the server's socket: a router on a narrow path may fragment what not every path takes. The rest is
+// never fragmented, so it needs no identification (RFC 6864).
+static __always_inline bool is_fragmentable(const struct request *request)
+{
+	__u32 len = sizeof(struct iphdr) + sizeof(struct udphdr) + request->name_len + OVERHEAD;
+
+	return len > IPV4_ANY_PATH;
+}
+
 // The sum of a name, for a request whose checksum its sender's kernel left to the hardware.
 static __always_inline __u64 sum_name(const struct request *request)
 {
@@ -270,8 +279,9 @@ static __always_inline bool find_checksum(struct request *request)
 	__u64 name;
 
 	request->reply_checksum = 0;
+	// IPv4 may do without one, but not in fragments, which only it keeps from being mixed up.
 	if (!request->checksum)
-		return request->is_ipv4; // which may do without one
+		return request->is_ipv4 && !is_fragmentable(request);
 	if (request->checksum != fold(pseudo))
 		name = (__u16)~request->checksum + (__u64)(__u16)~fold(headers);
 	else if (request->service->completes_checksums && request->name_len <= MAX_SUMMED)
@@ -305,16 +315,13 @@ static __always_inline bool make_room(struct xdp_md *ctx, const struct request *
 
 static __always_inline void write_ipv4(struct iphdr *ip, const struct request *request)
 {
-	__u16 len = sizeof(*ip) + sizeof(struct udphdr) + request->name_len + OVERHEAD;
-	// As the server's socket: a router on a narrow path may fragment what not every path takes. The
-	// rest is never fragmented, so it needs no identification (RFC 6864).
-	bool is_fragmentable = len > IPV4_ANY_PATH;
+	bool may_be_fragments = is_fragmentable(request);
 	*ip = (struct iphdr){
 		.version = 4,
 		.ihl = sizeof(*ip) / 4,
-		.tot_len = bpf_htons(len),
-		.id = is_fragmentable ? bpf_get_prandom_u32() : 0,
-		.frag_off = is_fragmentable ? 0 : bpf_htons(IP_DF),
+		.tot_len = bpf_htons(sizeof(*ip) + sizeof(struct udphdr) + request->name_len + OVERHEAD),
+		.id = may_be_fragments ? bpf_get_prandom_u32() : 0,
+		.frag_off = may_be_fragments ? 0 : bpf_htons(IP_DF),
 		.ttl = request->service->hop_limit,
 		.protocol = IPPROTO_UDP,
 		.saddr = request->to.s6_addr32[3],
