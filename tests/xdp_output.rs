@@ -17,8 +17,8 @@ fn driver_that_cannot_answer_is_one_line_that_says_why_and_what_to_do() {
         return;
     }
     let Some(cases) = run(test, "xdp_errors.py", &[]) else { return };
-    let load = "the kernel did not load the XDP program; it needs Linux 5.19 or newer, and a container \
-                must allow bpf(2): ";
+    let load = "the kernel did not load the XDP program; it needs Linux 5.19 or newer, capabilities \
+                of the machine and not of a user namespace, and in a container a profile that allows bpf(2): ";
     let grant = "start as root, or grant what is missing (AmbientCapabilities=, setcap)";
     for (case, error) in [
         ("absent", r#"no network interface is called "nowhere"; `ip link` lists them"#.to_owned()),

@@ -20,6 +20,8 @@ pub(crate) struct NetworkInterface {
     pub(crate) hop_limits: HopLimits,
     /// Those that are usable: the interface is up, and they were found to be unique.
     pub(crate) addresses: Vec<IpAddr>,
+    /// The others: nobody else has them, either.
+    pub(crate) unusable: Vec<IpAddr>,
     /// The broadcast addresses of its subnets.
     pub(crate) broadcasts: Vec<Ipv4Addr>,
 }
@@ -39,6 +41,7 @@ impl NetworkInterface {
             program: None,
             hop_limits: HopLimits { ipv4: 64, ipv6: 63 },
             addresses: Vec::new(),
+            unusable: Vec::new(),
             broadcasts: Vec::new(),
         }
     }

@@ -26,8 +26,8 @@ pub enum XdpError {
     Capability(String),
     /// The kernel did not load the program.
     #[error(
-        "the kernel did not load the XDP program; it needs Linux 5.19 or newer, and a container must \
-         allow bpf(2)"
+        "the kernel did not load the XDP program; it needs Linux 5.19 or newer, capabilities of the \
+         machine and not of a user namespace, and in a container a profile that allows bpf(2)"
     )]
     Load(#[source] Box<dyn Error + Send + Sync>),
     /// A map of the program has no room for the server's addresses, or the kernel lets this process no

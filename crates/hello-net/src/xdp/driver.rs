@@ -9,7 +9,7 @@ use ipnet::{IpNet, Ipv6Net};
 use super::counters::DriverCounters;
 use super::interface::{XdpInterface, XdpState};
 use super::services::{Services, services};
-use super::sources::{Sources, blocks, fixed, sources};
+use super::sources::{FixedSources, Sources, blocks, sources};
 use crate::sys::latch::Latch;
 use crate::sys::network_interface::{InterfaceKind, NetworkInterface};
 use crate::sys::xdp::capabilities;
@@ -44,7 +44,7 @@ pub(crate) struct DriverLimit {
 #[derive(Debug)]
 pub(crate) struct Driver {
     bound: Vec<SocketAddr>,
-    fixed_sources: Vec<(IpNet, u32)>,
+    fixed_sources: FixedSources,
     watcher: Interfaces,
     /// Locked while the program is attached, which may take a driver seconds. Readers wait for neither.
     state: Mutex<State>,
@@ -146,7 +146,14 @@ impl Driver {
                 stop.sleep(RETRY);
                 true
             };
-            is_current = has_waited && self.refresh().unwrap_or(false);
+            let refreshed = self.refresh();
+            if let Err(error) = &refreshed {
+                // What is answered now may not be what should be.
+                for interface in &mut *lock(&self.shown) {
+                    interface.state = XdpState::Failed(error.to_string());
+                }
+            }
+            is_current = has_waited && refreshed.unwrap_or(false);
         }
         self.lock().interfaces.iter_mut().for_each(|interface| interface.link = None);
     }
@@ -178,13 +185,7 @@ impl Driver {
             }
         }
         let updated = state.update(&present, &self.bound, &self.fixed_sources);
-        let mut shown = state.shown();
-        if let Err(error) = &updated {
-            // What is answered now may not be what should be.
-            for interface in &mut shown {
-                interface.state = XdpState::Failed(error.to_string());
-            }
-        }
+        let shown = state.shown();
         let has_failed = |shown: &XdpInterface| matches!(shown.state, XdpState::Failed(_));
         let is_current = !shown.iter().any(has_failed);
         *lock(&self.shown) = shown;
@@ -220,10 +221,7 @@ impl Driver {
 
 impl State {
     /// Loads the program, for interfaces that it will be attached to.
-    pub(super) fn load(
-        plan: &DriverPlan,
-        fixed_sources: &[(IpNet, u32)],
-    ) -> Result<Self, XdpError> {
+    pub(super) fn load(plan: &DriverPlan, fixed_sources: &FixedSources) -> Result<Self, XdpError> {
         let room = u32::try_from(2 * fixed_sources.len()).unwrap_or(u32::MAX);
         let buckets = if plan.limit.is_some() { BUCKETS } else { 1 };
         let program = Program::load(&limits(plan), buckets, room.saturating_add(SOURCES))?;
@@ -245,7 +243,7 @@ impl State {
         &mut self,
         present: &[NetworkInterface],
         bound: &[SocketAddr],
-        fixed_sources: &[(IpNet, u32)],
+        fixed_sources: &FixedSources,
     ) -> Result<(), XdpError> {
         let mut wanted = Services::new();
         for attached in &self.interfaces {
@@ -282,13 +280,17 @@ impl State {
             self.sources.remove(&prefix);
         }
         self.program.set_blocks(&blocks(wanted_sources))?;
+        // One for which there is no room costs no other its place.
+        let mut result = Ok(());
         for (key, service) in wanted {
             if self.services.get(&key) != Some(&service) {
-                self.program.set_service(key, service)?;
-                self.services.insert(key, service);
+                match self.program.set_service(key, service) {
+                    Ok(()) => drop(self.services.insert(key, service)),
+                    error => result = error,
+                }
             }
         }
-        Ok(())
+        result
     }
 }
 
@@ -308,10 +310,10 @@ fn find<'a>(present: &'a [NetworkInterface], name: &str) -> Result<&'a NetworkIn
 }
 
 /// Returns the sources that do not depend on the interfaces.
-pub(super) fn fixed_sources(plan: &DriverPlan) -> Vec<(IpNet, u32)> {
+pub(super) fn fixed_sources(plan: &DriverPlan) -> FixedSources {
     match &plan.limit {
-        Some(limit) => fixed(&shared_prefixes(), &limit.exempt),
-        None => fixed(&[], &EVERYTHING),
+        Some(limit) => FixedSources::new(&shared_prefixes(), &limit.exempt),
+        None => FixedSources::new(&[], &EVERYTHING),
     }
 }
 

@@ -19,34 +19,68 @@ const SHARED: u32 = 4;
 /// Of a block: there are longer prefixes in it.
 const DIFFERS: u8 = 8;
 
-/// Returns the prefixes that do not depend on the interfaces: those that send no requests, those that
-/// strangers share, and those exempt from the limit. All of IPv4 is one of them, so that IPv4 has no
-/// properties of an IPv6 network that contains its mapped form.
-pub(super) fn fixed(shared: &[Ipv6Net], exempt: &[IpNet]) -> Vec<(IpNet, u32)> {
-    let refused = NO_HOSTS.map(|network| (network, REFUSED));
-    let shared = shared.iter().map(|network| (IpNet::V6(*network), SHARED));
-    let exempt = exempt.iter().map(|network| (network.trunc(), EXEMPT));
-    refused.into_iter().chain([(IPV4, 0)]).chain(shared).chain(exempt).collect()
+/// The sources that do not depend on the interfaces.
+#[derive(Debug)]
+pub(super) struct FixedSources {
+    /// The properties that a prefix does not have of those that contain it.
+    own: Sources,
+    sources: Sources,
+}
+
+impl FixedSources {
+    /// Collects the networks that send no requests, those that strangers share, and those exempt from
+    /// the limit. All of IPv4 is one of them, so that IPv4 has no properties of an IPv6 network that
+    /// contains its mapped form.
+    pub(super) fn new(shared: &[Ipv6Net], exempt: &[IpNet]) -> Self {
+        let refused = NO_HOSTS.map(|network| (network, REFUSED));
+        let shared = shared.iter().map(|network| (IpNet::V6(*network), SHARED));
+        let exempt = exempt.iter().map(|network| (network.trunc(), EXEMPT));
+        let mut own = Sources::new();
+        for (network, properties) in
+            refused.into_iter().chain([(IPV4, 0)]).chain(shared).chain(exempt)
+        {
+            *own.entry(prefix(&network)).or_default() |= properties;
+        }
+        let mut fixed = Self { own, sources: Sources::new() };
+        let sources = fixed.own.keys().map(|prefix| (*prefix, fixed.inherited(*prefix)));
+        fixed.sources = sources.collect();
+        fixed
+    }
+
+    /// Returns the number of prefixes.
+    pub(super) fn len(&self) -> usize {
+        self.own.len()
+    }
+
+    /// Returns the properties of all prefixes that contain one, itself among them.
+    fn inherited(&self, (prefix, len): ([u8; 16], u8)) -> u32 {
+        let is_ipv4 = len >= MAPPED_LEN && prefix.starts_with(&MAPPED);
+        let containing = (if is_ipv4 { MAPPED_LEN } else { 0 })..=len;
+        let bits = u128::from_be_bytes(prefix);
+        containing.fold(0, |properties, len| {
+            let mask = u128::MAX.checked_shl(128 - u32::from(len)).unwrap_or(0);
+            properties | self.own.get(&((bits & mask).to_be_bytes(), len)).copied().unwrap_or(0)
+        })
+    }
 }
 
 /// Returns all prefixes, with those of the interfaces: nobody else has this machine's addresses, and
 /// nobody has a broadcast address. The program looks for the longest prefix only, so each has the
 /// properties of all that contain it.
 pub(super) fn sources<'a>(
-    fixed: &[(IpNet, u32)],
+    fixed: &FixedSources,
     interfaces: impl IntoIterator<Item = &'a NetworkInterface>,
 ) -> Sources {
-    let mut all = fixed.to_vec();
+    let mut sources = fixed.sources.clone();
     for interface in interfaces {
         let broadcasts = interface.broadcasts.iter().map(|address| IpAddr::V4(*address));
-        let addresses = interface.addresses.iter().copied().chain(broadcasts);
-        all.extend(addresses.map(|address| (IpNet::from(address), REFUSED)));
+        let addresses = interface.addresses.iter().chain(&interface.unusable).copied();
+        for address in addresses.chain(broadcasts) {
+            let prefix = prefix(&IpNet::from(address));
+            sources.insert(prefix, REFUSED | fixed.inherited(prefix));
+        }
     }
-    let properties = |network: &IpNet| {
-        let containing = all.iter().filter(|(other, _)| other.contains(network));
-        containing.fold(0, |all, (_, properties)| all | properties)
-    };
-    all.iter().map(|(network, _)| (prefix(network), properties(network))).collect()
+    sources
 }
 
 /// Returns the properties of each block of addresses, which start with the same 16 bits, as the program
@@ -127,7 +161,7 @@ mod tests {
     fn few_blocks_take_a_search() {
         let shared = ["fe80::/10", "2001::/32"].map(|text| text.parse().expect("a network"));
         let exempt = ["198.51.100.0/24", "203.0.0.0/15"].map(network);
-        let blocks = blocks(&sources(&fixed(&shared, &exempt), &[]));
+        let blocks = blocks(&sources(&FixedSources::new(&shared, &exempt), &[]));
         let (ipv6, ipv4) = blocks.split_at(BLOCKS / 2);
         let searched = |blocks: &[u8]| {
             let differs = blocks.iter().enumerate().filter(|(_, block)| *block & DIFFERS != 0);
@@ -146,7 +180,7 @@ mod tests {
     fn each_prefix_has_the_properties_of_all_that_contain_it() {
         let shared = ["fe80::/10".parse().expect("a network")];
         let exempt = ["fe80::/9", "224.0.1.0/24", "192.0.2.0/24", "192.0.2.0/23"].map(network);
-        let sources = sources(&fixed(&shared, &exempt), &[]);
+        let sources = sources(&FixedSources::new(&shared, &exempt), &[]);
         for (address, properties) in [
             ("198.51.100.1", 0),
             ("192.0.2.1", EXEMPT),
@@ -169,7 +203,7 @@ mod tests {
     fn ipv4_is_not_exempt_with_ipv6_nor_ipv6_with_ipv4() {
         for (exempt, ipv4, ipv6) in [("::/0", 0, EXEMPT), ("::/64", 0, 0), ("0.0.0.0/0", EXEMPT, 0)]
         {
-            let sources = sources(&fixed(&[], &[network(exempt)]), &[]);
+            let sources = sources(&FixedSources::new(&[], &[network(exempt)]), &[]);
             assert_eq!(found(&sources, "192.0.2.1"), ipv4, "{exempt}");
             assert_eq!(found(&sources, "2001:db8::1"), ipv6, "{exempt}");
             assert_eq!(found(&sources, "127.0.0.1"), ipv4 | REFUSED, "{exempt}");
@@ -184,7 +218,7 @@ mod tests {
             ..NetworkInterface::ethernet(2)
         };
         let shared = ["fe80::/10".parse().expect("a network")];
-        let sources = sources(&fixed(&shared, &[network("192.0.2.0/24")]), [&eth0]);
+        let sources = sources(&FixedSources::new(&shared, &[network("192.0.2.0/24")]), [&eth0]);
         for (address, properties) in [
             ("192.0.2.1", EXEMPT | REFUSED),
             ("192.0.2.255", EXEMPT | REFUSED),
@@ -198,7 +232,7 @@ mod tests {
 
     #[test]
     fn everything_is_exempt_without_a_limit_and_still_refused_where_it_was() {
-        let sources = sources(&fixed(&[], &["0.0.0.0/0", "::/0"].map(network)), &[]);
+        let sources = sources(&FixedSources::new(&[], &["0.0.0.0/0", "::/0"].map(network)), &[]);
         assert_eq!(found(&sources, "192.0.2.1"), EXEMPT);
         assert_eq!(found(&sources, "2001:db8::1"), EXEMPT);
         assert_eq!(found(&sources, "224.0.0.1"), EXEMPT | REFUSED);

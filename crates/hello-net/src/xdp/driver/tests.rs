@@ -46,13 +46,3 @@ fn limits_stand_as_the_program_reads_them() {
     assert_eq!(unlimited[20..22], MAX_NAME_LEN.to_ne_bytes());
     assert_eq!(unlimited[22..], [0; 2]);
 }
-
-#[test]
-fn everybody_is_exempt_from_no_limit() {
-    let plan =
-        DriverPlan { interfaces: Vec::new(), bound: Vec::new(), max_name_len: 0, limit: None };
-    let fixed = fixed_sources(&plan);
-    assert!(EVERYTHING.iter().all(|network| {
-        fixed.iter().any(|(other, properties)| other == network && *properties != 0)
-    }));
-}

@@ -65,3 +65,22 @@ fn replies_have_what_the_interface_has_now() {
         assert_eq!(lab.check(&request.bytes()), None);
     }
 }
+
+#[test]
+fn services_without_room_cost_no_other_its_place_and_are_not_claimed() {
+    let Some(mut lab) = Lab::new(Options::default()) else { return };
+    let mut large = ethernet(1500);
+    large
+        .addresses
+        .extend((0..5000).map(|host: u32| IpAddr::from(Ipv4Addr::from_bits(0x0a00_0000 + host))));
+    let fixed = fixed_sources(&lab.plan);
+    let result = lab.state.update(&[large, vlan()], &lab.plan.bound, &fixed);
+    assert!(matches!(result, Err(XdpError::Map(_))), "{result:?}");
+    assert_eq!(lab.state.interfaces[0].shown.services, 4096);
+
+    lab.update(&[ethernet(1500), vlan()]);
+    assert_eq!(lab.state.interfaces[0].shown.services, lab.oracle.services.len());
+    for request in requests(b"Tracy") {
+        assert_eq!(lab.check(&request.bytes()), None);
+    }
+}

@@ -1,6 +1,7 @@
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 use super::netlink::{Message, Netlink};
 use crate::sys::latch::Latch;
@@ -20,9 +21,10 @@ impl Interfaces {
         })
     }
 
-    /// Waits for a change or the latch. Changes at one time are noted as one.
+    /// Waits for a change or the latch, for a minute at most, because the kernel does not report all
+    /// changes: a program that is detached by hand, or a setting. Changes at one time are noted as one.
     pub(crate) fn wait(&self, latch: &Latch) -> io::Result<()> {
-        self.changes.wait(latch)
+        self.changes.wait(latch, REFRESH)
     }
 
     /// Returns all interfaces as they are now.
@@ -83,6 +85,7 @@ fn read_link(message: &Message) -> Option<NetworkInterface> {
         },
         name,
         addresses: Vec::new(),
+        unusable: Vec::new(),
         broadcasts: Vec::new(),
     })
 }
@@ -94,13 +97,13 @@ fn read_address(message: &Message, interfaces: &mut [NetworkInterface]) {
     let flags = flags.map_or(u32::from(header[2]), u32::from_ne_bytes);
     let index = header[4..8].try_into().map_or(0, u32::from_ne_bytes);
     let interface = interfaces.iter_mut().find(|interface| interface.index == index);
-    let is_usable = flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED) == 0;
-    let Some(interface) = interface.filter(|interface| interface.is_up && is_usable) else {
-        return;
-    };
+    let Some(interface) = interface else { return };
+    let is_usable = interface.is_up && flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED) == 0;
     let find = |kind| attributes.find(kind).and_then(ip_address);
     // Of a point-to-point link, IFA_ADDRESS is the other end.
-    interface.addresses.extend(find(IFA_LOCAL).or_else(|| find(IFA_ADDRESS)));
+    let address = find(IFA_LOCAL).or_else(|| find(IFA_ADDRESS));
+    let addresses = if is_usable { &mut interface.addresses } else { &mut interface.unusable };
+    addresses.extend(address);
     if let Some(IpAddr::V4(broadcast)) = find(IFA_BROADCAST) {
         interface.broadcasts.push(broadcast);
     }
@@ -121,6 +124,9 @@ fn setting(name: &str) -> u8 {
     let text = fs::read_to_string(format!("/proc/sys/net/{name}")).unwrap_or_default();
     text.trim().parse().unwrap_or(64)
 }
+
+/// The longest time until a change is noticed that the kernel does not report.
+const REFRESH: Duration = Duration::from_secs(60);
 
 // linux/rtnetlink.h, linux/if_link.h, linux/if.h, linux/if_addr.h, linux/if_arp.h
 const RTM_NEWLINK: u16 = 16;

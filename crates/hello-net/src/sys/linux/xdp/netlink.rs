@@ -1,7 +1,8 @@
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{
@@ -25,10 +26,10 @@ impl Netlink {
         Ok(Self { socket })
     }
 
-    /// Waits for a change or the latch.
-    pub(super) fn wait(&self, latch: &Latch) -> io::Result<()> {
+    /// Waits for a change or the latch, for `timeout` at most.
+    pub(super) fn wait(&self, latch: &Latch, timeout: Duration) -> io::Result<()> {
         let sockets = &mut [PollFd::new(&self.socket, PollFlags::IN), latch.waker().poll_fd()];
-        match poll(sockets, None) {
+        match poll(sockets, Timespec::try_from(timeout).ok().as_ref()) {
             Err(error) if error.kind() != ErrorKind::Interrupted => Err(error.into()),
             _ => Ok(()),
         }
