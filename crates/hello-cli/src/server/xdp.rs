@@ -108,7 +108,7 @@ mod tests {
         let why = || io::Error::other("why");
         let text = advise(&XdpError::Load(Rejected(why()).into()));
         assert!(text.starts_with("the kernel did not load the XDP program; "), "{text}");
-        assert!(text.ends_with(" must allow bpf(2): why"), "{text}");
+        assert!(text.ends_with(" that allows bpf(2): why"), "{text}");
         let error = XdpError::Attach { interface: "eth0".into(), source: why() };
         assert_eq!(advise(&error), "cannot attach the XDP program to eth0: why");
         let error = XdpError::Loopback("lo".into());
