@@ -279,7 +279,8 @@ static __always_inline bool find_checksum(struct request *request)
 	__u64 name;
 
 	request->reply_checksum = 0;
-	// IPv4 may do without one, but not in fragments, which only it keeps from being mixed up.
+	// IPv4 may do without one. A reply that may be fragmented needs one, because nothing else shows
+	// that fragments of two replies were mixed.
 	if (!request->checksum)
 		return request->is_ipv4 && !is_fragmentable(request);
 	if (request->checksum != fold(pseudo))
