@@ -11,7 +11,7 @@ import struct
 import subprocess
 import time
 
-from namespace import FAR_MAC, NEAR_MAC, PORT, Machine, Server, ip, ip_checksum, ip_packet, wire
+from namespace import FAR_MAC, NEAR_MAC, PORT, Machine, Server, ip, packet, wire
 from xdp_pass import attach
 
 NEAR, FAR = "there", "here"
@@ -78,13 +78,9 @@ def leave_tags_in_frames(interface):
     ethtool(interface, ETHTOOL_SFLAGS, flags & ~(ETH_FLAG_TXVLAN | ETH_FLAG_RXVLAN))
 
 
-def request(source, port, to, name, to_port=PORT, damage=0, summed=True):
-    """Returns an IP packet with a request. Its checksum is right, if it has one, unless there is some damage."""
-    header = struct.pack("!HHHH", port, to_port, 8 + len(name), 0)
-    if summed:
-        total = (ip_checksum(source, to, socket.IPPROTO_UDP, header + name) or 0xFFFF) ^ damage
-        header = header[:6] + struct.pack("!H", total)
-    return ip_packet(source, to, socket.IPPROTO_UDP, header + name)
+def request(source, port, to, name, to_port=PORT, damage=0):
+    """Returns an IP packet with a request that has a checksum, which is right unless there is some damage."""
+    return packet(source, port, to, name, to_port, damage, summed=True)
 
 
 def frame(packet, to, source=NEAR_MAC, vlan=None):

@@ -58,11 +58,11 @@ def ip_checksum(source, to, protocol, payload):
     return checksum(addresses + struct.pack("!II", len(payload), protocol) + payload)
 
 
-def packet(source, source_port, to, name, to_port=PORT, damage=0):
+def packet(source, source_port, to, name, to_port=PORT, damage=0, summed=False):
     """Returns an IP packet with a datagram from `source`, by default a request to the server. With `damage`,
-    its checksum is wrong."""
+    its checksum is wrong; over IPv4, it has one with `damage` or `summed` only."""
     udp = struct.pack("!HHHH", source_port, to_port, 8 + len(name), 0) + name
-    if ":" in to or damage:
+    if ":" in to or damage or summed:
         total = ip_checksum(source, to, socket.IPPROTO_UDP, udp) or 0xFFFF
         udp = udp[:6] + struct.pack("!H", total ^ damage) + udp[8:]
     return ip_packet(source, to, socket.IPPROTO_UDP, udp)
