@@ -1,10 +1,10 @@
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hello_proto::Limiter;
-use ipnet::{IpNet, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::counters::DriverCounters;
 use super::interface::{XdpInterface, XdpState};
@@ -223,7 +223,9 @@ impl State {
     /// Loads the program, for interfaces that it will be attached to.
     pub(super) fn load(plan: &DriverPlan, fixed_sources: &FixedSources) -> Result<Self, XdpError> {
         let room = u32::try_from(2 * fixed_sources.len()).unwrap_or(u32::MAX);
-        let buckets = if plan.limit.is_some() { BUCKETS } else { 1 };
+        // As many as the server's own limit knows at a time.
+        let buckets = if plan.limit.is_some() { Limiter::<()>::BUCKETS } else { 1 };
+        let buckets = u32::try_from(buckets).unwrap_or(u32::MAX);
         let program = Program::load(&limits(plan), buckets, room.saturating_add(SOURCES))?;
         Ok(Self {
             program,
@@ -345,12 +347,9 @@ fn shared_prefixes() -> Vec<Ipv6Net> {
 
 /// All networks, for a server without a limit.
 const EVERYTHING: [IpNet; 2] = [
-    IpNet::V4(ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::UNSPECIFIED, 0)),
-    IpNet::V6(Ipv6Net::new_assert(std::net::Ipv6Addr::UNSPECIFIED, 0)),
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0)),
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0)),
 ];
-
-/// The number of networks that the limit knows at a time, as in the server's own.
-const BUCKETS: u32 = 65_536;
 
 /// Room for the addresses of interfaces, beside what does not change.
 const SOURCES: u32 = 65_536;
