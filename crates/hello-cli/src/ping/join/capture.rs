@@ -76,6 +76,9 @@ fn scan(
     let (mut reader, mut room) = (create_reader(BUFFER, input).map_err(|_| NotACapture)?, BUFFER);
     loop {
         let (offset, before) = (reader.consumed(), reader.data().len());
+        if blocks.is_too_short(reader.data()) {
+            return Ok(Some(format!("it makes no sense from byte {offset} on")));
+        }
         let len = match reader.next() {
             Ok((len, block)) => match blocks.handle(&block) {
                 Ok(()) => len,
@@ -109,6 +112,8 @@ struct Blocks<F> {
     visit: F,
     span: CaptureSpan,
     packets: u64,
+    /// The byte order of the section of a pcapng capture.
+    byte_order: Option<ByteOrder>,
     interfaces: Vec<Interface>,
     /// Whether every packet was captured on all interfaces.
     has_all_interfaces: bool,
@@ -135,12 +140,20 @@ impl<F: FnMut(&CapturedDatagram<'_>)> Blocks<F> {
             visit,
             span: CaptureSpan::default(),
             packets: 0,
+            byte_order: None,
             interfaces: Vec::new(),
             has_all_interfaces: true,
             unsupported: None,
             supported: false,
             untimed: false,
         }
+    }
+
+    /// Whether the next block of a pcapng capture says that it is shorter than a block can be, which
+    /// pcap-parser subtracts from without a look in blocks with process information.
+    fn is_too_short(&self, data: &[u8]) -> bool {
+        let len = data.get(4..8).zip(self.byte_order).and_then(|(len, order)| order.number(len));
+        len.is_some_and(|len| len < MIN_BLOCK)
     }
 
     /// Handles a block. Returns why the rest makes no sense, if so.
@@ -158,13 +171,18 @@ impl<F: FnMut(&CapturedDatagram<'_>)> Blocks<F> {
                 let at = interface.resolution.split(packet.ts_sec, packet.ts_usec);
                 self.packet(0, at, packet.data, None);
             }
-            PcapBlockOwned::NG(Block::SectionHeader(_)) => self.end_section(),
+            PcapBlockOwned::NG(Block::SectionHeader(section)) => {
+                self.end_section();
+                self.byte_order = Some(match section.big_endian() {
+                    true => ByteOrder::Big,
+                    false => ByteOrder::Little,
+                });
+            }
             PcapBlockOwned::NG(Block::InterfaceDescription(interface)) => {
                 if self.interfaces.len() >= MAX_INTERFACES {
                     return Err("too many interfaces");
                 }
-                let is_little = interface.block_type == 1;
-                let seconds = integer(&interface.options, OptionCode::IfTsoffset, is_little);
+                let seconds = self.number(&interface.options, OptionCode::IfTsoffset);
                 let resolution =
                     Resolution::new(interface.if_tsresol, seconds.unwrap_or(0).cast_signed());
                 let resolution = resolution.ok_or("an impossible resolution of times")?;
@@ -175,9 +193,8 @@ impl<F: FnMut(&CapturedDatagram<'_>)> Blocks<F> {
                 let index = usize::try_from(packet.if_id).unwrap_or(usize::MAX);
                 let interface = self.interfaces.get(index).ok_or("a packet of no interface")?;
                 let at = interface.resolution.join(packet.ts_high, packet.ts_low);
-                let is_little = packet.block_type == 6;
                 // Bits 0 and 1 of the flags: 1 for inbound, 2 for outbound.
-                let flags = integer(&packet.options, EPB_FLAGS, is_little);
+                let flags = self.number(&packet.options, EPB_FLAGS);
                 let is_outgoing = flags.and_then(|flags| match flags & 3 {
                     1 => Some(false),
                     2 => Some(true),
@@ -187,8 +204,7 @@ impl<F: FnMut(&CapturedDatagram<'_>)> Blocks<F> {
             }
             PcapBlockOwned::NG(Block::InterfaceStatistics(statistics)) => {
                 let index = usize::try_from(statistics.if_id).unwrap_or(usize::MAX);
-                let is_little = statistics.block_type == 5;
-                let dropped = |code| integer(&statistics.options, code, is_little);
+                let dropped = |code| self.number(&statistics.options, code);
                 let counts = [dropped(OptionCode::IsbIfDrop), dropped(OptionCode::IsbOsDrop)];
                 let counted = counts.into_iter().flatten().reduce(u64::saturating_add);
                 if let Some(of) = self.interfaces.get_mut(index) {
@@ -203,6 +219,11 @@ impl<F: FnMut(&CapturedDatagram<'_>)> Blocks<F> {
             PcapBlockOwned::NG(_) => {}
         }
         Ok(())
+    }
+
+    /// Returns the number in the first option with this code, which has the byte order of its section.
+    fn number(&self, options: &[PcapNGOption<'_>], code: OptionCode) -> Option<u64> {
+        self.byte_order?.number(option(options, code)?)
     }
 
     fn add_interface(&mut self, linktype: Linktype, name: Option<&[u8]>, resolution: Resolution) {
@@ -256,17 +277,28 @@ fn option<'a>(options: &'a [PcapNGOption<'_>], code: OptionCode) -> Option<&'a [
     options.iter().find(|option| option.code == code)?.as_bytes().ok()
 }
 
-/// Returns the number in the first option with this code, which has the byte order of its section.
-fn integer(options: &[PcapNGOption<'_>], code: OptionCode, is_little: bool) -> Option<u64> {
-    let bytes = option(options, code)?;
-    let mut number = [0; 8];
-    if is_little {
-        number.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        Some(u64::from_le_bytes(number))
-    } else {
-        let start = number.len().checked_sub(bytes.len())?;
-        number.get_mut(start..)?.copy_from_slice(bytes);
-        Some(u64::from_be_bytes(number))
+/// The order of the bytes of a number.
+#[derive(Clone, Copy)]
+enum ByteOrder {
+    Big,
+    Little,
+}
+
+impl ByteOrder {
+    /// Returns the number that these bytes are, if there are at most eight.
+    fn number(self, bytes: &[u8]) -> Option<u64> {
+        let mut number = [0; 8];
+        match self {
+            Self::Little => {
+                number.get_mut(..bytes.len())?.copy_from_slice(bytes);
+                Some(u64::from_le_bytes(number))
+            }
+            Self::Big => {
+                let start = number.len().checked_sub(bytes.len())?;
+                number.get_mut(start..)?.copy_from_slice(bytes);
+                Some(u64::from_be_bytes(number))
+            }
+        }
     }
 }
 
@@ -301,6 +333,9 @@ const BUFFER: usize = 1 << 19;
 
 /// The longest buffer, in bytes. A longer packet is no packet.
 const MAX_BUFFER: usize = 1 << 22;
+
+/// The length of a block without a body, in bytes: its type, and its length twice.
+const MIN_BLOCK: u64 = 12;
 
 /// The most interfaces of a section.
 const MAX_INTERFACES: usize = 4096;

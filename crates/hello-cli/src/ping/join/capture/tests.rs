@@ -224,6 +224,24 @@ fn what_is_no_capture_or_of_no_known_link_is_an_error() {
 }
 
 #[test]
+fn blocks_shorter_than_a_block_end_a_capture() {
+    for order in BOTH {
+        let whole =
+            [order.section(), order.interface(101, &[]), order.packet(MICROS, &[])].concat();
+        // The parser subtracts 12 from the length of this one, of process information.
+        for (kind, len) in [6, 0x8000_0001].into_iter().flat_map(|kind| [(kind, 0), (kind, 11)]) {
+            let short = [order.long(kind), order.long(len), vec![0; 24]].concat();
+            let (capture, found) = contents(&[&whole[..], &short].concat());
+            let flaw = format!("it makes no sense from byte {} on", whole.len());
+            assert_eq!((capture.flaw, found.len()), (Some(flaw), 1), "{kind:#x} of {len}");
+        }
+        let known = order.block(0x8000_0001, &order.long(4711));
+        let (capture, found) = contents(&[&whole[..], &known, &whole].concat());
+        assert_eq!((capture.flaw, found.len()), (None, 2));
+    }
+}
+
+#[test]
 fn failed_read_is_a_flaw_behind_what_was_read() {
     struct Failing(Vec<u8>);
     impl Read for Failing {
