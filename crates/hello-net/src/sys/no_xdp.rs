@@ -48,8 +48,9 @@ pub(crate) mod program {
     #[cfg(test)]
     use crate::sys::xdp_run::Run;
 
-    pub(crate) const SERVICE_KEY: usize = 24;
-    pub(crate) const SERVICE: usize = 10;
+    pub(crate) const SERVICE: usize = 36;
+    pub(crate) const ENDPOINT: usize = 24;
+    pub(crate) const SLOT_BITS: u32 = 15;
     pub(crate) const COUNTERS: usize = 9;
     pub(crate) const BLOCKS: usize = 2 << 16;
 
@@ -81,15 +82,11 @@ pub(crate) mod program {
             match self.0 {}
         }
 
-        pub(crate) fn set_service(
-            &mut self,
-            _: [u8; SERVICE_KEY],
-            _: [u8; SERVICE],
-        ) -> Result<(), XdpError> {
+        pub(crate) fn set_service(&mut self, _: u32, _: &[u8; SERVICE]) -> Result<(), XdpError> {
             match self.0 {}
         }
 
-        pub(crate) fn remove_service(&mut self, _: [u8; SERVICE_KEY]) -> Result<(), XdpError> {
+        pub(crate) fn set_slot_seed(&mut self, _: u64) -> Result<(), XdpError> {
             match self.0 {}
         }
 

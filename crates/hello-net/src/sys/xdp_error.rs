@@ -30,13 +30,16 @@ pub enum XdpError {
          machine and not of a user namespace, and in a container a profile that allows bpf(2)"
     )]
     Load(#[source] Box<dyn Error + Send + Sync>),
-    /// A map of the program has no room for the server's addresses, or the kernel lets this process no
-    /// longer use it.
-    #[error(
-        "cannot use a map of the XDP program; it holds 4096 addresses with their ports, and without \
-         CAP_BPF it needs Linux 5.19 or newer"
-    )]
+    /// The kernel lets this process use no map of the program any more.
+    #[error("cannot use a map of the XDP program; without CAP_BPF it needs Linux 5.19 or newer")]
     Map(#[source] Box<dyn Error + Send + Sync>),
+    /// The program has no place for this number of addresses, each with a port. They are left to the
+    /// sockets.
+    #[error(
+        "the XDP program has no place for {0} of the addresses and ports; bind to fewer, of which it \
+         holds several hundred"
+    )]
+    NoSlot(u32),
     /// The capabilities could not be given up.
     #[error("cannot give up CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")]
     GiveUp(#[source] io::Error),

@@ -41,7 +41,7 @@ pub enum Passed {
     /// It has no checksum where one is needed, or one that its sender left to the hardware and that
     /// cannot be completed.
     Checksum,
-    /// The driver has no room for a longer packet.
+    /// The driver left no room before the packet for a longer one.
     Room,
 }
 

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,7 +9,8 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::counters::DriverCounters;
 use super::interface::{XdpInterface, XdpState};
-use super::services::{Services, services};
+use super::services::{Endpoint, Services, services, vacant};
+use super::slots;
 use super::sources::{FixedSources, Sources, blocks, sources};
 use crate::sys::latch::Latch;
 use crate::sys::network_interface::{InterfaceKind, NetworkInterface};
@@ -58,7 +60,9 @@ pub(crate) struct Driver {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) program: Program,
+    /// Those that have a slot, by this seed.
     services: Services,
+    seed: u64,
     sources: Sources,
     pub(super) interfaces: Vec<Attached>,
 }
@@ -230,6 +234,7 @@ impl State {
         Ok(Self {
             program,
             services: Services::new(),
+            seed: 0,
             sources: Sources::new(),
             interfaces: Vec::new(),
         })
@@ -265,11 +270,7 @@ impl State {
 
     /// Makes the maps what they should be. What must not be answered any more comes first.
     fn update_maps(&mut self, wanted: Services, wanted_sources: &Sources) -> Result<(), XdpError> {
-        let outdated = self.services.keys().filter(|key| !wanted.contains_key(*key));
-        for key in Vec::from_iter(outdated.copied()) {
-            self.program.remove_service(key)?;
-            self.services.remove(&key);
-        }
+        self.remove_services(&wanted)?;
         for (prefix, properties) in wanted_sources {
             if self.sources.get(prefix) != Some(properties) {
                 self.program.set_source(*prefix, *properties)?;
@@ -282,17 +283,40 @@ impl State {
             self.sources.remove(&prefix);
         }
         self.program.set_blocks(&blocks(wanted_sources))?;
-        // One for which there is no room costs no other its place.
-        let mut result = Ok(());
-        for (key, service) in wanted {
-            if self.services.get(&key) != Some(&service) {
-                match self.program.set_service(key, service) {
-                    Ok(()) => drop(self.services.insert(key, service)),
-                    error => result = error,
-                }
+        self.add_services(wanted)
+    }
+
+    /// Removes the services that are not wanted, and if others cannot keep their slots, all.
+    fn remove_services(&mut self, wanted: &Services) -> Result<(), XdpError> {
+        let seed = slots::seed(&Vec::from_iter(wanted.keys().copied()), self.seed);
+        let outdated = |at: &&Endpoint| seed != self.seed || !wanted.contains_key(*at);
+        for at in Vec::from_iter(self.services.keys().filter(outdated).copied()) {
+            self.program.set_service(slots::slot(self.seed, &at), &vacant(self.services[&at]))?;
+            self.services.remove(&at);
+        }
+        if seed != self.seed {
+            self.program.set_slot_seed(seed)?;
+            self.seed = seed;
+        }
+        Ok(())
+    }
+
+    /// Adds the services that are missing, and replaces those that differ. One without a slot costs no
+    /// other its own, and is left to the sockets.
+    fn add_services(&mut self, wanted: Services) -> Result<(), XdpError> {
+        let slot_of = |at: &Endpoint| (slots::slot(self.seed, at), *at);
+        let mut taken = HashMap::<_, _>::from_iter(self.services.keys().map(slot_of));
+        let mut without_slot = 0_u32;
+        for (at, service) in wanted {
+            let slot = slots::slot(self.seed, &at);
+            if *taken.entry(slot).or_insert(at) != at {
+                without_slot += 1;
+            } else if self.services.get(&at) != Some(&service) {
+                self.program.set_service(slot, &service)?;
+                self.services.insert(at, service);
             }
         }
-        result
+        if without_slot > 0 { Err(XdpError::NoSlot(without_slot)) } else { Ok(()) }
     }
 }
 
@@ -354,8 +378,8 @@ const EVERYTHING: [IpNet; 2] = [
 /// Room for the addresses of interfaces, beside what does not change.
 const SOURCES: u32 = 65_536;
 
-/// The longest name that the program can answer, in bytes: of a jumbo frame.
-const MAX_NAME_LEN: u16 = 0x3fff;
+/// The longest name that the program can answer, in bytes: in an Ethernet frame that is no jumbo.
+const MAX_NAME_LEN: u16 = 1472;
 
 /// The pause after an error.
 const RETRY: Duration = Duration::from_secs(1);

@@ -4,11 +4,11 @@
 // limit is dropped here, where that is cheapest; everything else is passed to the server's socket,
 // unchanged. So all that is refused, and every odd case, is decided in one place: `Guard`.
 //
-// A reply is made as in `Frame`: the headers move down by the length of the prefix, `Hello, ` fills
-// the gap before the name, and `!` follows it. The name is neither moved nor read.
+// A reply needs eight bytes more, all of which come from before the packet, because asking the kernel
+// for more behind it as well would cost as much as moving the name by a byte:
 //
-//            ethernet  ip  udp  name            a request
-//   ethernet  ip  udp  Hello,   name  !         its reply
+//           ethernet  ip  udp  name      a request
+//   ethernet  ip  udp  Hello, name!      its reply
 //
 // `build` beside this file makes `hello.bpf.o` of it, which is what the server loads.
 
@@ -25,8 +25,7 @@
 #define PREFIX "Hello, "
 #define PREFIX_LEN 7
 #define OVERHEAD 8 // the prefix and "!"
-#define MAX_NAME_LEN 0x3fff // the longest name that any interface could carry
-#define MAX_SUMMED 1472     // the longest name whose checksum is made anew: that of an Ethernet frame
+#define MAX_NAME_LEN 1472 // in an Ethernet frame; `driver.rs` has it, too
 #define CAS_TRIES 4
 #define SECOND 1000000000 // in nanoseconds
 #define VLAN_ID_MASK 0x0fff
@@ -50,13 +49,14 @@ struct link {
 };
 
 struct request {
-	__be16 vlan; // as in `service_key`
-	bool is_ipv4, is_over_limit;
-	__u32 ip_at, udp_at; // where these headers are in the packet
-	struct in6_addr from, to;
-	__be16 from_port, to_port;
+	struct endpoint to;
+	struct in6_addr from;
+	__be16 from_port;
 	__be16 checksum, reply_checksum; // UDP's
+	bool is_ipv4;
+	__u32 ip_at, udp_at; // where these headers are in the packet
 	__u32 name_len;
+	__u64 addresses; // their sum
 	const struct link *link;
 	const __u8 *name;
 	const void *end; // of the packet
@@ -102,7 +102,8 @@ static __always_inline bool read_headers(const struct xdp_md *ctx, struct reques
 		return false;
 	bool is_tagged = link->type[0] == bpf_htons(ETH_P_8021Q);
 	__be16 type = is_tagged ? link->type[2] : link->type[0];
-	request->vlan = is_tagged ? link->type[1] & bpf_htons(VLAN_ID_MASK) : 0;
+	request->to.interface = ctx->ingress_ifindex;
+	request->to.vlan = is_tagged ? link->type[1] & bpf_htons(VLAN_ID_MASK) : 0;
 	request->ip_at = is_tagged ? sizeof(*link) : ETH_HLEN;
 
 	if (type == bpf_htons(ETH_P_IP)) {
@@ -112,8 +113,9 @@ static __always_inline bool read_headers(const struct xdp_md *ctx, struct reques
 		    fold(sum_words((void *)ip, sizeof(*ip) / 4)) != 0xffff)
 			return false;
 		request->is_ipv4 = true;
-		request->to = MAPPED(ip->daddr);
+		request->to.address = MAPPED(ip->daddr);
 		request->from = MAPPED(ip->saddr);
+		request->addresses = (__u64)ip->daddr + ip->saddr;
 		request->udp_at = request->ip_at + sizeof(*ip);
 		len = bpf_ntohs(ip->tot_len) - sizeof(*ip);
 	} else if (type == bpf_htons(ETH_P_IPV6)) {
@@ -121,8 +123,9 @@ static __always_inline bool read_headers(const struct xdp_md *ctx, struct reques
 		if ((void *)(ip + 1) > end || *(__u8 *)ip >> 4 != 6 || ip->nexthdr != IPPROTO_UDP ||
 		    is_mapped(&ip->saddr) || is_mapped(&ip->daddr))
 			return false;
-		request->to = ip->daddr;
+		request->to.address = ip->daddr;
 		request->from = ip->saddr;
+		request->addresses = sum_words(ip->daddr.s6_addr32, 4) + sum_words(ip->saddr.s6_addr32, 4);
 		request->udp_at = request->ip_at + sizeof(*ip);
 		len = bpf_ntohs(ip->payload_len);
 	} else {
@@ -133,7 +136,7 @@ static __always_inline bool read_headers(const struct xdp_md *ctx, struct reques
 	if ((void *)(udp + 1) > end || bpf_ntohs(udp->len) != len || len < sizeof(*udp) ||
 	    (void *)udp + len > end)
 		return false;
-	request->to_port = udp->dest;
+	request->to.port = udp->dest;
 	request->from_port = udp->source;
 	request->checksum = udp->check;
 	request->link = link;
@@ -145,17 +148,43 @@ static __always_inline bool read_headers(const struct xdp_md *ctx, struct reques
 
 // ---- Whether it is answered ----
 
-static __always_inline bool find_service(const struct xdp_md *ctx, struct request *request)
+// Finds the slot of an endpoint, as `slots.rs` does.
+static __always_inline __u32 find_slot(const struct endpoint *to)
 {
-	struct service_key key = {ctx->ingress_ifindex, request->vlan, request->to_port, request->to};
+	const __u32 *address = to->address.s6_addr32;
+	__u64 words[] = {
+		to->interface | (__u64)to->vlan << 32 | (__u64)to->port << 48,
+		address[0] | (__u64)address[1] << 32,
+		address[2] | (__u64)address[3] << 32,
+	};
+	__u64 hash = 0;
+	for (int i = 0; i < 3; i++)
+		hash = ((hash ^ hash >> 32) + words[i]) * slot_seed;
+	return hash >> (64 - SLOT_BITS);
+}
 
-	request->service = bpf_map_lookup_elem(&services, &key);
-	if (!request->service)
+static __always_inline bool is_same(const struct endpoint *one, const struct endpoint *other)
+{
+	const __u32 *address = one->address.s6_addr32, *other_address = other->address.s6_addr32;
+
+	return one->interface == other->interface && one->vlan == other->vlan &&
+	       one->port == other->port && address[0] == other_address[0] &&
+	       address[1] == other_address[1] && address[2] == other_address[2] &&
+	       address[3] == other_address[3];
+}
+
+static __always_inline bool find_service(struct request *request)
+{
+	__u32 slot = find_slot(&request->to);
+	const struct service *service = bpf_map_lookup_elem(&services, &slot);
+
+	if (!service || !is_same(&service->at, &request->to))
 		return false;
-	const __be16 *mac = (const __be16 *)request->service->mac, *to = request->link->to;
-	__u32 headers_len = request->udp_at - request->ip_at + sizeof(struct udphdr);
-	return mac[0] == to[0] && mac[1] == to[1] && mac[2] == to[2] &&
-	       headers_len + request->name_len + OVERHEAD <= request->service->mtu;
+	request->service = service;
+	const __be16 *mac = (const __be16 *)service->mac, *to = request->link->to;
+	// The frame may be longer than its datagram.
+	__u64 len = request->end - (void *)request->link - request->ip_at;
+	return mac[0] == to[0] && mac[1] == to[1] && mac[2] == to[2] && len + OVERHEAD <= service->mtu;
 }
 
 // Finds what is special about the source.
@@ -182,13 +211,14 @@ static __always_inline bool is_service_port(__u16 port)
 
 static __always_inline bool is_greeted_twice(const struct request *request)
 {
-	const char twice[] = PREFIX PREFIX;
-	const __u8 *name = request->name;
+	const struct {
+		__u16 words[PREFIX_LEN];
+	} *twice = (const void *)PREFIX PREFIX, *name = (const void *)request->name;
 
-	if (request->name_len < 2 * PREFIX_LEN || (void *)(name + 2 * PREFIX_LEN) > request->end)
+	if (request->name_len < sizeof(*name) || (void *)(name + 1) > request->end)
 		return false;
-	for (int i = 0; i < 2 * PREFIX_LEN; i++)
-		if (name[i] != twice[i])
+	for (int i = 0; i < PREFIX_LEN; i++)
+		if (name->words[i] != twice->words[i])
 			return false;
 	return true;
 }
@@ -196,9 +226,9 @@ static __always_inline bool is_greeted_twice(const struct request *request)
 // Charges a request to the bucket of its network, as `Limiter` does. Returns whether it conforms.
 static __always_inline bool conforms(const struct in6_addr *network)
 {
-	// The clock that advances with the kernel's tick is cheaper. A tick, 10 ms at most, matters only
-	// to shorter bursts.
-	__u64 now = limits.burst_tolerance < SECOND ? bpf_ktime_get_ns() : bpf_ktime_get_coarse_ns();
+	// The count of ticks is cheaper than a clock. A tick, 10 ms at most, matters only to shorter bursts.
+	__u64 now = limits.burst_tolerance < SECOND ? bpf_ktime_get_ns()
+						    : bpf_jiffies64() * tick;
 	__u64 *bucket = bpf_map_lookup_elem(&buckets, network);
 	if (!bucket) {
 		__u64 full_at = now + limits.emission_interval;
@@ -217,24 +247,25 @@ static __always_inline bool conforms(const struct in6_addr *network)
 	return true;
 }
 
-// Applies the limit. Returns the outcome: OVER_LIMIT, or that of a reply.
-static __always_inline enum outcome limit(struct request *request, __u32 properties)
+enum verdict {
+	WITHIN,
+	LEAKED, // over the limit, and answered nevertheless
+	OVER,
+};
+
+static __always_inline enum verdict apply_limit(const struct request *request, __u32 properties)
 {
-	enum outcome answered = request->is_ipv4 ? ANSWERED_IPV4 : ANSWERED_IPV6;
 	struct in6_addr network = request->from;
 
 	if (properties & SOURCE_EXEMPT)
-		return answered;
+		return WITHIN;
 	if (request->is_ipv4)
 		network.s6_addr[15] = 0; // a /24
 	else if (!(properties & SOURCE_SHARED))
 		network.s6_addr32[2] = network.s6_addr32[3] = 0; // a /64
 	if (conforms(&network))
-		return answered;
-	if (!limits.dry_run && bpf_get_prandom_u32() % limits.leak_one_in)
-		return OVER_LIMIT;
-	request->is_over_limit = true;
-	return answered;
+		return WITHIN;
+	return limits.dry_run || bpf_get_prandom_u32() % limits.leak_one_in == 0 ? LEAKED : OVER;
 }
 
 // ---- Its reply ----
@@ -255,8 +286,9 @@ static __always_inline bool is_fragmentable(const struct request *request)
 static __always_inline __u64 sum_name(const struct request *request)
 {
 	__u64 sum = 0;
+
 #pragma clang loop unroll(disable)
-	for (__u32 i = 0; i < MAX_SUMMED && i < request->name_len; i++) {
+	for (__u32 i = 0; i < MAX_NAME_LEN && i < request->name_len; i++) {
 		const __u8 *byte = request->name + i;
 		if ((void *)(byte + 1) > request->end)
 			break;
@@ -273,9 +305,8 @@ static __always_inline __u64 sum_name(const struct request *request)
 static __always_inline bool find_checksum(struct request *request)
 {
 	__be16 len = bpf_htons(sizeof(struct udphdr) + request->name_len);
-	__u64 pseudo = sum_words(request->from.s6_addr32, 4) +
-		       sum_words(request->to.s6_addr32, 4) + bpf_htons(IPPROTO_UDP) + len;
-	__u64 headers = pseudo + request->from_port + request->to_port + len;
+	__u64 pseudo = request->addresses + bpf_htons(IPPROTO_UDP) + len;
+	__u64 headers = pseudo + request->from_port + request->to.port + len;
 	__u64 name;
 
 	request->reply_checksum = 0;
@@ -285,7 +316,7 @@ static __always_inline bool find_checksum(struct request *request)
 		return request->is_ipv4 && !is_fragmentable(request);
 	if (request->checksum != fold(pseudo))
 		name = (__u16)~request->checksum + (__u64)(__u16)~fold(headers);
-	else if (request->service->completes_checksums && request->name_len <= MAX_SUMMED)
+	else if (request->service->completes_checksums)
 		name = sum_name(request); // a partial one, and no hardware that adds the rest (a veth pair)
 	else
 		return false;
@@ -296,65 +327,85 @@ static __always_inline bool find_checksum(struct request *request)
 	return true;
 }
 
-// Makes room for the prefix before the headers, and for the suffix behind the name. Padding is cut off
-// first, and a packet that was padded gets new padding, up to the shortest Ethernet frame. Without
-// room, only its padding has changed.
-static __always_inline bool make_room(struct xdp_md *ctx, const struct request *request)
-{
-	int len = ctx->data_end - ctx->data;
-	int name_end = request->udp_at + sizeof(struct udphdr) + request->name_len;
-	int grow = 1;
-
-	if (len > name_end) {
-		if (bpf_xdp_adjust_tail(ctx, name_end - len))
-			return false;
-		if (name_end + grow < ETH_ZLEN - PREFIX_LEN)
-			grow = ETH_ZLEN - PREFIX_LEN - name_end;
-	}
-	return !bpf_xdp_adjust_tail(ctx, grow) && !bpf_xdp_adjust_head(ctx, -PREFIX_LEN);
-}
-
 static __always_inline void write_ipv4(struct iphdr *ip, const struct request *request)
 {
+	const struct iphdr *asked = (void *)ip + OVERHEAD;
+	__be32 from = asked->saddr, to = asked->daddr;
 	bool may_be_fragments = is_fragmentable(request);
-	*ip = (struct iphdr){
-		.version = 4,
-		.ihl = sizeof(*ip) / 4,
-		.tot_len = bpf_htons(sizeof(*ip) + sizeof(struct udphdr) + request->name_len + OVERHEAD),
-		.id = may_be_fragments ? bpf_get_prandom_u32() : 0,
-		.frag_off = may_be_fragments ? 0 : bpf_htons(IP_DF),
-		.ttl = request->service->hop_limit,
-		.protocol = IPPROTO_UDP,
-		.saddr = request->to.s6_addr32[3],
-		.daddr = request->from.s6_addr32[3],
-	};
-	ip->check = ~fold(sum_words((void *)ip, sizeof(*ip) / 4));
+	__be16 start = WORD(4 << 4 | sizeof(*ip) / 4, 0); // version, header length, no type of service
+	__be16 len = bpf_htons(sizeof(*ip) + sizeof(struct udphdr) + request->name_len + OVERHEAD);
+	__be16 id = may_be_fragments ? bpf_get_prandom_u32() : 0;
+	__be16 flags = may_be_fragments ? 0 : bpf_htons(IP_DF);
+	__be16 hop_limit_and_protocol = WORD(request->service->hop_limit, IPPROTO_UDP);
+	__be16 *words = (__be16 *)ip;
+
+	words[0] = start;
+	words[1] = len;
+	words[2] = id;
+	words[3] = flags;
+	words[4] = hop_limit_and_protocol;
+	words[5] = ~fold(request->addresses + start + len + id + flags + hop_limit_and_protocol);
+	ip->saddr = to;
+	ip->daddr = from;
 }
 
 static __always_inline void write_ipv6(struct ipv6hdr *ip, const struct request *request)
 {
+	const struct ipv6hdr *asked = (void *)ip + OVERHEAD;
+	struct in6_addr from = asked->saddr, to = asked->daddr;
+
 	*ip = (struct ipv6hdr){
 		.version = 6,
 		.payload_len = bpf_htons(sizeof(struct udphdr) + request->name_len + OVERHEAD),
 		.nexthdr = IPPROTO_UDP,
 		.hop_limit = request->service->hop_limit,
-		.saddr = request->to,
-		.daddr = request->from,
+		.saddr = to,
+		.daddr = from,
 	};
 }
 
-// Writes all of a reply but the name, into a packet with room for it. Returns whether it is as long as
-// that, which only the verifier doubts.
+// Moves a name of `len` bytes to where it stands in the reply, a byte earlier: from `to + 1` to `to`.
+// Returns whether the packet has all of it, which only the verifier doubts.
+static __always_inline bool move_name(__u8 *to, __u8 *to_end, __u32 len, const void *end)
+{
+#define MOVE(word)                                             \
+	do {                                                   \
+		if ((void *)(to + 1 + sizeof(word)) > end)     \
+			return false;                          \
+		*(word *)to = *(const word *)(to + 1);         \
+		to += sizeof(word);                            \
+	} while (0)
+
+	if (len < 8) {
+		if (len & 4)
+			MOVE(__u32);
+		if (len & 2)
+			MOVE(__u16);
+		if (len & 1)
+			MOVE(__u8);
+		return true;
+	}
+	// The last eight bytes overlap those before them, unless the length is a multiple of eight.
+	__u64 last = *(__u64 *)(to_end + 1 - 8);
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < MAX_NAME_LEN / 8 && i < len / 8; i++)
+		MOVE(__u64);
+	*(__u64 *)(to_end - 8) = last;
+	return true;
+}
+
+// Writes a reply into its request's packet, which begins OVERHEAD earlier now. Returns whether there is
+// room for it, which only the verifier doubts.
 static __always_inline bool write_reply(const struct xdp_md *ctx, const struct request *request)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	const struct link *asked = data + PREFIX_LEN;
+	const struct link *asked = data + OVERHEAD;
 	struct udphdr *udp = data + request->udp_at;
-	__u8 *greeting = (void *)(udp + 1);
-	__u8 *suffix = greeting + PREFIX_LEN + (request->name_len & MAX_NAME_LEN);
+	__u8 *greeting = (void *)(udp + 1), *name = greeting + PREFIX_LEN;
+	__u8 *suffix = name + request->name_len;
 
-	if ((void *)(greeting + OVERHEAD) > end || (void *)(suffix + 1) > end ||
-	    (void *)(asked + 1) > end)
+	if ((void *)(asked + 1) > end || (void *)(greeting + OVERHEAD) > end ||
+	    (void *)(suffix + 1) > end)
 		return false;
 	// Without a tag, the IP header covers the end of this.
 	struct link link = *asked, *reply = data;
@@ -365,11 +416,13 @@ static __always_inline bool write_reply(const struct xdp_md *ctx, const struct r
 		write_ipv4(data + request->ip_at, request);
 	else
 		write_ipv6(data + request->ip_at, request);
-	udp->source = request->to_port;
+	udp->source = request->to.port;
 	udp->dest = request->from_port;
 	udp->len = bpf_htons(sizeof(*udp) + request->name_len + OVERHEAD);
 	udp->check = request->reply_checksum;
 	__builtin_memcpy(greeting, PREFIX, PREFIX_LEN);
+	if (!move_name(name, suffix, request->name_len, end))
+		return false;
 	*suffix = '!';
 	return true;
 }
@@ -378,24 +431,24 @@ static __always_inline enum outcome answer(struct xdp_md *ctx)
 {
 	struct request request = {};
 
-	if (!read_headers(ctx, &request) || !find_service(ctx, &request))
+	if (!read_headers(ctx, &request) || !find_service(&request))
 		return PASSED_OTHER;
 	__u32 properties = find_properties(&request);
 	if (properties & SOURCE_REFUSED || is_service_port(bpf_ntohs(request.from_port)) ||
-	    request.from_port == request.to_port)
+	    request.from_port == request.to.port)
 		return PASSED_SOURCE;
 	if (request.name_len > limits.max_name_len || is_greeted_twice(&request))
 		return PASSED_NAME;
 	if (!find_checksum(&request))
 		return PASSED_CHECKSUM;
-	enum outcome outcome = limit(&request, properties);
-	if (outcome == OVER_LIMIT)
+	enum verdict verdict = apply_limit(&request, properties);
+	if (verdict == OVER)
 		return OVER_LIMIT;
-	if (!make_room(ctx, &request) || !write_reply(ctx, &request))
+	if (bpf_xdp_adjust_head(ctx, -OVERHEAD) || !write_reply(ctx, &request))
 		return PASSED_ROOM;
-	if (request.is_over_limit)
+	if (verdict == LEAKED)
 		count(OVER_LIMIT_ANSWERED);
-	return outcome;
+	return request.is_ipv4 ? ANSWERED_IPV4 : ANSWERED_IPV6;
 }
 
 SEC("xdp")

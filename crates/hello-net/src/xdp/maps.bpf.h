@@ -17,9 +17,11 @@ const volatile struct {
 	__u16 dry_run;           // whether requests over the limit are only counted
 } limits = {0};
 
-// Where the server can be reached: an address of an interface, and a port that is bound to it. IPv4
-// addresses are in their IPv4-mapped form, here and below.
-struct service_key {
+const volatile __u64 tick = 0; // of the kernel's, in nanoseconds
+
+// Where a request is for: an address of an interface, and a port that is bound to it. IPv4 addresses
+// are in their IPv4-mapped form, here and below.
+struct endpoint {
 	__u32 interface; // its index
 	__be16 vlan;     // the tag's 12 bits; 0 without a tag
 	__be16 port;
@@ -27,18 +29,25 @@ struct service_key {
 };
 
 struct service {
+	struct endpoint at;
 	__u8 mac[ETH_ALEN]; // the interface's own
-	__u16 mtu; // of replies
-	__u8 hop_limit; // of replies
+	__u16 mtu;          // of replies
+	__u8 hop_limit;     // of replies
 	// Whether a partial checksum is completed: in the driver of a veth pair only. Elsewhere, packets of
 	// a flow may have been merged before they get here, and it would stand for several of them.
 	__u8 completes_checksums;
 };
 
+// Each service is in the slot of its endpoint. The server chooses a seed by which no two services have
+// the same one. A slot without a service has no interface.
+#define SLOT_BITS 15
+
+volatile __u64 slot_seed = 0;
+
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
-	__type(key, struct service_key);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1 << SLOT_BITS);
+	__type(key, __u32);
 	__type(value, struct service);
 } services SEC(".maps");
 
@@ -96,7 +105,7 @@ enum outcome {
 	PASSED_SOURCE,       // its source is none that is answered
 	PASSED_NAME,         // too long, or greeted twice
 	PASSED_CHECKSUM,     // none where there must be one, or a partial one
-	PASSED_ROOM,         // the driver has no room for a longer packet
+	PASSED_ROOM,         // the driver left no room before the packet
 	OUTCOMES,
 };
 

@@ -2,11 +2,14 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::sys::network_interface::{InterfaceKind, NetworkInterface};
-use crate::sys::xdp::program::{SERVICE, SERVICE_KEY};
+use crate::sys::xdp::program::{ENDPOINT, SERVICE};
 use crate::sys::xdp_mode::XdpMode;
 
-/// The services of the program: where requests are answered, and what the replies need.
-pub(super) type Services = HashMap<[u8; SERVICE_KEY], [u8; SERVICE]>;
+/// Where requests are answered: a `struct endpoint`.
+pub(super) type Endpoint = [u8; ENDPOINT];
+
+/// The services of the program, each a `struct service`: an endpoint, and what its replies need.
+pub(super) type Services = HashMap<Endpoint, [u8; SERVICE]>;
 
 /// Returns the services of a server with sockets at `bound`, for one interface that the program is
 /// attached to: each unicast address of the interface, and of the VLAN interfaces on it, that a socket
@@ -26,8 +29,8 @@ pub(super) fn services(
     for (interface, vlan) in vlans.chain([(attached, 0)]) {
         for address in &interface.addresses {
             for bound in bound.iter().filter(|bound| serves(bound, *address, interface.index)) {
-                let key = service_key(attached.index, vlan, bound.port(), *address);
-                services.insert(key, service(interface, completes_checksums, *address));
+                let at = endpoint(attached.index, vlan, bound.port(), *address);
+                services.insert(at, service(&at, interface, completes_checksums, *address));
             }
         }
     }
@@ -49,32 +52,42 @@ fn serves(bound: &SocketAddr, address: IpAddr, interface: u32) -> bool {
     is_unicast && is_of_scope && is_bound
 }
 
-/// Returns a `struct service_key`.
-fn service_key(interface: u32, vlan: u16, port: u16, address: IpAddr) -> [u8; SERVICE_KEY] {
-    let mut key = [0; SERVICE_KEY];
-    key[..4].copy_from_slice(&interface.to_ne_bytes());
-    key[4..6].copy_from_slice(&vlan.to_be_bytes());
-    key[6..8].copy_from_slice(&port.to_be_bytes());
-    key[8..].copy_from_slice(&mapped(address));
-    key
+/// Returns a `struct endpoint`.
+fn endpoint(interface: u32, vlan: u16, port: u16, address: IpAddr) -> Endpoint {
+    let mut endpoint = [0; ENDPOINT];
+    endpoint[..4].copy_from_slice(&interface.to_ne_bytes());
+    endpoint[4..6].copy_from_slice(&vlan.to_be_bytes());
+    endpoint[6..8].copy_from_slice(&port.to_be_bytes());
+    endpoint[8..].copy_from_slice(&mapped(address));
+    endpoint
 }
 
 /// Returns a `struct service`.
 fn service(
+    at: &Endpoint,
     interface: &NetworkInterface,
     completes_checksums: bool,
     address: IpAddr,
 ) -> [u8; SERVICE] {
     let mut service = [0; SERVICE];
-    service[..6].copy_from_slice(&interface.mac);
+    let (start, rest) = service.split_at_mut(ENDPOINT);
+    start.copy_from_slice(at);
+    rest[..6].copy_from_slice(&interface.mac);
     let (mtu, hop_limit) = match address {
         IpAddr::V4(_) => (interface.mtu, interface.hop_limits.ipv4),
         IpAddr::V6(_) => (interface.mtu.min(IPV6_ANY_PATH), interface.hop_limits.ipv6),
     };
     let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
-    service[6..8].copy_from_slice(&mtu.to_ne_bytes());
-    service[8] = hop_limit;
-    service[9] = completes_checksums.into();
+    rest[6..8].copy_from_slice(&mtu.to_ne_bytes());
+    rest[8] = hop_limit;
+    rest[9] = completes_checksums.into();
+    service
+}
+
+/// Returns what is in the slot of a service that is gone: what its replies needed, because the program may
+/// be making one.
+pub(super) fn vacant(mut service: [u8; SERVICE]) -> [u8; SERVICE] {
+    service[..ENDPOINT].fill(0);
     service
 }
 
@@ -201,10 +214,12 @@ mod tests {
             let services = services(&attached, mode, &interfaces, &bound);
             let service = |mac: u8, mtu: u16, hop_limit| {
                 let mtu = mtu.to_ne_bytes();
-                [2, 0, 0, 0, 0, mac, mtu[0], mtu[1], hop_limit, completes_checksums]
+                [2, 0, 0, 0, 0, mac, mtu[0], mtu[1], hop_limit, completes_checksums, 0, 0]
             };
             let of = |vlan, address: &str| {
-                services[&service_key(2, vlan, 9999, address.parse().expect("an address"))]
+                let at = endpoint(2, vlan, 9999, address.parse().expect("an address"));
+                assert_eq!(services[&at][..ENDPOINT], at);
+                services[&at][ENDPOINT..].to_vec()
             };
             assert_eq!(of(0, "192.0.2.1"), service(2, u16::MAX, 64));
             assert_eq!(of(5, "2001:db8::5"), service(4, 1280, 63));

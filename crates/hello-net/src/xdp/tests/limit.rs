@@ -102,31 +102,6 @@ fn what_is_passed_is_not_charged() {
 }
 
 #[test]
-fn what_is_passed_for_lack_of_room_is_not_counted_as_over_the_limit() {
-    let limit = limit(1, &[], true);
-    let options =
-        Options { limit: Some(limit), mtu: 9000, max_name_len: usize::MAX, ..Options::default() };
-    let Some(lab) = Lab::new(options) else { return };
-    let [request, _] = requests(b"");
-    // A test run has a page for the packet and for what drivers need.
-    for len in 3300..3600 {
-        let packet = Packet { name: vec![b'x'; len], ..request.clone() }.bytes();
-        let before = lab.counters();
-        match lab.state.program.run(&packet) {
-            Run::Sent(_) => continue,
-            run => assert!(matches!(run, Run::Passed(_)), "{run:?}"),
-        }
-        let after = lab.counters();
-        assert_eq!(after.passed(Passed::Room), before.passed(Passed::Room) + 1);
-        assert_eq!(after.over_limit_answered(), before.over_limit_answered());
-        break;
-    }
-    let counters = lab.counters();
-    assert_eq!(counters.passed(Passed::Room), 1);
-    assert_eq!(counters.over_limit_answered(), counters.answered() - 1, "all but the first");
-}
-
-#[test]
 fn a_bucket_fills_again() {
     let time = Duration::from_millis(2);
     let limit =

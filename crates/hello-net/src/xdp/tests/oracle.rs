@@ -44,15 +44,18 @@ struct Datagram<'a> {
     source: SocketAddr,
     destination: SocketAddr,
     hop_limit: u8,
-    /// The bytes from the IP header to the end of the name.
+    /// The bytes from the IP header to the end of the packet.
     len: usize,
     name: &'a [u8],
     checksum: Seen,
     /// Whether the checksum is there, and right. By chance, a partial one is.
     verifies: bool,
-    /// Whether anything follows the datagram.
-    is_padded: bool,
+    /// What follows the datagram.
+    padding: &'a [u8],
 }
+
+/// The longest name that the program answers, in bytes.
+const MAX_NAME_LEN: usize = 1472;
 
 /// What a receiver sees of a checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,14 +83,13 @@ impl Oracle {
         if self.guard.check_source(source, local.port()).is_err() || !self.is_client(source.ip()) {
             return Err(Passed::Source);
         }
-        if self.guard.check_name(name).is_err() {
+        if self.guard.check_name(name).is_err() || name.len() > MAX_NAME_LEN {
             return Err(Passed::Name);
         }
         let is_certain = match datagram.checksum {
             // The reply may be fragmented, and needs one then.
             Seen::Absent => source.is_ipv4() && 20 + 8 + name.len() + OVERHEAD <= 576,
-            // That of a longer name would take the program too long.
-            Seen::Partial => self.completes_checksums && name.len() <= 1472,
+            Seen::Partial => self.completes_checksums,
             Seen::Correct | Seen::Wrong => true,
         };
         if !is_certain {
@@ -111,7 +113,7 @@ impl Oracle {
 impl Request<'_> {
     /// Checks every byte of a reply to this request.
     pub(super) fn check(&self, reply: &[u8]) {
-        let Datagram { to, from, tag, destination, name, checksum, is_padded, .. } = self.datagram;
+        let Datagram { to, from, tag, destination, name, checksum, padding, .. } = self.datagram;
         let mut buf = vec![0xa5; name.len() + OVERHEAD];
         let mut frame = Frame::new(&mut buf).expect("room");
         frame.recv_buf()[..name.len()].copy_from_slice(name);
@@ -129,12 +131,11 @@ impl Request<'_> {
                 Seen::Partial | Seen::Correct => Checksum::Correct,
                 Seen::Wrong => Checksum::Wrong(0),
             },
-            padded_to: if is_padded { 60 } else { 0 },
             // Not every path takes it in one piece.
             fragment: if is_long { 0 } else { DONT_FRAGMENT },
             ..Packet::new(destination, self.source, text)
         };
-        let mut expected = expected.bytes();
+        let mut expected = [&expected.bytes()[..], padding].concat();
         let ip_at = if tag.is_some() { 18 } else { 14 };
         let mut any = |at: usize| expected[at..at + 2].copy_from_slice(&reply[at..at + 2]);
         if is_long {
@@ -192,11 +193,11 @@ impl<'a> Datagram<'a> {
             source: (source, source_port).into(),
             destination: (destination, port).into(),
             hop_limit,
-            len: rest.len() - udp.len() + payload_len,
+            len: rest.len(),
             name: &datagram[8..],
             checksum: seen,
             verifies,
-            is_padded: udp.len() > payload_len,
+            padding: &udp[payload_len..],
         })
     }
 }

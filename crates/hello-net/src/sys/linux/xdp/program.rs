@@ -3,11 +3,12 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use aya::maps::lpm_trie::{Key, LpmTrie};
-use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
+use aya::maps::{Array, MapData, MapError, PerCpuArray};
 use aya::programs::links::FdLink;
 use aya::programs::{self, ProgramError, Xdp};
 use aya::sys::SyscallError;
 use aya::{Ebpf, EbpfLoader};
+use rustix::time::{ClockId, clock_getres};
 
 use crate::sys::xdp_error::XdpError;
 use crate::sys::xdp_mode::XdpMode;
@@ -18,7 +19,8 @@ use crate::sys::xdp_run::Run;
 pub(crate) struct Program {
     ebpf: Ebpf,
     id: u32,
-    services: HashMap<MapData, [u8; SERVICE_KEY], [u8; SERVICE]>,
+    services: Array<MapData, [u8; SERVICE]>,
+    slot_seed: Array<MapData, [u8; 8]>,
     sources: LpmTrie<MapData, [u8; 16], u32>,
     blocks: Array<MapData, [u8; BLOCKS]>,
     counters: Counters,
@@ -28,9 +30,14 @@ pub(crate) struct Program {
 #[derive(Clone)]
 pub(crate) struct Counters(Arc<PerCpuArray<MapData, [u64; COUNTERS]>>);
 
-/// The lengths of keys and values, in bytes, and the number of counters.
-pub(crate) const SERVICE_KEY: usize = 24;
-pub(crate) const SERVICE: usize = 10;
+/// The lengths of a service and of its endpoint, which it starts with, in bytes.
+pub(crate) const SERVICE: usize = 36;
+pub(crate) const ENDPOINT: usize = 24;
+
+/// The length of the number of a slot, in bits.
+pub(crate) const SLOT_BITS: u32 = 15;
+
+/// The number of counters.
 pub(crate) const COUNTERS: usize = 9;
 
 /// The number of blocks of both families: of the first 16 bits of an address.
@@ -44,6 +51,7 @@ impl Program {
             // The program does not depend on the types of the kernel, which take time to read.
             .btf(None)
             .override_global("limits", limits, true)
+            .override_global("tick", &tick(), true)
             .map_max_entries("buckets", buckets)
             .map_max_entries("sources", sources)
             .load(OBJECT)
@@ -51,16 +59,18 @@ impl Program {
         let load = |xdp: &mut Xdp| xdp.load().and_then(|()| xdp.info()).map(|info| info.id());
         let id = program(&mut ebpf).and_then(load).map_err(|error| failed(error.into()))?;
         let mut map = |name| ebpf.take_map(name).expect("a map of the program");
-        let [services, sources, blocks, counters] =
-            ["services", "sources", "source_blocks", "outcomes"].map(&mut map);
+        // Its only variable is the seed.
+        let [services, slot_seed, sources, blocks, counters] =
+            ["services", ".bss", "sources", "source_blocks", "outcomes"].map(&mut map);
         let maps = || {
+            let services = (services.try_into()?, slot_seed.try_into()?);
             let sources = (sources.try_into()?, blocks.try_into()?);
-            Ok((services.try_into()?, sources, counters.try_into()?))
+            Ok((services, sources, counters.try_into()?))
         };
-        let (services, (sources, blocks), counters) =
+        let ((services, slot_seed), (sources, blocks), counters) =
             maps().map_err(|error: MapError| failed(error.into()))?;
         let counters = Counters(Arc::new(counters));
-        Ok(Self { ebpf, id, services, sources, blocks, counters })
+        Ok(Self { ebpf, id, services, slot_seed, sources, blocks, counters })
     }
 
     /// Returns the number that the kernel gave the program.
@@ -99,18 +109,18 @@ impl Program {
         link.try_into().map(XdpLink).map_err(|_| ErrorKind::Unsupported.into())
     }
 
-    /// Adds or replaces a service.
+    /// Puts a service into a slot.
     pub(crate) fn set_service(
         &mut self,
-        key: [u8; SERVICE_KEY],
-        service: [u8; SERVICE],
+        slot: u32,
+        service: &[u8; SERVICE],
     ) -> Result<(), XdpError> {
-        self.services.insert(key, service, 0).map_err(refused)
+        self.services.set(slot, service, 0).map_err(refused)
     }
 
-    /// Removes a service that is there.
-    pub(crate) fn remove_service(&mut self, key: [u8; SERVICE_KEY]) -> Result<(), XdpError> {
-        self.services.remove(&key).map_err(refused)
+    /// Sets the seed of slots.
+    pub(crate) fn set_slot_seed(&mut self, seed: u64) -> Result<(), XdpError> {
+        self.slot_seed.set(0, seed.to_ne_bytes(), 0).map_err(refused)
     }
 
     /// Adds or replaces the properties of a prefix, which has `len` bits.
@@ -196,6 +206,12 @@ pub(crate) struct XdpLink(#[expect(dead_code, reason = "it is dropped")] FdLink)
 fn is_for_generic_mode(error: &io::Error) -> bool {
     const ERRORS: [i32; 4] = [libc::EOPNOTSUPP, libc::EINVAL, libc::ERANGE, libc::ENOMEM];
     error.raw_os_error().is_some_and(|code| ERRORS.contains(&code))
+}
+
+/// Returns the time between two ticks of the kernel, in nanoseconds.
+fn tick() -> u64 {
+    let tick = clock_getres(ClockId::MonotonicCoarse);
+    u64::try_from(tick.tv_nsec).unwrap_or_default()
 }
 
 fn refused(error: MapError) -> XdpError {
