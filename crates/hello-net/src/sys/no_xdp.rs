@@ -110,5 +110,10 @@ pub(crate) mod program {
         pub(crate) fn run(&self, _: &[u8]) -> Run {
             match self.0 {}
         }
+
+        #[cfg(test)]
+        pub(crate) fn run_behind(&self, _: u32, _: &[u8]) -> Option<Run> {
+            match self.0 {}
+        }
     }
 }

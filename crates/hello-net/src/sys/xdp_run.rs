@@ -6,7 +6,6 @@
 )]
 pub(crate) enum Run {
     Dropped,
-    /// As it was, or with its padding cut off.
     Passed(Vec<u8>),
     Sent(Vec<u8>),
 }

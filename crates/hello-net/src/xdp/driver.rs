@@ -62,7 +62,7 @@ pub(super) struct State {
     pub(super) program: Program,
     /// Those that have a slot, by this seed.
     services: Services,
-    seed: u64,
+    pub(super) seed: u64,
     sources: Sources,
     pub(super) interfaces: Vec<Attached>,
 }

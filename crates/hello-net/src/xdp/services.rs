@@ -53,7 +53,7 @@ fn serves(bound: &SocketAddr, address: IpAddr, interface: u32) -> bool {
 }
 
 /// Returns a `struct endpoint`.
-fn endpoint(interface: u32, vlan: u16, port: u16, address: IpAddr) -> Endpoint {
+pub(super) fn endpoint(interface: u32, vlan: u16, port: u16, address: IpAddr) -> Endpoint {
     let mut endpoint = [0; ENDPOINT];
     endpoint[..4].copy_from_slice(&interface.to_ne_bytes());
     endpoint[4..6].copy_from_slice(&vlan.to_be_bytes());
@@ -196,6 +196,13 @@ mod tests {
     fn no_group_and_no_unspecified_address_is_served() {
         let interfaces = [interface(2, &["224.0.0.1", "0.0.0.0", "ff02::1", "::"])];
         expect(&found(&interfaces, &["0.0.0.0:9999", "[::]:9999", "224.0.0.1:9999"]), &[]);
+    }
+
+    #[test]
+    fn a_service_that_is_gone_keeps_what_a_reply_in_the_making_needs() {
+        let service = [7; SERVICE];
+        assert_eq!(vacant(service)[..ENDPOINT], [0; ENDPOINT]);
+        assert_eq!(vacant(service)[ENDPOINT..], service[ENDPOINT..]);
     }
 
     #[test]

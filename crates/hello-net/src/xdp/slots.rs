@@ -59,7 +59,8 @@ mod tests {
         let first = seed(&all[..300], 0);
         assert_ne!(first, 0);
         assert_eq!(taken(first, &all[..300]), 300);
-        assert_eq!(seed(&all[..299], first), first, "fewer need no other");
+        let other = first.wrapping_mul(3);
+        assert_eq!(seed(&all[..50], other), other, "what suits stays");
         assert_eq!(taken(seed(&all, first), &all), 500);
     }
 

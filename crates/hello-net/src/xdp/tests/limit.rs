@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::hash::RandomState;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
+use std::time::Instant;
 
 use hello_proto::{Decision, Limiter, Rate};
 use proptest::collection::vec;
@@ -99,6 +100,69 @@ fn what_is_passed_is_not_charged() {
         assert!(is_answered(&lab, request.source.ip()));
     }
     assert_eq!(lab.counters().received(), 2);
+}
+
+#[test]
+fn what_is_passed_for_lack_of_room_is_not_counted_as_over_the_limit() {
+    let Some(lab) = lab(limit(1, &[], true)) else { return };
+    for request in requests(b"Tracy") {
+        assert!(is_answered(&lab, request.source.ip()));
+        let (packet, before) = (request.bytes(), lab.counters());
+        // All room, but for that of a `struct xdp_frame`.
+        let Some(run) = lab.state.program.run_behind(216, &packet) else { return };
+        assert_eq!(run, Run::Passed(packet));
+        let after = lab.counters();
+        assert_eq!(after.passed(Passed::Room), before.passed(Passed::Room) + 1);
+        assert_eq!(after.over_limit_answered(), before.over_limit_answered());
+        assert_eq!(after.received(), before.received());
+    }
+}
+
+#[test]
+fn a_long_burst_refills_at_the_rate() {
+    let (emission_interval, burst_tolerance) = (Duration::from_millis(5), Duration::from_secs(1));
+    let limit = DriverLimit { emission_interval, burst_tolerance, ..limit(1, &[], true) };
+    let Some(lab) = lab(limit) else { return };
+    for source in ["203.0.113.7", "2001:db8:9::7"].map(ip) {
+        let conforming = || lab.counters().answered() - lab.counters().over_limit_answered();
+        let exhaust = || {
+            let before = lab.counters().over_limit_answered();
+            while lab.counters().over_limit_answered() == before {
+                assert!(is_answered(&lab, source));
+            }
+        };
+        let (earliest, before) = (Instant::now(), conforming());
+        assert!(is_answered(&lab, source));
+        let latest = Instant::now();
+        exhaust();
+        thread::sleep(Duration::from_millis(300));
+        let least = latest.elapsed();
+        exhaust();
+        let most = earliest.elapsed();
+        let found = u128::from(conforming() - before);
+        // A bucket starts full. Ticks are late while the processor that counts them does something else.
+        let [least, most] = [least, most]
+            .map(|time| (burst_tolerance + time).as_nanos() / emission_interval.as_nanos());
+        assert!((least - 20..=most + 20).contains(&found), "{found} of {least} to {most}");
+    }
+}
+
+#[test]
+fn a_short_burst_refills_between_ticks() {
+    let time = Duration::from_micros(100);
+    let limit =
+        DriverLimit { emission_interval: time, burst_tolerance: time, ..limit(1, &[], true) };
+    let Some(lab) = lab(limit) else { return };
+    let source = ip("203.0.113.7");
+    // A tick is a millisecond at least. Other processes may have the processor meanwhile.
+    let refills = (0..20).any(|_| {
+        let (start, before) = (Instant::now(), lab.counters().over_limit_answered());
+        let answered = (0..).take_while(|_| start.elapsed() < Duration::from_millis(20));
+        let answered = answered.filter(|_| is_answered(&lab, source)).count();
+        let over = usize::try_from(lab.counters().over_limit_answered() - before).expect("few");
+        answered - over > 60
+    });
+    assert!(refills);
 }
 
 #[test]

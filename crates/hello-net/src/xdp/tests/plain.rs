@@ -73,6 +73,15 @@ fn what_follows_a_datagram_is_sent_back_as_long_as_that_fits() {
 }
 
 #[test]
+fn what_follows_a_name_is_no_part_of_it() {
+    let Some(lab) = Lab::new(Options::default()) else { return };
+    for request in requests(b"Hello, Hello,") {
+        let packet = [&request.bytes()[..], b" "].concat();
+        assert_eq!(lab.check(&packet), None);
+    }
+}
+
+#[test]
 fn no_length_but_the_right_one_is_answered() {
     let Some(lab) = Lab::new(Options::default()) else { return };
     for request in requests(b"Tracy") {
@@ -149,6 +158,18 @@ fn a_checksum_that_is_zero_stands_for_another_and_not_for_none() {
             let request = Packet { name: name.to_vec(), checksum, ..request.clone() };
             assert_eq!(lab.check(&request.bytes()), None);
         }
+    }
+}
+
+#[test]
+fn a_sum_that_overflows_twice_is_folded_thrice() {
+    let Some(lab) = Lab::new(Options::default()) else { return };
+    let source = address("[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:40001");
+    let request = Packet::new(source, address("[2001:db8::1]:9999"), &[0; 2]);
+    // One of few words makes it do so.
+    for word in (0..=u16::MAX).step_by(2) {
+        let packet = Packet { name: word.to_be_bytes().to_vec(), ..request.clone() };
+        assert_eq!(lab.check(&packet.bytes()), None, "{word}");
     }
 }
 

@@ -151,24 +151,37 @@ impl Program {
     /// bpf(2)). Returns the packet, if it is sent back.
     #[cfg(test)]
     pub(crate) fn run(&self, packet: &[u8]) -> Run {
+        self.run_behind(0, packet).expect("a run")
+    }
+
+    /// Runs the program on a packet behind this number of bytes of metadata, which take the room before
+    /// it. Returns nothing if the kernel does not take as many; older ones take 32.
+    #[cfg(test)]
+    pub(crate) fn run_behind(&self, metadata: u32, packet: &[u8]) -> Option<Run> {
         use aya::programs::{Program, TestRun as _, TestRunOptions};
 
         let mut out = [0; 4096];
         let Some(Program::Xdp(xdp)) = self.ebpf.program("hello") else { panic!("no program") };
+        let start = metadata as usize;
+        let input = [&vec![0; start], packet].concat();
+        let end = u32::try_from(input.len()).expect("short");
+        // A `struct xdp_md`: the data, its end and the metadata, as offsets in the input.
+        let context = [metadata, end, 0, 0, 0, 0].map(u32::to_ne_bytes).concat();
         let result = xdp
             .test_run(TestRunOptions {
-                data_in: Some(packet),
+                data_in: Some(&input),
                 data_out: Some(&mut out),
+                ctx_in: Some(&context),
                 ..TestRunOptions::new()
             })
-            .expect("a run");
-        let sent = out[..result.data_size_out as usize].to_vec();
-        match result.return_value {
+            .ok()?;
+        let sent = out[start..result.data_size_out as usize].to_vec();
+        Some(match result.return_value {
             1 => Run::Dropped,
             2 => Run::Passed(sent),
             3 => Run::Sent(sent),
             action => panic!("action {action}"),
-        }
+        })
     }
 }
 
