@@ -157,9 +157,9 @@ static __always_inline __u32 find_slot(const struct endpoint *to)
 		address[0] | (__u64)address[1] << 32,
 		address[2] | (__u64)address[3] << 32,
 	};
-	__u64 hash = 0;
+	__u64 hash = 0, seed = slot_seed;
 	for (int i = 0; i < 3; i++)
-		hash = ((hash ^ hash >> 32) + words[i]) * slot_seed;
+		hash = ((hash ^ hash >> 32) + words[i]) * seed;
 	return hash >> (64 - SLOT_BITS);
 }
 
