@@ -33,11 +33,10 @@ pub enum XdpError {
     /// The kernel lets this process use no map of the program any more.
     #[error("cannot use a map of the XDP program; without CAP_BPF it needs Linux 5.19 or newer")]
     Map(#[source] Box<dyn Error + Send + Sync>),
-    /// The program has no place for this number of addresses, each with a port. They are left to the
-    /// sockets.
+    /// The program has no place for this number of addresses, each with a port. A server does not start
+    /// like that. If the addresses are added later, it leaves them to the sockets.
     #[error(
-        "the XDP program has no place for {0} of the addresses and ports; bind to fewer, of which it \
-         holds several hundred"
+        "the XDP program has no place for {0} of the addresses and ports; bind to at most 500 of them"
     )]
     NoSlot(u32),
     /// The capabilities could not be given up.

@@ -4,8 +4,8 @@
 // limit is dropped here, where that is cheapest; everything else is passed to the server's socket,
 // unchanged. So all that is refused, and every odd case, is decided in one place: `Guard`.
 //
-// A reply needs eight bytes more, all of which come from before the packet, because asking the kernel
-// for more behind it as well would cost as much as moving the name by a byte:
+// A reply needs eight bytes more. All of them come from before the packet: a call for one more behind it
+// would cost more than moving the name by a byte.
 //
 //           ethernet  ip  udp  name      a request
 //   ethernet  ip  udp  Hello, name!      its reply

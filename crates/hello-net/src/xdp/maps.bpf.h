@@ -17,7 +17,7 @@ const volatile struct {
 	__u16 dry_run;           // whether requests over the limit are only counted
 } limits = {0};
 
-const volatile __u64 tick = 0; // of the kernel's, in nanoseconds
+const volatile __u64 tick = 0; // the time between two ticks of the kernel, in nanoseconds
 
 // Where a request is for: an address of an interface, and a port that is bound to it. IPv4 addresses
 // are in their IPv4-mapped form, here and below.
@@ -38,8 +38,8 @@ struct service {
 	__u8 completes_checksums;
 };
 
-// Each service is in the slot of its endpoint. The server chooses a seed by which no two services have
-// the same one. A slot without a service has no interface.
+// Each service is in the slot of its endpoint. The server chooses a seed by which no two services share a
+// slot. A slot without a service has no interface.
 #define SLOT_BITS 15
 
 volatile __u64 slot_seed = 0;
@@ -85,7 +85,7 @@ struct {
 	__type(value, struct source_blocks);
 } source_blocks SEC(".maps");
 
-// When the bucket of each network is full again, by the kernel's monotonic clock, in nanoseconds.
+// When the bucket of each network is full again, in nanoseconds, by the clock that `conforms` chooses.
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 65536);

@@ -12,8 +12,9 @@ pub(super) fn slot(seed: u64, endpoint: &Endpoint) -> u32 {
     u32::try_from(hash >> (64 - SLOT_BITS)).unwrap_or(0)
 }
 
-/// Returns a seed by which each of these endpoints has a slot of its own: the present one, if it is.
-/// With more than some five hundred endpoints, none of those that are tried may be, and some share a slot.
+/// Returns a seed by which each of these endpoints has a slot of its own, the present one if possible.
+/// With more than some six hundred endpoints that have nothing in common, there may be none among those
+/// that are tried. Some endpoints then share a slot.
 pub(super) fn seed(endpoints: &[Endpoint], present: u64) -> u64 {
     // Odd numbers, or bits would get lost.
     let others = (0..TRIES).map(|i: u64| (2 * i + 1).wrapping_mul(GOLDEN_RATIO));
