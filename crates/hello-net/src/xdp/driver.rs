@@ -150,20 +150,17 @@ impl Driver {
                 stop.sleep(RETRY);
                 true
             };
-            let refreshed = self.refresh();
-            if let Err(error) = &refreshed {
-                // What is answered now may not be what should be.
-                for interface in &mut *lock(&self.shown) {
-                    interface.state = XdpState::Failed(error.to_string());
-                }
-            }
-            is_current = has_waited && refreshed.unwrap_or(false);
+            let refreshed = self.refresh().unwrap_or_else(|error| {
+                set_failed(&mut lock(&self.shown), &error);
+                false
+            });
+            is_current = has_waited && refreshed;
         }
         self.lock().interfaces.iter_mut().for_each(|interface| interface.link = None);
     }
 
     /// Attaches the program to interfaces that are back, and brings the maps up to date. Returns whether
-    /// it is attached to all that are there.
+    /// all that succeeded.
     fn refresh(&self) -> Result<bool, XdpError> {
         let present = self.watcher.list().map_err(XdpError::Interfaces)?;
         let state = &mut *self.lock();
@@ -189,11 +186,14 @@ impl Driver {
             }
         }
         let updated = state.update(&present, &self.bound, &self.fixed_sources);
-        let shown = state.shown();
+        let mut shown = state.shown();
+        if let Err(error) = updated {
+            set_failed(&mut shown, &error);
+        }
         let has_failed = |shown: &XdpInterface| matches!(shown.state, XdpState::Failed(_));
         let is_current = !shown.iter().any(has_failed);
         *lock(&self.shown) = shown;
-        updated.map(|()| is_current)
+        Ok(is_current)
     }
 
     /// Returns the interfaces in the order given.
@@ -317,6 +317,13 @@ impl State {
             }
         }
         if without_slot > 0 { Err(XdpError::NoSlot(without_slot)) } else { Ok(()) }
+    }
+}
+
+/// What is answered now may not be what should be.
+fn set_failed(shown: &mut [XdpInterface], error: &XdpError) {
+    for interface in shown {
+        interface.state = XdpState::Failed(error.to_string());
     }
 }
 
