@@ -149,8 +149,8 @@ impl<F: FnMut(&CapturedDatagram<'_>)> Blocks<F> {
         }
     }
 
-    /// Whether the next block of a pcapng capture says that it is shorter than a block can be, which
-    /// pcap-parser subtracts from without a look in blocks with process information.
+    /// Whether the next block of a pcapng capture says that it is shorter than a block can be. pcap-parser
+    /// subtracts from the length of a block with process information without checking it.
     fn is_too_short(&self, data: &[u8]) -> bool {
         let len = data.get(4..8).zip(self.byte_order).and_then(|(len, order)| order.number(len));
         len.is_some_and(|len| len < MIN_BLOCK)
