@@ -8,6 +8,7 @@ mod packet;
 mod plain;
 
 use std::env;
+use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::thread;
@@ -49,9 +50,7 @@ impl Default for Options {
 }
 
 impl Lab {
-    /// Loads the program. Where the kernel refuses that, prints that it is not tested, to standard error
-    /// even if the test runner captures it; panics if nothing may be skipped (`HELLO_NO_SKIP`, as in
-    /// `.ci/run`).
+    /// Loads the program. Skips the test where the kernel refuses that.
     fn new(options: Options) -> Option<Self> {
         let Options { mode, mtu, max_name_len, limit } = options;
         let bound = ["0.0.0.0:9999", "[::]:9999", "192.0.2.1:9998", "[2001:db8::1]:9998"];
@@ -62,11 +61,7 @@ impl Lab {
             // Another system, or a build without XDP: nothing is there to be tested.
             Err(XdpError::Unsupported) => return None,
             Err(error) => {
-                let test = thread::current();
-                let skipped = format!("SKIPPED {}: {error}", test.name().unwrap_or_default());
-                assert!(env::var_os("HELLO_NO_SKIP").is_none(), "{skipped}");
-                // Not eprintln!, which is captured.
-                writeln!(io::stderr(), "\n{skipped}\n").expect("printed");
+                skip(&error);
                 return None;
             }
         };
@@ -128,6 +123,16 @@ impl Lab {
         assert_eq!((after.over_limit(), after.over_limit_answered()), (0, 0));
         passed
     }
+}
+
+/// Prints that this is not tested, to standard error even if the test runner captures it. Panics if nothing
+/// may be skipped (`HELLO_NO_SKIP`, as in `.ci/run`).
+fn skip(why: &dyn Display) {
+    let test = thread::current();
+    let skipped = format!("SKIPPED {}: {why}", test.name().unwrap_or_default());
+    assert!(env::var_os("HELLO_NO_SKIP").is_none(), "{skipped}");
+    // Not eprintln!, which is captured.
+    writeln!(io::stderr(), "\n{skipped}\n").expect("printed");
 }
 
 /// The interface that a test run receives by has the index 1.

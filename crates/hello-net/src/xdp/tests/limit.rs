@@ -109,7 +109,9 @@ fn what_is_passed_for_lack_of_room_is_not_counted_as_over_the_limit() {
         assert!(is_answered(&lab, request.source.ip()));
         let (packet, before) = (request.bytes(), lab.counters());
         // All room, but for that of a `struct xdp_frame`.
-        let Some(run) = lab.state.program.run_behind(216, &packet) else { return };
+        let Some(run) = lab.state.program.run_behind(216, &packet) else {
+            return skip(&"this kernel takes less metadata");
+        };
         assert_eq!(run, Run::Passed(packet));
         let after = lab.counters();
         assert_eq!(after.passed(Passed::Room), before.passed(Passed::Room) + 1);
