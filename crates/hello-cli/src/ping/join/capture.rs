@@ -76,10 +76,12 @@ fn scan(
     let (mut reader, mut room) = (create_reader(BUFFER, input).map_err(|_| NotACapture)?, BUFFER);
     loop {
         let (offset, before) = (reader.consumed(), reader.data().len());
-        if blocks.is_too_short(reader.data()) {
-            return Ok(Some(format!("it makes no sense from byte {offset} on")));
-        }
-        let len = match reader.next() {
+        let next = if blocks.is_too_short(reader.data()) {
+            Err(PcapError::HeaderNotRecognized)
+        } else {
+            reader.next()
+        };
+        let len = match next {
             Ok((len, block)) => match blocks.handle(&block) {
                 Ok(()) => len,
                 Err(why) => return Ok(Some(format!("it has {why} at byte {offset}"))),
