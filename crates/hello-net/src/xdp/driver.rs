@@ -320,7 +320,7 @@ impl State {
     }
 }
 
-/// What is answered now may not be what should be.
+/// Shows that what is answered now may not be what should be.
 fn set_failed(shown: &mut [XdpInterface], error: &XdpError) {
     for interface in shown {
         interface.state = XdpState::Failed(error.to_string());
